@@ -1,0 +1,65 @@
+# Everything here needs Go and make; the linters are built from tools/go.mod at first use, which takes some minutes once.
+
+# A pipe fails when any of its parts does.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+
+# The tools have a module of their own: their thousand dependencies are none of the product's. "go tool -modfile" runs
+# them here, at the root; "go -C tools tool" would run them inside tools/.
+LINT := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## print this list
+	@while IFS= read -r line; do \
+		if [[ $$line =~ ^([a-z]+):.*'## '(.*) ]]; then printf '  make %-10s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
+	done < $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## build the static binary bin/bridge
+	CGO_ENABLED=0 go build -trimpath -o bin/bridge ./cmd/bridge
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+
+.PHONY: race
+race: ## run all tests under the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: lint
+lint: ## check the code against .golangci.yml
+	$(LINT) run
+
+.PHONY: fmt
+fmt: ## format the code and sort its imports
+	$(LINT) fmt
+
+.PHONY: generate
+generate: ## write the generated files anew, e.g. after a change of openapi.yaml
+	go generate ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	FUZZTIME=$(FUZZTIME) .ci/run fuzz
+
+.PHONY: bench
+bench: ## measure throughput and latency and print the tables
+	go -C tests/bench run .
+
+.PHONY: cover
+cover: ## run all tests and write which lines they reached to coverage.html
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
+	@go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: ci
+ci: ## everything that must pass before a change is taken
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what the targets above made
+	rm -rf bin coverage.out coverage.html
