@@ -1,0 +1,93 @@
+package factro
+
+import (
+	"encoding/json"
+	"html"
+	"math"
+	"mime"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Budget is what an answer says of the request budget: 500 requests in 60 seconds, by example (one source).
+type Budget struct {
+	// Remaining requests, and the time until the budget is full again.
+	Remaining int
+	Reset     time.Duration
+}
+
+// BudgetOf reads the header ratelimit, such as `"500-in-1min"; r=499; t=60`.
+func BudgetOf(h http.Header) (Budget, bool) {
+	var b Budget
+	var haveR, haveT bool
+	for part := range strings.SplitSeq(h.Get("ratelimit"), ";") {
+		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 || n > math.MaxInt32 { // more seconds would overflow a Duration
+			continue
+		}
+		switch key {
+		case "r":
+			b.Remaining, haveR = n, true
+		case "t":
+			b.Reset, haveT = time.Duration(n)*time.Second, true
+		}
+	}
+	return b, haveR && haveT
+}
+
+// maxWait bounds how long an answer can make us wait. The budget is counted by the minute; a header that says hours is
+// a mistake, and we would rather ask once too often.
+const maxWait = 15 * time.Minute
+
+// RetryAfter says how long a 429 asks to wait: the header Retry-After (seconds, or a date), else the reset of the
+// budget, else a minute. Whether factro sends Retry-After is not known.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	wait := time.Minute
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
+		wait = time.Duration(min(seconds, int(maxWait/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		wait = at.Sub(now)
+	} else if b, ok := BudgetOf(h); ok {
+		wait = b.Reset
+	}
+	return min(max(wait, time.Second), maxWait)
+}
+
+var (
+	markup = regexp.MustCompile(`(?s)<(?:style|script).*?</(?:style|script)>|<[^>]*>`)
+	blanks = regexp.MustCompile(`\s+`)
+)
+
+// ErrorText returns one line for people out of an error's body, which factro writes as text, as JSON or as an HTML page,
+// depending on the layer that answers. It is cut after a few hundred bytes.
+func ErrorText(h http.Header, body []byte) string {
+	text := string(body)
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) == nil {
+		for _, key := range []string{"message", "error", "detail", "title"} {
+			if s, ok := fields[key].(string); ok && s != "" {
+				text = s
+				break
+			}
+		}
+	} else if kind, _, _ := mime.ParseMediaType(h.Get("Content-Type")); kind == "text/html" {
+		text = html.UnescapeString(markup.ReplaceAllString(text, " "))
+	}
+	text = strings.TrimSpace(blanks.ReplaceAllString(strings.ToValidUTF8(text, "\ufffd"), " "))
+	if len(text) > 300 {
+		text = strings.ToValidUTF8(text[:300], "") + "…"
+	}
+	return text
+}
+
+// IsUnknownRoute tells the 404 of a path that the API does not have, an HTML page, from that of an id that it does not
+// have, which is text (observed).
+func IsUnknownRoute(status int, h http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return status == http.StatusNotFound && kind == "text/html"
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestGeneratedIsFresh compares bytes: who changes the description, or the generator, has to run it.
+func TestGeneratedIsFresh(t *testing.T) {
+	t.Parallel()
+	table, schemas, err := generate(read(t, "../openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]byte{"../operations_gen.go": table, "../schemas_gen.json": schemas} {
+		if !bytes.Equal(read(t, name), want) {
+			t.Errorf("%s is stale: run go generate ./internal/factro", name)
+		}
+	}
+}
+
+const small = `
+paths:
+  /things/{thingId}:
+    put:
+      tags: [things]
+      operationId: updateThing
+      summary: Change a thing.
+      x-confidence: inferred
+      parameters: [{name: thingId, in: path, schema: {type: string}}]
+      requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}
+      responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}}
+components:
+  schemas:
+    Thing: {type: object, x-odd: 1, required: [name], properties: {name: {type: [string, 'null']}}}
+`
+
+// TestGenerateRefusesWhatItCannotRead: a table with a hole would be worse than none.
+func TestGenerateRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ old, new, want string }{
+		"as it is":        {"", "", ""},
+		"two tags":        {"[things]", "[things, others]", "has 2 tags"},
+		"no tag":          {"tags: [things]", "tags: []", "has 0 tags"},
+		"odd body":        {"application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}\n      responses", "text/plain: {schema: {}}}}\n      responses", "neither JSON nor multipart"},
+		"inline schema":   {"schema: {$ref: '#/components/schemas/Thing'}}}}}", "schema: {type: string}}}}}", "neither a reference"},
+		"not YAML at all": {"paths:", "paths: [", "did not find"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table, schemas, err := generate([]byte(strings.Replace(small, tt.old, tt.new, 1)))
+			if tt.want == "" {
+				if err != nil || !bytes.Contains(table, []byte(`Resource: "thing"`)) || bytes.Contains(schemas, []byte("x-odd")) {
+					t.Errorf("%v\n%s\n%s", err, table, schemas)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSingular(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[string]string{
+		"tasks": "task", "companies": "company", "work-records": "work-record", "absences": "absence", "todo-lists": "todo-list",
+	} {
+		if got := singular(tag); got != want {
+			t.Errorf("%s: got %s, want %s", tag, got, want)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// Package secret holds values that must never be seen: a string that does not print itself, and where it comes from.
+//
+// In: a file or a value of the configuration. Out: a String, whose text is only to be had by Reveal. It never logs.
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// hidden is what a String shows of itself, so that one can tell a set secret from an empty one.
+const hidden = "[hidden]"
+
+// String is a secret. Whatever prints, logs or marshals it gets "[hidden]", or nothing if it is empty.
+type String string
+
+// Reveal returns the secret's text, for the one place that needs it.
+func (s String) Reveal() string { return string(s) }
+
+func (s String) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// Format hides the secret from every verb of fmt, %#v and %x included.
+func (s String) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// MarshalText hides the secret from JSON, YAML and all that ask a value for its text.
+func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes the secret from a configuration.
+func (s *String) UnmarshalText(text []byte) error { *s = String(text); return nil }
+
+// LogValue hides the secret from slog.
+func (s String) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Source says where a secret comes from. Exactly one of its fields is to be set.
+type Source struct {
+	// File is the path of a file that holds the secret. It is read again while the bridge runs, so that a rotated
+	// secret needs no restart. Blanks and line ends around the secret are not part of it.
+	File string `yaml:"file" env:"FILE"`
+	// Value is the secret itself, for trying things out.
+	Value String `yaml:"value" env:"VALUE"`
+}
+
+// IsZero reports whether nothing is set.
+func (s Source) IsZero() bool { return s == Source{} }
+
+// Validate says what is wrong with the source, without saying what the secret is.
+func (s Source) Validate() error {
+	switch {
+	case s.IsZero():
+		return errors.New("no secret: set file or value")
+	case s.File != "" && s.Value != "":
+		return errors.New("file and value are both set; one secret has one source")
+	}
+	return nil
+}
+
+// rereadAfter bounds both how long a rotated secret stays unnoticed and how often its file is read.
+const rereadAfter = time.Second
+
+// Reader gives the current value of a secret.
+type Reader struct {
+	source Source
+
+	mu    sync.Mutex
+	last  String
+	until time.Time // the last value is taken without looking before this time
+}
+
+// NewReader returns a reader of the source. It reads nothing yet.
+func NewReader(s Source) *Reader { return &Reader{source: s, last: s.Value} }
+
+// Get returns the secret as it is now. If its file cannot be read or is empty, it returns an error beside the last good
+// value: a file that is gone for a moment while it is replaced must not lock anybody out.
+func (r *Reader) Get() (String, error) {
+	if r.source.File == "" {
+		return r.source.Value, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if now.Before(r.until) {
+		return r.last, nil
+	}
+	text, err := os.ReadFile(r.source.File)
+	if err != nil {
+		return r.last, fmt.Errorf("read secret: %w", err)
+	}
+	value := String(strings.TrimSpace(string(text)))
+	if value == "" {
+		return r.last, fmt.Errorf("read secret: %s is empty", r.source.File)
+	}
+	r.last, r.until = value, now.Add(rereadAfter)
+	return value, nil
+}
