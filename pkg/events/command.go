@@ -1,0 +1,171 @@
+package events
+
+import (
+	"bytes"
+	"errors"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+	"github.com/nats-io/nats.go"
+)
+
+// Command is a command as it arrived.
+type Command struct {
+	// Address is what the subject says: cloud, resource and operation.
+	Address
+	// Event holds the attributes and the data. It is a field of its own and not embedded, since it brings methods, such
+	// as String and MarshalJSON, that know nothing of the rest of a command.
+	Event event.Event
+	// ReplyTo is the subject that is to get a copy of the results, or "".
+	ReplyTo string
+}
+
+// DecodeCommand reads a command: a CloudEvent in binary or structured mode, or a plain JSON object, as from "nats pub".
+//
+// A CloudEvent must have the type "com.factro.command.<operation>" with the operation of the subject. A plain object
+// becomes an event of that type without a time; its id is the message id of JetStream, else position, which is a stable
+// name of the message's place in its stream, "<stream>:<sequence>", so that a redelivery keeps its id; its source is
+// "urn:nats:<subject>". The data of a command is a JSON object; no data at all counts as {}, for operations that need no
+// input.
+//
+// The error is a sentence for the sender, who is told all mistakes at once. It names headers, attributes and shapes,
+// and quotes at most 80 bytes of a value, never the data. With an error too the command holds what is known of it, so
+// that a result can be published: the address if the subject is one of a command, the reply subject, the attributes that
+// could be read, and always an id, if need be that of a plain message.
+func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, position string) (Command, error) {
+	var c Command
+	var bad problems
+
+	address, addressErr := p.ParseCommand(subject)
+	c.Address = address
+	if addressErr != nil {
+		bad.addf("%v", addressErr)
+	}
+	c.ReplyTo = replyTo(header, &bad)
+
+	e, err := decode(header, data)
+	c.Event = e
+	plain := errors.Is(err, ErrPlain)
+	switch {
+	case plain:
+		c.Event = plainCommand(subject, address.Operation, data)
+		setID(c.Event, plainID(header, position, &bad))
+	case err != nil:
+		bad.addf("%v", err)
+	}
+	if want := CommandTypePrefix + address.Operation; addressErr == nil && e.Type() != "" && e.Type() != want {
+		bad.addf("attribute type is %s, but the subject's operation is %s, want %q", quote(e.Type()), address.Operation, want)
+	}
+	if err == nil || plain { // else the data may not be what the sender meant
+		c.Event.DataEncoded = commandData(c.Event, &bad)
+		c.Event.DataBase64 = false
+	}
+
+	capAttributes(c.Event, &bad)
+	err = bad.err()
+	if err == nil {
+		err = validate(c.Event)
+	}
+	if err != nil && strings.TrimSpace(c.Event.ID()) == "" {
+		setID(c.Event, plainID(header, position, new(problems)))
+		if len(c.Event.ID()) > maxCopied { // a message id of that size: the position will do
+			setID(c.Event, position)
+		}
+	}
+	return c, err
+}
+
+// plainCommand makes an event of a message that is none, without an id.
+func plainCommand(subject, operation string, data []byte) event.Event {
+	contentType := event.ApplicationJSON
+	return event.Event{
+		Context: &event.EventContextV1{
+			Source:          types.URIRef{URL: url.URL{Scheme: "urn", Opaque: "nats:" + url.PathEscape(subject)}},
+			Type:            CommandTypePrefix + operation,
+			DataContentType: &contentType,
+		},
+		DataEncoded: data,
+	}
+}
+
+// maxCopied is the size in bytes of what a result copies from its command into headers: the broker takes 64 KiB of them.
+const maxCopied = 512
+
+// capAttributes takes out what is too long to be copied into a result, so that the sender can be told.
+func capAttributes(e event.Event, bad *problems) {
+	c, ok := e.Context.(*event.EventContextV1)
+	if !ok {
+		return
+	}
+	if len(c.ID) > maxCopied {
+		bad.addf("attribute id has %d bytes, want at most %d", len(c.ID), maxCopied)
+		c.ID = ""
+	}
+	if id, ok := c.Extensions[ExtCorrelationID].(string); ok && len(id) > maxCopied {
+		bad.addf("attribute %s has %d bytes, want at most %d", ExtCorrelationID, len(id), maxCopied)
+		delete(c.Extensions, ExtCorrelationID)
+	}
+}
+
+// plainID is the id of a message that brings none: the message id that its sender gave it for JetStream, else its
+// position.
+func plainID(header nats.Header, position string, bad *problems) string {
+	switch ids := lookup(header, HeaderMessageID); {
+	case len(ids) > 1:
+		bad.addf("header %s is given %d times, want once", HeaderMessageID, len(ids))
+	case len(ids) == 1 && !utf8.ValidString(ids[0]):
+		bad.addf("header %s is not UTF-8", HeaderMessageID)
+	case len(ids) == 1 && strings.TrimSpace(ids[0]) != "":
+		return ids[0]
+	}
+	if position == "" {
+		bad.addf("the message has no id: want a header %s", HeaderMessageID)
+	}
+	return position
+}
+
+func setID(e event.Event, id string) {
+	if c, ok := e.Context.(*event.EventContextV1); ok {
+		c.ID = id
+	}
+}
+
+// commandData returns the data if it is a JSON object, and {} for none at all.
+func commandData(e event.Event, bad *problems) []byte {
+	if contentType := e.DataContentType(); !isJSON(contentType) {
+		bad.addf("attribute datacontenttype is %s, want %s", quote(contentType), event.ApplicationJSON)
+		return e.DataEncoded
+	}
+	if len(bytes.Trim(e.DataEncoded, jsonBlanks)) == 0 {
+		return []byte("{}")
+	}
+	if why := notJSON(e.DataEncoded); why != "" {
+		bad.addf("data %s", why)
+	} else if s := shape(e.DataEncoded); s != "an object" {
+		bad.addf("data is %s, want an object", s)
+	}
+	return e.DataEncoded
+}
+
+// replyTo returns the subject in the header Factro-Reply-To, or "" if there is none or if it is none to publish to.
+func replyTo(header nats.Header, bad *problems) string {
+	values := lookup(header, HeaderReplyTo)
+	if len(values) == 0 || len(values) == 1 && values[0] == "" {
+		return ""
+	}
+	if len(values) > 1 {
+		bad.addf("header %s is given %d times, want once", HeaderReplyTo, len(values))
+		return ""
+	}
+	for token := range strings.SplitSeq(values[0], ".") {
+		wildcard := token == "*" || token == ">"
+		if token == "" || wildcard || strings.ContainsAny(token, " \t\r\n\x00") || !utf8.ValidString(token) {
+			bad.addf("header %s is %s, want a subject without blanks and wildcards", HeaderReplyTo, quote(values[0]))
+			return ""
+		}
+	}
+	return values[0]
+}

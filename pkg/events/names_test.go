@@ -1,0 +1,138 @@
+package events_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func TestResourceOf(t *testing.T) {
+	t.Parallel()
+	for action, want := range map[string]string{
+		"TaskStateChanged":     "task",
+		"WorkRecordCreated":    "work-record",
+		"TodoListElementAdded": "todo-list",
+		"CustomViewX":          "custom-view",
+		"CustomView":           "custom-view",
+		"CustomFieldChanged":   "custom",
+		"TodoAdded":            "todo",
+		"MilestoneReached":     "milestone",
+		"Workrecord":           "workrecord",
+		"WorkRecordsImported":  "work",
+		"HTTPThing":            "http",
+		"HTTP":                 "http",
+		"XChanged":             "x",
+		"Task2Done":            "task2",
+		"2Done":                "2",
+		"taskDone":             "task",
+		"taskdone":             "taskdone",
+		"workRecordDone":       "work-record",
+		"Work_RecordDone":      "work-record",
+		"  Task Done":          "task",
+		"ÜbersichtGeändert":    "übersicht",
+		"äÖü":                  "ä",
+		"":                     "",
+		"._-":                  "",
+		"\xff\xfe":             "",
+	} {
+		if got := events.ResourceOf(action); got != want {
+			t.Errorf("ResourceOf(%q) = %q, want %q", action, got, want)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"8d3f6c1e-AZ_09":         "8d3f6c1e-AZ_09",
+		"_":                      "_",
+		strings.Repeat("x", 128): strings.Repeat("x", 128),
+		strings.Repeat("x", 129): "_",
+		"":                       "_",
+		"a.b":                    "_",
+		"a b":                    "_",
+		"*":                      "_",
+		">":                      "_",
+		"größe":                  "_",
+		"a\r\nb":                 "_",
+		"a\x00":                  "_",
+	} {
+		if got := events.Token(s); got != want {
+			t.Errorf("Token(%q) = %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestSubjects(t *testing.T) {
+	t.Parallel()
+	p := events.Prefix("factro")
+	for got, want := range map[string]string{
+		p.Event("acme", "task", "8d3f", "TaskStateChanged"):          "factro.event.acme.task.8d3f.TaskStateChanged",
+		p.Event("acme", "übersicht", "a.b", ""):                      "factro.event.acme._._._",
+		p.Command("acme", "task", "createTask"):                      "factro.command.acme.task.createTask",
+		p.Result("acme", "task", "createTask", events.Applied):       "factro.result.acme.task.createTask.applied",
+		p.Result("acme", "*", "create.Task", events.Rejected):        "factro.result.acme._._.rejected",
+		p.DeadCommand("acme", "task", "createTask"):                  "factro.dead.command.acme.task.createTask",
+		p.DeadWebhook("acme"):                                        "factro.dead.webhook.acme",
+		p.EventStream():                                              "FACTRO_EVENTS",
+		p.CommandStream() + p.ResultStream() + p.DeadStream():        "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
+		events.Prefix("f2").EventStream() + events.DefaultPrefix[:1]: "F2_EVENTSf",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestParseCommand(t *testing.T) {
+	t.Parallel()
+	got, err := events.Prefix("factro").ParseCommand("factro.command.acme.task.createTask")
+	if want := (events.Address{Cloud: "acme", Resource: "task", Operation: "createTask"}); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	for _, subject := range []string{
+		"",
+		"factro.command.acme.task",
+		"factro.command.acme.task.createTask.now",
+		"factro.event.acme.task.createTask",
+		"other.command.acme.task.createTask",
+		"Factro.command.acme.task.createTask",
+		"factro.command.acme..createTask",
+		"factro.command.acme.task.",
+		"factro.command..task.createTask",
+	} {
+		got, err := events.Prefix("factro").ParseCommand(subject)
+		if err == nil || got != (events.Address{}) {
+			t.Errorf("%q: got %+v, %v; want an error", subject, got, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), "factro.command.<cloud>.<resource>.<operation>") {
+			t.Errorf("%q: the error does not say what would be right: %v", subject, err)
+		}
+	}
+}
+
+func FuzzEventSubject(f *testing.F) {
+	f.Add("TaskStateChanged", "8d3f6c1e")
+	f.Add("HTTPThing.*", "a b.>")
+	f.Add("ÜbersichtGeändert", "")
+	f.Fuzz(func(t *testing.T, action, id string) {
+		resource := events.ResourceOf(action)
+		subject := events.Prefix("factro").Event("acme", resource, id, action)
+		if n := strings.Count(subject, ".") + 1; n != 6 {
+			t.Errorf("%q has %d tokens, want 6", subject, n)
+		}
+		if !server.IsValidLiteralSubject(subject) {
+			t.Errorf("%q is no literal subject", subject)
+		}
+		if len(subject) > len("factro.event.acme...")+3*128 {
+			t.Errorf("%q is longer than three tokens can be", subject)
+		}
+		if again := events.ResourceOf(action); again != resource {
+			t.Errorf("ResourceOf(%q) is %q and %q", action, resource, again)
+		}
+	})
+}

@@ -1,0 +1,106 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Types of events begin with one of these. What follows is factro's action, the operation, or the outcome.
+const (
+	EventTypePrefix   = "com.factro."
+	CommandTypePrefix = "com.factro.command."
+	ResultTypePrefix  = "com.factro.result."
+)
+
+// Extension attributes of events, commands and results.
+const (
+	ExtTraceParent   = "traceparent"   // the trace in which the event began; written once, never changed on the way
+	ExtTraceState    = "tracestate"    // goes with traceparent
+	ExtRecordedTime  = "recordedtime"  // when the bridge made the event; its time is when the thing happened
+	ExtAction        = "factroaction"  // the webhook's action, as factro wrote it
+	ExtCloud         = "factrocloud"   // the configured name of the factro cloud
+	ExtOrigin        = "factroorigin"  // how the event came: webhook
+	ExtExpiryTime    = "expirytime"    // a command is not carried out at or after this time
+	ExtCorrelationID = "correlationid" // copied from a command to its results
+	ExtCausationID   = "causationid"   // a result's: the id of the command
+	ExtPartitionKey  = "partitionkey"  // a command's: commands of one key keep their order
+	ExtDryRun        = "dryrun"        // a command's: check it and tell the planned call, but do not make it
+)
+
+// Headers of NATS messages beside the attributes.
+const (
+	// HeaderReplyTo may be set on a command: the subject that gets a copy of its results.
+	HeaderReplyTo = "Factro-Reply-To"
+	// HeaderMessageID is JetStream's header for recognising a message that is published twice.
+	HeaderMessageID = "Nats-Msg-Id"
+)
+
+// Outcome says what became of a command. It is the last token of a result's subject.
+type Outcome string
+
+const (
+	Applied  Outcome = "applied"  // carried out
+	Rejected Outcome = "rejected" // final: the input was wrong, or factro said no
+	Deferred Outcome = "deferred" // still the bridge's, but it will take a while; a final outcome follows
+	Dead     Outcome = "dead"     // given up and parked among the dead letters
+)
+
+// Result is the data of a result event.
+type Result struct {
+	Operation string  `json:"operation"`
+	Outcome   Outcome `json:"outcome"`
+	// Status is the Core API's HTTP status, or 0 if it was not asked or did not answer.
+	Status int `json:"status,omitempty"`
+	// Attempts counts the calls that were made.
+	Attempts   int        `json:"attempts"`
+	StartedAt  time.Time  `json:"startedAt"`
+	FinishedAt *time.Time `json:"finishedAt,omitempty"`
+	// Resource is the object that the command was about, as far as it is known.
+	Resource *Resource `json:"resource,omitempty"`
+	// Response is the Core API's JSON as it came; absent if there was none or if it was too large for a message.
+	Response json.RawMessage `json:"response,omitempty"`
+	Error    *Error          `json:"error,omitempty"`
+	// RetryAt says when a deferred command is tried next, as far as that can be told.
+	RetryAt *time.Time `json:"retryAt,omitempty"`
+}
+
+// Resource names an object of factro's.
+type Resource struct {
+	Type string `json:"type"`
+	ID   string `json:"id,omitempty"`
+	// URL shows the object in factro's web UI, where the form of the link is known.
+	URL string `json:"url,omitempty"`
+}
+
+// Error says why a command was not carried out.
+type Error struct {
+	// Code is one of the Code constants.
+	Code string `json:"code"`
+	// Message is a sentence for people.
+	Message string `json:"message"`
+	// Detail is what machines can use: for an invalid command the list of FieldError, else what factro answered, as
+	// JSON if it was JSON and as a string otherwise.
+	Detail json.RawMessage `json:"detail,omitempty"`
+}
+
+// Codes of Error.
+const (
+	CodeInvalid          = "invalid"           // the command's data or attributes are wrong; nothing was called
+	CodeUnknownOperation = "unknown-operation" // no such operation; nothing was called
+	CodeExpired          = "expired"           // expirytime had passed; nothing was called
+	CodeConflict         = "conflict"          // the same id was used before with other data; nothing was called
+	CodeRefused          = "refused"           // factro said no; status and detail tell what
+	CodeThrottled        = "throttled"         // factro's request budget is used up for now
+	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused
+	CodeUnavailable      = "unavailable"       // factro fails or cannot be reached
+	CodeExhausted        = "exhausted"         // factro failed on this command too often
+	CodeAmbiguous        = "ambiguous"         // a create may have happened; a human should look
+)
+
+// FieldError is one mistake in a command's data.
+type FieldError struct {
+	// Pointer is the JSON pointer of the value; of the object, if a property is missing.
+	Pointer string `json:"pointer"`
+	// Message says what the value is and what would be right.
+	Message string `json:"message"`
+}
