@@ -1,0 +1,206 @@
+package translate
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"mime/multipart"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Call is a request to the Core API.
+type Call struct {
+	Method string
+	// Target is the escaped path with the query, to be appended to the API's base URL.
+	Target string
+	// Body is nil if the operation has none; ContentType then is empty.
+	Body        []byte
+	ContentType string
+	// EntityID is the id of the object of the operation's resource that the path names, or "".
+	EntityID string
+}
+
+// InvalidError is every mistake in a command's data, or the first of very many.
+type InvalidError struct{ Fields []events.FieldError }
+
+func (e *InvalidError) Error() string {
+	parts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		parts[i] = f.Message
+		if f.Pointer != "" {
+			parts[i] = f.Pointer + ": " + f.Message
+		}
+	}
+	return "the command's data is invalid: " + strings.Join(parts, "; ")
+}
+
+// Command translates the data of a command into a call. Values travel as they are written: null stays null, absent stays
+// absent, a number keeps its digits, and properties that the schema does not know go into the body.
+func Command(op factro.Operation, data []byte) (Call, error) {
+	mistakes, err := check(op, data)
+	if err != nil {
+		return Call{}, err
+	}
+	fields, err := object(data)
+	if err != nil {
+		return Call{}, cmp.Or(invalid(mistakes), err)
+	}
+	sound := len(mistakes) == 0 // from here on it goes for what a schema cannot say, to tell all at once
+	call := Call{Method: op.Method}
+	path, query := op.Path, url.Values{}
+	for _, p := range op.Params {
+		raw, given := fields[p.Field]
+		delete(fields, p.Field)
+		value, isText := text(raw)
+		if !isText {
+			value = string(raw)
+		}
+		if p.Query {
+			if given {
+				query.Set(p.Name, value)
+			}
+			continue
+		}
+		if why := noSegment(value); why != "" && isText {
+			mistakes = append(mistakes, events.FieldError{Pointer: "/" + p.Field, Message: why})
+		}
+		if p.Name == entityParam(op.Resource) {
+			call.EntityID = value
+		}
+		path = strings.Replace(path, "{"+p.Name+"}", url.PathEscape(value), 1)
+	}
+	switch op.Body {
+	case factro.BodyObject:
+		call.Body, err = encode(fields)
+		call.ContentType = "application/json"
+	case factro.BodyList:
+		call.Body, call.ContentType = fields["items"], "application/json"
+		delete(fields, "items")
+		mistakes = append(mistakes, homeless(op, fields)...)
+	case factro.BodyMultipart:
+		if sound {
+			call.Body, call.ContentType, mistakes = upload(op, fields["file"])
+		}
+		delete(fields, "file")
+		mistakes = append(mistakes, homeless(op, fields)...)
+	case factro.BodyNone:
+		mistakes = append(mistakes, homeless(op, fields)...)
+	}
+	if err != nil {
+		return Call{}, err
+	}
+	if err := invalid(mistakes); err != nil {
+		return Call{}, err
+	}
+	call.Target = path
+	if len(query) > 0 {
+		call.Target += "?" + query.Encode()
+	}
+	return call, nil
+}
+
+// maxSegment bounds a path parameter, in bytes. Ids are UUIDs as far as anybody has seen.
+const maxSegment = 1024
+
+// noSegment says why a value cannot be one segment of a path, or "". A slash would be escaped, and still there are
+// proxies that undo that before they look for "..": then a command for one operation would carry out another, and who
+// may send what is decided by operation.
+func noSegment(value string) string {
+	switch {
+	case len(value) > maxSegment:
+		return fmt.Sprintf("an id of %d bytes, want at most %d", len(value), maxSegment)
+	case value == ".", value == "..", strings.ContainsAny(value, `/\`):
+		return fmt.Sprintf("%q is a path, want an id", value)
+	}
+	return ""
+}
+
+// entityParam is the path parameter that names an object of the resource: workRecordId for work-record.
+func entityParam(resource string) string {
+	words := strings.Split(resource, "-")
+	for i, w := range words[1:] {
+		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, "") + "Id"
+}
+
+// homeless complains about properties that the request has no place for. To drop them without a word would be a lie.
+func homeless(op factro.Operation, fields map[string]json.RawMessage) []events.FieldError {
+	var mistakes []events.FieldError
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		mistakes = append(mistakes, events.FieldError{
+			Pointer: "/" + pointerToken(name),
+			Message: fmt.Sprintf("%s has no place for this property in its request", op.Name),
+		})
+	}
+	return mistakes
+}
+
+// encode writes JSON with raw values as they came; escaping < and > for HTML would change them.
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// upload makes the multipart body of a document upload, which has one part named file. That name was found by
+// observation; the vendor's document describes no body.
+func upload(op factro.Operation, raw json.RawMessage) (body []byte, contentType string, wrong []events.FieldError) {
+	file, err := object(raw)
+	if err != nil {
+		return nil, "", []events.FieldError{{Pointer: "/file", Message: err.Error()}}
+	}
+	name, _ := text(file["name"])
+	kind, _ := text(file["contentType"])
+	data, _ := text(file["data"])
+	for _, known := range []string{"name", "contentType", "data"} {
+		delete(file, known)
+	}
+	for _, m := range homeless(op, file) {
+		wrong = append(wrong, events.FieldError{Pointer: "/file" + m.Pointer, Message: m.Message})
+	}
+	content, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		wrong = append(wrong, events.FieldError{Pointer: "/file/data", Message: "a string that is not base64: " + err.Error()})
+	}
+	if len(wrong) > 0 {
+		return nil, "", wrong
+	}
+	var out bytes.Buffer
+	w := multipart.NewWriter(&out)
+	// The boundary is made of the content: the same file gives the same body, and no part can hold its own digest.
+	sum := sha256.Sum256(content)
+	header := textproto.MIMEHeader{
+		"Content-Disposition": {multipart.FileContentDisposition("file", name)},
+		"Content-Type":        {strings.NewReplacer("\r", "", "\n", "").Replace(cmp.Or(kind, "application/octet-stream"))},
+	}
+	err = w.SetBoundary(hex.EncodeToString(sum[:]))
+	if err == nil {
+		part, partErr := w.CreatePart(header)
+		if err = partErr; err == nil {
+			_, err = part.Write(content)
+		}
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, "", []events.FieldError{{Pointer: "/file", Message: err.Error()}}
+	}
+	return out.Bytes(), w.FormDataContentType(), nil
+}

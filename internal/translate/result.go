@@ -1,0 +1,62 @@
+package translate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Result makes the event that tells what became of a command.
+func Result(cmd events.Command, r events.Result, at time.Time) (event.Event, error) {
+	data, err := encode(r)
+	if err != nil {
+		return event.Event{}, fmt.Errorf("result of %s: %w", r.Operation, err)
+	}
+	extensions := map[string]any{
+		events.ExtCausationID: cmd.Event.ID(),
+		events.ExtCloud:       cmd.Cloud,
+	}
+	for _, name := range []string{events.ExtCorrelationID, events.ExtDryRun} {
+		if v, ok := cmd.Event.Extensions()[name]; ok {
+			extensions[name] = v
+		}
+	}
+	attributes := &event.EventContextV1{
+		ID:              cmd.Event.ID() + "." + string(r.Outcome),
+		Source:          *types.ParseURIRef("urn:factro:bridge:" + cmd.Cloud),
+		Type:            events.ResultTypePrefix + string(r.Outcome),
+		DataContentType: &jsonContentType,
+		Time:            &types.Timestamp{Time: at.UTC()},
+		Extensions:      extensions,
+	}
+	if r.Resource != nil && r.Resource.ID != "" {
+		subject := r.Resource.Type + "/" + r.Resource.ID
+		attributes.Subject = &subject
+	}
+	return event.Event{Context: attributes, DataEncoded: data}, nil
+}
+
+// Resource names the object that a call was about: the one in its path, else the one in the answer. mandantID is what the
+// answer says of the mandant, mostly nothing.
+func Resource(op factro.Operation, entityID string, answer []byte) (r *events.Resource, mandantID string) {
+	r = &events.Resource{Type: op.Resource, ID: entityID}
+	if op.Answer != factro.AnswerObject {
+		return r, ""
+	}
+	fields, err := object(answer)
+	if err != nil {
+		return r, ""
+	}
+	// The answer of createTaskTag is a tag, whose id is not that of a task.
+	if r.ID == "" && strings.EqualFold(op.AnswerSchema+"Id", entityParam(op.Resource)) {
+		r.ID, _ = text(fields["id"])
+	}
+	mandantID, _ = text(fields["mandantId"])
+	return r, mandantID
+}
