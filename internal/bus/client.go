@@ -1,0 +1,144 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Client is a short-lived connection for the command line: unlike Bus it says at once that the server is not there.
+type Client struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// Dial connects as the configuration says.
+func Dial(cfg Config) (*Client, error) {
+	opts := []nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}
+	if cfg.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
+	}
+	nc, err := nats.Connect(cfg.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", cfg.URL, err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("JetStream: %w", err)
+	}
+	return &Client{nc, js}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() { c.nc.Close() }
+
+// Message is an event as it stands in a stream. Broken tells why it is none; a dead letter may be anything.
+type Message struct {
+	Subject string
+	Header  nats.Header
+	Data    []byte
+	Time    time.Time
+	Event   event.Event
+	Broken  error
+}
+
+// TraceID returns the trace that the message belongs to, or "".
+func (m Message) TraceID() string {
+	if s := trace.SpanContextFromContext(extract(context.Background(), m.Header)); s.HasTraceID() {
+		return s.TraceID().String()
+	}
+	return ""
+}
+
+func newMessage(subject string, header nats.Header, data []byte, at time.Time) Message {
+	m := Message{Subject: subject, Header: header, Data: data, Time: at}
+	m.Event, m.Broken = events.FromMsg(header, data)
+	return m
+}
+
+// Send publishes a command and returns when the stream has it. With results it hears of what becomes of it, until final
+// or the end of ctx.
+func (c *Client) Send(ctx context.Context, subject string, e event.Event, results func(Message) (final bool)) error {
+	msg, err := events.ToMsg(subject, e)
+	if err != nil {
+		return err
+	}
+	propagator.Inject(ctx, carrier(msg.Header))
+	var inbox *nats.Subscription
+	if results != nil {
+		if inbox, err = c.nc.SubscribeSync(c.nc.NewRespInbox()); err != nil {
+			return fmt.Errorf("subscribe to the results: %w", err)
+		}
+		msg.Header[events.HeaderReplyTo] = []string{inbox.Subject}
+	}
+	if _, err := c.js.PublishMsg(ctx, msg, jetstream.WithMsgID(e.ID())); err != nil {
+		return fmt.Errorf("publish to %s: %w", subject, err)
+	}
+	for results != nil {
+		m, err := inbox.NextMsgWithContext(ctx)
+		if err != nil {
+			return fmt.Errorf("wait for the result: %w", err)
+		}
+		if results(newMessage(m.Subject, m.Header, m.Data, time.Now())) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Tail hands over the messages of a stream that match the filter, the new ones or those since a time, until ctx ends.
+func (c *Client) Tail(ctx context.Context, stream, filter string, since time.Time, each func(Message)) error {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverNewPolicy}
+	if !since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	}
+	consumer, err := c.js.OrderedConsumer(ctx, stream, cfg)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	it, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	defer it.Stop()
+	for {
+		msg, err := it.Next(jetstream.NextContext(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			continue
+		case err != nil:
+			return fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		at := time.Time{}
+		if meta, err := msg.Metadata(); err == nil {
+			at = meta.Timestamp
+		}
+		each(newMessage(msg.Subject(), msg.Headers(), msg.Data(), at))
+	}
+}
+
+// WaitStreams waits until a bridge has made the streams.
+func (c *Client) WaitStreams(ctx context.Context, p events.Prefix) error {
+	for {
+		_, err := c.js.Stream(ctx, p.DeadStream()) // the last one to be made
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the streams: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

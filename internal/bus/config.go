@@ -1,0 +1,65 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Config says which NATS server to use and how its streams are made.
+type Config struct {
+	// URL is the server's address, or several separated by commas. Unused if Server is embedded and reached in process.
+	URL string
+	// Name is how the connection calls itself to the server's operator.
+	Name string
+	// CredsFile and NkeyFile are alternative credentials. They are read again at every reconnect.
+	CredsFile, NkeyFile string
+	TLS                 TLS
+	// Prefix is the first token of all subjects and, in capitals, of all streams.
+	Prefix events.Prefix
+	// Replicas is the number of servers that hold each stream.
+	Replicas int
+	// Manage lets the bridge create missing streams and consumers. Without it, it only binds to what is there.
+	Manage bool
+	// Server, if set, is an embedded server that is reached in process instead of by URL.
+	Server *Server
+	// DrainTimeout bounds how long a command in hand may go on after the bridge was told to stop.
+	DrainTimeout time.Duration
+}
+
+// TLS are the files for a connection by TLS. Empty means the system's trust and no client certificate.
+type TLS struct {
+	CAFile   string `yaml:"ca_file" env:"CA_FILE"`
+	CertFile string `yaml:"cert_file" env:"CERT_FILE"`
+	KeyFile  string `yaml:"key_file" env:"KEY_FILE"`
+}
+
+// prefixForm keeps the prefix usable as a token, a stream's name and a bucket's name at once.
+var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+// Validate reports every mistake.
+func (c Config) Validate() error {
+	var errs []error
+	if c.URL == "" && c.Server == nil {
+		errs = append(errs, errors.New("nats.url: is empty; give a server's address such as nats://127.0.0.1:4222, or nats.embedded"))
+	}
+	if c.CredsFile != "" && c.NkeyFile != "" {
+		errs = append(errs, errors.New("nats: creds_file and nkey_file are both set; one of them is enough"))
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		errs = append(errs, errors.New("nats.tls: cert_file and key_file belong together; one of them is empty"))
+	}
+	if !prefixForm.MatchString(string(c.Prefix)) {
+		errs = append(errs, fmt.Errorf("nats.prefix: %q is not of the form [a-z0-9][a-z0-9-]*", c.Prefix))
+	}
+	if c.Replicas < 1 || c.Replicas > 5 {
+		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
+	}
+	if c.DrainTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,258 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const scope = "github.com/factro-bridge/factro-bridge/internal/bus"
+
+// Bus is a connection to NATS and the streams of the contract.
+type Bus struct {
+	cfg     Config
+	log     *slog.Logger
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	tracer  trace.Tracer
+	metrics metrics
+	closed  chan struct{} // closed when the connection is
+
+	mu      sync.Mutex
+	up      chan struct{} // closed while the connection is up; a new one while it is down
+	isUp    bool
+	bound   error // nil once the streams are known to be there
+	denied  error // the last permission that the server refused on this connection
+	kv      jetstream.KeyValue
+	changed chan struct{}     // has a token when the streams should be looked at again
+	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
+
+	ackWait, heartbeat, lookEvery time.Duration // the constants of these names
+}
+
+// lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
+// before the next publish does.
+const lookEvery = 30 * time.Second
+
+var (
+	errNotConnected = errors.New("not connected to NATS")
+	errNotBound     = errors.New("the streams have not been looked up yet")
+)
+
+// Connect validates the configuration and starts to connect. It does not wait for the server: a bridge has to come up
+// while NATS is away. An error is a mistake in the configuration.
+func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Bus{
+		cfg: cfg, log: log, tracer: otel.Tracer(scope),
+		closed: make(chan struct{}), up: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1),
+		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+	}
+	var err error
+	if b.metrics, err = newMetrics(b); err != nil {
+		return nil, err
+	}
+	opts, err := b.options()
+	if err != nil {
+		return nil, err
+	}
+	if b.nc, err = nats.Connect(cfg.URL, opts...); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	if b.nc.IsConnected() { // the handler may have run before nc was there to be asked
+		b.setUp()
+	}
+	if b.js, err = jetstream.New(b.nc); err != nil {
+		b.nc.Close()
+		return nil, fmt.Errorf("JetStream: %w", err)
+	}
+	return b, nil
+}
+
+// options are what keeps the bridge alive through any outage: it never stops to reconnect, not even after refused
+// credentials, since those are rotated; it keeps no buffer, so that a publish during an outage fails at once instead of
+// being sent after its caller has given up; and it hears of refused permissions, which otherwise are silent.
+func (b *Bus) options() ([]nats.Option, error) {
+	opts := []nats.Option{
+		nats.Name(b.cfg.Name),
+		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
+		nats.ReconnectBufSize(-1),
+		nats.Timeout(5 * time.Second), nats.PingInterval(20 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
+		nats.ConnectHandler(func(*nats.Conn) { b.setUp() }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			b.log.Info("NATS reconnected", "server", nc.ConnectedUrlRedacted())
+			b.setUp()
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.setDown()
+			if err != nil { // nil means that we closed it
+				b.log.Warn("NATS disconnected", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.asyncError(err) }),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+	}
+	if b.cfg.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(b.cfg.CredsFile))
+	}
+	if b.cfg.NkeyFile != "" {
+		opt, err := nats.NkeyOptionFromSeed(b.cfg.NkeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats.nkey_file: %w", err)
+		}
+		opts = append(opts, opt)
+	}
+	if b.cfg.TLS.CAFile != "" {
+		opts = append(opts, nats.RootCAs(b.cfg.TLS.CAFile))
+	}
+	if b.cfg.TLS.CertFile != "" {
+		opts = append(opts, nats.ClientCert(b.cfg.TLS.CertFile, b.cfg.TLS.KeyFile))
+	}
+	if b.cfg.Server != nil {
+		opts = append(opts, nats.InProcessServer(b.cfg.Server.s))
+	}
+	return opts, nil
+}
+
+// Run keeps the streams bound: after the first connection, after each reconnect, when one seems to be gone, and every now
+// and then it looks whether they are there. It returns when ctx ends.
+func (b *Bus) Run(ctx context.Context) error {
+	for {
+		if err := b.waitUp(ctx); err != nil {
+			return nil //nolint:nilerr // the end of ctx is the ordinary end
+		}
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := b.ensureStreams(attempt)
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		b.mu.Lock()
+		first := err != nil && (b.bound == nil || b.bound.Error() != err.Error())
+		b.bound = err
+		b.mu.Unlock()
+		if first { // the same failure again and again is one line
+			b.log.ErrorContext(ctx, "streams are not ready; trying again", "error", err)
+		}
+		again := b.lookEvery
+		if err != nil {
+			again = min(again, time.Second)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(again):
+		case <-b.changed:
+		}
+	}
+}
+
+// Ready says whether the bus can do its work, or why not.
+func (b *Bus) Ready() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.isUp:
+		return errNotConnected
+	case b.denied != nil:
+		return b.denied
+	}
+	return b.bound
+}
+
+// WaitReady waits until Ready is nil.
+func (b *Bus) WaitReady(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := b.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for NATS: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
+// Close flushes what was published, ends the subscriptions and waits until the connection is closed.
+func (b *Bus) Close() {
+	b.metrics.stop()
+	if err := b.nc.Drain(); err != nil {
+		b.nc.Close() // not connected: there is nothing to drain
+	}
+	<-b.closed
+}
+
+func (b *Bus) setUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.isUp {
+		return
+	}
+	b.isUp, b.denied = true, nil
+	close(b.up)
+	b.lookAgain()
+}
+
+// lookAgain has Run look at the streams soon.
+func (b *Bus) lookAgain() {
+	select {
+	case b.changed <- struct{}{}:
+	default: // it is going to anyway
+	}
+}
+
+func (b *Bus) setDown() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.isUp {
+		b.isUp, b.up = false, make(chan struct{})
+	}
+}
+
+// waitUp waits until the connection is up.
+func (b *Bus) waitUp(ctx context.Context) error {
+	b.mu.Lock()
+	up := b.up
+	b.mu.Unlock()
+	select {
+	case <-up:
+		return nil
+	case <-ctx.Done():
+		return errNotConnected
+	}
+}
+
+// asyncError hears what the server says outside of any request. A refused permission fails readiness until the next
+// connection: the publish that met it only times out and cannot tell why. A reply subject that is refused does not: the
+// sender of a command named it, and must not be able to take the bridge out of service.
+func (b *Bus) asyncError(err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) && b.ours(err.Error()) {
+		b.mu.Lock()
+		b.denied = fmt.Errorf("NATS refuses a permission: %w", err)
+		b.mu.Unlock()
+	}
+	b.log.Error("NATS reports an error", "error", err)
+}
+
+// ours says whether a refused permission, of which the server tells in words only, is one that the bridge itself needs.
+func (b *Bus) ours(violation string) bool {
+	_, subject, toPublish := strings.Cut(strings.ToLower(violation), `publish to "`)
+	return !toPublish || strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
+}

@@ -1,0 +1,195 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Worker works on the commands of one cloud.
+type Worker interface {
+	// Ready waits until a command may be pulled. It returns an error only when ctx ends.
+	Ready(ctx context.Context) error
+	// Handle carries out a command. mistake is why the message could not be read as a command, else nil; the command then
+	// holds what could be read. stopping ends when the bridge is told to stop, ctx a bounded while later. The error is the
+	// verdict: nil settles the command, Terminal parks it among the dead letters, RetryAfter and any other error bring it
+	// back.
+	Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error
+}
+
+// terminal is the verdict that a command is never to come again.
+type terminal struct {
+	subject, code string
+	err           error
+}
+
+func (t *terminal) Error() string { return t.err.Error() }
+func (t *terminal) Unwrap() error { return t.err }
+
+// Terminal returns the verdict that the command is not to come again. It is kept as a dead letter on subject, with the
+// code and the error as the reason.
+func Terminal(subject, code string, err error) error { return &terminal{subject, code, err} }
+
+// retry is the verdict that a command is to come again after a while.
+type retry struct {
+	err   error
+	after time.Duration
+}
+
+func (r *retry) Error() string { return r.err.Error() }
+func (r *retry) Unwrap() error { return r.err }
+
+// RetryAfter returns the verdict that the command is to come again after d; at once if d is 0.
+func RetryAfter(err error, d time.Duration) error { return &retry{err, d} }
+
+// Consume pulls the commands of a cloud one by one and has the worker handle each, until ctx ends. A command in hand is
+// finished first, within the drain timeout. Consume survives a lost connection and a deleted consumer: it binds again.
+func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
+	for failures := 0; ctx.Err() == nil; failures++ {
+		began := time.Now()
+		err := b.consume(ctx, cloud, w)
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Since(began) > time.Minute { // it worked for a while, so this is news
+			failures = 0
+		}
+		b.lookAgain() // perhaps the stream is gone too
+		if failures == 0 {
+			b.log.WarnContext(ctx, "commands cannot be pulled; trying again", "cloud", cloud, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff(failures)):
+		}
+	}
+	return nil
+}
+
+// consume pulls until ctx ends or the consumer is lost.
+func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
+	if err := b.waitUp(ctx); err != nil {
+		return err
+	}
+	setup, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c, err := b.consumer(setup, cloud)
+	if err != nil {
+		return err
+	}
+	b.metrics.watch(cloud, c)
+	defer b.metrics.unwatch(cloud)
+	// What the consumer really has: an operator may have made it with another time to wait.
+	renewEvery := max(c.CachedInfo().Config.AckWait/3, 10*time.Millisecond)
+	for ctx.Err() == nil {
+		if err := w.Ready(ctx); err != nil {
+			return nil //nolint:nilerr // the end of ctx is the ordinary end
+		}
+		msg, err := b.pull(ctx, c)
+		switch {
+		case err == nil:
+			b.handle(ctx, w, msg, renewEvery)
+		case ctx.Err() == nil:
+			return fmt.Errorf("pull from %s: %w", c.CachedInfo().Name, err)
+		}
+	}
+	return nil
+}
+
+const (
+	// heartbeat is how often the broker says that it still knows of our request. After two that did not come we ask again:
+	// a consumer that is deleted while we are not asking tells nobody.
+	heartbeat = 5 * time.Second
+	// pullExpiry is how long the broker keeps a request.
+	pullExpiry = 30 * time.Second
+)
+
+// pull waits for one message.
+//
+// Each request has an inbox of its own, which is closed before the message is worked on. Over a reconnect the client
+// sends its request again, and the broker may still have the first one: with a lasting inbox the second would bring the
+// next command while this one is worked on, or while the worker is not ready, and its AckWait would run in our buffer.
+func (b *Bus) pull(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
+	it, err := c.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(b.heartbeat))
+	if err != nil {
+		return nil, err
+	}
+	defer it.Stop()
+	msg, err := it.Next(jetstream.NextContext(ctx))
+	if err == nil || ctx.Err() == nil || !b.nc.IsConnected() {
+		return msg, err
+	}
+	// We are to stop. What reached us meanwhile is handled, so that it need not wait for AckWait.
+	it.Drain()
+	return it.Next(jetstream.NextMaxWait(attemptTimeout))
+}
+
+// handle has one message worked on and settles it.
+func (b *Bus) handle(stopping context.Context, w Worker, msg jetstream.Msg, renewEvery time.Duration) {
+	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
+	defer cancel()
+
+	ctx = extract(ctx, msg.Headers())
+	remote := trace.SpanContextFromContext(ctx)
+	position, redelivered := msg.Subject(), uint64(0)
+	meta, err := msg.Metadata()
+	if err == nil {
+		position, redelivered = meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10), meta.NumDelivered-1
+	}
+	cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject(), msg.Headers(), msg.Data(), position)
+
+	ctx, span := b.tracer.Start(ctx, "process "+kind(msg.Subject()),
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: remote}),
+		trace.WithAttributes(
+			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),
+			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject()),
+			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(redelivered)), //nolint:gosec // a count of deliveries
+		))
+	defer span.End()
+	if mistake == nil {
+		span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
+	}
+
+	renewed := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		b.renew(ctx, msg, renewEvery, done)
+	}()
+	verdict := w.Handle(ctx, stopping, cmd, mistake)
+	close(done)
+	<-renewed
+
+	// The verdict is out: it must reach the broker even if the grace ended meanwhile.
+	settling, stopSettling := withGrace(ctx, settleTimeout)
+	defer stopSettling()
+	b.settle(settling, span, msg, redelivered, verdict)
+}
+
+// withGrace returns a context that ends a while after its parent.
+func withGrace(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
+func limit(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

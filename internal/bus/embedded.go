@@ -1,0 +1,75 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// ServerConfig is for a NATS server inside this process.
+type ServerConfig struct {
+	// DataDir is where JetStream keeps its streams.
+	DataDir string
+	// Listen is the address for other clients, or "" for none.
+	Listen string
+	// SyncAlways has every message on disk before it is acknowledged, not only handed to the operating system. It costs
+	// most of the throughput and is what a single server needs to survive a power cut.
+	SyncAlways bool
+}
+
+// maxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
+const maxPayload = 8 << 20
+
+// Server is an embedded NATS server with JetStream.
+type Server struct{ s *server.Server }
+
+// StartServer starts an embedded server and waits until it takes connections.
+func StartServer(c ServerConfig) (*Server, error) {
+	opts := &server.Options{
+		ServerName: "factro-bridge-embedded",
+		JetStream:  true, StoreDir: c.DataDir, SyncAlways: c.SyncAlways,
+		MaxPayload: maxPayload, DontListen: c.Listen == "",
+		NoLog: true, NoSigs: true,
+	}
+	if c.Listen != "" {
+		host, port, err := net.SplitHostPort(c.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listen address of the embedded NATS server: %w", err)
+		}
+		opts.Host = host
+		if opts.Port, err = strconv.Atoi(port); err != nil {
+			return nil, fmt.Errorf("listen address of the embedded NATS server: port: %w", err)
+		}
+		if opts.Port == 0 {
+			opts.Port = server.RANDOM_PORT
+		}
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		s.Shutdown()
+		return nil, errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
+	}
+	return &Server{s}, nil
+}
+
+// URL is where other clients reach the server, or "" if it does not listen.
+func (s *Server) URL() string {
+	if s.s.Addr() == nil {
+		return ""
+	}
+	return s.s.ClientURL()
+}
+
+// Close stops the server and waits until its files are closed.
+func (s *Server) Close() {
+	s.s.Shutdown()
+	s.s.WaitForShutdown()
+}

@@ -1,0 +1,155 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+const (
+	// publishAttempts bounds how often one message is sent. It is the same message id each time, so the stream keeps one.
+	publishAttempts = 3
+	// attemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
+	// never answered; the next one is.
+	attemptTimeout = 2 * time.Second
+)
+
+// Publish stores the event in the stream that takes its subject and returns when the stream has acknowledged it. Within
+// ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge; after any
+// other error the event may be stored or not, and publishing it again under the same id is right.
+func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id string) error {
+	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), trace.WithSpanKind(trace.SpanKindProducer))
+	defer span.End()
+
+	msg, err := events.ToMsg(subject, e)
+	if err != nil {
+		return b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
+	}
+	if span.IsRecording() {
+		span.SetAttributes(
+			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"),
+			semconv.MessagingOperationTypeSend, semconv.MessagingDestinationName(subject),
+			semconv.MessagingMessageID(id), semconv.MessagingMessageBodySize(len(msg.Data)),
+			semconv.CloudEventsEventID(e.ID()), semconv.CloudEventsEventSource(e.Source()), semconv.CloudEventsEventType(e.Type()),
+		)
+	}
+	return b.published(ctx, span, subject, b.send(ctx, msg, id))
+}
+
+// published ends the span of a publish and counts it.
+func (b *Bus) published(ctx context.Context, span trace.Span, subject string, err error) error {
+	outcome := "stored"
+	if err != nil {
+		outcome = "failed"
+		span.SetStatus(codes.Error, err.Error())
+	}
+	b.metrics.published.Add(ctx, 1, b.metrics.publishedAttrs(kind(subject), outcome))
+	return err
+}
+
+// send publishes a message with the current trace context, in bounded attempts under one id.
+func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
+	// The origin of the trace is written once, into the event; the header is of the current hop.
+	propagator.Inject(ctx, carrier(msg.Header))
+	if hop := carrier(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
+		if msg.Header["ce-specversion"] != nil {
+			msg.Header["ce-"+events.ExtTraceParent] = []string{hop}
+		}
+	}
+	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+
+	var err error
+	for attempt := 1; ; attempt++ {
+		if err = b.waitUp(ctx); err != nil {
+			return fmt.Errorf("publish to %s: %w", msg.Subject, err)
+		}
+		if err = b.sendOnce(ctx, msg); err == nil {
+			return nil
+		}
+		var refused *jetstream.APIError
+		switch {
+		case isTooLarge(err):
+			return fmt.Errorf("publish to %s: %w: %d bytes, the server takes %d with headers",
+				msg.Subject, events.ErrTooLarge, len(msg.Data), b.nc.MaxPayload())
+		case isDisconnect(err):
+			attempt-- // it went nowhere; waitUp waits, as soon as it has heard of the disconnect
+		case errors.Is(err, jetstream.ErrNoStreamResponse):
+			b.lookAgain()
+		}
+		switch {
+		case attempt == publishAttempts, ctx.Err() != nil, errors.As(err, &refused) && refused.Code < 500:
+			return fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, err)
+		}
+		select { // let a lost connection be noticed, or a new leader be found
+		case <-time.After(time.Duration(max(attempt, 1)) * 50 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	_, err := b.js.PublishMsg(ctx, msg)
+	return err
+}
+
+// isTooLarge says whether a message is beyond what the server, or an operator's limit on the stream, takes.
+func isTooLarge(err error) bool {
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
+}
+
+// isDisconnect says whether something failed only since the connection was away.
+func isDisconnect(err error) bool {
+	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||
+		errors.Is(err, nats.ErrDisconnected)
+}
+
+// Reply sends a copy of an event to a subject that a command's sender named. Nobody acknowledges it: the stream has the
+// result.
+func (b *Bus) Reply(ctx context.Context, subject string, e event.Event) error {
+	msg, err := events.ToMsg(subject, e)
+	if err == nil {
+		propagator.Inject(ctx, carrier(msg.Header))
+		err = b.nc.PublishMsg(msg)
+	}
+	if err != nil {
+		return fmt.Errorf("reply to %s: %w", subject, err)
+	}
+	return nil
+}
+
+// Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters.
+func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {
+	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), trace.WithSpanKind(trace.SpanKindProducer))
+	defer span.End()
+	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	setDeadHeaders(msg.Header, code, reason)
+	return b.published(ctx, span, subject, b.send(ctx, msg, id))
+}
+
+// kind is the low-cardinality part of a subject: prefix, kind and cloud.
+func kind(subject string) string {
+	dots := 0
+	for i := range len(subject) {
+		if subject[i] == '.' {
+			if dots++; dots == 3 {
+				return subject[:i]
+			}
+		}
+	}
+	return subject
+}
+
+func cloudAttr(cloud string) attribute.KeyValue { return attribute.String("factro.cloud", cloud) }
