@@ -1,0 +1,61 @@
+package egress
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// errOpen stands for the answer when the breaker closed the way between the gate and the call.
+var errOpen = errors.New("the breaker is open")
+
+// refusal is the error of a result for a command that factro said no to.
+func refusal(a answer) *events.Error {
+	return &events.Error{Code: events.CodeRefused, Message: outcomeText(a), Detail: detail(a)}
+}
+
+func ambiguous(a answer) string {
+	return fmt.Sprintf("factro may have carried this out or not (%s), and doing it again could do it twice. "+
+		"Look whether the object is there before you send the command again under another id", outcomeText(a))
+}
+
+// outcomeText is one line about an answer, for people.
+func outcomeText(a answer) string {
+	if a.err != nil {
+		return "no answer: " + a.err.Error()
+	}
+	text := factro.ErrorText(a.header, a.body)
+	if text == "" {
+		text = "no text"
+	}
+	return fmt.Sprintf("factro answered %d: %s", a.status, text)
+}
+
+// maxDetail bounds what of an error's body goes into a result.
+const maxDetail = 4 << 10
+
+// detail is an error's body for machines: JSON as it came, anything else as a string.
+func detail(a answer) json.RawMessage {
+	if len(a.body) == 0 {
+		return nil
+	}
+	body := a.body
+	if len(body) <= maxDetail && json.Valid(body) {
+		return body
+	}
+	out, err := json.Marshal(string(body[:min(len(body), maxDetail)]))
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+func jsonOrNil(body []byte) json.RawMessage {
+	if json.Valid(body) {
+		return body
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package egress
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Config is for the commands of one cloud.
+type Config struct {
+	// Cloud is the configured name of the factro cloud; Prefix the first token of its subjects.
+	Cloud  string
+	Prefix events.Prefix
+	// URL is the base of the Core API.
+	URL string
+	// Key is the API key.
+	Key secret.Source
+	// RequestsPerMinute is the budget that we allow ourselves. factro allows 500 (one source); whether they are counted by
+	// key, user or address is not known.
+	RequestsPerMinute int
+	// Timeout bounds one call.
+	Timeout time.Duration
+	// UserAgent is how the bridge calls itself.
+	UserAgent string
+}
+
+// Validate reports every mistake, naming the settings as in the configuration file.
+func (c Config) Validate() error {
+	var errs []error
+	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+		errs = append(errs, fmt.Errorf("api.url: %q is not the base URL of a Core API, such as https://cloud.factro.com/api/core", c.URL))
+	}
+	if err := c.Key.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("api.key: %w", err))
+	}
+	if c.RequestsPerMinute < 1 || c.RequestsPerMinute > 100_000 {
+		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and 100000", c.RequestsPerMinute))
+	}
+	if c.Timeout < time.Second || c.Timeout > 5*time.Minute {
+		errs = append(errs, fmt.Errorf("api.timeout: %s is not between 1s and 5m", c.Timeout))
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	// maxAttempts bounds how often a command that factro fails on is tried. An outage does not use them up: after five
+	// failures the breaker opens, and then nothing is called until a probe has succeeded.
+	maxAttempts = 8
+	// deferAfter is how long a wait must be for the sender to be told of it.
+	deferAfter = 2 * time.Second
+	// probeEvery is how often a paused cloud is asked whether its key is good again. A new key is tried at once.
+	probeEvery = 30 * time.Second
+	// keyLookEvery is how often a paused cloud looks for a new key.
+	keyLookEvery = time.Second
+	// openFor is how long an open breaker waits before a probe.
+	openFor = 15 * time.Second
+	// maxAnswer bounds what is read of an answer. Lists at factro are not paginated, but commands answer with what they
+	// changed.
+	maxAnswer = 8 << 20
+	// maxResponse bounds what of an answer goes into a result: with the rest it must fit into a message.
+	maxResponse = 512 << 10
+	// maxReplySubject bounds the subject that a sender names for its copies: one beyond the server's limit on a line of
+	// its protocol would cost us the connection.
+	maxReplySubject = 1 << 10
+	// courtesy bounds how long a deferred result may take; it holds up the command that it is about.
+	courtesy = 5 * time.Second
+	// overrun is how long what is known may take to be written down once the bridge has to stop.
+	overrun = time.Second
+)

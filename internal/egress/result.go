@@ -1,0 +1,196 @@
+package egress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"fmt"
+)
+
+// end publishes the final result of a command and returns the verdict.
+func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a answer, reason *events.Error) error {
+	now := time.Now().UTC()
+	r := events.Result{
+		Operation: j.cmd.Operation, Outcome: outcome, Status: a.status, Attempts: j.attempts,
+		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason,
+	}
+	if outcome == events.Applied {
+		if json.Valid(a.body) && len(a.body) <= maxResponse {
+			r.Response = a.body
+		}
+	}
+	if j.op.Name != "" {
+		r.Resource = w.resource(j, a)
+	}
+	// The ledger before the result: a crash in between publishes the same result again instead of asking a human. What
+	// was only refused before the call is not in the ledger and need not be.
+	if j.op.Creates() && j.attempts > 0 {
+		if err := fitting(r, func(r events.Result) error { return w.finish(ctx, j, r) }); err != nil {
+			return err
+		}
+	}
+	return w.tell(ctx, j, r)
+}
+
+// finish writes the result of a create into the ledger.
+func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
+	var err error
+	if j.record.Result, err = json.Marshal(r); err != nil {
+		return fmt.Errorf("result of %s: %w", r.Operation, err)
+	}
+	return insist(ctx, func(ctx context.Context) error { return w.ledger.Finish(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record) })
+}
+
+// tell publishes a final result and returns the verdict that goes with it.
+func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
+	err := fitting(r, func(r events.Result) error {
+		return insist(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
+	})
+	if errors.Is(err, events.ErrTooLarge) {
+		// Even the bare outcome does not fit, so the command's own attributes are that large. To try for ever would hold up
+		// all commands behind it.
+		w.log.ErrorContext(ctx, "result is too large for a message and is not published", "cloud", w.cfg.Cloud, "error", err)
+	} else if err != nil {
+		return err
+	}
+	w.metrics.finished(ctx, j, r)
+	code := ""
+	if r.Error != nil {
+		code = r.Error.Code
+	}
+	w.log.InfoContext(ctx, "command finished", "cloud", w.cfg.Cloud, "operation", events.Token(r.Operation), "event_id", j.cmd.Event.ID(),
+		"outcome", string(r.Outcome), "code", code, "status", r.Status, "attempts", r.Attempts, "duration", time.Since(j.startedAt).String())
+	if r.Outcome == events.Applied {
+		return nil
+	}
+	subject := w.cfg.Prefix.DeadCommand(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation)
+	return bus.Terminal(subject, r.Error.Code, errors.New(r.Error.Message))
+}
+
+// deferred tells the sender that the command has to wait. It is a courtesy: if it cannot be published, the command goes
+// on all the same.
+func (w *Worker) deferred(ctx context.Context, j *job, o obstacle) {
+	at := o.until.UTC()
+	r := events.Result{
+		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
+		Error: &events.Error{Code: o.code, Message: deferral[o.code]}, Resource: w.resource(j, answer{}),
+	}
+	w.metrics.finished(ctx, j, r)
+	ctx, cancel := context.WithTimeout(ctx, courtesy)
+	defer cancel()
+	if err := w.publish(ctx, j, r); err != nil {
+		w.log.WarnContext(ctx, "deferred result could not be published", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
+	}
+}
+
+var deferral = map[string]string{
+	events.CodeThrottled:    "factro's request budget is used up for now",
+	events.CodeUnauthorized: "factro does not accept the API key; an operator has to renew it",
+	events.CodeUnavailable:  "factro fails or cannot be reached",
+}
+
+// rehearse answers a dry run with the call that would be made.
+func (w *Worker) rehearse(ctx context.Context, j *job) error {
+	planned, err := json.Marshal(struct {
+		Method string          `json:"method"`
+		Path   string          `json:"path"`
+		Body   json.RawMessage `json:"body,omitempty"`
+	}{j.call.Method, j.call.Target, jsonOrNil(j.call.Body)})
+	if err != nil {
+		return fmt.Errorf("dry run: %w", err)
+	}
+	now := time.Now().UTC()
+	return w.tell(ctx, j, events.Result{
+		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Response: planned,
+		Resource: w.resource(j, answer{}),
+	})
+}
+
+// publish stores a result and sends the sender its copy.
+func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
+	e, err := translate.Result(j.cmd, r, time.Now())
+	if err != nil {
+		return err
+	}
+	subject := w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome)
+	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()); err != nil {
+		return err
+	}
+	if j.cmd.ReplyTo == "" {
+		return nil
+	}
+	if !w.mayReply(j.cmd.ReplyTo) {
+		w.log.WarnContext(ctx, "reply subject is not allowed; the result is in the stream only", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID())
+		return nil
+	}
+	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the stream has the result, and that is what counts
+		w.log.WarnContext(ctx, "copy of the result could not be sent", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
+	}
+	return nil
+}
+
+// mayReply keeps a sender from using the bridge's rights: no subject of the broker's own, none of the bridge's.
+func (w *Worker) mayReply(subject string) bool {
+	return len(subject) <= maxReplySubject && !strings.HasPrefix(subject, "$") && !strings.HasPrefix(subject, string(w.cfg.Prefix)+".")
+}
+
+// resource names the object, with a link into the web UI once an answer has told the mandant's id.
+func (w *Worker) resource(j *job, a answer) *events.Resource {
+	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.body)
+	if mandantID != "" {
+		w.mandant.Store(mandantID)
+	}
+	known, _ := w.mandant.Load().(string)
+	r.URL = factro.WebLink(w.webOrigin, known, r.Type, r.ID)
+	return r
+}
+
+// insist repeats what must not be left undone now that the call is made: NATS may be away for a while. It ends shortly
+// after ctx, which is when the bridge has to stop: what became known in the last moment is written down too.
+func insist(ctx context.Context, do func(context.Context) error) error {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(overrun, cancel) })()
+	for n := 1; ; n++ {
+		err := do(late)
+		if err == nil || errors.Is(err, events.ErrTooLarge) {
+			return err
+		}
+		if sleep(late, backoff(n)) != nil {
+			return err
+		}
+	}
+}
+
+// fitting does something with a result, and if that is too large for a message once more with the bare outcome.
+func fitting(r events.Result, do func(events.Result) error) error {
+	err := do(r)
+	if errors.Is(err, events.ErrTooLarge) {
+		r.Response = nil
+		if r.Resource != nil && len(r.Resource.ID) > 128 {
+			r.Resource = nil
+		}
+		if r.Error != nil {
+			r.Error = &events.Error{Code: r.Error.Code, Message: shorten(r.Error.Message)}
+		}
+		err = do(r)
+	}
+	return err
+}
+
+// shorten cuts a message for people to what people read.
+func shorten(s string) string {
+	const most = 1 << 10
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+

@@ -1,0 +1,102 @@
+package ingress
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// door checks the secret of one cloud's webhooks.
+type door struct {
+	header  string
+	readers []*secret.Reader
+	log     *slog.Logger
+	failing sync.Map // index of a secret whose file cannot be read now -> true
+}
+
+// admits compares the header's value with every accepted secret, in a time that tells neither which one nor how much of
+// one matched: it compares digests, all of them, to the end.
+func (d *door) admits(r *http.Request) bool {
+	values := r.Header.Values(d.header)
+	if len(values) != 1 {
+		return false
+	}
+	given := sha256.Sum256([]byte(strings.TrimSpace(values[0])))
+	match := 0
+	for i, reader := range d.readers {
+		now, err := reader.Get()
+		want, unusable := usable(now)
+		d.report(r.Context(), i, cmp.Or(err, unusable))
+		if unusable != nil {
+			continue // a file that was emptied must not admit an empty value
+		}
+		digest := sha256.Sum256([]byte(want))
+		match |= subtle.ConstantTimeCompare(given[:], digest[:])
+	}
+	return match == 1
+}
+
+// report logs once when a secret stops to be usable, and once when it is back.
+func (d *door) report(ctx context.Context, i int, err error) {
+	if err == nil {
+		if _, was := d.failing.LoadAndDelete(i); was {
+			d.log.InfoContext(ctx, "a webhook secret can be used again")
+		}
+		return
+	}
+	if _, was := d.failing.LoadOrStore(i, true); !was {
+		d.log.ErrorContext(ctx, "a webhook secret cannot be read or used; if it could be before, its last value stays in force", "error", err)
+	}
+}
+
+// throttle counts wrong secrets by address. It slows down who guesses; a right secret always passes, since factro may
+// share its address with a webhook that somebody has configured wrongly, or all senders may stand behind one proxy.
+type throttle struct {
+	mu    sync.Mutex
+	began time.Time
+	wrong map[string]int
+}
+
+const (
+	throttleWindow = time.Minute
+	wrongPerWindow = 10
+	maxAddresses   = 10_000 // more in one window share what is left: memory stays bounded
+)
+
+// wrongSecret counts a wrong secret and returns how long its address is to wait, 0 if it is only to be told.
+func (t *throttle) wrongSecret(address string, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.wrong == nil || now.Sub(t.began) >= throttleWindow {
+		t.began, t.wrong = now, map[string]int{}
+	}
+	if _, known := t.wrong[address]; !known && len(t.wrong) >= maxAddresses {
+		address = "others"
+	}
+	t.wrong[address]++
+	if t.wrong[address] <= wrongPerWindow {
+		return 0
+	}
+	return t.began.Add(throttleWindow).Sub(now)
+}
+
+// addressOf is the sender's address without the port. An IPv6 sender owns a /64, so that is what is counted.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+		return ip.Mask(net.CIDRMask(64, 128)).String()
+	}
+	return host
+}

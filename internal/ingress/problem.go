@@ -1,0 +1,53 @@
+package ingress
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// problem is an answer by RFC 9457.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+
+	retryAfter time.Duration
+	code       string // for the metric
+}
+
+func (p problem) write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the sender may be gone; there is nobody else to tell
+}
+
+// The answers that are no success. The type is about:blank, so the title is that of the status.
+var (
+	nothingHere  = refuse(http.StatusNotFound, "not_found", "webhooks are taken at /webhooks/{cloud}")
+	unknownCloud = refuse(http.StatusNotFound, "unknown_cloud", "no factro cloud of this name is configured")
+	wrongMethod  = refuse(http.StatusMethodNotAllowed, "method", "webhooks are delivered by POST")
+	wrongSecret  = refuse(http.StatusUnauthorized, "secret", "the authentication header is missing or its value is wrong")
+	tooManyWrong = refuse(http.StatusTooManyRequests, "throttled", "too many wrong secrets from this address")
+	tooLarge     = refuse(http.StatusRequestEntityTooLarge, "too_large", "")
+	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
+	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
+	unusable     = refuse(http.StatusBadRequest, "unusable", "")
+	ourMistake   = refuse(http.StatusInternalServerError, "panic", "the bridge made a mistake")
+	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once")
+	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored")
+)
+
+func refuse(status int, code, detail string) problem {
+	return problem{Title: http.StatusText(status), Status: status, Detail: detail, code: code}
+}
+
+func (p problem) because(detail string) problem { p.Detail = detail; return p }
+
+func (p problem) after(d time.Duration) problem { p.retryAfter = d; return p }
