@@ -1,0 +1,103 @@
+package sim
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// activeFault is a fault and how many requests it has yet to hit; negative is without end.
+type activeFault struct {
+	fault Fault
+	left  int
+}
+
+func activate(fs Faults) []activeFault {
+	out := make([]activeFault, len(fs))
+	for i, f := range fs {
+		out[i] = activeFault{f, f.Count}
+		if f.Count == 0 {
+			out[i].left = -1
+		}
+	}
+	return out
+}
+
+// fate is what the faults have in store for one request.
+type fate struct {
+	wait  time.Duration
+	fault Fault // zero Kind: none
+}
+
+func (f fate) after() bool {
+	return slices.ContainsFunc(faultKinds, func(k faultKind) bool { return k.kind == f.fault.Kind && k.after })
+}
+
+// decide throws the dice for one request. Faults that are used up are forgotten.
+func (s *Sim) decide(operation string) fate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out fate
+	for i := range s.faults {
+		a := &s.faults[i]
+		latency := a.fault.Kind == FaultLatency
+		if a.left == 0 || a.fault.Operation != "" && a.fault.Operation != operation || !latency && out.fault.Kind != "" {
+			continue
+		}
+		if a.fault.Probability > 0 && !s.dice.hits(a.fault.Probability) {
+			continue
+		}
+		if a.left > 0 {
+			a.left--
+		}
+		out.wait += a.fault.Delay
+		if !latency {
+			out.fault = a.fault
+		}
+	}
+	s.faults = slices.DeleteFunc(s.faults, func(a activeFault) bool { return a.left == 0 })
+	return out
+}
+
+// inForce lists the faults with what is left of their counts.
+func (s *Sim) inForce() Faults {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(Faults, len(s.faults))
+	for i, a := range s.faults {
+		out[i] = a.fault
+		out[i].Count = max(a.left, 0)
+	}
+	return out
+}
+
+// writeFault answers as a fault wants it. A cut connection has no answer: the server closes it without a byte.
+func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
+	switch f.Kind {
+	case FaultRateLimit:
+		writeLimited(w, b, v, f.RetryAfter)
+	case FaultError:
+		status := orElse(f.Status, http.StatusInternalServerError)
+		writeText(w, status, http.StatusText(status))
+	case FaultHTML, FaultHTMLAfter:
+		status := orElse(f.Status, http.StatusBadGateway)
+		title := strconv.Itoa(status) + " " + http.StatusText(status)
+		writeHTML(w, status, title, title)
+	case FaultExpired:
+		writeText(w, http.StatusUnauthorized, unauthorized)
+	case FaultCutBefore, FaultCutAfter:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// writeLimited is the 429. Whether factro sends Retry-After is not known.
+func writeLimited(w http.ResponseWriter, b budget, v Variants, retryAfter string) {
+	if retryAfter == "" && !v.NoRetryAfter {
+		retryAfter = strconv.Itoa(b.seconds())
+	}
+	if retryAfter != "" && retryAfter != "none" {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	writeText(w, http.StatusTooManyRequests, "Rate limit exceeded")
+}

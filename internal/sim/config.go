@@ -1,0 +1,119 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+)
+
+// What a zero Config means.
+const (
+	DefaultKey       = "sim-key"
+	DefaultMandantID = "0f5ac7e0-0000-4000-8000-0000000000aa"
+	DefaultQuota     = 500
+	DefaultWindow    = time.Minute
+)
+
+// Config says what kind of factro is simulated.
+type Config struct {
+	// Key is the one API key that is accepted; DefaultKey if empty.
+	Key string
+	// MandantID is the tenant's id; DefaultMandantID if empty.
+	MandantID string
+	// Webhooks are registered at the start, as an operator would do it in factro's web UI.
+	Webhooks []Webhook
+	// Quota is how many requests a Window allows. Zero means DefaultQuota and DefaultWindow.
+	Quota  int
+	Window time.Duration
+	// Variants are the unknowns of factro. The zero value is what is best supported.
+	Variants Variants
+	// Faults are in force from the start.
+	Faults Faults
+	// Delivery says how webhooks are delivered. The zero value delivers everything once, in order and at once.
+	Delivery Delivery
+	// Seed makes ids and random faults repeatable. Zero takes one from the clock and logs it.
+	Seed uint64
+	// Now is the simulator's clock; time.Now if nil. Delays are real time nevertheless.
+	Now func() time.Time
+}
+
+// Webhook is one registration: a URL and one action, as in factro's web UI.
+type Webhook struct {
+	URL string `json:"url"`
+	// Action is the one action that fires. "*" stands for every action, which factro does not have.
+	Action string `json:"action"`
+	// Header and Value are sent unchanged with every delivery. Both may be empty.
+	Header string `json:"header,omitempty"`
+	Value  string `json:"value,omitempty"`
+}
+
+// String leaves the secret out, so that a registration can be logged.
+func (h Webhook) String() string { return fmt.Sprintf("%s on %s", h.URL, h.Action) }
+
+func (c Config) withDefaults() Config {
+	if c.Key == "" {
+		c.Key = DefaultKey
+	}
+	if c.MandantID == "" {
+		c.MandantID = DefaultMandantID
+	}
+	if c.Quota == 0 {
+		c.Quota = DefaultQuota
+	}
+	if c.Window == 0 {
+		c.Window = DefaultWindow
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Validate reports every mistake at once. Zero values are no mistakes, they have defaults.
+func (c Config) Validate() error {
+	var errs []error
+	if c.MandantID != "" && !isUUID(c.MandantID) {
+		errs = append(errs, fmt.Errorf("mandant id %q is no uuid", c.MandantID))
+	}
+	if c.Quota < 0 {
+		errs = append(errs, fmt.Errorf("quota %d is negative", c.Quota))
+	}
+	if c.Window < 0 || c.Window > 0 && c.Window < time.Second {
+		errs = append(errs, fmt.Errorf("window %v is shorter than a second, which the rate limit's headers cannot say", c.Window))
+	}
+	for i, h := range c.Webhooks {
+		if err := h.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("webhook %d: %w", i+1, err))
+		}
+	}
+	errs = append(errs, c.Variants.Validate(), c.Faults.Validate(), c.Delivery.Validate())
+	return errors.Join(errs...)
+}
+
+var headerName = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
+
+// Validate reports every mistake of the registration at once.
+func (h Webhook) Validate() error {
+	var errs []error
+	if u, err := url.Parse(h.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		errs = append(errs, fmt.Errorf("url %q is no http or https address", h.URL))
+	}
+	if h.Action == "" {
+		errs = append(errs, errors.New("action is missing"))
+	}
+	if h.Header != "" && !headerName.MatchString(h.Header) {
+		errs = append(errs, fmt.Errorf("header %q is no header name", http.CanonicalHeaderKey(h.Header)))
+	}
+	if h.Header == "" && h.Value != "" {
+		errs = append(errs, errors.New("a value needs a header"))
+	}
+	return errors.Join(errs...)
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// isUUID accepts every uuid in its usual form, whatever its version says: factro's examples are not all RFC 9562.
+func isUUID(s string) bool { return uuidForm.MatchString(s) }

@@ -1,0 +1,210 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// maxControlBody bounds a body of the control API.
+const maxControlBody = 1 << 20
+
+// control is the simulator's own API. It belongs to tests and operators; factro has nothing like it.
+func (s *Sim) control() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range s.controlRoutes() {
+		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) {
+			answer, err := route.run(r)
+			switch text, isText := answer.(string); {
+			case err != nil:
+				writeJSON(w, http.StatusBadRequest, object{"message": err.Error()})
+			case isText:
+				writeText(w, http.StatusOK, text)
+			default:
+				writeJSON(w, http.StatusOK, answer)
+			}
+		})
+	}
+	return mux
+}
+
+type controlRoute struct {
+	pattern, doc string
+	run          func(*http.Request) (any, error)
+}
+
+func (s *Sim) controlRoutes() []controlRoute {
+	read := func(get func() any) func(*http.Request) (any, error) {
+		return func(*http.Request) (any, error) { return get(), nil }
+	}
+	return []controlRoute{
+		{"GET " + controlPath + "/{$}", "this help", read(func() any { return s.help() })},
+		{"GET " + controlPath + "/webhooks", "the registered webhooks, without their secrets", read(s.showWebhooks)},
+		{"POST " + controlPath + "/webhooks", `register {"url","action","header","value"}; action "*" is every action`, s.postWebhook},
+		{"DELETE " + controlPath + "/webhooks", "forget all webhooks", read(func() any { s.courier.unregister(); return s.showWebhooks() })},
+		{"GET " + controlPath + "/faults", "the faults in force, with what is left of their counts", read(func() any { return s.inForce() })},
+		{"PUT " + controlPath + "/faults", "replace the faults by a list", s.putFaults},
+		{"GET " + controlPath + "/variants", "the variants in force", read(func() any { v, _ := s.settingsInForce(); return v })},
+		{"PUT " + controlPath + "/variants", "change the variants that are named", s.putVariants},
+		{"GET " + controlPath + "/delivery", "how webhooks are delivered", read(func() any { _, d := s.settingsInForce(); return d })},
+		{"PUT " + controlPath + "/delivery", "change the delivery settings that are named", s.putDelivery},
+		{"PUT " + controlPath + "/key", `accept {"key"} from now on; an empty one expires the key`, s.putKey},
+		{"GET " + controlPath + "/requests", "the last requests to the Core API", read(func() any { return s.Requests() })},
+		{"GET " + controlPath + "/deliveries", "the last attempts to deliver webhooks", read(func() any { return s.Deliveries() })},
+		{"GET " + controlPath + "/state", "how many objects of each kind there are", read(s.showState)},
+		{"GET " + controlPath + "/objects/{kind}", "all objects of a kind", s.getObjects},
+		{"POST " + controlPath + "/fire", `emit {"action","entityId"} as if something had changed`, s.postFire},
+		{"GET " + controlPath + "/demo", "ids of the demo tenant", read(func() any { return s.Demo() })},
+		{"POST " + controlPath + "/reset", "back to the start: demo tenant, settings, webhooks, empty logs", read(func() any { s.Reset(); return s.Demo() })},
+	}
+}
+
+func (s *Sim) help() string {
+	var b strings.Builder
+	b.WriteString("factro simulator. The Core API is at " + corePath + ", this control API at " + controlPath + ".\n\n")
+	for _, r := range s.controlRoutes() {
+		fmt.Fprintf(&b, "  %-30s %s\n", strings.TrimSuffix(r.pattern, "{$}"), r.doc)
+	}
+	b.WriteString("\nFaults, as JSON or as text such as cut-after,op=createTask,count=3:\n")
+	for _, k := range faultKinds {
+		fmt.Fprintf(&b, "  %-16s %s\n", k.kind, k.doc)
+	}
+	b.WriteString("with:\n" + settingsHelp((&Fault{}).settings()))
+	b.WriteString("\nVariants, the unknowns of factro:\n" + settingsHelp((&Variants{}).settings()))
+	b.WriteString("\nDelivery of webhooks:\n" + settingsHelp((&Delivery{}).settings()))
+	b.WriteString("\nActions that fire by themselves. INVENTED names are the simulator's, not factro's:\n")
+	for _, a := range actions {
+		mark := ""
+		if a.Invented {
+			mark = "INVENTED"
+		}
+		fmt.Fprintf(&b, "  %-24s %-9s %s\n", a.Name, mark, a.When)
+	}
+	return b.String()
+}
+
+func (s *Sim) settingsInForce() (Variants, Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.variants, s.delivery
+}
+
+func (s *Sim) showWebhooks() any {
+	out := []any{}
+	for _, h := range s.courier.registered() {
+		out = append(out, object{
+			"id": h.id, "url": h.URL, "action": h.Action, "header": h.Header, "invented": invented(h.Action),
+		})
+	}
+	return out
+}
+
+// invented reports whether an action is none of the names that are proven.
+func invented(name string) bool {
+	return !slices.ContainsFunc(actions, func(a action) bool { return a.Name == name && !a.Invented })
+}
+
+func (s *Sim) postWebhook(r *http.Request) (any, error) {
+	var h Webhook
+	if err := readControl(r, &h); err != nil {
+		return nil, err
+	}
+	if err := s.Register(h); err != nil {
+		return nil, err
+	}
+	return s.showWebhooks(), nil
+}
+
+func (s *Sim) putFaults(r *http.Request) (any, error) {
+	fs := Faults{}
+	if err := readControl(r, &fs); err != nil {
+		return nil, err
+	}
+	return fs, s.SetFaults(fs)
+}
+
+func (s *Sim) putVariants(r *http.Request) (any, error) {
+	v, _ := s.settingsInForce()
+	if err := readControl(r, &v); err != nil {
+		return nil, err
+	}
+	return v, s.SetVariants(v)
+}
+
+func (s *Sim) putDelivery(r *http.Request) (any, error) {
+	_, d := s.settingsInForce()
+	if err := readControl(r, &d); err != nil {
+		return nil, err
+	}
+	return d, s.SetDelivery(d)
+}
+
+func (s *Sim) putKey(r *http.Request) (any, error) {
+	var body struct {
+		Key *string `json:"key"`
+	}
+	if err := readControl(r, &body); err != nil {
+		return nil, err
+	}
+	if body.Key == nil {
+		return nil, errors.New("key is missing")
+	}
+	s.SetKey(*body.Key)
+	return object{}, nil
+}
+
+func (s *Sim) postFire(r *http.Request) (any, error) {
+	var body struct {
+		Action   string `json:"action"`
+		EntityID string `json:"entityId"`
+	}
+	if err := readControl(r, &body); err != nil {
+		return nil, err
+	}
+	if body.Action == "" || body.EntityID == "" {
+		return nil, errors.New("action and entityId are needed")
+	}
+	s.Fire(body.Action, body.EntityID)
+	return object{"invented": invented(body.Action)}, nil
+}
+
+func (s *Sim) showState() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]int{}
+	for kind := range kinds {
+		out[kind] = s.store.count(kind)
+	}
+	return out
+}
+
+func (s *Sim) getObjects(r *http.Request) (any, error) {
+	kind := r.PathValue("kind")
+	if _, known := kinds[kind]; !known {
+		return nil, fmt.Errorf("unknown kind %q, known are %s", kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	}
+	return s.Objects(kind), nil
+}
+
+// readControl decodes a body strictly: what is misspelt is an error that names the key.
+func readControl(r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxControlBody))
+	if err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("body: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("body has something behind its JSON")
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+// FaultKind is what goes wrong.
+type FaultKind string
+
+// The faults there are. Those named cut-… answer nothing: the connection is closed.
+const (
+	FaultLatency   FaultKind = "latency"     // the request waits for Delay, then goes on
+	FaultRateLimit FaultKind = "rate-limit"  // 429 though there is budget left
+	FaultError     FaultKind = "error"       // 5xx (Status, default 500) as text, nothing applied
+	FaultHTML      FaultKind = "html"        // 502 (or Status) as an HTML page, nothing applied
+	FaultCutBefore FaultKind = "cut-before"  // connection closed, nothing applied
+	FaultCutAfter  FaultKind = "cut-after"   // change applied and webhooks fired, then connection closed
+	FaultHTMLAfter FaultKind = "html-after"  // change applied and webhooks fired, then 502 (or Status) as HTML
+	FaultExpired   FaultKind = "key-expired" // 401 as if the key had expired
+)
+
+type faultKind struct {
+	kind  FaultKind
+	after bool // the change is applied first
+	doc   string
+}
+
+// faultKinds is every kind of fault, with a line for people.
+var faultKinds = []faultKind{
+	{FaultLatency, false, "wait for delay, then go on"},
+	{FaultRateLimit, false, "429, whatever the budget; retryAfter=none leaves the header out, retryAfter=7 sets it"},
+	{FaultError, false, "5xx as text (status, default 500), nothing applied"},
+	{FaultHTML, false, "502 (or status) as HTML, nothing applied"},
+	{FaultExpired, false, "401 as for an expired key"},
+	{FaultCutBefore, false, "connection cut, nothing applied"},
+	{FaultCutAfter, true, "change applied, webhooks fired, connection cut"},
+	{FaultHTMLAfter, true, "change applied, webhooks fired, 502 (or status) as HTML"},
+}
+
+// Fault is one thing that goes wrong, for the next Count requests, with a Probability, or both.
+type Fault struct {
+	Kind FaultKind
+	// Operation limits the fault to one operation of the Core API, such as createTask; empty means every request.
+	Operation string
+	// Count is how many requests are hit before the fault is over. Zero means it never is.
+	Count int
+	// Probability is that of each request to be hit. Zero means 1.
+	Probability float64
+	// Delay is the latency; other faults wait for it, too, before they answer.
+	Delay time.Duration
+	// Status overrides the fault's status.
+	Status int
+	// RetryAfter is the header of a rate-limit: empty as the rate limit has it, "none" for no header, else its value.
+	RetryAfter string
+}
+
+// Faults are looked at in their order; the first that hits decides, latencies add up.
+type Faults []Fault
+
+func (f *Fault) settings() []setting {
+	return []setting{
+		text("kind", (*string)(&f.Kind), "what goes wrong"),
+		text("op", &f.Operation, "only this operation, such as createTask"),
+		number("count", &f.Count, "how many requests are hit; 0 is without end"),
+		fraction("p", &f.Probability, "probability of each request to be hit; 0 is 1"),
+		duration("delay", &f.Delay, "time before the answer, such as 200ms"),
+		number("status", &f.Status, "status instead of the fault's own"),
+		text("retryAfter", &f.RetryAfter, "Retry-After of a rate-limit: none, or the header's value"),
+	}
+}
+
+// ParseFault reads a fault from text: its kind, then settings, as in "cut-after,op=createTask,count=3".
+func ParseFault(spec string) (Fault, error) {
+	var f Fault
+	kind, rest, more := strings.Cut(spec, ",")
+	f.Kind = FaultKind(strings.TrimSpace(kind))
+	for more {
+		var part string
+		part, rest, more = strings.Cut(rest, ",")
+		name, value, found := strings.Cut(strings.TrimSpace(part), "=")
+		if !found {
+			return Fault{}, fmt.Errorf("fault %q: %q is not of the form name=value", spec, part)
+		}
+		if err := setByName(f.settings(), name, value); err != nil {
+			return Fault{}, fmt.Errorf("fault %q: %w", spec, err)
+		}
+	}
+	if err := f.Validate(); err != nil {
+		return Fault{}, fmt.Errorf("fault %q: %w", spec, err)
+	}
+	return f, nil
+}
+
+// Validate reports every mistake at once.
+func (f Fault) Validate() error {
+	var errs []error
+	if !slices.Contains(faultNames(), string(f.Kind)) {
+		errs = append(errs, fmt.Errorf("unknown kind %q, known are %s", f.Kind, strings.Join(faultNames(), ", ")))
+	}
+	if f.Operation != "" {
+		if _, known := factro.Lookup(f.Operation); !known {
+			errs = append(errs, fmt.Errorf("unknown operation %q", f.Operation))
+		}
+	}
+	if f.Count < 0 {
+		errs = append(errs, fmt.Errorf("count %d is negative", f.Count))
+	}
+	if !(f.Probability >= 0 && f.Probability <= 1) {
+		errs = append(errs, fmt.Errorf("p %v is no probability from 0 to 1", f.Probability))
+	}
+	if f.Delay < 0 {
+		errs = append(errs, fmt.Errorf("delay %v is negative", f.Delay))
+	}
+	if f.Kind == FaultLatency && f.Delay == 0 {
+		errs = append(errs, errors.New("latency needs a delay"))
+	}
+	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
+		errs = append(errs, fmt.Errorf("status %d is not one from 400 to 599", f.Status))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports every mistake of every fault.
+func (fs Faults) Validate() error {
+	var errs []error
+	for i, f := range fs {
+		if err := f.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("fault %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func faultNames() []string {
+	out := make([]string, len(faultKinds))
+	for i, k := range faultKinds {
+		out[i] = string(k.kind)
+	}
+	return out
+}
+
+// MarshalJSON writes the fault under the names that ParseFault takes.
+func (f Fault) MarshalJSON() ([]byte, error) { return settingsJSON(f.settings()) }
+
+// UnmarshalJSON reads it back.
+func (f *Fault) UnmarshalJSON(data []byte) error { return settingsFromJSON(f.settings(), data) }

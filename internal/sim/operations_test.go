@@ -1,0 +1,281 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+// world is a tenant with one of everything, and the ids of it by the names that paths and bodies use.
+type world struct {
+	h    *harness
+	ids  map[string]string            // by property or parameter
+	hang map[string]map[string]string // by the path's first segment, for parameters that mean something else below each
+}
+
+func newWorld(t *testing.T) *world {
+	h := start(t, func(c *Config) { c.Quota = 100000 })
+	task, other := h.task("first"), h.task("second")
+	p := "/projects/" + demoProject
+	pk := p + "/packages/" + demoPackage
+	sub := h.create(p+"/packages", object{"title": "sub"})
+	team := h.create("/teams", object{"name": "team", "color": "#3366ff"})
+	member := h.core("PUT", "/teams/"+team+"/members", object{"employeeId": demoColleague}).is(200).object().id()
+	h.core("PUT", "/tasks/"+task+"/task_connections", object{"connectedTaskId": other, "isPredecessor": false, "isSuccessor": true}).is(204)
+	record := h.create("/work-records", object{
+		"startDate": "2026-09-01", "minutesWorked": 90, "utcOffset": 120, "bookedOnReferenceId": task, "bookedOnReferenceType": "task",
+	})
+	absence := h.create("/users/"+demoUser+"/absences", object{
+		"startDate": "2026-09-01T00:00:00Z", "endDate": "2026-09-02T00:00:00Z", "type": "Planned",
+	})
+	appointment := h.create("/appointments", object{
+		"employeeId": demoUser, "startDate": "2026-09-01T08:00:00Z", "endDate": "2026-09-01T09:30:00Z", "subject": "talk",
+	})
+	view := h.create("/custom-views", object{
+		"referenceId": demoProject, "referenceType": "Project", "title": "view", "sourceTemplateId": demoViewTemplate,
+	})
+	w := &world{h: h, hang: map[string]map[string]string{}, ids: map[string]string{
+		"taskId": task, "connectedTaskId": other, "projectId": demoProject, "packageId": demoPackage, "userId": demoUser,
+		"companyId": demoCompany, "contactId": demoContact, "companyContactId": demoContact, "employeeId": demoColleague,
+		"substituteId": demoColleague, "teamId": team, "memberId": member, "workRecordId": record, "absenceId": absence,
+		"appointmentId": appointment, "noteId": demoNote, "customViewId": view, "sourceTemplateId": demoViewTemplate,
+		"position": "1", "startDate": "2026-01-01T00:00:00.000Z", "actionType": "Ünbekannt / mit Leerzeichen",
+		"targetParentId": demoPackage, "parentPackageId": sub, "officerId": demoUser, "executorId": demoColleague,
+		"assigneeId": demoUser, "workEmployeeId": demoUser, "referencedTaskId": task, "bookedOnReferenceId": task,
+		"createdInContextOfReferenceId": demoProject, "referenceId": demoProject,
+		"entryId": h.create("/tasks/"+task+"/checklist", object{"title": "entry", "checked": false}),
+	}}
+	for segment, owner := range map[string]string{"tasks": "/tasks/" + task, "projects": p, "package": pk,
+		"work-records": "/work-records/" + record, "note": "/note/" + demoNote} {
+		w.hang[segment] = map[string]string{"commentId": h.create(owner+"/comments", object{"text": "<p>hello</p>"})}
+		if segment == "work-records" || segment == "note" {
+			continue
+		}
+		contentType, body := multipartBody("a.txt", "text/plain", "hello")
+		w.hang[segment]["documentId"] = h.send(h.request("POST", corePath+owner+"/documents", contentType, body)).is(200).object().id()
+	}
+	for segment, owner := range map[string]string{"tasks": task, "projects": demoProject, "companies": demoCompany, "users": demoUser} {
+		tag := h.create("/"+segment+"/tags", object{"name": "tag"})
+		h.core("PUT", "/"+segment+"/"+owner+"/tags", object{"tagId": tag}).is(204)
+		if w.hang[segment] == nil {
+			w.hang[segment] = map[string]string{}
+		}
+		w.hang[segment]["tagId"] = tag
+	}
+	return w
+}
+
+// id is the id for a parameter or property of an operation.
+func (w *world) id(op factro.Operation, name string) string {
+	segment := strings.Split(op.Path, "/")[1]
+	switch {
+	case strings.HasPrefix(op.Path, "/projects/{projectId}/packages/{packageId}/"):
+		segment = "package"
+	case segment == "comments" || segment == "documents":
+		segment = "tasks"
+	}
+	switch {
+	case name == "templateId" && strings.HasPrefix(op.Path, "/templates/structure"):
+		return demoStructureTemplate
+	case name == "templateId":
+		return demoTaskTemplate
+	case name == "parentCommentId":
+		return w.hang[segment]["commentId"]
+	case w.hang[segment][name] != "":
+		return w.hang[segment][name]
+	case name == "id": // of an element of a batch
+		return w.ids[map[string]string{
+			"TaskBatchChange": "taskId", "ProjectBatchChange": "projectId", "PackageBatchChange": "packageId",
+			"CompanyBatchChange": "companyId", "ContactBatchChange": "contactId", "UserBatchChange": "userId",
+			"AbsenceBatchChange": "absenceId", "AppointmentBatchChange": "appointmentId", "WorkRecordBatchChange": "workRecordId",
+		}[op.BodySchema]]
+	}
+	return w.ids[name]
+}
+
+// body builds a body from a schema of the description: what is required, or all there is.
+func (w *world) body(op factro.Operation, name string, s *openapi3.Schema, all bool) any {
+	switch {
+	case len(s.Enum) > 0:
+		return s.Enum[0]
+	case len(s.AllOf) > 0:
+		out := map[string]any{}
+		for _, part := range s.AllOf {
+			if m, isObject := w.body(op, name, part.Value, all).(map[string]any); isObject {
+				maps.Copy(out, m)
+			} else {
+				return w.body(op, name, part.Value, all)
+			}
+		}
+		return out
+	case len(s.AnyOf) > 0:
+		return w.body(op, name, s.AnyOf[0].Value, all)
+	case s.Type.Includes("object"):
+		out := map[string]any{}
+		for property, p := range s.Properties {
+			if all && property != "sourceTemplateId" || slices.Contains(s.Required, property) {
+				out[property] = w.body(op, property, p.Value, all)
+			}
+		}
+		if op.BodySchema == "NewAppointment" {
+			out["subject"] = "talk" // or a task, which the description cannot say
+		}
+		if out["isPredecessor"] != nil {
+			out["isPredecessor"] = false // both is refused
+		}
+		return out
+	case s.Type.Includes("array"):
+		return []any{}
+	case s.Type.Includes("boolean"):
+		return true
+	case s.Type.Includes("integer"), s.Type.Includes("number"):
+		return 1
+	case s.Format == "date-time":
+		if name == "endDate" {
+			return "2026-09-03T22:00:00.000Z"
+		}
+		return "2026-09-02T22:00:00.000Z"
+	case s.Format == "date":
+		return "2026-09-02"
+	case s.Format == "uuid":
+		if id := w.id(op, name); id != "" {
+			return id
+		}
+		return demoUser
+	case s.Pattern != "":
+		return "09:00"
+	}
+	return "text"
+}
+
+func (w *world) path(op factro.Operation) string {
+	path := op.Path
+	for _, p := range op.Params {
+		path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(w.id(op, p.Name)))
+	}
+	return corePath + path
+}
+
+// TestEveryOperation calls all operations of the table with a smallest and a largest valid request, each on a fresh copy
+// of the same world, and holds the answers against the description.
+func TestEveryOperation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	contract, err := parsedContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := w.h.sim.store
+	for _, op := range factro.Operations() {
+		for _, all := range []bool{false, true} {
+			t.Run(op.Name+map[bool]string{false: "/smallest", true: "/largest"}[all], func(t *testing.T) {
+				w.h.sim.store = original.clone()
+				contentType, data := "", []byte(nil)
+				if op.BodySchema != "" {
+					body := w.body(op, "", contract.doc.Components.Schemas[op.BodySchema].Value, all)
+					if op.Body == factro.BodyList {
+						body = []any{body}
+					}
+					contentType = "application/json"
+					if data, err = json.Marshal(body); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if op.Body == factro.BodyMultipart {
+					contentType, data = multipartBody("Übersicht.pdf", "application/pdf", "%PDF")
+				}
+				r := w.h.request(op.Method, w.path(op), contentType, data)
+				got := w.h.send(r)
+				want := 200
+				if op.Answer == factro.AnswerVoid {
+					want = 204
+				}
+				if got.status != want {
+					t.Fatalf("%s %s %s: %d %s", op.Method, r.URL, data, got.status, got.body)
+				}
+				if err := contract.checkResponse(r, op, got.status, got.header, got.body); err != nil {
+					t.Errorf("answer breaks the description: %v\n%s", err, got.body)
+				}
+				if op.Answer == factro.AnswerList && bytes.Equal(got.body, []byte("[]")) &&
+					!strings.HasPrefix(op.Name, "listWebhook") && !strings.Contains(op.Name, "Substitut") {
+					t.Errorf("the list is empty, so it shows nothing")
+				}
+			})
+		}
+	}
+}
+
+// clone copies a store; its objects are never changed in place.
+func (st *store) clone() *store {
+	out := newStore()
+	for kind, c := range st.kinds {
+		out.kinds[kind] = &collection{order: slices.Clone(c.order), items: maps.Clone(c.items), past: maps.Clone(c.past), last: c.last}
+	}
+	return out
+}
+
+func TestEveryOperationHasAHandler(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	var fromSchema []string
+	all := handlers()
+	for _, op := range factro.Operations() {
+		known[op.Name] = true
+		if all[op.Name] == nil {
+			fromSchema = append(fromSchema, op.Name)
+		}
+	}
+	for name := range all {
+		if !known[name] {
+			t.Errorf("handler of an unknown operation %s", name)
+		}
+	}
+	if want := []string{"listTodoLists"}; !slices.Equal(fromSchema, want) {
+		t.Errorf("answered from the schema: %v, want %v", fromSchema, want)
+	}
+}
+
+func TestTableAndDescriptionAgree(t *testing.T) {
+	t.Parallel()
+	contract, err := parsedContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := contract.doc.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, op := range factro.Operations() {
+		if _, err := contract.route(op); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestActionsOfKindsAreInTheTable(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, a := range actions {
+		if names[a.Name] {
+			t.Errorf("%s is there twice", a.Name)
+		}
+		names[a.Name] = true
+	}
+	for name, k := range kinds {
+		if k.action == "" {
+			continue
+		}
+		for _, participle := range []string{"Created", "Deleted"} {
+			if !names[k.action+participle] {
+				t.Errorf("kind %s fires %s%s, which the table does not have", name, k.action, participle)
+			}
+		}
+	}
+}

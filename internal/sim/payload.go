@@ -1,0 +1,190 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Delivery states of stored payloads. Only delivered is seen in a public file, the others are invented.
+const (
+	statusDelivered = "delivered"
+	statusPending   = "pending"
+	statusFailed    = "failed"
+)
+
+// payload is one event for one webhook. Its state is guarded by the courier's lock.
+type payload struct {
+	id        string
+	hook      *hook
+	event     event
+	createdAt time.Time // on the simulator's clock
+	fired     time.Time // on the real clock, from which delays count
+
+	held     bool // has let another one pass, or was let
+	status   string
+	attempts int
+}
+
+func (p *payload) attempt(at time.Time, set func(*Attempt)) Attempt {
+	a := Attempt{
+		Time: at, WebhookID: p.hook.id, PayloadID: p.id, URL: p.hook.URL, Action: p.event.action, EntityID: p.event.entity,
+	}
+	set(&a)
+	return a
+}
+
+// defaultTimeout bounds one attempt.
+const defaultTimeout = 10 * time.Second
+
+// deliver sends one payload, again if that fails, and once more if a duplicate is wanted.
+func (c *courier) deliver(p *payload, d Delivery) {
+	if !c.pause(time.Until(p.fired.Add(d.Delay))) {
+		return
+	}
+	for try := 0; ; try++ {
+		ok := c.send(p, d, false)
+		if ok || try >= d.Retries {
+			c.settle(p, ok)
+			break
+		}
+		if !c.pause(d.RetryDelay) {
+			return
+		}
+	}
+	if p.status == statusDelivered && c.dice.hits(d.Duplicates) {
+		c.send(p, d, true)
+	}
+}
+
+// pause waits, and reports whether the courier still works.
+func (c *courier) pause(d time.Duration) bool {
+	if d <= 0 {
+		return c.ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+func (c *courier) settle(p *payload, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.status = statusFailed
+	if ok {
+		p.status = statusDelivered
+	}
+}
+
+// send makes one attempt, writes it down, and reports whether it counts as delivered.
+func (c *courier) send(p *payload, d Delivery, duplicate bool) bool {
+	c.mu.Lock()
+	p.attempts++
+	number := p.attempts
+	c.mu.Unlock()
+	started := c.now()
+	status, err := c.post(p, d)
+	failed := d.failed(status)
+	c.attempts.add(p.attempt(started, func(a *Attempt) {
+		a.Number, a.Duplicate, a.Status = number, duplicate, status
+		if err != nil {
+			a.Error = err.Error()
+		}
+	}))
+	if failed {
+		c.log.WarnContext(c.ctx, "webhook delivery failed", "url", p.hook.URL, "action", p.event.action, "status", status, "error", err)
+	}
+	return !failed
+}
+
+// post sends the body with the configured header, unchanged, and nothing that would not come from factro either.
+func (c *courier) post(p *payload, d Delivery) (status int, err error) {
+	timeout := d.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, timeout)
+	defer cancel()
+	body, err := json.Marshal(c.body(p, d))
+	if err != nil {
+		return 0, fmt.Errorf("encode webhook: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.hook.URL, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("build webhook: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "") // nothing is known of factro's
+	if p.hook.Header != "" {
+		req.Header.Set(p.hook.Header, p.hook.Value)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("deliver webhook: %w", err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	return resp.StatusCode, nil
+}
+
+// body is what a webhook gets: the two proven keys, or the wider body that must not break a receiver.
+func (c *courier) body(p *payload, d Delivery) object {
+	thin := object{"action": p.event.action, "context": object{"entityId": p.event.entity}}
+	if !d.Wide {
+		return thin
+	}
+	return thin.with(object{
+		"id": p.id, "webhookId": p.hook.id, "createdAt": instant(p.createdAt), "mandantId": c.mandant,
+		"context": object{"entityId": p.event.entity, "somethingNew": object{"any": []any{"thing", 1, nil}}},
+	})
+}
+
+// stored lists the payloads since an instant, the bound included, of one action or of all. The webhook's secret is in
+// them, as at factro.
+func (c *courier) stored(since time.Time, action string) []any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out, ripe := []any{}, c.now().Add(-c.delivery.StoredAfter)
+	for _, p := range c.payloads {
+		if p.createdAt.Before(since.Truncate(time.Millisecond)) || p.createdAt.After(ripe) || action != "" && p.event.action != action {
+			continue
+		}
+		out = append(out, c.record(p))
+	}
+	return out
+}
+
+func (c *courier) record(p *payload) object {
+	out := object{
+		"id": p.id, "webhookId": p.hook.id, "action": p.event.action, "deliveryStatus": p.status,
+		"deliveryAttempts": p.attempts, "createdAt": instant(p.createdAt), "mandantId": c.mandant,
+		"context": object{"entityId": p.event.entity},
+		"webhook": object{
+			"id": p.hook.id, "mandantId": c.mandant, "employeeId": demoUser, "callbackUri": p.hook.URL,
+			"authenticationHeaderName": orNull(p.hook.Header), "authenticationHeaderValue": orNull(p.hook.Value),
+			"actionType": p.hook.Action, "createdAt": instant(p.hook.createdAt),
+		},
+	}
+	if c.delivery.NullIDs {
+		for _, key := range []string{"id", "webhookId", "deliveryStatus", "deliveryAttempts", "webhook"} {
+			out[key] = nil
+		}
+	}
+	return out
+}
+
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}

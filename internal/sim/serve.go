@@ -1,0 +1,293 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+const unauthorized = "Invalid CoreApiAccessToken provided!"
+
+// maxBody bounds a request's body, uploads included.
+const maxBody = 64 << 20
+
+// answered is what one request came to, for the log.
+type answered struct {
+	http.ResponseWriter
+	status  int
+	applied bool
+}
+
+func (a *answered) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// serveCore answers one request to the Core API: the budget first, because its headers stand on every answer, then
+// faults, key, route, the description, and last the operation itself.
+func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
+	started, out := s.cfg.Now(), &answered{ResponseWriter: w}
+	op, params, found := s.router.match(r.Method, path)
+	fate := s.decide(op.Name)
+	defer func() {
+		s.requests.add(Request{
+			Time: started, Method: r.Method, Path: path, Operation: op.Name, Status: out.status, Applied: out.applied,
+			Fault: fate.fault.Kind,
+		})
+	}()
+
+	s.mu.Lock()
+	key, variants := s.key, s.variants
+	s.mu.Unlock()
+	b := s.limiter.take(partition(r, variants), started)
+	b.setHeaders(out.Header())
+	if !wait(r, fate.wait) {
+		panic(http.ErrAbortHandler)
+	}
+	switch {
+	case fate.fault.Kind != "" && !fate.after():
+		writeFault(out, fate.fault, b, variants)
+	case b.exceeded:
+		writeLimited(out, b, variants, "")
+	case key == "" || r.Header.Get("Authorization") != key:
+		writeText(out, http.StatusUnauthorized, unauthorized)
+	case !found:
+		writeHTML(out, http.StatusNotFound, "Error", "Cannot "+r.Method+" /core"+path)
+	default:
+		s.serveOperation(out, r, op, params, func(v Variants) bool {
+			if fate.after() {
+				writeFault(out, fate.fault, b, v)
+			}
+			return fate.after()
+		})
+	}
+}
+
+// wait is the latency of a fault. It ends early, and false, if the client gives up: then nothing is applied.
+func wait(r *http.Request, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+// partition is who has a budget of their own. It is not known whether factro counts by key or by address.
+func partition(r *http.Request, v Variants) string {
+	if v.LimitByAddress {
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			return host
+		}
+		return r.RemoteAddr
+	}
+	return r.Header.Get("Authorization")
+}
+
+// serveOperation checks and does one operation. spoiled, called after the change, may answer in place of the operation.
+func (s *Sim) serveOperation(w *answered, r *http.Request, op factro.Operation, params map[string]string, spoiled func(Variants) bool) {
+	contract, err := parsedContract()
+	if err != nil {
+		s.log.ErrorContext(r.Context(), "simulator has no description", "error", err)
+		writeText(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	t := &tx{
+		contract: contract, newID: s.dice.id, payloads: s.courier.stored, mandant: s.cfg.MandantID, user: demoUser,
+		op: op, params: params, query: r.URL.Query(),
+	}
+	if err = t.read(w, r); err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	answer, err := s.apply(t)
+	w.applied = err == nil
+	if spoiled(t.variants) {
+		return
+	}
+	if err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	writeAnswer(w, t, answer)
+}
+
+// apply runs the operation under the lock and fires its events if it succeeds. Firing only queues: it stands under the
+// lock so that events leave in the order of the changes.
+func (s *Sim) apply(t *tx) (answer any, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.store, t.variants, t.delivery, t.now = s.store, s.variants, s.delivery, s.cfg.Now()
+	if err := t.guardClosed(); err != nil {
+		return nil, err
+	}
+	run := s.handlers[t.op.Name]
+	if run == nil {
+		run = fromSchema
+	}
+	err = t.atomically(func() error {
+		answer, err = run(t)
+		return err
+	})
+	if err == nil && !t.delivery.Silent {
+		s.courier.fire(t.events)
+	}
+	return answer, err
+}
+
+// guardClosed refuses writes below a closed task.
+func (t *tx) guardClosed() error {
+	id, below := t.params["taskId"]
+	if !below || !t.op.Writes() || t.op.Name == "setTaskState" {
+		return nil
+	}
+	task, err := t.get("task", id)
+	if err != nil {
+		return nil // the operation says so itself, in its own way
+	}
+	return checkOpen(task)
+}
+
+// writeError turns an error into the answer: the one place that does.
+func (s *Sim) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	s.mu.Lock()
+	variants := s.variants
+	s.mu.Unlock()
+	var refused *refusal
+	if errors.As(err, &refused) {
+		writeRefusal(w, refused, variants)
+		return
+	}
+	s.log.ErrorContext(r.Context(), "simulator failed", "error", err)
+	writeText(w, http.StatusInternalServerError, "Internal Server Error")
+}
+
+// writeAnswer sends a good answer with the status that fits its operation.
+func writeAnswer(w http.ResponseWriter, t *tx, answer any) {
+	status := http.StatusOK
+	switch {
+	case t.status != 0:
+		status = t.status
+	case t.op.Answer == factro.AnswerVoid && !t.variants.VoidBody:
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case answer == nil:
+		answer = object{}
+	case t.op.Creates() && t.op.Answer != factro.AnswerVoid:
+		status = orElse(t.variants.CreateStatus, http.StatusOK)
+	}
+	writeJSON(w, status, answer)
+}
+
+// read takes in the body and holds the request against the description.
+func (t *tx) read(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return invalid("", "read body: %v", err)
+	}
+	if t.op.Body == factro.BodyList && t.op.Batch != factro.BatchAtomic {
+		var elements []json.RawMessage
+		if json.Unmarshal(body, &elements) == nil && len(elements) > 0 {
+			return t.readElements(r, body, elements)
+		}
+	}
+	if err := t.readJSON(body); err != nil {
+		return err
+	}
+	if err := t.contract.checkRequest(r, t.op, t.params, body); err != nil {
+		return err
+	}
+	if t.op.Body == factro.BodyMultipart {
+		t.file, err = readUpload(r, body)
+	}
+	return err
+}
+
+// readElements judges each element alone, so that the good ones of a partial batch can take effect.
+func (t *tx) readElements(r *http.Request, body []byte, elements []json.RawMessage) error {
+	t.elements = map[int]error{}
+	for i, element := range elements {
+		one := &tx{op: t.op}
+		err := one.readJSON(append(append([]byte{'['}, element...), ']'))
+		if err == nil {
+			err = t.contract.checkRequest(r, t.op, t.params, append(append([]byte{'['}, element...), ']'))
+		}
+		if err != nil {
+			t.elements[i] = err
+		}
+	}
+	return decode(body, &t.body)
+}
+
+// readJSON decodes the body. A null officer is looked for before the description is asked: the description does not
+// allow it at all, but factro has an answer of its own for it.
+func (t *tx) readJSON(body []byte) error {
+	if t.op.Body != factro.BodyObject && t.op.Body != factro.BodyList || len(body) == 0 {
+		return nil
+	}
+	if err := decode(body, &t.body); err != nil {
+		return err
+	}
+	elements, isList := t.body.([]any)
+	if !isList {
+		elements = []any{t.body}
+	}
+	for _, e := range elements {
+		element, _ := e.(map[string]any)
+		if officer, sent := element["officerId"]; sent && officer == nil && t.op.Resource == "task" {
+			return forbidden("officerId must not be null")
+		}
+	}
+	return nil
+}
+
+// decode keeps numbers as they are written, so that large ones keep their digits.
+func decode(body []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return invalid("", "body is no JSON: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return invalid("", "body has something behind its JSON")
+	}
+	return nil
+}
+
+func readUpload(r *http.Request, body []byte) (*upload, error) {
+	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, invalid("", "content type: %v", err)
+	}
+	parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+	for {
+		part, err := parts.NextPart()
+		if err != nil {
+			return nil, invalid("file", "no part is named file")
+		}
+		if part.FormName() != "file" {
+			continue
+		}
+		size, err := io.Copy(io.Discard, part)
+		if err != nil {
+			return nil, invalid("file", "read part file: %v", err)
+		}
+		if part.FileName() == "" {
+			return nil, invalid("file", "part file has no file name")
+		}
+		return &upload{part.FileName(), part.Header.Get("Content-Type"), size}, nil
+	}
+}

@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setting is one named value of Variants, Delivery or Fault. The same table of settings serves the command line, the
+// control API and its help, so that a name means the same everywhere.
+type setting struct {
+	name, doc string
+	get       func() any         // the value as it stands in JSON
+	set       func(string) error // the value from text
+}
+
+func boolean(name string, p *bool, doc string) setting {
+	return setting{name, doc, func() any { return *p }, func(text string) error {
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is neither true nor false", name, text)
+		}
+		*p = v
+		return nil
+	}}
+}
+
+func number(name string, p *int, doc string) setting {
+	return setting{name, doc, func() any { return *p }, func(text string) error {
+		v, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is no whole number", name, text)
+		}
+		*p = v
+		return nil
+	}}
+}
+
+func fraction(name string, p *float64, doc string) setting {
+	return setting{name, doc, func() any { return *p }, func(text string) error {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%s: %q is no number", name, text)
+		}
+		*p = v
+		return nil
+	}}
+}
+
+func duration(name string, p *time.Duration, doc string) setting {
+	return setting{name, doc, func() any { return p.String() }, func(text string) error {
+		v, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is no duration such as 200ms", name, text)
+		}
+		*p = v
+		return nil
+	}}
+}
+
+func text(name string, p *string, doc string) setting {
+	return setting{name, doc, func() any { return *p }, func(text string) error {
+		*p = text
+		return nil
+	}}
+}
+
+// setByName sets the setting called name. The error of an unknown name lists the names there are.
+func setByName(settings []setting, name, value string) error {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		return fmt.Errorf("unknown name %q, known are %s", name, strings.Join(names(settings), ", "))
+	}
+	return settings[i].set(value)
+}
+
+func names(settings []setting) []string {
+	out := make([]string, len(settings))
+	for i, s := range settings {
+		out[i] = s.name
+	}
+	return out
+}
+
+func settingsJSON(settings []setting) ([]byte, error) {
+	m := make(map[string]any, len(settings))
+	for _, s := range settings {
+		m[s.name] = s.get()
+	}
+	return json.Marshal(m)
+}
+
+// settingsFromJSON sets what the object holds. Keys that are unknown are errors, because a misspelt fault that silently
+// does nothing makes a test pass that should not.
+func settingsFromJSON(settings []setting, data []byte) error {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("not a JSON object: %w", err)
+	}
+	for name, raw := range m {
+		value := string(bytes.TrimSpace(raw))
+		switch {
+		case strings.HasPrefix(value, `"`):
+			if err := json.Unmarshal(raw, &value); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		case value == "null" || strings.ContainsAny(value[:1], "{["):
+			return fmt.Errorf("%s: %s is no plain value", name, value)
+		}
+		if err := setByName(settings, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settingsHelp is one line for each setting.
+func settingsHelp(settings []setting) string {
+	var b strings.Builder
+	for _, s := range settings {
+		fmt.Fprintf(&b, "  %-16s %s\n", s.name, s.doc)
+	}
+	return b.String()
+}

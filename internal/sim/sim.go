@@ -1,0 +1,231 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+// Paths below which the simulator answers.
+const (
+	corePath    = "/api/core"
+	controlPath = "/_sim"
+)
+
+// Bounds of the server and of its end.
+const (
+	readHeaderTimeout = 10 * time.Second
+	shutdownTimeout   = 5 * time.Second // for requests in flight, then again for deliveries in flight
+	maxLogged         = 1000            // requests and delivery attempts that are remembered, each
+)
+
+// Sim is one simulated factro.
+type Sim struct {
+	cfg      Config
+	log      *slog.Logger
+	dice     *dice
+	router   *router
+	handlers map[string]handler
+	limiter  *limiter
+	courier  *courier
+	requests *ring[Request]
+
+	mu       sync.Mutex // guards what follows; nothing sleeps or delivers under it
+	store    *store
+	key      string
+	variants Variants
+	delivery Delivery
+	faults   []activeFault
+}
+
+// New validates the config and builds a simulator with the demo tenant. It parses and opens nothing.
+func New(cfg Config, log *slog.Logger) (*Sim, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("simulator config: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	if cfg.Seed == 0 {
+		cfg.Seed = uint64(cfg.Now().UnixNano())
+		log.Info("simulator seed", "seed", cfg.Seed)
+	}
+	dice := newDice(cfg.Seed)
+	s := &Sim{
+		cfg: cfg, log: log, dice: dice,
+		router: newRouter(factro.Operations()), handlers: handlers(),
+		limiter:  newLimiter(cfg.Quota, cfg.Window),
+		courier:  newCourier(cfg, dice, log),
+		requests: newRing[Request](maxLogged),
+	}
+	s.Reset()
+	return s, nil
+}
+
+// Reset takes the simulator back to what its config says: the demo tenant, and nothing remembered.
+func (s *Sim) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store = newStore()
+	seed(s.store, s.cfg.MandantID, s.cfg.Now())
+	s.key, s.variants, s.delivery = s.cfg.Key, s.cfg.Variants, s.cfg.Delivery
+	s.faults = activate(s.cfg.Faults)
+	s.limiter.reset()
+	s.requests.clear()
+	s.courier.reset(s.cfg.Delivery, s.cfg.Webhooks)
+}
+
+// Run serves until ctx ends, then lets requests and deliveries in flight finish, each within a bound.
+func (s *Sim) Run(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	var err error
+	select {
+	case err = <-served:
+		_ = server.Close() // the listener is gone, so are the connections
+	case <-ctx.Done():
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if server.Shutdown(bound) != nil {
+			_ = server.Close() // what did not finish in time is cut off
+		}
+		err = <-served
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if closeErr := s.Close(bound); closeErr != nil {
+		s.log.WarnContext(ctx, "webhook deliveries were cut off", "error", closeErr)
+	}
+	if err != nil {
+		return fmt.Errorf("serve simulator: %w", err)
+	}
+	return nil
+}
+
+// Handler is the simulator without a listener. Its user calls Close in the end.
+func (s *Sim) Handler() http.Handler {
+	control := s.control()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.EscapedPath()
+		if rest, isCore := strings.CutPrefix(path, corePath+"/"); isCore {
+			s.serveCore(w, r, "/"+rest)
+			return
+		}
+		if path == controlPath || strings.HasPrefix(path, controlPath+"/") {
+			control.ServeHTTP(w, r)
+			return
+		}
+		writeHTML(w, http.StatusNotFound, "Error", "Cannot "+r.Method+" "+strings.TrimPrefix(path, "/api"))
+	})
+}
+
+// Idle waits until no delivery is under way or waiting.
+func (s *Sim) Idle(ctx context.Context) error { return s.courier.idle(ctx) }
+
+// Close waits for the deliveries in flight. Those that are left when ctx ends are cut off, and reported.
+func (s *Sim) Close(ctx context.Context) error { return s.courier.close(ctx) }
+
+// Register adds a webhook, as an operator does in factro's web UI.
+func (s *Sim) Register(h Webhook) error {
+	if err := h.Validate(); err != nil {
+		return fmt.Errorf("register webhook: %w", err)
+	}
+	s.courier.register(h)
+	return nil
+}
+
+// SetFaults replaces the faults in force, and starts their counts anew.
+func (s *Sim) SetFaults(fs Faults) error {
+	if err := fs.Validate(); err != nil {
+		return fmt.Errorf("set faults: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = activate(fs)
+	return nil
+}
+
+// SetVariants replaces the variants in force.
+func (s *Sim) SetVariants(v Variants) error {
+	if err := v.Validate(); err != nil {
+		return fmt.Errorf("set variants: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.variants = v
+	return nil
+}
+
+// SetDelivery replaces how webhooks are delivered, from the next delivery on.
+func (s *Sim) SetDelivery(d Delivery) error {
+	if err := d.Validate(); err != nil {
+		return fmt.Errorf("set delivery: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delivery = d
+	s.courier.setDelivery(d)
+	return nil
+}
+
+// SetKey rotates the API key. An empty key expires it: every request is refused.
+func (s *Sim) SetKey(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.key = key
+}
+
+// Fire emits an event, as if something had changed at factro. The action may be any name.
+func (s *Sim) Fire(action, entityID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.courier.fire([]event{{action, entityID}})
+}
+
+// Count is how many objects of a kind there are that match. A nil match takes all.
+func (s *Sim) Count(kind string, match func(map[string]any) bool) int {
+	n := 0
+	for _, o := range s.Objects(kind) {
+		if match == nil || match(o) {
+			n++
+		}
+	}
+	return n
+}
+
+// Tasks is how many tasks there are.
+func (s *Sim) Tasks() int { return s.Count("task", nil) }
+
+// Objects lists the objects of a kind, in the order of their creation. They are the simulator's own: do not change them.
+func (s *Sim) Objects(kind string) []map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []map[string]any{}
+	c := s.store.kinds[kind]
+	if c == nil {
+		return out
+	}
+	for _, id := range c.order {
+		out = append(out, c.items[id])
+	}
+	return out
+}
+
+// Requests is the log of requests to the Core API, the oldest first.
+func (s *Sim) Requests() []Request { return s.requests.list() }
+
+// Deliveries is the log of attempts to deliver webhooks, the oldest first.
+func (s *Sim) Deliveries() []Attempt { return s.courier.attempts.list() }

@@ -1,0 +1,229 @@
+package sim
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// The tree of a project: packages nest, tasks are leaves. Its order is the order of creation until somebody moves a
+// node to a position; whether factro counts positions from zero or one is not known, so both ends are clamped.
+
+func getProjectStructure(t *tx) (any, error) {
+	project, err := t.get("project", t.params["projectId"])
+	if err != nil {
+		return nil, err
+	}
+	return t.node("project", project), nil
+}
+
+func (t *tx) node(kind string, o object) object {
+	children := []any{}
+	for _, child := range t.children(kind, o) {
+		children = append(children, t.node(child.kind, child.object))
+	}
+	return object{"id": o.id(), "type": kind, "children": children}
+}
+
+type child struct {
+	kind   string
+	object object
+}
+
+func (t *tx) children(kind string, o object) []child {
+	var out []child
+	for _, k := range []string{"package", "task"} {
+		for _, c := range t.list(k, func(c object) bool { return isParent(kind, o, c) }) {
+			out = append(out, child{k, c})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b child) int { return cmp.Compare(order(a.object), order(b.object)) })
+	return out
+}
+
+func isParent(kind string, parent, c object) bool {
+	switch kind {
+	case "project":
+		return c.str("projectId") == parent.id() && c.str("parentPackageId") == ""
+	case "package":
+		return c.str("parentPackageId") == parent.id()
+	}
+	return false
+}
+
+// order sorts siblings; nodes that never moved come last, as they were created.
+func order(o object) int {
+	if n, placed := o["_order"].(int); placed {
+		return n
+	}
+	return 1 << 30
+}
+
+// position puts a node at the body's position among its siblings.
+func (t *tx) position(kind string, o object) {
+	number, sent := t.fields()["position"].(json.Number)
+	if !sent {
+		return
+	}
+	parentKind, parent := "package", o.str("parentPackageId")
+	if parent == "" {
+		parentKind, parent = "project", o.str("projectId")
+	}
+	siblings := slices.DeleteFunc(t.children(parentKind, object{"id": parent}), func(c child) bool { return c.object.id() == o.id() })
+	at, err := number.Int64()
+	if err != nil {
+		return
+	}
+	i := int(min(max(at, 0), int64(len(siblings))))
+	siblings = slices.Insert(siblings, i, child{kind, o})
+	for n, c := range siblings {
+		t.put(c.kind, c.object.with(object{"_order": n}))
+	}
+}
+
+func settlePackage(t *tx, before, after, _ object) error {
+	parent := after.str("parentPackageId")
+	if before != nil || parent == "" {
+		return nil
+	}
+	if p, err := t.get("package", parent); err != nil || p["projectId"] != after["projectId"] {
+		return notFound("package", parent)
+	}
+	return nil
+}
+
+// inProject runs a verb on a package if it belongs to the project in the path.
+func inProject(verb handler) handler {
+	return func(t *tx) (any, error) {
+		if _, err := t.packageInPath(); err != nil {
+			return nil, err
+		}
+		return verb(t)
+	}
+}
+
+func (t *tx) packageInPath() (object, error) {
+	if _, err := t.get("project", t.params["projectId"]); err != nil {
+		return nil, err
+	}
+	p, err := t.get("package", t.params["packageId"])
+	if err != nil || p.str("projectId") != t.params["projectId"] {
+		return nil, notFound("package", t.params["packageId"])
+	}
+	return p, nil
+}
+
+// updatePackages is atomic, and every element must be a package of the project in the path.
+func updatePackages(t *tx) (any, error) {
+	return batch("package", func(t *tx, element object) (object, error) {
+		p, err := t.get("package", element.id())
+		if err != nil || p.str("projectId") != t.params["projectId"] {
+			return nil, notFound("package", element.id())
+		}
+		return t.update("package", element.id(), element)
+	})(t)
+}
+
+func movePackageToProject(t *tx) (any, error) {
+	return t.movePackage(func() (project string, parent any, err error) {
+		project = t.fields().str("projectId")
+		_, err = t.get("project", project)
+		return project, nil, err
+	})
+}
+
+func movePackageToPackage(t *tx) (any, error) {
+	return t.movePackage(func() (string, any, error) {
+		parent, err := t.get("package", t.fields().str("parentPackageId"))
+		return parent.str("projectId"), parent["id"], err
+	})
+}
+
+func removePackageFromPackage(t *tx) (any, error) {
+	return t.movePackage(func() (string, any, error) { return t.params["projectId"], nil, nil })
+}
+
+func (t *tx) movePackage(to func() (project string, parent any, err error)) (any, error) {
+	p, err := t.packageInPath()
+	if err != nil {
+		return nil, err
+	}
+	project, parent, err := to()
+	if err != nil {
+		return nil, err
+	}
+	inside := t.below(p.id())
+	if parent == p.id() || slices.ContainsFunc(inside, func(c child) bool { return c.object.id() == parent }) {
+		return nil, invalid("parentPackageId", "a package cannot be moved into itself")
+	}
+	for _, c := range inside {
+		t.put(c.kind, c.object.with(object{"projectId": project}))
+	}
+	t.change("package", p, object{"projectId": project, "parentPackageId": parent}, "PackageMoved")
+	moved, err := t.get("package", p.id())
+	if err != nil {
+		return nil, err
+	}
+	t.position("package", moved)
+	return nil, nil
+}
+
+// below is every package and task inside a package, however deep.
+func (t *tx) below(packageID string) []child {
+	var out []child
+	for _, c := range t.children("package", object{"id": packageID}) {
+		out = append(out, c)
+		if c.kind == "package" {
+			out = append(out, t.below(c.object.id())...)
+		}
+	}
+	return out
+}
+
+// shiftPackageWithSuccessors shifts the package's tasks and, once each, the tasks that follow them. Closed tasks are not
+// editable and stay. Doing it twice shifts twice.
+func shiftPackageWithSuccessors(t *tx) (any, error) {
+	p, err := t.packageInPath()
+	if err != nil {
+		return nil, err
+	}
+	delta, err := strconv.ParseFloat(string(t.fields()["daysDelta"].(json.Number)), 64)
+	if err != nil {
+		return nil, invalid("daysDelta", "daysDelta is no number")
+	}
+	seen, waiting := map[string]bool{}, []string{}
+	for _, c := range t.below(p.id()) {
+		if c.kind == "task" {
+			waiting = append(waiting, c.object.id())
+		}
+	}
+	for len(waiting) > 0 {
+		id := waiting[0]
+		waiting = waiting[1:]
+		task, err := t.get("task", id)
+		if seen[id] || err != nil || checkOpen(task) != nil {
+			continue
+		}
+		seen[id] = true
+		t.change("task", task, object{
+			"startDate": shifted(task["startDate"], delta), "endDate": shifted(task["endDate"], delta),
+		}, "TaskUpdated")
+		for _, c := range t.list("taskConnection", where("taskId", id)) {
+			if c["isSuccessor"] == true {
+				waiting = append(waiting, c.str("referenceId"))
+			}
+		}
+	}
+	return nil, nil
+}
+
+func shifted(date any, days float64) any {
+	text, _ := date.(string)
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return date
+	}
+	return instant(at.Add(time.Duration(days * 24 * float64(time.Hour))))
+}
