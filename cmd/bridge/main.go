@@ -1,0 +1,90 @@
+// Bridge connects factro, a web application for project management, with NATS JetStream: factro's webhooks become events,
+// commands become calls to its Core API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is main with an exit code. The first signal ends the context, which is the polite end; the second one ends the
+// process, as it would without us.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	defer stop()
+
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var code *exitError
+	if errors.As(err, &code) {
+		if code.err != nil {
+			fmt.Fprintln(os.Stderr, "bridge:", code.err)
+		}
+		return code.code
+	}
+	fmt.Fprintln(os.Stderr, "bridge:", err)
+	return exitFailure
+}
+
+// Exit codes. They are part of the interface, for scripts.
+const (
+	exitOK       = 0
+	exitFailure  = 1 // something went wrong
+	exitUsage    = 2 // the command line is wrong
+	exitRejected = 3 // the command was rejected
+	exitDead     = 4 // the command was given up and is among the dead letters
+	exitNoResult = 5 // the result did not come in time; the command is still in the stream
+)
+
+// exitError is an error with an exit code. Without err nothing more is printed.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bridge",
+		Short: "The bridge between factro and NATS JetStream",
+		Long: `The bridge between factro and NATS JetStream: factro's webhooks become CloudEvents on subjects, commands published
+to NATS become calls to factro's Core API, and each command is answered with a result event.
+
+Start with "bridge dev": it needs nothing, and shows one round trip.
+
+Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 command dead, 5 no result in time.`,
+		Example:       "  bridge dev",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(newDev(), newRun(), newSim(), newSend(), newTail(), newConfig(), newContract(), newVersion())
+	return root
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
+)
+
+func newRun() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the bridge",
+		Long: `Run the bridge as its configuration says. SIGTERM stops it politely: it takes no more webhooks and commands, finishes
+what is in flight within shutdown_timeout, and exits with 0. A second signal stops it at once.
+
+Traces and metrics go where the standard OTEL_ variables say, for example OTEL_EXPORTER_OTLP_ENDPOINT.`,
+		Example: "  bridge config sample > bridge.yaml\n  bridge run --config bridge.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := bridge.Load(path, os.Environ())
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			log := telemetry.NewLogger(os.Stderr, cfg.Log.Level)
+			return runBridge(cmd.Context(), cfg, log)
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; without one the environment says it all")
+	return cmd
+}
+
+// runBridge runs one bridge between starting and stopping telemetry.
+func runBridge(ctx context.Context, cfg bridge.Config, log *slog.Logger) (err error) {
+	slog.SetDefault(log)
+	t, err := telemetry.Start(ctx, buildVersion())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Stop(ctx)) }()
+	b, err := bridge.New(cfg, buildVersion(), t.Metrics, log)
+	if err != nil {
+		return err
+	}
+	l, err := b.Listen()
+	if err != nil {
+		return err
+	}
+	return b.Run(ctx, l)
+}

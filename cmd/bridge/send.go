@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+type sendFlags struct {
+	natsFlags
+	id      string
+	dryRun  bool
+	wait    bool
+	timeout time.Duration
+	asJSON  bool
+}
+
+func newSend() *cobra.Command {
+	var f sendFlags
+	cmd := &cobra.Command{
+		Use:   "send OPERATION [field=value | field:=json | field=@file]...",
+		Short: "Send a command, and wait for its result if asked",
+		Long: `Send a command to the bridge. "bridge contract operations OPERATION" shows its fields.
+
+field=value takes the value as the field's type wants it: text as it is, numbers and booleans as such.
+field:=json takes any JSON, such as null or a list. file=@path uploads a file.
+
+The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
+		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
+  bridge send setTaskState taskId=00000000-0000-4000-8000-000000000002 state=review
+  bridge send updateTask taskId=00000000-0000-4000-8000-000000000002 executorId:=null --wait
+  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("which operation? bridge contract operations lists them")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeSend,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.send(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.cloud, "cloud", "demo", "`name` of the factro cloud")
+	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
+	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result event as JSON")
+	return cmd
+}
+
+func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args []string) error {
+	op, err := operation(name)
+	if err != nil {
+		return err
+	}
+	if !op.Writes() {
+		return usage("%s reads; commands are the operations that write", name)
+	}
+	data, err := commandData(op, args)
+	if err != nil {
+		return err
+	}
+	e := event.New()
+	e.SetID(f.id)
+	if f.id == "" {
+		e.SetID(uuid.Must(uuid.NewV7()).String())
+	}
+	e.SetSource("urn:factro:bridge:cli")
+	e.SetType(events.CommandTypePrefix + op.Name)
+	e.SetTime(time.Now())
+	if f.dryRun {
+		e.SetExtension(events.ExtDryRun, true)
+	}
+	if err := e.SetData(event.ApplicationJSON, json.RawMessage(data)); err != nil {
+		return fmt.Errorf("command: %w", err)
+	}
+	client, err := f.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(newTrace(ctx), f.timeout)
+	defer cancel()
+
+	subject := events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name)
+	if !f.wait {
+		if err := client.Send(ctx, subject, e, nil); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", subject, e.ID(), trace.SpanContextFromContext(ctx).TraceID())
+		return err
+	}
+	var verdict error
+	err = client.Send(ctx, subject, e, func(m bus.Message) bool {
+		var final bool
+		final, verdict = f.printResult(out, m)
+		return final
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &exitError{exitNoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, e.ID())}
+	}
+	return errors.Join(err, verdict)
+}
+
+// printResult prints a result and says whether it is the last one, and with which exit code.
+func (f *sendFlags) printResult(out io.Writer, m bus.Message) (final bool, verdict error) {
+	var r events.Result
+	if m.Broken != nil || json.Unmarshal(m.Event.Data(), &r) != nil {
+		return true, fmt.Errorf("the result cannot be read: %w", m.Broken)
+	}
+	if f.asJSON {
+		printJSON(out, m)
+	} else {
+		printResult(out, r, m.TraceID())
+	}
+	switch r.Outcome {
+	case events.Deferred:
+		return false, nil
+	case events.Rejected:
+		return true, &exitError{code: exitRejected}
+	case events.Dead:
+		return true, &exitError{code: exitDead}
+	case events.Applied:
+	}
+	return true, nil
+}
+
+func printResult(out io.Writer, r events.Result, traceID string) {
+	fmt.Fprintf(out, "%s %s", r.Operation, r.Outcome)
+	if r.Status != 0 {
+		fmt.Fprintf(out, " (%d)", r.Status)
+	}
+	fmt.Fprintln(out)
+	if r.Resource != nil && r.Resource.ID != "" {
+		fmt.Fprintf(out, "  %-8s %s %s\n", r.Resource.Type, r.Resource.ID, r.Resource.URL)
+	}
+	if r.Error != nil {
+		fmt.Fprintf(out, "  %-8s %s\n", r.Error.Code, r.Error.Message)
+	}
+	if r.RetryAt != nil {
+		fmt.Fprintf(out, "  %-8s %s\n", "retry", r.RetryAt.Local().Format(time.TimeOnly))
+	}
+	if traceID != "" {
+		fmt.Fprintf(out, "  %-8s %s\n", "trace", traceID)
+	}
+}
+
+// commandData makes the command's data of field=value arguments.
+func commandData(op factro.Operation, args []string) ([]byte, error) {
+	data := map[string]any{}
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, usage("%q is not of the form field=value", arg)
+		}
+		if raw, isJSON := strings.CutSuffix(name, ":"); isJSON {
+			if !json.Valid([]byte(value)) {
+				return nil, usage("%s: %q is not JSON", raw, value)
+			}
+			data[raw] = json.RawMessage(value)
+			continue
+		}
+		i := slices.IndexFunc(op.Fields, func(f factro.Field) bool { return f.Name == name })
+		if i < 0 {
+			return nil, usage("%s has no field %q; it has %s (for one that we do not know, write %s:=json)",
+				op.Name, name, strings.Join(fieldNames(op), ", "), name)
+		}
+		v, err := fieldValue(op.Fields[i], value)
+		if err != nil {
+			return nil, err
+		}
+		data[name] = v
+	}
+	return json.Marshal(data)
+}
+
+func fieldValue(f factro.Field, value string) (any, error) {
+	if path, ok := strings.CutPrefix(value, "@"); ok && f.Name == "file" {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("file: %w", err)
+		}
+		return map[string]string{
+			"name": filepath.Base(path), "contentType": mime.TypeByExtension(filepath.Ext(path)),
+			"data": base64.StdEncoding.EncodeToString(content),
+		}, nil
+	}
+	if f.Type == "string" || f.Type == "" {
+		return value, nil
+	}
+	if !json.Valid([]byte(value)) {
+		return nil, usage("%s: %q is no %s", f.Name, value, f.Type)
+	}
+	return json.RawMessage(value), nil
+}
+
+func fieldNames(op factro.Operation) []string {
+	names := make([]string, len(op.Fields))
+	for i, f := range op.Fields {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// completeSend completes the operation, then its fields, then the values that a field can have.
+func completeSend(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		names, directive := completeOperation(cmd, args, toComplete)
+		return slices.DeleteFunc(names, func(s string) bool {
+			name, _, _ := strings.Cut(s, "\t")
+			op, _ := factro.Lookup(name)
+			return !op.Writes()
+		}), directive
+	}
+	op, ok := factro.Lookup(args[0])
+	if !ok {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	given := map[string]bool{}
+	for _, a := range args[1:] {
+		name, _, _ := strings.Cut(a, "=")
+		given[strings.TrimSuffix(name, ":")] = true
+	}
+	var out []string
+	for _, f := range op.Fields {
+		switch {
+		case given[f.Name]:
+		case strings.HasPrefix(toComplete, f.Name+"="):
+			values := f.Enum
+			if f.Type == "boolean" {
+				values = []string{"true", "false"}
+			}
+			for _, v := range values {
+				out = append(out, f.Name+"="+v)
+			}
+		default:
+			out = append(out, f.Name+"=\t"+f.Doc)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// newTrace begins a trace, so that the command line can say which one to look for.
+func newTrace(ctx context.Context) context.Context {
+	var c trace.SpanContextConfig
+	_, _ = rand.Read(c.TraceID[:]) // does not fail
+	_, _ = rand.Read(c.SpanID[:])
+	c.TraceFlags = trace.FlagsSampled
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c))
+}

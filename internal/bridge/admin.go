@@ -1,0 +1,67 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/egress"
+)
+
+// readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, which is
+// told, but it is no reason to send its webhooks elsewhere.
+type readiness struct {
+	Ready  bool              `json:"ready"`
+	Parts  map[string]string `json:"parts"`
+	Clouds map[string]string `json:"clouds,omitempty"`
+}
+
+// admin answers the operators. Liveness never depends on NATS: a restart does not bring a broker back.
+func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, workers map[string]*egress.Worker) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", b.metrics)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
+		if err := broker.Ready(); err != nil {
+			r.Ready, r.Parts["nats"] = false, err.Error()
+		}
+		if stopping.Err() != nil {
+			r.Ready, r.Parts["bridge"] = false, "stopping"
+		}
+		for name, worker := range workers {
+			r.Clouds[name] = "ok"
+			if worker.Paused() {
+				r.Clouds[name] = "paused: factro does not accept the API key"
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if !r.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(r) // the asker may be gone
+	})
+	return mux
+}
+
+// serveAdmin serves until ctx ends. stopping ends earlier, when the bridge is told to stop.
+func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broker *bus.Bus, workers map[string]*egress.Worker) error {
+	srv := &http.Server{
+		Handler:           b.admin(stopping, broker, workers),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("admin server: %w", err)
+	case <-ctx.Done():
+	}
+	_ = srv.Close() // only probes and scrapes are cut off
+	<-served
+	return nil
+}

@@ -1,0 +1,134 @@
+package bridge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
+)
+
+// Bridge is everything that runs in one process.
+type Bridge struct {
+	cfg     Config
+	version string
+	log     *slog.Logger
+	metrics http.Handler
+}
+
+// New builds a bridge. metrics answers /metrics.
+func New(cfg Config, version string, metrics http.Handler, log *slog.Logger) (*Bridge, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Bridge{cfg, version, log, metrics}, nil
+}
+
+// Listeners are the open doors of a bridge. HTTP is nil without the role ingress.
+type Listeners struct{ HTTP, Admin net.Listener }
+
+// Listen opens the configured addresses.
+func (b *Bridge) Listen() (Listeners, error) {
+	var l Listeners
+	var err error
+	if l.Admin, err = net.Listen("tcp", b.cfg.Admin.Listen); err != nil {
+		return Listeners{}, fmt.Errorf("admin.listen: %w", err)
+	}
+	if b.cfg.has(RoleIngress) {
+		if l.HTTP, err = net.Listen("tcp", b.cfg.HTTP.Listen); err != nil {
+			return Listeners{}, errors.Join(fmt.Errorf("http.listen: %w", err), l.Admin.Close())
+		}
+	}
+	return l, nil
+}
+
+// Run runs the bridge until ctx ends, then closes the mouths first: it accepts and pulls no more, finishes what is in
+// flight, lets go of NATS and returns. It closes the listeners.
+func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
+	var server *bus.Server
+	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
+		server, err = bus.StartServer(bus.ServerConfig{DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true})
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+	}
+	broker, err := bus.Connect(b.cfg.bus(server), b.log)
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	serverTLS, err := b.cfg.HTTP.TLS.config()
+	if err != nil {
+		return err
+	}
+	webhooks, err := ingress.New(b.ingressConfig(), broker, b.log)
+	if err != nil {
+		return err
+	}
+	workers := map[string]*egress.Worker{}
+	if b.cfg.has(RoleEgress) {
+		for _, cloud := range b.cfg.Clouds {
+			if workers[cloud.Name], err = egress.New(b.cfg.egress(cloud, b.version), broker, broker, nil, b.log); err != nil {
+				return err
+			}
+		}
+	}
+
+	// What the work needs goes on until the work is done.
+	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
+	background, needed := errgroup.WithContext(needed)
+	background.Go(func() error { return broker.Run(needed) })
+	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, workers) })
+
+	work, working := errgroup.WithContext(ctx)
+	work.Go(func() error { // a dead admin server ends the work too
+		select {
+		case <-needed.Done():
+			return context.Cause(needed)
+		case <-working.Done():
+			return nil
+		}
+	})
+	if l.HTTP != nil {
+		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, webhooks) })
+	}
+	for name, w := range workers {
+		work.Go(func() error { return broker.Consume(working, name, w) })
+	}
+	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
+		"http", address(l.HTTP), "admin", address(l.Admin))
+
+	err = work.Wait()
+	b.log.InfoContext(ctx, "bridge stopped its work")
+	stopNeeded()
+	return errors.Join(err, background.Wait())
+}
+
+// address is where a listener really listens, also if the configuration left the port to the system.
+func address(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+func (b *Bridge) ingressConfig() ingress.Config {
+	c := b.cfg.ingress()
+	if !b.cfg.has(RoleIngress) {
+		c.Clouds = nil
+	}
+	return c
+}
+
+func (b *Bridge) serveWebhooks(ctx context.Context, l net.Listener, c *tls.Config, s *ingress.Server) error {
+	return s.Run(ctx, l, c, b.cfg.ShutdownTimeout)
+}

@@ -1,0 +1,280 @@
+package bridge
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Sample is a configuration file with a comment on every setting.
+//
+//go:embed sample.yaml
+var Sample []byte
+
+// EnvPrefix stands before the name of each setting's environment variable: FACTRO_BRIDGE_NATS_URL is nats.url,
+// FACTRO_BRIDGE_CLOUDS_0_NAME is the name of the first cloud. A variable wins over the file.
+const EnvPrefix = "FACTRO_BRIDGE_"
+
+// Config is the configuration file.
+type Config struct {
+	HTTP            HTTP          `yaml:"http" envPrefix:"HTTP_"`
+	Admin           Admin         `yaml:"admin" envPrefix:"ADMIN_"`
+	NATS            NATS          `yaml:"nats" envPrefix:"NATS_"`
+	Roles           []string      `yaml:"roles" env:"ROLES"`
+	Clouds          []Cloud       `yaml:"clouds" envPrefix:"CLOUDS_"`
+	Log             Log           `yaml:"log" envPrefix:"LOG_"`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
+}
+
+// HTTP is for the webhook server.
+type HTTP struct {
+	Listen       string        `yaml:"listen" env:"LISTEN"`
+	TLS          ServerTLS     `yaml:"tls" envPrefix:"TLS_"`
+	MaxBody      Bytes         `yaml:"max_body" env:"MAX_BODY"`
+	MaxInFlight  int           `yaml:"max_in_flight" env:"MAX_IN_FLIGHT"`
+	StoreTimeout time.Duration `yaml:"store_timeout" env:"STORE_TIMEOUT"`
+}
+
+// Admin is for the server of the operators.
+type Admin struct {
+	Listen string `yaml:"listen" env:"LISTEN"`
+}
+
+// NATS says which server to use.
+type NATS struct {
+	URL       string   `yaml:"url" env:"URL"`
+	CredsFile string   `yaml:"creds_file" env:"CREDS_FILE"`
+	NkeyFile  string   `yaml:"nkey_file" env:"NKEY_FILE"`
+	TLS       bus.TLS  `yaml:"tls" envPrefix:"TLS_"`
+	Embedded  Embedded `yaml:"embedded" envPrefix:"EMBEDDED_"`
+	Prefix    string   `yaml:"prefix" env:"PREFIX"`
+	Replicas  int      `yaml:"replicas" env:"REPLICAS"`
+	Manage    bool     `yaml:"manage" env:"MANAGE"`
+}
+
+// Embedded is for a NATS server inside the bridge, used if a data directory is given.
+type Embedded struct {
+	DataDir string `yaml:"data_dir" env:"DATA_DIR"`
+	Listen  string `yaml:"listen" env:"LISTEN"`
+}
+
+// Cloud is one factro cloud.
+type Cloud struct {
+	Name    string  `yaml:"name" env:"NAME"`
+	Source  string  `yaml:"source" env:"SOURCE"`
+	Webhook Webhook `yaml:"webhook" envPrefix:"WEBHOOK_"`
+	API     API     `yaml:"api" envPrefix:"API_"`
+}
+
+// Webhook says how a cloud's webhooks prove themselves.
+type Webhook struct {
+	Header  string          `yaml:"header" env:"HEADER"`
+	Secrets []secret.Source `yaml:"secrets" envPrefix:"SECRETS_"`
+}
+
+// API says how a cloud's Core API is called.
+type API struct {
+	URL               string        `yaml:"url" env:"URL"`
+	Key               secret.Source `yaml:"key" envPrefix:"KEY_"`
+	RequestsPerMinute int           `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
+	Timeout           time.Duration `yaml:"timeout" env:"TIMEOUT"`
+}
+
+// Log is for the log.
+type Log struct {
+	Level slog.Level `yaml:"level" env:"LEVEL"`
+}
+
+// Roles that a process can have, so that each can be deployed and scaled alone.
+const (
+	RoleIngress = "ingress" // takes webhooks
+	RoleEgress  = "egress"  // carries out commands
+)
+
+var allRoles = []string{RoleIngress, RoleEgress}
+
+// Default is the configuration where neither file nor environment say anything else.
+func Default() Config {
+	return Config{
+		HTTP:  HTTP{Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		NATS:  NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true},
+		Roles: allRoles, ShutdownTimeout: 20 * time.Second,
+	}
+}
+
+// Settings of a cloud that says nothing else.
+const (
+	defaultAPI               = "https://cloud.factro.com/api/core"
+	defaultRequestsPerMinute = 480 // of 500
+	defaultTimeout           = 20 * time.Second
+)
+
+// Load reads a configuration file, or none if path is empty, and the environment, and validates what comes out.
+func Load(path string, environ []string) (Config, error) {
+	c := Default()
+	var text []byte
+	if path != "" {
+		var err error
+		if text, err = os.ReadFile(path); err != nil {
+			return Config{}, fmt.Errorf("configuration: %w", err)
+		}
+	}
+	return c.load(path, text, environ)
+}
+
+func (c Config) load(name string, text []byte, environ []string) (Config, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true) // a misspelt setting would be a setting ignored
+	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("configuration %s: %w", name, readable(err))
+	}
+	err := env.ParseWithOptions(&c, env.Options{Prefix: EnvPrefix, Environment: env.ToMap(environ)})
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration from the environment: %w", err)
+	}
+	for i := range c.Clouds {
+		c.Clouds[i].setDefaults()
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, fmt.Errorf("configuration %s:\n%w", name, err)
+	}
+	return c, nil
+}
+
+// readable takes Go's type names out of the decoder's complaints.
+var goType = regexp.MustCompile(`( not found) in type \S+|( into) \S+`)
+
+func readable(err error) error {
+	return errors.New(goType.ReplaceAllString(strings.ReplaceAll(err.Error(), "yaml: unmarshal errors:\n", "\n"), "$1"))
+}
+
+func (c *Cloud) setDefaults() {
+	if c.Source == "" {
+		c.Source = "urn:factro:cloud:" + c.Name
+	}
+	if c.API.URL == "" {
+		c.API.URL = defaultAPI
+	}
+	if c.API.RequestsPerMinute == 0 {
+		c.API.RequestsPerMinute = defaultRequestsPerMinute
+	}
+	if c.API.Timeout == 0 {
+		c.API.Timeout = defaultTimeout
+	}
+}
+
+// cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.
+var cloudName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// Validate reports every mistake at once, each with the path of its setting.
+func (c Config) Validate() error {
+	errs := []error{c.bus(nil).Validate(), c.validateServers(), c.validateRoles()}
+	if len(c.Clouds) == 0 {
+		errs = append(errs, errors.New("clouds: none is configured"))
+	}
+	seen := map[string]bool{}
+	for i, cloud := range c.Clouds {
+		if !cloudName.MatchString(cloud.Name) {
+			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is not of the form [a-z0-9-]+, at most 63 long", i, cloud.Name))
+		}
+		if seen[cloud.Name] {
+			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is there twice", i, cloud.Name))
+		}
+		seen[cloud.Name] = true
+		if c.has(RoleEgress) {
+			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.egress(cloud, "").Validate()))
+		}
+	}
+	if c.has(RoleIngress) {
+		errs = append(errs, c.ingress().Validate())
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) validateServers() error {
+	var errs []error
+	if c.has(RoleIngress) && c.HTTP.Listen == "" {
+		errs = append(errs, errors.New("http.listen: is empty; give an address such as :8080"))
+	}
+	if c.Admin.Listen == "" {
+		errs = append(errs, errors.New("admin.listen: is empty; give an address such as 127.0.0.1:9090"))
+	}
+	if c.ShutdownTimeout < time.Second {
+		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))
+	}
+	return errors.Join(append(errs, c.HTTP.TLS.validate())...)
+}
+
+func (c Config) validateRoles() error {
+	if len(c.Roles) == 0 {
+		return fmt.Errorf("roles: none is given; want some of %s", strings.Join(allRoles, ", "))
+	}
+	for _, r := range c.Roles {
+		if !slices.Contains(allRoles, r) {
+			return fmt.Errorf("roles: %q is none; want some of %s", r, strings.Join(allRoles, ", "))
+		}
+	}
+	return nil
+}
+
+func (c Config) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// The rooms' configurations, made of the file's.
+
+func (c Config) bus(s *bus.Server) bus.Config {
+	b := bus.Config{
+		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
+		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
+		Server: s, DrainTimeout: c.ShutdownTimeout,
+	}
+	if c.NATS.Embedded.DataDir != "" {
+		b.URL = "nats://embedded"
+	}
+	return b
+}
+
+func (c Config) ingress() ingress.Config {
+	out := ingress.Config{
+		Prefix: events.Prefix(c.NATS.Prefix), MaxBody: int64(c.HTTP.MaxBody), MaxInFlight: c.HTTP.MaxInFlight,
+		StoreTimeout: c.HTTP.StoreTimeout,
+	}
+	for _, cloud := range c.Clouds {
+		out.Clouds = append(out.Clouds, ingress.Cloud{
+			Name: cloud.Name, Source: cloud.Source, Header: cloud.Webhook.Header, Secrets: cloud.Webhook.Secrets,
+		})
+	}
+	return out
+}
+
+func (c Config) egress(cloud Cloud, version string) egress.Config {
+	return egress.Config{
+		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key,
+		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
+	}
+}
+
+// prefixed puts the path of a group before each of its mistakes.
+func prefixed(prefix string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(prefix + strings.ReplaceAll(err.Error(), "\n", "\n"+prefix))
+}

@@ -1,0 +1,197 @@
+package bridge
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// valid is a configuration that the tests change by one thing each.
+const valid = `
+clouds:
+  - name: acme
+    webhook: {header: X-Bridge-Key, secrets: [{value: a-long-secret}]}
+    api: {key: {value: an-api-key}}
+`
+
+func TestSampleIsValidAndComplete(t *testing.T) {
+	t.Parallel()
+	c, err := Default().load("sample.yaml", Sample, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Default()
+	d.Clouds = c.Clouds
+	if !reflect.DeepEqual(c, d) {
+		t.Errorf("the sample shows other values than the defaults:\n%+v\n%+v", c, d)
+	}
+	for _, path := range settings(reflect.TypeFor[Config](), "") {
+		key := path[strings.LastIndex(path, ".")+1:]
+		if !strings.Contains(string(Sample), key+":") {
+			t.Errorf("the sample does not show %s", path)
+		}
+	}
+}
+
+// settings lists the paths of all settings of a configuration's type.
+func settings(typ reflect.Type, prefix string) []string {
+	var out []string
+	for f := range typ.Fields() {
+		name, t := prefix+f.Tag.Get("yaml"), f.Type
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+			t = t.Elem()
+		}
+		if t.Kind() == reflect.Struct {
+			out = append(out, settings(t, name+".")...)
+		} else {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func TestEverySettingHasAVariable(t *testing.T) {
+	t.Parallel()
+	environ := map[string]string{
+		"HTTP_LISTEN": "127.0.0.1:1", "HTTP_TLS_CERT_FILE": "cert", "HTTP_TLS_KEY_FILE": "key", "HTTP_TLS_CLIENT_CA_FILE": "ca",
+		"HTTP_MAX_BODY": "2MiB", "HTTP_MAX_IN_FLIGHT": "7", "HTTP_STORE_TIMEOUT": "3s", "ADMIN_LISTEN": "127.0.0.1:2",
+		"NATS_URL": "nats://x:1", "NATS_CREDS_FILE": "creds", "NATS_NKEY_FILE": "", "NATS_TLS_CA_FILE": "ca2",
+		"NATS_TLS_CERT_FILE": "cert2", "NATS_TLS_KEY_FILE": "key2", "NATS_EMBEDDED_DATA_DIR": "", "NATS_EMBEDDED_LISTEN": "",
+		"NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false", "ROLES": "egress,ingress",
+		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
+		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
+		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
+		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
+		"LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "11s",
+	}
+	var list []string
+	for name, value := range environ {
+		list = append(list, EnvPrefix+name+"="+value)
+	}
+	c, err := Default().load("", nil, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range settings(reflect.TypeFor[Config](), "") {
+		path = strings.NewReplacer("clouds.", "clouds.0.", "secrets.", "secrets.0.").Replace(path)
+		name := strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+		if _, ok := environ[name]; !ok && name != "CLOUDS_0_WEBHOOK_SECRETS_0_VALUE" {
+			t.Errorf("%s has no variable %s%s in this test", path, EnvPrefix, name)
+		}
+	}
+	cloud := c.Clouds[0]
+	for name, ok := range map[string]bool{
+		"http":    c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
+		"nats":    c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",
+		"roles":   reflect.DeepEqual(c.Roles, []string{"egress", "ingress"}),
+		"cloud":   cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
+		"secrets": len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
+		"api":     cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
+		"others":  c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",
+	} {
+		if !ok {
+			t.Errorf("%s is not what the environment says:\n%s", name, text)
+		}
+	}
+	if strings.Contains(string(text), "second-secret") {
+		t.Error("the configuration shows a secret")
+	}
+}
+
+func TestEnvironmentWinsOverFile(t *testing.T) {
+	t.Parallel()
+	c, err := Default().load("f", []byte(valid), []string{EnvPrefix + "CLOUDS_0_API_TIMEOUT=7s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Clouds[0]; got.Name != "acme" || got.API.Timeout != 7*time.Second || got.API.URL != defaultAPI {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestMistakesAreToldAllAtOnce(t *testing.T) {
+	t.Parallel()
+	const bad = `
+http: {listen: "", max_body: 1, max_in_flight: 0, tls: {cert_file: only}}
+admin: {listen: ""}
+nats: {url: "", prefix: "Fac.tro", replicas: 9}
+roles: [ingress, egress, cook]
+shutdown_timeout: 1ms
+clouds:
+  - {name: "Ac me", webhook: {header: "X Y", secrets: [{value: short}, {}]}, api: {url: "ftp://x", timeout: 1ms, requests_per_minute: -1}}
+  - {name: acme}
+  - {name: acme}
+`
+	_, err := Default().load("bad.yaml", []byte(bad), nil)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"http.listen", "http.max_body", "http.max_in_flight", "http.tls", "admin.listen", "nats.url", "nats.prefix", "nats.replicas",
+		`roles: "cook"`, "shutdown_timeout", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
+		"clouds[0].api.url", "clouds[0].api.timeout", "clouds[0].api.requests_per_minute", "clouds[0].api.key",
+		"clouds[1].webhook", "clouds[1].api.key", "clouds[2].name",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not tell of %s:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "short,") || strings.Contains(err.Error(), `"short"`) {
+		t.Errorf("the error shows a secret: %v", err)
+	}
+}
+
+func TestUnknownSettingsHaveTheirLine(t *testing.T) {
+	t.Parallel()
+	_, err := Default().load("f.yaml", []byte("http:\n  lisen: x\nnats:\n  urll: y\n"+valid), nil)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"f.yaml", "line 2: field lisen not found", "line 4: field urll not found"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q in %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "bridge.") {
+		t.Errorf("the error speaks Go: %v", err)
+	}
+}
+
+func TestLoadReadsAFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bridge.yaml")
+	if err := os.WriteFile(path, []byte(valid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load(path+"x", nil); err == nil || !strings.Contains(err.Error(), path+"x") {
+		t.Errorf("a missing file gives %v", err)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{"0": 0, "17": 17, "17B": 17, "2KiB": 2048, "1MiB": 1 << 20, "3 GiB": 3 << 30} {
+		var b Bytes
+		if err := b.UnmarshalText([]byte(text)); err != nil || int64(b) != want {
+			t.Errorf("%q: got %d, %v", text, b, err)
+		}
+	}
+	for _, text := range []string{"", "x", "-1", "1.5MiB", "1MB", "9223372036854775807KiB"} {
+		var b Bytes
+		if err := b.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q: got %d, want an error", text, b)
+		}
+	}
+}
