@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,14 +86,9 @@ func printMessage(out io.Writer, m bus.Message) {
 	if id := m.TraceID(); id != "" {
 		fmt.Fprintf(out, "  trace  %s\n", id)
 	}
-	for name, values := range m.Header {
-		if strings.HasPrefix(name, "Factro-Dead-") && len(values) > 0 {
-			text, err := events.DecodeHeader(values[0])
-			if err != nil {
-				text = values[0]
-			}
-			fmt.Fprintf(out, "  %s  %s\n", strings.ToLower(strings.TrimPrefix(name, "Factro-Dead-")), text)
-		}
+	why := m.Dead()
+	for _, name := range slices.Sorted(maps.Keys(why)) {
+		fmt.Fprintf(out, "  %-6s %s\n", strings.ToLower(strings.TrimPrefix(name, "Factro-Dead-")), why[name])
 	}
 	fmt.Fprintf(out, "  data   %s\n", oneLine(m.Data))
 }
@@ -114,20 +111,20 @@ func oneLine(data []byte) string {
 // printJSON prints a message for machines.
 func printJSON(out io.Writer, m bus.Message) {
 	line := struct {
-		Subject string              `json:"subject"`
-		Time    *time.Time          `json:"time,omitempty"`
-		Trace   string              `json:"trace,omitempty"`
-		Event   any                 `json:"event,omitempty"`
-		Headers map[string][]string `json:"headers,omitempty"`
-		Data    []byte              `json:"data,omitempty"`
-	}{Subject: m.Subject, Trace: m.TraceID()}
+		Subject string            `json:"subject"`
+		Time    *time.Time        `json:"time,omitempty"`
+		Trace   string            `json:"trace,omitempty"`
+		Event   any               `json:"event,omitempty"`
+		Dead    map[string]string `json:"dead,omitempty"` // why it is a dead letter
+		Data    []byte            `json:"data,omitempty"` // in base64, if it is no event
+	}{Subject: m.Subject, Trace: m.TraceID(), Dead: m.Dead()}
 	if !m.Time.IsZero() {
 		line.Time = &m.Time
 	}
 	if m.Broken == nil {
 		line.Event = m.Event
 	} else {
-		line.Headers, line.Data = m.Header, m.Data
+		line.Data = m.Data
 	}
 	_ = json.NewEncoder(out).Encode(line) // a closed pipe ends the program anyway
 }

@@ -196,3 +196,32 @@ func TestRun(t *testing.T) {
 		t.Errorf("deliveries %+v", s.Deliveries())
 	}
 }
+
+// TestSettingsSurviveJSON shows that what is read from the control API can be put back.
+func TestSettingsSurviveJSON(t *testing.T) {
+	t.Parallel()
+	faults := sim.Faults{{
+		Kind: sim.FaultRateLimit, Operation: "createTask", Count: 2, Probability: 0.25, Delay: time.Second, Status: 500, RetryAfter: "none",
+	}}
+	variants := sim.Variants{
+		CreateStatus: 201, InvalidStatus: 422, InvalidBody: "text", VoidBody: true, NoRetryAfter: true, LimitByAddress: true,
+		ReverseBatches: true, PartialStatus: 207, AbsentNull: true, MergeCustomFields: true, PackageParentsOnly: true, LowerCaseReasons: true,
+	}
+	delivery := sim.Delivery{
+		Wide: true, Retries: 1, RetryDelay: 2, RetryOn: "5xx", Duplicates: 0.5, Reorder: 0.5, Loss: 0.5, Delay: 3, ReadableAfter: 4,
+		StoredAfter: 5, NullIDs: true, Silent: true, Timeout: 6,
+	}
+	gotFaults, gotVariants, gotDelivery := sim.Faults{}, sim.Variants{}, sim.Delivery{}
+	for _, c := range []struct{ value, into any }{{faults, &gotFaults}, {variants, &gotVariants}, {delivery, &gotDelivery}} {
+		data, err := json.Marshal(c.value)
+		if err == nil {
+			err = json.Unmarshal(data, c.into)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if gotFaults[0] != faults[0] || gotVariants != variants || gotDelivery != delivery {
+		t.Errorf("got %+v, %+v, %+v", gotFaults, gotVariants, gotDelivery)
+	}
+}

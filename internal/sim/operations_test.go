@@ -164,8 +164,8 @@ func (w *world) path(op factro.Operation) string {
 	return corePath + path
 }
 
-// TestEveryOperation calls all operations of the table with a smallest and a largest valid request, each on a fresh copy
-// of the same world, and holds the answers against the description.
+// TestEveryOperation calls all operations of the table with a smallest and a largest valid request, and once more with
+// nulls left out of the answers, each on a fresh copy of the same world. It holds the answers against the description.
 func TestEveryOperation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -175,9 +175,10 @@ func TestEveryOperation(t *testing.T) {
 	}
 	original := w.h.sim.store
 	for _, op := range factro.Operations() {
-		for _, all := range []bool{false, true} {
-			t.Run(op.Name+map[bool]string{false: "/smallest", true: "/largest"}[all], func(t *testing.T) {
-				w.h.sim.store = original.clone()
+		for _, mode := range []string{"smallest", "largest", "without nulls"} {
+			t.Run(op.Name+"/"+mode, func(t *testing.T) {
+				all := mode == "largest"
+				w.h.sim.store, w.h.sim.variants.AbsentNull = original.clone(), mode == "without nulls"
 				contentType, data := "", []byte(nil)
 				if op.BodySchema != "" {
 					body := w.body(op, "", contract.doc.Components.Schemas[op.BodySchema].Value, all)
@@ -209,6 +210,52 @@ func TestEveryOperation(t *testing.T) {
 					t.Errorf("the list is empty, so it shows nothing")
 				}
 			})
+		}
+	}
+}
+
+// TestNoRequestBreaksTheSimulator puts odd values into each property of each body and unknown ids into each path. The
+// answer may be a refusal, never a failure of the simulator itself.
+func TestNoRequestBreaksTheSimulator(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	contract, err := parsedContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := w.h.sim.store
+	odds := []any{unknownID, strings.Repeat("ü", 300), -1, 1e300, []any{nil}, map[string]any{"x": nil}, ""}
+	judge := func(op factro.Operation, r reply, sent any) {
+		t.Helper()
+		if !slices.Contains([]int{200, 204, 400, 403, 404}, r.status) {
+			t.Errorf("%s with %v: %d %s", op.Name, sent, r.status, r.body)
+		}
+		w.h.sim.store = original.clone()
+	}
+	for _, op := range factro.Operations() {
+		unknown := corePath + op.Path
+		for _, p := range op.Params {
+			unknown = strings.ReplaceAll(unknown, "{"+p.Name+"}", unknownID)
+		}
+		if op.BodySchema == "" {
+			judge(op, w.h.call(op.Method, unknown, nil), "unknown ids")
+			continue
+		}
+		valid := w.body(op, "", contract.doc.Components.Schemas[op.BodySchema].Value, true).(map[string]any)
+		send := func(path string, body map[string]any) {
+			if op.Body == factro.BodyList {
+				judge(op, w.h.call(op.Method, path, []any{body, body}), body)
+				return
+			}
+			judge(op, w.h.call(op.Method, path, body), body)
+		}
+		send(unknown, valid)
+		for i, property := range slices.Sorted(maps.Keys(valid)) {
+			for _, odd := range []any{nil, odds[i%len(odds)]} {
+				body := maps.Clone(valid)
+				body[property] = odd
+				send(w.path(op), body)
+			}
 		}
 	}
 }

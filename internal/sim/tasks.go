@@ -35,10 +35,13 @@ func settleTask(t *tx, before, after, body object) error {
 	if !sent {
 		return nil
 	}
-	if before != nil {
-		defer t.fire("TaskMoved", after.id())
+	if err := t.placeTask(after, parent); err != nil {
+		return err
 	}
-	return t.placeTask(after, parent)
+	if before != nil {
+		t.fire("TaskMoved", after.id())
+	}
+	return nil
 }
 
 // placeTask puts a task below a package, or directly below a project if that is allowed.

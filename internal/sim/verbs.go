@@ -208,7 +208,7 @@ func (t *tx) fireUpdated(kind string, before, after, changes object) {
 			return
 		}
 	}
-	if k.action != "" {
+	if len(changes) > 0 && k.action != "" { // a move alone has fired already
 		t.fire(k.action+"Updated", after.id())
 	}
 }

@@ -1,0 +1,325 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+)
+
+// bridgeCommand runs the binary to its end and returns what it printed and its exit code.
+func bridgeCommand(t testing.TB, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	sample := filepath.Join(t.TempDir(), "sample.yaml")
+	text, _, _ := bridgeCommand(t, "config", "sample")
+	writeFile(t, sample, text)
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	writeFile(t, bad, "htp: {}\n")
+
+	for name, tt := range map[string]struct {
+		args           []string
+		code           int
+		stdout, stderr []string
+	}{
+		"no command":         {args: nil, stdout: []string{"Usage:", "dev", "run", "sim", "send", "tail", "config", "contract", "version"}},
+		"version":            {args: []string{"version"}, stdout: []string{"bridge ", "go1."}},
+		"unknown command":    {args: []string{"fly"}, code: 1, stderr: []string{"unknown command"}},
+		"unknown flag":       {args: []string{"run", "--fly"}, code: 2, stderr: []string{"unknown flag", "bridge run --help"}},
+		"sample checks":      {args: []string{"config", "check", sample}, stdout: []string{"good: 1 cloud(s)"}},
+		"bad configuration":  {args: []string{"config", "check", bad}, code: 2, stderr: []string{"line 1: field htp not found"}},
+		"run with none":      {args: []string{"run"}, code: 2, stderr: []string{"clouds: none is configured"}},
+		"run with bad file":  {args: []string{"run", "--config", bad}, code: 2, stderr: []string{"bad.yaml"}},
+		"operations":         {args: []string{"contract", "operations"}, stdout: []string{"createTask", "command, once", "getUserQuota", "query"}},
+		"one operation":      {args: []string{"contract", "operations", "setTaskState"}, stdout: []string{"taskId", "planned | inProcess", "factro.command.<cloud>.task.setTaskState"}},
+		"unknown operation":  {args: []string{"contract", "operations", "x"}, code: 2, stderr: []string{`no operation "x"`}},
+		"send what":          {args: []string{"send"}, code: 2, stderr: []string{"which operation"}},
+		"send a query":       {args: []string{"send", "getTask"}, code: 2, stderr: []string{"reads"}},
+		"send no field":      {args: []string{"send", "createTask", "titel=x"}, code: 2, stderr: []string{`no field "titel"`, "targetParentId"}},
+		"send no form":       {args: []string{"send", "createTask", "title"}, code: 2, stderr: []string{"field=value"}},
+		"send no number":     {args: []string{"send", "createTask", "plannedEffort=viel"}, code: 2, stderr: []string{"plannedEffort", "number"}},
+		"send no server":     {args: []string{"send", "createTask", "--nats", "nats://127.0.0.1:1"}, code: 1, stderr: []string{"connect to NATS"}},
+		"tail what":          {args: []string{"tail", "everything"}, code: 1, stderr: []string{"invalid argument"}},
+		"sim mistakes":       {args: []string{"sim", "--fault", "flood", "--variant", "x=1", "--delivery", "y=1", "--webhook", "z"}, code: 2, stderr: []string{"flood", "latency", `"x"`, `"y"`, "ACTION,URL"}},
+		"complete operation": {args: []string{"__complete", "send", "createT"}, stdout: []string{"createTask\tCreate a task."}},
+		"complete field":     {args: []string{"__complete", "send", "createTask", ""}, stdout: []string{"title=", "targetParentId="}},
+		"complete value":     {args: []string{"__complete", "send", "setTaskState", "state="}, stdout: []string{"state=review", "state=closed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := bridgeCommand(t, tt.args...)
+			if code != tt.code {
+				t.Errorf("exit code %d, want %d\n%s", code, tt.code, stderr)
+			}
+			for _, want := range tt.stdout {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("stdout lacks %q:\n%s", want, stdout)
+				}
+			}
+			for _, want := range tt.stderr {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("stderr lacks %q:\n%s", want, stderr)
+				}
+			}
+		})
+	}
+}
+
+// Every command has help with an example.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	name := regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
+	var visit func(path []string)
+	visit = func(path []string) {
+		help, _, code := bridgeCommand(t, append(path, "--help")...)
+		if code != 0 || !strings.Contains(help, "Usage:") {
+			t.Errorf("%v --help: exit code %d\n%s", path, code, help)
+		}
+		if !strings.Contains(help, "Examples:") {
+			t.Errorf("%v --help has no example", path)
+		}
+		_, list, _ := strings.Cut(help, "Available Commands:\n")
+		list, _, _ = strings.Cut(list, "\n\n")
+		for _, m := range name.FindAllStringSubmatch(list, -1) {
+			if m[1] != "completion" && m[1] != "help" { // the library's own
+				visit(append(append([]string{}, path...), m[1]))
+			}
+		}
+	}
+	visit(nil)
+}
+
+// A sender at a terminal: send waits for the result, and its exit code tells which.
+func TestSendAndTail(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b.register(f, "acme")
+	at := []string{"--nats", n.s.ClientURL(), "--cloud", "acme"}
+	send := func(args ...string) (string, string, int) {
+		return bridgeCommand(t, append(append([]string{"send"}, args...), at...)...)
+	}
+
+	out, errOut, code := send("createTask", "title=Prüfung", "targetParentId="+f.demo.Package, "plannedEffort=2.5", "isMilestone=false", "executorId:=null", "--wait")
+	if code != 0 || !strings.Contains(out, "createTask applied (200)") || !strings.Contains(out, "trace") {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	task := f.Objects("task")[0]
+	if fmt.Sprint(task["title"], task["plannedEffort"], task["executorId"]) != "Prüfung2.5<nil>" {
+		t.Errorf("factro has the task %v", task)
+	}
+	id := task["id"].(string)
+	if out, _, code := send("setTaskState", "taskId="+id, "state=closed", "--wait", "--json"); code != 0 || !strings.Contains(out, `"outcome":"applied"`) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if out, _, code := send("updateTask", "taskId="+id, "title=zu", "--wait"); code != 3 || !strings.Contains(out, "Task is closed") {
+		t.Errorf("a refused command: exit code %d: %s", code, out)
+	}
+	if out, _, code := send("deleteTask", "taskId="+id, "--dry-run", "--wait"); code != 0 || f.Tasks() != 1 {
+		t.Errorf("a dry run: exit code %d: %s; %d tasks", code, out, f.Tasks())
+	}
+	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultCutAfter, Count: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, code := send("createTask", "title=ungewiss", "targetParentId="+f.demo.Package, "--wait"); code != 4 || !strings.Contains(out, "ambiguous") {
+		t.Errorf("an ambiguous create: exit code %d: %s", code, out)
+	}
+	plan := filepath.Join(t.TempDir(), "Plan März.txt")
+	writeFile(t, plan, "ein Plan")
+	if out, errOut, code := send("createProjectDocument", "projectId="+f.demo.Project, "file=@"+plan, "--wait"); code != 0 {
+		t.Errorf("an upload: exit code %d: %s%s", code, out, errOut)
+	} else if docs := f.Objects("document"); len(docs) != 1 || docs[0]["title"] != "Plan März.txt" || fmt.Sprint(docs[0]["size"]) != "8" {
+		t.Errorf("factro has the documents %v", docs)
+	}
+	if out, _, code := send("createTask", "title=x", "--id", "fixed"); code != 0 || !strings.Contains(out, "id     fixed") {
+		t.Errorf("sent without waiting: exit code %d: %s", code, out)
+	}
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "nobody", "--wait", "--timeout", "200ms"); code != 5 || !strings.Contains(errOut, "is in the stream") {
+		t.Errorf("no answer: exit code %d: %s", code, errOut)
+	}
+
+	for stream, want := range map[string]string{"events": "TaskCreated", "results": "createTask.applied", "dead": "ambiguous"} {
+		for _, format := range []string{"--json", "--prefix=factro"} {
+			if line := tail(t, want, "tail", stream, "--since", "1h", format, "--nats", n.s.ClientURL()); !strings.Contains(line, want) {
+				t.Errorf("tail %s %s does not show %q", stream, format, want)
+			} else if format == "--json" && !json.Valid([]byte(line)) {
+				t.Errorf("tail %s --json prints %s", stream, line)
+			}
+		}
+	}
+}
+
+// tail runs a command that does not end until it prints a line with want, and returns that line.
+func tail(t testing.TB, want string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), want) {
+			return lines.Text()
+		}
+	}
+	return ""
+}
+
+// The README's first command: it tells the whole round trip, goes on, and ends politely. It finds other ports where the
+// usual ones are taken, as they are here by its twin.
+func TestDev(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	first := startDev(t, "the round trip is complete", "--data", data)
+	second := startDev(t, "the round trip is complete")
+	for _, d := range []*dev{first, second} {
+		for _, want := range []string{
+			"factro.command.demo.task.createTask", "factro.result.demo.task.createTask.applied", ".TaskCreated", "trace ",
+			`{"action":"TaskCreated","context":{"entityId":`,
+		} {
+			if !strings.Contains(d.text(), want) {
+				t.Errorf("the story lacks %q:\n%s", want, d.text())
+			}
+		}
+	}
+	if first.address(t, "NATS with JetStream") == second.address(t, "NATS with JetStream") {
+		t.Error("two of them say that they listen on the same port")
+	}
+	// What it prints to be tried works.
+	url := first.address(t, "NATS with JetStream")
+	if out, errOut, code := bridgeCommand(t, "send", "createProject", "title=Noch eins", "--nats", url, "--wait"); code != 0 {
+		t.Errorf("send: exit code %d: %s%s", code, out, errOut)
+	}
+	waitFor(t, "the further event", func() bool { return strings.Contains(first.text(), ".ProjectCreated") })
+	first.stop(t)
+	second.stop(t)
+	if _, err := os.Stat(filepath.Join(data, "jetstream")); err != nil {
+		t.Errorf("--data is not kept: %v", err)
+	}
+
+	again := startDev(t, "Events follow", "--data", data, "--no-demo")
+	if strings.Contains(again.text(), "round trip") {
+		t.Errorf("--no-demo plays:\n%s", again.text())
+	}
+	if out := tail(t, "ProjectCreated", "tail", "events", "--since", "1h", "--nats", again.address(t, "NATS with JetStream")); out == "" {
+		t.Error("the event of the earlier run is gone")
+	}
+	again.stop(t)
+
+	// A port that was asked for and is taken is an error, not another port.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, errOut, code := bridgeCommand(t, "dev", "--sim", l.Addr().String()); code != 1 || !strings.Contains(errOut, "--sim") {
+		t.Errorf("a taken port: exit code %d: %s", code, errOut)
+	}
+}
+
+type dev struct {
+	cmd    *exec.Cmd
+	out    *logBuffer
+	err    bytes.Buffer
+	exited chan error
+}
+
+func startDev(t testing.TB, until string, args ...string) *dev {
+	t.Helper()
+	d := &dev{cmd: exec.Command(binary, append([]string{"dev"}, args...)...), out: &logBuffer{}, exited: make(chan error, 1)}
+	stdout, err := d.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.cmd.Stderr = &d.err
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.cmd.Process.Kill() })
+	reached := make(chan struct{})
+	go func() {
+		lines := bufio.NewScanner(stdout)
+		for seen := false; lines.Scan(); {
+			d.out.add(lines.Text())
+			if !seen && strings.Contains(lines.Text(), until) {
+				seen = true
+				close(reached)
+			}
+		}
+		d.exited <- d.cmd.Wait()
+	}()
+	select {
+	case <-reached:
+	case err := <-d.exited:
+		t.Fatalf("dev ended: %v\n%s%s", err, d.text(), d.err.String())
+	case <-time.After(patience):
+		t.Fatalf("dev did not come to %q\n%s", until, d.text())
+	}
+	return d
+}
+
+func (d *dev) text() string { return d.out.String() }
+
+func (d *dev) address(t testing.TB, what string) string {
+	t.Helper()
+	for line := range strings.Lines(d.text()) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), what); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	t.Fatalf("dev does not say where %s is", what)
+	return ""
+}
+
+func (d *dev) stop(t testing.TB) {
+	t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-d.exited:
+		if err != nil {
+			t.Errorf("dev ended with %v\n%s", err, d.err.String())
+		}
+	case <-time.After(patience):
+		t.Fatal("dev does not stop")
+	}
+	if d.err.Len() > 0 {
+		t.Errorf("dev made noise:\n%s", d.err.String())
+	}
+}
