@@ -230,8 +230,10 @@ func (b *bridge) launch() {
 	}(b.cmd, b.exited)
 	select {
 	case at := <-started:
-		b.httpAddress, b.adminAddress = at.HTTP, at.Admin // a restart takes the same ports
-		b.http, b.admin = "http://"+at.HTTP, "http://"+at.Admin
+		if b.http == "" { // a restart takes the same ports; senders may be reading this
+			b.httpAddress, b.adminAddress = at.HTTP, at.Admin
+			b.http, b.admin = "http://"+at.HTTP, "http://"+at.Admin
+		}
 	case <-b.exited:
 		b.t.Fatalf("the bridge ended at once: %v\n%s", b.exit, b.log)
 	case <-time.After(patience):

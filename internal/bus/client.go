@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -57,6 +58,25 @@ func (m Message) TraceID() string {
 		return s.TraceID().String()
 	}
 	return ""
+}
+
+// Dead returns why the message is a dead letter, by the names of the headers that say so; nil if it is none.
+func (m Message) Dead() map[string]string {
+	var why map[string]string
+	for name, values := range m.Header {
+		if !strings.HasPrefix(name, headerDead) || len(values) == 0 {
+			continue
+		}
+		text, err := events.DecodeHeader(values[0])
+		if err != nil {
+			text = values[0]
+		}
+		if why == nil {
+			why = map[string]string{}
+		}
+		why[name] = text
+	}
+	return why
 }
 
 func newMessage(subject string, header nats.Header, data []byte, at time.Time) Message {

@@ -33,6 +33,7 @@ type Bus struct {
 	bound   error // nil once the streams are known to be there
 	denied  error // the last permission that the server refused on this connection
 	kv      jetstream.KeyValue
+	begun   chan struct{}     // closed once the streams were there for the first time
 	changed chan struct{}     // has a token when the streams should be looked at again
 	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
@@ -56,7 +57,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	}
 	b := &Bus{
 		cfg: cfg, log: log, tracer: otel.Tracer(scope),
-		closed: make(chan struct{}), up: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1),
+		closed: make(chan struct{}), up: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1), begun: make(chan struct{}),
 		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 	}
 	var err error
@@ -130,6 +131,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 // Run keeps the streams bound: after the first connection, after each reconnect, when one seems to be gone, and every now
 // and then it looks whether they are there. It returns when ctx ends.
 func (b *Bus) Run(ctx context.Context) error {
+	begun := sync.OnceFunc(func() { close(b.begun) })
 	for {
 		if err := b.waitUp(ctx); err != nil {
 			return nil //nolint:nilerr // the end of ctx is the ordinary end
@@ -148,7 +150,9 @@ func (b *Bus) Run(ctx context.Context) error {
 			b.log.ErrorContext(ctx, "streams are not ready; trying again", "error", err)
 		}
 		again := b.lookEvery
-		if err != nil {
+		if err == nil {
+			begun()
+		} else {
 			again = min(again, time.Second)
 		}
 		select {

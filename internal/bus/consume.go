@@ -2,18 +2,12 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -59,6 +53,11 @@ func RetryAfter(err error, d time.Duration) error { return &retry{err, d} }
 // Consume pulls the commands of a cloud one by one and has the worker handle each, until ctx ends. A command in hand is
 // finished first, within the drain timeout. Consume survives a lost connection and a deleted consumer: it binds again.
 func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
+	select {
+	case <-b.begun: // before Run has made the streams there is nothing to bind to
+	case <-ctx.Done():
+		return nil
+	}
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
 		err := b.consume(ctx, cloud, w)
@@ -180,16 +179,25 @@ func (b *Bus) handle(stopping context.Context, w Worker, msg jetstream.Msg, rene
 	b.settle(settling, span, msg, redelivered, verdict)
 }
 
+// renew tells the broker that the message is still worked on.
+func (b *Bus) renew(ctx context.Context, msg jetstream.Msg, every time.Duration, done <-chan struct{}) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			if err := msg.InProgress(); err != nil && !isDisconnect(err) {
+				b.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject(), "error", err)
+			}
+		}
+	}
+}
+
 // withGrace returns a context that ends a while after its parent.
 func withGrace(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
 	return ctx, func() { stop(); cancel() }
-}
-
-func limit(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

@@ -21,22 +21,6 @@ import (
 // settleTimeout bounds how long a verdict may take on its way to the broker once the grace is over.
 const settleTimeout = time.Second
 
-// renew tells the broker that the message is still worked on.
-func (b *Bus) renew(ctx context.Context, msg jetstream.Msg, every time.Duration, done <-chan struct{}) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-			if err := msg.InProgress(); err != nil && !isDisconnect(err) {
-				b.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject(), "error", err)
-			}
-		}
-	}
-}
-
 // settle carries out the verdict. A failure to settle is logged only: the broker delivers the message again, and the
 // worker recognises it.
 func (b *Bus) settle(ctx context.Context, span trace.Span, msg jetstream.Msg, redelivered uint64, verdict error) {
@@ -111,13 +95,14 @@ func (b *Bus) confirm(ctx context.Context, msg jetstream.Msg, verdict string) er
 
 // Headers of dead letters, beside those of the original message.
 const (
-	headerDeadCode     = "Factro-Dead-Code"
-	headerDeadReason   = "Factro-Dead-Reason"
-	headerDeadTime     = "Factro-Dead-Time"
-	headerDeadSubject  = "Factro-Dead-Subject"
-	headerDeadPosition = "Factro-Dead-Position"
-	headerDeadAttempts = "Factro-Dead-Deliveries"
-	headerDeadCut      = "Factro-Dead-Cut" // the size of the data, if only its beginning is kept
+	headerDead         = "Factro-Dead-"
+	headerDeadCode     = headerDead + "Code"
+	headerDeadReason   = headerDead + "Reason"
+	headerDeadTime     = headerDead + "Time"
+	headerDeadSubject  = headerDead + "Subject"
+	headerDeadPosition = headerDead + "Position"
+	headerDeadAttempts = headerDead + "Deliveries"
+	headerDeadCut      = headerDead + "Cut" // the size of the data, if only its beginning is kept
 )
 
 func setDeadHeaders(h nats.Header, code string, reason error) {
@@ -182,3 +167,9 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
+func limit(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

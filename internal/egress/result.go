@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
-	"fmt"
 )
 
 // end publishes the final result of a command and returns the verdict.
@@ -32,7 +32,8 @@ func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a answ
 	// The ledger before the result: a crash in between publishes the same result again instead of asking a human. What
 	// was only refused before the call is not in the ledger and need not be.
 	if j.op.Creates() && j.attempts > 0 {
-		if err := fitting(r, func(r events.Result) error { return w.finish(ctx, j, r) }); err != nil {
+		// One that does not fit leaves the create unfinished in the ledger, but the sender still gets his result.
+		if err := fitting(r, func(r events.Result) error { return w.finish(ctx, j, r) }); err != nil && !errors.Is(err, events.ErrTooLarge) {
 			return err
 		}
 	}
@@ -193,4 +194,3 @@ func shorten(s string) string {
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
-

@@ -1,6 +1,9 @@
 package factro
 
-import "slices"
+import (
+	"net/http"
+	"slices"
+)
 
 // Operation is one operation of the Core API, as openapi.yaml describes it.
 type Operation struct {
@@ -111,8 +114,8 @@ var byName = func() map[string]int {
 
 // Writes reports whether the operation changes something at factro. Such an operation is a command, the others are
 // queries.
-func (o Operation) Writes() bool { return o.Method != "GET" }
+func (o Operation) Writes() bool { return o.Method != http.MethodGet }
 
 // Creates reports whether doing the operation twice is more than doing it once. factro has no idempotency key, equal
 // creates make two objects (observed), and shifting or applying a template accumulates; all these are POST.
-func (o Operation) Creates() bool { return o.Method == "POST" }
+func (o Operation) Creates() bool { return o.Method == http.MethodPost }

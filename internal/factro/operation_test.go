@@ -1,6 +1,7 @@
 package factro_test
 
 import (
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,9 +28,9 @@ func TestOperationsCount(t *testing.T) {
 	}{
 		"all":     {func(factro.Operation) bool { return true }, 226},
 		"writing": {factro.Operation.Writes, 155},
-		"reading": {func(o factro.Operation) bool { return o.Method == "GET" }, 71},
+		"reading": {func(o factro.Operation) bool { return o.Method == http.MethodGet }, 71},
 		"creates": {factro.Operation.Creates, 37},
-		"POST":    {func(o factro.Operation) bool { return o.Method == "POST" }, 37},
+		"POST":    {func(o factro.Operation) bool { return o.Method == http.MethodPost }, 37},
 	} {
 		if got := count(tt.is); got != tt.want {
 			t.Errorf("%s: %d operations, want %d", name, got, tt.want)
@@ -93,7 +94,7 @@ func TestOperationsAreSound(t *testing.T) {
 		if (o.Body == factro.BodyNone) != (o.BodySchema == "") || (o.Answer == factro.AnswerVoid) != (o.AnswerSchema == "") {
 			t.Errorf("%s: shapes and schemas do not match: %q %q, %q %q", o.Name, o.Body, o.BodySchema, o.Answer, o.AnswerSchema)
 		}
-		if o.Method == "GET" && o.Body != factro.BodyNone {
+		if o.Method == http.MethodGet && o.Body != factro.BodyNone {
 			t.Errorf("%s: a GET with a body", o.Name)
 		}
 		checkFields(t, o)

@@ -15,9 +15,15 @@ type problem struct {
 
 	retryAfter time.Duration
 	code       string // for the metric
+	stranger   bool   // it answers somebody who has not shown a secret
 }
 
-func (p problem) write(w http.ResponseWriter) {
+// write answers r. For the rest of a stranger's body it does not wait: net/http would read on before it answers, for as
+// long as a good body may take.
+func (p problem) write(w http.ResponseWriter, r *http.Request) {
+	if p.stranger && r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // what cannot do this has no slow senders
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
@@ -30,11 +36,11 @@ func (p problem) write(w http.ResponseWriter) {
 
 // The answers that are no success. The type is about:blank, so the title is that of the status.
 var (
-	nothingHere  = refuse(http.StatusNotFound, "not_found", "webhooks are taken at /webhooks/{cloud}")
-	unknownCloud = refuse(http.StatusNotFound, "unknown_cloud", "no factro cloud of this name is configured")
-	wrongMethod  = refuse(http.StatusMethodNotAllowed, "method", "webhooks are delivered by POST")
-	wrongSecret  = refuse(http.StatusUnauthorized, "secret", "the authentication header is missing or its value is wrong")
-	tooManyWrong = refuse(http.StatusTooManyRequests, "throttled", "too many wrong secrets from this address")
+	nothingHere  = refuse(http.StatusNotFound, "not_found", "webhooks are taken at /webhooks/{cloud}").toStranger()
+	unknownCloud = refuse(http.StatusNotFound, "unknown_cloud", "no factro cloud of this name is configured").toStranger()
+	wrongMethod  = refuse(http.StatusMethodNotAllowed, "method", "webhooks are delivered by POST").toStranger()
+	wrongSecret  = refuse(http.StatusUnauthorized, "secret", "the authentication header is missing or its value is wrong").toStranger()
+	tooManyWrong = refuse(http.StatusTooManyRequests, "throttled", "too many wrong secrets from this address").toStranger()
 	tooLarge     = refuse(http.StatusRequestEntityTooLarge, "too_large", "")
 	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
 	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
@@ -47,6 +53,8 @@ var (
 func refuse(status int, code, detail string) problem {
 	return problem{Title: http.StatusText(status), Status: status, Detail: detail, code: code}
 }
+
+func (p problem) toStranger() problem { p.stranger = true; return p }
 
 func (p problem) because(detail string) problem { p.Detail = detail; return p }
 

@@ -75,12 +75,11 @@ func (s *Server) Handler() http.Handler {
 	// Inside the mux, so that the span knows the route.
 	mux.Handle("/webhooks/{cloud}", otelhttp.NewHandler(http.HandlerFunc(s.webhook), "webhook",
 		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
-		otelhttp.WithServerName("webhooks"),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + r.Pattern })))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { nothingHere.write(w) })
+	mux.HandleFunc("/", nothingHere.write)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.EscapedPath(); path.Clean(p) != p {
-			nothingHere.write(w) // the mux would redirect, which no sender of webhooks follows
+			nothingHere.write(w, r) // the mux would redirect, which no sender of webhooks follows
 			return
 		}
 		r.Host = "" // whatever name a stranger calls us by would become a label of the metrics
@@ -113,7 +112,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := srv.Shutdown(stop)
-	<-served
+	<-served //nolint:errcheck // it says that it was shut down
 	if err != nil {
 		return fmt.Errorf("webhook server: requests were cut off: %w", errors.Join(err, srv.Close()))
 	}
@@ -138,7 +137,7 @@ func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 	case refused != accepted:
 		status, code = refused.Status, refused.code
-		refused.write(w)
+		refused.write(w, r)
 	default:
 		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
 		w.WriteHeader(status)
@@ -149,9 +148,10 @@ func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 // survive is receive, and answers for a panic. net/http would hang up without a word and log it as it logs strangers'
 // broken connections, which nobody reads.
 func (s *Server) survive(c *cloud, w http.ResponseWriter, r *http.Request) (id string, refused problem) {
+	ctx := r.Context()
 	defer func() {
 		if v := recover(); v != nil {
-			s.log.ErrorContext(r.Context(), "a webhook made the bridge panic", "cloud", c.Name,
+			s.log.ErrorContext(ctx, "a webhook made the bridge panic", "cloud", c.Name,
 				"error", fmt.Sprint(v), "stack", string(debug.Stack()))
 			id, refused = "", ourMistake
 		}

@@ -57,7 +57,7 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 	if wanted("TRACES") {
 		exporter, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("OTEL_TRACES_EXPORTER=%s: %w", os.Getenv("OTEL_TRACES_EXPORTER"), err)
 		}
 		opts = append(opts, sdktrace.WithBatcher(exporter))
 	} else {
@@ -83,7 +83,7 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	if wanted("METRICS") {
 		reader, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("OTEL_METRICS_EXPORTER=%s: %w", os.Getenv("OTEL_METRICS_EXPORTER"), err)
 		}
 		opts = append(opts, sdkmetric.WithReader(reader))
 	}

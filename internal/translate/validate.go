@@ -3,8 +3,10 @@ package translate
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -17,44 +19,58 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// compiled holds the schemas that were needed so far, by operation. Compiling all 155 at start would cost memory that
-// most bridges never use.
+// compiled holds the schemas that were needed so far, by operation. Compiling all 155 at start would cost time and memory
+// that most bridges never use.
 var compiled sync.Map // string -> *jsonschema.Schema
 
-var components = sync.OnceValues(func() (any, error) {
-	return jsonschema.UnmarshalJSON(bytes.NewReader(factro.Schemas))
+// compiling guards the compiler, which is one for all operations so that they share the compiled components.
+var compiling sync.Mutex
+
+var compiler = sync.OnceValues(func() (*jsonschema.Compiler, error) {
+	defs, err := jsonschema.UnmarshalJSON(bytes.NewReader(factro.Schemas))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	return c, c.AddResource(factro.SchemasID, defs)
 })
 
 func schemaOf(op factro.Operation) (*jsonschema.Schema, error) {
 	if s, ok := compiled.Load(op.Name); ok {
-		return s.(*jsonschema.Schema), nil
+		return s.(*jsonschema.Schema), nil //nolint:errcheck // nothing else is in the map
 	}
-	defs, err := components()
-	if err != nil {
-		return nil, fmt.Errorf("schemas of the Core API: %w", err)
+	compiling.Lock()
+	defer compiling.Unlock()
+	if s, ok := compiled.Load(op.Name); ok { // another was first
+		return s.(*jsonschema.Schema), nil //nolint:errcheck // nothing else is in the map
 	}
-	// Through JSON, since the compiler wants the types that its own decoder makes.
-	text, err := op.DataSchemaJSON()
-	if err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", op.Name, err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", op.Name, err)
-	}
-	c := jsonschema.NewCompiler()
-	id := "urn:factro:command:" + op.Name
-	for url, resource := range map[string]any{factro.SchemasID: defs, id: doc} {
-		if err := c.AddResource(url, resource); err != nil {
-			return nil, fmt.Errorf("schema of %s: %w", op.Name, err)
-		}
-	}
-	s, err := c.Compile(id)
+	s, err := compile(op)
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", op.Name, err)
 	}
 	compiled.Store(op.Name, s)
 	return s, nil
+}
+
+func compile(op factro.Operation) (*jsonschema.Schema, error) {
+	c, err := compiler()
+	if err != nil {
+		return nil, err
+	}
+	// Through JSON, since the compiler wants the types that its own decoder makes.
+	text, err := op.DataSchemaJSON()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	id := "urn:factro:command:" + op.Name
+	if err := c.AddResource(id, doc); err != nil {
+		return nil, err
+	}
+	return c.Compile(id)
 }
 
 // check holds the data of a command against its schema and returns every mistake. Formats are not checked: which dates
@@ -66,7 +82,10 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
-		return []events.FieldError{{Message: "not JSON: " + err.Error()}}, nil
+		return []events.FieldError{{Message: "not JSON: " + err.Error()}}, nil //nolint:nilerr // the mistake is the sender's
+	}
+	if mistakes := endless(value); len(mistakes) > 0 {
+		return mistakes, nil // the schema waits until these are gone
 	}
 	err = schema.Validate(value)
 	if err == nil {
@@ -77,6 +96,43 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 		return nil, fmt.Errorf("validate: %w", err)
 	}
 	return leaves(failure, nil), nil
+}
+
+// Limits on a number. JSON has none, and the validator calculates exactly: a million digits, or the seven characters
+// 1e999999, would keep it busy for seconds, and a list of them for hours. No JavaScript number has so many.
+const (
+	maxDigits   = 100
+	maxExponent = 400
+)
+
+// endless finds the numbers beyond the limits, the first of them if there are very many.
+func endless(value any) []events.FieldError {
+	var found []events.FieldError
+	var walk func(v any, at []string)
+	walk = func(v any, at []string) {
+		if len(found) > maxMistakes {
+			return
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			for name, e := range v {
+				walk(e, append(at, name))
+			}
+		case []any:
+			for i, e := range v {
+				walk(e, append(at, strconv.Itoa(i)))
+			}
+		case json.Number:
+			_, digits, _ := strings.Cut(strings.ToLower(v.String()), "e")
+			exponent, err := strconv.Atoi(cmp.Or(digits, "0"))
+			if len(v) > maxDigits || err != nil || exponent > maxExponent || exponent < -maxExponent {
+				found = append(found, events.FieldError{Pointer: pointerTo(at), Message: fmt.Sprintf(
+					"a number without end, want at most %d characters and an exponent up to %d", maxDigits, maxExponent)})
+			}
+		}
+	}
+	walk(value, nil)
+	return found
 }
 
 // Limits on what a sender is told. Mistakes quote names and values, a list can have one in each element, and all of it
@@ -121,10 +177,7 @@ func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.Fi
 		}
 		return into
 	}
-	pointer := ""
-	for _, token := range e.InstanceLocation {
-		pointer += "/" + pointerToken(token)
-	}
+	pointer := pointerTo(e.InstanceLocation)
 	if missing, ok := e.ErrorKind.(*kind.Required); ok {
 		for _, name := range missing.Missing {
 			into = append(into, events.FieldError{Pointer: pointer, Message: fmt.Sprintf("property %q is missing and required", name)})
@@ -132,6 +185,15 @@ func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.Fi
 		return into
 	}
 	return append(into, events.FieldError{Pointer: pointer, Message: e.ErrorKind.LocalizedString(english)})
+}
+
+// pointerTo writes the JSON pointer of a place.
+func pointerTo(tokens []string) string {
+	var out strings.Builder
+	for _, token := range tokens {
+		out.WriteString("/" + pointerToken(token))
+	}
+	return out.String()
 }
 
 func pointerToken(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }

@@ -150,8 +150,10 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 	case "list":
 		fields = append(fields, field{name: "items", typ: "array", required: true, doc: "List of " + bodySchema + "."})
 	case "multipart":
-		fields = append(fields, field{name: "file", typ: "object", required: true,
-			doc: "The file: name, contentType, and data in base64."})
+		fields = append(fields, field{
+			name: "file", typ: "object", required: true,
+			doc: "The file: name, contentType, and data in base64.",
+		})
 	}
 	if len(fields) > 0 {
 		out.WriteString("\nFields: []Field{\n")

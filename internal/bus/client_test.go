@@ -1,0 +1,144 @@
+package bus
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func dial(t testing.TB, server *broker) *Client {
+	t.Helper()
+	c, err := Dial(Config{URL: server.url(), Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestDialSaysAtOnce(t *testing.T) {
+	t.Parallel()
+	if _, err := Dial(Config{URL: newBroker(t).url()}); err == nil {
+		t.Error("connected to nobody")
+	}
+}
+
+// TestSend: the sender hears of his command's results until the final one.
+func TestSend(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	consume(t, b, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
+		for _, id := range []string{"deferred", "applied"} {
+			if err := b.Reply(ctx, cmd.ReplyTo, taskEvent(t, id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	e := taskEvent(t, "c-1")
+	e.SetType("com.factro.command.deleteTask")
+	var got []string
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := dial(t, server).Send(ctx, "factro.command.acme.task.deleteTask", e, func(m Message) bool {
+		got = append(got, m.Event.ID())
+		return m.Event.ID() == "applied"
+	}); err != nil || len(got) != 2 {
+		t.Errorf("heard of %v, %v", got, err)
+	}
+}
+
+func TestSendUnheard(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	run(t, server.connect(t, quiet()))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	e := taskEvent(t, "c-1")
+	if err := dial(t, server).Send(ctx, "factro.command.acme.task.deleteTask", e, func(Message) bool { return true }); err == nil {
+		t.Error("there was no result")
+	}
+	if err := dial(t, server).Send(t.Context(), "factro.command.acme.task.deleteTask", taskEvent(t, ""), nil); err == nil {
+		t.Error("a broken command was sent")
+	}
+	if n := server.outside(t).count("FACTRO_COMMANDS"); n != 1 {
+		t.Errorf("the stream has %d commands", n)
+	}
+}
+
+func TestTail(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "old"), "old"); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan Message, 10)
+	c := dial(t, server)
+	if err := c.WaitStreams(t.Context(), "factro"); err != nil {
+		t.Fatal(err)
+	}
+	start(t, func(ctx context.Context) error {
+		return c.Tail(ctx, "FACTRO_EVENTS", "factro.event.>", time.Now().Add(-time.Hour), func(m Message) { got <- m })
+	})
+	if m := receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != eventSubject || m.Time.IsZero() {
+		t.Errorf("got %+v", m)
+	}
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "new"), "new"); err != nil {
+		t.Fatal(err)
+	}
+	if m := receive(t, got); m.Event.ID() != "new" {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestWaitStreamsGivesUp(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := dial(t, startBroker(t)).WaitStreams(ctx, "factro"); err == nil {
+		t.Error("there are no streams")
+	}
+}
+
+// TestEmbedded: the server in this process, reached without a network, and by others if it listens.
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for round, listen := range []string{"", "127.0.0.1:0"} {
+		s, err := StartServer(ServerConfig{DataDir: dir, Listen: listen, SyncAlways: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Connect(Config{URL: "nats://embedded", Server: s, Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: time.Second}, quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := start(t, b.Run)
+		ready(t, b)
+		stream, err := b.js.Stream(t.Context(), "FACTRO_EVENTS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := stream.CachedInfo().State.Msgs; n != uint64(round) { //nolint:gosec // 0 or 1
+			t.Errorf("in round %d the stream has %d messages", round, n)
+		}
+		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"+listen), "e-1"+listen); err != nil {
+			t.Fatal(err)
+		}
+		if (s.URL() == "") != (listen == "") {
+			t.Errorf("it listens at %q", s.URL())
+		}
+		stop()
+		b.Close()
+		s.Close()
+	}
+	for _, listen := range []string{"nonsense", "127.0.0.1:x"} {
+		if _, err := StartServer(ServerConfig{DataDir: t.TempDir(), Listen: listen}); err == nil {
+			t.Errorf("it listens at %q", listen)
+		}
+	}
+}

@@ -1,0 +1,421 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func TestConsumeDecodes(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	w, got := collector()
+	consume(t, b, w)
+	out := server.outside(t)
+
+	e := taskEvent(t, "c-1")
+	e.SetType("com.factro.command.deleteTask")
+	e.DataEncoded = []byte(`{"taskId":"1"}`)
+	binary, err := events.ToMsg("factro.command.acme.task.deleteTask", e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.Header["Factro-Reply-To"] = []string{"my.inbox"}
+	structured, err := events.ToStructuredMsg(binary.Subject, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := nats.NewMsg(binary.Subject)
+	plain.Data = e.DataEncoded
+	for name, test := range map[string]struct {
+		msg         *nats.Msg
+		id, replyTo string
+	}{
+		"binary":     {binary, "c-1", "my.inbox"},
+		"structured": {structured, "c-1", ""},
+		"plain":      {plain, "FACTRO_COMMANDS:", ""}, // stream and sequence
+	} {
+		out.publish(test.msg)
+		cmd := receive(t, got)
+		if !strings.HasPrefix(cmd.Event.ID(), test.id) || cmd.ReplyTo != test.replyTo || string(cmd.Event.Data()) != `{"taskId":"1"}` ||
+			cmd.Cloud != "acme" || cmd.Resource != "task" || cmd.Operation != "deleteTask" {
+			t.Errorf("%s came as %+v", name, cmd)
+		}
+	}
+	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+}
+
+// TestVerdicts: what a handler returns is what becomes of the message.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	type delivery struct {
+		id string
+		at time.Time
+	}
+	got := make(chan delivery, 10)
+	verdicts := make(chan error, 10)
+	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+		got <- delivery{cmd.Event.ID(), time.Now()}
+		return <-verdicts
+	}})
+	out := server.outside(t)
+
+	out.command("later")
+	first := receive(t, got)
+	verdicts <- RetryAfter(errors.New("busy"), 400*time.Millisecond)
+	second := receive(t, got)
+	if d := second.at.Sub(first.at); d < 400*time.Millisecond {
+		t.Errorf("it came back after %s, want 400ms", d)
+	}
+	verdicts <- RetryAfter(errors.New("stopped"), 0)
+	third := receive(t, got)
+	if d := third.at.Sub(second.at); d > 5*time.Second { // AckWait is 10 s
+		t.Errorf("it came back after %s, want at once", d)
+	}
+	verdicts <- errors.New("something went wrong")
+	fourth := receive(t, got)
+	if d := fourth.at.Sub(third.at); d < 125*time.Millisecond || d > 9*time.Second {
+		t.Errorf("it came back after %s, want a backoff", d)
+	}
+	if fourth.id != "later" || out.count("FACTRO_COMMANDS") != 1 {
+		t.Errorf("%s came back, %d in the stream", fourth.id, out.count("FACTRO_COMMANDS"))
+	}
+	verdicts <- nil
+	eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	if n := out.consumer("acme").NumAckPending; n != 0 {
+		t.Errorf("%d are not acknowledged", n)
+	}
+}
+
+// TestDeadLetter: a command is stored among the dead letters, as it came, before it is ended.
+func TestDeadLetter(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	out := server.outside(t)
+	ended := make(chan uint64, 10)
+	if _, err := out.nc.Subscribe("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>", func(m *nats.Msg) {
+		if strings.Contains(string(m.Data), `"reason":"refused"`) {
+			ended <- out.count("FACTRO_DEAD")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	consume(t, b, worker{handle: func(context.Context, context.Context, events.Command, error) error {
+		return Terminal("factro.dead.command.acme.task.deleteTask", "refused", errors.New("no\r\nNats-Rollup: all – nein"))
+	}})
+
+	m := nats.NewMsg("factro.command.acme.task.deleteTask")
+	m.Data = []byte(`{"taskId":"1"}`)
+	m.Header = nats.Header{"Nats-Msg-Id": {"c-1"}, "Nats-TTL": {"1h"}, "X-Own": {"a", "b"}, "Factro-Dead-Code": {"old"}}
+	out.publish(m)
+	if n := receive(t, ended); n != 1 {
+		t.Fatalf("when the command was ended there were %d dead letters", n)
+	}
+	dead := out.last("FACTRO_DEAD")
+	if string(dead.Data) != string(m.Data) || strings.Join(dead.Header["X-Own"], ",") != "a,b" || dead.Subject != "factro.dead.command.acme.task.deleteTask" {
+		t.Errorf("the dead letter is %s %q %v", dead.Subject, dead.Data, dead.Header)
+	}
+	reason, err := events.DecodeHeader(dead.Header.Get("Factro-Dead-Reason"))
+	if err != nil || reason != "no\r\nNats-Rollup: all – nein" {
+		t.Errorf("the reason is %q, %v", reason, err)
+	}
+	for name, want := range map[string]string{
+		"Factro-Dead-Code": "refused", "Factro-Dead-Subject": m.Subject, "Factro-Dead-Position": "FACTRO_COMMANDS:1",
+		"Factro-Dead-Deliveries": "1", "Nats-TTL": "", "Nats-Rollup": "",
+	} {
+		if got := dead.Header.Get(name); got != want {
+			t.Errorf("header %s is %q, want %q", name, got, want)
+		}
+	}
+	if id := dead.Header.Get("Nats-Msg-Id"); !strings.HasPrefix(id, "dead-FACTRO_COMMANDS:1-") {
+		t.Errorf("the message id is %q", id)
+	}
+	eventually(t, "the command is gone", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+}
+
+// TestUnburied: a command whose dead letter cannot be stored is not ended.
+func TestUnburied(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	out := server.outside(t)
+	got := make(chan string, 10)
+	var subject atomic.Value
+	subject.Store("nowhere.dead")
+	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+		got <- cmd.Event.ID()
+		return Terminal(subject.Load().(string), "refused", errors.New("no")) //nolint:errcheck // only strings are stored
+	}})
+	out.command("c-1")
+	receive(t, got)
+	subject.Store("factro.dead.command.acme.task.deleteTask")
+	if id := receive(t, got); id != "c-1" {
+		t.Errorf("%s came", id)
+	}
+	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == 1 && out.count("FACTRO_COMMANDS") == 0 })
+}
+
+// TestLargeDeadLetter: a command that just fits does not fit any more with the headers of a dead letter. It must not come
+// back for ever, since it holds up the others.
+func TestLargeDeadLetter(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t, func(o *server.Options) { o.MaxPayload = 100 << 10 })
+	b := run(t, server.connect(t, quiet()))
+	out := server.outside(t)
+	consume(t, b, worker{handle: func(context.Context, context.Context, events.Command, error) error {
+		return Terminal("factro.dead.command.acme.task.deleteTask", "refused", errors.New("no"))
+	}})
+	for n, header := range []int{0, 50 << 10} { // large by its data, and by its headers too
+		m := nats.NewMsg("factro.command.acme.task.deleteTask")
+		m.Header.Set("X-Own", "kept")
+		m.Header.Set("X-Large", strings.Repeat("h", header))
+		m.Data = make([]byte, 100<<10-header-100)
+		out.publish(m)
+		eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == uint64(n+1) && out.count("FACTRO_COMMANDS") == 0 }) //nolint:gosec // a small index
+		dead := out.last("FACTRO_DEAD")
+		if dead.Header.Get("Factro-Dead-Code") != "refused" || dead.Header.Get("Factro-Dead-Cut") != strconv.Itoa(len(m.Data)) ||
+			dead.Header.Get("X-Own") != "kept" || len(dead.Data) == 0 || dead.Header.Get("Factro-Dead-Position") == "" {
+			t.Errorf("the dead letter has %d bytes, %v", len(dead.Data), dead.Header)
+		}
+	}
+}
+
+// TestSlowHandler: a command that takes longer than AckWait is renewed and not delivered a second time. The time is that
+// of the consumer as it is, which an operator may have made.
+func TestSlowHandler(t *testing.T) {
+	t.Parallel()
+	for _, operators := range []bool{false, true} {
+		t.Run(strconv.FormatBool(operators), func(t *testing.T) {
+			t.Parallel()
+			server := startBroker(t)
+			b := server.connect(t, quiet())
+			if !operators {
+				b.ackWait = time.Second
+			}
+			run(t, b)
+			out := server.outside(t)
+			if operators {
+				if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+					Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy,
+					MaxAckPending: 5, AckWait: time.Second,
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			renewals := make(chan struct{}, 100)
+			if _, err := out.nc.Subscribe("$JS.ACK.>", func(m *nats.Msg) {
+				if string(m.Data) == "+WPI" {
+					renewals <- struct{}{}
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := out.nc.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			var calls atomic.Int32
+			finish := make(chan struct{})
+			w := worker{handle: func(context.Context, context.Context, events.Command, error) error {
+				calls.Add(1)
+				<-finish
+				return nil
+			}}
+			consume(t, b, w)
+			consume(t, b, w) // a second one, which would get what is redelivered
+			out.command("slow")
+			for range 6 { // twice AckWait
+				receive(t, renewals)
+			}
+			close(finish)
+			eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+			if n := calls.Load(); n != 1 {
+				t.Errorf("the command was handled %d times", n)
+			}
+		})
+	}
+}
+
+// TestOneInHand: over all bridges at most one command of a cloud is in hand.
+func TestOneInHand(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	var inHand, most, handled atomic.Int32
+	w := worker{handle: func(ctx, _ context.Context, _ events.Command, _ error) error {
+		most.Store(max(most.Load(), inHand.Add(1)))
+		defer inHand.Add(-1)
+		select { // long enough for another to begin, if it could
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		handled.Add(1)
+		return nil
+	}}
+	for range 2 {
+		consume(t, run(t, server.connect(t, quiet())), w)
+	}
+	out := server.outside(t)
+	for i := range 30 {
+		out.command(strconv.Itoa(i))
+	}
+	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	if most.Load() != 1 || handled.Load() != 30 {
+		t.Errorf("%d in hand at once, %d handled, want 1 and 30", most.Load(), handled.Load())
+	}
+}
+
+// TestReadyGate: while the worker is not ready nothing is asked for, so nothing waits in a buffer of ours.
+func TestReadyGate(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	entered, pass := make(chan struct{}, 10), make(chan struct{})
+	got := make(chan string, 10)
+	consume(t, b, worker{
+		ready: func(ctx context.Context) error {
+			entered <- struct{}{}
+			select {
+			case <-pass:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+		handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+			got <- cmd.Event.ID()
+			return nil
+		},
+	})
+	out := server.outside(t)
+	untouched := func(when string, pending uint64) {
+		t.Helper()
+		if c := out.consumer("acme"); c.NumAckPending != 0 || c.NumPending != pending {
+			t.Errorf("%s %d are delivered and %d wait, want 0 and %d", when, c.NumAckPending, c.NumPending, pending)
+		}
+	}
+	receive(t, entered)
+	out.command("a")
+	untouched("before it is ready", 1)
+	if n := out.consumer("acme").NumWaiting; n != 0 {
+		t.Errorf("%d requests wait at the broker", n)
+	}
+
+	pass <- struct{}{}
+	receive(t, got)
+	receive(t, entered)
+	out.command("b")
+	untouched("after the first", 1)
+	pass <- struct{}{}
+	receive(t, got)
+
+	// A reconnect during the wait for a command makes the client ask twice.
+	receive(t, entered)
+	pass <- struct{}{}
+	eventually(t, "it asks", func() bool { return out.consumer("acme").NumWaiting > 0 })
+	for range 3 {
+		back := b.nc.Stats().Reconnects
+		if err := b.nc.ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is back", func() bool { return b.nc.Stats().Reconnects > back && b.nc.IsConnected() })
+	}
+	out.command("c")
+	out.command("d")
+	if id := receive(t, got); id != "c" {
+		t.Errorf("%s came, want c", id)
+	}
+	receive(t, entered)
+	untouched("after a reconnect", 1)
+	pass <- struct{}{}
+	if id := receive(t, got); id != "d" {
+		t.Errorf("%s came, want d", id)
+	}
+}
+
+func TestProcessSpan(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	w, got := collector()
+	stop := consume(t, b, w)
+	m := nats.NewMsg("factro.command.acme.task.deleteTask")
+	m.Header["traceparent"] = []string{"00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+	m.Data = []byte(`{"taskId":"MARKER"}`)
+	server.outside(t).publish(m)
+	receive(t, got)
+	stop()
+	found := false
+	for _, s := range spans.GetSpans() {
+		if s.SpanContext.TraceID().String() != "5bf92f3577b34da6a3ce929d0e0e4736" {
+			continue
+		}
+		found = true
+		if s.Name != "process factro.command.acme" || s.SpanKind != trace.SpanKindConsumer || s.Parent.SpanID().String() != "00f067aa0ba902b7" ||
+			len(s.Links) != 1 || len(s.Events) != 1 || s.Events[0].Name != "ack" {
+			t.Errorf("span %+v", s)
+		}
+		for _, a := range s.Attributes {
+			if strings.Contains(a.Value.Emit(), "MARKER") {
+				t.Errorf("the span's %s has the command's data", a.Key)
+			}
+		}
+	}
+	if !found {
+		t.Error("the sender's trace is not continued")
+	}
+}
+
+func TestPendingMetric(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	entered := make(chan struct{}, 10)
+	start(t, func(ctx context.Context) error {
+		return b.Consume(ctx, "waiting", worker{ready: func(ctx context.Context) error {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+	})
+	receive(t, entered)
+	m := nats.NewMsg("factro.command.waiting.task.deleteTask")
+	server.outside(t).publish(m)
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	pending := int64(-1)
+	for _, s := range all.ScopeMetrics {
+		for _, m := range s.Metrics {
+			if m.Name != "factro.bridge.commands.pending" {
+				continue
+			}
+			for _, p := range m.Data.(metricdata.Gauge[int64]).DataPoints { //nolint:errcheck // it is a gauge
+				if cloud, _ := p.Attributes.Value("factro.cloud"); cloud.AsString() == "waiting" {
+					pending = p.Value
+				}
+			}
+		}
+	}
+	if pending != 1 {
+		t.Errorf("%d commands are pending, want 1", pending)
+	}
+}

@@ -1,0 +1,343 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// What the bus records, for all tests: the providers are global, and are set before anything asks for them.
+var (
+	spans  = tracetest.NewInMemoryExporter()
+	reader = sdkmetric.NewManualReader()
+)
+
+func TestMain(m *testing.M) {
+	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)))
+	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	os.Exit(m.Run())
+}
+
+// broker is a NATS server that can go away and come back with its port and its store.
+type broker struct {
+	t    testing.TB
+	opts server.Options
+	s    *server.Server
+}
+
+func startBroker(t testing.TB, change ...func(*server.Options)) *broker {
+	t.Helper()
+	b := newBroker(t, change...)
+	b.start()
+	return b
+}
+
+// newBroker returns a server that is away.
+func newBroker(t testing.TB, change ...func(*server.Options)) *broker {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := &broker{t: t, opts: server.Options{
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	}}
+	for _, c := range change {
+		c(&b.opts)
+	}
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *broker) start() {
+	b.t.Helper()
+	s, err := server.NewServer(b.opts.Clone())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		b.t.Fatal("the NATS server is not ready")
+	}
+	b.s = s
+}
+
+func (b *broker) stop() {
+	if b.s != nil {
+		b.s.Shutdown()
+		b.s.WaitForShutdown()
+		b.s = nil
+	}
+}
+
+func (b *broker) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", b.opts.Port) }
+
+// outside is a connection of somebody else's, to look at what the bus does and to send commands.
+type outside struct {
+	t  testing.TB
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+func (b *broker) outside(t testing.TB, opts ...nats.Option) outside {
+	t.Helper()
+	nc, err := nats.Connect(b.url(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outside{t, nc, js}
+}
+
+func (o outside) stream(name string) jetstream.Stream {
+	o.t.Helper()
+	s, err := o.js.Stream(o.t.Context(), name)
+	if err != nil {
+		o.t.Fatalf("stream %s: %v", name, err)
+	}
+	return s
+}
+
+func (o outside) count(name string) uint64 {
+	o.t.Helper()
+	return o.stream(name).CachedInfo().State.Msgs
+}
+
+func (o outside) consumer(cloud string) *jetstream.ConsumerInfo {
+	o.t.Helper()
+	c, err := o.js.Consumer(o.t.Context(), "FACTRO_COMMANDS", "egress-"+cloud)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return c.CachedInfo()
+}
+
+// last returns the last message of a stream.
+func (o outside) last(name string) *jetstream.RawStreamMsg {
+	o.t.Helper()
+	s := o.stream(name)
+	m, err := s.GetMsg(o.t.Context(), s.CachedInfo().State.LastSeq)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return m
+}
+
+// command publishes a plain command with an id.
+func (o outside) command(id string) {
+	o.t.Helper()
+	m := nats.NewMsg("factro.command.acme.task.deleteTask")
+	m.Header.Set("Nats-Msg-Id", id)
+	m.Data = []byte(`{"taskId":"` + id + `"}`)
+	o.publish(m)
+}
+
+func (o outside) publish(m *nats.Msg) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		_, err := o.js.PublishMsg(ctx, m)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			o.t.Fatalf("publish to %s: %v", m.Subject, err)
+		}
+	}
+}
+
+func (b *broker) config() Config {
+	return Config{URL: b.url(), Name: "test", Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
+}
+
+// connect returns a bus with short times, which does not run yet.
+func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Bus {
+	t.Helper()
+	cfg := b.config()
+	for _, c := range change {
+		c(&cfg)
+	}
+	bus, err := Connect(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus.heartbeat, bus.lookEvery = 500*time.Millisecond, 50*time.Millisecond
+	t.Cleanup(bus.Close)
+	return bus
+}
+
+// run runs the bus until the test ends and waits until it is ready.
+func run(t testing.TB, b *Bus) *Bus {
+	t.Helper()
+	start(t, b.Run)
+	ready(t, b)
+	return b
+}
+
+func ready(t testing.TB, b *Bus) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := b.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start runs something in the background. The returned function stops it and waits for its end; so does the test's.
+func start(t testing.TB, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background()) // t.Context ends before the cleanups, which want an order
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(ctx); err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// consume starts to consume the commands of the cloud acme.
+func consume(t testing.TB, b *Bus, w Worker) (stop func()) {
+	t.Helper()
+	return start(t, func(ctx context.Context) error { return b.Consume(ctx, "acme", w) })
+}
+
+// worker is a Worker made of functions; without one it is ready and content.
+type worker struct {
+	ready  func(context.Context) error
+	handle func(ctx, stopping context.Context, cmd events.Command, mistake error) error
+}
+
+func (w worker) Ready(ctx context.Context) error {
+	if w.ready == nil {
+		return ctx.Err()
+	}
+	return w.ready(ctx)
+}
+
+func (w worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
+	if w.handle == nil {
+		return nil
+	}
+	return w.handle(ctx, stopping, cmd, mistake)
+}
+
+// collector is a worker that hands over what it gets.
+func collector() (worker, <-chan events.Command) {
+	got := make(chan events.Command, 100)
+	return worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+		got <- cmd
+		return nil
+	}}, got
+}
+
+// patience bounds a wait that should be short; a test that reaches it has failed.
+const patience = 30 * time.Second
+
+func receive[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	if !within(ok) {
+		t.Fatalf("never came true: %s", what)
+	}
+}
+
+func within(ok func() bool) bool {
+	end := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		}
+	}
+	return true
+}
+
+// logbook keeps what was logged.
+type logbook struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func newLog() (*slog.Logger, *logbook) {
+	l := &logbook{}
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})), l
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logbook) count(text string) int { return strings.Count(l.String(), text) }
+
+// taskEvent is an event as the ingress makes it.
+func taskEvent(t testing.TB, id string) event.Event {
+	t.Helper()
+	e := event.Event{Context: &event.EventContextV1{ID: id}} // the setter trims
+	e.SetSource("urn:factro:cloud:acme")
+	e.SetType("com.factro.TaskStateChanged")
+	if err := e.SetData("application/json", json.RawMessage(`{"action":"TaskStateChanged","context":{"entityId":"1"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+const eventSubject = "factro.event.acme.task.1.TaskStateChanged"

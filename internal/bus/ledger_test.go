@@ -1,0 +1,140 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	ctx := t.Context()
+	const id = "Größe: ein Id. mit * und >\n"
+	r := Record{Fingerprint: "f", StartedAt: time.Now().UTC()}
+
+	known, _, err := b.Begin(ctx, "acme", id, r)
+	if err != nil || known {
+		t.Fatalf("the first Begin: known %v, %v", known, err)
+	}
+	known, have, err := b.Begin(ctx, "acme", id, Record{Fingerprint: "other"})
+	if err != nil || !known || have.Fingerprint != "f" || have.Result != nil || !have.StartedAt.Equal(r.StartedAt) {
+		t.Fatalf("the second Begin: known %v, %+v, %v", known, have, err)
+	}
+	if known, _, err := b.Begin(ctx, "other", id, r); err != nil || known {
+		t.Errorf("another cloud: known %v, %v", known, err)
+	}
+
+	r.Result = json.RawMessage(`{"outcome":"applied"}`)
+	if err := b.Finish(ctx, "acme", id, r); err != nil {
+		t.Fatal(err)
+	}
+	known, have, err = b.Begin(ctx, "acme", id, r)
+	if err != nil || !known || string(have.Result) != string(r.Result) {
+		t.Fatalf("after Finish: known %v, %+v, %v", known, have, err)
+	}
+
+	for range 2 { // forgotten twice is forgotten
+		if err := b.Forget(ctx, "acme", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if known, _, err := b.Begin(ctx, "acme", id, r); err != nil || known {
+		t.Errorf("after Forget: known %v, %v", known, err)
+	}
+}
+
+func TestLedgerRace(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	buses := []*Bus{run(t, server.connect(t, quiet())), run(t, server.connect(t, quiet()))}
+	r := Record{Fingerprint: "f", StartedAt: time.Now()} // the same for all
+	for _, id := range []string{"a", "b", "c"} {
+		var first atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				known, _, err := buses[i%2].Begin(t.Context(), "acme", id, r)
+				if err != nil {
+					t.Error(err)
+				}
+				if !known {
+					first.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := first.Load(); n != 1 {
+			t.Errorf("%s: %d are first, want exactly one", id, n)
+		}
+	}
+}
+
+// lossy is a bucket that loses its first acknowledgements.
+type lossy struct {
+	jetstream.KeyValue
+	lose int
+}
+
+func (l *lossy) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
+	n, err := l.KeyValue.Create(ctx, key, value, opts...)
+	if l.lose > 0 {
+		l.lose--
+		return 0, context.DeadlineExceeded
+	}
+	return n, err
+}
+
+// TestLedgerLostAcknowledgement: an entry that was written, but not confirmed, is ours and not that of another who may
+// have made the call.
+func TestLedgerLostAcknowledgement(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	kv, err := b.ledger(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.kv = &lossy{kv, 1}
+	r := Record{Fingerprint: "f", StartedAt: time.Now()}
+	if known, _, err := b.Begin(t.Context(), "acme", "a", r); err != nil || known {
+		t.Errorf("known %v, %v", known, err)
+	}
+	b.kv = &lossy{kv, 1}
+	r.StartedAt = r.StartedAt.Add(time.Second)
+	if known, _, err := b.Begin(t.Context(), "acme", "a", r); err != nil || !known {
+		t.Errorf("somebody else's entry: known %v, %v", known, err)
+	}
+	b.kv = &lossy{kv, 100}
+	if _, _, err := b.Begin(t.Context(), "acme", "b", r); err == nil {
+		t.Error("nothing was ever confirmed, and it says that all is well")
+	}
+}
+
+func TestLedgerWhileAway(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	server.stop()
+	eventually(t, "the outage is known", func() bool { return b.Ready() != nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, _, err := b.Begin(ctx, "acme", "a", Record{}); err == nil {
+		t.Error("written without a server")
+	}
+	if err := b.Finish(ctx, "acme", "a", Record{}); err == nil {
+		t.Error("written without a server")
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.Forget(t.Context(), "acme", "a") }()
+	server.start()
+	if err := receive(t, done); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,198 @@
+package bus
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// TestStreams is the contract's table of streams.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	run(t, server.connect(t, quiet()))
+	out := server.outside(t)
+	day := 24 * time.Hour
+	for _, want := range []jetstream.StreamConfig{
+		{Name: "FACTRO_EVENTS", Subjects: []string{"factro.event.>"}, MaxAge: 30 * day, MaxMsgs: -1},
+		{
+			Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>"}, MaxMsgs: 100_000,
+			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, AllowMsgTTL: true,
+		},
+		{Name: "FACTRO_RESULTS", Subjects: []string{"factro.result.>"}, MaxAge: 7 * day, MaxMsgs: -1},
+		{Name: "FACTRO_DEAD", Subjects: []string{"factro.dead.>"}, MaxAge: 90 * day, MaxMsgs: -1},
+	} {
+		have := out.stream(want.Name).CachedInfo().Config
+		if !slices.Equal(have.Subjects, want.Subjects) || have.Retention != want.Retention || have.Discard != want.Discard ||
+			have.MaxAge != want.MaxAge || have.MaxMsgs != want.MaxMsgs || have.AllowMsgTTL != want.AllowMsgTTL ||
+			have.Storage != jetstream.FileStorage || have.Replicas != 1 || have.Duplicates != 10*time.Minute || !have.AllowDirect {
+			t.Errorf("%s is\n%+v, want\n%+v", want.Name, have, want)
+		}
+	}
+	ledger, err := out.js.KeyValue(t.Context(), "FACTRO_LEDGER")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := ledger.Status(t.Context()); err != nil || s.TTL() != 7*day || s.History() != 1 {
+		t.Errorf("the ledger keeps entries for %s, %d of each: %v", s.TTL(), s.History(), err)
+	}
+}
+
+func TestConsumerConfig(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	if _, err := b.consumer(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	have := server.outside(t).consumer("acme").Config
+	if have.Durable != "egress-acme" || have.FilterSubject != "factro.command.acme.>" || have.AckPolicy != jetstream.AckExplicitPolicy ||
+		have.AckWait != 10*time.Second || have.MaxAckPending != 1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
+		t.Errorf("the consumer is %+v", have)
+	}
+}
+
+// TestDrift: what an operator made differently stays as it is, and is told of once, however often we look.
+func TestDrift(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	out := server.outside(t)
+	if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>"}, Storage: jetstream.MemoryStorage, MaxMsgs: 7,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+		Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy,
+		MaxAckPending: 9, AckWait: time.Minute, MaxDeliver: 3,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := out.stream("FACTRO_COMMANDS").CachedInfo().Config
+
+	log, book := newLog()
+	b := server.connect(t, log)
+	for range 3 {
+		if err := b.ensureStreams(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.consumer(t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"stream differs", "consumer differs"} {
+		if n := book.count(text); n != 1 {
+			t.Errorf("%q was logged %d times, want once:\n%s", text, n, book)
+		}
+	}
+	for _, field := range []string{
+		"retention is Limits, want WorkQueue", "discard is DiscardOld, want DiscardNew", "storage is Memory, want File",
+		"duplicate window", "message TTL", "ack wait is 1m0s, want 10s", "max ack pending is 9, want 1", "max deliver is 3, want -1",
+	} {
+		if book.count(field) != 1 {
+			t.Errorf("the log does not say %q:\n%s", field, book)
+		}
+	}
+	if strings.Contains(book.String(), "max msgs") {
+		t.Error("sizes are the operator's, and are no drift")
+	}
+	after := out.stream("FACTRO_COMMANDS").CachedInfo().Config
+	if after.Storage != before.Storage || after.MaxMsgs != before.MaxMsgs || after.Retention != before.Retention {
+		t.Errorf("the stream was changed to %+v", after)
+	}
+	if have := out.consumer("acme").Config; have.MaxAckPending != 9 || have.AckWait != time.Minute {
+		t.Errorf("the consumer was changed to %+v", have)
+	}
+}
+
+func TestUnmanaged(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet(), func(c *Config) { c.Manage = false }))
+	out := server.outside(t)
+	if _, err := b.consumer(t.Context(), "acme"); err == nil {
+		t.Error("there is no consumer, and none may be made")
+	}
+	for name := range out.js.StreamNames(t.Context()).Name() {
+		t.Errorf("stream %s was created", name)
+	}
+}
+
+// TestStreamGone: a stream that somebody deletes while all is well is made again, without a reconnect.
+func TestStreamGone(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	run(t, server.connect(t, quiet()))
+	out := server.outside(t)
+	for _, name := range []string{"FACTRO_DEAD", "KV_FACTRO_LEDGER"} {
+		if err := out.js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, name+" is back", func() bool {
+			_, err := out.js.Stream(t.Context(), name)
+			return err == nil
+		})
+	}
+}
+
+// TestReadyTellsTheTruth: a stream is gone and cannot be made.
+func TestReadyTellsTheTruth(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	log, book := newLog()
+	first := server.connect(t, quiet())
+	stop := start(t, first.Run)
+	ready(t, first)
+	stop()
+
+	out := server.outside(t)
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_DEAD"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"factro.dead.command.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	b := server.connect(t, log)
+	start(t, b.Run)
+	eventually(t, "readiness names the stream", func() bool {
+		err := b.Ready()
+		return err != nil && strings.Contains(err.Error(), "FACTRO_DEAD")
+	})
+	if err := out.js.DeleteStream(t.Context(), "OTHER"); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, b)
+	if n := book.count("streams are not ready"); n != 1 {
+		t.Errorf("the same failure was logged %d times:\n%s", n, book)
+	}
+}
+
+func TestConnectRefusesMistakes(t *testing.T) {
+	t.Parallel()
+	_, err := Connect(Config{CredsFile: "a", NkeyFile: "b", Prefix: "Fac.tro", TLS: TLS{CertFile: "x"}}, quiet())
+	if err == nil {
+		t.Fatal("a configuration full of mistakes is accepted")
+	}
+	for _, want := range []string{"nats.url", "creds_file", "nats.tls", "nats.prefix", "nats.replicas", "drain timeout"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not reported: %v", want, err)
+		}
+	}
+	if _, err := Connect(Config{URL: "nats://127.0.0.1:1", NkeyFile: "/nonexistent", Prefix: "factro", Replicas: 1, DrainTimeout: time.Second}, quiet()); err == nil {
+		t.Error("a missing nkey file is accepted")
+	}
+}
+
+func TestWaitReadyGivesUp(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t).connect(t, quiet())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if err := b.WaitReady(ctx); err == nil || !strings.Contains(err.Error(), "not connected") {
+		t.Errorf("got %v", err)
+	}
+}

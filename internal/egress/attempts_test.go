@@ -1,0 +1,324 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+var (
+	broken  = reply{status: 503, body: "down"}
+	reset   = reply{err: errors.New("connection reset by peer")}
+	nowhere = reply{unsent: true}
+)
+
+// TestRepeated: an operation that may be done twice is repeated until it is done.
+func TestRepeated(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string][]reply{
+		"5xx": {broken, broken, ok("{}")}, "reset": {reset, reset, ok("{}")}, "unsent": {nowhere, nowhere, ok("{}")},
+		"cut": {{status: 200, body: "{", cut: true}, {status: 408}, ok("{}")}, "redirect": {{status: 302}, {status: 307}, ok("{}")},
+		"hangs": {{hang: true}, {hang: true}, ok("{}")},
+	} {
+		for _, cmd := range []events.Command{update(), remove()} {
+			t.Run(name+" "+cmd.Operation, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, inTurn(answers...))
+					began := time.Now()
+					s := r.wantDone(r.do(cmd), events.Applied, "")
+					if s.result.Attempts != 3 || r.count("call") != 3 {
+						t.Errorf("%d attempts: %s", s.result.Attempts, r)
+					}
+					if d := time.Since(began); d < 750*time.Millisecond || name != "hangs" && d > 2*time.Second {
+						t.Errorf("it took %s, want a backoff", d)
+					}
+					if r.count("begin") != 0 {
+						t.Errorf("what may be repeated needs no ledger: %s", r)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestExhausted: factro is well, and fails on this one command again and again.
+func TestExhausted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(broken))
+		s := r.wantDone(r.do(update()), events.Dead, "exhausted")
+		if s.result.Attempts != 8 || r.count("call PUT") != 8 || s.result.Status != 503 {
+			t.Errorf("%d attempts: %s", s.result.Attempts, r)
+		}
+		if r.count("call GET") == 0 {
+			t.Errorf("the breaker did not open: %s", r)
+		}
+	})
+}
+
+// TestAmbiguous: a create that may have happened is called exactly once.
+func TestAmbiguous(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]reply{
+		"500": {status: 500}, "502 with HTML": {status: 502, body: "<html>"}, "408": {status: 408}, "cut": reset,
+		"body cut after 200": {status: 200, body: `{"id":`, cut: true}, "redirect": {status: 307}, "no answer": {hang: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(answer))
+				s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
+				if r.String() != "begin; call POST /api/core/tasks; finish; publish dead" || s.result.Attempts != 1 {
+					t.Errorf("what happened: %s", r)
+				}
+				if s.result.Status != answer.status {
+					t.Errorf("the status is %d", s.result.Status)
+				}
+			})
+		})
+	}
+}
+
+// TestCutRefusal: a status that says no says so even if its text does not come to an end.
+func TestCutRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(reply{status: 429, cut: true}, reply{status: 422, body: "bad ti", cut: true}))
+		s := r.wantDone(r.do(create()), events.Rejected, "refused")
+		if s.result.Status != 422 || r.count("call POST") != 2 {
+			t.Errorf("the result is %s: %s", s.event.Data(), r)
+		}
+	})
+}
+
+// TestUnsentCreate: what factro cannot have seen is no create that may have happened.
+func TestUnsentCreate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(nowhere, nowhere, ok(`{"id":"t-9"}`)))
+		s := r.wantDone(r.do(create()), events.Applied, "")
+		want := strings.Repeat("begin; call POST /api/core/tasks; forget; ", 2) + "begin; call POST /api/core/tasks; finish; publish applied"
+		if r.String() != want || s.result.Attempts != 3 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(nowhere))
+		s := r.wantDone(r.do(create()), events.Dead, "exhausted")
+		if s.result.Attempts != 8 || s.result.Status != 0 {
+			t.Errorf("the result is %s", s.event.Data())
+		}
+	})
+}
+
+// TestExpiresWhileWaiting: a command is not carried out after its time, even if that came while the gate was closed.
+func TestExpiresWhileWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok("{}")))
+		c := create()
+		c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
+		r.wantDone(r.do(c), events.Rejected, "expired")
+		if r.count("call") != 1 || len(r.desk.ledger) != 0 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // but what factro may have begun is carried on with
+		r := newRig(t, inTurn(reply{hang: true}, ok("{}")))
+		c := update()
+		c.Event.SetExtension("expirytime", time.Now().Add(5*time.Second))
+		r.wantDone(r.do(c), events.Applied, "")
+	})
+}
+
+func TestLedgerAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		first := r.wantDone(r.do(create()), events.Applied, "")
+		if r.String() != "begin; call POST /api/core/tasks; finish; publish applied" {
+			t.Errorf("what happened: %s", r)
+		}
+
+		// A redelivery, a while later.
+		r.desk.sent, r.lines = nil, nil
+		time.Sleep(time.Minute)
+		again := r.wantDone(r.do(create()), events.Applied, "")
+		if r.String() != "begin; publish applied" || string(again.event.Data()) != string(first.event.Data()) || again.id != first.id || again.subject != first.subject {
+			t.Errorf("%s, with\n%s, want\n%s", r, again.event.Data(), first.event.Data())
+		}
+
+		// Another command with the same id.
+		r.desk.sent, r.lines = nil, nil
+		other := create()
+		other.Event.DataEncoded = []byte(`{"title":"other","targetParentId":"p-1"}`)
+		r.wantDone(r.do(other), events.Rejected, "conflict")
+		if r.String() != "begin; publish rejected" {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a rejection is remembered like any other end
+		r := newRig(t, always(reply{status: 403, body: "no"}))
+		r.wantDone(r.do(create()), events.Rejected, "refused")
+		r.desk.sent, r.lines = nil, nil
+		r.wantDone(r.do(create()), events.Rejected, "refused")
+		if r.count("call") != 0 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+}
+
+// TestInterrupted: the process died between the ledger and the result.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, always(ok("{}")))
+	j := &job{cmd: create(), startedAt: time.Now()}
+	if reason := r.w.plan(j, nil); reason != nil {
+		t.Fatal(reason)
+	}
+	r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
+	if r.String() != "begin; publish dead" || !strings.Contains(s.result.Error.Message, "2026-01-02T03:04:05Z") {
+		t.Errorf("%s: %s", r, s.event.Data())
+	}
+	if r.desk.ledger["acme c-1"].Result != nil {
+		t.Error("the ledger now claims to know how it ended")
+	}
+}
+
+func TestBeginFails(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, always(ok("{}")))
+	r.desk.fail = func(string) error { return errors.New("no ledger") }
+	if verdict := r.do(create()); verdict == nil || r.String() != "begin" {
+		t.Errorf("verdict %v: %s", verdict, r)
+	}
+}
+
+// TestInsists: once the call is made, its result is written down however long NATS is away.
+func TestInsists(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(nowhere, ok(`{"id":"t-9"}`)))
+		began := time.Now()
+		r.desk.fail = func(step string) error {
+			if step != "begin" && time.Since(began) < 10*time.Minute || step == "publish applied" && time.Since(began) < 20*time.Minute {
+				return errors.New("NATS is away")
+			}
+			return nil
+		}
+		r.wantDone(r.do(create()), events.Applied, "")
+		if r.count("call") != 2 || time.Since(began) > 22*time.Minute {
+			t.Errorf("after %s: %s", time.Since(began), r)
+		}
+		if n := r.count("forget") + r.count("finish") + r.count("publish"); n > 120 {
+			t.Errorf("%d tries in 20 minutes are a hot loop", n)
+		}
+	})
+}
+
+// TestStop: whatever the worker is doing when it is told to stop, a create is forgotten if and only if it was not made.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	const stopAt, grace = 1 * time.Second, 5 * time.Second
+	late := func(unsent bool) func(*http.Request, string) reply {
+		return func(r *http.Request, _ string) reply {
+			if unsent { // the dialling hangs
+				<-r.Context().Done()
+				return nowhere
+			}
+			return reply{hang: true}
+		}
+	}
+	throttledFor := always(reply{status: 429, header: map[string]string{"Retry-After": "60"}})
+	for name, test := range map[string]struct {
+		cmd     events.Command
+		script  func(*http.Request, string) reply
+		retry   bool // at once, without a backoff
+		entries int
+		calls   int
+		within  time.Duration
+	}{
+		"at the gate":           {create(), throttledFor, true, 0, 1, stopAt},
+		"between attempts":      {update(), always(broken), true, 0, 2, stopAt},
+		"create, between":       {create(), always(nowhere), true, 0, 2, stopAt},
+		"during the call":       {create(), late(false), false, 1, 1, stopAt + grace},
+		"while dialling":        {create(), late(true), false, 0, 1, stopAt + grace},
+		"during another's call": {update(), late(false), false, 0, 1, stopAt + grace},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, test.script, func(c *Config) { c.Timeout = time.Minute })
+				stopping, stop := context.WithTimeout(t.Context(), stopAt)
+				defer stop()
+				ctx, end := context.WithTimeout(t.Context(), stopAt+grace)
+				defer end()
+				began := time.Now()
+				verdict := r.w.Handle(ctx, stopping, test.cmd, nil)
+				if verdict == nil {
+					t.Fatal("the command is settled")
+				}
+				if test.retry {
+					wantRetry(t, verdict)
+				}
+				if d := time.Since(began); d > test.within {
+					t.Errorf("it took %s, want %s", d, test.within)
+				}
+				if len(r.desk.ledger) != test.entries || r.count("call") < 1 || r.count("call") > 4 {
+					t.Errorf("%d entries: %s", len(r.desk.ledger), r)
+				}
+				if n := len(r.desk.results(events.Applied)) + len(r.desk.results(events.Dead)) + len(r.desk.results(events.Rejected)); n != 0 {
+					t.Errorf("a final result was published: %s", r)
+				}
+			})
+		})
+	}
+}
+
+// TestLastMoment: an answer that comes as the grace ends is written down, in the ledger and as a result.
+func TestLastMoment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		r := newRig(t, func(*http.Request, string) reply { end(); return reply{status: 204} })
+		r.wantDone(r.w.Handle(ctx, ctx, create(), nil), events.Applied, "")
+		if r.desk.ledger["acme c-1"].Result == nil {
+			t.Errorf("the ledger does not know: %s", r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // but it does not hold up the end if NATS is away
+		ctx, end := context.WithCancel(t.Context())
+		r := newRig(t, func(*http.Request, string) reply { end(); return reply{status: 204} })
+		r.desk.fail = func(step string) error {
+			if step == "finish" {
+				return errors.New("away")
+			}
+			return nil
+		}
+		began := time.Now()
+		if verdict := r.w.Handle(ctx, ctx, create(), nil); verdict == nil || time.Since(began) > overrun {
+			t.Errorf("verdict %v after %s: %s", verdict, time.Since(began), r)
+		}
+		if have := r.desk.ledger["acme c-1"]; have.Fingerprint == "" {
+			t.Error("a create that was made is forgotten")
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for n := 1; n < 80; n++ {
+		if d := backoff(n); d < 250*time.Millisecond || d > 30*time.Second {
+			t.Errorf("attempt %d: %s", n, d)
+		}
+	}
+}

@@ -1,0 +1,415 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestThrottled: a 429 closes the gate for exactly as long as it says, and costs the command no attempt.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		header map[string]string
+		want   time.Duration
+	}{
+		"seconds":        {map[string]string{"Retry-After": "17", "ratelimit": `"500-in-1min"; r=0; t=40`}, 17 * time.Second},
+		"date":           {map[string]string{"Retry-After": "Sat, 01 Jan 2000 00:00:25 GMT"}, 25 * time.Second},
+		"a date in past": {map[string]string{"Retry-After": "Fri, 31 Dec 1999 00:00:00 GMT"}, time.Second},
+		"zero":           {map[string]string{"Retry-After": "0"}, time.Second},
+		"ratelimit":      {map[string]string{"ratelimit": `"500-in-1min"; r=0; t=40`}, 40 * time.Second},
+		"nothing":        {nil, time.Minute},
+		"nonsense":       {map[string]string{"Retry-After": "soon"}, time.Minute},
+		"absurd":         {map[string]string{"Retry-After": "999999999999"}, time.Minute},
+		"hours":          {map[string]string{"Retry-After": "86400"}, 15 * time.Minute},
+	} {
+		for _, cmd := range []events.Command{create(), update()} {
+			t.Run(name+" "+cmd.Operation, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, inTurn(reply{status: 429, header: test.header, body: "Rate limit exceeded"}, ok(`{"id":"t-1"}`)))
+					began := time.Now()
+					s := r.wantDone(r.do(cmd), events.Applied, "")
+					if d := r.api.at[1].Sub(began); d != test.want || len(r.api.at) != 2 {
+						if name != "absurd" || d < time.Minute || d > 15*time.Minute {
+							t.Errorf("called again after %s, want %s: %s", d, test.want, r)
+						}
+					}
+					if s.result.Attempts != 1 {
+						t.Errorf("it counts %d attempts", s.result.Attempts)
+					}
+					deferred := r.desk.results(events.Deferred)
+					if test.want < deferAfter {
+						if len(deferred) != 0 {
+							t.Error("a short wait is not worth telling")
+						}
+						return
+					}
+					if len(deferred) != 1 {
+						t.Fatalf("%d deferred results: %s", len(deferred), r)
+					}
+					d := deferred[0]
+					if !d.result.RetryAt.Equal(r.api.at[1]) || d.result.Error.Code != "throttled" || d.at != began ||
+						d.id != "acme.c-1.deferred" || d.subject != "factro.result.acme.task."+cmd.Operation+".deferred" || d.result.FinishedAt != nil {
+						t.Errorf("deferred is %s at %s", d.event.Data(), d.at)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestThrottledOften: waiting does not use up a command, however often it has to.
+func TestThrottledOften(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRig(t, func(*http.Request, string) reply {
+			if n++; n <= 30 {
+				return reply{status: 429}
+			}
+			return ok(`{"id":"t-9"}`)
+		})
+		s := r.wantDone(r.do(create()), events.Applied, "")
+		if s.result.Attempts != 1 || r.count("call") != 31 || r.w.gate.breaker.Counts().TotalFailures != 0 {
+			t.Errorf("%d attempts, %s", s.result.Attempts, r)
+		}
+	})
+}
+
+// TestBudgetUsedUp: the last answer before the budget is used up closes the gate before factro has to say no.
+func TestBudgetUsedUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(reply{status: 200, body: "{}", header: map[string]string{"ratelimit": `"500-in-1min"; r=0; t=9`}}))
+		r.wantDone(r.do(update()), events.Applied, "")
+		began := time.Now()
+		if err := r.w.Ready(t.Context()); err != nil || time.Since(began) != 9*time.Second {
+			t.Errorf("ready after %s, %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestDeferredIsACourtesy: a deferred result that cannot be published holds up nothing.
+func TestDeferredIsACourtesy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(reply{status: 429}, ok("{}")))
+		r.desk.fail = func(step string) error {
+			if step == "publish deferred" {
+				return errors.New("away")
+			}
+			return nil
+		}
+		r.wantDone(r.do(update()), events.Applied, "")
+	})
+}
+
+// keyed answers 401 to all but the good key.
+func keyed(good func() string) func(*http.Request, string) reply {
+	return func(r *http.Request, _ string) reply {
+		if r.Header.Get("Authorization") != good() {
+			return reply{status: 401, body: "Invalid CoreApiAccessToken provided!"}
+		}
+		return ok(`{"id":"t-9"}`)
+	}
+}
+
+// TestPaused: a refused key stops everything but a probe now and then; a new one in the file goes on within a second.
+func TestPaused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	write(t, file, "old")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, keyed(func() string { return "new" }), func(c *Config) { c.Key = secret.Source{File: file} })
+		began := time.Now()
+		done := make(chan error)
+		go func() { done <- r.do(create()) }()
+
+		time.Sleep(100 * time.Second) // probes after 30, 60 and 90
+		synctest.Wait()
+		if !r.w.Paused() || r.count("call POST") != 1 || r.count("call GET") != 3 {
+			t.Errorf("paused %v: %s", r.w.Paused(), r)
+		}
+		for i, at := range r.api.at {
+			if d := at.Sub(began); d != time.Duration(i)*30*time.Second {
+				t.Errorf("call %d came after %s", i, d)
+			}
+		}
+		if d := r.desk.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != "unauthorized" || d[0].result.RetryAt == nil {
+			t.Errorf("deferred: %v", d)
+		}
+
+		write(t, file, "new\n")
+		changed := time.Now()
+		s := r.wantDone(<-done, events.Applied, "")
+		if d := time.Since(changed); d > time.Second || r.w.Paused() || s.result.Attempts != 1 || r.count("call POST") != 2 {
+			t.Errorf("after %s, paused %v: %s", d, r.w.Paused(), r)
+		}
+		if n := strings.Count(r.log.String(), "does not accept the API key"); n != 1 {
+			t.Errorf("the alarm was logged %d times:\n%s", n, r.log)
+		}
+		if !strings.Contains(r.log.String(), "accepts the API key again") {
+			t.Error("the end of the pause is not logged")
+		}
+	})
+}
+
+// TestPausedSameKey: factro may take a key again by itself; the next probe finds out.
+func TestPausedSameKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := newRig(t, keyed(func() string {
+			if time.Since(began) < 45*time.Second {
+				return "another"
+			}
+			return apiKey
+		}))
+		r.wantDone(r.do(update()), events.Applied, "")
+		if d := time.Since(began); d != time.Minute {
+			t.Errorf("it went on after %s, want at the next probe", d)
+		}
+	})
+}
+
+// TestPausedAndDown: factro fails while the key is bad. That opens no second way to ask it all the time.
+func TestPausedAndDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRig(t, func(r *http.Request, _ string) reply {
+			if n++; n == 1 {
+				return reply{status: 401}
+			}
+			return broken
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		wantRetry(t, r.w.Handle(ctx, ctx, update(), nil))
+		if n := r.count("call"); n < 15 || n > 25 {
+			t.Errorf("%d calls in ten minutes, want one in 30 s: %s", n, r)
+		}
+	})
+}
+
+// TestNoKey: without a key nothing is asked, since it would only be refused, over and over.
+func TestNoKey(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, keyed(func() string { return "new" }), func(c *Config) { c.Key = secret.Source{File: file} })
+		ready := make(chan error)
+		go func() { ready <- r.w.Ready(t.Context()) }()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := r.count("call"); n != 0 || !r.w.Paused() {
+			t.Fatalf("%d calls, paused %v", n, r.w.Paused())
+		}
+		if n := strings.Count(r.log.String(), "\n"); n > 2 {
+			t.Errorf("%d lines in the log:\n%s", n, r.log)
+		}
+		write(t, file, "new")
+		began := time.Now()
+		if err := <-ready; err != nil || time.Since(began) > time.Second || r.w.Paused() {
+			t.Errorf("ready after %s, paused %v: %v", time.Since(began), r.w.Paused(), err)
+		}
+	})
+}
+
+// TestKeyFileGone: the last good key is used on, and the log says so once.
+func TestKeyFileGone(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	write(t, file, "good")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, keyed(func() string { return "good" }), func(c *Config) { c.Key = secret.Source{File: file} })
+		r.wantDone(r.do(update()), events.Applied, "")
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		r.desk.sent = nil
+		r.wantDone(r.do(update()), events.Applied, "")
+		if n := strings.Count(r.log.String(), "cannot be read"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, r.log)
+		}
+	})
+}
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open brings the breaker of a rig to open.
+func open(r *rig) {
+	r.t.Helper()
+	for range 5 {
+		r.w.call(context.Background(), probe, probeCall, apiKey, 1) //nolint:usetesting // the bubble's own, without an end
+	}
+	if s := r.w.gate.breaker.State(); s != gobreaker.StateOpen {
+		r.t.Fatalf("after five failures the breaker is %s", s)
+	}
+}
+
+// TestBreaker: five failures in a row stop the pulling; only the probe asks whether factro is back.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := newRig(t, func(*http.Request, string) reply {
+			if time.Since(began) < 40*time.Second {
+				return broken
+			}
+			return ok("{}")
+		})
+		for range 4 {
+			r.w.call(t.Context(), probe, probeCall, apiKey, 1)
+		}
+		if r.w.gate.breaker.State() != gobreaker.StateClosed {
+			t.Error("four failures opened the breaker")
+		}
+		r.w.call(t.Context(), probe, probeCall, apiKey, 1)
+		r.lines = nil
+		if err := r.w.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(began).Round(time.Second); d != 45*time.Second { // three times 15 s
+			t.Errorf("ready after %s, want 45s", d)
+		}
+		if r.String() != "call GET /api/core/users/quota; call GET /api/core/users/quota; call GET /api/core/users/quota" {
+			t.Errorf("probed with %s", r)
+		}
+		if r.w.gate.breaker.State() != gobreaker.StateClosed {
+			t.Error("a good probe does not close the breaker")
+		}
+	})
+}
+
+// TestHalfOpen: no answer of a probe makes us ask factro all the time.
+func TestHalfOpen(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answer   reply
+		min, max int
+	}{
+		"429": {reply{status: 429}, 9, 11}, "429, now": {reply{status: 429, header: map[string]string{"Retry-After": "0"}}, 500, 600},
+		"401": {reply{status: 401}, 19, 21}, "5xx": {broken, 38, 42}, "unsent": {nowhere, 38, 42}, "hangs": {reply{hang: true}, 15, 18},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				answer := broken
+				r := newRig(t, func(*http.Request, string) reply { return answer })
+				open(r)
+				answer = test.answer
+				r.lines = nil
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				if err := r.w.Ready(ctx); err == nil {
+					t.Fatalf("ready: %s", r)
+				}
+				if n := r.count("call"); n < test.min || n > test.max {
+					t.Errorf("%d calls in ten minutes, want %d to %d", n, test.min, test.max)
+				}
+				if n := strings.Count(r.log.String(), "\n"); n > 2*r.count("call")+5 {
+					t.Errorf("%d lines in the log", n)
+				}
+			})
+		})
+	}
+}
+
+// TestHalfOpenRefused: any answer of factro's own says that it is well.
+func TestHalfOpenRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answer := broken
+		r := newRig(t, func(*http.Request, string) reply { return answer })
+		open(r)
+		answer = reply{status: 403}
+		if err := r.w.Ready(t.Context()); err != nil || r.w.gate.breaker.State() != gobreaker.StateClosed {
+			t.Errorf("%v, breaker %s", err, r.w.gate.breaker.State())
+		}
+	})
+}
+
+// TestOutage: a command that meets an outage waits for its end, in the words of a deferred result, and is then applied.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := newRig(t, func(*http.Request, string) reply {
+			if time.Since(began) < time.Hour {
+				return nowhere
+			}
+			return ok(`{"id":"t-9"}`)
+		})
+		s := r.wantDone(r.do(create()), events.Applied, "")
+		if d := time.Since(began); d > time.Hour+time.Minute || s.result.Attempts > maxAttempts {
+			t.Errorf("after %s and %d attempts", d, s.result.Attempts)
+		}
+		if d := r.desk.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != "unavailable" {
+			t.Errorf("deferred: %v", d)
+		}
+		if n := r.count("call POST"); n != 6 { // five to open the breaker, one that works
+			t.Errorf("the command was tried %d times", n)
+		}
+	})
+}
+
+// TestCancelledCallIsNeutral: that we stop says nothing about factro.
+func TestCancelledCallIsNeutral(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(reply{hang: true}))
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_ = r.w.Handle(ctx, ctx, update(), nil)
+			cancel()
+		}
+		if c := r.w.gate.breaker.Counts(); c.TotalFailures != 0 {
+			t.Errorf("the breaker counts %d failures", c.TotalFailures)
+		}
+	})
+}
+
+// TestPace: no minute, wherever it begins, sees more than the budget and the burst.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const budget, burst = 60, 2
+		r := newRig(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = budget })
+		time.Sleep(time.Hour) // idleness saves nothing up
+		for range 200 {
+			r.desk.sent = nil
+			r.wantDone(r.do(update()), events.Applied, "")
+		}
+		at := r.api.at
+		for i, j := 0, 0; j < len(at); j++ {
+			for at[j].Sub(at[i]) >= time.Minute {
+				i++
+			}
+			if n := j - i + 1; n > budget+burst {
+				t.Fatalf("%d calls in the minute from %s", n, at[i])
+			}
+		}
+		if d := at[len(at)-1].Sub(at[0]); d > 200*time.Second {
+			t.Errorf("200 calls took %s, slower than the budget", d)
+		}
+	})
+}

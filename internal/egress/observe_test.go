@@ -1,0 +1,229 @@
+package egress
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestSpans: one client span for each attempt, named by the template, and in the command's trace.
+func TestSpans(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(broken, ok("{}")))
+		ctx, parent := otel.Tracer("test").Start(t.Context(), "process")
+		if err := r.w.Handle(ctx, t.Context(), update(), nil); err != nil {
+			t.Fatal(err)
+		}
+		var resent []string
+		for _, s := range spans.GetSpans() {
+			if s.SpanContext.TraceID() != parent.SpanContext().TraceID() {
+				continue
+			}
+			if s.Name != "PUT /tasks/{taskId}" || s.SpanKind != trace.SpanKindClient || s.Parent.SpanID() != parent.SpanContext().SpanID() {
+				t.Errorf("span %q of kind %v", s.Name, s.SpanKind)
+			}
+			has := map[string]string{}
+			for _, a := range s.Attributes {
+				has[string(a.Key)] = a.Value.Emit()
+			}
+			if has["url.template"] != "/tasks/{taskId}" || has["factro.operation"] != "updateTask" || has["factro.breaker.state"] != "closed" {
+				t.Errorf("the span has %v", has)
+			}
+			resent = append(resent, has["http.request.resend_count"])
+		}
+		if !slices.Equal(resent, []string{"0", "1"}) {
+			t.Errorf("the attempts count %v", resent)
+		}
+		for _, q := range r.api.seen {
+			if q.Header.Get("traceparent") != "" {
+				t.Error("factro is told our trace")
+			}
+		}
+	})
+}
+
+// TestSecrets: neither the key nor what a command says is ever logged or put into a span, whatever happens.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	const marker = "PAYLOAD-MARKER"
+	body := `{"id":"t-9","text":"` + marker + `"}`
+	for name, answer := range map[string]reply{
+		"applied": ok(body), "refused": {status: 403, body: body}, "unauthorized": {status: 401, body: body},
+		"throttled": {status: 429, body: body}, "failed": {status: 500, body: body}, "reset": reset, "unsent": nowhere,
+		"cut": {status: 200, body: body, cut: true}, "HTML": {status: 502, body: "<p>" + marker + "</p>", header: map[string]string{"Content-Type": "text/html"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, inTurn(answer, ok(body)))
+				r.desk.fail = func(step string) error {
+					if step == "publish deferred" || step == "reply" {
+						return fmt.Errorf("away")
+					}
+					return nil
+				}
+				ctx, parent := otel.Tracer("test").Start(t.Context(), "process")
+				if name == "unauthorized" { // the key stays bad
+					r.api.script = always(answer)
+				}
+				stopping, stop := stopAfterMinute(t)
+				defer stop()
+				for _, c := range []events.Command{
+					command("createTask", `{"title":"`+marker+`","targetParentId":"p"}`),
+					command("updateTask", `{"taskId":"1","title":"`+marker+`"}`),
+					command("updateTask", `{"taskId":7,"title":"`+marker+`"}`),
+					command("updateTask", `"`+marker+`"`),
+				} {
+					c.ReplyTo = "my.inbox"
+					_ = r.w.Handle(ctx, stopping, c, nil)
+				}
+				if log := r.log.String(); strings.Contains(log, marker) || strings.Contains(log, apiKey) {
+					t.Errorf("the log has a secret:\n%s", log)
+				}
+				for _, s := range spans.GetSpans() {
+					if s.SpanContext.TraceID() != parent.SpanContext().TraceID() {
+						continue
+					}
+					if text := fmt.Sprintf("%+v", s); strings.Contains(text, marker) || strings.Contains(text, apiKey) {
+						t.Errorf("a span has a secret: %s", text)
+					}
+				}
+				for _, s := range r.desk.sent {
+					if strings.Contains(s.event.String(), apiKey) {
+						t.Errorf("a result has the key: %s", s.event)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestMetrics: labels are bounded; what a sender wrote as the operation is none.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	cloud := fmt.Sprintf("metered-%d", time.Now().UnixNano()) // the counters are those of the process
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(reply{status: 429}, ok("{}")), func(c *Config) { c.Cloud = cloud })
+		if err := r.do(update()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			_ = r.do(command(fmt.Sprintf("invented%d", i), "{}"))
+		}
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &all); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, s := range all.ScopeMetrics {
+			for _, m := range s.Metrics {
+				switch data := m.Data.(type) {
+				case metricdata.Sum[int64]:
+					for _, p := range data.DataPoints {
+						got[series(m.Name, p.Attributes, p.Value)] = true
+					}
+				case metricdata.Gauge[int64]:
+					for _, p := range data.DataPoints {
+						got[series(m.Name, p.Attributes, p.Value)] = true
+					}
+				case metricdata.Histogram[float64]:
+					for _, p := range data.DataPoints {
+						got[series(m.Name, p.Attributes, int64(p.Count))] = true //nolint:gosec // a small count
+					}
+				}
+			}
+		}
+		for _, want := range []string{
+			"factro.bridge.commands{code=,factro.cloud=metered,factro.operation=updateTask,outcome=applied} 1",
+			"factro.bridge.commands{code=throttled,factro.cloud=metered,factro.operation=updateTask,outcome=deferred} 1",
+			"factro.bridge.commands{code=unknown-operation,factro.cloud=metered,factro.operation=unknown,outcome=rejected} 3",
+			"factro.bridge.api.calls{factro.cloud=metered,factro.operation=updateTask,status=200} 1",
+			"factro.bridge.api.calls{factro.cloud=metered,factro.operation=updateTask,status=429} 1",
+			"factro.bridge.command.duration{factro.cloud=metered,outcome=applied} 1",
+			"factro.bridge.breaker.state{factro.cloud=metered} 0",
+			"factro.bridge.cloud.paused{factro.cloud=metered} 0",
+		} {
+			if !got[strings.ReplaceAll(want, "metered", cloud)] {
+				t.Errorf("there is no %s", want)
+			}
+		}
+		for s := range got {
+			if strings.Contains(s, "invented") {
+				t.Errorf("a label is not bounded: %s", s)
+			}
+		}
+	})
+}
+
+// TestRedirect: with a real server and the real client, a redirect is not followed and the key goes nowhere else.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	var elsewhere atomic.Int32
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	t.Cleanup(thief.Close)
+	factro := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(factro.Close)
+	r := newRig(t, always(ok("{}")), func(c *Config) { c.URL = factro.URL })
+	w, err := New(r.w.cfg, r.desk, r.desk, nil, r.w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wantDone(w.Handle(t.Context(), t.Context(), create(), nil), events.Dead, "ambiguous")
+	if elsewhere.Load() != 0 {
+		t.Error("the redirect was followed")
+	}
+}
+
+// TestRealTransport: what the real client says of a request that failed decides about creates.
+func TestRealTransport(t *testing.T) {
+	t.Parallel()
+	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(cut.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		fmt.Fprint(w, "{")
+	}))
+	t.Cleanup(half.Close)
+	for name, test := range map[string]struct {
+		url    string
+		unsent bool
+	}{"cut": {cut.URL, false}, "refused": {gone.URL, true}, "half": {half.URL, false}} {
+		c := newClient(Config{URL: test.url, UserAgent: "test"}, newTransport())
+		a := c.do(t.Context(), apiKey, attempt{op: probe, number: 1}, probeCall)
+		if a.err == nil || a.unsent != test.unsent {
+			t.Errorf("%s: unsent %v, %v", name, a.unsent, a.err)
+		}
+		if a.err != nil && strings.Contains(a.err.Error(), probe.Path) {
+			t.Errorf("%s: the error has the path: %v", name, a.err)
+		}
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{URL: "ftp://x", Timeout: 1, Key: secret.Source{}}, nil, nil, nil, nil)
+	if err == nil {
+		t.Fatal("a configuration full of mistakes is accepted")
+	}
+	for _, want := range []string{"api.url", "api.key", "api.requests_per_minute", "api.timeout"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not reported: %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package egress
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestResult is the data of results, as the contract has it. In the bubble the clock stands at the start of 2000.
+func TestResult(t *testing.T) {
+	t.Parallel()
+	const mandant = "12345678-aaaa-bbbb-cccc-1234567890ab"
+	for name, test := range map[string]struct {
+		cmd           events.Command
+		answer        reply
+		outcome, want string
+	}{
+		"applied": {
+			create(), ok(`{ "id":"t-9", "mandantId":"` + mandant + `", "n":1.0 }`), "applied",
+			`{"operation":"createTask","outcome":"applied","status":200,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-9","url":"https://factro.test/12345678/?p=task&pi=t-9"},` +
+				`"response":{"id":"t-9","mandantId":"` + mandant + `","n":1.0}}`,
+		},
+		"no body": {
+			update(), reply{status: 204}, "applied",
+			`{"operation":"updateTask","outcome":"applied","status":204,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"}}`,
+		},
+		"HTML": {
+			update(), reply{status: 200, header: map[string]string{"Content-Type": "text/html"}, body: "<p>ok</p>"}, "applied",
+			`{"operation":"updateTask","outcome":"applied","status":200,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"}}`,
+		},
+		"refused with JSON": {
+			update(), reply{status: 403, body: `{"message":"Task is closed"}`}, "rejected",
+			`{"operation":"updateTask","outcome":"rejected","status":403,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"},` +
+				`"error":{"code":"refused","message":"factro answered 403: Task is closed","detail":{"message":"Task is closed"}}}`,
+		},
+		"refused with text": {
+			update(), reply{status: 404, body: `Task with id "t-1" not found`}, "rejected",
+			`{"operation":"updateTask","outcome":"rejected","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"},` +
+				`"error":{"code":"refused","message":"factro answered 404: Task with id \"t-1\" not found","detail":"Task with id \"t-1\" not found"}}`,
+		},
+		"refused without a word, or with half of it": {
+			update(), reply{status: 400, cut: true}, "rejected",
+			`{"operation":"updateTask","outcome":"rejected","status":400,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"},"error":{"code":"refused","message":"factro answered 400: no text"}}`,
+		},
+		"deleted before": {
+			remove(), reply{status: 404, header: map[string]string{"Content-Type": "text/plain"}, body: `Task with id "t-1" not found`}, "applied",
+			`{"operation":"deleteTask","outcome":"applied","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"}}`,
+		},
+		"unknown route": {
+			remove(), reply{status: 404, header: map[string]string{"Content-Type": "text/html"}, body: `<pre>Cannot DELETE /core/x</pre>`}, "rejected",
+			`{"operation":"deleteTask","outcome":"rejected","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task","id":"t-1"},` +
+				`"error":{"code":"refused","message":"factro answered 404: Cannot DELETE /core/x","detail":"\u003cpre\u003eCannot DELETE /core/x\u003c/pre\u003e"}}`,
+		},
+		"dead": {
+			create(), reply{status: 502, body: "Bad Gateway"}, "dead",
+			`{"operation":"createTask","outcome":"dead","status":502,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
+				`"resource":{"type":"task"},"error":{"code":"ambiguous","message":"factro may have carried this out or not (factro answered 502: Bad Gateway), ` +
+				`and doing it again could do it twice. Look whether the object is there before you send the command again under another id","detail":"Bad Gateway"}}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(test.answer))
+				test.cmd.Event.SetExtension("correlationid", "k-1")
+				verdict := r.do(test.cmd)
+				s := r.only()
+				if got := string(s.event.Data()); got != test.want {
+					t.Errorf("got\n%s, want\n%s", got, test.want)
+				}
+				op := test.cmd.Operation
+				if s.subject != "factro.result.acme.task."+op+"."+test.outcome || s.id != "acme.c-1."+test.outcome {
+					t.Errorf("published to %s as %s", s.subject, s.id)
+				}
+				x := s.event.Extensions()
+				if s.event.ID() != "c-1."+test.outcome || s.event.Type() != "com.factro.result."+test.outcome ||
+					s.event.Source() != "urn:factro:bridge:acme" || x["causationid"] != "c-1" || x["correlationid"] != "k-1" {
+					t.Errorf("the event is %s", s.event)
+				}
+				if test.outcome == "applied" && verdict != nil || test.outcome != "applied" && verdict == nil {
+					t.Errorf("the verdict is %v", verdict)
+				}
+			})
+		})
+	}
+}
+
+// TestRejected: what cannot be carried out is told at once, with all that is wrong, and nothing is called.
+func TestRejected(t *testing.T) {
+	t.Parallel()
+	wrong := update()
+	wrong.Resource = "project"
+	for name, test := range map[string]struct {
+		cmd          events.Command
+		mistake      error
+		code, detail string
+	}{
+		"invalid": {
+			command("setTaskState", `{"state":7,"extra":true}`), nil, "invalid",
+			`[{"pointer":"","message":"property \"taskId\" is missing and required"},{"pointer":"/state","message":"got number, want string"}]`,
+		},
+		"unknown operation": {command("makeCoffee", `{}`), nil, "unknown-operation", ""},
+		"a query":           {command("getTask", `{"taskId":"1"}`), nil, "unknown-operation", ""},
+		"wrong resource":    {wrong, nil, "invalid", ""},
+		"expired":           {command("updateTask", `{"taskId":"1"}`, "expirytime", time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), nil, "expired", ""},
+		"no expiry":         {command("updateTask", `{"taskId":"1"}`, "expirytime", "soon"), nil, "invalid", ""},
+		"no dry run":        {command("updateTask", `{"taskId":"1"}`, "dryrun", "yes"), nil, "invalid", ""},
+		"unreadable":        {update(), errors.New("header ce-id is given 2 times"), "invalid", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(ok("{}")))
+				verdict := r.w.Handle(t.Context(), t.Context(), test.cmd, test.mistake)
+				s := r.only()
+				if s.result.Outcome != events.Rejected || s.result.Error.Code != test.code || s.result.Error.Message == "" || s.result.Attempts != 0 {
+					t.Errorf("the result is %s", s.event.Data())
+				}
+				if test.detail != "" && string(s.result.Error.Detail) != test.detail {
+					t.Errorf("the detail is\n%s, want\n%s", s.result.Error.Detail, test.detail)
+				}
+				wantTerminal(t, verdict, "factro.dead.command.acme."+test.cmd.Resource+"."+test.cmd.Operation, test.code)
+				if r.String() != "publish rejected" {
+					t.Errorf("more happened: %s", r)
+				}
+			})
+		})
+	}
+}
+
+// TestNoCommandsSubject: a subject that is no command's still gets an answer and a dead letter.
+func TestNoCommandsSubject(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, always(ok("{}")))
+	c := update()
+	c.Address = events.Address{}
+	verdict := r.w.Handle(t.Context(), t.Context(), c, errors.New("subject is not of the form"))
+	s := r.only()
+	if s.subject != "factro.result.acme._._.rejected" || s.event.Source() != "urn:factro:bridge:acme" || s.event.Extensions()["factrocloud"] != "acme" {
+		t.Errorf("published to %s: %s", s.subject, s.event)
+	}
+	wantTerminal(t, verdict, "factro.dead.command.acme._._", "invalid")
+}
+
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	for _, dry := range []any{true, "true", "1"} {
+		r := newRig(t, always(ok("{}")))
+		c := create()
+		c.Event.SetExtension("dryrun", dry)
+		s := r.wantDone(r.do(c), events.Applied, "")
+		if got := string(s.result.Response); got != `{"method":"POST","path":"/tasks","body":{"targetParentId":"p-1","title":"T"}}` {
+			t.Errorf("the planned call is %s", got)
+		}
+		if r.String() != "publish applied" || s.result.Status != 0 || s.result.Attempts != 0 {
+			t.Errorf("more happened: %s", r)
+		}
+	}
+	r := newRig(t, always(ok("{}")))
+	c := update()
+	c.Event.SetExtension("dryrun", "false")
+	r.wantDone(r.do(c), events.Applied, "")
+	if r.count("call PUT") != 1 {
+		t.Errorf("no dry run, and no call: %s", r)
+	}
+}
+
+func TestReplyCopy(t *testing.T) {
+	t.Parallel()
+	for subject, allowed := range map[string]bool{
+		"_INBOX.abc.1": true, "my.results": true, "factrox.a": true,
+		"$JS.API.STREAM.DELETE.FACTRO_EVENTS": false, "$SYS.a": false, "factro.command.acme.task.deleteTask": false,
+		"a." + strings.Repeat("x", 5000): false, // the server would end the connection
+	} {
+		r := newRig(t, always(ok("{}")))
+		c := update()
+		c.ReplyTo = subject
+		r.wantDone(r.do(c), events.Applied, "")
+		if got := len(r.desk.copies) == 1 && r.desk.copies[0] == subject; got != allowed {
+			t.Errorf("%.40s: copies to %v", subject, r.desk.copies)
+		}
+	}
+	// A copy is a courtesy: that it cannot be sent changes nothing.
+	r := newRig(t, always(ok("{}")))
+	r.desk.fail = func(step string) error {
+		if step == "reply" {
+			return errors.New("nobody there")
+		}
+		return nil
+	}
+	c := update()
+	c.ReplyTo = "my.results"
+	r.wantDone(r.do(c), events.Applied, "")
+}
+
+// TestLargeAnswer: what does not fit into a message is left out; the outcome is told all the same.
+func TestLargeAnswer(t *testing.T) {
+	t.Parallel()
+	for size, id := range map[int]string{maxResponse - 100: "t-9", maxResponse: "t-9", maxAnswer + 1: ""} {
+		r := newRig(t, always(ok(`{"id":"t-9","text":"`+strings.Repeat("x", size)+`"}`)))
+		s := r.wantDone(r.do(create()), events.Applied, "")
+		if has := s.result.Response != nil; has != (size < maxResponse) || s.result.Resource.ID != id {
+			t.Errorf("%d bytes: response %v, id %q", size, has, s.result.Resource.ID)
+		}
+	}
+}
+
+// TestTooLarge: a result that no message can hold must not come back for ever.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	items := strings.Repeat(`{"title":7},`, 1000)
+	for name, test := range map[string]struct {
+		cmd    events.Command
+		answer reply
+		limit  int
+		want   events.Outcome
+	}{
+		"response": {create(), ok(`{"id":"t-9","text":"` + strings.Repeat("x", 1<<10) + `"}`), 1 << 10, events.Applied},
+		"detail":   {command("createTasks", `{"items":[`+items[:len(items)-1]+`]}`), ok("[]"), 2 << 10, events.Rejected},
+		"at all":   {create(), ok(`{"id":"t-9"}`), 10, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(test.answer))
+				r.desk.fail = nil
+				w := r.w
+				w.results, w.ledger = narrow{r.desk, test.limit}, narrowLedger{r.desk, test.limit}
+				verdict := r.do(test.cmd)
+				if test.want == "" {
+					if verdict != nil || len(r.desk.sent) != 0 || !strings.Contains(r.log.String(), "too large") {
+						t.Errorf("verdict %v, %s\n%s", verdict, r, r.log)
+					}
+					return
+				}
+				s := r.only()
+				if s.result.Outcome != test.want || s.result.Response != nil || s.result.Error != nil && s.result.Error.Detail != nil {
+					t.Errorf("the result is %.300s", s.event.Data())
+				}
+				if test.want == events.Applied && r.desk.ledger["acme c-1"].Result == nil {
+					t.Error("the ledger does not know that it is finished")
+				}
+			})
+		})
+	}
+}
+
+func TestFitting(t *testing.T) {
+	t.Parallel()
+	r := events.Result{
+		Response: json.RawMessage(`1`), Resource: &events.Resource{Type: "task", ID: strings.Repeat("x", 200)},
+		Error: &events.Error{Code: "invalid", Message: strings.Repeat("ü", 1<<10), Detail: json.RawMessage(`[]`)},
+	}
+	n := 0
+	err := fitting(r, func(r events.Result) error {
+		if n++; n == 1 {
+			return fmt.Errorf("wrapped: %w", events.ErrTooLarge)
+		}
+		if r.Response != nil || r.Resource != nil || r.Error.Detail != nil || len(r.Error.Message) > 1100 || r.Error.Code != "invalid" {
+			t.Errorf("left is %+v", r)
+		}
+		return nil
+	})
+	if err != nil || r.Error.Detail == nil {
+		t.Errorf("%v; the original is %+v", err, r.Error)
+	}
+}
+
+// TestWebLink: the mandant's id, once told by any answer, links the results of others too.
+func TestWebLink(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, inTurn(ok(`{"id":"t-9","mandantId":"abcdefgh-1"}`), reply{status: 204}))
+	r.wantDone(r.do(create()), events.Applied, "")
+	r.desk.sent = nil
+	s := r.wantDone(r.do(update()), events.Applied, "")
+	if s.result.Resource.URL != "https://factro.test/abcdefgh/?p=task&pi=t-1" {
+		t.Errorf("the link is %q", s.result.Resource.URL)
+	}
+}
+
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	var body string
+	r := newRig(t, func(_ *http.Request, b string) reply { body = b; return ok(`{"id":"1"}`) })
+	r.wantDone(r.do(create()), events.Applied, "")
+	q := r.api.seen[0]
+	for name, want := range map[string]string{
+		"Authorization": apiKey, "Accept": "application/json", "Content-Type": "application/json", "User-Agent": "factro-bridge/test",
+		"Traceparent": "", "Tracestate": "", "Baggage": "",
+	} {
+		if got := q.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if q.URL.String() != "https://factro.test/api/core/tasks" || body != `{"targetParentId":"p-1","title":"T"}` {
+		t.Errorf("%s with %s", q.URL, body)
+	}
+}

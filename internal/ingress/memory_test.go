@@ -1,0 +1,32 @@
+package ingress_test
+
+import (
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestAnnouncedLengthIsNotBelieved: a length costs the sender a header line, so it must not cost us the memory. It runs
+// alone, since it counts what everybody allocates.
+func TestAnnouncedLengthIsNotBelieved(t *testing.T) { //nolint:paralleltest // see above
+	cfg := config()
+	cfg.MaxBody = 64 << 20
+	s, _ := newServer(t, cfg, &shelf{})
+	r := request(t, "")
+	r.ContentLength, r.Body = cfg.MaxBody, io.NopCloser(io.MultiReader(strings.NewReader(good[:9]), broken{}))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	resp := answer(t, s, r)
+	runtime.ReadMemStats(&after)
+	wantStatus(t, resp, http.StatusBadRequest)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+		t.Errorf("%d bytes were allocated", grown)
+	}
+}
+
+// broken is a connection that ends too early.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -1,0 +1,459 @@
+package ingress_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
+)
+
+// hall is a listener in memory. In a bubble of synctest its connections keep virtual time, so the true limits are tested
+// without anybody waiting for them.
+type hall struct {
+	t      testing.TB
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newHall(t testing.TB) *hall {
+	t.Helper()
+	return &hall{t: t, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (h *hall) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *hall) Close() error   { h.once.Do(func() { close(h.closed) }); return nil }
+func (h *hall) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
+
+// client is one connection, spoken to by hand.
+type client struct {
+	net.Conn
+	t  testing.TB
+	in *bufio.Reader
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
+	t.Helper()
+	return &client{conn, t, bufio.NewReader(conn)}
+}
+
+func (h *hall) dial() *client {
+	h.t.Helper()
+	near, far := net.Pipe()
+	select {
+	case h.conns <- far:
+	case <-h.closed:
+		h.t.Fatal("the door is closed")
+	}
+	h.t.Cleanup(func() { _ = near.Close() })
+	return newClient(h.t, near)
+}
+
+// say sends text and returns whether the server has heard it all; it may well hang up in the middle.
+func (c *client) say(text string) bool {
+	_, err := io.WriteString(c, text)
+	return err == nil
+}
+
+// want reads one answer, which has to have this status, and checks what holds for every answer.
+func (c *client) want(status int) {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		c.t.Fatalf("no answer: %v", err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatalf("half an answer: %v", err)
+	}
+	got := reply{resp.StatusCode, resp.Header}
+	if resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" { // that is net/http's own
+		wantSound(c.t, got, string(text))
+	}
+	wantStatus(c.t, got, status)
+}
+
+// wantHungUp waits for the end of the connection.
+func (c *client) wantHungUp() {
+	c.t.Helper()
+	if rest, err := io.ReadAll(c.in); err != nil || len(rest) > 0 {
+		c.t.Errorf("the connection goes on with %q, %v", rest, err)
+	}
+}
+
+const grace = 10 * time.Second
+
+// serve runs a server in a bubble for the time of do, and then wants it to end well.
+func serve(t *testing.T, store ingress.Store, do func(h *hall)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newServer(t, config(), store)
+		h := newHall(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, h, nil, grace) }()
+		do(h)
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// post writes a request; extra are header lines, which say how the body comes.
+func post(secret string, extra ...string) string {
+	return "POST /webhooks/acme HTTP/1.1\r\nHost: " + inventedHost + ":" + inventedPort + "\r\nX-Bridge-Key: " + secret + "\r\n" + strings.Join(extra, "\r\n") + "\r\n\r\n"
+}
+
+func length(n int) string { return "Content-Length: " + strconv.Itoa(n) }
+
+func TestRunAnswers(t *testing.T) {
+	t.Parallel()
+	inChunks := fmt.Sprintf("%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", 10, good[:10], len(good)-10, good[10:])
+	for name, tt := range map[string]struct {
+		sent   string
+		status int
+		stored int
+	}{
+		"plain":             {post(oldSecret, length(len(good))) + good, 202, 1},
+		"chunks":            {post(oldSecret, "Transfer-Encoding: chunked") + inChunks, 202, 1},
+		"a wrong guess":     {post(wrongGuess, length(5000)), 401, 0},
+		"lower case header": {strings.Replace(post(oldSecret, length(len(good))), "X-Bridge-Key", "x-bridge-key", 1) + good, 202, 1},
+		"HTTP/1.0":          {strings.Replace(post(oldSecret, length(len(good))), "HTTP/1.1", "HTTP/1.0", 1) + good, 202, 1},
+		"HTTP/1.0, no body": {strings.Replace(post(oldSecret), "HTTP/1.1", "HTTP/1.0", 1), 204, 0},
+		"no length":         {post(oldSecret), 204, 0},
+		"far too long":      {post(oldSecret, "Content-Length: 999999999999"), 413, 0},
+		"negative length":   {post(oldSecret, "Content-Length: -1"), 400, 0},
+		"two lengths":       {post(oldSecret, length(len(good)), length(3)), 400, 0},
+		"a length of text":  {post(oldSecret, "Content-Length: many"), 400, 0},
+		"odd encoding":      {post(oldSecret, "Transfer-Encoding: gzip, chunked"), 501, 0},
+		"a large header":    {post(oldSecret, "X-Large: "+strings.Repeat("x", 40<<10)), 431, 0},
+		"many headers":      {post(oldSecret, strings.Repeat("A: b\r\n", 4<<10)+"C: d"), 431, 0},
+		"a long path":       {strings.Replace(post(oldSecret), "/acme", "/"+strings.Repeat("a", 40<<10), 1), 431, 0},
+		"an odd header":     {post(oldSecret, "X(Y): z"), 400, 0},
+		"a broken chunk":    {post(oldSecret, "Transfer-Encoding: chunked") + "zz\r\n", 400, 0},
+		"endless chunks":    {post(oldSecret, "Transfer-Encoding: chunked") + strings.Repeat("400\r\n"+strings.Repeat(" ", 1024)+"\r\n", 2), 413, 0},
+		"a proxy's request": {strings.Replace(post(oldSecret, length(len(good))), "/webhooks", "http://"+inventedHost+"/webhooks", 1) + good, 202, 1},
+		"CONNECT":           {"CONNECT " + inventedHost + ":443 HTTP/1.1\r\nHost: x\r\n\r\n", 404, 0},
+		"no HTTP":           {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &shelf{}
+			serve(t, store, func(h *hall) {
+				c := h.dial()
+				go c.say(tt.sent)
+				c.want(tt.status)
+				_ = c.Close()
+				synctest.Wait()
+				if n := len(store.stored()); n != tt.stored {
+					h.t.Errorf("%d events stored, want %d", n, tt.stored)
+				}
+				if len(store.buried()) != 0 {
+					h.t.Errorf("dead letters of a body that did not arrive: %+v", store.buried())
+				}
+			})
+		})
+	}
+}
+
+// TestRunTimes: whoever is slow is cut off, before anything is held for long.
+func TestRunTimes(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		sent   string
+		after  time.Duration
+		status int // 0 if there is no answer
+	}{
+		"says nothing":              {"", 5 * time.Second, 0},
+		"half a header":             {post(oldSecret)[:30], 5 * time.Second, 0},
+		"no body":                   {post(oldSecret, length(100)), 15 * time.Second, 408},
+		"half a body":               {post(oldSecret, length(len(good))) + good[:50], 15 * time.Second, 408},
+		"half a chunk":              {post(oldSecret, "Transfer-Encoding: chunked") + "64\r\n{", 15 * time.Second, 408},
+		"no body, and a wrong key":  {post(wrongGuess, length(100)), 0, 401},
+		"says nothing after a good": {post(oldSecret, length(len(good))) + good, 0, 202},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &shelf{}
+			serve(t, store, func(h *hall) {
+				c := h.dial()
+				began := time.Now()
+				go c.say(tt.sent)
+				if tt.status != 0 {
+					c.want(tt.status)
+				} else {
+					c.wantHungUp()
+				}
+				if took := time.Since(began); took != tt.after {
+					h.t.Errorf("it took %s, want %s", took, tt.after)
+				}
+				if tt.status != 0 {
+					c.wantHungUp()
+					if took := time.Since(began) - tt.after; took > time.Second && (tt.status != 202 || took > 2*time.Minute) {
+						h.t.Errorf("the connection was kept for %s", took)
+					}
+				}
+				if len(store.buried()) != 0 {
+					h.t.Errorf("dead letters of a body that did not arrive: %+v", store.buried())
+				}
+			})
+		})
+	}
+}
+
+// TestRunDrips: a byte now and then does not buy more time.
+func TestRunDrips(t *testing.T) {
+	t.Parallel()
+	serve(t, &shelf{}, func(h *hall) {
+		c := h.dial()
+		began := time.Now()
+		go func() {
+			c.say(post(oldSecret, length(len(good))))
+			for i := 0; c.say(good[i : i+1]); i++ {
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+			}
+		}()
+		c.want(408)
+		if took := time.Since(began); took != 15*time.Second {
+			h.t.Errorf("it took %s", took)
+		}
+		_ = c.Close()
+		time.Sleep(time.Second) //nolint:forbidigo // in a bubble: the sender notices
+	})
+}
+
+// TestRunSlowButInTime: the body takes nearly all of its time and the store all of its own; the answer still arrives.
+func TestRunSlowButInTime(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.StoreTimeout = 30 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newServer(t, cfg, &shelf{publish: func(ctx context.Context) error {
+			time.Sleep(29 * time.Second) //nolint:forbidigo // in a bubble
+			return ctx.Err()
+		}})
+		h := newHall(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, h, nil, grace) }()
+		c := h.dial()
+		go func() {
+			c.say(post(oldSecret, length(len(good))))
+			time.Sleep(14 * time.Second) //nolint:forbidigo // in a bubble
+			c.say(good)
+		}()
+		c.want(202)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRunSendsLess: who announces more than it sends has sent nothing that could be kept.
+func TestRunSendsLess(t *testing.T) {
+	t.Parallel()
+	store := &shelf{}
+	s, _ := newServer(t, config(), store)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, l, nil, grace) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	c := newClient(t, conn)
+	c.say(post(oldSecret, length(len(good)+1)) + good)
+	// It ends its side and still listens.
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(400)
+	if len(store.stored())+len(store.buried()) != 0 {
+		t.Errorf("kept %+v, %+v", store.stored(), store.buried())
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRunHungUp: the sender goes as soon as its body is sent, as one with a short time-out does. The event is kept.
+func TestRunHungUp(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	store := &shelf{publish: func(ctx context.Context) error {
+		close(entered)
+		<-release
+		return ctx.Err()
+	}}
+	s, _ := newServer(t, config(), store)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, l, nil, grace) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newClient(t, conn).say(post(oldSecret, length(len(good))) + good)
+	<-entered
+	_ = conn.Close()
+	close(release)
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if n := len(store.stored()); n != 1 {
+		t.Errorf("%d events stored", n)
+	}
+}
+
+// TestRunExpectContinue: who waits to be asked for the body is asked only if the rest is right.
+func TestRunExpectContinue(t *testing.T) {
+	t.Parallel()
+	serve(t, &shelf{}, func(h *hall) {
+		c := h.dial()
+		go c.say(post(oldSecret, length(len(good)), "Expect: 100-continue"))
+		c.want(100)
+		go c.say(good)
+		c.want(202)
+
+		c = h.dial()
+		go c.say(post(wrongGuess, length(len(good)), "Expect: 100-continue"))
+		c.want(401)
+		c.wantHungUp() // else the body could be taken for the next request
+
+		c = h.dial()
+		go c.say(post(oldSecret, length(5000), "Expect: 100-continue"))
+		c.want(413)
+		c.wantHungUp()
+	})
+}
+
+// TestRunSmuggling: with a length and chunks at once the chunks count, as RFC 9112 has it, and what stands behind them
+// is a request of its own, which has to have a secret of its own.
+func TestRunSmuggling(t *testing.T) {
+	t.Parallel()
+	store := &shelf{}
+	serve(t, store, func(h *hall) {
+		c := h.dial()
+		smuggled := "POST /webhooks/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}\n"
+		go c.say(post(oldSecret, "Content-Length: 4", "Transfer-Encoding: chunked") +
+			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(good), good) + smuggled)
+		c.want(202)
+		c.want(401)
+		_ = c.Close()
+		if n := len(store.stored()); n != 1 {
+			h.t.Errorf("%d events stored", n)
+		}
+	})
+}
+
+// TestRunFinishes: what is in flight when the end comes is finished and answered, and nobody new comes in.
+func TestRunFinishes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		store := &shelf{publish: func(ctx context.Context) error { <-release; return ctx.Err() }}
+		s, _ := newServer(t, config(), store)
+		h := newHall(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, h, nil, grace) }()
+		idle := h.dial()
+		go idle.say(post(oldSecret))
+		idle.want(204)
+		busy := h.dial()
+		go busy.say(post(oldSecret, length(len(good))) + good)
+		synctest.Wait()
+
+		stop()
+		synctest.Wait()
+		idle.wantHungUp()
+		select {
+		case <-h.closed:
+		default:
+			t.Error("the door is still open")
+		}
+		select {
+		case err := <-ended:
+			t.Errorf("Run ends before the request: %v", err)
+		default:
+		}
+		close(release)
+		busy.want(202)
+		busy.wantHungUp()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := len(store.stored()); n != 1 {
+			t.Errorf("%d events stored", n)
+		}
+	})
+}
+
+// TestRunCutsOff: a request that takes longer than the grace is cut off, and said to be.
+func TestRunCutsOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s, _ := newServer(t, config(), &shelf{publish: func(context.Context) error { <-release; return nil }})
+		h := newHall(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, h, nil, grace) }()
+		c := h.dial()
+		go c.say(post(oldSecret, length(len(good))) + good)
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "cut off") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took != grace {
+			t.Errorf("it took %s", took)
+		}
+		c.wantHungUp()
+		close(release)
+	})
+}
+
+// TestRunWithoutDoor: a listener that fails ends Run, so that somebody notices.
+func TestRunWithoutDoor(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, config(), &shelf{})
+	h := newHall(t)
+	_ = h.Close()
+	if err := s.Run(t.Context(), h, nil, grace); err == nil || !strings.Contains(err.Error(), "webhook server") {
+		t.Errorf("got %v", err)
+	}
+}
