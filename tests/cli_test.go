@@ -23,7 +23,7 @@ import (
 // bridgeCommand runs the binary to its end and returns what it printed and its exit code.
 func bridgeCommand(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	var out, errOut bytes.Buffer
@@ -180,7 +180,7 @@ func TestSendAndTail(t *testing.T) {
 // tail runs a command that does not end until it prints a line with want, and returns that line.
 func tail(t testing.TB, want string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	out, err := cmd.StdoutPipe()
@@ -217,11 +217,11 @@ func TestDev(t *testing.T) {
 			}
 		}
 	}
-	if first.address(t, "NATS with JetStream") == second.address(t, "NATS with JetStream") {
+	if first.nats(t) == second.nats(t) {
 		t.Error("two of them say that they listen on the same port")
 	}
 	// What it prints to be tried works.
-	url := first.address(t, "NATS with JetStream")
+	url := first.nats(t)
 	if out, errOut, code := bridgeCommand(t, "send", "createProject", "title=Noch eins", "--nats", url, "--wait"); code != 0 {
 		t.Errorf("send: exit code %d: %s%s", code, out, errOut)
 	}
@@ -236,7 +236,7 @@ func TestDev(t *testing.T) {
 	if strings.Contains(again.text(), "round trip") {
 		t.Errorf("--no-demo plays:\n%s", again.text())
 	}
-	if out := tail(t, "ProjectCreated", "tail", "events", "--since", "1h", "--nats", again.address(t, "NATS with JetStream")); out == "" {
+	if out := tail(t, "ProjectCreated", "tail", "events", "--since", "1h", "--nats", again.nats(t)); out == "" {
 		t.Error("the event of the earlier run is gone")
 	}
 	again.stop(t)
@@ -246,7 +246,7 @@ func TestDev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	if _, errOut, code := bridgeCommand(t, "dev", "--sim", l.Addr().String()); code != 1 || !strings.Contains(errOut, "--sim") {
 		t.Errorf("a taken port: exit code %d: %s", code, errOut)
 	}
@@ -295,8 +295,10 @@ func startDev(t testing.TB, until string, args ...string) *dev {
 
 func (d *dev) text() string { return d.out.String() }
 
-func (d *dev) address(t testing.TB, what string) string {
+// nats is where the embedded server listens.
+func (d *dev) nats(t testing.TB) string {
 	t.Helper()
+	const what = "NATS with JetStream"
 	for line := range strings.Lines(d.text()) {
 		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), what); ok {
 			return strings.TrimSpace(rest)

@@ -128,7 +128,7 @@ func startFactro(t testing.TB, cfg sim.Config) *factro {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, l) }()
 	t.Cleanup(func() { cancel(); <-done })
@@ -309,7 +309,11 @@ func (b *bridge) kill() {
 
 // register has the simulated factro call the bridge's webhooks.
 func (b *bridge) register(f *factro, cloud string) {
-	f.Register(sim.Webhook{URL: b.http + "/webhooks/" + cloud, Action: "*", Header: "X-Bridge-Key", Value: webhookSecret + "-" + cloud})
+	b.t.Helper()
+	w := sim.Webhook{URL: b.http + "/webhooks/" + cloud, Action: "*", Header: "X-Bridge-Key", Value: webhookSecret + "-" + cloud}
+	if err := f.Register(w); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // webhook delivers a body as factro would and returns the status, 0 if there was no answer.

@@ -20,7 +20,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "bridge")
 	args := slices.DeleteFunc([]string{"build", raceFlag, "-o", binary, "../cmd/bridge"}, func(s string) bool { return s == "" })
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {

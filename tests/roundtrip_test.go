@@ -3,6 +3,7 @@ package tests
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -145,7 +146,7 @@ func TestTwoClouds(t *testing.T) {
 }
 
 // Every mistake is told to the sender, at once, and kept as a dead letter; nothing is called.
-func TestBadInput(t *testing.T) {
+func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 	t.Parallel()
 	n := startNATS(t)
 	f := startFactro(t, sim.Config{})
@@ -198,16 +199,14 @@ func TestBadInput(t *testing.T) {
 			data: `{"title":"x","targetParentId":"` + unknownID + `"}`, code: events.CodeRefused, called: true,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // each counts the calls that factro gets
 			before := len(f.Requests())
 			msg := nats.NewMsg("factro.command.acme.task.createTask")
 			if tt.subject != "" {
 				msg.Subject = tt.subject
 			}
 			msg.Data = []byte(tt.data)
-			for k, v := range tt.header {
-				msg.Header[k] = v
-			}
+			maps.Copy(msg.Header, tt.header)
 			msg.Header.Set(events.HeaderMessageID, name)
 			publish(t, js, msg)
 			r := results.finalOf(t, name)

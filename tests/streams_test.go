@@ -35,7 +35,7 @@ func (m message) result(t testing.TB) events.Result {
 // read returns what a stream holds now under a subject.
 func read(t testing.TB, js jetstream.JetStream, stream, filter string) []message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
@@ -75,7 +75,7 @@ type watch struct {
 
 func watchStream(t testing.TB, js jetstream.JetStream, stream string) *watch {
 	t.Helper()
-	c, err := js.OrderedConsumer(context.Background(), stream, jetstream.OrderedConsumerConfig{})
+	c, err := js.OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func send(t testing.TB, js jetstream.JetStream, cloud, operation, id, data strin
 
 func publish(t testing.TB, js jetstream.JetStream, msg *nats.Msg) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		_, err := js.PublishMsg(ctx, msg)
@@ -149,7 +149,7 @@ func publish(t testing.TB, js jetstream.JetStream, msg *nats.Msg) {
 // queued is the number of commands that are not settled.
 func queued(t testing.TB, js jetstream.JetStream) uint64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	s, err := js.Stream(ctx, prefix.CommandStream())
 	if err != nil {

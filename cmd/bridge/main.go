@@ -28,8 +28,7 @@ func run(args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	var code *exitError
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[*exitError](err); ok {
 		if code.err != nil {
 			fmt.Fprintln(os.Stderr, "bridge:", code.err)
 		}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -61,7 +62,9 @@ func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broke
 		return fmt.Errorf("admin server: %w", err)
 	case <-ctx.Done():
 	}
-	_ = srv.Close() // only probes and scrapes are cut off
-	<-served
-	return nil
+	err := srv.Close() // only probes and scrapes are cut off
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return err
 }

@@ -123,7 +123,7 @@ func TestEmbedded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := stream.CachedInfo().State.Msgs; n != uint64(round) { //nolint:gosec // 0 or 1
+		if n := stream.CachedInfo().State.Msgs; n != uint64(round) {
 			t.Errorf("in round %d the stream has %d messages", round, n)
 		}
 		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"+listen), "e-1"+listen); err != nil {

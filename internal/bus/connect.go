@@ -140,7 +140,7 @@ func (b *Bus) Run(ctx context.Context) error {
 		err := b.ensureStreams(attempt)
 		cancel()
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the look was cut short by the ordinary end
 		}
 		b.mu.Lock()
 		first := err != nil && (b.bound == nil || b.bound.Error() != err.Error())

@@ -76,7 +76,7 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 		case <-time.After(backoff(failures)):
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // the end of ctx is the ordinary end
 }
 
 // consume pulls until ctx ends or the consumer is lost.
@@ -96,7 +96,7 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
 	renewEvery := max(c.CachedInfo().Config.AckWait/3, 10*time.Millisecond)
 	for ctx.Err() == nil {
 		if err := w.Ready(ctx); err != nil {
-			return nil //nolint:nilerr // the end of ctx is the ordinary end
+			return nil
 		}
 		msg, err := b.pull(ctx, c)
 		switch {
@@ -156,7 +156,7 @@ func (b *Bus) handle(stopping context.Context, w Worker, msg jetstream.Msg, rene
 		trace.WithAttributes(
 			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),
 			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject()),
-			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(redelivered)), //nolint:gosec // a count of deliveries
+			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(redelivered)),
 		))
 	defer span.End()
 	if mistake == nil {

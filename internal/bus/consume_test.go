@@ -97,7 +97,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	verdicts <- nil
 	eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
-	if n := out.consumer("acme").NumAckPending; n != 0 {
+	if n := out.consumer().NumAckPending; n != 0 {
 		t.Errorf("%d are not acknowledged", n)
 	}
 }
@@ -163,7 +163,7 @@ func TestUnburied(t *testing.T) {
 	subject.Store("nowhere.dead")
 	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
 		got <- cmd.Event.ID()
-		return Terminal(subject.Load().(string), "refused", errors.New("no")) //nolint:errcheck // only strings are stored
+		return Terminal(subject.Load().(string), "refused", errors.New("no"))
 	}})
 	out.command("c-1")
 	receive(t, got)
@@ -190,7 +190,7 @@ func TestLargeDeadLetter(t *testing.T) {
 		m.Header.Set("X-Large", strings.Repeat("h", header))
 		m.Data = make([]byte, 100<<10-header-100)
 		out.publish(m)
-		eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == uint64(n+1) && out.count("FACTRO_COMMANDS") == 0 }) //nolint:gosec // a small index
+		eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == uint64(n+1) && out.count("FACTRO_COMMANDS") == 0 })
 		dead := out.last("FACTRO_DEAD")
 		if dead.Header.Get("Factro-Dead-Code") != "refused" || dead.Header.Get("Factro-Dead-Cut") != strconv.Itoa(len(m.Data)) ||
 			dead.Header.Get("X-Own") != "kept" || len(dead.Data) == 0 || dead.Header.Get("Factro-Dead-Position") == "" {
@@ -307,14 +307,14 @@ func TestReadyGate(t *testing.T) {
 	out := server.outside(t)
 	untouched := func(when string, pending uint64) {
 		t.Helper()
-		if c := out.consumer("acme"); c.NumAckPending != 0 || c.NumPending != pending {
+		if c := out.consumer(); c.NumAckPending != 0 || c.NumPending != pending {
 			t.Errorf("%s %d are delivered and %d wait, want 0 and %d", when, c.NumAckPending, c.NumPending, pending)
 		}
 	}
 	receive(t, entered)
 	out.command("a")
 	untouched("before it is ready", 1)
-	if n := out.consumer("acme").NumWaiting; n != 0 {
+	if n := out.consumer().NumWaiting; n != 0 {
 		t.Errorf("%d requests wait at the broker", n)
 	}
 
@@ -329,7 +329,7 @@ func TestReadyGate(t *testing.T) {
 	// A reconnect during the wait for a command makes the client ask twice.
 	receive(t, entered)
 	pass <- struct{}{}
-	eventually(t, "it asks", func() bool { return out.consumer("acme").NumWaiting > 0 })
+	eventually(t, "it asks", func() bool { return out.consumer().NumWaiting > 0 })
 	for range 3 {
 		back := b.nc.Stats().Reconnects
 		if err := b.nc.ForceReconnect(); err != nil {
@@ -373,7 +373,7 @@ func TestProcessSpan(t *testing.T) {
 			t.Errorf("span %+v", s)
 		}
 		for _, a := range s.Attributes {
-			if strings.Contains(a.Value.Emit(), "MARKER") {
+			if strings.Contains(a.Value.String(), "MARKER") {
 				t.Errorf("the span's %s has the command's data", a.Key)
 			}
 		}
@@ -408,7 +408,7 @@ func TestPendingMetric(t *testing.T) {
 			if m.Name != "factro.bridge.commands.pending" {
 				continue
 			}
-			for _, p := range m.Data.(metricdata.Gauge[int64]).DataPoints { //nolint:errcheck // it is a gauge
+			for _, p := range m.Data.(metricdata.Gauge[int64]).DataPoints {
 				if cloud, _ := p.Attributes.Value("factro.cloud"); cloud.AsString() == "waiting" {
 					pending = p.Value
 				}

@@ -102,9 +102,9 @@ type outside struct {
 	js jetstream.JetStream
 }
 
-func (b *broker) outside(t testing.TB, opts ...nats.Option) outside {
+func (b *broker) outside(t testing.TB) outside {
 	t.Helper()
-	nc, err := nats.Connect(b.url(), append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))...)
+	nc, err := nats.Connect(b.url(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +130,9 @@ func (o outside) count(name string) uint64 {
 	return o.stream(name).CachedInfo().State.Msgs
 }
 
-func (o outside) consumer(cloud string) *jetstream.ConsumerInfo {
+func (o outside) consumer() *jetstream.ConsumerInfo {
 	o.t.Helper()
-	c, err := o.js.Consumer(o.t.Context(), "FACTRO_COMMANDS", "egress-"+cloud)
+	c, err := o.js.Consumer(o.t.Context(), "FACTRO_COMMANDS", "egress-acme")
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func ready(t testing.TB, b *Bus) {
 // start runs something in the background. The returned function stops it and waits for its end; so does the test's.
 func start(t testing.TB, run func(context.Context) error) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) // t.Context ends before the cleanups, which want an order
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // t.Context ends before the cleanups, which want an order
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

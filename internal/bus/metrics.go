@@ -72,7 +72,7 @@ func newMetrics(b *Bus) (metrics, error) {
 func (m metrics) publishedAttrs(kind, outcome string) metric.MeasurementOption {
 	key := kind + " " + outcome
 	if v, ok := m.attrs.Load(key); ok {
-		return v.(metric.MeasurementOption)
+		return v.(metric.MeasurementOption) //nolint:errcheck // nothing else is stored
 	}
 	v := metric.WithAttributeSet(attribute.NewSet(attribute.String("destination", kind), attribute.String("outcome", outcome)))
 	m.attrs.Store(key, v)

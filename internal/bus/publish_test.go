@@ -51,7 +51,7 @@ func TestPublishOddIDs(t *testing.T) {
 				t.Fatalf("%q: %v", id, err)
 			}
 		}
-		if n := out.count("FACTRO_EVENTS"); n != uint64(i+1) { //nolint:gosec // a small index
+		if n := out.count("FACTRO_EVENTS"); n != uint64(i+1) {
 			t.Fatalf("after %q the stream has %d messages, want %d", id, n, i+1)
 		}
 		m := out.last("FACTRO_EVENTS")
@@ -121,7 +121,7 @@ func TestPublishWhileAway(t *testing.T) {
 	// Another one waits until the server is back.
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		done <- b.Publish(ctx, eventSubject, taskEvent(t, "e-2"), "e-2")
 	}()
@@ -391,7 +391,7 @@ func TestPublishedMetric(t *testing.T) {
 			if m.Name != "factro.bridge.published" {
 				continue
 			}
-			for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints { //nolint:errcheck // a counter is a sum
+			for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
 				to, _ := p.Attributes.Value("destination")
 				outcome, _ := p.Attributes.Value("outcome")
 				if strings.HasPrefix(to.AsString(), prefix) {

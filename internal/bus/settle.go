@@ -38,12 +38,12 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, msg jetstream.Msg, re
 		if err = b.bury(ctx, msg, end); err == nil {
 			err = b.confirm(ctx, msg, "+TERM "+end.code)
 		} else {
-			err = errors.Join(err, b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10)))))) //nolint:gosec // at most 10
+			err = errors.Join(err, b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10))))))
 		}
 	case errors.As(verdict, &ret):
 		how, err = "nak", b.confirm(ctx, msg, nak(ret.after))
 	default:
-		how, err = "nak", b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10))))) //nolint:gosec // at most 10
+		how, err = "nak", b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10)))))
 	}
 	span.AddEvent(how)
 	switch { // the code, not the text: that can quote the command's data

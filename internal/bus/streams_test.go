@@ -49,7 +49,7 @@ func TestConsumerConfig(t *testing.T) {
 	if _, err := b.consumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	have := server.outside(t).consumer("acme").Config
+	have := server.outside(t).consumer().Config
 	if have.Durable != "egress-acme" || have.FilterSubject != "factro.command.acme.>" || have.AckPolicy != jetstream.AckExplicitPolicy ||
 		have.AckWait != 10*time.Second || have.MaxAckPending != 1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
 		t.Errorf("the consumer is %+v", have)
@@ -104,7 +104,7 @@ func TestDrift(t *testing.T) {
 	if after.Storage != before.Storage || after.MaxMsgs != before.MaxMsgs || after.Retention != before.Retention {
 		t.Errorf("the stream was changed to %+v", after)
 	}
-	if have := out.consumer("acme").Config; have.MaxAckPending != 9 || have.AckWait != time.Minute {
+	if have := out.consumer().Config; have.MaxAckPending != 9 || have.AckWait != time.Minute {
 		t.Errorf("the consumer was changed to %+v", have)
 	}
 }

@@ -150,7 +150,7 @@ func TestLedgerAnswers(t *testing.T) {
 
 		// A redelivery, a while later.
 		r.desk.sent, r.lines = nil, nil
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		again := r.wantDone(r.do(create()), events.Applied, "")
 		if r.String() != "begin; publish applied" || string(again.event.Data()) != string(first.event.Data()) || again.id != first.id || again.subject != first.subject {
 			t.Errorf("%s, with\n%s, want\n%s", r, again.event.Data(), first.event.Data())

@@ -60,7 +60,7 @@ func newClient(c Config, transport http.RoundTripper) *client {
 
 // newTransport is Go's default, with a limit on what a server that never answers can hold.
 func newTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is, unless somebody replaced it
 	t.MaxIdleConnsPerHost = 4
 	t.ResponseHeaderTimeout = 0 // the call's own timeout is the limit
 	t.IdleConnTimeout = 30 * time.Second
@@ -94,7 +94,7 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	if err != nil {
 		return answer{err: plain(err), unsent: !sent.Load()}
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or not, there is nothing to do about it
+	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil && resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return answer{status: resp.StatusCode, header: resp.Header, err: fmt.Errorf("read the answer: %w", err)}

@@ -60,7 +60,7 @@ func TestThrottled(t *testing.T) {
 						t.Fatalf("%d deferred results: %s", len(deferred), r)
 					}
 					d := deferred[0]
-					if !d.result.RetryAt.Equal(r.api.at[1]) || d.result.Error.Code != "throttled" || d.at != began ||
+					if !d.result.RetryAt.Equal(r.api.at[1]) || d.result.Error.Code != "throttled" || !d.at.Equal(began) ||
 						d.id != "acme.c-1.deferred" || d.subject != "factro.result.acme.task."+cmd.Operation+".deferred" || d.result.FinishedAt != nil {
 						t.Errorf("deferred is %s at %s", d.event.Data(), d.at)
 					}
@@ -137,7 +137,7 @@ func TestPaused(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- r.do(create()) }()
 
-		time.Sleep(100 * time.Second) // probes after 30, 60 and 90
+		time.Sleep(100 * time.Second) //nolint:forbidigo // in a bubble: probes after 30, 60 and 90
 		synctest.Wait()
 		if !r.w.Paused() || r.count("call POST") != 1 || r.count("call GET") != 3 {
 			t.Errorf("paused %v: %s", r.w.Paused(), r)
@@ -189,7 +189,7 @@ func TestPausedAndDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		r := newRig(t, func(r *http.Request, _ string) reply {
+		r := newRig(t, func(*http.Request, string) reply {
 			if n++; n == 1 {
 				return reply{status: 401}
 			}
@@ -212,7 +212,7 @@ func TestNoKey(t *testing.T) {
 		r := newRig(t, keyed(func() string { return "new" }), func(c *Config) { c.Key = secret.Source{File: file} })
 		ready := make(chan error)
 		go func() { ready <- r.w.Ready(t.Context()) }()
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10 * time.Minute) //nolint:forbidigo // in a bubble
 		synctest.Wait()
 		if n := r.count("call"); n != 0 || !r.w.Paused() {
 			t.Fatalf("%d calls, paused %v", n, r.w.Paused())
@@ -239,7 +239,7 @@ func TestKeyFileGone(t *testing.T) {
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble
 		r.desk.sent = nil
 		r.wantDone(r.do(update()), events.Applied, "")
 		if n := strings.Count(r.log.String(), "cannot be read"); n != 1 {
@@ -259,7 +259,7 @@ func write(t testing.TB, file, text string) {
 func open(r *rig) {
 	r.t.Helper()
 	for range 5 {
-		r.w.call(context.Background(), probe, probeCall, apiKey, 1) //nolint:usetesting // the bubble's own, without an end
+		r.w.call(context.Background(), probe, probeCall, apiKey, 1)
 	}
 	if s := r.w.gate.breaker.State(); s != gobreaker.StateOpen {
 		r.t.Fatalf("after five failures the breaker is %s", s)
@@ -394,7 +394,7 @@ func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const budget, burst = 60, 2
 		r := newRig(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = budget })
-		time.Sleep(time.Hour) // idleness saves nothing up
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: idleness saves nothing up
 		for range 200 {
 			r.desk.sent = nil
 			r.wantDone(r.do(update()), events.Applied, "")

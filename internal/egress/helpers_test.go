@@ -306,7 +306,7 @@ func command(operation, data string, ext ...any) events.Command {
 		ID: "c-1", Source: *types.ParseURIRef("urn:test"), Type: "com.factro.command." + operation,
 	}, DataEncoded: []byte(data)}
 	for i := 0; i < len(ext); i += 2 {
-		e.SetExtension(ext[i].(string), ext[i+1]) //nolint:errcheck // names are strings
+		e.SetExtension(ext[i].(string), ext[i+1])
 	}
 	return events.Command{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Event: e}
 }
@@ -320,7 +320,7 @@ var (
 // do has the worker handle a command and never stops it.
 func (r *rig) do(c events.Command) error {
 	r.t.Helper()
-	return r.w.Handle(context.Background(), context.Background(), c, nil) //nolint:usetesting // the bubble's own, without an end
+	return r.w.Handle(context.Background(), context.Background(), c, nil)
 }
 
 // only returns the only final result.
@@ -361,7 +361,7 @@ func (r *rig) wantDone(verdict error, outcome events.Outcome, code string) sent 
 // wantTerminal compares with the one way to make such a verdict; its type is not to be seen from here.
 func wantTerminal(t testing.TB, verdict error, subject, code string) {
 	t.Helper()
-	if verdict == nil || !reflect.DeepEqual(verdict, bus.Terminal(subject, code, errors.New(verdict.Error()))) {
+	if verdict == nil || !reflect.DeepEqual(verdict, bus.Terminal(subject, code, errors.New(verdict.Error()))) { //nolint:govet // the whole verdict, not only its text
 		t.Errorf("the verdict is %#v, want terminal %s on %s", verdict, code, subject)
 	}
 }
@@ -381,7 +381,7 @@ func stopAfterMinute(t testing.TB) (context.Context, context.CancelFunc) {
 func series(name string, labels attribute.Set, value int64) string {
 	var parts []string
 	for _, l := range labels.ToSlice() {
-		parts = append(parts, string(l.Key)+"="+l.Value.Emit())
+		parts = append(parts, string(l.Key)+"="+l.Value.String())
 	}
 	return fmt.Sprintf("%s{%s} %d", name, strings.Join(parts, ","), value)
 }

@@ -158,7 +158,8 @@ func (w *Worker) resource(j *job, a answer) *events.Resource {
 func insist(ctx context.Context, do func(context.Context) error) error {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(overrun, cancel) })()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(overrun, cancel) })
+	defer stop()
 	for n := 1; ; n++ {
 		err := do(late)
 		if err == nil || errors.Is(err, events.ErrTooLarge) {

@@ -29,45 +29,61 @@ func TestResult(t *testing.T) {
 				`"response":{"id":"t-9","mandantId":"` + mandant + `","n":1.0}}`,
 		},
 		"no body": {
-			update(), reply{status: 204}, "applied",
+			update(),
+			reply{status: 204},
+			"applied",
 			`{"operation":"updateTask","outcome":"applied","status":204,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"}}`,
 		},
 		"HTML": {
-			update(), reply{status: 200, header: map[string]string{"Content-Type": "text/html"}, body: "<p>ok</p>"}, "applied",
+			update(),
+			reply{status: 200, header: map[string]string{"Content-Type": "text/html"}, body: "<p>ok</p>"},
+			"applied",
 			`{"operation":"updateTask","outcome":"applied","status":200,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"}}`,
 		},
 		"refused with JSON": {
-			update(), reply{status: 403, body: `{"message":"Task is closed"}`}, "rejected",
+			update(),
+			reply{status: 403, body: `{"message":"Task is closed"}`},
+			"rejected",
 			`{"operation":"updateTask","outcome":"rejected","status":403,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},` +
 				`"error":{"code":"refused","message":"factro answered 403: Task is closed","detail":{"message":"Task is closed"}}}`,
 		},
 		"refused with text": {
-			update(), reply{status: 404, body: `Task with id "t-1" not found`}, "rejected",
+			update(),
+			reply{status: 404, body: `Task with id "t-1" not found`},
+			"rejected",
 			`{"operation":"updateTask","outcome":"rejected","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},` +
 				`"error":{"code":"refused","message":"factro answered 404: Task with id \"t-1\" not found","detail":"Task with id \"t-1\" not found"}}`,
 		},
 		"refused without a word, or with half of it": {
-			update(), reply{status: 400, cut: true}, "rejected",
+			update(),
+			reply{status: 400, cut: true},
+			"rejected",
 			`{"operation":"updateTask","outcome":"rejected","status":400,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},"error":{"code":"refused","message":"factro answered 400: no text"}}`,
 		},
 		"deleted before": {
-			remove(), reply{status: 404, header: map[string]string{"Content-Type": "text/plain"}, body: `Task with id "t-1" not found`}, "applied",
+			remove(),
+			reply{status: 404, header: map[string]string{"Content-Type": "text/plain"}, body: `Task with id "t-1" not found`},
+			"applied",
 			`{"operation":"deleteTask","outcome":"applied","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"}}`,
 		},
 		"unknown route": {
-			remove(), reply{status: 404, header: map[string]string{"Content-Type": "text/html"}, body: `<pre>Cannot DELETE /core/x</pre>`}, "rejected",
+			remove(),
+			reply{status: 404, header: map[string]string{"Content-Type": "text/html"}, body: `<pre>Cannot DELETE /core/x</pre>`},
+			"rejected",
 			`{"operation":"deleteTask","outcome":"rejected","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},` +
 				`"error":{"code":"refused","message":"factro answered 404: Cannot DELETE /core/x","detail":"\u003cpre\u003eCannot DELETE /core/x\u003c/pre\u003e"}}`,
 		},
 		"dead": {
-			create(), reply{status: 502, body: "Bad Gateway"}, "dead",
+			create(),
+			reply{status: 502, body: "Bad Gateway"},
+			"dead",
 			`{"operation":"createTask","outcome":"dead","status":502,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task"},"error":{"code":"ambiguous","message":"factro may have carried this out or not (factro answered 502: Bad Gateway), ` +
 				`and doing it again could do it twice. Look whether the object is there before you send the command again under another id","detail":"Bad Gateway"}}`,

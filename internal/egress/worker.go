@@ -132,14 +132,20 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	op, known := factro.Lookup(j.cmd.Operation)
 	switch {
 	case !known:
-		return &events.Error{Code: events.CodeUnknownOperation,
-			Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", j.cmd.Operation)}
+		return &events.Error{
+			Code:    events.CodeUnknownOperation,
+			Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", j.cmd.Operation),
+		}
 	case !op.Writes():
-		return &events.Error{Code: events.CodeUnknownOperation,
-			Message: fmt.Sprintf("%s reads, so it is no command", op.Name)}
+		return &events.Error{
+			Code:    events.CodeUnknownOperation,
+			Message: fmt.Sprintf("%s reads, so it is no command", op.Name),
+		}
 	case op.Resource != j.cmd.Resource:
-		return &events.Error{Code: events.CodeInvalid,
-			Message: fmt.Sprintf("%s is an operation on %q, but the subject says %q", op.Name, op.Resource, j.cmd.Resource)}
+		return &events.Error{
+			Code:    events.CodeInvalid,
+			Message: fmt.Sprintf("%s is an operation on %q, but the subject says %q", op.Name, op.Resource, j.cmd.Resource),
+		}
 	}
 	var err error
 	if at, ok := j.cmd.Event.Extensions()[events.ExtExpiryTime]; ok {
@@ -158,8 +164,7 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	j.op = op
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
 		reason := &events.Error{Code: events.CodeInvalid, Message: err.Error()}
-		var invalid *translate.InvalidError
-		if errors.As(err, &invalid) {
+		if invalid, ok := errors.AsType[*translate.InvalidError](err); ok {
 			reason.Detail, _ = json.Marshal(invalid.Fields) // two strings each
 		}
 		return reason
@@ -217,8 +222,10 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 		return false, nil
 	}
 	if j.attempts >= maxAttempts {
-		return true, w.end(ctx, j, events.Dead, a, &events.Error{Code: events.CodeExhausted,
-			Message: fmt.Sprintf("factro failed on this command %d times: %s", j.attempts, outcomeText(a)), Detail: detail(a)})
+		return true, w.end(ctx, j, events.Dead, a, &events.Error{
+			Code:    events.CodeExhausted,
+			Message: fmt.Sprintf("factro failed on this command %d times: %s", j.attempts, outcomeText(a)), Detail: detail(a),
+		})
 	}
 	if err := sleep(stopping, backoff(j.attempts)); err != nil {
 		return true, bus.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
@@ -238,12 +245,16 @@ func (w *Worker) forget(ctx context.Context, j *job) error {
 func (w *Worker) again(ctx context.Context, j *job, have bus.Record) error {
 	switch {
 	case have.Fingerprint != j.record.Fingerprint:
-		return w.end(ctx, j, events.Rejected, answer{}, &events.Error{Code: events.CodeConflict,
-			Message: "a command with this id was sent before with other data; an id is for one command"})
+		return w.end(ctx, j, events.Rejected, answer{}, &events.Error{
+			Code:    events.CodeConflict,
+			Message: "a command with this id was sent before with other data; an id is for one command",
+		})
 	case have.Result == nil:
-		return w.end(ctx, j, events.Dead, answer{}, &events.Error{Code: events.CodeAmbiguous,
+		return w.end(ctx, j, events.Dead, answer{}, &events.Error{
+			Code: events.CodeAmbiguous,
 			Message: fmt.Sprintf("the bridge was interrupted at %s while it carried out this command; factro may have done it. "+
-				"Look whether the object is there before you send the command again under another id", have.StartedAt.Format(time.RFC3339))})
+				"Look whether the object is there before you send the command again under another id", have.StartedAt.Format(time.RFC3339)),
+		})
 	}
 	var r events.Result
 	if err := json.Unmarshal(have.Result, &r); err != nil {

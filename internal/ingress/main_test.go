@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	os.Exit(code) //nolint:forbidigo // a TestMain is a program
+	os.Exit(code)
 }
 
 func inspect(spans *tracetest.SpanRecorder, reader *sdkmetric.ManualReader) error {

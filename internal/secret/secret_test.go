@@ -69,12 +69,12 @@ func TestReaderFollowsTheFile(t *testing.T) {
 			t.Errorf("got %q, %v", got.Reveal(), err)
 		}
 		write("second")
-		time.Sleep(rereadAfter)
+		time.Sleep(rereadAfter) //nolint:forbidigo // virtual time
 		if got, err := r.Get(); err != nil || got.Reveal() != "second" {
 			t.Errorf("after rotation: %q, %v", got.Reveal(), err)
 		}
 		write("")
-		time.Sleep(rereadAfter)
+		time.Sleep(rereadAfter) //nolint:forbidigo // virtual time
 		if got, err := r.Get(); err == nil || got.Reveal() != "second" {
 			t.Errorf("with an empty file: %q, %v; want the last good value and an error", got.Reveal(), err)
 		}

@@ -88,6 +88,7 @@ func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 		writeText(w, http.StatusUnauthorized, unauthorized)
 	case FaultCutBefore, FaultCutAfter:
 		panic(http.ErrAbortHandler)
+	case FaultLatency: // has been waited for; the request goes on
 	}
 }
 

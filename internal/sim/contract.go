@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -99,9 +100,8 @@ func (c *contract) checkResponse(r *http.Request, op factro.Operation, status in
 
 // explain takes the place and the reason out of the library's error, which otherwise repeats the schema and the value.
 func explain(err error) (path, message string) {
-	var schema *openapi3.SchemaError
 	message = err.Error()
-	if errors.As(err, &schema) {
+	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
 		path = strings.Join(schema.JSONPointer(), "/")
 		if inner := innermost(schema); inner != nil {
 			path, message = strings.Join(inner.JSONPointer(), "/"), inner.Reason
@@ -186,9 +186,7 @@ func sample(s *openapi3.Schema, id func() string) any {
 			if !isObject {
 				return sample(part.Value, id)
 			}
-			for k, v := range value {
-				merged[k] = v
-			}
+			maps.Copy(merged, value)
 		}
 		return merged
 	case len(s.AnyOf) > 0:

@@ -167,7 +167,7 @@ func TestRun(t *testing.T) {
 	go func() { ended <- s.Run(ctx, l) }()
 
 	body := `{"title":"Grüße","targetParentId":"` + s.Demo().Package + `"}`
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+l.Addr().String()+"/api/core/tasks", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+l.Addr().String()+"/api/core/tasks", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestRun(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	var task struct{ ID, Title string }
-	if err := json.NewDecoder(resp.Body).Decode(&task); err != nil || resp.StatusCode != 200 || task.Title != "Grüße" {
+	if err := json.NewDecoder(resp.Body).Decode(&task); err != nil || resp.StatusCode != http.StatusOK || task.Title != "Grüße" {
 		t.Fatalf("%d %+v, %v", resp.StatusCode, task, err)
 	}
 	if got := <-delivered; !strings.Contains(got, task.ID) {

@@ -24,7 +24,7 @@ type courier struct {
 	attempts *ring[Attempt]
 
 	// Deliveries outlive the requests that caused them, so they have a context of their own, which close ends.
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // see above
 	cutOff context.CancelFunc
 
 	mu       sync.Mutex
@@ -81,12 +81,10 @@ func (c *courier) setDelivery(d Delivery) {
 	c.delivery = d
 }
 
-func (c *courier) register(h Webhook) (id string) {
+func (c *courier) register(h Webhook) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id = c.dice.id()
-	c.hooks = append(c.hooks, &hook{Webhook: h, id: id, createdAt: c.now(), arrived: make(chan struct{}, 1)})
-	return id
+	c.hooks = append(c.hooks, &hook{Webhook: h, id: c.dice.id(), createdAt: c.now(), arrived: make(chan struct{}, 1)})
 }
 
 // unregister forgets all webhooks and what waits for them. Stored payloads stay.

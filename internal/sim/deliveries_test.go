@@ -30,6 +30,7 @@ type received struct {
 }
 
 func newReceiver(t testing.TB, status ...int) *receiver {
+	t.Helper()
 	r := &receiver{t: t, got: make(chan received, 1000), status: status}
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
@@ -79,12 +80,15 @@ func (r *receiver) none() {
 
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline, tick := time.NewTimer(10*time.Second), time.NewTicker(time.Millisecond)
+	defer deadline.Stop()
+	defer tick.Stop()
 	for !condition() {
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline.C:
 			t.Fatalf("never: %s", what)
+		case <-tick.C:
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -133,7 +137,7 @@ func TestDeliveriesOfChanges(t *testing.T) {
 	h.core("POST", "/projects", object{"title": "x"}).is(200)                // not registered
 	h.idle()
 	r.none()
-	h.control("PUT", "/delivery", object{"silent": true}).is(200)
+	h.control("/delivery", object{"silent": true}).is(200)
 	h.task("unheard")
 	h.sim.Fire("SomethingElse", demoProject)
 	h.sim.Fire("TaskCreated", demoProject)
@@ -258,7 +262,7 @@ func TestDuplicatesAndLoss(t *testing.T) {
 	}
 	h.idle()
 	r.none()
-	h.control("PUT", "/delivery", object{"duplicates": 0, "loss": 1}).is(200)
+	h.control("/delivery", object{"duplicates": 0, "loss": 1}).is(200)
 	h.sim.Fire("B", demoProject)
 	h.idle()
 	r.none()
@@ -298,7 +302,7 @@ func TestStoredPayloads(t *testing.T) {
 	c.at = c.at.Add(time.Minute)
 	h.core("GET", since, nil).is(200).says(`"authenticationHeaderValue":"secret"`).says(`"employeeId":"` + demoUser)
 	h.core("GET", "/webhook/payload/2026-09-01T08%3A00%3A00.001Z", nil).is(200).says("[]")
-	h.control("PUT", "/delivery", object{"nullIDs": true}).is(200)
+	h.control("/delivery", object{"nullIDs": true}).is(200)
 	if stored := h.core("GET", since, nil).is(200).list()[0]; stored["id"] != nil || stored["webhook"] != nil {
 		t.Errorf("stored %v", stored)
 	}
@@ -331,7 +335,7 @@ func TestCloseCutsOffWhatDoesNotEnd(t *testing.T) {
 		c.Delivery = Delivery{Retries: 1, RetryDelay: time.Hour}
 	})
 	h.sim.Fire("A", demoProject)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := h.sim.Close(ctx); err == nil || !strings.Contains(err.Error(), "1 webhooks") {
 		t.Errorf("close: %v", err)

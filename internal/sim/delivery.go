@@ -85,8 +85,11 @@ func (d Delivery) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"retryDelay", d.RetryDelay}, {"delay", d.Delay}, {"readableAfter", d.ReadableAfter},
-		{"storedAfter", d.StoredAfter}, {"timeout", d.Timeout},
+		{"retryDelay", d.RetryDelay},
+		{"delay", d.Delay},
+		{"readableAfter", d.ReadableAfter},
+		{"storedAfter", d.StoredAfter},
+		{"timeout", d.Timeout},
 	} {
 		if t.value < 0 {
 			errs = append(errs, fmt.Errorf("delivery: %s %v is negative", t.name, t.value))

@@ -143,7 +143,7 @@ func TestLatencyEndsWithTheClient(t *testing.T) {
 	if _, err := io.WriteString(conn, "DELETE /api/core/contacts/"+demoContact+" HTTP/1.1\r\nHost: x\r\nAuthorization: "+h.key+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	conn.Close()
+	_ = conn.Close()
 	eventually(t, "the request ends", func() bool { return len(h.sim.Requests()) == 1 })
 	if h.sim.Count("contact", nil) != 1 {
 		t.Error("a request was applied though its client was gone before")
@@ -206,7 +206,7 @@ func TestRateLimit(t *testing.T) {
 	c.at = c.at.Add(50 * time.Second)
 	expect(200, `"3-in-1min"; r=2; t=60`)
 
-	h.control("PUT", "/variants", object{"limitByAddress": true, "noRetryAfter": true}).is(200)
+	h.control("/variants", object{"limitByAddress": true, "noRetryAfter": true}).is(200)
 	for range 3 {
 		h.core("GET", "/teams", nil).is(200)
 	}

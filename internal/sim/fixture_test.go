@@ -31,7 +31,7 @@ func start(t testing.TB, change func(*Config)) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			t.Error(err)
@@ -74,9 +74,9 @@ func (h *harness) core(method, path string, body any) reply {
 	return h.call(method, corePath+path, body)
 }
 
-func (h *harness) control(method, path string, body any) reply {
+func (h *harness) control(path string, body any) reply {
 	h.t.Helper()
-	return h.call(method, controlPath+path, body)
+	return h.call("PUT", controlPath+path, body)
 }
 
 func (h *harness) call(method, path string, body any) reply {
@@ -84,7 +84,7 @@ func (h *harness) call(method, path string, body any) reply {
 	if body == nil {
 		return h.send(h.request(method, path, "", nil))
 	}
-	data := []byte(nil)
+	var data []byte
 	if text, isText := body.(string); isText {
 		data = []byte(text)
 	} else {

@@ -191,6 +191,7 @@ func fromSchema(t *tx) (any, error) {
 		return nil, nil
 	case factro.AnswerList:
 		return []any{sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.newID)}, nil
+	case factro.AnswerObject:
 	}
 	return sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.newID), nil
 }

@@ -38,7 +38,7 @@ type kind struct {
 
 var kinds map[string]kind
 
-func init() {
+func init() { //nolint:gochecknoinits // the table and the functions in it refer to each other
 	person := map[string]string{"officerId": "user", "companyId": "company", "companyContactId": "contact"}
 	kinds = map[string]kind{
 		"task": {
@@ -48,8 +48,13 @@ func init() {
 			refs:     map[string]string{"officerId": "user", "executorId": "user", "companyId": "company", "companyContactId": "contact"},
 			renamed:  map[string]string{"targetParentId": ""},
 			owns: [][2]string{
-				{"comment", "referenceId"}, {"document", "referenceId"}, {"checklistEntry", "taskId"}, {"right", "referenceId"},
-				{"taskConnection", "taskId"}, {"taskConnection", "referenceId"}, {"tagLink", "ownerId"},
+				{"comment", "referenceId"},
+				{"document", "referenceId"},
+				{"checklistEntry", "taskId"},
+				{"right", "referenceId"},
+				{"taskConnection", "taskId"},
+				{"taskConnection", "referenceId"},
+				{"tagLink", "ownerId"},
 			},
 			settle: settleTask,
 		},
@@ -59,8 +64,13 @@ func init() {
 			defaults: object{"projectState": "planned", "isArchived": false, "isDraft": false, "customFields": map[string]any{}},
 			refs:     person,
 			owns: [][2]string{
-				{"task", "projectId"}, {"package", "projectId"}, {"comment", "referenceId"}, {"document", "referenceId"},
-				{"right", "referenceId"}, {"tagLink", "ownerId"}, {"customView", "referenceId"},
+				{"task", "projectId"},
+				{"package", "projectId"},
+				{"comment", "referenceId"},
+				{"document", "referenceId"},
+				{"right", "referenceId"},
+				{"tagLink", "ownerId"},
+				{"customView", "referenceId"},
 			},
 		},
 		"package": {
@@ -69,8 +79,11 @@ func init() {
 			defaults: object{"customFields": map[string]any{}},
 			refs:     person,
 			owns: [][2]string{
-				{"task", "parentPackageId"}, {"package", "parentPackageId"}, {"comment", "referenceId"},
-				{"document", "referenceId"}, {"right", "referenceId"},
+				{"task", "parentPackageId"},
+				{"package", "parentPackageId"},
+				{"comment", "referenceId"},
+				{"document", "referenceId"},
+				{"right", "referenceId"},
 			},
 			settle: settlePackage,
 		},
@@ -106,8 +119,12 @@ func init() {
 			defaults:  object{"isActive": true, "anonymized": false},
 			notInRows: []string{"street", "zipCode", "city", "fallbackImageText"},
 			owns: [][2]string{
-				{"absence", "employeeId"}, {"teamMember", "employeeId"}, {"tagLink", "ownerId"},
-				{"substitute", "userId"}, {"substitute", "substituteId"}, {"right", "employeeId"},
+				{"absence", "employeeId"},
+				{"teamMember", "employeeId"},
+				{"tagLink", "ownerId"},
+				{"substitute", "userId"},
+				{"substitute", "substituteId"},
+				{"right", "employeeId"},
 			},
 			settle: settleUser,
 		},

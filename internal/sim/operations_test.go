@@ -22,6 +22,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	h := start(t, func(c *Config) { c.Quota = 100000 })
 	task, other := h.task("first"), h.task("second")
 	p := "/projects/" + demoProject
@@ -53,8 +54,10 @@ func newWorld(t *testing.T) *world {
 		"createdInContextOfReferenceId": demoProject, "referenceId": demoProject,
 		"entryId": h.create("/tasks/"+task+"/checklist", object{"title": "entry", "checked": false}),
 	}}
-	for segment, owner := range map[string]string{"tasks": "/tasks/" + task, "projects": p, "package": pk,
-		"work-records": "/work-records/" + record, "note": "/note/" + demoNote} {
+	for segment, owner := range map[string]string{
+		"tasks": "/tasks/" + task, "projects": p, "package": pk,
+		"work-records": "/work-records/" + record, "note": "/note/" + demoNote,
+	} {
 		w.hang[segment] = map[string]string{"commentId": h.create(owner+"/comments", object{"text": "<p>hello</p>"})}
 		if segment == "work-records" || segment == "note" {
 			continue
@@ -109,11 +112,12 @@ func (w *world) body(op factro.Operation, name string, s *openapi3.Schema, all b
 	case len(s.AllOf) > 0:
 		out := map[string]any{}
 		for _, part := range s.AllOf {
-			if m, isObject := w.body(op, name, part.Value, all).(map[string]any); isObject {
-				maps.Copy(out, m)
-			} else {
-				return w.body(op, name, part.Value, all)
+			body := w.body(op, name, part.Value, all)
+			m, isObject := body.(map[string]any)
+			if !isObject {
+				return body
 			}
+			maps.Copy(out, m)
 		}
 		return out
 	case len(s.AnyOf) > 0:
@@ -166,7 +170,7 @@ func (w *world) path(op factro.Operation) string {
 
 // TestEveryOperation calls all operations of the table with a smallest and a largest valid request, and once more with
 // nulls left out of the answers, each on a fresh copy of the same world. It holds the answers against the description.
-func TestEveryOperation(t *testing.T) {
+func TestEveryOperation(t *testing.T) { //nolint:tparallel // the operations share one world, which each puts back
 	t.Parallel()
 	w := newWorld(t)
 	contract, err := parsedContract()
@@ -176,7 +180,7 @@ func TestEveryOperation(t *testing.T) {
 	original := w.h.sim.store
 	for _, op := range factro.Operations() {
 		for _, mode := range []string{"smallest", "largest", "without nulls"} {
-			t.Run(op.Name+"/"+mode, func(t *testing.T) {
+			t.Run(op.Name+"/"+mode, func(t *testing.T) { //nolint:paralleltest // see above
 				all := mode == "largest"
 				w.h.sim.store, w.h.sim.variants.AbsentNull = original.clone(), mode == "without nulls"
 				contentType, data := "", []byte(nil)

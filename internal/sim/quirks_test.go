@@ -42,9 +42,13 @@ func TestClosedTask(t *testing.T) {
 		method, path string
 		body         any
 	}{
-		{"PUT", "", object{}}, {"DELETE", "", nil}, {"POST", "/comments", object{"text": "x"}},
-		{"POST", "/checklist", object{"title": "x", "checked": true}}, {"PUT", "/project", object{"projectId": demoProject}},
-		{"DELETE", "/company", nil}, {"PUT", "/company", object{"companyId": demoCompany}},
+		{"PUT", "", object{}},
+		{"DELETE", "", nil},
+		{"POST", "/comments", object{"text": "x"}},
+		{"POST", "/checklist", object{"title": "x", "checked": true}},
+		{"PUT", "/project", object{"projectId": demoProject}},
+		{"DELETE", "/company", nil},
+		{"PUT", "/company", object{"companyId": demoCompany}},
 	} {
 		h.core(write.method, "/tasks/"+id+write.path, write.body).is(403).says(taskClosed)
 	}
@@ -107,7 +111,7 @@ func TestPutIsPartial(t *testing.T) {
 	if fields := got["customFields"].(map[string]any); len(fields) != 1 {
 		t.Errorf("custom fields are merged by default: %v", fields)
 	}
-	h.control("PUT", "/variants", object{"mergeCustomFields": true}).is(200)
+	h.control("/variants", object{"mergeCustomFields": true}).is(200)
 	got = h.core("PUT", "/tasks/"+id, object{"customFields": object{"c": nil}}).is(200).object()
 	if fields := got["customFields"].(map[string]any); len(fields) != 2 {
 		t.Errorf("custom fields are not merged: %v", fields)
@@ -133,7 +137,7 @@ func TestReferences(t *testing.T) {
 		}
 	}
 	h.core("POST", "/tasks", task(object{"targetParentId": demoProject})).is(200)
-	h.control("PUT", "/variants", object{"packageParentsOnly": true}).is(200)
+	h.control("/variants", object{"packageParentsOnly": true}).is(200)
 	h.core("POST", "/tasks", task(object{"targetParentId": demoProject})).is(404)
 }
 
@@ -164,7 +168,7 @@ func TestDescriptionIsEnforced(t *testing.T) {
 func TestVariantsOfAnswers(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
-	set := func(o object) { t.Helper(); h.control("PUT", "/variants", o).is(200) }
+	set := func(o object) { t.Helper(); h.control("/variants", o).is(200) }
 	bad, good := object{"name": 5}, object{"name": "x"}
 
 	set(object{"createStatus": 201})
@@ -197,8 +201,10 @@ func TestBatches(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
 	tasks := []object{
-		{"title": "good", "targetParentId": demoPackage}, {"title": "no parent"},
-		{"title": "unknown parent", "targetParentId": unknownID}, {"title": "null", "targetParentId": demoPackage, "officerId": nil},
+		{"title": "good", "targetParentId": demoPackage},
+		{"title": "no parent"},
+		{"title": "unknown parent", "targetParentId": unknownID},
+		{"title": "null", "targetParentId": demoPackage, "officerId": nil},
 	}
 	if got := h.core("POST", "/tasks/tasks", tasks).is(200).list(); len(got) != 1 || h.sim.Tasks() != 1 {
 		t.Errorf("a partial batch made %v", got)
@@ -369,10 +375,10 @@ func TestAppointments(t *testing.T) {
 func TestShiftAccumulates(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
-	make := func(title, parent string) string {
+	newTask := func(title, parent string) string {
 		return h.create("/tasks", object{"title": title, "targetParentId": parent, "endDate": "2026-09-01T22:00:00Z"})
 	}
-	first, next, closed := make("first", demoPackage), make("next", demoProject), make("closed", demoPackage)
+	first, next, closed := newTask("first", demoPackage), newTask("next", demoProject), newTask("closed", demoPackage)
 	h.core("PUT", "/tasks/"+first+"/task_connections", object{"connectedTaskId": next, "isPredecessor": false, "isSuccessor": true}).is(204)
 	h.core("PUT", "/tasks/"+closed+"/state", object{"state": "closed"}).is(204)
 	for range 2 {
@@ -404,7 +410,7 @@ func TestCommentsNest(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
-	h.control("PUT", "/key", object{"key": "next"}).is(200)
+	h.control("/key", object{"key": "next"}).is(200)
 	h.core("GET", "/users", nil).is(http.StatusUnauthorized)
 	h.key = "next"
 	h.core("GET", "/users", nil).is(200)

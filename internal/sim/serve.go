@@ -105,7 +105,7 @@ func (s *Sim) serveOperation(w *answered, r *http.Request, op factro.Operation, 
 		s.writeError(w, r, err)
 		return
 	}
-	answer, err := s.apply(t)
+	answer, err := s.apply(t) //nolint:contextcheck // what it fires outlives the request
 	w.applied = err == nil
 	if spoiled(t.variants) {
 		return
@@ -148,7 +148,7 @@ func (t *tx) guardClosed() error {
 	}
 	task, err := t.get("task", id)
 	if err != nil {
-		return nil // the operation says so itself, in its own way
+		return nil //nolint:nilerr // the operation says so itself, in its own way
 	}
 	return checkOpen(task)
 }
@@ -158,8 +158,7 @@ func (s *Sim) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	s.mu.Lock()
 	variants := s.variants
 	s.mu.Unlock()
-	var refused *refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusal](err); ok {
 		writeRefusal(w, refused, variants)
 		return
 	}

@@ -189,7 +189,8 @@ func shiftPackageWithSuccessors(t *tx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	delta, err := strconv.ParseFloat(string(t.fields()["daysDelta"].(json.Number)), 64)
+	days, _ := t.fields()["daysDelta"].(json.Number) // the contract has checked that it is a number
+	delta, err := strconv.ParseFloat(string(days), 64)
 	if err != nil {
 		return nil, invalid("daysDelta", "daysDelta is no number")
 	}

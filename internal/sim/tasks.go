@@ -95,7 +95,7 @@ func (t *tx) change(kind string, o, changes object, event string) {
 }
 
 func moveTaskToProject(t *tx) (any, error) {
-	return t.moveTask(func(task object) (object, error) {
+	return t.moveTask(func(_ object) (object, error) {
 		project := t.fields().str("projectId")
 		_, err := t.get("project", project)
 		return object{"projectId": project, "parentPackageId": nil}, err

@@ -143,9 +143,7 @@ func (t *tx) create(kind string, body, more object) (object, error) {
 	for _, property := range shape.nullable {
 		o[property] = nil
 	}
-	for key, value := range k.defaults {
-		o[key] = value
-	}
+	maps.Copy(o, k.defaults)
 	o["id"] = t.newID()
 	if !k.noMandant {
 		o["mandantId"] = t.mandant

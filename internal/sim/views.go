@@ -3,6 +3,8 @@ package sim
 // Custom views and templates. No route lists or creates templates of structures and tasks: the ones of the demo tenant
 // are all there are.
 
+import "maps"
+
 func customViews(isTemplate bool, match func(t *tx, o object) bool) handler {
 	return func(t *tx) (any, error) {
 		return t.renderRows("customView", t.list("customView", func(o object) bool {
@@ -70,9 +72,7 @@ func (t *tx) templateTarget(template object) (project object, parent any, err er
 	if target == "" {
 		more := object{"title": template.str("title")}
 		overwrites, _ := t.fields()["projectPropertyOverwrites"].(map[string]any)
-		for key, value := range overwrites {
-			more[key] = value
-		}
+		maps.Copy(more, overwrites)
 		project, err = t.create("project", nil, more)
 		return project, nil, err
 	}

@@ -35,7 +35,7 @@ func begin(t *testing.T, env map[string]string) *Telemetry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = tel.Stop(context.Background()) }) // a test may have stopped it already
+	t.Cleanup(func() { _ = tel.Stop(context.Background()) }) //nolint:usetesting // its context is over by then // a test may have stopped it already
 	return tel
 }
 
@@ -70,7 +70,7 @@ func TestNothingConfigured(t *testing.T) { //nolint:paralleltest // see begin
 // TestExport: with an endpoint spans go there, under the configured name, and are flushed by Stop.
 func TestExport(t *testing.T) { //nolint:paralleltest // see begin
 	for name, test := range map[string]struct{ env, want string }{"configured": {"my-bridge", "my-bridge"}, "default": {"", "factro-bridge"}} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see begin
 			got := make(chan *collector.ExportTraceServiceRequest, 10)
 			receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/v1/traces" {
@@ -113,7 +113,7 @@ func TestExport(t *testing.T) { //nolint:paralleltest // see begin
 	}
 }
 
-func TestWanted(t *testing.T) { //nolint:paralleltest // see begin
+func TestWanted(t *testing.T) {
 	for name, test := range map[string]struct {
 		env  map[string]string
 		want bool

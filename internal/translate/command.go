@@ -89,11 +89,12 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 		delete(fields, "items")
 		mistakes = append(mistakes, homeless(op, fields)...)
 	case factro.BodyMultipart:
+		var wrong []events.FieldError
 		if sound {
-			call.Body, call.ContentType, mistakes = upload(op, fields["file"])
+			call.Body, call.ContentType, wrong = upload(op, fields["file"])
 		}
 		delete(fields, "file")
-		mistakes = append(mistakes, homeless(op, fields)...)
+		mistakes = slices.Concat(mistakes, wrong, homeless(op, fields))
 	case factro.BodyNone:
 		mistakes = append(mistakes, homeless(op, fields)...)
 	}

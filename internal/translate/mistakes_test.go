@@ -80,6 +80,14 @@ func TestCommandMistakes(t *testing.T) {
 			"createTaskDocument", `{"taskId":"t","file":{"name":"a","data":"","DATA":5}}`,
 			[]string{"/file/DATA: createTaskDocument" + surplus},
 		},
+		"a path beside a good file": {
+			"createTaskDocument", `{"taskId":"../x","file":{"name":"a","data":""}}`,
+			[]string{`/taskId: "../x" is a path, want an id`},
+		},
+		"a path beside a bad file": {
+			"createTaskDocument", `{"taskId":"..","file":{"name":"a","data":"!","x":1}}`,
+			[]string{`/taskId: ".." is a path, want an id`, "/file/x: createTaskDocument" + surplus, "/file/data: a string that is not base64: illegal base64 data at input byte 0"},
+		},
 		"not base64": {
 			"createTaskDocument", `{"taskId":"t","file":{"name":"a","data":"no!"}}`,
 			[]string{"/file/data: a string that is not base64: illegal base64 data at input byte 2"},

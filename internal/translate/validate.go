@@ -187,13 +187,18 @@ func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.Fi
 	return append(into, events.FieldError{Pointer: pointer, Message: e.ErrorKind.LocalizedString(english)})
 }
 
-// pointerTo writes the JSON pointer of a place.
+// pointerTo writes the JSON pointer of a place, as much of it as is told.
 func pointerTo(tokens []string) string {
 	var out strings.Builder
 	for _, token := range tokens {
+		if out.Len() > maxMistake {
+			break
+		}
 		out.WriteString("/" + pointerToken(token))
 	}
 	return out.String()
 }
 
-func pointerToken(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+func pointerToken(s string) string { return pointerEscapes.Replace(s) }

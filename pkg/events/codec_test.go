@@ -3,6 +3,7 @@ package events_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"net/url"
 	"slices"
@@ -29,7 +30,7 @@ func TestRoundTrip(t *testing.T) {
 		for _, value := range nasty {
 			e := taskEvent(t)
 			c := e.Context.(*event.EventContextV1)
-			c.ID, c.Subject = "id"+value, ptr("subject"+value)
+			c.ID, c.Subject = "id"+value, new("subject"+value)
 			c.Extensions["note"] = value
 			c.Extensions["empty"] = ""
 			wantSame(t, roundTrip(t, enc, e), e)
@@ -41,14 +42,14 @@ func TestBinaryHeaders(t *testing.T) {
 	t.Parallel()
 	e := taskEvent(t)
 	c := e.Context.(*event.EventContextV1)
-	c.Subject = ptr("Euro € 😀")
+	c.Subject = new("Euro € 😀")
 	c.Time = &types.Timestamp{Time: time.Date(2026, 1, 31, 10, 30, 0, 100, time.FixedZone("", 3600))}
 	c.DataSchema = &types.URI{URL: uri(t, "https://example.com/schema%20a#b")}
-	c.DataContentType = ptr("application/json; charset=utf-8")
+	c.DataContentType = new("application/json; charset=utf-8")
 	c.Extensions = map[string]any{
 		"bool": true, "int": int32(math.MinInt32), "bytes": []byte{0, 0xfb, 0xff}, "plain": "a~!b",
 		"uri": types.URI{URL: uri(t, "https://example.com/ä")}, "when": types.Timestamp{Time: c.Time.Time},
-		"small": uint8(7), "wide": int64(42), "pointer": ptr("p"), "clock": c.Time.Time,
+		"small": uint8(7), "wide": int64(42), "pointer": new("p"), "clock": c.Time.Time,
 	}
 	m, err := events.ToMsg("a.b", e)
 	if err != nil {
@@ -135,7 +136,7 @@ func TestStructuredReadBySDK(t *testing.T) {
 	t.Parallel()
 	e := taskEvent(t)
 	c := e.Context.(*event.EventContextV1)
-	c.Subject = ptr("Müller \"&\" Söhne\n")
+	c.Subject = new("Müller \"&\" Söhne\n")
 	c.Extensions["dryrun"], c.Extensions["count"] = true, int32(-3)
 	m, err := events.ToStructuredMsg("a.b", e)
 	if err != nil {
@@ -170,10 +171,12 @@ func TestEncodeRefuses(t *testing.T) {
 		"no id":            {func(c *event.EventContextV1) { c.ID = " " }, "attribute id: MUST be a non-empty string"},
 		"no source":        {func(c *event.EventContextV1) { c.Source.URL = url.URL{} }, "attribute source: REQUIRED"},
 		"no type":          {func(c *event.EventContextV1) { c.Type = "" }, "attribute type: MUST be"},
-		"empty subject":    {func(c *event.EventContextV1) { c.Subject = ptr("") }, "attribute subject: if present"},
-		"bad content type": {func(c *event.EventContextV1) { c.DataContentType = ptr("a b") }, "attribute datacontenttype: failed"},
-		"relative schema": {func(c *event.EventContextV1) { c.DataSchema = &types.URI{URL: url.URL{Path: "/a"}} },
-			"attribute dataschema: if present"},
+		"empty subject":    {func(c *event.EventContextV1) { c.Subject = new("") }, "attribute subject: if present"},
+		"bad content type": {func(c *event.EventContextV1) { c.DataContentType = new("a b") }, "attribute datacontenttype: failed"},
+		"relative schema": {
+			func(c *event.EventContextV1) { c.DataSchema = &types.URI{URL: url.URL{Path: "/a"}} },
+			"attribute dataschema: if present",
+		},
 		"two mistakes": {func(c *event.EventContextV1) { c.ID, c.Type = "", "" }, "attribute id: MUST be a non-empty string; attribute type: "},
 		"data":         {func(c *event.EventContextV1) { c.Extensions["data"] = "x" }, "attribute data: the name is reserved"},
 		"core name":    {func(c *event.EventContextV1) { c.Extensions["id"] = "x" }, "attribute id: the name is that of"},
@@ -181,8 +184,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"upper case":   {func(c *event.EventContextV1) { c.Extensions["Abc"] = "x" }, "attribute Abc: the name has a character other than"},
 		"line break":   {func(c *event.EventContextV1) { c.Extensions["a\r\nb"] = "x" }, `attribute "a\r\nb": the name has a character other than`},
 		"empty name":   {func(c *event.EventContextV1) { c.Extensions[""] = "x" }, `attribute "": the name is empty`},
-		"long name": {func(c *event.EventContextV1) { c.Extensions[strings.Repeat("A", 999)] = "x" },
-			`attribute "` + strings.Repeat("A", 80) + `"…: the name has`},
+		"long name": {
+			func(c *event.EventContextV1) { c.Extensions[strings.Repeat("A", 999)] = "x" },
+			`attribute "` + strings.Repeat("A", 80) + `"…: the name has`,
+		},
 		"not UTF-8":      {func(c *event.EventContextV1) { c.Extensions["x"] = "\xff" }, "attribute x is not UTF-8"},
 		"id not UTF-8":   {func(c *event.EventContextV1) { c.ID = "\xff" }, "attribute id is not UTF-8"},
 		"float":          {func(c *event.EventContextV1) { c.Extensions["x"] = 1.5 }, "attribute x is a float64, which is no type"},
@@ -214,8 +219,10 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 	for name, e := range map[string]event.Event{
 		"zero": {},
-		"old encoding": {Context: &event.EventContextV03{ID: "1", Type: "t", Source: types.URIRef{URL: url.URL{Path: "/s"}},
-			DataContentEncoding: ptr("base64")}},
+		"old encoding": {Context: &event.EventContextV03{
+			ID: "1", Type: "t", Source: types.URIRef{URL: url.URL{Path: "/s"}},
+			DataContentEncoding: new("base64"),
+		}},
 		"errors of setters": func() event.Event { e := taskEvent(t); e.SetTime(time.Now()); e.SetSource(":"); return e }(),
 	} {
 		if m, err := events.ToMsg("a.b", e); err == nil {
@@ -236,7 +243,7 @@ func TestLongNames(t *testing.T) {
 
 func TestReadBinary(t *testing.T) {
 	t.Parallel()
-	min := nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"1"}, "ce-source": {"/s"}, "ce-type": {"t"}}
+	minimal := nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"1"}, "ce-source": {"/s"}, "ce-type": {"t"}}
 	for name, tt := range map[string]struct{ header, value, attribute, want string }{
 		"plain":                {"ce-x", "a", "x", "a"},
 		"mixed case":           {"Ce-X", "a", "x", "a"},
@@ -261,9 +268,7 @@ func TestReadBinary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := nats.Header{tt.header: {tt.value}}
-			for k, v := range min {
-				h[k] = v
-			}
+			maps.Copy(h, minimal)
 			data := []byte{0, 1, 0xff}
 			e, err := events.FromMsg(h, data)
 			if err != nil {

@@ -92,8 +92,10 @@ func TestDecodeCommandErrors(t *testing.T) {
 		id      string
 		want    string
 	}{
-		"other type": {createTask, commandHeader("ce-type", "com.factro.command.deleteTask"), `{}`, "c-1",
-			`attribute type is "com.factro.command.deleteTask", but the subject's operation is createTask, want "com.factro.command.createTask"`},
+		"other type": {
+			createTask, commandHeader("ce-type", "com.factro.command.deleteTask"), `{}`, "c-1",
+			`attribute type is "com.factro.command.deleteTask", but the subject's operation is createTask, want "com.factro.command.createTask"`,
+		},
 		"array":        {createTask, commandHeader(), `["s3cret"]`, "c-1", `data is an array, want an object`},
 		"string":       {createTask, commandHeader(), `"s3cret"`, "c-1", `data is a string, want an object`},
 		"number":       {createTask, commandHeader(), ` 5`, "c-1", `data is a number, want an object`},
@@ -114,11 +116,15 @@ func TestDecodeCommandErrors(t *testing.T) {
 		"message id":   {createTask, nats.Header{"Nats-Msg-Id": {"1", "2"}}, `{}`, position, `header Nats-Msg-Id is given 2 times, want once`},
 		"id in bytes":  {createTask, nats.Header{"Nats-Msg-Id": {"\xff"}}, `{}`, position, `header Nats-Msg-Id is not UTF-8`},
 		"subject":      {"factro.event.acme.task.createTask", commandHeader(), `{}`, "c-1", `subject "factro.event.acme.task.createTask" is not of the form factro.command.<cloud>.<resource>.<operation>`},
-		"long type": {createTask, commandHeader("ce-type", strings.Repeat("x", 1000)), `{}`, "c-1",
-			`attribute type is "` + strings.Repeat("x", 80) + `"…, but`},
-		"all at once": {createTask, commandHeader("ce-type", "x", "Factro-Reply-To", "a.>"), `[]`, "c-1",
+		"long type": {
+			createTask, commandHeader("ce-type", strings.Repeat("x", 1000)), `{}`, "c-1",
+			`attribute type is "` + strings.Repeat("x", 80) + `"…, but`,
+		},
+		"all at once": {
+			createTask, commandHeader("ce-type", "x", "Factro-Reply-To", "a.>"), `[]`, "c-1",
 			`attribute type is "x", but the subject's operation is createTask, want "com.factro.command.createTask"; ` +
-				`data is an array, want an object; header Factro-Reply-To is "a.>", want a subject without blanks and wildcards`},
+				`data is an array, want an object; header Factro-Reply-To is "a.>", want a subject without blanks and wildcards`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,7 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 func uri(t testing.TB, s string) url.URL {
 	t.Helper()
@@ -33,9 +34,9 @@ func taskEvent(t testing.TB) event.Event {
 			ID:              "0198c3a4-5b6c-7d8e-9f01-23456789abcd",
 			Source:          types.URIRef{URL: uri(t, "urn:factro:cloud:acme")},
 			Type:            "com.factro.TaskStateChanged",
-			Subject:         ptr("task/8d3f6c1e"),
+			Subject:         new("task/8d3f6c1e"),
 			Time:            &types.Timestamp{Time: time.Date(2026, 1, 31, 9, 30, 0, 123456789, time.UTC)},
-			DataContentType: ptr("application/json"),
+			DataContentType: new("application/json"),
 			Extensions: map[string]any{
 				events.ExtTraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 				events.ExtAction:      "TaskStateChanged",

@@ -40,11 +40,17 @@ func (p Prefix) DeadWebhook(cloud string) string {
 	return string(p) + ".dead.webhook." + cloud
 }
 
-// Streams of the contract. Each holds the subjects that begin with its kind.
-func (p Prefix) EventStream() string   { return p.stream("EVENTS") }
+// EventStream is the name of the stream that holds the events, FACTRO_EVENTS.
+func (p Prefix) EventStream() string { return p.stream("EVENTS") }
+
+// CommandStream is the name of the work queue of commands, FACTRO_COMMANDS.
 func (p Prefix) CommandStream() string { return p.stream("COMMANDS") }
-func (p Prefix) ResultStream() string  { return p.stream("RESULTS") }
-func (p Prefix) DeadStream() string    { return p.stream("DEAD") }
+
+// ResultStream is the name of the stream that holds the results, FACTRO_RESULTS.
+func (p Prefix) ResultStream() string { return p.stream("RESULTS") }
+
+// DeadStream is the name of the stream that holds the dead letters, FACTRO_DEAD.
+func (p Prefix) DeadStream() string { return p.stream("DEAD") }
 
 func (p Prefix) stream(kind string) string { return strings.ToUpper(string(p)) + "_" + kind }
 

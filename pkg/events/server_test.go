@@ -132,7 +132,7 @@ func TestNastyValues(t *testing.T) {
 		for _, value := range nasty {
 			sent := taskEvent(t)
 			c := sent.Context.(*event.EventContextV1)
-			c.ID, c.Type, c.Subject = "id"+value, "type"+value, ptr("subject"+value)
+			c.ID, c.Type, c.Subject = "id"+value, "type"+value, new("subject"+value)
 			c.Extensions["note"], c.Extensions["empty"] = value, ""
 			if enc.name == "binary" {
 				sent.DataEncoded = []byte("\x00\xff" + value + "\r\n")

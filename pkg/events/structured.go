@@ -15,8 +15,8 @@ import (
 // structuredPayload writes an event in the JSON format, its attributes in the order of their names but for those of
 // CloudEvents, which come first.
 func structuredPayload(e event.Event, attrs []attribute) []byte {
-	extensions := e.Context.(*event.EventContextV1).Extensions // prepare has seen to the type
-	slices.SortFunc(attrs[len(attrs)-len(extensions):], func(a, b attribute) int { return strings.Compare(a.name, b.name) })
+	extensions := len(e.Extensions())
+	slices.SortFunc(attrs[len(attrs)-extensions:], func(a, b attribute) int { return strings.Compare(a.name, b.name) })
 
 	b := make([]byte, 0, 48*len(attrs)+len(e.DataEncoded)*4/3+16)
 	for i, a := range attrs {
@@ -36,7 +36,7 @@ func structuredPayload(e event.Event, attrs []attribute) []byte {
 func appendData(b []byte, e event.Event) []byte {
 	data, contentType := e.DataEncoded, e.DataContentType()
 	// Data in base64 without a content type is bytes of which nobody claimed that they are JSON.
-	asJSON := isJSON(contentType) && !(e.DataBase64 && contentType == "")
+	asJSON := isJSON(contentType) && (!e.DataBase64 || contentType != "")
 	switch {
 	case len(data) == 0:
 		return b
