@@ -69,8 +69,8 @@ func TestNothingConfigured(t *testing.T) { //nolint:paralleltest // see begin
 
 // TestExport: with an endpoint spans go there, under the configured name, and are flushed by Stop.
 func TestExport(t *testing.T) { //nolint:paralleltest // see begin
-	for name, test := range map[string]struct{ env, want string }{"configured": {"my-bridge", "my-bridge"}, "default": {"", "factro-bridge"}} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see begin
+	for name, test := range map[string]struct{ env, want string }{"configured": {"my-bridge", "my-bridge"}, "default": {"", "factro-bridge"}} { //nolint:paralleltest // see begin
+		t.Run(name, func(t *testing.T) {
 			got := make(chan *collector.ExportTraceServiceRequest, 10)
 			receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/v1/traces" {
