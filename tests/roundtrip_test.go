@@ -156,7 +156,7 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 	results := watchStream(t, js, prefix.ResultStream())
 	unknownID := "00000000-0000-4000-8000-00000000dead"
 
-	for name, tt := range map[string]struct {
+	for name, tt := range map[string]struct { //nolint:paralleltest // each counts the calls that factro gets
 		subject, data string
 		header        nats.Header
 		code          string
@@ -199,7 +199,7 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 			data: `{"title":"x","targetParentId":"` + unknownID + `"}`, code: events.CodeRefused, called: true,
 		},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // each counts the calls that factro gets
+		t.Run(name, func(t *testing.T) {
 			before := len(f.Requests())
 			msg := nats.NewMsg("factro.command.acme.task.createTask")
 			if tt.subject != "" {

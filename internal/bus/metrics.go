@@ -70,7 +70,7 @@ func newMetrics(b *Bus) (metrics, error) {
 }
 
 func (m metrics) publishedAttrs(kind, outcome string) metric.MeasurementOption {
-	key := kind + " " + outcome
+	key := [2]string{kind, outcome}
 	if v, ok := m.attrs.Load(key); ok {
 		return v.(metric.MeasurementOption) //nolint:errcheck // nothing else is stored
 	}

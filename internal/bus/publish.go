@@ -25,11 +25,14 @@ const (
 	attemptTimeout = 2 * time.Second
 )
 
+// producerSpan is made once: the options of a span that nobody records still cost.
+var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
+
 // Publish stores the event in the stream that takes its subject and returns when the stream has acknowledged it. Within
 // ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge; after any
 // other error the event may be stored or not, and publishing it again under the same id is right.
 func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id string) error {
-	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 
 	msg, err := events.ToMsg(subject, e)
@@ -132,7 +135,7 @@ func (b *Bus) Reply(ctx context.Context, subject string, e event.Event) error {
 
 // Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters.
 func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {
-	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	setDeadHeaders(msg.Header, code, reason)

@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func TestThrottled(t *testing.T) {
 					}
 					d := deferred[0]
 					if !d.result.RetryAt.Equal(r.api.at[1]) || d.result.Error.Code != "throttled" || !d.at.Equal(began) ||
-						d.id != "acme.c-1.deferred" || d.subject != "factro.result.acme.task."+cmd.Operation+".deferred" || d.result.FinishedAt != nil {
+						d.id != fmt.Sprintf("acme.c-1.deferred.%d", r.api.at[1].Unix()) || d.subject != "factro.result.acme.task."+cmd.Operation+".deferred" || d.result.FinishedAt != nil {
 						t.Errorf("deferred is %s at %s", d.event.Data(), d.at)
 					}
 				})

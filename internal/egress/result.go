@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,7 +122,7 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 		return err
 	}
 	subject := w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome)
-	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()); err != nil {
+	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()+variant(j, r)); err != nil {
 		return err
 	}
 	if j.cmd.ReplyTo == "" {
@@ -194,4 +195,16 @@ func shorten(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// variant tells results apart that share an id but are not the same message: a rehearsal from the performance, and one
+// postponement from the next. Without it the stream would take the second for a repetition of the first.
+func variant(j *job, r events.Result) string {
+	switch {
+	case r.Outcome == events.Deferred && r.RetryAt != nil:
+		return "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
+	case j.dryRun:
+		return ".dryrun"
+	}
+	return ""
 }

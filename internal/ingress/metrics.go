@@ -3,23 +3,32 @@ package ingress
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 const scope = "github.com/factro-bridge/factro-bridge/internal/ingress"
 
 type metrics struct {
 	received metric.Int64Counter
-	attrs    sync.Map // answerKey -> metric.MeasurementOption; there are few, and making one costs more than counting
+	duration metric.Float64Histogram
+	attrs    sync.Map // answerKey -> labels; there are few, and making them costs more than counting
 }
 
 type answerKey struct {
-	cloud, code string
-	status      int
+	cloud, code, method string
+	status              int
 }
+
+// labels are those of our own counter and those of the standard's histogram.
+type labels struct{ received, duration metric.MeasurementOption }
+
+// seconds are the bucket bounds that the semantic conventions advise.
+var seconds = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
 func newMetrics(s *Server) (*metrics, error) {
 	meter := otel.Meter(scope)
@@ -27,6 +36,11 @@ func newMetrics(s *Server) (*metrics, error) {
 	var err error
 	if m.received, err = meter.Int64Counter("factro.bridge.webhooks", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests at the webhook endpoint, by cloud, by what became of them and by status.")); err != nil {
+		return nil, err
+	}
+	if m.duration, err = meter.Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(seconds...),
+		metric.WithDescription("Duration of HTTP server requests.")); err != nil {
 		return nil, err
 	}
 	busy, err := meter.Int64ObservableGauge("factro.bridge.webhooks.in_flight", metric.WithUnit("{request}"),
@@ -41,15 +55,17 @@ func newMetrics(s *Server) (*metrics, error) {
 	return m, err
 }
 
-func (m *metrics) answered(ctx context.Context, cloud, code string, status int) {
-	key := answerKey{cloud, code, status}
-	attrs, ok := m.attrs.Load(key)
+func (m *metrics) answered(ctx context.Context, key answerKey, took time.Duration) {
+	found, ok := m.attrs.Load(key)
 	if !ok {
-		attrs, _ = m.attrs.LoadOrStore(key, metric.WithAttributeSet(attribute.NewSet(
-			attribute.String("factro.cloud", cloud), attribute.String("outcome", code), attribute.Int(statusCode, status))))
+		status := semconv.HTTPResponseStatusCode(key.status)
+		found, _ = m.attrs.LoadOrStore(key, labels{
+			metric.WithAttributeSet(attribute.NewSet(attribute.String("factro.cloud", key.cloud), attribute.String("outcome", key.code), status)),
+			metric.WithAttributeSet(attribute.NewSet(semconv.HTTPRequestMethodKey.String(key.method), semconv.HTTPRoute(route),
+				semconv.URLScheme("http"), status)),
+		})
 	}
-	m.received.Add(ctx, 1, attrs.(metric.MeasurementOption)) //nolint:errcheck // nothing else is in the map
+	l := found.(labels) //nolint:errcheck // nothing else is in the map
+	m.received.Add(ctx, 1, l.received)
+	m.duration.Record(ctx, took.Seconds(), l.duration)
 }
-
-// statusCode is the label of the answer's status.
-const statusCode = "http.response.status_code"

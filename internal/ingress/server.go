@@ -17,7 +17,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -40,6 +41,7 @@ type Server struct {
 	slots    chan struct{}
 	throttle throttle
 	metrics  *metrics
+	tracer   trace.Tracer
 	newID    func() string
 }
 
@@ -55,7 +57,8 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{}, slots: make(chan struct{}, cfg.MaxInFlight),
-		newID: func() string { return uuid.Must(uuid.NewV7()).String() },
+		tracer: otel.Tracer(scope),
+		newID:  func() string { return uuid.Must(uuid.NewV7()).String() },
 	}
 	for _, c := range cfg.Clouds {
 		d := &door{header: c.Header, log: log.With("cloud", c.Name)}
@@ -69,20 +72,16 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	return s, err
 }
 
-// Handler is the HTTP interface. The sender's trace is a link, not a parent: it is a stranger's.
+// Handler is the HTTP interface.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	// Inside the mux, so that the span knows the route.
-	mux.Handle("/webhooks/{cloud}", otelhttp.NewHandler(http.HandlerFunc(s.webhook), "webhook",
-		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + r.Pattern })))
+	mux.HandleFunc(route, s.observed)
 	mux.HandleFunc("/", nothingHere.write)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.EscapedPath(); path.Clean(p) != p {
 			nothingHere.write(w, r) // the mux would redirect, which no sender of webhooks follows
 			return
 		}
-		r.Host = "" // whatever name a stranger calls us by would become a label of the metrics
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -119,36 +118,39 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	return nil
 }
 
-// webhook answers one request.
-func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("cloud")
+// webhook answers one request, and returns the cloud's name and what the answer was.
+func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name string, a answer) {
+	name = r.PathValue("cloud")
 	c, known := s.clouds[name]
 	if !known {
 		name = "unknown" // a stranger's invention is no label
 	}
-	status, code := http.StatusAccepted, "stored"
 	id, refused := "", unknownCloud
 	if known {
-		id, refused = s.survive(c, w, r)
+		id, refused = s.survive(ctx, c, w, r)
 	}
 	switch {
 	case refused == harmless:
-		status, code = http.StatusNoContent, "probe"
-		w.WriteHeader(status)
+		w.WriteHeader(http.StatusNoContent)
+		return name, answer{http.StatusNoContent, "probe"}
 	case refused != accepted:
-		status, code = refused.Status, refused.code
 		refused.write(w, r)
-	default:
-		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
-		w.WriteHeader(status)
+		return name, answer{refused.Status, refused.code}
 	}
-	s.metrics.answered(r.Context(), name, code, status)
+	w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
+	w.WriteHeader(http.StatusAccepted)
+	return name, answer{http.StatusAccepted, "stored"}
+}
+
+// answer is what a request was answered with: the status, and for the metric what became of it.
+type answer struct {
+	status int
+	code   string
 }
 
 // survive is receive, and answers for a panic. net/http would hang up without a word and log it as it logs strangers'
 // broken connections, which nobody reads.
-func (s *Server) survive(c *cloud, w http.ResponseWriter, r *http.Request) (id string, refused problem) {
-	ctx := r.Context()
+func (s *Server) survive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, refused problem) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.ErrorContext(ctx, "a webhook made the bridge panic", "cloud", c.Name,
@@ -156,7 +158,7 @@ func (s *Server) survive(c *cloud, w http.ResponseWriter, r *http.Request) (id s
 			id, refused = "", ourMistake
 		}
 	}()
-	return s.receive(c, w, r)
+	return s.receive(ctx, c, w, r)
 }
 
 // Two answers that are no problem.
@@ -167,7 +169,7 @@ var (
 
 // receive takes one request apart and returns the id of the stored event, or why there is none. The order matters: the
 // secret before anything that costs, the slot before the body.
-func (s *Server) receive(c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
+func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
 	switch {
 	case r.Method == http.MethodGet, r.Method == http.MethodHead, r.Method == http.MethodPost && r.ContentLength == 0:
 		return "", harmless // factro may look whether somebody is here
@@ -197,7 +199,7 @@ func (s *Server) receive(c *cloud, w http.ResponseWriter, r *http.Request) (id s
 		return "", harmless
 	}
 	// The body is here, and perhaps factro never sends it again: a sender that hangs up now does not stop it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.StoreTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
 	defer cancel()
 	return s.keep(ctx, c, body)
 }

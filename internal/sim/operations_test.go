@@ -178,9 +178,9 @@ func TestEveryOperation(t *testing.T) { //nolint:tparallel // the operations sha
 		t.Fatal(err)
 	}
 	original := w.h.sim.store
-	for _, op := range factro.Operations() {
+	for _, op := range factro.Operations() { //nolint:paralleltest // see above
 		for _, mode := range []string{"smallest", "largest", "without nulls"} {
-			t.Run(op.Name+"/"+mode, func(t *testing.T) { //nolint:paralleltest // see above
+			t.Run(op.Name+"/"+mode, func(t *testing.T) {
 				all := mode == "largest"
 				w.h.sim.store, w.h.sim.variants.AbsentNull = original.clone(), mode == "without nulls"
 				contentType, data := "", []byte(nil)

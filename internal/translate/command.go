@@ -62,7 +62,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	for _, p := range op.Params {
 		raw, given := fields[p.Field]
 		delete(fields, p.Field)
-		value, isText := text(raw)
+		value, isText := text(string(raw))
 		if !isText {
 			value = string(raw)
 		}
@@ -166,9 +166,9 @@ func upload(op factro.Operation, raw json.RawMessage) (body []byte, contentType 
 	if err != nil {
 		return nil, "", []events.FieldError{{Pointer: "/file", Message: err.Error()}}
 	}
-	name, _ := text(file["name"])
-	kind, _ := text(file["contentType"])
-	data, _ := text(file["data"])
+	name, _ := text(string(file["name"]))
+	kind, _ := text(string(file["contentType"]))
+	data, _ := text(string(file["data"]))
 	for _, known := range []string{"name", "contentType", "data"} {
 		delete(file, known)
 	}

@@ -55,8 +55,8 @@ func Resource(op factro.Operation, entityID string, answer []byte) (r *events.Re
 	}
 	// The answer of createTaskTag is a tag, whose id is not that of a task.
 	if r.ID == "" && strings.EqualFold(op.AnswerSchema+"Id", entityParam(op.Resource)) {
-		r.ID, _ = text(fields["id"])
+		r.ID, _ = text(string(fields["id"]))
 	}
-	mandantID, _ = text(fields["mandantId"])
+	mandantID, _ = text(string(fields["mandantId"]))
 	return r, mandantID
 }

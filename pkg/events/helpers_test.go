@@ -14,9 +14,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 func uri(t testing.TB, s string) url.URL {
 	t.Helper()
 	u, err := url.Parse(s)
