@@ -22,6 +22,7 @@ type metrics struct {
 type answerKey struct {
 	cloud, code, method string
 	status              int
+	tls                 bool
 }
 
 // labels are those of our own counter and those of the standard's histogram.
@@ -58,11 +59,13 @@ func newMetrics(s *Server) (*metrics, error) {
 func (m *metrics) answered(ctx context.Context, key answerKey, took time.Duration) {
 	found, ok := m.attrs.Load(key)
 	if !ok {
-		status := semconv.HTTPResponseStatusCode(key.status)
+		status, scheme := semconv.HTTPResponseStatusCode(key.status), semconv.URLScheme("http")
+		if key.tls {
+			scheme = semconv.URLScheme("https")
+		}
 		found, _ = m.attrs.LoadOrStore(key, labels{
 			metric.WithAttributeSet(attribute.NewSet(attribute.String("factro.cloud", key.cloud), attribute.String("outcome", key.code), status)),
-			metric.WithAttributeSet(attribute.NewSet(semconv.HTTPRequestMethodKey.String(key.method), semconv.HTTPRoute(route),
-				semconv.URLScheme("http"), status)),
+			metric.WithAttributeSet(attribute.NewSet(semconv.HTTPRequestMethodKey.String(key.method), semconv.HTTPRoute(route), scheme, status)),
 		})
 	}
 	l := found.(labels) //nolint:errcheck // nothing else is in the map

@@ -36,7 +36,7 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 			span.SetStatus(codes.Error, a.code)
 		}
 	}
-	s.metrics.answered(ctx, answerKey{name, a.code, method(r.Method), a.status}, time.Since(began))
+	s.metrics.answered(ctx, answerKey{name, a.code, method(r.Method), a.status, r.TLS != nil}, time.Since(began))
 }
 
 // serverSpan is the options of a span that begins a trace of our own.
