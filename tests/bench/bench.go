@@ -144,7 +144,9 @@ func poll(ctx context.Context, what string, every time.Duration, is func(context
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		err := is(ctx)
+		ask, done := context.WithTimeout(ctx, 3*time.Second) // one question that gets no answer is not the end
+		err := is(ask)
+		done()
 		if err == nil {
 			return nil
 		}

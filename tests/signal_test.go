@@ -1,0 +1,49 @@
+package tests
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+)
+
+// The first signal lets a slow sender finish; the second one ends the process at once.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	conn, err := net.Dial("tcp", b.httpAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := fmt.Fprintf(conn, "POST /webhooks/acme HTTP/1.1\r\nHost: bridge\r\nX-Bridge-Key: %s-acme\r\nContent-Length: 100\r\n\r\n{", webhookSecret); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the request is in hand", func() bool { return b.metric("factro_bridge_webhooks_in_flight") == "1" })
+
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the bridge says that it stops", func() bool {
+		status, body := b.get("/readyz")
+		return status == 503 && strings.Contains(body, "stopping")
+	})
+	if b.isOver() {
+		t.Fatal("the bridge did not wait for the request in hand")
+	}
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-b.exited
+	exit, ok := errors.AsType[*exec.ExitError](b.exit)
+	if !ok || !exit.Sys().(syscall.WaitStatus).Signaled() {
+		t.Errorf("the bridge ended with %v, want by the signal", b.exit)
+	}
+}
