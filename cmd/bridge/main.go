@@ -16,11 +16,18 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run is main with an exit code. The first signal ends the context, which is the polite end; the second one ends the
-// process, as it would without us.
+// process.
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // ends with the process
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
 
 	root := newRoot()
 	root.SetArgs(args)
@@ -46,6 +53,8 @@ const (
 	exitRejected = 3 // the command was rejected
 	exitDead     = 4 // the command was given up and is among the dead letters
 	exitNoResult = 5 // the result did not come in time; the command is still in the stream
+
+	exitInterrupted = 130 // a second signal came before the polite end was reached
 )
 
 // exitError is an error with an exit code. Without err nothing more is printed.
@@ -75,7 +84,8 @@ to NATS become calls to factro's Core API, and each command is answered with a r
 
 Start with "bridge dev": it needs nothing, and shows one round trip.
 
-Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 command dead, 5 no result in time.`,
+Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 command dead, 5 no result in time,
+130 interrupted by a second signal.`,
 		Example:       "  bridge dev",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
