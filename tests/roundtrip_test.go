@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -221,15 +222,14 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 			if called := len(f.Requests()) > before; called != tt.called {
 				t.Errorf("factro was called: %t, want %t", called, tt.called)
 			}
-			var dead []message
-			waitFor(t, "the dead letter", func() bool {
-				dead = read(t, js, prefix.DeadStream(), strings.Replace(msg.Subject, "factro.", "factro.dead.", 1))
-				return len(dead) > 0
+			// It is stored after the result, and rows share their subject: this command's is the one with its data.
+			waitFor(t, "the dead letter with its code and data", func() bool {
+				return slices.ContainsFunc(
+					read(t, js, prefix.DeadStream(), strings.Replace(msg.Subject, "factro.", "factro.dead.", 1)),
+					func(m message) bool {
+						return m.header.Get(events.HeaderMessageID) != "" && m.header.Get("Factro-Dead-Code") == tt.code && string(m.data) == tt.data
+					})
 			})
-			letter := dead[len(dead)-1]
-			if got := letter.header.Get("Factro-Dead-Code"); got != tt.code || string(letter.data) != tt.data {
-				t.Errorf("the dead letter says %q and holds %s", got, letter.data)
-			}
 		})
 	}
 	waitFor(t, "the command stream is empty", func() bool { return queued(t, js) == 0 })
