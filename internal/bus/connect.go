@@ -177,23 +177,6 @@ func (b *Bus) Ready() error {
 	return b.bound
 }
 
-// WaitReady waits until Ready is nil.
-func (b *Bus) WaitReady(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := b.Ready()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for NATS: %w", err)
-		case <-tick.C:
-		}
-	}
-}
-
 // Close flushes what was published, ends the subscriptions and waits until the connection is closed.
 func (b *Bus) Close() {
 	b.metrics.stop()

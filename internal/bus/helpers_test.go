@@ -206,7 +206,7 @@ func ready(t testing.TB, b *Bus) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := b.WaitReady(ctx); err != nil {
+	if err := waitReady(ctx, b); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -341,3 +341,20 @@ func taskEvent(t testing.TB, id string) event.Event {
 }
 
 const eventSubject = "factro.event.acme.task.1.TaskStateChanged"
+
+// waitReady waits until Ready is nil.
+func waitReady(ctx context.Context, b *Bus) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := b.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for NATS: %w", err)
+		case <-tick.C:
+		}
+	}
+}

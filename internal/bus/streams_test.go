@@ -192,7 +192,7 @@ func TestWaitReadyGivesUp(t *testing.T) {
 	b := newBroker(t).connect(t, quiet())
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if err := b.WaitReady(ctx); err == nil || !strings.Contains(err.Error(), "not connected") {
+	if err := waitReady(ctx, b); err == nil || !strings.Contains(err.Error(), "not connected") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -17,7 +17,7 @@ const route = "/webhooks/{cloud}"
 
 // observed answers a request within a server span, and measures it.
 //
-// otelhttp would do the same for any server, at a third of what a whole webhook costs: it wraps request, body and
+// otelhttp would do the same for any server, at a seventh of what a whole webhook costs: it wraps request, body and
 // writer, and makes the labels of five metrics anew each time. Here there is one route, and labels are made once.
 func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
