@@ -79,7 +79,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, t.Stop(ctx)) }()
 
 	webhook, key := "dev-"+rand.Text(), "dev-"+rand.Text()
-	factro, err := sim.New(sim.Config{Key: key, Webhooks: []sim.Webhook{{
+	factro, err := sim.New(sim.Config{Key: key, Examples: true, Webhooks: []sim.Webhook{{
 		URL: "http://" + d.http.Addr().String() + "/webhooks/" + devCloud, Action: "*", Header: "X-Bridge-Key", Value: webhook,
 	}}}, log)
 	if err != nil {

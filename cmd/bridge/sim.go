@@ -15,7 +15,7 @@ import (
 )
 
 func newSim() *cobra.Command {
-	var cfg sim.Config
+	cfg := sim.Config{Examples: true}
 	var listen string
 	var webhooks, faults, variants, deliveries []string
 	cmd := &cobra.Command{
@@ -25,7 +25,9 @@ func newSim() *cobra.Command {
 
 What is not known of factro is switchable: --variant and --delivery name what the simulator does then, --fault makes it
 fail. The control API changes all of them while it runs. A webhook takes action, URL, and optionally the header's name
-and value, separated by commas; the action * fires on everything, which factro itself cannot do.`,
+and value, separated by commas; the action * fires on everything, which factro itself cannot do.
+
+Its tenant has one object of each kind, with the ids that the examples in the reference documentation use.`,
 		Example: `  bridge sim --listen 127.0.0.1:8081 --webhook 'TaskCreated,http://127.0.0.1:8080/webhooks/demo,X-Bridge-Key,a-secret'
   bridge sim --fault cut-after,op=createTask,count=3 --fault latency,delay=200ms,p=0.1`,
 		Args: cobra.NoArgs,

@@ -7,12 +7,14 @@ import (
 	"net/url"
 	"regexp"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
 // What a zero Config means.
 const (
 	DefaultKey       = "sim-key"
-	DefaultMandantID = "0f5ac7e0-0000-4000-8000-0000000000aa"
+	DefaultMandantID = factro.ExampleMandant
 	DefaultQuota     = 500
 	DefaultWindow    = time.Minute
 )
@@ -23,6 +25,9 @@ type Config struct {
 	Key string
 	// MandantID is the tenant's id; DefaultMandantID if empty.
 	MandantID string
+	// Examples adds to the demo tenant one object of each kind, with the ids of the examples in the documents, so that
+	// each of those can be carried out as it stands.
+	Examples bool
 	// Webhooks are registered at the start, as an operator would do it in factro's web UI.
 	Webhooks []Webhook
 	// Quota is how many requests a Window allows. Zero means DefaultQuota and DefaultWindow.

@@ -1,24 +1,29 @@
 package sim
 
-import "time"
+import (
+	"time"
 
-// Ids of the demo tenant. They are fixed, so that a script may know them before the simulator runs.
-const (
-	demoUser              = "0f5ac7e0-0000-4000-8000-000000000001"
-	demoColleague         = "0f5ac7e0-0000-4000-8000-000000000002"
-	demoGuest             = "0f5ac7e0-0000-4000-8000-000000000003"
-	demoProject           = "0f5ac7e0-0000-4000-8000-000000000010"
-	demoPackage           = "0f5ac7e0-0000-4000-8000-000000000020"
-	demoCompany           = "0f5ac7e0-0000-4000-8000-000000000030"
-	demoSecondCompany     = "0f5ac7e0-0000-4000-8000-000000000031"
-	demoContact           = "0f5ac7e0-0000-4000-8000-000000000040"
-	demoViewTemplate      = "0f5ac7e0-0000-4000-8000-000000000050"
-	demoStructureTemplate = "0f5ac7e0-0000-4000-8000-000000000060"
-	demoTaskTemplate      = "0f5ac7e0-0000-4000-8000-000000000061"
-	demoNote              = "0f5ac7e0-0000-4000-8000-000000000070"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// Seeded are the ids of the objects that exist from the start. There is no task among them.
+// Ids of the demo tenant. They are fixed, so that a script may know them before the simulator runs, and they are those
+// of the examples in the documents.
+const (
+	demoUser              = factro.ExampleUser
+	demoColleague         = factro.ExampleColleague
+	demoGuest             = factro.ExampleGuest
+	demoProject           = factro.ExampleProject
+	demoPackage           = factro.ExamplePackage
+	demoCompany           = factro.ExampleCompany
+	demoSecondCompany     = factro.ExampleOtherCompany
+	demoContact           = factro.ExampleContact
+	demoViewTemplate      = factro.ExampleViewTemplate
+	demoStructureTemplate = factro.ExampleStructureTemplate
+	demoTaskTemplate      = factro.ExampleTaskTemplate
+	demoNote              = factro.ExampleNote
+)
+
+// Seeded are the ids of the objects that exist from the start. There is no task among them, unless Config.Examples is set.
 type Seeded struct {
 	MandantID         string `json:"mandantId"`
 	User              string `json:"user"` // the key's user

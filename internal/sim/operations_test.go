@@ -264,15 +264,6 @@ func TestNoRequestBreaksTheSimulator(t *testing.T) {
 	}
 }
 
-// clone copies a store; its objects are never changed in place.
-func (st *store) clone() *store {
-	out := newStore()
-	for kind, c := range st.kinds {
-		out.kinds[kind] = &collection{order: slices.Clone(c.order), items: maps.Clone(c.items), past: maps.Clone(c.past), last: c.last}
-	}
-	return out
-}
-
 func TestEveryOperationHasAHandler(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}

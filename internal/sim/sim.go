@@ -37,6 +37,7 @@ type Sim struct {
 	limiter  *limiter
 	courier  *courier
 	requests *ring[Request]
+	pristine *store // the demo tenant, never changed
 
 	mu       sync.Mutex // guards what follows; nothing sleeps or delivers under it
 	store    *store
@@ -46,7 +47,7 @@ type Sim struct {
 	faults   []activeFault
 }
 
-// New validates the config and builds a simulator with the demo tenant. It parses and opens nothing.
+// New validates the config and builds a simulator with the demo tenant. It opens nothing.
 func New(cfg Config, log *slog.Logger) (*Sim, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("simulator config: %w", err)
@@ -64,6 +65,13 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 		courier:  newCourier(cfg, dice, log),
 		requests: newRing[Request](maxLogged),
 	}
+	s.pristine = newStore()
+	seed(s.pristine, cfg.MandantID, cfg.Now())
+	if cfg.Examples {
+		if err := s.addExamples(s.pristine); err != nil {
+			return nil, fmt.Errorf("examples: %w", err)
+		}
+	}
 	s.Reset()
 	return s, nil
 }
@@ -72,8 +80,7 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.store = newStore()
-	seed(s.store, s.cfg.MandantID, s.cfg.Now())
+	s.store = s.pristine.clone()
 	s.key, s.variants, s.delivery = s.cfg.Key, s.cfg.Variants, s.cfg.Delivery
 	s.faults = activate(s.cfg.Faults)
 	s.limiter.reset()

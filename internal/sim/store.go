@@ -120,3 +120,12 @@ func (st *store) nextNumber(kind string) json.Number {
 	c.last++
 	return whole(c.last)
 }
+
+// clone copies a store; its objects are never changed in place.
+func (st *store) clone() *store {
+	out := newStore()
+	for kind, c := range st.kinds {
+		out.kinds[kind] = &collection{order: slices.Clone(c.order), items: maps.Clone(c.items), past: maps.Clone(c.past), last: c.last}
+	}
+	return out
+}
