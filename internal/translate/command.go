@@ -72,7 +72,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 			}
 			continue
 		}
-		if why := noSegment(value); why != "" && isText {
+		if why := noSegment(op, p, value); why != "" && isText {
 			mistakes = append(mistakes, events.FieldError{Pointer: "/" + p.Field, Message: why})
 		}
 		if p.Name == entityParam(op.Resource) {
@@ -114,15 +114,27 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 // maxSegment bounds a path parameter, in bytes. Ids are UUIDs as far as anybody has seen.
 const maxSegment = 1024
 
-// noSegment says why a value cannot be one segment of a path, or "". A slash would be escaped, and still there are
-// proxies that undo that before they look for "..": then a command for one operation would carry out another, and who
-// may send what is decided by operation.
-func noSegment(value string) string {
-	switch {
-	case len(value) > maxSegment:
+// noSegment says why a value cannot be one segment of a path, or "".
+//
+// It is escaped, so any text arrives as it is. But there are proxies that undo the escapes before they look at the path,
+// and names beside ids: a value that would lead to another operation, or out of its place, is no id. Who may send what is
+// decided by operation.
+func noSegment(op factro.Operation, p factro.Param, value string) string {
+	if len(value) > maxSegment {
 		return fmt.Sprintf("an id of %d bytes, want at most %d", len(value), maxSegment)
-	case value == ".", value == "..", strings.ContainsAny(value, `/\`):
-		return fmt.Sprintf("%q is a path, want an id", value)
+	}
+	path := ""
+	for segment := range strings.SplitSeq(strings.Replace(op.Path, "{"+p.Name+"}", strings.ReplaceAll(value, `\`, "/"), 1), "/") {
+		switch segment {
+		case "": // two slashes are one
+		case ".", "..":
+			return fmt.Sprintf("%q is a path, want an id", value)
+		default:
+			path += "/" + segment
+		}
+	}
+	if leadsTo, ok := factro.Route(op.Method, path); ok && leadsTo.Path != op.Path {
+		return fmt.Sprintf("%q would lead to the operation %s, want an id", value, leadsTo.Name)
 	}
 	return ""
 }

@@ -68,10 +68,13 @@ func TestCommandMistakes(t *testing.T) {
 		"surplus, no body":  {"deleteTask", `{"taskId":"t","b":1,"a/~":null}`, []string{"/a~1~0: deleteTask" + surplus, "/b: deleteTask" + surplus}},
 		"dots in a path":    {"deleteTask", `{"taskId":".."}`, []string{`/taskId: ".." is a path, want an id`}},
 		"a dot":             {"deleteTask", `{"taskId":"."}`, []string{`/taskId: "." is a path, want an id`}},
-		"a slash":           {"deleteTask", `{"taskId":"t/package"}`, []string{`/taskId: "t/package" is a path, want an id`}},
+		"a slash":           {"deleteTask", `{"taskId":"t/package"}`, []string{`/taskId: "t/package" would lead to the operation removeTaskFromPackage, want an id`}},
+		"a name beside ids": {"updateTask", `{"taskId":"tasks","title":"t"}`, []string{`/taskId: "tasks" would lead to the operation updateTasks, want an id`}},
+		"only a slash":      {"deleteTaskTag", `{"tagId":"/"}`, []string{`/tagId: "/" would lead to the operation deleteTask, want an id`}},
+		"a slash behind":    {"deleteTask", `{"taskId":"t\\package/"}`, []string{`/taskId: "t\\package/" would lead to the operation removeTaskFromPackage, want an id`}},
 		"a way out":         {"deleteTask", `{"taskId":"x/../../projects/p"}`, []string{`/taskId: "x/../../projects/p" is a path, want an id`}},
 		"a backslash":       {"deleteTask", `{"taskId":"..\\x"}`, []string{`/taskId: "..\\x" is a path, want an id`}},
-		"escaped slash":     {"deleteTask", `{"taskId":"a\u002fb"}`, []string{`/taskId: "a/b" is a path, want an id`}},
+		"escaped slash":     {"deleteTask", `{"taskId":"t\u002fpackage"}`, []string{`/taskId: "t/package" would lead to the operation removeTaskFromPackage, want an id`}},
 		"a long id":         {"deleteTask", `{"taskId":"` + strings.Repeat("x", 1025) + `"}`, []string{"/taskId: an id of 1025 bytes, want at most 1024"}},
 		"no file":           {"createTaskDocument", `{"taskId":"t"}`, []string{`: property "file" is missing and required`}},
 		"file a string":     {"createTaskDocument", `{"taskId":"t","file":"aGFsbG8="}`, []string{"/file: got string, want object"}},
@@ -104,8 +107,8 @@ func TestCommandMistakes(t *testing.T) {
 			"/taskPriority: value must be one of 10, 20, 30, 40, 50, 60, 70, 80, 90, 99",
 			"/title: got null, want string",
 		}},
-		"all at once, no body": {"removeTagFromTask", `{"tagId":"a/b","x":1}`, []string{
-			`: property "taskId" is missing and required`, `/tagId: "a/b" is a path, want an id`, "/x: removeTagFromTask" + surplus,
+		"all at once, no body": {"removeTagFromTask", `{"tagId":"../b","x":1}`, []string{
+			`: property "taskId" is missing and required`, `/tagId: "../b" is a path, want an id`, "/x: removeTagFromTask" + surplus,
 		}},
 		"all at once, file": {"createTaskDocument", `{"file":{"name":""},"x":1}`, []string{
 			`: property "taskId" is missing and required`, `/file: property "data" is missing and required`,
