@@ -26,6 +26,8 @@ type Config struct {
 	MaxInFlight int
 	// StoreTimeout bounds how long a request waits for its event to be stored.
 	StoreTimeout time.Duration
+	// KnownActions are the names of actions that are no news.
+	KnownActions []string
 	Clouds       []Cloud
 }
 

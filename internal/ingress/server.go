@@ -41,6 +41,7 @@ type Server struct {
 	slots    chan struct{}
 	throttle throttle
 	metrics  *metrics
+	drift    *drift
 	tracer   trace.Tracer
 	newID    func() string
 }
@@ -68,7 +69,10 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 		s.clouds[c.Name] = &cloud{c, d}
 	}
 	var err error
-	s.metrics, err = newMetrics(s)
+	if s.metrics, err = newMetrics(s); err != nil {
+		return nil, err
+	}
+	s.drift, err = newDrift(cfg.KnownActions, log)
 	return s, err
 }
 
@@ -249,6 +253,7 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 	if err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID()); err != nil {
 		return "", s.lost(ctx, c, err)
 	}
+	s.drift.look(ctx, c.Name, e)
 	return e.ID(), accepted
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/tidwall/gjson"
 
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -33,6 +34,8 @@ type Event struct {
 	// Resource is what the action is about, EntityID the id that the body names (often of that resource, and empty if the
 	// body names none), Action the webhook's action as factro wrote it.
 	Resource, EntityID, Action string
+	// NewKeys are keys at the top of the body that the description of factro does not have, the first few of them.
+	NewKeys []string
 }
 
 // Limits on what a body may put into attributes, which travel as headers. Nothing real comes near; a megabyte of action
@@ -41,6 +44,8 @@ const (
 	maxAction = 256  // bytes; a longer one is a mistake
 	maxID     = 256  // bytes; a longer id is not used, and one is minted instead
 	maxEntity = 1024 // bytes; a longer entity id stays in the data alone
+
+	maxNewKeys = 8 // that are told; one is enough to look into it
 )
 
 var (
@@ -63,7 +68,7 @@ func Webhook(raw []byte, r Receipt) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	out := Event{Action: action, Resource: events.ResourceOf(action)}
+	out := Event{Action: action, Resource: events.ResourceOf(action), NewKeys: body.newKeys}
 	if id, _ := text(body.entityID); len(id) <= maxEntity {
 		out.EntityID = id
 	}
@@ -91,7 +96,10 @@ func Webhook(raw []byte, r Receipt) (Event, error) {
 var jsonContentType = event.ApplicationJSON
 
 // parts are the values that an event is made of, as they are written in the body; empty where there are none.
-type parts struct{ action, id, createdAt, entityID string }
+type parts struct {
+	action, id, createdAt, entityID string
+	newKeys                         []string
+}
 
 // partsOf finds them. It does not take the whole body apart, which cost more than all the rest of the translation.
 func partsOf(body []byte) (parts, error) {
@@ -118,6 +126,10 @@ func partsOf(body []byte) (parts, error) {
 					}
 					return true
 				})
+			}
+		default:
+			if len(p.newKeys) < maxNewKeys && !factro.KnowsWebhookKey(key.Str) {
+				p.newKeys = append(p.newKeys, strings.Clone(key.Str))
 			}
 		}
 		return true

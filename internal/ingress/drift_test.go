@@ -1,0 +1,58 @@
+package ingress_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestDriftIsSampled: what the description does not have is stored like all else, and one case in a while is logged, with
+// names only and never with a value.
+func TestDriftIsSampled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg, store := config(), &shelf{}
+		cfg.KnownActions = []string{"TaskStateChanged"}
+		server, book := newServer(t, cfg, store)
+		post := func(body string) {
+			t.Helper()
+			r := httptest.NewRequest(http.MethodPost, "/webhooks/acme", strings.NewReader(body))
+			r.Header.Set("X-Bridge-Key", newSecret)
+			w := httptest.NewRecorder()
+			server.Handler().ServeHTTP(w, r)
+			if w.Code != http.StatusAccepted {
+				t.Fatalf("%s: %d %s", body, w.Code, w.Body)
+			}
+		}
+		const line = "factro sends what its description does not have"
+		lines := func(want int, holding ...string) {
+			t.Helper()
+			if got := strings.Count(book.String(), line); got != want {
+				t.Errorf("%d samples are logged, want %d: %s", got, want, book)
+			}
+			for _, part := range holding {
+				if !strings.Contains(book.String(), part) {
+					t.Errorf("the log has no %s: %s", part, book)
+				}
+			}
+		}
+		post(`{"action":"TaskStateChanged","context":{"entityId":"t","anything":1},"id":"1","mandantId":"m","createdAt":"x"}`)
+		lines(0)
+		post(`{"action":"GrößeGeändert","context":{}}`)
+		lines(1, `"action":"GrößeGeändert"`, `"known_action":false`, `"new_keys":""`)
+		for i := range 5 {
+			post(fmt.Sprintf(`{"action":"TaskStateChanged","context":{},"neu%d":%q}`, i, marker))
+		}
+		lines(1)
+		time.Sleep(11 * time.Minute) //nolint:forbidigo // in a bubble of virtual time
+		post(`{"action":"TaskStateChanged","context":{},"neu":"` + marker + `","` + strings.Repeat("ü", 300) + `":1,"\n":0}`)
+		lines(2, `"known_action":true`, `"new_keys":"neu üüü`, `"not_logged":5`)
+		if len(store.events) != 8 {
+			t.Errorf("%d events are stored, want 8", len(store.events))
+		}
+	})
+}

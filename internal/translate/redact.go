@@ -1,0 +1,122 @@
+package translate
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+)
+
+// secretKey is the property of factro's stored webhooks that holds the secret in clear text.
+const secretKey = "authenticationHeaderValue"
+
+// Redact passes JSON on byte by byte, but for the secrets of webhooks, of which null is left. factro shows them to
+// whoever may read its stored payloads; on the broker they would be shown to everybody. Nothing is held, so it
+// may be of any length.
+func Redact(r io.Reader) io.Reader { return &redactor{in: bufio.NewReader(r)} }
+
+type redactor struct {
+	in  *bufio.Reader
+	out bytes.Buffer // ready to be read
+	err error        // what in ended with
+
+	inText, escaped bool
+	name            []byte // the string that we are in, as far as it may be the name
+}
+
+// maxName is how much of a string is looked at: with each letter as an escape the name is so long, quotes included.
+const maxName = 6*len(secretKey) + 2
+
+func (r *redactor) Read(p []byte) (int, error) {
+	for r.err == nil && r.out.Len() < len(p) {
+		r.err = r.step()
+	}
+	if r.out.Len() == 0 {
+		return 0, r.err
+	}
+	return r.out.Read(p)
+}
+
+// step passes one byte on, and behind the name its value.
+func (r *redactor) step() error {
+	c, err := r.in.ReadByte()
+	if err != nil {
+		return err
+	}
+	r.out.WriteByte(c)
+	if !r.inText {
+		if c == '"' {
+			r.inText, r.escaped, r.name = true, false, append(r.name[:0], c)
+		}
+		return nil
+	}
+	if len(r.name) <= maxName {
+		r.name = append(r.name, c)
+	}
+	switch {
+	case r.escaped:
+		r.escaped = false
+	case c == '\\':
+		r.escaped = true
+	case c == '"':
+		r.inText = false
+		if text, ok := text(string(r.name)); ok && len(r.name) <= maxName && text == secretKey {
+			return r.value()
+		}
+	}
+	return nil
+}
+
+// value passes on what stands between a name and its value, and null for the value. Behind a string that is no name there
+// is no colon.
+func (r *redactor) value() error {
+	colon := false
+	for {
+		c, err := r.in.ReadByte()
+		switch {
+		case err != nil:
+			return err
+		case c == ':' && !colon:
+			colon = true
+			r.out.WriteByte(c)
+		case c == ' ', c == '\t', c == '\r', c == '\n':
+			r.out.WriteByte(c)
+		default:
+			if err := r.in.UnreadByte(); err != nil || !colon {
+				return err
+			}
+			r.out.WriteString("null")
+			return r.skip()
+		}
+	}
+}
+
+// skip reads a value and drops it.
+func (r *redactor) skip() error {
+	depth, inText, escaped := 0, false, false
+	for {
+		c, err := r.in.ReadByte()
+		if err != nil {
+			return err
+		}
+		switch {
+		case escaped:
+			escaped = false
+		case inText && c == '\\':
+			escaped = true
+		case c == '"':
+			inText = !inText
+			if !inText && depth == 0 {
+				return nil
+			}
+		case inText:
+		case c == '{', c == '[':
+			depth++
+		case depth == 0 && (c == '}' || c == ']' || c == ','): // behind a number or a word; it is not the value's
+			return r.in.UnreadByte()
+		case c == '}', c == ']':
+			if depth--; depth == 0 {
+				return nil
+			}
+		}
+	}
+}
