@@ -126,7 +126,7 @@ func (p play) roundTrip(ctx context.Context, client *bus.Client, arrived <-chan 
 		return err
 	}
 	if result.Outcome != events.Applied {
-		return fmt.Errorf("the command was %s: %+v", result.Outcome, result.Error)
+		return fmt.Errorf("the command was %s: %w", result.Outcome, result.Err())
 	}
 	for {
 		select {

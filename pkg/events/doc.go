@@ -1,9 +1,85 @@
 // Package events is the public contract of the bridge between factro and NATS, in Go.
 //
-// It holds the names (subjects, streams, types, attributes), the data of results, and the codec between CloudEvents and
-// NATS messages. Events are [github.com/cloudevents/sdk-go/v2/event.Event]; the codec is this package's own, true to
-// the NATS protocol binding of CloudEvents 1.0.
+// It subscribes to what happens at factro, sends commands to factro, asks factro, and holds what these are made of: the
+// names (subjects, streams, types, attributes), the data of commands and results, and the codec between CloudEvents and
+// NATS messages. It needs a connection to NATS with JetStream, and a bridge at the other end.
 //
-// What factro sent is what subscribers get: an event's data is the delivered body, byte for byte. Of factro's webhooks
-// only two keys are proven, action and context.entityId; anything else may be there or not.
+// # Subscribing
+//
+// [Subscribe] calls a function with each event, in order, at least once, until its context ends. The function's error is
+// the verdict; [Retry] and [Reject] are the ones beside nil.
+//
+//	p := events.Prefix(events.DefaultPrefix)
+//	filter := p.EventFilter("acme", "task", events.Any, "TaskStateChanged")
+//	err := events.Subscribe(ctx, js, filter, func(ctx context.Context, e events.Event) error {
+//		return bill(ctx, e.EntityID)
+//	}, events.Durable("billing"))
+//
+// What factro sent is what comes: an event's data is the delivered body, byte for byte. Only two of its keys are proven,
+// action and context.entityId; anything else may be there or not. Events tell that something has changed and not what it
+// is now: ask for it.
+//
+// # Commands
+//
+// [Client.Do] sends a command and waits for what became of it. Each operation on tasks, projects, packages, work records,
+// companies, contacts and appointments has a struct, whose Answer method decodes what factro answered; [Generic] is for
+// all others.
+//
+//	client := events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:example:billing")))
+//	create := events.CreateTask{Title: "Prüfung", TargetParentID: packageID, EndDate: events.Set(events.Day(2026, 9, 1))}
+//	result, err := client.Do(ctx, create)
+//	if err != nil {
+//		return err
+//	}
+//	task, err := create.Answer(result)
+//
+// A property that may be left out is an [Optional]: absent, null or set. In a change, absent leaves the value at factro as
+// it is, and null clears it.
+//
+// A command's id is its idempotency key. A create is never made twice under one id, and who lost the answer does the same
+// again with [WithID]. For how long: the streams recognise an id for ten minutes, unless their operator has chosen more,
+// and the bridge remembers creates for seven days.
+//
+// # Queries
+//
+// [Client.Query] reads from factro, by the bridge's own budget of requests and behind its breaker.
+//
+//	answer, err := client.Query(ctx, events.Generic{Name: "getTask", Resource: "task", Data: map[string]any{"taskId": id}})
+//	if err != nil {
+//		return err
+//	}
+//	defer answer.Close()
+//	var task events.Task
+//	err = json.NewDecoder(answer).Decode(&task)
+//
+// # Errors
+//
+// What the bridge or factro refused is an [*Error], with one of the Code constants. A command without a final result is a
+// [*PendingError]: it is or may be in the stream. Everything else is a mistake in the input or an error of the connection
+// that says that nothing was sent.
+//
+// # Units and facts
+//
+// Timestamps are [Time]. Start and end dates of tasks, packages and projects are calendar days, which factro keeps as
+// instants; see [Day]. Dates of work records are strings such as 2026-09-01, and times of day such as 09:00. Efforts are
+// hours by all appearances, and minutesWorked says its unit. Numbers are float64 where they may have fractions; a
+// [Result]'s Response keeps all their digits. Enumerations hold the known values, and any other passes.
+//
+// The structs are generated from the bridge's description of factro's Core API, a reconstruction from public sources. How
+// well a fact is known stands beside it: observed (a public client proved it against the live service), documented
+// (derived from the vendor's own words) or inferred (reasoned, never seen). What is required, which values an enumeration
+// has and what an answer holds is known no better than that, so decoding takes what it does not know, and an answer that
+// has another form fails to decode and is still there as it came.
+//
+// # Traces
+//
+// Do, Query and the handlers of Subscribe take part in OpenTelemetry traces: they use the program's global tracer provider
+// and pass the W3C trace context on in the messages, whatever the program's own propagator is. Without an SDK no trace is
+// made up, and one that is in the context already is passed on.
+//
+// # Messages
+//
+// Who wants the messages themselves has [ToMsg] and [FromMsg]. Events are
+// [github.com/cloudevents/sdk-go/v2/event.Event]; the codec is this package's own, true to the NATS protocol binding of
+// CloudEvents 1.0.
 package events

@@ -1,8 +1,6 @@
 package events
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -13,7 +11,12 @@ const DefaultPrefix = "factro"
 // Prefix is the first token of all subjects of one bridge, such as "factro". Its methods build the names of the
 // contract. They do not check their arguments: cloud, resource and operation are names that the configuration or the
 // table of operations has proven; ids and actions, which come from outside, go through Token.
+//
+// The methods whose names end in Filter build what one subscribes to: each of their arguments is a name or [Any].
 type Prefix string
+
+// Any stands in a filter for whatever there is in its place.
+const Any = "*"
 
 // Event is the subject of an event: factro.event.<cloud>.<resource>.<id>.<Action>.
 func (p Prefix) Event(cloud, resource, id, action string) string {
@@ -28,6 +31,36 @@ func (p Prefix) Command(cloud, resource, operation string) string {
 // Result is the subject of a result: factro.result.<cloud>.<resource>.<operation>.<outcome>.
 func (p Prefix) Result(cloud, resource, operation string, outcome Outcome) string {
 	return string(p) + ".result." + cloud + "." + Token(resource) + "." + Token(operation) + "." + string(outcome)
+}
+
+// Query is the subject of a query: factro.query.<cloud>.<resource>.<operation>.
+func (p Prefix) Query(cloud, resource, operation string) string {
+	return string(p) + ".query." + cloud + "." + resource + "." + operation
+}
+
+// EventFilter matches events: EventFilter("acme", "task", Any, "TaskStateChanged") is
+// factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events of
+// which the same is true, so look at the event's own, too.
+func (p Prefix) EventFilter(cloud, resource, id, action string) string {
+	return string(p) + ".event." + wild(cloud) + "." + wild(resource) + "." + wild(id) + "." + wild(action)
+}
+
+// ResultFilter matches results: ResultFilter("acme", "task", Any, Rejected) is factro.result.acme.task.*.rejected.
+func (p Prefix) ResultFilter(cloud, resource, operation string, outcome Outcome) string {
+	return string(p) + ".result." + wild(cloud) + "." + wild(resource) + "." + wild(operation) + "." + wild(string(outcome))
+}
+
+// DeadCommandFilter matches commands that were given up: DeadCommandFilter("acme", Any, Any) is
+// factro.dead.command.acme.*.*.
+func (p Prefix) DeadCommandFilter(cloud, resource, operation string) string {
+	return string(p) + ".dead.command." + wild(cloud) + "." + wild(resource) + "." + wild(operation)
+}
+
+func wild(name string) string {
+	if name == Any {
+		return name
+	}
+	return Token(name)
 }
 
 // DeadCommand is the subject of a command that was given up: factro.dead.command.<cloud>.<resource>.<operation>.
@@ -52,19 +85,13 @@ func (p Prefix) ResultStream() string { return p.stream("RESULTS") }
 // DeadStream is the name of the stream that holds the dead letters, FACTRO_DEAD.
 func (p Prefix) DeadStream() string { return p.stream("DEAD") }
 
+// FileBucket is the object store bucket of files that a command uploads, FACTRO_FILES.
+func (p Prefix) FileBucket() string { return p.stream("FILES") }
+
+// AnswerBucket is the object store bucket of answers that are too large for a message, FACTRO_ANSWERS.
+func (p Prefix) AnswerBucket() string { return p.stream("ANSWERS") }
+
 func (p Prefix) stream(kind string) string { return strings.ToUpper(string(p)) + "_" + kind }
-
-// Address is what a command's subject says.
-type Address struct{ Cloud, Resource, Operation string }
-
-// ParseCommand reads the subject of a command, or says what is wrong with it.
-func (p Prefix) ParseCommand(subject string) (Address, error) {
-	t := strings.Split(subject, ".")
-	if len(t) != 5 || t[0] != string(p) || t[1] != "command" || slices.Contains(t, "") {
-		return Address{}, fmt.Errorf("subject %s is not of the form %s", quote(subject), p.Command("<cloud>", "<resource>", "<operation>"))
-	}
-	return Address{Cloud: t[2], Resource: t[3], Operation: t[4]}, nil
-}
 
 // Token returns s if it can be a token of a subject as it stands, which is 1 to 128 bytes of [A-Za-z0-9_-], else "_".
 // The true value is still in the event.

@@ -77,12 +77,73 @@ func TestSubjects(t *testing.T) {
 		p.Result("acme", "*", "create.Task", events.Rejected):        "factro.result.acme._._.rejected",
 		p.DeadCommand("acme", "task", "createTask"):                  "factro.dead.command.acme.task.createTask",
 		p.DeadWebhook("acme"):                                        "factro.dead.webhook.acme",
+		p.Query("acme", "task", "getTask"):                           "factro.query.acme.task.getTask",
+		p.FileBucket() + p.AnswerBucket():                            "FACTRO_FILESFACTRO_ANSWERS",
 		p.EventStream():                                              "FACTRO_EVENTS",
 		p.CommandStream() + p.ResultStream() + p.DeadStream():        "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
 		events.Prefix("f2").EventStream() + events.DefaultPrefix[:1]: "F2_EVENTSf",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	p := events.Prefix("factro")
+	for got, want := range map[string]string{
+		p.EventFilter("acme", "task", events.Any, "TaskStateChanged"):      "factro.event.acme.task.*.TaskStateChanged",
+		p.EventFilter(events.Any, events.Any, "a.b", ">"):                  "factro.event.*.*._._",
+		p.ResultFilter("acme", events.Any, events.Any, events.Rejected):    "factro.result.acme.*.*.rejected",
+		p.ResultFilter("acme", "task", "createTask", events.Any):           "factro.result.acme.task.createTask.*",
+		p.DeadCommandFilter("acme", events.Any, events.Any):                "factro.dead.command.acme.*.*",
+		p.Command(events.Any, events.Any, "x") + p.DeadWebhook(events.Any): "factro.command.*.*.xfactro.dead.webhook.*",
+		p.EventFilter("acme", "task", "8d3f", "TaskCreated"):               p.Event("acme", "task", "8d3f", "TaskCreated"),
+		p.ResultFilter("acme", "task", "createTask", events.Dead):          p.Result("acme", "task", "createTask", events.Dead),
+		p.DeadCommandFilter("acme", "übersicht", "createTask"):             p.DeadCommand("acme", "übersicht", "createTask"),
+		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream():  "factro.event.acme._._._FACTRO_EVENTS",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if !server.IsValidSubject(got) {
+			t.Errorf("%q is no subject", got)
+		}
+	}
+}
+
+// TestParse: what is built is read again, and nothing else is read.
+func TestParse(t *testing.T) {
+	t.Parallel()
+	p := events.Prefix("factro")
+	e, err := p.ParseEvent(p.Event("acme", "task", "8d3f", "TaskCreated"))
+	if want := (events.EventAddress{Cloud: "acme", Resource: "task", ID: "8d3f", Action: "TaskCreated"}); err != nil || e != want {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	q, err := p.ParseQuery(p.Query("acme", "task", "getTask"))
+	if want := (events.Address{Cloud: "acme", Resource: "task", Operation: "getTask"}); err != nil || q != want {
+		t.Errorf("got %+v, %v", q, err)
+	}
+	r, err := p.ParseResult(p.Result("acme", "task", "createTask", events.Dead))
+	if want := (events.ResultAddress{
+		Address: events.Address{Cloud: "acme", Resource: "task", Operation: "createTask"}, Outcome: events.Dead,
+	}); err != nil || r != want {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	for _, subject := range []string{
+		"", "factro", "factro.event", "factro.query.acme.task", "factro.result.acme.task.createTask", "factro.event.acme.task..TaskCreated",
+		"factro.query..task.getTask", "factro.command.acme.task.createTask", "other.event.acme.task.8d3f.TaskCreated",
+		"factro.event.acme.task.8d3f.TaskCreated.now", "factro.result.acme.task.createTask.applied.now", "factro.query.acme.task.getTask.now",
+	} {
+		if e, err := p.ParseEvent(subject); !contains(err, "factro.event.<cloud>.<resource>.<id>.<Action>") {
+			t.Errorf("%q: got %+v, %v", subject, e, err)
+		}
+		if q, err := p.ParseQuery(subject); !contains(err, "factro.query.<cloud>.<resource>.<operation>") {
+			t.Errorf("%q: got %+v, %v", subject, q, err)
+		}
+		if r, err := p.ParseResult(subject); !contains(err, "factro.result.<cloud>.<resource>.<operation>.<outcome>") {
+			t.Errorf("%q: got %+v, %v", subject, r, err)
 		}
 	}
 }

@@ -33,6 +33,17 @@ const (
 	HeaderReplyTo = "Factro-Reply-To"
 	// HeaderMessageID is JetStream's header for recognising a message that is published twice.
 	HeaderMessageID = "Nats-Msg-Id"
+	// HeaderObject stands on the answer of a query that is too large for a message: "<bucket>/<name>" of the object that
+	// is the answer. The message's data is then {"object": ObjectRef}.
+	HeaderObject = "Factro-Object"
+	// HeaderErrorCode and HeaderError stand on the answer of a query that failed: an HTTP status, and a line of text. The
+	// message's data is then an Error.
+	HeaderErrorCode = "Nats-Service-Error-Code"
+	HeaderError     = "Nats-Service-Error"
+	// HeaderDeadCode and HeaderDeadReason stand on dead letters: one of the Code constants, and a sentence, which
+	// DecodeHeader makes readable.
+	HeaderDeadCode   = "Factro-Dead-Code"
+	HeaderDeadReason = "Factro-Dead-Reason"
 )
 
 // Outcome says what became of a command. It is the last token of a result's subject.
@@ -45,7 +56,11 @@ const (
 	Dead     Outcome = "dead"     // given up and parked among the dead letters
 )
 
-// Result is the data of a result event.
+// Final tells whether no other result of the same command follows.
+func (o Outcome) Final() bool { return o != Deferred }
+
+// Result is the data of a result event. The Answer methods of the typed commands decode its Response: only that of a
+// command that was applied, was no dry run, and had an answer that was kept.
 type Result struct {
 	Operation string  `json:"operation"`
 	Outcome   Outcome `json:"outcome"`
@@ -57,11 +72,14 @@ type Result struct {
 	FinishedAt *time.Time `json:"finishedAt,omitempty"`
 	// Resource is the object that the command was about, as far as it is known.
 	Resource *Resource `json:"resource,omitempty"`
-	// Response is the Core API's JSON as it came; absent if there was none or if it was too large for a message.
+	// Response is the Core API's JSON as it came, with all digits of its numbers; absent if there was none or if it was
+	// too large for a message. Of a dry run it is the planned call: method, path and body.
 	Response json.RawMessage `json:"response,omitempty"`
 	Error    *Error          `json:"error,omitempty"`
 	// RetryAt says when a deferred command is tried next, as far as that can be told.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
+	// DryRun tells that nothing was called. It is an attribute of the event and no part of its data.
+	DryRun bool `json:"-"`
 }
 
 // Resource names an object of factro's.
@@ -72,7 +90,7 @@ type Resource struct {
 	URL string `json:"url,omitempty"`
 }
 
-// Error says why a command was not carried out.
+// Error says why a command was not carried out, or a query not answered.
 type Error struct {
 	// Code is one of the Code constants.
 	Code string `json:"code"`
@@ -81,6 +99,21 @@ type Error struct {
 	// Detail is what machines can use: for an invalid command the list of FieldError, else what factro answered, as
 	// JSON if it was JSON and as a string otherwise.
 	Detail json.RawMessage `json:"detail,omitempty"`
+	// Status is the HTTP status that goes with it, factro's or the bridge's; 0 if nobody was asked. It is no part of the
+	// data: a result and the answer of a query say it elsewhere.
+	Status int `json:"-"`
+}
+
+// Error implements the error interface.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// FieldErrors returns the mistakes of an invalid command or query, or nil if the detail is something else.
+func (e *Error) FieldErrors() []FieldError {
+	var mistakes []FieldError
+	if e.Code != CodeInvalid || json.Unmarshal(e.Detail, &mistakes) != nil {
+		return nil
+	}
+	return mistakes
 }
 
 // Codes of Error.

@@ -23,7 +23,15 @@ func TestGeneratedIsFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"../operations_gen.go": table, "../schemas_gen.json": schemas} {
+	commands, err := payloads(read(t, "../openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{"../operations_gen.go": table, "../schemas_gen.json": schemas}
+	for name, source := range commands {
+		files["../"+eventsFolder+name] = source
+	}
+	for name, want := range files {
 		if !bytes.Equal(read(t, name), want) {
 			t.Errorf("%s is stale: run go generate ./internal/factro", name)
 		}

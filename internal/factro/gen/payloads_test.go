@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const typedThing = `
+paths:
+  /tasks/{taskId}:
+    get: {tags: [tasks], operationId: getTask, summary: Read.}
+    put:
+      tags: [tasks]
+      operationId: moveTask
+      summary: Move a task
+      description: Not twice.
+      x-confidence: inferred
+      x-batch-atomicity: atomic
+      parameters: [{name: taskId, in: path, description: The task., schema: {type: string, format: uuid}}]
+      requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Move'}}}}
+      responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/Task'}}}}}
+components:
+  schemas:
+    Move:
+      type: object
+      required: [state]
+      properties:
+        state: {$ref: '#/components/schemas/State'}
+        taskId: {type: string}
+        at: {type: [string, 'null'], format: date-time, x-confidence: observed}
+        urlIds: {type: array, items: {type: string}}
+    Task: {type: object, description: A task, required: [parts], properties: {parts: {type: array, items: {$ref: '#/components/schemas/Task'}}}}
+    State: {type: string, description: A state., enum: [inProcess, done], x-confidence: documented}
+`
+
+func TestPayloads(t *testing.T) {
+	t.Parallel()
+	files, err := payloads([]byte(typedThing))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{
+		"payload_task_gen.go": {
+			"// MoveTask is the command moveTask. Move a task. Not twice.\n//\n// It is PUT /tasks/{taskId} (inferred). A list takes effect as a whole or not at all.\n",
+			"\t// The task. A UUID.\n\tFromTaskID string `json:\"fromTaskId\"`\n",
+			"\t// May be null. (Observed.)\n\tAt     Optional[Time]",
+			"State              `json:\"state\"`",
+			"URLIDs Optional[[]string] `json:\"urlIds,omitzero\"`",
+			`func (MoveTask) Operation() Operation { return Operation{"moveTask", "task"} }`,
+			`func (MoveTask) Answer(r Result) (Task, error) { return answer[Task](r, "moveTask") }`,
+		},
+		"payload_types_gen.go": {
+			"// State: A state. (Documented.) These are the known values; factro may have more.\ntype State string",
+			`StateInProcess State = "inProcess"`,
+			"Parts []Task `json:\"parts\"`",
+		},
+		"payload_list_gen_test.go": {"package events_test", "events.MoveTask{},"},
+	} {
+		for _, text := range want {
+			if !bytes.Contains(files[name], []byte(text)) {
+				t.Errorf("%s lacks %s\n%s", name, text, files[name])
+			}
+		}
+	}
+	if len(files) != 3 || bytes.Contains(files["payload_task_gen.go"], []byte("getTask")) {
+		t.Errorf("got %d files, or a read among the commands", len(files))
+	}
+}
+
+// TestPayloadsRefuse: a struct with a hole would drop what its sender sets.
+func TestPayloadsRefuse(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ old, new, want string }{
+		"unknown atomicity": {"x-batch-atomicity: atomic", "x-batch-atomicity: half", `unknown batch atomicity "half"`},
+		"inline object":     {"taskId: {type: string}", "taskId: {type: object, properties: {a: {type: string}}}", "has no Go type"},
+		"no type":           {"taskId: {type: string}", "taskId: {}", "has no Go type"},
+		"either of two":     {"taskId: {type: string}", "taskId: {anyOf: [{type: string}, {type: integer}]}", "anyOf of 2 schemas"},
+		"enum of numbers":   {"State: {type: string", "State: {type: number", "enumeration of number"},
+		"no properties":     {"properties: {parts: ", "x-properties: {parts: ", "has no properties"},
+		"missing schema":    {"State: {type", "Stage: {type", "schema State: is not there"},
+		"not YAML at all":   {"paths:", "paths: [", "did not find"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed := strings.Replace(typedThing, tt.old, tt.new, 1)
+			if changed == typedThing {
+				t.Fatal("nothing was changed")
+			}
+			if files, err := payloads([]byte(changed)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %d files, %v; want %s", len(files), err, tt.want)
+			}
+		})
+	}
+}
+
+// TestNoPayloadIsLeft: a file of a resource that is gone would still compile.
+func TestNoPayloadIsLeft(t *testing.T) {
+	t.Parallel()
+	files, err := payloads(read(t, "../openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob("../" + eventsFolder + "*_gen*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range found {
+		if files[filepath.Base(path)] == nil {
+			t.Errorf("%s is not written any more", path)
+		}
+	}
+	if len(found) != len(files) {
+		t.Errorf("there are %d files, want %d", len(found), len(files))
+	}
+}
+
+func TestGoName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"taskId": "TaskID", "contactIds": "ContactIDs", "utcOffset": "UTCOffset", "id": "ID", "zipCode": "ZipCode", "inProcess": "InProcess",
+		"identity": "Identity", "10": "10", "": "",
+	} {
+		if got := goName(name); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestWriteDoc(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	writeDoc(&out, "\t", strings.Repeat("größe ", 25))
+	for line := range strings.Lines(out.String()) {
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))) + 3; n > 120 {
+			t.Errorf("a line has %d columns: %s", n, line)
+		}
+	}
+	if n := strings.Count(out.String(), "\n"); n != 2 {
+		t.Errorf("got %d lines, want 2:\n%s", n, out.String())
+	}
+}

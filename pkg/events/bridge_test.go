@@ -1,0 +1,138 @@
+package events_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// fakeBridge plays the bridge's side of the contract, built on this package's own names: it takes commands from the
+// queue and stores the results that its script says. It cannot show that the real bridge does the same, nor what factro
+// answers; the tests of the whole bridge do that.
+type fakeBridge struct {
+	b *broker
+	// work tells the results of a command, in their order.
+	work func(events.Command) []events.Result
+	// loseCopies has it send no copies to the senders, as if they were lost.
+	loseCopies bool
+
+	mu   sync.Mutex
+	seen []events.Command
+	nc   *nats.Conn
+	cc   jetstream.ConsumeContext
+}
+
+// play begins to work.
+func (f *fakeBridge) play() error {
+	nc, js, err := f.b.connect()
+	if err != nil {
+		return err
+	}
+	consumer, err := js.CreateOrUpdateConsumer(context.Background(), prefix.CommandStream(), jetstream.ConsumerConfig{
+		Durable: "bridge", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,
+	})
+	if err != nil {
+		return err
+	}
+	f.nc = nc
+	f.cc, err = consumer.Consume(func(msg jetstream.Msg) {
+		if err := f.handle(js, msg); err == nil {
+			_ = msg.Ack()
+		}
+	}, jetstream.PullMaxMessages(1))
+	return err
+}
+
+func (f *fakeBridge) stop() {
+	f.cc.Stop()
+	<-f.cc.Closed()
+	f.nc.Close()
+}
+
+func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return err
+	}
+	cmd, err := prefix.DecodeCommand(msg.Subject(), msg.Headers(), msg.Data(), fmt.Sprint(meta.Sequence.Stream))
+	if err != nil {
+		panic(err) // the client sent what is none
+	}
+	f.mu.Lock()
+	f.seen = append(f.seen, cmd)
+	f.mu.Unlock()
+	for i, r := range f.work(cmd) {
+		r.Operation = cmd.Operation
+		out, err := resultMsg(cmd, r)
+		if err != nil {
+			return err
+		}
+		for !f.nc.IsClosed() { // the broker may be away
+			if _, err := js.PublishMsg(context.Background(), out, jetstream.WithMsgID(fmt.Sprint(meta.Sequence.Stream, ".", i))); err == nil {
+				break
+			}
+		}
+		if cmd.ReplyTo != "" && !f.loseCopies {
+			_ = f.nc.PublishMsg(&nats.Msg{Subject: cmd.ReplyTo, Header: out.Header, Data: out.Data})
+		}
+	}
+	return nil
+}
+
+func (f *fakeBridge) commands() []events.Command {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]events.Command(nil), f.seen...)
+}
+
+// resultMsg makes the message of a result, as the bridge does.
+func resultMsg(cmd events.Command, r events.Result) (*nats.Msg, error) {
+	e := event.New()
+	e.SetID(cmd.Event.ID() + "." + string(r.Outcome))
+	e.SetSource("urn:factro:bridge:" + cmd.Cloud)
+	e.SetType(events.ResultTypePrefix + string(r.Outcome))
+	e.SetTime(time.Now())
+	e.SetExtension(events.ExtCausationID, cmd.Event.ID())
+	if dry := cmd.Event.Extensions()[events.ExtDryRun]; dry != nil {
+		e.SetExtension(events.ExtDryRun, true)
+	}
+	if err := e.SetData(event.ApplicationJSON, r); err != nil {
+		return nil, err
+	}
+	return events.ToMsg(prefix.Result(cmd.Cloud, cmd.Resource, cmd.Operation, r.Outcome), e)
+}
+
+// applied is the result of a command that was carried out, with factro's answer.
+func applied(answer any) events.Result {
+	response, err := json.Marshal(answer)
+	if err != nil {
+		panic(err)
+	}
+	return events.Result{Outcome: events.Applied, Status: 200, Attempts: 1, Response: response}
+}
+
+// always is a script that has the same results for every command.
+func always(results ...events.Result) func(events.Command) []events.Result {
+	return func(events.Command) []events.Result { return results }
+}
+
+// webhook is an event out of factro with the smallest body that is proven.
+func webhook(action, id string) event.Event {
+	e := event.New()
+	e.SetID(action + "." + id)
+	e.SetSource("urn:factro:cloud:acme")
+	e.SetType(events.EventTypePrefix + action)
+	e.SetSubject(events.ResourceOf(action) + "/" + id)
+	e.SetExtension(events.ExtAction, action)
+	e.SetDataContentType(event.ApplicationJSON)
+	e.DataEncoded = fmt.Appendf(nil, `{"action":%q,"context":{"entityId":%q}}`, action, id)
+	return e
+}

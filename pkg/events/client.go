@@ -1,0 +1,89 @@
+package events
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Client sends commands and queries to the bridge of one factro cloud. It holds no resources of its own and may be used
+// by many goroutines at once.
+//
+// Open its connection with nats.MaxReconnects(-1): a connection that has given up reconnecting never answers again.
+type Client struct {
+	js       jetstream.JetStream
+	cloud    string
+	prefix   Prefix
+	defaults []DoOption
+	patience time.Duration
+}
+
+// patience is how long Do relies on the copy of the result that the bridge sends to it. That copy is sent at most once,
+// and the stream has the result anyway, so after this time Do reads the stream as well.
+const patience = 3 * time.Second
+
+// NewClient returns a client for the cloud of that configured name.
+func NewClient(js jetstream.JetStream, cloud string, opts ...ClientOption) *Client {
+	c := &Client{js: js, cloud: cloud, prefix: DefaultPrefix, patience: patience}
+	for _, o := range opts {
+		o(c)
+	}
+	return c
+}
+
+// ClientOption changes what NewClient makes.
+type ClientOption func(*Client)
+
+// WithPrefix sets the first token of all subjects, if the bridge is configured with another than DefaultPrefix.
+func WithPrefix(p Prefix) ClientOption { return func(c *Client) { c.prefix = p } }
+
+// WithDefaults sets options that hold for every command of the client, before those that are given to Do. A source is a
+// good one.
+func WithDefaults(opts ...DoOption) ClientOption {
+	return func(c *Client) { c.defaults = append(c.defaults, opts...) }
+}
+
+// DoOption changes one command.
+type DoOption func(*order)
+
+// order is what is known of a command beside its payload.
+type order struct {
+	id, source string
+	extensions map[string]any
+	dryRun     bool
+	onDeferred func(Result)
+}
+
+// DefaultSource is the source of commands whose sender gives none.
+const DefaultSource = "urn:factro:client"
+
+// WithID sets the id of the command, which is its idempotency key: sent again with the same id it is not done again, and
+// its earlier result is returned. Without this option every call of Do is a new command with a UUID of version 7.
+//
+// An id counts for all clouds of a broker. At most 512 bytes.
+func WithID(id string) DoOption { return func(o *order) { o.id = id } }
+
+// WithSource sets who sends the command, a URI such as urn:example:billing.
+func WithSource(uri string) DoOption { return func(o *order) { o.source = uri } }
+
+// WithExpiry sets the time at and after which the command is not carried out any more, but rejected as expired.
+func WithExpiry(t time.Time) DoOption {
+	return func(o *order) { o.extensions[ExtExpiryTime] = t.UTC() }
+}
+
+// WithCorrelationID sets an id that is copied to the results. At most 512 bytes.
+func WithCorrelationID(id string) DoOption {
+	return func(o *order) { o.extensions[ExtCorrelationID] = id }
+}
+
+// WithPartitionKey sets the partition key. Commands of one key keep their order; today those of a cloud all do.
+func WithPartitionKey(key string) DoOption {
+	return func(o *order) { o.extensions[ExtPartitionKey] = key }
+}
+
+// DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the
+// planned call: method, path and body.
+func DryRun() DoOption { return func(o *order) { o.dryRun = true } }
+
+// OnDeferred has f called, from within Do, with each result that says that the command has to wait. Do goes on waiting.
+func OnDeferred(f func(Result)) DoOption { return func(o *order) { o.onDeferred = f } }

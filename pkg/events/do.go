@@ -1,0 +1,248 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Do sends a command and waits for its final result. The error is nil only if the command was applied.
+//
+// A command that was rejected or has died comes back with its Result and an error of type *[Error]. If ctx ends first,
+// the error is a *[PendingError], which wraps that of ctx: the command is in the stream, the bridge will still carry it
+// out, and calling Do again with the same payload and its id gets the result. Any other error says that the command was
+// not sent.
+//
+// While the connection is lost, Do waits for it to come back, as long as ctx allows. The result is found even if the copy
+// that the bridge sends was lost, if the command was sent before, or if the connection broke in between: then it is read
+// from the stream of results. That needs the right to create consumers there; without it Do knows the copy only.
+func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result, error) {
+	o := order{source: DefaultSource, extensions: map[string]any{}}
+	for _, opt := range c.defaults {
+		opt(&o)
+	}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	e, err := o.event(cmd)
+	if err != nil {
+		return Result{}, fmt.Errorf("command: %w", err)
+	}
+	op := cmd.Operation()
+	subject := c.prefix.Command(c.cloud, op.Resource, op.Name)
+	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(op), withEventID(e.ID()))
+	defer span.End()
+	r, err := c.do(ctx, subject, e, o)
+	if err != nil {
+		span.SetStatus(codes.Error, verdict(err)) // the code, not the text: that can quote the command's data
+	}
+	return r, err
+}
+
+func (c *Client) do(ctx context.Context, subject string, e event.Event, o order) (Result, error) {
+	if s := trace.SpanContextFromContext(ctx); s.IsValid() { // where the trace begins; the header is of the current hop
+		origin := carrier{}
+		propagator.Inject(ctx, origin)
+		for _, name := range origin.Keys() {
+			e.SetExtension(name, origin.Get(name))
+		}
+	}
+	msg, err := ToMsg(subject, e)
+	if err != nil {
+		return Result{}, err
+	}
+	inject(ctx, msg.Header)
+	msg.Header[HeaderMessageID] = []string{o.messageID()}
+
+	nc := c.js.Conn()
+	copies := make(chan *nats.Msg, 16)
+	inbox, err := nc.ChanSubscribe(nc.NewInbox(), copies)
+	if err != nil {
+		return Result{}, fmt.Errorf("subscribe to the result: %w", err)
+	}
+	defer func() { _ = inbox.Unsubscribe() }() // the connection is closed, then
+	msg.Header[HeaderReplyTo] = []string{inbox.Subject}
+
+	began := time.Now()
+	ack, err := c.publish(ctx, msg)
+	if err != nil {
+		return Result{}, err
+	}
+	w := waiter{client: c, subject: subject, id: e.ID(), order: o, began: began, duplicate: ack.Duplicate, told: map[string]bool{}}
+	return w.wait(ctx, copies)
+}
+
+// event makes the CloudEvent of a command.
+func (o *order) event(cmd Payload) (event.Event, error) {
+	data, err := payloadData(cmd)
+	if err != nil {
+		return event.Event{}, err
+	}
+	source, err := url.Parse(o.source)
+	if err != nil {
+		return event.Event{}, fmt.Errorf("source: %w", err)
+	}
+	if o.id == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return event.Event{}, fmt.Errorf("id: %w", err)
+		}
+		o.id = id.String()
+	}
+	if o.dryRun {
+		o.extensions[ExtDryRun] = true
+	}
+	return event.Event{
+		Context: &event.EventContextV1{
+			ID: o.id, Source: types.URIRef{URL: *source}, Type: CommandTypePrefix + cmd.Operation().Name,
+			Time: &types.Timestamp{Time: time.Now()}, DataContentType: new(event.ApplicationJSON), Extensions: o.extensions,
+		},
+		DataEncoded: data,
+	}, nil
+}
+
+// messageID is the id by which the stream recognises the command when it is sent again. A rehearsal is not the same as
+// the performance.
+func (o *order) messageID() string {
+	if o.dryRun {
+		return EncodeHeader(o.id) + ".dryrun"
+	}
+	return EncodeHeader(o.id)
+}
+
+const (
+	// publishAttempts bounds how often a command is sent that nobody acknowledges. It is the same message id each time, so
+	// the stream keeps one.
+	publishAttempts = 3
+	// attemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
+	// never answered; the next one is.
+	attemptTimeout = 2 * time.Second
+)
+
+// publish stores a message in its stream and waits for a lost connection meanwhile.
+func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+	unsure := false // whether an attempt may have reached the stream without a word
+	for attempt := 1; ; attempt++ {
+		once, cancel := context.WithTimeout(ctx, attemptTimeout)
+		ack, err := c.js.PublishMsg(once, msg)
+		cancel()
+		_, refused := errors.AsType[*jetstream.APIError](err)
+		away := isDisconnect(err) || !c.js.Conn().IsConnected()
+		timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+		unsure = unsure || timeout || errors.Is(err, nats.ErrDisconnected)
+		switch {
+		case err == nil:
+			return ack, nil
+		case errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
+			return nil, fmt.Errorf("send command: %w: %d bytes of data", ErrTooLarge, len(msg.Data))
+		case ctx.Err() != nil:
+			return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: ctx.Err()}
+		case refused || errors.Is(err, nats.ErrConnectionClosed) || attempt >= publishAttempts && !away:
+			if unsure {
+				return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: err}
+			}
+			return nil, fmt.Errorf("send command: %w", err)
+		case away:
+			attempt-- // it did not fail, there is only nobody there
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: ctx.Err()}
+		}
+	}
+}
+
+func commandID(msg *nats.Msg) string {
+	id, _ := unescape(carrier(msg.Header).Get(attributePrefix + "id"))
+	return id
+}
+
+// isDisconnect says whether something failed only since the connection was away.
+func isDisconnect(err error) bool {
+	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||
+		errors.Is(err, nats.ErrDisconnected)
+}
+
+// pause waits, and returns false if ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// PendingError says that a command has no final result yet, and may have one later. Calling Do again with the same
+// payload and [WithID] asks for it; the command is not carried out twice.
+type PendingError struct {
+	// ID is the command's.
+	ID string
+	// Unsure is true if the stream did not acknowledge the command, so that it may be there or not. Else it is.
+	Unsure bool
+	// Err is why Do stopped waiting, mostly the error of its context.
+	Err error
+}
+
+func (e *PendingError) Error() string {
+	where := "is in the stream and has no final result yet"
+	if e.Unsure {
+		where = "may be in the stream or not"
+	}
+	return fmt.Sprintf("command %s %s; do it again with this id to get its result: %v", e.ID, where, e.Err)
+}
+
+func (e *PendingError) Unwrap() error { return e.Err }
+
+// verdict is what a span may tell of an error.
+func verdict(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	if _, ok := errors.AsType[*PendingError](err); ok {
+		return "pending"
+	}
+	return "not sent"
+}
+
+// Err returns nil if the command was applied, and else an error of type *Error.
+func (r Result) Err() error {
+	if r.Outcome == Applied {
+		return nil
+	}
+	if r.Error == nil { // not by this contract, but then there is no other word for it
+		return &Error{Code: string(r.Outcome), Message: strings.TrimSpace(r.Operation + " was not applied"), Status: r.Status}
+	}
+	e := *r.Error
+	e.Status = r.Status
+	return &e
+}
+
+// ResultOf reads the result that an event carries, be it from a subscription or from elsewhere.
+func ResultOf(e event.Event) (Result, error) {
+	if !strings.HasPrefix(e.Type(), ResultTypePrefix) {
+		return Result{}, fmt.Errorf("the event's type is %s, which is none of a result", quote(e.Type()))
+	}
+	var r Result
+	if err := json.Unmarshal(e.Data(), &r); err != nil {
+		return Result{}, fmt.Errorf("result: %w", err)
+	}
+	switch dry := e.Extensions()[ExtDryRun].(type) {
+	case bool:
+		r.DryRun = dry
+	case string:
+		r.DryRun = dry == "true"
+	}
+	return r, nil
+}

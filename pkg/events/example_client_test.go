@@ -1,0 +1,178 @@
+package events_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// connected begins an example: a broker with the contract's streams, and at its other end somebody who plays the bridge
+// of the cloud acme. It shows what a program sends and gets, and not what factro would say to it.
+func connected(work func(events.Command) []events.Result) (js jetstream.JetStream, end func()) {
+	dir, remove := storeFolder()
+	b, err := newBroker(dir)
+	if err != nil {
+		panic(err)
+	}
+	f := &fakeBridge{b: b, work: work}
+	if err := f.play(); err != nil {
+		panic(err)
+	}
+	return b.js, func() { f.stop(); b.close(); remove() }
+}
+
+// happened has the bridge publish an event.
+func happened(js jetstream.JetStream, action, id string) {
+	msg, err := events.ToMsg(prefix.Event("acme", events.ResourceOf(action), id, action), webhook(action, id))
+	if err == nil {
+		_, err = js.PublishMsg(context.Background(), msg)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+func ExampleSubscribe() {
+	js, end := connected(nil)
+	defer end()
+	happened(js, "TaskStateChanged", "8d3f6c1e")
+	happened(js, "TaskStateChanged", "b7a1")
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	filter := events.Prefix(events.DefaultPrefix).EventFilter("acme", "task", events.Any, "TaskStateChanged")
+	err := events.Subscribe(ctx, js, filter, func(_ context.Context, e events.Event) error {
+		fmt.Println(e.Action, "of", e.Resource, e.EntityID)
+		switch {
+		case e.EntityID == "b7a1" && e.Deliveries == 1:
+			return events.Retry(errors.New("the books are closed"), 10*time.Millisecond)
+		case e.EntityID == "b7a1":
+			cancel() // this example has seen enough
+		}
+		return nil
+	}, events.Durable("billing"), events.Since(time.Time{}))
+	fmt.Println(err)
+	// Output:
+	// TaskStateChanged of task 8d3f6c1e
+	// TaskStateChanged of task b7a1
+	// TaskStateChanged of task b7a1
+	// <nil>
+}
+
+func ExampleClient_Do() {
+	js, end := connected(always(applied(map[string]any{
+		"id": "8d3f6c1e", "title": "Prüfung", "taskState": "planned", "endDate": "2026-08-31T22:00:00.000Z",
+	})))
+	defer end()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client := events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:example:billing")))
+	create := events.CreateTask{
+		Title: "Prüfung", TargetParentID: "b7a1", EndDate: events.Set(events.Day(2026, time.September, 1)),
+	}
+	result, err := client.Do(ctx, create)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	task, err := create.Answer(result)
+	fmt.Println(task.ID, task.Title, task.TaskState, err)
+	if end, ok := task.EndDate.Get(); ok {
+		fmt.Println(end.CalendarDay())
+	}
+	// Output:
+	// 8d3f6c1e Prüfung planned <nil>
+	// 2026 September 1
+}
+
+// An error tells what became of the command, and whether it is still on its way.
+func ExampleClient_Do_errors() {
+	js, end := connected(always(events.Result{Outcome: events.Rejected, Status: 403, Attempts: 1, Error: &events.Error{
+		Code: events.CodeRefused, Message: "factro answered 403: Task is closed",
+	}}))
+	defer end()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	change := events.UpdateTask{TaskID: "8d3f6c1e", Title: events.Set("Größe prüfen")}
+	_, err := events.NewClient(js, "acme").Do(ctx, change)
+	if refused, ok := errors.AsType[*events.Error](err); ok {
+		fmt.Println(refused.Code, refused.Status, refused.Message)
+	} else if pending, ok := errors.AsType[*events.PendingError](err); ok {
+		fmt.Println("ask again with", pending.ID)
+	}
+	// Output:
+	// refused 403 factro answered 403: Task is closed
+}
+
+// A deferred command has to wait, for factro's request budget for example. Do goes on waiting.
+func ExampleOnDeferred() {
+	js, end := connected(always(
+		events.Result{Outcome: events.Deferred, Error: &events.Error{
+			Code: events.CodeThrottled, Message: "factro's request budget is used up for now",
+		}},
+		events.Result{Outcome: events.Applied, Status: 200, Attempts: 1},
+	))
+	defer end()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	command := events.SetTaskState{TaskID: "8d3f6c1e", State: events.TaskStateReview}
+	result, err := events.NewClient(js, "acme").Do(ctx, command, events.OnDeferred(func(r events.Result) {
+		fmt.Println(r.Outcome, r.Error.Message)
+	}))
+	fmt.Println(result.Outcome, err)
+	// Output:
+	// deferred factro's request budget is used up for now
+	// applied <nil>
+}
+
+// In a change, absent and null differ: the one keeps a value, the other clears it.
+func ExampleOptional() {
+	for _, change := range []events.UpdateTask{
+		{TaskID: "8d3f6c1e", Title: events.Set("Prüfung")},
+		{TaskID: "8d3f6c1e", ExecutorID: events.Null[string]()},
+	} {
+		data, err := json.Marshal(change)
+		fmt.Println(string(data), err, change.ExecutorID)
+	}
+	// Output:
+	// {"taskId":"8d3f6c1e","title":"Prüfung"} <nil> absent
+	// {"taskId":"8d3f6c1e","executorId":null} <nil> null
+}
+
+func ExampleClient_Query() {
+	js, end := connected(nil)
+	defer end()
+	_, err := js.Conn().Subscribe("factro.query.acme.task.getTask", func(msg *nats.Msg) { // the bridge's side
+		_ = msg.Respond([]byte(`{"id":"8d3f6c1e","title":"Prüfung","taskState":"review"}`))
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	answer, err := events.NewClient(js, "acme").Query(ctx, events.Generic{
+		Name: "getTask", Resource: "task", Data: map[string]string{"taskId": "8d3f6c1e"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = answer.Close() }()
+	var task events.Task
+	err = json.NewDecoder(answer).Decode(&task)
+	fmt.Println(task.Title, task.TaskState, err)
+	// Output:
+	// Prüfung review <nil>
+}

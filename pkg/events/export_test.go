@@ -1,0 +1,9 @@
+package events
+
+import "time"
+
+// SetPatience changes how long Do relies on the copy of the result.
+func (c *Client) SetPatience(d time.Duration) { c.patience = d }
+
+// Ruled is Germany's time at the beginning of a day where no machine tells it.
+func Ruled(year int, month time.Month, day int) *time.Location { return ruled(year, month, day) }

@@ -1,0 +1,236 @@
+package events_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	//nolint:depguard // only this test holds the generated structs against the table that they were made from
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// typedResources are those whose commands have structs.
+var typedResources = []string{"task", "project", "package", "comment", "work-record", "company", "contact", "appointment"}
+
+// TestEveryCommandHasItsStruct compares the names of the structs with the table.
+func TestEveryCommandHasItsStruct(t *testing.T) {
+	t.Parallel()
+	want := map[string]bool{}
+	for _, op := range factro.Operations() {
+		if op.Writes() && slices.Contains(typedResources, op.Resource) {
+			want[strings.ToUpper(op.Name[:1])+op.Name[1:]] = true
+		}
+	}
+	have := map[string]bool{}
+	for _, p := range payloads {
+		have[reflect.TypeOf(p).Name()] = true
+	}
+	if !maps.Equal(have, want) {
+		t.Errorf("there are %d structs, and %d commands in the table", len(have), len(want))
+	}
+}
+
+// TestPayloadsAreTheTable: for each command, the JSON's keys, what is required, and the types are those of the table.
+func TestPayloadsAreTheTable(t *testing.T) {
+	t.Parallel()
+	for _, p := range payloads {
+		name := p.Operation()
+		op, ok := factro.Lookup(name.Name)
+		if !ok || op.Resource != name.Resource {
+			t.Errorf("%v is not in the table", name)
+			continue
+		}
+		typ := reflect.TypeOf(p)
+		for i, f := range op.Fields {
+			if i >= typ.NumField() {
+				t.Errorf("%s: %s is missing", op.Name, f.Name)
+				break
+			}
+			key, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			optional := strings.HasPrefix(typ.Field(i).Type.Name(), "Optional[")
+			if key != f.Name || optional == (f.Required && !f.Nullable) || (options == "omitzero") != optional {
+				t.Errorf("%s: field %d is %s %s (optional: %t), want %+v", op.Name, i, key, typ.Field(i).Type, optional, f)
+			}
+		}
+		if typ.NumField() != len(op.Fields) {
+			t.Errorf("%s has %d fields, want %d", op.Name, typ.NumField(), len(op.Fields))
+		}
+		method, hasAnswer := typ.MethodByName("Answer")
+		if hasAnswer != (op.Answer != factro.AnswerVoid) {
+			t.Errorf("%s: has the method Answer: %t, but the answer is %q", op.Name, hasAnswer, op.Answer)
+		}
+		if hasAnswer && (method.Type.Out(0).Kind() == reflect.Slice) != (op.Answer == factro.AnswerList) {
+			t.Errorf("%s: the answer is %s, want %s", op.Name, method.Type.Out(0), op.Answer)
+		}
+	}
+}
+
+// TestPayloadsAreValid fills each command, in full and with what is required only, and has the schema of its operation
+// judge it. What comes back is the same.
+func TestPayloadsAreValid(t *testing.T) {
+	t.Parallel()
+	compiler := jsonschema.NewCompiler()
+	add := func(id string, raw []byte) {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compiler.AddResource(id, doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(factro.SchemasID, factro.Schemas)
+	for _, p := range payloads {
+		op, _ := factro.Lookup(p.Operation().Name)
+		raw, err := op.DataSchemaJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		add("urn:test:"+op.Name, raw)
+		schema, err := compiler.Compile("urn:test:" + op.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, how := range []filling{required, full, nulls} {
+			v := reflect.New(reflect.TypeOf(p))
+			fill(v.Elem(), how)
+			data, err := json.Marshal(v.Interface())
+			if err != nil {
+				t.Errorf("%s: %v", op.Name, err)
+				continue
+			}
+			doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Null is for those properties that may be; the struct lets any optional one be null.
+			if err := schema.Validate(doc); err != nil && how != nulls {
+				t.Errorf("%s: %v\n%s", op.Name, err, data)
+			}
+			back := reflect.New(reflect.TypeOf(p))
+			if err := json.Unmarshal(data, back.Interface()); err != nil {
+				t.Errorf("%s: %v", op.Name, err)
+			}
+			if again, err := json.Marshal(back.Interface()); err != nil || !bytes.Equal(again, data) {
+				t.Errorf("%s: came back as %s, %v; want %s", op.Name, again, err, data)
+			}
+		}
+	}
+}
+
+type filling int
+
+const (
+	required filling = iota // only what has to be there
+	full                    // every property
+	nulls                   // null wherever a property may be absent
+)
+
+// fill gives a value to what a command's JSON has to have, or to all of it.
+func fill(v reflect.Value, how filling) {
+	switch {
+	case v.Type() == reflect.TypeFor[events.File]():
+		v.Set(reflect.ValueOf(events.File{Name: "Plan größe.pdf", Data: []byte("x")}))
+	case v.Type() == reflect.TypeFor[events.Time]():
+		v.Set(reflect.ValueOf(events.Day(2026, 9, 1)))
+	case strings.HasPrefix(v.Type().Name(), "Optional["):
+		fillOptional(v, how)
+	case v.Kind() == reflect.Struct:
+		for _, field := range v.Fields() {
+			fill(field, how)
+		}
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), how)
+	case v.Kind() == reflect.Map:
+		v.Set(reflect.ValueOf(map[string]any{"größe": nil}))
+	case v.Kind() == reflect.String:
+		v.SetString(text[v.Type().Name()])
+	case v.Kind() == reflect.Int64:
+		v.SetInt(10)
+	case v.Kind() == reflect.Float64:
+		v.SetFloat(2.5)
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	}
+}
+
+// text is a value for each type of strings.
+var text = map[string]string{
+	"string": "09:30", "TaskState": "review", "Urgency": "due", "ProjectState": "closed", "WorkRecordReferenceType": "task",
+	"Salutation": "none", "DocumentReferenceType": "task",
+}
+
+func fillOptional(v reflect.Value, how filling) {
+	switch how {
+	case required:
+	case nulls:
+		if err := json.Unmarshal([]byte("null"), v.Addr().Interface()); err != nil {
+			panic(err)
+		}
+	case full:
+		get, _ := v.Type().MethodByName("Get")
+		inner := reflect.New(get.Type.Out(0))
+		fill(inner.Elem(), how)
+		data, err := json.Marshal(inner.Interface())
+		if err != nil {
+			panic(err)
+		}
+		if err := json.Unmarshal(data, v.Addr().Interface()); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// TestAnswers decodes what factro answers by the schemas, and says what it cannot decode.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	r := applied(map[string]any{
+		"id": "8d3f", "title": "Prüfung", "taskState": "wartend", "startDate": "2026-08-31T22:00:00.000Z", "endDate": nil, "number": 7,
+		"plannedEffort": 2.5, "customFields": map[string]any{"a": 1}, "neuerSchlüssel": true,
+	})
+	r.Operation = "createTask"
+	task, err := events.CreateTask{}.Answer(r)
+	if err != nil || task.TaskState != "wartend" || !task.EndDate.IsNull() || !task.ExecutorID.IsZero() || task.PlannedEffort.Or(0) != 2.5 {
+		t.Errorf("got %+v, %v", task, err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*events.Result)
+		want   string
+	}{
+		"other operation": {func(r *events.Result) { r.Operation = "updateTask" }, `one of "updateTask", want createTask`},
+		"rejected":        {func(r *events.Result) { r.Outcome = events.Rejected }, "was not applied but rejected"},
+		"dry run":         {func(r *events.Result) { r.DryRun = true }, "a dry run calls nobody"},
+		"left out":        {func(r *events.Result) { r.Response = nil }, events.ErrNoAnswer.Error()},
+		"another form":    {func(r *events.Result) { r.Response = []byte(`{"title":1}`) }, "answer of createTask: json"},
+	} {
+		changed := r
+		tt.change(&changed)
+		if got, err := (events.CreateTask{}).Answer(changed); !contains(err, tt.want) || got.ID != "" {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	object := &events.ObjectRef{Bucket: prefix.FileBucket(), Name: "größe"}
+	for want, f := range map[string]events.File{
+		`{"name":"a","data":""}`:                                         {Name: "a", Data: []byte{}},
+		`{"name":"a","contentType":"text/plain","data":"eA=="}`:          {Name: "a", ContentType: "text/plain", Data: []byte("x")},
+		`{"name":"a","object":{"bucket":"FACTRO_FILES","name":"größe"}}`: {Name: "a", Object: object},
+		"": {Name: "a", Data: []byte("x"), Object: object},
+	} {
+		got, err := json.Marshal(f)
+		if string(got) != want || (err != nil) != (want == "") {
+			t.Errorf("got %s, %v; want %s", got, err, want)
+		}
+	}
+}

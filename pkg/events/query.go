@@ -1,0 +1,132 @@
+package events
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	// queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
+	queryTimeout = time.Minute
+	// readTimeout bounds the reading of an answer from the object store, if its context has no deadline.
+	readTimeout = time.Hour
+)
+
+// Query asks factro something and returns the answer, the Core API's JSON byte for byte. The caller closes it.
+//
+// An answer that no message can hold is read from the broker's object store, as a stream, while ctx lasts; a Read fails
+// if it was damaged on the way. The bridge keeps such an answer for an hour.
+//
+// If the bridge or factro refuse, the error is of type *[Error], and its Status tells more. [nats.ErrNoResponders] means
+// that no bridge answers queries of this cloud. A query changes nothing, so after any error it may be asked again.
+func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error) {
+	data, err := payloadData(query)
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	op := query.Operation()
+	subject := c.prefix.Query(c.cloud, op.Resource, op.Name)
+	ctx, span := startSpan(ctx, "request", subject, trace.SpanKindClient, withOperation(op))
+	defer span.End()
+	answer, err := c.query(ctx, subject, data)
+	if err != nil {
+		text := "no answer"
+		if e, ok := errors.AsType[*Error](err); ok {
+			text = e.Code
+		}
+		span.SetStatus(codes.Error, text)
+	}
+	return answer, err
+}
+
+func (c *Client) query(ctx context.Context, subject string, data []byte) (io.ReadCloser, error) {
+	asking, cancel := context.WithTimeout(ctx, queryTimeout)
+	if _, ok := ctx.Deadline(); ok { // the caller's own counts
+		asking, cancel = context.WithCancel(ctx)
+	}
+	defer cancel()
+	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
+	inject(ctx, msg.Header)
+	answer, err := c.js.Conn().RequestMsgWithContext(asking, msg)
+	if err != nil {
+		return nil, fmt.Errorf("query %s: %w", subject, err)
+	}
+	if err := answerError(answer); err != nil {
+		return nil, err
+	}
+	if lookup(answer.Header, HeaderObject) == nil {
+		return io.NopCloser(bytes.NewReader(answer.Data)), nil
+	}
+	return c.open(ctx, answer)
+}
+
+// answerError returns the error that an answer is, or nil.
+func answerError(answer *nats.Msg) error {
+	values := lookup(answer.Header, HeaderErrorCode)
+	if len(values) == 0 {
+		return nil
+	}
+	status, err := strconv.Atoi(values[0])
+	if err != nil {
+		status = 0
+	}
+	var e Error
+	if json.Unmarshal(answer.Data, &e) != nil || e.Code == "" { // not by this contract, but it says something
+		e = Error{Code: CodeUnavailable, Message: strings.Join(lookup(answer.Header, HeaderError), " ")}
+		if status >= 400 && status < 500 {
+			e.Code = CodeRefused
+		}
+		e.Message = cmp.Or(e.Message, "no text")
+	}
+	e.Status = status
+	return &e
+}
+
+// open returns the object that an answer refers to.
+func (c *Client) open(ctx context.Context, answer *nats.Msg) (io.ReadCloser, error) {
+	var body struct {
+		Object ObjectRef `json:"object"`
+	}
+	if err := json.Unmarshal(answer.Data, &body); err != nil || body.Object.Bucket == "" || body.Object.Name == "" {
+		return nil, fmt.Errorf("the answer refers to an object, but does not name it: %w",
+			cmp.Or(err, errors.New("bucket or name is empty")))
+	}
+	cancel := context.CancelFunc(func() {})
+	if _, ok := ctx.Deadline(); !ok { // the client library would end the reading after five seconds
+		ctx, cancel = context.WithTimeout(ctx, readTimeout)
+	}
+	store, err := c.js.ObjectStore(ctx, body.Object.Bucket)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("object store %s of the answer: %w", body.Object.Bucket, err)
+	}
+	object, err := store.Get(ctx, body.Object.Name)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("object %s/%s of the answer: %w", body.Object.Bucket, body.Object.Name, err)
+	}
+	return &objectReader{object, cancel}, nil
+}
+
+// objectReader releases what the reading of an object needs.
+type objectReader struct {
+	io.ReadCloser
+	release context.CancelFunc
+}
+
+func (r *objectReader) Close() error {
+	defer r.release()
+	return r.ReadCloser.Close()
+}

@@ -1,0 +1,197 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Handler handles one event. Its context ends with that of Subscribe and carries the event's trace. The error is the
+// verdict: nil acknowledges the event; [Retry] brings it again after a while; [Reject] never again; any other error
+// brings it again after a time that grows from a quarter of a second to half a minute.
+type Handler func(ctx context.Context, e Event) error
+
+// Subscribe has handle called with each message that matches the filter, until ctx ends; then it returns nil. The filter
+// is one of those that [Prefix] builds, such as factro.event.acme.task.*.TaskStateChanged, and says which stream is read:
+// that of events, of results or of dead letters. An error says that there is nothing to read, or that the durable
+// consumer is another one than asked for; it comes before the first event.
+//
+// Events come one at a time in the order of the stream, and the next one only after the verdict about the last; see
+// [InFlight]. Each comes at least once: a verdict that does not reach the broker is not known there, and the event comes
+// again. An event is the subscriber's as long as handle runs, however long that is.
+//
+// Without [Durable], the subscription begins now and ends with the call. A durable consumer keeps its place over
+// restarts, and several programs may share it.
+//
+// Subscribe survives lost connections and restarts of the broker. If its consumer is gone, since somebody deleted it or
+// since the broker has forgotten an ephemeral one, it makes another that begins with the first event that has no verdict
+// yet, of those that came to this call. A durable consumer that is deleted while nobody subscribes has lost its place, and
+// begins anew. Of a stream that was made anew it gets all.
+func Subscribe(ctx context.Context, js jetstream.JetStream, filter string, handle Handler, opts ...SubscribeOption) error {
+	s := subscription{
+		js: js, filter: filter, handle: handle, inFlight: 1, ackWait: ackWait, log: slog.Default(),
+	}
+	s.onUnreadable = func(ctx context.Context, e Event, err error) {
+		s.log.WarnContext(ctx, "message is no readable event and is left out", "subject", e.Subject, "sequence", e.Sequence, "error", err)
+	}
+	for _, o := range opts {
+		o(&s)
+	}
+	var err error
+	if s.prefix, s.stream, err = streamOf(filter); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	defer s.leave(ctx)
+	return s.run(ctx)
+}
+
+// SubscribeOption changes a subscription.
+type SubscribeOption func(*subscription)
+
+// Durable gives the consumer a name under which the broker keeps its place. It is made if it is missing, and used as it
+// is if it is there, unless its filter or its kind of acknowledgement differ or it takes more events at once: that is an
+// error, since its events would be others than asked for. The name holds neither dots, blanks nor wildcards.
+func Durable(name string) SubscribeOption { return func(s *subscription) { s.durable = name } }
+
+// Since begins with what the stream has since a time, instead of now; the zero time stands for all that it has. A durable
+// consumer that is there already keeps its place.
+func Since(t time.Time) SubscribeOption { return func(s *subscription) { s.since = &t } }
+
+// InFlight has up to n events handled at once, each on a goroutine of its own. The order is lost.
+func InFlight(n int) SubscribeOption { return func(s *subscription) { s.inFlight = max(n, 1) } }
+
+// Log has warnings written there, instead of by the default of [log/slog]: of a consumer that cannot be pulled from, and
+// of messages that are no readable events.
+func Log(log *slog.Logger) SubscribeOption { return func(s *subscription) { s.log = log } }
+
+// OnUnreadable has f called with a message that is no readable event, instead of a warning. The event has what is known
+// of it. Such a message does not come again.
+func OnUnreadable(f func(ctx context.Context, e Event, err error)) SubscribeOption {
+	return func(s *subscription) { s.onUnreadable = f }
+}
+
+// ackWait is how long the broker waits for word of an event before it delivers it again, so how long a crash goes
+// unnoticed.
+const ackWait = 30 * time.Second
+
+type subscription struct {
+	js           jetstream.JetStream
+	prefix       Prefix
+	stream       string
+	filter       string
+	handle       Handler
+	durable      string
+	since        *time.Time
+	inFlight     int
+	ackWait      time.Duration
+	log          *slog.Logger
+	onUnreadable func(context.Context, Event, error)
+
+	// name is that of the consumer, once there is one.
+	name  string
+	place place
+}
+
+// streamOf returns the prefix of a filter and the stream that it is about.
+func streamOf(filter string) (Prefix, string, error) {
+	t := strings.Split(filter, ".")
+	if len(t) > 2 {
+		p := Prefix(t[0])
+		switch t[1] {
+		case "event":
+			return p, p.EventStream(), nil
+		case "result":
+			return p, p.ResultStream(), nil
+		case "dead":
+			return p, p.DeadStream(), nil
+		}
+	}
+	return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.result.… or <prefix>.dead.…", quote(filter))
+}
+
+// run binds the consumer and has its events handled, again and again until ctx ends.
+func (s *subscription) run(ctx context.Context) error {
+	for failures := 0; ctx.Err() == nil; failures++ {
+		began := time.Now()
+		consumer, err := s.bind(ctx)
+		switch {
+		case err == nil:
+			if err = s.consume(ctx, consumer); ctx.Err() == nil && time.Since(began) > time.Minute {
+				failures = 0 // it worked for a while
+			}
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // the end of ctx is the ordinary end
+		case s.name == "" && !isOutage(err) || errors.Is(err, errDiffers):
+			return fmt.Errorf("subscribe to %s: %w", s.filter, err)
+		}
+		if ctx.Err() == nil && s.js.Conn().IsClosed() {
+			return fmt.Errorf("subscribe to %s: %w", s.filter, nats.ErrConnectionClosed)
+		}
+		if ctx.Err() == nil && failures == 0 {
+			s.log.WarnContext(ctx, "events cannot be pulled; trying again", "subject", s.filter, "error", err)
+		}
+		pause(ctx, backoff(failures))
+	}
+	return nil
+}
+
+// consume handles events until ctx ends or the consumer cannot be pulled from.
+func (s *subscription) consume(ctx context.Context, consumer jetstream.Consumer) error {
+	pulling, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var workers sync.WaitGroup
+	for range s.inFlight {
+		workers.Go(func() {
+			for pulling.Err() == nil {
+				msg, err := pull(pulling, consumer)
+				switch {
+				case err == nil && pulling.Err() != nil: // it reached us while we were to stop
+					_ = s.confirm(ctx, msg, nak(0)) // else it comes after AckWait
+				case err == nil:
+					if err := s.deliver(ctx, msg, consumer.CachedInfo().Config.AckWait/3); errors.Is(err, nats.ErrNoResponders) {
+						stop(err) // the consumer is gone
+					}
+				case errors.Is(err, jetstream.ErrNoHeartbeat) && s.js.Conn().IsConnected(), !errors.Is(err, jetstream.ErrNoHeartbeat):
+					stop(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(pulling)
+}
+
+const (
+	// heartbeat is how often the broker says that it still knows of our request. After two that did not come we ask again:
+	// a consumer that is deleted while we are not asking tells nobody.
+	heartbeat = 5 * time.Second
+	// pullExpiry is how long the broker keeps a request.
+	pullExpiry = 30 * time.Second
+)
+
+// pull waits for one message.
+//
+// Each request has an inbox of its own, which is closed before the message is worked on. Over a reconnect the client
+// library sends its request again, and the broker may still have the first one: with a lasting inbox the second would
+// bring the next event while this one is worked on, and its AckWait would run in a buffer.
+func pull(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
+	it, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(heartbeat))
+	if err != nil {
+		return nil, err
+	}
+	defer it.Stop()
+	msg, err := it.Next(jetstream.NextContext(ctx))
+	if err == nil || ctx.Err() == nil {
+		return msg, err
+	}
+	// We are to stop. What has reached us meanwhile need not wait for AckWait.
+	it.Drain()
+	return it.Next(jetstream.NextMaxWait(attemptTimeout))
+}

@@ -1,0 +1,193 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// waiter waits for the results of one command, on the inbox that gets copies and in the stream that has them all.
+type waiter struct {
+	client  *Client
+	subject string // the command's
+	id      string
+	order   order
+	began   time.Time
+	// duplicate is true if the stream had the command already: its result may be there, too.
+	duplicate bool
+	// told are the deferred results that the caller has heard of; they come on both ways.
+	told map[string]bool
+}
+
+// found is an event of a result, with the subject in the stream, or "" if it is a copy.
+type found struct {
+	subject string
+	event   event.Event
+}
+
+func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, error) {
+	reading, stop := context.WithCancel(ctx)
+	stored, done := make(chan found), make(chan struct{})
+	begin := make(chan struct{}, 1)
+	go func() {
+		defer close(done)
+		select {
+		case <-begin:
+			w.read(reading, stored)
+		case <-reading.Done():
+		}
+	}()
+	defer func() { stop(); <-done }()
+
+	if w.duplicate {
+		begin <- struct{}{}
+	}
+	patience := time.After(w.client.patience)
+	for {
+		var f found
+		select {
+		case <-ctx.Done():
+			return Result{}, &PendingError{ID: w.id, Err: ctx.Err()}
+		case <-patience:
+			select {
+			case begin <- struct{}{}:
+			default: // it has begun
+			}
+			continue
+		case msg := <-copies:
+			e, err := FromMsg(msg.Header, msg.Data)
+			if err != nil { // anybody may write to an inbox
+				continue
+			}
+			f.event = e
+		case f = <-stored:
+		}
+		r, err := w.judge(f)
+		switch {
+		case errors.Is(err, errOther):
+		case err != nil:
+			return Result{}, err
+		case r.Outcome.Final():
+			return r, r.Err()
+		case !w.told[string(f.event.Data())]:
+			w.told[string(f.event.Data())] = true
+			if w.order.onDeferred != nil {
+				w.order.onDeferred(r)
+			}
+		}
+	}
+}
+
+// errOther says that a result is not of the command that is waited for.
+var errOther = errors.New("result of another command")
+
+// judge returns the result if it is the command's.
+func (w *waiter) judge(f found) (Result, error) {
+	if cause, _ := f.event.Extensions()[ExtCausationID].(string); cause != w.id {
+		return Result{}, errOther
+	}
+	r, err := ResultOf(f.event)
+	if err != nil || r.DryRun != w.order.dryRun {
+		return Result{}, errOther
+	}
+	if f.subject == "" {
+		return r, nil
+	}
+	p := w.client.prefix
+	a, err := p.ParseResult(f.subject)
+	if err != nil {
+		return Result{}, errOther
+	}
+	// The stream knows ids and nothing else, so it takes a new command under an old id for the old one.
+	if p.Command(a.Cloud, a.Resource, a.Operation) != w.subject {
+		return Result{}, fmt.Errorf("command not sent: the id %s was used before, for %s of %s; choose another one",
+			quote(w.id), a.Operation, a.Cloud)
+	}
+	return r, nil
+}
+
+// read hands over what comes on the stream of results and may be the command's, until ctx ends.
+func (w *waiter) read(ctx context.Context, out chan<- found) {
+	for failures := 0; ctx.Err() == nil; failures++ {
+		_ = w.readOnce(ctx, out) // it is tried again as long as somebody waits
+		pause(ctx, backoff(failures))
+	}
+}
+
+func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
+	p := w.client.prefix
+	setup, cancel := context.WithTimeout(ctx, 10*time.Second)
+	since := w.since(setup)
+	cancel()
+	address, err := p.ParseCommand(w.subject)
+	if err != nil {
+		return err
+	}
+	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
+	if w.duplicate { // of which command, we shall see
+		filter = p.ResultFilter(Any, Any, Any, Any)
+	}
+	consumer, err := w.client.js.OrderedConsumer(ctx, p.ResultStream(), jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
+		InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("read results: %w", err)
+	}
+	it, err := consumer.Messages(jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(heartbeat))
+	if err != nil {
+		return fmt.Errorf("read results: %w", err)
+	}
+	defer it.Stop()
+	for {
+		msg, err := it.Next(jetstream.NextContext(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			continue // it makes itself anew
+		case err != nil:
+			return fmt.Errorf("read results: %w", err)
+		}
+		e, err := FromMsg(msg.Headers(), msg.Data())
+		if err != nil {
+			continue
+		}
+		select {
+		case out <- found{msg.Subject(), e}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+const (
+	// skew is by how much the clocks of a broker's nodes may differ, and more.
+	skew = 5 * time.Second
+	// duplicates is how long the bridge's streams recognise a message id, unless an operator has chosen more.
+	duplicates = 10 * time.Minute
+)
+
+// since is the time, on the broker's clock, from which the result may be in the stream: since the command was sent, or,
+// if it was sent before, since the stream has recognised its id.
+func (w *waiter) since(ctx context.Context) time.Time {
+	since, window := w.began, duplicates
+	for _, name := range []string{w.client.prefix.CommandStream(), w.client.prefix.ResultStream()} {
+		stream, err := w.client.js.Stream(ctx, name)
+		if err != nil { // perhaps we may not ask: then the clocks have to be alike
+			continue
+		}
+		info := stream.CachedInfo()
+		since = info.TimeStamp.Add(-time.Since(w.began))
+		window = max(window, info.Config.Duplicates)
+	}
+	if w.duplicate {
+		since = since.Add(-window)
+	}
+	return since.Add(-skew)
+}
