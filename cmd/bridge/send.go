@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +38,8 @@ func newSend() *cobra.Command {
 		Long: `Send a command to the bridge. "bridge contract operations OPERATION" shows its fields.
 
 field=value takes the value as the field's type wants it: text as it is, numbers and booleans as such.
-field:=json takes any JSON, such as null or a list. file=@path uploads a file.
+field:=json takes any JSON, such as null or a list. file=@path uploads a file; a large one goes through the object store of
+NATS.
 
 The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
 		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
@@ -55,7 +52,7 @@ The id of a command is its idempotency key: sending it again with the same --id 
 			}
 			return nil
 		},
-		ValidArgsFunction: completeSend,
+		ValidArgsFunction: completeFields(factro.Operation.Writes),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.send(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])
 		},
@@ -78,7 +75,10 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 	if !op.Writes() {
 		return usage("%s reads; commands are the operations that write", name)
 	}
-	data, err := commandData(op, args)
+	client, data, err := f.prepare(ctx, op, args)
+	if client != nil {
+		defer client.Close()
+	}
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,6 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 	if err := e.SetData(event.ApplicationJSON, json.RawMessage(data)); err != nil {
 		return fmt.Errorf("command: %w", err)
 	}
-	client, err := f.dial()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(newTrace(ctx), f.timeout)
 	defer cancel()
 
@@ -122,6 +117,21 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 		return &exitError{exitNoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, e.ID())}
 	}
 	return errors.Join(err, verdict)
+}
+
+// prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
+// connection, but a file that is too large for the data needs one first.
+func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+	data, err = commandData(op, args, func(path string) (any, error) {
+		if client, err = f.dial(); err != nil {
+			return nil, err
+		}
+		return newUpload(ctx, client, events.Prefix(f.prefix))(path)
+	})
+	if err == nil && client == nil {
+		client, err = f.dial()
+	}
+	return client, data, err
 }
 
 // printResult prints a result and says whether it is the last one, and with which exit code.
@@ -167,8 +177,8 @@ func printResult(out io.Writer, r events.Result, traceID string) {
 	}
 }
 
-// commandData makes the command's data of field=value arguments.
-func commandData(op factro.Operation, args []string) ([]byte, error) {
+// commandData makes the data of a command or a query of field=value arguments. file makes the value of file=@path.
+func commandData(op factro.Operation, args []string, file upload) ([]byte, error) {
 	data := map[string]any{}
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
@@ -187,7 +197,7 @@ func commandData(op factro.Operation, args []string) ([]byte, error) {
 			return nil, usage("%s has no field %q; it has %s (for one that we do not know, write %s:=json)",
 				op.Name, name, strings.Join(fieldNames(op), ", "), name)
 		}
-		v, err := fieldValue(op.Fields[i], value)
+		v, err := fieldValue(op.Fields[i], value, file)
 		if err != nil {
 			return nil, err
 		}
@@ -196,16 +206,9 @@ func commandData(op factro.Operation, args []string) ([]byte, error) {
 	return json.Marshal(data)
 }
 
-func fieldValue(f factro.Field, value string) (any, error) {
-	if path, ok := strings.CutPrefix(value, "@"); ok && f.Name == "file" {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("file: %w", err)
-		}
-		return map[string]string{
-			"name": filepath.Base(path), "contentType": mime.TypeByExtension(filepath.Ext(path)),
-			"data": base64.StdEncoding.EncodeToString(content),
-		}, nil
+func fieldValue(f factro.Field, value string, file upload) (any, error) {
+	if path, ok := strings.CutPrefix(value, "@"); ok && f.Name == "file" && file != nil {
+		return file(path)
 	}
 	if f.Type == "string" || f.Type == "" {
 		return value, nil
@@ -222,44 +225,6 @@ func fieldNames(op factro.Operation) []string {
 		names[i] = f.Name
 	}
 	return names
-}
-
-// completeSend completes the operation, then its fields, then the values that a field can have.
-func completeSend(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		names, directive := completeOperation(cmd, args, toComplete)
-		return slices.DeleteFunc(names, func(s string) bool {
-			name, _, _ := strings.Cut(s, "\t")
-			op, _ := factro.Lookup(name)
-			return !op.Writes()
-		}), directive
-	}
-	op, ok := factro.Lookup(args[0])
-	if !ok {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	given := map[string]bool{}
-	for _, a := range args[1:] {
-		name, _, _ := strings.Cut(a, "=")
-		given[strings.TrimSuffix(name, ":")] = true
-	}
-	var out []string
-	for _, f := range op.Fields {
-		switch {
-		case given[f.Name]:
-		case strings.HasPrefix(toComplete, f.Name+"="):
-			values := f.Enum
-			if f.Type == "boolean" {
-				values = []string{"true", "false"}
-			}
-			for _, v := range values {
-				out = append(out, f.Name+"="+v)
-			}
-		default:
-			out = append(out, f.Name+"=\t"+f.Doc)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // newTrace begins a trace, so that the command line can say which one to look for.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/internal/egress"
 )
 
 // readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, which is
@@ -22,7 +21,7 @@ type readiness struct {
 }
 
 // admin answers the operators. Liveness never depends on NATS: a restart does not bring a broker back.
-func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, workers map[string]*egress.Worker) http.Handler {
+func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, ways map[string]way) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", b.metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -34,9 +33,9 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, workers map[st
 		if stopping.Err() != nil {
 			r.Ready, r.Parts["bridge"] = false, "stopping"
 		}
-		for name, worker := range workers {
+		for name, to := range ways {
 			r.Clouds[name] = "ok"
-			if worker.Paused() {
+			if to.Paused() {
 				r.Clouds[name] = "paused: factro does not accept the API key"
 			}
 		}
@@ -50,9 +49,9 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, workers map[st
 }
 
 // serveAdmin serves until ctx ends. stopping ends earlier, when the bridge is told to stop.
-func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broker *bus.Bus, workers map[string]*egress.Worker) error {
+func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broker *bus.Bus, ways map[string]way) error {
 	srv := &http.Server{
-		Handler:           b.admin(stopping, broker, workers),
+		Handler:           b.admin(stopping, broker, ways),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 	}
 	served := make(chan error, 1)

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 )
 
@@ -70,24 +69,24 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	webhooks, err := ingress.New(b.ingressConfig(), broker, b.log)
+	intake, err := b.ingressConfig()
 	if err != nil {
 		return err
 	}
-	workers := map[string]*egress.Worker{}
-	if b.cfg.has(RoleEgress) {
-		for _, cloud := range b.cfg.Clouds {
-			if workers[cloud.Name], err = egress.New(b.cfg.egress(cloud, b.version), broker, broker, nil, b.log); err != nil {
-				return err
-			}
-		}
+	webhooks, err := ingress.New(intake, broker, b.log)
+	if err != nil {
+		return err
+	}
+	ways, err := b.ways(broker)
+	if err != nil {
+		return err
 	}
 
 	// What the work needs goes on until the work is done.
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
-	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, workers) })
+	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, ways) })
 
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { // a dead admin server ends the work too
@@ -101,8 +100,13 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if l.HTTP != nil {
 		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, webhooks) })
 	}
-	for name, w := range workers {
-		work.Go(func() error { return broker.Consume(working, name, w) })
+	for name, o := range ways {
+		if o.worker != nil {
+			work.Go(func() error { return broker.Consume(working, name, o.worker) })
+		}
+		if o.reader != nil {
+			work.Go(func() error { return broker.Serve(working, queryService(name, b.version), o.reader) })
+		}
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin))
@@ -121,12 +125,14 @@ func address(l net.Listener) string {
 	return l.Addr().String()
 }
 
-func (b *Bridge) ingressConfig() ingress.Config {
+func (b *Bridge) ingressConfig() (ingress.Config, error) {
 	c := b.cfg.ingress()
 	if !b.cfg.has(RoleIngress) {
 		c.Clouds = nil
 	}
-	return c
+	var err error
+	c.KnownActions, err = b.cfg.knownActions()
+	return c, err
 }
 
 func (b *Bridge) serveWebhooks(ctx context.Context, l net.Listener, c *tls.Config, s *ingress.Server) error {

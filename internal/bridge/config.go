@@ -18,6 +18,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -34,13 +35,15 @@ const EnvPrefix = "FACTRO_BRIDGE_"
 
 // Config is the configuration file.
 type Config struct {
-	HTTP            HTTP          `yaml:"http" envPrefix:"HTTP_"`
-	Admin           Admin         `yaml:"admin" envPrefix:"ADMIN_"`
-	NATS            NATS          `yaml:"nats" envPrefix:"NATS_"`
-	Roles           []string      `yaml:"roles" env:"ROLES"`
-	Clouds          []Cloud       `yaml:"clouds" envPrefix:"CLOUDS_"`
-	Log             Log           `yaml:"log" envPrefix:"LOG_"`
-	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
+	HTTP   HTTP     `yaml:"http" envPrefix:"HTTP_"`
+	Admin  Admin    `yaml:"admin" envPrefix:"ADMIN_"`
+	NATS   NATS     `yaml:"nats" envPrefix:"NATS_"`
+	Roles  []string `yaml:"roles" env:"ROLES"`
+	Clouds []Cloud  `yaml:"clouds" envPrefix:"CLOUDS_"`
+	// KnownActionsFile has the names of factro's actions, one a line; with an empty one those that are public are known.
+	KnownActionsFile string        `yaml:"known_actions_file" env:"KNOWN_ACTIONS_FILE"`
+	Log              Log           `yaml:"log" envPrefix:"LOG_"`
+	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
 }
 
 // HTTP is for the webhook server.
@@ -106,9 +109,10 @@ type Log struct {
 const (
 	RoleIngress = "ingress" // takes webhooks
 	RoleEgress  = "egress"  // carries out commands
+	RoleQuery   = "query"   // answers queries
 )
 
-var allRoles = []string{RoleIngress, RoleEgress}
+var allRoles = []string{RoleIngress, RoleEgress, RoleQuery}
 
 // Default is the configuration where neither file nor environment say anything else.
 func Default() Config {
@@ -186,7 +190,8 @@ var cloudName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // Validate reports every mistake at once, each with the path of its setting.
 func (c Config) Validate() error {
-	errs := []error{c.bus(nil).Validate(), c.validateServers(), c.validateRoles()}
+	_, err := c.knownActions()
+	errs := []error{c.bus(nil).Validate(), c.validateServers(), c.validateRoles(), err}
 	if len(c.Clouds) == 0 {
 		errs = append(errs, errors.New("clouds: none is configured"))
 	}
@@ -199,7 +204,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is there twice", i, cloud.Name))
 		}
 		seen[cloud.Name] = true
-		if c.has(RoleEgress) {
+		if c.calls() {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.egress(cloud, "").Validate()))
 		}
 	}
@@ -237,6 +242,9 @@ func (c Config) validateRoles() error {
 
 func (c Config) has(role string) bool { return slices.Contains(c.Roles, role) }
 
+// calls says whether this process calls the Core API.
+func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) }
+
 // The rooms' configurations, made of the file's.
 
 func (c Config) bus(s *bus.Server) bus.Config {
@@ -249,6 +257,26 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		b.URL = "nats://embedded"
 	}
 	return b
+}
+
+// knownActions are the actions that are no news: those that are public, and those of the operator's list.
+func (c Config) knownActions() ([]string, error) {
+	var names []string
+	for _, a := range factro.Actions() {
+		names = append(names, a.Name)
+	}
+	if c.KnownActionsFile == "" {
+		return names, nil
+	}
+	text, err := os.ReadFile(c.KnownActionsFile)
+	if err != nil {
+		return nil, fmt.Errorf("known_actions_file: %w", err)
+	}
+	more, err := factro.ReadActions(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("known_actions_file: %s: %w", c.KnownActionsFile, err)
+	}
+	return append(names, more...), nil
 }
 
 func (c Config) ingress() ingress.Config {

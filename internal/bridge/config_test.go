@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,10 @@ func settings(typ reflect.Type, prefix string) []string {
 
 func TestEverySettingHasAVariable(t *testing.T) {
 	t.Parallel()
+	actions := filepath.Join(t.TempDir(), "actions.txt")
+	if err := os.WriteFile(actions, []byte("TaskGelöscht\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	environ := map[string]string{
 		"HTTP_LISTEN": "127.0.0.1:1", "HTTP_TLS_CERT_FILE": "cert", "HTTP_TLS_KEY_FILE": "key", "HTTP_TLS_CLIENT_CA_FILE": "ca",
 		"HTTP_MAX_BODY": "2MiB", "HTTP_MAX_IN_FLIGHT": "7", "HTTP_STORE_TIMEOUT": "3s", "ADMIN_LISTEN": "127.0.0.1:2",
@@ -67,7 +72,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
-		"LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "11s",
+		"LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
 	var list []string
 	for name, value := range environ {
@@ -89,6 +94,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		}
 	}
 	cloud := c.Clouds[0]
+	known, err := c.knownActions()
 	for name, ok := range map[string]bool{
 		"http":    c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
 		"nats":    c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",
@@ -96,6 +102,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"cloud":   cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
 		"secrets": len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
 		"api":     cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
+		"actions": err == nil && slices.Contains(known, "TaskGelöscht") && slices.Contains(known, "TaskCreated"),
 		"others":  c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",
 	} {
 		if !ok {
@@ -125,6 +132,7 @@ http: {listen: "", max_body: 1, max_in_flight: 0, tls: {cert_file: only}}
 admin: {listen: ""}
 nats: {url: "", prefix: "Fac.tro", replicas: 9}
 roles: [ingress, egress, cook]
+known_actions_file: /nowhere/actions.txt
 shutdown_timeout: 1ms
 clouds:
   - {name: "Ac me", webhook: {header: "X Y", secrets: [{value: short}, {}]}, api: {url: "ftp://x", timeout: 1ms, requests_per_minute: -1}}
@@ -137,7 +145,7 @@ clouds:
 	}
 	for _, want := range []string{
 		"http.listen", "http.max_body", "http.max_in_flight", "http.tls", "admin.listen", "nats.url", "nats.prefix", "nats.replicas",
-		`roles: "cook"`, "shutdown_timeout", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
+		`roles: "cook"`, "shutdown_timeout", "known_actions_file: open /nowhere/actions.txt", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
 		"clouds[0].api.url", "clouds[0].api.timeout", "clouds[0].api.requests_per_minute", "clouds[0].api.key",
 		"clouds[1].webhook", "clouds[1].api.key", "clouds[2].name",
 	} {

@@ -55,16 +55,22 @@ func TestSendUnheard(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	run(t, server.connect(t, quiet()))
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	e := taskEvent(t, "c-1")
-	if err := dial(t, server).Send(ctx, "factro.command.acme.task.deleteTask", e, func(Message) bool { return true }); err == nil {
+	e, o := taskEvent(t, "c-1"), server.outside(t)
+	client, sent := dial(t, server), make(chan error, 1)
+	go func() {
+		sent <- client.Send(ctx, "factro.command.acme.task.deleteTask", e, func(Message) bool { return true })
+	}()
+	eventually(t, "the command is in the stream", func() bool { return o.count("FACTRO_COMMANDS") == 1 })
+	cancel()
+	if err := receive(t, sent); err == nil {
 		t.Error("there was no result")
 	}
 	if err := dial(t, server).Send(t.Context(), "factro.command.acme.task.deleteTask", taskEvent(t, ""), nil); err == nil {
 		t.Error("a broken command was sent")
 	}
-	if n := server.outside(t).count("FACTRO_COMMANDS"); n != 1 {
+	if n := o.count("FACTRO_COMMANDS"); n != 1 {
 		t.Errorf("the stream has %d commands", n)
 	}
 }

@@ -240,6 +240,10 @@ func (b *Bus) asyncError(err error) {
 
 // ours says whether a refused permission, of which the server tells in words only, is one that the bridge itself needs.
 func (b *Bus) ours(violation string) bool {
-	_, subject, toPublish := strings.Cut(strings.ToLower(violation), `publish to "`)
+	violation = strings.ToLower(violation)
+	if strings.Contains(violation, `subscription to "$srv.`) { // who asks about our services gets no answer, and that is all
+		return false
+	}
+	_, subject, toPublish := strings.Cut(violation, `publish to "`)
 	return !toPublish || strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
 }

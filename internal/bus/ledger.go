@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -128,7 +127,7 @@ func (b *Bus) ledger(ctx context.Context) (jetstream.KeyValue, error) {
 	return kv, nil
 }
 
-func (b *Bus) ledgerBucket() string { return strings.ToUpper(string(b.cfg.Prefix)) + "_LEDGER" }
+func (b *Bus) ledgerBucket() string { return LedgerBucket(b.cfg.Prefix) }
 
 func (b *Bus) ledgerConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{

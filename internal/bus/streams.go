@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // duplicates is how long a stream recognises a message id. It spans the retries of a publish and of a sender, and
@@ -17,8 +19,7 @@ const duplicates = 10 * time.Minute
 
 // streams returns the streams of the contract. Ages and sizes are a start: an operator may change them on the server,
 // and that is not drift.
-func (b *Bus) streams() []jetstream.StreamConfig {
-	p := b.cfg.Prefix
+func streams(p events.Prefix, replicas int) []jetstream.StreamConfig {
 	day := 24 * time.Hour
 	all := []jetstream.StreamConfig{
 		{
@@ -43,7 +44,7 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 	}
 	for i := range all {
 		all[i].Duplicates = duplicates
-		all[i].Replicas = b.cfg.Replicas
+		all[i].Replicas = replicas
 		all[i].Storage = jetstream.FileStorage
 		all[i].AllowDirect = true
 	}
@@ -55,7 +56,7 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 	if !b.cfg.Manage {
 		return nil
 	}
-	for _, want := range b.streams() {
+	for _, want := range streams(b.cfg.Prefix, b.cfg.Replicas) {
 		have, err := b.js.Stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -78,6 +79,7 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ledger bucket %s: %w", b.ledgerBucket(), err)
 	}
+	b.ensureBuckets(ctx)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -15,6 +16,24 @@ var errOpen = errors.New("the breaker is open")
 // refusal is the error of a result for a command that factro said no to.
 func refusal(a answer) *events.Error {
 	return &events.Error{Code: events.CodeRefused, Message: outcomeText(a), Detail: detail(a)}
+}
+
+// mistaken is the error for data that cannot be translated into a call: every mistake, each with its place.
+func mistaken(err error) *events.Error {
+	reason := &events.Error{Code: events.CodeInvalid, Message: err.Error()}
+	if invalid, ok := errors.AsType[*translate.InvalidError](err); ok {
+		reason.Detail, _ = json.Marshal(invalid.Fields) // two strings each
+	}
+	return reason
+}
+
+// invalid is mistaken for what translate cannot know of.
+func invalid(pointer, message string) *events.Error {
+	return mistaken(&translate.InvalidError{Fields: []events.FieldError{{Pointer: pointer, Message: message}}})
+}
+
+func missing(ref *events.ObjectRef) *events.Error {
+	return invalid("/file/object", fmt.Sprintf("there is no object %.80q in the bucket %s", ref.Name, ref.Bucket))
 }
 
 func ambiguous(a answer) string {

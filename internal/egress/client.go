@@ -3,6 +3,7 @@ package egress
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,14 +27,20 @@ import (
 // client makes single calls to the Core API. Retrying, pacing and the breaker are the worker's.
 type client struct {
 	base, userAgent string
+	timeout         time.Duration
 	http            *http.Client
 }
 
-// attempt is what a span is told of a call beside what the HTTP client sees.
+// attempt is one try at a call: what a span is told of it beside what the HTTP client sees, and the streams that are sent
+// and taken.
 type attempt struct {
 	op     factro.Operation
 	number int
 	state  string
+	// file is the content of the call's upload.
+	file *file
+	// take reads the body of a good answer, which then is not in the answer. Its error is one of ours, not of factro's.
+	take func(io.Reader) error
 }
 
 type attemptKey struct{}
@@ -49,9 +56,9 @@ func newClient(c Config, transport http.RoundTripper) *client {
 			return r.Method
 		}))
 	return &client{
-		base: strings.TrimSuffix(c.URL, "/"), userAgent: c.UserAgent,
+		base: strings.TrimSuffix(c.URL, "/"), userAgent: c.UserAgent, timeout: c.Timeout,
 		http: &http.Client{
-			Transport: traced, Timeout: c.Timeout,
+			Transport: traced,
 			// A redirect would carry the key to another address.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -67,22 +74,62 @@ func newTransport() *http.Transport {
 	return t
 }
 
-// do makes one call. A failure is part of the answer.
+// do makes one call. A failure is part of the answer. The timeout bounds the whole call; while a stream is sent or taken
+// it begins anew with each part of it, since a large file takes its time.
 func (c *client) do(ctx context.Context, key secret.String, a attempt, call translate.Call) answer {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	alive := func() {}
+	if c.timeout > 0 {
+		timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
+		defer timer.Stop()
+		alive = func() { timer.Reset(c.timeout) }
+	}
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// The first header, not the last: over HTTP/2 the last is reported after it may have reached factro.
 		WroteHeaderField: func(string, []string) { sent.Store(true) },
 		WroteHeaders:     func() { sent.Store(true) },
 	})
-	ctx = context.WithValue(ctx, attemptKey{}, a)
+	req, err := c.request(context.WithValue(ctx, attemptKey{}, a), key, a, call, alive)
+	if err != nil {
+		return answer{err: err, unsent: true}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{err: why(ctx, plain(err)), unsent: !sent.Load(), ours: a.file.failure()}
+	}
+	defer resp.Body.Close()
+	good := resp.StatusCode >= 200 && resp.StatusCode < 300
+	got := answer{status: resp.StatusCode, header: resp.Header}
+	if good && a.take != nil {
+		body := &watched{r: resp.Body, alive: alive}
+		got.ours = a.take(body)
+		err = body.failed
+		if err != nil {
+			got.ours = nil
+		}
+	} else {
+		most := int64(maxAnswer)
+		if a.take != nil {
+			most = maxErrorText
+		}
+		got.body, err = io.ReadAll(io.LimitReader(resp.Body, most))
+	}
+	if err != nil && good { // any other status speaks for itself, even if its text was cut off
+		got.body, got.err = nil, fmt.Errorf("read the answer: %w", why(ctx, err))
+	}
+	return got
+}
+
+func (c *client) request(ctx context.Context, key secret.String, a attempt, call translate.Call, alive func()) (*http.Request, error) {
 	var body io.Reader
 	if call.Body != nil {
 		body = bytes.NewReader(call.Body)
 	}
 	req, err := http.NewRequestWithContext(ctx, call.Method, c.base+call.Target, body)
 	if err != nil {
-		return answer{err: err, unsent: true}
+		return nil, err
 	}
 	req.Header.Set("Authorization", key.Reveal()) // raw: no Bearer or other scheme word (five sources)
 	req.Header.Set("Accept", "application/json")
@@ -90,17 +137,39 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	if call.ContentType != "" {
 		req.Header.Set("Content-Type", call.ContentType)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{err: plain(err), unsent: !sent.Load()}
+	if call.Upload != nil {
+		return req, setForm(req, call.Upload, a.file, alive)
 	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil && resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return answer{status: resp.StatusCode, header: resp.Header, err: fmt.Errorf("read the answer: %w", err)}
+	return req, nil
+}
+
+// errSilent ends a call in which nothing came for the length of the timeout.
+var errSilent = errors.New("nothing came within the timeout")
+
+// why returns the reason that a call was given up for, which the error of the client need not tell.
+func why(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errSilent) {
+		return errSilent
 	}
-	// Any other status speaks for itself, even if its text was cut off.
-	return answer{status: resp.StatusCode, header: resp.Header, body: data}
+	return err
+}
+
+// watched is a body that tells of its progress and remembers how it failed.
+type watched struct {
+	r      io.Reader
+	alive  func()
+	failed error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if n > 0 {
+		w.alive()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.failed = err
+	}
+	return n, err
 }
 
 // plain takes the URL out of a client's error: ids belong into the result, not into every log line and span.

@@ -10,7 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Config is for the commands of one cloud.
+// Config is for the Core API of one cloud.
 type Config struct {
 	// Cloud is the configured name of the factro cloud; Prefix the first token of its subjects.
 	Cloud  string
@@ -22,7 +22,7 @@ type Config struct {
 	// RequestsPerMinute is the budget that we allow ourselves. factro allows 500 (one source); whether they are counted by
 	// key, user or address is not known.
 	RequestsPerMinute int
-	// Timeout bounds one call.
+	// Timeout bounds one call; one that sends or takes a stream, how long nothing of it may come.
 	Timeout time.Duration
 	// UserAgent is how the bridge calls itself.
 	UserAgent string
@@ -68,6 +68,11 @@ const (
 	maxReplySubject = 1 << 10
 	// courtesy bounds how long a deferred result may take; it holds up the command that it is about.
 	courtesy = 5 * time.Second
+	// budgetWait bounds how long a query waits for its share of the request budget. It is below the five seconds that the
+	// nats command waits for an answer: a requester who is told to come later knows more than one who was told nothing.
+	budgetWait = 4 * time.Second
+	// maxErrorText bounds what is read of the answer to a query that failed.
+	maxErrorText = 64 << 10
 	// overrun is how long what is known may take to be written down once the bridge has to stop.
 	overrun = time.Second
 )

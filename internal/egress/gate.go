@@ -10,18 +10,18 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // gate is what stands between us and factro: the breaker, the request budget, and a key that is no longer accepted. The
-// worker passes it before it pulls a command and before each call.
+// worker passes it before it pulls a command and before each call; a query that it stops is answered at once.
 type gate struct {
 	breaker *gobreaker.CircuitBreaker[answer]
 
 	mu        sync.Mutex
 	openUntil time.Time     // while the breaker is open: when it will take a probe
 	budgetAt  time.Time     // nothing may be called before this time
+	savedAt   time.Time     // no query may be made before this time: few requests remain
 	isBad     bool          // whether factro refused the key, or there is none
 	badKey    secret.String // that key
 	probeAt   time.Time     // while the key is bad: when to ask again
@@ -88,9 +88,34 @@ func (g *gate) learn(j judgement, a answer, key secret.String) {
 		g.isBad, g.badKey = false, ""
 	case failed, unknown:
 	}
-	if b, ok := factro.BudgetOf(a.header); ok && b.Remaining == 0 && j != throttled {
-		g.budgetAt = now.Add(min(max(b.Reset, time.Second), time.Minute))
+	b, ok := factro.BudgetOf(a.header)
+	if !ok {
+		return
 	}
+	reset := now.Add(min(max(b.Reset, time.Second), time.Minute))
+	if b.Remaining == 0 && j != throttled {
+		g.budgetAt = reset
+	}
+	g.savedAt = time.Time{}
+	if b.Remaining < fewRemain(b.Quota) {
+		g.savedAt = reset
+	}
+}
+
+// fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, or 50 of one that the
+// answer does not tell, which is a tenth of the 500 that are known of (one source).
+func fewRemain(quota int) int {
+	if quota == 0 {
+		return 50
+	}
+	return quota / 10
+}
+
+// saved returns until when what remains of factro's budget is for commands only.
+func (g *gate) saved() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.savedAt
 }
 
 // paused says whether the key is known to be bad.
@@ -100,13 +125,16 @@ func (g *gate) paused() bool {
 	return g.isBad
 }
 
+// open says whether the way is free without asking: the key is not known to be bad, the breaker is closed.
+func (g *gate) open() bool { return !g.paused() && g.breaker.State() == gobreaker.StateClosed }
+
 // pass waits until a call may be made. While factro is failing or refuses the key, a cheap read finds out whether it is
 // well again: nobody's command is used for that. told hears once of a wait that is worth telling.
-func (w *Worker) pass(ctx context.Context, told func(obstacle)) error {
+func (a *API) pass(ctx context.Context, told func(obstacle)) error {
 	for {
-		key := w.key(ctx)
+		key := a.key(ctx)
 		now := time.Now()
-		if o := w.gate.obstacle(now, key); o.code != "" {
+		if o := a.gate.obstacle(now, key); o.code != "" {
 			if told != nil && o.until.Sub(now) >= deferAfter {
 				told(o)
 				told = nil
@@ -121,29 +149,22 @@ func (w *Worker) pass(ctx context.Context, told func(obstacle)) error {
 			continue
 		}
 		if key == "" { // to ask without a key would only be refused
-			w.gate.learn(unauthorized, answer{}, key)
+			a.gate.learn(unauthorized, answer{}, key)
 			continue
 		}
-		if !w.gate.paused() && w.gate.breaker.State() == gobreaker.StateClosed {
+		if a.gate.open() {
 			return ctx.Err()
 		}
-		if err := w.pace.Wait(ctx); err != nil {
+		if err := a.pace.Wait(ctx); err != nil {
 			return err
 		}
-		a, j := w.call(ctx, probe, translate.Call{Method: probe.Method, Target: probe.Path}, key, 1)
+		_, closed := a.probe(ctx, key)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if errors.Is(a.err, errOpen) { // its clock is a little behind ours
+		if closed { // its clock is a little behind ours
 			if err := sleep(ctx, 10*time.Millisecond); err != nil {
 				return err
-			}
-			continue
-		}
-		if !healthy(j) {
-			w.log.InfoContext(ctx, "factro still fails", "cloud", w.cfg.Cloud, "status", a.status)
-			if w.gate.paused() { // the breaker alone would let the next probe follow at once
-				w.gate.learn(unauthorized, a, key)
 			}
 		}
 	}
@@ -158,55 +179,33 @@ var probe = func() factro.Operation {
 	return op
 }()
 
-// call makes one call through the breaker and learns from the answer.
-func (w *Worker) call(ctx context.Context, op factro.Operation, c translate.Call, key secret.String, number int) (answer, judgement) {
-	var a answer
-	var j judgement
-	_, err := w.gate.breaker.Execute(func() (answer, error) {
-		a = w.client.do(ctx, key, attempt{op, number, w.gate.breaker.State().String()}, c)
-		j = judge(op, a)
-		switch {
-		case ctx.Err() != nil && a.err != nil, j == throttled:
-			return a, errNeutral
-		case !healthy(j):
-			return a, errUnhealthy
-		}
-		return a, nil
-	})
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return answer{err: errOpen, unsent: true}, failed
-	}
-	w.learn(ctx, op, a, j, key)
-	return a, j
-}
-
 // learn passes the answer on to the gate, and tells the operator when the key stops or starts to be accepted.
-func (w *Worker) learn(ctx context.Context, op factro.Operation, a answer, j judgement, key secret.String) {
-	was := w.gate.paused()
-	w.gate.learn(j, a, key)
-	is := w.gate.paused()
+func (a *API) learn(ctx context.Context, op factro.Operation, got answer, j judgement, key secret.String) {
+	was := a.gate.paused()
+	a.gate.learn(j, got, key)
+	is := a.gate.paused()
 	switch {
 	case is && !was:
-		w.log.ErrorContext(ctx, "factro does not accept the API key; the cloud is paused and its commands wait", "cloud", w.cfg.Cloud)
+		a.log.ErrorContext(ctx, "factro does not accept the API key; the cloud is paused and its commands wait", "cloud", a.cfg.Cloud)
 	case was && !is:
-		w.log.InfoContext(ctx, "factro accepts the API key again", "cloud", w.cfg.Cloud)
+		a.log.InfoContext(ctx, "factro accepts the API key again", "cloud", a.cfg.Cloud)
 	}
 	if j == throttled {
-		w.log.WarnContext(ctx, "factro's request budget is used up", "cloud", w.cfg.Cloud, "wait", factro.RetryAfter(a.header, time.Now()).String())
+		a.log.WarnContext(ctx, "factro's request budget is used up", "cloud", a.cfg.Cloud, "wait", factro.RetryAfter(got.header, time.Now()).String())
 	}
-	w.metrics.called(ctx, op, a)
+	a.calls.add(ctx, op, got)
 }
 
 // key returns the API key as it is now. Without one, the last good is tried; factro will say what it thinks of it.
-func (w *Worker) key(ctx context.Context) secret.String {
-	key, err := w.secret.Get()
+func (a *API) key(ctx context.Context) secret.String {
+	key, err := a.secret.Get()
 	if err != nil {
-		if !w.keyFailed.Swap(true) {
-			w.log.ErrorContext(ctx, "the API key cannot be read", "cloud", w.cfg.Cloud, "error", err)
+		if !a.keyFailed.Swap(true) {
+			a.log.ErrorContext(ctx, "the API key cannot be read", "cloud", a.cfg.Cloud, "error", err)
 		}
 		return key
 	}
-	w.keyFailed.Store(false)
+	a.keyFailed.Store(false)
 	return key
 }
 

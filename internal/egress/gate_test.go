@@ -260,7 +260,7 @@ func write(t testing.TB, file, text string) {
 func open(r *rig) {
 	r.t.Helper()
 	for range 5 {
-		r.w.call(context.Background(), probe, probeCall, apiKey, 1)
+		r.w.exchange(context.Background(), attempt{op: probe, number: 1}, probeCall, apiKey)
 	}
 	if s := r.w.gate.breaker.State(); s != gobreaker.StateOpen {
 		r.t.Fatalf("after five failures the breaker is %s", s)
@@ -279,12 +279,12 @@ func TestBreaker(t *testing.T) {
 			return ok("{}")
 		})
 		for range 4 {
-			r.w.call(t.Context(), probe, probeCall, apiKey, 1)
+			r.w.exchange(t.Context(), attempt{op: probe, number: 1}, probeCall, apiKey)
 		}
 		if r.w.gate.breaker.State() != gobreaker.StateClosed {
 			t.Error("four failures opened the breaker")
 		}
-		r.w.call(t.Context(), probe, probeCall, apiKey, 1)
+		r.w.exchange(t.Context(), attempt{op: probe, number: 1}, probeCall, apiKey)
 		r.lines = nil
 		if err := r.w.Ready(t.Context()); err != nil {
 			t.Fatal(err)

@@ -80,8 +80,9 @@ type reply struct {
 	// err is a failure instead of an answer; unsent one before the request was written.
 	err    error
 	unsent bool
-	// cut ends the body with an error. hang answers when the request is given up.
+	// cut ends the body with an error. hang answers when the request is given up, delay when that time is over.
 	cut, hang bool
+	delay     time.Duration
 }
 
 func ok(body string) reply { return reply{status: 200, body: body} }
@@ -120,6 +121,11 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
+	if answer.delay > 0 {
+		if err := sleep(r.Context(), answer.delay); err != nil {
+			return nil, err
+		}
+	}
 	if answer.err != nil {
 		return nil, answer.err
 	}
@@ -146,10 +152,11 @@ type sent struct {
 	at          time.Time
 }
 
-// desk is Results and Ledger. fail, if set, may make any of its steps fail.
+// desk is Results, Ledger and Files. fail, if set, may make any of its steps fail.
 type desk struct {
 	*diary
 	t      testing.TB
+	files  map[string]bus.File
 	mu     sync.Mutex
 	sent   []sent
 	copies []string
@@ -224,6 +231,17 @@ func (d *desk) Forget(ctx context.Context, cloud, id string) error {
 	return nil
 }
 
+func (d *desk) File(ctx context.Context, name string) (bus.File, error) {
+	if err := d.step(ctx, "file"); err != nil {
+		return bus.File{}, err
+	}
+	f, known := d.files[name]
+	if !known {
+		return bus.File{}, fmt.Errorf("here: %w", bus.ErrNoFile)
+	}
+	return f, nil
+}
+
 // results are the published results with an outcome.
 func (d *desk) results(o events.Outcome) []sent {
 	d.mu.Lock()
@@ -264,11 +282,13 @@ func newRig(t testing.TB, script func(r *http.Request, body string) reply, chang
 	for _, c := range change {
 		c(&cfg)
 	}
-	w, err := New(cfg, r.desk, r.desk, r.api, slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	api, err := NewAPI(cfg, r.api, slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.w = w
+	if r.w, err = New(api, r.desk, r.desk, r.desk); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 

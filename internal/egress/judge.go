@@ -14,6 +14,9 @@ type answer struct {
 	// err is set if there was no answer. unsent then tells that factro cannot have seen the request.
 	err    error
 	unsent bool
+	// ours is what failed on our side of the call: the source of an upload, or the place for an answer. It says nothing
+	// about factro.
+	ours error
 }
 
 // judgement says what an answer means for the command.

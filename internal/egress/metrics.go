@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -19,27 +20,17 @@ const scope = "github.com/factro-bridge/factro-bridge/internal/egress"
 // seconds are bucket bounds for what takes between milliseconds and minutes.
 var seconds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 
-type metrics struct {
-	cloud    attribute.KeyValue
-	commands metric.Int64Counter
-	duration metric.Float64Histogram
-	calls    metric.Int64Counter
+// calls are what is counted of a cloud's Core API.
+type calls struct {
+	cloud attribute.KeyValue
+	count metric.Int64Counter
 }
 
-func newMetrics(w *Worker) (*metrics, error) {
+func newCalls(a *API) (*calls, error) {
 	meter := otel.Meter(scope)
-	m := &metrics{cloud: attribute.String("factro.cloud", w.cfg.Cloud)}
+	c := &calls{cloud: attribute.String("factro.cloud", a.cfg.Cloud)}
 	var err error
-	if m.commands, err = meter.Int64Counter("factro.bridge.commands", metric.WithUnit("{result}"),
-		metric.WithDescription("Results of commands, by operation, outcome and error code.")); err != nil {
-		return nil, err
-	}
-	if m.duration, err = meter.Float64Histogram("factro.bridge.command.duration", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(seconds...),
-		metric.WithDescription("From pulling a command to its stored final result.")); err != nil {
-		return nil, err
-	}
-	if m.calls, err = meter.Int64Counter("factro.bridge.api.calls", metric.WithUnit("{call}"),
+	if c.count, err = meter.Int64Counter("factro.bridge.api.calls", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls to the Core API, by operation and status; status 0 is no answer.")); err != nil {
 		return nil, err
 	}
@@ -53,18 +44,44 @@ func newMetrics(w *Worker) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	attrs := metric.WithAttributes(m.cloud)
+	attrs := metric.WithAttributes(c.cloud)
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, map[gobreaker.State]int64{
 			gobreaker.StateClosed: 0, gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2,
-		}[w.gate.breaker.State()], attrs)
+		}[a.gate.breaker.State()], attrs)
 		bad := int64(0)
-		if w.gate.paused() {
+		if a.gate.paused() {
 			bad = 1
 		}
 		o.ObserveInt64(paused, bad, attrs)
 		return nil
 	}, state, paused)
+	return c, err
+}
+
+func (c *calls) add(ctx context.Context, op factro.Operation, a answer) {
+	c.count.Add(ctx, 1, metric.WithAttributes(c.cloud, attribute.String("factro.operation", op.Name),
+		attribute.String("status", strconv.Itoa(a.status))))
+}
+
+// metrics are what is counted of a cloud's commands.
+type metrics struct {
+	cloud    attribute.KeyValue
+	commands metric.Int64Counter
+	duration metric.Float64Histogram
+}
+
+func newMetrics(cloud string) (*metrics, error) {
+	meter := otel.Meter(scope)
+	m := &metrics{cloud: attribute.String("factro.cloud", cloud)}
+	var err error
+	if m.commands, err = meter.Int64Counter("factro.bridge.commands", metric.WithUnit("{result}"),
+		metric.WithDescription("Results of commands, by operation, outcome and error code.")); err != nil {
+		return nil, err
+	}
+	m.duration, err = meter.Float64Histogram("factro.bridge.command.duration", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(seconds...),
+		metric.WithDescription("From pulling a command to its stored final result."))
 	return m, err
 }
 
@@ -84,7 +101,31 @@ func (m *metrics) finished(ctx context.Context, j *job, r events.Result) {
 	}
 }
 
-func (m *metrics) called(ctx context.Context, op factro.Operation, a answer) {
-	m.calls.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("factro.operation", op.Name),
-		attribute.String("status", strconv.Itoa(a.status))))
+// queries are what is counted of a cloud's queries.
+type queries struct {
+	cloud    attribute.KeyValue
+	count    metric.Int64Counter
+	duration metric.Float64Histogram
+}
+
+func newQueries(cloud string) (*queries, error) {
+	meter := otel.Meter(scope)
+	q := &queries{cloud: attribute.String("factro.cloud", cloud)}
+	var err error
+	if q.count, err = meter.Int64Counter("factro.bridge.queries", metric.WithUnit("{query}"),
+		metric.WithDescription("Answered queries, by operation and class of status.")); err != nil {
+		return nil, err
+	}
+	q.duration, err = meter.Float64Histogram("factro.bridge.query.duration", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(seconds...),
+		metric.WithDescription("From taking a query to its answer, by operation and class of status."))
+	return q, err
+}
+
+// answered counts an answer. What a requester wrote as the operation is a label only if it is one.
+func (q *queries) answered(ctx context.Context, op factro.Operation, status int, took time.Duration) {
+	attrs := metric.WithAttributeSet(attribute.NewSet(q.cloud,
+		attribute.String("factro.operation", cmp.Or(op.Name, "unknown")), attribute.String("status", strconv.Itoa(status/100)+"xx")))
+	q.count.Add(ctx, 1, attrs)
+	q.duration.Record(ctx, took.Seconds(), attrs)
 }

@@ -178,7 +178,11 @@ func TestRedirect(t *testing.T) {
 	factro := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(factro.Close)
 	r := newRig(t, always(ok("{}")), func(c *Config) { c.URL = factro.URL })
-	w, err := New(r.w.cfg, r.desk, r.desk, nil, r.w.log)
+	api, err := NewAPI(r.w.cfg, nil, r.w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := New(api, r.desk, r.desk, r.desk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +221,7 @@ func TestRealTransport(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	t.Parallel()
-	_, err := New(Config{URL: "ftp://x", Timeout: 1, Key: secret.Source{}}, nil, nil, nil, nil)
+	_, err := NewAPI(Config{URL: "ftp://x", Timeout: 1, Key: secret.Source{}}, nil, nil)
 	if err == nil {
 		t.Fatal("a configuration full of mistakes is accepted")
 	}

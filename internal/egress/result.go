@@ -100,6 +100,11 @@ var deferral = map[string]string{
 
 // rehearse answers a dry run with the call that would be made.
 func (w *Worker) rehearse(ctx context.Context, j *job) error {
+	if _, err := w.find(ctx, j.call.Upload); errors.Is(err, bus.ErrNoFile) {
+		return w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object))
+	} else if err != nil {
+		return err
+	}
 	planned, err := json.Marshal(struct {
 		Method string          `json:"method"`
 		Path   string          `json:"path"`

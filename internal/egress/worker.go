@@ -7,20 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
-	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -40,50 +36,38 @@ type Ledger interface {
 	Forget(ctx context.Context, cloud, commandID string) error
 }
 
+// Files are the files that commands refer to instead of holding them.
+type Files interface {
+	// File returns a file of the bridge's own bucket, or bus.ErrNoFile.
+	File(ctx context.Context, name string) (bus.File, error)
+}
+
 // Worker carries out the commands of one cloud, one at a time. It is a bus.Worker.
 type Worker struct {
-	cfg       Config
+	*API
 	results   Results
 	ledger    Ledger
-	log       *slog.Logger
-	client    *client
-	secret    *secret.Reader
-	pace      *rate.Limiter
-	gate      *gate
+	files     Files
 	metrics   *metrics
 	webOrigin string
 	mandant   atomic.Value // string: the mandant's id, once an answer has told it
-	keyFailed atomic.Bool
 }
 
-// New builds a worker. transport may be nil for a default one.
-func New(cfg Config, results Results, ledger Ledger, transport http.RoundTripper, log *slog.Logger) (*Worker, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
+// New builds a worker.
+func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error) {
+	base, err := url.Parse(api.cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("api.url: %w", err)
 	}
-	if transport == nil {
-		transport = newTransport()
-	}
-	base, _ := url.Parse(cfg.URL) // Validate has parsed it
-	w := &Worker{
-		cfg: cfg, results: results, ledger: ledger, log: log,
-		client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key), gate: newGate(cfg.Cloud),
-		// The burst is small beside the budget, so that no minute, wherever it begins, sees more than budget and burst.
-		pace:      rate.NewLimiter(rate.Limit(float64(cfg.RequestsPerMinute)/60), max(1, cfg.RequestsPerMinute/30)),
-		webOrigin: base.Scheme + "://" + base.Host,
-	}
+	w := &Worker{API: api, results: results, ledger: ledger, files: files, webOrigin: base.Scheme + "://" + base.Host}
 	w.mandant.Store("")
-	var err error
-	w.metrics, err = newMetrics(w)
+	w.metrics, err = newMetrics(api.cfg.Cloud)
 	return w, err
 }
 
 // Ready waits until a command may be pulled: an open breaker, a used-up budget or a bad key leave the commands in the
 // stream.
 func (w *Worker) Ready(ctx context.Context) error { return w.pass(ctx, nil) }
-
-// Paused says whether factro refuses the API key.
-func (w *Worker) Paused() bool { return w.gate.paused() }
 
 // job is one command on its way through the worker.
 type job struct {
@@ -163,11 +147,11 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	}
 	j.op = op
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
-		reason := &events.Error{Code: events.CodeInvalid, Message: err.Error()}
-		if invalid, ok := errors.AsType[*translate.InvalidError](err); ok {
-			reason.Detail, _ = json.Marshal(invalid.Fields) // two strings each
-		}
-		return reason
+		return mistaken(err)
+	}
+	if bucket := w.cfg.Prefix.FileBucket(); j.call.Upload != nil && j.call.Upload.Object != nil && j.call.Upload.Object.Bucket != bucket {
+		// Any other could be one that the sender may not read, but the bridge may.
+		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
 	sum := sha256.Sum256(append([]byte(op.Name+"\n"), j.cmd.Event.Data()...))
 	j.record = bus.Record{Fingerprint: hex.EncodeToString(sum[:]), StartedAt: j.startedAt.UTC()}
@@ -193,8 +177,16 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 			return true, w.again(ctx, j, have)
 		}
 	}
+	file, err := w.file(ctx, j.call.Upload)
+	if err != nil {
+		if err = errors.Join(err, w.forget(ctx, j)); errors.Is(err, bus.ErrNoFile) {
+			return true, w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object))
+		}
+		return true, err
+	}
+	defer file.close()
 	j.attempts++
-	a, judgement := w.call(ctx, j.op, j.call, w.key(ctx), j.attempts)
+	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, j.call, w.key(ctx))
 	if ctx.Err() != nil && a.err != nil {
 		// Told to stop, and the call took longer than the grace. The ledger knows that a create may have happened.
 		err := fmt.Errorf("stopped during the call: %w", a.err)

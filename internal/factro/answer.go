@@ -17,13 +17,16 @@ type Budget struct {
 	// Remaining requests, and the time until the budget is full again.
 	Remaining int
 	Reset     time.Duration
+	// Quota is the whole budget, or 0 if the answer does not tell it.
+	Quota int
 }
 
-// BudgetOf reads the header ratelimit, such as `"500-in-1min"; r=499; t=60`.
+// BudgetOf reads the header ratelimit, such as `"500-in-1min"; r=499; t=60`, and the quota from the one that goes with it,
+// ratelimit-policy, such as `"500-in-1min"; q=500; w=60`.
 func BudgetOf(h http.Header) (Budget, bool) {
 	var b Budget
 	var haveR, haveT bool
-	for part := range strings.SplitSeq(h.Get("ratelimit"), ";") {
+	for part := range strings.SplitSeq(h.Get("ratelimit")+";"+h.Get("ratelimit-policy"), ";") {
 		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 || n > math.MaxInt32 { // more seconds would overflow a Duration
@@ -34,6 +37,8 @@ func BudgetOf(h http.Header) (Budget, bool) {
 			b.Remaining, haveR = n, true
 		case "t":
 			b.Reset, haveT = time.Duration(n)*time.Second, true
+		case "q":
+			b.Quota = n
 		}
 	}
 	return b, haveR && haveT

@@ -44,6 +44,14 @@ func TestBudgetOf(t *testing.T) {
 	}
 }
 
+func TestBudgetQuota(t *testing.T) {
+	t.Parallel()
+	got, ok := factro.BudgetOf(header("Ratelimit", `"20-in-1min"; r=3; t=7`, "Ratelimit-Policy", `"20-in-1min"; q=20; w=60; pk=:MGFkMmM5OTk2ZDQz:`))
+	if want := (factro.Budget{Remaining: 3, Reset: 7 * time.Second, Quota: 20}); !ok || got != want {
+		t.Errorf("got %+v, %t, want %+v", got, ok, want)
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)

@@ -119,3 +119,7 @@ func (o Operation) Writes() bool { return o.Method != http.MethodGet }
 // Creates reports whether doing the operation twice is more than doing it once. factro has no idempotency key, equal
 // creates make two objects (observed), and shifting or applying a template accumulates; all these are POST.
 func (o Operation) Creates() bool { return o.Method == http.MethodPost }
+
+// ShowsSecrets reports whether answers to the operation hold secrets in clear text: factro's stored payloads come with
+// the webhook, and that with the value of its authentication header (documented).
+func (o Operation) ShowsSecrets() bool { return o.AnswerSchema == "WebhookPayload" }

@@ -59,14 +59,28 @@ func (o Operation) paramSchema(p Param) map[string]any {
 	return schema
 }
 
-// fileSchema is the form of an upload in a command's data. The Core API itself takes a multipart body.
+// fileSchema is the form of an upload in a command's data: the content itself, or where it is in the bridge's object
+// store. The Core API itself takes a multipart body.
 var fileSchema = map[string]any{
 	"type":     "object",
-	"required": []any{"name", "data"},
+	"required": []any{"name"},
 	"properties": map[string]any{
 		"name":        map[string]any{"type": "string", "minLength": 1},
 		"contentType": map[string]any{"type": "string"},
 		"data":        map[string]any{"type": "string", "contentEncoding": "base64"},
+		"object": map[string]any{
+			"type":     "object",
+			"required": []any{"bucket", "name"},
+			"properties": map[string]any{
+				"bucket": map[string]any{"type": "string", "minLength": 1},
+				"name":   map[string]any{"type": "string", "minLength": 1},
+				"size":   map[string]any{"type": "integer", "minimum": 0},
+			},
+		},
+	},
+	"oneOf": []any{
+		map[string]any{"required": []any{"data"}},
+		map[string]any{"required": []any{"object"}},
 	},
 }
 

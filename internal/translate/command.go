@@ -3,14 +3,9 @@ package translate
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"mime/multipart"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,9 +19,11 @@ type Call struct {
 	Method string
 	// Target is the escaped path with the query, to be appended to the API's base URL.
 	Target string
-	// Body is nil if the operation has none; ContentType then is empty.
+	// Body is nil if the operation has none, or has an Upload; ContentType then is empty.
 	Body        []byte
 	ContentType string
+	// Upload is the file that is sent as the body; nil for most operations.
+	Upload *Upload
 	// EntityID is the id of the object of the operation's resource that the path names, or "".
 	EntityID string
 }
@@ -42,7 +39,7 @@ func (e *InvalidError) Error() string {
 			parts[i] = f.Pointer + ": " + f.Message
 		}
 	}
-	return "the command's data is invalid: " + strings.Join(parts, "; ")
+	return "the data is invalid: " + strings.Join(parts, "; ")
 }
 
 // Command translates the data of a command into a call. Values travel as they are written: null stays null, absent stays
@@ -91,7 +88,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	case factro.BodyMultipart:
 		var wrong []events.FieldError
 		if sound {
-			call.Body, call.ContentType, wrong = upload(op, fields["file"])
+			call.Upload, wrong = upload(op, fields["file"])
 		}
 		delete(fields, "file")
 		mistakes = slices.Concat(mistakes, wrong, homeless(op, fields))
@@ -123,17 +120,17 @@ func noSegment(op factro.Operation, p factro.Param, value string) string {
 	if len(value) > maxSegment {
 		return fmt.Sprintf("an id of %d bytes, want at most %d", len(value), maxSegment)
 	}
-	path := ""
+	var path strings.Builder
 	for segment := range strings.SplitSeq(strings.Replace(op.Path, "{"+p.Name+"}", strings.ReplaceAll(value, `\`, "/"), 1), "/") {
 		switch segment {
 		case "": // two slashes are one
 		case ".", "..":
 			return fmt.Sprintf("%q is a path, want an id", value)
 		default:
-			path += "/" + segment
+			path.WriteString("/" + segment)
 		}
 	}
-	if leadsTo, ok := factro.Route(op.Method, path); ok && leadsTo.Path != op.Path {
+	if leadsTo, ok := factro.Route(op.Method, path.String()); ok && leadsTo.Path != op.Path {
 		return fmt.Sprintf("%q would lead to the operation %s, want an id", value, leadsTo.Name)
 	}
 	return ""
@@ -169,51 +166,4 @@ func encode(v any) ([]byte, error) {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
-
-// upload makes the multipart body of a document upload, which has one part named file. That name was found by
-// observation; the vendor's document describes no body.
-func upload(op factro.Operation, raw json.RawMessage) (body []byte, contentType string, wrong []events.FieldError) {
-	file, err := object(raw)
-	if err != nil {
-		return nil, "", []events.FieldError{{Pointer: "/file", Message: err.Error()}}
-	}
-	name, _ := text(string(file["name"]))
-	kind, _ := text(string(file["contentType"]))
-	data, _ := text(string(file["data"]))
-	for _, known := range []string{"name", "contentType", "data"} {
-		delete(file, known)
-	}
-	for _, m := range homeless(op, file) {
-		wrong = append(wrong, events.FieldError{Pointer: "/file" + m.Pointer, Message: m.Message})
-	}
-	content, err := base64.StdEncoding.DecodeString(data)
-	if err != nil {
-		wrong = append(wrong, events.FieldError{Pointer: "/file/data", Message: "a string that is not base64: " + err.Error()})
-	}
-	if len(wrong) > 0 {
-		return nil, "", wrong
-	}
-	var out bytes.Buffer
-	w := multipart.NewWriter(&out)
-	// The boundary is made of the content: the same file gives the same body, and no part can hold its own digest.
-	sum := sha256.Sum256(content)
-	header := textproto.MIMEHeader{
-		"Content-Disposition": {multipart.FileContentDisposition("file", name)},
-		"Content-Type":        {strings.NewReplacer("\r", "", "\n", "").Replace(cmp.Or(kind, "application/octet-stream"))},
-	}
-	err = w.SetBoundary(hex.EncodeToString(sum[:]))
-	if err == nil {
-		part, partErr := w.CreatePart(header)
-		if err = partErr; err == nil {
-			_, err = part.Write(content)
-		}
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, "", []events.FieldError{{Pointer: "/file", Message: err.Error()}}
-	}
-	return out.Bytes(), w.FormDataContentType(), nil
 }

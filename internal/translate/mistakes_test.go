@@ -30,6 +30,7 @@ func TestCommandMistakes(t *testing.T) {
 	const (
 		surplus = " has no place for this property in its request"
 		endless = "a number without end, want at most 100 characters and an exponent up to 400"
+		choice  = "/file: want exactly one of the properties data and object"
 	)
 	for name, tt := range map[string]struct {
 		operation, data string
@@ -89,11 +90,27 @@ func TestCommandMistakes(t *testing.T) {
 		},
 		"a path beside a bad file": {
 			"createTaskDocument", `{"taskId":"..","file":{"name":"a","data":"!","x":1}}`,
-			[]string{`/taskId: ".." is a path, want an id`, "/file/x: createTaskDocument" + surplus, "/file/data: a string that is not base64: illegal base64 data at input byte 0"},
+			[]string{`/taskId: ".." is a path, want an id`, "/file/x: createTaskDocument" + surplus, "/file/data: a string that is not base64: its last four characters are not"},
 		},
 		"not base64": {
-			"createTaskDocument", `{"taskId":"t","file":{"name":"a","data":"no!"}}`,
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","data":"no!!"}}`,
 			[]string{"/file/data: a string that is not base64: illegal base64 data at input byte 2"},
+		},
+		"no content": {"createTaskDocument", `{"taskId":"t","file":{"name":"a"}}`, []string{choice}},
+		"two contents": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","data":"","object":{"bucket":"b","name":"n"}}}`, []string{choice},
+		},
+		"half a reference": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","object":{"bucket":""}}}`,
+			[]string{`/file/object: property "name" is missing and required`, "/file/object/bucket: minLength: got 0, want 1"},
+		},
+		"beside a reference": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","object":{"bucket":"b","name":"n","link":1}}}`,
+			[]string{"/file/object/link: createTaskDocument" + surplus},
+		},
+		"base64 cut off": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","data":"aGFsbG"}}`,
+			[]string{"/file/data: a string that is not base64: its last four characters are not"},
 		},
 		"beside file": {"createTaskDocument", `{"taskId":"t","name":"n","file":{"name":"a","data":""}}`, []string{"/name: createTaskDocument" + surplus}},
 		"collision":   {"movePackageToProject", `{"packageId":"k","projectId":"b"}`, []string{`: property "fromProjectId" is missing and required`}},
@@ -111,7 +128,7 @@ func TestCommandMistakes(t *testing.T) {
 			`: property "taskId" is missing and required`, `/tagId: "../b" is a path, want an id`, "/x: removeTagFromTask" + surplus,
 		}},
 		"all at once, file": {"createTaskDocument", `{"file":{"name":""},"x":1}`, []string{
-			`: property "taskId" is missing and required`, `/file: property "data" is missing and required`,
+			`: property "taskId" is missing and required`, choice,
 			"/file/name: minLength: got 0, want 1", "/x: createTaskDocument" + surplus,
 		}},
 	} {
@@ -169,7 +186,7 @@ func manyProperties(n int) string {
 func TestInvalidErrorText(t *testing.T) {
 	t.Parallel()
 	err := &translate.InvalidError{Fields: []events.FieldError{{Message: "one"}, {Pointer: "/a", Message: "two"}}}
-	if got, want := err.Error(), "the command's data is invalid: one; /a: two"; got != want {
+	if got, want := err.Error(), "the data is invalid: one; /a: two"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

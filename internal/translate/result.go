@@ -32,6 +32,7 @@ func Result(cmd events.Command, r events.Result, at time.Time) (event.Event, err
 		Source:          *types.ParseURIRef("urn:factro:bridge:" + cmd.Cloud),
 		Type:            events.ResultTypePrefix + string(r.Outcome),
 		DataContentType: &jsonContentType,
+		DataSchema:      types.ParseURI(events.SchemaURI(resultSchema(r.Operation))),
 		Time:            &types.Timestamp{Time: at.UTC()},
 		Extensions:      extensions,
 	}
@@ -40,6 +41,14 @@ func Result(cmd events.Command, r events.Result, at time.Time) (event.Event, err
 		attributes.Subject = &subject
 	}
 	return event.Event{Context: attributes, DataEncoded: data}, nil
+}
+
+// resultSchema is the name of the schema of an operation's results. What a subject calls an operation need not be one.
+func resultSchema(operation string) string {
+	if op, ok := factro.Lookup(operation); ok && op.Writes() {
+		return "result." + operation
+	}
+	return "result"
 }
 
 // Resource names the object that a call was about: the one in its path, else the one in the answer. mandantID is what the

@@ -86,6 +86,22 @@ func TestResultKeepsTheResponse(t *testing.T) {
 	}
 }
 
+// What an operation is called comes from a subject, which anybody can make.
+func TestResultNamesItsSchema(t *testing.T) {
+	t.Parallel()
+	for operation, want := range map[string]string{
+		"createTask": "urn:factro:schema:result.createTask", "setTaskState": "urn:factro:schema:result.setTaskState",
+		"getTask": "urn:factro:schema:result", "fly": "urn:factro:schema:result", "": "urn:factro:schema:result",
+		"Prüfung ansetzen": "urn:factro:schema:result",
+	} {
+		r := applied()
+		r.Operation = operation
+		if e, err := translate.Result(command(nil), r, at); err != nil || e.DataSchema() != want {
+			t.Errorf("%q: the schema is %q (%v), want %q", operation, e.DataSchema(), err, want)
+		}
+	}
+}
+
 func TestResultRefusesWhatIsNoJSON(t *testing.T) {
 	t.Parallel()
 	r := applied()

@@ -3,13 +3,10 @@ package translate_test
 import (
 	"bytes"
 	"encoding/base64"
-	"io"
-	"mime"
-	"mime/multipart"
-	"strings"
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 type uploaded struct {
@@ -17,31 +14,18 @@ type uploaded struct {
 	data              []byte
 }
 
-// readUpload reads a multipart body as a server would; there has to be one part named file, and nothing else.
+// readUpload takes the content out of a call that uploads it.
 func readUpload(t testing.TB, call translate.Call) uploaded {
 	t.Helper()
-	kind, params, err := mime.ParseMediaType(call.ContentType)
-	if err != nil || kind != "multipart/form-data" {
-		t.Fatalf("content type %q: %v", call.ContentType, err)
+	u := call.Upload
+	if u == nil || u.Object != nil || call.Body != nil || call.ContentType != "" {
+		t.Fatalf("the call is %+v", call)
 	}
-	r := multipart.NewReader(bytes.NewReader(call.Body), params["boundary"])
-	part, err := r.NextPart()
-	if err != nil {
-		t.Fatal(err)
+	data, err := base64.StdEncoding.DecodeString(u.Data)
+	if err != nil || u.Size != int64(len(data)) {
+		t.Errorf("%d bytes are told as %d: %v", len(data), u.Size, err)
 	}
-	data, err := io.ReadAll(part)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// FileName would cut the path off.
-	_, disposition, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-	if err != nil || disposition["name"] != "file" || len(part.Header) != 2 {
-		t.Errorf("the part has %q: %v", part.Header, err)
-	}
-	if _, err := r.NextPart(); err != io.EOF {
-		t.Errorf("another part: %v", err)
-	}
-	return uploaded{disposition["filename"], part.Header.Get("Content-Type"), data}
+	return uploaded{u.Name, u.ContentType, data}
 }
 
 func TestUpload(t *testing.T) {
@@ -57,16 +41,11 @@ func TestUpload(t *testing.T) {
 	}{
 		"as it is":            {change: func(*uploaded) {}},
 		"umlauts":             {change: func(u *uploaded) { u.name = "Größenübersicht ß.pdf" }},
-		"quotes":              {change: func(u *uploaded) { u.name = `der "Plan".pdf` }},
-		"backslash":           {change: func(u *uploaded) { u.name = `a\b.pdf` }},
 		"path":                {change: func(u *uploaded) { u.name = "../../etc/passwd" }},
-		"semicolon":           {change: func(u *uploaded) { u.name = "a;b=c.pdf" }},
-		"line ends in a name": {func(u *uploaded) { u.name = "a\r\nX-Evil: 1" }, func(u *uploaded) { u.name = "a%0D%0AX-Evil: 1" }},
 		"line ends in a type": {func(u *uploaded) { u.contentType = "a/b\r\nX-Evil: 1" }, func(u *uploaded) { u.contentType = "a/bX-Evil: 1" }},
 		"no type":             {func(u *uploaded) { u.contentType = "" }, func(u *uploaded) { u.contentType = "application/octet-stream" }},
 		"empty":               {change: func(u *uploaded) { u.data = nil }},
 		"binary":              {change: func(u *uploaded) { u.data = binary }},
-		"looks like a part":   {change: func(u *uploaded) { u.data = []byte("\r\n--boundary--\r\n") }},
 		"large":               {change: func(u *uploaded) { u.data = bytes.Repeat(binary, 4096) }},
 	} {
 		want := plain
@@ -85,11 +64,37 @@ func TestUpload(t *testing.T) {
 		if got := readUpload(t, call); got.name != want.name || got.contentType != want.contentType || !bytes.Equal(got.data, want.data) {
 			t.Errorf("%s: got %.200q, want %.200q", name, got, want)
 		}
-		if again, err := translate.Command(lookup(t, "createTaskDocument"), data); err != nil || !bytes.Equal(again.Body, call.Body) {
-			t.Errorf("%s: the same file gives another body: %v", name, err)
+		if call.Target != "/tasks/t/documents" || call.EntityID != "t" {
+			t.Errorf("%s: got %s %s", name, call.Target, call.EntityID)
 		}
-		if call.Target != "/tasks/t/documents" || call.EntityID != "t" || strings.Contains(call.ContentType, "text/plain") {
-			t.Errorf("%s: got %s %s %s", name, call.Target, call.EntityID, call.ContentType)
+	}
+}
+
+// TestUploadEscapes: some writers of JSON escape every slash, of which base64 has many.
+func TestUploadEscapes(t *testing.T) {
+	t.Parallel()
+	call, err := translate.Command(lookup(t, "createTaskDocument"), []byte(`{"taskId":"t","file":{"name":"a\/b","data":"\/\/\/\/"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readUpload(t, call); got.name != "a/b" || !bytes.Equal(got.data, []byte{0xff, 0xff, 0xff}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestUploadObject: whether the object is there is not looked at here, nor is its bucket.
+func TestUploadObject(t *testing.T) {
+	t.Parallel()
+	for _, size := range []string{"", `,"size":5`} {
+		data := `{"taskId":"t","file":{"name":"Maße.pdf","object":{"bucket":"FACTRO_FILES","name":"ü 1"` + size + `}}}`
+		call, err := translate.Command(lookup(t, "createTaskDocument"), []byte(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := call.Upload
+		if u == nil || u.Object == nil || *u.Object != (events.ObjectRef{Bucket: "FACTRO_FILES", Name: "ü 1"}) || u.Data != "" ||
+			u.Name != "Maße.pdf" || u.ContentType != "application/octet-stream" || call.Body != nil {
+			t.Errorf("the call is %+v with %+v", call, u)
 		}
 	}
 }

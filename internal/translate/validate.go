@@ -171,6 +171,10 @@ var english = message.NewPrinter(language.English)
 
 // leaves collects the causes that have no causes of their own: those name a value, the others only a schema.
 func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.FieldError {
+	if _, choice := e.ErrorKind.(*kind.OneOf); choice && slices.Equal(e.InstanceLocation, []string{"file"}) {
+		// The causes, or their lack, would tell of the alternatives and not of the choice.
+		return append(into, events.FieldError{Pointer: "/file", Message: "want exactly one of the properties data and object"})
+	}
 	if len(e.Causes) > 0 {
 		for _, cause := range e.Causes {
 			into = leaves(cause, into)

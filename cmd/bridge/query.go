@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+type queryFlags struct {
+	natsFlags
+	out     string
+	timeout time.Duration
+	pretty  bool
+}
+
+func newQuery() *cobra.Command {
+	var f queryFlags
+	cmd := &cobra.Command{
+		Use:   "query OPERATION [field=value | field:=json]...",
+		Short: "Ask factro something, and print the answer",
+		Long: `Ask factro something through the bridge, and print the Core API's JSON as it came. "bridge contract operations" lists
+the operations; the ones that read are queries.
+
+field=value takes the value as the field's type wants it, field:=json takes any JSON.
+
+An answer that is too large for a message comes through the object store of NATS, without being held in memory.`,
+		Example: `  bridge query getUserQuota
+  bridge query getTask taskId=00000000-0000-4000-8000-000000000002 --pretty
+  bridge query listTasks --out tasks.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("which operation? bridge contract operations lists them")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeFields(func(op factro.Operation) bool { return !op.Writes() }),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.query(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.cloud, "cloud", "demo", "`name` of the factro cloud")
+	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
+	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
+	return cmd
+}
+
+func (f *queryFlags) query(ctx context.Context, out io.Writer, name string, args []string) error {
+	op, err := operation(name)
+	if err != nil {
+		return err
+	}
+	if op.Writes() {
+		return usage("%s writes, so it is a command: bridge send %s", name, name)
+	}
+	data, err := commandData(op, args, nil)
+	if err != nil {
+		return err
+	}
+	client, err := f.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	ctx, cancel := context.WithCancelCause(newTrace(ctx))
+	defer cancel(nil)
+	late := time.AfterFunc(f.timeout, func() { cancel(errLate) })
+	answer, err := client.Ask(ctx, events.Prefix(f.prefix), f.cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data)
+	late.Stop() // an answer that has begun may take its time
+	if err != nil {
+		return f.refused(ctx, err)
+	}
+	defer answer.Close()
+	return f.write(out, answer)
+}
+
+var errLate = errors.New("no answer in time")
+
+// refused gives the reason that there is no answer its exit code.
+func (f *queryFlags) refused(ctx context.Context, err error) error {
+	if e, ok := errors.AsType[*events.Error](err); ok {
+		lines := []string{fmt.Sprintf("%s (%d): %s", e.Code, e.Status, e.Message)}
+		for _, m := range e.FieldErrors() {
+			lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
+		}
+		return &exitError{exitRejected, errors.New(strings.Join(lines, "\n"))}
+	}
+	if errors.Is(context.Cause(ctx), errLate) || errors.Is(err, context.DeadlineExceeded) {
+		return &exitError{exitNoResult, fmt.Errorf("no answer within %s", f.timeout)}
+	}
+	return err
+}
+
+// write writes the answer where it is wanted. A file that could not be written to its end is taken away.
+func (f *queryFlags) write(out io.Writer, answer io.Reader) (err error) {
+	if f.out != "" {
+		file, err := os.Create(f.out)
+		if err != nil {
+			return fmt.Errorf("write the answer: %w", err)
+		}
+		if err := errors.Join(f.print(file, answer), file.Close()); err != nil {
+			return fmt.Errorf("write the answer: %w", errors.Join(err, os.Remove(f.out)))
+		}
+		return nil
+	}
+	if err := f.print(out, answer); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	return nil
+}
+
+func (f *queryFlags) print(out io.Writer, answer io.Reader) error {
+	if !f.pretty {
+		_, err := io.Copy(out, answer)
+		return err
+	}
+	text, err := io.ReadAll(answer)
+	if err != nil {
+		return err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, text, "", "  "); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, indented.String())
+	return err
+}
+
+// completeFields completes the operation, of those that are wanted, then its fields, then the values that a field can
+// have.
+func completeFields(wanted func(factro.Operation) bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			names, directive := completeOperation(cmd, args, toComplete)
+			return slices.DeleteFunc(names, func(s string) bool {
+				name, _, _ := strings.Cut(s, "\t")
+				op, _ := factro.Lookup(name)
+				return !wanted(op)
+			}), directive
+		}
+		op, ok := factro.Lookup(args[0])
+		if !ok {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		given := map[string]bool{}
+		for _, a := range args[1:] {
+			name, _, _ := strings.Cut(a, "=")
+			given[strings.TrimSuffix(name, ":")] = true
+		}
+		var out []string
+		for _, f := range op.Fields {
+			switch {
+			case given[f.Name]:
+			case strings.HasPrefix(toComplete, f.Name+"="):
+				values := f.Enum
+				if f.Type == "boolean" {
+					values = []string{"true", "false"}
+				}
+				for _, v := range values {
+					out = append(out, f.Name+"="+v)
+				}
+			default:
+				out = append(out, f.Name+"=\t"+f.Doc)
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+}

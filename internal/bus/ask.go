@@ -1,0 +1,41 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Ask asks a query and returns its answer, which may be larger than memory and is to be closed. See [events.Client.Query]
+// for what the errors are.
+func (c *Client) Ask(ctx context.Context, p events.Prefix, cloud string, op events.Operation, data []byte) (io.ReadCloser, error) {
+	client := events.NewClient(c.js, cloud, events.WithPrefix(p))
+	answer, err := client.Query(ctx, events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)})
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, fmt.Errorf("no bridge answers queries of the cloud %s here: %w", cloud, err)
+	}
+	return answer, err
+}
+
+// MaxData is how many bytes of data a message of this connection can hold, beside its headers.
+func (c *Client) MaxData() int64 { return max(c.nc.MaxPayload()-answerRoom, 0) }
+
+// Upload puts a file into the bucket for files, as a stream, and returns what a command refers to it by.
+func (c *Client) Upload(ctx context.Context, p events.Prefix, name string, content io.Reader) (events.ObjectRef, error) {
+	bucket := p.FileBucket()
+	store, err := c.js.ObjectStore(ctx, bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return events.ObjectRef{}, fmt.Errorf("there is no object store %s; a bridge makes it", bucket)
+	}
+	if err != nil {
+		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, err)
+	}
+	return put(ctx, store, bucket, name, content)
+}

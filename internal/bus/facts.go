@@ -1,0 +1,82 @@
+package bus
+
+import (
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// StreamFacts is what the contract promises of a stream, for those who describe it without a connection.
+type StreamFacts struct {
+	Name, Description string
+	Subjects          []string
+	// Retention, Discard and Storage are JetStream's own words: limits or workqueue, old or new, file.
+	Retention, Discard, Storage string
+	// MaxAge is how long a message is kept and MaxMessages how many there may be; 0 means without limit.
+	MaxAge      time.Duration
+	MaxMessages int64
+	// Duplicates is how long a message id is recognised.
+	Duplicates time.Duration
+	// MessageTTL says whether a message may bring a shorter life of its own.
+	MessageTTL bool
+}
+
+// Streams returns the facts about the streams as the bridge makes them, in the order events, commands, results, dead
+// letters.
+func Streams(p events.Prefix) []StreamFacts {
+	var facts []StreamFacts
+	for _, c := range streams(p, 1) {
+		facts = append(facts, StreamFacts{
+			Name: c.Name, Description: c.Description, Subjects: c.Subjects,
+			Retention: strings.ToLower(c.Retention.String()), Discard: strings.ToLower(strings.TrimPrefix(c.Discard.String(), "Discard")),
+			Storage: strings.ToLower(c.Storage.String()), MaxAge: c.MaxAge, MaxMessages: c.MaxMsgs,
+			Duplicates: c.Duplicates, MessageTTL: c.AllowMsgTTL,
+		})
+	}
+	return facts
+}
+
+// BucketFacts is what the contract promises of an object store bucket.
+type BucketFacts struct {
+	Name, Description string
+	// MaxAge is how long an object is kept, MaxBytes how much all of them may be.
+	MaxAge   time.Duration
+	MaxBytes int64
+}
+
+// Buckets returns the facts about the object stores as the bridge makes them.
+func Buckets(p events.Prefix) []BucketFacts {
+	var facts []BucketFacts
+	for _, c := range buckets(p, 1) {
+		facts = append(facts, BucketFacts{c.Bucket, c.Description, c.TTL, c.MaxBytes})
+	}
+	return facts
+}
+
+// Facts about the service that answers queries.
+const (
+	// QueryQueue is its queue group.
+	QueryQueue = queryQueue
+	// HeaderRetryAfter is the header of an error that passes.
+	HeaderRetryAfter = headerRetryAfter
+)
+
+// LedgerBucket is the name of the key-value bucket that remembers creates.
+func LedgerBucket(p events.Prefix) string { return strings.ToUpper(string(p)) + "_LEDGER" }
+
+// HeaderFact is a header that the contract promises, and its meaning.
+type HeaderFact struct{ Name, Meaning string }
+
+// DeadHeaders returns the headers of a dead letter, beside those of the original message.
+func DeadHeaders() []HeaderFact {
+	return []HeaderFact{
+		{headerDeadCode, "why it was given up, in a word: the code of the result, or `unusable` for a webhook"},
+		{headerDeadReason, "why, in a sentence; percent-encoded"},
+		{headerDeadTime, "when, RFC 3339"},
+		{headerDeadSubject, "the original's subject; of a command"},
+		{headerDeadPosition, "the original's stream and sequence, `<stream>:<sequence>`; of a command"},
+		{headerDeadAttempts, "how often it was delivered; of a command"},
+		{headerDeadCut, "the original's size in bytes, if it was too large to be kept whole beside these headers"},
+	}
+}

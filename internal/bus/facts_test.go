@@ -1,0 +1,54 @@
+package bus
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+)
+
+// The facts are told in the words that JetStream itself has for them.
+func TestStreamFactsAreJetStreamsWords(t *testing.T) {
+	t.Parallel()
+	word := func(v any) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Trim(string(text), `"`)
+	}
+	facts := Streams("acme")
+	for i, c := range streams("acme", 3) {
+		f := facts[i]
+		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
+			t.Errorf("%+v is told of a stream %s: %s, %s, %s", f, c.Name, word(c.Retention), word(c.Discard), word(c.Storage))
+		}
+		if f.MaxAge != c.MaxAge || f.MaxMessages != c.MaxMsgs || f.Duplicates != c.Duplicates || !slices.Equal(f.Subjects, c.Subjects) {
+			t.Errorf("%+v is told of a stream %+v", f, c)
+		}
+	}
+	if len(facts) != 4 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
+		t.Errorf("the facts are %+v", facts)
+	}
+}
+
+// All headers that a dead letter has of us are told, and no others.
+func TestDeadHeadersAreTold(t *testing.T) {
+	t.Parallel()
+	letter := cut(&nats.Msg{Header: nats.Header{}})
+	setDeadHeaders(letter.Header, "refused", ErrNoFile)
+	var told []string
+	for _, h := range DeadHeaders() {
+		told = append(told, h.Name)
+		if h.Meaning == "" {
+			t.Errorf("%s means nothing", h.Name)
+		}
+	}
+	slices.Sort(told)
+	if have := slices.Sorted(maps.Keys(letter.Header)); !slices.Equal(told, have) {
+		t.Errorf("told are %v, a dead letter has %v", told, have)
+	}
+}

@@ -1,0 +1,233 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func (o outside) store(bucket string) jetstream.ObjectStore {
+	o.t.Helper()
+	s, err := o.js.ObjectStore(o.t.Context(), bucket)
+	if err != nil {
+		o.t.Fatalf("object store %s: %v", bucket, err)
+	}
+	return s
+}
+
+// left is how many messages the stream of the answers holds.
+func (o outside) left() uint64 { return o.count("OBJ_FACTRO_ANSWERS") }
+
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	for bucket, want := range map[string]struct {
+		age  float64 // hours
+		most int64
+	}{"FACTRO_FILES": {168, filesMost}, "FACTRO_ANSWERS": {1, answersMost}} {
+		eventually(t, "there is "+bucket, func() bool {
+			_, err := o.js.ObjectStore(t.Context(), bucket)
+			return err == nil
+		})
+		cfg := o.stream("OBJ_" + bucket).CachedInfo().Config
+		if cfg.MaxAge.Hours() != want.age || cfg.MaxBytes != want.most {
+			t.Errorf("%s keeps %d bytes for %s", bucket, cfg.MaxBytes, cfg.MaxAge)
+		}
+		if err := o.js.DeleteObjectStore(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, bucket+" is made again", func() bool {
+			_, err := o.js.ObjectStore(t.Context(), bucket)
+			return err == nil
+		})
+	}
+	if err := b.Ready(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBucketsNoRoom: events and commands do not wait for room for files.
+func TestBucketsNoRoom(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 20 })
+	log, book := newLog()
+	b := run(t, srv.connect(t, log))
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 2 })
+	if _, err := b.File(t.Context(), "f"); !errors.Is(err, ErrNoFile) {
+		t.Errorf("without a bucket: %v", err)
+	}
+	if _, err := b.Keep(t.Context(), "a", strings.NewReader("x")); err == nil {
+		t.Error("an answer was stored in no bucket")
+	}
+}
+
+// TestFile: a file is found with its size and read as often as it is opened.
+func TestFile(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	want := bytes.Repeat([]byte("Größe"), 200_000)
+	if _, err := o.store("FACTRO_FILES").PutBytes(t.Context(), "ü 1/2", want); err != nil {
+		t.Fatal(err)
+	}
+	f, err := b.File(t.Context(), "ü 1/2")
+	if err != nil || f.Size != int64(len(want)) {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	for range 2 {
+		content, err := f.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(content)
+		if err = errors.Join(err, content.Close()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+	}
+	if err := o.store("FACTRO_FILES").Delete(t.Context(), "ü 1/2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.File(t.Context(), "ü 1/2"); !errors.Is(err, ErrNoFile) {
+		t.Errorf("a deleted file: %v", err)
+	}
+	if _, err := f.Open(t.Context()); !errors.Is(err, ErrNoFile) {
+		t.Errorf("a file that is deleted meanwhile: %v", err)
+	}
+}
+
+// TestFileReplaced: what is opened is what was found, with that size.
+func TestFileReplaced(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	files := o.store("FACTRO_FILES")
+	if _, err := files.PutString(t.Context(), "f", "one"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := b.File(t.Context(), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := files.PutString(t.Context(), "f", "two"); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := f.Open(t.Context()); err == nil {
+		t.Errorf("another file was opened: %v", content.Close())
+	}
+}
+
+// TestFileLink: a link would lead a sender to what only the bridge may read, also if it comes after the look.
+func TestFileLink(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	secrets, err := o.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "SALARIES"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := secrets.PutString(t.Context(), "all", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := o.store("FACTRO_FILES")
+	if _, err := files.AddLink(t.Context(), "innocent", info); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.File(t.Context(), "innocent"); !errors.Is(err, ErrNoFile) {
+		t.Errorf("a link was followed: %v", err)
+	}
+	if _, err := files.PutString(t.Context(), "f", "secre7"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := b.File(t.Context(), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := nats.NewMsg("$O.FACTRO_FILES.M." + base64.URLEncoding.EncodeToString([]byte("f"))) // AddLink would not replace it
+	link.Header.Set("Nats-Rollup", "sub")
+	link.Data = []byte(`{"name":"f","bucket":"FACTRO_FILES","nuid":"x","options":{"link":{"bucket":"SALARIES","name":"all"}}}`)
+	o.publish(link)
+	if c, err := f.Open(t.Context()); err == nil {
+		t.Errorf("a link that came later was followed: %v", c.Close())
+	}
+}
+
+// TestKeep: an answer is stored whole, in messages of full size, and half an answer not at all.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	want := bytes.Repeat([]byte("Antwort "), 1<<17) // 1 MiB
+	ref, err := b.Keep(t.Context(), "acme.listTasks.1", iotest.HalfReader(bytes.NewReader(want)))
+	if err != nil || ref != (events.ObjectRef{Bucket: "FACTRO_ANSWERS", Name: "acme.listTasks.1", Size: 1 << 20}) {
+		t.Fatalf("%+v, %v", ref, err)
+	}
+	if got, err := o.store("FACTRO_ANSWERS").GetBytes(t.Context(), ref.Name); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+	if n := o.left(); n != 9 {
+		t.Errorf("1 MiB took %d messages, want 8 and their index", n)
+	}
+
+	broken := errors.New("factro broke off")
+	_, err = b.Keep(t.Context(), "acme.listTasks.2", io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken)))
+	if !errors.Is(err, broken) || o.left() != 9 {
+		t.Errorf("%v; %d messages are left", err, o.left())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = b.Keep(ctx, "acme.listTasks.3", io.MultiReader(bytes.NewReader(want), readerFunc(func([]byte) (int, error) {
+		cancel()
+		return 1, nil
+	})))
+	if !errors.Is(err, context.Canceled) || o.left() != 9 {
+		t.Errorf("%v; %d messages are left", err, o.left())
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestKeepFull: an answer that the bucket has no room for is an error, and takes no room.
+func TestKeepFull(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	o := srv.outside(t)
+	if _, err := o.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "FACTRO_ANSWERS", MaxBytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	b := run(t, srv.connect(t, quiet()))
+	ref, err := b.Keep(t.Context(), "a", bytes.NewReader(make([]byte, 4<<20)))
+	if err == nil || o.left() > 1 { // the mark that it is gone
+		t.Errorf("%+v, %v; %d messages are left", ref, err, o.left())
+	}
+	if _, err := o.store("FACTRO_ANSWERS").GetInfo(t.Context(), "a"); !errors.Is(err, jetstream.ErrObjectNotFound) {
+		t.Errorf("half an answer is there: %v", err)
+	}
+}
+
+func TestMaxAnswer(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[int32]int{1 << 20: 1<<20 - answerRoom, 16 << 20: answerMost, 1 << 10: 0} {
+		srv := startBroker(t, func(o *server.Options) { o.MaxPayload = payload })
+		b := run(t, srv.connect(t, quiet()))
+		if got := b.MaxAnswer(); got != want {
+			t.Errorf("of %d bytes an answer may have %d, want %d", payload, got, want)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package egress
+
+import (
+	"context"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// admit lets a query through to factro, or tells what is in its way and until when. It waits for its share of the budget
+// for a bounded time, and never for a closed gate.
+func (a *API) admit(ctx context.Context) (secret.String, obstacle) {
+	key, o := a.knock(ctx)
+	if o.code != "" {
+		return "", o
+	}
+	if o := a.share(ctx); o.code != "" {
+		return "", o
+	}
+	return key, a.gate.obstacle(time.Now(), key) // it may have closed meanwhile
+}
+
+// share waits until commands can spare a request.
+func (a *API) share(ctx context.Context) obstacle {
+	ends := time.Now().Add(budgetWait)
+	// What will not come within the wait is not waited for.
+	if saved := a.gate.saved(); saved.After(ends) {
+		return obstacle{events.CodeThrottled, saved}
+	}
+	ctx, cancel := context.WithDeadline(ctx, ends)
+	defer cancel()
+	if a.pace.waitBehind(ctx, a.gate.saved) == nil {
+		return obstacle{}
+	}
+	until := a.gate.saved()
+	if soon := time.Now().Add(time.Second); until.Before(soon) {
+		until = soon
+	}
+	return obstacle{events.CodeThrottled, until}
+}
+
+// knock finds out whether the gate is open. If that can only be told by asking factro, one query does so by a probe, and
+// the others are told to come again: nobody's query is the probe either.
+func (a *API) knock(ctx context.Context) (secret.String, obstacle) {
+	key := a.key(ctx)
+	if key == "" {
+		a.gate.learn(unauthorized, answer{}, key)
+	}
+	if o := a.gate.obstacle(time.Now(), key); o.code != "" {
+		return "", o
+	}
+	if a.gate.open() {
+		return key, obstacle{}
+	}
+	why := obstacle{events.CodeUnavailable, time.Now().Add(time.Second)}
+	if a.gate.paused() {
+		why.code = events.CodeUnauthorized
+	}
+	select {
+	case a.probes <- struct{}{}:
+	default:
+		return "", why
+	}
+	if a.probeFor(ctx, key) {
+		return key, obstacle{}
+	}
+	if o := a.gate.obstacle(time.Now(), key); o.code != "" {
+		return "", o
+	}
+	return "", why
+}
+
+// probeFor makes the probe that a query needs and gives the place in probes back. It does not wait for a factro that
+// hangs as long as the probe does, which goes on without it: its outcome is for the breaker.
+func (a *API) probeFor(ctx context.Context, key secret.String) bool {
+	answered := make(chan bool, 1)
+	go func(ctx context.Context) { // ends with the call's timeout
+		defer func() { <-a.probes }()
+		if a.share(ctx).code != "" {
+			answered <- false
+			return
+		}
+		well, _ := a.probe(ctx, key)
+		answered <- well
+	}(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(ctx, budgetWait)
+	defer cancel()
+	select {
+	case well := <-answered:
+		return well
+	case <-ctx.Done():
+		return false
+	}
+}

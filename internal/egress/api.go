@@ -1,0 +1,93 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+)
+
+// API is the way to the Core API of one cloud: its key, its request budget, its breaker, and one HTTP client. The
+// commands and the queries of a cloud share it, so that each of them knows what the other one has learned.
+type API struct {
+	cfg       Config
+	log       *slog.Logger
+	client    *client
+	secret    *secret.Reader
+	pace      *pace
+	gate      *gate
+	probes    chan struct{} // has a place for the one query that asks whether factro is back
+	writes    atomic.Int64  // counts the calls that may have changed something at factro
+	keyFailed atomic.Bool
+	calls     *calls
+}
+
+// NewAPI builds the way to a cloud. transport may be nil for a default one.
+func NewAPI(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if transport == nil {
+		transport = newTransport()
+	}
+	a := &API{
+		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key), gate: newGate(cfg.Cloud),
+		pace: newPace(cfg.RequestsPerMinute), probes: make(chan struct{}, 1),
+	}
+	var err error
+	a.calls, err = newCalls(a)
+	return a, err
+}
+
+// Paused says whether factro refuses the API key.
+func (a *API) Paused() bool { return a.gate.paused() }
+
+// exchange makes one call through the breaker and learns from the answer.
+func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key secret.String) (answer, judgement) {
+	var got answer
+	var j judgement
+	_, err := a.gate.breaker.Execute(func() (answer, error) {
+		try.state = a.gate.breaker.State().String()
+		got = a.client.do(ctx, key, try, c)
+		j = judge(try.op, got)
+		switch {
+		case ctx.Err() != nil && got.err != nil, got.ours != nil, j == throttled:
+			return got, errNeutral
+		case !healthy(j):
+			return got, errUnhealthy
+		}
+		return got, nil
+	})
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return answer{err: errOpen, unsent: true}, failed
+	}
+	if try.op.Writes() {
+		a.writes.Add(1)
+	}
+	a.learn(ctx, try.op, got, j, key)
+	return got, j
+}
+
+// probe asks factro whether it is well again, by a cheap read. closed tells that the breaker did not let it through.
+func (a *API) probe(ctx context.Context, key secret.String) (well, closed bool) {
+	got, j := a.exchange(ctx, attempt{op: probe, number: 1}, translate.Call{Method: probe.Method, Target: probe.Path}, key)
+	switch {
+	case ctx.Err() != nil:
+		return false, false
+	case errors.Is(got.err, errOpen):
+		return false, true
+	case healthy(j):
+		return j != throttled && j != unauthorized, false
+	}
+	a.log.InfoContext(ctx, "factro still fails", "cloud", a.cfg.Cloud, "status", got.status)
+	if a.gate.paused() { // the breaker alone would let the next probe follow at once
+		a.gate.learn(unauthorized, got, key)
+	}
+	return false, false
+}

@@ -1,0 +1,189 @@
+package egress
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// flood asks different queries, as many at once as the bus lets through, until ctx ends.
+func (x *reading) flood(ctx context.Context) (end func()) {
+	var all sync.WaitGroup
+	for i := range 64 {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				x.r.Query(ctx, getTask(fmt.Sprintf("t-%d-%d", i, n)))
+			}
+		})
+	}
+	return all.Wait
+}
+
+// TestCommandsFirst: under a flood of queries the commands keep their full rate, from the first one on.
+func TestCommandsFirst(t *testing.T) {
+	t.Parallel()
+	for _, perMinute := range []int{30, 60, 480} { // the first has a burst of one, and nothing to keep back
+		t.Run(fmt.Sprint(perMinute), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				x := newReading(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = perMinute })
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				wait := x.flood(ctx)
+				time.Sleep(30 * time.Second) //nolint:forbidigo // in a bubble: the queries have taken what they may
+				began := time.Now()
+				commands := perMinute
+				var slowest time.Duration
+				for range commands {
+					x.desk.sent = nil
+					before := time.Now()
+					x.wantDone(x.do(update()), events.Applied, "")
+					slowest = max(slowest, time.Since(before))
+				}
+				// The same number without any queries takes as long, but for the burst that nobody has saved up.
+				step := time.Minute / time.Duration(perMinute)
+				if d := time.Since(began); d > time.Minute+2*step || slowest > 2*step {
+					t.Errorf("%d commands took %s, the slowest %s", commands, d, slowest)
+				}
+				cancel()
+				wait()
+			})
+		})
+	}
+}
+
+// TestReserve: a command that comes while queries flood finds a token, and does not wait at all.
+func TestReserve(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newReading(t, always(ok("{}")))
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := x.flood(ctx)
+		for range 20 {
+			time.Sleep(3 * time.Second) //nolint:forbidigo // in a bubble
+			for range 8 {               // half of the burst
+				x.desk.sent = nil
+				before := time.Now()
+				x.wantDone(x.do(update()), events.Applied, "")
+				if d := time.Since(before); d != 0 {
+					t.Errorf("the command waited %s", d)
+				}
+			}
+		}
+		cancel()
+		wait()
+	})
+}
+
+// TestQueriesAlone: without commands, queries get the whole rate, and never more.
+func TestQueriesAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newReading(t, always(ok("{}")))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		x.flood(ctx)()
+		if n := x.count("call"); n < 470*2 || n > 480*2+16 {
+			t.Errorf("%d queries in two minutes, want 960", n)
+		}
+	})
+}
+
+// TestQueryBudgetWait: who cannot get a share of the budget hears so in time.
+func TestQueryBudgetWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newReading(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = 1 })
+		if a := x.ask(getTask("t-1")); a.Error != nil {
+			t.Fatalf("the first one got %+v", a.Error)
+		}
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				a := x.ask(getTask(fmt.Sprint(i)))
+				x.wantError(a, 429, "throttled")
+				if a.RetryAfter < time.Second {
+					t.Errorf("come again after %s", a.RetryAfter)
+				}
+			})
+		}
+		all.Wait()
+		if d := time.Since(began); d != budgetWait || x.count("call") != 1 {
+			t.Errorf("after %s: %s", d, x)
+		}
+	})
+}
+
+// TestFewRemain: when factro says that few requests remain, they are for commands, until the window is over.
+func TestFewRemain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		budget, policy string
+		queries        bool
+	}{
+		"few":                   {`"500-in-1min"; r=49; t=40`, "", false},
+		"enough":                {`"500-in-1min"; r=50; t=40`, "", true},
+		"few of a small quota":  {`"20-in-1min"; r=1; t=40`, `"20-in-1min"; q=20; w=60`, false},
+		"much of a small quota": {`"20-in-1min"; r=2; t=40`, `"20-in-1min"; q=20; w=60`, true},
+		"few of a large quota":  {`"5000-in-1min"; r=499; t=40`, `"5000-in-1min"; q=5000; w=60`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				header := map[string]string{"RateLimit": test.budget, "RateLimit-Policy": test.policy}
+				x := newReading(t, always(reply{status: 200, body: "{}", header: header}))
+				x.ask(getTask("t-1"))
+				began := time.Now()
+				a := x.ask(getTask("t-2"))
+				if test.queries {
+					if a.Error != nil {
+						t.Errorf("the answer is %+v", a.Error)
+					}
+					return
+				}
+				x.wantError(a, 429, "throttled")
+				if a.RetryAfter != 40*time.Second || time.Since(began) != 0 {
+					t.Errorf("after %s: come again after %s", time.Since(began), a.RetryAfter)
+				}
+				x.wantDone(x.do(update()), events.Applied, "")
+				if time.Since(began) != 0 {
+					t.Errorf("the command waited %s", time.Since(began))
+				}
+				// The command's answer told the same again. What is near is waited for.
+				time.Sleep(41*time.Second - budgetWait) //nolint:forbidigo // in a bubble
+				x.api.script = always(ok("{}"))
+				if a := x.ask(getTask("t-3")); a.Error != nil || time.Since(began) != 40*time.Second {
+					t.Errorf("after %s: %+v", time.Since(began), a.Error)
+				}
+			})
+		})
+	}
+}
+
+// TestFewRemainOver: an answer of the next window takes the restriction away.
+func TestFewRemainOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		few := true
+		x := newReading(t, func(*http.Request, string) reply {
+			budget := `"500-in-1min"; r=400; t=60`
+			if few {
+				budget = `"500-in-1min"; r=1; t=50`
+			}
+			return reply{status: 200, body: "{}", header: map[string]string{"RateLimit": budget}}
+		})
+		x.ask(getTask("t-1"))
+		few = false
+		x.wantDone(x.do(update()), events.Applied, "")
+		if a := x.ask(getTask("t-2")); a.Error != nil {
+			t.Errorf("the answer is %+v", a.Error)
+		}
+	})
+}

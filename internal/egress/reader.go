@@ -1,0 +1,190 @@
+package egress
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Shelf keeps answers that no message can hold.
+type Shelf interface {
+	// MaxAnswer is how many bytes of an answer a message can hold.
+	MaxAnswer() int
+	// Keep stores an answer under a name and returns where it is. If it fails, or the content does, nothing is left of it.
+	Keep(ctx context.Context, name string, content io.Reader) (events.ObjectRef, error)
+}
+
+// Reader answers the queries of one cloud, any number of them at once. It is a bus.Reader.
+type Reader struct {
+	*API
+	shelf   Shelf
+	queries *queries
+	flights flights
+}
+
+// NewReader builds a reader.
+func NewReader(api *API, shelf Shelf) (*Reader, error) {
+	q, err := newQueries(api.cfg.Cloud)
+	return &Reader{API: api, shelf: shelf, queries: q}, err
+}
+
+// Query answers a query. Equal queries that are under way at the same time are one call to factro, unless a command of
+// ours came in between: who has heard that a command was carried out is not answered with what was read before it.
+func (r *Reader) Query(ctx context.Context, q bus.Query) bus.Answer {
+	began := time.Now()
+	op, call, wrong := r.plan(q)
+	var a bus.Answer
+	if wrong != nil {
+		a = *wrong
+	} else {
+		var shared bool
+		key := fmt.Sprintf("%d %s %s", r.writes.Load(), op.Name, call.Target)
+		a, shared = r.flights.join(ctx, key, func(ctx context.Context) bus.Answer { return r.read(ctx, op, call) })
+		trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("factro.query.shared", shared))
+	}
+	took := time.Since(began)
+	r.queries.answered(ctx, op, a.Status, took)
+	if a.Error != nil {
+		// Not louder: while factro is away, those who ask again and again would fill the log. The metrics tell it, too.
+		r.log.DebugContext(ctx, "query not answered", "cloud", r.cfg.Cloud, "operation", events.Token(q.Operation),
+			"status", a.Status, "code", a.Error.Code, "duration", took.String())
+	}
+	return a
+}
+
+// plan finds the operation and translates the query, or answers why it cannot be made.
+func (r *Reader) plan(q bus.Query) (factro.Operation, translate.Call, *bus.Answer) {
+	op, known := factro.Lookup(q.Operation)
+	fail := func(status int, reason *events.Error) (factro.Operation, translate.Call, *bus.Answer) {
+		return op, translate.Call{}, &bus.Answer{Status: status, Error: reason}
+	}
+	switch {
+	case !known:
+		return fail(http.StatusNotFound, &events.Error{
+			Code:    events.CodeUnknownOperation,
+			Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", events.Token(q.Operation)),
+		})
+	case op.Writes():
+		return fail(http.StatusNotFound, &events.Error{
+			Code:    events.CodeUnknownOperation,
+			Message: op.Name + " writes, so it is no query; send it as a command",
+		})
+	case op.Resource != q.Resource:
+		return fail(http.StatusBadRequest, &events.Error{
+			Code:    events.CodeInvalid,
+			Message: fmt.Sprintf("%s is an operation on %q, but the subject says %q", op.Name, op.Resource, events.Token(q.Resource)),
+		})
+	case q.Mistake != nil:
+		return fail(http.StatusBadRequest, &events.Error{Code: events.CodeInvalid, Message: q.Mistake.Error()})
+	}
+	call, err := translate.Command(op, q.Data)
+	if err != nil {
+		return fail(http.StatusBadRequest, mistaken(err))
+	}
+	return op, call, nil
+}
+
+// read makes the call for a query.
+func (r *Reader) read(ctx context.Context, op factro.Operation, call translate.Call) bus.Answer {
+	key, o := r.admit(ctx)
+	if o.code != "" {
+		return held(o)
+	}
+	var a bus.Answer
+	got, j := r.exchange(ctx, attempt{op: op, number: 1, take: func(body io.Reader) (err error) {
+		a.Data, a.Object, err = r.take(ctx, op, body)
+		return err
+	}}, call, key)
+	switch {
+	case errors.Is(got.err, errOpen):
+		return held(obstacle{events.CodeUnavailable, time.Now().Add(time.Second)})
+	case j == throttled, j == unauthorized:
+		if o := r.gate.obstacle(time.Now(), key); o.code != "" {
+			return held(o)
+		}
+		// The gate is open all the same, as for a new key: the old one was refused.
+		code := events.CodeThrottled
+		if j == unauthorized {
+			code = events.CodeUnauthorized
+		}
+		return held(obstacle{code, time.Now().Add(time.Second)})
+	case j == refused:
+		return bus.Answer{Status: got.status, Error: refusal(got)}
+	case j != done:
+		return bus.Answer{Status: failure(got), Error: &events.Error{
+			Code: events.CodeUnavailable, Message: outcomeText(got), Detail: detail(got),
+		}}
+	case errors.Is(got.ours, errNotJSON):
+		return bus.Answer{Status: http.StatusBadGateway, Error: &events.Error{Code: events.CodeUnavailable, Message: got.ours.Error()}}
+	case got.ours != nil:
+		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.cfg.Cloud,
+			"operation", op.Name, "error", got.ours)
+		return bus.Answer{Status: http.StatusServiceUnavailable, Error: &events.Error{
+			Code: events.CodeUnavailable, Message: "the answer is too large for a message and could not be stored: " + got.ours.Error(),
+		}}
+	}
+	a.Status = got.status
+	return a
+}
+
+var errNotJSON = errors.New("factro answered with something that is not JSON")
+
+// take reads an answer: into memory, if a message can hold it, else as a stream onto the shelf.
+func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) ([]byte, *events.ObjectRef, error) {
+	if op.ShowsSecrets() {
+		body = translate.Redact(body)
+	}
+	most := r.shelf.MaxAnswer()
+	var begin bytes.Buffer
+	n, err := io.Copy(&begin, io.LimitReader(body, int64(most)+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if n <= int64(most) {
+		if n > 0 && !json.Valid(begin.Bytes()) {
+			return nil, nil, errNotJSON
+		}
+		return begin.Bytes(), nil, nil
+	}
+	name := r.cfg.Cloud + "." + op.Name + "." + rand.Text()
+	ref, err := r.shelf.Keep(ctx, name, io.MultiReader(&begin, body))
+	return nil, &ref, err
+}
+
+// held is the answer while factro is not to be called: at once, so that nobody waits for what will not come in time.
+func held(o obstacle) bus.Answer {
+	return bus.Answer{
+		Status: map[string]int{
+			events.CodeThrottled: http.StatusTooManyRequests, events.CodeUnauthorized: http.StatusUnauthorized,
+			events.CodeUnavailable: http.StatusServiceUnavailable,
+		}[o.code],
+		Error: &events.Error{Code: o.code, Message: deferral[o.code]}, RetryAfter: max(time.Until(o.until), time.Second),
+	}
+}
+
+// failure is the status for an answer that is no answer of factro's: as good as a gateway can tell.
+func failure(got answer) int {
+	switch {
+	case errors.Is(got.err, errSilent), errors.Is(got.err, context.DeadlineExceeded), got.status == http.StatusRequestTimeout:
+		return http.StatusGatewayTimeout
+	case got.err != nil:
+		return http.StatusServiceUnavailable
+	case got.status >= 500:
+		return got.status
+	}
+	return http.StatusBadGateway // a redirect is no answer of the API's
+}

@@ -1,0 +1,340 @@
+package egress
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// arrived is an upload as a server reads it.
+type arrived struct {
+	name, contentType string
+	size              int64
+	digest            [sha256.Size]byte
+	length            int64 // what the request said of itself
+	headers           int   // of the part
+}
+
+// uploads is an HTTP server that reads uploads without keeping them. before hears of the content as it comes.
+func uploads(t testing.TB, before func(n int64)) (url string, all <-chan arrived) {
+	t.Helper()
+	got := make(chan arrived, 10)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		parts := multipart.NewReader(r.Body, params["boundary"])
+		part, err := parts.NextPart()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		a := arrived{length: r.ContentLength, contentType: part.Header.Get("Content-Type"), headers: len(part.Header)}
+		_, disposition, err := mime.ParseMediaType(part.Header.Get("Content-Disposition")) // FileName would cut a path off
+		if err != nil || disposition["name"] != "file" {
+			t.Errorf("the part has %v: %v", part.Header, err)
+		}
+		a.name = disposition["filename"]
+		sum := sha256.New()
+		if a.size, err = io.Copy(io.MultiWriter(sum, progress(before)), part); err != nil {
+			return // the sender broke off, and the test knows
+		}
+		sum.Sum(a.digest[:0])
+		if _, err := parts.NextPart(); err != io.EOF {
+			t.Errorf("there is another part: %v", err)
+		}
+		got <- a
+		fmt.Fprint(w, `{"id":"d-1"}`)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, got
+}
+
+type progress func(n int64)
+
+func (p progress) Write(b []byte) (int, error) {
+	if p != nil {
+		p(int64(len(b)))
+	}
+	return len(b), nil
+}
+
+// uploading is a rig whose factro is a real server.
+func uploading(t testing.TB, url string) *rig {
+	t.Helper()
+	r := newRig(t, always(ok("{}")), func(c *Config) { c.URL = url })
+	api, err := NewAPI(r.w.cfg, nil, r.w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.w, err = New(api, r.desk, r.desk, r.desk); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func upload(file map[string]any) events.Command {
+	data, err := json.Marshal(map[string]any{"taskId": "t-1", "file": file})
+	if err != nil {
+		panic(err)
+	}
+	return command("createTaskDocument", string(data))
+}
+
+func reference(name string) map[string]any {
+	return map[string]any{"bucket": "FACTRO_FILES", "name": name}
+}
+
+func TestUploadInline(t *testing.T) {
+	t.Parallel()
+	url, got := uploads(t, nil)
+	for name, tt := range map[string]struct{ name, kind, content, want string }{
+		"plain":             {name: "plan.txt", kind: "text/plain", content: "hallo"},
+		"umlauts":           {name: "Größenübersicht ß.pdf", content: "ü"},
+		"quotes":            {name: `der "Plan".pdf`},
+		"backslash":         {name: `a\b.pdf`},
+		"path":              {name: "../../etc/passwd"},
+		"semicolon":         {name: "a;b=c.pdf"},
+		"line ends":         {name: "a\r\nX-Evil: 1", want: "a%0D%0AX-Evil: 1"},
+		"looks like a part": {name: "a", content: "\r\n--boundary--\r\n"},
+		"large":             {name: "a", content: strings.Repeat("0123456789", 50_000)},
+	} {
+		r := uploading(t, url)
+		r.wantDone(r.do(upload(map[string]any{
+			"name": tt.name, "contentType": tt.kind, "data": base64.StdEncoding.EncodeToString([]byte(tt.content)),
+		})), events.Applied, "")
+		a := <-got
+		want, kind := tt.want, tt.kind
+		if want == "" {
+			want = tt.name
+		}
+		if kind == "" {
+			kind = "application/octet-stream"
+		}
+		if a.name != want || a.contentType != kind || a.digest != sha256.Sum256([]byte(tt.content)) || a.headers != 2 {
+			t.Errorf("%s: arrived is %+v", name, a)
+		}
+		if a.length <= a.size {
+			t.Errorf("%s: the request says it has %d bytes", name, a.length)
+		}
+	}
+}
+
+// noise is a large content that is nowhere whole. fail breaks it off at that byte.
+type noise struct {
+	left, fail int64
+	source     *rand.ChaCha8
+	sum        hash.Hash
+}
+
+func newNoise(size, fail int64) *noise {
+	return &noise{left: size, fail: fail, source: rand.NewChaCha8([32]byte{1}), sum: sha256.New()}
+}
+
+func (n *noise) Read(p []byte) (int, error) {
+	if n.fail > 0 && n.left <= n.fail {
+		return 0, errors.New("the source broke off")
+	}
+	if n.left == 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), n.left, 128<<10)]
+	_, _ = n.source.Read(p) // does not fail
+	n.sum.Write(p)
+	n.left -= int64(len(p))
+	return len(p), nil
+}
+
+func (n *noise) Close() error { return nil }
+
+// TestUploadObject: a file of 64 MiB arrives byte for byte, and the process never holds more than a small part of it. Not
+// parallel, since it looks at the memory of all.
+func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
+	const size, most = 64 << 20, 16 << 20
+	var base, peak uint64
+	var seen int64
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	url, got := uploads(t, func(n int64) {
+		if before := seen >> 23; (seen+n)>>23 != before { // every 8 MiB
+			peak = max(peak, heap())
+		}
+		seen += n
+	})
+	r := uploading(t, url)
+	content := newNoise(size, 0)
+	r.desk.files = map[string]bus.File{"big": {Size: size, Open: func(context.Context) (io.ReadCloser, error) { return content, nil }}}
+	base = heap()
+	r.wantDone(r.do(upload(map[string]any{"name": "Übersicht.bin", "object": reference("big")})), events.Applied, "")
+	a := <-got
+	if a.size != size || !bytes.Equal(a.digest[:], content.sum.Sum(nil)) || a.name != "Übersicht.bin" || a.length <= size {
+		t.Errorf("arrived is %+v", a)
+	}
+	if peak == 0 || peak > base+most {
+		t.Errorf("the heap grew from %d to %d bytes", base, peak)
+	}
+	if r.String() != "begin; file; finish; publish applied" {
+		t.Errorf("what happened: %s", r)
+	}
+}
+
+// TestUploadRefused: a reference that leads nowhere, or where the bridge may read and the sender perhaps not, is the sender's
+// mistake; nothing is called, and the ledger forgets.
+func TestUploadRefused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		object  map[string]any
+		pointer string
+	}{
+		"missing":        {reference("gone"), "/file/object"},
+		"another bucket": {map[string]any{"bucket": "SALARIES", "name": "here"}, "/file/object/bucket"},
+	} {
+		for _, ext := range [][]any{nil, {"dryrun", true}} {
+			r := newRig(t, always(ok("{}")))
+			r.desk.files = map[string]bus.File{"here": {}}
+			c := upload(map[string]any{"name": "a", "object": tt.object})
+			if ext != nil {
+				c.Event.SetExtension("dryrun", true)
+			}
+			s := r.wantDone(r.do(c), events.Rejected, "invalid")
+			var fields []events.FieldError
+			if err := json.Unmarshal(s.result.Error.Detail, &fields); err != nil || len(fields) != 1 || fields[0].Pointer != tt.pointer {
+				t.Errorf("%s: the mistakes are %v: %v", name, fields, err)
+			}
+			if r.count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 {
+				t.Errorf("%s: what happened: %s", name, r)
+			}
+		}
+	}
+}
+
+// TestUploadStoreAway: that NATS cannot be asked is nobody's mistake: the command comes again, and was not begun.
+func TestUploadStoreAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]func(*rig){
+		"looking": func(r *rig) {
+			r.desk.fail = func(step string) error {
+				if step == "file" {
+					return errors.New("away")
+				}
+				return nil
+			}
+		},
+		"opening": func(r *rig) {
+			r.desk.files["f"] = bus.File{Size: 1, Open: func(context.Context) (io.ReadCloser, error) { return nil, errors.New("away") }}
+		},
+	} {
+		r := newRig(t, always(ok("{}")))
+		r.desk.files = map[string]bus.File{}
+		away(r)
+		verdict := r.do(upload(map[string]any{"name": "a", "object": reference("f")}))
+		if verdict == nil || r.count("call") != 0 || len(r.desk.ledger) != 0 || len(r.desk.sent) != 0 {
+			t.Errorf("%s: verdict %v: %s", name, verdict, r)
+		}
+	}
+}
+
+// TestUploadBreaksOff: when the source fails in the middle, factro may have got enough of it; and it is not factro's fault.
+func TestUploadBreaksOff(t *testing.T) {
+	t.Parallel()
+	const size = 8 << 20
+	url, _ := uploads(t, nil)
+	r := uploading(t, url)
+	var opened atomic.Int32
+	r.desk.files = map[string]bus.File{"f": {Size: size, Open: func(context.Context) (io.ReadCloser, error) {
+		opened.Add(1)
+		return newNoise(size, size/2), nil
+	}}}
+	s := r.wantDone(r.do(upload(map[string]any{"name": "a", "object": reference("f")})), events.Dead, "ambiguous")
+	if !strings.Contains(s.result.Error.Message, "the source broke off") || opened.Load() != 1 {
+		t.Errorf("opened %d times: %s", opened.Load(), s.event.Data())
+	}
+	if c := r.w.gate.breaker.Counts(); c.TotalFailures != 0 {
+		t.Errorf("the breaker counts %+v", c)
+	}
+}
+
+// TestUploadRepeated: each attempt sends the file from its beginning.
+func TestUploadRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var bodies []string
+		answers := inTurn(nowhere, reply{status: 429}, ok(`{"id":"d-1"}`))
+		r := newRig(t, func(q *http.Request, body string) reply {
+			if !isProbe(q) {
+				bodies = append(bodies, body)
+			}
+			return answers(q, body)
+		})
+		r.desk.files = map[string]bus.File{"f": {Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("hallo")), nil
+		}}}
+		r.wantDone(r.do(upload(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
+		if len(bodies) != 3 {
+			t.Fatalf("%d attempts: %s", len(bodies), r)
+		}
+		for _, body := range bodies {
+			if !strings.Contains(body, "\r\n\r\nhallo\r\n--") {
+				t.Errorf("the body is %q", body)
+			}
+		}
+	})
+}
+
+// TestUploadTakesItsTime: the timeout is for a call in which nothing happens, and a large file on a slow line is none.
+func TestUploadTakesItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(ok(`{"id":"d-1"}`)))
+		r.desk.files = map[string]bus.File{"f": {Size: 20, Open: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(&drip{left: 20, every: 19 * time.Second}), nil
+		}}}
+		began := time.Now()
+		r.wantDone(r.do(upload(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
+		if d := time.Since(began); d < 6*time.Minute {
+			t.Errorf("it took %s", d)
+		}
+	})
+}
+
+// drip is a content that comes slowly.
+type drip struct {
+	left  int
+	every time.Duration
+}
+
+func (d *drip) Read(p []byte) (int, error) {
+	if d.left == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(d.every) //nolint:forbidigo // in a bubble
+	d.left--
+	p[0] = 'x'
+	return 1, nil
+}

@@ -1,0 +1,168 @@
+package tests
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// A file that no message can hold goes from the command line through the object store to factro, and so does a small one
+// without it.
+func TestUploadFromCommandLine(t *testing.T) {
+	t.Parallel()
+	a := newAsking(t)
+	_, js := a.n.client()
+	for objects, size := range []int{1 << 10, 5<<20 + 1} {
+		path := filepath.Join(t.TempDir(), "Übersicht März.pdf")
+		writeFile(t, path, strings.Repeat("x", size))
+		out, errOut, code := bridgeCommand(t, "send", "createProjectDocument", "projectId="+a.f.demo.Project, "file=@"+path,
+			"--wait", "--nats", a.n.s.ClientURL(), "--cloud", "acme")
+		if code != 0 || !strings.Contains(out, "createProjectDocument applied") {
+			t.Fatalf("exit code %d: %s%s", code, out, errOut)
+		}
+		arrived := a.f.Count("document", func(o map[string]any) bool {
+			return o["title"] == "Übersicht März.pdf" && fmt.Sprint(o["size"]) == strconv.Itoa(size) && o["contentType"] == "application/pdf"
+		})
+		if arrived != 1 {
+			t.Errorf("%d bytes arrived %d times: %v", size, arrived, a.f.Objects("document"))
+		}
+		store, err := js.ObjectStore(t.Context(), "FACTRO_FILES")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, _ := store.List(t.Context()); len(list) != objects { // an empty bucket is an error
+			t.Errorf("%d bytes: %d objects, want %d", size, len(list), objects)
+		}
+	}
+}
+
+// A file of 64 MiB arrives byte for byte, with its length, and the bridge never holds it whole.
+func TestUploadLarge(t *testing.T) {
+	t.Parallel()
+	const size = 64 << 20
+	type upload struct {
+		digest [sha256.Size]byte
+		size   int64
+		length int64
+		name   string
+	}
+	got := make(chan upload, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		parts, err := r.MultipartReader()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		part, err := parts.NextPart()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		sum, u := sha256.New(), upload{length: r.ContentLength, name: part.FileName()}
+		if u.size, err = io.Copy(sum, part); err != nil {
+			t.Error(err)
+		}
+		sum.Sum(u.digest[:0])
+		got <- u
+		fmt.Fprint(w, `{"id":"d-1"}`)
+	})}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { _ = srv.Close() })
+
+	n := startNATS(t)
+	b := newBridge(t, bridgeConfig{
+		nats: n.s.ClientURL(), clouds: map[string]string{"acme": "http://" + l.Addr().String()},
+		env: []string{"GOMEMLIMIT=64MiB"}, // so that garbage does not count as what is held
+	}).start()
+	_, js := n.client()
+	var store jetstream.ObjectStore
+	waitFor(t, "the bucket for files", func() bool {
+		store, err = js.ObjectStore(t.Context(), prefix.FileBucket())
+		return err == nil
+	})
+	sum, source := sha256.New(), rand.NewChaCha8([32]byte{7})
+	if _, err := store.Put(t.Context(), jetstream.ObjectMeta{Name: "groß"}, io.TeeReader(io.LimitReader(source, size), sum)); err != nil {
+		t.Fatal(err)
+	}
+	before := peakMemory(t, b)
+	result, err := events.NewClient(js, "acme").Do(t.Context(), events.CreateTaskDocument{TaskID: "t-1", File: events.File{
+		Name: "Größe.bin", Object: &events.ObjectRef{Bucket: prefix.FileBucket(), Name: "groß"},
+	}})
+	if err != nil || result.Outcome != events.Applied {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	u := <-got
+	if u.size != size || u.length <= size || u.name != "Größe.bin" || string(u.digest[:]) != string(sum.Sum(nil)) {
+		t.Errorf("arrived is %+v", u)
+	}
+	after := peakMemory(t, b)
+	t.Logf("the peak of the bridge's memory grew from %d to %d MiB", before>>20, after>>20)
+	if raceFlag == "" && after-before > size {
+		t.Errorf("the bridge's memory grew by %d MiB for a file of 64 MiB", (after-before)>>20)
+	}
+}
+
+// peakMemory is the most memory that the process ever had, in bytes; 0 where the system does not tell.
+func peakMemory(t testing.TB, b *bridge) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// What a command may not refer to, and what is not there, is told as the mistake that it is.
+func TestUploadMistakes(t *testing.T) {
+	t.Parallel()
+	a := newAsking(t)
+	_, js := a.n.client()
+	if _, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "SALARIES"}); err != nil {
+		t.Fatal(err)
+	}
+	for ref, pointer := range map[events.ObjectRef]string{
+		{Bucket: "SALARIES", Name: "all"}: "/file/object/bucket", {Bucket: prefix.FileBucket(), Name: "gone"}: "/file/object",
+	} {
+		_, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
+			"projectId": a.f.demo.Project, "file": map[string]any{"name": "a", "object": ref},
+		}})
+		text, _ := json.Marshal(err)
+		if !strings.Contains(string(text), `"pointer":"`+pointer+`"`) || count(a.f, "createProjectDocument") != 0 {
+			t.Errorf("%v: %v %s", ref, err, text)
+		}
+	}
+	if _, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
+		"projectId": a.f.demo.Project, "file": map[string]any{"name": "a", "data": ""},
+	}}); err != nil {
+		t.Error(err)
+	}
+	if n := a.f.Count("document", nil); n != 1 {
+		t.Errorf("factro has %d documents", n)
+	}
+}
