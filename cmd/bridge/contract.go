@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 func newContract() *cobra.Command {
@@ -17,7 +18,7 @@ func newContract() *cobra.Command {
 		Use: "contract", Short: "Print what the bridge speaks", Example: "  bridge contract operations", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newOperations())
+	cmd.AddCommand(newOperations(), newSchema(), newAsyncAPI(), newDiff(), newActions())
 	return cmd
 }
 
@@ -26,7 +27,7 @@ func newOperations() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "operations [NAME]",
 		Short: "List the operations of the Core API, or show one with its fields",
-		Long: `List the operations of the Core API: those that write are commands. With a name, show the fields of its data.
+		Long: `List the operations of the Core API: those that write are commands, the others queries. With a name, show the fields of its data.
 
 How well each is known is said beside it: observed (proven live), documented (derived from the vendor's document),
 inferred (reasoned).`,
@@ -91,9 +92,11 @@ func showOperation(out io.Writer, op factro.Operation) error {
 		fmt.Fprintln(out, op.Remarks)
 	}
 	fmt.Fprintf(out, "%s %s (%s)\n", op.Method, op.Path, op.Confidence)
+	subject := events.Prefix(events.DefaultPrefix).Query
 	if op.Writes() {
-		fmt.Fprintf(out, "subject: factro.command.<cloud>.%s.%s\n", op.Resource, op.Name)
+		subject = events.Prefix(events.DefaultPrefix).Command
 	}
+	fmt.Fprintf(out, "subject: %s\n", subject("<cloud>", op.Resource, op.Name))
 	if len(op.Fields) == 0 {
 		_, err := fmt.Fprintln(out, "no fields")
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,11 +11,9 @@ import (
 // Every command line of ours that the documents show, in a block or in a sentence, is one that the binary takes.
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
-	shown := regexp.MustCompile("(?m)(?:^(?:\\./bridge|bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
+	shown := regexp.MustCompile("(?m)(?:^ *(?:\\./bridge|bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
 	seen := 0
-	for _, file := range []string{
-		"../../README.md", "../../CONTRIBUTING.md", "../../docs/contract.md", "../../docs/decisions.md", "../../docs/performance.md",
-	} {
+	for _, file := range documents(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -41,4 +40,18 @@ func TestDocumentedCommandsExist(t *testing.T) {
 	if seen < 5 {
 		t.Errorf("found %d command lines only: the search is broken", seen)
 	}
+}
+
+// documents are all documents of the repository that people read.
+func documents(t testing.TB) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: nothing is found, %v", pattern, err)
+		}
+		files = append(files, found...)
+	}
+	return files
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, which is
@@ -24,6 +25,7 @@ type readiness struct {
 func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, ways map[string]way) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", b.metrics)
+	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}

@@ -12,3 +12,4 @@
 package factro
 
 //go:generate go run ./gen
+//go:generate go run ../contract/gen

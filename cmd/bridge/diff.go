@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+func newDiff() *cobra.Command {
+	var asJSON, names bool
+	cmd := &cobra.Command{
+		Use:   "diff FILE",
+		Short: "Compare factro's own description of its API with ours",
+		Long: `Compare a freshly downloaded description of factro's Core API with the reconstruction that the bridge is made from, and
+list the operations and fields that were added, removed or changed.
+
+FILE is an OpenAPI 3 document as JSON or YAML, or the file swagger-ui-init.js behind factro's own pages at
+https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Exit code 6 says that there are differences.`,
+		Example: "  bridge contract diff swagger-ui-init.js\n  bridge contract diff openapi.json --json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := readInput(cmd.InOrStdin(), args[0])
+			if err != nil {
+				return err
+			}
+			c, err := contract.Diff(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				err = enc.Encode(c)
+			} else {
+				err = printComparison(cmd.OutOrStdout(), c, names)
+			}
+			if err == nil && len(c.Differences) > 0 {
+				return &exitError{code: exitDifferent}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&names, "names", false, "list also what the operations are called there")
+	return cmd
+}
+
+func readInput(stdin io.Reader, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(stdin)
+	}
+	return os.ReadFile(path)
+}
+
+// printComparison prints operations as lines and their fields below them.
+func printComparison(out io.Writer, c contract.Comparison, withNames bool) error {
+	marks := map[string]string{contract.Added: "+", contract.Removed: "-", contract.Changed: "~"}
+	counts, last := map[string]int{}, ""
+	for _, d := range c.Differences {
+		if d.Field == "" {
+			counts[d.Kind]++
+			fmt.Fprintf(out, "%s %s  %s\n", marks[d.Kind], d.Route, d.Operation)
+			continue
+		}
+		if d.Route != last {
+			counts[contract.Changed]++
+			fmt.Fprintf(out, "~ %s  %s\n", d.Route, d.Operation)
+			last = d.Route
+		}
+		switch d.Kind {
+		case contract.Changed:
+			fmt.Fprintf(out, "    ~ %s: %s -> %s\n", d.Field, d.Ours, d.Fresh)
+		default:
+			fmt.Fprintf(out, "    %s %s: %s\n", marks[d.Kind], d.Field, d.Ours+d.Fresh)
+		}
+	}
+	if withNames {
+		for _, ours := range slices.Sorted(maps.Keys(c.Names)) {
+			fmt.Fprintf(out, "= %s is called %s\n", ours, c.Names[ours])
+		}
+	}
+	_, err := fmt.Fprintf(out, "operations: %d added, %d removed, %d changed, %d the same; %d have another name there\n",
+		counts[contract.Added], counts[contract.Removed], counts[contract.Changed], c.Same, len(c.Names))
+	return err
+}
+
+func newActions() *cobra.Command {
+	return &cobra.Command{
+		Use:   "actions [FILE]",
+		Short: "List the names of factro's actions",
+		Long: `List the names of the actions that webhooks can have. Without a file, those that are public, of about 300.
+
+With a file, all names in factro's own description of its API (see "bridge contract diff"), one a line: the form that the
+setting known_actions_file takes.`,
+		Example: "  bridge contract actions\n  bridge contract actions swagger-ui-init.js > actions.txt",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				for _, a := range factro.Actions() {
+					fmt.Fprintf(cmd.OutOrStdout(), "%-22s # %s\n", a.Name, a.Confidence)
+				}
+				return nil
+			}
+			text, err := readInput(cmd.InOrStdin(), args[0])
+			if err != nil {
+				return err
+			}
+			actions, err := contract.Actions(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(actions, "\n"))
+			return err
+		},
+	}
+}

@@ -1,0 +1,172 @@
+package contract
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
+// for additions, the first for what breaks a reader.
+const Version = "1.0.0"
+
+const componentsPrefix = "#/components/schemas/"
+
+// AsyncAPI returns the contract of a bridge with that prefix as an AsyncAPI document, version 3.1.0, in YAML. Operations
+// are told from the bridge's view: it sends events and results, and receives commands and queries.
+//
+// The schemas in it are of the subset that AsyncAPI's own dialect shares with draft 2020-12.
+func AsyncAPI(prefix events.Prefix) ([]byte, error) {
+	if events.Token(string(prefix)) != string(prefix) {
+		return nil, fmt.Errorf("asyncapi: the prefix %q is no token of a subject, want [a-z0-9][a-z0-9-]*", prefix)
+	}
+	d := document{prefix: prefix}
+	for _, s := range bus.Streams(prefix) {
+		d.streams = append(d.streams, streamOf(s))
+	}
+	if err := d.fill(); err != nil {
+		return nil, fmt.Errorf("asyncapi: %w", err)
+	}
+	text, err := yamlText(object{
+		{"asyncapi", "3.1.0"},
+		{"id", "urn:factro:bridge"},
+		{"info", info()},
+		{"defaultContentType", "application/json"},
+		{"servers", servers()},
+		{"channels", d.channels},
+		{"operations", d.operations},
+		{"components", object{
+			{"parameters", componentParameters()},
+			{"messages", d.messages},
+			{"messageTraits", traits()},
+			{"schemas", componentSchemas()},
+			{"securitySchemes", securitySchemes()},
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asyncapi: %w", err)
+	}
+	return text, nil
+}
+
+func info() object {
+	tags, seen := list{}, map[string]bool{}
+	for _, op := range factro.Operations() {
+		if !seen[op.Resource] {
+			seen[op.Resource] = true
+			tags = append(tags, object{{"name", op.Resource}})
+		}
+	}
+	return object{
+		{"title", "The bridge between factro and NATS JetStream"},
+		{"version", Version},
+		{"description", "factro's webhooks become CloudEvents on JetStream subjects, commands published to subjects become calls to factro's " +
+			"Core API, each answered with a result event, and queries are answered like requests. " +
+			"What is known of factro is a reconstruction from public sources. x-confidence says how well a part is known: observed " +
+			"(a public client proved it against the live service), documented (derived from the vendor's document), inferred (reasoned, never seen)."},
+		{"contact", object{{"name", "factro-bridge"}, {"url", "https://github.com/factro-bridge/factro-bridge"}}},
+		{"license", object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}},
+		{"tags", tags},
+	}
+}
+
+func servers() object {
+	security := list{}
+	for _, m := range securitySchemes() {
+		security = append(security, reference("#/components/securitySchemes/"+m.key))
+	}
+	return object{{"nats", object{
+		{"host", "{host}:{port}"},
+		{"protocol", "nats"},
+		{"description", "The NATS server that the bridge is connected to. JetStream has to be on."},
+		{"variables", object{
+			{"host", object{{"default", "127.0.0.1"}}},
+			{"port", object{{"default", "4222"}}},
+		}},
+		{"security", security},
+	}}}
+}
+
+// securitySchemes are NATS's ways to prove oneself, as far as AsyncAPI has words for them.
+func securitySchemes() object {
+	return object{
+		{"user", object{{"type", "userPassword"}, {"description", "User and password, or a token."}}},
+		{"creds", object{{"type", "asymmetricEncryption"}, {"description", "A credentials file (a user's JWT and seed), or an nkey."}}},
+		{"certificate", object{{"type", "X509"}, {"description", "A client's certificate, by TLS."}}},
+	}
+}
+
+func traits() object {
+	of := func(k kind, title string) object {
+		return object{
+			{"title", title},
+			{"contentType", "application/json"},
+			{"headers", headersOf(k)},
+		}
+	}
+	correlation := member{"correlationId", object{
+		{"location", "$message.header#/ce-" + events.ExtCorrelationID}, {"description", "Copied from a command to its results."},
+	}}
+	return object{
+		{"event", of(anEvent, "A CloudEvent out of factro, in binary mode")},
+		{"command", append(of(aCommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"), correlation)},
+		{"result", append(of(aResult, "A CloudEvent about a command, in binary mode"), correlation)},
+	}
+}
+
+func componentParameters() object {
+	return object{
+		{"cloud", object{{"description", "The configured name of a factro cloud."}, {"examples", list{exampleCloud}}}},
+		{"resource", object{{"description", "What it is about: one of factro's resources in the singular."}, {"examples", list{"task", "project", "work-record"}}}},
+		{"id", object{
+			{"description", "Id of the object that the body names, or _ if there is none that can be a token."},
+			{"examples", list{exampleEntityID, "_"}},
+		}},
+		{"action", object{{"description", "factro's name of the action."}, {"examples", list{"TaskExecutorChanged", "TaskStateChanged"}}}},
+		{"operation", object{{"description", "The operation of the command's subject."}, {"examples", list{"createTask"}}}},
+		{"outcome", object{{"enum", outcomeNames()}, {"description", outcomeText()}}},
+	}
+}
+
+func componentSchemas() object {
+	o := object{}
+	for _, name := range slices.Sorted(maps.Keys(components())) {
+		o = append(o, member{name, schemaOf(components()[name], componentsPrefix)})
+	}
+	return o
+}
+
+// streamOf is what a subscriber should know of a stream. AsyncAPI's binding for NATS has no words for JetStream.
+func streamOf(s bus.StreamFacts) inline {
+	o := object{
+		{"stream", s.Name},
+		{"subjects", s.Subjects},
+		{"retention", s.Retention},
+		{"discard", s.Discard},
+		{"storage", s.Storage},
+		{"duplicates", span(s.Duplicates)},
+	}
+	if s.MaxAge > 0 {
+		o = append(o, member{"maxAge", span(s.MaxAge)})
+	}
+	if s.MaxMessages > 0 {
+		o = append(o, member{"maxMessages", s.MaxMessages})
+	}
+	return inline{o}
+}
+
+// span writes a duration as ISO 8601 does: whole days, or minutes.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d%day == 0 {
+		return fmt.Sprintf("P%dD", d/day)
+	}
+	return fmt.Sprintf("PT%dM", d/time.Minute)
+}
+
+func reference(to string) inline { return inline{object{{"$ref", to}}} }

@@ -1,0 +1,306 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// asyncAPI is what the tests read of the document.
+type asyncAPI struct {
+	Channels   map[string]asyncChannel   `json:"channels"`
+	Operations map[string]asyncOperation `json:"operations"`
+	Components struct {
+		Messages map[string]asyncMessage `json:"messages"`
+	} `json:"components"`
+}
+
+type asyncChannel struct {
+	Address    string                  `json:"address"`
+	Messages   map[string]asyncRef     `json:"messages"`
+	Parameters map[string]any          `json:"parameters"`
+	JetStream  struct{ Stream string } `json:"x-jetstream"`
+}
+
+type asyncOperation struct {
+	Action   string     `json:"action"`
+	Channel  asyncRef   `json:"channel"`
+	Messages []asyncRef `json:"messages"`
+	Reply    *struct {
+		Channel  asyncRef   `json:"channel"`
+		Messages []asyncRef `json:"messages"`
+	} `json:"reply"`
+}
+
+type asyncMessage struct {
+	Headers  json.RawMessage `json:"headers"`
+	Traits   []asyncRef      `json:"traits"`
+	Examples []struct {
+		Headers map[string]string `json:"headers"`
+		Payload json.RawMessage   `json:"payload"`
+	} `json:"examples"`
+}
+
+type asyncRef struct {
+	Ref string `json:"$ref"`
+}
+
+func (r asyncRef) name() string { return componentOf(r.Ref) }
+
+// factroDocument is the document for the usual prefix, as it is in the reference, as JSON. To make one takes a second.
+var factroDocument = sync.OnceValues(func() ([]byte, error) {
+	files, err := factroReference()
+	return asJSONDocument(files["asyncapi.yaml"], err)
+})
+
+func asJSONDocument(text []byte, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	var doc any
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	return json.Marshal(doc)
+}
+
+// documentValue is the document for the usual prefix as a schema's validator wants it.
+func documentValue(t testing.TB) any {
+	t.Helper()
+	text, err := factroDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value(t, text)
+}
+
+func readAsyncAPI(t testing.TB, text []byte, err error) asyncAPI {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc asyncAPI
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// The AsyncAPI Initiative's own schema of documents takes ours.
+func TestAsyncAPIIsValid(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/asyncapi-3.1.0.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compiled(t, newCompiler(), "http://asyncapi.com/definitions/3.1.0/asyncapi.json", text)
+	doc := documentValue(t)
+	if err := s.Validate(doc); err != nil {
+		t.Errorf("%v", err)
+	}
+	channels, _ := doc.(map[string]any)["channels"].(map[string]any)
+	channels["event"] = map[string]any{"adress": "factro.event"} //nolint:misspell // the mistake is the point
+	if s.Validate(doc) == nil {
+		t.Error("the schema takes a channel with a mistake, so it checks nothing")
+	}
+}
+
+// All references lead somewhere, and no schema says what only draft 2020-12 knows.
+func TestAsyncAPIHoldsTogether(t *testing.T) {
+	t.Parallel()
+	root := documentValue(t)
+	var walk func(v any, at string)
+	walk = func(v any, at string) {
+		switch v := v.(type) {
+		case map[string]any:
+			if to, ok := v["$ref"].(string); ok {
+				found := root
+				for step := range strings.SplitSeq(strings.TrimPrefix(to, "#/"), "/") {
+					m, _ := found.(map[string]any)
+					found = m[step]
+				}
+				if found == nil || len(v) != 1 {
+					t.Errorf("%s refers to %s, which is not there, or is not alone", at, to)
+				}
+			}
+			for name, e := range v {
+				switch name {
+				case "$defs", "$id", "$schema", "$dynamicRef", "prefixItems", "dependentRequired", "dependentSchemas", "unevaluatedProperties":
+					t.Errorf("%s has %s, which AsyncAPI does not know", at, name)
+				}
+				walk(e, at+"/"+name)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e, at)
+			}
+		}
+	}
+	walk(root, "#")
+}
+
+// Every example of every message is a message that the bridge's own codec reads, on a subject of its channel, with headers
+// and a payload of its schemas.
+func TestEveryExampleIsARealMessage(t *testing.T) {
+	t.Parallel()
+	const prefix = events.Prefix("factro")
+	text, err := factroDocument()
+	doc := readAsyncAPI(t, text, err)
+	c := newCompiler()
+	c.DefaultDraft(jsonschema.Draft7)
+	if err := c.AddResource("urn:test", documentValue(t)); err != nil {
+		t.Fatal(err)
+	}
+	at := func(part, name, key string) *jsonschema.Schema {
+		s, err := c.Compile("urn:test#/components/" + part + "/" + name + "/" + key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for name, m := range doc.Components.Messages {
+		if len(m.Examples) == 0 {
+			if !strings.HasPrefix(name, answerPrefix) { // an answer without a promise
+				t.Errorf("%s has no example", name)
+			}
+			continue
+		}
+		payload, headers := at("messages", name, "payload"), []*jsonschema.Schema{}
+		if m.Headers != nil {
+			headers = append(headers, at("messages", name, "headers"))
+		}
+		for _, trait := range m.Traits {
+			headers = append(headers, at("messageTraits", trait.name(), "headers"))
+		}
+		for _, example := range m.Examples {
+			if err := payload.Validate(value(t, example.Payload)); err != nil {
+				t.Errorf("%s: payload: %v", name, err)
+			}
+			values := map[string]any{}
+			header := nats.Header{}
+			for key, v := range example.Headers {
+				values[key] = v
+				header[key] = []string{v}
+			}
+			for _, s := range headers {
+				if err := s.Validate(values); err != nil {
+					t.Errorf("%s: headers: %v", name, err)
+				}
+			}
+			wantMessage(t, prefix, name, doc.Channels[name].Address, header, example.Payload)
+		}
+	}
+}
+
+// wantMessage decodes an example as its receiver would.
+func wantMessage(t testing.TB, prefix events.Prefix, name, address string, header nats.Header, payload []byte) {
+	t.Helper()
+	subject := strings.NewReplacer("{cloud}", exampleCloud, "{outcome}", "applied").Replace(address)
+	kind, operation, _ := strings.Cut(name, ".")
+	switch kind {
+	case "command":
+		c, err := prefix.DecodeCommand(subject, header, payload, "")
+		if err != nil || c.Operation != operation || c.Event.ID() != exampleCommandID || !bytes.Equal(c.Event.Data(), payload) {
+			t.Errorf("%s is read as %v, %v", name, c, err)
+		}
+	case "event", "result":
+		e, err := events.FromMsg(header, payload)
+		if err != nil || !bytes.Equal(e.Data(), payload) {
+			t.Errorf("%s is read as %v, %v", name, e, err)
+			return
+		}
+		if kind == "event" {
+			if want := events.EventTypePrefix + "TaskExecutorChanged"; e.Type() != want || e.Subject() != "task/"+exampleEntityID {
+				t.Errorf("the event has type %s and subject %s", e.Type(), e.Subject())
+			}
+			return
+		}
+		var r events.Result
+		if err := json.Unmarshal(e.Data(), &r); err != nil || r.Operation != operation || r.Outcome != events.Applied {
+			t.Errorf("%s has the data %+v, %v", name, r, err)
+		}
+		if e.DataSchema() != events.SchemaURI(name) {
+			t.Errorf("%s has the dataschema %q", name, e.DataSchema())
+		}
+	case "query":
+		if len(header) > 0 {
+			t.Errorf("%s needs headers: %v", name, header)
+		}
+	}
+}
+
+// Each operation of the table has its channels, their addresses are subjects of the contract, and the bridge's part in
+// them is the right one.
+func TestEveryOperationHasItsChannels(t *testing.T) {
+	t.Parallel()
+	const prefix = events.Prefix("acme-bruecke")
+	text, err := asJSONDocument(AsyncAPI(prefix))
+	doc := readAsyncAPI(t, text, err)
+	want := map[string]string{"event": "send", "dead.command": "send", "dead.webhook": "send"}
+	for _, op := range factro.Operations() {
+		address := events.Address{Cloud: "{cloud}", Resource: op.Resource, Operation: op.Name}
+		if !op.Writes() {
+			want["query."+op.Name] = "receive"
+			if got, err := prefix.ParseQuery(doc.Channels["query."+op.Name].Address); err != nil || got != address {
+				t.Errorf("%s is queried at %v, %v", op.Name, got, err)
+			}
+			reply := doc.Operations["query."+op.Name].Reply
+			if reply == nil || reply.Channel.name() != "answer" || len(reply.Messages) != 3 || reply.Messages[0].name() != "answer."+op.Name {
+				t.Errorf("%s has the reply %+v", op.Name, reply)
+			}
+			continue
+		}
+		want["command."+op.Name], want["result."+op.Name] = "receive", "send"
+		if got, err := prefix.ParseCommand(doc.Channels["command."+op.Name].Address); err != nil || got != address {
+			t.Errorf("%s is commanded at %v, %v", op.Name, got, err)
+		}
+		got, err := prefix.ParseResult(doc.Channels["result."+op.Name].Address)
+		if err != nil || got != (events.ResultAddress{Address: address, Outcome: "{outcome}"}) {
+			t.Errorf("%s is answered at %v, %v", op.Name, got, err)
+		}
+	}
+	if got, err := prefix.ParseEvent(doc.Channels["event"].Address); err != nil || got != (events.EventAddress{
+		Cloud: "{cloud}", Resource: "{resource}", ID: "{id}", Action: "{action}",
+	}) {
+		t.Errorf("events have the address %v, %v", got, err)
+	}
+
+	for name, action := range want {
+		if op, ok := doc.Operations[name]; !ok || op.Action != action || op.Channel.name() != name || len(op.Messages) != 1 || op.Messages[0].name() != name {
+			t.Errorf("the operation %s is %+v, want it to %s", name, op, action)
+		}
+	}
+	if len(doc.Operations) != len(want) || len(doc.Channels) != len(want)+1 {
+		t.Errorf("there are %d operations and %d channels, want %d, and the channel of the replies", len(doc.Operations), len(doc.Channels), len(want))
+	}
+	streams := map[string]string{
+		"event": "ACME-BRUECKE_EVENTS", "command": "ACME-BRUECKE_COMMANDS", "result": "ACME-BRUECKE_RESULTS", "dead": "ACME-BRUECKE_DEAD",
+	}
+	parameter := regexp.MustCompile(`\{(\w+)\}`)
+	for name, c := range doc.Channels {
+		kind, _, _ := strings.Cut(name, ".")
+		if c.JetStream.Stream != streams[kind] {
+			t.Errorf("%s is in the stream %q, want %q", name, c.JetStream.Stream, streams[kind])
+		}
+		found := parameter.FindAllStringSubmatch(c.Address, -1)
+		if len(found) != len(c.Parameters) {
+			t.Errorf("%s has the parameters %v", c.Address, c.Parameters)
+		}
+		for _, m := range found {
+			if c.Parameters[m[1]] == nil {
+				t.Errorf("%s does not tell %s", c.Address, m[1])
+			}
+		}
+	}
+}

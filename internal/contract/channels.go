@@ -1,0 +1,270 @@
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// document collects the parts of the AsyncAPI document that depend on each other. A channel, its message and its
+// operation have one name.
+type document struct {
+	prefix  events.Prefix
+	streams []inline // events, commands, results, dead letters
+
+	channels, operations, messages object
+	// answers are the messages of the one channel that replies go to.
+	answers object
+}
+
+// Names beside those of the schemas.
+const (
+	answerChannel   = "answer"
+	deadCommandName = "dead.command"
+	deadWebhookName = "dead.webhook"
+)
+
+// fill makes all channels, in the order events, operations of the table, dead letters.
+func (d *document) fill() error {
+	if err := d.event(); err != nil {
+		return err
+	}
+	for _, op := range factro.Operations() {
+		add := d.query
+		if op.Writes() {
+			add = d.command
+		}
+		if err := add(op); err != nil {
+			return fmt.Errorf("%s: %w", op.Name, err)
+		}
+	}
+	d.answer(queryErrorName, refusedQuery())
+	d.answer(storedAnswerName, storedAnswer(d.prefix))
+	d.channels = append(d.channels, member{answerChannel, object{
+		{"address", nil},
+		{"title", "Answers to queries"},
+		{"description", "The reply subject of the request, which NATS makes."},
+		{"messages", d.answers},
+	}})
+	return d.dead()
+}
+
+func (d *document) event() error {
+	s, err := eventSample(d.prefix)
+	if err != nil {
+		return err
+	}
+	d.message(eventName, object{
+		{"name", events.EventTypePrefix + "<Action>"},
+		{"title", "Event"},
+		{"summary", "Something happened in factro: the body of one webhook."},
+		{"payload", reference(componentsPrefix + "Event")},
+		{"traits", trait("event")},
+		{"examples", list{s.example("The smallest body that is proven")}},
+	})
+	d.channel(eventName, d.prefix.Event("cloud", "resource", "id", "action"), "Events out of factro", d.streams[0], parameters("cloud", "resource", "id", "action"))
+	d.operation(eventName, "send", object{{"summary", "Publish each webhook, before it is answered with 202."}})
+	return nil
+}
+
+func (d *document) command(op factro.Operation) error {
+	name, result := commandPrefix+op.Name, resultName+"."+op.Name
+	asked, err := commandSample(d.prefix, op)
+	if err != nil {
+		return err
+	}
+	told, err := resultSample(d.prefix, op)
+	if err != nil {
+		return err
+	}
+	d.message(name, append(headed(op, events.CommandTypePrefix+op.Name), object{
+		{"headers", constantType(events.CommandTypePrefix + op.Name)},
+		{"payload", payload(dataSchema(op))},
+		{"traits", trait("command")},
+		{"examples", list{asked.example("Command " + op.Name)}},
+	}...))
+	d.channel(name, d.prefix.Command("cloud", op.Resource, op.Name), "Commands "+op.Name, d.streams[1], parameters("cloud"))
+	d.operation(name, "receive", object{
+		{"summary", op.Summary}, {"tags", tag(op)}, {"x-confidence", op.Confidence}, {"x-request", op.Method + " " + op.Path},
+	})
+
+	d.message(result, object{
+		{"name", events.ResultTypePrefix + "<outcome>"},
+		{"title", "Result of " + op.Name},
+		{"summary", "What became of a command " + op.Name + ". " + answerText(op)},
+		{"payload", payload(resultOf(op))},
+		{"traits", trait("result")},
+		{"examples", list{told.example("Result of " + op.Name)}},
+	})
+	d.channel(result, d.prefix.Result("cloud", op.Resource, op.Name, "outcome"), "Results of "+op.Name, d.streams[2],
+		parameters("cloud", "outcome"))
+	d.operation(result, "send", object{{"summary", "Tell what became of a command " + op.Name + "."}, {"tags", tag(op)}})
+	return nil
+}
+
+func (d *document) query(op factro.Operation) error {
+	name, answer := queryPrefix+op.Name, answerPrefix+op.Name
+	d.message(name, append(headed(op, "query."+op.Name), object{
+		{"payload", payload(dataSchema(op))},
+		{"examples", list{sample{payload: op.Example()}.example("Query " + op.Name)}},
+	}...))
+	d.channel(name, d.prefix.Query("cloud", op.Resource, op.Name), "Queries "+op.Name, inline{}, parameters("cloud"))
+	good := object{
+		{"name", answer},
+		{"title", "Answer to " + op.Name},
+		{"summary", answerText(op)},
+		{"contentType", "application/json"},
+		{"payload", payload(answerOf(op))},
+	}
+	if example := op.ExampleAnswer(); example != nil {
+		good = append(good, member{"examples", list{sample{payload: example}.example("Answer to " + op.Name)}})
+	}
+	d.answer(answer, good)
+	replies := list{}
+	for _, m := range []string{answer, storedAnswerName, queryErrorName} {
+		replies = append(replies, reference(channelRef(answerChannel)+"/messages/"+m))
+	}
+	d.operation(name, "receive", object{
+		{"summary", op.Summary},
+		{"tags", tag(op)},
+		{"x-confidence", op.Confidence},
+		{"x-request", op.Method + " " + op.Path},
+		{"reply", object{{"channel", reference(channelRef(answerChannel))}, {"messages", replies}}},
+		{"bindings", inline{object{{"nats", object{{"queue", bus.QueryQueue}, {"bindingVersion", "0.1.0"}}}}}},
+	})
+	return nil
+}
+
+func (d *document) dead() error {
+	command, err := deadCommandSample(d.prefix)
+	if err != nil {
+		return err
+	}
+	headers := object{}
+	for _, h := range bus.DeadHeaders() {
+		headers = append(headers, member{h.Name, object{{"type", "string"}, {"description", sentence(h.Meaning)}}})
+	}
+	for _, letter := range []struct {
+		name, address, title, summary string
+		parameters                    object
+		example                       sample
+	}{
+		{
+			deadCommandName, d.prefix.DeadCommand("cloud", "resource", "operation"), "Dead commands", "A command that was given up, as it came, with its headers.",
+			parameters("cloud", "resource", "operation"), command,
+		},
+		{
+			deadWebhookName, d.prefix.DeadWebhook("cloud"), "Dead webhooks", "The body of a webhook of which no event could be made.",
+			parameters("cloud"), deadWebhookSample(d.prefix),
+		},
+	} {
+		d.message(letter.name, object{
+			{"name", letter.name},
+			{"title", letter.title},
+			{"summary", letter.summary},
+			{"contentType", "application/octet-stream"},
+			{"headers", object{{"type", "object"}, {"required", list{bus.DeadHeaders()[0].Name}}, {"properties", headers}}},
+			{"payload", object{{"description", "The original data, whatever it is."}}},
+			{"examples", list{letter.example.example(letter.title)}},
+		})
+		d.channel(letter.name, letter.address, letter.title, d.streams[3], letter.parameters)
+		d.operation(letter.name, "send", object{{"summary", letter.summary}})
+	}
+	return nil
+}
+
+// headed is how the message of an operation begins.
+func headed(op factro.Operation, name string) object {
+	o := object{{"name", name}, {"title", op.Name}, {"summary", op.Summary}}
+	if op.Remarks != "" {
+		o = append(o, member{"description", op.Remarks})
+	}
+	return append(o, member{"contentType", "application/json"})
+}
+
+func (d *document) message(name string, m object) { d.messages = append(d.messages, member{name, m}) }
+
+func (d *document) answer(name string, m object) {
+	d.message(name, m)
+	d.answers = append(d.answers, member{name, messageRef(name)})
+}
+
+// channel adds a channel with the one message of its name.
+func (d *document) channel(name, address, title string, stream inline, parameters object) {
+	c := object{
+		{"address", withParameters(address, parameters)},
+		{"title", title},
+		{"messages", object{{name, messageRef(name)}}},
+		{"parameters", parameters},
+	}
+	if stream.value != nil {
+		c = append(c, member{"x-jetstream", stream})
+	}
+	d.channels = append(d.channels, member{name, c})
+}
+
+// withParameters puts braces around the tokens of a subject that are the names of parameters: the builders of names take
+// no braces.
+func withParameters(subject string, parameters object) string {
+	tokens := strings.Split(subject, ".")
+	for i, token := range tokens {
+		if i > 0 && slices.ContainsFunc(parameters, func(p member) bool { return p.key == token }) {
+			tokens[i] = "{" + token + "}"
+		}
+	}
+	return strings.Join(tokens, ".")
+}
+
+func (d *document) operation(name, action string, more object) {
+	d.operations = append(d.operations, member{name, append(object{
+		{"action", action},
+		{"channel", reference(channelRef(name))},
+		{"messages", list{reference(channelRef(name) + "/messages/" + name)}},
+	}, more...)})
+}
+
+// example is the sample as an example of a message.
+func (s sample) example(title string) object {
+	o := object{{"name", title}}
+	if len(s.headers) > 0 {
+		headers := object{}
+		for _, name := range slices.Sorted(maps.Keys(s.headers)) {
+			headers = append(headers, member{name, s.headers[name]})
+		}
+		o = append(o, member{"headers", headers})
+	}
+	if !json.Valid(s.payload) {
+		return append(o, member{"payload", string(s.payload)})
+	}
+	return append(o, member{"payload", inline{s.payload}})
+}
+
+func payload(schema map[string]any) object {
+	delete(schema, "examples") // the message has them
+	delete(schema, "description")
+	return schemaOf(schema, componentsPrefix)
+}
+
+func constantType(name string) object {
+	return object{{"properties", object{{"ce-type", inline{object{{"const", name}}}}}}}
+}
+
+// parameters refers to those of the components.
+func parameters(names ...string) object {
+	o := object{}
+	for _, name := range names {
+		o = append(o, member{name, reference("#/components/parameters/" + name)})
+	}
+	return o
+}
+
+func tag(op factro.Operation) list  { return list{inline{object{{"name", op.Resource}}}} }
+func trait(name string) list        { return list{reference("#/components/messageTraits/" + name)} }
+func channelRef(name string) string { return "#/channels/" + name }
+func messageRef(name string) inline { return reference("#/components/messages/" + name) }

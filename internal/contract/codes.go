@@ -1,0 +1,35 @@
+package contract
+
+import "github.com/factro-bridge/factro-bridge/pkg/events"
+
+// code is a code of events.Error with what it says of a command.
+type code struct {
+	Name    string
+	Outcome events.Outcome
+	Meaning string
+}
+
+// codes are all of them, in the order in which a command can meet them.
+var codes = []code{
+	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake as `{pointer, message}`; nothing was called"},
+	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
+	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
+	{events.CodeConflict, events.Rejected, "the same id was used before with other data; nothing was called"},
+	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what"},
+	{events.CodeThrottled, events.Deferred, "the request budget is used up for now"},
+	{events.CodeUnauthorized, events.Deferred, "factro does not accept the API key; the cloud is paused until an operator has renewed it"},
+	{events.CodeUnavailable, events.Deferred, "factro fails or cannot be reached"},
+	{events.CodeExhausted, events.Dead, "factro failed on this command eight times"},
+	{events.CodeAmbiguous, events.Dead, "a create may have happened; a human should look"},
+}
+
+// outcomes are all of them, each with its meaning.
+var outcomes = []struct {
+	Name    events.Outcome
+	Meaning string
+}{
+	{events.Applied, "carried out"},
+	{events.Rejected, "final: the input was wrong, or factro said no"},
+	{events.Deferred, "still the bridge's, a final outcome follows"},
+	{events.Dead, "given up, and kept among the dead letters"},
+}

@@ -1,0 +1,99 @@
+package contract
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+// refPrefix is how a schema in this room refers to a component. A document puts its own place instead.
+const refPrefix = "#/$defs/"
+
+// components are the schemas that others refer to, by name: those of the Core API, as the description has them, and the
+// contract's own. x-confidence stays with what it is said of; where the facts come from is the description's affair.
+var components = sync.OnceValue(func() map[string]map[string]any {
+	var doc struct {
+		Components struct {
+			Schemas map[string]map[string]any `yaml:"schemas"`
+		} `yaml:"components"`
+	}
+	if err := yaml.Unmarshal(factro.OpenAPI, &doc); err != nil {
+		panic(fmt.Sprintf("openapi.yaml: %v", err)) // it is compiled in, and the table was made from it
+	}
+	all := doc.Components.Schemas
+	for _, schema := range all {
+		withoutSources(schema)
+	}
+	for name, schema := range ownComponents() {
+		if _, taken := all[name]; taken {
+			panic("component schema " + name + " is the Core API's")
+		}
+		all[name] = schema
+	}
+	return all
+})
+
+func withoutSources(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "x-sources")
+		for _, e := range v {
+			withoutSources(e)
+		}
+	case []any:
+		for _, e := range v {
+			withoutSources(e)
+		}
+	}
+}
+
+// ref is a schema that is a component. Where anything else is said beside it, it stands in an allOf, since draft-07 reads
+// nothing beside a $ref.
+func ref(name string) map[string]any {
+	return map[string]any{"$ref": refPrefix + name}
+}
+
+// needed returns the names of the components that a schema refers to, and those that these refer to, sorted.
+func needed(schema any) []string {
+	found := map[string]bool{}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, e := range v {
+				if name := componentOf(e); key == "$ref" && !found[name] {
+					found[name] = true
+					walk(components()[name])
+				}
+				walk(e)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(schema)
+	return slices.Sorted(maps.Keys(found))
+}
+
+// bundle makes a schema a document of its own, with the components that it needs.
+func bundle(id string, schema map[string]any) object {
+	doc := append(object{
+		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+		{"$id", id},
+	}, schemaOf(schema, refPrefix)...)
+	defs := object{}
+	for _, name := range needed(schema) {
+		defs = append(defs, member{name, schemaOf(components()[name], refPrefix)})
+	}
+	if len(defs) > 0 {
+		doc = append(doc, member{"$defs", defs})
+	}
+	return doc
+}

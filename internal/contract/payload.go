@@ -1,0 +1,223 @@
+package contract
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// ownComponents are the component schemas that are the bridge's and not the Core API's.
+func ownComponents() map[string]map[string]any {
+	return map[string]map[string]any{
+		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
+		"StoredAnswer": storedAnswerSchema(),
+	}
+}
+
+// eventSchema is what can be promised of an event's data, which is the body of a webhook as factro sent it: next to
+// nothing. Keys beside action and context are those of a stored payload, should a delivery carry them.
+func eventSchema() map[string]any {
+	return map[string]any{
+		"type": "object", "required": list{"action"}, "additionalProperties": true,
+		"description": "The body of a webhook, byte for byte. Proven of it are action and context.entityId; whether a delivery " +
+			"carries the other keys, which are those of a stored payload, is not known. A body that differs in them is an event, too.",
+		"properties": map[string]any{
+			"action": map[string]any{
+				"type": "string", "minLength": 1, "x-confidence": "observed",
+				"description": "factro's name of the action, such as TaskStateChanged. An open vocabulary of about 300 names.",
+			},
+			"context": map[string]any{
+				"type": list{"object", "null"}, "additionalProperties": true, "x-confidence": "observed",
+				"description": "What happened, by action. No new values are known to be in it: whoever needs them reads the object.",
+				"properties": map[string]any{"entityId": map[string]any{
+					"type": list{"string", "null"}, "x-confidence": "observed",
+					"description": "Id of the object that the action happened to: the task, for TaskExecutorChanged.",
+				}},
+			},
+			"id":               guess("string", "Identity of the delivery. Where there is one, it is the event's id, too."),
+			"webhookId":        guess("string", ""),
+			"createdAt":        guess("string", "When it happened. Where there is one, it is the event's time, too."),
+			"mandantId":        guess("string", "The tenant."),
+			"deliveryStatus":   guess("string", ""),
+			"deliveryAttempts": guess("integer", ""),
+			"webhook":          guess("object", "The registered webhook. In stored payloads it holds the webhook's secret in clear text."),
+		},
+	}
+}
+
+// guess is a key of the stored payload that nobody has seen in a delivery.
+func guess(kind, doc string) map[string]any {
+	schema := map[string]any{"type": list{kind, "null"}, "x-confidence": "inferred"}
+	if doc != "" {
+		schema["description"] = doc
+	}
+	return schema
+}
+
+// resultSchema is events.Result.
+func resultSchema() map[string]any {
+	instant := func(doc string) map[string]any {
+		return map[string]any{"type": "string", "format": "date-time", "description": doc}
+	}
+	return map[string]any{
+		"type": "object", "required": list{"operation", "outcome", "attempts", "startedAt"},
+		"description": "What became of a command.",
+		"properties": map[string]any{
+			"operation": map[string]any{"type": "string", "description": "The operation of the command's subject."},
+			"outcome":   map[string]any{"type": "string", "enum": outcomeNames(), "description": outcomeText()},
+			"status": map[string]any{
+				"type": "integer", "minimum": 100, "maximum": 599,
+				"description": "The Core API's HTTP status. Absent if it was not asked or did not answer.",
+			},
+			"attempts":   map[string]any{"type": "integer", "minimum": 0, "description": "The calls that were made."},
+			"startedAt":  instant("When the bridge took the command into its hand."),
+			"finishedAt": instant("When it was decided. Absent from a deferred result."),
+			"resource": map[string]any{
+				"type": "object", "required": list{"type"}, "description": "The object that the command was about, as far as it is known.",
+				"properties": map[string]any{
+					"type": map[string]any{"type": "string", "description": "factro's resource in the singular, such as task."},
+					"id":   map[string]any{"type": "string"},
+					"url":  map[string]any{"type": "string", "format": "uri", "description": "Shows the object in factro's web UI, where the form of the link is known."},
+				},
+			},
+			"response": map[string]any{"description": "The Core API's JSON as it came. Absent if there was none, or beyond 512 KiB."},
+			"error":    map[string]any{"allOf": list{ref("ResultError")}},
+			"retryAt":  instant("When a deferred command is tried next, as far as that can be told."),
+		},
+	}
+}
+
+// errorSchema is events.Error.
+func errorSchema() map[string]any {
+	names, text := list{}, "Why it was not carried out."
+	for _, c := range codes {
+		names = append(names, c.Name)
+		text += fmt.Sprintf(" %s: %s.", c.Name, strings.ReplaceAll(c.Meaning, "`", ""))
+	}
+	return map[string]any{
+		"type": "object", "required": list{"code", "message"}, "description": "Why a command or a query was not carried out.",
+		"properties": map[string]any{
+			"code":    map[string]any{"type": "string", "enum": names, "description": text},
+			"message": map[string]any{"type": "string", "description": "A sentence for people."},
+			"detail": map[string]any{
+				"description": "For machines. Of invalid data the list of mistakes, {pointer, message}; else what factro answered, as JSON if it was JSON and as a string otherwise.",
+			},
+		},
+	}
+}
+
+// plannedCallSchema is the response of a dry run.
+func plannedCallSchema() map[string]any {
+	return map[string]any{
+		"type": "object", "required": list{"method", "path"}, "description": "The call that a dry run would have made.",
+		"properties": map[string]any{
+			"method": map[string]any{"type": "string", "enum": list{"POST", "PUT", "DELETE"}},
+			"path":   map[string]any{"type": "string", "description": "The path below the Core API's base URL, with the query."},
+			"body":   map[string]any{"description": "The body, if it is JSON."},
+		},
+	}
+}
+
+// storedAnswerSchema is the reply to a query whose answer no message can hold.
+func storedAnswerSchema() map[string]any {
+	return map[string]any{
+		"type": "object", "required": list{"object"},
+		"description": "Where an answer lies that is too large for a message: an object of JetStream's object store. The header " +
+			events.HeaderObject + " says the same.",
+		"properties": map[string]any{"object": map[string]any{
+			"type": "object", "required": list{"bucket", "name"},
+			"properties": map[string]any{
+				"bucket": map[string]any{"type": "string"},
+				"name":   map[string]any{"type": "string"},
+				"size":   map[string]any{"type": "integer", "minimum": 0, "description": "Bytes."},
+			},
+		}},
+	}
+}
+
+func outcomeNames() list {
+	names := list{}
+	for _, o := range outcomes {
+		names = append(names, string(o.Name))
+	}
+	return names
+}
+
+func outcomeText() string {
+	parts := make([]string, len(outcomes))
+	for i, o := range outcomes {
+		parts[i] = fmt.Sprintf("%s: %s.", o.Name, o.Meaning)
+	}
+	return strings.Join(parts, " ")
+}
+
+// dataSchema is the data of a command or a query.
+func dataSchema(op factro.Operation) map[string]any {
+	schema := op.DataSchema()
+	schema["title"] = op.Name
+	schema["description"] = about(op)
+	schema["x-confidence"] = op.Confidence
+	schema["examples"] = list{op.Example()}
+	return schema
+}
+
+// resultOf is the data of an operation's results. Nobody checks what the Core API answers: the response's schema is what
+// is known of it.
+func resultOf(op factro.Operation) map[string]any {
+	properties := map[string]any{"operation": map[string]any{"const": op.Name}}
+	if answer := answerSchema(op); answer != nil {
+		properties["response"] = map[string]any{"anyOf": list{answer, ref("PlannedCall")}}
+	}
+	return map[string]any{
+		"title": "Result of " + op.Name, "description": "What became of the command " + op.Name + ". " + answerText(op),
+		"x-confidence": op.Confidence, "type": "object", "allOf": list{ref("Result")}, "properties": properties,
+	}
+}
+
+// answerOf is the answer to a query.
+func answerOf(op factro.Operation) map[string]any {
+	schema := map[string]any{
+		"title": "Answer to " + op.Name, "description": answerText(op), "x-confidence": op.Confidence,
+	}
+	if answer := answerSchema(op); answer != nil {
+		schema["allOf"] = list{answer}
+		schema["examples"] = list{op.ExampleAnswer()}
+	}
+	return schema
+}
+
+// answerSchema is what a good answer holds; nil if nothing is promised.
+func answerSchema(op factro.Operation) map[string]any {
+	switch op.Answer {
+	case factro.AnswerObject:
+		return ref(op.AnswerSchema)
+	case factro.AnswerList:
+		return map[string]any{"type": "array", "items": ref(op.AnswerSchema)}
+	case factro.AnswerVoid:
+	}
+	return nil
+}
+
+// answerText is answerSchema in words.
+func answerText(op factro.Operation) string {
+	switch op.Answer {
+	case factro.AnswerObject:
+		return "factro answers with one " + op.AnswerSchema + "."
+	case factro.AnswerList:
+		return "factro answers with a list of " + op.AnswerSchema + "."
+	case factro.AnswerVoid:
+	}
+	return "No answer of factro's is promised."
+}
+
+// about says in sentences what an operation does.
+func about(op factro.Operation) string {
+	parts := []string{op.Summary}
+	if op.Remarks != "" {
+		parts = append(parts, op.Remarks)
+	}
+	parts = append(parts, fmt.Sprintf("%s %s of the Core API, %s.", op.Method, op.Path, op.Confidence))
+	return strings.Join(parts, " ")
+}

@@ -1,0 +1,71 @@
+package contract
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Messages that answer any query.
+const (
+	queryErrorName   = "answer.error"
+	storedAnswerName = "answer.object"
+)
+
+// refusedQuery is the message that says why there is no answer.
+func refusedQuery() object {
+	const text = `Task with id "` + exampleEntityID + `" not found`
+	return object{
+		{"name", queryErrorName},
+		{"title", "Error of a query"},
+		{"summary", "Why there is no answer."},
+		{"contentType", "application/json"},
+		{"headers", object{
+			{"type", "object"},
+			{"required", list{events.HeaderErrorCode, events.HeaderError}},
+			{"properties", object{
+				{events.HeaderErrorCode, object{{"type", "string"}, {"pattern", "^[1-5][0-9][0-9]$"}, {"description", "factro's HTTP status, or the one that the bridge would give."}}},
+				{events.HeaderError, object{{"type", "string"}, {"description", "One line for people."}}},
+				{bus.HeaderRetryAfter, object{{"type", "string"}, {"pattern", "^[0-9]+$"}, {"description", "Seconds until it is worth asking again, if that is known."}}},
+			}},
+		}},
+		{"payload", reference(componentsPrefix + "ResultError")},
+		{"examples", list{sample{
+			headers: map[string]string{events.HeaderErrorCode: strconv.Itoa(http.StatusNotFound), events.HeaderError: text},
+			payload: mustJSON(events.Error{Code: events.CodeRefused, Message: text, Detail: mustJSON(text)}),
+		}.example("No such task")}},
+	}
+}
+
+// storedAnswer is the message that says where an answer lies that no message can hold.
+func storedAnswer(p events.Prefix) object {
+	bucket, name := p.AnswerBucket(), exampleEventID
+	return object{
+		{"name", storedAnswerName},
+		{"title", "Large answer"},
+		{"summary", "Where an answer lies that is too large for a message."},
+		{"contentType", "application/json"},
+		{"headers", object{
+			{"type", "object"},
+			{"required", list{events.HeaderObject}},
+			{"properties", object{{events.HeaderObject, object{{"type", "string"}, {"description", "<bucket>/<name> in JetStream's object store."}}}}},
+		}},
+		{"payload", reference(componentsPrefix + "StoredAnswer")},
+		{"examples", list{sample{
+			headers: map[string]string{events.HeaderObject: bucket + "/" + name},
+			payload: mustJSON(object{{"object", object{{"bucket", bucket}, {"name", name}, {"size", 2 << 20}}}}),
+		}.example("Two mebibytes")}},
+	}
+}
+
+// mustJSON is for values that are written in this room.
+func mustJSON(v any) json.RawMessage {
+	text, err := plainJSON(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}

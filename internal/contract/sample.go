@@ -1,0 +1,127 @@
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// sample is an example of a message as it is on the wire. Events and results are made by the same code that makes the
+// real ones.
+type sample struct {
+	subject string
+	headers map[string]string
+	payload json.RawMessage
+}
+
+// exampleCloud is the cloud of all examples, that of the demonstration.
+const exampleCloud = "demo"
+
+const (
+	exampleEventID   = "0198f2a5-7f00-7000-8000-000000000001"
+	exampleCommandID = "0198f2a5-7f00-7000-8000-000000000002"
+	exampleEntityID  = "00000000-0000-4000-8000-000000000001"
+	webOrigin        = "https://cloud.factro.com"
+)
+
+var exampleTime = time.Date(2026, 9, 1, 9, 30, 0, 0, time.UTC)
+
+// provenBody is the smallest body of a webhook that is proven.
+const provenBody = `{"action":"TaskExecutorChanged","context":{"entityId":"` + exampleEntityID + `"}}`
+
+func eventSample(p events.Prefix) (sample, error) {
+	e, err := translate.Webhook([]byte(provenBody), translate.Receipt{
+		Cloud: exampleCloud, Source: "urn:factro:cloud:" + exampleCloud, At: exampleTime, Origin: "webhook",
+		NewID: func() string { return exampleEventID },
+	})
+	if err != nil {
+		return sample{}, err
+	}
+	return sampleOf(p.Event(exampleCloud, e.Resource, e.EntityID, e.Action), e.Event)
+}
+
+func commandSample(p events.Prefix, op factro.Operation) (sample, error) {
+	e := event.New()
+	e.SetID(exampleCommandID)
+	e.SetSource("urn:example:planning")
+	e.SetType(events.CommandTypePrefix + op.Name)
+	if err := e.SetData(event.ApplicationJSON, op.Example()); err != nil {
+		return sample{}, err
+	}
+	return sampleOf(p.Command(exampleCloud, op.Resource, op.Name), e)
+}
+
+func resultSample(p events.Prefix, op factro.Operation) (sample, error) {
+	call, err := translate.Command(op, op.Example())
+	if err != nil {
+		return sample{}, err
+	}
+	answer := op.ExampleAnswer()
+	resource, mandantID := translate.Resource(op, call.EntityID, answer)
+	resource.URL = factro.WebLink(webOrigin, mandantID, resource.Type, resource.ID)
+	finished := exampleTime.Add(200 * time.Millisecond)
+	cmd := events.Command{
+		Address: events.Address{Cloud: exampleCloud, Resource: op.Resource, Operation: op.Name}, Event: event.New(),
+	}
+	cmd.Event.SetID(exampleCommandID)
+	e, err := translate.Result(cmd, events.Result{
+		Operation: op.Name, Outcome: events.Applied, Status: http.StatusOK, Attempts: 1,
+		StartedAt: exampleTime, FinishedAt: &finished, Resource: resource, Response: answer,
+	}, finished)
+	if err != nil {
+		return sample{}, err
+	}
+	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
+}
+
+// sampleOf writes an event as the bridge does.
+func sampleOf(subject string, e event.Event) (sample, error) {
+	msg, err := events.ToMsg(subject, e)
+	if err != nil {
+		return sample{}, fmt.Errorf("example of %s: %w", subject, err)
+	}
+	s := sample{subject: subject, headers: map[string]string{}, payload: msg.Data}
+	for name := range msg.Header {
+		s.headers[name] = strings.Join(msg.Header[name], "")
+	}
+	return s, nil
+}
+
+// deadCommandSample is a command that factro refused.
+func deadCommandSample(p events.Prefix) (sample, error) {
+	op, _ := factro.Lookup("updateTask")
+	s, err := commandSample(p, op)
+	if err != nil {
+		return sample{}, err
+	}
+	const refusal = "Task is closed"
+	maps.Copy(s.headers, deadHeaders(events.CodeRefused, refusal))
+	s.headers["Factro-Dead-Subject"] = s.subject
+	s.headers["Factro-Dead-Position"] = p.CommandStream() + ":1"
+	s.headers["Factro-Dead-Deliveries"] = "1"
+	s.subject = p.DeadCommand(exampleCloud, op.Resource, op.Name)
+	return s, nil
+}
+
+// deadWebhookSample is the body of a webhook that is not JSON.
+func deadWebhookSample(p events.Prefix) sample {
+	const body = "action=TaskExecutorChanged"
+	_, err := translate.Webhook([]byte(body), translate.Receipt{})
+	return sample{subject: p.DeadWebhook(exampleCloud), headers: deadHeaders("unusable", fmt.Sprint(err)), payload: json.RawMessage(body)}
+}
+
+func deadHeaders(code, reason string) map[string]string {
+	return map[string]string{
+		"Factro-Dead-Code": code, "Factro-Dead-Reason": events.EncodeHeader(reason),
+		"Factro-Dead-Time": exampleTime.Format(time.RFC3339Nano),
+	}
+}

@@ -1,0 +1,313 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/factro-bridge/factro-bridge/internal/contract"
+	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// asker sends commands and queries and waits for what comes of them.
+type asker struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// command sends a command as a stranger does and returns the final result's data.
+func (a asker) command(t testing.TB, op factroapi.Operation, data []byte) []byte {
+	t.Helper()
+	inbox, err := a.nc.SubscribeSync(a.nc.NewRespInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inbox.Unsubscribe() }()
+	msg := nats.NewMsg(prefix.Command("acme", op.Resource, op.Name))
+	msg.Data = data
+	msg.Header.Set(events.HeaderReplyTo, inbox.Subject)
+	publish(t, a.js, msg)
+	for {
+		answer, err := inbox.NextMsg(patience)
+		if err != nil {
+			t.Fatalf("%s: no result: %v", op.Name, err)
+		}
+		var r events.Result
+		if err := json.Unmarshal(answer.Data, &r); err != nil {
+			t.Fatalf("%s: %v\n%s", op.Name, err, answer.Data)
+		}
+		if r.Outcome != events.Deferred {
+			return answer.Data
+		}
+	}
+}
+
+// query asks and returns the answer's data.
+func (a asker) query(t testing.TB, op factroapi.Operation, data []byte) []byte {
+	t.Helper()
+	answer, err := a.nc.Request(prefix.Query("acme", op.Resource, op.Name), data, patience)
+	if err != nil {
+		t.Fatalf("%s: %v", op.Name, err)
+	}
+	if code := answer.Header.Get("Nats-Service-Error-Code"); code != "" {
+		t.Errorf("%s: %s %s\n%s", op.Name, code, answer.Header.Get("Nats-Service-Error"), answer.Data)
+	}
+	return answer.Data
+}
+
+// contractOf compiles a published schema.
+func contractOf(t testing.TB, name string) *jsonschema.Schema {
+	t.Helper()
+	text, ok := contract.Schema(name)
+	if !ok {
+		t.Fatalf("there is no schema %s", name)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(name, doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func wantFits(t testing.TB, schema string, data []byte) {
+	t.Helper()
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err == nil {
+		err = contractOf(t, schema).Validate(value)
+	}
+	if err != nil {
+		t.Errorf("%s: %v\n%s", schema, err, data)
+	}
+}
+
+// TestEveryOperation sends the example of each of the 226 operations through broker, bridge and HTTP to the simulator,
+// which holds the request against the description with a library of its own, and holds what comes back against the
+// published schema. What it cannot show: whether the real factro agrees with the description.
+func TestEveryOperation(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{Examples: true})
+	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	nc, js := n.client()
+	ask := asker{nc, js}
+
+	done, void := 0, 0
+	for _, op := range factroapi.Operations() {
+		f.Reset() // each finds the example tenant as the documents describe it
+		if op.Writes() {
+			data := ask.command(t, op, op.Example())
+			var r events.Result
+			if err := json.Unmarshal(data, &r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Outcome != events.Applied {
+				t.Errorf("%s: %s", op.Name, data)
+			}
+			wantFits(t, "result."+op.Name, data)
+			if op.Answer == factroapi.AnswerVoid {
+				void++
+			} else if len(r.Response) == 0 {
+				t.Errorf("%s has no response", op.Name)
+			}
+		} else {
+			wantFits(t, "answer."+op.Name, ask.query(t, op, op.Example()))
+		}
+		requests := f.Requests()
+		if len(requests) != 1 || requests[0].Operation != op.Name || requests[0].Status/100 != 2 || !requests[0].Applied {
+			t.Errorf("%s: factro got %+v", op.Name, requests)
+			continue
+		}
+		done++
+	}
+	t.Logf("%d operations carried out, request held against the description, answer against the published schema; %d of them promise no answer", done, void)
+	if done != 226 {
+		t.Errorf("%d operations worked, want 226", done)
+	}
+}
+
+// recorder is a Core API that says yes to everything and remembers the last request.
+type recorder struct {
+	mu   sync.Mutex
+	path string // escaped, below the base
+	body []byte
+}
+
+func startRecorder(t testing.TB) (*recorder, string) {
+	t.Helper()
+	rec := &recorder{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		rec.mu.Lock()
+		rec.path, rec.body = strings.TrimPrefix(r.URL.EscapedPath(), "/api/core"), body
+		rec.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{}`)
+	}))
+	t.Cleanup(server.Close)
+	return rec, server.URL + "/api/core"
+}
+
+func (r *recorder) last() (path string, body []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.path, r.body
+}
+
+// TestValuesArriveAsTheyWereSent: path parameters with blanks, slashes and umlauts, null beside absent, and all digits of
+// a number, in every operation.
+func TestValuesArriveAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	rec, url := startRecorder(t)
+	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": url}}).start()
+	nc, js := n.client()
+	ask := asker{nc, js}
+	for _, op := range factroapi.Operations() {
+		data := map[string]json.RawMessage{}
+		if err := json.Unmarshal(op.Example(), &data); err != nil {
+			t.Fatal(err)
+		}
+		params := map[string]string{}
+		for i, p := range op.Params {
+			if p.Query || op.Fields[i].Type != "string" {
+				continue
+			}
+			params[p.Name] = fmt.Sprintf("Größe %d/ä ö/ü&%%?#;+ß", i)
+			data[p.Field] = mustJSON(t, params[p.Name])
+		}
+		if op.Body == factroapi.BodyObject {
+			for name, value := range map[string]string{
+				"x-null": "null", "x-big": "12345678901234567890123", "x-decimal": "1.10", "x-exponent": "1E2", "x-text": `"ä <b>\u0000"`,
+				"x-nested": `{"ö":[null,9007199254740993,{"n":null}]}`,
+			} {
+				data[name] = json.RawMessage(value)
+			}
+		}
+		sent := mustJSON(t, data)
+		if op.Writes() {
+			if got := ask.command(t, op, sent); !strings.Contains(string(got), `"applied"`) {
+				t.Fatalf("%s: %s", op.Name, got)
+			}
+		} else {
+			ask.query(t, op, sent)
+		}
+		path, body := rec.last()
+		wantPath(t, op, path, params)
+		if op.Body == factroapi.BodyObject {
+			maps.DeleteFunc(data, func(name string, _ json.RawMessage) bool {
+				return slices.ContainsFunc(op.Params, func(p factroapi.Param) bool { return p.Field == name })
+			})
+			if want := mustJSON(t, data); !bytes.Equal(body, want) {
+				t.Errorf("%s: the body is\n%s, want\n%s", op.Name, body, want)
+			}
+		}
+	}
+}
+
+func mustJSON(t testing.TB, v any) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSpace(out.Bytes())
+}
+
+// wantPath takes a path apart as a server does, and finds each parameter in its place.
+func wantPath(t testing.TB, op factroapi.Operation, path string, params map[string]string) {
+	t.Helper()
+	got, want := strings.Split(path, "/"), strings.Split(op.Path, "/")
+	if len(got) != len(want) {
+		t.Errorf("%s: the path is %s, want one like %s", op.Name, path, op.Path)
+		return
+	}
+	for i, segment := range want {
+		name, isParam := strings.CutPrefix(segment, "{")
+		value, checked := params[strings.TrimSuffix(name, "}")]
+		text, err := url.PathUnescape(got[i])
+		switch {
+		case err != nil, !isParam && text != segment, isParam && checked && text != value:
+			t.Errorf("%s: segment %d of %s is %q, %v, want %q", op.Name, i, path, text, err, value)
+		}
+	}
+}
+
+// TestTheCollision: the one operation whose path and body share a name.
+func TestTheCollision(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{Examples: true})
+	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.client()
+	results := watchStream(t, js, prefix.ResultStream())
+	send(t, js, "acme", "movePackageToProject", "move", `{"packageId":"`+factroapi.ExamplePackage+`","fromProjectId":"`+
+		factroapi.ExampleProject+`","projectId":"`+factroapi.ExampleOtherProject+`"}`)
+	if r := results.finalOf(t, "move"); r.Outcome != events.Applied {
+		t.Fatalf("got %+v", r)
+	}
+	moved := f.Count("package", func(o map[string]any) bool {
+		return o["id"] == factroapi.ExamplePackage && o["projectId"] == factroapi.ExampleOtherProject
+	})
+	if moved != 1 {
+		t.Error("the package did not move to the project in the body")
+	}
+	if r := f.Requests(); len(r) != 1 || !strings.HasPrefix(r[0].Path, "/projects/"+factroapi.ExampleProject+"/packages/") {
+		t.Errorf("factro got %+v", r)
+	}
+}
+
+// TestStoredPayloadsShowNoSecret: factro shows the secret of a webhook with each stored payload; a query does not.
+func TestStoredPayloadsShowNoSecret(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b.register(f, "acme")
+	nc, js := n.client()
+	stream := watchStream(t, js, prefix.EventStream())
+	f.Fire("TaskStateChanged", "the-task")
+	stream.find(t, "the event", func(m message) bool { return strings.Contains(m.subject, "the-task") })
+	ask := asker{nc, js}
+	for name, data := range map[string]string{
+		"listWebhookPayloads":         `{"startDate":"2026-01-01T00:00:00.000Z"}`,
+		"listWebhookPayloadsByAction": `{"startDate":"2026-01-01T00:00:00.000Z","actionType":"TaskStateChanged"}`,
+	} {
+		op, _ := factroapi.Lookup(name)
+		answer := string(ask.query(t, op, []byte(data)))
+		if strings.Contains(answer, webhookSecret) || !strings.Contains(answer, `"authenticationHeaderValue":null`) {
+			t.Errorf("%s: %s", name, answer)
+		}
+		if !strings.Contains(answer, "the-task") {
+			t.Errorf("%s does not show the payload: %s", name, answer)
+		}
+		wantFits(t, "answer."+name, []byte(answer))
+	}
+}
