@@ -51,11 +51,15 @@ type Comparison struct {
 // Diff compares a fresh description of factro's Core API with the one that the bridge is made from. It takes OpenAPI 3 as
 // JSON or YAML, or the file swagger-ui-init.js of the vendor's pages, which holds it.
 func Diff(fresh []byte) (Comparison, error) {
+	return diff(factro.OpenAPI, fresh)
+}
+
+func diff(known, fresh []byte) (Comparison, error) {
 	theirs, err := readOpenAPI(fresh)
 	if err != nil {
 		return Comparison{}, err
 	}
-	ours, err := readOpenAPI(factro.OpenAPI)
+	ours, err := readOpenAPI(known)
 	if err != nil {
 		return Comparison{}, fmt.Errorf("our own description: %w", err)
 	}

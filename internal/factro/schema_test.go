@@ -49,9 +49,6 @@ func compile(t testing.TB) map[string]*jsonschema.Schema {
 func TestDataSchemas(t *testing.T) {
 	t.Parallel()
 	schemas := compile(t)
-	if len(schemas) != 155 {
-		t.Errorf("%d schemas, want 155", len(schemas))
-	}
 	for _, o := range factro.Operations() {
 		s, ok := schemas[o.Name]
 		if !ok {

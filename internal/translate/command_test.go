@@ -24,12 +24,10 @@ var pathParam = regexp.MustCompile(`\{([^}]*)\}`)
 // all of it arrives where it belongs.
 func TestCommandOfEveryOperation(t *testing.T) {
 	t.Parallel()
-	commands := 0
 	for _, o := range factro.Operations() {
 		if !o.Writes() {
 			continue
 		}
-		commands++
 		t.Run(o.Name, func(t *testing.T) {
 			t.Parallel()
 			for _, all := range []bool{false, true} {
@@ -41,9 +39,6 @@ func TestCommandOfEveryOperation(t *testing.T) {
 				checkCall(t, o, data, call)
 			}
 		})
-	}
-	if commands != 155 {
-		t.Errorf("%d commands, want 155", commands)
 	}
 }
 
