@@ -7,8 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
@@ -94,39 +92,29 @@ func (p play) connect(ctx context.Context) (*bus.Client, error) {
 func (p play) roundTrip(ctx context.Context, client *bus.Client, arrived <-chan bus.Message) error {
 	ctx, cancel := context.WithTimeout(newTrace(ctx), patience)
 	defer cancel()
-	const operation = "createTask"
-	data, err := json.Marshal(map[string]string{"title": "Prüfung der Brücke", "targetParentId": p.demo.Package})
+	create := events.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
+	data, err := json.Marshal(create)
 	if err != nil {
 		return err
 	}
-	e := event.New()
-	e.SetID(uuid.Must(uuid.NewV7()).String())
-	e.SetSource("urn:factro:bridge:dev")
-	e.SetType(events.CommandTypePrefix + operation)
-	if err := e.SetData(event.ApplicationJSON, json.RawMessage(data)); err != nil {
-		return err
-	}
-	subject := p.prefix.Command(devCloud, "task", operation)
+	op := create.Operation()
 	fmt.Fprintf(p.out, "1. A service asks factro for a new task. It publishes a command:\n   %s\n   %s\n   trace %s\n\n",
-		subject, data, trace.SpanContextFromContext(ctx).TraceID())
+		p.prefix.Command(devCloud, op.Resource, op.Name), data, trace.SpanContextFromContext(ctx).TraceID())
 
-	var result events.Result
-	if err := client.Send(ctx, subject, e, func(m bus.Message) bool {
-		if m.Broken != nil || json.Unmarshal(m.Event.Data(), &result) != nil || result.Outcome == events.Deferred {
-			return false
+	result, err := client.Bridge(p.prefix, devCloud).Do(ctx, create, events.OnResult(func(e events.Event) {
+		r, err := e.Result()
+		if err != nil || r.Outcome != events.Applied || r.Resource == nil {
+			return
 		}
-		fmt.Fprintf(p.out, "2. The bridge called the Core API, and tells what became of the command:\n   %s\n",
-			p.prefix.Result(devCloud, "task", operation, result.Outcome))
-		if result.Resource != nil {
-			fmt.Fprintf(p.out, "   task %s\n   %s\n", result.Resource.ID, result.Resource.URL)
-		}
-		fmt.Fprintf(p.out, "   trace %s, the same\n\n", m.TraceID())
-		return true
-	}); err != nil {
-		return err
+		m := bus.Message{Subject: e.Subject, Header: e.Header}
+		fmt.Fprintf(p.out, "2. The bridge called the Core API, and tells what became of the command:\n   %s\n   task %s\n   %s\n   trace %s, the same\n\n",
+			m.Subject, r.Resource.ID, r.Resource.URL, m.TraceID())
+	}))
+	if err != nil {
+		return fmt.Errorf("the command: %w", err)
 	}
-	if result.Outcome != events.Applied {
-		return fmt.Errorf("the command was %s: %w", result.Outcome, result.Err())
+	if result.Resource == nil || result.Resource.ID == "" {
+		return fmt.Errorf("the result does not tell the new task: %s", result.Response)
 	}
 	for {
 		select {
@@ -150,9 +138,10 @@ func (p play) hints() {
    nats --server %[1]s sub 'factro.event.>'
    nats --server %[1]s pub factro.command.%[2]s.task.createTask '{"title":"Prüfung","targetParentId":"%[3]s"}'
    go run ./cmd/bridge send --nats %[1]s createTask title=Prüfung targetParentId=%[3]s --wait
+   nats --server %[1]s req factro.query.%[2]s.package.listPackages '{"projectId":"%[4]s"}'
    go run ./cmd/bridge tail --nats %[1]s results
 
 Events follow as they come. Ctrl-C ends everything.
 
-`, p.url, devCloud, p.demo.Package)
+`, p.url, devCloud, p.demo.Package, p.demo.Project)
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
@@ -82,41 +80,59 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 	if err != nil {
 		return err
 	}
-	e := event.New()
-	e.SetID(f.id)
-	if f.id == "" {
-		e.SetID(uuid.Must(uuid.NewV7()).String())
-	}
-	e.SetSource("urn:factro:bridge:cli")
-	e.SetType(events.CommandTypePrefix + op.Name)
-	e.SetTime(time.Now())
-	if f.dryRun {
-		e.SetExtension(events.ExtDryRun, true)
-	}
-	if err := e.SetData(event.ApplicationJSON, json.RawMessage(data)); err != nil {
-		return fmt.Errorf("command: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(newTrace(ctx), f.timeout)
 	defer cancel()
-
-	subject := events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name)
+	bridge := client.Bridge(events.Prefix(f.prefix), f.cloud)
+	cmd := events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
+	opts := f.options()
 	if !f.wait {
-		if err := client.Send(ctx, subject, e, nil); err != nil {
+		id, err := bridge.Send(ctx, cmd, opts...)
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", subject, e.ID(), trace.SpanContextFromContext(ctx).TraceID())
+		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name),
+			id, trace.SpanContextFromContext(ctx).TraceID())
 		return err
 	}
-	var verdict error
-	err = client.Send(ctx, subject, e, func(m bus.Message) bool {
-		var final bool
-		final, verdict = f.printResult(out, m)
-		return final
-	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		return &exitError{exitNoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, e.ID())}
+	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
+	return f.verdict(r, err)
+}
+
+func (f *sendFlags) options() []events.DoOption {
+	var opts []events.DoOption
+	if f.id != "" {
+		opts = append(opts, events.WithID(f.id))
 	}
-	return errors.Join(err, verdict)
+	if f.dryRun {
+		opts = append(opts, events.DryRun())
+	}
+	return opts
+}
+
+// verdict gives what became of a command its exit code.
+func (f *sendFlags) verdict(r events.Result, err error) error {
+	if pending, ok := errors.AsType[*events.PendingError](err); ok && errors.Is(err, context.DeadlineExceeded) && !pending.Unsure {
+		return &exitError{exitNoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, pending.ID)}
+	}
+	switch r.Outcome {
+	case events.Rejected:
+		return &exitError{code: exitRejected}
+	case events.Dead:
+		return &exitError{code: exitDead}
+	case events.Applied, events.Deferred:
+	}
+	return err
+}
+
+func (f *sendFlags) print(out io.Writer, e events.Event) {
+	m := bus.Message{Subject: e.Subject, Header: e.Header, Data: e.Data(), Event: e.CloudEvent}
+	if f.asJSON {
+		printJSON(out, m)
+		return
+	}
+	if r, err := e.Result(); err == nil { // Do hands over nothing else
+		printResult(out, r, m.TraceID())
+	}
 }
 
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
@@ -132,29 +148,6 @@ func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []str
 		client, err = f.dial()
 	}
 	return client, data, err
-}
-
-// printResult prints a result and says whether it is the last one, and with which exit code.
-func (f *sendFlags) printResult(out io.Writer, m bus.Message) (final bool, verdict error) {
-	var r events.Result
-	if m.Broken != nil || json.Unmarshal(m.Event.Data(), &r) != nil {
-		return true, fmt.Errorf("the result cannot be read: %w", m.Broken)
-	}
-	if f.asJSON {
-		printJSON(out, m)
-	} else {
-		printResult(out, r, m.TraceID())
-	}
-	switch r.Outcome {
-	case events.Deferred:
-		return false, nil
-	case events.Rejected:
-		return true, &exitError{code: exitRejected}
-	case events.Dead:
-		return true, &exitError{code: exitDead}
-	case events.Applied:
-	}
-	return true, nil
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {

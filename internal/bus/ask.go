@@ -16,12 +16,16 @@ import (
 // Ask asks a query and returns its answer, which may be larger than memory and is to be closed. See [events.Client.Query]
 // for what the errors are.
 func (c *Client) Ask(ctx context.Context, p events.Prefix, cloud string, op events.Operation, data []byte) (io.ReadCloser, error) {
-	client := events.NewClient(c.js, cloud, events.WithPrefix(p))
-	answer, err := client.Query(ctx, events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)})
+	answer, err := c.Bridge(p, cloud).Query(ctx, events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)})
 	if errors.Is(err, nats.ErrNoResponders) {
 		return nil, fmt.Errorf("no bridge answers queries of the cloud %s here: %w", cloud, err)
 	}
 	return answer, err
+}
+
+// Bridge is a client of the bridge of a cloud.
+func (c *Client) Bridge(p events.Prefix, cloud string) *events.Client {
+	return events.NewClient(c.js, cloud, events.WithPrefix(p), events.WithDefaults(events.WithSource("urn:factro:bridge:cli")))
 }
 
 // MaxData is how many bytes of data a message of this connection can hold, beside its headers.

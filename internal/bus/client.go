@@ -85,36 +85,6 @@ func newMessage(subject string, header nats.Header, data []byte, at time.Time) M
 	return m
 }
 
-// Send publishes a command and returns when the stream has it. With results it hears of what becomes of it, until final
-// or the end of ctx.
-func (c *Client) Send(ctx context.Context, subject string, e event.Event, results func(Message) (final bool)) error {
-	msg, err := events.ToMsg(subject, e)
-	if err != nil {
-		return err
-	}
-	propagator.Inject(ctx, carrier(msg.Header))
-	var inbox *nats.Subscription
-	if results != nil {
-		if inbox, err = c.nc.SubscribeSync(c.nc.NewRespInbox()); err != nil {
-			return fmt.Errorf("subscribe to the results: %w", err)
-		}
-		msg.Header[events.HeaderReplyTo] = []string{inbox.Subject}
-	}
-	if _, err := c.js.PublishMsg(ctx, msg, jetstream.WithMsgID(e.ID())); err != nil {
-		return fmt.Errorf("publish to %s: %w", subject, err)
-	}
-	for results != nil {
-		m, err := inbox.NextMsgWithContext(ctx)
-		if err != nil {
-			return fmt.Errorf("wait for the result: %w", err)
-		}
-		if results(newMessage(m.Subject, m.Header, m.Data, time.Now())) {
-			return nil
-		}
-	}
-	return nil
-}
-
 // Tail hands over the messages of a stream that match the filter, the new ones or those since a time, until ctx ends.
 func (c *Client) Tail(ctx context.Context, stream, filter string, since time.Time, each func(Message)) error {
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverNewPolicy}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"testing"
 	"time"
-
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 func dial(t testing.TB, server *broker) *Client {
@@ -22,56 +20,6 @@ func TestDialSaysAtOnce(t *testing.T) {
 	t.Parallel()
 	if _, err := Dial(Config{URL: newBroker(t).url()}); err == nil {
 		t.Error("connected to nobody")
-	}
-}
-
-// TestSend: the sender hears of his command's results until the final one.
-func TestSend(t *testing.T) {
-	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	consume(t, b, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
-		for _, id := range []string{"deferred", "applied"} {
-			if err := b.Reply(ctx, cmd.ReplyTo, taskEvent(t, id)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}})
-	e := taskEvent(t, "c-1")
-	e.SetType("com.factro.command.deleteTask")
-	var got []string
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := dial(t, server).Send(ctx, "factro.command.acme.task.deleteTask", e, func(m Message) bool {
-		got = append(got, m.Event.ID())
-		return m.Event.ID() == "applied"
-	}); err != nil || len(got) != 2 {
-		t.Errorf("heard of %v, %v", got, err)
-	}
-}
-
-func TestSendUnheard(t *testing.T) {
-	t.Parallel()
-	server := startBroker(t)
-	run(t, server.connect(t, quiet()))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	e, o := taskEvent(t, "c-1"), server.outside(t)
-	client, sent := dial(t, server), make(chan error, 1)
-	go func() {
-		sent <- client.Send(ctx, "factro.command.acme.task.deleteTask", e, func(Message) bool { return true })
-	}()
-	eventually(t, "the command is in the stream", func() bool { return o.count("FACTRO_COMMANDS") == 1 })
-	cancel()
-	if err := receive(t, sent); err == nil {
-		t.Error("there was no result")
-	}
-	if err := dial(t, server).Send(t.Context(), "factro.command.acme.task.deleteTask", taskEvent(t, ""), nil); err == nil {
-		t.Error("a broken command was sent")
-	}
-	if n := o.count("FACTRO_COMMANDS"); n != 1 {
-		t.Errorf("the stream has %d commands", n)
 	}
 }
 

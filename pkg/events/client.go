@@ -52,6 +52,7 @@ type order struct {
 	extensions map[string]any
 	dryRun     bool
 	onDeferred func(Result)
+	onResult   func(Event)
 }
 
 // DefaultSource is the source of commands whose sender gives none.
@@ -87,3 +88,6 @@ func DryRun() DoOption { return func(o *order) { o.dryRun = true } }
 
 // OnDeferred has f called, from within Do, with each result that says that the command has to wait. Do goes on waiting.
 func OnDeferred(f func(Result)) DoOption { return func(o *order) { o.onDeferred = f } }
+
+// OnResult has f called, from within Do, with the event of each result, the deferred ones and the final one.
+func OnResult(f func(Event)) DoOption { return func(o *order) { o.onResult = f } }

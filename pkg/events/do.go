@@ -29,20 +29,11 @@ import (
 // that the bridge sends was lost, if the command was sent before, or if the connection broke in between: then it is read
 // from the stream of results. That needs the right to create consumers there; without it Do knows the copy only.
 func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result, error) {
-	o := order{source: DefaultSource, extensions: map[string]any{}}
-	for _, opt := range c.defaults {
-		opt(&o)
-	}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	e, err := o.event(cmd)
+	o, subject, e, err := c.order(cmd, opts)
 	if err != nil {
-		return Result{}, fmt.Errorf("command: %w", err)
+		return Result{}, err
 	}
-	op := cmd.Operation()
-	subject := c.prefix.Command(c.cloud, op.Resource, op.Name)
-	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(op), withEventID(e.ID()))
+	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(cmd.Operation()), withEventID(e.ID()))
 	defer span.End()
 	r, err := c.do(ctx, subject, e, o)
 	if err != nil {
@@ -51,21 +42,46 @@ func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result,
 	return r, err
 }
 
-func (c *Client) do(ctx context.Context, subject string, e event.Event, o order) (Result, error) {
-	if s := trace.SpanContextFromContext(ctx); s.IsValid() { // where the trace begins; the header is of the current hop
-		origin := carrier{}
-		propagator.Inject(ctx, origin)
-		for _, name := range origin.Keys() {
-			e.SetExtension(name, origin.Get(name))
-		}
+// Send sends a command, returns its id when the stream has it, and does not wait for what becomes of it. The error is
+// as that of [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
+func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (id string, err error) {
+	o, subject, e, err := c.order(cmd, opts)
+	if err != nil {
+		return "", err
 	}
-	msg, err := ToMsg(subject, e)
+	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(cmd.Operation()), withEventID(e.ID()))
+	defer span.End()
+	msg, err := o.message(ctx, subject, e)
+	if err == nil {
+		_, err = c.publish(ctx, msg)
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, verdict(err))
+	}
+	return e.ID(), err
+}
+
+// order puts together what is sent.
+func (c *Client) order(cmd Payload, opts []DoOption) (o order, subject string, e event.Event, err error) {
+	o = order{source: DefaultSource, extensions: map[string]any{}}
+	for _, opt := range c.defaults {
+		opt(&o)
+	}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if e, err = o.event(cmd); err != nil {
+		return o, "", e, fmt.Errorf("command: %w", err)
+	}
+	op := cmd.Operation()
+	return o, c.prefix.Command(c.cloud, op.Resource, op.Name), e, nil
+}
+
+func (c *Client) do(ctx context.Context, subject string, e event.Event, o order) (Result, error) {
+	msg, err := o.message(ctx, subject, e)
 	if err != nil {
 		return Result{}, err
 	}
-	inject(ctx, msg.Header)
-	msg.Header[HeaderMessageID] = []string{o.messageID()}
-
 	nc := c.js.Conn()
 	copies := make(chan *nats.Msg, 16)
 	inbox, err := nc.ChanSubscribe(nc.NewInbox(), copies)
@@ -82,6 +98,24 @@ func (c *Client) do(ctx context.Context, subject string, e event.Event, o order)
 	}
 	w := waiter{client: c, subject: subject, id: e.ID(), order: o, began: began, duplicate: ack.Duplicate, told: map[string]bool{}}
 	return w.wait(ctx, copies)
+}
+
+// message is what goes over the wire, with the trace of ctx.
+func (o *order) message(ctx context.Context, subject string, e event.Event) (*nats.Msg, error) {
+	if s := trace.SpanContextFromContext(ctx); s.IsValid() { // where the trace begins; the header is of the current hop
+		origin := carrier{}
+		propagator.Inject(ctx, origin)
+		for _, name := range origin.Keys() {
+			e.SetExtension(name, origin.Get(name))
+		}
+	}
+	msg, err := ToMsg(subject, e)
+	if err != nil {
+		return nil, err
+	}
+	inject(ctx, msg.Header)
+	msg.Header[HeaderMessageID] = []string{o.messageID()}
+	return msg, nil
 }
 
 // event makes the CloudEvent of a command.

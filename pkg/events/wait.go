@@ -27,6 +27,7 @@ type waiter struct {
 // found is an event of a result, with the subject in the stream, or "" if it is a copy.
 type found struct {
 	subject string
+	header  nats.Header
 	event   event.Event
 }
 
@@ -64,7 +65,7 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 			if err != nil { // anybody may write to an inbox
 				continue
 			}
-			f.event = e
+			f.header, f.event = msg.Header, e
 		case f = <-stored:
 		}
 		r, err := w.judge(f)
@@ -73,14 +74,28 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 		case err != nil:
 			return Result{}, err
 		case r.Outcome.Final():
+			w.tell(f, r)
 			return r, r.Err()
 		case !w.told[string(f.event.Data())]:
 			w.told[string(f.event.Data())] = true
-			if w.order.onDeferred != nil {
-				w.order.onDeferred(r)
-			}
+			w.tell(f, r)
 		}
 	}
+}
+
+// tell passes a result on to those who want to hear of each.
+func (w *waiter) tell(f found, r Result) {
+	if w.order.onDeferred != nil && !r.Outcome.Final() {
+		w.order.onDeferred(r)
+	}
+	if w.order.onResult == nil {
+		return
+	}
+	a, _ := w.client.prefix.ParseCommand(w.subject) // it is of our making
+	w.order.onResult(Event{
+		CloudEvent: f.event, Subject: w.client.prefix.Result(a.Cloud, a.Resource, a.Operation, r.Outcome), Header: f.header,
+		Cloud: a.Cloud, Resource: a.Resource, Action: a.Operation, data: f.event.Data(),
+	})
 }
 
 // errOther says that a result is not of the command that is waited for.
@@ -159,7 +174,7 @@ func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
 			continue
 		}
 		select {
-		case out <- found{msg.Subject(), e}:
+		case out <- found{msg.Subject(), msg.Headers(), e}:
 		case <-ctx.Done():
 			return nil
 		}

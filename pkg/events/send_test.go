@@ -1,0 +1,62 @@
+package events_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestOnResult: each result is told once, as the event that it is in the stream, be it a copy or read there.
+func TestOnResult(t *testing.T) {
+	t.Parallel()
+	c, _ := client(t, always(throttled, applied(map[string]string{"id": "8d3f"})))
+	for _, how := range []string{"by copy", "from the stream"} { // the second time the stream has the command already
+		var told []string
+		r, err := c.Do(t.Context(), setState, events.WithID("the-id"), events.OnResult(func(e events.Event) {
+			told = append(told, e.Subject)
+			if result, err := e.Result(); err != nil || result.Operation != "setTaskState" || e.Cloud != "acme" {
+				t.Errorf("%s: told %+v, %v", how, e, err)
+			}
+		}))
+		if err != nil || r.Outcome != events.Applied {
+			t.Errorf("%s: got %+v, %v", how, r, err)
+		}
+		want := []string{"factro.result.acme.task.setTaskState.deferred", "factro.result.acme.task.setTaskState.applied"}
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: told of %v, want %v", how, told, want)
+		}
+	}
+}
+
+// TestSend: the command is in the stream when Send returns, once under one id, and Do gets its result later.
+func TestSend(t *testing.T) {
+	t.Parallel()
+	c, f := client(t, always(applied(nil)))
+	fresh, err := c.Send(t.Context(), setState)
+	if err != nil || fresh == "" {
+		t.Fatalf("got %q, %v", fresh, err)
+	}
+	for range 2 {
+		if id, err := c.Send(t.Context(), setState, events.WithID("the-id")); err != nil || id != "the-id" {
+			t.Fatalf("got %q, %v", id, err)
+		}
+	}
+	for _, id := range []string{fresh, "the-id"} {
+		if r, err := c.Do(t.Context(), setState, events.WithID(id)); err != nil || r.Outcome != events.Applied {
+			t.Errorf("%s: got %+v, %v", id, r, err)
+		}
+	}
+	if n := len(f.commands()); n != 2 {
+		t.Errorf("the bridge got %d commands, want 2", n)
+	}
+	if _, err := c.Send(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: []int{1}}); err == nil {
+		t.Error("a list was sent as a command")
+	}
+	f.b.stop()
+	f.b.close()
+	if _, err := c.Send(t.Context(), setState); err == nil || errors.As(err, new(*events.Error)) {
+		t.Errorf("without a connection: %v", err)
+	}
+}
