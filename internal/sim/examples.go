@@ -40,6 +40,10 @@ var exampleSteps = []struct{ operation, id string }{
 	{"addTagToEmployee", ""},
 	{"addSubstitute", ""},
 	{"grantTaskReadRight", ""},
+	{"grantStructureTemplateReadRight", ""},
+	{"grantStructureTemplateWriteRight", ""},
+	{"grantTaskTemplateReadRight", ""},
+	{"grantTaskTemplateWriteRight", ""},
 }
 
 // addExamples carries out the steps on a store, without a request and without an event.
