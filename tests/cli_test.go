@@ -51,7 +51,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		"no command":         {args: nil, stdout: []string{"Usage:", "dev", "run", "sim", "send", "tail", "config", "contract", "version"}},
 		"version":            {args: []string{"version"}, stdout: []string{"bridge ", "go1."}},
-		"unknown command":    {args: []string{"fly"}, code: 1, stderr: []string{"unknown command"}},
+		"unknown command":    {args: []string{"fly"}, code: 2, stderr: []string{"unknown command"}},
 		"unknown flag":       {args: []string{"run", "--fly"}, code: 2, stderr: []string{"unknown flag", "bridge run --help"}},
 		"sample checks":      {args: []string{"config", "check", sample}, stdout: []string{"good: 1 cloud(s)"}},
 		"bad configuration":  {args: []string{"config", "check", bad}, code: 2, stderr: []string{"line 1: field htp not found"}},
@@ -72,7 +72,7 @@ func TestCommandLine(t *testing.T) {
 		"send no form":       {args: []string{"send", "createTask", "title"}, code: 2, stderr: []string{"field=value"}},
 		"send no number":     {args: []string{"send", "createTask", "plannedEffort=viel"}, code: 2, stderr: []string{"plannedEffort", "number"}},
 		"send no server":     {args: []string{"send", "createTask", "--nats", "nats://127.0.0.1:1"}, code: 1, stderr: []string{"connect to NATS"}},
-		"tail what":          {args: []string{"tail", "everything"}, code: 1, stderr: []string{"invalid argument"}},
+		"tail what":          {args: []string{"tail", "everything"}, code: 2, stderr: []string{"invalid argument"}},
 		"sim mistakes":       {args: []string{"sim", "--fault", "flood", "--variant", "x=1", "--delivery", "y=1", "--webhook", "z"}, code: 2, stderr: []string{"flood", "latency", `"x"`, `"y"`, "ACTION,URL"}},
 		"complete operation": {args: []string{"__complete", "send", "createT"}, stdout: []string{"createTask\tCreate a task."}},
 		"complete schema":    {args: []string{"__complete", "contract", "schema", ""}, stdout: []string{"result.createTask\n", "createTask\tCreate a task."}},

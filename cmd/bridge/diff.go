@@ -26,7 +26,12 @@ list the operations and fields that were added, removed or changed.
 FILE is an OpenAPI 3 document as JSON or YAML, or the file swagger-ui-init.js behind factro's own pages at
 https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Exit code 6 says that there are differences.`,
 		Example: "  bridge contract diff swagger-ui-init.js\n  bridge contract diff openapi.json --json",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("which file? give one, or - for standard input")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := readInput(cmd.InOrStdin(), args[0])
 			if err != nil {
@@ -87,6 +92,9 @@ func printComparison(out io.Writer, c contract.Comparison, withNames bool) error
 		for _, ours := range slices.Sorted(maps.Keys(c.Names)) {
 			fmt.Fprintf(out, "= %s is called %s\n", ours, c.Names[ours])
 		}
+	}
+	if c.Prefix != "" {
+		fmt.Fprintf(out, "its paths begin with %s\n", c.Prefix)
 	}
 	_, err := fmt.Fprintf(out, "operations: %d added, %d removed, %d changed, %d the same; %d have another name there\n",
 		counts[contract.Added], counts[contract.Removed], counts[contract.Changed], c.Same, len(c.Names))

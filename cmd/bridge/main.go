@@ -97,5 +97,22 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(newDev(), newRun(), newSim(), newSend(), newQuery(), newTail(), newConfig(), newContract(), newVersion())
+	strict(root)
 	return root
+}
+
+// strict gives a mistake in the arguments the exit code of one in the flags.
+func strict(cmd *cobra.Command) {
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(cmd *cobra.Command, given []string) error {
+			err := args(cmd, given)
+			if _, isOurs := errors.AsType[*exitError](err); err == nil || isOurs {
+				return err
+			}
+			return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		strict(sub)
+	}
 }

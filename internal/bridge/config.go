@@ -259,24 +259,20 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	return b
 }
 
-// knownActions are the actions that are no news: those that are public, and those of the operator's list.
+// knownActions is the operator's list of factro's actions.
 func (c Config) knownActions() ([]string, error) {
-	var names []string
-	for _, a := range factro.Actions() {
-		names = append(names, a.Name)
-	}
 	if c.KnownActionsFile == "" {
-		return names, nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(c.KnownActionsFile)
 	if err != nil {
 		return nil, fmt.Errorf("known_actions_file: %w", err)
 	}
-	more, err := factro.ReadActions(string(text))
+	names, err := factro.ReadActions(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("known_actions_file: %s: %w", c.KnownActionsFile, err)
 	}
-	return append(names, more...), nil
+	return names, nil
 }
 
 func (c Config) ingress() ingress.Config {

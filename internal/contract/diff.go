@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"mime"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,6 +44,8 @@ type Comparison struct {
 	Differences []Difference `json:"differences"`
 	// Same counts the operations without a difference.
 	Same int `json:"same"`
+	// Prefix is what the fresh description has before all the paths that we know, such as /api/core.
+	Prefix string `json:"prefix,omitempty"`
 	// Names are the operations that the two call differently, ours to theirs. Our names are the contract's: they stand in
 	// subjects, and renaming one breaks senders.
 	Names map[string]string `json:"names,omitempty"`
@@ -55,15 +58,20 @@ func Diff(fresh []byte) (Comparison, error) {
 }
 
 func diff(known, fresh []byte) (Comparison, error) {
-	theirs, err := readOpenAPI(fresh)
+	theirDoc, err := loadOpenAPI(fresh)
 	if err != nil {
 		return Comparison{}, err
 	}
-	ours, err := readOpenAPI(known)
+	ourDoc, err := loadOpenAPI(known)
 	if err != nil {
 		return Comparison{}, fmt.Errorf("our own description: %w", err)
 	}
-	c := Comparison{Differences: []Difference{}, Names: map[string]string{}}
+	ours := operationsOf(ourDoc, "")
+	c := Comparison{Differences: []Difference{}, Prefix: prefixOf(theirDoc, ours), Names: map[string]string{}}
+	theirs := operationsOf(theirDoc, c.Prefix)
+	if len(theirs) == 0 {
+		return Comparison{}, errors.New("the description has no operations")
+	}
 	for _, route := range slices.Sorted(maps.Keys(union(ours, theirs))) {
 		our, have := ours[route]
 		their, stays := theirs[route]
@@ -123,29 +131,69 @@ type described struct {
 	fields map[string]string // where -> what, such as "request.title" -> "string, required"
 }
 
-// readOpenAPI reads a description as operations by their routes.
-func readOpenAPI(text []byte) (map[string]described, error) {
-	doc, err := loadOpenAPI(text)
-	if err != nil {
-		return nil, err
-	}
-	base := basePath(doc)
+// operationsOf tells a description as operations by their routes. Two paths that differ in the names of their parameters
+// only are one route; the first one counts.
+func operationsOf(doc *openapi3.T, prefix string) map[string]described {
 	out := map[string]described{}
-	for path, item := range doc.Paths.Map() {
+	paths := doc.Paths.Map()
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		item := paths[path]
 		for method, op := range item.Operations() {
+			route := method + " " + routeOf(path, prefix)
+			if _, taken := out[route]; taken {
+				continue
+			}
 			d := described{name: op.OperationID, fields: map[string]string{}}
 			d.addParameters(path, append(slices.Clone(item.Parameters), op.Parameters...))
 			if op.RequestBody != nil && op.RequestBody.Value != nil {
-				d.addContent("request", op.RequestBody.Value.Content)
+				d.addContent("request", op.RequestBody.Value.Content, optionally(op.RequestBody.Value.Required))
 			}
-			d.addContent("answer", goodAnswer(op))
-			out[method+" "+parameter.ReplaceAllString(strings.TrimPrefix(path, base), "{}")] = d
+			for where, content := range goodAnswers(op) {
+				d.addContent(where, content, "")
+			}
+			out[route] = d
 		}
 	}
-	if len(out) == 0 {
-		return nil, errors.New("the description has no operations")
+	return out
+}
+
+func routeOf(path, prefix string) string {
+	return parameter.ReplaceAllString(strings.TrimPrefix(path, prefix), "{}")
+}
+
+// prefixOf finds what a description has before the paths that we know: the vendor's may begin at the host, at the
+// application, or at a version. It is the beginning under which most of its routes are ours.
+func prefixOf(doc *openapi3.T, ours map[string]described) string {
+	known := map[string]bool{}
+	for route := range ours {
+		_, path, _ := strings.Cut(route, " ")
+		known[path] = true
 	}
-	return out, nil
+	best, most := "", -1
+	for _, prefix := range slices.Sorted(maps.Keys(beginnings(doc))) {
+		n := 0
+		for path := range doc.Paths.Map() {
+			if strings.HasPrefix(path, prefix) && known[routeOf(path, prefix)] {
+				n++
+			}
+		}
+		if n > most { // of equals the shortest
+			best, most = prefix, n
+		}
+	}
+	return best
+}
+
+// beginnings are the first segments of the paths, up to four of them, none included.
+func beginnings(doc *openapi3.T) map[string]bool {
+	out := map[string]bool{"": true}
+	for path := range doc.Paths.Map() {
+		segments := strings.Split(path, "/")
+		for n := 2; n <= min(len(segments)-1, 5); n++ {
+			out[strings.Join(segments[:n], "/")] = true
+		}
+	}
+	return out
 }
 
 func loadOpenAPI(text []byte) (*openapi3.T, error) {
@@ -167,17 +215,6 @@ func loadOpenAPI(text []byte) (*openapi3.T, error) {
 	return doc, nil
 }
 
-// basePath is what a description may have before all of its paths: the vendor's may name them from the host on.
-func basePath(doc *openapi3.T) string {
-	const base = "/api/core"
-	for path := range doc.Paths.Map() {
-		if !strings.HasPrefix(path, base+"/") {
-			return ""
-		}
-	}
-	return base
-}
-
 func (d described) addParameters(path string, parameters openapi3.Parameters) {
 	position := map[string]int{}
 	for i, name := range parameter.FindAllString(path, -1) {
@@ -194,36 +231,74 @@ func (d described) addParameters(path string, parameters openapi3.Parameters) {
 		if p.Value.Schema != nil && p.Value.Schema.Value != nil {
 			what += typeText(p.Value.Schema.Value)
 		}
+		if p.Value.In == openapi3.ParameterInQuery {
+			what += optionally(p.Value.Required)
+		}
 		d.fields[where] = what
 	}
 }
 
-// goodAnswer is the content of the first answer that is a success.
-func goodAnswer(op *openapi3.Operation) openapi3.Content {
-	if op.Responses == nil {
-		return nil
+func optionally(required bool) string {
+	if required {
+		return ", required"
 	}
-	for _, status := range slices.Sorted(maps.Keys(op.Responses.Map())) {
-		if r := op.Responses.Value(status); strings.HasPrefix(status, "2") && r.Value != nil {
-			return r.Value.Content
-		}
-	}
-	return nil
+	return ", optional"
 }
 
-func (d described) addContent(where string, content openapi3.Content) {
-	for _, kind := range slices.Sorted(maps.Keys(content)) {
-		media := content[kind]
-		if media == nil || media.Schema == nil || media.Schema.Value == nil {
-			continue
+// goodAnswers are the contents of the answers that are a success. The first is called the answer, whatever its status: which
+// of them a create has is not known. Another one is told if it is not the same.
+func goodAnswers(op *openapi3.Operation) map[string]openapi3.Content {
+	out := map[string]openapi3.Content{}
+	if op.Responses == nil {
+		return out
+	}
+	responses := op.Responses.Map()
+	var first openapi3.Content
+	for _, status := range append(slices.Sorted(maps.Keys(responses)), "default") {
+		r := responses[status]
+		switch isDefault := status == "default"; {
+		case r == nil, r.Value == nil, len(r.Value.Content) == 0, !isDefault && !strings.HasPrefix(status, "2"), isDefault && first != nil:
+		case first == nil:
+			first = r.Value.Content
+			out["answer"] = first
+		case !maps.Equal(contentText(first), contentText(r.Value.Content)):
+			out["answer "+status] = r.Value.Content
 		}
-		if kind != "application/json" {
-			d.fields[where] = kind
-			continue
+	}
+	return out
+}
+
+func contentText(c openapi3.Content) map[string]string {
+	d := described{fields: map[string]string{}}
+	d.addContent("", c, "")
+	return d.fields
+}
+
+// addContent adds what a body or an answer is: its JSON, if it has that form, else what else it is.
+func (d described) addContent(where string, content openapi3.Content, remark string) {
+	kinds := map[string]*openapi3.MediaType{}
+	for kind, media := range content {
+		if name, _, err := mime.ParseMediaType(kind); err == nil {
+			kind = name
 		}
-		d.addSchema(where, media.Schema.Value, "", nil)
+		if kind == "*/*" { // it says nothing, and JSON is what this API speaks
+			kind = jsonKind
+		}
+		if media != nil && media.Schema != nil && media.Schema.Value != nil {
+			kinds[kind] = media
+		}
+	}
+	if media := kinds[jsonKind]; media != nil {
+		d.addSchema(where, media.Schema.Value, remark, nil)
+		return
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		d.addSchema(where, kinds[kind].Schema.Value, remark, nil)
+		d.fields[where] = kind + remark
 	}
 }
+
+const jsonKind = "application/json"
 
 // addSchema adds a value and all that is in it. above are the schemas that it is in: what holds itself is told once.
 func (d described) addSchema(where string, s *openapi3.Schema, remark string, above []*openapi3.Schema) {
@@ -240,14 +315,13 @@ func (d described) addSchema(where string, s *openapi3.Schema, remark string, ab
 	if s.Items != nil && s.Items.Value != nil {
 		d.addSchema(where+"[]", s.Items.Value, "", above)
 	}
+	if values := s.AdditionalProperties.Schema; values != nil && values.Value != nil {
+		d.addSchema(where+".*", values.Value, "", above)
+	}
 	properties, required := map[string]*openapi3.Schema{}, []string{}
 	collect(s, properties, &required)
 	for name, property := range properties {
-		remark := ", optional"
-		if slices.Contains(required, name) {
-			remark = ", required"
-		}
-		d.addSchema(where+"."+name, property, remark, above)
+		d.addSchema(where+"."+name, property, optionally(slices.Contains(required, name)), above)
 	}
 }
 
@@ -268,7 +342,7 @@ func collect(s *openapi3.Schema, properties map[string]*openapi3.Schema, require
 
 // meant takes away what is only a way to write: a single part of allOf, and null as one of two choices.
 func meant(s *openapi3.Schema) (_ *openapi3.Schema, null bool) {
-	null = s.Nullable || s.Type.Includes(openapi3.TypeNull)
+	null = s.Nullable || s.Type.Includes(openapi3.TypeNull) || slices.Contains(s.Enum, nil)
 	for _, choices := range []openapi3.SchemaRefs{s.AnyOf, s.OneOf} {
 		rest := slices.DeleteFunc(slices.Clone(choices), func(r *openapi3.SchemaRef) bool { return r.Value == nil || r.Value.Type.Is(openapi3.TypeNull) })
 		if len(rest) == 1 {
@@ -285,27 +359,55 @@ func meant(s *openapi3.Schema) (_ *openapi3.Schema, null bool) {
 
 // typeText is the type of a value in words, without the null.
 func typeText(s *openapi3.Schema) string {
-	var kinds []string
-	for _, kind := range s.Type.Slice() {
-		if kind != openapi3.TypeNull {
-			kinds = append(kinds, kind)
+	var values, kinds []string
+	for _, v := range s.Enum {
+		if v != nil {
+			values = append(values, fmt.Sprint(v))
+			kinds = append(kinds, kindOf(v))
 		}
 	}
+	slices.Sort(values)
+	if s.Type != nil {
+		kinds = slices.DeleteFunc(slices.Clone(s.Type.Slice()), func(kind string) bool { return kind == openapi3.TypeNull })
+	}
 	slices.Sort(kinds)
-	text := cmp.Or(strings.Join(kinds, " or "), "any")
+	text := cmp.Or(strings.Join(slices.Compact(kinds), " or "), "any")
 	if len(kinds) == 0 && (len(s.Properties) > 0 || len(s.AllOf) > 0) {
 		text = openapi3.TypeObject
 	}
 	if s.Format != "" {
 		text += " (" + s.Format + ")"
 	}
-	if len(s.Enum) > 0 {
-		var values []string
-		for _, v := range s.Enum {
-			values = append(values, fmt.Sprint(v))
-		}
-		slices.Sort(values)
+	if len(values) > 0 {
 		text += ": " + strings.Join(values, " | ")
 	}
+	for _, limit := range []struct {
+		word  string
+		value any
+		is    bool
+	}{
+		{"pattern", s.Pattern, s.Pattern != ""}, {"minLength", s.MinLength, s.MinLength > 0}, {"maxLength", deref(s.MaxLength), s.MaxLength != nil},
+		{"minItems", s.MinItems, s.MinItems > 0}, {"maxItems", deref(s.MaxItems), s.MaxItems != nil},
+		{"minimum", deref(s.Min), s.Min != nil}, {"maximum", deref(s.Max), s.Max != nil},
+	} {
+		if limit.is {
+			text += fmt.Sprintf(", %s %v", limit.word, limit.value)
+		}
+	}
 	return text
+}
+
+// kindOf is the type of an enumeration's value, for one that does not say it.
+func kindOf(v any) string {
+	if _, ok := v.(string); ok {
+		return openapi3.TypeString
+	}
+	return openapi3.TypeInteger
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
 }

@@ -81,7 +81,7 @@ func TestDiffOfOneChange(t *testing.T) {
 		}},
 		"another parameter's name": {"taskId", "id", []Difference{state(Changed, "path 1", "taskId: string (uuid)", "id: string (uuid)")}},
 		"a query less": {"{name: startDate, in: query, schema: {type: string, format: date}}", "", []Difference{
-			list(Removed, "query startDate", "string (date)", ""),
+			list(Removed, "query startDate", "string (date), optional", ""),
 		}},
 		"a field more": {"            id: {", "            neu: {type: integer}\n            id: {", []Difference{
 			list(Added, "answer[].neu", "", "integer, optional"),
@@ -101,8 +101,35 @@ func TestDiffOfOneChange(t *testing.T) {
 		"an answer": {"responses: {'200': {description: d}}", "responses: {'201': {description: d, content: {application/json: {schema: {type: boolean}}}}}", []Difference{
 			state(Added, "answer", "", "boolean"),
 		}},
+		"only a media type's parameter":         {"application/json", "application/json; charset=utf-8", nil},
+		"only any media type":                   {"application/json", "'*/*'", nil},
+		"a form beside JSON":                    {"content: {application/json: {schema: {$ref: '#/components/schemas/StateChange'}}}", "content: {application/json: {schema: {$ref: '#/components/schemas/StateChange'}}, application/x-www-form-urlencoded: {schema: {type: object}}}", nil},
+		"only null in a list of values":         {"pausedUntil: {type: [string, 'null'], format: date-time}", "pausedUntil: {type: string, nullable: true, enum: [null], format: date-time}", nil},
+		"only a list of values without a type":  {"State: {type: string, enum:", "State: {enum:", nil},
+		"only an answer without content before": {"      responses:\n        '200': {description: d, content", "      responses:\n        '200': {description: d}\n        '201': {description: d, content", nil},
+		"another good answer": {"      responses:\n        '200': {description: d, content", "      responses:\n        '202': {description: d, content: {application/json: {schema: {type: boolean}}}}\n        '200': {description: d, content", []Difference{
+			list(Added, "answer 202", "", "boolean"),
+		}},
+		"no longer a body": {"        required: true\n", "        required: false\n", []Difference{
+			state(Changed, "request", "object, required", "object, optional"),
+		}},
+		"a query that must be": {"in: query,", "in: query, required: true,", []Difference{
+			list(Changed, "query startDate", "string (date), optional", "string (date), required"),
+		}},
+		"a limit": {"id: {type: string, format: uuid}", "id: {type: string, format: uuid, maxLength: 36}", []Difference{
+			list(Changed, "answer[].id", "string (uuid), required", "string (uuid), maxLength 36, required"),
+		}},
+		"a map's values": {"parent: {", "map: {type: object, additionalProperties: {type: integer}}\n            parent: {", []Difference{
+			list(Added, "answer[].map", "", "object, optional"), list(Added, "answer[].map.*", "", "integer"),
+		}},
+		"a part of a file": {"content: {application/json: {schema: {$ref: '#/components/schemas/StateChange'}}}", "content: {multipart/form-data: {schema: {type: object, properties: {document: {type: string}}}}}", []Difference{
+			state(Changed, "request", "object, required", "multipart/form-data, required"),
+			state(Added, "request.document", "", "string, optional"),
+			state(Removed, "request.pausedUntil", "string (date-time) or null, optional", ""),
+			state(Removed, "request.state", "string: closed | planned, required", ""),
+		}},
 		"a file": {"content: {application/json: {schema: {$ref: '#/components/schemas/StateChange'}}}", "content: {multipart/form-data: {schema: {type: object}}}", []Difference{
-			state(Changed, "request", "object", "multipart/form-data"),
+			state(Changed, "request", "object, required", "multipart/form-data, required"),
 			state(Removed, "request.pausedUntil", "string (date-time) or null, optional", ""),
 			state(Removed, "request.state", "string: closed | planned, required", ""),
 		}},
@@ -120,6 +147,21 @@ func TestDiffOfOneChange(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", c.Differences, tt.want)
 			}
 		})
+	}
+}
+
+// TestDiffFindsThePrefix: whatever stands before the paths that we know, and whatever else stands beside them.
+func TestDiffFindsThePrefix(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"", "/core", "/api/core", "/api/core/v1"} {
+		text := strings.ReplaceAll(known, "\n  /tasks", "\n  "+prefix+"/tasks") // the paths alone stand so
+		if prefix != "" {
+			text = strings.Replace(text, "paths:", "paths:\n  /health: {get: {responses: {'200': {description: d}}}}", 1)
+		}
+		c, err := diff([]byte(known), asJSON(t, text))
+		if err != nil || c.Prefix != prefix || c.Same != 2 || len(c.Differences) != min(len(prefix), 1) {
+			t.Errorf("%s: got %+v, %v", prefix, c, err)
+		}
 	}
 }
 

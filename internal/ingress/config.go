@@ -26,7 +26,8 @@ type Config struct {
 	MaxInFlight int
 	// StoreTimeout bounds how long a request waits for its event to be stored.
 	StoreTimeout time.Duration
-	// KnownActions are the names of actions that are no news.
+	// KnownActions is the operator's list of factro's actions, which are no news. Without one, only those that are public
+	// are known.
 	KnownActions []string
 	Clouds       []Cloud
 }

@@ -11,26 +11,37 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
 // drift notices that factro sends what its description does not have. Nothing is refused for that: it is counted, and
 // now and then one case is logged, so that somebody brings the description up to date.
 type drift struct {
-	known   map[string]bool
+	known map[string]bool
+	// listed is whether the operator gave a list of actions. Without one nearly all are unknown, which is no news.
+	listed  bool
 	unknown metric.Int64Counter
 	log     *slog.Logger
 
 	mu      sync.Mutex
-	next    time.Time // no sample is logged before
-	skipped int       // since the last sample
+	samples map[string]*sample // by cloud and kind, of which there are few
 }
 
-// sampleEvery is how often a case is logged. All are counted.
+// sample is when one kind of case was logged.
+type sample struct {
+	next    time.Time // none is logged before
+	skipped int       // since the last
+}
+
+// sampleEvery is how often a case of one kind is logged. All are counted.
 const sampleEvery = 10 * time.Minute
 
 func newDrift(actions []string, log *slog.Logger) (*drift, error) {
-	d := &drift{known: map[string]bool{}, log: log}
+	d := &drift{known: map[string]bool{}, listed: len(actions) > 0, log: log, samples: map[string]*sample{}}
+	for _, a := range factro.Actions() {
+		d.known[a.Name] = true
+	}
 	for _, name := range actions {
 		d.known[name] = true
 	}
@@ -41,31 +52,40 @@ func newDrift(actions []string, log *slog.Logger) (*drift, error) {
 }
 
 func (d *drift) look(ctx context.Context, cloud string, e translate.Event) {
-	newAction := !d.known[e.Action]
-	if !newAction && len(e.NewKeys) == 0 {
-		return
+	if !d.known[e.Action] {
+		d.found(ctx, cloud, "action", e.Action, d.listed)
 	}
-	// The names themselves are no labels: there may be any number of them.
-	for what, is := range map[string]bool{"action": newAction, "key": len(e.NewKeys) > 0} {
-		if is {
-			d.unknown.Add(ctx, 1, metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("what", what)))
-		}
-	}
-	if skipped, due := d.sample(time.Now()); due {
-		d.log.InfoContext(ctx, "factro sends what its description does not have", "cloud", cloud, "action", printable(e.Action),
-			"known_action", !newAction, "new_keys", printable(strings.Join(e.NewKeys, " ")), "not_logged", skipped)
+	if len(e.NewKeys) > 0 {
+		d.found(ctx, cloud, "key", strings.Join(e.NewKeys, " "), true)
 	}
 }
 
-// sample says whether a case is to be logged, and how many were not since the last.
-func (d *drift) sample(now time.Time) (skipped int, due bool) {
+// found counts a case and logs it if one is due. The names themselves are no labels: there may be any number of them.
+func (d *drift) found(ctx context.Context, cloud, what, names string, isNews bool) {
+	d.unknown.Add(ctx, 1, metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("what", what)))
+	if !isNews {
+		return
+	}
+	if skipped, due := d.sample(cloud+" "+what, time.Now()); due {
+		d.log.InfoContext(ctx, "factro sends what its description does not have", "cloud", cloud, "what", what,
+			"names", printable(names), "not_logged", skipped)
+	}
+}
+
+// sample says whether a case is to be logged, and how many of its kind were not since the last.
+func (d *drift) sample(kind string, now time.Time) (skipped int, due bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if now.Before(d.next) {
-		d.skipped++
+	s := d.samples[kind]
+	if s == nil {
+		s = &sample{}
+		d.samples[kind] = s
+	}
+	if now.Before(s.next) {
+		s.skipped++
 		return 0, false
 	}
-	skipped, d.skipped, d.next = d.skipped, 0, now.Add(sampleEvery)
+	skipped, s.skipped, s.next = s.skipped, 0, now.Add(sampleEvery)
 	return skipped, true
 }
 

@@ -16,7 +16,7 @@ func TestDriftIsSampled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		cfg, store := config(), &shelf{}
-		cfg.KnownActions = []string{"TaskStateChanged"}
+		cfg.KnownActions = []string{"MeineAktion"}
 		server, book := newServer(t, cfg, store)
 		post := func(body string) {
 			t.Helper()
@@ -40,19 +40,34 @@ func TestDriftIsSampled(t *testing.T) {
 				}
 			}
 		}
-		post(`{"action":"TaskStateChanged","context":{"entityId":"t","anything":1},"id":"1","mandantId":"m","createdAt":"x"}`)
+		post(`{"action":"TaskCreated","context":{"entityId":"t","anything":1},"id":"1","mandantId":"m","createdAt":"x"}`)
+		post(`{"action":"MeineAktion","context":{}}`)
 		lines(0)
 		post(`{"action":"GrößeGeändert","context":{}}`)
-		lines(1, `"action":"GrößeGeändert"`, `"known_action":false`, `"new_keys":""`)
-		for i := range 5 {
-			post(fmt.Sprintf(`{"action":"TaskStateChanged","context":{},"neu%d":%q}`, i, marker))
+		lines(1, `"what":"action","names":"GrößeGeändert"`)
+		for i := range 5 { // the first of the keys is logged, whatever became of the actions
+			post(fmt.Sprintf(`{"action":"GrößeGeändert","context":{},"neu%d":%q}`, i, marker))
 		}
-		lines(1)
+		lines(2, `"what":"key","names":"neu0"`)
 		time.Sleep(11 * time.Minute) //nolint:forbidigo // in a bubble of virtual time
 		post(`{"action":"TaskStateChanged","context":{},"neu":"` + marker + `","` + strings.Repeat("ü", 300) + `":1,"\n":0}`)
-		lines(2, `"known_action":true`, `"new_keys":"neu üüü`, `"not_logged":5`)
-		if len(store.events) != 8 {
-			t.Errorf("%d events are stored, want 8", len(store.events))
+		lines(3, `"names":"neu üüü`, `"not_logged":4`)
+		if len(store.events) != 9 {
+			t.Errorf("%d events are stored, want 9", len(store.events))
 		}
 	})
+}
+
+// TestDriftWithoutAList: nearly all actions are unknown then, so they are no news, but a key is.
+func TestDriftWithoutAList(t *testing.T) {
+	t.Parallel()
+	server, book := newServer(t, config(), &shelf{})
+	for _, body := range []string{`{"action":"SomethingNew"}`, `{"action":"SomethingNew","neu":1}`} {
+		r := httptest.NewRequest(http.MethodPost, "/webhooks/acme", strings.NewReader(body))
+		r.Header.Set("X-Bridge-Key", newSecret)
+		server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if text := book.String(); strings.Contains(text, "SomethingNew") || !strings.Contains(text, `"names":"neu"`) {
+		t.Errorf("the log is %s", text)
+	}
 }
