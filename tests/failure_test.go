@@ -127,7 +127,7 @@ func TestRateLimit(t *testing.T) {
 			}
 			if retryAfter == "3" {
 				results.find(t, "the sender hears of the wait", func(m message) bool {
-					return m.event.ID() == "limited.deferred" && m.result(t).Error.Code == events.CodeThrottled
+					return strings.HasPrefix(m.event.ID(), "limited.deferred.") && m.result(t).Error.Code == events.CodeThrottled
 				})
 			}
 		})
@@ -152,7 +152,7 @@ func TestKeyExpires(t *testing.T) {
 		send(t, js, "acme", "createTask", fmt.Sprintf("key-%d", i), newTask(f, fmt.Sprintf("key %d", i)))
 	}
 	results.find(t, "the sender hears of the wait", func(m message) bool {
-		return m.event.ID() == "key-0.deferred" && m.result(t).Error.Code == events.CodeUnauthorized
+		return strings.HasPrefix(m.event.ID(), "key-0.deferred.") && m.result(t).Error.Code == events.CodeUnauthorized
 	})
 	status, body := b.get("/readyz")
 	if status != 200 || !strings.Contains(body, "paused") {

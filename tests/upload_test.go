@@ -148,6 +148,9 @@ func TestUploadMistakes(t *testing.T) {
 	}
 	for ref, pointer := range map[events.ObjectRef]string{
 		{Bucket: "SALARIES", Name: "all"}: "/file/object/bucket", {Bucket: prefix.FileBucket(), Name: "gone"}: "/file/object",
+		// Names that would be too long for NATS, the second one only in bytes.
+		{Bucket: prefix.FileBucket(), Name: strings.Repeat("x", 3200)}: "/file/object/name",
+		{Bucket: prefix.FileBucket(), Name: strings.Repeat("ü", 512)}:  "/file/object",
 	} {
 		_, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
 			"projectId": a.f.demo.Project, "file": map[string]any{"name": "a", "object": ref},
@@ -164,5 +167,43 @@ func TestUploadMistakes(t *testing.T) {
 	}
 	if n := a.f.Count("document", nil); n != 1 {
 		t.Errorf("factro has %d documents", n)
+	}
+}
+
+// A file whose content is gone, as when it ages out of its bucket before its index does, ends its own command and holds up
+// no other.
+func TestUploadStalls(t *testing.T) {
+	t.Parallel()
+	a := newAsking(t, "FACTRO_BRIDGE_CLOUDS_0_API_TIMEOUT=1s")
+	_, js := a.n.client()
+	var store jetstream.ObjectStore
+	waitFor(t, "the bucket for files", func() bool {
+		var err error
+		store, err = js.ObjectStore(t.Context(), prefix.FileBucket())
+		return err == nil
+	})
+	info, err := store.PutString(t.Context(), "old", strings.Repeat("x", 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "OBJ_"+prefix.FileBucket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+prefix.FileBucket()+".C."+info.NUID)); err != nil {
+		t.Fatal(err)
+	}
+	send := func(file map[string]any) error {
+		_, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
+			"projectId": a.f.demo.Project, "file": file,
+		}})
+		return err
+	}
+	err = send(map[string]any{"name": "a", "object": events.ObjectRef{Bucket: prefix.FileBucket(), Name: "old"}})
+	if err == nil || !strings.Contains(err.Error(), "read the file: nothing came within the timeout") {
+		t.Errorf("got %v", err)
+	}
+	if err := send(map[string]any{"name": "a", "data": ""}); err != nil {
+		t.Error(err)
 	}
 }

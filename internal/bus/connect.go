@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +27,7 @@ type Bus struct {
 	tracer  trace.Tracer
 	metrics metrics
 	closed  chan struct{} // closed when the connection is
+	closing atomic.Bool   // whether Close was called
 
 	mu      sync.Mutex
 	up      chan struct{} // closed while the connection is up; a new one while it is down
@@ -47,6 +49,7 @@ const lookEvery = 30 * time.Second
 var (
 	errNotConnected = errors.New("not connected to NATS")
 	errNotBound     = errors.New("the streams have not been looked up yet")
+	errClosed       = errors.New("the connection to NATS was closed for good")
 )
 
 // Connect validates the configuration and starts to connect. It does not wait for the server: a bridge has to come up
@@ -129,16 +132,22 @@ func (b *Bus) options() ([]nats.Option, error) {
 }
 
 // Run keeps the streams bound: after the first connection, after each reconnect, when one seems to be gone, and every now
-// and then it looks whether they are there. It returns when ctx ends.
+// and then it looks whether they are there. It returns when ctx ends, and with an error if the connection is closed for
+// good although nobody called Close: the client does so after an error of the server's that it does not know, and then
+// only a new process connects again.
 func (b *Bus) Run(ctx context.Context) error {
 	begun := sync.OnceFunc(func() { close(b.begun) })
 	for {
 		if err := b.waitUp(ctx); err != nil {
-			return nil //nolint:nilerr // the end of ctx is the ordinary end
+			return b.end(ctx)
 		}
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := b.ensureStreams(attempt)
 		cancel()
+		if err == nil {
+			begun() // nothing waits for the object stores
+			b.ensureBuckets(ctx)
+		}
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the look was cut short by the ordinary end
 		}
@@ -150,18 +159,29 @@ func (b *Bus) Run(ctx context.Context) error {
 			b.log.ErrorContext(ctx, "streams are not ready; trying again", "error", err)
 		}
 		again := b.lookEvery
-		if err == nil {
-			begun()
-		} else {
+		if err != nil {
 			again = min(again, time.Second)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-b.closed:
+			return b.end(ctx)
 		case <-time.After(again):
 		case <-b.changed:
 		}
 	}
+}
+
+// end is how Run ends: with nil if it was told to, by ctx or by Close.
+func (b *Bus) end(ctx context.Context) error {
+	if ctx.Err() != nil || b.closing.Load() {
+		return nil //nolint:nilerr // the end of ctx is the ordinary end
+	}
+	if why := b.nc.LastError(); why != nil {
+		return fmt.Errorf("%w: %w", errClosed, why)
+	}
+	return errClosed
 }
 
 // Ready says whether the bus can do its work, or why not.
@@ -179,6 +199,7 @@ func (b *Bus) Ready() error {
 
 // Close flushes what was published, ends the subscriptions and waits until the connection is closed.
 func (b *Bus) Close() {
+	b.closing.Store(true)
 	b.metrics.stop()
 	if err := b.nc.Drain(); err != nil {
 		b.nc.Close() // not connected: there is nothing to drain
@@ -213,7 +234,7 @@ func (b *Bus) setDown() {
 	}
 }
 
-// waitUp waits until the connection is up.
+// waitUp waits until the connection is up. There is nothing to wait for once it is closed.
 func (b *Bus) waitUp(ctx context.Context) error {
 	b.mu.Lock()
 	up := b.up
@@ -221,6 +242,8 @@ func (b *Bus) waitUp(ctx context.Context) error {
 	select {
 	case <-up:
 		return nil
+	case <-b.closed:
+		return errClosed
 	case <-ctx.Done():
 		return errNotConnected
 	}
@@ -245,5 +268,14 @@ func (b *Bus) ours(violation string) bool {
 		return false
 	}
 	_, subject, toPublish := strings.Cut(violation, `publish to "`)
-	return !toPublish || strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
+	if !toPublish {
+		return true
+	}
+	for _, c := range buckets(b.cfg.Prefix, 1) { // only large files and large answers need them
+		bucket := strings.ToLower(c.Bucket)
+		if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
+			return false
+		}
+	}
+	return strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
 }

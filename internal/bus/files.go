@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,10 +17,13 @@ import (
 // ErrNoFile says that there is no such file, or that it is not in the bucket itself.
 var ErrNoFile = errors.New("there is no such file")
 
+var errSlow = errors.New("it could not be opened in time")
+
 // Sizes and ages of the two object stores. They bound what strangers can fill, and an operator may change them on the
-// server.
+// server. An answer is fetched at once by the one who asked: kept for longer, those of a service that asks every minute
+// would fill the bucket.
 const (
-	filesFor, answersFor   = 7 * 24 * time.Hour, time.Hour
+	filesFor, answersFor   = 7 * 24 * time.Hour, 10 * time.Minute
 	filesMost, answersMost = 1 << 30, 512 << 20
 )
 
@@ -36,16 +41,15 @@ func buckets(p events.Prefix, replicas int) []jetstream.ObjectStoreConfig {
 	}
 }
 
-// ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room for example, is told
-// and not more: only large files and large answers need it, and events and commands are not to wait for that.
+// ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
+// example, is told and not more: only large files and large answers need it, and events and commands are not to wait for
+// that.
 func (b *Bus) ensureBuckets(ctx context.Context) {
+	if !b.cfg.Manage {
+		return
+	}
 	for _, want := range buckets(b.cfg.Prefix, b.cfg.Replicas) {
-		_, err := b.js.ObjectStore(ctx, want.Bucket)
-		if errors.Is(err, jetstream.ErrBucketNotFound) {
-			if _, err = b.js.CreateObjectStore(ctx, want); err == nil {
-				b.log.InfoContext(ctx, "object store created", "bucket", want.Bucket)
-			}
-		}
+		err := b.ensureBucket(ctx, want)
 		why := ""
 		if err != nil {
 			why = err.Error()
@@ -56,54 +60,113 @@ func (b *Bus) ensureBuckets(ctx context.Context) {
 	}
 }
 
+// ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
+// of rights is never answered.
+func (b *Bus) ensureBucket(ctx context.Context, want jetstream.ObjectStoreConfig) error {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	_, err := b.js.ObjectStore(attempt, want.Bucket)
+	cancel()
+	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return err
+	}
+	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	if _, err = b.js.CreateObjectStore(attempt, want); err == nil {
+		b.log.InfoContext(ctx, "object store created", "bucket", want.Bucket)
+	}
+	return err
+}
+
 // File is a file that a command refers to.
 type File struct {
 	// Size is in bytes.
 	Size int64
-	// Open opens the content. It is checked against its digest while it is read: a difference is an error at its end.
+	// Open opens the content. It is checked against its digest while it is read: a difference is an error at its end. A
+	// Read to which nothing came for a second returns 0 and no error, so that who reads can see whether he still wants to.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
-// fileTimeout bounds how long one file may be open. The object store's own bound is five seconds for all of it.
-const fileTimeout = time.Hour
+const (
+	// fileTimeout bounds how long one file may be open. The object store's own bound is five seconds for all of it.
+	fileTimeout = time.Hour
+	// openTimeout bounds how long it may take to open one.
+	openTimeout = 5 * time.Second
+	// moment is how long a read waits for something to come.
+	moment = time.Second
+	// maxName bounds the name of an object, in bytes. In base64 it becomes part of a subject, and one beyond the server's
+	// limit on a line of its protocol would cost us the connection.
+	maxName = 512
+)
 
-// File looks a file up in the bucket for files. One that is not there is ErrNoFile; any other error passes.
+// File looks a file up in the bucket for files. One that is not there, or that cannot be one, is ErrNoFile; any other
+// error passes.
 func (b *Bus) File(ctx context.Context, name string) (File, error) {
 	bucket := b.cfg.Prefix.FileBucket()
+	if len(name) > maxName {
+		return File{}, fmt.Errorf("object store %s: %w: its name would have %d bytes", bucket, ErrNoFile, len(name))
+	}
 	store, err := b.store(ctx, bucket)
 	if err != nil {
 		return File{}, err
 	}
 	info, err := store.GetInfo(ctx, name)
-	if err != nil {
+	switch {
+	case err != nil:
 		return File{}, fileError(bucket, err)
-	}
-	if info.Opts != nil && info.Opts.Link != nil {
+	case info.Opts != nil && info.Opts.Link != nil:
 		// It leads to where the one who made it may not read himself.
 		return File{}, fmt.Errorf("object store %s: %w: it is a link", bucket, ErrNoFile)
+	case info.Size > math.MaxInt64 || events.Token(info.NUID) != info.NUID || info.NUID == "":
+		// Whoever wrote this is no object store. The id of the content becomes part of a subject, as the name does.
+		return File{}, fmt.Errorf("object store %s: %w: %w", bucket, ErrNoFile, jetstream.ErrBadObjectMeta)
 	}
-	size := int64(info.Size) //nolint:gosec // what a bucket holds is far below the limit of the type
-	return File{Size: size, Open: func(ctx context.Context) (io.ReadCloser, error) {
-		ctx, cancel := context.WithTimeout(ctx, fileTimeout)
-		content, err := store.Get(ctx, name)
-		if err != nil {
-			cancel()
-			return nil, fileError(bucket, err)
-		}
-		// What was opened, which a link that came in between would have made another object.
-		if opened, err := content.Info(); err != nil || opened.Bucket != bucket || opened.NUID != info.NUID {
-			err = errors.Join(err, content.Close())
-			cancel()
-			return nil, errors.Join(fmt.Errorf("object store %s: the object was replaced meanwhile", bucket), err)
-		}
-		return &opened{content, cancel}, nil
+	return File{Size: int64(info.Size), Open: func(ctx context.Context) (io.ReadCloser, error) {
+		return open(ctx, store, bucket, name, info.NUID)
 	}}, nil
 }
+
+// open opens the content of an object that has this id.
+func open(ctx context.Context, store jetstream.ObjectStore, bucket, name, id string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, fileTimeout)
+	late := time.AfterFunc(openTimeout, cancel)
+	content, err := store.Get(impatient{ctx}, name) //nolint:contextcheck // it is ctx, but for its deadline
+	if !late.Stop() {
+		if err == nil {
+			_ = content.Close() // nothing of it was read
+		}
+		err = errSlow
+	}
+	if err != nil {
+		cancel()
+		return nil, fileError(bucket, err)
+	}
+	// What was opened, which a link that came in between would have made another object.
+	if opened, err := content.Info(); err != nil || opened.Bucket != bucket || opened.NUID != id {
+		err = errors.Join(err, content.Close())
+		cancel()
+		return nil, errors.Join(fmt.Errorf("object store %s: the object was replaced meanwhile", bucket), err)
+	}
+	return &opened{content, cancel}, nil
+}
+
+// impatient is a context whose deadline is always near. The object store's reader sleeps until its context's deadline and
+// does not see what ends the context before.
+type impatient struct{ context.Context } //nolint:containedctx // it is one
+
+func (impatient) Deadline() (time.Time, bool) { return time.Now().Add(moment), true }
 
 // opened is an object that is read, and the end of the time for it.
 type opened struct {
 	jetstream.ObjectResult
 	cancel context.CancelFunc
+}
+
+func (o *opened) Read(p []byte) (int, error) {
+	n, err := o.ObjectResult.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil // the moment is over, and the time for the file is not
+	}
+	return n, err
 }
 
 func (o *opened) Close() error {
@@ -125,8 +188,10 @@ func (b *Bus) store(ctx context.Context, bucket string) (jetstream.ObjectStore, 
 
 // fileError tells what is not there from what cannot be asked.
 func fileError(bucket string, err error) error {
-	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) {
-		return fmt.Errorf("object store %s: %w", bucket, ErrNoFile)
+	for _, none := range []error{jetstream.ErrObjectNotFound, jetstream.ErrBucketNotFound, jetstream.ErrBadObjectMeta} {
+		if errors.Is(err, none) {
+			return fmt.Errorf("object store %s: %w", bucket, ErrNoFile)
+		}
 	}
 	return fmt.Errorf("object store %s: %w", bucket, err)
 }
@@ -136,6 +201,8 @@ const (
 	answerRoom = 4 << 10
 	// answerMost bounds what of an answer is held in memory, whatever the server takes.
 	answerMost = 8 << 20
+	// keepWait bounds how long an answer waits for the connection and its bucket: somebody waits for it.
+	keepWait = 5 * time.Second
 )
 
 // MaxAnswer is how many bytes of an answer a message can hold.
@@ -147,7 +214,9 @@ func (b *Bus) MaxAnswer() int {
 // does, nothing is left of it: what of it was stored is taken away, or, if NATS cannot be reached for that, ages out.
 func (b *Bus) Keep(ctx context.Context, name string, content io.Reader) (events.ObjectRef, error) {
 	bucket := b.cfg.Prefix.AnswerBucket()
-	store, err := b.store(ctx, bucket)
+	looking, cancel := context.WithTimeout(ctx, keepWait)
+	defer cancel()
+	store, err := b.store(looking, bucket)
 	if err != nil {
 		return events.ObjectRef{}, err
 	}
@@ -157,6 +226,9 @@ func (b *Bus) Keep(ctx context.Context, name string, content io.Reader) (events.
 // put stores an object. The end of ctx ends it through the content, since a context that has ended would leave the store
 // no means to take the beginning away.
 func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader) (events.ObjectRef, error) {
+	if len(name) > maxName {
+		return events.ObjectRef{}, fmt.Errorf("object store %s: a name of %d bytes, want at most %d", bucket, len(name), maxName)
+	}
 	info, err := store.Put(context.WithoutCancel(ctx), jetstream.ObjectMeta{Name: name}, &chunks{ctx: ctx.Err, r: content})
 	if err != nil {
 		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.

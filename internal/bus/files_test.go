@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -34,15 +36,15 @@ func TestBuckets(t *testing.T) {
 	srv := startBroker(t)
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
 	for bucket, want := range map[string]struct {
-		age  float64 // hours
+		age  time.Duration
 		most int64
-	}{"FACTRO_FILES": {168, filesMost}, "FACTRO_ANSWERS": {1, answersMost}} {
+	}{"FACTRO_FILES": {7 * 24 * time.Hour, filesMost}, "FACTRO_ANSWERS": {10 * time.Minute, answersMost}} {
 		eventually(t, "there is "+bucket, func() bool {
 			_, err := o.js.ObjectStore(t.Context(), bucket)
 			return err == nil
 		})
 		cfg := o.stream("OBJ_" + bucket).CachedInfo().Config
-		if cfg.MaxAge.Hours() != want.age || cfg.MaxBytes != want.most {
+		if cfg.MaxAge != want.age || cfg.MaxBytes != want.most {
 			t.Errorf("%s keeps %d bytes for %s", bucket, cfg.MaxBytes, cfg.MaxAge)
 		}
 		if err := o.js.DeleteObjectStore(t.Context(), bucket); err != nil {
@@ -73,6 +75,37 @@ func TestBucketsNoRoom(t *testing.T) {
 	}
 	if _, err := b.Keep(t.Context(), "a", strings.NewReader("x")); err == nil {
 		t.Error("an answer was stored in no bucket")
+	}
+}
+
+// TestBucketsNoRights: without rights on the object stores the bridge is ready all the same, and begins with its commands;
+// only what needs the stores fails.
+func TestBucketsNoRights(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "a"},
+			{Username: "bridge", Password: "b", Permissions: &server.Permissions{Publish: &server.SubjectPermission{
+				Allow: []string{">"}, Deny: []string{"$JS.API.STREAM.*.OBJ_FACTRO_FILES", "$JS.API.STREAM.*.OBJ_FACTRO_ANSWERS", "$O.>"},
+			}}},
+		}
+		o.NoAuthUser = "admin"
+	})
+	log, book := newLog()
+	b := run(t, srv.connect(t, log, func(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:b@", 1) }))
+	w, got := collector()
+	consume(t, b, w)
+	srv.outside(t).command("c-1")
+	receive(t, got)
+	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 2 })
+	if book.count("ermissions violation") == 0 {
+		t.Errorf("there was no violation:\n%s", book)
+	}
+	if err := b.Ready(); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.File(t.Context(), "f"); err == nil || errors.Is(err, ErrNoFile) {
+		t.Errorf("a file that nobody can look for: %v", err)
 	}
 }
 
@@ -167,6 +200,94 @@ func TestFileLink(t *testing.T) {
 	}
 }
 
+// TestNoFile: whatever stands in the bucket, or in a command, names a file or none; and none of it costs us the connection.
+func TestNoFile(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	longest := strings.Repeat("ü", maxName/2)
+	if _, err := o.store("FACTRO_FILES").PutString(t.Context(), longest, "here"); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := b.File(t.Context(), longest); err != nil || f.Size != 4 {
+		t.Errorf("the longest name: %+v, %v", f, err)
+	}
+	for _, size := range []int{maxName + 1, 3200, 100_000} {
+		name := strings.Repeat("x", size)
+		if _, err := b.File(t.Context(), name); !errors.Is(err, ErrNoFile) {
+			t.Errorf("a name of %d bytes: %v", size, err)
+		}
+		if _, err := b.Keep(t.Context(), name, strings.NewReader("x")); err == nil {
+			t.Errorf("an answer was stored under a name of %d bytes", size)
+		}
+	}
+	for i, text := range []string{
+		`nonsense`, `{"name":"f","bucket":"FACTRO_FILES","size":3}`, `{"nuid":"x","size":18446744073709551615}`, `{"nuid":"x","size":-1}`,
+		`{"nuid":"` + strings.Repeat("x", 5000) + `","size":3}`, `{"nuid":">","size":3}`,
+	} {
+		name := strconv.Itoa(i)
+		m := nats.NewMsg("$O.FACTRO_FILES.M." + base64.URLEncoding.EncodeToString([]byte(name)))
+		m.Data = []byte(text)
+		o.publish(m)
+		if _, err := b.File(t.Context(), name); !errors.Is(err, ErrNoFile) {
+			t.Errorf("%.50s: %v", text, err)
+		}
+	}
+	if err := b.Ready(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFileStalls: a file that stops to come does not hold its reader, who can wait on or give up.
+func TestFileStalls(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
+	files := o.store("FACTRO_FILES")
+	info, err := files.PutBytes(t.Context(), "f", make([]byte, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := b.File(t.Context(), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The bucket's age takes the chunks before their index.
+	if err := o.stream("OBJ_FACTRO_FILES").Purge(t.Context(), jetstream.WithPurgeSubject("$O.FACTRO_FILES.C."+info.NUID)); err != nil {
+		t.Fatal(err)
+	}
+	content, err := f.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n, err := content.Read(make([]byte, 1)); n != 0 || err != nil {
+			t.Errorf("read %d, %v", n, err)
+		}
+	}
+	if err := content.Close(); err != nil {
+		t.Error(err)
+	}
+
+	if _, err := files.PutBytes(t.Context(), "g", make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = b.File(t.Context(), "g"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if content, err = f.Open(ctx); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := content.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("read after the end: %v", err)
+	}
+	if err := content.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestKeep: an answer is stored whole, in messages of full size, and half an answer not at all.
 func TestKeep(t *testing.T) {
 	t.Parallel()
@@ -218,6 +339,15 @@ func TestKeepFull(t *testing.T) {
 	}
 	if _, err := o.store("FACTRO_ANSWERS").GetInfo(t.Context(), "a"); !errors.Is(err, jetstream.ErrObjectNotFound) {
 		t.Errorf("half an answer is there: %v", err)
+	}
+}
+
+// TestKeepAway: somebody waits for the answer, so it does not wait for NATS as long as he does.
+func TestKeepAway(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t).connect(t, quiet())
+	if _, err := b.Keep(t.Context(), "a", strings.NewReader("x")); !errors.Is(err, errNotConnected) {
+		t.Errorf("kept: %v", err)
 	}
 }
 

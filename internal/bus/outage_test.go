@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,6 +238,42 @@ func TestStreamRemade(t *testing.T) {
 		t.Errorf("%s came", id)
 	}
 	ready(t, b)
+}
+
+// TestConnectionClosed: what ends the connection for good ends Run with an error, so that the process ends and is started
+// again; and nothing waits for a connection that never comes.
+func TestConnectionClosed(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t).connect(t, quiet())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(t.Context()) }()
+	ready(t, b)
+	// Longer than a line of the protocol: the server says so, and the client does not know this error.
+	if err := b.nc.Publish(strings.Repeat("x", 5000), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, ended); !errors.Is(err, errClosed) || !strings.Contains(strings.ToLower(err.Error()), "maximum control line") {
+		t.Errorf("run ended with %v", err)
+	}
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); !errors.Is(err, errClosed) {
+		t.Errorf("published: %v", err)
+	}
+	if err := b.Ready(); err == nil {
+		t.Error("it is ready")
+	}
+}
+
+// TestClosedOnPurpose: Close is an ordinary end.
+func TestClosedOnPurpose(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t).connect(t, quiet())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(t.Context()) }()
+	ready(t, b)
+	b.Close()
+	if err := receive(t, ended); err != nil {
+		t.Errorf("run ended with %v", err)
+	}
 }
 
 func TestStartWithoutServer(t *testing.T) {

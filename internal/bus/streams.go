@@ -79,7 +79,6 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ledger bucket %s: %w", b.ledgerBucket(), err)
 	}
-	b.ensureBuckets(ctx)
 	return nil
 }
 

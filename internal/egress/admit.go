@@ -33,9 +33,9 @@ func (a *API) share(ctx context.Context) obstacle {
 	if a.pace.waitBehind(ctx, a.gate.saved) == nil {
 		return obstacle{}
 	}
-	until := a.gate.saved()
-	if soon := time.Now().Add(time.Second); until.Before(soon) {
-		until = soon
+	until, now := a.gate.saved(), time.Now()
+	if spare := now.Add(a.pace.missing(now)); until.Before(spare) {
+		until = spare
 	}
 	return obstacle{events.CodeThrottled, until}
 }

@@ -23,7 +23,6 @@ type API struct {
 	pace      *pace
 	gate      *gate
 	probes    chan struct{} // has a place for the one query that asks whether factro is back
-	writes    atomic.Int64  // counts the calls that may have changed something at factro
 	keyFailed atomic.Bool
 	calls     *calls
 }
@@ -59,6 +58,8 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 		switch {
 		case ctx.Err() != nil && got.err != nil, got.ours != nil, j == throttled:
 			return got, errNeutral
+		case try.take != nil && !healthy(j) && !general(got):
+			return got, errNeutral
 		case !healthy(j):
 			return got, errUnhealthy
 		}
@@ -66,9 +67,6 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return answer{err: errOpen, unsent: true}, failed
-	}
-	if try.op.Writes() {
-		a.writes.Add(1)
 	}
 	a.learn(ctx, try.op, got, j, key)
 	return got, j

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,16 +76,13 @@ func newTransport() *http.Transport {
 }
 
 // do makes one call. A failure is part of the answer. The timeout bounds the whole call; while a stream is sent or taken
-// it begins anew with each part of it, since a large file takes its time.
+// it begins anew with parts of it, since a large file takes its time.
 func (c *client) do(ctx context.Context, key secret.String, a attempt, call translate.Call) answer {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	alive := func() {}
-	if c.timeout > 0 {
-		timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
-		defer timer.Stop()
-		alive = func() { timer.Reset(c.timeout) }
-	}
+	timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
+	defer timer.Stop()
+	alive := func() { timer.Reset(c.timeout) }
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// The first header, not the last: over HTTP/2 the last is reported after it may have reached factro.
@@ -97,13 +95,17 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer{err: why(ctx, plain(err)), unsent: !sent.Load(), ours: a.file.failure()}
+		return answer{err: cmp.Or(a.file.failure(), why(ctx, plain(err))), unsent: !sent.Load(), ours: a.file.failure()}
 	}
 	defer resp.Body.Close()
 	good := resp.StatusCode >= 200 && resp.StatusCode < 300
 	got := answer{status: resp.StatusCode, header: resp.Header}
 	if good && a.take != nil {
-		body := &watched{r: resp.Body, alive: alive}
+		timer.Stop()
+		body := &watched{
+			r: resp.Body, over: func() error { return context.Cause(ctx) },
+			timer: timer, timeout: c.timeout, left: c.timeout,
+		}
 		got.ours = a.take(body)
 		err = body.failed
 		if err != nil {
@@ -154,17 +156,29 @@ func why(ctx context.Context, err error) error {
 	return err
 }
 
-// watched is a body that tells of its progress and remembers how it failed.
+// watched is a body that remembers how it failed. Each stretch of it has to come within the timeout. The time between the
+// reads does not count: it is that of the place that the answer goes to.
 type watched struct {
-	r      io.Reader
-	alive  func()
-	failed error
+	r             io.Reader
+	over          func() error // why the call was ended, or nil
+	timer         *time.Timer  // ends the call; does not run between the reads
+	timeout, left time.Duration
+	got           int // bytes of this stretch
+	failed        error
 }
 
 func (w *watched) Read(p []byte) (int, error) {
+	if err := w.over(); err != nil {
+		w.failed = err
+		return 0, err
+	}
+	began := time.Now()
+	w.timer.Reset(w.left)
 	n, err := w.r.Read(p)
-	if n > 0 {
-		w.alive()
+	w.timer.Stop()
+	w.left -= time.Since(began)
+	if w.got += n; w.got >= stretch {
+		w.got, w.left = 0, w.timeout
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		w.failed = err

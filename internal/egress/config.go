@@ -22,7 +22,7 @@ type Config struct {
 	// RequestsPerMinute is the budget that we allow ourselves. factro allows 500 (one source); whether they are counted by
 	// key, user or address is not known.
 	RequestsPerMinute int
-	// Timeout bounds one call; one that sends or takes a stream, how long nothing of it may come.
+	// Timeout bounds one call; one that sends or takes a stream, how long nothing of it may come, or too little.
 	Timeout time.Duration
 	// UserAgent is how the bridge calls itself.
 	UserAgent string
@@ -48,7 +48,8 @@ func (c Config) Validate() error {
 
 const (
 	// maxAttempts bounds how often a command that factro fails on is tried. An outage does not use them up: after five
-	// failures the breaker opens, and then nothing is called until a probe has succeeded.
+	// failures the breaker opens, and then nothing is called until a probe has succeeded. As often it is tried to read the
+	// file of a command.
 	maxAttempts = 8
 	// deferAfter is how long a wait must be for the sender to be told of it.
 	deferAfter = 2 * time.Second
@@ -71,6 +72,14 @@ const (
 	// budgetWait bounds how long a query waits for its share of the request budget. It is below the five seconds that the
 	// nats command waits for an answer: a requester who is told to come later knows more than one who was told nothing.
 	budgetWait = 4 * time.Second
+	// queryTimeout bounds a query from its call to the end of its answer, however steadily that comes.
+	queryTimeout = 10 * time.Minute
+	// stretch is how much of a streamed answer has to come within each timeout, in bytes: were it any byte, an answer that
+	// comes byte by byte would go on for days.
+	stretch = 64 << 10
+	// shelfAgain is when it is worth asking again for an answer that could not be stored: the bucket is full, and what is in
+	// it is kept for minutes, or NATS is away.
+	shelfAgain = 30 * time.Second
 	// maxErrorText bounds what is read of the answer to a query that failed.
 	maxErrorText = 64 << 10
 	// overrun is how long what is known may take to be written down once the bridge has to stop.

@@ -9,10 +9,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// flights are the reads that are under way, so that equal ones are made once. The zero value has none.
+// flights are the reads of each key, so that equal ones are made once: at most one that has departed to factro, and one
+// that has not, which waits for the other to land and for its share of the budget. Only that one takes on more who ask:
+// what has departed may answer with a state that they know to be over. The zero value has no flights.
 type flights struct {
-	mu     sync.Mutex
-	flying map[string]*flight
+	mu                 sync.Mutex
+	boarding, departed map[string]*flight
 }
 
 // flight is one read, and those who wait for it.
@@ -23,13 +25,16 @@ type flight struct {
 	answer  bus.Answer
 }
 
-// join waits for the read of a key, which it begins if none is under way; shared tells that one was. A read goes on as
-// long as anybody waits for it: whose ctx ends leaves the others alone, and the last one to leave ends it.
-func (fs *flights) join(ctx context.Context, key string, read func(context.Context) bus.Answer) (a bus.Answer, shared bool) {
+// read makes one read. It calls depart just before it asks factro.
+type read func(ctx context.Context, depart func()) bus.Answer
+
+// join waits for a read of a key that has not departed yet, and plans one if there is none; shared tells that there was. A
+// read goes on as long as anybody waits for it: whose ctx ends leaves the others alone, and the last one to leave ends it.
+func (fs *flights) join(ctx context.Context, key string, do read) (a bus.Answer, shared bool) {
 	fs.mu.Lock()
-	f, shared := fs.flying[key]
+	f, shared := fs.boarding[key]
 	if !shared {
-		f = fs.begin(ctx, key, read)
+		f = fs.plan(ctx, key, do)
 	}
 	f.waiting++
 	fs.mu.Unlock()
@@ -45,32 +50,54 @@ func (fs *flights) join(ctx context.Context, key string, read func(context.Conte
 		f.cancel()
 		fs.end(key, f) // who comes now needs one that goes on
 	}
-	return bus.Answer{Status: http.StatusServiceUnavailable, Error: &events.Error{
-		Code: events.CodeUnavailable, Message: "the bridge stopped before the answer was there",
-	}}, shared
+	return stopped, shared
 }
 
-func (fs *flights) begin(ctx context.Context, key string, read func(context.Context) bus.Answer) *flight {
+var stopped = bus.Answer{Status: http.StatusServiceUnavailable, Error: &events.Error{
+	Code: events.CodeUnavailable, Message: "the bridge stopped before the answer was there",
+}}
+
+// plan opens a flight for boarding. It begins when the one before it has landed.
+func (fs *flights) plan(ctx context.Context, key string, do read) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &flight{cancel: cancel, landed: make(chan struct{})}
-	if fs.flying == nil {
-		fs.flying = map[string]*flight{}
+	f, before := &flight{cancel: cancel, landed: make(chan struct{}), answer: stopped}, fs.departed[key]
+	if fs.boarding == nil {
+		fs.boarding, fs.departed = map[string]*flight{}, map[string]*flight{}
 	}
-	fs.flying[key] = f
+	fs.boarding[key] = f
 	go func() {
+		defer close(f.landed)
 		defer cancel()
-		f.answer = read(ctx)
+		if before != nil {
+			select {
+			case <-before.landed:
+			case <-ctx.Done():
+				return // nobody waits for it any more
+			}
+		}
+		f.answer = do(ctx, func() { fs.depart(key, f) })
 		fs.mu.Lock()
+		defer fs.mu.Unlock()
 		fs.end(key, f)
-		fs.mu.Unlock()
-		close(f.landed)
 	}()
 	return f
 }
 
-// end forgets a flight, if it is still the one of its key.
+// depart ends the boarding of a flight. One that everybody has left is in neither map, and stays so.
+func (fs *flights) depart(key string, f *flight) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.boarding[key] == f {
+		delete(fs.boarding, key)
+		fs.departed[key] = f
+	}
+}
+
+// end forgets a flight, if it is still one of its key.
 func (fs *flights) end(key string, f *flight) {
-	if fs.flying[key] == f {
-		delete(fs.flying, key)
+	for _, of := range []map[string]*flight{fs.boarding, fs.departed} {
+		if of[key] == f {
+			delete(of, key)
+		}
 	}
 }

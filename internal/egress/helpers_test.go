@@ -80,9 +80,11 @@ type reply struct {
 	// err is a failure instead of an answer; unsent one before the request was written.
 	err    error
 	unsent bool
-	// cut ends the body with an error. hang answers when the request is given up, delay when that time is over.
-	cut, hang bool
-	delay     time.Duration
+	// cut ends the body with an error. hang answers when the request is given up, delay when that time is over. drip is how
+	// long each part of the body takes, of as many bytes.
+	cut, hang   bool
+	delay, drip time.Duration
+	part        int
 }
 
 func ok(body string) reply { return reply{status: 200, body: body} }
@@ -100,7 +102,8 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := ""
 	if r.Body != nil {
 		b, err := io.ReadAll(r.Body)
-		if err != nil {
+		if err != nil { // in the middle of the request
+			httptrace.ContextClientTrace(r.Context()).WroteHeaders()
 			return nil, err
 		}
 		if err := r.Body.Close(); err != nil {
@@ -137,7 +140,34 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 	if answer.cut {
 		text = io.MultiReader(text, failing{})
 	}
-	return &http.Response{StatusCode: answer.status, Header: h, Body: io.NopCloser(text), Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
+	arriving := io.NopCloser(&coming{ctx: r.Context(), r: text, drip: answer.drip, part: answer.part})
+	return &http.Response{StatusCode: answer.status, Header: h, Body: arriving, Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
+}
+
+// coming is a body on its way. It ends when the request is given up.
+type coming struct {
+	ctx        context.Context //nolint:containedctx // that of the request; a Reader takes none
+	r          io.Reader
+	drip       time.Duration
+	part, left int // what of this part is not read
+}
+
+func (c *coming) Read(p []byte) (int, error) {
+	if c.drip > 0 {
+		if c.left == 0 {
+			if err := sleep(c.ctx, c.drip); err != nil {
+				return 0, err
+			}
+			c.left = c.part
+		}
+		p = p[:min(len(p), c.left)]
+	}
+	n, err := c.r.Read(p)
+	c.left -= n
+	if n > 0 && c.ctx.Err() != nil {
+		return 0, c.ctx.Err()
+	}
+	return n, err
 }
 
 type failing struct{}

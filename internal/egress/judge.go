@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -55,3 +56,16 @@ func judge(op factro.Operation, a answer) judgement {
 
 // healthy says whether an answer speaks for the health of factro: the breaker counts the others as failures.
 func healthy(j judgement) bool { return j != failed && j != unknown }
+
+// general says whether the failure of a query is one of factro and not of this very query: factro cannot be reached, or a
+// gateway says that it cannot. Somebody who asks again and again for a list that is too slow, or that factro fails on,
+// would otherwise have the breaker stop the commands.
+func general(a answer) bool {
+	switch a.status {
+	case 0:
+		return a.unsent || !errors.Is(a.err, errSilent)
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}

@@ -208,7 +208,7 @@ func TestRealTransport(t *testing.T) {
 		url    string
 		unsent bool
 	}{"cut": {cut.URL, false}, "refused": {gone.URL, true}, "half": {half.URL, false}} {
-		c := newClient(Config{URL: test.url, UserAgent: "test"}, newTransport())
+		c := newClient(Config{URL: test.url, UserAgent: "test", Timeout: time.Minute}, newTransport())
 		a := c.do(t.Context(), apiKey, attempt{op: probe, number: 1}, probeCall)
 		if a.err == nil || a.unsent != test.unsent {
 			t.Errorf("%s: unsent %v, %v", name, a.unsent, a.err)

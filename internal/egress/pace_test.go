@@ -28,7 +28,7 @@ func (x *reading) flood(ctx context.Context) (end func()) {
 // TestCommandsFirst: under a flood of queries the commands keep their full rate, from the first one on.
 func TestCommandsFirst(t *testing.T) {
 	t.Parallel()
-	for _, perMinute := range []int{30, 60, 480} { // the first has a burst of one, and nothing to keep back
+	for _, perMinute := range []int{30, 60, 480} {
 		t.Run(fmt.Sprint(perMinute), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -119,6 +119,43 @@ func TestQueryBudgetWait(t *testing.T) {
 			t.Errorf("after %s: %s", d, x)
 		}
 	})
+}
+
+// TestSmallBudget: with the smallest budgets, too, a query leaves a token to the command behind it, and who is sent away is
+// told when it is worth coming again.
+func TestSmallBudget(t *testing.T) {
+	t.Parallel()
+	for _, perMinute := range []int{1, 2, 10, 59} {
+		t.Run(fmt.Sprint(perMinute), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				x := newReading(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = perMinute })
+				if a := x.ask(getTask("t-1")); a.Error != nil {
+					t.Fatalf("the first one got %+v", a.Error)
+				}
+				began, each := time.Now(), time.Minute/time.Duration(perMinute)
+				if x.wantDone(x.do(update()), events.Applied, ""); time.Since(began) != 0 {
+					t.Errorf("the command waited %s", time.Since(began))
+				}
+				a := x.ask(getTask("t-2")) // two tokens have to come for it
+				if 2*each <= budgetWait {
+					if a.Error != nil {
+						t.Errorf("the answer is %+v", a.Error)
+					}
+					return
+				}
+				x.wantError(a, 429, "throttled")
+				if want := 2*each - budgetWait; a.RetryAfter.Round(time.Millisecond) != want.Round(time.Millisecond) {
+					t.Errorf("come again after %s, want %s", a.RetryAfter, want)
+				}
+				time.Sleep(a.RetryAfter) //nolint:forbidigo // in a bubble
+				back := time.Now()
+				if a := x.ask(getTask("t-2")); a.Error != nil || time.Since(back) > 2*lookAgain {
+					t.Errorf("after the wait and %s: %+v", time.Since(back), a.Error)
+				}
+			})
+		})
+	}
 }
 
 // TestFewRemain: when factro says that few requests remain, they are for commands, until the window is over.

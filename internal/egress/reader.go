@@ -42,8 +42,8 @@ func NewReader(api *API, shelf Shelf) (*Reader, error) {
 	return &Reader{API: api, shelf: shelf, queries: q}, err
 }
 
-// Query answers a query. Equal queries that are under way at the same time are one call to factro, unless a command of
-// ours came in between: who has heard that a command was carried out is not answered with what was read before it.
+// Query answers a query. Equal queries that wait at the same time are one call to factro. One that has been made already
+// is joined by nobody: who has heard of a change, by whatever way, is not answered with what was read before it.
 func (r *Reader) Query(ctx context.Context, q bus.Query) bus.Answer {
 	began := time.Now()
 	op, call, wrong := r.plan(q)
@@ -52,8 +52,9 @@ func (r *Reader) Query(ctx context.Context, q bus.Query) bus.Answer {
 		a = *wrong
 	} else {
 		var shared bool
-		key := fmt.Sprintf("%d %s %s", r.writes.Load(), op.Name, call.Target)
-		a, shared = r.flights.join(ctx, key, func(ctx context.Context) bus.Answer { return r.read(ctx, op, call) })
+		a, shared = r.flights.join(ctx, op.Name+" "+call.Target, func(ctx context.Context, depart func()) bus.Answer {
+			return r.read(ctx, depart, op, call)
+		})
 		trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("factro.query.shared", shared))
 	}
 	took := time.Since(began)
@@ -99,11 +100,14 @@ func (r *Reader) plan(q bus.Query) (factro.Operation, translate.Call, *bus.Answe
 }
 
 // read makes the call for a query.
-func (r *Reader) read(ctx context.Context, op factro.Operation, call translate.Call) bus.Answer {
+func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, call translate.Call) bus.Answer {
 	key, o := r.admit(ctx)
 	if o.code != "" {
 		return held(o)
 	}
+	depart()
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
 	var a bus.Answer
 	got, j := r.exchange(ctx, attempt{op: op, number: 1, take: func(body io.Reader) (err error) {
 		a.Data, a.Object, err = r.take(ctx, op, body)
@@ -133,7 +137,7 @@ func (r *Reader) read(ctx context.Context, op factro.Operation, call translate.C
 	case got.ours != nil:
 		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.cfg.Cloud,
 			"operation", op.Name, "error", got.ours)
-		return bus.Answer{Status: http.StatusServiceUnavailable, Error: &events.Error{
+		return bus.Answer{Status: http.StatusServiceUnavailable, RetryAfter: shelfAgain, Error: &events.Error{
 			Code: events.CodeUnavailable, Message: "the answer is too large for a message and could not be stored: " + got.ours.Error(),
 		}}
 	}

@@ -98,12 +98,10 @@ var deferral = map[string]string{
 	events.CodeUnavailable:  "factro fails or cannot be reached",
 }
 
-// rehearse answers a dry run with the call that would be made.
-func (w *Worker) rehearse(ctx context.Context, j *job) error {
-	if _, err := w.find(ctx, j.call.Upload); errors.Is(err, bus.ErrNoFile) {
-		return w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object))
-	} else if err != nil {
-		return err
+// rehearse answers a dry run with the call that would be made. over tells that the command has its verdict.
+func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, verdict error) {
+	if _, err := w.find(ctx, j.call.Upload); err != nil {
+		return w.missed(ctx, stopping, j, err)
 	}
 	planned, err := json.Marshal(struct {
 		Method string          `json:"method"`
@@ -111,10 +109,10 @@ func (w *Worker) rehearse(ctx context.Context, j *job) error {
 		Body   json.RawMessage `json:"body,omitempty"`
 	}{j.call.Method, j.call.Target, jsonOrNil(j.call.Body)})
 	if err != nil {
-		return fmt.Errorf("dry run: %w", err)
+		return true, fmt.Errorf("dry run: %w", err)
 	}
 	now := time.Now().UTC()
-	return w.tell(ctx, j, events.Result{
+	return true, w.tell(ctx, j, events.Result{
 		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Response: planned,
 		Resource: w.resource(j, answer{}),
 	})
@@ -126,8 +124,9 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 	if err != nil {
 		return err
 	}
+	e.SetID(e.ID() + variant(j, r))
 	subject := w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome)
-	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()+variant(j, r)); err != nil {
+	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()); err != nil {
 		return err
 	}
 	if j.cmd.ReplyTo == "" {

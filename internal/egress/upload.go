@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // file is the content of one upload, for one attempt.
@@ -72,6 +74,29 @@ func (w *Worker) file(ctx context.Context, u *translate.Upload) (*file, error) {
 	return f, err
 }
 
+// missed decides about a command whose file could not be found or opened, so that nothing was called. It is tried again for
+// a while, in the worker's hand; not for ever, since without rights on the object store it would hold up all commands
+// behind it. over tells that the command has its verdict.
+func (w *Worker) missed(ctx, stopping context.Context, j *job, err error) (over bool, verdict error) {
+	if errors.Is(err, bus.ErrNoFile) {
+		return true, w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object))
+	}
+	if stopping.Err() != nil {
+		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+	}
+	if j.misses++; j.misses >= maxAttempts {
+		return true, w.end(ctx, j, events.Dead, answer{}, &events.Error{
+			Code:    events.CodeExhausted,
+			Message: fmt.Sprintf("the file could not be read %d times, and nothing was called: %s", j.misses, err),
+		})
+	}
+	w.log.WarnContext(ctx, "file of a command cannot be read; trying again", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
+	if sleep(stopping, backoff(j.misses)) != nil {
+		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+	}
+	return false, nil
+}
+
 // setForm gives a request a multipart body with one part named file, which is written while it is sent.
 func setForm(req *http.Request, u *translate.Upload, f *file, alive func()) error {
 	var head bytes.Buffer
@@ -90,7 +115,7 @@ func setForm(req *http.Request, u *translate.Upload, f *file, alive func()) erro
 
 	body := func(content io.ReadCloser) io.ReadCloser {
 		return &form{
-			Reader: io.MultiReader(bytes.NewReader(before), &source{r: content, file: f, alive: alive}, bytes.NewReader(after)),
+			Reader: io.MultiReader(bytes.NewReader(before), &source{ctx: req.Context(), r: content, file: f, alive: alive}, bytes.NewReader(after)),
 			Closer: content,
 		}
 	}
@@ -115,13 +140,23 @@ type form struct {
 
 // source is the content of a file while it is sent.
 type source struct {
+	ctx   context.Context //nolint:containedctx // that of the request; a Reader takes none
 	r     io.Reader
 	file  *file
 	alive func()
 }
 
+// Read returns an error when the request has ended and the content does not come: the client waits for its return. That it
+// did not come is the fault of its source, and not of factro.
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	for n == 0 && err == nil && len(p) > 0 {
+		if s.ctx.Err() != nil {
+			err = context.Cause(s.ctx)
+			break
+		}
+		n, err = s.r.Read(p)
+	}
 	if n > 0 {
 		s.alive()
 	}

@@ -234,29 +234,120 @@ func TestUploadRefused(t *testing.T) {
 	}
 }
 
-// TestUploadStoreAway: that NATS cannot be asked is nobody's mistake: the command comes again, and was not begun.
+// TestUploadStoreAway: that NATS cannot be asked for the file is nobody's mistake. The command is kept, and was not begun;
+// but not for ever, since it holds up all that are behind it.
 func TestUploadStoreAway(t *testing.T) {
 	t.Parallel()
-	for name, away := range map[string]func(*rig){
-		"looking": func(r *rig) {
-			r.desk.fail = func(step string) error {
-				if step == "file" {
-					return errors.New("away")
-				}
-				return nil
-			}
-		},
-		"opening": func(r *rig) {
-			r.desk.files["f"] = bus.File{Size: 1, Open: func(context.Context) (io.ReadCloser, error) { return nil, errors.New("away") }}
-		},
-	} {
-		r := newRig(t, always(ok("{}")))
-		r.desk.files = map[string]bus.File{}
-		away(r)
-		verdict := r.do(upload(map[string]any{"name": "a", "object": reference("f")}))
-		if verdict == nil || r.count("call") != 0 || len(r.desk.ledger) != 0 || len(r.desk.sent) != 0 {
-			t.Errorf("%s: verdict %v: %s", name, verdict, r)
+	for _, at := range []string{"looking", "opening", "dry run"} {
+		for _, failures := range []int{maxAttempts - 1, maxAttempts} {
+			t.Run(fmt.Sprint(at, failures), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, always(ok(`{"id":"d-1"}`)))
+					left := failures
+					away := func() error {
+						if left--; left >= 0 {
+							return errors.New("away")
+						}
+						return nil
+					}
+					r.desk.files = map[string]bus.File{"f": {Size: 1, Open: func(context.Context) (io.ReadCloser, error) {
+						if at == "opening" {
+							if err := away(); err != nil {
+								return nil, err
+							}
+						}
+						return io.NopCloser(strings.NewReader("x")), nil
+					}}}
+					r.desk.fail = func(step string) error {
+						if step == "file" && at != "opening" {
+							return away()
+						}
+						return nil
+					}
+					c := upload(map[string]any{"name": "a", "object": reference("f")})
+					if at == "dry run" {
+						c.Event.SetExtension("dryrun", true)
+					}
+					if failures < maxAttempts {
+						r.wantDone(r.do(c), events.Applied, "")
+						return
+					}
+					s := r.wantDone(r.do(c), events.Dead, "exhausted")
+					if r.count("file") != maxAttempts || r.count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 ||
+						!strings.Contains(s.result.Error.Message, "away") {
+						t.Errorf("%s: %s", s.event.Data(), r)
+					}
+				})
+			})
 		}
+	}
+}
+
+// TestUploadStoreAwayStop: a bridge that is told to stop leaves the command to the next one.
+func TestUploadStoreAwayStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(ok("{}")))
+		stopping, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		r.desk.fail = func(step string) error {
+			if step == "file" {
+				return errors.New("away")
+			}
+			return nil
+		}
+		wantRetry(t, r.w.Handle(t.Context(), stopping, upload(map[string]any{"name": "a", "object": reference("f")}), nil))
+		if r.count("call") != 0 || len(r.desk.ledger) != 0 || len(r.desk.sent) != 0 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+}
+
+// silent is a content of which nothing comes any more: a read gives up after a second, as that of the bus does.
+type silent struct{ begin io.Reader }
+
+func (s silent) Read(p []byte) (int, error) {
+	if n, err := s.begin.Read(p); n > 0 || err != io.EOF {
+		return n, err
+	}
+	time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+	return 0, nil
+}
+
+func (silent) Close() error { return nil }
+
+// TestUploadStalls: a file that stops to come in the middle ends with the timeout of the call, and when the bridge has to
+// stop; and it is not factro's fault.
+func TestUploadStalls(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]bool{"timeout": false, "stop": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(ok("{}")))
+				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
+					return silent{strings.NewReader("hallo")}, nil
+				}}}
+				c := upload(map[string]any{"name": "a", "object": reference("f")})
+				began := time.Now()
+				if stop {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					defer cancel()
+					if verdict := r.w.Handle(ctx, ctx, c, nil); verdict == nil || time.Since(began) > 6*time.Second || len(r.desk.sent) != 0 {
+						t.Errorf("after %s: %v, %s", time.Since(began), verdict, r)
+					}
+				} else {
+					s := r.wantDone(r.do(c), events.Dead, "ambiguous")
+					if !strings.Contains(s.result.Error.Message, "read the file: nothing came within the timeout") || time.Since(began) > 21*time.Second {
+						t.Errorf("after %s: %s", time.Since(began), s.event.Data())
+					}
+				}
+				if b := r.w.gate.breaker.Counts(); b.TotalFailures != 0 {
+					t.Errorf("the breaker counts %+v", b)
+				}
+			})
+		})
 	}
 }
 

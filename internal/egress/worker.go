@@ -79,6 +79,7 @@ type job struct {
 	expiry    time.Time // zero if it has none
 	dryRun    bool
 	attempts  int
+	misses    int // how often its file could not be read
 }
 
 // Handle carries out a command and publishes what became of it. See bus.Worker for the arguments and the verdict.
@@ -88,8 +89,10 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 	if reason := w.plan(j, mistake); reason != nil {
 		return w.end(ctx, j, events.Rejected, answer{}, reason)
 	}
-	if j.dryRun {
-		return w.rehearse(ctx, j)
+	for j.dryRun {
+		if over, verdict := w.rehearse(ctx, stopping, j); over {
+			return verdict
+		}
 	}
 	for {
 		err := w.pass(stopping, func(o obstacle) { w.deferred(ctx, j, o) })
@@ -179,10 +182,10 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	}
 	file, err := w.file(ctx, j.call.Upload)
 	if err != nil {
-		if err = errors.Join(err, w.forget(ctx, j)); errors.Is(err, bus.ErrNoFile) {
-			return true, w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object))
+		if err := w.forget(ctx, j); err != nil {
+			return true, err
 		}
-		return true, err
+		return w.missed(ctx, stopping, j, err)
 	}
 	defer file.close()
 	j.attempts++

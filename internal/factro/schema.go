@@ -59,6 +59,10 @@ func (o Operation) paramSchema(p Param) map[string]any {
 	return schema
 }
 
+// maxObjectName bounds what a reference names, in characters. NATS puts both into subjects, which have to be short. What
+// opens the object bounds the bytes as well.
+const maxObjectName = 512
+
 // fileSchema is the form of an upload in a command's data: the content itself, or where it is in the bridge's object
 // store. The Core API itself takes a multipart body.
 var fileSchema = map[string]any{
@@ -72,8 +76,8 @@ var fileSchema = map[string]any{
 			"type":     "object",
 			"required": []any{"bucket", "name"},
 			"properties": map[string]any{
-				"bucket": map[string]any{"type": "string", "minLength": 1},
-				"name":   map[string]any{"type": "string", "minLength": 1},
+				"bucket": map[string]any{"type": "string", "minLength": 1, "maxLength": maxObjectName},
+				"name":   map[string]any{"type": "string", "minLength": 1, "maxLength": maxObjectName},
 				"size":   map[string]any{"type": "integer", "minimum": 0},
 			},
 		},

@@ -1,0 +1,48 @@
+package bridge
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// TestRunConnectionClosed: a bridge whose connection is closed for good ends with an error, so that its process is started
+// again. The server closes it for a line of the protocol that is too long, which a long prefix brings about.
+func TestRunConnectionClosed(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, MaxControlLine: 256,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the NATS server is not ready")
+	}
+	cfg := Default()
+	cfg.NATS.URL, cfg.NATS.Prefix, cfg.Admin.Listen = s.ClientURL(), strings.Repeat("x", 100), "127.0.0.1:0"
+	cfg.Roles = []string{RoleEgress}
+	cfg.Clouds = []Cloud{{Name: "acme", API: API{
+		URL: "http://127.0.0.1:1", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,
+	}}}
+	b, err := New(cfg, "test", http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := net.Listen("tcp", cfg.Admin.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Run(t.Context(), Listeners{Admin: admin}); err == nil || !strings.Contains(err.Error(), "closed for good") {
+		t.Errorf("the bridge ended with %v", err)
+	}
+}
