@@ -2,8 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -109,13 +107,14 @@ func traits() object {
 			{"headers", headersOf(k)},
 		}
 	}
-	correlation := member{"correlationId", object{
-		{"location", "$message.header#/ce-" + events.ExtCorrelationID}, {"description", "Copied from a command to its results."},
-	}}
+	correlation := func(attribute, doc string) member {
+		return member{"correlationId", object{{"location", "$message.header#/ce-" + attribute}, {"description", doc}}}
+	}
 	return object{
 		{"event", of(anEvent, "A CloudEvent out of factro, in binary mode")},
-		{"command", append(of(aCommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"), correlation)},
-		{"result", append(of(aResult, "A CloudEvent about a command, in binary mode"), correlation)},
+		{"command", append(of(aCommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"),
+			correlation("id", "The causationid of its results."))},
+		{"result", append(of(aResult, "A CloudEvent about a command, in binary mode"), correlation(events.ExtCausationID, "The id of its command."))},
 	}
 }
 
@@ -134,9 +133,13 @@ func componentParameters() object {
 }
 
 func componentSchemas() object {
+	used := list{ref("Event"), ref("Result"), ref("ResultError"), ref("StoredAnswer")}
+	for _, schema := range makers() {
+		used = append(used, schema())
+	}
 	o := object{}
-	for _, name := range slices.Sorted(maps.Keys(components())) {
-		o = append(o, member{name, schemaOf(components()[name], componentsPrefix)})
+	for _, name := range needed(used) {
+		o = append(o, member{name, schemaOf(component(name), componentsPrefix)})
 	}
 	return o
 }

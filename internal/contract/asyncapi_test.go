@@ -38,8 +38,9 @@ type asyncOperation struct {
 	Channel  asyncRef   `json:"channel"`
 	Messages []asyncRef `json:"messages"`
 	Reply    *struct {
-		Channel  asyncRef   `json:"channel"`
-		Messages []asyncRef `json:"messages"`
+		Address  struct{ Location string } `json:"address"`
+		Channel  asyncRef                  `json:"channel"`
+		Messages []asyncRef                `json:"messages"`
 	} `json:"reply"`
 }
 
@@ -203,6 +204,49 @@ func TestEveryExampleIsARealMessage(t *testing.T) {
 	}
 }
 
+// The headers that a command may have, by the document, are those with which the bridge reads it.
+func TestHeadersOfACommand(t *testing.T) {
+	t.Parallel()
+	c := newCompiler()
+	c.DefaultDraft(jsonschema.Draft7)
+	if err := c.AddResource("urn:test", documentValue(t)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("urn:test#/components/messageTraits/command/headers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const subject, typ = "factro.command.demo.task.createTask", events.CommandTypePrefix + "createTask"
+	for name, tt := range map[string]struct {
+		headers map[string]string
+		data    string
+		good    bool
+	}{
+		"plain":             {nil, `{}`, true},
+		"plain with others": {map[string]string{events.HeaderMessageID: "a", events.HeaderReplyTo: "b", "traceparent": "c"}, `{}`, true},
+		"required":          {map[string]string{"ce-specversion": "1.0", "ce-id": "a", "ce-source": "urn:b", "ce-type": typ}, `{}`, true},
+		"without data":      {map[string]string{"ce-specversion": "1.0", "ce-id": "a", "ce-source": "urn:b", "ce-type": typ}, ``, true},
+		"structured": {
+			map[string]string{"Content-Type": "application/cloudevents+json"}, `{"specversion":"1.0","id":"a","source":"urn:b","type":"` + typ + `"}`, true,
+		},
+		"only an id":    {map[string]string{"ce-id": "a"}, `{}`, false},
+		"only optional": {map[string]string{"ce-expirytime": "2026-09-01T09:30:00Z"}, `{}`, false},
+		"no version":    {map[string]string{"ce-id": "a", "ce-source": "urn:b", "ce-type": typ}, `{}`, false},
+		"no type":       {map[string]string{"ce-specversion": "1.0", "ce-id": "a", "ce-source": "urn:b"}, `{}`, false},
+	} {
+		values, header := map[string]any{}, nats.Header{}
+		for key, v := range tt.headers {
+			values[key], header[key] = v, []string{v}
+		}
+		if err := s.Validate(values); (err == nil) != tt.good {
+			t.Errorf("%s: the document says %v", name, err)
+		}
+		if _, err := events.Prefix("factro").DecodeCommand(subject, header, []byte(tt.data), "FACTRO_COMMANDS:1"); (err == nil) != tt.good {
+			t.Errorf("%s: the bridge says %v", name, err)
+		}
+	}
+}
+
 // wantMessage decodes an example as its receiver would.
 func wantMessage(t testing.TB, prefix events.Prefix, name, address string, header nats.Header, payload []byte) {
 	t.Helper()
@@ -215,6 +259,9 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 			t.Errorf("%s is read as %v, %v", name, c, err)
 		}
 	case "event", "result":
+		if name == resultName { // of an operation that is none
+			operation = "makeTask"
+		}
 		e, err := events.FromMsg(header, payload)
 		if err != nil || !bytes.Equal(e.Data(), payload) {
 			t.Errorf("%s is read as %v, %v", name, e, err)
@@ -227,7 +274,7 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 			return
 		}
 		var r events.Result
-		if err := json.Unmarshal(e.Data(), &r); err != nil || r.Operation != operation || r.Outcome != events.Applied {
+		if err := json.Unmarshal(e.Data(), &r); err != nil || r.Operation != operation || (r.Outcome == events.Applied) != (name != resultName) {
 			t.Errorf("%s has the data %+v, %v", name, r, err)
 		}
 		if e.DataSchema() != events.SchemaURI(name) {
@@ -247,7 +294,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	const prefix = events.Prefix("acme-bruecke")
 	text, err := asJSONDocument(AsyncAPI(prefix))
 	doc := readAsyncAPI(t, text, err)
-	want := map[string]string{"event": "send", "dead.command": "send", "dead.webhook": "send"}
+	want := map[string]string{"event": "send", "result": "send", "dead.command": "send", "dead.webhook": "send"}
 	for _, op := range factro.Operations() {
 		address := events.Address{Cloud: "{cloud}", Resource: op.Resource, Operation: op.Name}
 		if !op.Writes() {
@@ -265,10 +312,20 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 		if got, err := prefix.ParseCommand(doc.Channels["command."+op.Name].Address); err != nil || got != address {
 			t.Errorf("%s is commanded at %v, %v", op.Name, got, err)
 		}
+		reply := doc.Operations["command."+op.Name].Reply
+		if reply == nil || reply.Address.Location != "$message.header#/"+events.HeaderReplyTo || reply.Channel.name() != "copy" ||
+			len(reply.Messages) != 1 || reply.Messages[0].name() != "result."+op.Name || doc.Channels["copy"].Messages["result."+op.Name].Ref == "" {
+			t.Errorf("%s has the reply %+v", op.Name, reply)
+		}
 		got, err := prefix.ParseResult(doc.Channels["result."+op.Name].Address)
 		if err != nil || got != (events.ResultAddress{Address: address, Outcome: "{outcome}"}) {
 			t.Errorf("%s is answered at %v, %v", op.Name, got, err)
 		}
+	}
+	if got, err := prefix.ParseResult(doc.Channels["result"].Address); err != nil || got != (events.ResultAddress{
+		Address: events.Address{Cloud: "{cloud}", Resource: "{resource}", Operation: "{operation}"}, Outcome: "{outcome}",
+	}) {
+		t.Errorf("results of unknown operations have the address %v, %v", got, err)
 	}
 	if got, err := prefix.ParseEvent(doc.Channels["event"].Address); err != nil || got != (events.EventAddress{
 		Cloud: "{cloud}", Resource: "{resource}", ID: "{id}", Action: "{action}",
@@ -281,8 +338,8 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 			t.Errorf("the operation %s is %+v, want it to %s", name, op, action)
 		}
 	}
-	if len(doc.Operations) != len(want) || len(doc.Channels) != len(want)+1 {
-		t.Errorf("there are %d operations and %d channels, want %d, and the channel of the replies", len(doc.Operations), len(doc.Channels), len(want))
+	if len(doc.Operations) != len(want) || len(doc.Channels) != len(want)+2 {
+		t.Errorf("there are %d operations and %d channels, want %d, and the two channels of the replies", len(doc.Operations), len(doc.Channels), len(want))
 	}
 	streams := map[string]string{
 		"event": "ACME-BRUECKE_EVENTS", "command": "ACME-BRUECKE_COMMANDS", "result": "ACME-BRUECKE_RESULTS", "dead": "ACME-BRUECKE_DEAD",

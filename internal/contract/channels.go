@@ -19,13 +19,15 @@ type document struct {
 	streams []inline // events, commands, results, dead letters
 
 	channels, operations, messages object
-	// answers are the messages of the one channel that replies go to.
-	answers object
+	// answers are the messages of the one channel that replies to queries go to, copies those of results that go to who
+	// sent the command.
+	answers, copies object
 }
 
 // Names beside those of the schemas.
 const (
 	answerChannel   = "answer"
+	copyChannel     = "copy"
 	deadCommandName = "dead.command"
 	deadWebhookName = "dead.webhook"
 )
@@ -44,6 +46,15 @@ func (d *document) fill() error {
 			return fmt.Errorf("%s: %w", op.Name, err)
 		}
 	}
+	if err := d.unknown(); err != nil {
+		return err
+	}
+	d.channels = append(d.channels, member{copyChannel, object{
+		{"address", nil},
+		{"title", "Copies of results"},
+		{"description", "The subject that a command names in its header " + events.HeaderReplyTo + ". A copy is sent at most once; the stream has every result."},
+		{"messages", d.copies},
+	}})
 	d.answer(queryErrorName, refusedQuery())
 	d.answer(storedAnswerName, storedAnswer(d.prefix))
 	d.channels = append(d.channels, member{answerChannel, object{
@@ -91,10 +102,18 @@ func (d *document) command(op factro.Operation) error {
 	}...))
 	d.channel(name, d.prefix.Command("cloud", op.Resource, op.Name), "Commands "+op.Name, d.streams[1], parameters("cloud"))
 	d.operation(name, "receive", object{
-		{"summary", op.Summary}, {"tags", tag(op)}, {"x-confidence", op.Confidence}, {"x-request", op.Method + " " + op.Path},
+		{"summary", op.Summary},
+		{"tags", tag(op)},
+		{"x-confidence", op.Confidence},
+		{"x-request", op.Method + " " + op.Path},
+		{"reply", object{
+			{"address", object{{"location", "$message.header#/" + events.HeaderReplyTo}}},
+			{"channel", reference(channelRef(copyChannel))},
+			{"messages", list{reference(channelRef(copyChannel) + "/messages/" + result)}},
+		}},
 	})
 
-	d.message(result, object{
+	d.result(result, object{
 		{"name", events.ResultTypePrefix + "<outcome>"},
 		{"title", "Result of " + op.Name},
 		{"summary", "What became of a command " + op.Name + ". " + answerText(op)},
@@ -105,6 +124,26 @@ func (d *document) command(op factro.Operation) error {
 	d.channel(result, d.prefix.Result("cloud", op.Resource, op.Name, "outcome"), "Results of "+op.Name, d.streams[2],
 		parameters("cloud", "outcome"))
 	d.operation(result, "send", object{{"summary", "Tell what became of a command " + op.Name + "."}, {"tags", tag(op)}})
+	return nil
+}
+
+// unknown tells the results of commands whose operation is none: they have no schema of their own.
+func (d *document) unknown() error {
+	told, err := unknownResultSample(d.prefix)
+	if err != nil {
+		return err
+	}
+	d.result(resultName, object{
+		{"name", events.ResultTypePrefix + "<outcome>"},
+		{"title", "Result of an unknown operation"},
+		{"summary", "That a command was rejected since its subject names no operation that writes."},
+		{"payload", reference(componentsPrefix + "Result")},
+		{"traits", trait("result")},
+		{"examples", list{told.example("Result of an unknown operation")}},
+	})
+	names := parameters("cloud", "resource", "operation", "outcome")
+	d.channel(resultName, d.prefix.Result("cloud", "resource", "operation", "outcome"), "Results of unknown operations", d.streams[2], names)
+	d.operation(resultName, "send", object{{"summary", "Tell that there is no such operation."}})
 	return nil
 }
 
@@ -189,6 +228,11 @@ func headed(op factro.Operation, name string) object {
 }
 
 func (d *document) message(name string, m object) { d.messages = append(d.messages, member{name, m}) }
+
+func (d *document) result(name string, m object) {
+	d.message(name, m)
+	d.copies = append(d.copies, member{name, messageRef(name)})
+}
 
 func (d *document) answer(name string, m object) {
 	d.message(name, m)

@@ -38,6 +38,14 @@ var components = sync.OnceValue(func() map[string]map[string]any {
 	return all
 })
 
+// component returns a component by its name, also one of those that tell an answer.
+func component(name string) map[string]any {
+	if schema, ok := answerComponents()[name]; ok {
+		return schema
+	}
+	return components()[name]
+}
+
 func withoutSources(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -68,7 +76,7 @@ func needed(schema any) []string {
 			for key, e := range v {
 				if name := componentOf(e); key == "$ref" && !found[name] {
 					found[name] = true
-					walk(components()[name])
+					walk(component(name))
 				}
 				walk(e)
 			}
@@ -90,7 +98,7 @@ func bundle(id string, schema map[string]any) object {
 	}, schemaOf(schema, refPrefix)...)
 	defs := object{}
 	for _, name := range needed(schema) {
-		defs = append(defs, member{name, schemaOf(components()[name], refPrefix)})
+		defs = append(defs, member{name, schemaOf(component(name), refPrefix)})
 	}
 	if len(defs) > 0 {
 		doc = append(doc, member{"$defs", defs})

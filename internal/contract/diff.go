@@ -386,9 +386,13 @@ func typeText(s *openapi3.Schema) string {
 		value any
 		is    bool
 	}{
-		{"pattern", s.Pattern, s.Pattern != ""}, {"minLength", s.MinLength, s.MinLength > 0}, {"maxLength", deref(s.MaxLength), s.MaxLength != nil},
-		{"minItems", s.MinItems, s.MinItems > 0}, {"maxItems", deref(s.MaxItems), s.MaxItems != nil},
-		{"minimum", deref(s.Min), s.Min != nil}, {"maximum", deref(s.Max), s.Max != nil},
+		{"pattern", s.Pattern, s.Pattern != ""},
+		{"minLength", s.MinLength, s.MinLength > 0},
+		{"maxLength", deref(s.MaxLength), s.MaxLength != nil},
+		{"minItems", s.MinItems, s.MinItems > 0},
+		{"maxItems", deref(s.MaxItems), s.MaxItems != nil},
+		{"minimum", deref(s.Min), s.Min != nil},
+		{"maximum", deref(s.Max), s.Max != nil},
 	} {
 		if limit.is {
 			text += fmt.Sprintf(", %s %v", limit.word, limit.value)

@@ -38,7 +38,7 @@ var envelope = []attribute{
 	},
 	{
 		name: "id", required: always, rules: map[string]any{"minLength": 1},
-		use: [kinds]string{"the body's `id` where there is one, else minted", "the sender's; it is the idempotency key", "`<command id>.<outcome>`"},
+		use: [kinds]string{"the body's `id` where there is one, else minted", "the sender's, unique among all senders of the cloud, best a UUID; by it an operation that is carried out once is recognised for 7 days", "`<command id>.<outcome>`; of a dry run and of a `deferred` result with a suffix, since they are no repetitions of others"},
 	},
 	{
 		name: "source", required: always, rules: map[string]any{"format": "uri-reference", "minLength": 1},
@@ -107,8 +107,12 @@ var envelope = []attribute{
 	},
 }
 
-// headersOf is the schema of the headers that a kind of event has. A plain JSON command has none of them, so of a command
-// none is required.
+// encoding says how attributes stand in headers.
+const encoding = "Values of ce- headers are percent-encoded: blanks, double quotes, percent signs, and every byte of UTF-8 outside of " +
+	"U+0021 to U+007E. Senders encode, readers decode once."
+
+// headersOf is the schema of the headers that a kind of event has. A command in structured mode and one in plain JSON have
+// none of the attributes there, so it is all that are required or none.
 func headersOf(k kind) object {
 	properties, required := object{}, list{}
 	for _, a := range envelope {
@@ -121,7 +125,7 @@ func headersOf(k kind) object {
 			delete(schema, "description")
 		}
 		properties = append(properties, member{"ce-" + a.name, schemaOf(schema, "")})
-		if a.required[k] && k != aCommand {
+		if a.required[k] {
 			required = append(required, "ce-"+a.name)
 		}
 	}
@@ -133,8 +137,16 @@ func headersOf(k kind) object {
 	properties = append(properties, member{events.HeaderMessageID, object{
 		{"type", "string"}, {"description", "JetStream's own, to recognise a repetition. The bridge writes <cloud>.<id>, percent-encoded."},
 	}})
-	headers := object{{"type", "object"}}
-	if len(required) > 0 {
+	for _, name := range []string{events.ExtTraceParent, events.ExtTraceState} {
+		properties = append(properties, member{name, object{
+			{"type", "string"}, {"description", "W3C Trace Context of the current hop."},
+		}})
+	}
+	headers := object{{"type", "object"}, {"description", encoding}}
+	if k == aCommand {
+		none := object{{"propertyNames", object{{"not", object{{"pattern", "^ce-"}}}}}}
+		headers = append(headers, member{"anyOf", list{object{{"required", required}}, none}})
+	} else {
 		headers = append(headers, member{"required", required})
 	}
 	return append(headers, member{"properties", properties})

@@ -17,43 +17,41 @@ func ownComponents() map[string]map[string]any {
 }
 
 // eventSchema is what can be promised of an event's data, which is the body of a webhook as factro sent it: next to
-// nothing. Keys beside action and context are those of a stored payload, should a delivery carry them.
+// nothing. Keys beside action and context are those of a stored payload, should a delivery carry them. Only what the
+// bridge refuses is refused here, so no key but action has a type: a body with another one is an event all the same.
 func eventSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": list{"action"}, "additionalProperties": true,
 		"description": "The body of a webhook, byte for byte. Proven of it are action and context.entityId; whether a delivery " +
-			"carries the other keys, which are those of a stored payload, is not known. A body that differs in them is an event, too.",
+			"carries the other keys, which are those of a stored payload, is not known. A body that differs in them is an event, too: " +
+			"where a description names a type, expect any other as well.",
 		"properties": map[string]any{
 			"action": map[string]any{
-				"type": "string", "minLength": 1, "x-confidence": "observed",
+				"type": "string", "pattern": `\S`, "maxLength": 256, "x-confidence": "observed",
 				"description": "factro's name of the action, such as TaskStateChanged. An open vocabulary of about 300 names.",
 			},
 			"context": map[string]any{
-				"type": list{"object", "null"}, "additionalProperties": true, "x-confidence": "observed",
-				"description": "What happened, by action. No new values are known to be in it: whoever needs them reads the object.",
+				"additionalProperties": true, "x-confidence": "observed",
+				"description": "An object: what happened, by action. No new values are known to be in it: whoever needs them reads the object.",
 				"properties": map[string]any{"entityId": map[string]any{
-					"type": list{"string", "null"}, "x-confidence": "observed",
-					"description": "Id of the object that the action happened to: the task, for TaskExecutorChanged.",
+					"x-confidence": "observed",
+					"description":  "A string: id of the object that the action happened to: the task, for TaskExecutorChanged.",
 				}},
 			},
-			"id":               guess("string", "Identity of the delivery. Where there is one, it is the event's id, too."),
-			"webhookId":        guess("string", ""),
-			"createdAt":        guess("string", "When it happened. Where there is one, it is the event's time, too."),
-			"mandantId":        guess("string", "The tenant."),
-			"deliveryStatus":   guess("string", ""),
-			"deliveryAttempts": guess("integer", ""),
-			"webhook":          guess("object", "The registered webhook. In stored payloads it holds the webhook's secret in clear text."),
+			"id":               guess("A string: identity of the delivery. Where there is one, or a number, it is the event's id, too."),
+			"webhookId":        guess("A string."),
+			"createdAt":        guess("A string: when it happened. Where it is a time, it is the event's time, too."),
+			"mandantId":        guess("A string: the tenant."),
+			"deliveryStatus":   guess("A string."),
+			"deliveryAttempts": guess("An integer."),
+			"webhook":          guess("An object: the registered webhook. In stored payloads it holds the webhook's secret in clear text."),
 		},
 	}
 }
 
 // guess is a key of the stored payload that nobody has seen in a delivery.
-func guess(kind, doc string) map[string]any {
-	schema := map[string]any{"type": list{kind, "null"}, "x-confidence": "inferred"}
-	if doc != "" {
-		schema["description"] = doc
-	}
-	return schema
+func guess(doc string) map[string]any {
+	return map[string]any{"description": doc, "x-confidence": "inferred"}
 }
 
 // resultSchema is events.Result.
@@ -86,6 +84,11 @@ func resultSchema() map[string]any {
 			"error":    map[string]any{"allOf": list{ref("ResultError")}},
 			"retryAt":  instant("When a deferred command is tried next, as far as that can be told."),
 		},
+		"if": map[string]any{
+			"required":   list{"outcome"},
+			"properties": map[string]any{"outcome": map[string]any{"enum": list{string(events.Rejected), string(events.Dead)}}},
+		},
+		"then": map[string]any{"required": list{"error"}},
 	}
 }
 
@@ -192,9 +195,9 @@ func answerOf(op factro.Operation) map[string]any {
 func answerSchema(op factro.Operation) map[string]any {
 	switch op.Answer {
 	case factro.AnswerObject:
-		return ref(op.AnswerSchema)
+		return ref(answerPrefix + op.AnswerSchema)
 	case factro.AnswerList:
-		return map[string]any{"type": "array", "items": ref(op.AnswerSchema)}
+		return map[string]any{"type": "array", "items": ref(answerPrefix + op.AnswerSchema)}
 	case factro.AnswerVoid:
 	}
 	return nil

@@ -125,7 +125,11 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		Ledger: bus.LedgerBucket(prefix), Proven: provenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range envelope {
-		s.Envelope = append(s.Envelope, envelopeRow{a.name, a.use[anEvent], a.use[aCommand], a.use[aResult]})
+		command := a.use[aCommand]
+		if a.required[aCommand] {
+			command += " (required)"
+		}
+		s.Envelope = append(s.Envelope, envelopeRow{a.name, a.use[anEvent], command, a.use[aResult]})
 	}
 	for _, op := range factro.Operations() {
 		if op.Writes() {

@@ -83,6 +83,22 @@ func resultSample(p events.Prefix, op factro.Operation) (sample, error) {
 	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
 }
 
+// unknownResultSample is the result of a command whose operation is none.
+func unknownResultSample(p events.Prefix) (sample, error) {
+	const name = "makeTask"
+	finished := exampleTime
+	cmd := events.Command{Address: events.Address{Cloud: exampleCloud, Resource: "task", Operation: name}, Event: event.New()}
+	cmd.Event.SetID(exampleCommandID)
+	e, err := translate.Result(cmd, events.Result{
+		Operation: name, Outcome: events.Rejected, StartedAt: exampleTime, FinishedAt: &finished,
+		Error: &events.Error{Code: events.CodeUnknownOperation, Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", name)},
+	}, finished)
+	if err != nil {
+		return sample{}, err
+	}
+	return sampleOf(p.Result(exampleCloud, "task", name, events.Rejected), e)
+}
+
 // sampleOf writes an event as the bridge does.
 func sampleOf(subject string, e event.Event) (sample, error) {
 	msg, err := events.ToMsg(subject, e)

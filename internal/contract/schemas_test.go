@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -167,6 +168,7 @@ func spoilt(t testing.TB, example json.RawMessage) []json.RawMessage {
 	return samples
 }
 
+// What the schema says of a body is what the bridge makes of it.
 func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 	t.Parallel()
 	s := compiledSchema(t, "event")
@@ -186,12 +188,28 @@ func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 		`{"action":"TaskCreated","context":{"entityId":"keine uuid"}}`:    true,
 		`{"action":"TaskCreated","deliveryAttempts":2,"webhook":{"a":1}}`: true,
 		`{"context":{"entityId":"1"}}`:                                    false,
-		`{"action":""}`:                                                   false,
-		`{"action":7}`:                                                    false,
-		`[]`:                                                              false,
+		`{"action":"TaskCreated","id":17,"createdAt":1767225600000}`:      true,
+		`{"action":"TaskCreated","id":{},"webhookId":[],"mandantId":1}`:   true,
+		`{"action":"TaskCreated","context":{"entityId":5}}`:               true,
+		`{"action":"TaskCreated","context":"x"}`:                          true,
+		`{"action":"TaskCreated","context":[]}`:                           true,
+		`{"action":"TaskCreated","webhook":"x","deliveryStatus":false}`:   true,
+		`{"action":"TaskCreated","deliveryAttempts":1.5}`:                 true,
+		`{"action":"` + strings.Repeat("A", 256) + `"}`:                   true,
+		`{"action":"` + strings.Repeat("A", 257) + `"}`:                   false,
+		`{"action":""}`:    false,
+		`{"action":" \t"}`: false,
+		`{"action":7}`:     false,
+		`[]`:               false,
 	} {
 		if err := s.Validate(value(t, []byte(body))); (err == nil) != good {
 			t.Errorf("%s: %v", body, err)
+		}
+		_, err := translate.Webhook([]byte(body), translate.Receipt{
+			Cloud: exampleCloud, Source: "urn:test", At: exampleTime, NewID: func() string { return exampleEventID },
+		})
+		if (err == nil) != good {
+			t.Errorf("%s: the bridge says %v", body, err)
 		}
 	}
 }
@@ -215,6 +233,23 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s has %v, the Go type %v", component, got, want)
+		}
+	}
+}
+
+// Who is told that a command was not carried out is told why.
+func TestResultSchemaDemandsTheReason(t *testing.T) {
+	t.Parallel()
+	s := compiledSchema(t, resultName)
+	for _, o := range outcomes {
+		bare := `{"operation":"createTask","outcome":"` + string(o.Name) + `","attempts":1,"startedAt":"2026-09-01T09:30:00Z"`
+		why := `,"error":{"code":"refused","message":"Prüfung fehlt"}`
+		if err := s.Validate(value(t, []byte(bare+why+"}"))); err != nil {
+			t.Errorf("%s with an error: %v", o.Name, err)
+		}
+		final := o.Name == events.Rejected || o.Name == events.Dead
+		if err := s.Validate(value(t, []byte(bare+"}"))); (err != nil) != final {
+			t.Errorf("%s without an error: %v", o.Name, err)
 		}
 	}
 }
