@@ -86,12 +86,16 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 	cmd := events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
 	opts := f.options()
 	if !f.wait {
-		id, err := bridge.Send(ctx, cmd, opts...)
+		sent, err := bridge.Send(ctx, cmd, opts...)
 		if err != nil {
 			return err
 		}
+		if sent.Duplicate {
+			_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
+			return err
+		}
 		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name),
-			id, trace.SpanContextFromContext(ctx).TraceID())
+			sent.ID, trace.SpanContextFromContext(ctx).TraceID())
 		return err
 	}
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)

@@ -1,6 +1,8 @@
 package events
 
 import (
+	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,13 +24,28 @@ type Client struct {
 // and the stream has the result anyway, so after this time Do reads the stream as well.
 const patience = 3 * time.Second
 
-// NewClient returns a client for the cloud of that configured name.
+// NewClient returns a client for the cloud of that configured name. A name that no cloud can have is an error of each
+// command and query.
 func NewClient(js jetstream.JetStream, cloud string, opts ...ClientOption) *Client {
 	c := &Client{js: js, cloud: cloud, prefix: DefaultPrefix, patience: patience}
 	for _, o := range opts {
 		o(c)
 	}
 	return c
+}
+
+// name is the form of a cloud's name and of a prefix.
+var name = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+// check refuses names by which nobody could be reached, or too many.
+func (c *Client) check() error {
+	switch {
+	case !name.MatchString(c.cloud):
+		return fmt.Errorf("cloud %s is not of the form [a-z0-9][a-z0-9-]*", quote(c.cloud))
+	case !name.MatchString(string(c.prefix)):
+		return fmt.Errorf("prefix %s is not of the form [a-z0-9][a-z0-9-]*", quote(string(c.prefix)))
+	}
+	return nil
 }
 
 // ClientOption changes what NewClient makes.
@@ -61,7 +78,7 @@ const DefaultSource = "urn:factro:client"
 // WithID sets the id of the command, which is its idempotency key: sent again with the same id it is not done again, and
 // its earlier result is returned. Without this option every call of Do is a new command with a UUID of version 7.
 //
-// An id counts for all clouds of a broker. At most 512 bytes.
+// An id counts for all clouds of a broker. At most 512 bytes, else the command is not sent.
 func WithID(id string) DoOption { return func(o *order) { o.id = id } }
 
 // WithSource sets who sends the command, a URI such as urn:example:billing.
@@ -72,7 +89,7 @@ func WithExpiry(t time.Time) DoOption {
 	return func(o *order) { o.extensions[ExtExpiryTime] = t.UTC() }
 }
 
-// WithCorrelationID sets an id that is copied to the results. At most 512 bytes.
+// WithCorrelationID sets an id that is copied to the results. At most 512 bytes, else the command is not sent.
 func WithCorrelationID(id string) DoOption {
 	return func(o *order) { o.extensions[ExtCorrelationID] = id }
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +16,9 @@ var errDiffers = errors.New("the durable consumer differs")
 
 // bind returns the consumer, and makes it if it is missing.
 func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
+	if err := s.recognise(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if name := s.nameToFind(); name != "" {
@@ -28,9 +30,6 @@ func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
 			return nil, fmt.Errorf("consumer %s: %w", name, err)
 		}
 	}
-	if stream, err := s.js.Stream(ctx, s.stream); err == nil { // else we may not ask
-		s.place.check(stream.CachedInfo().State.LastSeq)
-	}
 	consumer, err := s.js.CreateConsumer(ctx, s.stream, s.config())
 	if errors.Is(err, jetstream.ErrConsumerExists) { // somebody else was faster, and makes it differently
 		if consumer, err = s.js.Consumer(ctx, s.stream, s.durable); err == nil {
@@ -41,6 +40,28 @@ func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, fmt.Errorf("create consumer: %w", err)
 	}
 	return s.adopt(consumer)
+}
+
+// recognise finds out whether the stream is still the one it was. Who may not ask for it never knows.
+func (s *subscription) recognise(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		once, stop := context.WithTimeout(ctx, attemptTimeout)
+		stream, err := s.js.Stream(once, s.stream)
+		stop()
+		silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+		denied := errors.Is(s.js.Conn().LastError(), nats.ErrPermissionViolation)
+		switch _, known := s.place.known(); {
+		case err == nil:
+			s.place.recognise(stream.CachedInfo().Created)
+			return nil
+		case known: // it was told before, so it is not a question of rights
+			return fmt.Errorf("stream %s: %w", s.stream, err)
+		case !silent || denied || ctx.Err() != nil:
+			return nil
+		}
+	}
 }
 
 // nameToFind is the name of the consumer, if there is one or may be one.
@@ -68,22 +89,33 @@ func (s *subscription) adopt(consumer jetstream.Consumer) (jetstream.Consumer, e
 	case have.MaxAckPending > s.inFlight || have.MaxAckPending < 1:
 		return nil, fmt.Errorf("%w: %s of stream %s has up to %d events in flight, want %d", errDiffers, info.Name, s.stream,
 			have.MaxAckPending, s.inFlight)
+	case have.MaxWaiting < s.inFlight:
+		return nil, fmt.Errorf("%w: %s of stream %s takes %d requests at once, want %d", errDiffers, info.Name, s.stream,
+			have.MaxWaiting, s.inFlight)
 	}
 	s.name = info.Name
-	s.place.begin(info.AckFloor.Stream + 1)
+	s.place.look(info)
 	return consumer, nil
 }
+
+const (
+	// minWaiting is how many requests for an event the broker keeps of a consumer, unless it is told otherwise.
+	minWaiting = 512
+	// sharers is how many programs may share a durable consumer that they have filled with requests.
+	sharers = 4
+)
 
 // config is that of a consumer that is to be made.
 func (s *subscription) config() jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
 		Durable: s.durable, FilterSubject: s.filter, DeliverPolicy: jetstream.DeliverNewPolicy,
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.ackWait, MaxAckPending: s.inFlight, MaxDeliver: -1,
+		MaxWaiting: max(minWaiting, sharers*s.inFlight),
 	}
 	if s.durable == "" {
 		cfg.InactiveThreshold = 5 * time.Minute // so long the broker keeps it while nobody pulls
 	}
-	switch next := s.place.next(); {
+	switch next := s.place.next(s.inFlight > 1); {
 	case next > 0:
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
 	case s.since != nil && s.since.IsZero():
@@ -111,55 +143,4 @@ func isOutage(err error) bool {
 	}
 	return isDisconnect(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders)
-}
-
-// place is how far a subscription has come in its stream, so that a consumer that is gone can be followed by another.
-type place struct {
-	mu     sync.Mutex
-	behind uint64          // the sequence after the last event that was delivered; 0 if there was no consumer yet
-	open   map[uint64]bool // those that have no verdict yet
-}
-
-func (p *place) begin(next uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.behind == 0 {
-		p.behind = next
-	}
-}
-
-func (p *place) delivered(sequence uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open == nil {
-		p.open = map[uint64]bool{}
-	}
-	p.open[sequence] = true
-	p.behind = max(p.behind, sequence+1)
-}
-
-func (p *place) settled(sequence uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.open, sequence)
-}
-
-// check begins with the first event if the stream has not come as far: then it is another one of that name.
-func (p *place) check(last uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.behind > last+1 {
-		p.behind, p.open = 1, nil
-	}
-}
-
-// next is the first event that has no verdict yet, or 0 if there was no consumer yet.
-func (p *place) next() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	next := p.behind
-	for sequence := range p.open {
-		next = min(next, sequence)
-	}
-	return next
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,12 +15,12 @@ import (
 
 // deliver has one message handled and carries out the verdict. The error says that the verdict did not reach the broker,
 // so that the event comes again.
-func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, renewEvery time.Duration) error {
+func (s *subscription) deliver(ctx context.Context, d *delivery, renewEvery time.Duration) error {
+	msg := s.place.last(d)
 	e, unreadable := newEvent(s.prefix, msg.Subject(), msg.Headers(), msg.Data())
 	if meta, err := msg.Metadata(); err == nil {
 		e.Deliveries, e.Stored, e.Sequence = meta.NumDelivered, meta.Timestamp, meta.Sequence.Stream
 	}
-	s.place.delivered(e.Sequence)
 	ctx = extract(ctx, msg.Headers())
 	ctx, span := startSpan(ctx, "process", msg.Subject(), trace.SpanKindConsumer, withEventID(e.CloudEvent.ID()))
 	defer span.End()
@@ -27,34 +28,34 @@ func (s *subscription) deliver(ctx context.Context, msg jetstream.Msg, renewEver
 	if unreadable != nil {
 		span.SetStatus(codes.Error, "unreadable")
 		s.onUnreadable(ctx, e, unreadable)
-		s.place.settled(e.Sequence)
-		return s.confirm(ctx, msg, "+TERM unreadable")
+		s.place.decided(d)
+		return s.settle(ctx, d, "+TERM unreadable")
 	}
-	err := s.renewed(ctx, e, msg, max(renewEvery, 10*time.Millisecond))
+	err := s.renewed(ctx, e, d, max(renewEvery, 10*time.Millisecond))
 	if err != nil {
 		span.SetStatus(codes.Error, "not handled") // the error itself can quote the event's data
 	}
 	_, final := errors.AsType[*reject](err)
 	again, later := errors.AsType[*retry](err)
 	if err == nil || final { // it is not to come again, also if a consumer is made anew
-		s.place.settled(e.Sequence)
+		s.place.decided(d)
 	}
 	switch {
 	case err == nil:
-		return s.confirm(ctx, msg, "+ACK")
+		return s.settle(ctx, d, "+ACK")
 	case final:
-		return s.confirm(ctx, msg, "+TERM rejected")
+		return s.settle(ctx, d, "+TERM rejected")
 	case later:
-		return s.confirm(ctx, msg, nak(again.after))
+		return s.settle(ctx, d, nak(again.after))
 	case ctx.Err() != nil: // it was interrupted and is nobody's fault
-		return s.confirm(ctx, msg, nak(0))
+		return s.settle(ctx, d, nak(0))
 	default:
-		return s.confirm(ctx, msg, nak(backoff(int(min(max(e.Deliveries, 1)-1, 10)))))
+		return s.settle(ctx, d, nak(backoff(int(min(max(e.Deliveries, 1)-1, 10)))))
 	}
 }
 
 // renewed calls the handler and tells the broker meanwhile that the event is still worked on.
-func (s *subscription) renewed(ctx context.Context, e Event, msg jetstream.Msg, every time.Duration) error {
+func (s *subscription) renewed(ctx context.Context, e Event, d *delivery, every time.Duration) error {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -65,7 +66,7 @@ func (s *subscription) renewed(ctx context.Context, e Event, msg jetstream.Msg, 
 			case <-done:
 				return
 			case <-tick.C:
-				_ = msg.InProgress() // the next one may get through; else the event comes again, as it may anyway
+				_ = s.place.last(d).InProgress() // the next one may get through; else the event comes again, as it may anyway
 			}
 		}
 	}()
@@ -89,18 +90,39 @@ const (
 	lostAfter = 2 * time.Second
 )
 
+// settle sends the verdict about an event, until it is about its last delivery.
+func (s *subscription) settle(ctx context.Context, d *delivery, verdict string) error {
+	for {
+		msg := s.place.last(d)
+		err := s.confirm(ctx, msg, verdict)
+		if s.place.release(d, msg) {
+			return err
+		}
+	}
+}
+
 // confirm sends a verdict and waits until the broker has heard it. The client library can confirm an acknowledgement
 // only; the broker answers every verdict. The verdict is out, so it is told even if the subscription is to end.
+//
+// That an event is to come again is told once. By the time of a second word somebody else may have it, and would lose it;
+// without a word it comes after AckWait.
 func (s *subscription) confirm(ctx context.Context, msg jetstream.Msg, verdict string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
 	defer cancel()
+	nc := s.js.Conn()
+	once := strings.HasPrefix(verdict, "-NAK")
 	began := time.Now()
 	for {
-		attempt, stop := context.WithTimeout(ctx, attemptTimeout)
-		_, err := s.js.Conn().RequestWithContext(attempt, msg.Reply(), []byte(verdict))
-		stop()
-		lost := errors.Is(err, nats.ErrNoResponders) && time.Since(began) > lostAfter
-		if err == nil || lost || errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, 50*time.Millisecond) {
+		err := nats.ErrConnectionReconnecting
+		if nc.IsConnected() || nc.IsClosed() || !once { // else it may lie in the connection's buffer for long
+			attempt, stop := context.WithTimeout(ctx, attemptTimeout)
+			_, err = nc.RequestWithContext(attempt, msg.Reply(), []byte(verdict))
+			stop()
+		}
+		unheard := errors.Is(err, nats.ErrNoResponders)
+		sure := unheard || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting)
+		lost := unheard && time.Since(began) > lostAfter
+		if err == nil || lost || once && !sure || errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, 50*time.Millisecond) {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // TestDependencies: who takes this package into his program can read what comes with it, and can rely on that page.
@@ -45,6 +47,37 @@ func TestPageCompiles(t *testing.T) {
 	}
 	if out, err := exec.CommandContext(t.Context(), "go", "vet", program).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestPageRuns runs the program of the page with a bridge that refuses what it sends: no event may keep the next waiting.
+func TestPageRuns(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 8)
+	_, f := client(t, func(cmd events.Command) []events.Result {
+		seen <- cmd.Event.ID()
+		return []events.Result{refused}
+	})
+	dir := t.TempDir()
+	program, source := filepath.Join(dir, "program"), filepath.Join(dir, "main.go")
+	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.s.ClientURL(), 1)
+	if err := os.WriteFile(source, []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), program)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	f.b.waiting(t, "review", 1)
+	for _, id := range []string{"1", "2"} {
+		f.b.publish(t, "factro.event.demo.task.8d3f6c1e.TaskStateChanged", id)
+		if got := <-seen; got != id+".comment" {
+			t.Errorf("got the command %s, want that of the event %s", got, id)
+		}
 	}
 }
 

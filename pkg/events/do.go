@@ -20,10 +20,13 @@ import (
 
 // Do sends a command and waits for its final result. The error is nil only if the command was applied.
 //
-// A command that was rejected or has died comes back with its Result and an error of type *[Error]. If ctx ends first,
-// the error is a *[PendingError], which wraps that of ctx: the command is in the stream, the bridge will still carry it
-// out, and calling Do again with the same payload and its id gets the result. Any other error says that the command was
-// not sent.
+// A command that was rejected or has died comes back with its Result and an error of type *[Error]. If ctx ends first or
+// the connection is closed, the error is a *[PendingError], which wraps that of ctx or [nats.ErrConnectionClosed]: the
+// command is in the stream, the bridge will still carry it out, and calling Do again with the same payload and its id gets
+// the result. Any other error says that the command was not sent.
+//
+// A command whose id the stream of commands knows already is not sent again: within that stream's window, of ten minutes
+// or more, the same id gets the earlier result, also if the payload is another one of the same operation.
 //
 // While the connection is lost, Do waits for it to come back, as long as ctx allows. The result is found even if the copy
 // that the bridge sends was lost, if the command was sent before, or if the connection broke in between: then it is read
@@ -42,23 +45,38 @@ func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result,
 	return r, err
 }
 
-// Send sends a command, returns its id when the stream has it, and does not wait for what becomes of it. The error is
-// as that of [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
-func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (id string, err error) {
+// Sent is a command that the stream has.
+type Sent struct {
+	// ID is the command's.
+	ID string
+	// Duplicate is true if the stream had a command of that id already, of this or another operation or cloud. Then this
+	// one was left out.
+	Duplicate bool
+}
+
+// Send sends a command, returns when the stream has it, and does not wait for what becomes of it. The error is as that of
+// [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
+func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (Sent, error) {
 	o, subject, e, err := c.order(cmd, opts)
 	if err != nil {
-		return "", err
+		return Sent{}, err
 	}
 	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(cmd.Operation()), withEventID(e.ID()))
 	defer span.End()
-	msg, err := o.message(ctx, subject, e)
-	if err == nil {
-		_, err = c.publish(ctx, msg)
-	}
+	ack, err := c.send(ctx, subject, e, o)
 	if err != nil {
 		span.SetStatus(codes.Error, verdict(err))
+		return Sent{}, err
 	}
-	return e.ID(), err
+	return Sent{ID: e.ID(), Duplicate: ack.Duplicate}, nil
+}
+
+func (c *Client) send(ctx context.Context, subject string, e event.Event, o order) (*jetstream.PubAck, error) {
+	msg, err := o.message(ctx, subject, e)
+	if err != nil {
+		return nil, err
+	}
+	return c.publish(ctx, msg)
 }
 
 // order puts together what is sent.
@@ -69,6 +87,9 @@ func (c *Client) order(cmd Payload, opts []DoOption) (o order, subject string, e
 	}
 	for _, opt := range opts {
 		opt(&o)
+	}
+	if err := c.check(); err != nil {
+		return o, "", e, fmt.Errorf("command: %w", err)
 	}
 	if e, err = o.event(cmd); err != nil {
 		return o, "", e, fmt.Errorf("command: %w", err)
@@ -138,20 +159,23 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 	if o.dryRun {
 		o.extensions[ExtDryRun] = true
 	}
-	return event.Event{
+	e := event.Event{
 		Context: &event.EventContextV1{
 			ID: o.id, Source: types.URIRef{URL: *source}, Type: CommandTypePrefix + cmd.Operation().Name,
 			Time: &types.Timestamp{Time: time.Now()}, DataContentType: new(event.ApplicationJSON), Extensions: o.extensions,
 		},
 		DataEncoded: data,
-	}, nil
+	}
+	var bad problems
+	capAttributes(e, &bad) // the bridge would refuse it under another id, and nobody would know whose result that is
+	return e, bad.err()
 }
 
 // messageID is the id by which the stream recognises the command when it is sent again. A rehearsal is not the same as
-// the performance.
+// the performance, and no encoded id has a percent sign without two hex digits.
 func (o *order) messageID() string {
 	if o.dryRun {
-		return EncodeHeader(o.id) + ".dryrun"
+		return EncodeHeader(o.id) + "%dryrun"
 	}
 	return EncodeHeader(o.id)
 }

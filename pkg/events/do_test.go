@@ -145,8 +145,13 @@ func TestDryRunIsNoDuplicate(t *testing.T) {
 	if task, err := create.Answer(r); err != nil || task.ID != "8d3f" {
 		t.Errorf("got %+v, %v", task, err)
 	}
-	if n := len(f.commands()); n != 2 {
-		t.Errorf("the bridge saw %d commands, want 2", n)
+	for _, id := range []string{"x.dryrun", "x%dryrun", `x"dryrun`} { // whatever the rehearsal was sent as
+		if r, err = c.Do(t.Context(), create, events.WithID(id)); err != nil || r.DryRun {
+			t.Errorf("%s: got %+v, %v", id, r, err)
+		}
+	}
+	if n := len(f.commands()); n != 5 {
+		t.Errorf("the bridge saw %d commands, want 5", n)
 	}
 }
 
@@ -277,6 +282,15 @@ func TestDoNotSent(t *testing.T) {
 		"bad source":  {c, setState, []events.DoOption{events.WithSource("%zz")}, "source: parse"},
 		"no source":   {c, setState, []events.DoOption{events.WithSource("")}, "source"},
 		"no such":     {events.NewClient(b.js, "acme", events.WithPrefix("other")), setState, nil, "no response from stream"},
+		"long id":     {c, setState, []events.DoOption{events.WithID(strings.Repeat("ü", 257))}, "attribute id has 514 bytes, want at most 512"},
+		"long other":  {c, setState, []events.DoOption{events.WithCorrelationID(strings.Repeat("x", 513))}, "attribute correlationid has 513 bytes"},
+		"blank id":    {c, setState, []events.DoOption{events.WithID(" ")}, "attribute id"},
+		"any cloud":   {events.NewClient(b.js, "*"), setState, nil, `cloud "*" is not of the form [a-z0-9][a-z0-9-]*`},
+		"two tokens":  {events.NewClient(b.js, "acme.x"), setState, nil, `cloud "acme.x" is not`},
+		"no cloud":    {events.NewClient(b.js, ""), setState, nil, `cloud "" is not`},
+		"capitals":    {events.NewClient(b.js, "Acme"), setState, nil, `cloud "Acme" is not`},
+		"any prefix":  {events.NewClient(b.js, "acme", events.WithPrefix("*")), setState, nil, `prefix "*" is not`},
+		"no time":     {c, events.CreateAppointment{}, nil, "the time is not set; use At or Day"},
 		"broken file": {c, events.CreateTaskDocument{TaskID: "8d3f", File: events.File{Name: "Plan.pdf"}}, nil, `file "Plan.pdf" needs either data or an object`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,8 +62,9 @@
 //
 // Timestamps are [Time]. Start and end dates of tasks, packages and projects are calendar days, which factro keeps as
 // instants; see [Day]. Dates of work records are strings such as 2026-09-01, and times of day such as 09:00. Efforts are
-// hours by all appearances, and minutesWorked says its unit. Numbers are float64 where they may have fractions; a
-// [Result]'s Response keeps all their digits. Enumerations hold the known values, and any other passes.
+// hours by all appearances, and minutesWorked says its unit. Numbers are float64 where they may have fractions; those of
+// custom fields are a [json.Number], and a [Result]'s Response has all their digits. Enumerations hold the known values,
+// and any other passes.
 //
 // The structs are generated from the bridge's description of factro's Core API, a reconstruction from public sources. How
 // well a fact is known stands beside it: observed (a public client proved it against the live service), documented

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -33,12 +34,13 @@ type Event struct {
 	data []byte
 }
 
-// Data returns the message's data: of an event the body of the webhook, byte for byte.
+// Data returns the message's data: of an event the body of the webhook, byte for byte, also a byte order mark.
 func (e Event) Data() []byte { return e.data }
 
-// Decode decodes the data, which is JSON, into v. Only action and context.entityId are proven of events.
+// Decode decodes the data, which is JSON, into v, with or without a byte order mark before it. Only action and
+// context.entityId are proven of events.
 func (e Event) Decode(v any) error {
-	if err := json.Unmarshal(e.data, v); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(e.data, []byte("\ufeff")), v); err != nil {
 		return fmt.Errorf("data of %s: %w", e.Subject, err)
 	}
 	return nil

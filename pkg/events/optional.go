@@ -70,14 +70,15 @@ func (o Optional[T]) MarshalJSON() ([]byte, error) {
 	return out, err
 }
 
-// UnmarshalJSON reads a value or null. It is not called for a property that is absent.
+// UnmarshalJSON reads a value or null. It is not called for a property that is absent. Numbers in what may be anything,
+// such as custom fields, become a [json.Number], which keeps all their digits.
 func (o *Optional[T]) UnmarshalJSON(data []byte) error {
 	if string(bytes.TrimSpace(data)) == "null" {
 		*o = Null[T]()
 		return nil
 	}
 	var v T
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := unmarshal(data, &v); err != nil {
 		return err
 	}
 	*o = Set(v)

@@ -1,9 +1,11 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Payload is the data of a command or a query that knows its operation: one of the generated structs, such as
@@ -56,8 +58,8 @@ func payloadData(p Payload) ([]byte, error) {
 	return data, nil
 }
 
-// ErrNoAnswer says that a result holds no answer to decode: factro sent none or no JSON, or one of more than 512 KiB,
-// which the bridge leaves out.
+// ErrNoAnswer says that a result holds no answer to decode: factro sent none, null or no JSON, or one of more than
+// 512 KiB, which the bridge leaves out.
 var ErrNoAnswer = errors.New("the result holds no answer")
 
 // answer decodes the answer of a result, if it is one of that operation that was applied.
@@ -70,14 +72,27 @@ func answer[T any](r Result, operation string) (T, error) {
 		return v, fmt.Errorf("%s was not applied but %s", operation, r.Outcome)
 	case r.DryRun:
 		return v, fmt.Errorf("answer of %s: a dry run calls nobody: %w", operation, ErrNoAnswer)
-	case len(r.Response) == 0:
+	case len(r.Response) == 0, string(bytes.TrimSpace(r.Response)) == "null":
 		return v, fmt.Errorf("answer of %s: %w", operation, ErrNoAnswer)
 	}
-	if err := json.Unmarshal(r.Response, &v); err != nil {
+	if err := unmarshal(r.Response, &v); err != nil {
 		var none T
 		return none, fmt.Errorf("answer of %s: %w", operation, err)
 	}
 	return v, nil
+}
+
+// unmarshal is [json.Unmarshal], but a number of no type of its own keeps all its digits, as a [json.Number].
+func unmarshal(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("json: there is more than one value")
+	}
+	return nil
 }
 
 // File is an upload. Either Data or Object is given.

@@ -194,12 +194,16 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	r := applied(map[string]any{
 		"id": "8d3f", "title": "Prüfung", "taskState": "wartend", "startDate": "2026-08-31T22:00:00.000Z", "endDate": nil, "number": 7,
-		"plannedEffort": 2.5, "customFields": map[string]any{"a": 1}, "neuerSchlüssel": true,
+		"plannedEffort": 2.5, "customFields": map[string]any{"größe": 12345678901234567}, "neuerSchlüssel": true,
 	})
 	r.Operation = "createTask"
 	task, err := events.CreateTask{}.Answer(r)
 	if err != nil || task.TaskState != "wartend" || !task.EndDate.IsNull() || !task.ExecutorID.IsZero() || task.PlannedEffort.Or(0) != 2.5 {
 		t.Errorf("got %+v, %v", task, err)
+	}
+	change, err := json.Marshal(events.UpdateTask{TaskID: "8d3f", CustomFields: task.CustomFields})
+	if want := `{"taskId":"8d3f","customFields":{"größe":12345678901234567}}`; err != nil || string(change) != want {
+		t.Errorf("got %s, %v; want %s", change, err, want)
 	}
 	for name, tt := range map[string]struct {
 		change func(*events.Result)
@@ -209,6 +213,8 @@ func TestAnswers(t *testing.T) {
 		"rejected":        {func(r *events.Result) { r.Outcome = events.Rejected }, "was not applied but rejected"},
 		"dry run":         {func(r *events.Result) { r.DryRun = true }, "a dry run calls nobody"},
 		"left out":        {func(r *events.Result) { r.Response = nil }, events.ErrNoAnswer.Error()},
+		"null":            {func(r *events.Result) { r.Response = []byte(" null\n") }, events.ErrNoAnswer.Error()},
+		"two values":      {func(r *events.Result) { r.Response = []byte(`{"id":"a"} {}`) }, "more than one value"},
 		"another form":    {func(r *events.Result) { r.Response = []byte(`{"title":1}`) }, "answer of createTask: json"},
 	} {
 		changed := r

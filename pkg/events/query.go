@@ -27,11 +27,14 @@ const (
 // Query asks factro something and returns the answer, the Core API's JSON byte for byte. The caller closes it.
 //
 // An answer that no message can hold is read from the broker's object store, as a stream, while ctx lasts; a Read fails
-// if it was damaged on the way. The bridge keeps such an answer for an hour.
+// if it was damaged on the way. The bridge keeps such an answer for ten minutes.
 //
 // If the bridge or factro refuse, the error is of type *[Error], and its Status tells more. [nats.ErrNoResponders] means
 // that no bridge answers queries of this cloud. A query changes nothing, so after any error it may be asked again.
 func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
 	data, err := payloadData(query)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)

@@ -147,6 +147,9 @@ func TestQueryNobody(t *testing.T) {
 	if _, err := c.Query(t.Context(), events.Generic{Name: "a.b"}); !contains(err, "want names of") {
 		t.Errorf("got %v", err)
 	}
+	if _, err := events.NewClient(b.js, "acme.x").Query(t.Context(), getTask); !contains(err, `cloud "acme.x" is not of the form`) {
+		t.Errorf("got %v", err)
+	}
 	if err := answerer(b, func(*nats.Msg) *nats.Msg {
 		<-t.Context().Done()
 		return &nats.Msg{}

@@ -30,20 +30,21 @@ func TestOnResult(t *testing.T) {
 	}
 }
 
-// TestSend: the command is in the stream when Send returns, once under one id, and Do gets its result later.
+// TestSend: the command is in the stream when Send returns, once under one id, which is told, and Do gets its result later.
 func TestSend(t *testing.T) {
 	t.Parallel()
 	c, f := client(t, always(applied(nil)))
 	fresh, err := c.Send(t.Context(), setState)
-	if err != nil || fresh == "" {
-		t.Fatalf("got %q, %v", fresh, err)
+	if err != nil || fresh.ID == "" || fresh.Duplicate {
+		t.Fatalf("got %+v, %v", fresh, err)
 	}
-	for range 2 {
-		if id, err := c.Send(t.Context(), setState, events.WithID("the-id")); err != nil || id != "the-id" {
-			t.Fatalf("got %q, %v", id, err)
+	for _, duplicate := range []bool{false, true} {
+		sent, err := c.Send(t.Context(), setState, events.WithID("the-id"))
+		if want := (events.Sent{ID: "the-id", Duplicate: duplicate}); err != nil || sent != want {
+			t.Fatalf("got %+v, %v; want %+v", sent, err, want)
 		}
 	}
-	for _, id := range []string{fresh, "the-id"} {
+	for _, id := range []string{fresh.ID, "the-id"} {
 		if r, err := c.Do(t.Context(), setState, events.WithID(id)); err != nil || r.Outcome != events.Applied {
 			t.Errorf("%s: got %+v, %v", id, r, err)
 		}

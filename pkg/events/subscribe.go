@@ -32,11 +32,14 @@ type Handler func(ctx context.Context, e Event) error
 //
 // Subscribe survives lost connections and restarts of the broker. If its consumer is gone, since somebody deleted it or
 // since the broker has forgotten an ephemeral one, it makes another that begins with the first event that has no verdict
-// yet, of those that came to this call. A durable consumer that is deleted while nobody subscribes has lost its place, and
-// begins anew. Of a stream that was made anew it gets all.
+// yet, of those that came to this call. With [InFlight], others may hold earlier ones, so it begins where the broker last
+// said that all before had a verdict: what was handled in the half minute before may come again. An event that comes again
+// while it is handled is not handled twice at once; the verdict to come counts. A durable consumer that is deleted while
+// nobody subscribes has lost its place, and begins anew. Of a stream that was made anew it gets all, if it may ask the
+// broker about the stream.
 func Subscribe(ctx context.Context, js jetstream.JetStream, filter string, handle Handler, opts ...SubscribeOption) error {
 	s := subscription{
-		js: js, filter: filter, handle: handle, inFlight: 1, ackWait: ackWait, log: slog.Default(),
+		js: js, filter: filter, handle: handle, inFlight: 1, ackWait: ackWait, lookEvery: lookEvery, log: slog.Default(),
 	}
 	s.onUnreadable = func(ctx context.Context, e Event, err error) {
 		s.log.WarnContext(ctx, "message is no readable event and is left out", "subject", e.Subject, "sequence", e.Sequence, "error", err)
@@ -48,7 +51,12 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, filter string, handl
 	if s.prefix, s.stream, err = streamOf(filter); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
+	if s.inFlight > maxInFlight {
+		return fmt.Errorf("subscribe to %s: %d events in flight, want at most %d", filter, s.inFlight, maxInFlight)
+	}
+	s.slots = make(chan struct{}, s.inFlight)
 	defer s.leave(ctx)
+	defer s.handlers.Wait()
 	return s.run(ctx)
 }
 
@@ -64,7 +72,10 @@ func Durable(name string) SubscribeOption { return func(s *subscription) { s.dur
 // consumer that is there already keeps its place.
 func Since(t time.Time) SubscribeOption { return func(s *subscription) { s.since = &t } }
 
-// InFlight has up to n events handled at once, each on a goroutine of its own. The order is lost.
+// InFlight has up to n events handled at once, each on a goroutine of its own. The order is lost. A number below 1 counts
+// as 1, and one above 1024 is an error of Subscribe.
+//
+// Four programs with the same n may share a durable consumer; beyond that, the sum of their numbers is to be at most 512.
 func InFlight(n int) SubscribeOption { return func(s *subscription) { s.inFlight = max(n, 1) } }
 
 // Log has warnings written there, instead of by the default of [log/slog]: of a consumer that cannot be pulled from, and
@@ -81,6 +92,13 @@ func OnUnreadable(f func(ctx context.Context, e Event, err error)) SubscribeOpti
 // unnoticed.
 const ackWait = 30 * time.Second
 
+// lookEvery is how often a subscription with many events in flight asks how far its consumer is. What was handled since
+// comes again if the consumer is lost.
+const lookEvery = 30 * time.Second
+
+// maxInFlight bounds how many events a subscription has in flight. Each has a request of its own at the broker.
+const maxInFlight = 1024
+
 type subscription struct {
 	js           jetstream.JetStream
 	prefix       Prefix
@@ -91,12 +109,16 @@ type subscription struct {
 	since        *time.Time
 	inFlight     int
 	ackWait      time.Duration
+	lookEvery    time.Duration
 	log          *slog.Logger
 	onUnreadable func(context.Context, Event, error)
 
 	// name is that of the consumer, once there is one.
 	name  string
 	place place
+	// slots has an entry for each event that is pulled or handled, and handlers waits for them.
+	slots    chan struct{}
+	handlers sync.WaitGroup
 }
 
 // streamOf returns the prefix of a filter and the stream that it is about.
@@ -142,30 +164,70 @@ func (s *subscription) run(ctx context.Context) error {
 	return nil
 }
 
-// consume handles events until ctx ends or the consumer cannot be pulled from.
+// consume handles events until ctx ends or the consumer cannot be pulled from. Handlers may still run when it returns:
+// one that takes long keeps nobody from another consumer.
 func (s *subscription) consume(ctx context.Context, consumer jetstream.Consumer) error {
 	pulling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var workers sync.WaitGroup
-	for range s.inFlight {
-		workers.Go(func() {
-			for pulling.Err() == nil {
-				msg, err := pull(pulling, consumer)
-				switch {
-				case err == nil && pulling.Err() != nil: // it reached us while we were to stop
-					_ = s.confirm(ctx, msg, nak(0)) // else it comes after AckWait
-				case err == nil:
-					if err := s.deliver(ctx, msg, consumer.CachedInfo().Config.AckWait/3); errors.Is(err, nats.ErrNoResponders) {
-						stop(err) // the consumer is gone
-					}
-				case errors.Is(err, jetstream.ErrNoHeartbeat) && s.js.Conn().IsConnected(), !errors.Is(err, jetstream.ErrNoHeartbeat):
-					stop(err)
+	era, _ := s.place.known()
+	renewEvery := consumer.CachedInfo().Config.AckWait / 3
+	var pulls sync.WaitGroup
+	if s.inFlight > 1 {
+		pulls.Go(func() { s.look(pulling, consumer) })
+	}
+	for s.enter(pulling) {
+		pulls.Add(1)
+		s.handlers.Go(func() {
+			defer func() { <-s.slots }()
+			d, err := s.take(pulling, consumer, era)
+			stopping := pulling.Err() != nil
+			pulls.Done()
+			switch {
+			case err == nil && d != nil && stopping: // it reached us while we were to stop
+				_ = s.settle(ctx, d, nak(0)) // else it comes after AckWait
+			case err == nil && d != nil:
+				if err := s.deliver(ctx, d, renewEvery); errors.Is(err, nats.ErrNoResponders) {
+					stop(err) // the consumer is gone
 				}
+			case err != nil && (!errors.Is(err, jetstream.ErrNoHeartbeat) || s.js.Conn().IsConnected()):
+				stop(err)
 			}
 		})
 	}
-	workers.Wait()
+	pulls.Wait()
 	return context.Cause(pulling)
+}
+
+// enter waits until one more event may be handled, and returns false if ctx ends first.
+func (s *subscription) enter(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		if ctx.Err() == nil {
+			return true
+		}
+		<-s.slots
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// take pulls one event and notes it. The delivery is nil if the event is in our hands already.
+func (s *subscription) take(ctx context.Context, consumer jetstream.Consumer, era int) (*delivery, error) {
+	msg, err := pull(ctx, consumer)
+	if err != nil {
+		return nil, err
+	}
+	return s.place.delivered(era, msg), nil
+}
+
+// look keeps in mind how far the consumer is, with all who share it.
+func (s *subscription) look(ctx context.Context, consumer jetstream.Consumer) {
+	for pause(ctx, s.lookEvery) {
+		if info, err := consumer.Info(ctx); err == nil {
+			s.place.look(info)
+		}
+	}
 }
 
 const (

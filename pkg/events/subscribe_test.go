@@ -99,6 +99,17 @@ func TestSubscribe(t *testing.T) {
 	if second := <-s.got; second.EntityID != "8d3f6c1e" { // the true one, from the event
 		t.Errorf("got the entity %q", second.EntityID)
 	}
+	marked := taskEvent(t)
+	marked.DataEncoded = append([]byte("\ufeff"), marked.DataEncoded...)
+	msg, err := events.ToMsg(stateChanged, marked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.store(t, msg)
+	body.Action = ""
+	if e := <-s.got; e.Decode(&body) != nil || body.Action != "TaskStateChanged" || !strings.HasPrefix(string(e.Data()), "\ufeff{") {
+		t.Errorf("with a byte order mark: got %+v of %q", body, e.Data())
+	}
 	if _, err := first.Result(); !contains(err, "none of a result") {
 		t.Errorf("got %v", err)
 	}
@@ -152,6 +163,9 @@ func TestVerdicts(t *testing.T) {
 
 func TestVerdictsAreErrors(t *testing.T) {
 	t.Parallel()
+	if again, never := events.Retry(nil, time.Second), events.Reject(nil); again != nil || never != nil {
+		t.Errorf("of no error: got %v, %v", again, never)
+	}
 	failure := errors.New("größe")
 	for _, err := range []error{events.Retry(failure, time.Second), events.Reject(failure)} {
 		if !errors.Is(err, failure) || err.Error() != "größe" {
@@ -197,7 +211,7 @@ func TestDurable(t *testing.T) {
 	}
 	s := subscribe(t, b, nil, events.Durable("billing"))
 	s.want(t, "1", "2")
-	b.settled(t, "billing")
+	b.settled(t)
 	s.stop()
 	b.publish(t, stateChanged, "3")
 	again := subscribe(t, b, nil, events.Durable("billing"))
@@ -211,11 +225,11 @@ func TestDurable(t *testing.T) {
 	}
 }
 
-// settled waits until the consumer has a verdict about all events.
-func (b *broker) settled(t *testing.T, name string) {
+// settled waits until the consumer billing has a verdict about all events.
+func (b *broker) settled(t *testing.T) {
 	t.Helper()
 	for {
-		c, err := b.js.Consumer(t.Context(), prefix.EventStream(), name)
+		c, err := b.js.Consumer(t.Context(), prefix.EventStream(), "billing")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,6 +260,13 @@ func TestDurableDiffers(t *testing.T) {
 		if err := <-subscribe(t, b, nil, events.Durable(name)).ended(); !contains(err, want) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+	many := []events.SubscribeOption{events.Durable("many"), events.InFlight(1000)}
+	if err := <-subscribe(t, b, nil, many...).ended(); !contains(err, "takes 512 requests at once, want 1000") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-subscribe(t, b, nil, events.InFlight(1025)).ended(); !contains(err, "1025 events in flight, want at most 1024") {
+		t.Errorf("got %v", err)
 	}
 	if err := <-subscribe(t, b, nil, events.Durable("a.b")).ended(); !errors.Is(err, jetstream.ErrInvalidConsumerName) {
 		t.Errorf("got %v", err)
@@ -344,28 +365,34 @@ func TestConsumerDeleted(t *testing.T) {
 	}
 }
 
-// TestStreamMadeAnew: the new stream counts from one again.
+// TestStreamMadeAnew: the new stream counts from one again, and has come further than the old one before it is looked at.
 func TestStreamMadeAnew(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	s := subscribe(t, b, nil, events.Durable("billing"))
+	way := b.relay(t)
+	s := subscribe(t, way.b, nil, events.Durable("billing"))
 	for _, id := range []string{"1", "2", "3"} {
 		b.publish(t, stateChanged, id)
 	}
 	s.want(t, "1", "2", "3")
-	b.settled(t, "billing")
+	b.settled(t)
 	old, err := b.js.Stream(t.Context(), prefix.EventStream())
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.waiting(t, "billing", 1) // else nobody is told that it is gone
+	way.hold("$JS.API.")
 	if err := b.js.DeleteStream(t.Context(), prefix.EventStream()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.js.CreateStream(t.Context(), old.CachedInfo().Config); err != nil {
 		t.Fatal(err)
 	}
-	b.publish(t, stateChanged, "4")
-	s.want(t, "4")
+	for _, id := range []string{"new 1", "new 2", "new 3", "new 4", "new 5"} {
+		b.publish(t, stateChanged, id)
+	}
+	way.release()
+	s.want(t, "new 1", "new 2", "new 3", "new 4", "new 5")
 }
 
 // TestInFlight has three handlers wait for each other.
@@ -447,7 +474,7 @@ func TestRenewed(t *testing.T) {
 	case <-first.got:
 	case <-second.got:
 	}
-	b.settled(t, "billing")
+	b.settled(t)
 	if n := len(first.got) + len(second.got); n != 0 {
 		t.Errorf("it came %d times more", n)
 	}

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +11,8 @@ import (
 // Time is a timestamp of factro's. It is written in UTC with milliseconds, as in "2026-09-01T00:00:00.000Z", which is the
 // form that factro's public SDK sends; what is finer is cut off. Any RFC 3339 is read. That factro answers in RFC 3339 is
 // inferred from examples: where it does not, decoding fails, and the raw response still has what came.
+//
+// The zero Time is none and is not written: one that a command requires has to be set.
 type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
@@ -39,8 +42,11 @@ func (t Time) CalendarDay() (year int, month time.Month, day int) {
 // String returns the time as it is written.
 func (t Time) String() string { return t.UTC().Format(timeLayout) }
 
-// MarshalJSON writes the time as factro's public SDK does.
+// MarshalJSON writes the time as factro's public SDK does. It refuses the zero time.
 func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return nil, errors.New("the time is not set; use At or Day, or leave an optional one out")
+	}
 	if year := t.UTC().Year(); year < 0 || year > 9999 {
 		return nil, fmt.Errorf("the time is in the year %d, want 0 to 9999", year)
 	}

@@ -15,8 +15,7 @@ func TestTime(t *testing.T) {
 		`"2026-09-01T00:00:00Z"`:              `"2026-09-01T00:00:00.000Z"`,
 		`"2026-09-01T02:30:00.123999+02:00"`:  `"2026-09-01T00:30:00.123Z"`,
 		`"2026-09-01T00:00:00.999999999Z"`:    `"2026-09-01T00:00:00.999Z"`,
-		`"0001-01-01T00:00:00Z"`:              `"0001-01-01T00:00:00.000Z"`,
-		`null`:                                `"0001-01-01T00:00:00.000Z"`,
+		`"0001-01-01T00:00:01Z"`:              `"0001-01-01T00:00:01.000Z"`,
 		`"2026-09-01"`:                        "",
 		`"2026-09-01T00:00:00"`:               "",
 		`1756684800000`:                       "",
@@ -32,6 +31,15 @@ func TestTime(t *testing.T) {
 		}
 		if out, err := json.Marshal(got); want != "" && (err != nil || string(out) != want) {
 			t.Errorf("%s: got %s, %v; want %s", in, out, err, want)
+		}
+	}
+	var unset events.Time
+	if err := json.Unmarshal([]byte("null"), &unset); err != nil || !unset.IsZero() {
+		t.Errorf("of null: got %v, %v", unset, err)
+	}
+	for _, v := range []any{unset, events.Set(unset), events.NewAppointment{EmployeeID: "8d3f"}} {
+		if out, err := json.Marshal(v); !contains(err, "the time is not set; use At or Day") {
+			t.Errorf("got %s, %v", out, err)
 		}
 	}
 	if out, err := json.Marshal(events.At(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))); !contains(err, "in the year 10000") {

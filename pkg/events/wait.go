@@ -20,6 +20,8 @@ type waiter struct {
 	began   time.Time
 	// duplicate is true if the stream had the command already: its result may be there, too.
 	duplicate bool
+	// from is what since has found out, or zero.
+	from time.Time
 	// told are the deferred results that the caller has heard of; they come on both ways.
 	told map[string]bool
 }
@@ -32,21 +34,26 @@ type found struct {
 }
 
 func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, error) {
+	// Nobody waits for the reader: what the client library has begun, it ends in its own time, ten seconds at most.
 	reading, stop := context.WithCancel(ctx)
-	stored, done := make(chan found), make(chan struct{})
+	defer stop()
+	stored := make(chan found)
 	begin := make(chan struct{}, 1)
 	go func() {
-		defer close(done)
 		select {
 		case <-begin:
 			w.read(reading, stored)
 		case <-reading.Done():
 		}
 	}()
-	defer func() { stop(); <-done }()
-
 	if w.duplicate {
 		begin <- struct{}{}
+	}
+	nc := w.client.js.Conn()
+	closed := nc.StatusChanged(nats.CLOSED)
+	defer nc.RemoveStatusListener(closed)
+	if nc.IsClosed() { // nobody tells that again
+		return Result{}, &PendingError{ID: w.id, Err: nats.ErrConnectionClosed}
 	}
 	patience := time.After(w.client.patience)
 	for {
@@ -54,6 +61,8 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 		select {
 		case <-ctx.Done():
 			return Result{}, &PendingError{ID: w.id, Err: ctx.Err()}
+		case <-closed:
+			return Result{}, &PendingError{ID: w.id, Err: nats.ErrConnectionClosed}
 		case <-patience:
 			select {
 			case begin <- struct{}{}:
@@ -136,9 +145,7 @@ func (w *waiter) read(ctx context.Context, out chan<- found) {
 
 func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
 	p := w.client.prefix
-	setup, cancel := context.WithTimeout(ctx, 10*time.Second)
-	since := w.since(setup)
-	cancel()
+	since := w.since(ctx)
 	address, err := p.ParseCommand(w.subject)
 	if err != nil {
 		return err
@@ -147,9 +154,12 @@ func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
 	if w.duplicate { // of which command, we shall see
 		filter = p.ResultFilter(Any, Any, Any, Any)
 	}
-	consumer, err := w.client.js.OrderedConsumer(ctx, p.ResultStream(), jetstream.OrderedConsumerConfig{
+	setup, cancel := context.WithTimeout(ctx, 5*time.Second) // a broker that has just started may never answer
+	defer cancel()
+	consumer, err := w.client.js.OrderedConsumer(setup, p.ResultStream(), jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
 		InactiveThreshold: time.Minute,
+		MaxResetAttempts:  1, // else Next makes it anew for ever, whatever its context says
 	})
 	if err != nil {
 		return fmt.Errorf("read results: %w", err)
@@ -191,12 +201,18 @@ const (
 // since is the time, on the broker's clock, from which the result may be in the stream: since the command was sent, or,
 // if it was sent before, since the stream has recognised its id.
 func (w *waiter) since(ctx context.Context) time.Time {
-	since, window := w.began, duplicates
+	if !w.from.IsZero() {
+		return w.from
+	}
+	since, window, told := w.began, duplicates, 0
 	for _, name := range []string{w.client.prefix.CommandStream(), w.client.prefix.ResultStream()} {
-		stream, err := w.client.js.Stream(ctx, name)
+		once, cancel := context.WithTimeout(ctx, attemptTimeout)
+		stream, err := w.client.js.Stream(once, name)
+		cancel()
 		if err != nil { // perhaps we may not ask: then the clocks have to be alike
 			continue
 		}
+		told++
 		info := stream.CachedInfo()
 		since = info.TimeStamp.Add(-time.Since(w.began))
 		window = max(window, info.Config.Duplicates)
@@ -204,5 +220,9 @@ func (w *waiter) since(ctx context.Context) time.Time {
 	if w.duplicate {
 		since = since.Add(-window)
 	}
-	return since.Add(-skew)
+	since = since.Add(-skew)
+	if told == 2 {
+		w.from = since
+	}
+	return since
 }

@@ -1,0 +1,196 @@
+package events_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// waiting waits until a consumer has so many requests for an event.
+func (b *broker) waiting(t *testing.T, name string, n int) {
+	t.Helper()
+	for waiting := -1; waiting < n; {
+		if consumer, err := b.js.Consumer(t.Context(), prefix.EventStream(), name); err == nil {
+			waiting = consumer.CachedInfo().NumWaiting
+		}
+	}
+}
+
+// TestRetryIsToldOnce: the broker's answer to the verdict is late, and somebody else has the event by then.
+func TestRetryIsToldOnce(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	told := make(chan *nats.Msg, 256)
+	for _, subject := range []string{"$JS.ACK." + prefix.EventStream() + ".billing.>", "$JS.API.CONSUMER.MSG.NEXT." + prefix.EventStream() + ".billing"} {
+		if _, err := b.nc.ChanSubscribe(subject, told); err != nil {
+			t.Fatal(err)
+		}
+	}
+	js, hold, release := b.slowAnswers(t, "FIRST")
+	goOn, end := make(chan struct{}), make(chan struct{})
+	first := subscribe(t, &broker{js: js}, func(e events.Event) error {
+		if e.Deliveries > 1 {
+			t.Errorf("it came %d times", e.Deliveries)
+		}
+		<-goOn
+		return events.Retry(errors.New("not here"), 0)
+	}, events.Durable("billing"))
+	b.publish(t, stateChanged, "1")
+	first.want(t, "1")
+	second := subscribe(t, b, func(events.Event) error { <-end; return nil }, events.Durable("billing"))
+	hold()
+	close(goOn)
+	second.want(t, "1")
+	naks, asks := 0, false
+	for !asks { // until the first one asks for another event
+		m := <-told
+		mine := strings.HasPrefix(m.Reply, "FIRST.")
+		if mine && strings.HasPrefix(string(m.Data), "-NAK") {
+			naks++
+		}
+		asks = mine && naks > 0 && strings.HasPrefix(m.Subject, "$JS.API.")
+	}
+	if naks != 1 {
+		t.Errorf("it was told %d times", naks)
+	}
+	release()
+	close(end)
+	b.settled(t)
+}
+
+// TestSlowHandler: a lost consumer is followed by another while a handler runs, which keeps its event.
+func TestSlowHandler(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	goOn := make(chan struct{})
+	var inHand, most atomic.Int32
+	s := subscribe(t, b, func(e events.Event) error {
+		if n := inHand.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer inHand.Add(-1)
+		if e.CloudEvent.ID() == "1" {
+			<-goOn
+		}
+		return nil
+	}, events.InFlight(2), events.Durable("billing"))
+	b.publish(t, stateChanged, "1")
+	s.want(t, "1")
+	for _, id := range []string{"2", "3"} {
+		b.waiting(t, "billing", 1) // else nobody is told that it is gone
+		if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), "billing"); err != nil {
+			t.Fatal(err)
+		}
+		b.publish(t, stateChanged, id)
+		for s.next(t, 1)[0] != id { //nolint:revive // what had a verdict just before may come again
+		}
+	}
+	close(goOn)
+	b.settled(t) // the verdict is about the delivery of the last consumer
+	for len(s.got) > 0 {
+		if e := <-s.got; e.CloudEvent.ID() == "1" {
+			t.Error("it was handled a second time")
+		}
+	}
+	if most.Load() > 2 {
+		t.Errorf("%d were handled at once", most.Load())
+	}
+}
+
+// TestSharedInFlight: a program that knows nothing of an event that another one holds makes the lost consumer anew.
+func TestSharedInFlight(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	opts := []events.SubscribeOption{events.Durable("billing"), events.InFlight(2)}
+	goOn := make(chan struct{})
+	defer close(goOn)
+	way := b.relay(t)
+	first := subscribe(t, way.b, func(e events.Event) error {
+		if e.CloudEvent.ID() == "1" {
+			<-goOn
+		}
+		return errors.New("not here")
+	}, opts...)
+	b.publish(t, stateChanged, "1")
+	first.want(t, "1")
+	way.hold("$JS.API.") // it is slow, so that the other one is faster
+	second := subscribe(t, b, nil, opts...)
+	for i := 2; i < 8; i++ {
+		b.publish(t, stateChanged, fmt.Sprint(i))
+	}
+	for second.next(t, 1)[0] != "7" { //nolint:revive // until it is far ahead
+	}
+	b.waiting(t, "billing", 2) // one of them may be the first one's
+	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), "billing"); err != nil {
+		t.Fatal(err)
+	}
+	for second.next(t, 1)[0] != "1" { //nolint:revive // until it has what the first one holds
+	}
+}
+
+// TestLook: what the broker was asked about does not come again.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	way := b.relay(t)
+	s := subscribe(t, way.b, nil, events.InFlight(2), events.Durable("billing"), events.LookEvery(time.Millisecond))
+	for _, id := range []string{"1", "2", "3"} {
+		b.publish(t, stateChanged, id)
+	}
+	s.next(t, 3)
+	b.settled(t)
+	for len(way.seen) > 0 {
+		<-way.seen
+	}
+	for range 3 { // the first may have been under way, the third tells that the second was answered
+		way.until("$JS.API.CONSUMER.INFO.")
+	}
+	b.waiting(t, "billing", 1)
+	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), "billing"); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(t, stateChanged, "4")
+	s.want(t, "4")
+}
+
+// TestManyInFlight: the broker takes the requests of all.
+func TestManyInFlight(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	s := subscribe(t, b, nil, events.Durable("billing"), events.InFlight(600))
+	b.waiting(t, "billing", 600)
+	b.publish(t, stateChanged, "1")
+	s.want(t, "1")
+}
+
+// TestMayNotAsk: who has no right to ask for the stream gets its events.
+func TestMayNotAsk(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	b.publish(t, stateChanged, "1")
+	b.restart(t, func() {
+		b.opts.NoAuthUser = "all"
+		b.opts.Users = []*server.User{{Username: "all"}, {Username: "few", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.INFO.>"}},
+		}}}
+	})
+	nc, err := nats.Connect(b.s.ClientURL(), nats.UserInfo("few", ""), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscribe(t, &broker{js: js}, nil).want(t, "1")
+}

@@ -1,0 +1,93 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// pending begins a command that has to wait, on a connection of its own, and returns when it is told so.
+func pending(ctx context.Context, t *testing.T, b *broker, patience time.Duration) <-chan error {
+	t.Helper()
+	c := events.NewClient(b.js, "acme")
+	c.SetPatience(patience)
+	done, deferred := make(chan error, 1), make(chan struct{}, 1)
+	go func() {
+		_, err := c.Do(ctx, setState, events.OnDeferred(func(events.Result) { deferred <- struct{}{} }))
+		done <- err
+	}()
+	<-deferred
+	return done
+}
+
+// TestReaderHeldUp: the client library makes a lost consumer of results anew, and is not answered. Neither a copy of the
+// result nor the end of the context waits for that.
+func TestReaderHeldUp(t *testing.T) {
+	t.Parallel()
+	for name, copied := range map[string]bool{"copy": true, "end": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, f := client(t, always(throttled))
+			way := f.b.relay(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := pending(ctx, t, way.b, time.Millisecond)
+			way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream())
+			way.hold("$JS.API.CONSUMER.CREATE.")
+			for _, consumer := range f.b.consumers(t, prefix.ResultStream()) {
+				if err := f.b.js.DeleteConsumer(t.Context(), prefix.ResultStream(), consumer); err != nil {
+					t.Fatal(err)
+				}
+			}
+			way.until("$JS.API.CONSUMER.CREATE.")
+			if !copied {
+				cancel()
+				if err := <-done; !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			cmd := f.commands()[0]
+			msg, err := resultMsg(cmd, events.Result{Operation: "setTaskState", Outcome: events.Applied})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := f.b.nc.PublishMsg(&nats.Msg{Subject: cmd.ReplyTo, Header: msg.Header, Data: msg.Data}); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Errorf("got %v", err)
+			}
+			cancel()
+		})
+	}
+}
+
+// TestConnectionClosed while a command waits, be its result read or not.
+func TestConnectionClosed(t *testing.T) {
+	t.Parallel()
+	for name, patience := range map[string]time.Duration{"copy": time.Hour, "stream": time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, f := client(t, always(throttled))
+			way := f.b.relay(t)
+			done := pending(t.Context(), t, way.b, patience)
+			if name == "stream" {
+				way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream())
+			}
+			way.b.nc.Close()
+			err := <-done
+			if p, ok := errors.AsType[*events.PendingError](err); !ok || p.Unsure || !errors.Is(err, nats.ErrConnectionClosed) {
+				t.Errorf("got %v", err)
+			}
+			_, err = events.NewClient(way.b.js, "acme").Do(t.Context(), setState)
+			if _, ok := errors.AsType[*events.PendingError](err); ok || !errors.Is(err, nats.ErrConnectionClosed) {
+				t.Errorf("afterwards: got %v", err)
+			}
+		})
+	}
+}
