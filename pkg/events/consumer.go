@@ -42,23 +42,26 @@ func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
 	return s.adopt(consumer)
 }
 
-// recognise finds out whether the stream is still the one it was. Who may not ask for it never knows.
+// recognise finds out whether the stream is still the one it was. Who has no right to ask for it never knows; the broker
+// tells nothing then, as one does that has just started.
 func (s *subscription) recognise(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	for {
+	for began := time.Now(); ; pause(ctx, 50*time.Millisecond) {
 		once, stop := context.WithTimeout(ctx, attemptTimeout)
 		stream, err := s.js.Stream(once, s.stream)
 		stop()
-		silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
-		denied := errors.Is(s.js.Conn().LastError(), nats.ErrPermissionViolation)
-		switch _, known := s.place.known(); {
-		case err == nil:
+		if err == nil {
 			s.place.recognise(stream.CachedInfo().Created)
 			return nil
-		case known: // it was told before, so it is not a question of rights
+		}
+		silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+		nobody := errors.Is(err, nats.ErrNoResponders)
+		denied := silent && errors.Is(s.js.Conn().LastError(), nats.ErrPermissionViolation)
+		if _, known := s.place.known(); known || !silent && !nobody {
 			return fmt.Errorf("stream %s: %w", s.stream, err)
-		case !silent || denied || ctx.Err() != nil:
+		}
+		if denied || nobody && time.Since(began) > lostAfter || ctx.Err() != nil {
 			return nil
 		}
 	}

@@ -48,6 +48,9 @@ func (b *broker) relay(t *testing.T) *relay {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.nc.Flush(); err != nil { // else a request may find nobody
+		t.Fatal(err)
+	}
 	return r
 }
 
