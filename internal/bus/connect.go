@@ -31,6 +31,7 @@ type Bus struct {
 
 	mu      sync.Mutex
 	up      chan struct{} // closed while the connection is up; a new one while it is down
+	down    chan struct{} // closed when the connection goes down; a new one once it is up
 	isUp    bool
 	bound   error // nil once the streams are known to be there
 	denied  error // the last permission that the server refused on this connection
@@ -60,7 +61,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	}
 	b := &Bus{
 		cfg: cfg, log: log, tracer: otel.Tracer(scope),
-		closed: make(chan struct{}), up: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1), begun: make(chan struct{}),
+		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1), begun: make(chan struct{}),
 		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 	}
 	var err error
@@ -213,7 +214,7 @@ func (b *Bus) setUp() {
 	if b.isUp {
 		return
 	}
-	b.isUp, b.denied = true, nil
+	b.isUp, b.denied, b.down = true, nil, make(chan struct{})
 	close(b.up)
 	b.lookAgain()
 }
@@ -231,6 +232,7 @@ func (b *Bus) setDown() {
 	defer b.mu.Unlock()
 	if b.isUp {
 		b.isUp, b.up = false, make(chan struct{})
+		close(b.down)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -100,62 +100,34 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
 		}
 		msg, err := b.pull(ctx, c)
 		switch {
-		case err == nil:
+		case msg != nil:
 			b.handle(ctx, w, msg, renewEvery)
-		case ctx.Err() == nil:
+		case err != nil && ctx.Err() == nil:
 			return fmt.Errorf("pull from %s: %w", c.CachedInfo().Name, err)
 		}
 	}
 	return nil
 }
 
-const (
-	// heartbeat is how often the broker says that it still knows of our request. After two that did not come we ask again:
-	// a consumer that is deleted while we are not asking tells nobody.
-	heartbeat = 5 * time.Second
-	// pullExpiry is how long the broker keeps a request.
-	pullExpiry = 30 * time.Second
-)
-
-// pull waits for one message.
-//
-// Each request has an inbox of its own, which is closed before the message is worked on. Over a reconnect the client
-// sends its request again, and the broker may still have the first one: with a lasting inbox the second would bring the
-// next command while this one is worked on, or while the worker is not ready, and its AckWait would run in our buffer.
-func (b *Bus) pull(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
-	it, err := c.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(b.heartbeat))
-	if err != nil {
-		return nil, err
-	}
-	defer it.Stop()
-	msg, err := it.Next(jetstream.NextContext(ctx))
-	if err == nil || ctx.Err() == nil || !b.nc.IsConnected() {
-		return msg, err
-	}
-	// We are to stop. What reached us meanwhile is handled, so that it need not wait for AckWait.
-	it.Drain()
-	return it.Next(jetstream.NextMaxWait(attemptTimeout))
-}
-
 // handle has one message worked on and settles it.
-func (b *Bus) handle(stopping context.Context, w Worker, msg jetstream.Msg, renewEvery time.Duration) {
+func (b *Bus) handle(stopping context.Context, w Worker, msg *nats.Msg, renewEvery time.Duration) {
 	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
 
-	ctx = extract(ctx, msg.Headers())
+	ctx = extract(ctx, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
-	position, redelivered := msg.Subject(), uint64(0)
+	position, redelivered := msg.Subject, uint64(0)
 	meta, err := msg.Metadata()
 	if err == nil {
 		position, redelivered = meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10), meta.NumDelivered-1
 	}
-	cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject(), msg.Headers(), msg.Data(), position)
+	cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, position)
 
-	ctx, span := b.tracer.Start(ctx, "process "+kind(msg.Subject()),
+	ctx, span := b.tracer.Start(ctx, "process "+kind(msg.Subject),
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: remote}),
 		trace.WithAttributes(
 			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),
-			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject()),
+			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject),
 			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(redelivered)),
 		))
 	defer span.End()
@@ -180,7 +152,7 @@ func (b *Bus) handle(stopping context.Context, w Worker, msg jetstream.Msg, rene
 }
 
 // renew tells the broker that the message is still worked on.
-func (b *Bus) renew(ctx context.Context, msg jetstream.Msg, every time.Duration, done <-chan struct{}) {
+func (b *Bus) renew(ctx context.Context, msg *nats.Msg, every time.Duration, done <-chan struct{}) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -188,8 +160,8 @@ func (b *Bus) renew(ctx context.Context, msg jetstream.Msg, every time.Duration,
 		case <-done:
 			return
 		case <-tick.C:
-			if err := msg.InProgress(); err != nil && !isDisconnect(err) {
-				b.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject(), "error", err)
+			if err := b.nc.Publish(msg.Reply, []byte("+WPI")); err != nil && !isDisconnect(err) {
+				b.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject, "error", err)
 			}
 		}
 	}

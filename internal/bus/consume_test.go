@@ -305,15 +305,17 @@ func TestReadyGate(t *testing.T) {
 		},
 	})
 	out := server.outside(t)
-	untouched := func(when string, pending uint64) {
+	untouched := func(when string) {
 		t.Helper()
-		if c := out.consumer(); c.NumAckPending != 0 || c.NumPending != pending {
-			t.Errorf("%s %d are delivered and %d wait, want 0 and %d", when, c.NumAckPending, c.NumPending, pending)
+		// The broker counts a moment after it has acknowledged the publish.
+		eventually(t, "the broker counts it", func() bool { c := out.consumer(); return int(c.NumPending)+c.NumAckPending == 1 })
+		if out.consumer().NumAckPending != 0 {
+			t.Errorf("%s it is delivered", when)
 		}
 	}
 	receive(t, entered)
 	out.command("a")
-	untouched("before it is ready", 1)
+	untouched("before it is ready")
 	if n := out.consumer().NumWaiting; n != 0 {
 		t.Errorf("%d requests wait at the broker", n)
 	}
@@ -322,20 +324,22 @@ func TestReadyGate(t *testing.T) {
 	receive(t, got)
 	receive(t, entered)
 	out.command("b")
-	untouched("after the first", 1)
+	untouched("after the first")
 	pass <- struct{}{}
 	receive(t, got)
 
-	// A reconnect during the wait for a command makes the client ask twice.
+	// After a reconnect during the wait for a command the broker may have two requests.
 	receive(t, entered)
 	pass <- struct{}{}
-	eventually(t, "it asks", func() bool { return out.consumer().NumWaiting > 0 })
 	for range 3 {
+		eventually(t, "it asks", func() bool { return out.consumer().NumWaiting > 0 })
 		back := b.nc.Stats().Reconnects
 		if err := b.nc.ForceReconnect(); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "it is back", func() bool { return b.nc.Stats().Reconnects > back && b.nc.IsConnected() })
+		receive(t, entered)
+		pass <- struct{}{}
 	}
 	out.command("c")
 	out.command("d")
@@ -343,7 +347,7 @@ func TestReadyGate(t *testing.T) {
 		t.Errorf("%s came, want c", id)
 	}
 	receive(t, entered)
-	untouched("after a reconnect", 1)
+	untouched("after a reconnect")
 	pass <- struct{}{}
 	if id := receive(t, got); id != "d" {
 		t.Errorf("%s came, want d", id)

@@ -143,7 +143,7 @@ func TestPublishDisconnects(t *testing.T) {
 	server.stop()
 	eventually(t, "the outage is known", func() bool { return b.Ready() != nil })
 	b.mu.Lock() // as if the news had not come yet
-	b.isUp, b.up = true, make(chan struct{})
+	b.isUp, b.up, b.down = true, make(chan struct{}), make(chan struct{})
 	close(b.up)
 	b.mu.Unlock()
 

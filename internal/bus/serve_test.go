@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.opentelemetry.io/otel/trace"
@@ -344,7 +345,7 @@ func TestServeTrace(t *testing.T) {
 	srv := startBroker(t)
 	b, o := srv.connect(t, quiet()), srv.outside(t)
 	serve(t, b, o, reads(echo))
-	const traceID, spanID = "4bf92f3577b34da6a3ce929d0e0e4799", "00f067aa0ba902b7"
+	traceID, spanID := strings.ReplaceAll(uuid.NewString(), "-", ""), "00f067aa0ba902b7"
 	m := o.ask(taskQuery, "", nats.Header{"traceparent": {"00-" + traceID + "-" + spanID + "-01"}})
 	eventually(t, "the span has ended", func() bool {
 		for _, s := range spans.GetSpans() {

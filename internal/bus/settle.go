@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
@@ -23,7 +22,7 @@ const settleTimeout = time.Second
 
 // settle carries out the verdict. A failure to settle is logged only: the broker delivers the message again, and the
 // worker recognises it.
-func (b *Bus) settle(ctx context.Context, span trace.Span, msg jetstream.Msg, redelivered uint64, verdict error) {
+func (b *Bus) settle(ctx context.Context, span trace.Span, msg *nats.Msg, redelivered uint64, verdict error) {
 	var (
 		how = "ack"
 		err error
@@ -54,7 +53,7 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, msg jetstream.Msg, re
 	}
 	if err != nil {
 		span.RecordError(err)
-		b.log.WarnContext(ctx, "command could not be settled; it will be delivered again", "subject", msg.Subject(), "verdict", how, "error", err)
+		b.log.WarnContext(ctx, "command could not be settled; it will be delivered again", "subject", msg.Subject, "verdict", how, "error", err)
 	}
 }
 
@@ -69,13 +68,13 @@ func nak(d time.Duration) string {
 // confirm sends a verdict and waits until the broker has heard it: an acknowledgement that is lost brings the command
 // back, and so does a lost end, after its sender was told that the command is dead. The client can confirm an
 // acknowledgement only; the broker answers every verdict. While the connection is away it waits, as long as ctx allows.
-func (b *Bus) confirm(ctx context.Context, msg jetstream.Msg, verdict string) error {
+func (b *Bus) confirm(ctx context.Context, msg *nats.Msg, verdict string) error {
 	for n := 1; ; n++ {
 		if err := b.waitUp(ctx); err != nil {
 			return err
 		}
 		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		_, err := b.nc.RequestWithContext(attempt, msg.Reply(), []byte(verdict))
+		_, err := b.nc.RequestWithContext(attempt, msg.Reply, []byte(verdict))
 		cancel()
 		switch {
 		case err == nil:
@@ -113,17 +112,17 @@ func setDeadHeaders(h nats.Header, code string, reason error) {
 }
 
 // bury stores the message, as it came, among the dead letters.
-func (b *Bus) bury(ctx context.Context, msg jetstream.Msg, end *terminal) error {
-	dead := &nats.Msg{Subject: end.subject, Data: msg.Data(), Header: nats.Header{}}
-	maps.Copy(dead.Header, msg.Headers())
+func (b *Bus) bury(ctx context.Context, msg *nats.Msg, end *terminal) error {
+	dead := &nats.Msg{Subject: end.subject, Data: msg.Data, Header: nats.Header{}}
+	maps.Copy(dead.Header, msg.Header)
 	for name := range dead.Header {
 		if strings.HasPrefix(name, "Nats-") { // instructions to the broker, which it would follow again
 			delete(dead.Header, name)
 		}
 	}
 	setDeadHeaders(dead.Header, end.code, end.err)
-	dead.Header[headerDeadSubject] = []string{msg.Subject()}
-	id := "dead-" + msg.Subject()
+	dead.Header[headerDeadSubject] = []string{msg.Subject}
+	id := "dead-" + msg.Subject
 	if meta, err := msg.Metadata(); err == nil {
 		position := meta.Stream + ":" + strconv.FormatUint(meta.Sequence.Stream, 10)
 		dead.Header[headerDeadPosition] = []string{position}
