@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ func newSim() *cobra.Command {
 	cfg := sim.Config{Examples: true}
 	var listen string
 	var webhooks, faults, variants, deliveries []string
+	var ahead time.Duration
 	cmd := &cobra.Command{
 		Use:   "sim",
 		Short: "Run the simulator of factro alone",
@@ -35,6 +37,7 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 			if err := simConfig(&cfg, webhooks, faults, variants, deliveries); err != nil {
 				return &exitError{exitUsage, err}
 			}
+			cfg.Now = func() time.Time { return time.Now().Add(ahead) }
 			l, err := net.Listen("tcp", listen)
 			if err != nil {
 				return fmt.Errorf("--listen: %w", err)
@@ -51,6 +54,8 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 	cmd.Flags().StringVar(&cfg.Key, "key", sim.DefaultKey, "the API `key` that is accepted")
 	cmd.Flags().IntVar(&cfg.Quota, "quota", sim.DefaultQuota, "`requests` a minute")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "makes ids and random faults repeatable")
+	cmd.Flags().DurationVar(&ahead, "clock", 0, "how far the simulator's clock is ahead, or behind if negative, as in `5m`")
+	cmd.Flags().StringVar(&cfg.StateDir, "state", "", "`directory` of a journal, from which a simulator that was killed goes on")
 	cmd.Flags().StringArrayVar(&webhooks, "webhook", nil, "register a webhook: `ACTION,URL[,HEADER,VALUE]`; repeatable")
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a fault, as in `latency,delay=200ms,p=0.1`; repeatable")
 	cmd.Flags().StringArrayVar(&variants, "variant", nil, "an unknown of factro, as `name=value`; repeatable")

@@ -41,6 +41,8 @@ type Config struct {
 	Delivery Delivery
 	// Seed makes ids and random faults repeatable. Zero takes one from the clock and logs it.
 	Seed uint64
+	// StateDir is where a journal is kept, from which a simulator that was killed goes on. Empty keeps nothing.
+	StateDir string
 	// Now is the simulator's clock; time.Now if nil. Delays are real time nevertheless.
 	Now func() time.Time
 }

@@ -209,7 +209,7 @@ func TestSettingsSurviveJSON(t *testing.T) {
 	}
 	delivery := sim.Delivery{
 		Wide: true, Retries: 1, RetryDelay: 2, RetryOn: "5xx", Duplicates: 0.5, Reorder: 0.5, Loss: 0.5, Delay: 3, ReadableAfter: 4,
-		StoredAfter: 5, NullIDs: true, Silent: true, Timeout: 6,
+		StoredAfter: 5, StoredLate: 0.5, StoredContext: "named", StoredOrder: "newest", NullIDs: true, Silent: true, Timeout: 6,
 	}
 	gotFaults, gotVariants, gotDelivery := sim.Faults{}, sim.Variants{}, sim.Delivery{}
 	for _, c := range []struct{ value, into any }{{faults, &gotFaults}, {variants, &gotVariants}, {delivery, &gotDelivery}} {

@@ -34,6 +34,7 @@ type courier struct {
 	busy     int           // webhooks that are delivering
 	quiet    chan struct{} // closed when busy becomes 0
 	closed   bool
+	journal  *journal
 }
 
 // hook is one registered webhook and what waits for it.
@@ -118,15 +119,56 @@ func (c *courier) fire(events []event) {
 
 func (c *courier) enqueue(h *hook, e event) {
 	p := &payload{id: c.dice.id(), hook: h, event: e, createdAt: c.now(), fired: time.Now(), status: statusPending}
+	p.prompt = c.delivery.StoredLate > 0 && !c.dice.hits(c.delivery.StoredLate)
 	c.payloads = append(c.payloads, p)
 	if over := len(c.payloads) - maxPayloads; over > 0 {
 		c.payloads = slices.Delete(c.payloads, 0, over)
 	}
-	if c.dice.hits(c.delivery.Loss) {
+	lost := c.dice.hits(c.delivery.Loss)
+	c.keepLine(line{Payload: &payloadLine{p.id, h.id, h.Webhook, e.action, e.entity, p.createdAt, lost}})
+	if lost {
 		p.status = statusFailed
 		c.attempts.add(p.attempt(c.now(), func(a *Attempt) { a.Lost = true }))
 		return
 	}
+	c.queue(h, p)
+}
+
+// keep has the courier write down from now on what it stores.
+func (c *courier) keep(j *journal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.journal = j
+}
+
+// keepLine writes a line into the journal. factro would not undo a change because its log is full, so neither do we.
+func (c *courier) keepLine(l line) {
+	if err := c.journal.write(l); err != nil {
+		c.log.ErrorContext(c.ctx, "payload is not kept", "error", err)
+	}
+}
+
+// restore takes back a payload from the journal, for the webhook that is registered now as it was then.
+func (c *courier) restore(l payloadLine, end settledLine, over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.IndexFunc(c.hooks, func(h *hook) bool { return h.Webhook == l.Hook })
+	h := &hook{Webhook: l.Hook, id: l.HookID, createdAt: l.CreatedAt}
+	if at >= 0 {
+		h = c.hooks[at]
+		h.id = l.HookID
+	}
+	p := &payload{id: l.ID, hook: h, event: event{l.Action, l.Entity}, createdAt: l.CreatedAt, fired: time.Now(), status: statusPending}
+	c.payloads = append(c.payloads, p)
+	if over {
+		p.status, p.attempts = end.Status, end.Attempts
+	} else if at >= 0 {
+		h.queue = append(h.queue, p)
+	}
+}
+
+// queue has a payload delivered.
+func (c *courier) queue(h *hook, p *payload) {
 	if c.closed {
 		return
 	}
@@ -135,7 +177,12 @@ func (c *courier) enqueue(h *hook, e event) {
 	case h.arrived <- struct{}{}:
 	default: // one token is enough
 	}
-	if h.working {
+	c.start(h)
+}
+
+// start has what waits for a webhook delivered, if nobody does it yet.
+func (c *courier) start(h *hook) {
+	if h.working || len(h.queue) == 0 {
 		return
 	}
 	h.working = true
@@ -143,6 +190,15 @@ func (c *courier) enqueue(h *hook, e event) {
 		c.quiet = make(chan struct{})
 	}
 	go c.work(h)
+}
+
+// resume delivers what waited when the journal was written.
+func (c *courier) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hooks {
+		c.start(h)
+	}
 }
 
 // work delivers until nothing waits.

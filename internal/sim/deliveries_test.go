@@ -302,6 +302,16 @@ func TestStoredPayloads(t *testing.T) {
 	c.at = c.at.Add(time.Minute)
 	h.core("GET", since, nil).is(200).says(`"authenticationHeaderValue":"secret"`).says(`"employeeId":"` + demoUser)
 	h.core("GET", "/webhook/payload/2026-09-01T08%3A00%3A00.001Z", nil).is(200).says("[]")
+	h.sim.Fire("TaskCreated", demoProject)
+	for context, want := range map[string]string{"named": `"taskId":`, "empty": `"context":{}`, "delivered": `"entityId":`} {
+		h.control("/delivery", object{"storedContext": context, "storedAfter": "0s"}).is(200)
+		h.core("GET", since, nil).is(200).says(want)
+	}
+	first := h.core("GET", since, nil).list()
+	h.control("/delivery", object{"storedOrder": "newest"}).is(200)
+	if turned := h.core("GET", since, nil).list(); len(first) != 2 || turned[0]["id"] != first[1]["id"] || turned[1]["id"] != first[0]["id"] {
+		t.Errorf("the order is %v, then %v", first, turned)
+	}
 	h.control("/delivery", object{"nullIDs": true}).is(200)
 	if stored := h.core("GET", since, nil).is(200).list()[0]; stored["id"] != nil || stored["webhook"] != nil {
 		t.Errorf("stored %v", stored)

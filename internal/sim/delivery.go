@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,12 @@ type Delivery struct {
 	ReadableAfter time.Duration
 	// StoredAfter is how long a payload takes to show up among the stored ones.
 	StoredAfter time.Duration
+	// StoredLate is the probability that a payload is one of those that take so long; 0 is that all do.
+	StoredLate float64
+	// StoredContext is the context of stored payloads, one of StoredContexts; the first is the default.
+	StoredContext string
+	// StoredOrder is the order of the list of stored payloads, one of StoredOrders; the first is the default.
+	StoredOrder string
 	// NullIDs stores payloads without id, webhookId, delivery state and webhook.
 	NullIDs bool
 	// Silent keeps changes through the API from firing. Events that are fired by hand are delivered nevertheless.
@@ -38,6 +45,13 @@ type Delivery struct {
 	// Timeout bounds one attempt; ten seconds if zero.
 	Timeout time.Duration
 }
+
+// StoredContexts are the contexts that stored payloads may have: the delivered one, one that names the object by another
+// key, as in the one public example, and an empty one, as in the same example.
+var StoredContexts = []string{"delivered", "named", "empty"}
+
+// StoredOrders are the orders in which they may be listed.
+var StoredOrders = []string{"oldest", "newest", "shuffled"}
 
 func (d *Delivery) settings() []setting {
 	return []setting{
@@ -51,6 +65,9 @@ func (d *Delivery) settings() []setting {
 		duration("delay", &d.Delay, "time before each delivery"),
 		duration("readableAfter", &d.ReadableAfter, "time for which reads show the state before a change"),
 		duration("storedAfter", &d.StoredAfter, "time until a payload shows up among the stored ones"),
+		fraction("storedLate", &d.StoredLate, "probability that a payload takes that long; 0 is all"),
+		text("storedContext", &d.StoredContext, "context of stored payloads: "+strings.Join(StoredContexts, ", ")),
+		text("storedOrder", &d.StoredOrder, "order of stored payloads: "+strings.Join(StoredOrders, ", ")),
 		boolean("nullIDs", &d.NullIDs, "stored payloads have neither ids nor delivery state nor webhook"),
 		boolean("silent", &d.Silent, "changes through the API fire nothing"),
 		duration("timeout", &d.Timeout, "bound of one attempt, 10s if zero"),
@@ -76,9 +93,17 @@ func (d Delivery) Validate() error {
 	for _, p := range []struct {
 		name  string
 		value float64
-	}{{"duplicates", d.Duplicates}, {"reorder", d.Reorder}, {"loss", d.Loss}} {
+	}{{"duplicates", d.Duplicates}, {"reorder", d.Reorder}, {"loss", d.Loss}, {"storedLate", d.StoredLate}} {
 		if !(p.value >= 0 && p.value <= 1) {
 			errs = append(errs, fmt.Errorf("delivery: %s %v is no probability from 0 to 1", p.name, p.value))
+		}
+	}
+	for _, w := range []struct {
+		name, value string
+		allowed     []string
+	}{{"storedContext", d.StoredContext, StoredContexts}, {"storedOrder", d.StoredOrder, StoredOrders}} {
+		if w.value != "" && !slices.Contains(w.allowed, w.value) {
+			errs = append(errs, fmt.Errorf("delivery: %s %q is none of %s", w.name, w.value, strings.Join(w.allowed, ", ")))
 		}
 	}
 	for _, t := range []struct {

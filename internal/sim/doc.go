@@ -8,6 +8,6 @@
 // switch (Variants, Delivery); what may go wrong is a Fault. Names of webhook actions that nobody has proven are marked
 // as invented in one table, actions.go, and nowhere else.
 //
-// It never keeps anything on disk, never calls anybody but the registered webhooks, and delivers nothing and sleeps
+// It keeps nothing on disk unless it is told where, never calls anybody but the registered webhooks, and delivers nothing and sleeps
 // nowhere while it holds its store. The description is parsed at the first request, not at the start.
 package sim

@@ -26,6 +26,7 @@ type payload struct {
 	fired     time.Time // on the real clock, from which delays count
 
 	held     bool // has let another one pass, or was let
+	prompt   bool // shows up among the stored payloads at once
 	status   string
 	attempts int
 }
@@ -83,6 +84,7 @@ func (c *courier) settle(p *payload, ok bool) {
 	if ok {
 		p.status = statusDelivered
 	}
+	c.keepLine(line{Settled: &settledLine{p.id, p.status, p.attempts}})
 }
 
 // send makes one attempt, writes it down, and reports whether it counts as delivered.
@@ -146,45 +148,4 @@ func (c *courier) body(p *payload, d Delivery) object {
 		"id": p.id, "webhookId": p.hook.id, "createdAt": instant(p.createdAt), "mandantId": c.mandant,
 		"context": object{"entityId": p.event.entity, "somethingNew": object{"any": []any{"thing", 1, nil}}},
 	})
-}
-
-// stored lists the payloads since an instant, the bound included, of one action or of all. The webhook's secret is in
-// them, as at factro.
-func (c *courier) stored(since time.Time, action string) []any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out, ripe := []any{}, c.now().Add(-c.delivery.StoredAfter)
-	for _, p := range c.payloads {
-		if p.createdAt.Before(since.Truncate(time.Millisecond)) || p.createdAt.After(ripe) || action != "" && p.event.action != action {
-			continue
-		}
-		out = append(out, c.record(p))
-	}
-	return out
-}
-
-func (c *courier) record(p *payload) object {
-	out := object{
-		"id": p.id, "webhookId": p.hook.id, "action": p.event.action, "deliveryStatus": p.status,
-		"deliveryAttempts": p.attempts, "createdAt": instant(p.createdAt), "mandantId": c.mandant,
-		"context": object{"entityId": p.event.entity},
-		"webhook": object{
-			"id": p.hook.id, "mandantId": c.mandant, "employeeId": demoUser, "callbackUri": p.hook.URL,
-			"authenticationHeaderName": orNull(p.hook.Header), "authenticationHeaderValue": orNull(p.hook.Value),
-			"actionType": p.hook.Action, "createdAt": instant(p.hook.createdAt),
-		},
-	}
-	if c.delivery.NullIDs {
-		for _, key := range []string{"id", "webhookId", "deliveryStatus", "deliveryAttempts", "webhook"} {
-			out[key] = nil
-		}
-	}
-	return out
-}
-
-func orNull(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
 }

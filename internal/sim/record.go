@@ -75,6 +75,15 @@ type dice struct {
 
 func newDice(seed uint64) *dice { return &dice{source: rand.New(rand.NewPCG(seed, seed))} }
 
+// skip goes on with other dice, as far from the first ones as there are lines in the journal.
+func (d *dice) skip(lines int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if lines > 0 {
+		d.source = rand.New(rand.NewPCG(d.source.Uint64(), uint64(lines)))
+	}
+}
+
 func (d *dice) hits(probability float64) bool {
 	if probability <= 0 {
 		return false
@@ -82,6 +91,12 @@ func (d *dice) hits(probability float64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.source.Float64() < probability
+}
+
+func (d *dice) shuffle(n int, swap func(i, j int)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.source.Shuffle(n, swap)
 }
 
 // id is a random uuid (version 4).

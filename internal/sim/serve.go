@@ -41,6 +41,7 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	s.mu.Unlock()
 	b := s.limiter.take(partition(r, variants), started)
 	b.setHeaders(out.Header())
+	out.Header().Set("Date", started.UTC().Format(http.TimeFormat)) // or the server would write its own
 	if !wait(r, fate.wait) {
 		panic(http.ErrAbortHandler)
 	}
@@ -131,8 +132,10 @@ func (s *Sim) apply(t *tx) (answer any, err error) {
 		run = fromSchema
 	}
 	err = t.atomically(func() error {
-		answer, err = run(t)
-		return err
+		if answer, err = run(t); err != nil {
+			return err
+		}
+		return s.journal.changes(t.done)
 	})
 	if err == nil && !t.delivery.Silent {
 		s.courier.fire(t.events)

@@ -38,6 +38,7 @@ type Sim struct {
 	courier  *courier
 	requests *ring[Request]
 	pristine *store // the demo tenant, never changed
+	journal  *journal
 
 	mu       sync.Mutex // guards what follows; nothing sleeps or delivers under it
 	store    *store
@@ -47,7 +48,8 @@ type Sim struct {
 	faults   []activeFault
 }
 
-// New validates the config and builds a simulator with the demo tenant. It opens nothing.
+// New validates the config and builds a simulator with the demo tenant. It opens nothing but its journal, if there is to be
+// one.
 func New(cfg Config, log *slog.Logger) (*Sim, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("simulator config: %w", err)
@@ -72,7 +74,17 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 			return nil, fmt.Errorf("examples: %w", err)
 		}
 	}
-	s.Reset()
+	s.reset()
+	if cfg.StateDir != "" {
+		var lines []line
+		var err error
+		if s.journal, lines, err = openJournal(cfg.StateDir); err != nil {
+			return nil, err
+		}
+		dice.skip(len(lines)) // ids that were given are not given again
+		s.courier.keep(s.journal)
+		s.restore(lines)
+	}
 	return s, nil
 }
 
@@ -80,6 +92,13 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.reset()
+	if err := s.journal.clear(); err != nil {
+		s.log.Error("journal is not cleared", "error", err)
+	}
+}
+
+func (s *Sim) reset() {
 	s.store = s.pristine.clone()
 	s.key, s.variants, s.delivery = s.cfg.Key, s.cfg.Variants, s.cfg.Delivery
 	s.faults = activate(s.cfg.Faults)
@@ -94,6 +113,7 @@ func (s *Sim) Run(ctx context.Context, l net.Listener) error {
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	s.courier.resume() //nolint:contextcheck // deliveries have a context of their own, which outlives this one
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	var err error
@@ -143,7 +163,9 @@ func (s *Sim) Handler() http.Handler {
 func (s *Sim) Idle(ctx context.Context) error { return s.courier.idle(ctx) }
 
 // Close waits for the deliveries in flight. Those that are left when ctx ends are cut off, and reported.
-func (s *Sim) Close(ctx context.Context) error { return s.courier.close(ctx) }
+func (s *Sim) Close(ctx context.Context) error {
+	return errors.Join(s.courier.close(ctx), s.journal.close())
+}
 
 // Register adds a webhook, as an operator does in factro's web UI.
 func (s *Sim) Register(h Webhook) error {

@@ -55,8 +55,9 @@ func isParent(kind string, parent, c object) bool {
 
 // order sorts siblings; nodes that never moved come last, as they were created.
 func order(o object) int {
-	if n, placed := o["_order"].(int); placed {
-		return n
+	if n, placed := o["_order"].(json.Number); placed {
+		at, _ := n.Int64() // written below
+		return int(at)
 	}
 	return 1 << 30
 }
@@ -79,7 +80,7 @@ func (t *tx) position(kind string, o object) {
 	i := int(min(max(at, 0), int64(len(siblings))))
 	siblings = slices.Insert(siblings, i, child{kind, o})
 	for n, c := range siblings {
-		t.put(c.kind, c.object.with(object{"_order": n}))
+		t.put(c.kind, c.object.with(object{"_order": whole(int64(n))}))
 	}
 }
 

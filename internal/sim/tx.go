@@ -34,6 +34,7 @@ type tx struct {
 
 	status int // of a good answer, if it is not the usual one
 	undo   []func()
+	done   []change // what undo would take back, as the journal has it
 	events []event
 }
 
@@ -56,7 +57,7 @@ func (t *tx) atomically(change func() error) error {
 		for _, undo := range slices.Backward(t.undo[done:]) {
 			undo()
 		}
-		t.undo, t.events = t.undo[:done], t.events[:fired]
+		t.undo, t.done, t.events = t.undo[:done], t.done[:done], t.events[:fired]
 	}
 	return err
 }
@@ -67,9 +68,13 @@ func (t *tx) put(kind string, o object) {
 		readable = t.now.Add(t.delivery.ReadableAfter)
 	}
 	t.undo = append(t.undo, t.store.put(kind, o, readable))
+	t.done = append(t.done, change{kind, o.id(), o, t.store.of(kind).last})
 }
 
-func (t *tx) remove(kind, id string) { t.undo = append(t.undo, t.store.remove(kind, id)) }
+func (t *tx) remove(kind, id string) {
+	t.undo = append(t.undo, t.store.remove(kind, id))
+	t.done = append(t.done, change{Kind: kind, ID: id})
+}
 
 // get finds an object: queries see what is readable, commands what is.
 func (t *tx) get(kind, id string) (object, error) {

@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// journal keeps in a file what became of the tenant and of its payloads, a line for each change, so that a simulator that
+// is killed comes back with what it had answered for. A line is handed to the operating system before the change is
+// answered: that outlives the process, and not a power cut. Settings, webhooks and the logs are not kept; they come from
+// the config again. A nil journal keeps nothing.
+type journal struct{ file *os.File }
+
+// line is one entry of the journal, of which one field is set.
+type line struct {
+	Changes []change     `json:"changes,omitempty"`
+	Payload *payloadLine `json:"payload,omitempty"`
+	Settled *settledLine `json:"settled,omitempty"`
+}
+
+// change is an object as it is from now on; null if it is gone. Last is the last running number of its kind.
+type change struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Object object `json:"object"`
+	Last   int64  `json:"last,omitempty"`
+}
+
+// payloadLine is a payload as it was stored. Lost says that it never was to be delivered.
+type payloadLine struct {
+	ID        string    `json:"id"`
+	HookID    string    `json:"hookId"`
+	Hook      Webhook   `json:"hook"`
+	Action    string    `json:"action"`
+	Entity    string    `json:"entity"`
+	CreatedAt time.Time `json:"createdAt"`
+	Lost      bool      `json:"lost,omitempty"`
+}
+
+// settledLine says how the delivery of a payload ended.
+type settledLine struct {
+	ID       string `json:"id"`
+	Status   string `json:"status"`
+	Attempts int    `json:"attempts"`
+}
+
+// openJournal opens the journal in a directory, which it makes, and returns what is in it. A last line that a crash cut
+// short was never answered for, and is cut off.
+func openJournal(dir string) (*journal, []line, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("journal: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "journal.jsonl"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("journal: %w", err)
+	}
+	lines, whole, err := readLines(file)
+	if err == nil {
+		err = file.Truncate(whole)
+	}
+	if err == nil {
+		_, err = file.Seek(whole, io.SeekStart)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("journal: %w", err), file.Close())
+	}
+	return &journal{file}, lines, nil
+}
+
+// readLines reads all lines that are whole, and how many bytes they are.
+func readLines(r io.Reader) (lines []line, size int64, err error) {
+	in := bufio.NewReader(r)
+	for {
+		text, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return lines, size, nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		var l line
+		if err := decode(text, &l); err != nil {
+			return nil, 0, fmt.Errorf("line %d: %w", len(lines)+1, err)
+		}
+		lines, size = append(lines, l), size+int64(len(text))
+	}
+}
+
+func (j *journal) write(l line) error {
+	if j == nil {
+		return nil
+	}
+	text, err := json.Marshal(l)
+	if err == nil {
+		_, err = j.file.Write(append(text, '\n')) // in one piece: callers hold different locks
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// changes writes down what an operation did, if it did anything.
+func (j *journal) changes(cs []change) error {
+	if len(cs) == 0 {
+		return nil
+	}
+	return j.write(line{Changes: cs})
+}
+
+func (j *journal) clear() error {
+	if j == nil {
+		return nil
+	}
+	if err := j.file.Truncate(0); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if _, err := j.file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+func (j *journal) close() error {
+	if j == nil {
+		return nil
+	}
+	return j.file.Close()
+}
+
+// restore takes the simulator to where its journal ends. Payloads that were on their way are delivered again, from resume
+// on: their receiver may have answered already, and nobody knows.
+func (s *Sim) restore(lines []line) {
+	pending, settled := []payloadLine{}, map[string]settledLine{}
+	for _, l := range lines {
+		for _, c := range l.Changes {
+			if c.Object == nil {
+				s.store.remove(c.Kind, c.ID)
+				continue
+			}
+			s.store.put(c.Kind, c.Object, time.Time{})
+			s.store.of(c.Kind).last = c.Last
+		}
+		if l.Payload != nil {
+			pending = append(pending, *l.Payload)
+		}
+		if l.Settled != nil {
+			settled[l.Settled.ID] = *l.Settled
+		}
+	}
+	for _, p := range pending {
+		end, over := settled[p.ID]
+		if p.Lost {
+			end, over = settledLine{Status: statusFailed}, true
+		}
+		s.courier.restore(p, end, over)
+	}
+}
