@@ -33,6 +33,9 @@ type Operation struct {
 	Batch Batch
 	// Confidence says how well the operation is known: observed, documented or inferred.
 	Confidence string
+	// Search says how to find out whether a create has happened that was left without an answer. It is nil for operations
+	// that create nothing, and not to be changed.
+	Search *Search
 	// Fields are the properties of the command's data: parameters first, then the body's properties, sorted by name.
 	Fields []Field
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -21,6 +22,8 @@ type Command struct {
 	Event event.Event
 	// ReplyTo is the subject that is to get a copy of the results, or "".
 	ReplyTo string
+	// Redrive is the sequence of the dead letter that an operator has sent once more, or "".
+	Redrive string
 }
 
 // DecodeCommand reads a command: a CloudEvent in binary or structured mode, or a plain JSON object, as from "nats pub".
@@ -45,6 +48,7 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 		bad.addf("%v", addressErr)
 	}
 	c.ReplyTo = replyTo(header, &bad)
+	c.Redrive = redrive(header, &bad)
 
 	e, err := decode(header, data)
 	c.Event = e
@@ -76,6 +80,19 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 		}
 	}
 	return c, err
+}
+
+// redrive reads the header of a command that is sent once more.
+func redrive(header nats.Header, bad *problems) string {
+	values := lookup(header, HeaderRedrive)
+	if len(values) == 0 {
+		return ""
+	}
+	if _, err := strconv.ParseUint(values[0], 10, 64); err != nil || len(values) > 1 {
+		bad.addf("header %s is %s, want the sequence of a dead letter", HeaderRedrive, quote(values[0]))
+		return ""
+	}
+	return values[0]
 }
 
 // plainCommand makes an event of a message that is none, without an id.

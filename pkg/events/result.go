@@ -19,7 +19,7 @@ const (
 	ExtRecordedTime  = "recordedtime"  // when the bridge made the event; its time is when the thing happened
 	ExtAction        = "factroaction"  // the webhook's action, as factro wrote it
 	ExtCloud         = "factrocloud"   // the configured name of the factro cloud
-	ExtOrigin        = "factroorigin"  // how the event came: webhook
+	ExtOrigin        = "factroorigin"  // how the event came: webhook, spool or reconcile
 	ExtExpiryTime    = "expirytime"    // a command is not carried out at or after this time
 	ExtCorrelationID = "correlationid" // copied from a command to its results
 	ExtCausationID   = "causationid"   // a result's: the id of the command
@@ -40,6 +40,8 @@ const (
 	// message's data is then an Error.
 	HeaderErrorCode = "Nats-Service-Error-Code"
 	HeaderError     = "Nats-Service-Error"
+	// HeaderRedrive stands on a command that is sent once more although it was given up: the sequence of its dead letter.
+	HeaderRedrive = "Factro-Redrive"
 	// HeaderDeadCode and HeaderDeadReason stand on dead letters: one of the Code constants, and a sentence, which
 	// DecodeHeader makes readable.
 	HeaderDeadCode   = "Factro-Dead-Code"
@@ -75,7 +77,12 @@ type Result struct {
 	// Response is the Core API's JSON as it came, with all digits of its numbers; absent if there was none or if it was
 	// too large for a message. Of a dry run it is the planned call: method, path and body.
 	Response json.RawMessage `json:"response,omitempty"`
-	Error    *Error          `json:"error,omitempty"`
+	// Omitted tells that there was a response, and that it was too large to be passed on or kept.
+	Omitted bool `json:"responseOmitted,omitempty"`
+	// Adopted tells that factro did not answer the call, and that what it had made was found by looking for it. The
+	// response is then the object as factro lists it.
+	Adopted bool   `json:"adopted,omitempty"`
+	Error   *Error `json:"error,omitempty"`
 	// RetryAt says when a deferred command is tried next, as far as that can be told.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
 	// DryRun tells that nothing was called. It is an attribute of the event and no part of its data.
@@ -128,6 +135,7 @@ const (
 	CodeUnavailable      = "unavailable"       // factro fails or cannot be reached
 	CodeExhausted        = "exhausted"         // factro failed on this command too often
 	CodeAmbiguous        = "ambiguous"         // a create may have happened; a human should look
+	CodeUndeliverable    = "undeliverable"     // the broker gave it up without a verdict; a human should look
 )
 
 // FieldError is one mistake in a command's data.

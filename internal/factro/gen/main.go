@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/format"
 	"log"
@@ -60,6 +61,7 @@ type operation struct {
 	Description string    `yaml:"description"`
 	Confidence  string    `yaml:"x-confidence"`
 	Batch       string    `yaml:"x-batch-atomicity"`
+	Search      *search   `yaml:"x-lookup"`
 	Parameters  []param   `yaml:"parameters"`
 	RequestBody *content  `yaml:"requestBody"`
 	Responses   yaml.Node `yaml:"responses"`
@@ -152,6 +154,10 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 	if o.Batch != "" {
 		fmt.Fprintf(out, "Batch: Batch(%q),", o.Batch)
 	}
+	if (o.Search != nil) != (method == "POST") {
+		return errors.New("has x-lookup but is no POST, or is one and has none")
+	}
+	o.Search.write(out)
 	var fields []field
 	if len(o.Parameters) > 0 {
 		out.WriteString("\nParams: []Param{")

@@ -1,0 +1,19 @@
+package translate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Canonical writes JSON so that equal data has equal bytes: without blanks, with the properties of objects in their order,
+// and strings in one way of escaping. Numbers keep their digits, since 1 and 1.0 may be two things to factro.
+func Canonical(data []byte) ([]byte, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil, fmt.Errorf("canonical form: %w", err)
+	}
+	return encode(value)
+}

@@ -1,0 +1,40 @@
+package translate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// gapTypes are the types of the events about a gap, and what stands behind the gap's id in theirs.
+var gapTypes = map[string]struct{ eventType, suffix string }{
+	events.GapDetected: {events.GapDetectedType, ".detected"},
+	events.GapClosed:   {events.GapClosedType, ".closed"},
+}
+
+// Gap makes the event by which the bridge tells of a gap: action is events.GapDetected or events.GapClosed.
+func Gap(cloud, action string, gap events.Gap, now time.Time) (event.Event, error) {
+	kind, known := gapTypes[action]
+	if !known {
+		return event.Event{}, fmt.Errorf("event about a gap: %q is none", action)
+	}
+	e := event.New()
+	e.SetID(gap.GapID + kind.suffix)
+	e.SetSource("urn:factro:bridge:" + cloud)
+	e.SetType(kind.eventType)
+	e.SetSubject(events.ResourceBridge + "/" + gap.GapID)
+	e.SetTime(now.UTC())
+	e.SetExtension(events.ExtRecordedTime, types.Timestamp{Time: now.UTC()})
+	e.SetExtension(events.ExtAction, action)
+	e.SetExtension(events.ExtCloud, cloud)
+	e.SetExtension(events.ExtOrigin, "reconcile")
+	e.SetDataSchema(events.SchemaURI("gap"))
+	if err := e.SetData(event.ApplicationJSON, gap); err != nil {
+		return event.Event{}, fmt.Errorf("event about a gap: %w", err)
+	}
+	return e, nil
+}

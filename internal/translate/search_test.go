@@ -1,0 +1,89 @@
+package translate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+)
+
+func TestCanonical(t *testing.T) {
+	t.Parallel()
+	want, err := translate.Canonical([]byte(`{"b":[1.0,1e3,12345678901234567890],"a":"Prüfung <b>"}`))
+	if err != nil || string(want) != `{"a":"Prüfung <b>","b":[1.0,1e3,12345678901234567890]}` {
+		t.Fatalf("%s, %v", want, err)
+	}
+	for text, same := range map[string]bool{
+		`{ "a" : "Pr\u00fcfung \u003cb\u003e", "b":[ 1.0, 1e3, 12345678901234567890 ] }`: true,
+		`{"b":[1,1e3,12345678901234567890],"a":"Prüfung <b>"}`:                           false,
+		`{"b":[1.0,1e3,12345678901234567891],"a":"Prüfung <b>"}`:                         false,
+		`{"b":[1e3,1.0,12345678901234567890],"a":"Prüfung <b>"}`:                         false,
+	} {
+		if got, err := translate.Canonical([]byte(text)); err != nil || (string(got) == string(want)) != same {
+			t.Errorf("%s became %s, %v; want it the same: %t", text, got, err, same)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
+	dated := since.Add(123 * time.Millisecond)
+	const task = `{"title":"Prüfung","targetParentId":"p-1","description":"x","plannedEffort":2,"executorId":null,"endDate":"2026-11-30T23:00:00Z"}`
+	const late, early = `"creationDate":"2026-11-02T08:00:01.000Z"`, `"creationDate":"2026-11-02T07:59:59.000Z"`
+	const all = `"id":"t-1","title":"Prüfung ","parentPackageId":"p-1","description":"x","plannedEffort":2.0,"executorId":null,"endDate":"2026-12-01T00:00:00+01:00"`
+	for name, test := range map[string]struct {
+		operation, data, item string
+		want                  translate.Likeness
+		n                     int
+	}{
+		"all of it":                  {"createTask", task, `{` + all + `,` + late + `}`, translate.Equal, 1},
+		"before the call":            {"createTask", task, `{` + all + `,` + early + `}`, translate.Other, 0},
+		"the mark of the bridge":     {"createTask", task, `{` + all + `,"creationDate":"2026-11-02T08:00:00.123Z"}`, translate.Exact, 1},
+		"without its time":           {"createTask", task, `{` + all + `}`, translate.Doubtful, 1},
+		"another title":              {"createTask", task, `{"id":"t","title":"Prüfungen","parentPackageId":"p-1",` + late + `}`, translate.Other, 0},
+		"another package":            {"createTask", task, `{"id":"t","title":"Prüfung","parentPackageId":"p-2","projectId":"p",` + late + `}`, translate.Other, 0},
+		"below the project":          {"createTask", task, `{"id":"t","title":"Prüfung","parentPackageId":null,"projectId":"p-1",` + late + `}`, translate.Equal, 1},
+		"another description":        {"createTask", task, `{"id":"t","title":"Prüfung","projectId":"p-1","description":"<p>x</p>",` + late + `}`, translate.Doubtful, 1},
+		"an executor after all":      {"createTask", task, `{"id":"t","title":"Prüfung","projectId":"p-1","executorId":"u",` + late + `}`, translate.Doubtful, 1},
+		"the sender's time":          {"createTask", `{"title":"a","targetParentId":"p","creationDate":"2020-01-01T00:00:00Z"}`, `{"id":"t","title":"a","projectId":"p","creationDate":"2020-01-01T00:00:00.000Z"}`, translate.Doubtful, 1},
+		"no id":                      {"createTask", task, `{"title":"Prüfung",` + late + `}`, translate.Doubtful, 1},
+		"no object":                  {"createTask", task, `7`, translate.Doubtful, 1},
+		"no time of creation at all": {"createCompany", `{"name":"Größe"}`, `{"id":"c","name":"Größe"}`, translate.Doubtful, 1},
+		"another company":            {"createCompany", `{"name":"Größe"}`, `{"id":"c","name":"Grösse"}`, translate.Other, 0},
+		"milliseconds, clock times":  {"createWorkRecord", `{"startDate":"2026-11-02","minutesWorked":30,"bookedOnReferenceId":"t","startTime":"09:00"}`, `{"id":"w","startDate":"2026-11-02","minutesWorked":30,"bookedOnReferenceId":"t","startTime":"09:00:00","createdAt":1793606401000}`, translate.Equal, 1},
+		"an answer to a comment":     {"createTaskComment", `{"taskId":"t","text":"ja"}`, `{"id":"k","text":"nein","creationDate":"2020-01-01T00:00:00Z","subComments":[{"id":"l","text":"ja",` + late + `}]}`, translate.Equal, 1},
+		"another comment":            {"createTaskComment", `{"taskId":"t","text":"ja"}`, `{"id":"k","text":"nein",` + late + `}`, translate.Doubtful, 1},
+		"a file":                     {"createTaskDocument", `{"taskId":"t","file":{"name":"a.pdf"}}`, `{"id":"d","title":"a.pdf",` + late + `}`, translate.Equal, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := translate.NewSearch(*lookup(t, test.operation).Search, []byte(test.data), since, dated)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := s.Judge([]byte(test.item))
+			if len(got) != test.n || test.n > 0 && got[0].Likeness != test.want {
+				t.Errorf("got %+v, want %d of likeness %d", got, test.n, test.want)
+			}
+		})
+	}
+}
+
+func TestSearchParams(t *testing.T) {
+	t.Parallel()
+	for operation, test := range map[string][2]string{
+		"createWorkRecord":     {`{"startDate":"2026-03-01","bookedOnReferenceId":"t"}`, `{"endDate":"2026-03-02","startDate":"2026-02-28"}`},
+		"createTask":           {`{"targetParentId":"p-1"}`, `{"projectId":"p-1"}`},
+		"createPackageComment": {`{"projectId":"p","packageId":"q","text":"x"}`, `{"packageId":"q","projectId":"p"}`},
+		"createCompany":        {`{"name":"x"}`, `{}`},
+	} {
+		s, err := translate.NewSearch(*lookup(t, operation).Search, []byte(test[0]), time.Time{}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(jsonOf(t, s.Params())); got != test[1] {
+			t.Errorf("%s: got %s, want %s", operation, got, test[1])
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package translate
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
+)
+
+// Stored is a record of factro's stored payloads (documented: one public SDK), as the event that its webhook would have
+// been, and what tells whether that event is there already.
+//
+// The event is made as Webhook makes one, so a record and a delivery that carries the record's keys are the same event.
+// Its data is the record, byte for byte but for the key webhook, which is left out with its value: it is about the
+// registration, and holds its secret. Blanks between the keys at the top go, too.
+type Stored struct {
+	Event
+	// Digest is of what identifies a record without an id: its webhookId, action, createdAt and context. Of a record that
+	// has an id it is zero, and the event has that id. Else the event has none yet: DerivedID makes it.
+	Digest [16]byte
+	// CreatedAt is when it happened, by factro's clock.
+	CreatedAt time.Time
+	// Callback is the URL of the record's webhook, empty if the record does not tell.
+	Callback string
+	Context  Context
+}
+
+// Context is the context of a webhook or of a stored record, as far as it can be compared.
+type Context struct {
+	// Text is the whole context in one form: equal contexts have equal texts, in whatever order their keys stand. It is
+	// empty if there is none.
+	Text string
+	// Values are the strings and numbers that occur in it at whatever depth, the first 64.
+	Values []string
+	// NamesEntity says whether one of them seems to be an object's id: the value is a UUID, or its key is id or ends in Id
+	// (both inferred from the examples that there are).
+	NamesEntity bool
+}
+
+// maxValues bounds what is compared of one context. Nothing real comes near.
+const maxValues = 64
+
+var errNoTime = errors.New("the record has no createdAt that is a time")
+
+// StoredPayload translates one record. The time of its event is its createdAt, and without one it is an error: it could
+// not be compared.
+func StoredPayload(raw []byte, r Receipt) (Stored, error) {
+	data, webhook, err := withoutWebhook(raw)
+	if err != nil {
+		return Stored{}, err
+	}
+	derived := false
+	newID := r.NewID
+	r.NewID = func() string { derived = true; return newID() }
+	e, err := Webhook(data, r)
+	if err != nil {
+		return Stored{}, err
+	}
+	body := gjson.ParseBytes(data)
+	out := Stored{Event: e, CreatedAt: timeOf(body.Get("createdAt").Raw, time.Time{}), Context: ContextOf(data)}
+	if out.CreatedAt.IsZero() {
+		return Stored{}, errNoTime
+	}
+	out.Callback = webhook.Get("callbackUri").Str
+	if out.EntityID == "" {
+		out.name(entityOf(body.Get("context"), out.Resource))
+	}
+	if derived {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q",
+			body.Get("webhookId").Str, e.Action, out.CreatedAt.Format(time.RFC3339Nano), out.Context.Text))
+		out.Digest = [16]byte(sum[:16])
+	}
+	return out, nil
+}
+
+// name gives the event the entity that its context names by another key than entityId.
+func (s *Stored) name(id string) {
+	if id == "" || len(id) > maxEntity {
+		return
+	}
+	s.EntityID = id
+	s.SetSubject(s.Resource + "/" + id)
+}
+
+// entityOf finds the id of the object in a context without entityId, under the name of its resource: taskId for a task.
+// The one example that there is has it so (inferred).
+func entityOf(context gjson.Result, resource string) string {
+	if resource == "" {
+		return ""
+	}
+	name, id := entityParam(resource), ""
+	context.ForEach(func(key, value gjson.Result) bool {
+		if key.Str == name && value.Type == gjson.String {
+			id = value.Str
+		}
+		return true
+	})
+	return id
+}
+
+// derivedSpace is the name space of derived ids.
+var derivedSpace = uuid.MustParse("6d3c5a8e-6f0b-5f57-9c0e-1b5a4f7f2d11")
+
+// DerivedID is the id of a record that has none: always the same one for a digest and its ordinal among the records with
+// this digest, counted from 0. Such records are interchangeable, so the order in which they are counted does not matter.
+func DerivedID(digest [16]byte, ordinal int) string {
+	return uuid.NewSHA1(derivedSpace, fmt.Appendf(digest[:], " %d", ordinal)).String()
+}
+
+// withoutWebhook takes the key webhook out of a record and returns its value beside the rest.
+func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
+	root := gjson.ParseBytes(raw)
+	if !root.IsObject() || !json.Valid(raw) {
+		_, err := object(raw)
+		return nil, gjson.Result{}, err
+	}
+	var out bytes.Buffer
+	out.WriteByte('{')
+	root.ForEach(func(key, value gjson.Result) bool {
+		if key.Str == "webhook" {
+			webhook = value
+			return true
+		}
+		if out.Len() > 1 {
+			out.WriteByte(',')
+		}
+		out.WriteString(key.Raw)
+		out.WriteByte(':')
+		out.WriteString(value.Raw)
+		return true
+	})
+	out.WriteByte('}')
+	return out.Bytes(), webhook, nil
+}
+
+// ContextOf returns the context in the body of a webhook, or in a stored record, in a form in which it can be compared. A
+// body that is no JSON object has none.
+func ContextOf(body []byte) Context {
+	body = bytes.TrimPrefix(body, byteOrderMark)
+	var raw string
+	if root := gjson.ParseBytes(body); root.IsObject() {
+		raw = root.Get("context").Raw
+	}
+	var c Context
+	var value any
+	d := json.NewDecoder(strings.NewReader(raw))
+	d.UseNumber() // so that large numbers stay apart
+	if d.Decode(&value) != nil || value == nil {
+		return c
+	}
+	if text, err := json.Marshal(value); err == nil { // with sorted keys
+		c.Text = string(text)
+	}
+	c.collect("", value)
+	return c
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+func (c *Context) collect(key string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for k, e := range v {
+			c.collect(k, e)
+		}
+	case []any:
+		for _, e := range v {
+			c.collect(key, e)
+		}
+	case string:
+		c.add(key, v)
+	case json.Number:
+		c.add(key, v.String())
+	}
+}
+
+func (c *Context) add(key, value string) {
+	if value == "" {
+		return
+	}
+	if len(c.Values) < maxValues {
+		c.Values = append(c.Values, value)
+	}
+	if key == "id" || strings.HasSuffix(key, "Id") || uuidForm.MatchString(value) {
+		c.NamesEntity = true
+	}
+}
+
+// HasID says whether the body of a webhook has this id itself, so that it was not minted.
+func HasID(body []byte, id string) bool {
+	raw := gjson.ParseBytes(bytes.TrimPrefix(body, byteOrderMark)).Get("id").Raw
+	return raw != "" && idOf(raw, func() string { return "" }) == id
+}

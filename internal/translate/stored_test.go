@@ -1,0 +1,136 @@
+package translate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func storedReceipt() Receipt {
+	return Receipt{
+		Cloud: "acme", Source: "urn:factro:cloud:acme", At: time.Date(2026, 9, 2, 0, 0, 0, 0, time.UTC), Origin: "reconcile",
+		NewID: func() string { return "none" },
+	}
+}
+
+// TestStoredPayload: a record becomes the event that its webhook would have been, without what it says of the webhook.
+func TestStoredPayload(t *testing.T) {
+	t.Parallel()
+	const webhook = `"webhook": {"callbackUri":"https://x/webhooks/acme", "authenticationHeaderValue": null}`
+	for name, tt := range map[string]struct{ raw, data, id, subject string }{
+		"whole": {
+			`{ "id": "r-1", "action": "TaskCreated", "createdAt": "2026-09-01T10:00:00.5+02:00", "context": {"entityId": "Größe"}, ` + webhook + `, "n": 1.10 }`,
+			`{"id":"r-1","action":"TaskCreated","createdAt":"2026-09-01T10:00:00.5+02:00","context":{"entityId": "Größe"},"n":1.10}`, "r-1", "task/Größe",
+		},
+		"null id": {
+			`{` + webhook + `,"id":null,"action":"WorkRecordCreated","createdAt":"2026-09-01T08:00:00.5Z","context":{"workRecordId":"w"}}`,
+			`{"id":null,"action":"WorkRecordCreated","createdAt":"2026-09-01T08:00:00.5Z","context":{"workRecordId":"w"}}`, "none", "work-record/w",
+		},
+		"no entity": {
+			`{"action":"TaskCreated","createdAt":"2026-09-01T08:00:00.5Z","context":{"projectId":"p"}}`,
+			`{"action":"TaskCreated","createdAt":"2026-09-01T08:00:00.5Z","context":{"projectId":"p"}}`, "none", "",
+		},
+	} {
+		s, err := StoredPayload([]byte(tt.raw), storedReceipt())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if string(s.Data()) != tt.data || s.ID() != tt.id || s.Event.Subject() != tt.subject {
+			t.Errorf("%s: %s on %q: %s", name, s.ID(), s.Event.Subject(), s.Data())
+		}
+		if want := time.Date(2026, 9, 1, 8, 0, 0, 5e8, time.UTC); !s.Time().Equal(want) || !s.CreatedAt.Equal(want) {
+			t.Errorf("%s: at %s", name, s.Time())
+		}
+		if (s.Digest == [16]byte{}) == (tt.id == "none") || s.Extensions()[events.ExtOrigin] != "reconcile" {
+			t.Errorf("%s: digest %x, extensions %v", name, s.Digest, s.Extensions())
+		}
+		if strings.Contains(tt.raw, "callbackUri") && s.Callback != "https://x/webhooks/acme" {
+			t.Errorf("%s: calls %q", name, s.Callback)
+		}
+		if err := s.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, raw := range []string{``, `[]`, `{`, `null`, `{"action":"A"}`, `{"action":"A","createdAt":"soon"}`, `{"createdAt":"2026-09-01T08:00:00Z"}`} {
+		if s, err := StoredPayload([]byte(raw), storedReceipt()); err == nil {
+			t.Errorf("%s became %v", raw, s)
+		}
+	}
+}
+
+// TestDerivedID: it tells records apart that differ in what identifies them, and no others.
+func TestDerivedID(t *testing.T) {
+	t.Parallel()
+	digest := func(raw string) [16]byte {
+		t.Helper()
+		s, err := StoredPayload([]byte(raw), storedReceipt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Digest
+	}
+	const base = `{"webhookId":"w","action":"A","createdAt":"2026-09-01T08:00:00Z","context":{"a":1,"b":"x"}}`
+	want := digest(base)
+	if got := digest(`{"deliveryAttempts":7,"context":{"b":"x","a":1},"createdAt":"2026-09-01T08:00:00.000Z","action":"A","webhookId":"w","id":null}`); got != want {
+		t.Error("the same record has another digest")
+	}
+	for _, change := range [][2]string{{`"w"`, `"v"`}, {`"A"`, `"B"`}, {`08:00:00Z`, `08:00:00.001Z`}, {`"x"`, `"y"`}, {`:1,`, `:1.0,`}} {
+		if digest(strings.Replace(base, change[0], change[1], 1)) == want {
+			t.Errorf("%v has the same digest", change)
+		}
+	}
+	if a, b := DerivedID(want, 0), DerivedID(want, 1); a == b || a != DerivedID(want, 0) || len(a) != 36 {
+		t.Errorf("the ids are %s and %s", a, b)
+	}
+}
+
+// TestContextOf: contexts are compared whatever the order of their keys, and names of objects are recognised.
+func TestContextOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]Context{
+		`{"context":{"b":1.10,"a":{"c":["x",null,true]}}}`: {Text: `{"a":{"c":["x",null,true]},"b":1.10}`},
+		"\xef\xbb\xbf" + `{"context":{"entityId":"7"}}`:    {Text: `{"entityId":"7"}`, NamesEntity: true},
+		`{"context":{"x":"00000000-0000-4000-8000-000000000001"}}`: {
+			Text: `{"x":"00000000-0000-4000-8000-000000000001"}`, NamesEntity: true,
+		},
+		`{"context":{"list":[{"id":7}]}}`:   {Text: `{"list":[{"id":7}]}`, NamesEntity: true},
+		`{"context":{"taskState":"valid"}}`: {Text: `{"taskState":"valid"}`},
+		`{"context":{}}`:                    {Text: `{}`},
+		`{"context":null}`:                  {},
+		`{}`:                                {},
+		`[]`:                                {},
+		`no JSON`:                           {},
+	} {
+		if got := ContextOf([]byte(body)); got.Text != want.Text || got.NamesEntity != want.NamesEntity {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+	if got := ContextOf([]byte(`{"context":{"list":[` + strings.Repeat(`"x",`, 100) + `1]}}`)); len(got.Values) != maxValues {
+		t.Errorf("%d values are held", len(got.Values))
+	}
+	if !HasID([]byte(`{"id":"a"}`), "a") || HasID([]byte(`{"id":null}`), "a") || HasID([]byte(`{}`), "") || !HasID([]byte(`{"id":7}`), "7") {
+		t.Error("HasID does not tell delivered ids from minted ones")
+	}
+}
+
+// TestGap: no other events are made of gaps than the two.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	if e, err := Gap("acme", "GapWidened", events.Gap{}, storedReceipt().At); err == nil {
+		t.Errorf("there is %v", e)
+	}
+	e, err := Gap("acme", events.GapClosed, events.Gap{GapID: "g"}, storedReceipt().At)
+	if err != nil || e.Validate() != nil || e.ID() != "g.closed" || e.Subject() != "bridge/g" {
+		t.Errorf("%v, %v", e, err)
+	}
+	if g, err := events.GapOf(e); err != nil || g.GapID != "g" {
+		t.Errorf("%+v, %v", g, err)
+	}
+	e.SetType("com.factro.TaskCreated")
+	if g, err := events.GapOf(e); err == nil {
+		t.Errorf("another event has the gap %+v", g)
+	}
+}
