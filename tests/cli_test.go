@@ -156,7 +156,7 @@ func TestSendAndTail(t *testing.T) {
 	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultCutAfter, Count: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, code := send("createTask", "title=ungewiss", "targetParentId="+f.demo.Package, "--wait"); code != 4 || !strings.Contains(out, "ambiguous") {
+	if out, _, code := send("createTasks", `items:=[{"title":"ungewiss","targetParentId":"`+f.demo.Package+`"}]`, "--wait"); code != 4 || !strings.Contains(out, "ambiguous") {
 		t.Errorf("an ambiguous create: exit code %d: %s", code, out)
 	}
 	plan := filepath.Join(t.TempDir(), "Plan März.txt")

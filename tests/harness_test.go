@@ -3,6 +3,7 @@ package tests
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -147,6 +148,7 @@ type bridge struct {
 	keyFile      string
 	configFile   string
 	env          []string
+	binary       string // another build than the usual one
 	httpAddress  string
 	adminAddress string
 }
@@ -157,6 +159,8 @@ type bridgeConfig struct {
 	clouds map[string]string // name -> Core API
 	rpm    int
 	env    []string
+	roles  string // all but reconcile if it is empty: its readings would be among the requests that tests count
+	more   string // further settings
 }
 
 // newBridge writes the configuration of a bridge; start starts it.
@@ -178,7 +182,8 @@ func newBridge(t testing.TB, c bridgeConfig) *bridge {
     webhook: {header: X-Bridge-Key, secrets: [{value: %s-%s}]}
     api: {url: %q, key: {file: %q}, requests_per_minute: %d, timeout: 5s}`, name, webhookSecret, name, url, b.keyFile, c.rpm)
 	}
-	writeFile(t, b.configFile, fmt.Sprintf("nats: {url: %q}\nlog: {level: debug}\nclouds:%s\n", c.nats, clouds.String()))
+	roles := cmp.Or(c.roles, "ingress, egress, query")
+	writeFile(t, b.configFile, fmt.Sprintf("nats: {url: %q}\nlog: {level: debug}\nroles: [%s]\n%s\nclouds:%s\n", c.nats, roles, c.more, clouds.String()))
 	return b
 }
 
@@ -203,7 +208,7 @@ func (b *bridge) start() *bridge {
 // launch starts the process and waits until it listens.
 func (b *bridge) launch() {
 	b.t.Helper()
-	b.cmd = exec.Command(binary, "run", "--config", b.configFile)
+	b.cmd = exec.Command(cmp.Or(b.binary, binary), "run", "--config", b.configFile)
 	b.cmd.Env = append(os.Environ(), "FACTRO_BRIDGE_HTTP_LISTEN="+b.httpAddress, "FACTRO_BRIDGE_ADMIN_LISTEN="+b.adminAddress)
 	b.cmd.Env = append(b.cmd.Env, b.env...)
 	stderr, err := b.cmd.StderrPipe()

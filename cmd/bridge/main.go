@@ -54,7 +54,7 @@ const (
 	exitDead     = 4 // the command was given up and is among the dead letters
 	exitNoResult = 5 // the result or the answer did not come in time; a command is still in the stream
 
-	exitDifferent = 6 // two descriptions differ
+	exitDifferent = 6 // two descriptions differ, or the stream of events and factro do
 
 	exitInterrupted = 130 // a second signal came before the polite end was reached
 )
@@ -87,7 +87,7 @@ to NATS become calls to factro's Core API, and each command is answered with a r
 Start with "bridge dev": it needs nothing, and shows one round trip.
 
 Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 command dead, 5 no result in time,
-6 descriptions differ, 130 interrupted by a second signal.`,
+6 descriptions differ, or events are missing, 130 interrupted by a second signal.`,
 		Example:       "  bridge dev",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
@@ -96,7 +96,7 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newDev(), newRun(), newSim(), newSend(), newQuery(), newTail(), newConfig(), newContract(), newVersion())
+	root.AddCommand(newDev(), newRun(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newConfig(), newContract(), newVersion())
 	strict(root)
 	return root
 }

@@ -97,7 +97,7 @@ func printMessage(out io.Writer, m bus.Message) {
 func oneLine(data []byte) string {
 	const most = 400
 	text := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r

@@ -22,14 +22,21 @@ type readiness struct {
 }
 
 // admin answers the operators. Liveness never depends on NATS: a restart does not bring a broker back.
-func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, ways map[string]way) http.Handler {
+func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", b.metrics)
 	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
-		if err := broker.Ready(); err != nil {
+		text, spools := spool.State()
+		if text != "" {
+			r.Parts["spool"] = text
+		}
+		switch err := broker.Ready(); {
+		case err != nil && spools: // webhooks are welcome, and commands wait where they are
+			r.Parts["nats"] = err.Error() + "; webhooks are spooled"
+		case err != nil:
 			r.Ready, r.Parts["nats"] = false, err.Error()
 		}
 		if stopping.Err() != nil {
@@ -51,9 +58,9 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, ways map[strin
 }
 
 // serveAdmin serves until ctx ends. stopping ends earlier, when the bridge is told to stop.
-func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broker *bus.Bus, ways map[string]way) error {
+func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broker *bus.Bus, spool *bus.Spool, ways map[string]way) error {
 	srv := &http.Server{
-		Handler:           b.admin(stopping, broker, ways),
+		Handler:           b.admin(stopping, broker, spool, ways),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 	}
 	served := make(chan error, 1)

@@ -73,11 +73,18 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	webhooks, err := ingress.New(intake, broker, b.log)
+	spool, err := bus.OpenSpool(ctx, b.cfg.spool(), broker, b.log)
 	if err != nil {
 		return err
 	}
-	ways, err := b.ways(broker)
+	defer spool.Close()
+	intake.Kept = spool.Kept
+	ways, err := b.ways(broker, spool)
+	if err != nil {
+		return err
+	}
+	intake.OnLost = lostAt(ways)
+	webhooks, err := ingress.New(intake, spool, b.log)
 	if err != nil {
 		return err
 	}
@@ -86,7 +93,8 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
-	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, ways) })
+	background.Go(func() error { return spool.Run(needed) })
+	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, spool, ways) })
 
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { // a dead admin server ends the work too
@@ -107,6 +115,14 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		if o.reader != nil {
 			work.Go(func() error { return broker.Serve(working, queryService(name, b.version), o.reader) })
 		}
+		if o.reconciler != nil {
+			work.Go(func() error { return o.reconciler.Run(working) })
+			work.Go(func() error { return afterOutages(working, broker, o.reconciler) })
+		}
+	}
+	if b.cfg.has(RoleEgress) {
+		work.Go(func() error { return broker.Advisories(working, gaveUp(ways)) })
+		work.Go(func() error { return broker.Unclaimed(working) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -38,8 +40,11 @@ type Config struct {
 	HTTP   HTTP     `yaml:"http" envPrefix:"HTTP_"`
 	Admin  Admin    `yaml:"admin" envPrefix:"ADMIN_"`
 	NATS   NATS     `yaml:"nats" envPrefix:"NATS_"`
+	Spool  Spool    `yaml:"spool" envPrefix:"SPOOL_"`
 	Roles  []string `yaml:"roles" env:"ROLES"`
 	Clouds []Cloud  `yaml:"clouds" envPrefix:"CLOUDS_"`
+	// Reconcile is for the role of this name.
+	Reconcile Reconcile `yaml:"reconcile" envPrefix:"RECONCILE_"`
 	// KnownActionsFile has the names of factro's actions, one a line; with an empty one those that are public are known.
 	KnownActionsFile string        `yaml:"known_actions_file" env:"KNOWN_ACTIONS_FILE"`
 	Log              Log           `yaml:"log" envPrefix:"LOG_"`
@@ -78,6 +83,13 @@ type Embedded struct {
 	Listen  string `yaml:"listen" env:"LISTEN"`
 }
 
+// Spool is where webhooks wait on the local disk while NATS takes none, used if a directory is given.
+type Spool struct {
+	Dir            string `yaml:"dir" env:"DIR"`
+	MaxBytes       Bytes  `yaml:"max_bytes" env:"MAX_BYTES"`
+	DrainPerSecond int    `yaml:"drain_per_second" env:"DRAIN_PER_SECOND"`
+}
+
 // Cloud is one factro cloud.
 type Cloud struct {
 	Name    string  `yaml:"name" env:"NAME"`
@@ -90,6 +102,16 @@ type Cloud struct {
 type Webhook struct {
 	Header  string          `yaml:"header" env:"HEADER"`
 	Secrets []secret.Source `yaml:"secrets" envPrefix:"SECRETS_"`
+	// URL is what was entered at factro as the webhooks' URL; empty if reconciliation is to find it out.
+	URL string `yaml:"url" env:"URL"`
+}
+
+// Reconcile says when the stream of events is compared with what factro has stored, and how far back.
+type Reconcile struct {
+	Every   time.Duration `yaml:"every" env:"EVERY"`
+	Overlap time.Duration `yaml:"overlap" env:"OVERLAP"`
+	Grace   time.Duration `yaml:"grace" env:"GRACE"`
+	Actions []string      `yaml:"actions" env:"ACTIONS"`
 }
 
 // API says how a cloud's Core API is called.
@@ -110,17 +132,21 @@ const (
 	RoleIngress = "ingress" // takes webhooks
 	RoleEgress  = "egress"  // carries out commands
 	RoleQuery   = "query"   // answers queries
+
+	RoleReconcile = "reconcile" // finds the events that the stream lacks
 )
 
-var allRoles = []string{RoleIngress, RoleEgress, RoleQuery}
+var allRoles = []string{RoleIngress, RoleEgress, RoleQuery, RoleReconcile}
 
 // Default is the configuration where neither file nor environment say anything else.
 func Default() Config {
 	return Config{
-		HTTP:  HTTP{Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second},
-		Admin: Admin{Listen: "127.0.0.1:9090"},
-		NATS:  NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true},
-		Roles: allRoles, ShutdownTimeout: 20 * time.Second,
+		HTTP:      HTTP{Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second},
+		Admin:     Admin{Listen: "127.0.0.1:9090"},
+		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true},
+		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
+		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
+		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
 	}
 }
 
@@ -207,9 +233,15 @@ func (c Config) Validate() error {
 		if c.calls() {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.egress(cloud, "").Validate()))
 		}
+		if c.has(RoleReconcile) {
+			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), reconcile.ValidateCallback(cloud.Webhook.URL)))
+		}
 	}
 	if c.has(RoleIngress) {
-		errs = append(errs, c.ingress().Validate())
+		errs = append(errs, c.ingress().Validate(), c.spool().Validate(), c.validateDirs())
+	}
+	if c.has(RoleReconcile) {
+		errs = append(errs, c.Reconcile.timing().Validate())
 	}
 	return errors.Join(errs...)
 }
@@ -228,6 +260,25 @@ func (c Config) validateServers() error {
 	return errors.Join(append(errs, c.HTTP.TLS.validate())...)
 }
 
+// validateDirs keeps the two servers of this process apart: each would take the other's streams for its own.
+func (c Config) validateDirs() error {
+	if c.Spool.Dir == "" || c.NATS.Embedded.DataDir == "" {
+		return nil
+	}
+	spool, err := filepath.Abs(c.Spool.Dir)
+	if err != nil {
+		return fmt.Errorf("spool.dir: %w", err)
+	}
+	data, err := filepath.Abs(c.NATS.Embedded.DataDir)
+	if err != nil {
+		return fmt.Errorf("nats.embedded.data_dir: %w", err)
+	}
+	if spool == data {
+		return fmt.Errorf("spool.dir: %s is nats.embedded.data_dir too; give each a directory of its own", c.Spool.Dir)
+	}
+	return nil
+}
+
 func (c Config) validateRoles() error {
 	if len(c.Roles) == 0 {
 		return fmt.Errorf("roles: none is given; want some of %s", strings.Join(allRoles, ", "))
@@ -243,7 +294,7 @@ func (c Config) validateRoles() error {
 func (c Config) has(role string) bool { return slices.Contains(c.Roles, role) }
 
 // calls says whether this process calls the Core API.
-func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) }
+func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) || c.has(RoleReconcile) }
 
 // The rooms' configurations, made of the file's.
 
@@ -251,12 +302,20 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
-		Server: s, DrainTimeout: c.ShutdownTimeout,
+		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	if c.NATS.Embedded.DataDir != "" {
 		b.URL = "nats://embedded"
 	}
 	return b
+}
+
+// spool is that of a process that takes webhooks; others have none.
+func (c Config) spool() bus.SpoolConfig {
+	if !c.has(RoleIngress) {
+		return bus.SpoolConfig{}
+	}
+	return bus.SpoolConfig{Dir: c.Spool.Dir, MaxBytes: int64(c.Spool.MaxBytes), DrainPerSecond: c.Spool.DrainPerSecond}
 }
 
 // knownActions is the operator's list of factro's actions.
@@ -293,6 +352,17 @@ func (c Config) egress(cloud Cloud, version string) egress.Config {
 		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key,
 		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
 	}
+}
+
+func (c Config) reconcile(cloud Cloud) reconcile.Config {
+	return reconcile.Config{
+		Cloud: cloud.Name, Source: cloud.Source, Prefix: events.Prefix(c.NATS.Prefix), Timing: c.Reconcile.timing(),
+		Actions: c.Reconcile.Actions, Callback: cloud.Webhook.URL,
+	}
+}
+
+func (r Reconcile) timing() reconcile.Timing {
+	return reconcile.Timing{Every: r.Every, Overlap: r.Overlap, Grace: r.Grace}
 }
 
 // prefixed puts the path of a group before each of its mistakes.

@@ -28,6 +28,10 @@ func TestSampleIsValidAndComplete(t *testing.T) {
 	}
 	d := Default()
 	d.Clouds = c.Clouds
+	d.Spool.Dir = c.Spool.Dir
+	if c.Spool.Dir == "" {
+		t.Error("the sample has no spool")
+	}
 	if !reflect.DeepEqual(c, d) {
 		t.Errorf("the sample shows other values than the defaults:\n%+v\n%+v", c, d)
 	}
@@ -67,8 +71,11 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"HTTP_MAX_BODY": "2MiB", "HTTP_MAX_IN_FLIGHT": "7", "HTTP_STORE_TIMEOUT": "3s", "ADMIN_LISTEN": "127.0.0.1:2",
 		"NATS_URL": "nats://x:1", "NATS_CREDS_FILE": "creds", "NATS_NKEY_FILE": "", "NATS_TLS_CA_FILE": "ca2",
 		"NATS_TLS_CERT_FILE": "cert2", "NATS_TLS_KEY_FILE": "key2", "NATS_EMBEDDED_DATA_DIR": "", "NATS_EMBEDDED_LISTEN": "",
+		"SPOOL_DIR": "there", "SPOOL_MAX_BYTES": "20MiB", "SPOOL_DRAIN_PER_SECOND": "5",
 		"NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
+		"CLOUDS_0_WEBHOOK_URL": "https://x/webhooks/fromenv", "RECONCILE_EVERY": "20m", "RECONCILE_OVERLAP": "2h", "RECONCILE_GRACE": "1m",
+		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
 		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
@@ -100,10 +107,13 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"nats":    c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",
 		"roles":   reflect.DeepEqual(c.Roles, []string{"egress", "ingress"}),
 		"cloud":   cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
+		"spool":   c.Spool == Spool{"there", 20 << 20, 5},
 		"secrets": len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
 		"api":     cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
 		"actions": err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
-		"others":  c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",
+		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
+			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
+		"others": c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",
 	} {
 		if !ok {
 			t.Errorf("%s is not what the environment says:\n%s", name, text)
@@ -129,13 +139,15 @@ func TestMistakesAreToldAllAtOnce(t *testing.T) {
 	t.Parallel()
 	const bad = `
 http: {listen: "", max_body: 1, max_in_flight: 0, tls: {cert_file: only}}
+spool: {dir: there, max_bytes: 1, drain_per_second: 0}
 admin: {listen: ""}
 nats: {url: "", prefix: "Fac.tro", replicas: 9}
-roles: [ingress, egress, cook]
+roles: [ingress, egress, reconcile, cook]
+reconcile: {every: 1ms, overlap: 1m, grace: 1m}
 known_actions_file: /nowhere/actions.txt
 shutdown_timeout: 1ms
 clouds:
-  - {name: "Ac me", webhook: {header: "X Y", secrets: [{value: short}, {}]}, api: {url: "ftp://x", timeout: 1ms, requests_per_minute: -1}}
+  - {name: "Ac me", webhook: {header: "X Y", secrets: [{value: short}, {}], url: "acme"}, api: {url: "ftp://x", timeout: 1ms, requests_per_minute: -1}}
   - {name: acme}
   - {name: acme}
 `
@@ -144,10 +156,10 @@ clouds:
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"http.listen", "http.max_body", "http.max_in_flight", "http.tls", "admin.listen", "nats.url", "nats.prefix", "nats.replicas",
+		"http.listen", "http.max_body", "http.max_in_flight", "http.tls", "admin.listen", "spool.max_bytes", "spool.drain_per_second", "nats.url", "nats.prefix", "nats.replicas",
 		`roles: "cook"`, "shutdown_timeout", "known_actions_file: open /nowhere/actions.txt", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
 		"clouds[0].api.url", "clouds[0].api.timeout", "clouds[0].api.requests_per_minute", "clouds[0].api.key",
-		"clouds[1].webhook", "clouds[1].api.key", "clouds[2].name",
+		"clouds[1].webhook", "clouds[1].api.key", "clouds[2].name", "reconcile.every", "reconcile.overlap", "clouds[0].webhook.url",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell of %s:\n%v", want, err)
@@ -155,6 +167,19 @@ clouds:
 	}
 	if strings.Contains(err.Error(), "short,") || strings.Contains(err.Error(), `"short"`) {
 		t.Errorf("the error shows a secret: %v", err)
+	}
+}
+
+// TestSpoolApart: the spool and the embedded server have a directory each, however it is written.
+func TestSpoolApart(t *testing.T) {
+	t.Parallel()
+	for dir, ok := range map[string]bool{"data": false, "./data/": false, "data/spool": true, "": true} {
+		_, err := Default().load("c.yaml", []byte(valid), []string{
+			EnvPrefix + "SPOOL_DIR=" + dir, EnvPrefix + "NATS_EMBEDDED_DATA_DIR=data",
+		})
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "spool.dir") {
+			t.Errorf("%q: %v", dir, err)
+		}
 	}
 }
 

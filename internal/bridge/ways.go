@@ -4,17 +4,19 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
 
 // way is the way to one cloud's Core API, and what this process does on it.
 type way struct {
 	*egress.API
-	worker *egress.Worker // nil without the role egress
-	reader *egress.Reader // nil without the role query
+	worker     *egress.Worker        // nil without the role egress
+	reader     *egress.Reader        // nil without the role query
+	reconciler *reconcile.Reconciler // nil without the role reconcile
 }
 
 // ways builds the ways to all clouds, by their names; none for a process that does not call the Core API.
-func (b *Bridge) ways(broker *bus.Bus) (map[string]way, error) {
+func (b *Bridge) ways(broker *bus.Bus, spool *bus.Spool) (map[string]way, error) {
 	out := map[string]way{}
 	if !b.cfg.calls() {
 		return out, nil
@@ -32,6 +34,11 @@ func (b *Bridge) ways(broker *bus.Bus) (map[string]way, error) {
 		}
 		if b.cfg.has(RoleQuery) {
 			if w.reader, err = egress.NewReader(api, broker); err != nil {
+				return nil, err
+			}
+		}
+		if b.cfg.has(RoleReconcile) {
+			if w.reconciler, err = reconcile.New(b.cfg.reconcile(cloud), api, broker, broker, spool, b.log); err != nil {
 				return nil, err
 			}
 		}

@@ -15,7 +15,7 @@ type Config struct {
 	URL string
 	// Name is how the connection calls itself to the server's operator.
 	Name string
-	// CredsFile and NkeyFile are alternative credentials. They are read again at every reconnect.
+	// CredsFile and NkeyFile are alternative credentials. They are read again at every reconnect, so either may be replaced.
 	CredsFile, NkeyFile string
 	TLS                 TLS
 	// Prefix is the first token of all subjects and, in capitals, of all streams.
@@ -24,11 +24,23 @@ type Config struct {
 	Replicas int
 	// Manage lets the bridge create missing streams and consumers. Without it, it only binds to what is there.
 	Manage bool
+	// Takes and Carries say what the process does: it takes in webhooks, it carries out commands. Without Manage, readiness
+	// is about the streams that this needs.
+	Takes, Carries bool
 	// Server, if set, is an embedded server that is reached in process instead of by URL.
 	Server *Server
 	// DrainTimeout bounds how long a command in hand may go on after the bridge was told to stop.
 	DrainTimeout time.Duration
+
+	rhythm rhythm
 }
+
+// rhythm is how the connection is watched and made again. Tests have shorter times.
+type rhythm struct{ reconnectWait, jitter, pingInterval time.Duration }
+
+// defaultRhythm notices a server that has fallen silent after three pings, 15 seconds, unless a publish or a look at the
+// streams does before.
+var defaultRhythm = rhythm{reconnectWait: 500 * time.Millisecond, jitter: 500 * time.Millisecond, pingInterval: 5 * time.Second}
 
 // TLS are the files for a connection by TLS. Empty means the system's trust and no client certificate.
 type TLS struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,24 +27,32 @@ type Bus struct {
 	metrics metrics
 	closed  chan struct{} // closed when the connection is
 	closing atomic.Bool   // whether Close was called
+	health  *health
+	signing atomic.Pointer[nats.Conn] // nc, once it is there
 
 	mu      sync.Mutex
 	up      chan struct{} // closed while the connection is up; a new one while it is down
 	down    chan struct{} // closed when the connection goes down; a new one once it is up
 	isUp    bool
+	away    bool // whether the connection ever was
+	outage  outage
 	bound   error // nil once the streams are known to be there
-	denied  error // the last permission that the server refused on this connection
 	kv      jetstream.KeyValue
 	begun   chan struct{}     // closed once the streams were there for the first time
 	changed chan struct{}     // has a token when the streams should be looked at again
+	better  chan struct{}     // closed when a look finds well what was not; then a new one
 	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
-	ackWait, heartbeat, lookEvery time.Duration // the constants of these names
+	ackWait, heartbeat, lookEvery, lookTimeout time.Duration // the constants of these names
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
-// before the next publish does.
-const lookEvery = 30 * time.Second
+// before the next publish does. A look that finds something wrong is repeated after lookAgainAfter.
+const (
+	lookEvery      = 10 * time.Second
+	lookAgainAfter = time.Second
+	lookTimeout    = 5 * time.Second
+)
 
 var (
 	errNotConnected = errors.New("not connected to NATS")
@@ -59,10 +66,13 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.rhythm == (rhythm{}) {
+		cfg.rhythm = defaultRhythm
+	}
 	b := &Bus{
-		cfg: cfg, log: log, tracer: otel.Tracer(scope),
+		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1), begun: make(chan struct{}),
-		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery, lookTimeout: lookTimeout,
 	}
 	var err error
 	if b.metrics, err = newMetrics(b); err != nil {
@@ -75,8 +85,11 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	if b.nc, err = nats.Connect(cfg.URL, opts...); err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
+	b.signing.Store(b.nc)
 	if b.nc.IsConnected() { // the handler may have run before nc was there to be asked
 		b.setUp()
+	} else {
+		b.startedAway()
 	}
 	if b.js, err = jetstream.New(b.nc); err != nil {
 		b.nc.Close()
@@ -92,9 +105,9 @@ func (b *Bus) options() ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name(b.cfg.Name),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
+		nats.ReconnectWait(b.cfg.rhythm.reconnectWait), nats.ReconnectJitter(b.cfg.rhythm.jitter, b.cfg.rhythm.jitter),
 		nats.ReconnectBufSize(-1),
-		nats.Timeout(5 * time.Second), nats.PingInterval(20 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.Timeout(5 * time.Second), nats.PingInterval(b.cfg.rhythm.pingInterval), nats.MaxPingsOutstanding(2),
 		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
 		nats.ConnectHandler(func(*nats.Conn) { b.setUp() }),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
@@ -108,15 +121,18 @@ func (b *Bus) options() ([]nats.Option, error) {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.asyncError(err) }),
+		nats.LameDuckModeHandler(func(nc *nats.Conn) { // it closes the connection in its own time, and the client moves on
+			b.log.Info("NATS server is about to shut down", "server", nc.ConnectedUrlRedacted())
+		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}
 	if b.cfg.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(b.cfg.CredsFile))
 	}
 	if b.cfg.NkeyFile != "" {
-		opt, err := nats.NkeyOptionFromSeed(b.cfg.NkeyFile)
+		opt, err := b.nkey()
 		if err != nil {
-			return nil, fmt.Errorf("nats.nkey_file: %w", err)
+			return nil, err
 		}
 		opts = append(opts, opt)
 	}
@@ -142,26 +158,9 @@ func (b *Bus) Run(ctx context.Context) error {
 		if err := b.waitUp(ctx); err != nil {
 			return b.end(ctx)
 		}
-		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := b.ensureStreams(attempt)
-		cancel()
-		if err == nil {
-			begun() // nothing waits for the object stores
-			b.ensureBuckets(ctx)
-		}
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the look was cut short by the ordinary end
-		}
-		b.mu.Lock()
-		first := err != nil && (b.bound == nil || b.bound.Error() != err.Error())
-		b.bound = err
-		b.mu.Unlock()
-		if first { // the same failure again and again is one line
-			b.log.ErrorContext(ctx, "streams are not ready; trying again", "error", err)
-		}
 		again := b.lookEvery
-		if err != nil {
-			again = min(again, time.Second)
+		if !b.lookOnce(ctx, begun) {
+			again = min(again, lookAgainAfter)
 		}
 		select {
 		case <-ctx.Done():
@@ -192,10 +191,14 @@ func (b *Bus) Ready() error {
 	switch {
 	case !b.isUp:
 		return errNotConnected
-	case b.denied != nil:
-		return b.denied
 	}
-	return b.bound
+	if err := b.health.refusal(); err != nil {
+		return err
+	}
+	if b.bound != nil {
+		return b.bound
+	}
+	return b.health.trouble()
 }
 
 // Close flushes what was published, ends the subscriptions and waits until the connection is closed.
@@ -214,9 +217,24 @@ func (b *Bus) setUp() {
 	if b.isUp {
 		return
 	}
-	b.isUp, b.denied, b.down = true, nil, make(chan struct{})
+	b.isUp, b.down = true, make(chan struct{})
+	if b.away {
+		b.outage.back = time.Now()
+	}
+	b.bound = errNotBound // it may be another server, with an empty store
+	b.health.renewed()
 	close(b.up)
 	b.lookAgain()
+}
+
+// startedAway notes that the first attempt to connect failed.
+func (b *Bus) startedAway() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = true
+	if b.isUp { // by now
+		b.outage.back = time.Now()
+	}
 }
 
 // lookAgain has Run look at the streams soon.
@@ -231,7 +249,8 @@ func (b *Bus) setDown() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.isUp {
-		b.isUp, b.up = false, make(chan struct{})
+		b.isUp, b.away, b.up = false, true, make(chan struct{})
+		b.outage.goes(time.Now())
 		close(b.down)
 	}
 }
@@ -251,33 +270,14 @@ func (b *Bus) waitUp(ctx context.Context) error {
 	}
 }
 
-// asyncError hears what the server says outside of any request. A refused permission fails readiness until the next
-// connection: the publish that met it only times out and cannot tell why. A reply subject that is refused does not: the
-// sender of a command named it, and must not be able to take the bridge out of service.
+// asyncError hears what the server says outside of any request.
 func (b *Bus) asyncError(err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) && b.ours(err.Error()) {
-		b.mu.Lock()
-		b.denied = fmt.Errorf("NATS refuses a permission: %w", err)
-		b.mu.Unlock()
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		if b.onlyForAdvisories(err) { // who reads them says so
+			b.log.Debug("NATS refuses a permission for advisories", "error", err)
+			return
+		}
+		b.isRefused(err)
 	}
 	b.log.Error("NATS reports an error", "error", err)
-}
-
-// ours says whether a refused permission, of which the server tells in words only, is one that the bridge itself needs.
-func (b *Bus) ours(violation string) bool {
-	violation = strings.ToLower(violation)
-	if strings.Contains(violation, `subscription to "$srv.`) { // who asks about our services gets no answer, and that is all
-		return false
-	}
-	_, subject, toPublish := strings.Cut(violation, `publish to "`)
-	if !toPublish {
-		return true
-	}
-	for _, c := range buckets(b.cfg.Prefix, 1) { // only large files and large answers need them
-		bucket := strings.ToLower(c.Bucket)
-		if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
-			return false
-		}
-	}
-	return strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -26,17 +27,22 @@ type Worker interface {
 }
 
 // terminal is the verdict that a command is never to come again.
-type terminal struct {
-	subject, code string
-	err           error
+type terminal struct{ letter Letter }
+
+func (t *terminal) Error() string { return t.letter.Reason.Error() }
+func (t *terminal) Unwrap() error { return t.letter.Reason }
+
+// Terminal returns the verdict that the command is not to come again. It is kept as the dead letter.
+func Terminal(l Letter) error { return &terminal{l} }
+
+// LetterOf returns the dead letter of a verdict, if it is a terminal one.
+func LetterOf(verdict error) (Letter, bool) {
+	end, ok := errors.AsType[*terminal](verdict)
+	if !ok {
+		return Letter{}, false
+	}
+	return end.letter, true
 }
-
-func (t *terminal) Error() string { return t.err.Error() }
-func (t *terminal) Unwrap() error { return t.err }
-
-// Terminal returns the verdict that the command is not to come again. It is kept as a dead letter on subject, with the
-// code and the error as the reason.
-func Terminal(subject, code string, err error) error { return &terminal{subject, code, err} }
 
 // retry is the verdict that a command is to come again after a while.
 type retry struct {
@@ -58,14 +64,19 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 	case <-ctx.Done():
 		return nil
 	}
+	t := b.metrics.tally(w)
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
-		err := b.consume(ctx, cloud, w)
+		err := b.consume(ctx, cloud, w, t)
 		if ctx.Err() != nil {
 			break
 		}
 		if time.Since(began) > time.Minute { // it worked for a while, so this is news
 			failures = 0
+		}
+		better := b.gotBetter()
+		if err != nil && !isDisconnect(err) && !errors.Is(err, errNotConnected) {
+			b.health.pulls(cloud, err)
 		}
 		b.lookAgain() // perhaps the stream is gone too
 		if failures == 0 {
@@ -74,13 +85,16 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(backoff(failures)):
+		case <-better:
+			failures = -1 // what was wrong is over
 		}
 	}
+	b.health.pulls(cloud, nil)
 	return nil //nolint:nilerr // the end of ctx is the ordinary end
 }
 
 // consume pulls until ctx ends or the consumer is lost.
-func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
+func (b *Bus) consume(ctx context.Context, cloud string, w Worker, t *tally) error {
 	if err := b.waitUp(ctx); err != nil {
 		return err
 	}
@@ -90,6 +104,7 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
 	if err != nil {
 		return err
 	}
+	b.health.pulls(cloud, nil)
 	b.metrics.watch(cloud, c)
 	defer b.metrics.unwatch(cloud)
 	// What the consumer really has: an operator may have made it with another time to wait.
@@ -101,7 +116,7 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
 		msg, err := b.pull(ctx, c)
 		switch {
 		case msg != nil:
-			b.handle(ctx, w, msg, renewEvery)
+			b.handle(ctx, w, t, msg, renewEvery)
 		case err != nil && ctx.Err() == nil:
 			return fmt.Errorf("pull from %s: %w", c.CachedInfo().Name, err)
 		}
@@ -110,9 +125,10 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker) error {
 }
 
 // handle has one message worked on and settles it.
-func (b *Bus) handle(stopping context.Context, w Worker, msg *nats.Msg, renewEvery time.Duration) {
+func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg, renewEvery time.Duration) {
 	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
+	t.take()
 
 	ctx = extract(ctx, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
@@ -142,6 +158,7 @@ func (b *Bus) handle(stopping context.Context, w Worker, msg *nats.Msg, renewEve
 		b.renew(ctx, msg, renewEvery, done)
 	}()
 	verdict := w.Handle(ctx, stopping, cmd, mistake)
+	t.leave(verdict)
 	close(done)
 	<-renewed
 

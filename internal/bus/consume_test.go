@@ -120,7 +120,7 @@ func TestDeadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	consume(t, b, worker{handle: func(context.Context, context.Context, events.Command, error) error {
-		return Terminal("factro.dead.command.acme.task.deleteTask", "refused", errors.New("no\r\nNats-Rollup: all – nein"))
+		return Terminal(Letter{Subject: "factro.dead.command.acme.task.deleteTask", Code: "refused", Reason: errors.New("no\r\nNats-Rollup: all – nein")})
 	}})
 
 	m := nats.NewMsg("factro.command.acme.task.deleteTask")
@@ -163,7 +163,7 @@ func TestUnburied(t *testing.T) {
 	subject.Store("nowhere.dead")
 	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
 		got <- cmd.Event.ID()
-		return Terminal(subject.Load().(string), "refused", errors.New("no"))
+		return Terminal(Letter{Subject: subject.Load().(string), Code: "refused", Reason: errors.New("no")})
 	}})
 	out.command("c-1")
 	receive(t, got)
@@ -182,7 +182,7 @@ func TestLargeDeadLetter(t *testing.T) {
 	b := run(t, server.connect(t, quiet()))
 	out := server.outside(t)
 	consume(t, b, worker{handle: func(context.Context, context.Context, events.Command, error) error {
-		return Terminal("factro.dead.command.acme.task.deleteTask", "refused", errors.New("no"))
+		return Terminal(Letter{Subject: "factro.dead.command.acme.task.deleteTask", Code: "refused", Reason: errors.New("no")})
 	}})
 	for n, header := range []int{0, 50 << 10} { // large by its data, and by its headers too
 		m := nats.NewMsg("factro.command.acme.task.deleteTask")

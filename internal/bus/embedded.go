@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -48,11 +49,21 @@ func StartServer(c ServerConfig) (*Server, error) {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
+	return startServer(opts)
+}
+
+func startServer(opts *server.Options) (*Server, error) {
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS server: %w", err)
 	}
+	last := &lastWords{}
+	s.SetLogger(last, false, false)
 	s.Start()
+	if why := last.text.Load(); why != nil { // it would never be ready
+		s.Shutdown()
+		return nil, fmt.Errorf("embedded NATS server: %s", *why)
+	}
 	if !s.ReadyForConnections(10 * time.Second) {
 		s.Shutdown()
 		return nil, errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
@@ -73,3 +84,19 @@ func (s *Server) Close() {
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
 }
+
+// lastWords is the log of an embedded server, of which only the reason is wanted why it does not start.
+type lastWords struct{ text atomic.Pointer[string] }
+
+// Fatalf keeps what a server of its own process would say before it exits.
+func (l *lastWords) Fatalf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	l.text.CompareAndSwap(nil, &text)
+}
+
+// Noticef and the others drop what is no such reason.
+func (*lastWords) Noticef(string, ...any) {}
+func (*lastWords) Warnf(string, ...any)   {}
+func (*lastWords) Errorf(string, ...any)  {}
+func (*lastWords) Debugf(string, ...any)  {}
+func (*lastWords) Tracef(string, ...any)  {}

@@ -23,10 +23,10 @@ type StreamFacts struct {
 }
 
 // Streams returns the facts about the streams as the bridge makes them, in the order events, commands, results, dead
-// letters.
+// letters, advisories.
 func Streams(p events.Prefix) []StreamFacts {
 	var facts []StreamFacts
-	for _, c := range streams(p, 1) {
+	for _, c := range append(streams(p, 1), alike(advisoryStream(p), 1)) {
 		facts = append(facts, StreamFacts{
 			Name: c.Name, Description: c.Description, Subjects: c.Subjects,
 			Retention: strings.ToLower(c.Retention.String()), Discard: strings.ToLower(strings.TrimPrefix(c.Discard.String(), "Discard")),
@@ -62,7 +62,7 @@ const (
 	HeaderRetryAfter = headerRetryAfter
 )
 
-// LedgerBucket is the name of the key-value bucket that remembers creates.
+// LedgerBucket is the name of the key-value bucket that remembers commands.
 func LedgerBucket(p events.Prefix) string { return strings.ToUpper(string(p)) + "_LEDGER" }
 
 // HeaderFact is a header that the contract promises, and its meaning.
@@ -77,6 +77,10 @@ func DeadHeaders() []HeaderFact {
 		{headerDeadSubject, "the original's subject; of a command"},
 		{headerDeadPosition, "the original's stream and sequence, `<stream>:<sequence>`; of a command"},
 		{headerDeadAttempts, "how often it was delivered; of a command"},
+		{headerDeadStatus, "factro's HTTP status, if it answered; of a command"},
+		{headerDeadLog, "a JSON list with `{at, status, error, trace}` for each attempt, the oldest first, at most the last 20; percent-encoded; of a command"},
+		{headerDeadTrace, "the `traceparent` of the span in which it was given up; of a command"},
+		{headerDeadMessageID, "the original's message id, if it had one: the id of a plain command"},
 		{headerDeadCut, "the original's size in bytes, if it was too large to be kept whole beside these headers"},
 	}
 }

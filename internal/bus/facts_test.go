@@ -21,7 +21,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 		return strings.Trim(string(text), `"`)
 	}
 	facts := Streams("acme")
-	for i, c := range streams("acme", 3) {
+	for i, c := range append(streams("acme", 3), alike(advisoryStream("acme"), 3)) {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
 			t.Errorf("%+v is told of a stream %s: %s, %s, %s", f, c.Name, word(c.Retention), word(c.Discard), word(c.Storage))
@@ -30,7 +30,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 			t.Errorf("%+v is told of a stream %+v", f, c)
 		}
 	}
-	if len(facts) != 4 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
+	if len(facts) != 5 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
 		t.Errorf("the facts are %+v", facts)
 	}
 }
@@ -38,8 +38,13 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 // All headers that a dead letter has of us are told, and no others.
 func TestDeadHeadersAreTold(t *testing.T) {
 	t.Parallel()
-	letter := cut(&nats.Msg{Header: nats.Header{}})
+	letter := cut(letterOf("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
 	setDeadHeaders(letter.Header, "refused", ErrNoFile)
+	for _, name := range []string{headerDeadPosition, headerDeadAttempts} { // of the broker's delivery
+		letter.Header[name] = []string{"1"}
+	}
+	parent := carrier{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+	Letter{Status: 400, Log: []Attempt{{Status: 400}}}.describe(propagator.Extract(t.Context(), parent), letter.Header)
 	var told []string
 	for _, h := range DeadHeaders() {
 		told = append(told, h.Name)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +33,15 @@ var (
 	reader = sdkmetric.NewManualReader()
 )
 
+// atOnce is how many tests run at the same time, unless somebody says otherwise: nearly all of them wait for the broker, or
+// for an election, and not for a processor.
+const atOnce = 8
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+		panic(err)
+	}
+	flag.Parse()
 	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)))
 	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
 	os.Exit(m.Run())
@@ -164,7 +174,9 @@ func (o outside) publish(m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(o.t.Context(), 20*time.Second)
 	defer cancel()
 	for {
-		_, err := o.js.PublishMsg(ctx, m)
+		attempt, stop := context.WithTimeout(ctx, attemptTimeout) // during a change of leader one is never answered
+		_, err := o.js.PublishMsg(attempt, m)
+		stop()
 		if err == nil {
 			return
 		}
@@ -189,7 +201,7 @@ func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus.heartbeat, bus.lookEvery = 500*time.Millisecond, 50*time.Millisecond
+	bus.heartbeat, bus.lookEvery, bus.lookTimeout = 500*time.Millisecond, 50*time.Millisecond, 2*time.Second
 	t.Cleanup(bus.Close)
 	return bus
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,21 +16,42 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Record is what the ledger knows of a create.
+// Record is what the ledger knows of a command.
 //
-// A create must not be made twice, and the broker's delivery count does not tell whether it was made: a message can be
+// A command must not be carried out twice, and the broker's delivery count does not tell whether it was: a message can be
 // lost on its way to us, and the process can die after the call. So the ledger is written before the call.
 type Record struct {
-	// Fingerprint is of the command's data, to tell a redelivery from another command with the same id.
+	// Fingerprint is of the operation and its data, to tell a redelivery from another command with the same id.
 	Fingerprint string `json:"fingerprint"`
-	// Result is the data of the final result, once it is known. Until then the create may have happened or not.
+	// Result is the data of the final result, once it is known. Until then the call may have been made or not.
 	Result json.RawMessage `json:"result,omitempty"`
-	// StartedAt is when the call was about to be made.
+	// StartedAt is when the first call was about to be made, CalledAt when the last one was.
 	StartedAt time.Time `json:"startedAt"`
+	CalledAt  time.Time `json:"calledAt,omitzero"`
+	// Dated is the time of creation that was sent with the calls of an operation that takes one.
+	Dated time.Time `json:"dated,omitzero"`
+	// Owner tells the bridges apart that may write the record.
+	Owner string `json:"owner,omitempty"`
+	// Open tells that no call so far can have had an effect.
+	Open bool `json:"open,omitempty"`
+	// Attempts is how many calls were made, Log what became of the last of them.
+	Attempts int       `json:"attempts,omitempty"`
+	Log      []Attempt `json:"log,omitempty"`
+	// Made are the ids of the objects that the command made.
+	Made []string `json:"made,omitempty"`
+	// Redrive names the dead letter by which the record was opened again.
+	Redrive string `json:"redrive,omitempty"`
+	// Decided tells that since then the call was made on the operator's word, without knowing of the one before.
+	Decided bool `json:"decided,omitempty"`
+
+	revision uint64
 }
 
-// Begin writes down that the create is about to be made. If the ledger has it already, Begin changes nothing and returns
-// the record with known = true.
+// ErrTaken says that another bridge works on the command by now, so that its record is not ours to write.
+var ErrTaken = errors.New("another bridge has taken the command over")
+
+// Begin writes down that a command is about to be carried out. If the ledger has it already, Begin changes nothing and
+// returns the record with known = true. The record that it returns is the one to be passed to Save.
 func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (known bool, _ Record, _ error) {
 	kv, err := b.ledger(ctx)
 	if err != nil {
@@ -42,7 +64,7 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 	key := ledgerKey(cloud, commandID)
 	attempt := 1
 	for ; ; attempt++ {
-		if err = b.createOnce(ctx, kv, key, value); err == nil {
+		if r.revision, err = b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) }); err == nil {
 			return false, r, nil
 		}
 		if errors.Is(err, jetstream.ErrKeyExists) {
@@ -57,53 +79,113 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 		return false, Record{}, fmt.Errorf("ledger: read: %w", err)
 	}
 	if attempt > 1 && bytes.Equal(entry.Value(), value) {
+		r.revision = entry.Revision()
 		return false, r, nil // it is ours: the first attempt was written, but its acknowledgement was lost
 	}
-	var have Record
-	if err := json.Unmarshal(entry.Value(), &have); err != nil {
-		return false, Record{}, fmt.Errorf("ledger: entry %s: %w", key, err)
-	}
-	return true, have, nil
+	have, err := recordOf(entry)
+	return true, have, err
 }
 
-func (b *Bus) createOnce(ctx context.Context, kv jetstream.KeyValue, key string, value []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	_, err := kv.Create(ctx, key, value)
-	return err
-}
-
-// Finish writes down the create's final result, so that a redelivery can answer without calling again. A result that
-// no entry can hold is events.ErrTooLarge.
-func (b *Bus) Finish(ctx context.Context, cloud, commandID string, r Record) error {
+// Look returns the record of a command; known is false if there is none.
+func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ Record, _ error) {
 	kv, err := b.ledger(ctx)
 	if err != nil {
-		return err
+		return false, Record{}, err
+	}
+	entry, err := kv.Get(ctx, ledgerKey(cloud, commandID))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return false, Record{}, nil
+	}
+	if err != nil {
+		return false, Record{}, fmt.Errorf("ledger: read: %w", err)
+	}
+	have, err := recordOf(entry)
+	return true, have, err
+}
+
+// Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If
+// somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge.
+func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
+	kv, err := b.ledger(ctx)
+	if err != nil {
+		return r, err
 	}
 	value, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return r, fmt.Errorf("ledger: %w", err)
 	}
-	_, err = kv.Put(ctx, ledgerKey(cloud, commandID), value)
-	if isTooLarge(err) {
-		return fmt.Errorf("ledger: write: %w: %d bytes", events.ErrTooLarge, len(value))
+	key := ledgerKey(cloud, commandID)
+	revision, err := b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Update(ctx, key, value, r.revision) })
+	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		revision, err = b.contend(ctx, kv, key, value)
 	}
-	if err != nil {
-		return fmt.Errorf("ledger: write: %w", err)
+	switch {
+	case isTooLarge(err):
+		return r, fmt.Errorf("ledger: write: %w: %d bytes", events.ErrTooLarge, len(value))
+	case err != nil:
+		return r, fmt.Errorf("ledger: write: %w", err)
 	}
-	return nil
+	r.revision = revision
+	return r, nil
 }
 
-// Forget takes back a Begin, for a create that certainly was not made.
-func (b *Bus) Forget(ctx context.Context, cloud, commandID string) error {
+// Forget takes back a record, of a command for which nothing was called. If somebody else has written it meanwhile the
+// error is ErrTaken.
+func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) error {
 	kv, err := b.ledger(ctx)
 	if err != nil {
 		return err
 	}
-	if err := kv.Purge(ctx, ledgerKey(cloud, commandID)); err != nil {
+	key := ledgerKey(cloud, commandID)
+	err = kv.Purge(ctx, key, jetstream.LastRevision(r.revision))
+	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		if _, err = kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil // it is gone already
+		}
+		err = ErrTaken
+	}
+	if err != nil {
 		return fmt.Errorf("ledger: forget: %w", err)
 	}
 	return nil
+}
+
+// contend finds out why a record is not as we left it. It may be our own writing, of which only the acknowledgement was
+// lost; and it may have given way to newer ones, in a bucket that is full.
+func (b *Bus) contend(ctx context.Context, kv jetstream.KeyValue, key string, value []byte) (uint64, error) {
+	entry, err := kv.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) })
+	case err != nil:
+		return 0, err
+	case bytes.Equal(entry.Value(), value):
+		return entry.Revision(), nil
+	}
+	return 0, ErrTaken
+}
+
+func recordOf(entry jetstream.KeyValueEntry) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(entry.Value(), &r); err != nil {
+		return Record{}, fmt.Errorf("ledger: entry %s: %w", entry.Key(), err)
+	}
+	r.revision = entry.Revision()
+	return r, nil
+}
+
+// writeOnce is one attempt to write, and readiness is to know how it ended.
+func (b *Bus) writeOnce(ctx context.Context, write func(context.Context) (uint64, error)) (uint64, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	revision, err := write(ctx)
+	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		b.remember("the ledger", began, nil) // it was heard
+	} else {
+		b.remember("the ledger", began, err)
+	}
+	return revision, err
 }
 
 // ledger returns the bucket once the connection is up.
@@ -129,16 +211,69 @@ func (b *Bus) ledger(ctx context.Context) (jetstream.KeyValue, error) {
 
 func (b *Bus) ledgerBucket() string { return LedgerBucket(b.cfg.Prefix) }
 
-func (b *Bus) ledgerConfig() jetstream.KeyValueConfig {
-	return jetstream.KeyValueConfig{
-		Bucket: b.ledgerBucket(), Description: "Creates that were begun, and how they ended",
-		// A sender that repeats an id after a week has made a mistake that no ledger can mend.
-		TTL: 7 * 24 * time.Hour, History: 1, Replicas: b.cfg.Replicas,
+const (
+	// ledgerAge is how long a record is kept: a sender that repeats an id after a week has made a mistake that no ledger
+	// can mend.
+	ledgerAge = 7 * 24 * time.Hour
+	// ledgerBytes bounds the bucket. A record is about 1 KiB, with a large answer 20 KiB. The broker reserves all of it at
+	// once, so where there is no room for that the bucket is smaller, and as small as ledgerLeast.
+	ledgerBytes, ledgerLeast = 256 << 20, 4 << 20
+)
+
+// createLedger makes the bucket, with a quarter of the size again and again as long as there is no room for it: commands
+// must not wait for room that few of them need.
+func (b *Bus) createLedger(ctx context.Context) error {
+	var full error // why it could not have its full size
+	for most := int64(ledgerBytes); most >= ledgerLeast; most /= 4 {
+		_, err := b.js.CreateStream(ctx, ledgerStream(b.ledgerBucket(), b.cfg.Replicas, most))
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+			return nil
+		case err == nil && full != nil:
+			b.log.WarnContext(ctx, "there is little room, so the ledger of commands is smaller than it should be; it may forget commands before their time",
+				"bucket", b.ledgerBucket(), "bytes", most, "wanted", ledgerBytes, "error", full)
+			return nil
+		case err == nil:
+			b.log.InfoContext(ctx, "ledger created", "bucket", b.ledgerBucket())
+			return nil
+		case full == nil:
+			full = err
+		}
+		if !isNoRoom(err) {
+			return err
+		}
+	}
+	return full
+}
+
+// isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
+func isNoRoom(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && slices.Contains([]jetstream.ErrorCode{
+		10002, // resource limits exceeded for account
+		10005, // no suitable peers for placement, in a cluster
+		10023, // insufficient resources
+		10047, // insufficient storage resources available
+		10122, // stream max bytes exceeds account limit max stream bytes
+	}, refused.ErrorCode)
+}
+
+// ledgerStream is the bucket, as the stream that it is. It is not made as a bucket, since those refuse what is new when
+// they are full: then all commands would stop, and that for records of days ago.
+func ledgerStream(bucket string, replicas int, most int64) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Description: "Commands that were begun, and how they ended",
+		MaxAge: ledgerAge, MaxBytes: most, Discard: jetstream.DiscardOld, Replicas: replicas, Storage: jetstream.FileStorage,
+		// What makes a stream a bucket.
+		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1,
+		Duplicates: 2 * time.Minute,
 	}
 }
 
 // ledgerKey makes a key of an id that may hold anything.
-func ledgerKey(cloud, commandID string) string {
-	sum := sha256.Sum256([]byte(commandID))
-	return cloud + "." + base64.RawURLEncoding.EncodeToString(sum[:])
+func ledgerKey(cloud, commandID string) string { return cloud + "." + keyToken(commandID) }
+
+func keyToken(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -3,6 +3,8 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,17 +33,25 @@ func TestLedger(t *testing.T) {
 		t.Errorf("another cloud: known %v, %v", known, err)
 	}
 
-	r.Result = json.RawMessage(`{"outcome":"applied"}`)
-	if err := b.Finish(ctx, "acme", id, r); err != nil {
+	stale := have
+	have.Result = json.RawMessage(`{"outcome":"applied"}`)
+	r, err = b.Save(ctx, "acme", id, have)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := b.Save(ctx, "acme", id, stale); !errors.Is(err, ErrTaken) {
+		t.Errorf("who was overtaken may write: %v", err)
+	}
+	if err := b.Forget(ctx, "acme", id, stale); !errors.Is(err, ErrTaken) {
+		t.Errorf("who was overtaken may forget: %v", err)
 	}
 	known, have, err = b.Begin(ctx, "acme", id, r)
 	if err != nil || !known || string(have.Result) != string(r.Result) {
-		t.Fatalf("after Finish: known %v, %+v, %v", known, have, err)
+		t.Fatalf("after Save: known %v, %+v, %v", known, have, err)
 	}
 
 	for range 2 { // forgotten twice is forgotten
-		if err := b.Forget(ctx, "acme", id); err != nil {
+		if err := b.Forget(ctx, "acme", id, r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,13 +138,75 @@ func TestLedgerWhileAway(t *testing.T) {
 	if _, _, err := b.Begin(ctx, "acme", "a", Record{}); err == nil {
 		t.Error("written without a server")
 	}
-	if err := b.Finish(ctx, "acme", "a", Record{}); err == nil {
+	if _, err := b.Save(ctx, "acme", "a", Record{}); err == nil {
 		t.Error("written without a server")
 	}
 	done := make(chan error, 1)
-	go func() { done <- b.Forget(t.Context(), "acme", "a") }()
+	go func() { done <- b.Forget(t.Context(), "acme", "a", Record{}) }()
 	server.start()
 	if err := receive(t, done); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLedgerFull: in a full bucket the oldest records give way, and a command whose record did goes on.
+func TestLedgerFull(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	out := server.outside(t)
+	if _, err := out.js.CreateStream(t.Context(), ledgerStream("FACTRO_LEDGER", 1, 20_000)); err != nil {
+		t.Fatal(err)
+	}
+	b := run(t, server.connect(t, quiet()))
+	_, first, err := b.Begin(t.Context(), "acme", "first", Record{Fingerprint: "f"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		if known, _, err := b.Begin(t.Context(), "acme", fmt.Sprint(i), Record{Fingerprint: "f"}); err != nil || known {
+			t.Fatalf("record %d: known %t, %v", i, known, err)
+		}
+	}
+	if known, _, err := b.Look(t.Context(), "acme", "first"); err != nil || known {
+		t.Fatalf("the bucket is not full: known %t, %v", known, err)
+	}
+	if _, err := b.Save(t.Context(), "acme", "first", first); err != nil {
+		t.Error(err)
+	}
+	if known, _, err := b.Look(t.Context(), "acme", "first"); err != nil || !known {
+		t.Errorf("known %t, %v", known, err)
+	}
+}
+
+// TestClaim: an object has exactly one maker.
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	for _, c := range []struct {
+		id, command string
+		mine        bool
+	}{{"t-1", "a", true}, {"t-1", "b", false}, {"t-1", "a", true}, {"Größe * >", "b", true}} {
+		if mine, err := b.Claim(t.Context(), "acme", "task", c.id, c.command); err != nil || mine != c.mine {
+			t.Errorf("%s by %s: mine %t, %v", c.id, c.command, mine, err)
+		}
+	}
+	began := time.Now().Add(-time.Minute)
+	for i := range 3 {
+		id := fmt.Sprint(i)
+		_, r, err := b.Begin(t.Context(), "acme", id, Record{Fingerprint: "f"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Made = []string{"made-" + id}
+		if _, err := b.Save(t.Context(), "acme", id, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made, err := b.Made(t.Context(), "acme", began); err != nil || len(made) != 3 || !made["made-2"] {
+		t.Errorf("made are %v, %v", made, err)
+	}
+	if made, err := b.Made(t.Context(), "other", began); err != nil || len(made) != 0 {
+		t.Errorf("made in another cloud are %v, %v", made, err)
 	}
 }

@@ -20,11 +20,12 @@ type metrics struct {
 
 	mu        *sync.Mutex
 	consumers map[string]jetstream.Consumer
+	tallies   *[]*tally
 }
 
 func newMetrics(b *Bus) (metrics, error) {
 	meter := otel.Meter(scope)
-	m := metrics{attrs: &sync.Map{}, mu: &sync.Mutex{}, consumers: map[string]jetstream.Consumer{}}
+	m := metrics{attrs: &sync.Map{}, mu: &sync.Mutex{}, consumers: map[string]jetstream.Consumer{}, tallies: &[]*tally{}}
 	var err error
 	m.published, err = meter.Int64Counter("factro.bridge.published", metric.WithUnit("{message}"),
 		metric.WithDescription("Messages published to a stream, by destination and by whether the stream acknowledged them."))
@@ -41,6 +42,10 @@ func newMetrics(b *Bus) (metrics, error) {
 	if err != nil {
 		return m, err
 	}
+	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithDescription(unaccountedMeaning))
+	if err != nil {
+		return m, err
+	}
 	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		up := int64(0)
 		b.mu.Lock()
@@ -49,6 +54,7 @@ func newMetrics(b *Bus) (metrics, error) {
 		}
 		b.mu.Unlock()
 		o.ObserveInt64(connected, up)
+		m.observeTallies(o, unaccounted)
 		if up == 0 {
 			return nil
 		}
@@ -65,7 +71,7 @@ func newMetrics(b *Bus) (metrics, error) {
 			o.ObserveInt64(pending, waiting, metric.WithAttributes(cloudAttr(cloud)))
 		}
 		return nil
-	}, connected, pending)
+	}, connected, pending, unaccounted)
 	return m, err
 }
 
@@ -92,4 +98,27 @@ func (m metrics) unwatch(cloud string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.consumers, cloud)
+}
+
+// tally begins to count for a worker.
+func (m metrics) tally(w Worker) *tally {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := &tally{w: w}
+	*m.tallies = append(*m.tallies, t)
+	return t
+}
+
+// observeTallies tells the sum of all workers. There is nothing to tell before there is one.
+func (m metrics) observeTallies(o metric.Observer, gauge metric.Int64Observable) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(*m.tallies) == 0 {
+		return
+	}
+	sum := int64(0)
+	for _, t := range *m.tallies {
+		sum += t.unaccounted()
+	}
+	o.ObserveInt64(gauge, sum, metric.WithAttributes(attribute.String("flow", "commands")))
 }

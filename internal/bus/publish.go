@@ -63,6 +63,13 @@ func (b *Bus) published(ctx context.Context, span trace.Span, subject string, er
 
 // send publishes a message with the current trace context, in bounded attempts under one id.
 func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
+	began := time.Now()
+	err := b.attempts(ctx, msg, id)
+	b.remember(kind(msg.Subject), began, err)
+	return err
+}
+
+func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
 	propagator.Inject(ctx, carrier(msg.Header))
 	if hop := carrier(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {

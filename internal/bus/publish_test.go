@@ -83,11 +83,12 @@ func TestPublishTooLarge(t *testing.T) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
-	if _, _, err := b.Begin(t.Context(), "acme", "1", Record{Fingerprint: "f"}); err != nil {
+	_, r, err := b.Begin(t.Context(), "acme", "1", Record{Fingerprint: "f"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	r := Record{Fingerprint: "f", Result: []byte(`"` + strings.Repeat("x", 5000) + `"`)}
-	if err := b.Finish(t.Context(), "acme", "1", r); !errors.Is(err, events.ErrTooLarge) {
+	r.Result = []byte(`"` + strings.Repeat("x", 5000) + `"`)
+	if _, err := b.Save(t.Context(), "acme", "1", r); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("ledger: %v", err)
 	}
 }

@@ -34,8 +34,8 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, msg *nats.Msg, redeli
 		err = b.confirm(ctx, msg, "+ACK")
 	case errors.As(verdict, &end):
 		how = "term"
-		if err = b.bury(ctx, msg, end); err == nil {
-			err = b.confirm(ctx, msg, "+TERM "+end.code)
+		if err = b.bury(ctx, msg, end.letter); err == nil {
+			err = b.confirm(ctx, msg, "+TERM "+end.letter.Code)
 		} else {
 			err = errors.Join(err, b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10))))))
 		}
@@ -47,7 +47,7 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, msg *nats.Msg, redeli
 	span.AddEvent(how)
 	switch { // the code, not the text: that can quote the command's data
 	case end != nil:
-		span.SetStatus(codes.Error, end.code)
+		span.SetStatus(codes.Error, end.letter.Code)
 	case verdict != nil:
 		span.SetStatus(codes.Error, "interrupted")
 	}
@@ -101,7 +101,12 @@ const (
 	headerDeadSubject  = headerDead + "Subject"
 	headerDeadPosition = headerDead + "Position"
 	headerDeadAttempts = headerDead + "Deliveries"
-	headerDeadCut      = headerDead + "Cut" // the size of the data, if only its beginning is kept
+	headerDeadStatus   = headerDead + "Status"
+	headerDeadLog      = headerDead + "Log"
+	headerDeadTrace    = headerDead + "Trace"
+	// The original's message id, which of a plain command is its id.
+	headerDeadMessageID = headerDead + "Message-Id"
+	headerDeadCut       = headerDead + "Cut" // the size of the data, if only its beginning is kept
 )
 
 func setDeadHeaders(h nats.Header, code string, reason error) {
@@ -112,15 +117,18 @@ func setDeadHeaders(h nats.Header, code string, reason error) {
 }
 
 // bury stores the message, as it came, among the dead letters.
-func (b *Bus) bury(ctx context.Context, msg *nats.Msg, end *terminal) error {
-	dead := &nats.Msg{Subject: end.subject, Data: msg.Data, Header: nats.Header{}}
+func (b *Bus) bury(ctx context.Context, msg *nats.Msg, letter Letter) error {
+	dead := &nats.Msg{Subject: letter.Subject, Data: msg.Data, Header: nats.Header{}}
 	maps.Copy(dead.Header, msg.Header)
 	for name := range dead.Header {
-		if strings.HasPrefix(name, "Nats-") { // instructions to the broker, which it would follow again
+		// Instructions to the broker, which it would follow again, and what an earlier death has left.
+		if strings.HasPrefix(name, "Nats-") || strings.HasPrefix(name, headerDead) {
 			delete(dead.Header, name)
 		}
 	}
-	setDeadHeaders(dead.Header, end.code, end.err)
+	keepMessageID(dead.Header, msg.Header)
+	setDeadHeaders(dead.Header, letter.Code, letter.Reason)
+	letter.describe(ctx, dead.Header)
 	dead.Header[headerDeadSubject] = []string{msg.Subject}
 	id := "dead-" + msg.Subject
 	if meta, err := msg.Metadata(); err == nil {
@@ -153,8 +161,10 @@ func cut(dead *nats.Msg) *nats.Msg {
 			left -= size
 		}
 	}
-	for _, name := range []string{headerDeadCode, headerDeadReason, headerDeadTime, headerDeadSubject, headerDeadPosition, headerDeadAttempts} {
-		small.Header[name] = dead.Header[name]
+	for _, name := range []string{headerDeadCode, headerDeadReason, headerDeadTime, headerDeadSubject, headerDeadPosition, headerDeadAttempts, headerDeadStatus, headerDeadTrace} {
+		if values, ok := dead.Header[name]; ok {
+			small.Header[name] = values
+		}
 	}
 	small.Header[headerDeadCut] = []string{strconv.Itoa(len(dead.Data))}
 	return small

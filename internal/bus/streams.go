@@ -43,19 +43,23 @@ func streams(p events.Prefix, replicas int) []jetstream.StreamConfig {
 		},
 	}
 	for i := range all {
-		all[i].Duplicates = duplicates
-		all[i].Replicas = replicas
-		all[i].Storage = jetstream.FileStorage
-		all[i].AllowDirect = true
+		all[i] = alike(all[i], replicas)
 	}
 	return all
 }
 
-// ensureStreams creates what is missing and warns about what differs. Without the right to manage it does nothing.
+// alike gives a stream what all of them have.
+func alike(c jetstream.StreamConfig, replicas int) jetstream.StreamConfig {
+	c.Duplicates, c.Replicas, c.Storage, c.AllowDirect = duplicates, replicas, jetstream.FileStorage, true
+	return c
+}
+
+// ensureStreams creates what is missing and warns about what differs. Without the right to manage it only looks.
 func (b *Bus) ensureStreams(ctx context.Context) error {
 	if !b.cfg.Manage {
-		return nil
+		return b.bindStreams(ctx)
 	}
+	var useless []error // there, but no good; the others are made all the same
 	for _, want := range streams(b.cfg.Prefix, b.cfg.Replicas) {
 		have, err := b.js.Stream(ctx, want.Name)
 		switch {
@@ -70,16 +74,24 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 			if d := streamDrift(want, have.CachedInfo().Config); b.isNews(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
+			if err := usable(have.CachedInfo(), want.Name != b.cfg.Prefix.CommandStream()); err != nil {
+				useless = append(useless, err)
+			}
 		}
 	}
-	_, err := b.js.KeyValue(ctx, b.ledgerBucket())
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		_, err = b.js.CreateKeyValue(ctx, b.ledgerConfig())
+	have, err := b.js.Stream(ctx, "KV_"+b.ledgerBucket())
+	switch {
+	case err == nil:
+		if err := usable(have.CachedInfo(), true); err != nil {
+			useless = append(useless, err)
+		}
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		err = b.createLedger(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("ledger bucket %s: %w", b.ledgerBucket(), err)
 	}
-	return nil
+	return first(useless)
 }
 
 // streamDrift names what of a stream's configuration breaks the contract.

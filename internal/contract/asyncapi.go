@@ -11,7 +11,7 @@ import (
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
 // for additions, the first for what breaks a reader.
-const Version = "1.0.0"
+const Version = "1.1.0"
 
 const componentsPrefix = "#/components/schemas/"
 
@@ -133,7 +133,7 @@ func componentParameters() object {
 }
 
 func componentSchemas() object {
-	used := list{ref("Event"), ref("Result"), ref("ResultError"), ref("StoredAnswer")}
+	used := list{ref("Event"), ref("Gap"), ref("Result"), ref("ResultError"), ref("StoredAnswer")}
 	for _, schema := range makers() {
 		used = append(used, schema())
 	}

@@ -267,6 +267,14 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 			t.Errorf("%s is read as %v, %v", name, e, err)
 			return
 		}
+		if strings.HasPrefix(name, "event.gap.") {
+			gap, err := events.GapOf(e)
+			at, parseErr := prefix.ParseEvent(strings.Replace(address, "{id}", gap.GapID, 1))
+			if err != nil || parseErr != nil || e.Subject() != at.Resource+"/"+at.ID || e.Type() != "com.factro.bridge."+operation || len(gap.Records) != 1 {
+				t.Errorf("%s is read as %+v, %v, %v", name, gap, err, parseErr)
+			}
+			return
+		}
 		if kind == "event" {
 			if want := events.EventTypePrefix + "TaskExecutorChanged"; e.Type() != want || e.Subject() != "task/"+exampleEntityID {
 				t.Errorf("the event has type %s and subject %s", e.Type(), e.Subject())
@@ -294,7 +302,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	const prefix = events.Prefix("acme-bruecke")
 	text, err := asJSONDocument(AsyncAPI(prefix))
 	doc := readAsyncAPI(t, text, err)
-	want := map[string]string{"event": "send", "result": "send", "dead.command": "send", "dead.webhook": "send"}
+	want := map[string]string{"event": "send", "event.gap.detected": "send", "event.gap.closed": "send", "result": "send", "dead.command": "send", "dead.webhook": "send"}
 	for _, op := range factro.Operations() {
 		address := events.Address{Cloud: "{cloud}", Resource: op.Resource, Operation: op.Name}
 		if !op.Writes() {

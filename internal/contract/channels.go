@@ -37,6 +37,9 @@ func (d *document) fill() error {
 	if err := d.event(); err != nil {
 		return err
 	}
+	if err := d.gaps(); err != nil {
+		return err
+	}
 	for _, op := range factro.Operations() {
 		add := d.query
 		if op.Writes() {

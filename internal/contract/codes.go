@@ -14,13 +14,14 @@ var codes = []code{
 	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake as `{pointer, message}`; nothing was called"},
 	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
 	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
-	{events.CodeConflict, events.Rejected, "the same id was used before with other data, of an operation that is carried out once; nothing was called"},
+	{events.CodeConflict, events.Rejected, "the same id was used before with another operation or other data; nothing was called"},
 	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what"},
 	{events.CodeThrottled, events.Deferred, "the request budget is used up for now"},
 	{events.CodeUnauthorized, events.Deferred, "factro does not accept the API key; the cloud is paused until an operator has renewed it"},
 	{events.CodeUnavailable, events.Deferred, "factro fails or cannot be reached"},
 	{events.CodeExhausted, events.Dead, "factro failed on this command eight times, or its file could not be read as often"},
-	{events.CodeAmbiguous, events.Dead, "a create may have happened; a human should look"},
+	{events.CodeUndeliverable, events.Dead, "the broker gave it up without a verdict, as a consumer with a limit of deliveries does; a human should look"},
+	{events.CodeAmbiguous, events.Dead, "a create may have happened, and the bridge cannot find out; a human should look, and `message` says where"},
 }
 
 // outcomes are all of them, each with its meaning.

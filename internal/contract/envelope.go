@@ -38,7 +38,7 @@ var envelope = []attribute{
 	},
 	{
 		name: "id", required: always, rules: map[string]any{"minLength": 1},
-		use: [kinds]string{"the body's `id` where there is one, else minted", "the sender's, unique among all senders of the cloud, best a UUID; by it an operation that is carried out once is recognised for 7 days", "`<command id>.<outcome>`; of a dry run and of a `deferred` result with a suffix, since they are no repetitions of others"},
+		use: [kinds]string{"the body's `id` where there is one, else minted", "the sender's, unique among all senders of the cloud, best a UUID; by it a command is recognised for 7 days", "`<command id>.<outcome>`; of a dry run, of a `deferred` result and of a command that was sent once more with a suffix, since they are no repetitions of others"},
 	},
 	{
 		name: "source", required: always, rules: map[string]any{"format": "uri-reference", "minLength": 1},
@@ -65,7 +65,7 @@ var envelope = []attribute{
 	},
 	{
 		name: "dataschema", rules: map[string]any{"format": "uri"},
-		use: [kinds]string{"", "optional, not looked at", "`" + events.SchemaURI("result.<operation>") + "`, without the operation where it is unknown"},
+		use: [kinds]string{"of an event about a gap `" + events.SchemaURI("gap") + "`, else none", "optional, not looked at", "`" + events.SchemaURI("result.<operation>") + "`, without the operation where it is unknown"},
 	},
 	{
 		name: events.ExtTraceParent,
@@ -87,7 +87,7 @@ var envelope = []attribute{
 	},
 	{
 		name: events.ExtOrigin, required: [kinds]bool{true, false, false},
-		use: [kinds]string{"how it came: `webhook`", "", ""},
+		use: [kinds]string{"how it came: `webhook`; `spool`, if it waited on a disk of the bridge's for the broker; or `reconcile`, if its webhook did not come", "", ""},
 	},
 	{
 		name: events.ExtExpiryTime, rules: map[string]any{"format": "date-time"},

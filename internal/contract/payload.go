@@ -12,7 +12,7 @@ import (
 func ownComponents() map[string]map[string]any {
 	return map[string]map[string]any{
 		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
-		"StoredAnswer": storedAnswerSchema(),
+		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(),
 	}
 }
 
@@ -81,8 +81,15 @@ func resultSchema() map[string]any {
 				},
 			},
 			"response": map[string]any{"description": "The Core API's JSON as it came. Absent if there was none, or beyond 512 KiB."},
-			"error":    map[string]any{"allOf": list{ref("ResultError")}},
-			"retryAt":  instant("When a deferred command is tried next, as far as that can be told."),
+			"responseOmitted": map[string]any{
+				"type": "boolean", "description": "There was a response, and it was too large to be passed on, or to be kept for a repetition of this result.",
+			},
+			"adopted": map[string]any{
+				"type":        "boolean",
+				"description": "factro did not answer the call, and what it had made was found by looking for it. The response is the object as factro lists it.",
+			},
+			"error":   map[string]any{"allOf": list{ref("ResultError")}},
+			"retryAt": instant("When a deferred command is tried next, as far as that can be told."),
 		},
 		"if": map[string]any{
 			"required":   list{"outcome"},

@@ -107,6 +107,8 @@ type subjects struct {
 	DeadHeaders       []bus.HeaderFact
 	// Ledger is the name of the bucket, Proven and Result are JSON to show.
 	Ledger, Proven, Result string
+	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
+	Reconcile, Gap string
 }
 
 type envelopeRow struct{ Name, Event, Command, Result string }
@@ -120,7 +122,12 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	if err != nil {
 		return subjects{}, err
 	}
+	gap, err := indented(exampleGap())
+	if err != nil {
+		return subjects{}, err
+	}
 	s := subjects{
+		Reconcile: bus.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Prefix: prefix, Streams: bus.Streams(prefix), Buckets: bus.Buckets(prefix), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
 		Ledger: bus.LedgerBucket(prefix), Proven: provenBody, Result: strings.TrimSpace(string(result)),
 	}

@@ -13,12 +13,13 @@ import (
 const (
 	eventName     = "event"
 	resultName    = "result"
+	gapName       = "gap"
 	commandPrefix = "command."
 	queryPrefix   = "query."
 	answerPrefix  = "answer."
 )
 
-// Schemas returns the names of all schemas, sorted: event, command.<operation>, result, result.<operation>,
+// Schemas returns the names of all schemas, sorted: event, gap, command.<operation>, result, result.<operation>,
 // query.<operation> and answer.<operation>.
 func Schemas() []string { return slices.Sorted(maps.Keys(makers())) }
 
@@ -55,6 +56,7 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 	all := map[string]func() map[string]any{
 		eventName:  func() map[string]any { return titled("Data of an event", "Event") },
 		resultName: func() map[string]any { return titled("Data of a result", "Result") },
+		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
 	}
 	for _, op := range factro.Operations() {
 		data := func() map[string]any { return dataSchema(op) }

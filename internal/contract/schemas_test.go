@@ -89,8 +89,8 @@ func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 	}
-	if want := 2 + 2*len(factro.Operations()); len(seen) != want {
-		t.Errorf("there are %d schemas, want %d: two for each operation, event and result", len(seen), want)
+	if want := 3 + 2*len(factro.Operations()); len(seen) != want {
+		t.Errorf("there are %d schemas, want %d: two for each operation, event, gap and result", len(seen), want)
 	}
 }
 

@@ -37,8 +37,7 @@ func missing(ref *events.ObjectRef) *events.Error {
 }
 
 func ambiguous(a answer) string {
-	return fmt.Sprintf("factro may have carried this out or not (%s), and doing it again could do it twice. "+
-		"Look whether the object is there before you send the command again under another id", outcomeText(a))
+	return fmt.Sprintf("factro may have carried this out or not (%s), and doing it again could do it twice", outcomeText(a))
 }
 
 // outcomeText is one line about an answer, for people.

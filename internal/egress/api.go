@@ -22,6 +22,7 @@ type API struct {
 	secret    *secret.Reader
 	pace      *pace
 	gate      *gate
+	clock     clock
 	probes    chan struct{} // has a place for the one query that asks whether factro is back
 	keyFailed atomic.Bool
 	calls     *calls
@@ -58,7 +59,7 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 		switch {
 		case ctx.Err() != nil && got.err != nil, got.ours != nil, j == throttled:
 			return got, errNeutral
-		case try.take != nil && !healthy(j) && !general(got):
+		case try.take != nil && !try.counts && !healthy(j) && !general(got):
 			return got, errNeutral
 		case !healthy(j):
 			return got, errUnhealthy

@@ -40,8 +40,8 @@ func TestRepeated(t *testing.T) {
 					if d := time.Since(began); d < 750*time.Millisecond || name != "hangs" && d > 2*time.Second {
 						t.Errorf("it took %s, want a backoff", d)
 					}
-					if r.count("begin") != 0 {
-						t.Errorf("what may be repeated needs no ledger: %s", r)
+					if r.count("begin") != 1 || r.count("finish") != 1 || len(r.desk.ledger["acme c-1"].Log) != 3 {
+						t.Errorf("the ledger does not know of it: %s", r)
 					}
 				})
 			})
@@ -74,9 +74,9 @@ func TestAmbiguous(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, always(answer))
-				s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
-				if r.String() != "begin; call POST /api/core/tasks; finish; publish dead" || s.result.Attempts != 1 {
+				r := newRig(t, hidden(always(answer)))
+				s := r.wantDone(r.do(command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`)), events.Dead, "ambiguous")
+				if r.String() != "begin; call POST /api/core/tasks/tasks; save; finish; publish dead" || s.result.Attempts != 1 {
 					t.Errorf("what happened: %s", r)
 				}
 				if s.result.Status != answer.status {
@@ -105,7 +105,7 @@ func TestUnsentCreate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, inTurn(nowhere, nowhere, ok(`{"id":"t-9"}`)))
 		s := r.wantDone(r.do(create()), events.Applied, "")
-		want := strings.Repeat("begin; call POST /api/core/tasks; forget; ", 2) + "begin; call POST /api/core/tasks; finish; publish applied"
+		want := "begin; " + strings.Repeat("call POST /api/core/tasks; release; save; ", 2) + "call POST /api/core/tasks; finish; publish applied"
 		if r.String() != want || s.result.Attempts != 3 {
 			t.Errorf("what happened: %s", r)
 		}
@@ -179,18 +179,18 @@ func TestLedgerAnswers(t *testing.T) {
 // TestInterrupted: the process died between the ledger and the result.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok("{}")))
+	r := newRig(t, hidden(always(ok("{}"))))
 	j := &job{cmd: create(), startedAt: time.Now()}
 	if reason := r.w.plan(j, nil); reason != nil {
 		t.Fatal(reason)
 	}
-	r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
-	if r.String() != "begin; publish dead" || !strings.Contains(s.result.Error.Message, "2026-01-02T03:04:05Z") {
+	if r.String() != "begin; save; made; call GET /api/core/packages/p-1; finish; publish dead" || !strings.Contains(s.result.Error.Message, "2026-01-02T03:04:05Z") {
 		t.Errorf("%s: %s", r, s.event.Data())
 	}
-	if r.desk.ledger["acme c-1"].Result != nil {
-		t.Error("the ledger now claims to know how it ended")
+	if r.desk.ledger["acme c-1"].Result == nil {
+		t.Error("the ledger does not remember the verdict")
 	}
 }
 
@@ -225,7 +225,7 @@ func TestInsists(t *testing.T) {
 	})
 }
 
-// TestStop: whatever the worker is doing when it is told to stop, a create is forgotten if and only if it was not made.
+// TestStop: whatever the worker is doing when it is told to stop, the ledger says of a call that may have been made that it may.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	const stopAt, grace = 1 * time.Second, 5 * time.Second
@@ -248,11 +248,11 @@ func TestStop(t *testing.T) {
 		within  time.Duration
 	}{
 		"at the gate":           {create(), throttledFor, true, 0, 1, stopAt},
-		"between attempts":      {update(), always(broken), true, 0, 2, stopAt},
+		"between attempts":      {update(), always(broken), true, 1, 2, stopAt},
 		"create, between":       {create(), always(nowhere), true, 0, 2, stopAt},
 		"during the call":       {create(), late(false), false, 1, 1, stopAt + grace},
 		"while dialling":        {create(), late(true), false, 0, 1, stopAt + grace},
-		"during another's call": {update(), late(false), false, 0, 1, stopAt + grace},
+		"during another's call": {update(), late(false), false, 1, 1, stopAt + grace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,8 +273,12 @@ func TestStop(t *testing.T) {
 				if d := time.Since(began); d > test.within {
 					t.Errorf("it took %s, want %s", d, test.within)
 				}
-				if len(r.desk.ledger) != test.entries || r.count("call") < 1 || r.count("call") > 4 {
-					t.Errorf("%d entries: %s", len(r.desk.ledger), r)
+				entries := 0
+				if !r.desk.ledger["acme c-1"].Open {
+					entries++
+				}
+				if len(r.desk.ledger) != 1 || entries != test.entries || r.count("call") < 1 || r.count("call") > 4 {
+					t.Errorf("%d entries: %s", entries, r)
 				}
 				if n := len(r.desk.results(events.Applied)) + len(r.desk.results(events.Dead)) + len(r.desk.results(events.Rejected)); n != 0 {
 					t.Errorf("a final result was published: %s", r)

@@ -42,6 +42,8 @@ type attempt struct {
 	file *file
 	// take reads the body of a good answer, which then is not in the answer. Its error is one of ours, not of factro's.
 	take func(io.Reader) error
+	// counts tells that a failure speaks against factro, as that of a command, though the answer is taken as a stream.
+	counts bool
 }
 
 type attemptKey struct{}

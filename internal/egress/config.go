@@ -64,6 +64,22 @@ const (
 	maxAnswer = 8 << 20
 	// maxResponse bounds what of an answer goes into a result: with the rest it must fit into a message.
 	maxResponse = 512 << 10
+	// maxKept bounds what of an answer is kept in the ledger, for a repetition of the result: there are many records.
+	maxKept = 16 << 10
+	// narrowSkew is how far factro's clock may be off after an answer has told it by the second, wideSkew before that.
+	// What was made a little before the call is only in doubt.
+	narrowSkew = 3 * time.Second
+	wideSkew   = 2 * time.Minute
+	// inDoubt is how much older than the call an object like it may be and still leave a doubt. Whether factro's times of
+	// creation agree with its Date header is not known, and a zone that is left out is hours: what is taken for older than
+	// it is would be made again. The price is that a human is asked where somebody made the like of it by hand that day.
+	inDoubt = 24 * time.Hour
+	// minLooks is how often a create that may have happened is looked for before it is made again, and lookPause the time
+	// between. Whether factro's lists lag behind its writes is not known, and an object that shows up late would be doubled.
+	minLooks  = 2
+	lookPause = 2 * time.Second
+	// maxUnread is how often a list is read that holds something else than was expected: it may have broken off.
+	maxUnread = 3
 	// maxReplySubject bounds the subject that a sender names for its copies: one beyond the server's limit on a line of
 	// its protocol would cost us the connection.
 	maxReplySubject = 1 << 10

@@ -27,13 +27,15 @@ func TestQueryHarmsNoCommand(t *testing.T) {
 					}
 					return ok("{}")
 				})
-				for range 30 {
+				for n := range 30 {
 					if a := x.ask(query("listTasks", "{}")); a.Error == nil || a.Error.Code != "unavailable" {
 						t.Errorf("the answer is %+v", a)
 					}
 					began := time.Now()
 					x.desk.sent = nil
-					if x.wantDone(x.do(update()), events.Applied, ""); time.Since(began) != 0 {
+					c := update()
+					c.Event.SetID(fmt.Sprint("c-", n))
+					if x.wantDone(x.do(c), events.Applied, ""); time.Since(began) != 0 {
 						t.Errorf("the command waited %s", time.Since(began))
 					}
 				}

@@ -181,6 +181,7 @@ var probe = func() factro.Operation {
 
 // learn passes the answer on to the gate, and tells the operator when the key stops or starts to be accepted.
 func (a *API) learn(ctx context.Context, op factro.Operation, got answer, j judgement, key secret.String) {
+	a.clock.learn(got.header, time.Now())
 	was := a.gate.paused()
 	a.gate.learn(j, got, key)
 	is := a.gate.paused()

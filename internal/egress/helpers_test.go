@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -191,6 +190,7 @@ type desk struct {
 	sent   []sent
 	copies []string
 	ledger map[string]bus.Record
+	claims map[string]string
 	fail   func(step string) error
 }
 
@@ -241,17 +241,64 @@ func (d *desk) Begin(ctx context.Context, cloud, id string, r bus.Record) (bool,
 	return false, r, nil
 }
 
-func (d *desk) Finish(ctx context.Context, cloud, id string, r bus.Record) error {
-	if err := d.step(ctx, "finish"); err != nil {
-		return err
+func (d *desk) Look(ctx context.Context, cloud, id string) (bool, bus.Record, error) {
+	if err := d.step(ctx, "look"); err != nil {
+		return false, bus.Record{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	have, known := d.ledger[cloud+" "+id]
+	return known, have, nil
+}
+
+// Save calls writing a result finish, that nothing was done release, and all else save.
+func (d *desk) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+	step := "save"
+	if r.Result != nil {
+		step = "finish"
+	} else if r.Open {
+		step = "release"
+	}
+	if err := d.step(ctx, step); err != nil {
+		return r, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ledger[cloud+" "+id] = r
-	return nil
+	return r, nil
 }
 
-func (d *desk) Forget(ctx context.Context, cloud, id string) error {
+func (d *desk) Claim(ctx context.Context, cloud, resource, objectID, id string) (bool, error) {
+	if err := d.step(ctx, "claim"); err != nil {
+		return false, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := cloud + " " + resource + " " + objectID
+	if d.claims[key] == "" {
+		d.claims[key] = id
+	}
+	return d.claims[key] == id, nil
+}
+
+func (d *desk) Made(ctx context.Context, cloud string, _ time.Time) (map[string]bool, error) {
+	if err := d.step(ctx, "made"); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	made := map[string]bool{}
+	for key, r := range d.ledger {
+		if strings.HasPrefix(key, cloud+" ") {
+			for _, id := range r.Made {
+				made[id] = true
+			}
+		}
+	}
+	return made, nil
+}
+
+func (d *desk) Forget(ctx context.Context, cloud, id string, _ bus.Record) error {
 	if err := d.step(ctx, "forget"); err != nil {
 		return err
 	}
@@ -303,7 +350,7 @@ func newRig(t testing.TB, script func(r *http.Request, body string) reply, chang
 	r := &rig{
 		t: t, diary: d, log: &bytes.Buffer{},
 		api:  &api{diary: d, script: script},
-		desk: &desk{diary: d, t: t, ledger: map[string]bus.Record{}},
+		desk: &desk{diary: d, t: t, ledger: map[string]bus.Record{}, claims: map[string]string{}},
 	}
 	cfg := Config{
 		Cloud: "acme", Prefix: "factro", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apiKey},
@@ -343,6 +390,16 @@ func inTurn(answers ...reply) func(*http.Request, string) reply {
 			answers = answers[1:]
 		}
 		return a
+	}
+}
+
+// hidden answers as a script does, and forbids to look at anything.
+func hidden(script func(*http.Request, string) reply) func(*http.Request, string) reply {
+	return func(r *http.Request, body string) reply {
+		if r.Method == http.MethodGet && !isProbe(r) {
+			return reply{status: 403, body: "no"}
+		}
+		return script(r, body)
 	}
 }
 
@@ -411,7 +468,8 @@ func (r *rig) wantDone(verdict error, outcome events.Outcome, code string) sent 
 // wantTerminal compares with the one way to make such a verdict; its type is not to be seen from here.
 func wantTerminal(t testing.TB, verdict error, subject, code string) {
 	t.Helper()
-	if verdict == nil || !reflect.DeepEqual(verdict, bus.Terminal(subject, code, errors.New(verdict.Error()))) { //nolint:govet // the whole verdict, not only its text
+	letter, ok := bus.LetterOf(verdict)
+	if !ok || letter.Subject != subject || letter.Code != code || letter.Reason.Error() == "" {
 		t.Errorf("the verdict is %#v, want terminal %s on %s", verdict, code, subject)
 	}
 }

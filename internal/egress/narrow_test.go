@@ -29,9 +29,9 @@ type narrowLedger struct {
 	limit int
 }
 
-func (n narrowLedger) Finish(ctx context.Context, cloud, id string, r bus.Record) error {
+func (n narrowLedger) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
 	if len(r.Result) > n.limit {
-		return fmt.Errorf("ledger: %w", events.ErrTooLarge)
+		return r, fmt.Errorf("ledger: %w", events.ErrTooLarge)
 	}
-	return n.desk.Finish(ctx, cloud, id, r)
+	return n.desk.Save(ctx, cloud, id, r)
 }

@@ -186,7 +186,7 @@ func TestRedirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.wantDone(w.Handle(t.Context(), t.Context(), create(), nil), events.Dead, "ambiguous")
+	r.wantDone(w.Handle(t.Context(), t.Context(), command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`), nil), events.Dead, "ambiguous")
 	if elsewhere.Load() != 0 {
 		t.Error("the redirect was followed")
 	}

@@ -23,31 +23,34 @@ func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a answ
 		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason,
 	}
 	if outcome == events.Applied {
-		if json.Valid(a.body) && len(a.body) <= maxResponse {
+		switch r.Adopted = j.adopted; {
+		case !json.Valid(a.body):
+		case len(a.body) <= maxResponse:
 			r.Response = a.body
+		default:
+			r.Omitted = true
+		}
+		if j.op.Creates() {
+			j.record.Made = translate.MadeIDs(j.op, a.body)
 		}
 	}
 	if j.op.Name != "" {
 		r.Resource = w.resource(j, a)
 	}
-	// The ledger before the result: a crash in between publishes the same result again instead of asking a human. What
-	// was only refused before the call is not in the ledger and need not be.
-	if j.op.Creates() && j.attempts > 0 {
-		// One that does not fit leaves the create unfinished in the ledger, but the sender still gets his result.
-		if err := fitting(r, func(r events.Result) error { return w.finish(ctx, j, r) }); err != nil && !errors.Is(err, events.ErrTooLarge) {
+	// The ledger before the result: a crash in between publishes the same result again instead of calling again. What
+	// was refused before anything was called is not in the ledger and need not be.
+	switch {
+	case j.begun && (j.attempts > 0 || !j.record.Open):
+		if err := w.finish(ctx, j, r); err != nil {
+			return err
+		}
+	case j.begun:
+		if err := w.forget(ctx, j); err != nil {
 			return err
 		}
 	}
+	crashpoint("after-ledger")
 	return w.tell(ctx, j, r)
-}
-
-// finish writes the result of a create into the ledger.
-func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
-	var err error
-	if j.record.Result, err = json.Marshal(r); err != nil {
-		return fmt.Errorf("result of %s: %w", r.Operation, err)
-	}
-	return insist(ctx, func(ctx context.Context) error { return w.ledger.Finish(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record) })
 }
 
 // tell publishes a final result and returns the verdict that goes with it.
@@ -61,7 +64,10 @@ func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
 		w.log.ErrorContext(ctx, "result is too large for a message and is not published", "cloud", w.cfg.Cloud, "error", err)
 	} else if err != nil {
 		return err
+	} else {
+		w.concluded.Add(1)
 	}
+	crashpoint("after-result")
 	w.metrics.finished(ctx, j, r)
 	code := ""
 	if r.Error != nil {
@@ -72,8 +78,10 @@ func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
 	if r.Outcome == events.Applied {
 		return nil
 	}
-	subject := w.cfg.Prefix.DeadCommand(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation)
-	return bus.Terminal(subject, r.Error.Code, errors.New(r.Error.Message))
+	return bus.Terminal(bus.Letter{
+		Subject: w.cfg.Prefix.DeadCommand(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation),
+		Code:    r.Error.Code, Reason: errors.New(r.Error.Message), Status: r.Status, Log: j.record.Log,
+	})
 }
 
 // deferred tells the sender that the command has to wait. It is a courtesy: if it cannot be published, the command goes
@@ -167,7 +175,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 	defer stop()
 	for n := 1; ; n++ {
 		err := do(late)
-		if err == nil || errors.Is(err, events.ErrTooLarge) {
+		if err == nil || errors.Is(err, events.ErrTooLarge) || errors.Is(err, bus.ErrTaken) {
 			return err
 		}
 		if sleep(late, backoff(n)) != nil {
@@ -180,7 +188,9 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 func fitting(r events.Result, do func(events.Result) error) error {
 	err := do(r)
 	if errors.Is(err, events.ErrTooLarge) {
-		r.Response = nil
+		if r.Response != nil {
+			r.Response, r.Omitted = nil, true
+		}
 		if r.Resource != nil && len(r.Resource.ID) > 128 {
 			r.Resource = nil
 		}
@@ -202,13 +212,18 @@ func shorten(s string) string {
 }
 
 // variant tells results apart that share an id but are not the same message: a rehearsal from the performance, and one
-// postponement from the next. Without it the stream would take the second for a repetition of the first.
+// postponement from the next, and what became of a command from what became of it when an operator sent it once more.
+// Without it the stream would take the second for a repetition of the first.
 func variant(j *job, r events.Result) string {
+	suffix := ""
+	if j.cmd.Redrive != "" {
+		suffix = ".redrive." + j.cmd.Redrive
+	}
 	switch {
 	case r.Outcome == events.Deferred && r.RetryAt != nil:
-		return "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
+		return suffix + "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
 	case j.dryRun:
-		return ".dryrun"
+		return suffix + ".dryrun"
 	}
-	return ""
+	return suffix
 }

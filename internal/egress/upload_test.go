@@ -40,6 +40,10 @@ func uploads(t testing.TB, before func(n int64)) (url string, all <-chan arrived
 	t.Helper()
 	got := make(chan arrived, 10)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
 		_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if err != nil {
 			t.Error(err)
@@ -298,7 +302,7 @@ func TestUploadStoreAwayStop(t *testing.T) {
 			return nil
 		}
 		wantRetry(t, r.w.Handle(t.Context(), stopping, upload(map[string]any{"name": "a", "object": reference("f")}), nil))
-		if r.count("call") != 0 || len(r.desk.ledger) != 0 || len(r.desk.sent) != 0 {
+		if r.count("call") != 0 || !r.desk.ledger["acme c-1"].Open || len(r.desk.sent) != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 	})
@@ -325,7 +329,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, always(ok("{}")))
+				r := newRig(t, hidden(always(ok("{}"))))
 				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
 					return silent{strings.NewReader("hallo")}, nil
 				}}}

@@ -2,9 +2,7 @@ package egress
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -29,13 +27,6 @@ type Results interface {
 	Reply(ctx context.Context, subject string, e event.Event) error
 }
 
-// Ledger remembers creates over crashes.
-type Ledger interface {
-	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
-	Finish(ctx context.Context, cloud, commandID string, r bus.Record) error
-	Forget(ctx context.Context, cloud, commandID string) error
-}
-
 // Files are the files that commands refer to instead of holding them.
 type Files interface {
 	// File returns a file of the bridge's own bucket, or bus.ErrNoFile.
@@ -49,8 +40,10 @@ type Worker struct {
 	ledger    Ledger
 	files     Files
 	metrics   *metrics
+	id        string // tells this worker from others, in the ledger
 	webOrigin string
 	mandant   atomic.Value // string: the mandant's id, once an answer has told it
+	concluded atomic.Int64
 }
 
 // New builds a worker.
@@ -59,7 +52,7 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 	if err != nil {
 		return nil, fmt.Errorf("api.url: %w", err)
 	}
-	w := &Worker{API: api, results: results, ledger: ledger, files: files, webOrigin: base.Scheme + "://" + base.Host}
+	w := &Worker{API: api, results: results, ledger: ledger, files: files, id: crand.Text(), webOrigin: base.Scheme + "://" + base.Host}
 	w.mandant.Store("")
 	w.metrics, err = newMetrics(api.cfg.Cloud)
 	return w, err
@@ -79,8 +72,19 @@ type job struct {
 	expiry    time.Time // zero if it has none
 	dryRun    bool
 	attempts  int
-	misses    int // how often its file could not be read
+	misses    int  // how often its file could not be read
+	begun     bool // the record is in the ledger, and ours
+	again     bool // the create did not happen and is to be made again
+	ours      bool // the last call was made by this delivery of the command
+	resumed   bool // an earlier delivery may have made a call
+	adopted   bool // what it made was found, not answered
 }
+
+// interrupted says whether the last call was made by an earlier delivery, which may still be at it.
+func (j *job) interrupted() bool { return !j.ours }
+
+// Concluded counts the deliveries that ended with a stored final result.
+func (w *Worker) Concluded() int64 { return w.concluded.Load() }
 
 // Handle carries out a command and publishes what became of it. See bus.Worker for the arguments and the verdict.
 func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
@@ -90,25 +94,38 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 		return w.end(ctx, j, events.Rejected, answer{}, reason)
 	}
 	for j.dryRun {
+		if over, verdict := w.late(ctx, j); over {
+			return verdict
+		}
 		if over, verdict := w.rehearse(ctx, stopping, j); over {
 			return verdict
 		}
 	}
+	if over, verdict := w.recall(ctx, j); over {
+		return verdict
+	}
+	if over, verdict := w.late(ctx, j); over {
+		return verdict
+	}
 	for {
-		err := w.pass(stopping, func(o obstacle) { w.deferred(ctx, j, o) })
-		if err == nil {
-			err = w.pace.Wait(stopping)
-		}
-		if err != nil {
+		if err := w.turn(ctx, stopping, j); err != nil {
 			return bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
 		}
-		if reason := j.expired(); reason != nil { // while it waited
-			return w.end(ctx, j, events.Rejected, answer{}, reason)
+		if over, verdict := w.late(ctx, j); over { // while it waited
+			return verdict
 		}
 		if over, verdict := w.try(ctx, stopping, j); over {
 			return verdict
 		}
 	}
+}
+
+// turn waits until a call may be made for a command.
+func (w *Worker) turn(ctx, stopping context.Context, j *job) error {
+	if err := w.pass(stopping, func(o obstacle) { w.deferred(ctx, j, o) }); err != nil {
+		return err
+	}
+	return w.pace.Wait(stopping)
 }
 
 // plan finds the operation and translates the command. It returns why the command cannot be carried out.
@@ -145,9 +162,6 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}
-	if reason := j.expired(); reason != nil {
-		return reason
-	}
 	j.op = op
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
 		return mistaken(err)
@@ -156,45 +170,40 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 		// Any other could be one that the sender may not read, but the bridge may.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
-	sum := sha256.Sum256(append([]byte(op.Name+"\n"), j.cmd.Event.Data()...))
-	j.record = bus.Record{Fingerprint: hex.EncodeToString(sum[:]), StartedAt: j.startedAt.UTC()}
-	return nil
-}
-
-// expired returns why a command is not to be carried out any more. One that factro may have begun is carried on with.
-func (j *job) expired() *events.Error {
-	if j.expiry.IsZero() || j.attempts > 0 || time.Now().Before(j.expiry) {
-		return nil
+	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
+		return mistaken(err)
 	}
-	return &events.Error{Code: events.CodeExpired, Message: "expirytime had passed"}
+	return nil
 }
 
 // try makes one attempt. over tells that the command has its verdict.
 func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict error) {
-	if j.op.Creates() {
-		known, have, err := w.ledger.Begin(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
-		if err != nil {
-			return true, err
-		}
-		if known {
-			return true, w.again(ctx, j, have)
-		}
+	if over, verdict := w.enter(ctx, stopping, j); over {
+		return true, verdict
 	}
 	file, err := w.file(ctx, j.call.Upload)
 	if err != nil {
-		if err := w.forget(ctx, j); err != nil {
+		if err := w.release(ctx, j); err != nil {
 			return true, err
 		}
 		return w.missed(ctx, stopping, j, err)
 	}
 	defer file.close()
+	call, err := translate.Dated(j.op, j.call, j.record.Dated)
+	if err != nil {
+		return true, err
+	}
 	j.attempts++
-	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, j.call, w.key(ctx))
+	j.ours = true
+	crashpoint("before-call")
+	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, call, w.key(ctx))
+	crashpoint("after-call")
+	j.noted(ctx, judgement, a)
 	if ctx.Err() != nil && a.err != nil {
 		// Told to stop, and the call took longer than the grace. The ledger knows that a create may have happened.
 		err := fmt.Errorf("stopped during the call: %w", a.err)
 		if a.unsent {
-			err = errors.Join(err, w.forget(ctx, j))
+			err = errors.Join(err, w.release(ctx, j))
 		}
 		return true, err
 	}
@@ -204,16 +213,22 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	case refused:
 		return true, w.end(ctx, j, events.Rejected, a, refusal(a))
 	case unknown:
+		if err := w.save(ctx, j); err != nil {
+			return true, err
+		}
 		if j.op.Creates() {
-			return true, w.end(ctx, j, events.Dead, a, &events.Error{Code: events.CodeAmbiguous, Message: ambiguous(a), Detail: detail(a)})
+			return w.resolve(ctx, stopping, j, a)
 		}
 	case throttled, unauthorized, failed:
-		if err := w.forget(ctx, j); err != nil {
+		if judgement != failed || errors.Is(a.err, errOpen) {
+			j.attempts-- // factro did not work on it; the gate is closed now and says when to go on
+			j.record.Attempts = j.attempts
+		}
+		if err := w.release(ctx, j); err != nil {
 			return true, err
 		}
 	}
 	if judgement == throttled || judgement == unauthorized || errors.Is(a.err, errOpen) {
-		j.attempts-- // factro did not work on it; the gate is closed now and says when to go on
 		return false, nil
 	}
 	if j.attempts >= maxAttempts {
@@ -226,36 +241,6 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 		return true, bus.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
 	}
 	return false, nil
-}
-
-// forget takes a create back out of the ledger that certainly did not happen, so that the next attempt is a first one.
-func (w *Worker) forget(ctx context.Context, j *job) error {
-	if !j.op.Creates() {
-		return nil
-	}
-	return insist(ctx, func(ctx context.Context) error { return w.ledger.Forget(ctx, w.cfg.Cloud, j.cmd.Event.ID()) })
-}
-
-// again decides about a create that the ledger knows already.
-func (w *Worker) again(ctx context.Context, j *job, have bus.Record) error {
-	switch {
-	case have.Fingerprint != j.record.Fingerprint:
-		return w.end(ctx, j, events.Rejected, answer{}, &events.Error{
-			Code:    events.CodeConflict,
-			Message: "a command with this id was sent before with other data; an id is for one command",
-		})
-	case have.Result == nil:
-		return w.end(ctx, j, events.Dead, answer{}, &events.Error{
-			Code: events.CodeAmbiguous,
-			Message: fmt.Sprintf("the bridge was interrupted at %s while it carried out this command; factro may have done it. "+
-				"Look whether the object is there before you send the command again under another id", have.StartedAt.Format(time.RFC3339)),
-		})
-	}
-	var r events.Result
-	if err := json.Unmarshal(have.Result, &r); err != nil {
-		return fmt.Errorf("result in the ledger: %w", err)
-	}
-	return w.tell(ctx, j, r)
 }
 
 // backoff grows from half a second to half a minute, with jitter.

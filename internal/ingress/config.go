@@ -30,6 +30,12 @@ type Config struct {
 	// are known.
 	KnownActions []string
 	Clouds       []Cloud
+	// OnLost, if set, is told the cloud of each webhook that came with a right secret and could not be kept, so that it can
+	// be fetched from factro later. It must not block.
+	OnLost func(cloud string)
+	// Kept, if set, is how many webhooks the store has kept by its own count. What arrived is held against it in the metric
+	// factro.bridge.unaccounted.
+	Kept func() int64
 }
 
 // Cloud is one factro cloud whose webhooks are taken.

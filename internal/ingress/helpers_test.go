@@ -101,6 +101,9 @@ type shelf struct {
 	// publish and quarantine are asked before anything is kept.
 	publish, quarantine func(context.Context) error
 
+	// spools says that events do not reach the stream yet.
+	spools bool
+
 	mu     sync.Mutex
 	events []published
 	dead   []quarantined
@@ -116,16 +119,16 @@ type quarantined struct {
 	data                      []byte
 }
 
-func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id string) error {
+func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error) {
 	if s.publish != nil {
 		if err := s.publish(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, published{subject, id, e})
-	return nil
+	return s.spools, nil
 }
 
 func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {

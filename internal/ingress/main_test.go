@@ -21,10 +21,13 @@ const (
 	inventedPort = "31337"
 )
 
+// reader has what all tests count.
+var reader = sdkmetric.NewManualReader()
+
 // TestMain runs the tests with all signals recorded, and then looks at what they say: no span and no label may hold a
 // secret, a body, or what a stranger has made up.
 func TestMain(m *testing.M) {
-	spans, reader := tracetest.NewSpanRecorder(), sdkmetric.NewManualReader()
+	spans := tracetest.NewSpanRecorder()
 	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
 	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
 	code := m.Run()

@@ -53,7 +53,10 @@ func newMetrics(s *Server) (*metrics, error) {
 		o.ObserveInt64(busy, int64(len(s.slots)))
 		return nil
 	}, busy)
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return m, s.account.observe(meter, s.cfg.Kept)
 }
 
 func (m *metrics) answered(ctx context.Context, key answerKey, took time.Duration) {

@@ -21,10 +21,16 @@ const route = "/webhooks/{cloud}"
 // writer, and makes the labels of five metrics anew each time. Here there is one route, and labels are made once.
 func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	s.account.open.Add(1)
+	s.account.received.Add(1)
+	defer s.account.open.Add(-1)
 	ctx, span := s.tracer.Start(r.Context(), spanName(r.Method), spanOptions(r.Context(), r)...)
 	defer span.End()
 
 	name, a := s.webhook(ctx, w, r)
+	if !a.keeps() {
+		s.account.refused.Add(1)
+	}
 	if span.IsRecording() {
 		span.SetAttributes(
 			semconv.HTTPRequestMethodKey.String(method(r.Method)), semconv.HTTPRoute(route), semconv.URLPath(r.URL.Path),

@@ -16,6 +16,7 @@ type problem struct {
 	retryAfter time.Duration
 	code       string // for the metric
 	stranger   bool   // it answers somebody who has not shown a secret
+	lost       bool   // what came with a right secret is kept nowhere, through no fault of the sender's
 }
 
 // write answers r. For the rest of a stranger's body it does not wait: net/http would read on before it answers, for as
@@ -45,9 +46,9 @@ var (
 	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
 	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
 	unusable     = refuse(http.StatusBadRequest, "unusable", "")
-	ourMistake   = refuse(http.StatusInternalServerError, "panic", "the bridge made a mistake")
-	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once")
-	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored")
+	ourMistake   = refuse(http.StatusInternalServerError, "panic", "the bridge made a mistake").andLost()
+	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once").andLost()
+	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored").andLost()
 )
 
 func refuse(status int, code, detail string) problem {
@@ -55,6 +56,8 @@ func refuse(status int, code, detail string) problem {
 }
 
 func (p problem) toStranger() problem { p.stranger = true; return p }
+
+func (p problem) andLost() problem { p.lost = true; return p }
 
 func (p problem) because(detail string) problem { p.Detail = detail; return p }
 

@@ -25,9 +25,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Store keeps what arrived. It returns nil only when that is durable.
+// Store keeps what arrived. It returns nil only when that is durable. An error may have a method RetryAfter that tells
+// how long the sender should wait; events.ErrTooLarge says that waiting does not help.
 type Store interface {
-	Publish(ctx context.Context, subject string, e event.Event, id string) error
+	// Publish keeps an event. spooled says that it is not in the stream yet.
+	Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error)
 	// Quarantine keeps bytes that could not be made into an event, with the reason.
 	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error
 }
@@ -40,6 +42,7 @@ type Server struct {
 	clouds   map[string]*cloud
 	slots    chan struct{}
 	throttle throttle
+	account  account
 	metrics  *metrics
 	drift    *drift
 	tracer   trace.Tracer
@@ -133,16 +136,22 @@ func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if known {
 		id, refused = s.survive(ctx, c, w, r)
 	}
+	if refused.lost && s.cfg.OnLost != nil {
+		s.cfg.OnLost(name)
+	}
 	switch {
 	case refused == harmless:
 		w.WriteHeader(http.StatusNoContent)
 		return name, answer{http.StatusNoContent, "probe"}
-	case refused != accepted:
+	case refused != accepted && refused != spooled:
 		refused.write(w, r)
 		return name, answer{refused.Status, refused.code}
 	}
 	w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
 	w.WriteHeader(http.StatusAccepted)
+	if refused == spooled {
+		return name, answer{http.StatusAccepted, "spooled"}
+	}
 	return name, answer{http.StatusAccepted, "stored"}
 }
 
@@ -150,6 +159,11 @@ func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Req
 type answer struct {
 	status int
 	code   string
+}
+
+// keeps says whether the answer promises that the store has what came.
+func (a answer) keeps() bool {
+	return a.code == "stored" || a.code == "spooled" || a.code == unusable.code
 }
 
 // survive is receive, and answers for a panic. net/http would hang up without a word and log it as it logs strangers'
@@ -165,9 +179,10 @@ func (s *Server) survive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	return s.receive(ctx, c, w, r)
 }
 
-// Two answers that are no problem.
+// Answers that are no problem.
 var (
 	accepted = problem{}
+	spooled  = problem{code: "spooled"}
 	harmless = problem{code: "probe"}
 )
 
@@ -250,10 +265,14 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 		return "", unusable.because(err.Error())
 	}
 	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
-	if err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID()); err != nil {
+	waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
+	if err != nil {
 		return "", s.lost(ctx, c, err)
 	}
 	s.drift.look(ctx, c.Name, e)
+	if waits {
+		return e.ID(), spooled
+	}
 	return e.ID(), accepted
 }
 
@@ -261,11 +280,16 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 func (s *Server) lost(ctx context.Context, c *cloud, err error) problem {
 	if errors.Is(err, events.ErrTooLarge) {
 		s.log.ErrorContext(ctx, "a webhook is too large for the broker; raise its max_payload", "cloud", c.Name, "error", err)
-		return tooLarge.because("the broker takes no message of this size")
+		return tooLarge.because("the broker takes no message of this size").andLost()
 	}
 	s.log.ErrorContext(ctx, "a webhook could not be stored", "cloud", c.Name, "error", err)
-	return notStored.after(retryAfter)
+	after := retryAfter
+	var passing interface{ RetryAfter() time.Duration }
+	if errors.As(err, &passing) {
+		after = passing.RetryAfter()
+	}
+	return notStored.after(after)
 }
 
-// retryAfter is what a sender is told when nothing can be stored: long enough for a broker to elect a leader.
+// retryAfter is what a sender is told when nothing can be stored and the store has no better idea: long enough for a broker to elect a leader.
 const retryAfter = 5 * time.Second

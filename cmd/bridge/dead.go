@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func newDead() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dead",
+		Short: "Look at dead letters, send them again, or drop them",
+		Long: `Look at dead letters, send them again, or drop them. A dead letter is a command that the bridge gave up, or a webhook of
+which no event could be made, as it came, with the reason.`,
+		Example: "  bridge dead list --since 24h\n  bridge dead show 17\n  bridge dead redrive 17 --wait",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDeadList(), newDeadShow(), newDeadRedrive(), newDeadDrop())
+	return cmd
+}
+
+// deadFlags choose dead letters.
+type deadFlags struct {
+	natsFlags
+	filter            bus.DeadFilter
+	since, until, seq string
+}
+
+func (f *deadFlags) add(cmd *cobra.Command) {
+	f.natsFlags.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.filter.Cloud, "cloud", "", "only this cloud")
+	flags.StringVar(&f.filter.Operation, "operation", "", "only commands of this operation")
+	flags.StringVar(&f.filter.Kind, "kind", "", "only of this `kind`: command or webhook")
+	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`, such as refused or ambiguous")
+	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
+	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h ago, 2026-03-01, or 2026-03-01T12:00:00Z")
+	flags.StringVar(&f.until, "until", "", "only up to this `time`")
+	flags.StringVar(&f.seq, "seq", "", "only this `sequence`, or a range of them such as 17-40")
+	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many")
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("operation", completeOperation)
+}
+
+// chosen says whether any flag chooses among the letters.
+func (f *deadFlags) chosen() bool {
+	return f.filter != (bus.DeadFilter{}) || f.since != "" || f.until != "" || f.seq != ""
+}
+
+// read makes the filter of the flags.
+func (f *deadFlags) read(now time.Time) error {
+	if k := f.filter.Kind; k != "" && k != bus.DeadCommand && k != bus.DeadWebhook {
+		return usage("--kind: %q is neither command nor webhook", k)
+	}
+	if f.filter.Limit < 0 {
+		return usage("--limit: %d is negative", f.filter.Limit)
+	}
+	var err error
+	if f.filter.Since, err = moment(f.since, now); err != nil {
+		return usage("--since: %w", err)
+	}
+	if f.filter.Until, err = moment(f.until, now); err != nil {
+		return usage("--until: %w", err)
+	}
+	if f.seq == "" {
+		return nil
+	}
+	first, last, isRange := strings.Cut(f.seq, "-")
+	if !isRange {
+		last = first
+	}
+	if f.filter.First, err = sequence(first); err == nil {
+		f.filter.Last, err = sequence(last)
+	}
+	if err == nil && f.filter.Last < f.filter.First {
+		err = usage("%s ends before it begins", f.seq)
+	}
+	if err != nil {
+		return usage("--seq: %w", err)
+	}
+	return nil
+}
+
+// moment reads a time, or how long ago one was.
+func moment(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, s, time.Local)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is neither a duration such as 2h nor a time such as 2026-03-01T12:00:00Z", s)
+	}
+	return t, nil
+}
+
+func sequence(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 {
+		return 0, usage("%q is no sequence; bridge dead list shows them", s)
+	}
+	return n, nil
+}
+
+// each hands over the letters that are named, or else those that the flags choose. One that is named and not there is an
+// error.
+func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []uint64, do func(bus.DeadLetter) error) error {
+	p := events.Prefix(f.prefix)
+	if len(named) == 0 {
+		return client.DeadLetters(ctx, p, f.filter, do)
+	}
+	for _, n := range named {
+		l, err := client.DeadLetter(ctx, p, n)
+		if err == nil {
+			err = do(l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pick reads the arguments of a command that changes something: it wants to be told which letters.
+func (f *deadFlags) pick(args []string) ([]uint64, error) {
+	var named []uint64
+	for _, a := range args {
+		n, err := sequence(a)
+		if err != nil {
+			return nil, err
+		}
+		named = append(named, n)
+	}
+	switch {
+	case len(named) == 0 && !f.chosen():
+		return nil, usage("which letters? Give their sequences, or filters such as --code refused --since 24h")
+	case len(named) > 0 && f.chosen():
+		return nil, usage("give sequences or filters, not both")
+	}
+	return named, f.read(time.Now())
+}
+
+func newDeadList() *cobra.Command {
+	var f deadFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List dead letters, a line each",
+		Long: `List dead letters, the oldest first, a line each: sequence, time, cloud, operation, code, factro's status, the command's
+id and the reason. --json prints one JSON object a line.`,
+		Example: `  bridge dead list --since 24h
+  bridge dead list --cloud acme --code refused --operation createTask
+  bridge dead list --kind webhook --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.read(time.Now()); err != nil {
+				return err
+			}
+			client, err := f.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return f.each(cmd.Context(), client, nil, func(l bus.DeadLetter) error {
+				if asJSON {
+					return printLetterJSON(cmd.OutOrStdout(), l, false)
+				}
+				return printLetterLine(cmd.OutOrStdout(), l)
+			})
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// printLetterLine prints a letter on one line, its columns aligned as far as that is possible without knowing all.
+func printLetterLine(out io.Writer, l bus.DeadLetter) error {
+	const most = 80
+	status := "-"
+	if l.Status != 0 {
+		status = strconv.Itoa(l.Status)
+	}
+	_, err := fmt.Fprintf(out, "%6d  %s  %-10s  %-24s  %-17s  %3s  %-36s  %s\n", l.Sequence, l.Died.Local().Format(time.DateTime),
+		oneLine([]byte(l.Cloud)), oneLine([]byte(what(l))), oneLine([]byte(l.Code)), status, orDash(oneLine([]byte(l.ID))), shortened(oneLine([]byte(l.Reason)), most))
+	return err
+}
+
+// what names what a letter was to do.
+func what(l bus.DeadLetter) string {
+	if l.Kind == bus.DeadWebhook {
+		return "(webhook)"
+	}
+	return orDash(l.Operation)
+}
+
+func orDash(s string) string {
+	if s == "" || s == "_" {
+		return "-"
+	}
+	return s
+}
+
+func shortened(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// letterJSON is a dead letter for machines.
+type letterJSON struct {
+	Sequence   uint64              `json:"seq"`
+	Died       time.Time           `json:"time"`
+	Kind       string              `json:"kind"`
+	Cloud      string              `json:"cloud"`
+	Resource   string              `json:"resource,omitempty"`
+	Operation  string              `json:"operation,omitempty"`
+	Code       string              `json:"code"`
+	Status     int                 `json:"status,omitempty"`
+	ID         string              `json:"id,omitempty"`
+	Reason     string              `json:"reason"`
+	Subject    string              `json:"subject,omitempty"` // the original's
+	Position   string              `json:"position,omitempty"`
+	Deliveries int                 `json:"deliveries,omitempty"`
+	Size       int                 `json:"size,omitempty"` // the original's, if only its beginning was kept
+	Attempts   []bus.Attempt       `json:"attempts,omitempty"`
+	Trace      string              `json:"trace,omitempty"`
+	Sender     string              `json:"senderTrace,omitempty"`
+	Check      string              `json:"check,omitempty"`
+	Headers    map[string][]string `json:"headers,omitempty"`
+	Data       json.RawMessage     `json:"data,omitempty"`  // if it is JSON
+	Bytes      []byte              `json:"bytes,omitempty"` // else, in base64
+}
+
+// printLetterJSON prints a letter as JSON on one line, with headers and data if all is wanted.
+func printLetterJSON(out io.Writer, l bus.DeadLetter, all bool) error {
+	j := letterJSON{
+		Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
+		Status: l.Status, ID: l.ID, Reason: l.Reason, Subject: l.Original, Position: l.Position, Deliveries: l.Deliveries, Size: l.Size,
+		Attempts: l.Attempts, Trace: traceOf(l.Parent), Sender: l.TraceID(),
+	}
+	if all {
+		j.Check, j.Headers = check(l), shownHeaders(l)
+		data, err := shownData(l)
+		if err != nil {
+			return err
+		}
+		if json.Valid(data) {
+			j.Data = data
+		} else {
+			j.Bytes = data
+		}
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, harmless(text))
+	return err
+}
+
+// harmless escapes what moves a cursor and what JSON lets stand; it is in strings only.
+func harmless(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// traceOf is the trace id of a traceparent, or "".
+func traceOf(parent string) string {
+	if parts := strings.Split(parent, "-"); len(parts) == 4 {
+		return parts[1]
+	}
+	return ""
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func newDeadDrop() *cobra.Command {
+	var f deadFlags
+	var yes, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "drop [SEQ]...",
+		Short: "Delete dead letters",
+		Long: `Delete dead letters: those with the given sequences, or those that the filters choose. On a terminal it asks first; elsewhere
+it wants --yes.`,
+		Example: `  bridge dead drop 17 18
+  bridge dead drop --code expired --until 720h --yes`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			named, err := f.pick(args)
+			if err != nil {
+				return err
+			}
+			if !yes && !dryRun && !isTerminal(os.Stdin) {
+				return usage("there is no terminal to ask on; say --yes, or --dry-run")
+			}
+			client, err := f.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			ask := func(n int) bool { return yes || confirmed(cmd.InOrStdin(), cmd.OutOrStdout(), n) }
+			if dryRun {
+				ask = nil
+			}
+			return f.drop(cmd.Context(), cmd.OutOrStdout(), client, named, ask)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be deleted")
+	return cmd
+}
+
+// drop deletes letters if ask agrees to so many; without it, it lists them.
+func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []uint64, ask func(int) bool) error {
+	n, last := 0, uint64(0)
+	err := f.each(ctx, client, named, func(l bus.DeadLetter) error {
+		n, last = n+1, max(last, l.Sequence)
+		if ask == nil {
+			return printLetterLine(out, l)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		_, err = fmt.Fprintln(out, "no such dead letters")
+		return err
+	case ask == nil:
+		_, err = fmt.Fprintf(out, "%d would be deleted\n", n)
+		return err
+	case !ask(n):
+		return &exitError{exitFailure, errors.New("nothing was deleted")}
+	}
+	f.filter.Last = last // what died since was not asked about
+	done := 0
+	err = f.each(ctx, client, named, func(l bus.DeadLetter) error {
+		done++
+		return client.DropLetter(ctx, events.Prefix(f.prefix), l.Sequence)
+	})
+	fmt.Fprintf(out, "%d deleted\n", done)
+	return err
+}
+
+// confirmed asks a human.
+func confirmed(in io.Reader, out io.Writer, n int) bool {
+	fmt.Fprintf(out, "Delete %d dead letters for good? [y/N] ", n)
+	line, _ := bufio.NewReader(in).ReadString('\n') // no answer is none
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}
+
+// isTerminal says whether there may be somebody to ask. The null device is a device, too, and nobody.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}

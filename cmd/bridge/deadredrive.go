@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+type redriveFlags struct {
+	deadFlags
+	sets               []string
+	source             string
+	rate               float64
+	dryRun, keep, wait bool
+	timeout            time.Duration
+
+	named []uint64
+	limit *rate.Limiter
+	left  int // letters that were not sent again
+	code  int // the exit code
+}
+
+func newDeadRedrive() *cobra.Command {
+	var f redriveFlags
+	cmd := &cobra.Command{
+		Use:   "redrive [SEQ]...",
+		Short: "Send dead letters again",
+		Long: `Send dead letters again: those with the given sequences, or those that the filters choose. A command goes back to its
+subject, a webhook is translated again, and each letter is deleted as soon as the stream has what was sent.
+
+A command keeps its id, so what was done already is not done twice. If --set changes its data, it is another command and
+gets a new id. Filters leave letters out of which factro may have done what they say (ambiguous, undeliverable), unless
+--code names just these: look at factro first.
+
+A letter that cannot be sent again is left where it is, and the exit code is 1. With --wait the exit code is 3 if a command
+was rejected, 4 if it died again, 5 if its result did not come in time.`,
+		Example: `  bridge dead redrive 17 --wait
+  bridge dead redrive 17 --set title='Prüfung' --set executorId:=null
+  bridge dead redrive --code exhausted --since 2h --rate 2 --dry-run
+  bridge dead redrive --kind webhook --set action=TaskCreated`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if f.named, err = f.pick(args); err != nil {
+				return err
+			}
+			if f.rate <= 0 || f.rate > 1000 {
+				return usage("--rate: %g is not between 0 and 1000", f.rate)
+			}
+			return f.redrive(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "change the data: `field=value`, field:=json, or a.b=value for what is inside; may be repeated")
+	cmd.Flags().StringVar(&f.source, "source", "", "source `URI` of the events of webhooks (default urn:factro:cloud:<cloud>)")
+	cmd.Flags().Float64Var(&f.rate, "rate", 5, "send at most so many a second")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would be sent")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the letters")
+	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the result of each command")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for each")
+	return cmd
+}
+
+func (f *redriveFlags) redrive(ctx context.Context, out io.Writer) error {
+	client, err := f.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	f.limit = rate.NewLimiter(rate.Limit(f.rate), 1)
+	total := 0
+	err = f.each(ctx, client, f.named, func(l bus.DeadLetter) error {
+		total++
+		err := f.one(newTrace(ctx), out, client, l)
+		if left := (*staysError)(nil); errors.As(err, &left) {
+			f.left++
+			f.code = max(f.code, exitFailure)
+			_, err = fmt.Fprintf(out, "%d left: %s\n", l.Sequence, oneLine([]byte(left.Error())))
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case total == 0:
+		_, err = fmt.Fprintln(out, "no such dead letters")
+		return err
+	case f.left > 0:
+		return &exitError{f.code, fmt.Errorf("%d of %d dead letters were left", f.left, total)}
+	case f.code != exitOK:
+		return &exitError{code: f.code}
+	}
+	return nil
+}
+
+// staysError is why a letter is left where it is.
+type staysError struct{ error }
+
+func (e *staysError) Unwrap() error { return e.error }
+
+// one sends one letter again.
+func (f *redriveFlags) one(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter) error {
+	data, err := change(l, f.sets)
+	if err != nil {
+		if _, isUsage := errors.AsType[*exitError](err); isUsage {
+			return err
+		}
+		return &staysError{err}
+	}
+	if l.Kind == bus.DeadWebhook {
+		return f.webhook(ctx, out, client, l, data)
+	}
+	return f.command(ctx, out, client, l, data)
+}
+
+func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
+	if len(f.named) == 0 && f.filter.Code == "" && (l.Code == events.CodeAmbiguous || l.Code == events.CodeUndeliverable) {
+		return &staysError{fmt.Errorf("it is %s, so factro may have done it; look there, and then name it by its sequence or with --code %s", l.Code, l.Code)}
+	}
+	p := events.Prefix(f.prefix)
+	again, err := bus.PrepareRedrive(p, l, data, time.Now())
+	if err != nil {
+		return &staysError{err}
+	}
+	how := "again"
+	if data != nil {
+		how = "as a new command"
+	}
+	if f.dryRun {
+		_, err := fmt.Fprintf(out, "%d would be sent %s on %s\n  id     %s\n", l.Sequence, how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)))
+		return err
+	}
+	if err := f.limit.Wait(ctx); err != nil {
+		return err
+	}
+	var from uint64
+	if f.wait {
+		if from, err = client.NextResult(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := client.Redrive(ctx, again); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d sent %s on %s\n  id     %s\n  trace  %s\n", l.Sequence, how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)), trace.SpanContextFromContext(ctx).TraceID())
+	if err := f.drop(ctx, client, l); err != nil {
+		return err
+	}
+	if !f.wait {
+		return nil
+	}
+	return f.result(ctx, out, client, again, from)
+}
+
+// result waits for what became of a command, and remembers the exit code that goes with it.
+func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Client, again bus.Redriven, from uint64) error {
+	waiting, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	r, err := client.FinalResult(waiting, events.Prefix(f.prefix), again, from)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		f.code = max(f.code, exitNoResult)
+		_, err = fmt.Fprintf(out, "  no final result within %s; the command is in the stream\n", f.timeout)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	printResult(out, r, "")
+	switch r.Outcome {
+	case events.Rejected:
+		f.code = max(f.code, exitRejected)
+	case events.Dead:
+		f.code = max(f.code, exitDead)
+	case events.Applied, events.Deferred:
+	}
+	return nil
+}
+
+// webhook translates the body of a webhook again and publishes the event.
+func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
+	if data == nil {
+		data = l.Data
+	}
+	source := f.source
+	if source == "" {
+		source = "urn:factro:cloud:" + l.Cloud
+	}
+	e, err := translate.Webhook(data, translate.Receipt{
+		Cloud: l.Cloud, Source: source, At: l.Died, Origin: "webhook",
+		// Sent again after a crash in between it is the same event.
+		NewID: func() string {
+			return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s:%d:%d", l.Subject, l.Sequence, l.Time.UnixNano())).String()
+		},
+	})
+	if err != nil {
+		return &staysError{fmt.Errorf("it is still no event: %w", err)}
+	}
+	subject := events.Prefix(f.prefix).Event(l.Cloud, e.Resource, e.EntityID, e.Action)
+	if f.dryRun {
+		_, err := fmt.Fprintf(out, "%d would be published on %s\n  id     %s\n", l.Sequence, oneLine([]byte(subject)), oneLine([]byte(e.ID())))
+		return err
+	}
+	if err := f.limit.Wait(ctx); err != nil {
+		return err
+	}
+	if err := client.PublishEvent(ctx, subject, e.Event, l.Cloud+"."+e.ID()); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d published on %s\n  id     %s\n", l.Sequence, oneLine([]byte(subject)), oneLine([]byte(e.ID())))
+	return f.drop(ctx, client, l)
+}
+
+func (f *redriveFlags) drop(ctx context.Context, client *bus.Client, l bus.DeadLetter) error {
+	if f.keep {
+		return nil
+	}
+	return client.DropLetter(ctx, events.Prefix(f.prefix), l.Sequence)
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func newDeadShow() *cobra.Command {
+	var f natsFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show SEQ",
+		Short: "Show a dead letter with all that is known of it",
+		Long: `Show a dead letter with all that is known of it: the original with its subject, headers and data, why it was given up,
+factro's status and words, each attempt with its time and outcome, the traces, and what to check before it is sent again.
+
+Values that look like credentials are not shown.`,
+		Example: "  bridge dead show 17\n  bridge dead show 17 --json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := sequence(args[0])
+			if err != nil {
+				return err
+			}
+			client, err := f.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			l, err := client.DeadLetter(cmd.Context(), events.Prefix(f.prefix), n)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printLetterJSON(cmd.OutOrStdout(), l, true)
+			}
+			return printLetter(cmd.OutOrStdout(), l)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// checks say what to look at before a letter is sent again, by the code of its end.
+var checks = map[string]string{
+	events.CodeInvalid:          "The command itself is wrong, and is so each time. Send it with the right data: --set field=value.",
+	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right one.",
+	events.CodeExpired:          "It came too late for its sender. Drop it, or send a new command.",
+	events.CodeConflict:         "Its id was used before with other data. With other data it gets an id of its own: --set field=value.",
+	events.CodeRefused:          "factro said no, in the words above. Mend what it says at factro and send it again, or mend the data: --set field=value.",
+	events.CodeExhausted:        "factro failed on it each time. Look whether factro works by now, and whether it has done it all the same.",
+	events.CodeAmbiguous:        "factro may have done it. Look there for the object first: if it is there, drop the letter, else send it again.",
+	events.CodeUndeliverable: "Somebody's consumer of commands gives up after some deliveries, and factro may have done it. Look there first; then look " +
+		"why no verdict came, and give the consumer no limit of deliveries.",
+	"terminated": "Somebody else reads the queue of commands and ends them. Find out who does; ask the sender for the command.",
+	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated.",
+}
+
+// check is what to look at, of a create also where factro shows it.
+func check(l bus.DeadLetter) string {
+	op, _ := factro.Lookup(l.Operation)
+	if l.Code == events.CodeAmbiguous && op.Search != nil {
+		return checks[l.Code] + " " + op.Search.Check
+	}
+	return checks[l.Code]
+}
+
+// printLetter prints a letter for people.
+func printLetter(out io.Writer, l bus.DeadLetter) error {
+	data, err := shownData(l)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "dead letter %d\n", l.Sequence)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(out, "  %-9s %s\n", name, oneLine([]byte(value)))
+		}
+	}
+	row("died", l.Died.Local().Format(time.RFC3339))
+	row("kind", l.Kind)
+	row("cloud", l.Cloud)
+	row("subject", l.Original)
+	row("id", l.ID)
+	row("code", l.Code)
+	if l.Status != 0 {
+		row("status", strconv.Itoa(l.Status))
+	}
+	row("reason", l.Reason)
+	if l.Position != "" {
+		row("position", fmt.Sprintf("%s, delivered %d times", l.Position, l.Deliveries))
+	}
+	row("trace", traceOf(l.Parent))
+	if sender := l.TraceID(); sender != traceOf(l.Parent) {
+		row("sender's", sender)
+	}
+	if len(l.Attempts) > 0 {
+		fmt.Fprintln(out, "attempts")
+	}
+	for i, a := range l.Attempts {
+		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, a.At.Local().Format("2006-01-02 15:04:05.000"), statusOf(a), orDash(oneLine([]byte(a.Error))),
+			orDash(oneLine([]byte(a.Trace))))
+	}
+	headers := shownHeaders(l)
+	if len(headers) > 0 {
+		fmt.Fprintln(out, "headers")
+	}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		for _, v := range headers[name] {
+			fmt.Fprintf(out, "  %s: %s\n", oneLine([]byte(name)), oneLine([]byte(v)))
+		}
+	}
+	size := fmt.Sprintf("data, %d bytes", len(l.Data))
+	if l.Size > 0 {
+		size = fmt.Sprintf("data, the first %d of %d bytes", len(l.Data), l.Size)
+	}
+	fmt.Fprintf(out, "%s\n%s\n", size, indentedOr(data))
+	if text := check(l); text != "" {
+		fmt.Fprintf(out, "what to check\n  %s\n", text)
+	}
+	return nil
+}
+
+func statusOf(a bus.Attempt) string {
+	if a.Status == 0 {
+		return "  -"
+	}
+	return strconv.Itoa(a.Status)
+}
+
+// shownData is the original's data without the secrets of stored webhooks.
+func shownData(l bus.DeadLetter) ([]byte, error) {
+	data, err := io.ReadAll(translate.Redact(bytes.NewReader(l.Data)))
+	if err != nil {
+		return nil, fmt.Errorf("dead letter %d: %w", l.Sequence, err)
+	}
+	return data, nil
+}
+
+// hidden are the parts of names of headers whose values are nobody's business.
+var hidden = []string{"authorization", "secret", "token", "password", "api-key", "apikey", "cookie", "credential"}
+
+// shownHeaders are the headers of the original.
+func shownHeaders(l bus.DeadLetter) map[string][]string {
+	h := l.OriginalHeader()
+	for name := range h {
+		lower := strings.ToLower(name)
+		if slices.ContainsFunc(hidden, func(part string) bool { return strings.Contains(lower, part) }) {
+			h[name] = []string{"(not shown)"}
+		}
+	}
+	return h
+}
+
+// indentedOr indents JSON, and keeps a terminal in order whatever else it is.
+func indentedOr(data []byte) string {
+	var text bytes.Buffer
+	if json.Indent(&text, data, "  ", "  ") == nil {
+		return "  " + printable(text.Bytes())
+	}
+	if !utf8.Valid(data) {
+		return fmt.Sprintf("  (not text) %q", data)
+	}
+	return "  " + printable(data)
+}
+
+// printable replaces what moves a cursor; lines stay.
+func printable(text []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, string(text))
+}

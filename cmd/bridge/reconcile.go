@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/reconcile"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
+)
+
+type reconcileFlags struct {
+	config, cloud, since string
+	dryRun, asJSON       bool
+	timeout              time.Duration
+}
+
+func newReconcile() *cobra.Command {
+	var f reconcileFlags
+	cmd := &cobra.Command{
+		Use:   "reconcile",
+		Short: "Compare the events of a cloud with what factro has stored, and publish what is missing",
+		Long: `Compare the stream of events with factro's stored payloads, once and now, and publish what is missing. It waits until no
+bridge reconciles this cloud. Without --since it begins where the last run left off.
+
+Records younger than reconcile.grace are not missing yet: their webhooks may be under way, or in the spool of a bridge. After
+an outage of NATS, wait until the bridges' spools are empty.
+
+With --dry-run nothing is published, and the exit code is 6 if something is missing.`,
+		Example: `  bridge reconcile --config bridge.yaml --cloud acme --since 2h --dry-run
+  bridge reconcile --config bridge.yaml --cloud acme --since 2026-09-01T06:00:00Z --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without one the environment says it all")
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
+	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2026-09-01T06:00:00Z, or how long ago, such as 2h")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 15*time.Minute, "how long it may take, the wait for other runs included")
+	return cmd
+}
+
+func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
+	cfg, err := bridge.Load(f.config, os.Environ())
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	if f.cloud == "" && len(cfg.Clouds) == 1 {
+		f.cloud = cfg.Clouds[0].Name
+	}
+	if !slices.ContainsFunc(cfg.Clouds, func(c bridge.Cloud) bool { return c.Name == f.cloud }) {
+		return usage("--cloud: %q is not in the configuration", f.cloud)
+	}
+	since, err := sinceOf(f.since, time.Now())
+	if err != nil {
+		return err
+	}
+	log := telemetry.NewLogger(os.Stderr, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	report, err := bridge.ReconcileNow(ctx, cfg, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
+	if err != nil {
+		return fmt.Errorf("reconcile %s: %w (%d of %d missing events were published)", f.cloud, err, report.Published, report.Missing)
+	}
+	if f.asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(report)
+	} else {
+		err = printReport(out, report)
+	}
+	if err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	if report.DryRun && report.Missing > 0 {
+		return &exitError{code: exitDifferent}
+	}
+	return nil
+}
+
+// sinceOf reads a time, or how long before now it was; the zero time if there is none.
+func sinceOf(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
+		return now.Add(-ago), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, usage("--since: %q is neither a time such as 2026-09-01T06:00:00Z nor a duration such as 2h", text)
+	}
+	if at.After(now) {
+		return at, usage("--since: %q is in the future", text)
+	}
+	return at, nil
+}
+
+// printReport prints a report for people.
+func printReport(out io.Writer, r reconcile.Report) error {
+	const layout = "2006-01-02 15:04:05"
+	fmt.Fprintf(out, "%s: %s to %s\n\n", r.Cloud, r.Since.Local().Format(layout), r.Until.Local().Format(layout))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, line := range []struct {
+		what   string
+		count  int
+		always bool
+	}{
+		{"records read from factro", r.Records, true},
+		{"of somebody else's webhooks", r.Foreign, false},
+		{"unusable, without an action or a time", r.Unusable, false},
+		{"with an event: by id", r.Matched.ID, true},
+		{"with an event: by context", r.Matched.Context, true},
+		{"with an event: by entity", r.Matched.Entity, true},
+		{"with an event: by action and time", r.Matched.Action, true},
+		{"too young to be missing", r.Young, false},
+		{"missing", r.Missing, true},
+		{"published", r.Published, !r.DryRun},
+	} {
+		if line.count > 0 || line.always {
+			fmt.Fprintf(w, "  %s\t%d\n", line.what, line.count)
+		}
+	}
+	if len(r.Gaps) == 0 {
+		return w.Flush()
+	}
+	fmt.Fprintf(w, "\ncreated\taction\tentity\tid\n")
+	for _, g := range r.Gaps {
+		_, entity, _ := strings.Cut(g.Subject, "/")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", g.CreatedAt.Local().Format(layout), oneLine([]byte(g.Action)), oneLine([]byte(entity)), oneLine([]byte(g.ID)))
+	}
+	if more := r.Missing - len(r.Gaps); more > 0 {
+		var actions []string
+		for _, a := range slices.Sorted(maps.Keys(r.ByAction)) {
+			actions = append(actions, fmt.Sprintf("%s %d", oneLine([]byte(a)), r.ByAction[a]))
+		}
+		fmt.Fprintf(w, "and %d more; of all: %s\n", more, strings.Join(actions, ", "))
+	}
+	return w.Flush()
+}

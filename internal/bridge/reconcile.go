@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/reconcile"
+)
+
+// afterOutages reconciles a cloud whenever NATS was away: a webhook may have come meanwhile.
+func afterOutages(ctx context.Context, broker *bus.Bus, r *reconcile.Reconciler) error {
+	for broker.Returned(ctx) == nil {
+		r.Trigger()
+	}
+	return nil
+}
+
+// lostAt reconciles a cloud of which a webhook could not be kept: factro may have stored it, and may not send it again.
+func lostAt(ways map[string]way) func(cloud string) {
+	return func(cloud string) {
+		if r := ways[cloud].reconciler; r != nil {
+			r.Trigger()
+		}
+	}
+}
+
+// ReconcileNow makes one reconciliation of a cloud now, beside the bridges that may be running. It waits until none of them
+// reconciles this cloud. It has a request budget of its own, of which it uses one or two requests.
+func ReconcileNow(ctx context.Context, cfg Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
+	i := slices.IndexFunc(cfg.Clouds, func(c Cloud) bool { return c.Name == cloud })
+	if i < 0 {
+		return reconcile.Report{}, fmt.Errorf("clouds: there is no %q in the configuration", cloud)
+	}
+	if cfg.NATS.Embedded.DataDir != "" {
+		if cfg.NATS.Embedded.Listen == "" {
+			return reconcile.Report{}, errors.New("nats.embedded.listen: is empty, so only the bridge itself reaches its NATS server")
+		}
+		cfg.NATS.URL, cfg.NATS.Embedded.DataDir = "nats://"+cfg.NATS.Embedded.Listen, ""
+	}
+	api, err := egress.NewAPI(cfg.egress(cfg.Clouds[i], version), nil, log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	broker, err := bus.Connect(cfg.bus(nil), log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	defer broker.Close()
+	r, err := reconcile.New(cfg.reconcile(cfg.Clouds[i]), api, broker, broker, nil, log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	return r.Once(ctx, q)
+}

@@ -1,0 +1,328 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// What the broker gives up by itself it tells in advisories, which nobody keeps unless a stream does. With our own
+// consumers there is nothing to tell but our own verdicts; but a consumer can be made by an operator with a limit of
+// deliveries, and somebody else can take a command out of the queue and terminate it. Then a command would be gone, or lie
+// in the queue for good, without a word.
+
+// AdvisoryStream is the name of the work queue of advisories about commands that were given up, FACTRO_ADVISORIES.
+func AdvisoryStream(p events.Prefix) string { return strings.ToUpper(string(p)) + "_ADVISORIES" }
+
+// codeTerminated is the code of a letter about a command that somebody else terminated.
+const codeTerminated = "terminated"
+
+// advisoryConsumer is the durable consumer that all bridges share.
+const advisoryConsumer = "egress-advisories"
+
+func advisoryStream(p events.Prefix) jetstream.StreamConfig {
+	const subject = "$JS.EVENT.ADVISORY.CONSUMER."
+	return jetstream.StreamConfig{
+		Name: AdvisoryStream(p), Description: "What the broker says of commands that were given up",
+		Subjects: []string{
+			subject + "MAX_DELIVERIES." + p.CommandStream() + ".*",
+			subject + "MSG_TERMINATED." + p.CommandStream() + ".*",
+		},
+		// Old ones go first: without a bridge to read them they must not fill the disk.
+		Retention: jetstream.WorkQueuePolicy, MaxMsgs: 100_000, MaxAge: 30 * 24 * time.Hour,
+	}
+}
+
+// ensureAdvisories creates the stream of advisories if it is missing. One that cannot be made is told and not more:
+// events and commands do without.
+func (b *Bus) ensureAdvisories(ctx context.Context) {
+	if !b.cfg.Manage {
+		return
+	}
+	want := alike(advisoryStream(b.cfg.Prefix), b.cfg.Replicas)
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	have, err := b.js.Stream(attempt, want.Name)
+	cancel()
+	why := ""
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+		_, err = b.js.CreateStream(attempt, want)
+		cancel()
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			err = nil
+		}
+		if err == nil {
+			b.log.InfoContext(ctx, "stream created", "stream", want.Name)
+		}
+	case err == nil:
+		why = streamDrift(want, have.CachedInfo().Config)
+	}
+	if err != nil {
+		why = err.Error()
+	}
+	if ctx.Err() == nil && b.isNews(want.Name, why) {
+		b.log.WarnContext(ctx, "stream of advisories is not as it should be; what the broker gives up may go unnoticed",
+			"stream", want.Name, "error", why)
+	}
+}
+
+// advisory is what the broker says of a command that is not delivered any more.
+type advisory struct {
+	Type       string    `json:"type"`
+	ID         string    `json:"id"`
+	Time       time.Time `json:"timestamp"`
+	Stream     string    `json:"stream"`
+	Consumer   string    `json:"consumer"`
+	Sequence   uint64    `json:"stream_seq"`
+	Deliveries uint64    `json:"deliveries"`
+	Reason     string    `json:"reason"`
+}
+
+func (a advisory) position() string { return a.Stream + ":" + strconv.FormatUint(a.Sequence, 10) }
+
+// Types of advisories, as the server calls them.
+const (
+	maxDeliver = "io.nats.jetstream.advisory.v1.max_deliver"
+	terminated = "io.nats.jetstream.advisory.v1.terminated"
+)
+
+// GaveUp tells the sender of a command that the broker has given it up. mistake is why the message could not be read as a
+// command, else nil.
+type GaveUp func(ctx context.Context, cmd events.Command, mistake, reason error) error
+
+// Advisories makes dead letters of the commands that the broker gave up, until ctx ends, and tells their senders. Each is
+// read by one of all bridges. Without the stream, or without rights on it, it says so once and goes on trying.
+func (b *Bus) Advisories(ctx context.Context, gaveUp GaveUp) error {
+	select {
+	case <-b.begun:
+	case <-ctx.Done():
+		return nil
+	}
+	letters := &recentLetters{bus: b}
+	for failures := 0; ctx.Err() == nil; failures++ {
+		began := time.Now()
+		err := b.readAdvisories(ctx, func(ctx context.Context, msg *nats.Msg) error {
+			return b.advised(ctx, letters, msg, gaveUp)
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Since(began) > time.Minute {
+			failures = 0
+		}
+		if err != nil && b.isNews(advisoryConsumer, err.Error()) {
+			b.log.WarnContext(ctx, "advisories cannot be read; what the broker gives up goes unnoticed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(backoff(failures), b.lookEvery)):
+		case <-b.closed:
+			return nil
+		}
+	}
+	return nil //nolint:nilerr // the end of ctx is the ordinary end
+}
+
+// readAdvisories reads until ctx ends or the consumer is lost.
+func (b *Bus) readAdvisories(ctx context.Context, handle func(context.Context, *nats.Msg) error) error {
+	if err := b.waitUp(ctx); err != nil {
+		return err
+	}
+	b.ensureAdvisories(ctx)
+	c, err := b.bindAdvisories(ctx)
+	if err != nil {
+		return fmt.Errorf("consumer %s: %w", advisoryConsumer, err)
+	}
+	for ctx.Err() == nil {
+		msg, err := b.pull(ctx, c)
+		switch {
+		case msg != nil:
+			b.settleAdvisory(ctx, msg, handle)
+		case err != nil && ctx.Err() == nil:
+			return fmt.Errorf("pull from %s: %w", advisoryConsumer, err)
+		}
+	}
+	return nil
+}
+
+func (b *Bus) bindAdvisories(ctx context.Context) (jetstream.Consumer, error) {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	c, err := b.js.Consumer(attempt, AdvisoryStream(b.cfg.Prefix), advisoryConsumer)
+	cancel()
+	if !b.cfg.Manage || !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return c, err
+	}
+	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return b.js.CreateConsumer(attempt, AdvisoryStream(b.cfg.Prefix), jetstream.ConsumerConfig{
+		Durable: advisoryConsumer, Description: "Makes dead letters of what the broker gave up",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: advisoryWait, MaxDeliver: -1,
+	})
+}
+
+// advisoryWait is how long one advisory may take. It is not renewed: to handle it twice is harmless.
+const advisoryWait = time.Minute
+
+// settleAdvisory handles an advisory and settles it. One that could not be handled comes again.
+func (b *Bus) settleAdvisory(stopping context.Context, msg *nats.Msg, handle func(context.Context, *nats.Msg) error) {
+	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
+	defer cancel()
+	ctx, late := context.WithTimeout(ctx, advisoryWait)
+	defer late()
+	err := handle(ctx, msg)
+	verdict := "+ACK"
+	if err != nil {
+		verdict = nak(min(backoff(0)*4, b.lookEvery))
+	}
+	if err != nil && !errors.Is(err, errNoLetterYet) {
+		b.log.WarnContext(ctx, "an advisory could not be handled; it will come again", "subject", msg.Subject, "error", err)
+	}
+	if err := b.confirm(ctx, msg, verdict); err != nil {
+		b.log.WarnContext(ctx, "an advisory could not be settled; it will come again", "subject", msg.Subject, "error", err)
+	}
+}
+
+// advised does what an advisory asks for.
+func (b *Bus) advised(ctx context.Context, letters *recentLetters, msg *nats.Msg, gaveUp GaveUp) error {
+	var a advisory
+	if err := json.Unmarshal(msg.Data, &a); err != nil || a.Stream != b.cfg.Prefix.CommandStream() || a.Sequence == 0 {
+		b.log.WarnContext(ctx, "an advisory is none that we know; it is dropped", "subject", msg.Subject)
+		return nil //nolint:nilerr // it would be the same the next time
+	}
+	switch a.Type {
+	case maxDeliver:
+		return b.undeliverable(ctx, a, gaveUp)
+	case terminated:
+		return b.terminated(ctx, letters, a, msg)
+	}
+	return nil
+}
+
+// undeliverable takes a command out of the queue that the broker delivers no more: first the letter, then the word to its
+// sender, then the message, so that a crash in between does it again and loses nothing.
+func (b *Bus) undeliverable(ctx context.Context, a advisory, gaveUp GaveUp) error {
+	stream, err := b.js.Stream(ctx, a.Stream)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", a.Stream, err)
+	}
+	stuck, err := stream.GetMsg(ctx, a.Sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil // settled after all, or taken away
+	}
+	if err != nil {
+		return fmt.Errorf("message %s: %w", a.position(), err)
+	}
+	if stuck.Time.After(a.Time.Add(apart)) {
+		return nil // another one: the stream was made anew and counts from 1 again
+	}
+	reason := fmt.Errorf("the consumer %s delivered it %d times without a verdict, and the broker gave it up; factro may have done it",
+		a.Consumer, a.Deliveries)
+	cmd, mistake := b.cfg.Prefix.DecodeCommand(stuck.Subject, stuck.Header, stuck.Data, a.position())
+	subject := b.cfg.Prefix.DeadCommand(cloudOf(b.cfg.Prefix, stuck.Subject), cmd.Resource, cmd.Operation)
+	dead := letterOf(subject, stuck.Subject, stuck.Header, stuck.Data)
+	setDeadHeaders(dead.Header, events.CodeUndeliverable, reason)
+	dead.Header[headerDeadPosition] = []string{a.position()}
+	dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
+	if err := b.sendLetter(ctx, dead, burialID(a.position(), stuck.Time)); err != nil {
+		return err
+	}
+	if gaveUp != nil {
+		if err := gaveUp(ctx, cmd, mistake, reason); err != nil {
+			return err
+		}
+	}
+	if err := stream.DeleteMsg(ctx, a.Sequence); err != nil && !isGone(err) {
+		return fmt.Errorf("delete message %s: %w", a.position(), err)
+	}
+	b.log.WarnContext(ctx, "the broker gave a command up; it is among the dead letters", "subject", stuck.Subject,
+		"consumer", a.Consumer, "deliveries", a.Deliveries)
+	return nil
+}
+
+// apart is how far the clocks of a cluster's servers may be apart.
+const apart = time.Minute
+
+// isGone says whether a message was not there to be deleted.
+func isGone(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &refused) && refused.ErrorCode == noMessage
+}
+
+// noMessage is the server's code for a sequence that it does not have.
+const noMessage = 10043
+
+// cloudOf is the cloud's token of a command's subject, which may be no proper one.
+func cloudOf(p events.Prefix, subject string) string {
+	rest := strings.TrimPrefix(subject, string(p)+".command.")
+	cloud, _, _ := strings.Cut(rest, ".")
+	return events.Token(cloud)
+}
+
+// letterOf is a dead letter of an original, without our reasons for it.
+func letterOf(subject, original string, header nats.Header, data []byte) *nats.Msg {
+	dead := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	maps.Copy(dead.Header, header)
+	for name := range dead.Header {
+		if strings.HasPrefix(name, "Nats-") || strings.HasPrefix(name, headerDead) {
+			delete(dead.Header, name)
+		}
+	}
+	keepMessageID(dead.Header, header)
+	dead.Header[headerDeadSubject] = []string{original}
+	return dead
+}
+
+// keepMessageID notes the message id of an original, which is the id of a plain command: without it, the command could
+// not be sent again as the same one.
+func keepMessageID(dead, original nats.Header) {
+	if ids := original[events.HeaderMessageID]; len(ids) == 1 {
+		dead[headerDeadMessageID] = ids
+	}
+}
+
+// burialID is the message id of the letter about a command. The time of the message is part of it: a stream that was made
+// anew counts from 1 again.
+func burialID(position string, stored time.Time) string {
+	return "dead-" + position + "-" + strconv.FormatInt(stored.UnixNano(), 36)
+}
+
+// sendLetter stores a dead letter, its beginning if it does not fit.
+func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string) error {
+	err := b.send(ctx, dead, id)
+	if errors.Is(err, events.ErrTooLarge) {
+		err = b.send(ctx, cut(dead), id)
+	}
+	return err
+}
+
+// onlyForAdvisories says whether a refused permission is one that only the care for what the broker gives up needs. Without
+// it, events and commands go on.
+func (b *Bus) onlyForAdvisories(violation error) bool {
+	r := readRefusal(violation)
+	if !r.publish {
+		return false
+	}
+	commands, dead := b.cfg.Prefix.CommandStream(), b.cfg.Prefix.DeadStream()
+	for _, start := range []string{
+		"$JS.API.CONSUMER.LIST." + commands, "$JS.API.STREAM.MSG.DELETE." + commands, "$JS.API.STREAM.MSG.GET." + commands,
+		"$JS.API.DIRECT.GET." + commands, "$JS.API.CONSUMER.CREATE." + dead + ".", "$JS.API.CONSUMER.DELETE." + dead + ".",
+		"$JS.API.CONSUMER.MSG.NEXT." + dead + ".",
+	} {
+		if strings.HasPrefix(r.subject, start) {
+			return true
+		}
+	}
+	return strings.HasPrefix(r.subject, "$JS.") && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(b.cfg.Prefix))
+}

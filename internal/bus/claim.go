@@ -1,0 +1,90 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Claim says that an object at factro was made by a command, and returns whether it is this command's: an object has
+// exactly one maker. To claim twice what is one's own is right.
+func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, _ error) {
+	kv, err := b.ledger(ctx)
+	if err != nil {
+		return false, err
+	}
+	key := cloud + ".claim." + events.Token(resource) + "." + keyToken(objectID)
+	_, err = b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, []byte(commandID)) })
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, jetstream.ErrKeyExists) {
+		return false, fmt.Errorf("ledger: claim: %w", err)
+	}
+	entry, err := kv.Get(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("ledger: claim: %w", err)
+	}
+	return string(entry.Value()) == commandID, nil
+}
+
+// Made returns the ids of the objects that commands of a cloud have made, by the records that were written since a time of
+// the broker's clock. Who looks for an object of his own leaves these out: so no command pays for a claim but one that
+// was left without an answer.
+func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
+	if err := b.waitUp(ctx); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	bucket := b.ledgerBucket()
+	stream := "KV_" + bucket
+	c, err := b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		FilterSubject: "$KV." + bucket + "." + cloud + ".*", // the claims have more tokens
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: read: %w", err)
+	}
+	defer func() { _ = b.js.DeleteConsumer(context.WithoutCancel(ctx), stream, c.CachedInfo().Name) }() // it ends by itself, too
+	made := map[string]bool{}
+	for left := c.CachedInfo().NumPending; left > 0; {
+		batch, err := c.FetchNoWait(1000)
+		if err != nil {
+			return nil, fmt.Errorf("ledger: read: %w", err)
+		}
+		n := 0
+		for msg := range batch.Messages() {
+			n++
+			if meta, err := msg.Metadata(); err == nil {
+				left = meta.NumPending
+			}
+			var r Record
+			if json.Unmarshal(msg.Data(), &r) != nil {
+				continue // not one of ours
+			}
+			for _, id := range r.Made {
+				made[id] = true
+			}
+		}
+		if err := batch.Error(); err != nil {
+			return nil, fmt.Errorf("ledger: read: %w", err)
+		}
+		if n == 0 {
+			info, err := c.Info(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("ledger: read: %w", err)
+			}
+			if info.NumPending > 0 { // what is left out would be taken for nobody's
+				return nil, fmt.Errorf("ledger: read: broke off before the last %d records", info.NumPending)
+			}
+			break
+		}
+	}
+	return made, nil
+}

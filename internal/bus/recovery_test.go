@@ -1,0 +1,451 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// hasty makes the times of the connection short.
+func hasty(c *Config) {
+	c.rhythm = rhythm{reconnectWait: time.Millisecond, jitter: time.Millisecond, pingInterval: 50 * time.Millisecond}
+}
+
+// unready waits until readiness gives a reason that holds the text.
+func unready(t testing.TB, b *Bus, text string) {
+	t.Helper()
+	var last error
+	if !within(func() bool {
+		last = b.Ready()
+		return last != nil && strings.Contains(strings.ToLower(last.Error()), strings.ToLower(text))
+	}) {
+		t.Fatalf("readiness never tells of %q, but of: %v", text, last)
+	}
+}
+
+// storeEvent publishes an event and fails the test if that fails.
+func storeEvent(t testing.TB, b *Bus, id string) {
+	t.Helper()
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOutlastsTheClient: the client gives up after 60 attempts unless it is told otherwise, and after two refusals.
+func TestOutlastsTheClient(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet(), hasty))
+	broker.stop()
+	l, err := net.Listen("tcp", strings.TrimPrefix(broker.url(), "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2*nats.DefaultMaxReconnect + 1 {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	if err := b.Ready(); !errors.Is(err, errNotConnected) {
+		t.Errorf("readiness is %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	broker.start()
+	ready(t, b)
+	storeEvent(t, b, "e-1")
+}
+
+// TestPace holds what the tests make short: the connection is never given up, and a silent server is noticed soon.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t).connect(t, quiet())
+	o := b.nc.Opts
+	if o.MaxReconnect != -1 || !o.IgnoreAuthErrorAbort || !o.RetryOnFailedConnect || o.ReconnectBufSize != -1 ||
+		o.ReconnectWait+o.ReconnectJitter > time.Second || time.Duration(o.MaxPingsOut+1)*o.PingInterval > 15*time.Second {
+		t.Errorf("the connection has %+v", o)
+	}
+}
+
+// TestStoreEmptied: the server comes back without anything that it had.
+func TestStoreEmptied(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet(), hasty))
+	w, got := collector()
+	consume(t, b, w)
+	broker.outside(t).command("a")
+	receive(t, got)
+	storeEvent(t, b, "e-1")
+
+	broker.stop()
+	unready(t, b, "not connected")
+	if err := os.RemoveAll(broker.opts.StoreDir); err != nil {
+		t.Fatal(err)
+	}
+	broker.start()
+	ready(t, b)
+	out := broker.outside(t)
+	storeEvent(t, b, "e-1")
+	if n := out.count("FACTRO_EVENTS"); n != 1 {
+		t.Errorf("the stream has %d events", n)
+	}
+	out.command("b")
+	if id := receive(t, got).Event.ID(); id != "b" {
+		t.Errorf("%s came", id)
+	}
+}
+
+// TestAllStreamsDeleted: everything of ours is deleted while the connection stays.
+func TestAllStreamsDeleted(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet()))
+	w, got := collector()
+	consume(t, b, w)
+	out := broker.outside(t)
+	out.command("a")
+	receive(t, got)
+	if _, _, err := b.Begin(t.Context(), "acme", "1", Record{Fingerprint: "f"}); err != nil {
+		t.Fatal(err)
+	}
+	for name := range out.js.StreamNames(t.Context()).Name() {
+		if err := out.js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	storeEvent(t, b, "e-1") // it waits for the stream
+	out.command("b")
+	if id := receive(t, got).Event.ID(); id != "b" {
+		t.Errorf("%s came", id)
+	}
+	eventually(t, "the ledger is written again", func() bool {
+		known, _, err := b.Begin(t.Context(), "acme", "2", Record{Fingerprint: "f"})
+		return err == nil && !known
+	})
+	for _, bucket := range []string{"FACTRO_FILES", "FACTRO_ANSWERS"} {
+		eventually(t, bucket+" is back", func() bool { _, err := out.js.ObjectStore(t.Context(), bucket); return err == nil })
+	}
+	if _, err := b.Keep(t.Context(), "a-1", strings.NewReader("ä")); err != nil {
+		t.Error(err)
+	}
+	ready(t, b)
+	if n := b.nc.Stats().Reconnects; n != 0 {
+		t.Errorf("%d new connections", n)
+	}
+}
+
+// TestLedgerFails: a ledger that cannot be written is a reason not to be ready.
+func TestLedgerFails(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := broker.connect(t, quiet())
+	b.lookEvery = time.Hour // what is known is known from writing
+	run(t, b)
+	out := broker.outside(t)
+	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
+	if _, _, err := b.Begin(t.Context(), "acme", "1", Record{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.js.DeleteStream(t.Context(), "KV_FACTRO_LEDGER"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is written again", func() bool {
+		_, _, err := b.Begin(t.Context(), "acme", "2", Record{})
+		return err == nil
+	})
+	ready(t, b)
+}
+
+// TestStreamRefuses: an operator has sealed the stream, or filled it.
+func TestStreamRefuses(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*jetstream.StreamConfig)
+		mend   func(testing.TB, outside)
+	}{
+		"sealed": {
+			func(c *jetstream.StreamConfig) { c.Sealed = true },
+			func(t testing.TB, out outside) { // there is no way to unseal one
+				t.Helper()
+				if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS"); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+		"full": {
+			func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs = jetstream.DiscardNew, 1 },
+			func(t testing.TB, out outside) {
+				t.Helper()
+				if err := out.stream("FACTRO_EVENTS").Purge(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broker := startBroker(t)
+			b := run(t, broker.connect(t, quiet()))
+			out := broker.outside(t)
+			storeEvent(t, b, "e-1")
+			cfg := out.stream("FACTRO_EVENTS").CachedInfo().Config
+			test.change(&cfg)
+			if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
+				t.Error("it was stored")
+			}
+			unready(t, b, "FACTRO_EVENTS cannot be used: it is "+name)
+			test.mend(t, out)
+			ready(t, b)
+			insist(t, b, "e-2")
+		})
+	}
+}
+
+// TestQueueFull: a full queue of commands is its senders' matter; to be worked off it needs a bridge that is ready.
+func TestQueueFull(t *testing.T) {
+	t.Parallel()
+	info := &jetstream.StreamInfo{Config: jetstream.StreamConfig{Discard: jetstream.DiscardNew, MaxMsgs: 1}, State: jetstream.StreamState{Msgs: 1}}
+	if err := usable(info, false); err != nil {
+		t.Error(err)
+	}
+	if err := usable(info, true); !errors.Is(err, errFull) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUsable(t *testing.T) {
+	t.Parallel()
+	peers := func(p ...*jetstream.PeerInfo) *jetstream.ClusterInfo {
+		return &jetstream.ClusterInfo{Leader: "a", Replicas: p}
+	}
+	here, gone, silent := &jetstream.PeerInfo{}, &jetstream.PeerInfo{Offline: true}, &jetstream.PeerInfo{Active: time.Minute}
+	for name, test := range map[string]struct {
+		cluster *jetstream.ClusterInfo
+		want    error
+	}{
+		"alone":              {nil, nil},
+		"one of one":         {peers(), nil},
+		"three of three":     {peers(here, here), nil},
+		"two of three":       {peers(here, gone), nil},
+		"one of three":       {peers(gone, gone), errNoQuorum},
+		"two of three mute":  {peers(silent, gone), errNoQuorum},
+		"two of four":        {peers(here, gone, silent), errNoQuorum},
+		"three of five":      {peers(here, here, gone, gone), nil},
+		"nobody leads":       {&jetstream.ClusterInfo{}, errNoLeader},
+		"a leader is enough": {peers(here), nil},
+	} {
+		if err := usable(&jetstream.StreamInfo{Cluster: test.cluster}, true); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+// TestPublishesAreRemembered: all looks well, but the stream does not take our subjects.
+func TestPublishesAreRemembered(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet()))
+	out := broker.outside(t)
+	storeEvent(t, b, "e-1")
+	cfg := out.stream("FACTRO_EVENTS").CachedInfo().Config
+	right := cfg.Subjects
+	cfg.Subjects = []string{"elsewhere.>"}
+	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // a look that finds all well is believed less and less
+		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
+			t.Error("it was stored")
+		}
+		unready(t, b, "the last publish to factro.event.acme failed")
+		b.health.mu.Lock()
+		b.health.failing["factro.event.acme"].past = true // as if the time were over
+		b.health.mu.Unlock()
+	}
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
+		t.Error("it was stored")
+	}
+	b.health.mu.Lock()
+	f := b.health.failing["factro.event.acme"]
+	if f.times != 4 || f.until().Sub(f.last) != 4*time.Second {
+		t.Errorf("after %d failures a look does not count for %s", f.times, f.until().Sub(f.last))
+	}
+	b.health.mu.Unlock()
+	if b.Ready() == nil {
+		t.Error("it is ready")
+	}
+	cfg.Subjects = right
+	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	storeEvent(t, b, "e-2") // one that works is proof enough
+	if err := b.Ready(); err != nil {
+		t.Errorf("readiness is %v", err)
+	}
+}
+
+// wire is between the bus and the server and can swallow what goes through it.
+type wire struct {
+	net.Listener
+	to string
+
+	mu     sync.Mutex
+	frozen chan struct{} // closed when what is connected by now is to hear nothing any more
+}
+
+func newWire(t testing.TB, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{Listener: l, to: to, frozen: make(chan struct{})}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.mu.Lock()
+			frozen := w.frozen
+			w.mu.Unlock()
+			s, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = c.Close()
+				continue
+			}
+			go pass(c, s, frozen)
+			go pass(s, c, frozen)
+		}
+	}()
+	return w
+}
+
+// pass hands over what comes, or, once it is frozen, swallows it.
+func pass(to, from net.Conn, frozen <-chan struct{}) {
+	defer func() { _ = to.Close() }()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		select {
+		case <-frozen:
+			continue
+		default:
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// freeze makes the connections that there are half-open; new ones are well.
+func (w *wire) freeze() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.frozen)
+	w.frozen = make(chan struct{})
+}
+
+// TestHalfOpen: the server falls silent, and nobody closes the connection.
+func TestHalfOpen(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	wire := newWire(t, strings.TrimPrefix(broker.url(), "nats://"))
+	b := broker.connect(t, quiet(), hasty, func(c *Config) { c.URL = "nats://" + wire.Addr().String() })
+	b.ackWait = time.Second // the server goes on to send into the connection that it believes to be there
+	run(t, b)
+	w, got := collector()
+	consume(t, b, w)
+	storeEvent(t, b, "e-1")
+	b.mu.Lock()
+	down := b.down
+	b.mu.Unlock()
+	wire.freeze()
+	receive(t, down) // the pings have noticed
+	ready(t, b)
+	storeEvent(t, b, "e-2")
+	out := broker.outside(t)
+	out.command("a")
+	receive(t, got)
+	if n := out.count("FACTRO_EVENTS"); n != 2 {
+		t.Errorf("the stream has %d events", n)
+	}
+}
+
+// TestSilence: the pings notice late, but the publishes fail before, and that is a reason not to be ready.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	wire := newWire(t, strings.TrimPrefix(broker.url(), "nats://"))
+	b := broker.connect(t, quiet(), hasty, func(c *Config) {
+		c.URL, c.rhythm.pingInterval = "nats://"+wire.Addr().String(), time.Hour
+	})
+	b.lookEvery = time.Hour
+	run(t, b)
+	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
+	wire.freeze()
+	ctx, cancel := context.WithTimeout(t.Context(), attemptTimeout)
+	defer cancel()
+	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
+		t.Fatal("it was stored")
+	}
+	if err := b.health.trouble(); err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
+		t.Errorf("it remembers %v", err)
+	}
+	if b.Ready() == nil {
+		t.Error("it is ready")
+	}
+	if err := b.nc.ForceReconnect(); err != nil { // what the pings do
+		t.Fatal(err)
+	}
+	ready(t, b)
+}
+
+// TestOwnMistakes: what is wrong with one message, or with who sent it, is no reason for another not to be taken.
+func TestOwnMistakes(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet()))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Publish(gone, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
+		t.Error("its sender has gone, and it was stored")
+	}
+	e := taskEvent(t, "e-2")
+	e.DataEncoded = []byte(`"` + strings.Repeat("ä", 1<<20) + `"`)
+	if err := b.Publish(t.Context(), eventSubject, e, "e-2"); !errors.Is(err, events.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := b.Keep(t.Context(), "a", io.LimitReader(broken{}, 10)); err == nil {
+		t.Error("a broken answer was stored")
+	}
+	if err := b.Ready(); err != nil {
+		t.Errorf("readiness is %v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("broken") }

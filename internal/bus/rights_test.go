@@ -1,0 +1,225 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// users are an administrator without a password, for the tests' own connections, and the bridge with its permissions.
+func users(p *server.Permissions) func(*server.Options) {
+	return func(o *server.Options) {
+		o.NoAuthUser = "admin"
+		o.Users = []*server.User{{Username: "admin", Password: "a"}, {Username: "bridge", Password: "b", Permissions: p}}
+	}
+}
+
+func asBridge(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:b@", 1) }
+
+// reload gives a running server other options, as an operator does.
+func (b *broker) reload(change func(*server.Options)) {
+	b.t.Helper()
+	change(&b.opts)
+	if err := b.s.ReloadOptions(b.opts.Clone()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func denied(publish, subscribe string) *server.Permissions {
+	p := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
+	if publish != "" {
+		p.Publish.Deny = []string{publish}
+	}
+	if subscribe != "" {
+		p.Subscribe.Deny = []string{subscribe}
+	}
+	return p
+}
+
+// TestPublishRevoked: the server tells a running connection nothing of a permission that is granted again, so the bus
+// asks, and nobody hears of it.
+func TestPublishRevoked(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"factro.event.>", "$KV.FACTRO_LEDGER.>", "$JS.API.STREAM.INFO.FACTRO_DEAD", "$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>"} {
+		t.Run(subject, func(t *testing.T) {
+			t.Parallel()
+			broker := startBroker(t, users(nil))
+			b := run(t, broker.connect(t, quiet(), asBridge))
+			handled := make(chan string, 100)
+			consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+				handled <- cmd.Event.ID()
+				return nil
+			}})
+			out := broker.outside(t)
+			heard, err := out.nc.SubscribeSync("factro.event.>")
+			if err != nil {
+				t.Fatal(err)
+			}
+			broker.reload(users(denied(subject, "")))
+			out.command("c-1")
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			_ = b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1")
+			go func() { _, _, _ = b.Begin(ctx, "acme", "1", Record{}) }()
+			unready(t, b, `violation for publish to "`+strings.TrimSuffix(subject, ">"))
+
+			broker.reload(users(nil))
+			ready(t, b)
+			storeEvent(t, b, "e-1")
+			out.command("c-2")
+			for id := receive(t, handled); id != "c-2"; id = receive(t, handled) { // an acknowledgement may have been refused
+				continue
+			}
+			if n := b.nc.Stats().Reconnects; n != 0 {
+				t.Errorf("%d new connections", n)
+			}
+			if n := out.count("FACTRO_EVENTS"); n != 1 {
+				t.Errorf("the stream has %d events", n)
+			}
+			for m, err := heard.NextMsg(patience); err == nil; m, err = heard.NextMsg(time.Millisecond) {
+				if m.Header.Get("ce-id") != "e-1" {
+					t.Errorf("a stranger heard %v", m.Header)
+				}
+			}
+		})
+	}
+}
+
+// TestSubscriptionRevoked: the server drops the subscription, and the client would not make it again.
+func TestSubscriptionRevoked(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"_INBOX.>", "factro.query.>"} {
+		t.Run(subject, func(t *testing.T) {
+			t.Parallel()
+			broker := startBroker(t, users(nil))
+			b := run(t, broker.connect(t, quiet(), asBridge, hasty))
+			out := broker.outside(t)
+			serve(t, b, out, reads(echo))
+			ask := func() bool {
+				m, err := out.nc.Request(taskQuery, []byte(`{"taskId":"ü"}`), time.Second)
+				return err == nil && string(m.Data) == `{"taskId":"ü"}`
+			}
+			eventually(t, "queries are answered", ask)
+			broker.reload(users(denied("", subject)))
+			unready(t, b, `violation for subscription to "`+strings.TrimSuffix(subject, ">"))
+			broker.reload(users(nil))
+			ready(t, b)
+			eventually(t, "queries are answered again", ask)
+			storeEvent(t, b, "e-1")
+		})
+	}
+}
+
+// TestReadRefusal: the server tells of refused permissions in words.
+func TestReadRefusal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct {
+		publish              bool
+		subject, queue, what string
+	}{
+		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.task.ü.Changed"`:            {true, "factro.event.acme.task.ü.Changed", "", "factro.event.acme"},
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.ACK.S.C.1.2.3.4.5"`:                       {true, "$JS.ACK.S.C.1.2.3.4.5", "", "$JS.ACK.S.C"},
+		`nats: permissions violation: Permissions Violation for Publish to "$KV.FACTRO_LEDGER.acme.x"`:                    {true, "$KV.FACTRO_LEDGER.acme.x", "", "$KV.FACTRO_LEDGER"},
+		`nats: permissions violation: Permissions Violation for Subscription to "factro.query.a.*.*" using queue "q"`:     {false, "factro.query.a.*.*", "q", "factro.query.a"},
+		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.xyz.*" (sid "3")`:                 {false, "_INBOX.xyz.*", "", "inbox"},
+		`nats: permissions violation: something that no server says yet`:                                                  {false, "", "", "nats: permissions violation: something that no server says yet"},
+		`nats: permissions violation: Permissions Violation for Subscription to "a\"b" using queue "q\\r" (sid "3")`:      {false, `a"b`, `q\r`, `a"b`},
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS.e"`: {true, "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS.e", "", "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS.e"},
+	} {
+		r := readRefusal(errors.New(text))
+		if r.publish != want.publish || r.subject != want.subject || r.queue != want.queue || r.what() != want.what {
+			t.Errorf("%s: %+v of %s", text, r, r.what())
+		}
+	}
+}
+
+// binds takes webhooks in and carries commands out, and makes nothing itself.
+func binds(c *Config) { c.Manage, c.Takes, c.Carries = false, true, true }
+
+// TestBindTellsTheTruth: without the right to make them, readiness says which streams and consumers are not there.
+func TestBindTellsTheTruth(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := broker.connect(t, quiet(), binds)
+	start(t, b.Run)
+	w, got := collector()
+	consume(t, b, w)
+	unready(t, b, "FACTRO_EVENTS")
+
+	maker := broker.connect(t, quiet())
+	start(t, maker.Run)
+	ready(t, maker)
+	unready(t, b, "the commands of acme cannot be pulled")
+	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, b)
+	out := broker.outside(t)
+	out.command("a")
+	receive(t, got)
+	storeEvent(t, b, "e-1")
+	if err := out.js.DeleteConsumer(t.Context(), "FACTRO_COMMANDS", "egress-acme"); err != nil {
+		t.Fatal(err)
+	}
+	unready(t, b, "the commands of acme cannot be pulled")
+	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, b)
+	out.command("b")
+	receive(t, got)
+}
+
+// TestBindByRole: each role needs its own streams.
+func TestBindByRole(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	out := broker.outside(t)
+	for _, cfg := range streams("factro", 1) {
+		if cfg.Name == "FACTRO_EVENTS" || cfg.Name == "FACTRO_DEAD" {
+			if _, err := out.js.CreateStream(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	run(t, broker.connect(t, quiet(), func(c *Config) { c.Manage, c.Takes = false, true }))
+	run(t, broker.connect(t, quiet(), func(c *Config) { c.Manage = false }))
+	b := broker.connect(t, quiet(), func(c *Config) { c.Manage, c.Carries = false, true })
+	start(t, b.Run)
+	unready(t, b, "FACTRO_COMMANDS")
+}
+
+// TestBindUnseen: a process that may not look at its streams learns from its publishes whether they are there.
+func TestBindUnseen(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, users(&server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"factro.event.>", "factro.dead.>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+	}))
+	b := run(t, broker.connect(t, quiet(), asBridge, func(c *Config) { c.Manage, c.Takes = false, true }))
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1"); !errors.Is(err, jetstream.ErrNoStreamResponse) {
+		t.Fatalf("got %v", err)
+	}
+	b.health.mu.Lock()
+	known := b.health.failing["factro.event.acme"] != nil
+	b.health.mu.Unlock()
+	if !known {
+		t.Error("the failure is not remembered")
+	}
+	if _, err := broker.outside(t).js.CreateStream(t.Context(), streams("factro", 1)[0]); err != nil {
+		t.Fatal(err)
+	}
+	storeEvent(t, b, "e-1")
+	ready(t, b)
+	if errors.Is(b.Ready(), nats.ErrPermissionViolation) {
+		t.Error("a look that is not allowed is no reason not to be ready")
+	}
+}

@@ -1,0 +1,426 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// SpoolConfig says where webhooks wait while the broker takes none.
+type SpoolConfig struct {
+	// Dir is the directory of the spool, of one process alone; "" means that there is none.
+	Dir string
+	// MaxBytes bounds what waits, in bytes.
+	MaxBytes int64
+	// DrainPerSecond bounds how many messages a second go to the broker once it is back.
+	DrainPerSecond int
+}
+
+// minSpool is the least that a spool has to hold: a few webhooks of the usual limit.
+const minSpool = 16 << 20
+
+// Validate reports every mistake.
+func (c SpoolConfig) Validate() error {
+	if c.Dir == "" {
+		return nil
+	}
+	var errs []error
+	if c.MaxBytes < minSpool {
+		errs = append(errs, fmt.Errorf("spool.max_bytes: %d bytes is less than 16MiB", c.MaxBytes))
+	}
+	if c.DrainPerSecond < 1 {
+		errs = append(errs, fmt.Errorf("spool.drain_per_second: %d is not positive", c.DrainPerSecond))
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	// directTimeout bounds how long a webhook waits for the broker before it goes to the spool. While a broker hangs, each
+	// takes one of the places that http.max_in_flight gives for as long.
+	directTimeout = time.Second
+	// turnPatience is how long a webhook may have waited for an earlier one of its entity and still be tried at the broker.
+	// Behind a slow one the queue would grow until its end has no time left; the spool is quicker.
+	turnPatience = 500 * time.Millisecond
+)
+
+// Headers of a spooled message, beside those that it goes to the broker with.
+const (
+	headerSpool        = "Factro-Spool-"
+	headerSpoolSubject = headerSpool + "Subject" // where it goes
+	headerSpoolID      = headerSpool + "Id"      // its message id
+	headerSpoolTried   = headerSpool + "Tried"   // set if the broker may have it already
+)
+
+// Spool takes webhooks for a Bus. While the broker takes none, it keeps them on the local disk and hands them over later,
+// under their message ids and, for each entity, in the order of their arrival. Without a directory it only keeps that
+// order.
+type Spool struct {
+	cfg     SpoolConfig
+	bus     *Bus
+	log     *slog.Logger
+	disk    *disk // nil without a directory
+	limiter *rate.Limiter
+	tempo   tempo
+	metrics spoolMetrics
+
+	seed  maphash.Seed
+	turns [1024]chan struct{} // one place each: the webhooks of an entity come one after the other
+
+	attempt, patience time.Duration // directTimeout and turnPatience
+
+	mu    sync.Mutex
+	lanes map[string]*lane
+	begin chan struct{} // has a token when a lane has no drain yet
+
+	// Accounts: each is counted where it happens, and what waits is the disk's own word.
+	stored, written, drained, dead atomic.Int64
+	settled                        atomic.Int64 // drained or dead, and not removed yet
+	unsure                         atomic.Int64 // writes of which nobody knows whether they are on the disk
+
+	// Guarded by the lock of disk.
+	found    int64  // messages that were there at the start
+	old      uint64 // what lies up to this sequence was there when the disk was opened, so that the broker may have it
+	openings int    // how often the disk was opened anew
+}
+
+// lane is the spool of one cloud.
+type lane struct {
+	cloud, subject string
+	drain          drain
+	begun          bool // guarded by the spool's lock
+
+	mu      sync.Mutex
+	waiting int64 // on the disk or being written to it; while there are any, webhooks do not go to the broker directly
+	wake    chan struct{}
+}
+
+// OpenSpool opens the spool of cfg in front of a Bus. Close gives its directory back. It is an error if another process
+// has the directory, or if there can be none; a disk that cannot be written is not, and is tried again by Run.
+func OpenSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger) (*Spool, error) {
+	return openSpool(ctx, cfg, b, log, freeSpace)
+}
+
+func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Spool{
+		cfg: cfg, bus: b, log: log, seed: maphash.MakeSeed(), lanes: map[string]*lane{}, begin: make(chan struct{}, 1),
+		attempt: directTimeout, patience: turnPatience,
+	}
+	for i := range s.turns {
+		s.turns[i] = make(chan struct{}, 1)
+	}
+	if cfg.Dir == "" {
+		return s, nil
+	}
+	s.limiter = rate.NewLimiter(rate.Limit(cfg.DrainPerSecond), min(max(1, cfg.DrainPerSecond/10), roundSize))
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, free: free, log: log, lock: lock}
+	if s.metrics, err = newSpoolMetrics(s); err != nil {
+		s.disk.close()
+		return nil, err
+	}
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	there, err := s.disk.open(ctx)
+	if err != nil { // a disk that is full now is no reason to refuse what the broker would take
+		log.ErrorContext(ctx, "the spool cannot be opened; trying again", "error", err)
+		s.disk.shut()
+		s.disk.fault.Store(&err)
+		return s, nil
+	}
+	s.recount(there)
+	if n := s.waiting(); n > 0 {
+		log.InfoContext(ctx, "webhooks wait in the spool", "messages", n)
+	}
+	return s, nil
+}
+
+// Close stops the spool's server and gives its directory back. What waits stays there.
+func (s *Spool) Close() {
+	if s.disk != nil {
+		s.metrics.stop()
+		s.disk.close()
+	}
+}
+
+func (s *Spool) lane(cloud string) *lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lanes[cloud]
+	if l == nil {
+		l = &lane{cloud: cloud, subject: "spool." + cloud, wake: make(chan struct{}, 1)}
+		s.lanes[cloud] = l
+		select {
+		case s.begin <- struct{}{}:
+		default: // Run is going to look anyway
+		}
+	}
+	return l
+}
+
+func (l *lane) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting == 0
+}
+
+func (l *lane) add(n int64) {
+	l.mu.Lock()
+	l.waiting += n
+	l.mu.Unlock()
+	if n > 0 {
+		l.rouse()
+	}
+}
+
+// rouse has the drain look.
+func (l *lane) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is going to anyway
+	}
+}
+
+// Publish stores an event in the stream that takes its subject, or in the spool, and returns when it is durable.
+// events.ErrTooLarge says that no message can hold it. Other errors tell by a method RetryAfter how long a sender should
+// wait, if the spool knows.
+func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error) {
+	return s.keep(ctx, parcel{
+		cloud: token(subject, 2), entity: entity(subject, e.Subject()), id: id,
+		direct: func(ctx context.Context) error { return s.bus.Publish(ctx, subject, e, id) },
+		message: func() (*nats.Msg, error) {
+			msg, err := events.ToMsg(subject, e)
+			if err != nil {
+				return nil, fmt.Errorf("spool: %w", err)
+			}
+			msg.Header["ce-"+events.ExtOrigin] = []string{originSpool}
+			hop := carrier{}
+			propagator.Inject(ctx, hop)
+			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
+				msg.Header[origin] = hop[events.ExtTraceParent]
+			}
+			return msg, nil
+		},
+	})
+}
+
+// originSpool is the attribute factroorigin of an event that waited in the spool.
+const originSpool = "spool"
+
+// Quarantine stores bytes that could not be made into an event, as Bus.Quarantine does, or in the spool.
+func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {
+	_, err := s.keep(ctx, parcel{
+		cloud: token(subject, 3), id: id,
+		direct: func(ctx context.Context) error { return s.bus.Quarantine(ctx, subject, id, code, reason, data) },
+		message: func() (*nats.Msg, error) {
+			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+			propagator.Inject(ctx, carrier(msg.Header))
+			setDeadHeaders(msg.Header, code, reason)
+			return msg, nil
+		},
+	})
+	return err
+}
+
+// parcel is what is to be kept, and the two ways to do so.
+type parcel struct {
+	cloud, entity, id string
+	direct            func(context.Context) error
+	message           func() (*nats.Msg, error)
+}
+
+func (s *Spool) keep(ctx context.Context, p parcel) (spooled bool, err error) {
+	began := time.Now()
+	if p.entity != "" { // who decides for an entity decides alone, or a later webhook could overtake an earlier one
+		turn := s.turns[maphash.String(s.seed, p.entity)%uint64(len(s.turns))]
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return false, fmt.Errorf("wait for an earlier webhook of the same entity: %w", ctx.Err())
+		}
+	}
+	if s.disk == nil {
+		return false, s.direct(ctx, p)
+	}
+	l := s.lane(p.cloud)
+	tried := false
+	if l.idle() && s.bus.connected() && time.Since(began) <= s.patience {
+		tried = true
+		attempt, cancel := s.part(ctx)
+		err := s.direct(attempt, p)
+		cancel()
+		if err == nil || errors.Is(err, events.ErrTooLarge) {
+			return false, err
+		}
+		s.log.WarnContext(ctx, "the broker does not take a webhook; it goes to the spool", "cloud", p.cloud, "error", err)
+	}
+	idle := l.idle()
+	sure, err := s.put(ctx, l, p, tried)
+	for errors.Is(err, errSpoolClosed) && (tried || !idle || !s.bus.connected()) && s.disk.mended(ctx) {
+		sure, err = s.put(ctx, l, p, tried)
+	}
+	switch {
+	case err == nil:
+		trace.SpanFromContext(ctx).AddEvent("spooled")
+		return true, nil
+	case idle && sure && !tried: // nothing is before it, so it may wait for the broker
+		var late error
+		if late = s.direct(ctx, p); late == nil {
+			return false, nil
+		}
+		err = errors.Join(err, late)
+	}
+	return false, &unavailable{err, s.retryAfter()}
+}
+
+// part is a part of the time that there is, at most half, so that some is left for the spool.
+func (s *Spool) part(ctx context.Context) (context.Context, context.CancelFunc) {
+	most := s.attempt
+	if deadline, ok := ctx.Deadline(); ok {
+		most = min(most, time.Until(deadline)/2)
+	}
+	return context.WithTimeout(ctx, most)
+}
+
+func (s *Spool) direct(ctx context.Context, p parcel) error {
+	err := p.direct(ctx)
+	if err == nil {
+		s.stored.Add(1)
+	}
+	return err
+}
+
+// put writes a parcel to the disk. sure says of an error that nothing was written.
+func (s *Spool) put(ctx context.Context, l *lane, p parcel, tried bool) (sure bool, err error) {
+	msg, err := p.message()
+	if err != nil {
+		return true, err
+	}
+	msg.Header[headerSpoolSubject], msg.Header[headerSpoolID] = []string{msg.Subject}, []string{events.EncodeHeader(p.id)}
+	if tried {
+		msg.Header[headerSpoolTried] = []string{"1"}
+	}
+	msg.Subject = l.subject
+
+	if s.disk.fault.Load() != nil { // who opens it anew has the lock, perhaps for long
+		return true, errSpoolClosed
+	}
+	s.disk.mu.RLock()
+	defer s.disk.mu.RUnlock()
+	l.add(1)
+	if sure, err = s.disk.write(ctx, msg); err != nil {
+		if sure {
+			l.add(-1)
+		} else {
+			s.unsure.Add(1)
+		}
+		return sure, err
+	}
+	s.written.Add(1)
+	s.metrics.spooled.Add(ctx, 1, cloudOption(l.cloud))
+	return true, nil
+}
+
+// unavailable is an error that passes, and a guess when.
+type unavailable struct {
+	err   error
+	after time.Duration
+}
+
+func (u *unavailable) Error() string             { return u.err.Error() }
+func (u *unavailable) Unwrap() error             { return u.err }
+func (u *unavailable) RetryAfter() time.Duration { return u.after }
+
+// Kept is how many webhooks were stored, spooled or quarantined, counted where they were.
+func (s *Spool) Kept() int64 { return s.stored.Load() + s.written.Load() }
+
+// State tells in words what the spool does, and whether it could take a webhook now. Without a directory it is "".
+func (s *Spool) State() (text string, ok bool) {
+	if s.disk == nil {
+		return "", false
+	}
+	switch err := s.disk.usable(); {
+	case errors.Is(err, errSpoolFull):
+		return "full: " + err.Error(), false
+	case err != nil:
+		return "not writable: " + err.Error(), false
+	}
+	switch n := s.waiting(); n {
+	case 0:
+		return "empty", true
+	case 1:
+		return "1 event waits", true
+	default:
+		return fmt.Sprintf("%d events wait", n), true
+	}
+}
+
+func (s *Spool) waiting() int64 {
+	var n int64
+	for _, l := range s.all() {
+		l.mu.Lock()
+		n += l.waiting
+		l.mu.Unlock()
+	}
+	return n
+}
+
+func (s *Spool) all() []*lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*lane
+	for _, l := range s.lanes {
+		all = append(all, l)
+	}
+	return all
+}
+
+// connected says whether the connection is known to be up.
+func (b *Bus) connected() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.isUp
+}
+
+// token returns the nth token of a subject, "" if there is none.
+func token(subject string, n int) string {
+	tokens := strings.SplitN(subject, ".", n+2)
+	if n >= len(tokens) {
+		return ""
+	}
+	return tokens[n]
+}
+
+// entity is what events keep their order of: their subject without the action. If the entity's name can be no token it is
+// the event's own subject, beside the cloud; an event of which nobody knows whom it is about has no order.
+func entity(subject, about string) string {
+	dot := strings.LastIndexByte(subject, '.')
+	switch {
+	case dot < 0:
+		return ""
+	case !strings.HasSuffix(subject[:dot], "._"):
+		return subject[:dot]
+	case about == "":
+		return ""
+	}
+	return token(subject, 2) + " " + about
+}

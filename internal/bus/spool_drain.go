@@ -1,0 +1,324 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+const (
+	// roundSize bounds how many messages are on their way to the broker at once, roundBytes what they hold of memory.
+	roundSize, roundBytes = 64, 8 << 20
+	// roundTimeout bounds how long a round goes on, also after the bridge was told to stop.
+	roundTimeout = 5 * time.Second
+	// mendEvery is how often the spool's server is looked at.
+	mendEvery = time.Second
+)
+
+// drain is what the drain of a lane has in hand.
+type drain struct {
+	held     []*held // read and not removed, in order
+	read     uint64  // the sequence of the last one
+	openings int     // of the disk, when they were read
+	seen     sight
+}
+
+// held is a message of the spool.
+type held struct {
+	seq     uint64
+	at      time.Time
+	msg     *nats.Msg // as it goes to the broker
+	id      string
+	entity  string
+	suspect bool // the broker may have it
+	lookups int  // that failed
+	done    bool // the broker has it, or has it as a dead letter
+	dead    bool
+}
+
+// Run hands over what waits whenever the broker is there, and keeps the spool's server working. It returns when ctx ends,
+// and then has finished what it had in hand.
+func (s *Spool) Run(ctx context.Context) error {
+	if s.disk == nil {
+		return nil
+	}
+	var drains sync.WaitGroup
+	defer drains.Wait()
+	tick := time.NewTicker(mendEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.begin:
+			for _, l := range s.unbegun() {
+				drains.Go(func() { s.drainLane(ctx, l) })
+			}
+		case <-tick.C:
+			s.disk.mend(ctx, s.recount)
+		}
+	}
+}
+
+// unbegun returns the lanes that have no drain, and from now on have one.
+func (s *Spool) unbegun() []*lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*lane
+	for _, l := range s.lanes {
+		if !l.begun {
+			l.begun = true
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// recount begins the accounts anew with what is on the disk, after it was opened. The caller has the disk's lock, so
+// nothing is being written. What was in hand is read again, and the broker may have any of it.
+func (s *Spool) recount(there stock) {
+	miss := s.missing(there)
+	if miss <= s.settled.Load() { // removals and writes that were not answered, and were done
+		miss = 0
+	}
+	s.settled.Store(0)
+	s.unsure.Store(0)
+	s.found += miss - s.missing(there)
+	s.old = there.last
+	s.openings++
+	for subject := range there.clouds {
+		s.lane(strings.TrimPrefix(subject, "spool."))
+	}
+	for _, l := range s.all() {
+		l.mu.Lock()
+		l.waiting = int64(there.clouds[l.subject]) //nolint:gosec // far below the limit of the type
+		l.mu.Unlock()
+		l.rouse()
+	}
+}
+
+// drainLane hands over one cloud's messages until ctx ends.
+func (s *Spool) drainLane(ctx context.Context, l *lane) {
+	failures := 0
+	for {
+		for l.idle() {
+			l.drain.seen.forget()
+			select {
+			case <-l.wake:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if s.bus.waitUp(ctx) != nil {
+			return // told to stop, or the connection is closed for good and the process ends
+		}
+		n, err := s.round(ctx, l)
+		switch {
+		case err == nil && n > 0:
+			if failures > 0 {
+				s.log.InfoContext(ctx, "the spool is handed over again", "cloud", l.cloud)
+			}
+			failures = 0
+			continue
+		case err != nil:
+			if failures++; failures == 1 && ctx.Err() == nil { // the same failure again and again is one line
+				s.log.WarnContext(ctx, "the spool cannot be handed over; trying again", "cloud", l.cloud, "error", err)
+			}
+		}
+		again := 20 * time.Millisecond // one is being written
+		if err != nil {
+			again = backoff(min(failures, 4))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+	}
+}
+
+// round hands over the first messages of a lane, side by side as long as they are of different entities, and removes from
+// the spool what the broker has. It returns how many it removed.
+func (s *Spool) round(ctx context.Context, l *lane) (removed int, err error) {
+	if err := s.fill(ctx, l); err != nil {
+		return 0, err
+	}
+	batch := l.drain.batch(s.limiter.Burst())
+	if err := s.limiter.WaitN(ctx, len(batch)); err != nil {
+		return 0, err
+	}
+	// What was begun is finished, also when the bridge stops: else it would have to be looked for later.
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), roundTimeout)
+	defer cancel()
+	errs := make([]error, len(batch))
+	var group sync.WaitGroup
+	for i, h := range batch {
+		group.Go(func() {
+			if errs[i] = s.search(work, l, h); errs[i] == nil && !h.done {
+				errs[i] = s.deliver(work, l, h)
+			}
+		})
+	}
+	group.Wait()
+	removed, err = s.settleRound(work, l, batch)
+	return removed, cmp.Or(cmp.Or(errs...), err) // one of many equal ones is enough
+}
+
+// fill reads on until there is enough for a round.
+func (s *Spool) fill(ctx context.Context, l *lane) error {
+	s.disk.mu.RLock()
+	defer s.disk.mu.RUnlock()
+	d := &l.drain
+	if d.openings != s.openings {
+		d.held, d.read, d.openings = nil, 0, s.openings
+	}
+	size := 0
+	for _, h := range d.held {
+		size += len(h.msg.Data)
+	}
+	for len(d.held) < roundSize && size < roundBytes {
+		raw, err := s.disk.next(ctx, l.subject, d.read)
+		if raw == nil || err != nil {
+			return err
+		}
+		d.read = raw.Sequence
+		size += len(raw.Data)
+		d.held = append(d.held, s.unpack(raw))
+	}
+	return nil
+}
+
+// unpack makes a message of the spool what it was to be for the broker.
+func (s *Spool) unpack(raw *jetstream.RawStreamMsg) *held {
+	msg := &nats.Msg{Data: raw.Data, Header: nats.Header{}}
+	for name, values := range raw.Header {
+		if !strings.HasPrefix(name, headerSpool) && !strings.HasPrefix(name, "Nats-") {
+			msg.Header[name] = values
+		}
+	}
+	own := carrier(raw.Header)
+	msg.Subject = own.Get(headerSpoolSubject)
+	id, err := events.DecodeHeader(own.Get(headerSpoolID))
+	if err != nil { // we wrote it; should it be damaged, it is still the same each time
+		id = own.Get(headerSpoolID)
+	}
+	about, err := events.DecodeHeader(carrier(msg.Header).Get("ce-subject"))
+	if err != nil {
+		about = carrier(msg.Header).Get("ce-subject")
+	}
+	return &held{
+		seq: raw.Sequence, at: raw.Time, msg: msg, id: id, entity: entity(msg.Subject, about),
+		suspect: raw.Sequence <= s.old || own.Get(headerSpoolTried) != "",
+	}
+}
+
+// batch is the longest beginning of what is in hand in which no entity occurs twice, without what is done, and not more
+// than most.
+func (d *drain) batch(most int) []*held {
+	var out []*held
+	taken := map[string]bool{}
+	for _, h := range d.held {
+		if len(out) == most || h.entity != "" && taken[h.entity] {
+			break
+		}
+		if !h.done {
+			taken[h.entity] = true
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// deliver publishes one message, as a child of nobody: the webhook's own trace, which may be hours old, becomes a link.
+func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
+	origin := trace.SpanContextFromContext(extract(ctx, h.msg.Header))
+	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithNewRoot(), trace.WithAttributes(
+		semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
+		semconv.MessagingDestinationName(h.msg.Subject), semconv.MessagingMessageID(h.id),
+	)}
+	if origin.IsValid() {
+		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: origin}))
+	}
+	ctx, span := s.bus.tracer.Start(ctx, "drain "+kind(h.msg.Subject), opts...)
+	defer span.End()
+
+	h.suspect = true // from now on
+	msg := &nats.Msg{Subject: h.msg.Subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
+	err := s.bus.send(ctx, msg, h.id)
+	if errors.Is(err, events.ErrTooLarge) {
+		span.SetStatus(codes.Error, "too large")
+		s.log.ErrorContext(ctx, "a webhook of the spool is too large for the broker; it becomes a dead letter", "cloud", l.cloud, "error", err)
+		if err = s.bury(ctx, l, h, err); err == nil {
+			h.dead = true
+		}
+	}
+	if err = s.bus.published(ctx, span, h.msg.Subject, err); err == nil {
+		h.done = true
+	}
+	return err
+}
+
+// bury makes a dead letter of what the broker will never take, so that it does not hold up the others. What was one
+// before keeps its own reason.
+func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error {
+	dead := &nats.Msg{Subject: s.bus.cfg.Prefix.DeadWebhook(l.cloud), Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
+	if dead.Header[headerDeadCode] == nil {
+		setDeadHeaders(dead.Header, "too_large", reason)
+		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
+		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
+	}
+	if err := s.bus.sendLetter(ctx, dead, h.id+".dead"); err != nil {
+		return fmt.Errorf("dead letter: %w", err)
+	}
+	return nil
+}
+
+// settleRound counts what the broker has, and removes it from the spool as far as nothing before it is left.
+func (s *Spool) settleRound(ctx context.Context, l *lane, batch []*held) (int, error) {
+	s.disk.mu.RLock()
+	defer s.disk.mu.RUnlock()
+	d := &l.drain
+	if d.openings != s.openings {
+		return 0, nil // it is read again, and then looked for
+	}
+	for _, h := range batch {
+		switch {
+		case !h.done:
+			continue
+		case h.dead:
+			s.dead.Add(1)
+		default:
+			s.drained.Add(1)
+		}
+		s.metrics.drained.Add(ctx, 1, drainedOption(l.cloud, h.dead))
+		s.settled.Add(1)
+	}
+	n := 0
+	for n < len(d.held) && d.held[n].done {
+		n++
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if err := s.disk.remove(ctx, l.subject, d.held[n-1].seq); err != nil {
+		return 0, err
+	}
+	d.held = d.held[n:]
+	s.settled.Add(-int64(n))
+	s.tempo.add(n, time.Now())
+	l.add(-int64(n))
+	return n, nil
+}

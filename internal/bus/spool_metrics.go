@@ -1,0 +1,160 @@
+package bus
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// spoolMetrics are what a spool counts.
+type spoolMetrics struct {
+	spooled, drained metric.Int64Counter
+	callback         metric.Registration
+}
+
+func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
+	meter := otel.Meter(scope)
+	if m.spooled, err = meter.Int64Counter("factro.bridge.spooled", metric.WithUnit("{message}"),
+		metric.WithDescription("Webhooks that were written to the spool.")); err != nil {
+		return m, err
+	}
+	if m.drained, err = meter.Int64Counter("factro.bridge.drained", metric.WithUnit("{message}"),
+		metric.WithDescription("Webhooks that were handed over from the spool, by whether they became events or dead letters.")); err != nil {
+		return m, err
+	}
+	messages, err := meter.Int64ObservableGauge("factro.bridge.spool.messages", metric.WithUnit("{message}"),
+		metric.WithDescription("Webhooks of a cloud that wait in the spool."))
+	if err != nil {
+		return m, err
+	}
+	bytes, err := meter.Int64ObservableGauge("factro.bridge.spool.bytes", metric.WithUnit("By"),
+		metric.WithDescription("Size of what waits in the spool, of all clouds."))
+	if err != nil {
+		return m, err
+	}
+	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
+		metric.WithDescription(unaccountedMeaning))
+	if err != nil {
+		return m, err
+	}
+	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		for _, l := range s.all() {
+			l.mu.Lock()
+			o.ObserveInt64(messages, l.waiting, cloudOption(l.cloud))
+			l.mu.Unlock()
+		}
+		if there, miss, ok := s.balance(ctx); ok {
+			o.ObserveInt64(bytes, int64(there.bytes)) //nolint:gosec // far below the limit of the type
+			o.ObserveInt64(unaccounted, miss, metric.WithAttributes(attribute.String("flow", "spool")))
+		}
+		return nil
+	}, messages, bytes, unaccounted)
+	return m, err
+}
+
+// unaccountedMeaning describes a gauge that several rooms have a part in.
+const unaccountedMeaning = "What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."
+
+// balance compares what came into the spool with what left it and what is on the disk, all at one moment. There is none
+// while the disk is away.
+func (s *Spool) balance(ctx context.Context) (there stock, miss int64, ok bool) {
+	if s.disk.fault.Load() != nil { // who opens it anew has the lock, perhaps for long
+		return stock{}, 0, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	s.disk.mu.Lock() // nothing is being written or removed
+	defer s.disk.mu.Unlock()
+	there, err := s.disk.count(ctx)
+	if err != nil || s.disk.fault.Load() != nil {
+		return stock{}, 0, false
+	}
+	miss = s.missing(there)
+	if miss < 0 && miss >= -s.unsure.Load() {
+		miss = 0 // these may or may not be there
+	}
+	return there, miss, true
+}
+
+// missing is what should be on the disk less what is. The caller has the disk's lock.
+func (s *Spool) missing(there stock) int64 {
+	waiting := int64(0)
+	for _, n := range there.clouds {
+		waiting += int64(n) //nolint:gosec // far below the limit of the type
+	}
+	return s.found + s.written.Load() - s.drained.Load() - s.dead.Load() + s.settled.Load() - waiting
+}
+
+// stop ends the observation. There is nothing left to observe, so its error tells nobody anything.
+func (m spoolMetrics) stop() { _ = m.callback.Unregister() }
+
+func cloudOption(cloud string) metric.MeasurementOption {
+	return metric.WithAttributes(cloudAttr(cloud))
+}
+
+func drainedOption(cloud string, dead bool) metric.MeasurementOption {
+	outcome := "stored"
+	if dead {
+		outcome = "dead"
+	}
+	return metric.WithAttributes(cloudAttr(cloud), attribute.String("outcome", outcome))
+}
+
+// Bounds on what a sender is told to wait for when the spool takes nothing.
+const (
+	minRetry, maxRetry = time.Second, 5 * time.Minute
+	blindRetry         = 30 * time.Second // nothing is handed over, so nobody knows
+)
+
+// retryAfter is how long it takes to hand over a tenth of what waits: who comes back for the first free place finds it
+// taken.
+func (s *Spool) retryAfter() time.Duration {
+	perSecond := s.tempo.perSecond(time.Now())
+	if perSecond <= 0 {
+		return blindRetry
+	}
+	wait := time.Duration(float64(s.waiting()) / 10 / perSecond * float64(time.Second))
+	return min(max(wait, minRetry), maxRetry)
+}
+
+// tempo measures how fast the spool is handed over, in windows of some seconds.
+type tempo struct {
+	mu    sync.Mutex
+	began time.Time
+	n     int
+	rate  float64 // of the last window
+}
+
+const tempoWindow = 5 * time.Second
+
+func (p *tempo) add(n int, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turn(now)
+	p.n += n
+}
+
+// turn begins a new window when the last one is over.
+func (p *tempo) turn(now time.Time) {
+	switch past := now.Sub(p.began); {
+	case past >= 2*tempoWindow: // nothing came for a whole window
+		p.began, p.n, p.rate = now, 0, 0
+	case past >= tempoWindow:
+		p.began, p.n, p.rate = now, 0, float64(p.n)/past.Seconds()
+	}
+}
+
+// perSecond is the rate of the last window, or of this one if there was none; 0 if nothing moves.
+func (p *tempo) perSecond(now time.Time) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turn(now)
+	if p.rate > 0 {
+		return p.rate
+	}
+	return float64(p.n) / max(now.Sub(p.began), time.Second).Seconds()
+}

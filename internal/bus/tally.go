@@ -1,0 +1,58 @@
+package bus
+
+import (
+	"errors"
+	"sync"
+)
+
+// Concluder is a Worker that counts the commands whose final result is stored. What was taken from the broker is held
+// against it: a command that is neither concluded nor given back nor in hand is lost, and the metric
+// factro.bridge.unaccounted shows it. Both sides count at places of their own, so that a path that forgets one shows.
+type Concluder interface {
+	// Concluded counts deliveries that ended with a stored final result, repetitions of it included.
+	Concluded() int64
+}
+
+// tally counts what became of the deliveries to one worker.
+type tally struct {
+	w Worker
+
+	mu                      sync.Mutex
+	taken, returned, inHand int64
+}
+
+func (t *tally) take() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken++
+	t.inHand++
+}
+
+// leave counts a delivery as given back unless its verdict says that its result is told.
+func (t *tally) leave(verdict error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inHand--
+	var end *terminal
+	if verdict != nil && !errors.As(verdict, &end) {
+		t.returned++
+	}
+}
+
+// unaccounted is how many deliveries are neither concluded nor given back nor in hand. It is negative if there are more
+// results than deliveries.
+func (t *tally) unaccounted() int64 {
+	c, counts := t.w.(Concluder)
+	if !counts {
+		return 0
+	}
+	t.mu.Lock() // nothing is taken or left meanwhile; what is in hand may have its result or not
+	defer t.mu.Unlock()
+	switch rest := t.taken - t.returned - c.Concluded(); {
+	case rest > t.inHand:
+		return rest - t.inHand
+	case rest < 0:
+		return rest
+	}
+	return 0
+}

@@ -1,0 +1,148 @@
+package egress
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestExpiredRedelivery: what an earlier delivery has begun or finished is not said to be rejected because its time has
+// passed since.
+func TestExpiredRedelivery(t *testing.T) {
+	t.Parallel()
+	expired := create()
+	expired.Event.SetExtension("expirytime", time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)) // before the time in the bubble
+	for name, test := range map[string]struct {
+		record  bus.Record
+		result  string
+		want    events.Outcome
+		code    string
+		happens string
+	}{
+		"finished": {bus.Record{}, `{"operation":"createTask","outcome":"applied"}`, events.Applied, "", "look; publish applied"},
+		"begun":    {bus.Record{}, "", events.Applied, "", "look; begin; save; " + look + "claim; finish; publish applied"},
+		"open":     {bus.Record{Open: true}, "", events.Rejected, events.CodeExpired, "look; publish rejected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := tasks{there: []string{aTask("new-1", time.Now())}}
+				r := newRig(t, f.script)
+				record := test.record
+				record.Fingerprint, record.StartedAt, record.CalledAt = printOf(t, r, expired), time.Now(), time.Now()
+				if test.result != "" {
+					record.Result = []byte(test.result)
+				}
+				r.desk.ledger["acme c-1"] = record
+				r.wantDone(r.do(expired), test.want, test.code)
+				if r.String() != test.happens {
+					t.Errorf("what happened: %s", r)
+				}
+			})
+		})
+	}
+}
+
+func printOf(t *testing.T, r *rig, c events.Command) string {
+	t.Helper()
+	j := &job{cmd: c}
+	if reason := r.w.plan(j, nil); reason != nil {
+		t.Fatal(reason)
+	}
+	return j.record.Fingerprint
+}
+
+// TestTakenOver: who repeats an update asks the ledger first. Another bridge may have carried it out meanwhile, and what
+// came after it.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(reset, ok("{}")))
+		saves := 0
+		r.desk.fail = func(step string) error {
+			if step == "save" {
+				if saves++; saves == 2 {
+					return bus.ErrTaken
+				}
+			}
+			return nil
+		}
+		if verdict := r.do(update()); !errors.Is(verdict, bus.ErrTaken) || r.count("call PUT") != 1 || r.count("publish") != 0 {
+			t.Errorf("verdict %v: %s", verdict, r)
+		}
+	})
+}
+
+// TestLateObjects: what shows up late is not made again, neither after a call that timed out nor by an operator's word.
+func TestLateObjects(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		f := tasks{answers: []reply{{hang: true}}}
+		r := newRig(t, f.script)
+		r.api.script = func(req *http.Request, body string) reply {
+			if time.Since(began) > r.w.cfg.Timeout+2*lookPause {
+				f.there = []string{aTask("new-1", began)}
+			}
+			return f.script(req, body)
+		}
+		s := r.wantDone(r.do(create()), events.Applied, "")
+		if !s.result.Adopted || r.count("call POST") != 1 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := tasks{answers: []reply{reset}}
+		r := newRig(t, f.script)
+		r.wantDone(r.do(create()), events.Dead, events.CodeExhausted)
+		f.there = []string{aTask("new-1", time.Now())}
+		r.desk.sent, r.lines = nil, nil
+		c := create()
+		c.Redrive = "7"
+		s := r.wantDone(r.do(c), events.Applied, "")
+		if !s.result.Adopted || r.count("call POST") != 0 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+}
+
+// TestEarlierRecords: the records of earlier versions of the bridge are of the data as it was written.
+func TestEarlierRecords(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, always(ok("{}")))
+	c := create()
+	sum := sha256.Sum256(append([]byte("createTask\n"), c.Event.Data()...))
+	r.desk.ledger["acme c-1"] = bus.Record{
+		Fingerprint: hex.EncodeToString(sum[:]), Result: []byte(`{"operation":"createTask","outcome":"applied"}`),
+	}
+	r.wantDone(r.do(c), events.Applied, "")
+	if r.count("call") != 0 {
+		t.Errorf("what happened: %s", r)
+	}
+}
+
+// TestListBounds: an item of a list is not held, however large it is.
+func TestListBounds(t *testing.T) {
+	t.Parallel()
+	endless := strings.NewReader(`["` + strings.Repeat("x", 2*maxRecord))
+	if err := each(endless, func(json.RawMessage) {}); !errors.Is(err, errRecordTooLarge) || endless.Len() < maxRecord/2 {
+		t.Errorf("%d bytes are left: %v", endless.Len(), err)
+	}
+	var seen sighting
+	for range maxSeen + 1 {
+		seen.add([]translate.Item{{Likeness: translate.Equal, ID: "x"}}, nil)
+	}
+	if len(seen.equal) != maxSeen || !seen.more || !strings.Contains(seen.doubt(), "more than 100") {
+		t.Errorf("%d are kept: %s", len(seen.equal), seen.doubt())
+	}
+}

@@ -1,0 +1,302 @@
+package egress
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// resolve decides about a create that may have happened, by looking for what it has made. If nothing is there the create
+// is to be repeated: over then is false.
+func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over bool, verdict error) {
+	how := j.op.Search
+	if how == nil || how.List == "" {
+		return w.undecided(ctx, j, a, "factro offers no way to look for it")
+	}
+	for looks := 1; ; looks++ {
+		seen, err := w.look(ctx, stopping, j)
+		switch {
+		case errors.Is(err, errStopped) || ctx.Err() != nil:
+			return true, bus.RetryAfter(fmt.Errorf("stopped before it was known what became of the call: %w", err), 0)
+		case err != nil:
+			return w.undecided(ctx, j, a, "it could not be looked for: "+err.Error())
+		}
+		for _, item := range seen.equal {
+			mine, err := w.claim(ctx, j, item.ID)
+			if err != nil {
+				return true, err
+			}
+			if mine {
+				return true, w.adopt(ctx, j, seen.status, item)
+			}
+		}
+		if len(seen.doubts) > 0 || seen.more {
+			return w.undecided(ctx, j, a, seen.doubt())
+		}
+		if wait := w.settled(j, a, looks); wait > 0 {
+			if sleep(stopping, wait) != nil {
+				return true, bus.RetryAfter(errStopped, 0)
+			}
+			continue
+		}
+		if j.attempts >= maxAttempts {
+			return true, w.end(ctx, j, events.Dead, a, &events.Error{
+				Code:    events.CodeExhausted,
+				Message: fmt.Sprintf("factro failed on this command %d times, and made nothing: %s", j.attempts, outcomeText(a)), Detail: detail(a),
+			})
+		}
+		j.again = true
+		return false, nil
+	}
+}
+
+// settled says how long to wait before what was not found is not there: until the call cannot be under way any more, and
+// until a second look, since factro's lists may lag. Whether factro stops to work on a call that was given up is not
+// known; so one that timed out is given its time once more.
+func (w *Worker) settled(j *job, a answer, looks int) time.Duration {
+	var wait time.Duration // it was our own call, and it is over
+	switch {
+	case j.interrupted():
+		wait = time.Until(j.record.CalledAt.Add(w.cfg.Timeout + lookPause))
+	case errors.Is(a.err, errSilent), a.status == http.StatusGatewayTimeout:
+		wait = time.Until(j.record.CalledAt.Add(2*w.cfg.Timeout + lookPause))
+	}
+	if looks < minLooks {
+		wait = max(wait, lookPause)
+	}
+	return wait
+}
+
+// undecided ends a create of which nobody can tell whether it happened, unless an operator has decided that it is to be
+// made.
+func (w *Worker) undecided(ctx context.Context, j *job, a answer, why string) (over bool, verdict error) {
+	if j.cmd.Redrive != "" && !j.record.Decided {
+		j.record.Decided, j.again = true, true
+		return false, nil
+	}
+	message := ambiguous(a) + "; " + why + "."
+	if j.op.Search != nil {
+		message += " " + j.op.Search.Check
+	}
+	return true, w.end(ctx, j, events.Dead, a, &events.Error{Code: events.CodeAmbiguous, Message: message, Detail: detail(a)})
+}
+
+// adopt ends a create with what was found of it.
+func (w *Worker) adopt(ctx context.Context, j *job, status int, item translate.Item) error {
+	w.log.InfoContext(ctx, "what a create without an answer has made was found", "cloud", w.cfg.Cloud, "operation", j.op.Name,
+		"event_id", j.cmd.Event.ID())
+	j.adopted = true
+	return w.end(ctx, j, events.Applied, answer{status: status, body: item.JSON}, nil)
+}
+
+func (w *Worker) claim(ctx context.Context, j *job, id string) (mine bool, err error) {
+	err = insist(ctx, func(ctx context.Context) error {
+		var err error
+		mine, err = w.ledger.Claim(ctx, w.cfg.Cloud, j.op.Resource, id, j.cmd.Event.ID())
+		return err
+	})
+	return mine, err
+}
+
+// sighting is what a look has found: objects that were made by the command, the best one first, and objects of which that
+// is not sure.
+type sighting struct {
+	equal, doubts []translate.Item
+	status        int
+	more          bool // than are kept
+}
+
+// maxSeen bounds what is kept of a look.
+const maxSeen = 100
+
+func (s *sighting) add(items []translate.Item, made map[string]bool) {
+	for _, item := range items {
+		switch {
+		case made[item.ID]:
+		case item.Likeness == translate.Doubtful && len(s.doubts) < maxSeen:
+			s.doubts = append(s.doubts, item)
+		case item.Likeness != translate.Doubtful && len(s.equal) < maxSeen:
+			s.equal = append(s.equal, item)
+		default:
+			s.more = true
+		}
+	}
+}
+
+// narrow turns what was made before a time into doubts, unless it bears the mark of the command, and brings the rest into
+// order.
+func (s *sighting) narrow(since time.Time) {
+	s.equal = slices.DeleteFunc(s.equal, func(i translate.Item) bool {
+		early := i.Likeness != translate.Exact && i.At.Before(since)
+		if early {
+			s.doubts = append(s.doubts, i)
+		}
+		return early
+	})
+	slices.SortStableFunc(s.equal, func(a, b translate.Item) int {
+		return cmp.Or(-cmp.Compare(a.Likeness, b.Likeness), a.At.Compare(b.At))
+	})
+}
+
+func (s *sighting) doubt() string {
+	var ids []string
+	for _, d := range s.doubts[:min(len(s.doubts), 5)] {
+		ids = append(ids, cmp.Or(d.ID, "one without an id"))
+	}
+	if len(ids) == 0 {
+		return fmt.Sprintf("there are more than %d like it", maxSeen)
+	}
+	return "it may be " + strings.Join(ids, " or ")
+}
+
+// look looks once for what a create has made.
+func (w *Worker) look(ctx, stopping context.Context, j *job) (sighting, error) {
+	theirs, _ := w.clock.at(j.record.StartedAt)
+	search, err := translate.NewSearch(*j.op.Search, j.cmd.Event.Data(), theirs.Add(-inDoubt), j.record.Dated)
+	if err != nil {
+		return sighting{}, err
+	}
+	made, err := w.made(ctx, stopping, j)
+	if err != nil {
+		return sighting{}, err
+	}
+	params := search.Params()
+	for _, p := range j.op.Search.Params {
+		if p.Via == "" {
+			continue
+		}
+		if params[p.Name], err = w.translated(ctx, stopping, j, p, params[p.Name]); err != nil {
+			return sighting{}, err
+		}
+	}
+	var seen sighting
+	got, err := w.ask(ctx, stopping, j, j.op.Search.List, params, func(body io.Reader) error {
+		seen = sighting{}
+		return each(body, func(item json.RawMessage) { seen.add(search.Judge(item), made) })
+	})
+	if err != nil {
+		return sighting{}, err
+	}
+	theirs, tolerance := w.clock.at(j.record.StartedAt)
+	seen.narrow(theirs.Add(-tolerance))
+	seen.status = got.status
+	return seen, nil
+}
+
+// made are the objects that other commands have made since this one was begun. Without the right to read the ledger as a
+// stream it cannot be told.
+func (w *Worker) made(ctx, stopping context.Context, j *job) (map[string]bool, error) {
+	for n := 1; ; n++ {
+		made, err := w.ledger.Made(ctx, w.cfg.Cloud, j.record.StartedAt.Add(-inDoubt-wideSkew))
+		if err == nil || n == maxAttempts {
+			return made, err
+		}
+		if sleep(stopping, backoff(n)) != nil {
+			return nil, errStopped
+		}
+	}
+}
+
+// translated asks factro for the value that a list wants instead of the one that the command has.
+func (w *Worker) translated(ctx, stopping context.Context, j *job, p factro.SearchParam, value json.RawMessage) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	_, err := w.ask(ctx, stopping, j, p.Via, map[string]json.RawMessage{p.Param: value}, func(body io.Reader) error {
+		fields = nil
+		return json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&fields)
+	})
+	if no, ok := errors.AsType[*refusedError](err); ok && no.status == http.StatusNotFound {
+		return value, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if taken := fields[p.Take]; len(taken) > 0 {
+		return taken, nil
+	}
+	return value, nil
+}
+
+// each hands over the elements of a list one by one: a list at factro has no pages and may have no end worth keeping.
+func each(body io.Reader, do func(json.RawMessage)) error {
+	limited := &allowance{r: body, left: maxRecord}
+	d := json.NewDecoder(limited)
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return fmt.Errorf("the answer is no list: %w", cmp.Or(err, errNotJSON))
+	}
+	for d.More() {
+		var item json.RawMessage
+		if err := d.Decode(&item); err != nil {
+			return fmt.Errorf("read the list: %w", err)
+		}
+		limited.left = maxRecord
+		do(item)
+	}
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("read the list: %w", err)
+	}
+	return nil
+}
+
+var errStopped = errors.New("the bridge is told to stop")
+
+// refusedError says that factro does not let us look.
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// ask makes a read that a command needs. It waits and repeats as a command does.
+func (w *Worker) ask(
+	ctx, stopping context.Context, j *job, operation string, params map[string]json.RawMessage, take func(io.Reader) error,
+) (answer, error) {
+	op, known := factro.Lookup(operation)
+	if !known {
+		return answer{}, fmt.Errorf("there is no operation %s", operation)
+	}
+	data, err := json.Marshal(params)
+	if err != nil {
+		return answer{}, fmt.Errorf("parameters of %s: %w", operation, err)
+	}
+	call, err := translate.Command(op, data)
+	if err != nil {
+		return answer{}, err
+	}
+	for n := 1; ; n++ {
+		if err := w.turn(ctx, stopping, j); err != nil {
+			return answer{}, errStopped
+		}
+		got, judged := w.exchange(ctx, attempt{op: op, number: n, take: take, counts: true}, call, w.key(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return answer{}, errStopped
+		case judged == done && got.ours == nil:
+			return got, nil
+		case judged == refused:
+			return got, &refusedError{got.status, outcomeText(got)}
+		case judged == throttled, judged == unauthorized, errors.Is(got.err, errOpen):
+			n--
+			continue
+		case n >= maxUnread && got.ours != nil:
+			return got, got.ours
+		case n >= maxAttempts:
+			return got, errors.New(outcomeText(got))
+		}
+		if sleep(stopping, backoff(n)) != nil {
+			return answer{}, errStopped
+		}
+	}
+}

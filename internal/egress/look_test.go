@@ -1,0 +1,173 @@
+package egress
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// tasks is a factro with one list of tasks. A create answers as told; what it makes, if it does, is in the list after
+// lag looks.
+type tasks struct {
+	answers []reply
+	makes   bool
+	lag     int
+	there   []string
+	made    int
+}
+
+func (f *tasks) script(r *http.Request, _ string) reply {
+	switch {
+	case isProbe(r):
+		return ok("{}")
+	case strings.Contains(r.URL.Path, "/packages/"):
+		return ok(`{"id":"p-1","projectId":"r-1"}`)
+	case r.Method == http.MethodGet:
+		if f.lag--; f.lag >= 0 {
+			return ok("[]")
+		}
+		return ok("[" + strings.Join(f.there, ",") + "]")
+	}
+	a := f.answers[0]
+	if len(f.answers) > 1 {
+		f.answers = f.answers[1:]
+	}
+	if f.makes {
+		f.made++
+		f.there = append(f.there, aTask(fmt.Sprint("new-", f.made), time.Now()))
+	}
+	return a
+}
+
+func aTask(id string, at time.Time) string {
+	return fmt.Sprintf(`{"id":%q,"title":"T","parentPackageId":"p-1","creationDate":%q}`, id, at.UTC().Format(time.RFC3339Nano))
+}
+
+const look = "made; call GET /api/core/packages/p-1; call GET /api/core/tasks/by-project/r-1; "
+
+// TestLooks: a create without an answer is looked for; it is adopted, made again, or left to a human.
+func TestLooks(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // in the bubble
+	for name, test := range map[string]struct {
+		factro  tasks
+		outcome events.Outcome
+		code    string
+		id      string
+		calls   int
+	}{
+		"there":                   {tasks{makes: true}, events.Applied, "", "new-1", 1},
+		"there, after a while":    {tasks{makes: true, lag: 1}, events.Applied, "", "new-1", 1},
+		"not there":               {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}}, events.Applied, "", "t-9", 2},
+		"never there":             {tasks{}, events.Dead, events.CodeExhausted, "", 8},
+		"only older ones":         {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}, there: []string{aTask("old", now.Add(-25*time.Hour))}}, events.Applied, "", "t-9", 2},
+		"one of that day":         {tasks{there: []string{aTask("x", now.Add(-2*time.Hour))}}, events.Dead, events.CodeAmbiguous, "", 1},
+		"that day, but another's": {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}, there: []string{aTask("made", now.Add(-2*time.Hour))}}, events.Applied, "", "t-9", 2},
+		"one that is another's":   {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}, there: []string{aTask("claimed", now), aTask("made", now)}}, events.Applied, "", "t-9", 2},
+		"one too many":            {tasks{makes: true, there: []string{aTask("made", now)}}, events.Applied, "", "new-1", 1},
+		"one that is like it":     {tasks{there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}, events.Dead, events.CodeAmbiguous, "", 1},
+		"another and one like it": {tasks{makes: true, there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}, events.Applied, "", "new-1", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				if test.factro.answers == nil {
+					test.factro.answers = []reply{reset}
+				}
+				r := newRig(t, test.factro.script)
+				r.desk.claims["acme task claimed"] = "another"
+				r.desk.ledger["acme another"] = bus.Record{Made: []string{"made"}}
+				s := r.wantDone(r.do(create()), test.outcome, test.code)
+				if s.result.Resource.ID != test.id || r.count("call POST") != test.calls || s.result.Adopted != (test.id == "new-1") {
+					t.Errorf("%s\n%s", s.event.Data(), r)
+				}
+				if have := r.desk.ledger["acme c-1"]; have.Result == nil || len(have.Log) != test.calls || test.id != "" && (len(have.Made) != 1 || have.Made[0] != test.id) {
+					t.Errorf("the ledger has %+v", have)
+				}
+			})
+		})
+	}
+}
+
+// TestResumes: a create that an earlier delivery has begun is not made again while that one's call may be under way.
+func TestResumes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := tasks{answers: []reply{ok(`{"id":"t-9"}`)}}
+		r := newRig(t, f.script)
+		j := &job{cmd: create(), startedAt: time.Now()}
+		if reason := r.w.plan(j, nil); reason != nil {
+			t.Fatal(reason)
+		}
+		began := time.Now()
+		r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
+		r.wantDone(r.do(create()), events.Applied, "")
+		if d := time.Since(began); d < r.w.cfg.Timeout {
+			t.Errorf("it was made again after %s", d)
+		}
+		want := "begin; save; " + look + look + "save; call POST /api/core/tasks; finish; publish applied"
+		if r.String() != want {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+}
+
+// TestRedrive: the operator's word opens what had ended, but not what was applied.
+func TestRedrive(t *testing.T) {
+	t.Parallel()
+	redriven := func(sequence string) events.Command {
+		c := create()
+		c.Redrive = sequence
+		return c
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := tasks{answers: []reply{reset, reset, ok(`{"id":"t-9"}`)}, there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}
+		r := newRig(t, f.script)
+		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
+		r.desk.sent, r.lines = nil, nil
+		s := r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // called once on the operator's word
+		if r.count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7" {
+			t.Errorf("published as %s: %s", s.id, r)
+		}
+		r.desk.sent, r.lines = nil, nil
+		r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // a redelivery
+		if r.count("call") != 0 {
+			t.Errorf("what happened: %s", r)
+		}
+		r.desk.sent = nil
+		if s := r.wantDone(r.do(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8" {
+			t.Errorf("published as %s", s.id)
+		}
+		r.desk.sent, r.lines = nil, nil
+		r.wantDone(r.do(redriven("9")), events.Applied, "")
+		if r.count("call") != 0 {
+			t.Errorf("what was applied was called again: %s", r)
+		}
+	})
+}
+
+// TestRecall: a finished command gets its result also while factro is not to be called.
+func TestRecall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, inTurn(ok("{}"), reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok("{}")))
+		r.wantDone(r.do(update()), events.Applied, "")
+		c := update()
+		c.Event.SetID("c-2")
+		r.w.gate.learn(throttled, answer{header: http.Header{"Retry-After": {"60"}}}, "")
+		r.desk.sent, r.lines = nil, nil
+		began := time.Now()
+		spaced := update()
+		spaced.Event.DataEncoded = []byte(`{ "title" : "T", "taskId" : "t-1" }`)
+		r.wantDone(r.do(spaced), events.Applied, "")
+		if r.String() != "look; publish applied" || time.Since(began) != 0 {
+			t.Errorf("after %s: %s", time.Since(began), r)
+		}
+	})
+}

@@ -1,0 +1,239 @@
+package egress
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Ledger remembers commands over crashes, and what they have made.
+type Ledger interface {
+	// Begin writes down that a command is about to be carried out, or returns what is known of it.
+	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
+	pages
+	claims
+}
+
+type pages interface {
+	// Look returns what is known of a command.
+	Look(ctx context.Context, cloud, commandID string) (known bool, have bus.Record, err error)
+	// Save replaces a record that Begin, Look or Save has returned. Its error is bus.ErrTaken if somebody else did so.
+	Save(ctx context.Context, cloud, commandID string, r bus.Record) (bus.Record, error)
+	// Forget takes a record back.
+	Forget(ctx context.Context, cloud, commandID string, r bus.Record) error
+}
+
+type claims interface {
+	// Claim says that an object was made by a command, and whether it is this command's.
+	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
+	// Made are the objects that the records tell of which were written since a time.
+	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
+}
+
+// fingerprint tells commands with one id apart: by the operation and by what the data says, however it is written.
+func fingerprint(op factro.Operation, data []byte) (string, error) {
+	canonical, err := translate.Canonical(data)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append([]byte(op.Name+"\n"), canonical...))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// literal is the fingerprint as records of earlier versions of the bridge have it: of the data as it was written.
+func literal(op factro.Operation, data []byte) string {
+	sum := sha256.Sum256(append([]byte(op.Name+"\n"), data...))
+	return hex.EncodeToString(sum[:])
+}
+
+// enter makes sure that the ledger says, before a call is made, that it may have been made. What an earlier delivery of
+// the command has left there is honoured. over tells that the command has its verdict.
+func (w *Worker) enter(ctx, stopping context.Context, j *job) (over bool, verdict error) {
+	now := time.Now().UTC()
+	if j.begun {
+		// Before each call that is a repetition: whose command was taken over while he waited has to hear of it, lest he
+		// overwrites what later commands have changed.
+		return w.mark(ctx, j, now)
+	}
+	dated, _ := w.clock.at(now)
+	j.record.StartedAt, j.record.CalledAt, j.record.Dated, j.record.Owner = now, now, dated.UTC().Truncate(time.Millisecond), w.id
+	j.record.Redrive = j.cmd.Redrive
+	known, have, err := w.ledger.Begin(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
+	if err != nil {
+		return true, err
+	}
+	if known {
+		return w.resume(ctx, stopping, j, have, now)
+	}
+	j.record, j.begun = have, true
+	return false, nil
+}
+
+// mark writes down that one more call is about to be made.
+func (w *Worker) mark(ctx context.Context, j *job, now time.Time) (over bool, verdict error) {
+	j.record.Open, j.record.CalledAt, j.again = false, now, false
+	if err := w.save(ctx, j); err != nil {
+		return true, err
+	}
+	return false, nil
+}
+
+// resume goes on with a command that the ledger knows already.
+func (w *Worker) resume(ctx, stopping context.Context, j *job, have bus.Record, now time.Time) (over bool, verdict error) {
+	if over, verdict := w.known(ctx, j, have); over {
+		return true, verdict
+	}
+	redriven := have.Result != nil
+	if redriven {
+		var r events.Result
+		if err := json.Unmarshal(have.Result, &r); err != nil {
+			return true, fmt.Errorf("result in the ledger: %w", err)
+		}
+		// What factro refused did not happen. What it failed on is looked for once more: it may have shown up late.
+		have.Result, have.Open = nil, have.Open || r.Outcome == events.Rejected
+	}
+	if j.cmd.Redrive != have.Redrive {
+		have.Redrive, have.Decided, have.Attempts = j.cmd.Redrive, false, 0
+	}
+	j.record, j.begun, j.attempts = have, true, have.Attempts
+	j.record.Owner = w.id
+	if have.Open || !j.op.Creates() {
+		return w.mark(ctx, j, now)
+	}
+	// Whoever has begun it may still be at it: from here on it cannot write, and so not repeat, what is ours.
+	if err := w.save(ctx, j); err != nil {
+		return true, err
+	}
+	interrupted := fmt.Errorf("the bridge was interrupted at %s", have.CalledAt.Format(time.RFC3339))
+	if over, verdict := w.resolve(ctx, stopping, j, answer{err: interrupted}); over {
+		return true, verdict
+	}
+	return w.mark(ctx, j, time.Now().UTC())
+}
+
+// known decides about a command by its record, if that is enough to decide: it was another command, or it is finished.
+func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool, verdict error) {
+	if have.Fingerprint != j.record.Fingerprint && have.Fingerprint != literal(j.op, j.cmd.Event.Data()) {
+		return true, w.end(ctx, j, events.Rejected, answer{}, &events.Error{
+			Code:    events.CodeConflict,
+			Message: "a command with this id was sent before with other data; an id is for one command",
+		})
+	}
+	if have.Result == nil {
+		return false, nil
+	}
+	var r events.Result
+	if err := json.Unmarshal(have.Result, &r); err != nil {
+		return true, fmt.Errorf("result in the ledger: %w", err)
+	}
+	if j.cmd.Redrive != "" && j.cmd.Redrive != have.Redrive && r.Outcome != events.Applied {
+		return false, nil // the operator wants it to be tried once more
+	}
+	j.record.Log = have.Log
+	return true, w.tell(ctx, j, r)
+}
+
+// recall tells the result of a command that is finished without waiting for factro, which need not be asked for it.
+func (w *Worker) recall(ctx context.Context, j *job) (over bool, verdict error) {
+	if w.gate.open() && w.gate.obstacle(time.Now(), w.key(ctx)).code == "" {
+		return false, nil // it will be seen at once anyway
+	}
+	known, have, err := w.ledger.Look(ctx, w.cfg.Cloud, j.cmd.Event.ID())
+	if err != nil || !known {
+		return false, nil //nolint:nilerr // it is a short cut; the way round tells
+	}
+	return w.known(ctx, j, have)
+}
+
+// late rejects a command whose expirytime has passed. One that factro may have begun is carried on with, and one that is
+// finished has its result: whether it is one of these is in the ledger, since it may have been in other hands before.
+func (w *Worker) late(ctx context.Context, j *job) (over bool, verdict error) {
+	if j.expiry.IsZero() || time.Now().Before(j.expiry) || j.attempts > 0 || j.again || j.resumed {
+		return false, nil
+	}
+	if !j.begun && !j.dryRun {
+		known, have, err := w.ledger.Look(ctx, w.cfg.Cloud, j.cmd.Event.ID())
+		if err != nil {
+			return true, err
+		}
+		if known {
+			if over, verdict := w.known(ctx, j, have); over {
+				return true, verdict
+			}
+			if j.resumed = have.Result == nil && (!have.Open || have.Attempts > 0); j.resumed {
+				return false, nil
+			}
+		}
+	}
+	return true, w.end(ctx, j, events.Rejected, answer{}, &events.Error{Code: events.CodeExpired, Message: "expirytime had passed"})
+}
+
+// noted adds an attempt to the log of the command.
+func (j *job) noted(ctx context.Context, judged judgement, a answer) {
+	entry := bus.Attempt{At: time.Now().UTC(), Status: a.status}
+	if judged != done {
+		entry.Error = outcomeText(a)
+	}
+	if s := trace.SpanContextFromContext(ctx); s.HasTraceID() {
+		entry.Trace = s.TraceID().String()
+	}
+	j.record.Attempts, j.record.Log = j.attempts, bus.Log(j.record.Log, entry)
+}
+
+// save writes the record as it is now into the ledger.
+func (w *Worker) save(ctx context.Context, j *job) error {
+	err := insist(ctx, func(ctx context.Context) error {
+		saved, err := w.ledger.Save(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
+		if err == nil {
+			j.record = saved
+		}
+		return err
+	})
+	if errors.Is(err, bus.ErrTaken) {
+		w.log.WarnContext(ctx, "another bridge has taken over the command in hand", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID())
+	}
+	return err
+}
+
+// release writes down that no call so far can have had an effect.
+func (w *Worker) release(ctx context.Context, j *job) error {
+	j.record.Open = true
+	return w.save(ctx, j)
+}
+
+// forget takes a command back out of the ledger for which nothing was called.
+func (w *Worker) forget(ctx context.Context, j *job) error {
+	return insist(ctx, func(ctx context.Context) error {
+		return w.ledger.Forget(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
+	})
+}
+
+// finish writes the result of a command into the ledger. An answer that is too large to be kept for every command is left
+// out; the result says so.
+func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
+	if len(r.Response) > maxKept {
+		r.Response, r.Omitted = nil, true
+	}
+	// One that does not fit leaves the command unfinished in the ledger, but the sender still gets his result.
+	err := fitting(r, func(r events.Result) (err error) {
+		if j.record.Result, err = json.Marshal(r); err != nil {
+			return fmt.Errorf("result of %s: %w", r.Operation, err)
+		}
+		return w.save(ctx, j)
+	})
+	if errors.Is(err, events.ErrTooLarge) {
+		return nil
+	}
+	return err
+}

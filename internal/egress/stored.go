@@ -1,0 +1,107 @@
+package egress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+)
+
+// maxRecord bounds one stored payload, in bytes. The list of them has no end, a record has.
+const maxRecord = 8 << 20
+
+var errNotList = errors.New("the stored payloads are not a list")
+
+// stored is the operation that lists the stored payloads (documented).
+var stored = func() factro.Operation {
+	op, ok := factro.Lookup("listWebhookPayloads")
+	if !ok {
+		panic("egress: the table of operations has no listWebhookPayloads")
+	}
+	return op
+}()
+
+// Stored reads factro's stored payloads since a time and hands over each record as it comes, in whatever order factro
+// sends them. The secrets of webhooks are taken out. Only one record is held at a time.
+//
+// It counts as a query: it takes its share of the request budget behind the commands and asks nothing while factro
+// throttles, fails or refuses the key. After an error each may have got some of the records or none; its own error ends
+// the reading. The form of the time, ISO 8601 in UTC with milliseconds, is the public SDK's assumption.
+func (a *API) Stored(ctx context.Context, since time.Time, each func(record []byte) error) error {
+	key, o := a.admit(ctx)
+	if o.code != "" {
+		return fmt.Errorf("stored payloads: %s until %s", deferral[o.code], o.until.UTC().Format(time.RFC3339))
+	}
+	data, err := json.Marshal(map[string]string{"startDate": since.UTC().Format("2006-01-02T15:04:05.000Z")})
+	if err != nil {
+		return fmt.Errorf("stored payloads: %w", err)
+	}
+	call, err := translate.Command(stored, data)
+	if err != nil {
+		return fmt.Errorf("stored payloads: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	got, j := a.exchange(ctx, attempt{op: stored, number: 1, take: func(body io.Reader) error {
+		return records(translate.Redact(body), each)
+	}}, call, key)
+	switch {
+	case got.ours != nil:
+		return fmt.Errorf("stored payloads: %w", got.ours)
+	case j != done:
+		return fmt.Errorf("stored payloads: %s", outcomeText(got))
+	}
+	return nil
+}
+
+// records takes a list apart. The list must be whole: a part of it would look as if nothing else had happened.
+func records(body io.Reader, each func([]byte) error) error {
+	limited := &allowance{r: body, left: maxRecord}
+	d := json.NewDecoder(limited)
+	if first, err := d.Token(); err != nil || first != json.Delim('[') {
+		return errors.Join(errNotList, ignoreEnd(err))
+	}
+	for d.More() {
+		var record json.RawMessage
+		if err := d.Decode(&record); err != nil {
+			return fmt.Errorf("read a record: %w", err)
+		}
+		limited.left = maxRecord
+		if err := each(record); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("read the end of the list: %w", err)
+	}
+	return nil
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// allowance is a reader that fails when more was read of it than was allowed.
+type allowance struct {
+	r    io.Reader
+	left int
+}
+
+var errRecordTooLarge = fmt.Errorf("a record has more than %d bytes", maxRecord)
+
+func (a *allowance) Read(p []byte) (int, error) {
+	if a.left <= 0 {
+		return 0, errRecordTooLarge
+	}
+	n, err := a.r.Read(p[:min(len(p), a.left)])
+	a.left -= n
+	return n, err
+}

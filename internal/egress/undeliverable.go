@@ -1,0 +1,23 @@
+package egress
+
+import (
+	"context"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Undeliverable tells the sender of a command that the broker has given it up before the bridge came to a verdict. mistake
+// is why the message could not be read as a command, else nil. To tell it twice is harmless.
+func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake, reason error) error {
+	cmd.Cloud = w.cfg.Cloud
+	now := time.Now().UTC()
+	message := reason.Error()
+	if mistake != nil {
+		message += "; besides, " + mistake.Error()
+	}
+	return w.publish(ctx, &job{cmd: cmd, startedAt: now}, events.Result{
+		Operation: cmd.Operation, Outcome: events.Dead, StartedAt: now, FinishedAt: &now,
+		Error: &events.Error{Code: events.CodeUndeliverable, Message: shorten(message)},
+	})
+}

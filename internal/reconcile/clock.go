@@ -1,0 +1,69 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// tick is how finely the difference of the clocks is looked for, in milliseconds: deliveries mostly take as long.
+	tick = int64(10 * time.Second / time.Millisecond)
+	// mostLooks bounds how many events a record is held against.
+	mostLooks = 32
+)
+
+// clockOffset estimates how much later events are than their records, in milliseconds: how far factro's clock is behind ours
+// and how long a delivery takes, or, if it is negative, how far that clock is ahead. Each record is held against the events
+// that could be its own, whose differences are anything but for the true one, which most of them share. Without such a
+// majority it is 0: deliveries take very different times.
+//
+// It matters when factro's clock is ahead: the nearest event would be that of an earlier record.
+func clockOffset(records []record, events []seen) int64 {
+	of := map[uint64][]int64{} // times of the events by context
+	for _, e := range events {
+		if !e.taken && !e.mended {
+			of[e.context] = append(of[e.context], e.at)
+		}
+	}
+	for _, times := range of {
+		slices.Sort(times)
+	}
+	type ballot struct{ votes, sum int64 }
+	ballots, voters := map[int64]ballot{}, int64(0)
+	for _, r := range records {
+		times := of[r.context]
+		first, _ := slices.BinarySearch(times, r.at-millis(maxSkew))
+		voted := false
+		for _, at := range times[first:min(first+mostLooks, len(times))] {
+			if at > r.at+millis(maxSkew) {
+				break
+			}
+			later := at - r.at
+			b := ballots[floor(later)]
+			ballots[floor(later)] = ballot{b.votes + 1, b.sum + later}
+			voted = true
+		}
+		if voted {
+			voters++
+		}
+	}
+	var best ballot
+	for bucket, b := range ballots {
+		next := ballots[bucket+1] // the true difference may lie on the border
+		b = ballot{b.votes + next.votes, b.sum + next.sum}
+		if b.votes > best.votes || b.votes == best.votes && b.sum < best.sum {
+			best = b
+		}
+	}
+	if voters < 4 || best.votes*2 <= voters {
+		return 0
+	}
+	return best.sum / best.votes
+}
+
+func floor(ms int64) int64 {
+	if ms < 0 {
+		return -((-ms + tick - 1) / tick)
+	}
+	return ms / tick
+}

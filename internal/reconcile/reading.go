@@ -1,0 +1,120 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"math"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+)
+
+// reading is what one reading of factro's list brought.
+type reading struct {
+	spill    spill
+	records  []record
+	read     int // records in the list
+	unusable int // records that are none, or have no time
+	foreign  int // records of somebody else's webhooks
+	// own says that there are records of webhooks with the bridge's own path.
+	own bool
+	// end is the time before which the reading is complete, in milliseconds: there were more records than are compared at
+	// once, and the youngest were dropped.
+	end int64
+}
+
+// read reads factro's list since a time. ownPath says that records of webhooks with the bridge's own path were there before.
+func (r *Reconciler) read(ctx context.Context, since time.Time, ownPath bool) (*reading, error) {
+	out := &reading{spill: spill{held: maxHeld}, end: math.MaxInt64}
+	ourPath := path.Join("/webhooks", r.cfg.Cloud)
+	err := r.payloads.Stored(ctx, since, func(raw []byte) error {
+		out.read++
+		s, err := translate.StoredPayload(raw, r.receipt())
+		if err != nil {
+			out.unusable++
+			return nil //nolint:nilerr // one record that is none must not hide the others
+		}
+		at := s.CreatedAt.UnixMilli()
+		if len(r.cfg.Actions) > 0 && !slices.Contains(r.cfg.Actions, s.Action) || at >= out.end || at < since.UnixMilli() {
+			return nil
+		}
+		where, err := out.spill.add(s.Data()) // without its webhook
+		if err != nil {
+			return err
+		}
+		out.records = append(out.records, newRecord(s, ourPath, where))
+		if len(out.records) >= 2*r.most {
+			out.cut(r.most)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, out.spill.close())
+	}
+	if len(out.records) > r.most {
+		out.cut(r.most)
+	}
+	out.own = slices.ContainsFunc(out.records, func(r record) bool { return r.ours })
+	out.records, out.foreign = onlyOurs(out.records, r.cfg.Callback, ownPath)
+	slices.SortFunc(out.records, byTime)
+	out.records = number(out.records)
+	return out, nil
+}
+
+// cut keeps the oldest records. All of one millisecond stay or go together.
+func (d *reading) cut(most int) {
+	slices.SortFunc(d.records, byTime)
+	d.end = d.records[most].at
+	n, _ := slices.BinarySearchFunc(d.records, d.end, func(r record, at int64) int {
+		if r.at < at {
+			return -1
+		}
+		return 1
+	})
+	d.records = slices.Delete(d.records, n, len(d.records))
+}
+
+// told is what one reading of the stream brought.
+type told struct {
+	events []seen
+	whole  time.Time // since when the stream has all that it took
+	// sure is the time before which no spool holds an event back, as far as the stream shows: a spool that was handed over
+	// a moment ago may go on, in order. Zero if none was.
+	sure time.Time
+}
+
+// events reads what the stream has of the time of the records.
+func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading) (out told, err error) {
+	first, end := int64(math.MaxInt64), got.end // without records, no event is held
+	if end != math.MaxInt64 {
+		end += millis(r.cfg.Overlap)
+	}
+	if len(got.records) > 0 {
+		first = got.records[0].at - millis(r.cfg.Overlap)
+	}
+	recent := time.Now().Add(-r.cfg.Grace)
+	out.whole, err = r.journal.Events(ctx, r.cfg.Cloud, since.Add(-maxSkew), func(m bus.Message) {
+		e, ok := newSeen(m)
+		if !ok {
+			return
+		}
+		if at := time.UnixMilli(e.at); e.spooled && m.Time.After(recent) && (out.sure.IsZero() || at.Before(out.sure)) {
+			out.sure = at
+		}
+		// By its own time: what was spooled or mended came into the stream later.
+		if e.at >= first && e.at <= end {
+			out.events = append(out.events, e)
+		}
+	})
+	return out, err
+}
+
+// receipt is how a record becomes an event now. A record without an id gets its own afterwards.
+func (r *Reconciler) receipt() translate.Receipt {
+	return translate.Receipt{
+		Cloud: r.cfg.Cloud, Source: r.cfg.Source, At: time.Now(), Origin: Origin, NewID: func() string { return "derived" },
+	}
+}

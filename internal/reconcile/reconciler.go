@@ -1,0 +1,114 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+)
+
+// Payloads are factro's stored payloads.
+type Payloads interface {
+	// Stored hands over each record since a time, without the secrets of webhooks, in any order.
+	Stored(ctx context.Context, since time.Time, each func(record []byte) error) error
+}
+
+// Journal is the stream of events.
+type Journal interface {
+	// Events hands over the events of a cloud that the stream took since a time. whole is the time since when the stream
+	// has all that it took; zero if it has everything.
+	Events(ctx context.Context, cloud string, since time.Time, each func(bus.Message)) (whole time.Time, err error)
+	// Outage tells since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
+	// the beginning.
+	Outage() (lost, back time.Time)
+	// Publish stores an event, once for each id.
+	Publish(ctx context.Context, subject string, e event.Event, id string) error
+}
+
+// Leases let one process work at a time.
+type Leases interface {
+	// Lease takes the lease of a key as soon as nobody else has it.
+	Lease(ctx context.Context, key string) (*bus.Lease, error)
+}
+
+// Spool is where events wait that could not be published yet.
+type Spool interface {
+	// Drained waits until this process holds no event of the cloud back.
+	Drained(ctx context.Context, cloud string) error
+}
+
+// Reconciler reconciles one cloud.
+type Reconciler struct {
+	cfg      Config
+	log      *slog.Logger
+	payloads Payloads
+	journal  Journal
+	leases   Leases
+	spool    Spool // may be nil
+	metrics  *metrics
+	tracer   trace.Tracer
+	most     int // records at once; maxRecords
+	newID    func() string
+	trigger  chan struct{}
+}
+
+// New builds a reconciler. spool may be nil.
+func New(cfg Config, payloads Payloads, journal Journal, leases Leases, spool Spool, log *slog.Logger) (*Reconciler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Cloud)
+	if err != nil {
+		return nil, err
+	}
+	return &Reconciler{
+		cfg: cfg, log: log, payloads: payloads, journal: journal, leases: leases, spool: spool, metrics: m, most: maxRecords,
+		tracer: otel.Tracer(scope), newID: func() string { return uuid.Must(uuid.NewV7()).String() }, trigger: make(chan struct{}, 1),
+	}, nil
+}
+
+// Trigger has Run reconcile soon, as after an outage. It does not wait.
+func (r *Reconciler) Trigger() {
+	select {
+	case r.trigger <- struct{}{}:
+	default: // it is going to anyway
+	}
+}
+
+// Run reconciles at once, then on the timer and when it is triggered, until ctx ends. A run that fails is one line in the
+// log, and the timer tries again. While records are too young to be missing, the next run comes when they are old enough.
+func (r *Reconciler) Run(ctx context.Context) error {
+	var rested time.Time // when triggers are heeded again
+	for next, onTimer := time.Duration(0), false; ; {
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-r.trigger:
+			onTimer = false
+			if next = time.Until(rested); next > 0 {
+				timer.Stop()
+				continue
+			}
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end of ctx is the ordinary end
+		}
+		report, err := r.run(ctx, Request{}, onTimer)
+		if err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "reconciliation failed; the timer tries again", "cloud", r.cfg.Cloud, "error", err,
+				"published", report.Published)
+		}
+		next, onTimer, rested = r.cfg.Every, true, time.Now().Add(min(rest, r.cfg.Every))
+		if soon := max(r.cfg.Grace, time.Second); err == nil && report.Young > 0 && soon < next {
+			next, onTimer = soon, false
+		}
+	}
+}

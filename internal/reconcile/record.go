@@ -1,0 +1,146 @@
+package reconcile
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Texts are compared by their hashes, so that what is held of a record is small. Two texts among a hundred thousand have
+// the same one with a probability of one in billions.
+var seed = maphash.MakeSeed()
+
+func hash(parts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, p := range parts {
+		_, _ = h.WriteString(p) // never fails
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// record is what is held of one of factro's records.
+type record struct {
+	at              int64 // createdAt, in milliseconds
+	id              uint64
+	action, context uint64
+	values          []uint64 // of the context, each with the action
+	namesEntity     bool
+	callback        uint64
+	ours            bool // whether the callback is ours, as far as its path tells
+
+	digest  [16]byte // of a record without an id
+	ordinal int      // among the records of the same digest
+	derived bool
+
+	where place // the record itself
+	by    means // what it was matched by
+}
+
+func newRecord(s translate.Stored, ourPath string, where place) record {
+	r := record{
+		at: s.CreatedAt.UnixMilli(), action: hash(s.Action), context: hash(s.Action, s.Context.Text), namesEntity: s.Context.NamesEntity,
+		where: where, digest: s.Digest, derived: s.Digest != [16]byte{},
+	}
+	if !r.derived {
+		r.id = hash(s.ID())
+	}
+	for _, v := range s.Context.Values {
+		r.values = append(r.values, hash(s.Action, v))
+	}
+	if s.Callback != "" {
+		r.callback, r.ours = hash(s.Callback), strings.HasSuffix(strings.TrimRight(s.Callback, "/"), ourPath)
+	}
+	return r
+}
+
+// number gives the records without an id their ids. Equal ones are told apart by an ordinal only. Of several records with
+// one id, one remains: they could not be told apart as events either.
+func number(records []record) []record {
+	count, have := map[[16]byte]int{}, map[uint64]bool{}
+	for i := range records {
+		if r := &records[i]; r.derived {
+			r.ordinal = count[r.digest]
+			count[r.digest]++
+			r.id = hash(translate.DerivedID(r.digest, r.ordinal))
+		}
+	}
+	return slices.DeleteFunc(records, func(r record) bool {
+		again := have[r.id]
+		have[r.id] = true
+		return again
+	})
+}
+
+// onlyOurs drops the records of webhooks that call somebody else, and tells how many they were. A record that does not
+// tell its webhook may be ours. ownPath says that there were webhooks with the bridge's own path before: in a quiet hour
+// only somebody else's may have been called.
+func onlyOurs(records []record, callback string, ownPath bool) ([]record, int) {
+	known := func(r record) bool { return r.callback != 0 }
+	isOurs := func(r record) bool { return r.ours }
+	if callback != "" {
+		want := hash(callback)
+		isOurs = func(r record) bool { return r.callback == want }
+	} else if !ownPath && !slices.ContainsFunc(records, isOurs) {
+		return records, 0
+	}
+	all := len(records)
+	records = slices.DeleteFunc(records, func(r record) bool { return known(r) && !isOurs(r) })
+	return records, all - len(records)
+}
+
+func byTime(a, b record) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.where.offset, b.where.offset))
+}
+
+// seen is what is held of one event of the stream.
+type seen struct {
+	at                      int64 // its time: the body's createdAt, or when it arrived
+	id                      uint64
+	action, context, entity uint64 // entity with the action
+	// ownID says that its id is the delivered body's, not one that was minted.
+	ownID bool
+	// mended says that it was published by a reconciliation, under its record's id.
+	mended bool
+	// spooled says that it waited in a spool.
+	spooled bool
+	taken   bool
+}
+
+// newSeen reads an event of the stream; false for what did not come from factro.
+func newSeen(m bus.Message) (seen, bool) {
+	if m.Broken != nil || strings.HasPrefix(m.Event.Type(), events.GapTypePrefix) {
+		return seen{}, false
+	}
+	extension := func(name string) string {
+		text, _ := m.Event.Extensions()[name].(string)
+		return text
+	}
+	action := extension(events.ExtAction)
+	if action == "" {
+		action = strings.TrimPrefix(m.Event.Type(), events.EventTypePrefix)
+	}
+	_, entity, _ := strings.Cut(m.Event.Subject(), "/")
+	at := m.Event.Time()
+	if at.IsZero() {
+		at = m.Time
+	}
+	return seen{
+		at: at.UnixMilli(), id: hash(m.Event.ID()), action: hash(action), entity: hash(action, entity),
+		context: hash(action, translate.ContextOf(m.Event.Data()).Text),
+		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(events.ExtOrigin) == Origin,
+		spooled: extension(events.ExtOrigin) == "spool",
+	}, true
+}
+
+// Origin is the attribute factroorigin of what a reconciliation publishes.
+const Origin = "reconcile"
+
+func millis(d time.Duration) int64 { return d.Milliseconds() }

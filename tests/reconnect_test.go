@@ -1,0 +1,81 @@
+package tests
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Whatever happens to NATS, the process that runs goes on when it is over: webhooks in, commands out with their ledger,
+// queries. Until then it is not ready, and takes no webhook.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{
+		nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=1s"},
+	}).start()
+	client := &http.Client{}
+	const body = `{"action":"TaskStateChanged","context":{"entityId":"1"},"id":"`
+	works := func(id string) {
+		t.Helper()
+		waitFor(t, "the bridge is ready", b.ready)
+		nc, js := n.client()
+		if status := b.webhook(client, "acme", body+id+`"}`); status != http.StatusAccepted {
+			t.Errorf("the webhook %s was answered with %d", id, status)
+		}
+		if got := len(read(t, js, prefix.EventStream(), "factro.event.>")); got == 0 {
+			t.Error("no event is stored")
+		}
+		results := watchStream(t, js, prefix.ResultStream())
+		send(t, js, "acme", "createTask", id, newTask(f, id))
+		if r := results.finalOf(t, id); r.Outcome != events.Applied {
+			t.Errorf("the command %s is %s: %+v", id, r.Outcome, r.Error)
+		}
+		if got := tasksWithTitle(f, id); got != 1 {
+			t.Errorf("the command %s made %d tasks", id, got)
+		}
+		waitFor(t, "a query is answered", func() bool {
+			m, err := nc.Request("factro.query.acme.user.getUserQuota", nil, patience)
+			return err == nil && m.Header.Get(events.HeaderError) == ""
+		})
+	}
+	works("before")
+
+	n.stop()
+	waitFor(t, "readiness tells", func() bool {
+		status, text := b.get("/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "not connected")
+	})
+	if status := b.webhook(client, "acme", body+`away"}`); status != http.StatusServiceUnavailable {
+		t.Errorf("the webhook was answered with %d", status)
+	}
+	n.start()
+	works("after an outage")
+
+	n.stop()
+	if err := os.RemoveAll(n.opts.StoreDir); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	works("after the loss of the store")
+
+	_, js := n.client()
+	for name := range js.StreamNames(t.Context()).Name() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Nobody tells the bridge, but the first webhook does.
+	if status := b.webhook(client, "acme", body+`finds out"}`); status != http.StatusAccepted {
+		t.Errorf("the webhook was answered with %d", status)
+	}
+	works("after the loss of the streams")
+	if strings.Count(b.log.String(), `"bridge started"`) != 1 {
+		t.Error("it was started again")
+	}
+}
