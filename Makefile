@@ -15,7 +15,7 @@ LINT := go tool -modfile=tools/go.mod golangci-lint
 .PHONY: help
 help: ## print this list
 	@while IFS= read -r line; do \
-		if [[ $$line =~ ^([a-z]+):.*'## '(.*) ]]; then printf '  make %-10s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
+		if [[ $$line =~ ^([a-z-]+):.*'## '(.*) ]]; then printf '  make %-10s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
 	done < $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
@@ -49,6 +49,14 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 .PHONY: bench
 bench: ## measure throughput and latency and print the tables
 	go -C tests/bench run .
+
+.PHONY: chaos
+chaos: ## kill, cut and flood everything for a minute and a half and print the account
+	.ci/run chaos
+
+.PHONY: chaos-long
+chaos-long: ## the same for an hour or two, one fault after the other
+	go -C tests/chaos test -count=1 -chaos=long -parallel=1 -timeout=4h
 
 .PHONY: cover
 cover: ## run all tests and write which lines they reached to coverage.html

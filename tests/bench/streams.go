@@ -43,8 +43,10 @@ func (b *bench) learn(ctx context.Context) error {
 
 // reset deletes a contestant's streams, so that each run begins with empty ones. The bridge makes its own anew.
 func (b *bench) reset(ctx context.Context, p events.Prefix) error {
+	upper := strings.ToUpper(string(p))
 	for _, name := range []string{
-		p.EventStream(), p.CommandStream(), p.ResultStream(), p.DeadStream(), "KV_" + strings.ToUpper(string(p)) + "_LEDGER",
+		p.EventStream(), p.CommandStream(), p.ResultStream(), p.DeadStream(), upper + "_ADVISORIES", "KV_" + upper + "_LEDGER",
+		"KV_" + upper + "_RECONCILE",
 	} {
 		if err := b.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("delete stream %s: %w", name, err)

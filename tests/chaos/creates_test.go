@@ -1,0 +1,60 @@
+package chaos
+
+import (
+	"fmt"
+	"testing"
+)
+
+// creates are the rows in which factro applies every create and then does not say so.
+var creates = []struct {
+	name        string
+	short, long int
+	sim         []string
+}{
+	{"create applied, connection dropped", 50, 1000, []string{"--fault", "cut-after,op=createTask"}},
+	{"create applied, gateway answers 502", 10, 100, []string{"--fault", "html-after,op=createTask"}},
+	{"create applied and dropped, factro's clock 5 min ahead", 10, 100, []string{"--fault", "cut-after,op=createTask", "--clock", "5m"}},
+	{"create applied and dropped, factro's clock 5 min behind", 10, 100, []string{"--fault", "cut-after,op=createTask", "--clock", "-5m"}},
+	{"create dropped before it is applied, or after", 30, 300, []string{"--fault", "cut-after,op=createTask,p=0.5", "--fault", "cut-before,op=createTask,p=0.5"}},
+}
+
+// TestCreates holds the bridge to one task and one applied for each create.
+func TestCreates(t *testing.T) {
+	t.Parallel()
+	for i, c := range creates {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, times := begin(t, setting{roles: "egress", sim: c.sim}, c.short, c.long)
+			w.commands.start(50, times, false)
+			w.finish(c.name, 20+i, times)
+		})
+	}
+}
+
+// crashPoints are the places in the course of a create at which a bridge that is built with the tag chaos kills itself.
+var crashPoints = []string{"before-call", "after-call", "after-ledger", "after-result"}
+
+// TestCrashPoints ends the process exactly there, and starts it again without.
+func TestCrashPoints(t *testing.T) {
+	t.Parallel()
+	for i, point := range crashPoints {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			w, times := begin(t, setting{roles: "egress"}, 1, 25)
+			n := w.bridges[0]
+			for range times {
+				n.kill()
+				must(t, n.start("FACTRO_BRIDGE_CRASH="+point))
+				before := w.commands.count()
+				w.commands.send("createTask", fmt.Sprintf("k%d", before), fmt.Sprintf("Prüfung %d", before),
+					fmt.Sprintf(`{"title":"Prüfung %d","targetParentId":%q}`, before, demoPackage))
+				must(t, await(w.ctx, "the bridge crashes "+point, n.gone))
+				w.disturb(func() {}, 0, func() error { return n.start() })
+				must(t, await(w.ctx, "the command has its result", func() bool {
+					return w.books.read(w.ctx) == nil && len(w.books.results) > before
+				}))
+			}
+			w.finish("create, crash "+point, 30+i, times)
+		})
+	}
+}

@@ -1,0 +1,60 @@
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var (
+	form   = flag.String("chaos", "", "run the suite in this `form`: short or long")
+	seed   = flag.Uint64("seed", 0, "`seed` of the faults' times; 0 takes one from the clock")
+	bridge = flag.String("bridge", "", "`program` to test instead of one that is built now with the tag chaos")
+	logs   = flag.String("logs", "", "`directory` that keeps the logs of all processes")
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(natsEnv); dir != "" {
+		if err := serveNATS(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if *form == "" {
+		return m.Run()
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64N(1_000_000_000)
+	}
+	fmt.Fprintf(os.Stdout, "seed %d\n", *seed)
+	dir, err := os.MkdirTemp("", "factro-bridge-chaos-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if *bridge == "" {
+		*bridge = filepath.Join(dir, "bridge")
+		if out, err := exec.Command("go", "build", "-tags", "chaos", "-o", *bridge, "../../cmd/bridge").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the bridge: %v\n%s", err, out)
+			return 1
+		}
+	}
+	started := time.Now()
+	code := m.Run()
+	if len(table.rows) > 0 {
+		fmt.Fprintf(os.Stdout, "\n%s\nseed %d, %s form, %s\n", table.markdown(), *seed, *form, time.Since(started).Round(time.Second))
+	}
+	return code
+}

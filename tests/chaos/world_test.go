@@ -1,0 +1,254 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	cloud         = "acme"
+	apiKey        = "key-of-the-chaos-suite"
+	webhookSecret = "secret-of-the-chaos-suite"
+)
+
+// setting is what rows vary of their surroundings.
+type setting struct {
+	bridges int      // 1 if zero
+	config  string   // further lines of the bridge's configuration
+	roles   string   // "ingress, egress" if empty
+	spool   bool     // whether the bridges have one
+	sim     []string // further flags of the simulator
+	fires   bool     // whether the simulator delivers webhooks itself
+	bound   time.Duration
+}
+
+// world is one row's processes and the links between them.
+type world struct {
+	t    testing.TB
+	ctx  context.Context //nolint:containedctx // the row's, which ends all that it began
+	dir  string
+	logs string
+	rng  *rand.Rand
+	set  setting
+
+	nats    *process
+	sim     *process
+	bridges []*node
+	doors   []*proxy // sender to bridge
+	core    *proxy   // bridges to factro
+	broker  *proxy   // bridges to NATS
+	watch   *proxy   // ourselves to NATS, never disturbed
+	js      jetstream.JetStream
+
+	hooks    *sender
+	commands *commander
+	books    *books
+	heals    []heal
+}
+
+// node is one bridge.
+type node struct {
+	*process
+	w     *world
+	n     int
+	admin string
+	door  *proxy
+}
+
+// newWorld starts everything and waits until it is ready.
+func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), rng: rng, set: set}
+	if set.bound == 0 {
+		w.set.bound = 3 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), w.set.bound)
+	w.ctx = ctx
+	if w.logs = w.dir; *logs != "" {
+		w.logs = filepath.Join(*logs, strings.ReplaceAll(t.Name(), "/", "_"))
+		must(t, os.MkdirAll(w.logs, 0o700))
+	}
+	t.Cleanup(func() {
+		cancel()
+		for _, n := range w.bridges {
+			n.kill()
+			if t.Failed() && n.process != nil {
+				t.Logf("the end of bridge %d's log:\n%s", n.n, n.words())
+			}
+		}
+		w.sim.kill()
+		w.nats.kill()
+	})
+	w.core, w.broker, w.watch = newProxy(t), newProxy(t), newProxy(t)
+	for i := range max(set.bridges, 1) {
+		n := &node{w: w, n: i, door: newProxy(t)}
+		w.bridges, w.doors = append(w.bridges, n), append(w.doors, n.door)
+	}
+	must(t, w.startNATS())
+	must(t, w.startSim())
+	nc, err := nats.Connect("nats://"+w.watch.address(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
+	must(t, err)
+	t.Cleanup(nc.Close)
+	w.js, err = jetstream.New(nc)
+	must(t, err)
+	for _, n := range w.bridges {
+		must(t, n.start())
+		must(t, await(w.ctx, "the bridge is ready", func() bool { return n.status("/readyz") == http.StatusOK }))
+	}
+	w.hooks, w.commands, w.books = newSender(w, 20), newCommander(w), newBooks(w)
+	return w
+}
+
+// startNATS starts the server; after the first time on the same data.
+func (w *world) startNATS() (err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("path of this program: %w", err)
+	}
+	env := []string{natsEnv + "=" + filepath.Join(w.dir, "nats")}
+	w.nats, err = launch(w, "nats", env, func(line []byte) bool {
+		address, ok := strings.CutPrefix(string(line), natsListens)
+		if ok {
+			w.broker.aim(address)
+			w.watch.aim(address)
+		}
+		return ok
+	}, program)
+	return err
+}
+
+// startSim starts the simulator; after the first time from its journal.
+func (w *world) startSim() (err error) {
+	args := append([]string{
+		*bridge, "sim", "--listen", "127.0.0.1:0", "--key", apiKey, "--quota", "10000000",
+		"--seed", fmt.Sprint(w.rng.Uint64() | 1), "--state", filepath.Join(w.dir, "sim"),
+	}, w.set.sim...)
+	if w.set.fires {
+		args = append(args, "--webhook", "*,http://"+w.doors[0].address()+"/webhooks/"+cloud+",X-Bridge-Key,"+webhookSecret)
+	}
+	w.sim, err = launch(w, "sim", nil, func(line []byte) bool {
+		_, rest, ok := strings.Cut(string(line), "http://")
+		if ok {
+			w.core.aim(strings.TrimSuffix(rest, "/api/core"))
+		}
+		return ok
+	}, args...)
+	return err
+}
+
+// start starts a bridge. Its door leads to it from then on.
+func (n *node) start(env ...string) (err error) {
+	w := n.w
+	spool := ""
+	if w.set.spool {
+		spool = fmt.Sprintf("spool: {dir: %q}\n", filepath.Join(w.dir, fmt.Sprintf("spool-%d", n.n)))
+	}
+	roles := w.set.roles
+	if roles == "" {
+		roles = "ingress, egress"
+	}
+	path := filepath.Join(w.dir, fmt.Sprintf("bridge-%d.yaml", n.n))
+	text := fmt.Sprintf(`http: {listen: "127.0.0.1:0", store_timeout: 2s}
+admin: {listen: "127.0.0.1:0"}
+nats: {url: "nats://%s"}
+roles: [%s]
+%s%sclouds:
+  - name: %s
+    webhook: {header: X-Bridge-Key, secrets: [{value: %s}]}
+    api: {url: "http://%s/api/core", key: {value: %s}, requests_per_minute: 100000, timeout: 5s}
+`, w.broker.address(), roles, spool, strings.ReplaceAll(w.set.config, "$dir", w.dir), cloud, webhookSecret, w.core.address(), apiKey)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("configuration of the bridge: %w", err)
+	}
+	n.process, err = launch(w, fmt.Sprintf("bridge-%d", n.n), env, func(line []byte) bool {
+		var l struct{ Msg, HTTP, Admin string }
+		if json.Unmarshal(line, &l) != nil || l.Msg != "bridge started" {
+			return false
+		}
+		n.admin = l.Admin
+		n.door.aim(l.HTTP)
+		return true
+	}, *bridge, "run", "--config", path)
+	return err
+}
+
+// status is that of an answer of the admin server, 0 without one.
+func (n *node) status(path string) int {
+	status, _ := n.get(path)
+	return status
+}
+
+var admins = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}
+
+// get asks the admin server.
+func (n *node) get(path string) (status int, body string) {
+	req, err := http.NewRequestWithContext(n.w.ctx, http.MethodGet, "http://"+n.admin+path, http.NoBody)
+	if err != nil {
+		return 0, ""
+	}
+	resp, err := admins.Do(req)
+	if err != nil {
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return resp.StatusCode, string(text)
+}
+
+// metric is the sum of all series of a name, and whether there is one.
+func (n *node) metric(name string) (sum float64, there bool) {
+	_, body := n.get("/metrics")
+	for line := range strings.Lines(body) {
+		series, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
+		base, _, _ := strings.Cut(series, "{")
+		if !ok || base != name {
+			continue
+		}
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			sum, there = sum+math.Abs(v), true
+		}
+	}
+	return sum, there
+}
+
+// heal is when a disturbance began and when it was over.
+type heal struct{ hit, over time.Time }
+
+// disturb does something to the world, and what takes it back, and remembers when.
+func (w *world) disturb(hit func(), lasting time.Duration, undo func() error) {
+	w.t.Helper()
+	h := heal{hit: time.Now()}
+	hit()
+	w.pause(lasting)
+	if err := undo(); err != nil {
+		if w.ctx.Err() != nil {
+			err = fmt.Errorf("the row's time of %s is over", w.set.bound)
+		}
+		w.t.Fatal(err)
+	}
+	h.over = time.Now()
+	w.heals = append(w.heals, h)
+}
+
+// between is a random time.
+func (w *world) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(w.rng.Int64N(int64(most-least)))
+}
