@@ -225,19 +225,20 @@ func (s *Spool) unpack(raw *jetstream.RawStreamMsg) *held {
 	}
 }
 
-// batch is the longest beginning of what is in hand in which no entity occurs twice, without what is done, and not more
-// than most.
+// batch are the first of each entity in what is in hand and not done, up to a number. What is left out is behind one
+// of its own entity, so each entity keeps its order.
 func (d *drain) batch(most int) []*held {
 	var out []*held
 	taken := map[string]bool{}
 	for _, h := range d.held {
-		if len(out) == most || h.entity != "" && taken[h.entity] {
-			break
+		switch {
+		case len(out) == most:
+			return out
+		case h.done, h.entity != "" && taken[h.entity]:
+			continue
 		}
-		if !h.done {
-			taken[h.entity] = true
-			out = append(out, h)
-		}
+		taken[h.entity] = true
+		out = append(out, h)
 	}
 	return out
 }
