@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -213,83 +212,6 @@ func (c *Cloud) setDefaults() {
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.
 var cloudName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-
-// Validate reports every mistake at once, each with the path of its setting.
-func (c Config) Validate() error {
-	_, err := c.knownActions()
-	errs := []error{c.bus(nil).Validate(), c.validateServers(), c.validateRoles(), err}
-	if len(c.Clouds) == 0 {
-		errs = append(errs, errors.New("clouds: none is configured"))
-	}
-	seen := map[string]bool{}
-	for i, cloud := range c.Clouds {
-		if !cloudName.MatchString(cloud.Name) {
-			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is not of the form [a-z0-9-]+, at most 63 long", i, cloud.Name))
-		}
-		if seen[cloud.Name] {
-			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is there twice", i, cloud.Name))
-		}
-		seen[cloud.Name] = true
-		if c.calls() {
-			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.egress(cloud, "").Validate()))
-		}
-		if c.has(RoleReconcile) {
-			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), reconcile.ValidateCallback(cloud.Webhook.URL)))
-		}
-	}
-	if c.has(RoleIngress) {
-		errs = append(errs, c.ingress().Validate(), c.spool().Validate(), c.validateDirs())
-	}
-	if c.has(RoleReconcile) {
-		errs = append(errs, c.Reconcile.timing().Validate())
-	}
-	return errors.Join(errs...)
-}
-
-func (c Config) validateServers() error {
-	var errs []error
-	if c.has(RoleIngress) && c.HTTP.Listen == "" {
-		errs = append(errs, errors.New("http.listen: is empty; give an address such as :8080"))
-	}
-	if c.Admin.Listen == "" {
-		errs = append(errs, errors.New("admin.listen: is empty; give an address such as 127.0.0.1:9090"))
-	}
-	if c.ShutdownTimeout < time.Second {
-		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))
-	}
-	return errors.Join(append(errs, c.HTTP.TLS.validate())...)
-}
-
-// validateDirs keeps the two servers of this process apart: each would take the other's streams for its own.
-func (c Config) validateDirs() error {
-	if c.Spool.Dir == "" || c.NATS.Embedded.DataDir == "" {
-		return nil
-	}
-	spool, err := filepath.Abs(c.Spool.Dir)
-	if err != nil {
-		return fmt.Errorf("spool.dir: %w", err)
-	}
-	data, err := filepath.Abs(c.NATS.Embedded.DataDir)
-	if err != nil {
-		return fmt.Errorf("nats.embedded.data_dir: %w", err)
-	}
-	if spool == data {
-		return fmt.Errorf("spool.dir: %s is nats.embedded.data_dir too; give each a directory of its own", c.Spool.Dir)
-	}
-	return nil
-}
-
-func (c Config) validateRoles() error {
-	if len(c.Roles) == 0 {
-		return fmt.Errorf("roles: none is given; want some of %s", strings.Join(allRoles, ", "))
-	}
-	for _, r := range c.Roles {
-		if !slices.Contains(allRoles, r) {
-			return fmt.Errorf("roles: %q is none; want some of %s", r, strings.Join(allRoles, ", "))
-		}
-	}
-	return nil
-}
 
 func (c Config) has(role string) bool { return slices.Contains(c.Roles, role) }
 
