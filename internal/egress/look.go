@@ -195,8 +195,8 @@ func (w *Worker) look(ctx, stopping context.Context, j *job) (sighting, error) {
 	return seen, nil
 }
 
-// made are the objects that other commands have made since this one was begun. Without the right to read the ledger as a
-// stream it cannot be told.
+// made are the objects that other commands have made since the time from which on there can be a doubt. Without the right
+// to read the ledger as a stream it cannot be told.
 func (w *Worker) made(ctx, stopping context.Context, j *job) (map[string]bool, error) {
 	for n := 1; ; n++ {
 		made, err := w.ledger.Made(ctx, w.cfg.Cloud, j.record.StartedAt.Add(-inDoubt-wideSkew))

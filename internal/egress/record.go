@@ -21,11 +21,11 @@ import (
 type Ledger interface {
 	// Begin writes down that a command is about to be carried out, or returns what is known of it.
 	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
-	pages
-	claims
+	ledgerRecords
+	ledgerClaims
 }
 
-type pages interface {
+type ledgerRecords interface {
 	// Look returns what is known of a command.
 	Look(ctx context.Context, cloud, commandID string) (known bool, have bus.Record, err error)
 	// Save replaces a record that Begin, Look or Save has returned. Its error is bus.ErrTaken if somebody else did so.
@@ -34,7 +34,7 @@ type pages interface {
 	Forget(ctx context.Context, cloud, commandID string, r bus.Record) error
 }
 
-type claims interface {
+type ledgerClaims interface {
 	// Claim says that an object was made by a command, and whether it is this command's.
 	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
 	// Made are the objects that the records tell of which were written since a time.

@@ -19,8 +19,7 @@ type row struct {
 
 	webhookRecovery, commandRecovery time.Duration
 
-	balanced int // bridges whose own account was read, and is even
-	failed   bool
+	failed bool
 }
 
 // rows is the table of a run.
