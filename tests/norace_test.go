@@ -3,3 +3,5 @@
 package tests
 
 const raceFlag = ""
+
+const strangers = 100_000

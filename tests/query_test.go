@@ -132,7 +132,7 @@ func TestQuery(t *testing.T) {
 	}
 	for _, want := range []string{
 		`factro_bridge_queries_total{factro_cloud="acme",factro_operation="getTask",status="4xx"} 2`,
-		`factro_bridge_query_duration_seconds_count{factro_cloud="acme",factro_operation="getProject",status="2xx"} 1`,
+		`factro_bridge_query_duration_seconds_count{factro_cloud="acme",status="2xx"} 1`,
 	} {
 		waitFor(t, want, func() bool {
 			_, text := a.b.get("/metrics")

@@ -28,26 +28,7 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
-		text, spools := spool.State()
-		if text != "" {
-			r.Parts["spool"] = text
-		}
-		switch err := broker.Ready(); {
-		case err != nil && spools: // webhooks are welcome, and commands wait where they are
-			r.Parts["nats"] = err.Error() + "; webhooks are spooled"
-		case err != nil:
-			r.Ready, r.Parts["nats"] = false, err.Error()
-		}
-		if stopping.Err() != nil {
-			r.Ready, r.Parts["bridge"] = false, "stopping"
-		}
-		for name, to := range ways {
-			r.Clouds[name] = "ok"
-			if to.Paused() {
-				r.Clouds[name] = "paused: factro does not accept the API key"
-			}
-		}
+		r := ready(stopping, broker, spool, ways)
 		w.Header().Set("Content-Type", "application/json")
 		if !r.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -55,6 +36,31 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 		_ = json.NewEncoder(w).Encode(r) // the asker may be gone
 	})
 	return mux
+}
+
+// ready looks at all parts.
+func ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) readiness {
+	r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
+	text, spools := spool.State()
+	if text != "" {
+		r.Parts["spool"] = text
+	}
+	switch err := broker.Ready(); {
+	case err != nil && spools: // webhooks are welcome, and commands wait where they are
+		r.Parts["nats"] = err.Error() + "; webhooks are spooled"
+	case err != nil:
+		r.Ready, r.Parts["nats"] = false, err.Error()
+	}
+	if stopping.Err() != nil {
+		r.Ready, r.Parts["bridge"] = false, "stopping"
+	}
+	for name, to := range ways {
+		r.Clouds[name] = "ok"
+		if to.Paused() {
+			r.Clouds[name] = "paused: factro does not accept the API key"
+		}
+	}
+	return r
 }
 
 // serveAdmin serves until ctx ends. stopping ends earlier, when the bridge is told to stop.

@@ -89,6 +89,12 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 
+	stopObserving, err := b.observe(func() readiness { return ready(ctx, broker, spool, ways) })
+	if err != nil {
+		return err
+	}
+	defer stopObserving()
+
 	// What the work needs goes on until the work is done.
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -36,11 +35,9 @@ func ReconcileNow(ctx context.Context, cfg Config, cloud string, q reconcile.Req
 	if i < 0 {
 		return reconcile.Report{}, fmt.Errorf("clouds: there is no %q in the configuration", cloud)
 	}
-	if cfg.NATS.Embedded.DataDir != "" {
-		if cfg.NATS.Embedded.Listen == "" {
-			return reconcile.Report{}, errors.New("nats.embedded.listen: is empty, so only the bridge itself reaches its NATS server")
-		}
-		cfg.NATS.URL, cfg.NATS.Embedded.DataDir = "nats://"+cfg.NATS.Embedded.Listen, ""
+	cfg, err := cfg.fromOutside()
+	if err != nil {
+		return reconcile.Report{}, err
 	}
 	api, err := egress.NewAPI(cfg.egress(cfg.Clouds[i], version), nil, log)
 	if err != nil {

@@ -23,9 +23,16 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	opts := []nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}
+	opts := append([]nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}, cfg.TLS.options()...)
 	if cfg.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
+	}
+	if cfg.NkeyFile != "" {
+		key, err := nats.NkeyOptionFromSeed(cfg.NkeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats.nkey_file: %w", err)
+		}
+		opts = append(opts, key)
 	}
 	nc, err := nats.Connect(cfg.URL, opts...)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -47,6 +49,17 @@ type TLS struct {
 	CAFile   string `yaml:"ca_file" env:"CA_FILE"`
 	CertFile string `yaml:"cert_file" env:"CERT_FILE"`
 	KeyFile  string `yaml:"key_file" env:"KEY_FILE"`
+}
+
+func (t TLS) options() []nats.Option {
+	var opts []nats.Option
+	if t.CAFile != "" {
+		opts = append(opts, nats.RootCAs(t.CAFile))
+	}
+	if t.CertFile != "" {
+		opts = append(opts, nats.ClientCert(t.CertFile, t.KeyFile))
+	}
+	return opts
 }
 
 // prefixForm keeps the prefix usable as a token, a stream's name and a bucket's name at once.

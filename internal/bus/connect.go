@@ -136,12 +136,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}
 		opts = append(opts, opt)
 	}
-	if b.cfg.TLS.CAFile != "" {
-		opts = append(opts, nats.RootCAs(b.cfg.TLS.CAFile))
-	}
-	if b.cfg.TLS.CertFile != "" {
-		opts = append(opts, nats.ClientCert(b.cfg.TLS.CertFile, b.cfg.TLS.KeyFile))
-	}
+	opts = append(opts, b.cfg.TLS.options()...)
 	if b.cfg.Server != nil {
 		opts = append(opts, nats.InProcessServer(b.cfg.Server.s))
 	}
@@ -153,6 +148,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 // good although nobody called Close: the client does so after an error of the server's that it does not know, and then
 // only a new process connects again.
 func (b *Bus) Run(ctx context.Context) error {
+	b.metrics.expect(ctx)
 	begun := sync.OnceFunc(func() { close(b.begun) })
 	for {
 		if err := b.waitUp(ctx); err != nil {

@@ -64,7 +64,7 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 	case <-ctx.Done():
 		return nil
 	}
-	t := b.metrics.tally(w)
+	t := b.metrics.tally(cloud, w)
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
 		err := b.consume(ctx, cloud, w, t)
@@ -136,6 +136,9 @@ func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg
 	meta, err := msg.Metadata()
 	if err == nil {
 		position, redelivered = meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10), meta.NumDelivered-1
+		if redelivered == 0 {
+			b.metrics.waited.Record(ctx, max(time.Since(meta.Timestamp), 0).Seconds(), t.cloud)
+		}
 	}
 	cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, position)
 

@@ -5,16 +5,22 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // metrics are what the bus counts. The label sets of the hot path are made once: making them costs more than counting.
 type metrics struct {
 	published metric.Int64Counter
-	attrs     *sync.Map // kind and outcome -> metric.MeasurementOption
+	took      metric.Float64Histogram // of a publish
+	letters   metric.Int64Counter
+	waited    metric.Float64Histogram // of a command
+	attrs     *sync.Map               // kind and outcome -> metric.MeasurementOption
 
 	callback metric.Registration
 
@@ -32,8 +38,16 @@ func newMetrics(b *Bus) (metrics, error) {
 	if err != nil {
 		return m, err
 	}
+	if err = m.measures(meter); err != nil {
+		return m, err
+	}
 	connected, err := meter.Int64ObservableGauge("factro.bridge.nats.connected",
 		metric.WithDescription("1 while the connection to NATS is up, else 0."))
+	if err != nil {
+		return m, err
+	}
+	reconnects, err := meter.Int64ObservableCounter("factro.bridge.nats.reconnects", metric.WithUnit("{reconnect}"),
+		metric.WithDescription("How often the connection to NATS was made again."))
 	if err != nil {
 		return m, err
 	}
@@ -42,7 +56,13 @@ func newMetrics(b *Bus) (metrics, error) {
 	if err != nil {
 		return m, err
 	}
-	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithDescription(unaccountedMeaning))
+	redelivered, err := meter.Int64ObservableGauge("factro.bridge.commands.redelivered", metric.WithUnit("{command}"),
+		metric.WithDescription("Commands of a cloud that are not settled and were delivered more than once."))
+	if err != nil {
+		return m, err
+	}
+	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
+		metric.WithDescription(unaccountedMeaning))
 	if err != nil {
 		return m, err
 	}
@@ -54,6 +74,9 @@ func newMetrics(b *Bus) (metrics, error) {
 		}
 		b.mu.Unlock()
 		o.ObserveInt64(connected, up)
+		if nc := b.signing.Load(); nc != nil {
+			o.ObserveInt64(reconnects, int64(nc.Stats().Reconnects)) //nolint:gosec // far below the limit of the type
+		}
 		m.observeTallies(o, unaccounted)
 		if up == 0 {
 			return nil
@@ -69,10 +92,69 @@ func newMetrics(b *Bus) (metrics, error) {
 			}
 			waiting := int64(info.NumPending) + int64(info.NumAckPending) //nolint:gosec // far below the limit of the type
 			o.ObserveInt64(pending, waiting, metric.WithAttributes(cloudAttr(cloud)))
+			o.ObserveInt64(redelivered, int64(info.NumRedelivered), metric.WithAttributes(cloudAttr(cloud)))
 		}
 		return nil
-	}, connected, pending, unaccounted)
+	}, connected, reconnects, pending, redelivered, unaccounted)
 	return m, err
+}
+
+// Bounds of buckets, in seconds: of what is over in milliseconds, and of what may wait for days.
+var (
+	moments = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	waits   = []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400}
+)
+
+// measures makes what is measured where it happens, and not at a scrape.
+func (m *metrics) measures(meter metric.Meter) (err error) {
+	if m.took, err = meter.Float64Histogram("factro.bridge.publish.duration", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(moments...),
+		metric.WithDescription("From publishing a message to the stream's acknowledgement, or to giving up, repetitions included.")); err != nil {
+		return err
+	}
+	if m.letters, err = meter.Int64Counter("factro.bridge.dead.letters", metric.WithUnit("{message}"),
+		metric.WithDescription("Dead letters that were stored, by what they are of and by their code.")); err != nil {
+		return err
+	}
+	m.waited, err = meter.Float64Histogram("factro.bridge.command.wait", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(waits...),
+		metric.WithDescription("From the stream's taking a command to its first delivery to a bridge, by the clocks of both."))
+	return err
+}
+
+// sent measures a publish that ended, and counts what it buried. The cloud of a dead letter is no label: of one that
+// the broker gave up it is whatever a stranger wrote into the subject.
+func (m metrics) sent(ctx context.Context, msg *nats.Msg, took time.Duration, err error) {
+	outcome := "stored"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.took.Record(ctx, took.Seconds(), m.publishedAttrs(kind(msg.Subject), outcome))
+	if code := msg.Header[headerDeadCode]; err == nil && len(code) == 1 {
+		m.letters.Add(ctx, 1, letterOption(token(msg.Subject, 2), code[0]))
+	}
+}
+
+// needHuman are the dead letters that are nobody's plain mistake.
+var needHuman = []struct{ kind, code string }{
+	{"command", events.CodeAmbiguous},
+	{"command", events.CodeExhausted},
+	{"command", events.CodeUndeliverable},
+	{"command", codeTerminated},
+	{"webhook", "unusable"},
+	{"webhook", codeTooLarge},
+}
+
+// expect begins the counts that somebody watches at 0. The growth of a series that begins with its first case does not
+// count that case.
+func (m metrics) expect(ctx context.Context) {
+	for _, l := range needHuman {
+		m.letters.Add(ctx, 0, letterOption(l.kind, l.code))
+	}
+}
+
+func letterOption(kind, code string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("kind", kind), attribute.String("code", code))
 }
 
 func (m metrics) publishedAttrs(kind, outcome string) metric.MeasurementOption {
@@ -100,11 +182,11 @@ func (m metrics) unwatch(cloud string) {
 	delete(m.consumers, cloud)
 }
 
-// tally begins to count for a worker.
-func (m metrics) tally(w Worker) *tally {
+// tally begins to count for the worker of a cloud.
+func (m metrics) tally(cloud string, w Worker) *tally {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := &tally{w: w}
+	t := &tally{w: w, cloud: cloudOption(cloud)}
 	*m.tallies = append(*m.tallies, t)
 	return t
 }

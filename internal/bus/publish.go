@@ -66,6 +66,7 @@ func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
 	began := time.Now()
 	err := b.attempts(ctx, msg, id)
 	b.remember(kind(msg.Subject), began, err)
+	b.metrics.sent(ctx, msg, time.Since(began), err)
 	return err
 }
 

@@ -272,12 +272,15 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	return err
 }
 
+// codeTooLarge is the code of a letter about a webhook of the spool that no message to the broker can hold.
+const codeTooLarge = "too_large"
+
 // bury makes a dead letter of what the broker will never take, so that it does not hold up the others. What was one
 // before keeps its own reason.
 func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error {
 	dead := &nats.Msg{Subject: s.bus.cfg.Prefix.DeadWebhook(l.cloud), Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
 	if dead.Header[headerDeadCode] == nil {
-		setDeadHeaders(dead.Header, "too_large", reason)
+		setDeadHeaders(dead.Header, codeTooLarge, reason)
 		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
 		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
 	}

@@ -36,12 +36,28 @@ func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
 	if err != nil {
 		return m, err
 	}
+	limit, err := meter.Int64ObservableGauge("factro.bridge.spool.limit", metric.WithUnit("By"),
+		metric.WithDescription("How much may wait in the spool, as configured."))
+	if err != nil {
+		return m, err
+	}
+	usable, err := meter.Int64ObservableGauge("factro.bridge.spool.usable",
+		metric.WithDescription("1 while the spool could take a webhook, 0 while it is full or its disk is full or cannot be written."))
+	if err != nil {
+		return m, err
+	}
 	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
 		metric.WithDescription(unaccountedMeaning))
 	if err != nil {
 		return m, err
 	}
 	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		o.ObserveInt64(limit, s.cfg.MaxBytes)
+		takes := int64(0)
+		if s.disk.usable() == nil {
+			takes = 1
+		}
+		o.ObserveInt64(usable, takes)
 		for _, l := range s.all() {
 			l.mu.Lock()
 			o.ObserveInt64(messages, l.waiting, cloudOption(l.cloud))
@@ -52,7 +68,7 @@ func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
 			o.ObserveInt64(unaccounted, miss, metric.WithAttributes(attribute.String("flow", "spool")))
 		}
 		return nil
-	}, messages, bytes, unaccounted)
+	}, messages, bytes, limit, usable, unaccounted)
 	return m, err
 }
 

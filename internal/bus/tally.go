@@ -3,6 +3,8 @@ package bus
 import (
 	"errors"
 	"sync"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // Concluder is a Worker that counts the commands whose final result is stored. What was taken from the broker is held
@@ -15,7 +17,8 @@ type Concluder interface {
 
 // tally counts what became of the deliveries to one worker.
 type tally struct {
-	w Worker
+	w     Worker
+	cloud metric.MeasurementOption
 
 	mu                      sync.Mutex
 	taken, returned, inHand int64

@@ -76,6 +76,9 @@ func TestLinksOfTheReference(t *testing.T) {
 				}
 				continue
 			}
+			if to == "metrics.md" { // it is made by a running bridge
+				continue
+			}
 			if files[to] == nil || m[2] != "" && !slices.Contains(anchors[to], m[2]) {
 				t.Errorf("%s: %s leads nowhere", name, m[0])
 			}

@@ -22,6 +22,8 @@ type gate struct {
 	openUntil time.Time     // while the breaker is open: when it will take a probe
 	budgetAt  time.Time     // nothing may be called before this time
 	savedAt   time.Time     // no query may be made before this time: few requests remain
+	left      int           // requests that remained of factro's budget by its last answer
+	leftUntil time.Time     // when that is over
 	isBad     bool          // whether factro refused the key, or there is none
 	badKey    secret.String // that key
 	probeAt   time.Time     // while the key is bad: when to ask again
@@ -96,6 +98,7 @@ func (g *gate) learn(j judgement, a answer, key secret.String) {
 	if b.Remaining == 0 && j != throttled {
 		g.budgetAt = reset
 	}
+	g.left, g.leftUntil = b.Remaining, reset
 	g.savedAt = time.Time{}
 	if b.Remaining < fewRemain(b.Quota) {
 		g.savedAt = reset
@@ -116,6 +119,13 @@ func (g *gate) saved() time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.savedAt
+}
+
+// remaining is what is left of factro's budget, as far as it told.
+func (g *gate) remaining(now time.Time) (n int, known bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.left, now.Before(g.leftUntil)
 }
 
 // paused says whether the key is known to be bad.

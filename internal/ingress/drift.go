@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // drift notices that factro sends what its description does not have. Nothing is refused for that: it is counted, and
@@ -39,6 +40,7 @@ const sampleEvery = 10 * time.Minute
 
 func newDrift(actions []string, log *slog.Logger) (*drift, error) {
 	d := &drift{known: map[string]bool{}, listed: len(actions) > 0, log: log, samples: map[string]*sample{}}
+	d.known[events.ActionCanary] = true // ours, and no news of factro
 	for _, a := range factro.Actions() {
 		d.known[a.Name] = true
 	}
@@ -47,13 +49,24 @@ func newDrift(actions []string, log *slog.Logger) (*drift, error) {
 	}
 	var err error
 	d.unknown, err = otel.Meter(scope).Int64Counter("factro.bridge.webhooks.unknown", metric.WithUnit("{webhook}"),
-		metric.WithDescription("Webhooks with an action, or a key at the top, that the description of factro does not have."))
+		metric.WithDescription("Webhooks with an action, or a key at the top, that the description of factro does not have; an action is unlisted where no list of actions was given."))
 	return d, err
 }
 
+// expect begins the counts of a cloud at 0, so that the first case is growth.
+func (d *drift) expect(ctx context.Context, cloud string) {
+	for _, what := range []string{"action", "key"} {
+		d.unknown.Add(ctx, 0, metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("what", what)))
+	}
+}
+
 func (d *drift) look(ctx context.Context, cloud string, e translate.Event) {
-	if !d.known[e.Action] {
-		d.found(ctx, cloud, "action", e.Action, d.listed)
+	switch {
+	case d.known[e.Action]:
+	case d.listed:
+		d.found(ctx, cloud, "action", e.Action, true)
+	default:
+		d.found(ctx, cloud, "unlisted", e.Action, false)
 	}
 	if len(e.NewKeys) > 0 {
 		d.found(ctx, cloud, "key", strings.Join(e.NewKeys, " "), true)

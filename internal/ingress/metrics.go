@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -59,7 +60,22 @@ func newMetrics(s *Server) (*metrics, error) {
 	return m, s.account.observe(meter, s.cfg.Kept)
 }
 
+// expect begins the counts of answers that somebody watches at 0. The growth of a series that begins with its first case
+// does not count that case.
+func (m *metrics) expect(ctx context.Context, cloud string) {
+	for _, p := range []problem{wrongSecret, tooManyWrong, tooLarge, unusable, ourMistake, overloaded, notStored} {
+		key := answerKey{cloud: cloud, code: p.code, method: http.MethodPost, status: p.Status}
+		m.received.Add(ctx, 0, m.labels(key).received)
+	}
+}
+
 func (m *metrics) answered(ctx context.Context, key answerKey, took time.Duration) {
+	l := m.labels(key)
+	m.received.Add(ctx, 1, l.received)
+	m.duration.Record(ctx, took.Seconds(), l.duration)
+}
+
+func (m *metrics) labels(key answerKey) labels {
 	found, ok := m.attrs.Load(key)
 	if !ok {
 		status, scheme := semconv.HTTPResponseStatusCode(key.status), semconv.URLScheme("http")
@@ -71,7 +87,5 @@ func (m *metrics) answered(ctx context.Context, key answerKey, took time.Duratio
 			metric.WithAttributeSet(attribute.NewSet(semconv.HTTPRequestMethodKey.String(key.method), semconv.HTTPRoute(route), scheme, status)),
 		})
 	}
-	l := found.(labels) //nolint:errcheck // nothing else is in the map
-	m.received.Add(ctx, 1, l.received)
-	m.duration.Record(ctx, took.Seconds(), l.duration)
+	return found.(labels) //nolint:errcheck // nothing else is in the map
 }

@@ -102,6 +102,10 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
 		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // a stranger's broken connection is no news
 	}
+	for name := range s.clouds {
+		s.metrics.expect(ctx, name)
+		s.drift.expect(ctx, name)
+	}
 	served := make(chan error, 1)
 	go func() {
 		if tlsConfig != nil {

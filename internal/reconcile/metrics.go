@@ -17,11 +17,13 @@ type metrics struct {
 	cloud                             attribute.KeyValue
 	runs, records, missing, published metric.Int64Counter
 	checkpoint                        atomic.Int64 // milliseconds; 0 while it is not known
+	timing                            Timing
+	began                             time.Time
 }
 
-func newMetrics(cloud string) (*metrics, error) {
+func newMetrics(cfg Config) (*metrics, error) {
 	meter := otel.Meter(scope)
-	m := &metrics{cloud: attribute.String("factro.cloud", cloud)}
+	m := &metrics{cloud: attribute.String("factro.cloud", cfg.Cloud), timing: cfg.Timing, began: time.Now()}
 	for _, c := range []struct {
 		counter    *metric.Int64Counter
 		name, unit string
@@ -43,13 +45,30 @@ func newMetrics(cloud string) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
+	overdue, err := meter.Float64ObservableGauge("factro.bridge.reconcile.overdue", metric.WithUnit("s"),
+		metric.WithDescription("How much further back the checkpoint is than it should be, by reconcile.every and reconcile.overlap; 0 if all is well."))
+	if err != nil {
+		return nil, err
+	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		if at := m.checkpoint.Load(); at != 0 {
-			o.ObserveFloat64(age, time.Since(time.UnixMilli(at)).Seconds(), metric.WithAttributes(m.cloud))
+		now, at, attrs := time.Now(), m.checkpoint.Load(), metric.WithAttributes(m.cloud)
+		if at != 0 {
+			o.ObserveFloat64(age, now.Sub(time.UnixMilli(at)).Seconds(), attrs)
 		}
+		o.ObserveFloat64(overdue, m.overdue(now, at).Seconds(), attrs)
 		return nil
-	}, age)
+	}, age, overdue)
 	return m, err
+}
+
+// overdue is how late the checkpoint of a time in milliseconds is, 0 for none. A process looks at it every so often, and
+// another one that has just been there counts as well, so two of these times may pass.
+func (m *metrics) overdue(now time.Time, checkpoint int64) time.Duration {
+	last := m.began
+	if checkpoint != 0 {
+		last = time.UnixMilli(checkpoint).Add(m.timing.Overlap)
+	}
+	return max(now.Sub(last)-2*m.timing.Every, 0)
 }
 
 func (m *metrics) ran(ctx context.Context, outcome string, r Report) {

@@ -63,7 +63,7 @@ func New(cfg Config, payloads Payloads, journal Journal, leases Leases, spool Sp
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(cfg.Cloud)
+	m, err := newMetrics(cfg)
 	if err != nil {
 		return nil, err
 	}
