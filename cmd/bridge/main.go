@@ -96,7 +96,7 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newDev(), newRun(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newConfig(), newContract(), newVersion())
+	root.AddCommand(newDev(), newRun(), newHealthcheck(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newCanary(), newConfig(), newContract(), newVersion())
 	strict(root)
 	return root
 }

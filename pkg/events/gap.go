@@ -16,7 +16,11 @@ const (
 	GapClosed      = "GapClosed"   // they were published
 )
 
-// Types of these events.
+// ActionCanary is the action of the webhooks that "bridge canary" sends to see whether one arrives. factro has no such
+// action. Their events are of ResourceBridge, too: leave them out where they are not wanted.
+const ActionCanary = "BridgeCanary"
+
+// Types of the events about gaps.
 const (
 	GapTypePrefix   = "com.factro.bridge."
 	GapDetectedType = GapTypePrefix + "gap.detected"

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+type canaryFlags struct {
+	config, cloud, url string
+	timeout            time.Duration
+	noQuery, asJSON    bool
+}
+
+func newCanary() *cobra.Command {
+	var f canaryFlags
+	cmd := &cobra.Command{
+		Use:   "canary",
+		Short: "Send something through a running bridge in both directions, and see whether it arrives",
+		Long: `Send one webhook to a running bridge and wait for its event, send one command and wait for its result, ask one query.
+It says what came and how long it took, and exits with 0 only if all of it came.
+
+Nothing is changed at factro: the command is a dry run, of which the bridge tells the call that it would make, and the query
+reads a few counters, one request of the budget. Subscribers to all events of the cloud see an event with the action
+BridgeCanary and the resource bridge.
+
+It takes the secret, the credentials for NATS and the names from the bridge's own configuration. The webhook goes to the
+address in http.listen, on this machine; --webhook-url names another one, such as the one that was entered at factro.`,
+		Example: `  bridge canary --config bridge.yaml
+  bridge canary --config bridge.yaml --cloud acme --webhook-url https://bridge.example.com/webhooks/acme --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without one the environment says it all")
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
+	cmd.Flags().StringVar(&f.url, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for each of the answers")
+	cmd.Flags().BoolVar(&f.noQuery, "no-query", false, "ask no query, where no bridge has the role")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (f *canaryFlags) run(ctx context.Context, out io.Writer) (err error) {
+	cfg, err := bridge.Load(f.config, os.Environ())
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	if f.cloud == "" && len(cfg.Clouds) == 1 {
+		f.cloud = cfg.Clouds[0].Name
+	}
+	i := slices.IndexFunc(cfg.Clouds, func(c bridge.Cloud) bool { return c.Name == f.cloud })
+	switch {
+	case i < 0:
+		return usage("--cloud: %q is not in the configuration", f.cloud)
+	case f.timeout <= 0:
+		return usage("--timeout: %s is not positive", f.timeout)
+	}
+	hook, err := newHook(cfg, cfg.Clouds[i], f.url)
+	if err != nil {
+		return err
+	}
+	defer hook.client.CloseIdleConnections()
+
+	t, err := telemetry.Start(ctx, buildVersion())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Stop(ctx)) }()
+	client, err := bridge.Dial(cfg, "bridge canary")
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	ctx, span := rootSpan(ctx)
+	defer span.End()
+	c := canary{
+		client: client, prefix: events.Prefix(cfg.NATS.Prefix), cloud: f.cloud, timeout: f.timeout, hook: hook,
+		id: uuid.Must(uuid.NewV7()).String(),
+		report: canaryReport{
+			Cloud: f.cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(),
+		},
+	}
+	code := c.fly(ctx, !f.noQuery)
+	if err := c.report.write(out, f.asJSON); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	if code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// rootSpan begins the trace of a canary. Where this process exports none, the trace is begun by its id alone, so that what
+// the bridge exports of it can be found all the same.
+func rootSpan(ctx context.Context) (context.Context, trace.Span) {
+	own, span := otel.Tracer("github.com/factro-bridge/factro-bridge/cmd/bridge").Start(ctx, "canary")
+	if span.IsRecording() {
+		return own, span
+	}
+	return newTrace(ctx), span
+}
+
+// canary is one flight through a bridge.
+type canary struct {
+	client  *bus.Client
+	prefix  events.Prefix
+	cloud   string
+	timeout time.Duration // of each leg
+	hook    *hook
+	id      string // names the entity of the webhook and of the command; there is none of that id at factro
+	report  canaryReport
+}
+
+// fly goes all the ways, also where one has failed, since which of them work tells where to look. It returns the exit code
+// of the first failure.
+func (c *canary) fly(ctx context.Context, query bool) int {
+	legs := []func(context.Context) leg{c.webhook, c.command}
+	if query {
+		legs = append(legs, c.query)
+	}
+	code := exitOK
+	c.report.OK = true
+	for _, fly := range legs {
+		began := time.Now()
+		bounded, cancel := context.WithTimeout(ctx, c.timeout)
+		l := fly(bounded)
+		cancel()
+		l.Millis = millis(time.Since(began))
+		l.OK = l.err == nil
+		if l.err != nil {
+			l.Error = l.err.Error()
+			c.report.OK = false
+			if code == exitOK {
+				code = l.code
+			}
+		}
+		c.report.Legs = append(c.report.Legs, l)
+	}
+	return code
+}
+
+// local is the address at which a server that listens there is reached from the same machine.
+func local(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("http.listen: %w", err)
+	}
+	switch host { // one that listens everywhere listens here too
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port), nil
+}

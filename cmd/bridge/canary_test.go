@@ -1,0 +1,132 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"maps"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+func acmeHook(t *testing.T, cfg bridge.Config, to string) (*hook, error) {
+	t.Helper()
+	return newHook(cfg, bridge.Cloud{Name: "acme", Webhook: bridge.Webhook{
+		Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: "first-secret"}, {Value: "second-secret"}},
+	}}, to)
+}
+
+// The webhook goes to where the bridge listens, unless another address is named.
+func TestHookAddress(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ listen, to, want string }{
+		"everywhere":       {":8080", "", "http://127.0.0.1:8080/webhooks/acme"},
+		"everywhere by IP": {"0.0.0.0:8080", "", "http://127.0.0.1:8080/webhooks/acme"},
+		"all of IPv6":      {"[::]:8080", "", "http://[::1]:8080/webhooks/acme"},
+		"one address":      {"10.1.2.3:80", "", "http://10.1.2.3:80/webhooks/acme"},
+		"named":            {":8080", "https://hooks.example.com/factro", "https://hooks.example.com/factro"},
+		"no URL":           {":8080", "hooks.example.com", ""},
+		"no address":       {"8080", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := bridge.Default()
+			cfg.HTTP.Listen = tt.listen
+			h, err := acmeHook(t, cfg, tt.to)
+			if code, ok := errors.AsType[*exitError](err); tt.want == "" {
+				if !ok || code.code != exitUsage {
+					t.Errorf("error %v, want one with exit code %d", err, exitUsage)
+				}
+				return
+			}
+			if err != nil || h.url != tt.want || h.secret != "first-secret" {
+				t.Errorf("got %+v, %v; want %s", h, err, tt.want)
+			}
+		})
+	}
+}
+
+// The secret goes to one address, whoever redirects, and each refusal says what to look at.
+func TestHookRefused(t *testing.T) {
+	t.Parallel()
+	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("a stranger got %s with the secret %q", r.URL, r.Header.Get("X-Bridge-Key"))
+	}))
+	t.Cleanup(stranger.Close)
+	statuses := map[int]string{http.StatusFound: "302", http.StatusTeapot: "418"}
+	maps.Copy(statuses, refusals)
+	for status, want := range statuses {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("X-Bridge-Key") != "first-secret" || r.Header.Get("Content-Type") != "application/json" {
+					t.Errorf("got the headers %v", r.Header)
+				}
+				w.Header().Set("Location", stranger.URL)
+				w.WriteHeader(status)
+			}))
+			defer server.Close()
+			h, err := acmeHook(t, bridge.Default(), server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := h.send(t.Context(), "BridgeCanary", "1")
+			if got != status || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "first-secret") {
+				t.Errorf("%d: %v, want %q", got, err, want)
+			}
+		})
+	}
+}
+
+// A server of TLS is reached by none of its names, so its certificate is what it is known by.
+func TestHookTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
+	defer server.Close()
+	dir := t.TempDir()
+	right, wrong := filepath.Join(dir, "right.crt"), filepath.Join(dir, "wrong.crt")
+	for file, der := range map[string][]byte{right: server.Certificate().Raw, wrong: selfSigned(t)} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, want := range map[string]bool{right: true, wrong: false} {
+		cfg := bridge.Default()
+		cfg.HTTP.TLS.CertFile, cfg.HTTP.Listen = file, server.Listener.Addr().(*net.TCPAddr).String()
+		h, err := acmeHook(t, cfg, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.send(t.Context(), "BridgeCanary", "1"); (err == nil) != want {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// selfSigned is a certificate of somebody else.
+func selfSigned(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
