@@ -27,13 +27,18 @@ func newSim() *cobra.Command {
 
 What is not known of factro is switchable: --variant and --delivery name what the simulator does then, --fault makes it
 fail. The control API changes all of them while it runs. A webhook takes action, URL, and optionally the header's name
-and value, separated by commas; the action * fires on everything, which factro itself cannot do.
+and value, separated by commas; the action * fires on everything, which factro itself cannot do. The key, and the value
+of a webhook, are read from a file if they are given as @path.
 
 Its tenant has one object of each kind, with the ids that the examples in the reference documentation use.`,
 		Example: `  bridge sim --listen 127.0.0.1:8081 --webhook 'TaskCreated,http://127.0.0.1:8080/webhooks/demo,X-Bridge-Key,a-secret'
   bridge sim --fault cut-after,op=createTask,count=3 --fault latency,delay=200ms,p=0.1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if cfg.Key, err = fromFile(cfg.Key); err != nil {
+				return &exitError{exitUsage, fmt.Errorf("--key: %w", err)}
+			}
 			if err := simConfig(&cfg, webhooks, faults, variants, deliveries); err != nil {
 				return &exitError{exitUsage, err}
 			}
@@ -51,7 +56,7 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8081", "`address` to listen on")
-	cmd.Flags().StringVar(&cfg.Key, "key", sim.DefaultKey, "the API `key` that is accepted")
+	cmd.Flags().StringVar(&cfg.Key, "key", sim.DefaultKey, "the API `key` that is accepted, or @path of its file")
 	cmd.Flags().IntVar(&cfg.Quota, "quota", sim.DefaultQuota, "`requests` a minute")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "makes ids and random faults repeatable")
 	cmd.Flags().DurationVar(&ahead, "clock", 0, "how far the simulator's clock is ahead, or behind if negative, as in `5m`")
@@ -61,6 +66,23 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 	cmd.Flags().StringArrayVar(&variants, "variant", nil, "an unknown of factro, as `name=value`; repeatable")
 	cmd.Flags().StringArrayVar(&deliveries, "delivery", nil, "how webhooks are delivered, as `name=value`; repeatable")
 	return cmd
+}
+
+// fromFile returns what the file says if the value is @ and its path, as for a secret that is made elsewhere and shall not
+// stand on a command line.
+func fromFile(value string) (string, error) {
+	path, isFile := strings.CutPrefix(value, "@")
+	if !isFile {
+		return value, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if value = strings.TrimSpace(string(text)); value == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return value, nil
 }
 
 func simConfig(cfg *sim.Config, webhooks, faults, variants, deliveries []string) error {
@@ -73,7 +95,12 @@ func simConfig(cfg *sim.Config, webhooks, faults, variants, deliveries []string)
 		}
 		w := sim.Webhook{Action: parts[0], URL: parts[1]}
 		if len(parts) == 4 {
-			w.Header, w.Value = parts[2], parts[3]
+			value, err := fromFile(parts[3])
+			if err != nil {
+				errs = append(errs, fmt.Errorf("--webhook: %w", err))
+				continue
+			}
+			w.Header, w.Value = parts[2], value
 		}
 		cfg.Webhooks = append(cfg.Webhooks, w)
 	}
