@@ -58,6 +58,14 @@ chaos: ## kill, cut and flood everything for a minute and a half and print the a
 chaos-long: ## the same for an hour or two, one fault after the other
 	go -C tests/chaos test -count=1 -chaos=long -parallel=1 -timeout=4h
 
+.PHONY: chart
+chart: ## check the Helm chart: every value file against strict schemas
+	.ci/run chart
+
+.PHONY: kube
+kube: ## install the chart in a real Kubernetes API server, which is built once
+	go -C tests/kube test -tags=kube -v -count=1 -timeout=90m .
+
 .PHONY: cover
 cover: ## run all tests and write which lines they reached to coverage.html
 	go test -coverpkg=./... -coverprofile=coverage.out ./...

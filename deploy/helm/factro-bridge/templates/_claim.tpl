@@ -1,0 +1,9 @@
+{{/* The spec of a claim for a volume. Takes a map persistence. */}}
+{{- define "factro-bridge.claim" -}}
+accessModes:
+  {{- toYaml .accessModes | nindent 2 }}
+{{- with .storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+resources: {requests: {storage: {{ .size }}}}
+{{- end }}

@@ -1,0 +1,35 @@
+{{/* What is in the ConfigMap of NATS. */}}
+{{- define "factro-bridge.natsFiles" -}}
+{{- $name := printf "%s-nats" (include "factro-bridge.fullname" .) -}}
+{{- with .Values.nats.bundled -}}
+nats.conf: |
+  server_name: $POD_NAME
+  port: 4222
+  http_port: 8222
+  pid_file: "/run/nats/nats.pid"
+  max_payload: {{ .maxPayload }}
+  jetstream {
+    store_dir: "/data"
+    max_file_store: {{ .maxFileStore }}
+    sync_interval: {{ .syncInterval | quote }}
+  }
+  {{- if gt (int .replicas) 1 }}
+  # A server that stops first sends its clients elsewhere, over this time.
+  lame_duck_grace_period: 1s
+  lame_duck_duration: {{ .lameDuckSeconds }}s
+  cluster {
+    name: {{ $name }}
+    port: 6222
+    no_advertise: true
+    routes: [
+      {{- range $i := until (int .replicas) }}
+      nats://{{ $name }}-{{ $i }}.{{ $name }}-headless:6222
+      {{- end }}
+    ]
+  }
+  {{- end }}
+  {{- if .auth.existingSecret.name }}
+  include "./auth.conf"
+  {{- end }}
+{{- end }}
+{{- end }}
