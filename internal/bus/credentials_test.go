@@ -112,17 +112,18 @@ func TestCredentialsEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join(t.TempDir(), "bridge.creds")
-			var end time.Time
-			if how == "expired" {
-				end = time.Now().Add(3 * time.Second)
-			}
-			public := o.user(file, end)
+			public := o.user(file, time.Time{})
 			log, book := newLog()
 			b := run(t, broker.connect(t, log, hasty, func(c *Config) { c.CredsFile = file }))
 			storeEvent(t, b, "e-1")
 			if how == "revoked" {
 				o.claims.Revoke(public)
 				broker.s.UpdateAccountClaims(account, o.claims)
+			} else { // only a connection that is made with it ends with it
+				o.user(file, time.Now().Add(3*time.Second))
+				if err := b.nc.ForceReconnect(); err != nil {
+					t.Fatal(err)
+				}
 			}
 			unready(t, b, "not connected")
 			eventually(t, "it is refused more often than the client would have it", func() bool {

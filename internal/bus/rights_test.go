@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,11 +66,13 @@ func TestPublishRevoked(t *testing.T) {
 			}
 			broker.reload(users(denied(subject, "")))
 			out.command("c-1")
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			_ = b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1")
-			go func() { _, _, _ = b.Begin(ctx, "acme", "1", Record{}) }()
+			ctx, cancel := context.WithCancel(t.Context())
+			var tries sync.WaitGroup // until one of them is refused
+			tries.Go(func() { _ = b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1") })
+			tries.Go(func() { _, _, _ = b.Begin(ctx, "acme", "1", Record{}) })
 			unready(t, b, `violation for publish to "`+strings.TrimSuffix(subject, ">"))
+			cancel()
+			tries.Wait()
 
 			broker.reload(users(nil))
 			ready(t, b)
