@@ -15,7 +15,7 @@ LINT := go tool -modfile=tools/go.mod golangci-lint
 .PHONY: help
 help: ## print this list
 	@while IFS= read -r line; do \
-		if [[ $$line =~ ^([a-z-]+):.*'## '(.*) ]]; then printf '  make %-10s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
+		if [[ $$line =~ ^([a-z-]+):.*'## '(.*) ]]; then printf '  make %-12s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
 	done < $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
@@ -65,6 +65,10 @@ chart: ## check the Helm chart: every value file against strict schemas
 .PHONY: kube
 kube: ## install the chart in a real Kubernetes API server, which is built once
 	go -C tests/kube test -tags=kube -v -count=1 -timeout=90m .
+
+.PHONY: compose-test
+compose-test: ## start the compose stacks and drive webhooks and commands through them
+	tests/compose/run
 
 .PHONY: cover
 cover: ## run all tests and write which lines they reached to coverage.html

@@ -36,24 +36,24 @@ func roundTrip(ctx context.Context, aloud bool) (traces, error) {
 	p := events.Prefix(events.DefaultPrefix)
 
 	entity := uuid.NewString()
-	msg, err := answered(ctx, nc, p.EventFilter(cloud, events.Any, entity, "TaskCreated"), func() error {
-		status, body, err := do(ctx, http.MethodPost, simulator+"/_sim/fire",
-			strings.NewReader(`{"action":"TaskCreated","entityId":"`+entity+`"}`))
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("the simulator answers %d: %s", status, body)
-		}
-		return err
-	})
+	status, body, err := do(ctx, http.MethodPost, simulator+"/_sim/fire",
+		strings.NewReader(`{"action":"TaskCreated","entityId":"`+entity+`"}`))
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the simulator answers %d: %s", status, body)
+	}
 	if err != nil {
 		return traces{}, fmt.Errorf("webhook: %w", err)
+	}
+	msg, err := stored(ctx, js, p.EventStream(), p.EventFilter(cloud, events.Any, entity, "TaskCreated"), "")
+	if err != nil {
+		return traces{}, fmt.Errorf("webhook: %w; the simulator's tries: %s", err, tries(ctx, entity))
 	}
 	if aloud {
 		fmt.Println("webhook: the event is at", msg.Subject)
 	}
 	seen := traces{webhook: traceOf(msg)}
 
-	_, body, err := get(ctx, simulator+"/_sim/demo")
-	if err != nil {
+	if _, body, err = get(ctx, simulator+"/_sim/demo"); err != nil {
 		return traces{}, err
 	}
 	var demo struct{ Package string }
@@ -64,13 +64,13 @@ func roundTrip(ctx context.Context, aloud bool) (traces, error) {
 	seen.command = hex.EncodeToString(id[:])
 	command := nats.NewMsg(p.Command(cloud, "task", "createTask"))
 	command.Data = []byte(`{"title":"Prüfung","targetParentId":"` + demo.Package + `"}`)
-	command.Header.Set(events.HeaderMessageID, uuid.NewString())
+	command.Header.Set(events.HeaderMessageID, id.String())
 	command.Header.Set(events.ExtTraceParent, "00-"+seen.command+"-b7ad6b7169203331-01")
-	msg, err = answered(ctx, nc, p.ResultFilter(cloud, "task", "createTask", events.Any), func() error {
-		// While a stream chooses another leader nobody answers. With its id the command is stored once, however often.
-		_, err := js.PublishMsg(ctx, command, jetstream.WithRetryAttempts(40), jetstream.WithRetryWait(500*time.Millisecond))
-		return err
-	})
+	// While a stream chooses another leader nobody answers. With its id the command is stored once, however often.
+	_, err = js.PublishMsg(ctx, command, jetstream.WithRetryAttempts(40), jetstream.WithRetryWait(500*time.Millisecond))
+	if err == nil {
+		msg, err = stored(ctx, js, p.ResultStream(), p.ResultFilter(cloud, "task", "createTask", events.Any), id.String())
+	}
 	switch {
 	case err != nil:
 		return traces{}, fmt.Errorf("command: %w", err)
@@ -85,29 +85,60 @@ func roundTrip(ctx context.Context, aloud bool) (traces, error) {
 	return seen, nil
 }
 
-// answered listens at a subject, asks, and returns what comes.
-func answered(ctx context.Context, nc *nats.Conn, subject string, ask func() error) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	sub, err := nc.SubscribeSync(subject) // until the connection ends, which is soon
+// stored waits until a stream has a message at a subject, of the given command if it is not empty. It reads the stream and
+// does not listen at the subject: there a message is heard before a server has it, and again whenever it is sent again.
+func stored(ctx context.Context, js jetstream.JetStream, stream, subject, command string) (*jetstream.RawStreamMsg, error) {
+	var found *jetstream.RawStreamMsg
+	var last error
+	next := uint64(1)
+	err := until(ctx, "a message at "+subject, 100*time.Millisecond, func() bool {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a stream without a leader does not answer
+		defer cancel()
+		s, err := js.Stream(ctx, stream)
+		for err == nil {
+			var msg *jetstream.RawStreamMsg
+			if msg, err = s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject)); err != nil {
+				break
+			}
+			if command == "" || msg.Header.Get("ce-"+events.ExtCausationID) == command {
+				found = msg
+				return true
+			}
+			next = msg.Sequence + 1
+		}
+		last = err
+		return false
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", err, last)
 	}
-	if err := nc.FlushWithContext(ctx); err != nil {
-		return nil, fmt.Errorf("reach NATS: %w", err)
-	}
-	if err := ask(); err != nil {
-		return nil, err
-	}
-	msg, err := sub.NextMsgWithContext(ctx)
+	return found, nil
+}
+
+// tries is what the simulator tells of its tries to deliver a webhook.
+func tries(ctx context.Context, entity string) string {
+	_, body, err := get(ctx, simulator+"/_sim/deliveries")
 	if err != nil {
-		return nil, fmt.Errorf("wait at %s: %w", subject, err)
+		return err.Error()
 	}
-	return msg, nil
+	var all []struct {
+		EntityID, Error string
+		Status          int
+	}
+	if err := json.Unmarshal(body, &all); err != nil {
+		return err.Error()
+	}
+	var told []string
+	for _, try := range all {
+		if try.EntityID == entity {
+			told = append(told, strings.TrimSpace(fmt.Sprintf("%d %s", try.Status, try.Error)))
+		}
+	}
+	return strings.Join(told, ", ")
 }
 
 // traceOf is the trace's id in a message's header.
-func traceOf(m *nats.Msg) string {
+func traceOf(m *jetstream.RawStreamMsg) string {
 	parts := strings.Split(m.Header.Get(events.ExtTraceParent), "-")
 	if len(parts) != 4 {
 		return ""
