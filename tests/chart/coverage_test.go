@@ -124,3 +124,67 @@ func switches(values map[string]any, prefix string) map[string]bool {
 	}
 	return found
 }
+
+// TestSchemaUsed finds what may be given and changes nothing: each property of the schema has to be read in a template.
+func TestSchemaUsed(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join(chartDir, "values.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema map[string]any
+	if err := yaml.Unmarshal(content, &schema); err != nil {
+		t.Fatal(err)
+	}
+	var templates []byte
+	err = filepath.WalkDir(filepath.Join(chartDir, "templates"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		templates = append(templates, content...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The bridge reads these itself; Helm's own; and the names of workloads.
+	top, _ := schema["properties"].(map[string]any)
+	for _, name := range []string{"config", "global", "workloads"} {
+		delete(top, name)
+	}
+	names := properties(schema)
+	for name := range names {
+		if !regexp.MustCompile(`\.` + name + `\b`).Match(templates) {
+			t.Errorf("no template reads %s", name)
+		}
+	}
+	if len(names) == 0 {
+		t.Error("there are none")
+	}
+	t.Logf("%d names of values", len(names))
+}
+
+// properties returns the names of all values in a schema whose names the templates must know.
+func properties(schema any) map[string]bool {
+	names := map[string]bool{}
+	switch schema := schema.(type) {
+	case map[string]any:
+		for key, below := range schema {
+			if key == "probe" {
+				continue // copied as it is
+			}
+			if fields, _ := below.(map[string]any); key == "properties" {
+				for name := range fields {
+					names[name] = true
+				}
+			}
+			maps.Copy(names, properties(below))
+		}
+	case []any:
+		for _, below := range schema {
+			maps.Copy(names, properties(below))
+		}
+	}
+	return names
+}

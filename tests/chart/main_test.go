@@ -19,6 +19,7 @@ import (
 const (
 	chartDir = "../../deploy/helm/factro-bridge"
 	toolsMod = "../../tools/helm/go.mod"
+	rootDir  = "../.."
 	release  = "probe"
 	// prepareTime bounds what is made before the tests. Where nothing is cached, Helm is compiled.
 	prepareTime = 15 * time.Minute
@@ -29,6 +30,7 @@ const (
 // What TestMain makes ready for all tests.
 var (
 	helm, kubeconform, unittest string
+	bridge, natsServer          string // what the pods run
 	schemas                     string // a folder
 )
 
@@ -49,6 +51,12 @@ func testMain(m *testing.M) int {
 	began := time.Now()
 	for name, path := range map[string]*string{"helm": &helm, "kubeconform": &kubeconform, "helm-unittest": &unittest} {
 		if *path, err = tool(ctx, name); err != nil {
+			return fail(err)
+		}
+	}
+	for pkg, path := range map[string]*string{"./cmd/bridge": &bridge, "github.com/nats-io/nats-server/v2": &natsServer} {
+		*path = filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-"))
+		if err := build(ctx, pkg, *path); err != nil {
 			return fail(err)
 		}
 	}
@@ -84,6 +92,14 @@ func tool(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, log.Bytes())
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// build builds a command of the bridge's own module, or of one that it requires.
+func build(ctx context.Context, pkg, path string) error {
+	if out, err := exec.CommandContext(ctx, "go", "-C", rootDir, "build", "-o", path, pkg).CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
 }
 
 func writeSchemas(ctx context.Context, folder string) (int, error) {

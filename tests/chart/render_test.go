@@ -78,6 +78,8 @@ func TestValueFiles(t *testing.T) { //nolint:tparallel // what the files have sh
 						}
 						seen.sources(text)
 						inspect(t, text)
+						understood(t, text)
+						references(t, text)
 					})
 				}
 			})

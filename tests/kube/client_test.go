@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,8 +28,28 @@ func newClient(url string) *client {
 	return &client{url: url, http: &http.Client{Transport: transport, Timeout: time.Minute}}
 }
 
+// errBusy is what the server says while it makes room for a new kind of objects. It wants to be asked again, and Helm
+// does so as well.
+var errBusy = errors.New("busy")
+
 // do sends JSON and returns the answer; any status but a 2xx is an error with what the server said.
-func (c *client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+func (c *client) do(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
+	var refused error
+	err = until(ctx, func() error {
+		answer, refused = c.once(ctx, method, path, body)
+		if errors.Is(refused, errBusy) {
+			return refused
+		}
+		return nil
+	})
+	if err == nil {
+		err = refused
+	}
+	return answer, err
+}
+
+// once is do without asking again.
+func (c *client) once(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -48,6 +69,9 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) ([]by
 		var status struct{ Message string }
 		if json.Unmarshal(answer, &status) != nil || status.Message == "" {
 			status.Message = string(answer)
+		}
+		if response.StatusCode == http.StatusTooManyRequests {
+			return nil, fmt.Errorf("%w: %s: %s", errBusy, response.Status, status.Message)
 		}
 		return nil, fmt.Errorf("%s: %s", response.Status, status.Message)
 	}

@@ -9,7 +9,9 @@ nats.conf: |
   pid_file: "/run/nats/nats.pid"
   max_payload: {{ .maxPayload }}
   jetstream {
-    store_dir: "/data"
+    # A server that becomes part of a cluster removes the streams that the cluster does not know. In another folder those
+    # of a single server are out of its reach.
+    store_dir: {{ ternary "/data/cluster" "/data" (gt (int .replicas) 1) | quote }}
     max_file_store: {{ .maxFileStore }}
     sync_interval: {{ .syncInterval | quote }}
   }
