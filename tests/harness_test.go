@@ -24,6 +24,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/freeport"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
@@ -61,11 +62,14 @@ type natsServer struct {
 
 func startNATS(t testing.TB) *natsServer {
 	t.Helper()
+	port, err := freeport.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := &natsServer{t: t, opts: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
 	}}
 	n.start()
-	n.opts.Port = n.s.Addr().(*net.TCPAddr).Port
 	t.Cleanup(n.stop)
 	return n
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/freeport"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -30,20 +30,12 @@ func newCluster(t testing.TB) *cluster {
 	c := &cluster{t: t}
 	var routes []*url.URL
 	var ports [3]int
-	var reserved []net.Listener // all at once, so that no two get the same
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		var err error
+		if ports[i], err = freeport.New(); err != nil {
 			t.Fatal(err)
 		}
-		reserved = append(reserved, l)
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
-	}
-	for _, l := range reserved {
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[i])})
 	}
 	for i := range c.members {
 		c.members[i] = newBroker(t, func(o *server.Options) {

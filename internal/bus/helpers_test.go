@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -24,6 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/factro-bridge/factro-bridge/internal/freeport"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -64,12 +64,8 @@ func startBroker(t testing.TB, change ...func(*server.Options)) *broker {
 // newBroker returns a server that is away.
 func newBroker(t testing.TB, change ...func(*server.Options)) *broker {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.New()
 	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	b := &broker{t: t, opts: server.Options{
@@ -89,7 +85,7 @@ func (b *broker) start() {
 		b.t.Fatal(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		b.t.Fatal("the NATS server is not ready")
 	}
 	b.s = s

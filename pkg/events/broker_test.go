@@ -3,7 +3,6 @@ package events_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/freeport"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -26,12 +26,8 @@ type broker struct {
 }
 
 func newBroker(dir string) (*broker, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.New()
 	if err != nil {
-		return nil, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	b := &broker{opts: server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true}}
@@ -61,7 +57,7 @@ func (b *broker) start() error {
 		return err
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(30 * time.Second) {
 		return fmt.Errorf("the NATS server is not ready")
 	}
 	b.s = s
