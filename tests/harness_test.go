@@ -24,8 +24,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/freeport"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
 
 // patience bounds every wait. It is not a duration that a test takes: all wait for what they want to see.
