@@ -1,12 +1,11 @@
 package tests
 
 import (
-	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +14,6 @@ import (
 )
 
 const observability = "../deploy/observability"
-
-// expressions is where the dashboards' expressions are written as rules, so that promtool can check them.
-var expressions = flag.String("expressions", "", "write the expressions of the dashboards into this file, as rules")
 
 // rule is one of Prometheus's, recording or alerting.
 type rule struct {
@@ -45,58 +41,37 @@ func rulesOf(t testing.TB, file string) []rule {
 	return all
 }
 
-// dashboard is what we look at of Grafana's model.
-type dashboard struct {
-	UID, Title, Description string
-	Panels                  []panel
-	Links                   []struct{ URL string }
-	Templating              struct {
-		List []struct {
-			Name, Type, Definition string
-			Datasource             struct{ UID string }
-		}
-	}
-}
+var (
+	promqlBlock = regexp.MustCompile("(?s)\n```promql\n(.*?)```")
+	metricName  = regexp.MustCompile("`((?:[a-z_]+:)?factro_bridge_[a-z0-9_]+(?::[a-z0-9_]+)?)(?:\\{[^`]*\\})?`")
+)
 
-type panel struct {
-	ID                       int
-	Type, Title, Description string
-	GridPos                  struct{ H, W, X, Y int }
-	Datasource               struct{ UID string }
-	Targets                  []struct {
-		Expr       string
-		Datasource struct{ UID string }
-	}
-	FieldConfig struct {
-		Defaults struct {
-			Unit       string
-			Thresholds struct{ Steps []struct{ Color string } }
-		}
-	}
-}
-
-func dashboards(t testing.TB) map[string]dashboard {
+// told are the expressions and the names of metrics in documents for operators.
+func told(t testing.TB, all map[string]string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(observability, "dashboards", "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("there are no dashboards: %v", err)
-	}
-	all := map[string]dashboard{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range []string{"../docs/*.md", "../docs/playbooks/*.md"} {
+		pages, err := filepath.Glob(pattern)
+		if err != nil || len(pages) == 0 {
+			t.Fatalf("there are no documents %s: %v", pattern, err)
 		}
-		var d dashboard
-		if err := json.Unmarshal(text, &d); err != nil {
-			t.Fatalf("%s: %v", file, err)
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, block := range promqlBlock.FindAllSubmatch(text, -1) {
+				for line := range strings.Lines(string(block[1])) {
+					all[page+": "+line] = line
+				}
+			}
+			for _, name := range metricName.FindAllSubmatch(text, -1) {
+				all[page+": "+string(name[1])] = string(name[1])
+			}
 		}
-		all[filepath.Base(file)] = d
 	}
-	return all
 }
 
-// asked are the expressions of dashboards and rules, by where they stand.
+// asked are the expressions of dashboards, rules and documents, by where they stand.
 func asked(t testing.TB) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -117,13 +92,14 @@ func asked(t testing.TB) map[string]string {
 			}
 		}
 	}
+	told(t, all)
 	return all
 }
 
 // Labels that no metric of ours has, since Prometheus gives them to the target.
 var targetLabels = []string{"instance", "job", "namespace"}
 
-// askedFor wants dashboards and rules to ask only for what is exported or recorded, with labels and values that are there.
+// askedFor wants dashboards, rules and documents to ask only for what is exported or recorded, with labels and values that are there.
 func askedFor(t testing.TB, all map[string]*family) {
 	t.Helper()
 	recorded := map[string][]string{}
@@ -186,103 +162,6 @@ func wantMatcher(t testing.TB, where string, f *family, m matcher) {
 			t.Errorf("%s asks for %s=%q of %s, which it never is", where, m.label, value, f.name)
 		}
 	}
-}
-
-// Each panel asks one question and says what it shows; nothing lies on top of something else; the dashboards know nothing of
-// one Grafana.
-func TestDashboards(t *testing.T) {
-	t.Parallel()
-	all := dashboards(t)
-	uids := map[string]string{}
-	for file, d := range all {
-		if other := uids[d.UID]; other != "" || d.UID == "" || d.Title == "" || d.Description == "" {
-			t.Errorf("%s: the uid %q is empty or that of %q, or it has no title or description", file, d.UID, other)
-		}
-		uids[d.UID] = file
-		if len(d.Templating.List) < 2 || d.Templating.List[0].Name != "datasource" || d.Templating.List[0].Type != "datasource" {
-			t.Errorf("%s has no variable datasource", file)
-		}
-		for _, v := range d.Templating.List[1:] {
-			if v.Datasource.UID != "${datasource}" {
-				t.Errorf("%s: the variable %s has a data source of its own", file, v.Name)
-			}
-		}
-		taken, ids := map[[2]int]string{}, map[int]bool{}
-		for _, p := range d.Panels {
-			if ids[p.ID] || p.ID == 0 {
-				t.Errorf("%s: %s has the id of another panel", file, p.Title)
-			}
-			ids[p.ID] = true
-			for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-				for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-					if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
-						t.Fatalf("%s: %q lies on %q or outside", file, p.Title, other)
-					}
-					taken[[2]int{x, y}] = p.Title
-				}
-			}
-			if p.Type != "row" {
-				wantPanel(t, file, p)
-			}
-		}
-		if len(taken) == 0 {
-			t.Errorf("%s has no panels", file)
-		}
-	}
-	for file, d := range all {
-		for _, l := range d.Links {
-			if uid, _ := strings.CutPrefix(l.URL, "/d/"); uids[uid] == "" {
-				t.Errorf("%s: the link %s leads nowhere", file, l.URL)
-			}
-		}
-	}
-	if *expressions != "" {
-		writeExpressions(t)
-	}
-}
-
-func wantPanel(t *testing.T, file string, p panel) {
-	t.Helper()
-	if !strings.HasSuffix(p.Title, "?") || p.Description == "" {
-		t.Errorf("%s: %q is no question, or is not described", file, p.Title)
-	}
-	if p.FieldConfig.Defaults.Unit == "" || len(p.FieldConfig.Defaults.Thresholds.Steps) == 0 || len(p.Targets) == 0 {
-		t.Errorf("%s: %q has no unit, thresholds or expression", file, p.Title)
-	}
-	if p.Datasource.UID != "${datasource}" {
-		t.Errorf("%s: %q has a data source of its own", file, p.Title)
-	}
-	for _, target := range p.Targets {
-		if target.Datasource.UID != "${datasource}" || target.Expr == "" {
-			t.Errorf("%s: %q has an expression without words, or with a data source of its own", file, p.Title)
-		}
-	}
-}
-
-// writeExpressions writes what the dashboards ask as rules, with Grafana's variables filled in.
-func writeExpressions(t *testing.T) {
-	t.Helper()
-	type recording struct {
-		Record string `yaml:"record"`
-		Expr   string `yaml:"expr"`
-	}
-	var rules []recording
-	fill := strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h", "$cloud", ".*", "$instance", ".*")
-	for _, d := range dashboards(t) {
-		for _, p := range d.Panels {
-			for _, target := range p.Targets {
-				rules = append(rules, recording{fmt.Sprintf("dashboard:panel%d", len(rules)), fill.Replace(target.Expr)})
-			}
-		}
-	}
-	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboards", "rules": rules}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(*expressions, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d expressions", len(rules))
 }
 
 // Each alert says how bad it is, what is the matter and what to do, and each playbook belongs to an alert.

@@ -27,8 +27,8 @@ var (
 	promName    = regexp.MustCompile(`^[a-zA-Z_:]`)
 	promKeyword = strings.Fields("and or unless bool offset ignoring group_left group_right")
 	promLabels  = strings.Fields("by on without")
-	promCall    = strings.Fields(`abs absent avg changes count histogram_quantile increase label_values last_over_time max min
-		predict_linear rate sum topk vector`)
+	promCall    = strings.Fields(`abs absent avg changes count histogram_quantile increase label_values last_over_time max
+		max_over_time min predict_linear rate sum time topk vector`)
 )
 
 func parseQuery(text string) (query, error) {

@@ -19,23 +19,33 @@ func (b *Bridge) observe(ready func() readiness) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
+	usable, err := meter.Int64ObservableGauge("factro.bridge.nats.usable",
+		metric.WithDescription("1 while NATS does all that the process needs of it, 0 while it is away, refuses a permission or fails; with a spool the process is ready all the same."))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	role, err := meter.Int64ObservableGauge("factro.bridge.role", metric.WithDescription("1 for each role that the process has."))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	registered, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		well := int64(0)
-		if ready().Ready {
-			well = 1
-		}
-		o.ObserveInt64(isReady, well)
+		now := ready()
+		o.ObserveInt64(isReady, oneIf(now.Ready))
+		o.ObserveInt64(usable, oneIf(now.Parts["nats"] == "ok"))
 		for _, name := range b.cfg.Roles {
 			o.ObserveInt64(role, 1, metric.WithAttributes(attribute.String("role", name)))
 		}
 		return nil
-	}, isReady, role)
+	}, isReady, usable, role)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return func() { _ = registered.Unregister() }, nil // there is nothing left to observe, so its error tells nobody anything
+}
+
+func oneIf(well bool) int64 {
+	if well {
+		return 1
+	}
+	return 0
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -66,6 +67,7 @@ func newMetrics(b *Bus) (metrics, error) {
 	if err != nil {
 		return m, err
 	}
+	seen := m // a scrape may come before the registration is written down
 	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		up := int64(0)
 		b.mu.Lock()
@@ -77,26 +79,54 @@ func newMetrics(b *Bus) (metrics, error) {
 		if nc := b.signing.Load(); nc != nil {
 			o.ObserveInt64(reconnects, int64(nc.Stats().Reconnects)) //nolint:gosec // far below the limit of the type
 		}
-		m.observeTallies(o, unaccounted)
+		seen.observeTallies(o, unaccounted)
 		if up == 0 {
 			return nil
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		for cloud, c := range m.consumers {
-			ctx, cancel := context.WithTimeout(ctx, time.Second)
-			info, err := c.Info(ctx)
-			cancel()
-			if err != nil {
-				continue // the connection went away; the gauge above says so
-			}
-			waiting := int64(info.NumPending) + int64(info.NumAckPending) //nolint:gosec // far below the limit of the type
-			o.ObserveInt64(pending, waiting, metric.WithAttributes(cloudAttr(cloud)))
-			o.ObserveInt64(redelivered, int64(info.NumRedelivered), metric.WithAttributes(cloudAttr(cloud)))
+		for _, q := range seen.queues(ctx) {
+			o.ObserveInt64(pending, q.pending, cloudOption(q.cloud))
+			o.ObserveInt64(redelivered, q.redelivered, cloudOption(q.cloud))
 		}
 		return nil
 	}, connected, reconnects, pending, redelivered, unaccounted)
 	return m, err
+}
+
+// queue is how the commands of a cloud stand.
+type queue struct {
+	cloud                string
+	pending, redelivered int64
+}
+
+// lookWithin bounds how long a scrape waits for what the broker knows: without a leader it does not answer, and a scrape
+// that takes too long tells nothing at all.
+const lookWithin = time.Second
+
+// queues asks the broker about all clouds at once. One that is not answered in time is left out.
+func (m metrics) queues(ctx context.Context) []queue {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	m.mu.Lock() // not while asking: whoever begins or ends to pull would wait
+	consumers := maps.Clone(m.consumers)
+	m.mu.Unlock()
+	told := make(chan queue, len(consumers))
+	var group sync.WaitGroup
+	for cloud, c := range consumers {
+		group.Go(func() {
+			info, err := c.Info(ctx)
+			if err != nil {
+				return // the connection went away, or there is no leader; other metrics say so
+			}
+			told <- queue{cloud, int64(info.NumPending) + int64(info.NumAckPending), int64(info.NumRedelivered)} //nolint:gosec // far below the limit of the type
+		})
+	}
+	group.Wait()
+	close(told)
+	var all []queue
+	for q := range told {
+		all = append(all, q)
+	}
+	return all
 }
 
 // Bounds of buckets, in seconds: of what is over in milliseconds, and of what may wait for days.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -55,12 +56,12 @@ func newCalls(a *API) (*calls, error) {
 		return nil, err
 	}
 	attrs := metric.WithAttributes(c.cloud)
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, map[gobreaker.State]int64{
 			gobreaker.StateClosed: 0, gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2,
 		}[a.gate.breaker.State()], attrs)
 		bad := int64(0)
-		if a.gate.paused() {
+		if a.gate.refuses(a.key(ctx)) {
 			bad = 1
 		}
 		o.ObserveInt64(paused, bad, attrs)
@@ -71,6 +72,14 @@ func newCalls(a *API) (*calls, error) {
 		return nil
 	}, state, paused, allowed, remaining)
 	return c, err
+}
+
+// refuses says whether factro has refused this key. Of one that was just replaced it is not known, and without commands
+// nobody may ask for long.
+func (g *gate) refuses(key secret.String) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isBad && g.badKey == key
 }
 
 func (c *calls) add(ctx context.Context, op factro.Operation, a answer) {

@@ -73,6 +73,10 @@ func (m *metrics) overdue(now time.Time, checkpoint int64) time.Duration {
 
 func (m *metrics) ran(ctx context.Context, outcome string, r Report) {
 	m.runs.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("outcome", outcome)))
+	m.count(ctx, r)
+}
+
+func (m *metrics) count(ctx context.Context, r Report) {
 	cloud := metric.WithAttributes(m.cloud)
 	m.records.Add(ctx, int64(r.Records), cloud)
 	m.missing.Add(ctx, int64(r.Missing), cloud)

@@ -84,7 +84,8 @@ func (r *Reconciler) Trigger() {
 // Run reconciles at once, then on the timer and when it is triggered, until ctx ends. A run that fails is one line in the
 // log, and the timer tries again. While records are too young to be missing, the next run comes when they are old enough.
 func (r *Reconciler) Run(ctx context.Context) error {
-	var rested time.Time // when triggers are heeded again
+	r.metrics.count(ctx, Report{}) // at 0: the growth of a series that begins with the first loss does not count it
+	var rested time.Time           // when triggers are heeded again
 	for next, onTimer := time.Duration(0), false; ; {
 		timer := time.NewTimer(next)
 		select {
