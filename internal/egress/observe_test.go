@@ -1,9 +1,11 @@
 package egress
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -112,6 +114,35 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// measured are the series of this process, with their values.
+func measured(t *testing.T) map[string]bool {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, s := range all.ScopeMetrics {
+		for _, m := range s.Metrics {
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, p := range data.DataPoints {
+					got[series(m.Name, p.Attributes, p.Value)] = true
+				}
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					got[series(m.Name, p.Attributes, p.Value)] = true
+				}
+			case metricdata.Histogram[float64]:
+				for _, p := range data.DataPoints {
+					got[series(m.Name, p.Attributes, int64(p.Count))] = true
+				}
+			}
+		}
+	}
+	return got
+}
+
 // TestMetrics: labels are bounded; what a sender wrote as the operation is none.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
@@ -124,29 +155,7 @@ func TestMetrics(t *testing.T) {
 		for i := range 3 {
 			_ = r.do(command(fmt.Sprintf("invented%d", i), "{}"))
 		}
-		var all metricdata.ResourceMetrics
-		if err := reader.Collect(t.Context(), &all); err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]bool{}
-		for _, s := range all.ScopeMetrics {
-			for _, m := range s.Metrics {
-				switch data := m.Data.(type) {
-				case metricdata.Sum[int64]:
-					for _, p := range data.DataPoints {
-						got[series(m.Name, p.Attributes, p.Value)] = true
-					}
-				case metricdata.Gauge[int64]:
-					for _, p := range data.DataPoints {
-						got[series(m.Name, p.Attributes, p.Value)] = true
-					}
-				case metricdata.Histogram[float64]:
-					for _, p := range data.DataPoints {
-						got[series(m.Name, p.Attributes, int64(p.Count))] = true
-					}
-				}
-			}
-		}
+		got := measured(t)
 		for _, want := range []string{
 			"factro.bridge.commands{code=,factro.cloud=metered,factro.operation=updateTask,outcome=applied} 1",
 			"factro.bridge.commands{code=throttled,factro.cloud=metered,factro.operation=updateTask,outcome=deferred} 1",
@@ -165,6 +174,32 @@ func TestMetrics(t *testing.T) {
 			if strings.Contains(s, "invented") {
 				t.Errorf("a label is not bounded: %s", s)
 			}
+		}
+	})
+}
+
+// TestKeyReplacedAtRest: nobody asks factro about a new key while there are no commands, and the alarm is about the old one.
+func TestKeyReplacedAtRest(t *testing.T) {
+	t.Parallel()
+	cloud := fmt.Sprintf("resting-%d", time.Now().UnixNano())
+	file := filepath.Join(t.TempDir(), "key")
+	write(t, file, "old")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, keyed(func() string { return "new" }), func(c *Config) { c.Cloud, c.Key = cloud, secret.Source{File: file} })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		wantRetry(t, r.w.Handle(ctx, ctx, update(), nil))
+		paused := "factro.bridge.cloud.paused{factro.cloud=" + cloud + "} "
+		if !measured(t)[paused+"1"] {
+			t.Error("the refused key is not measured")
+		}
+		write(t, file, "new")
+		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble: until the file is looked at again
+		if !measured(t)[paused+"0"] {
+			t.Error("a key that factro has not seen yet is told to be refused")
+		}
+		if n := r.count("call"); n != 1 {
+			t.Errorf("%d calls", n)
 		}
 	})
 }
