@@ -181,6 +181,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	f.Add(createTask, "", "", "", "", []byte(`{"a":1}`), position)
 	f.Add(createTask, "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"`+commandType+`","data_base64":5}`), "")
 	f.Add("factro.command", "%", "", "\xff", "a.>", []byte("\xef\xbb\xbf"), position)
+	f.Add("factro.command.acme.task.\xc8", "", "", "m-1", "", []byte(`{"a":1}`), position)
 	f.Fuzz(func(t *testing.T, subject, id, kind, messageID, reply string, data []byte, position string) {
 		if !utf8.ValidString(position) { // the bridge makes it, of names that are
 			t.Skip()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Address is what the subject of a command or a query says.
@@ -56,11 +57,12 @@ func (p Prefix) ParseResult(subject string) (ResultAddress, error) {
 	return ResultAddress{Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, Outcome(t[3])}, nil
 }
 
-// tokens returns the tokens of a subject behind prefix and kind, if there are n of them and none is empty.
+// tokens returns the tokens of a subject behind prefix and kind, if there are n of them, none is empty and all are UTF-8, as
+// attributes of CloudEvents are: NATS takes any bytes.
 func (p Prefix) tokens(subject, kind string, n int) []string {
 	rest, ok := strings.CutPrefix(subject, string(p)+"."+kind+".")
 	t := strings.Split(rest, ".")
-	if !ok || len(t) != n || slices.Contains(t, "") {
+	if !ok || len(t) != n || slices.Contains(t, "") || !utf8.ValidString(subject) {
 		return nil
 	}
 	return t
