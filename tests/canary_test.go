@@ -3,6 +3,8 @@ package tests
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -72,6 +74,12 @@ func TestCanary(t *testing.T) {
 	if text, _, code := bridgeCommand(t, "canary", "-c", b.configFile, "--webhook-url", b.http+"/webhooks/acme", "--no-query"); code != 0 ||
 		!strings.Contains(text, "webhook came after") || !strings.Contains(text, "command came after") || strings.Contains(text, "query") {
 		t.Errorf("exit code %d: %s", code, text)
+	}
+	// Traces that nobody takes are no reason to wake somebody.
+	cmd := exec.CommandContext(t.Context(), binary, "canary", "-c", b.configFile, "--webhook-url", b.http+"/webhooks/acme")
+	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "query came after") {
+		t.Errorf("without a collector: %v: %s", err, out)
 	}
 }
 

@@ -1,18 +1,20 @@
 package tests
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -22,70 +24,13 @@ import (
 // reads this very file.
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	text, err := os.ReadFile("../deploy/nats/auth.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf, seeds := string(text), map[string]string{}
-	for _, role := range []string{"owner", "ingress", "egress", "reconcile", "canary"} {
-		key, err := nkeys.CreateUser()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, _ := key.PublicKey()
-		seed, _ := key.Seed()
-		seeds[role] = filepath.Join(dir, role+".nk")
-		writeFile(t, seeds[role], string(seed))
-		blank := "nkey: " + strings.ToUpper(role)
-		if strings.Count(conf, blank) != 1 {
-			t.Fatalf("auth.conf has no %q", blank)
-		}
-		conf = strings.Replace(conf, blank, "nkey: "+public, 1)
-	}
-	writeFile(t, filepath.Join(dir, "auth.conf"), conf)
-	main := filepath.Join(dir, "nats.conf")
-	writeFile(t, main, "port: -1\nhost: 127.0.0.1\njetstream: {store_dir: "+filepath.Join(dir, "js")+"}\ninclude ./auth.conf\n")
-	opts, err := server.ProcessConfigFile(main)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoLog, opts.NoSigs = true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
-
-	f := startFactro(t, sim.Config{})
-	as := func(user, roles, manage string) *bridge {
-		return newBridge(t, bridgeConfig{
-			nats: s.ClientURL(), clouds: map[string]string{"acme": f.url}, roles: roles,
-			env: []string{"FACTRO_BRIDGE_NATS_NKEY_FILE=" + seeds[user], "FACTRO_BRIDGE_NATS_MANAGE=" + manage},
-		})
-	}
-	js := ownerOf(t, s.ClientURL(), seeds["owner"])
-	first := as("owner", "ingress, egress, query, reconcile", "true").start()
-	waitFor(t, "the owner has made all buckets and consumers", func() bool {
-		for _, stream := range []string{"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES", "OBJ_FACTRO_ANSWERS", "FACTRO_ADVISORIES"} {
-			if _, err := js.Stream(t.Context(), stream); err != nil {
-				return false
-			}
-		}
-		_, err := js.Consumer(t.Context(), "FACTRO_ADVISORIES", "egress-advisories")
-		return err == nil
-	})
-	if err := first.terminate(); err != nil {
-		t.Fatal(err)
-	}
-
+	g := startGuarded(t)
+	f := startFactro(t, sim.Config{Delivery: sim.Delivery{Loss: 1}}) // so that there is something to reconcile
+	js := g.prepare(f)
+	g.giveUp(js)
 	bridges := map[string]*bridge{}
 	for user, roles := range map[string]string{"ingress": "ingress", "egress": "egress, query", "reconcile": "reconcile"} {
-		bridges[user] = as(user, roles, "false").start()
+		bridges[user] = g.bridge(f, user, roles, "false").start()
 	}
 	bridges["ingress"].register(f, "acme")
 	// The command line has no role: it takes what the configuration says.
@@ -95,23 +40,29 @@ func TestLeastPrivilege(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := filepath.Join(dir, user+".yaml")
-		writeFile(t, config, strings.Replace(string(text), "nats: {", fmt.Sprintf("nats: {manage: false, nkey_file: %q, ", seeds[user]), 1))
+		config := filepath.Join(t.TempDir(), user+".yaml")
+		writeFile(t, config, strings.Replace(string(text), "nats: {", fmt.Sprintf("nats: {manage: false, nkey_file: %q, ", g.seeds[user]), 1))
 		out, errOut, code := bridgeCommand(t, append(args, "--config", config)...)
-		if code != 0 {
+		if code != 0 || strings.Contains(out+errOut, "ermission") {
 			t.Errorf("%s as %s: exit code %d: %s%s", args[0], user, code, out, errOut)
 		}
 		return out
 	}
 	command("canary", "canary", "--webhook-url", bridges["ingress"].http+"/webhooks/acme")
 
+	if status := bridges["ingress"].webhook(http.DefaultClient, "acme", "no JSON"); status != http.StatusBadRequest {
+		t.Errorf("a body that is no JSON is answered with %d", status)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	data := func(format string, args ...any) json.RawMessage { return fmt.Appendf(nil, format, args...) }
 	client := events.NewClient(js, "acme")
-	store, err := js.ObjectStore(t.Context(), "FACTRO_FILES")
+	store, err := js.ObjectStore(ctx, "FACTRO_FILES")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.PutBytes(t.Context(), "plan", make([]byte, 3<<20)); err != nil {
+	if _, err := store.PutBytes(ctx, "plan", make([]byte, 3<<20)); err != nil {
 		t.Fatal(err)
 	}
 	for _, cmd := range []events.Generic{
@@ -119,19 +70,32 @@ func TestLeastPrivilege(t *testing.T) {
 		{Name: "createProjectDocument", Resource: "project", Data: data(
 			`{"projectId":%q,"file":{"name":"Plan","object":{"bucket":"FACTRO_FILES","name":"plan"}}}`, f.demo.Project)},
 	} {
-		if _, err := client.Do(t.Context(), cmd); err != nil {
+		if _, err := client.Do(ctx, cmd); err != nil {
 			t.Errorf("%s: %v", cmd.Name, err)
 		}
 	}
-	if _, err := client.Do(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: data(`{}`)}); err == nil {
+	if _, err := client.Do(ctx, events.Generic{Name: "createTask", Resource: "task", Data: data(`{}`)}); err == nil {
 		t.Error("a command without its fields is carried out")
 	}
-	waitFor(t, "the dead letter", func() bool {
-		dead, err := js.Stream(t.Context(), "FACTRO_DEAD")
-		return err == nil && dead.CachedInfo().State.Msgs == 1
+	// A command that is sent again after the stream has forgotten it: the ledger knows it.
+	again := &nats.Msg{Subject: "factro.command.acme.task.createTask", Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: data(
+		`{"specversion":"1.0","id":"c-1","source":"urn:example","type":"com.factro.command.createTask","data":{"title":"einmal","targetParentId":%q}}`,
+		f.demo.Package)}
+	for range 2 {
+		if _, err := js.PublishMsg(ctx, again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, "the dead letters of a webhook and of two commands, and an empty queue", func() bool {
+		dead, err := js.Stream(ctx, "FACTRO_DEAD")
+		queue, err2 := js.Stream(ctx, "FACTRO_COMMANDS")
+		return errors.Join(err, err2) == nil && dead.CachedInfo().State.Msgs == 3 && queue.CachedInfo().State.Msgs == 0
 	})
+	if n := f.Count("task", func(o map[string]any) bool { return o["title"] == "einmal" }); n != 1 {
+		t.Errorf("factro has %d tasks of one command", n)
+	}
 	(&asking{t: t, f: f}).fill()
-	answer, err := client.Query(t.Context(), events.Generic{Name: "listTasks", Resource: "task", Data: data("{}")})
+	answer, err := client.Query(ctx, events.Generic{Name: "listTasks", Resource: "task", Data: data("{}")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,30 +105,24 @@ func TestLeastPrivilege(t *testing.T) {
 	if err := answer.Close(); err != nil {
 		t.Error(err)
 	}
-	if text := command("reconcile", "reconcile", "--since", "1h"); !strings.Contains(text, "missing") {
-		t.Errorf("the report: %s", text)
+	fireMany(t, f)
+	command("reconcile", "reconcile", "--since", "1h")
+	got := eventsOf(t, js, true)
+	maps.DeleteFunc(got, func(what string, _ int) bool { return strings.HasPrefix(what, events.ActionCanary) })
+	if want, _ := happenings(f, true); !maps.Equal(got, want) {
+		t.Errorf("the stream has %v, factro %v", got, want)
 	}
+	if _, err := js.Publish(ctx, "factro.command.other.task.createTask", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	unclaimed := regexp.MustCompile(`(?m)^factro_bridge_commands_unclaimed(\{[^}]*\})? 1$`)
+	waitFor(t, "egress sees a command that nobody reads", func() bool {
+		_, text := bridges["egress"].get("/metrics")
+		return unclaimed.MatchString(text)
+	})
 	for role, b := range bridges {
 		if log := b.log.String(); strings.Contains(log, "Permissions Violation") {
 			t.Errorf("%s lacks a permission:\n%s", role, log)
 		}
 	}
-}
-
-func ownerOf(t *testing.T, url, seed string) jetstream.JetStream {
-	t.Helper()
-	key, err := nats.NkeyOptionFromSeed(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect(url, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,7 +56,7 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 	return cmd
 }
 
-func (f *canaryFlags) run(ctx context.Context, out io.Writer) (err error) {
+func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
 	cfg, err := bridge.Load(f.config, os.Environ())
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -63,10 +64,16 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) (err error) {
 	if f.cloud == "" && len(cfg.Clouds) == 1 {
 		f.cloud = cfg.Clouds[0].Name
 	}
-	i := slices.IndexFunc(cfg.Clouds, func(c bridge.Cloud) bool { return c.Name == f.cloud })
+	var names []string
+	for _, c := range cfg.Clouds {
+		names = append(names, c.Name)
+	}
+	i := slices.Index(names, f.cloud)
 	switch {
+	case f.cloud == "":
+		return usage("--cloud: which one? There are %s", strings.Join(names, ", "))
 	case i < 0:
-		return usage("--cloud: %q is not in the configuration", f.cloud)
+		return usage("--cloud: %q is not in the configuration; there are %s", f.cloud, strings.Join(names, ", "))
 	case f.timeout <= 0:
 		return usage("--timeout: %s is not positive", f.timeout)
 	}
@@ -80,12 +87,17 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.Stop(ctx)) }()
+	defer func() { // what came has come, also where the collector of traces is away
+		if err := t.Stop(ctx); err != nil {
+			otel.Handle(err)
+		}
+	}()
 	client, err := bridge.Dial(cfg, "bridge canary")
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	client.Heed()
 
 	ctx, span := rootSpan(ctx)
 	defer span.End()
@@ -93,12 +105,15 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) (err error) {
 		client: client, prefix: events.Prefix(cfg.NATS.Prefix), cloud: f.cloud, timeout: f.timeout, hook: hook,
 		id: uuid.Must(uuid.NewV7()).String(),
 		report: canaryReport{
-			Cloud: f.cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(),
+			Cloud: f.cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(), Legs: []leg{},
 		},
 	}
 	code := c.fly(ctx, !f.noQuery)
 	if err := c.report.write(out, f.asJSON); err != nil {
 		return fmt.Errorf("print the report: %w", err)
+	}
+	if code != exitOK && ctx.Err() != nil {
+		return &exitError{code, errors.New("interrupted")}
 	}
 	if code != exitOK {
 		return &exitError{code: code}
@@ -127,8 +142,8 @@ type canary struct {
 	report  canaryReport
 }
 
-// fly goes all the ways, also where one has failed, since which of them work tells where to look. It returns the exit code
-// of the first failure.
+// fly goes all the ways, also where one has failed, since which of them work tells where to look, unless it is told to stop.
+// It returns the exit code of the first failure.
 func (c *canary) fly(ctx context.Context, query bool) int {
 	legs := []func(context.Context) leg{c.webhook, c.command}
 	if query {
@@ -137,12 +152,19 @@ func (c *canary) fly(ctx context.Context, query bool) int {
 	code := exitOK
 	c.report.OK = true
 	for _, fly := range legs {
+		if ctx.Err() != nil {
+			c.report.OK, code = false, cmp.Or(code, exitFailure)
+			break
+		}
 		began := time.Now()
 		bounded, cancel := context.WithTimeout(ctx, c.timeout)
 		l := fly(bounded)
 		cancel()
 		l.Millis = millis(time.Since(began))
 		l.OK = l.err == nil
+		if l.err != nil && ctx.Err() != nil {
+			l = l.failed(exitFailure, errors.New("interrupted"))
+		}
 		if l.err != nil {
 			l.Error = l.err.Error()
 			c.report.OK = false
@@ -153,19 +175,4 @@ func (c *canary) fly(ctx context.Context, query bool) int {
 		c.report.Legs = append(c.report.Legs, l)
 	}
 	return code
-}
-
-// local is the address at which a server that listens there is reached from the same machine.
-func local(listen string) (string, error) {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", fmt.Errorf("http.listen: %w", err)
-	}
-	switch host { // one that listens everywhere listens here too
-	case "", "0.0.0.0":
-		host = "127.0.0.1"
-	case "::":
-		host = "::1"
-	}
-	return net.JoinHostPort(host, port), nil
 }

@@ -35,7 +35,9 @@ func TestHookAddress(t *testing.T) {
 	for name, tt := range map[string]struct{ listen, to, want string }{
 		"everywhere":       {":8080", "", "http://127.0.0.1:8080/webhooks/acme"},
 		"everywhere by IP": {"0.0.0.0:8080", "", "http://127.0.0.1:8080/webhooks/acme"},
-		"all of IPv6":      {"[::]:8080", "", "http://[::1]:8080/webhooks/acme"},
+		"all of IPv6":      {"[::]:8080", "", "http://127.0.0.1:8080/webhooks/acme"},
+		"all, in full":     {"[0:0:0:0:0:0:0:0]:8080", "", "http://127.0.0.1:8080/webhooks/acme"},
+		"one of IPv6":      {"[::1]:8080", "", "http://[::1]:8080/webhooks/acme"},
 		"one address":      {"10.1.2.3:80", "", "http://10.1.2.3:80/webhooks/acme"},
 		"named":            {":8080", "https://hooks.example.com/factro", "https://hooks.example.com/factro"},
 		"no URL":           {":8080", "hooks.example.com", ""},
@@ -83,11 +85,39 @@ func TestHookRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := h.send(t.Context(), "BridgeCanary", "1")
+			got, err := h.send(t.Context(), "1")
 			if got != status || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "first-secret") {
 				t.Errorf("%d: %v, want %q", got, err, want)
 			}
 		})
+	}
+}
+
+// What proves who one is stands in no output: neither in the address nor in what a stranger repeats.
+func TestHookHides(t *testing.T) {
+	t.Parallel()
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = r.Header.Write(w)
+	}))
+	defer echo.Close()
+	for _, host := range []string{echo.Listener.Addr().String(), "127.0.0.1:1"} {
+		h, err := acmeHook(t, bridge.Default(), "http://user:password@"+host+"/webhooks/acme?token=ticket")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "http://" + host + "/webhooks/acme"; h.address() != want {
+			t.Errorf("the address is %s, want %s", h.address(), want)
+		}
+		_, err = h.send(t.Context(), "1")
+		if err == nil {
+			t.Fatalf("%s takes it", host)
+		}
+		for _, hidden := range []string{"first-secret", "password", "ticket"} {
+			if strings.Contains(err.Error(), hidden) {
+				t.Errorf("%s stands in: %v", hidden, err)
+			}
+		}
 	}
 }
 
@@ -110,7 +140,7 @@ func TestHookTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.send(t.Context(), "BridgeCanary", "1"); (err == nil) != want {
+		if _, err := h.send(t.Context(), "1"); (err == nil) != want {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // hook sends webhooks as factro would.
@@ -25,6 +26,8 @@ type hook struct {
 	client         *http.Client
 	url            string
 	header, secret string
+	// wantsCert says that the bridge takes webhooks only of those who have a client's certificate.
+	wantsCert bool
 }
 
 // newHook makes the sender of a cloud's webhooks, with the first of its secrets.
@@ -34,7 +37,7 @@ func newHook(cfg bridge.Config, cloud bridge.Cloud, to string) (*hook, error) {
 	}
 	value, err := secret.NewReader(cloud.Webhook.Secrets[0]).Get()
 	if err != nil {
-		return nil, fmt.Errorf("clouds: the first secret of %s: %w", cloud.Name, err)
+		return nil, usage("clouds: the first secret of %s: %w", cloud.Name, err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	h := &hook{url: to, header: cloud.Webhook.Header, secret: value.Reveal(), client: &http.Client{
@@ -51,16 +54,27 @@ func newHook(cfg bridge.Config, cloud bridge.Cloud, to string) (*hook, error) {
 	}
 	address, err := local(cfg.HTTP.Listen)
 	if err != nil {
-		return nil, &exitError{exitUsage, err}
+		return nil, usage("http.listen: %w", err)
 	}
 	h.url = "http://" + address + "/webhooks/" + cloud.Name
 	if cfg.HTTP.TLS.CertFile != "" {
 		h.url = strings.Replace(h.url, "http:", "https:", 1)
 		if transport.TLSClientConfig, err = pinned(cfg.HTTP.TLS.CertFile); err != nil {
-			return nil, err
+			return nil, &exitError{exitUsage, err}
 		}
+		h.wantsCert = cfg.HTTP.TLS.ClientCAFile != ""
 	}
 	return h, nil
+}
+
+// address is the URL without what may stand in it to prove oneself.
+func (h *hook) address() string {
+	u, err := url.Parse(h.url)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
 }
 
 // pinned trusts the server's own certificate, under whatever name it has: by http.listen it is reached by none of its names.
@@ -83,9 +97,9 @@ func pinned(file string) (*tls.Config, error) {
 	}, nil
 }
 
-// send sends one webhook about an entity, and returns the status of the answer. The error says what to look at.
-func (h *hook) send(ctx context.Context, action, entity string) (int, error) {
-	body, err := json.Marshal(map[string]any{"action": action, "context": map[string]string{"entityId": entity}})
+// send sends one webhook about an entity that does not exist, and returns the status of the answer. The error says what to look at.
+func (h *hook) send(ctx context.Context, entity string) (int, error) {
+	body, err := json.Marshal(map[string]any{"action": events.ActionCanary, "context": map[string]string{"entityId": entity}})
 	if err != nil {
 		return 0, err
 	}
@@ -98,13 +112,22 @@ func (h *hook) send(ctx context.Context, action, entity string) (int, error) {
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("the webhook was not answered: %w", err)
+		if whole, ok := errors.AsType[*url.Error](err); ok {
+			err = whole.Err // it begins with the whole address
+		}
+		err = fmt.Errorf("the webhook was not answered: %w", err)
+		if h.wantsCert {
+			err = errors.Join(err, errors.New("http.tls.client_ca_file: the bridge demands a certificate, and the canary has none; "+
+				"give the address of the proxy that has one with --webhook-url"))
+		}
+		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusAccepted {
 		return resp.StatusCode, nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 400)) // it is there for people only
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))              // it is there for people only
+	text = bytes.ReplaceAll(text, []byte(h.secret), []byte("[hidden]")) // a stranger may say what it was told
 	err = fmt.Errorf("the webhook was answered with %s: %s", resp.Status, oneLine(bytes.TrimSpace(text)))
 	if why := refusals[resp.StatusCode]; why != "" {
 		err = errors.Join(err, errors.New(why))

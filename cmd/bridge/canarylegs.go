@@ -41,7 +41,7 @@ func (l leg) failed(code int, err error) leg {
 
 // webhook sends a webhook and waits for its event, in the stream.
 func (c *canary) webhook(ctx context.Context) leg {
-	l := leg{Name: "webhook", To: c.hook.url}
+	l := leg{Name: "webhook", To: c.hook.address()}
 	subject := c.prefix.Event(c.cloud, events.ResourceBridge, c.id, events.ActionCanary)
 	expected, err := c.client.Expect(ctx, c.prefix.EventStream(), subject)
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *canary) webhook(ctx context.Context) leg {
 	}
 	defer expected.Stop()
 	began := time.Now()
-	if _, err := c.hook.send(ctx, events.ActionCanary, c.id); err != nil {
+	if _, err := c.hook.send(ctx, c.id); err != nil {
 		return l.failed(exitFailure, err)
 	}
 	l.Answered = millis(time.Since(began))
@@ -57,7 +57,7 @@ func (c *canary) webhook(ctx context.Context) leg {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return l.failed(exitNoResult, fmt.Errorf("the webhook was answered with 202, but within %s no event came on %s; "+
-			"look at /readyz: it may wait in the spool, or the bridge that answered uses another NATS or prefix", c.timeout, subject))
+			"look at /readyz: it may wait in the spool, or the bridge that answered uses another NATS or prefix: %w", c.timeout, subject, err))
 	case err != nil:
 		return l.failed(exitFailure, err)
 	case m.Broken != nil:
@@ -81,16 +81,16 @@ func (c *canary) command(ctx context.Context) leg {
 	case err == nil:
 		return l
 	case isPending && pending.Unsure:
-		return l.failed(exitFailure, fmt.Errorf("the command was not acknowledged: %w", c.client.Why(pending.Err)))
+		return l.failed(exitFailure, fmt.Errorf("the command was not acknowledged: %w", c.client.Why(pending.Err, l.To)))
 	case isPending && errors.Is(err, context.DeadlineExceeded):
-		return l.failed(exitNoResult, fmt.Errorf("the command %s is in the stream, but within %s no result came; look at /readyz: "+
-			"is there a bridge with the role egress, is the cloud paused, is there a backlog?", pending.ID, c.timeout))
+		return l.failed(exitNoResult, c.client.Why(fmt.Errorf("the command %s is in the stream, but within %s no result came; look "+
+			"at /readyz: is there a bridge with the role egress, is the cloud paused, is there a backlog?", pending.ID, c.timeout), l.To))
 	case r.Outcome == events.Rejected:
 		return l.failed(exitRejected, err)
 	case r.Outcome == events.Dead:
 		return l.failed(exitDead, err)
 	}
-	return l.failed(exitFailure, c.client.Why(err))
+	return l.failed(exitFailure, c.client.Why(err, l.To))
 }
 
 // canaryQuery reads a few counters of the API key's user.
@@ -111,9 +111,9 @@ func (c *canary) query(ctx context.Context) leg {
 	case isRefused:
 		return l.failed(exitRejected, fmt.Errorf("%s (%d): %s", refused.Code, refused.Status, refused.Message))
 	case errors.Is(err, context.DeadlineExceeded):
-		return l.failed(exitNoResult, c.client.Why(fmt.Errorf("no answer came within %s", c.timeout)))
+		return l.failed(exitNoResult, c.client.Why(fmt.Errorf("no answer came within %s", c.timeout), l.To))
 	}
-	return l.failed(exitFailure, c.client.Why(err))
+	return l.failed(exitFailure, c.client.Why(err, l.To))
 }
 
 // canaryReport is what a canary tells.
@@ -159,4 +159,6 @@ func (r canaryReport) write(out io.Writer, asJSON bool) error {
 // millis are milliseconds with what a person reads of them.
 func millis(d time.Duration) float64 { return math.Round(float64(d)/float64(time.Millisecond)*10) / 10 }
 
-func duration(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+func duration(ms float64) time.Duration {
+	return time.Duration(math.Round(ms * float64(time.Millisecond))) // 4.1 ms, and not 4.099999
+}

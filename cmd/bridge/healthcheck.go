@@ -77,17 +77,24 @@ func (f *healthFlags) address(environ []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
+	address, err := local(cfg.Admin.Listen)
 	if err != nil {
 		return "", fmt.Errorf("admin.listen: %w", err)
 	}
-	switch host { // one that listens everywhere listens here too
-	case "", "0.0.0.0":
-		host = "127.0.0.1"
-	case "::":
-		host = "::1"
+	return "http://" + address + path, nil
+}
+
+// local is the address at which a server that listens there is reached from the same machine. One that listens on all
+// addresses, of IPv6 too, does so on this one; a container often has no ::1.
+func local(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
 	}
-	return "http://" + net.JoinHostPort(host, port) + path, nil
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // askHealth prints the answer. It never goes through a proxy: the one who is asked is near.
@@ -96,17 +103,21 @@ func askHealth(cmd *cobra.Command, address string) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{
+		Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true},
+		// Where another one is ready, this one need not be.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(cmd.OutOrStdout(), io.LimitReader(resp.Body, maxHealth)); err != nil {
-		return fmt.Errorf("%s: %w", address, err)
+		return fmt.Errorf("%s: %w", req.URL.Redacted(), err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", address, resp.Status)
+		return fmt.Errorf("%s answers %s", req.URL.Redacted(), resp.Status)
 	}
 	return nil
 }

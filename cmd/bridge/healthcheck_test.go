@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +102,19 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
+// Where another server is ready, this one need not be, and a password in the URL is nobody's business.
+func TestHealthcheckRefused(t *testing.T) {
+	t.Parallel()
+	ready := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(ready.Close)
+	server := httptest.NewServer(http.RedirectHandler(ready.URL, http.StatusFound))
+	t.Cleanup(server.Close)
+	if out, err := health(t, "--url", strings.Replace(server.URL, "//", "//admin:geheim@", 1)); err == nil ||
+		!strings.Contains(err.Error(), "302") || strings.Contains(out+err.Error(), "geheim") {
+		t.Errorf("a redirect: %v, %s", err, out)
+	}
+}
+
 func TestHealthcheckAddress(t *testing.T) {
 	t.Parallel()
 	sample := filepath.Join(t.TempDir(), "bridge.yaml")
@@ -116,7 +130,7 @@ func TestHealthcheckAddress(t *testing.T) {
 		"live":               {flags: healthFlags{config: sample, live: true}, want: "http://127.0.0.1:9090/livez"},
 		"everywhere":         {flags: healthFlags{config: sample}, listen: ":9191", want: "http://127.0.0.1:9191/readyz"},
 		"everywhere, IPv4":   {flags: healthFlags{config: sample}, listen: "0.0.0.0:9191", want: "http://127.0.0.1:9191/readyz"},
-		"everywhere, IPv6":   {flags: healthFlags{config: sample}, listen: "[::]:9191", want: "http://[::1]:9191/readyz"},
+		"everywhere, IPv6":   {flags: healthFlags{config: sample}, listen: "[::]:9191", want: "http://127.0.0.1:9191/readyz"},
 		"a URL":              {flags: healthFlags{url: "https://bridge:9090/"}, want: "https://bridge:9090/readyz"},
 		"a URL with a path":  {flags: healthFlags{url: "http://127.0.0.1:8081/_sim/"}, want: "http://127.0.0.1:8081/_sim/"},
 		"a path and --live":  {flags: healthFlags{url: "http://bridge/x", live: true}, mistake: "path already"},

@@ -34,7 +34,7 @@ func advise(t testing.TB, b *Bus) <-chan events.Command {
 func (o outside) letters() []DeadLetter {
 	o.t.Helper()
 	var all []DeadLetter
-	c := &Client{o.nc, o.js}
+	c := &Client{nc: o.nc, js: o.js}
 	if err := c.DeadLetters(o.t.Context(), "factro", DeadFilter{}, func(l DeadLetter) error {
 		all = append(all, l)
 		return nil
@@ -142,7 +142,7 @@ func TestLettersVanish(t *testing.T) {
 	for range 2 * deadBatch {
 		out.publish(&nats.Msg{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`)})
 	}
-	c, n := &Client{out.nc, out.js}, 0
+	c, n := &Client{nc: out.nc, js: out.js}, 0
 	if err := c.DeadLetters(t.Context(), "factro", DeadFilter{}, func(DeadLetter) error {
 		n++
 		return out.stream("FACTRO_DEAD").Purge(t.Context())

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -19,6 +23,9 @@ import (
 type Client struct {
 	nc *nats.Conn
 	js jetstream.JetStream
+
+	mu      sync.Mutex
+	refused []refusal // what Heed has heard of
 }
 
 // Dial connects as the configuration says.
@@ -36,18 +43,58 @@ func Dial(cfg Config) (*Client, error) {
 	}
 	nc, err := nats.Connect(cfg.URL, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", cfg.URL, err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w", withoutUsers(cfg.URL), withoutURL(err))
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
-	return &Client{nc, js}, nil
+	return &Client{nc: nc, js: js}, nil
 }
 
 // Close ends the connection.
 func (c *Client) Close() { c.nc.Close() }
+
+// user is what stands before the host of an address: a name, a password, a token.
+var user = regexp.MustCompile(`([a-z]+://)?[^,]*@`)
+
+// withoutUsers hides the passwords in addresses that are separated by commas.
+func withoutUsers(addresses string) string { return user.ReplaceAllString(addresses, "${1}[hidden]@") }
+
+// errAddress stands for the complaints about an address that cannot be read, which quote it, the password in it too.
+var errAddress = errors.New("the address is not of the form nats://host:port; in a password / is written as %2F and % as %25")
+
+func withoutURL(err error) error {
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return errAddress
+	}
+	return err
+}
+
+// Heed has the client keep in mind which permissions the server refuses, for Why. Else they are printed.
+func (c *Client) Heed() {
+	c.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if errors.Is(err, nats.ErrPermissionViolation) && len(c.refused) < mostRefused {
+			c.refused = append(c.refused, readRefusal(err))
+		}
+	})
+}
+
+// Why adds to an error which permission the server has refused, if it was one to publish to subjects that begin like
+// these, or one to subscribe, without which no answer comes at all. What met the refusal only times out.
+func (c *Client) Why(err error, subjects ...string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.refused {
+		if !r.publish || slices.ContainsFunc(subjects, func(s string) bool { return strings.HasPrefix(r.subject, s) }) {
+			return fmt.Errorf("%w: %w", err, r.err)
+		}
+	}
+	return err
+}
 
 // Message is an event as it stands in a stream. Broken tells why it is none; a dead letter may be anything.
 type Message struct {

@@ -83,7 +83,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		return nil, err
 	}
 	if b.nc, err = nats.Connect(cfg.URL, opts...); err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, fmt.Errorf("connect to NATS: %w", withoutURL(err))
 	}
 	b.signing.Store(b.nc)
 	if b.nc.IsConnected() { // the handler may have run before nc was there to be asked

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -22,19 +21,21 @@ type Expectation struct {
 //
 // It needs the right to publish to $JS.API.CONSUMER.CREATE.<stream>.*.<subject> and $JS.API.CONSUMER.MSG.NEXT.<stream>.*.
 func (c *Client) Expect(ctx context.Context, stream, subject string) (*Expectation, error) {
+	e := &Expectation{client: c, stream: stream}
 	setup, cancel := context.WithTimeout(ctx, 5*time.Second) // a request that is refused is never answered
 	defer cancel()
 	consumer, err := c.js.OrderedConsumer(setup, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverAllPolicy, InactiveThreshold: time.Minute,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read stream %s: %w", stream, c.Why(err))
+		return nil, e.why(fmt.Errorf("read stream %s: %w", stream, err))
 	}
 	it, err := consumer.Messages()
 	if err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
-	return &Expectation{c, stream, it}, nil
+	e.it = it
+	return e, nil
 }
 
 // Next waits for the next message, as long as ctx allows.
@@ -43,11 +44,11 @@ func (e *Expectation) Next(ctx context.Context) (Message, error) {
 		msg, err := e.it.Next(jetstream.NextContext(ctx))
 		switch {
 		case ctx.Err() != nil:
-			return Message{}, ctx.Err()
+			return Message{}, e.why(ctx.Err()) // a refused request looks like a message that does not come
 		case errors.Is(err, jetstream.ErrNoHeartbeat): // it makes itself anew
 			continue
 		case err != nil:
-			return Message{}, fmt.Errorf("read stream %s: %w", e.stream, e.client.Why(err))
+			return Message{}, e.why(fmt.Errorf("read stream %s: %w", e.stream, err))
 		}
 		at := time.Time{}
 		if meta, err := msg.Metadata(); err == nil {
@@ -60,10 +61,6 @@ func (e *Expectation) Next(ctx context.Context) (Message, error) {
 // Stop ends the reading. The broker forgets the consumer in its own time.
 func (e *Expectation) Stop() { e.it.Stop() }
 
-// Why adds to an error which permission the server has refused, if it did: what met the refusal only times out.
-func (c *Client) Why(err error) error {
-	if refused := c.nc.LastError(); err != nil && errors.Is(refused, nats.ErrPermissionViolation) {
-		return fmt.Errorf("%w: %w", err, refused)
-	}
-	return err
+func (e *Expectation) why(err error) error {
+	return e.client.Why(err, "$JS.API.CONSUMER.CREATE."+e.stream+".", "$JS.API.CONSUMER.MSG.NEXT."+e.stream+".")
 }
