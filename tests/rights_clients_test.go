@@ -25,8 +25,12 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	g.prepare(f)
 	ingress := g.bridge(f, "ingress", "ingress", "false").start()
 	g.bridge(f, "egress", "egress, query", "false").start()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel) // after the parts, which run in parallel
+	// The parts run in parallel with other tests too, and may wait for their turn: the time of each begins with it.
+	patient := func(t *testing.T) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		t.Cleanup(cancel)
+		return ctx
+	}
 	refused := nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			t.Error(err)
@@ -35,6 +39,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 
 	t.Run("sender", func(t *testing.T) {
 		t.Parallel()
+		ctx := patient(t)
 		_, js := g.connect("sender", refused, nats.CustomInboxPrefix("_INBOX.billing"))
 		client := events.NewClient(js, "acme")
 		create := events.CreateTask{Title: "Prüfung", TargetParentID: f.demo.Package}
@@ -53,6 +58,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	})
 	t.Run("subscriber", func(t *testing.T) {
 		t.Parallel()
+		ctx := patient(t)
 		_, js := g.connect("subscriber", refused, nats.CustomInboxPrefix("_INBOX.mirror"))
 		// It is made, left, and found again.
 		for _, id := range []string{"4711", "4712"} {
@@ -75,6 +81,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	})
 	t.Run("asker", func(t *testing.T) {
 		t.Parallel()
+		ctx := patient(t)
 		_, js := g.connect("asker", refused, nats.CustomInboxPrefix("_INBOX.report"))
 		client := events.NewClient(js, "acme")
 		(&asking{t: t, f: f}).fill()
