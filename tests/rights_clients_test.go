@@ -27,6 +27,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	g.bridge(f, "egress", "egress, query", "false").start()
 	// The parts run in parallel with other tests too, and may wait for their turn: the time of each begins with it.
 	patient := func(t *testing.T) context.Context {
+		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		t.Cleanup(cancel)
 		return ctx
