@@ -78,10 +78,10 @@ func TestSubjects(t *testing.T) {
 		p.DeadCommand("acme", "task", "createTask"):                  "factro.dead.command.acme.task.createTask",
 		p.DeadWebhook("acme"):                                        "factro.dead.webhook.acme",
 		p.Query("acme", "task", "getTask"):                           "factro.query.acme.task.getTask",
-		p.FileBucket() + p.AnswerBucket():                            "FACTRO_FILESFACTRO_ANSWERS",
-		p.EventStream():                                              "FACTRO_EVENTS",
-		p.CommandStream() + p.ResultStream() + p.DeadStream():        "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
-		events.Prefix("f2").EventStream() + events.DefaultPrefix[:1]: "F2_EVENTSf",
+		p.FileBucket("acme") + p.AnswerBucket("acme"):                            "FACTRO_FILESFACTRO_ANSWERS",
+		p.EventStream("acme"):                                              "FACTRO_EVENTS_ACME",
+		p.CommandStream("acme") + p.ResultStream("acme") + p.DeadStream("acme"):        "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
+		events.Prefix("f2").EventStream("acme") + events.DefaultPrefix[:1]: "F2_EVENTSf",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -102,7 +102,7 @@ func TestFilters(t *testing.T) {
 		p.EventFilter("acme", "task", "8d3f", "TaskCreated"):               p.Event("acme", "task", "8d3f", "TaskCreated"),
 		p.ResultFilter("acme", "task", "createTask", events.Dead):          p.Result("acme", "task", "createTask", events.Dead),
 		p.DeadCommandFilter("acme", "übersicht", "createTask"):             p.DeadCommand("acme", "übersicht", "createTask"),
-		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream():  "factro.event.acme._._._FACTRO_EVENTS",
+		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream("acme"):  "factro.event.acme._._._FACTRO_EVENTS",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -151,12 +151,12 @@ func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
 		return err
 	}
 	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
-	if w.duplicate { // of which command, we shall see
-		filter = p.ResultFilter(Any, Any, Any, Any)
+	if w.duplicate { // of which command of this cloud, we shall see
+		filter = p.ResultFilter(address.Cloud, Any, Any, Any)
 	}
 	setup, cancel := context.WithTimeout(ctx, 5*time.Second) // a broker that has just started may never answer
 	defer cancel()
-	consumer, err := w.client.js.OrderedConsumer(setup, p.ResultStream(), jetstream.OrderedConsumerConfig{
+	consumer, err := w.client.js.OrderedConsumer(setup, p.ResultStream(address.Cloud), jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
 		InactiveThreshold: time.Minute,
 		MaxResetAttempts:  1, // else Next makes it anew for ever, whatever its context says
@@ -205,7 +205,7 @@ func (w *waiter) since(ctx context.Context) time.Time {
 		return w.from
 	}
 	since, window, told := w.began, duplicates, 0
-	for _, name := range []string{w.client.prefix.CommandStream(), w.client.prefix.ResultStream()} {
+	for _, name := range []string{w.client.prefix.CommandStream(w.client.cloud), w.client.prefix.ResultStream(w.client.cloud)} {
 		once, cancel := context.WithTimeout(ctx, attemptTimeout)
 		stream, err := w.client.js.Stream(once, name)
 		cancel()

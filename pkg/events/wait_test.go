@@ -36,10 +36,10 @@ func TestReaderHeldUp(t *testing.T) {
 			way := f.b.relay(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := pending(ctx, t, way.b, time.Millisecond)
-			way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream())
+			way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream("acme"))
 			way.hold("$JS.API.CONSUMER.CREATE.")
-			for _, consumer := range f.b.consumers(t, prefix.ResultStream()) {
-				if err := f.b.js.DeleteConsumer(t.Context(), prefix.ResultStream(), consumer); err != nil {
+			for _, consumer := range f.b.consumers(t, prefix.ResultStream("acme")) {
+				if err := f.b.js.DeleteConsumer(t.Context(), prefix.ResultStream("acme"), consumer); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -77,7 +77,7 @@ func TestConnectionClosed(t *testing.T) {
 			way := f.b.relay(t)
 			done := pending(t.Context(), t, way.b, patience)
 			if name == "stream" {
-				way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream())
+				way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream("acme"))
 			}
 			way.b.nc.Close()
 			err := <-done
