@@ -36,14 +36,13 @@ const (
 	Evicted        Reason = "evicted"         // closed to make room for another
 	EvictedAddress Reason = "evicted_address" // the same, since its address had too many
 	Refused        Reason = "refused"         // there was none to close
-	RefusedAddress Reason = "refused_address" // the same, since its address had too many
 	Expired        Reason = "expired"         // it has shown no secret in time
 	NoRequest      Reason = "no_request"      // what it began to send was malformed, too large or not complete in time
 	Handshake      Reason = "tls"             // the handshake of TLS failed or was not complete in time; the server's log tells of it
 )
 
 // Reasons are all there are.
-var Reasons = []Reason{Evicted, EvictedAddress, Refused, RefusedAddress, Expired, NoRequest, Handshake}
+var Reasons = []Reason{Evicted, EvictedAddress, Refused, Expired, NoRequest, Handshake}
 
 // Limiter counts the connections of one server.
 type Limiter struct {
@@ -133,27 +132,23 @@ func (l *Limiter) admit(under net.Conn) *Conn {
 	name := AddressOf(under.RemoteAddr().String())
 	l.mu.Lock()
 	var victim *Conn
-	reason := Evicted
+	var reason Reason
 	a := l.addresses[name]
 	switch {
 	case a != nil && a.open >= l.cfg.PerAddress:
 		victim, reason = l.stranger(a), EvictedAddress
 	case len(l.all) >= l.cfg.Max:
-		victim = l.stranger(nil)
+		victim, reason = l.stranger(nil), Evicted
 	}
 	switch {
 	case victim != nil:
 		victim.cut = true
 		l.remove(victim)
-	case a != nil && a.open >= l.cfg.PerAddress:
-		reason = RefusedAddress
-	case len(l.all) >= l.cfg.Max:
+	case reason != "": // all are kept, or a limit is too small for that
 		reason = Refused
-	default:
-		reason = ""
 	}
 	var c *Conn
-	if reason == "" || victim != nil {
+	if reason != Refused {
 		c = l.add(under, name)
 	}
 	l.mu.Unlock()
