@@ -81,10 +81,18 @@ func (s *Server) URL() string {
 	return s.s.ClientURL()
 }
 
+// stopTimeout bounds how long a server is waited for that stops. On a disk that hangs it never does.
+const stopTimeout = 10 * time.Second
+
 // Close stops the server and waits until its files are closed.
-func (s *Server) Close() {
-	s.s.Shutdown()
-	s.s.WaitForShutdown()
+func (s *Server) Close() { s.closed(stopTimeout) }
+
+// closed stops the server and says whether its files are closed within a time.
+func (s *Server) closed(most time.Duration) bool {
+	return inTime(most, func() {
+		s.s.Shutdown()
+		s.s.WaitForShutdown()
+	})
 }
 
 // lastWords is the log of an embedded server, of which only the reason is wanted why it does not start.
