@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -69,11 +70,14 @@ func ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map
 }
 
 // serveAdmin serves until ctx ends. stopping ends earlier, when the bridge is told to stop.
-func (b *Bridge) serveAdmin(ctx, stopping context.Context, l net.Listener, broker *bus.Bus, spool *bus.Spool, ways map[string]way) error {
+func (b *Bridge) serveAdmin(ctx, stopping context.Context, conns *connlimit.Limiter, l net.Listener, broker *bus.Bus, spool *bus.Spool, ways map[string]way) error {
 	srv := &http.Server{
 		Handler:           b.admin(stopping, broker, spool, ways),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 4 << 10,
 	}
+	conns.Apply(srv) // over the limit the connection idle longest makes room, so that a probe always comes in
+	l = conns.Listen(l)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	select {

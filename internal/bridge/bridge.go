@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 )
 
@@ -52,9 +53,13 @@ func (b *Bridge) Listen() (Listeners, error) {
 // Run runs the bridge until ctx ends, then closes the mouths first: it accepts and pulls no more, finishes what is in
 // flight, lets go of NATS and returns. It closes the listeners.
 func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
+	mem := knowMemory("/proc", "/sys/fs/cgroup")
+	files := openFiles()
+	conns, warning := b.cfg.connections(files)
+	b.warn(ctx, mem, warning)
 	var server *bus.Server
 	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
-		server, err = bus.StartServer(bus.ServerConfig{DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true})
+		server, err = bus.StartServer(bus.ServerConfig{DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats})
 		if err != nil {
 			return err
 		}
@@ -73,6 +78,8 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
+	intake.MaxMemory = b.cfg.webhookMemory(mem.limit)
+	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
 	spool, err := bus.OpenSpool(ctx, b.cfg.spool(), broker, b.log)
 	if err != nil {
 		return err
@@ -100,7 +107,9 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return spool.Run(needed) })
-	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, spool, ways) })
+	background.Go(func() error {
+		return b.serveAdmin(needed, ctx, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker, spool, ways)
+	})
 
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { // a dead admin server ends the work too
@@ -133,12 +142,27 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		work.Go(func() error { return broker.Unclaimed(working) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
-		"http", address(l.HTTP), "admin", address(l.Admin))
+		"http", address(l.HTTP), "admin", address(l.Admin),
+		"memory_limit", mem.limit, "memory_limit_from", mem.source, "open_files", files, "max_connections", conns.webhooks)
 
 	err = work.Wait()
 	b.log.InfoContext(ctx, "bridge stopped its work")
 	stopNeeded()
 	return errors.Join(err, background.Wait())
+}
+
+// warn tells what an operator should change, although the bridge runs.
+func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
+	for _, text := range b.cfg.Warnings() {
+		b.log.WarnContext(ctx, "configuration: "+text)
+	}
+	if connections != "" {
+		b.log.WarnContext(ctx, connections)
+	}
+	if need := 2 * b.cfg.webhookMemory(mem.limit); b.cfg.has(RoleIngress) && mem.limit > 0 && need > mem.limit {
+		b.log.WarnContext(ctx, "webhooks may take more than half of the memory of the process; lower http.max_memory or http.max_body, or raise the limit",
+			"webhooks", need/2, "limit", mem.limit)
+	}
 }
 
 // address is where a listener really listens, also if the configuration left the port to the system.

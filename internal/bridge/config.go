@@ -56,7 +56,12 @@ type HTTP struct {
 	TLS          ServerTLS     `yaml:"tls" envPrefix:"TLS_"`
 	MaxBody      Bytes         `yaml:"max_body" env:"MAX_BODY"`
 	MaxInFlight  int           `yaml:"max_in_flight" env:"MAX_IN_FLIGHT"`
+	MaxMemory    Bytes         `yaml:"max_memory" env:"MAX_MEMORY"` // 0: a part of the process's limit
 	StoreTimeout time.Duration `yaml:"store_timeout" env:"STORE_TIMEOUT"`
+
+	MaxConnections           int           `yaml:"max_connections" env:"MAX_CONNECTIONS"`
+	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address" env:"MAX_CONNECTIONS_PER_ADDRESS"`
+	IdleTimeout              time.Duration `yaml:"idle_timeout" env:"IDLE_TIMEOUT"`
 }
 
 // Admin is for the server of the operators.
@@ -152,7 +157,10 @@ var allRoles = []string{RoleIngress, RoleEgress, RoleQuery, RoleReconcile}
 // Default is the configuration where neither file nor environment say anything else.
 func Default() Config {
 	return Config{
-		HTTP:      HTTP{Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second},
+		HTTP: HTTP{
+			Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second,
+			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute,
+		},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
 		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes()},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
@@ -287,7 +295,8 @@ func (c Config) knownActions() ([]string, error) {
 func (c Config) ingress() ingress.Config {
 	out := ingress.Config{
 		Prefix: events.Prefix(c.NATS.Prefix), MaxBody: int64(c.HTTP.MaxBody), MaxInFlight: c.HTTP.MaxInFlight,
-		StoreTimeout: c.HTTP.StoreTimeout,
+		MaxMemory: c.webhookMemory(0), StoreTimeout: c.HTTP.StoreTimeout, IdleTimeout: c.HTTP.IdleTimeout,
+		MaxConnections: c.HTTP.MaxConnections, MaxConnectionsPerAddress: c.HTTP.MaxConnectionsPerAddress,
 	}
 	for _, cloud := range c.Clouds {
 		out.Clouds = append(out.Clouds, ingress.Cloud{
@@ -295,6 +304,21 @@ func (c Config) ingress() ingress.Config {
 		})
 	}
 	return out
+}
+
+// Parts of the process's memory that webhooks get if nobody says how much: an eighth, since what is stored is in memory more
+// than once, as a body, as an event and on its way. Without a limit it is what the chart's limit would give.
+const memoryPart, usualMemory = 8, 256 << 20
+
+// webhookMemory is how much memory webhooks may take, of a process that may use so much; 0 if nobody limits it.
+func (c Config) webhookMemory(limit int64) int64 {
+	if c.HTTP.MaxMemory > 0 {
+		return int64(c.HTTP.MaxMemory)
+	}
+	if limit == 0 {
+		limit = usualMemory
+	}
+	return max(limit/memoryPart, ingress.LeastMemory(int64(c.HTTP.MaxBody)))
 }
 
 func (c Config) egress(cloud Cloud, version string) egress.Config {

@@ -68,7 +68,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 	}
 	environ := map[string]string{
 		"HTTP_LISTEN": "127.0.0.1:1", "HTTP_TLS_CERT_FILE": "cert", "HTTP_TLS_KEY_FILE": "key", "HTTP_TLS_CLIENT_CA_FILE": "ca",
-		"HTTP_MAX_BODY": "2MiB", "HTTP_MAX_IN_FLIGHT": "7", "HTTP_STORE_TIMEOUT": "3s", "ADMIN_LISTEN": "127.0.0.1:2",
+		"HTTP_MAX_BODY": "2MiB", "HTTP_MAX_IN_FLIGHT": "7", "HTTP_STORE_TIMEOUT": "3s", "HTTP_MAX_MEMORY": "40MiB",
+		"HTTP_MAX_CONNECTIONS": "77", "HTTP_MAX_CONNECTIONS_PER_ADDRESS": "33", "HTTP_IDLE_TIMEOUT": "12m", "ADMIN_LISTEN": "127.0.0.1:2",
 		"NATS_URL": "nats://x:1", "NATS_CREDS_FILE": "creds", "NATS_NKEY_FILE": "", "NATS_TLS_CA_FILE": "ca2",
 		"NATS_TLS_CERT_FILE": "cert2", "NATS_TLS_KEY_FILE": "key2", "NATS_EMBEDDED_DATA_DIR": "", "NATS_EMBEDDED_LISTEN": "",
 		"SPOOL_DIR": "there", "SPOOL_MAX_BYTES": "20MiB", "SPOOL_DRAIN_PER_SECOND": "5",
@@ -103,14 +104,15 @@ func TestEverySettingHasAVariable(t *testing.T) {
 	cloud := c.Clouds[0]
 	known, err := c.knownActions()
 	for name, ok := range map[string]bool{
-		"http":    c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
-		"nats":    c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",
-		"roles":   reflect.DeepEqual(c.Roles, []string{"egress", "ingress"}),
-		"cloud":   cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
-		"spool":   c.Spool == Spool{"there", 20 << 20, 5},
-		"secrets": len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
-		"api":     cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
-		"actions": err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
+		"connections": c.HTTP.MaxConnections == 77 && c.HTTP.MaxConnectionsPerAddress == 33 && c.HTTP.IdleTimeout == 12*time.Minute && c.HTTP.MaxMemory == 40<<20,
+		"http":        c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
+		"nats":        c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",
+		"roles":       reflect.DeepEqual(c.Roles, []string{"egress", "ingress"}),
+		"cloud":       cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
+		"spool":       c.Spool == Spool{"there", 20 << 20, 5},
+		"secrets":     len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
+		"api":         cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
+		"actions":     err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
 		"others": c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",

@@ -43,6 +43,14 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Warnings tells what is allowed and should be otherwise, each with the path of its setting.
+func (c Config) Warnings() []string {
+	if !c.has(RoleIngress) {
+		return nil
+	}
+	return c.ingress().Warnings()
+}
+
 func (c Config) validateServers() error {
 	var errs []error
 	if c.has(RoleIngress) && c.HTTP.Listen == "" {

@@ -56,6 +56,10 @@ const (
 	lookTimeout    = 5 * time.Second
 )
 
+// writeTimeout bounds how long the client waits until a server takes what is written to its connection. Whoever publishes
+// while it waits waits as well, beyond any context. The client's own bound is a minute.
+const writeTimeout = 10 * time.Second
+
 var (
 	errNotConnected = errors.New("not connected to NATS")
 	errNotBound     = errors.New("the streams have not been looked up yet")
@@ -112,7 +116,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 		nats.Name(b.cfg.Name),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(b.cfg.rhythm.reconnectWait), nats.ReconnectJitter(b.cfg.rhythm.jitter, b.cfg.rhythm.jitter),
-		nats.ReconnectBufSize(-1),
+		nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout),
 		nats.Timeout(5 * time.Second), nats.PingInterval(b.cfg.rhythm.pingInterval), nats.MaxPingsOutstanding(2),
 		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
 		nats.ConnectHandler(func(*nats.Conn) { b.setUp() }),

@@ -20,6 +20,8 @@ type ServerConfig struct {
 	// SyncAlways has every message on disk before it is acknowledged, not only handed to the operating system. It costs
 	// most of the throughput and is what a single server needs to survive a power cut.
 	SyncAlways bool
+	// MaxConnections bounds the connections of other clients, 0 for the server's own limit.
+	MaxConnections int
 }
 
 // maxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
@@ -33,7 +35,7 @@ func StartServer(c ServerConfig) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "factro-bridge-embedded",
 		JetStream:  true, StoreDir: c.DataDir, SyncAlways: c.SyncAlways,
-		MaxPayload: maxPayload, DontListen: c.Listen == "",
+		MaxPayload: maxPayload, DontListen: c.Listen == "", MaxConn: c.MaxConnections,
 		NoLog: true, NoSigs: true,
 	}
 	if c.Listen != "" {
@@ -79,10 +81,18 @@ func (s *Server) URL() string {
 	return s.s.ClientURL()
 }
 
+// stopTimeout bounds how long a server is waited for that stops. On a disk that hangs it never does.
+const stopTimeout = 10 * time.Second
+
 // Close stops the server and waits until its files are closed.
-func (s *Server) Close() {
-	s.s.Shutdown()
-	s.s.WaitForShutdown()
+func (s *Server) Close() { s.closed(stopTimeout) }
+
+// closed stops the server and says whether its files are closed within a time.
+func (s *Server) closed(most time.Duration) bool {
+	return inTime(most, func() {
+		s.s.Shutdown()
+		s.s.WaitForShutdown()
+	})
 }
 
 // lastWords is the log of an embedded server, of which only the reason is wanted why it does not start.

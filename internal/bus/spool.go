@@ -120,17 +120,20 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 	if err != nil {
 		return nil, err
 	}
-	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, free: free, log: log, lock: lock}
+	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, looks: newLooks(free), log: log, lock: lock, mu: newGate()}
 	if s.metrics, err = newSpoolMetrics(s); err != nil {
 		s.disk.close()
 		return nil, err
 	}
-	s.disk.mu.Lock()
+	if err := s.disk.mu.Lock(ctx); err != nil {
+		s.disk.close()
+		return nil, fmt.Errorf("spool: %w", err)
+	}
 	defer s.disk.mu.Unlock()
 	there, err := s.disk.open(ctx)
 	if err != nil { // a disk that is full now is no reason to refuse what the broker would take
 		log.ErrorContext(ctx, "the spool cannot be opened; trying again", "error", err)
-		s.disk.shut()
+		_ = s.disk.shut()
 		s.disk.fault.Store(&err)
 		return s, nil
 	}
@@ -274,7 +277,9 @@ func (s *Spool) put(ctx context.Context, l *lane, p parcel, tried bool) (sure bo
 	if s.disk.fault.Load() != nil { // who opens it anew has the lock, perhaps for long
 		return true, errSpoolClosed
 	}
-	s.disk.mu.RLock()
+	if err := s.disk.mu.RLock(ctx); err != nil {
+		return true, fmt.Errorf("spool: %w", err)
+	}
 	defer s.disk.mu.RUnlock()
 	l.add(1)
 	if sure, err = s.disk.write(ctx, msg); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +27,10 @@ const (
 	// leastWrite is the time that a write is given at least.
 	leastWrite = time.Second
 
+	// closeTimeout bounds how long the server below is waited for when it is to end, lookTimeoutDisk how long the file system
+	// when somebody asks how the spool is.
+	closeTimeout, lookTimeoutDisk = 5 * time.Second, time.Second
+
 	storeFailed = 10077 // JetStream's code for a stream that has reached its limit
 )
 
@@ -41,13 +44,14 @@ var (
 type disk struct {
 	dir      string
 	maxBytes int64
-	free     func(dir string) (int64, error)
+	looks    looks
 	log      *slog.Logger
 	lock     *os.File
 
 	// mu is held for reading by who uses the server and keeps account of it, and for writing by who opens it anew or wants
 	// to see all accounts at one moment.
-	mu     sync.RWMutex
+	mu     gate
+	over   bool // whether it was closed for good
 	server *Server
 	nc     *nats.Conn
 	js     jetstream.JetStream
@@ -75,7 +79,7 @@ func (d *disk) open(ctx context.Context) (stock, error) {
 	if err != nil {
 		return stock{}, err
 	}
-	if d.nc, err = nats.Connect("", nats.InProcessServer(d.server.s), nats.Name("spool")); err != nil {
+	if d.nc, err = nats.Connect("", nats.InProcessServer(d.server.s), nats.Name("spool"), nats.FlusherTimeout(writeTimeout)); err != nil {
 		return stock{}, fmt.Errorf("connect to the spool: %w", err)
 	}
 	if d.js, err = jetstream.New(d.nc); err != nil {
@@ -91,31 +95,39 @@ func (d *disk) open(ctx context.Context) (stock, error) {
 	return d.count(ctx)
 }
 
-// shut stops the server. What is on the disk stays there.
-func (d *disk) shut() {
+// shut stops the server, and says whether it is stopped: on a disk that hangs it may not be. What is on the disk stays there.
+func (d *disk) shut() bool {
 	d.stream = nil
 	if d.nc != nil {
 		d.nc.Close()
 	}
-	if d.server != nil {
-		d.server.Close()
+	d.nc = nil
+	if d.server != nil && !d.server.closed(closeTimeout) {
+		return false
 	}
-	d.nc, d.server = nil, nil
+	d.server = nil
+	return true
 }
 
 // close stops the server and gives the directory back.
 func (d *disk) close() {
-	d.mu.Lock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := d.mu.Lock(ctx); err != nil {
+		d.log.Warn("the spool is left as it is, since its disk does not answer", "error", err)
+		return // the directory is free when the process ends
+	}
 	defer d.mu.Unlock()
-	d.shut()
+	d.over = true
+	_ = d.shut()
 	if err := unlockDir(d.lock); err != nil {
 		d.log.Warn("the lock of the spool could not be closed", "error", err)
 	}
 }
 
 // room says whether the file system has more than the reserve left.
-func (d *disk) room(n int) error {
-	free, err := d.free(d.dir)
+func (d *disk) room(ctx context.Context, n int) error {
+	free, err := d.looks.space(ctx, d.dir)
 	if err != nil {
 		return err
 	}
@@ -133,7 +145,7 @@ func (d *disk) write(ctx context.Context, msg *nats.Msg) (sure bool, err error) 
 	if err := ctx.Err(); err != nil { // the time is over before anything was sent: that is not the disk's fault
 		return true, fmt.Errorf("spool: %w", err)
 	}
-	if err := d.room(len(msg.Data)); err != nil {
+	if err := d.room(ctx, len(msg.Data)); err != nil {
 		return true, err
 	}
 	ctx, cancel := enough(ctx)
@@ -159,7 +171,7 @@ func (d *disk) write(ctx context.Context, msg *nats.Msg) (sure bool, err error) 
 func (d *disk) mended(ctx context.Context) bool {
 	tick := time.NewTicker(mendEvery / 20)
 	defer tick.Stop()
-	for d.room(0) == nil {
+	for d.room(ctx, 0) == nil {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < leastWrite {
 			return false
 		}
@@ -227,7 +239,9 @@ func (d *disk) count(ctx context.Context) (stock, error) {
 
 // usable says whether a message could be written now, or why not.
 func (d *disk) usable() error {
-	if err := d.room(0); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeoutDisk)
+	defer cancel()
+	if err := d.room(ctx, 0); err != nil {
 		return err
 	}
 	if why := d.fault.Load(); why != nil {
@@ -244,22 +258,23 @@ func (d *disk) usable() error {
 func (d *disk) mend(ctx context.Context, seen func(stock)) {
 	last := d.fault.Load()
 	if last == nil {
-		if d.server.s.JetStreamEnabled() {
+		if d.server.s.JetStreamEnabled() { // server is only changed where a fault is set, and here
 			return
 		}
 		d.fault.Store(&errSpoolClosed)
 	}
-	if d.room(0) != nil {
+	if d.room(ctx, 0) != nil || d.mu.Lock(ctx) != nil {
 		return
 	}
-	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shut()
+	if d.over || !d.shut() { // two servers must not have one directory
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	found, err := d.open(ctx)
 	if err != nil {
-		d.shut()
+		_ = d.shut()
 		if last == nil || (*last).Error() != err.Error() { // the same failure again and again is one line
 			d.log.ErrorContext(ctx, "the spool cannot be opened; trying again", "error", err)
 		}

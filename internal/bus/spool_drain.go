@@ -59,16 +59,25 @@ func (s *Spool) Run(ctx context.Context) error {
 	defer drains.Wait()
 	tick := time.NewTicker(mendEvery)
 	defer tick.Stop()
+	mended := make(chan struct{}, 1) // has a token when nobody mends
+	mended <- struct{}{}
 	for {
 		select {
-		case <-ctx.Done():
+		case <-ctx.Done(): // a disk that hangs is not waited for
 			return nil
 		case <-s.begin:
 			for _, l := range s.unbegun() {
 				drains.Go(func() { s.drainLane(ctx, l) })
 			}
 		case <-tick.C:
-			s.disk.mend(ctx, s.recount)
+			select {
+			case <-mended:
+				go func() {
+					s.disk.mend(ctx, s.recount)
+					mended <- struct{}{}
+				}()
+			default:
+			}
 		}
 	}
 }
@@ -179,7 +188,9 @@ func (s *Spool) round(ctx context.Context, l *lane) (removed int, err error) {
 
 // fill reads on until there is enough for a round.
 func (s *Spool) fill(ctx context.Context, l *lane) error {
-	s.disk.mu.RLock()
+	if err := s.disk.mu.RLock(ctx); err != nil {
+		return err
+	}
 	defer s.disk.mu.RUnlock()
 	d := &l.drain
 	if d.openings != s.openings {
@@ -292,7 +303,9 @@ func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error 
 
 // settleRound counts what the broker has, and removes it from the spool as far as nothing before it is left.
 func (s *Spool) settleRound(ctx context.Context, l *lane, batch []*held) (int, error) {
-	s.disk.mu.RLock()
+	if err := s.disk.mu.RLock(ctx); err != nil {
+		return 0, err // none of it is counted; it is read again, and then looked for
+	}
 	defer s.disk.mu.RUnlock()
 	d := &l.drain
 	if d.openings != s.openings {

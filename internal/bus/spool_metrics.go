@@ -83,7 +83,9 @@ func (s *Spool) balance(ctx context.Context) (there stock, miss int64, ok bool) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	s.disk.mu.Lock() // nothing is being written or removed
+	if s.disk.mu.Lock(ctx) != nil { // once it is ours, nothing is being written or removed
+		return stock{}, 0, false
+	}
 	defer s.disk.mu.Unlock()
 	there, err := s.disk.count(ctx)
 	if err != nil || s.disk.fault.Load() != nil {

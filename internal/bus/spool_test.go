@@ -464,7 +464,9 @@ func TestSpoolStartsWithoutADisk(t *testing.T) {
 	b := run(t, server.connect(t, quiet()))
 	cfg := spoolConfig(t.TempDir())
 	before := spool(t, b, cfg)
-	before.disk.mu.RLock()
+	if err := before.disk.mu.RLock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 3 { // as if the broker had been away
 		msg := nats.NewMsg("spool.acme")
 		msg.Header.Set(headerSpoolSubject, subjectOf(i))
@@ -600,7 +602,9 @@ func TestSpoolIsBeingOpened(t *testing.T) {
 		t.Errorf("got %v, and the disk says %v", err, s.disk.usable())
 	}
 	s.disk.fault.Store(&errSpoolClosed)
-	s.disk.mu.Lock() // as mend has it
+	if err := s.disk.mu.Lock(t.Context()); err != nil { // as mend has it
+		t.Fatal(err)
+	}
 	defer s.disk.mu.Unlock()
 	s.patience = -1 // nobody tries the broker first
 	store(t, s, subjectOf(1), "1", false)

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +20,29 @@ type door struct {
 	readers []*secret.Reader
 	log     *slog.Logger
 	failing sync.Map // index of a secret whose file cannot be read now -> true
+	short   sync.Map // index of a secret that is shorter than it should be -> true
+}
+
+// check reads all secrets once, so that the operator hears of what is wrong at the start and not at the first webhook.
+func (d *door) check(ctx context.Context) {
+	for i, reader := range d.readers {
+		now, err := reader.Get()
+		_, unusable := usable(now)
+		d.report(ctx, i, cmp.Or(err, unusable))
+		d.measure(ctx, i, now)
+	}
+}
+
+// measure logs once when a secret is shorter than it should be.
+func (d *door) measure(ctx context.Context, i int, s secret.String) {
+	text, err := usable(s)
+	if err != nil || len(text) >= goodSecret {
+		d.short.Delete(i)
+		return
+	}
+	if _, was := d.short.LoadOrStore(i, true); !was {
+		d.log.WarnContext(ctx, "a webhook secret is short; it is all that proves a sender", "secret", i, "bytes", len(text), "want", goodSecret)
+	}
 }
 
 // admits compares the header's value with every accepted secret, in a time that tells neither which one nor how much of
@@ -39,6 +61,7 @@ func (d *door) admits(r *http.Request) bool {
 		if unusable != nil {
 			continue // a file that was emptied must not admit an empty value
 		}
+		d.measure(r.Context(), i, now)
 		digest := sha256.Sum256([]byte(want))
 		match |= subtle.ConstantTimeCompare(given[:], digest[:])
 	}
@@ -87,16 +110,4 @@ func (t *throttle) wrongSecret(address string, now time.Time) time.Duration {
 		return 0
 	}
 	return t.began.Add(throttleWindow).Sub(now)
-}
-
-// addressOf is the sender's address without the port. An IPv6 sender owns a /64, so that is what is counted.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
-		return ip.Mask(net.CIDRMask(64, 128)).String()
-	}
-	return host
 }

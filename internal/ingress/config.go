@@ -21,9 +21,15 @@ type Config struct {
 	Prefix events.Prefix
 	// MaxBody is the size in bytes up to which a body is taken.
 	MaxBody int64
-	// MaxInFlight bounds how many bodies are worked on at once, and with MaxBody the memory they can take. Only who knows
-	// a secret gets so far.
+	// MaxInFlight bounds how many webhooks are stored at once, MaxMemory the bytes that those take that are read and stored.
+	// Half of each is for all clouds in equal parts, the other half for whoever comes first. Only who knows a secret gets so
+	// far.
 	MaxInFlight int
+	MaxMemory   int64
+	// MaxConnections bounds the connections in all, MaxConnectionsPerAddress those of one address.
+	MaxConnections, MaxConnectionsPerAddress int
+	// IdleTimeout is how long a connection may be idle that has shown a right secret. Others have seconds.
+	IdleTimeout time.Duration
 	// StoreTimeout bounds how long a request waits for its event to be stored.
 	StoreTimeout time.Duration
 	// KnownActions is the operator's list of factro's actions, which are no news. Without one, only those that are public
@@ -49,14 +55,15 @@ type Cloud struct {
 	Secrets []secret.Source
 }
 
-// minSecret is the length below which a secret could be guessed. factro signs nothing: the secret is all there is.
-const minSecret = 8
+// minSecret is the length below which a secret could be guessed, goodSecret the one below which the operator is warned.
+// factro signs nothing: the secret is all there is.
+const minSecret, goodSecret = 8, 16
 
 // usable returns the text of a secret, without the blanks around it that no header's value has, or why it is none.
 func usable(s secret.String) (string, error) {
 	text := strings.TrimSpace(s.Reveal())
 	if len(text) < minSecret {
-		return "", fmt.Errorf("the secret has %d bytes, want at least %d", len(text), minSecret)
+		return "", fmt.Errorf("the secret has %d bytes, want at least %d", len(text), goodSecret)
 	}
 	return text, nil
 }
@@ -72,6 +79,18 @@ func (c Config) Validate() error {
 	}
 	if c.StoreTimeout < 100*time.Millisecond || c.StoreTimeout > maxStoreTimeout {
 		errs = append(errs, fmt.Errorf("http.store_timeout: %s is not between 100ms and %s", c.StoreTimeout, maxStoreTimeout))
+	}
+	if c.MaxMemory < LeastMemory(c.MaxBody) {
+		errs = append(errs, fmt.Errorf("http.max_memory: %d bytes do not hold one body of http.max_body for each cloud's half; want at least %d", c.MaxMemory, LeastMemory(c.MaxBody)))
+	}
+	if c.MaxConnections < 16 || c.MaxConnections > 100_000 {
+		errs = append(errs, fmt.Errorf("http.max_connections: %d is not between 16 and 100000", c.MaxConnections))
+	}
+	if c.MaxConnectionsPerAddress < 4 || c.MaxConnectionsPerAddress > c.MaxConnections {
+		errs = append(errs, fmt.Errorf("http.max_connections_per_address: %d is not between 4 and http.max_connections, which is %d", c.MaxConnectionsPerAddress, c.MaxConnections))
+	}
+	if c.IdleTimeout < patience {
+		errs = append(errs, fmt.Errorf("http.idle_timeout: %s is less than %s", c.IdleTimeout, patience))
 	}
 	for i, cloud := range c.Clouds {
 		if err := cloud.validate(); err != nil {
@@ -110,14 +129,37 @@ var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 // framing are headers that net/http takes out of a request, so that a secret in them would never be seen.
 var framing = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
 
+// Warnings tells what is allowed and should be otherwise, naming the settings as in the configuration file.
+func (c Config) Warnings() []string {
+	var out []string
+	for i, cloud := range c.Clouds {
+		for j, s := range cloud.Secrets {
+			if text, err := usable(s.Value); s.Value != "" && err == nil && len(text) < goodSecret {
+				out = append(out, fmt.Sprintf("clouds[%d].webhook: secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(text), goodSecret))
+			}
+		}
+	}
+	return out
+}
+
+// LeastMemory is what webhooks have to be given at least: the half that is for all takes a body of the largest size, in a
+// buffer that has grown by doubling.
+func LeastMemory(maxBody int64) int64 { return 2 * (2*maxBody + requestCost + firstRead) }
+
 // Limits on a connection. A webhook is a small request from a machine; who needs longer is not factro.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 15 * time.Second // header and body
 	answerTimeout = 5 * time.Second  // writing the answer, once it is known
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
+	// patience is how long a connection may be idle that has shown no secret.
+	patience = 5 * time.Second
+
+	// maxHeader is the size of a header that is taken. net/http takes headerSlop more than it is told.
+	maxHeader  = 8 << 10
+	headerSlop = 4 << 10
 
 	// maxStoreTimeout keeps a sender from waiting longer than any sender does.
 	maxStoreTimeout = 30 * time.Second
+	// storeMargin is how much later than StoreTimeout an answer may come: a write that has begun gets a second.
+	storeMargin = 1200 * time.Millisecond
 )

@@ -25,8 +25,13 @@ type drift struct {
 	unknown metric.Int64Counter
 	log     *slog.Logger
 
-	mu      sync.Mutex
-	samples map[string]*sample // by cloud and kind, of which there are few
+	samples *sampler
+}
+
+// sampler says which of many equal cases are logged.
+type sampler struct {
+	mu    sync.Mutex
+	kinds map[string]*sample // of which there are few
 }
 
 // sample is when one kind of case was logged.
@@ -38,8 +43,8 @@ type sample struct {
 // sampleEvery is how often a case of one kind is logged. All are counted.
 const sampleEvery = 10 * time.Minute
 
-func newDrift(actions []string, log *slog.Logger) (*drift, error) {
-	d := &drift{known: map[string]bool{}, listed: len(actions) > 0, log: log, samples: map[string]*sample{}}
+func newDrift(actions []string, samples *sampler, log *slog.Logger) (*drift, error) {
+	d := &drift{known: map[string]bool{}, listed: len(actions) > 0, log: log, samples: samples}
 	d.known[events.ActionCanary] = true // ours, and no news of factro
 	for _, a := range factro.Actions() {
 		d.known[a.Name] = true
@@ -79,20 +84,23 @@ func (d *drift) found(ctx context.Context, cloud, what, names string, isNews boo
 	if !isNews {
 		return
 	}
-	if skipped, due := d.sample(cloud+" "+what, time.Now()); due {
+	if skipped, due := d.samples.due(cloud+" "+what, time.Now()); due {
 		d.log.InfoContext(ctx, "factro sends what its description does not have", "cloud", cloud, "what", what,
 			"names", printable(names), "not_logged", skipped)
 	}
 }
 
-// sample says whether a case is to be logged, and how many of its kind were not since the last.
-func (d *drift) sample(kind string, now time.Time) (skipped int, due bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.samples[kind]
+// due says whether a case is to be logged, and how many of its kind were not since the last.
+func (p *sampler) due(kind string, now time.Time) (skipped int, due bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.kinds[kind]
 	if s == nil {
+		if p.kinds == nil {
+			p.kinds = map[string]*sample{}
+		}
 		s = &sample{}
-		d.samples[kind] = s
+		p.kinds[kind] = s
 	}
 	if now.Before(s.next) {
 		s.skipped++

@@ -12,7 +12,7 @@ import (
 // alone, since it counts what everybody allocates.
 func TestAnnouncedLengthIsNotBelieved(t *testing.T) { //nolint:paralleltest // see above
 	cfg := config()
-	cfg.MaxBody = 64 << 20
+	cfg.MaxBody, cfg.MaxMemory = 64<<20, 1<<30
 	s, _ := newServer(t, cfg, &shelf{})
 	r := request(t, "")
 	r.ContentLength, r.Body = cfg.MaxBody, io.NopCloser(io.MultiReader(strings.NewReader(good[:9]), broken{}))

@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 )
 
 const scope = "github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -17,6 +19,7 @@ const scope = "github.com/factro-bridge/factro-bridge/internal/ingress"
 type metrics struct {
 	received metric.Int64Counter
 	duration metric.Float64Histogram
+	dropped  metric.Int64Counter
 	attrs    sync.Map // answerKey -> labels; there are few, and making them costs more than counting
 }
 
@@ -50,23 +53,54 @@ func newMetrics(s *Server) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
+	memory, err := meter.Int64ObservableGauge("factro.bridge.webhooks.memory", metric.WithUnit("By"),
+		metric.WithDescription("Memory that webhooks take that are being read or stored now."))
+	if err != nil {
+		return nil, err
+	}
+	open, err := meter.Int64ObservableGauge("factro.bridge.connections", metric.WithUnit("{connection}"),
+		metric.WithDescription("Open connections of the webhook port, by whether they are kept since they have shown a right secret."))
+	if err != nil {
+		return nil, err
+	}
+	if m.dropped, err = meter.Int64Counter("factro.bridge.connections.dropped", metric.WithUnit("{connection}"),
+		metric.WithDescription("Connections of the webhook port that were closed or refused by a limit, or that brought no request, by reason.")); err != nil {
+		return nil, err
+	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(busy, int64(len(s.slots)))
+		o.ObserveInt64(busy, s.slots.inUse())
+		o.ObserveInt64(memory, s.memory.inUse())
+		all, kept := s.conns.Open()
+		o.ObserveInt64(open, int64(kept), keptOption)
+		o.ObserveInt64(open, int64(all-kept), strangerOption)
 		return nil
-	}, busy)
+	}, busy, memory, open)
 	if err != nil {
 		return nil, err
 	}
 	return m, s.account.observe(meter, s.cfg.Kept)
 }
 
+var (
+	keptOption     = metric.WithAttributes(attribute.String("state", "kept"))
+	strangerOption = metric.WithAttributes(attribute.String("state", "stranger"))
+)
+
 // expect begins the counts of answers that somebody watches at 0. The growth of a series that begins with its first case
 // does not count that case.
 func (m *metrics) expect(ctx context.Context, cloud string) {
-	for _, p := range []problem{wrongSecret, tooManyWrong, tooLarge, unusable, ourMistake, overloaded, notStored} {
+	for _, p := range []problem{wrongSecret, tooManyWrong, tooLarge, unusable, ourMistake, overloaded, notStored, redirected, empty} {
 		key := answerKey{cloud: cloud, code: p.code, method: http.MethodPost, status: p.Status}
 		m.received.Add(ctx, 0, m.labels(key).received)
 	}
+	for _, why := range connlimit.Reasons {
+		m.dropped.Add(ctx, 0, metric.WithAttributes(attribute.String("reason", string(why))))
+	}
+}
+
+// refused counts an answer to what is no webhook at all.
+func (m *metrics) refused(ctx context.Context, key answerKey) {
+	m.received.Add(ctx, 1, m.labels(key).received)
 }
 
 func (m *metrics) answered(ctx context.Context, key answerKey, took time.Duration) {

@@ -10,6 +10,9 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // route is the one route that webhooks are taken at.
@@ -27,22 +30,38 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	ctx, span := s.tracer.Start(r.Context(), spanName(r.Method), spanOptions(r.Context(), r)...)
 	defer span.End()
 
-	name, a := s.webhook(ctx, w, r)
-	if !a.keeps() {
+	name, id, p := s.webhook(ctx, w, r)
+	if !p.keeps() {
 		s.account.refused.Add(1)
 	}
 	if span.IsRecording() {
 		span.SetAttributes(
 			semconv.HTTPRequestMethodKey.String(method(r.Method)), semconv.HTTPRoute(route), semconv.URLPath(r.URL.Path),
-			semconv.HTTPResponseStatusCode(a.status), semconv.NetworkProtocolVersion(r.Proto[len("HTTP/"):]),
-			semconv.ClientAddress(addressOf(r)), semconv.HTTPRequestBodySize(int(max(r.ContentLength, 0))),
-			attribute.String("factro.cloud", name), attribute.String("factro.webhook.outcome", a.code),
+			semconv.HTTPResponseStatusCode(p.Status), semconv.NetworkProtocolVersion(r.Proto[len("HTTP/"):]),
+			semconv.ClientAddress(connlimit.AddressOf(r.RemoteAddr)), semconv.HTTPRequestBodySize(int(max(r.ContentLength, 0))),
+			attribute.String("factro.cloud", name), attribute.String("factro.webhook.outcome", p.code),
 		)
-		if a.status >= http.StatusInternalServerError {
-			span.SetStatus(codes.Error, a.code)
+		if p.Status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, p.code)
 		}
 	}
-	s.metrics.answered(ctx, answerKey{name, a.code, method(r.Method), a.status, r.TLS != nil}, time.Since(began))
+	defer func() { // also if the answer is not written to its end
+		s.metrics.answered(ctx, answerKey{name, p.code, method(r.Method), p.Status, r.TLS != nil}, time.Since(began))
+	}()
+	if p.Status >= http.StatusBadRequest {
+		p.write(w, r)
+		return
+	}
+	if id != "" {
+		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
+	}
+	w.WriteHeader(p.Status)
+}
+
+// nowhere answers what is at no route.
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {
+	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: nothingHere.code, method: method(r.Method), status: nothingHere.Status})
+	nothingHere.write(w, r)
 }
 
 // serverSpan is the options of a span that begins a trace of our own.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 )
 
 // problem is an answer by RFC 9457.
@@ -20,10 +22,17 @@ type problem struct {
 }
 
 // write answers r. For the rest of a stranger's body it does not wait: net/http would read on before it answers, for as
-// long as a good body may take.
+// long as a good body may take. A stranger who reads no answers gets no more of them.
 func (p problem) write(w http.ResponseWriter, r *http.Request) {
-	if p.stranger && r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // what cannot do this has no slow senders
+	if p.stranger {
+		done, ok := connlimit.Of(r.Context()).Answering()
+		if !ok {
+			panic(http.ErrAbortHandler)
+		}
+		defer done()
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(past) // what cannot do this has no slow senders
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
@@ -40,8 +49,10 @@ var (
 	nothingHere  = refuse(http.StatusNotFound, "not_found", "webhooks are taken at /webhooks/{cloud}").toStranger()
 	unknownCloud = refuse(http.StatusNotFound, "unknown_cloud", "no factro cloud of this name is configured").toStranger()
 	wrongMethod  = refuse(http.StatusMethodNotAllowed, "method", "webhooks are delivered by POST").toStranger()
+	ambiguous    = refuse(http.StatusBadRequest, "ambiguous", "the request has both Content-Length and Transfer-Encoding").toStranger()
 	wrongSecret  = refuse(http.StatusUnauthorized, "secret", "the authentication header is missing or its value is wrong").toStranger()
 	tooManyWrong = refuse(http.StatusTooManyRequests, "throttled", "too many wrong secrets from this address").toStranger()
+	redirected   = refuse(http.StatusMethodNotAllowed, "redirected", "webhooks are delivered by POST; a redirect may have made another method of it")
 	tooLarge     = refuse(http.StatusRequestEntityTooLarge, "too_large", "")
 	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
 	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
@@ -50,6 +61,17 @@ var (
 	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once").andLost()
 	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored").andLost()
 )
+
+// Answers that are no problem.
+var (
+	accepted = problem{Status: http.StatusAccepted, code: "stored"}
+	spooled  = problem{Status: http.StatusAccepted, code: "spooled"}
+	harmless = problem{Status: http.StatusNoContent, code: "probe"}
+	empty    = problem{Status: http.StatusNoContent, code: "empty"} // with a right secret
+)
+
+// keeps says whether the answer promises that the store has what came.
+func (p problem) keeps() bool { return p == accepted || p == spooled || p.code == unusable.code }
 
 func refuse(status int, code, detail string) problem {
 	return problem{Title: http.StatusText(status), Status: status, Detail: detail, code: code}

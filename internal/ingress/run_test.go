@@ -146,7 +146,8 @@ func TestRunAnswers(t *testing.T) {
 		"two lengths":       {post(oldSecret, length(len(good)), length(3)), 400, 0},
 		"a length of text":  {post(oldSecret, "Content-Length: many"), 400, 0},
 		"odd encoding":      {post(oldSecret, "Transfer-Encoding: gzip, chunked"), 501, 0},
-		"a large header":    {post(oldSecret, "X-Large: "+strings.Repeat("x", 40<<10)), 431, 0},
+		"a large header":    {post(oldSecret, "X-Large: "+strings.Repeat("x", 8<<10)), 431, 0},
+		"one that is not":   {post(oldSecret, length(len(good)), "X-Large: "+strings.Repeat("x", 7<<10)) + good, 202, 1},
 		"many headers":      {post(oldSecret, strings.Repeat("A: b\r\n", 4<<10)+"C: d"), 431, 0},
 		"a long path":       {strings.Replace(post(oldSecret), "/acme", "/"+strings.Repeat("a", 40<<10), 1), 431, 0},
 		"an odd header":     {post(oldSecret, "X(Y): z"), 400, 0},
@@ -186,9 +187,9 @@ func TestRunTimes(t *testing.T) {
 	}{
 		"says nothing":              {"", 5 * time.Second, 0},
 		"half a header":             {post(oldSecret)[:30], 5 * time.Second, 0},
-		"no body":                   {post(oldSecret, length(100)), 15 * time.Second, 408},
-		"half a body":               {post(oldSecret, length(len(good))) + good[:50], 15 * time.Second, 408},
-		"half a chunk":              {post(oldSecret, "Transfer-Encoding: chunked") + "64\r\n{", 15 * time.Second, 408},
+		"no body":                   {post(oldSecret, length(100)), 5 * time.Second, 408},
+		"half a body":               {post(oldSecret, length(len(good))) + good[:50], 5 * time.Second, 408},
+		"half a chunk":              {post(oldSecret, "Transfer-Encoding: chunked") + "64\r\n{", 5 * time.Second, 408},
 		"no body, and a wrong key":  {post(wrongGuess, length(100)), 0, 401},
 		"says nothing after a good": {post(oldSecret, length(len(good))) + good, 0, 202},
 	} {
@@ -204,12 +205,12 @@ func TestRunTimes(t *testing.T) {
 				} else {
 					c.wantHungUp()
 				}
-				if took := time.Since(began); took != tt.after {
+				if took := time.Since(began); took.Truncate(50*time.Millisecond) != tt.after { // a few bytes buy a few milliseconds
 					h.t.Errorf("it took %s, want %s", took, tt.after)
 				}
 				if tt.status != 0 {
 					c.wantHungUp()
-					if took := time.Since(began) - tt.after; took > time.Second && (tt.status != 202 || took > 2*time.Minute) {
+					if took := time.Since(began) - tt.after; took > time.Second && (tt.status != 202 || took != config().IdleTimeout) {
 						h.t.Errorf("the connection was kept for %s", took)
 					}
 				}
@@ -221,7 +222,7 @@ func TestRunTimes(t *testing.T) {
 	}
 }
 
-// TestRunDrips: a byte now and then does not buy more time.
+// TestRunDrips: a byte now and then buys hardly any time.
 func TestRunDrips(t *testing.T) {
 	t.Parallel()
 	serve(t, &shelf{}, func(h *hall) {
@@ -234,7 +235,7 @@ func TestRunDrips(t *testing.T) {
 			}
 		}()
 		c.want(408)
-		if took := time.Since(began); took != 15*time.Second {
+		if took := time.Since(began); took.Truncate(50*time.Millisecond) != 5*time.Second {
 			h.t.Errorf("it took %s", took)
 		}
 		_ = c.Close()
@@ -246,7 +247,7 @@ func TestRunDrips(t *testing.T) {
 func TestRunSlowButInTime(t *testing.T) {
 	t.Parallel()
 	cfg := config()
-	cfg.StoreTimeout = 30 * time.Second
+	cfg.StoreTimeout, cfg.MaxBody = 30*time.Second, 64<<10
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer(t, cfg, &shelf{publish: func(ctx context.Context) error {
 			time.Sleep(29 * time.Second) //nolint:forbidigo // in a bubble
@@ -257,10 +258,13 @@ func TestRunSlowButInTime(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
 		c := h.dial()
-		go func() {
-			c.say(post(oldSecret, length(len(good))))
-			time.Sleep(14 * time.Second) //nolint:forbidigo // in a bubble
-			c.say(good)
+		go func() { // as fast as it has to be
+			text := padded(14 * 4 << 10)
+			c.say(post(oldSecret, length(len(text))))
+			for ; text != ""; text = text[4<<10:] {
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				c.say(text[:4<<10])
+			}
 		}()
 		c.want(202)
 		stop()
@@ -359,23 +363,40 @@ func TestRunExpectContinue(t *testing.T) {
 	})
 }
 
-// TestRunSmuggling: with a length and chunks at once the chunks count, as RFC 9112 has it, and what stands behind them
-// is a request of its own, which has to have a secret of its own.
+// TestRunSmuggling: with a length and chunks at once two servers may see different ends of the body, so the request is
+// refused, and nothing behind it is read.
 func TestRunSmuggling(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
-	serve(t, store, func(h *hall) {
-		c := h.dial()
-		smuggled := "POST /webhooks/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}\n"
-		go c.say(post(oldSecret, "Content-Length: 4", "Transfer-Encoding: chunked") +
-			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(good), good) + smuggled)
-		c.want(202)
-		c.want(401)
-		_ = c.Close()
-		if n := len(store.stored()); n != 1 {
-			h.t.Errorf("%d events stored", n)
-		}
-	})
+	chunks := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(good), good)
+	behind := post(oldSecret, length(len(good))) + good
+	for name, tt := range map[string]struct {
+		sent   string
+		status []int
+		stored int
+	}{
+		"length, chunks":       {post(oldSecret, "Content-Length: 4", "Transfer-Encoding: chunked") + chunks, []int{400}, 0},
+		"chunks, length":       {post(oldSecret, "Transfer-Encoding: chunked", "cONTENT-lENGTH:4") + chunks, []int{400}, 0},
+		"a length of nobody's": {post(wrongGuess, "Content-Length: 4", "Transfer-Encoding: chunked") + chunks, []int{400}, 0},
+		"only chunks":          {post(oldSecret, "Transfer-Encoding: chunked") + chunks, []int{202}, 1},
+		"behind a good one": {behind + post(oldSecret, "Content-Length: 4", "Transfer-Encoding: chunked") + chunks,
+			[]int{202, 202}, 2}, // it came with the other, so nobody has seen the length; the end is that of the chunks
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &shelf{}
+			serve(t, store, func(h *hall) {
+				c := h.dial()
+				go c.say(tt.sent + behind)
+				for _, status := range tt.status {
+					c.want(status)
+				}
+				c.wantHungUp()
+				if n := len(store.stored()); n != tt.stored {
+					h.t.Errorf("%d events stored, want %d", n, tt.stored)
+				}
+			})
+		})
+	}
 }
 
 // TestRunFinishes: what is in flight when the end comes is finished and answered, and nobody new comes in.
@@ -390,7 +411,7 @@ func TestRunFinishes(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
 		idle := h.dial()
-		go idle.say(post(oldSecret))
+		go idle.say(post(oldSecret, length(0)))
 		idle.want(204)
 		busy := h.dial()
 		go busy.say(post(oldSecret, length(len(good))) + good)

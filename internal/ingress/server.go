@@ -1,15 +1,14 @@
 package ingress
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path"
 	"runtime/debug"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -40,8 +40,11 @@ type Server struct {
 	store    Store
 	log      *slog.Logger
 	clouds   map[string]*cloud
-	slots    chan struct{}
+	slots    *shares // how many webhooks may be stored at once
+	memory   *shares // bytes of those that are read and stored
+	conns    *connlimit.Limiter
 	throttle throttle
+	samples  sampler
 	account  account
 	metrics  *metrics
 	drift    *drift
@@ -60,10 +63,14 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{}, slots: make(chan struct{}, cfg.MaxInFlight),
+		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{},
+		slots: newShares(int64(cfg.MaxInFlight), len(cfg.Clouds)), memory: newShares(cfg.MaxMemory, len(cfg.Clouds)),
 		tracer: otel.Tracer(scope),
 		newID:  func() string { return uuid.Must(uuid.NewV7()).String() },
 	}
+	s.conns = connlimit.New(connlimit.Config{
+		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Patience: patience, Owners: len(cfg.Clouds), Dropped: s.dropped,
+	})
 	for _, c := range cfg.Clouds {
 		d := &door{header: c.Header, log: log.With("cloud", c.Name)}
 		for _, source := range c.Secrets {
@@ -75,7 +82,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, err
 	}
-	s.drift, err = newDrift(cfg.KnownActions, log)
+	s.drift, err = newDrift(cfg.KnownActions, &s.samples, log)
 	return s, err
 }
 
@@ -83,10 +90,15 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc(route, s.observed)
-	mux.HandleFunc("/", nothingHere.write)
+	mux.HandleFunc("/", s.nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connlimit.Of(r.Context()).Handled()
+		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+			// A proxy that understood the end of the body otherwise must not have its next request taken for another's.
+			w.Header().Set("Connection", "close")
+		}
 		if p := r.URL.EscapedPath(); path.Clean(p) != p {
-			nothingHere.write(w, r) // the mux would redirect, which no sender of webhooks follows
+			s.nowhere(w, r) // the mux would redirect, which no sender of webhooks follows
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -97,12 +109,16 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config, grace time.Duration) error {
 	srv := &http.Server{
 		Handler: s.Handler(), TLSConfig: tlsConfig,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader - headerSlop,
 		// It runs from the end of the header, so a slow body and a slow store must leave time to say that all is well.
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
-		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // a stranger's broken connection is no news
+		HTTP2:        s.http2(),
+		ErrorLog:     log.New(&errorLog{s}, "", 0),
 	}
-	for name := range s.clouds {
+	s.conns.Apply(srv)
+	l = s.conns.Listen(l)
+	for name, c := range s.clouds {
+		c.door.check(ctx)
 		s.metrics.expect(ctx, name)
 		s.drift.expect(ctx, name)
 	}
@@ -129,128 +145,133 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	return nil
 }
 
-// webhook answers one request, and returns the cloud's name and what the answer was.
-func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name string, a answer) {
+// webhook works on one request, and returns the cloud's name, the id of the event and the answer.
+func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name, id string, p problem) {
 	name = r.PathValue("cloud")
 	c, known := s.clouds[name]
 	if !known {
-		name = "unknown" // a stranger's invention is no label
+		return "unknown", "", unknownCloud // a stranger's invention is no label
 	}
-	id, refused := "", unknownCloud
-	if known {
-		id, refused = s.survive(ctx, c, w, r)
-	}
-	if refused.lost && s.cfg.OnLost != nil {
+	id, p = s.survive(ctx, c, func() (string, problem) { return s.receive(ctx, c, w, r) })
+	if p.lost && s.cfg.OnLost != nil {
 		s.cfg.OnLost(name)
 	}
-	switch {
-	case refused == harmless:
-		w.WriteHeader(http.StatusNoContent)
-		return name, answer{http.StatusNoContent, "probe"}
-	case refused != accepted && refused != spooled:
-		refused.write(w, r)
-		return name, answer{refused.Status, refused.code}
-	}
-	w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
-	w.WriteHeader(http.StatusAccepted)
-	if refused == spooled {
-		return name, answer{http.StatusAccepted, "spooled"}
-	}
-	return name, answer{http.StatusAccepted, "stored"}
+	return name, id, p
 }
 
-// answer is what a request was answered with: the status, and for the metric what became of it.
-type answer struct {
-	status int
-	code   string
-}
-
-// keeps says whether the answer promises that the store has what came.
-func (a answer) keeps() bool {
-	return a.code == "stored" || a.code == "spooled" || a.code == unusable.code
-}
-
-// survive is receive, and answers for a panic. net/http would hang up without a word and log it as it logs strangers'
-// broken connections, which nobody reads.
-func (s *Server) survive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, refused problem) {
+// survive calls do and answers for a panic. net/http would hang up without a word and log it as it logs strangers' broken
+// connections, which nobody reads.
+func (s *Server) survive(ctx context.Context, c *cloud, do func() (string, problem)) (id string, p problem) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.ErrorContext(ctx, "a webhook made the bridge panic", "cloud", c.Name,
 				"error", fmt.Sprint(v), "stack", string(debug.Stack()))
-			id, refused = "", ourMistake
+			id, p = "", ourMistake
 		}
 	}()
-	return s.receive(ctx, c, w, r)
+	return do()
 }
 
-// Answers that are no problem.
-var (
-	accepted = problem{}
-	spooled  = problem{code: "spooled"}
-	harmless = problem{code: "probe"}
-)
-
 // receive takes one request apart and returns the id of the stored event, or why there is none. The order matters: the
-// secret before anything that costs, the slot before the body.
+// secret before anything that costs, the body before the slot, so that a slow sender holds none.
 func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
+	probes := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost && r.ContentLength == 0
 	switch {
-	case r.Method == http.MethodGet, r.Method == http.MethodHead, r.Method == http.MethodPost && r.ContentLength == 0:
-		return "", harmless // factro may look whether somebody is here
-	case r.Method != http.MethodPost:
+	case len(r.TransferEncoding) > 0 && connlimit.Of(ctx).HasLength():
+		return "", ambiguous
+	case probes && len(r.Header.Values(c.Header)) == 0:
+		return "", harmless // factro, or a balancer, may look whether somebody is here
+	case r.Method != http.MethodPost && !probes:
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
 	case !c.door.admits(r):
-		if wait := s.throttle.wrongSecret(addressOf(r), time.Now()); wait > 0 {
+		if wait := s.throttle.wrongSecret(connlimit.AddressOf(r.RemoteAddr), time.Now()); wait > 0 {
 			return "", tooManyWrong.after(wait)
 		}
 		w.Header().Set("WWW-Authenticate", "Webhook")
 		return "", wrongSecret
+	}
+	connlimit.Of(ctx).Shown(c.Name)
+	switch {
+	case r.Method != http.MethodPost:
+		s.warn(ctx, c, "redirected", "a request with the right secret is no POST: was the webhook's URL redirected? A 301, 302 or 303 makes a GET of a webhook, and its body is lost",
+			"method", method(r.Method))
+		w.Header().Set("Allow", "POST")
+		return "", redirected
+	case r.ContentLength == 0:
+		return "", s.withoutBody(ctx, c)
 	case r.ContentLength > s.cfg.MaxBody:
 		return "", s.sizeProblem()
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return "", overloaded.after(time.Second)
-	}
-	body, refused := s.read(w, r)
+	return s.take(ctx, c, w, r)
+}
+
+// withoutBody answers a webhook that brought nothing.
+func (s *Server) withoutBody(ctx context.Context, c *cloud) problem {
+	s.warn(ctx, c, "empty", "a webhook with the right secret has no body: does a proxy drop it?")
+	return empty
+}
+
+// take reads a webhook's body and has it stored.
+func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
+	l := &load{shares: s.memory, cloud: c.Name}
+	body, p := s.read(w, r, l)
 	switch {
-	case refused != accepted:
-		return "", refused
+	case p != accepted:
 	case len(body) == 0:
-		return "", harmless
+		p = s.withoutBody(ctx, c)
+	case !s.slots.take(c.Name, 1):
+		p = overloaded.after(time.Second)
 	}
+	if p != accepted {
+		l.free()
+		return "", p
+	}
+	return s.within(ctx, c, body, func() {
+		s.slots.give(c.Name, 1)
+		l.free()
+	})
+}
+
+// errHangs stands for what the store would say.
+var errHangs = errors.New("the store does not answer")
+
+// within stores a webhook, and answers in time whatever the store does. What the store still holds when the time is over
+// keeps its slot and its memory until the store lets go of it, and done is called.
+func (s *Server) within(ctx context.Context, c *cloud, body []byte, done func()) (id string, _ problem) {
 	// The body is here, and perhaps factro never sends it again: a sender that hangs up now does not stop it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
-	defer cancel()
-	return s.keep(ctx, c, body)
+	type outcome struct {
+		id string
+		p  problem
+	}
+	stored := make(chan outcome)
+	gaveUp := make(chan struct{})
+	go func() {
+		defer cancel()
+		var o outcome
+		o.id, o.p = s.survive(ctx, c, func() (string, problem) { return s.keep(ctx, c, body) })
+		done()
+		select {
+		case stored <- o:
+		case <-gaveUp:
+			s.account.late(o.p.keeps())
+		}
+	}()
+	timer := time.NewTimer(s.cfg.StoreTimeout + storeMargin)
+	defer timer.Stop()
+	select {
+	case o := <-stored:
+		return o.id, o.p
+	case <-timer.C:
+		s.account.hanging.Add(1)
+		close(gaveUp)
+		return "", s.lost(ctx, c, errHangs)
+	}
 }
 
 func (s *Server) sizeProblem() problem {
 	return tooLarge.because("the body is larger than " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes")
-}
-
-// firstRead is how much memory an announced length gets at once. Nearly every webhook is smaller and is read into one
-// piece; for a larger one memory grows with what has really come.
-const firstRead = 64 << 10
-
-// read reads the body within the limit of size. The server's time-outs bound how long it takes.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, problem) {
-	limited := http.MaxBytesReader(w, r.Body, s.cfg.MaxBody)
-	announced := min(max(r.ContentLength, 0), firstRead) // -1 if the body is chunked
-	body := bytes.NewBuffer(make([]byte, 0, announced+bytes.MinRead))
-	_, err := body.ReadFrom(limited)
-	var larger *http.MaxBytesError
-	switch {
-	case err == nil:
-		return body.Bytes(), accepted
-	case errors.As(err, &larger):
-		return nil, s.sizeProblem()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, slowBody
-	}
-	return nil, brokenBody
 }
 
 // keep makes an event of the body and stores it. A body that cannot be one came from somebody who knows the secret, so

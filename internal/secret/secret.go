@@ -7,10 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
-	"sync"
-	"time"
 )
 
 // hidden is what a String shows of itself, so that one can tell a set secret from an empty one.
@@ -62,43 +58,4 @@ func (s Source) Validate() error {
 		return errors.New("file and value are both set; one secret has one source")
 	}
 	return nil
-}
-
-// rereadAfter bounds both how long a rotated secret stays unnoticed and how often its file is read.
-const rereadAfter = time.Second
-
-// Reader gives the current value of a secret.
-type Reader struct {
-	source Source
-
-	mu    sync.Mutex
-	last  String
-	until time.Time // the last value is taken without looking before this time
-}
-
-// NewReader returns a reader of the source. It reads nothing yet.
-func NewReader(s Source) *Reader { return &Reader{source: s, last: s.Value} }
-
-// Get returns the secret as it is now. If its file cannot be read or is empty, it returns an error beside the last good
-// value: a file that is gone for a moment while it is replaced must not lock anybody out.
-func (r *Reader) Get() (String, error) {
-	if r.source.File == "" {
-		return r.source.Value, nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	if now.Before(r.until) {
-		return r.last, nil
-	}
-	text, err := os.ReadFile(r.source.File)
-	if err != nil {
-		return r.last, fmt.Errorf("read secret: %w", err)
-	}
-	value := String(strings.TrimSpace(string(text)))
-	if value == "" {
-		return r.last, fmt.Errorf("read secret: %s is empty", r.source.File)
-	}
-	r.last, r.until = value, now.Add(rereadAfter)
-	return value, nil
 }

@@ -3,6 +3,7 @@ package secret
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -95,5 +96,47 @@ func TestSourceValidate(t *testing.T) {
 		if err := tt.source.Validate(); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestReaderOfAHangingFile: a file system that does not answer costs a caller a second, once, and never the last good value.
+func TestReaderOfAHangingFile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang, reads := make(chan struct{}), 0
+		r := NewReader(Source{File: "f"})
+		r.read = func(string) ([]byte, error) {
+			if reads++; reads > 1 {
+				<-hang
+				return []byte("second"), nil
+			}
+			return []byte("first"), nil
+		}
+		if got, err := r.Get(); err != nil || got.Reveal() != "first" {
+			t.Fatalf("got %q, %v", got.Reveal(), err)
+		}
+		time.Sleep(rereadAfter) //nolint:forbidigo // virtual time
+		for _, want := range []time.Duration{patience, 0, 0} {
+			began := time.Now()
+			if got, err := r.Get(); !errors.Is(err, errHangs) || got.Reveal() != "first" {
+				t.Errorf("while it hangs: %q, %v", got.Reveal(), err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("it took %s, want %s", took, want)
+			}
+		}
+		close(hang)
+		synctest.Wait()
+		if got, err := r.Get(); err != nil || got.Reveal() != "second" || reads != 2 {
+			t.Errorf("afterwards: %q, %v, %d reads", got.Reveal(), err, reads)
+		}
+	})
+}
+
+// TestReaderOfAnEndlessFile: what has no end is no secret.
+func TestReaderOfAnEndlessFile(t *testing.T) {
+	t.Parallel()
+	if got, err := NewReader(Source{File: "/dev/zero"}).Get(); err == nil {
+		t.Errorf("got %d bytes", len(got))
 	}
 }

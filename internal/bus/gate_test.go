@@ -1,0 +1,97 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestSpoolWaitsEndInTime: whatever a webhook waits for on its way to the disk, it waits no longer than its context allows,
+// and is not on the disk afterwards. In each row NATS is away, so the disk is the only way.
+func TestSpoolWaitsEndInTime(t *testing.T) {
+	t.Parallel()
+	for name, hang := range map[string]func(t *testing.T, s *Spool, hangs *atomic.Bool){
+		"another opens the disk anew": func(t *testing.T, s *Spool, _ *atomic.Bool) {
+			t.Helper()
+			if err := s.disk.mu.Lock(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.disk.mu.Unlock)
+		},
+		"another wants to": func(t *testing.T, s *Spool, _ *atomic.Bool) {
+			t.Helper()
+			if err := s.disk.mu.RLock(t.Context()); err != nil { // a write that does not end
+				t.Fatal(err)
+			}
+			t.Cleanup(s.disk.mu.RUnlock)
+			locked := make(chan error, 1)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() { locked <- s.disk.mu.Lock(ctx) }()
+			t.Cleanup(func() { cancel(); <-locked })
+			eventually(t, "it is in line", func() bool { return !s.disk.mu.sem.TryAcquire(1) || release(s) })
+		},
+		"the file system is silent": func(_ *testing.T, _ *Spool, hangs *atomic.Bool) { hangs.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, b := away(t)
+			var hangs atomic.Bool
+			back := make(chan struct{})
+			s, err := openSpool(t.Context(), spoolConfig(t.TempDir()), b, quiet(), func(string) (int64, error) {
+				if hangs.Load() {
+					<-back
+				}
+				return 1 << 40, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			hang(t, s, &hangs)
+			t.Cleanup(func() { close(back) })
+			for range 2 {
+				const most = 300 * time.Millisecond
+				ctx, cancel := context.WithTimeout(t.Context(), most)
+				began := time.Now()
+				_, err = s.Publish(ctx, subjectOf(1), taskEvent(t, "1"), "acme.1")
+				cancel()
+				if took := time.Since(began); err == nil || !errors.Is(err, context.DeadlineExceeded) || took > most+2*time.Second {
+					t.Errorf("%v after %s", err, took)
+				}
+			}
+			if n := s.written.Load() + s.unsure.Load() + s.waiting(); n != 0 {
+				t.Errorf("%d are accounted as written, unsure or waiting", n)
+			}
+		})
+	}
+}
+
+func release(s *Spool) bool { s.disk.mu.RUnlock(); return false }
+
+// TestLooksAskOnce: a file system that hangs is asked once, however many want to know.
+func TestLooksAskOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		back := make(chan struct{})
+		l := newLooks(func(string) (int64, error) { asked.Add(1); <-back; return 7, nil })
+		for range 5 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := l.space(ctx, "d"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+			cancel()
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		close(back)
+		synctest.Wait()
+		if n, err := l.space(t.Context(), "d"); n != 7 || err != nil {
+			t.Errorf("afterwards: %d, %v", n, err)
+		}
+	})
+}
