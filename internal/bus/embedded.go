@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,10 @@ type ServerConfig struct {
 const maxPayload = 8 << 20
 
 // Server is an embedded NATS server with JetStream.
-type Server struct{ s *server.Server }
+type Server struct {
+	s    *server.Server
+	lock *os.File // of its directory; nil if somebody else has that
+}
 
 // StartServer starts an embedded server and waits until it takes connections.
 func StartServer(c ServerConfig) (*Server, error) {
@@ -49,10 +53,22 @@ func StartServer(c ServerConfig) (*Server, error) {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
-	return startServer(opts)
+	lock, err := lockDir(c.DataDir)
+	if err != nil && !errors.Is(err, errNoLockHere) {
+		return nil, fmt.Errorf("nats.embedded.data_dir: %w", err)
+	}
+	s, err := startServer(opts)
+	if err != nil {
+		return nil, errors.Join(err, unlockDir(lock))
+	}
+	s.lock = lock
+	return s, nil
 }
 
 func startServer(opts *server.Options) (*Server, error) {
+	if err := plainTree(opts.StoreDir); err != nil {
+		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	}
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS server: %w", err)
@@ -68,7 +84,7 @@ func startServer(opts *server.Options) (*Server, error) {
 		s.Shutdown()
 		return nil, errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
 	}
-	return &Server{s}, nil
+	return &Server{s: s}, nil
 }
 
 // URL is where other clients reach the server, or "" if it does not listen.
@@ -83,6 +99,7 @@ func (s *Server) URL() string {
 func (s *Server) Close() {
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
+	_ = unlockDir(s.lock) // it ends with the process at the latest
 }
 
 // lastWords is the log of an embedded server, of which only the reason is wanted why it does not start.
