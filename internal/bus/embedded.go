@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,10 @@ type ServerConfig struct {
 const maxPayload = 8 << 20
 
 // Server is an embedded NATS server with JetStream.
-type Server struct{ s *server.Server }
+type Server struct {
+	s    *server.Server
+	lock *os.File // of its directory; nil if somebody else has that
+}
 
 // StartServer starts an embedded server and waits until it takes connections.
 func StartServer(c ServerConfig) (*Server, error) {
@@ -51,10 +55,22 @@ func StartServer(c ServerConfig) (*Server, error) {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
-	return startServer(opts)
+	lock, err := lockDir(c.DataDir)
+	if err != nil && !errors.Is(err, errNoLockHere) {
+		return nil, fmt.Errorf("nats.embedded.data_dir: %w", err)
+	}
+	s, err := startServer(opts)
+	if err != nil {
+		return nil, errors.Join(err, unlockDir(lock))
+	}
+	s.lock = lock
+	return s, nil
 }
 
 func startServer(opts *server.Options) (*Server, error) {
+	if err := plainTree(opts.StoreDir); err != nil {
+		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	}
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS server: %w", err)
@@ -70,7 +86,7 @@ func startServer(opts *server.Options) (*Server, error) {
 		s.Shutdown()
 		return nil, errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
 	}
-	return &Server{s}, nil
+	return &Server{s: s}, nil
 }
 
 // URL is where other clients reach the server, or "" if it does not listen.
@@ -85,7 +101,10 @@ func (s *Server) URL() string {
 const stopTimeout = 10 * time.Second
 
 // Close stops the server and waits until its files are closed.
-func (s *Server) Close() { s.closed(stopTimeout) }
+func (s *Server) Close() {
+	s.closed(stopTimeout)
+	_ = unlockDir(s.lock) // it ends with the process at the latest
+}
 
 // closed stops the server and says whether its files are closed within a time.
 func (s *Server) closed(most time.Duration) bool {

@@ -118,7 +118,10 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 	s.limiter = rate.NewLimiter(rate.Limit(cfg.DrainPerSecond), min(max(1, cfg.DrainPerSecond/10), roundSize))
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("spool.dir: %w", err)
+	}
+	if err := plainTree(cfg.Dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("spool.dir: %w", err), unlockDir(lock))
 	}
 	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, looks: newLooks(free), log: log, lock: lock, mu: newGate()}
 	if s.metrics, err = newSpoolMetrics(s); err != nil {

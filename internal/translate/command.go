@@ -55,7 +55,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	}
 	sound := len(mistakes) == 0 // from here on it goes for what a schema cannot say, to tell all at once
 	call := Call{Method: op.Method}
-	path, query := op.Path, url.Values{}
+	path, query := &target{op: op}, url.Values{}
 	for _, p := range op.Params {
 		raw, given := fields[p.Field]
 		delete(fields, p.Field)
@@ -69,14 +69,13 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 			}
 			continue
 		}
-		if why := noSegment(op, p, value); why != "" && isText {
-			mistakes = append(mistakes, events.FieldError{Pointer: "/" + p.Field, Message: why})
-		}
 		if p.Name == entityParam(op.Resource) {
 			call.EntityID = value
 		}
-		path = strings.Replace(path, "{"+p.Name+"}", url.PathEscape(value), 1)
+		path.put(p, value, isText)
 	}
+	escaped, wrong := path.path()
+	mistakes = append(mistakes, wrong...)
 	switch op.Body {
 	case factro.BodyObject:
 		call.Body, err = encode(fields)
@@ -101,39 +100,11 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	if err := invalid(mistakes); err != nil {
 		return Call{}, err
 	}
-	call.Target = path
+	call.Target = escaped
 	if len(query) > 0 {
 		call.Target += "?" + query.Encode()
 	}
 	return call, nil
-}
-
-// maxSegment bounds a path parameter, in bytes. Ids are UUIDs as far as anybody has seen.
-const maxSegment = 1024
-
-// noSegment says why a value cannot be one segment of a path, or "".
-//
-// It is escaped, so any text arrives as it is. But there are proxies that undo the escapes before they look at the path,
-// and names beside ids: a value that would lead to another operation, or out of its place, is no id. Who may send what is
-// decided by operation.
-func noSegment(op factro.Operation, p factro.Param, value string) string {
-	if len(value) > maxSegment {
-		return fmt.Sprintf("an id of %d bytes, want at most %d", len(value), maxSegment)
-	}
-	var path strings.Builder
-	for segment := range strings.SplitSeq(strings.Replace(op.Path, "{"+p.Name+"}", strings.ReplaceAll(value, `\`, "/"), 1), "/") {
-		switch segment {
-		case "": // two slashes are one
-		case ".", "..":
-			return fmt.Sprintf("%q is a path, want an id", value)
-		default:
-			path.WriteString("/" + segment)
-		}
-	}
-	if leadsTo, ok := factro.Route(op.Method, path.String()); ok && leadsTo.Path != op.Path {
-		return fmt.Sprintf("%q would lead to the operation %s, want an id", value, leadsTo.Name)
-	}
-	return ""
 }
 
 // entityParam is the path parameter that names an object of the resource: workRecordId for work-record.

@@ -29,6 +29,7 @@ func TestCommandMistakes(t *testing.T) {
 	t.Parallel()
 	const (
 		surplus = " has no place for this property in its request"
+		marks   = "; want letters, digits and -._~:+@,="
 		endless = "a number without end, want at most 100 characters and an exponent up to 400"
 		choice  = "/file: want exactly one of the properties data and object"
 	)
@@ -61,21 +62,62 @@ func TestCommandMistakes(t *testing.T) {
 			"updateWorkRecord", `{"workRecordId":"w","startTime":"nine"}`,
 			[]string{`/startTime: 'nine' does not match pattern '^\\d{2}:\\d{2}(:\\d{2})?$'`},
 		},
-		"nested":            {"updateTask", `{"taskId":"t","customFields":[]}`, []string{"/customFields: got array, want object"}},
-		"in items":          {"updateTasks", `{"items":[{"id":"1"},{"title":5},7]}`, []string{`/items/1/title: got number, want string`, `/items/1: property "id" is missing and required`, `/items/2: got number, want object`}},
-		"no items":          {"updateTasks", `{"items":[]}`, []string{"/items: minItems: got 0, want 1"}},
-		"items no list":     {"updateTasks", `{"items":{"id":"1"}}`, []string{"/items: got object, want array"}},
-		"beside items":      {"updateTasks", `{"items":[{"id":"1"}],"title":"t"}`, []string{"/title: updateTasks" + surplus}},
-		"surplus, no body":  {"deleteTask", `{"taskId":"t","b":1,"a/~":null}`, []string{"/a~1~0: deleteTask" + surplus, "/b: deleteTask" + surplus}},
-		"dots in a path":    {"deleteTask", `{"taskId":".."}`, []string{`/taskId: ".." is a path, want an id`}},
-		"a dot":             {"deleteTask", `{"taskId":"."}`, []string{`/taskId: "." is a path, want an id`}},
-		"a slash":           {"deleteTask", `{"taskId":"t/package"}`, []string{`/taskId: "t/package" would lead to the operation removeTaskFromPackage, want an id`}},
-		"a name beside ids": {"updateTask", `{"taskId":"tasks","title":"t"}`, []string{`/taskId: "tasks" would lead to the operation updateTasks, want an id`}},
-		"only a slash":      {"deleteTaskTag", `{"tagId":"/"}`, []string{`/tagId: "/" would lead to the operation deleteTask, want an id`}},
-		"a slash behind":    {"deleteTask", `{"taskId":"t\\package/"}`, []string{`/taskId: "t\\package/" would lead to the operation removeTaskFromPackage, want an id`}},
-		"a way out":         {"deleteTask", `{"taskId":"x/../../projects/p"}`, []string{`/taskId: "x/../../projects/p" is a path, want an id`}},
-		"a backslash":       {"deleteTask", `{"taskId":"..\\x"}`, []string{`/taskId: "..\\x" is a path, want an id`}},
-		"escaped slash":     {"deleteTask", `{"taskId":"t\u002fpackage"}`, []string{`/taskId: "t/package" would lead to the operation removeTaskFromPackage, want an id`}},
+		"nested":             {"updateTask", `{"taskId":"t","customFields":[]}`, []string{"/customFields: got array, want object"}},
+		"in items":           {"updateTasks", `{"items":[{"id":"1"},{"title":5},7]}`, []string{`/items/1/title: got number, want string`, `/items/1: property "id" is missing and required`, `/items/2: got number, want object`}},
+		"no items":           {"updateTasks", `{"items":[]}`, []string{"/items: minItems: got 0, want 1"}},
+		"items no list":      {"updateTasks", `{"items":{"id":"1"}}`, []string{"/items: got object, want array"}},
+		"beside items":       {"updateTasks", `{"items":[{"id":"1"}],"title":"t"}`, []string{"/title: updateTasks" + surplus}},
+		"surplus, no body":   {"deleteTask", `{"taskId":"t","b":1,"a/~":null}`, []string{"/a~1~0: deleteTask" + surplus, "/b: deleteTask" + surplus}},
+		"dots in a path":     {"deleteTask", `{"taskId":".."}`, []string{`/taskId: ".." is a path, want an id`}},
+		"a dot":              {"deleteTask", `{"taskId":"."}`, []string{`/taskId: "." is a path, want an id`}},
+		"a slash":            {"deleteTask", `{"taskId":"t/package"}`, []string{`/taskId: "t/package" is a path, want an id`}},
+		"a name beside ids":  {"updateTask", `{"taskId":"tasks","title":"t"}`, []string{`/taskId: "tasks" would lead to the operation updateTasks, want an id`}},
+		"only a slash":       {"deleteTaskTag", `{"tagId":"/"}`, []string{`/tagId: "/" is a path, want an id`}},
+		"a slash behind":     {"deleteTask", `{"taskId":"t\\package/"}`, []string{`/taskId: "t\\package/" is a path, want an id`}},
+		"a way out":          {"deleteTask", `{"taskId":"x/../../projects/p"}`, []string{`/taskId: "x/../../projects/p" is a path, want an id`}},
+		"a backslash":        {"deleteTask", `{"taskId":"..\\x"}`, []string{`/taskId: "..\\x" is a path, want an id`}},
+		"escaped slash":      {"deleteTask", `{"taskId":"t\u002fpackage"}`, []string{`/taskId: "t/package" is a path, want an id`}},
+		"a name in capitals": {"updateTask", `{"taskId":"Tasks","title":"t"}`, []string{`/taskId: "Tasks" would lead to the operation updateTasks, want an id`}},
+		"a name with a form": {"updateTask", `{"taskId":"tasks.json","title":"t"}`, []string{`/taskId: "tasks.json" would lead to the operation updateTasks, want an id`}},
+		"three dots":         {"deleteTask", `{"taskId":"..."}`, []string{`/taskId: "..." is a path, want an id`}},
+		"a query":            {"deleteTask", `{"taskId":"a?b"}`, []string{`/taskId: "a?b" is no id because of the character '?'` + marks}},
+		"escaped dots":       {"deleteTask", `{"taskId":"%2e%2e"}`, []string{`/taskId: "%2e%2e" is no id because of the character '%'` + marks}},
+		"a line end":         {"deleteTask", `{"taskId":"a\r\nHost: x"}`, []string{`/taskId: "a\r\nHost: x" is no id because of the character '\r'` + marks}},
+		"NUL":                {"deleteTask", `{"taskId":"\u0000"}`, []string{`/taskId: "\x00" is no id because of the character '\x00'` + marks}},
+		"an umlaut":          {"deleteTask", `{"taskId":"Grün"}`, []string{`/taskId: "Grün" is no id because of the character 'ü'` + marks}},
+		"braces":             {"removeTagFromTask", `{"taskId":"{tagId}","tagId":"g"}`, []string{`/taskId: "{tagId}" is no id because of the character '{'` + marks}},
+		"a path as a name": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"../../etc/passwd","data":""}}`,
+			[]string{`/file/name: "../../etc/passwd" is a path, want the name of a file without its folder`},
+		},
+		"a backslash in a name": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a\\b","data":""}}`,
+			[]string{`/file/name: "a\\b" is a path, want the name of a file without its folder`},
+		},
+		"two dots as a name": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"..","object":{"bucket":"b","name":"n","link":1}}}`,
+			[]string{`/file/name: ".." is a path, want the name of a file without its folder`, "/file/object/link: createTaskDocument" + surplus},
+		},
+		"a line end in a name": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a\r\nX-Evil: 1","data":""}}`,
+			[]string{`/file/name: "a\r\nX-Evil: 1" has a control character, want the name of a file`},
+		},
+		"NUL in a name": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a.pdf\u0000.exe","data":""}}`,
+			[]string{`/file/name: "a.pdf\x00.exe" has a control character, want the name of a file`},
+		},
+		"a long name": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"` + strings.Repeat("ä", 256) + `","data":""}}`,
+			[]string{"/file/name: a name of 256 characters, want at most 255"},
+		},
+		"a line end in a type": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","contentType":"a/b\r\nX-Evil: 1","data":""}}`,
+			[]string{`/file/contentType: "a/b\r\nX-Evil: 1" has other characters than a header may have, want a content type such as application/pdf`},
+		},
+		"a long type": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","contentType":"` + strings.Repeat("a", 256) + `","data":""}}`,
+			[]string{"/file/contentType: a content type of 256 bytes, want at most 255"},
+		},
 		"a long id":         {"deleteTask", `{"taskId":"` + strings.Repeat("x", 1025) + `"}`, []string{"/taskId: an id of 1025 bytes, want at most 1024"}},
 		"no file":           {"createTaskDocument", `{"taskId":"t"}`, []string{`: property "file" is missing and required`}},
 		"file a string":     {"createTaskDocument", `{"taskId":"t","file":"aGFsbG8="}`, []string{"/file: got string, want object"}},

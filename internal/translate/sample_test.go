@@ -49,7 +49,7 @@ func (s sampler) data(o factro.Operation) map[string]any {
 	}
 	for _, p := range o.Params {
 		if !p.Query || s.all {
-			data[p.Field] = "id of " + p.Name + " {" + p.Name + "} ä%&?#;/\\ö/ß"
+			data[p.Field] = "id-of." + p.Name + "_2026-01-31T09:30:00+01:00~@,="
 		}
 	}
 	return data

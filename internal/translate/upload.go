@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -32,12 +35,18 @@ func upload(op factro.Operation, raw json.RawMessage) (*Upload, []events.FieldEr
 	}
 	name, _ := text(string(file["name"]))
 	kind, _ := text(string(file["contentType"]))
-	u := &Upload{Name: name, ContentType: cmp.Or(lineEnds.Replace(kind), "application/octet-stream")}
+	u := &Upload{Name: name, ContentType: cmp.Or(kind, "application/octet-stream")}
 	var wrong []events.FieldError
+	if why := noFileName(name); why != "" {
+		wrong = append(wrong, events.FieldError{Pointer: "/file/name", Message: why})
+	}
+	if why := noContentType(kind); why != "" {
+		wrong = append(wrong, events.FieldError{Pointer: "/file/contentType", Message: why})
+	}
 	if ref, given := file["object"]; given {
 		var fields map[string]json.RawMessage
 		u.Object, fields = reference(ref)
-		wrong = inside("/file/object", homeless(op, fields))
+		wrong = append(wrong, inside("/file/object", homeless(op, fields))...)
 	} else {
 		u.Data, _ = text(string(file["data"]))
 		// Through a decoder that keeps nothing: the content is as large as a message can be.
@@ -59,8 +68,37 @@ func upload(op factro.Operation, raw json.RawMessage) (*Upload, []events.FieldEr
 	return u, nil
 }
 
-// lineEnds would end a header and begin another.
-var lineEnds = strings.NewReplacer("\r", "", "\n", "")
+const (
+	maxFileName    = 255 // characters, as in file systems
+	maxContentType = 255 // bytes
+)
+
+// noFileName says why a text is not the name of a file, or "". Whoever stores the file may use the name as it stands: it
+// must not lead to another folder, and neither end the part's header nor the text that a parser in C would see.
+func noFileName(name string) string {
+	switch {
+	case utf8.RuneCountInString(name) > maxFileName:
+		return fmt.Sprintf("a name of %d characters, want at most %d", utf8.RuneCountInString(name), maxFileName)
+	case name == ".", name == "..", strings.ContainsAny(name, `/\`):
+		return fmt.Sprintf("%q is a path, want the name of a file without its folder", name)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Sprintf("%q has a control character, want the name of a file", name)
+	}
+	return ""
+}
+
+// noContentType says why a text cannot be the value of a part's Content-Type, or "".
+func noContentType(kind string) string {
+	if len(kind) > maxContentType {
+		return fmt.Sprintf("a content type of %d bytes, want at most %d", len(kind), maxContentType)
+	}
+	for _, c := range []byte(kind) {
+		if c < ' ' || c > '~' {
+			return fmt.Sprintf("%q has other characters than a header may have, want a content type such as application/pdf", kind)
+		}
+	}
+	return ""
+}
 
 // reference reads what names an object, and returns the properties that do not belong there.
 func reference(raw json.RawMessage) (*events.ObjectRef, map[string]json.RawMessage) {

@@ -3,6 +3,7 @@ package translate_test
 import (
 	"bytes"
 	"encoding/base64"
+	"strings"
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -39,14 +40,15 @@ func TestUpload(t *testing.T) {
 		change func(*uploaded)
 		sent   func(*uploaded) // how the name or type arrives, if not as it is
 	}{
-		"as it is":            {change: func(*uploaded) {}},
-		"umlauts":             {change: func(u *uploaded) { u.name = "Größenübersicht ß.pdf" }},
-		"path":                {change: func(u *uploaded) { u.name = "../../etc/passwd" }},
-		"line ends in a type": {func(u *uploaded) { u.contentType = "a/b\r\nX-Evil: 1" }, func(u *uploaded) { u.contentType = "a/bX-Evil: 1" }},
-		"no type":             {func(u *uploaded) { u.contentType = "" }, func(u *uploaded) { u.contentType = "application/octet-stream" }},
-		"empty":               {change: func(u *uploaded) { u.data = nil }},
-		"binary":              {change: func(u *uploaded) { u.data = binary }},
-		"large":               {change: func(u *uploaded) { u.data = bytes.Repeat(binary, 4096) }},
+		"as it is":   {change: func(*uploaded) {}},
+		"umlauts":    {change: func(u *uploaded) { u.name = "Größenübersicht ß.pdf" }},
+		"quotes":     {change: func(u *uploaded) { u.name = `"; name="other` }},
+		"longest":    {change: func(u *uploaded) { u.name = strings.Repeat("ä", 255) }},
+		"parameters": {change: func(u *uploaded) { u.contentType = `text/plain; charset="utf-8"` }},
+		"no type":    {func(u *uploaded) { u.contentType = "" }, func(u *uploaded) { u.contentType = "application/octet-stream" }},
+		"empty":      {change: func(u *uploaded) { u.data = nil }},
+		"binary":     {change: func(u *uploaded) { u.data = binary }},
+		"large":      {change: func(u *uploaded) { u.data = bytes.Repeat(binary, 4096) }},
 	} {
 		want := plain
 		tt.change(&want)
@@ -73,11 +75,11 @@ func TestUpload(t *testing.T) {
 // TestUploadEscapes: some writers of JSON escape every slash, of which base64 has many.
 func TestUploadEscapes(t *testing.T) {
 	t.Parallel()
-	call, err := translate.Command(lookup(t, "createTaskDocument"), []byte(`{"taskId":"t","file":{"name":"a\/b","data":"\/\/\/\/"}}`))
+	call, err := translate.Command(lookup(t, "createTaskDocument"), []byte(`{"taskId":"t","file":{"name":"a\u00fcb","data":"\/\/\/\/"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := readUpload(t, call); got.name != "a/b" || !bytes.Equal(got.data, []byte{0xff, 0xff, 0xff}) {
+	if got := readUpload(t, call); got.name != "aüb" || !bytes.Equal(got.data, []byte{0xff, 0xff, 0xff}) {
 		t.Errorf("got %q", got)
 	}
 }
