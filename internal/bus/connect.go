@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,9 +42,10 @@ type Bus struct {
 	begun   chan struct{}     // closed once the streams were there for the first time
 	changed chan struct{}     // has a token when the streams should be looked at again
 	better  chan struct{}     // closed when a look finds well what was not; then a new one
+	parked  chan struct{}     // has a token when something was parked
 	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
-	ackWait, heartbeat, lookEvery, lookTimeout time.Duration // the constants of these names
+	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -72,7 +74,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1), begun: make(chan struct{}),
-		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery, lookTimeout: lookTimeout,
+		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery, lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery,
 	}
 	var err error
 	if b.metrics, err = newMetrics(b); err != nil {
@@ -180,21 +182,38 @@ func (b *Bus) end(ctx context.Context) error {
 	return errClosed
 }
 
-// Ready says whether the bus can do its work, or why not.
-func (b *Bus) Ready() error {
+// Health is what keeps a bus from its work, each nil if nothing does.
+type Health struct {
+	// Broker is what all work meets: there is no connection, a permission is refused, or a stream is not as it must be.
+	Broker error
+	// Webhooks is why events and dead webhooks cannot be stored, although the broker seems to be well.
+	Webhooks error
+	// Commands is why commands cannot be pulled, or why what became of them cannot be stored. What the sender of one command
+	// does can show here, so it says nothing about webhooks.
+	Commands error
+}
+
+// Health says what keeps the bus from its work.
+func (b *Bus) Health() Health {
+	return Health{Broker: b.broker(), Webhooks: b.health.trouble(webhookSide), Commands: b.health.trouble(commandSide)}
+}
+
+func (b *Bus) broker() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case !b.isUp:
+	if !b.isUp {
 		return errNotConnected
 	}
 	if err := b.health.refusal(); err != nil {
 		return err
 	}
-	if b.bound != nil {
-		return b.bound
-	}
-	return b.health.trouble()
+	return b.bound
+}
+
+// Ready says whether the bus can do all of its work, or why not.
+func (b *Bus) Ready() error {
+	h := b.Health()
+	return cmp.Or(h.Broker, h.Webhooks, h.Commands)
 }
 
 // Close flushes what was published, ends the subscriptions and waits until the connection is closed.

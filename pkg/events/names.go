@@ -91,6 +91,12 @@ func (p Prefix) FileBucket() string { return p.stream("FILES") }
 // AnswerBucket is the object store bucket of answers that are too large for a message, FACTRO_ANSWERS.
 func (p Prefix) AnswerBucket() string { return p.stream("ANSWERS") }
 
+// OriginalBucket is the object store bucket of a cloud's commands and webhooks that no dead letter can hold, and of what
+// could not be published yet: FACTRO_ORIGINALS_ACME.
+func (p Prefix) OriginalBucket(cloud string) string {
+	return p.stream("ORIGINALS") + "_" + strings.ToUpper(cloud)
+}
+
 func (p Prefix) stream(kind string) string { return strings.ToUpper(string(p)) + "_" + kind }
 
 // Token returns s if it can be a token of a subject as it stands, which is 1 to 128 bytes of [A-Za-z0-9_-], else "_".
