@@ -121,6 +121,8 @@ func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Reco
 		revision, err = b.contend(ctx, kv, key, value)
 	}
 	switch {
+	case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch): // a moment later
+		return r, fmt.Errorf("ledger: write: %w", ErrTaken)
 	case isTooLarge(err):
 		return r, fmt.Errorf("ledger: write: %w: %d bytes: %w", events.ErrTooLarge, len(value), err)
 	case natserr.Of(err) == natserr.Permanent:

@@ -61,13 +61,12 @@ func isDisconnect(err error) bool { return natserr.Disconnected(err) }
 var (
 	parked       = refusedOption("parked")
 	lostOriginal = refusedOption("original_lost")
-	lostResult   = refusedOption("result_lost")
 	requeued     = refusedOption("requeued")
-	refusals     = []metric.MeasurementOption{parked, requeued, lostOriginal, lostResult}
+	refusals     = []metric.MeasurementOption{parked, requeued, lostOriginal}
 )
 
 const refusedMeaning = "Messages that the broker refused for good or again and again, by what became of them: parked to be published later, " +
-	"requeued as commands, or lost, which is a result, or the part of an original that its dead letter does not hold."
+	"requeued as commands, or lost, which is the part of an original that its dead letter does not hold."
 
 func refusedOption(outcome string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("outcome", outcome))
