@@ -228,7 +228,7 @@ func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveU
 	setDeadHeaders(dead.Header, events.CodeUndeliverable, reason)
 	dead.Header[headerDeadPosition] = []string{a.position()}
 	dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
-	if err := b.sendLetter(ctx, dead, burialID(a.position(), stuck.Time)); err != nil {
+	if err := b.giveUp(ctx, packed{burialID(a.position(), stuck.Time), dead}); err != nil {
 		return err
 	}
 	if gaveUp != nil {
@@ -282,15 +282,6 @@ func keepMessageID(dead, original nats.Header) {
 // anew counts from 1 again.
 func burialID(position string, stored time.Time) string {
 	return "dead-" + position + "-" + strconv.FormatInt(stored.UnixNano(), 36)
-}
-
-// sendLetter stores a dead letter, its beginning if it does not fit.
-func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string) error {
-	err := b.send(ctx, dead, id)
-	if errors.Is(err, events.ErrTooLarge) {
-		err = b.send(ctx, cut(dead), id)
-	}
-	return err
 }
 
 // onlyForAdvisories says whether a refused permission is one that only the care for what the broker gives up needs. Without

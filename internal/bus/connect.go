@@ -1,11 +1,11 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,9 +43,10 @@ type Bus struct {
 	ledgers map[string]jetstream.KeyValue // those that were asked for, by their cloud
 	changed chan struct{}                 // has a token when the streams should be looked at again
 	better  chan struct{}                 // closed when a look finds well what was not; then a new one
+	parked  chan struct{}                 // has a token when something was parked
 	warned  map[string]string             // what the operator was told of streams and consumers that differ, by name
 
-	ackWait, heartbeat, lookEvery, lookTimeout time.Duration // the constants of these names
+	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -79,7 +80,8 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
-		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery, lookTimeout: lookTimeout,
+		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat,
+		lookEvery: lookEvery, lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery,
 	}
 	for _, cloud := range cfg.Clouds {
 		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
@@ -209,43 +211,71 @@ func (b *Bus) begun(cloud string) <-chan struct{} {
 	return b.started[cloud]
 }
 
-// Ready says whether the bus can do its work, or why not. While it can do that of one cloud it is ready: what is wrong with
-// the others, Troubles tells.
-func (b *Bus) Ready() error {
+// Health is what keeps a bus from its work, each nil if nothing does.
+type Health struct {
+	// Broker is what all work meets: there is no connection, a permission is refused, or a stream is not as it must be.
+	Broker error
+	// Webhooks is why events and dead webhooks cannot be stored, although the broker seems to be well.
+	Webhooks error
+	// Commands is why commands cannot be pulled, or why what became of them cannot be stored. What the sender of one command
+	// does can show here, so it says nothing about webhooks.
+	Commands error
+}
+
+// Health says what keeps the bus from its work. A part that works for one cloud is healthy: what is wrong with the others,
+// CloudHealth tells.
+func (b *Bus) Health() Health {
 	b.mu.Lock()
 	up := b.isUp
 	b.mu.Unlock()
 	if !up {
-		return errNotConnected
+		return Health{Broker: errNotConnected}
 	}
-	if err := b.health.refusal(""); err != nil {
-		return err
+	h := Health{
+		Broker: b.health.refusal(""), Webhooks: b.health.trouble("", webhookSide), Commands: b.health.trouble("", commandSide),
 	}
-	if err := b.health.trouble(""); err != nil {
-		return err
+	var broker, webhooks, commands []error
+	for _, cloud := range b.cfg.Clouds {
+		c := b.CloudHealth(cloud)
+		broker = append(broker, c.Broker)
+		webhooks = append(webhooks, cmp.Or(c.Broker, c.Webhooks))
+		commands = append(commands, cmp.Or(c.Broker, c.Commands))
 	}
-	if troubles := b.Troubles(); len(troubles) > 0 && len(troubles) == len(b.cfg.Clouds) {
-		return first(slices.Collect(maps.Values(troubles)))
-	}
-	return nil
+	h.Broker = cmp.Or(h.Broker, ofAll(broker))
+	h.Webhooks, h.Commands = cmp.Or(h.Webhooks, ofAll(webhooks)), cmp.Or(h.Commands, ofAll(commands))
+	return h
 }
 
-// Troubles says what keeps the bus from the work of a cloud: streams that are missing, broken or full, publishes that are
-// refused, commands that cannot be pulled. Clouds of which all is well are left out.
+// ofAll is the first of several errors if there is no nil among them.
+func ofAll(errs []error) error {
+	if slices.Contains(errs, nil) {
+		return nil
+	}
+	return first(errs)
+}
+
+// CloudHealth says what keeps the bus from the work of a cloud beside what Health says of all: streams that are missing,
+// broken or full, publishes that are refused, commands that cannot be pulled.
+func (b *Bus) CloudHealth(cloud string) Health {
+	b.mu.Lock()
+	bound := b.bound[cloud]
+	b.mu.Unlock()
+	return Health{
+		Broker:   cmp.Or(b.health.refusal(cloud), bound),
+		Webhooks: b.health.trouble(cloud, webhookSide), Commands: b.health.trouble(cloud, commandSide),
+	}
+}
+
+// Ready says whether the bus can do work of each kind, or why not.
+func (b *Bus) Ready() error { return b.Health().first() }
+
+func (h Health) first() error { return cmp.Or(h.Broker, h.Webhooks, h.Commands) }
+
+// Troubles says what keeps the bus from the work of a cloud. Clouds of which all is well are left out.
 func (b *Bus) Troubles() map[string]error {
 	troubles := map[string]error{}
 	for _, cloud := range b.cfg.Clouds {
-		b.mu.Lock()
-		bound := b.bound[cloud]
-		b.mu.Unlock()
-		err := b.health.refusal(cloud)
-		if err == nil {
-			err = bound
-		}
-		if err == nil {
-			err = b.health.trouble(cloud)
-		}
-		if err != nil {
+		if err := b.CloudHealth(cloud).first(); err != nil {
 			troubles[cloud] = err
 		}
 	}

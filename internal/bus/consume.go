@@ -132,22 +132,19 @@ func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg
 
 	ctx = extract(ctx, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
-	position, redelivered := msg.Subject, uint64(0)
-	meta, err := msg.Metadata()
-	if err == nil {
-		position, redelivered = meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10), meta.NumDelivered-1
-		if redelivered == 0 {
-			b.metrics.waited.Record(ctx, max(time.Since(meta.Timestamp), 0).Seconds(), t.cloud)
-		}
+	d := newDelivery(msg)
+	if d.first() {
+		b.metrics.waited.Record(ctx, max(time.Since(d.stored), 0).Seconds(), t.cloud)
 	}
-	cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, position)
+	cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, d.position)
+	d.cmd, d.readable = cmd, mistake == nil
 
 	ctx, span := b.tracer.Start(ctx, "process "+kind(msg.Subject),
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: remote}),
 		trace.WithAttributes(
 			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),
 			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject),
-			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(redelivered)),
+			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(d.redelivered)), //nolint:gosec // far below the limit of the type
 		))
 	defer span.End()
 	if mistake == nil {
@@ -162,14 +159,39 @@ func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg
 	}()
 	verdict := w.Handle(ctx, stopping, cmd, mistake)
 	t.leave(verdict)
+	if stopping.Err() == nil && t.stuck(d.position, verdict) >= b.refusingAfter {
+		verdict = b.abandon(ctx, w, d, mistake, verdict)
+	}
 	close(done)
 	<-renewed
 
 	// The verdict is out: it must reach the broker even if the grace ended meanwhile.
 	settling, stopSettling := withGrace(ctx, settleTimeout)
 	defer stopSettling()
-	b.settle(settling, span, msg, redelivered, verdict)
+	b.settle(settling, span, d, verdict)
 }
+
+// delivery is one delivery of a command.
+type delivery struct {
+	msg         *nats.Msg
+	position    string    // of the command in its stream, as far as that is known
+	stored      time.Time // when the stream took it; zero if that is not known
+	redelivered uint64    // how often it was delivered before
+	others      uint64    // how many wait behind it
+	cmd         events.Command
+	readable    bool
+}
+
+func newDelivery(msg *nats.Msg) delivery {
+	d := delivery{msg: msg, position: msg.Subject}
+	if meta, err := msg.Metadata(); err == nil {
+		d.position, d.stored = meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10), meta.Timestamp
+		d.redelivered, d.others = meta.NumDelivered-1, meta.NumPending
+	}
+	return d
+}
+
+func (d delivery) first() bool { return d.redelivered == 0 && !d.stored.IsZero() }
 
 // renew tells the broker that the message is still worked on.
 func (b *Bus) renew(ctx context.Context, msg *nats.Msg, every time.Duration, done <-chan struct{}) {

@@ -45,6 +45,8 @@ type DeadLetter struct {
 	Deliveries         int
 	// Size is that of the original's data in bytes if only the beginning was kept, else 0.
 	Size int
+	// Kept is the name of the original in the object store for originals if the letter holds only a part of it, else "".
+	Kept string
 	// Died is when it was given up.
 	Died time.Time
 	// Attempts is what became of each attempt, Parent the traceparent of the span in which it was given up.
@@ -73,7 +75,7 @@ func newDeadLetter(p events.Prefix, sequence uint64, m Message) DeadLetter {
 	l := DeadLetter{
 		Message: m, Sequence: sequence, Code: why(headerDeadCode), Reason: why(headerDeadReason), Status: number(headerDeadStatus),
 		Original: why(headerDeadSubject), Position: why(headerDeadPosition), Deliveries: number(headerDeadAttempts),
-		Size: number(headerDeadCut), Parent: why(headerDeadTrace), Died: m.Time,
+		Size: number(headerDeadCut), Kept: why(headerDeadOriginal), Parent: why(headerDeadTrace), Died: m.Time,
 	}
 	if at, err := time.Parse(time.RFC3339Nano, why(headerDeadTime)); err == nil {
 		l.Died = at
@@ -107,7 +109,9 @@ func (l DeadLetter) command(p events.Prefix) events.Command {
 // OriginalHeader returns the headers that the original came with, as far as they were kept.
 func (l DeadLetter) OriginalHeader() nats.Header {
 	h := maps.Clone(l.Header)
-	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, headerDead) })
+	maps.DeleteFunc(h, func(name string, _ []string) bool { // the letter's own, its message id included
+		return strings.HasPrefix(name, headerDead) || strings.HasPrefix(name, "Nats-")
+	})
 	if h == nil {
 		h = nats.Header{}
 	}

@@ -11,33 +11,52 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 // health is what went wrong and has not worked since. The state of the connection and the looks at the streams do not tell
 // all: a publish can be refused, or never be answered, while both are well.
 type health struct {
 	mu      sync.Mutex
-	refused map[string]refusal  // permissions, by what they are for
-	failing map[string]*failure // publishes, by destination
-	pulling map[string]error    // why the commands of a cloud cannot be pulled
-	hidden  map[string]bool     // streams that we may not look up on this connection
-	ill     atomic.Bool         // whether failing holds anything; it spares the publishes that work a lock
+	refused map[string]refusal   // permissions, by what they are for
+	failing map[string]*failure  // publishes, by destination
+	pulling map[string]error     // why the commands of a cloud cannot be pulled
+	hidden  map[string]bool      // streams that we may not look up on this connection
+	silent  map[string]time.Time // since when an object store does not answer, by name
+	ill     atomic.Bool          // whether failing holds anything; it spares the publishes that work a lock
 }
 
 func newHealth() *health {
 	return &health{
 		refused: map[string]refusal{}, failing: map[string]*failure{}, pulling: map[string]error{}, hidden: map[string]bool{},
+		silent: map[string]time.Time{},
 	}
 }
 
 // failure is a destination to which the last publish failed.
 type failure struct {
-	cloud string // empty if it is none that we work for
-	err   error
-	last  time.Time // when it failed last
-	times int       // how often in a row
-	past  bool      // whether a look has found all well since
+	cloud   string // empty if it is none that we work for
+	err     error
+	last    time.Time // when it failed last
+	times   int       // how often in a row
+	past    bool      // whether a look has found all well since
+	refused time.Time // since when the broker has answered each publish with a refusal; zero if it was silent, or away
+}
+
+// side says whose work needs a destination.
+type side int
+
+const (
+	webhookSide side = iota
+	commandSide
+)
+
+// sideOf says whose a destination is: events and dead webhooks are the webhooks', all others the commands' and queries'.
+func sideOf(destination string) side {
+	if token(destination, 1) == "event" || token(destination, 1) == "dead" && token(destination, 2) == "webhook" {
+		return webhookSide
+	}
+	return commandSide
 }
 
 // distrust bounds how long a destination that fails again and again, although each look finds all well, is not believed.
@@ -55,8 +74,9 @@ func (f *failure) until() time.Time {
 	return f.last.Add(min(time.Second<<min(f.times-2, 10), distrust))
 }
 
-// fails remembers that a publish failed and says whether that is news.
-func (h *health) fails(destination, cloud string, err error) (news bool) {
+// fails remembers that a publish failed. It says whether that is news, and for how long the broker has refused everything
+// that was sent there.
+func (h *health) fails(destination, cloud string, err error) (news bool, refusedFor time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.failing[destination]
@@ -69,7 +89,14 @@ func (h *health) fails(destination, cloud string, err error) (news bool) {
 	}
 	f.err, f.last, f.past = err, time.Now(), false
 	h.ill.Store(true)
-	return news
+	if !natserr.Answered(err) {
+		f.refused = time.Time{}
+		return news, 0
+	}
+	if f.refused.IsZero() {
+		f.refused = f.last
+	}
+	return news, f.last.Sub(f.refused)
 }
 
 // works forgets what failed.
@@ -117,8 +144,12 @@ func (h *health) pulls(cloud string, err error) {
 func (h *health) renewed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, f := range h.failing {
+		f.refused = time.Time{}
+	}
 	clear(h.refused)
 	clear(h.hidden)
+	clear(h.silent)
 }
 
 func (h *health) hide(stream string) {
@@ -147,16 +178,17 @@ func (h *health) refusal(cloud string) error {
 	return first(errs)
 }
 
-func (h *health) trouble(cloud string) error {
+// trouble is why the work of a side cannot be done for a cloud, or, with an empty name, for none.
+func (h *health) trouble(cloud string, of side) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
 	for destination, f := range h.failing {
-		if !f.past && f.cloud == cloud {
+		if !f.past && f.cloud == cloud && sideOf(destination) == of {
 			errs = append(errs, fmt.Errorf("the last publish to %s failed: %w", destination, f.err))
 		}
 	}
-	if err := h.pulling[cloud]; err != nil {
+	if err := h.pulling[cloud]; err != nil && of == commandSide {
 		errs = append(errs, fmt.Errorf("the commands of %s cannot be pulled: %w", cloud, err))
 	}
 	return first(errs)
@@ -214,20 +246,26 @@ func (b *Bus) cloudIn(text string) string {
 	return ""
 }
 
-// remember keeps in mind how a publish that began then ended, if others would meet the same.
-func (b *Bus) remember(destination string, began time.Time, err error) {
+// remember keeps in mind how a publish that began then ended, if others would meet the same. It returns the error, as
+// ErrRefusing if the destination has refused everything for too long.
+func (b *Bus) remember(destination string, began time.Time, err error) error {
 	switch {
 	case err == nil:
 		b.health.works(destination)
-	case isTooLarge(err), errors.Is(err, events.ErrTooLarge), errors.Is(err, context.Canceled):
-		// That is the message's own mistake, or its sender has gone away.
+	case Permanent(err), errors.Is(err, context.Canceled):
+		// That is the message's own fault, or its sender has gone away.
 	case isDisconnect(err), errors.Is(err, errNotConnected), errors.Is(err, errClosed):
 		// That is the connection's, of which we know.
 	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < attemptTimeout/4:
 		// There was hardly any time.
 	default:
-		if b.health.fails(destination, b.cloudIn(destination), err) {
+		news, refused := b.health.fails(destination, b.cloudIn(destination), err)
+		if news {
 			b.lookAgain()
 		}
+		if refused >= b.refusingAfter && refused > 0 {
+			return fmt.Errorf("%w for %s: %w", ErrRefusing, refused.Round(time.Second), err)
+		}
 	}
+	return err
 }

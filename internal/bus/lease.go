@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -128,10 +129,13 @@ func (l *Lease) take(ctx context.Context) error {
 	}
 }
 
-// isPassing says whether an error is worth trying again: the broker did not answer, or is away.
+// isPassing says whether an error is worth trying again: the broker did not answer, is away, or has no room.
 func isPassing(err error) bool {
-	var refused *jetstream.APIError
-	return errors.Is(err, context.DeadlineExceeded) || isDisconnect(err) || errors.As(err, &refused) && refused.Code >= 500
+	if refused, ok := natserr.Refusal(err); ok {
+		class := natserr.Of(err)
+		return (class == natserr.Passing || class == natserr.NoRoom) && refused.Code != 404 // else the bucket has to be made anew
+	}
+	return errors.Is(err, context.DeadlineExceeded) || isDisconnect(err)
 }
 
 // read returns the entry; revision 0 if there is none.

@@ -8,11 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -104,7 +104,8 @@ func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ 
 }
 
 // Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If
-// somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge.
+// somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge, one
+// that the broker refuses for another reason of its own ErrRefused.
 func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
 	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
@@ -120,8 +121,12 @@ func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Reco
 		revision, err = b.contend(ctx, cloud, kv, key, value)
 	}
 	switch {
+	case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch): // a moment later
+		return r, fmt.Errorf("ledger: write: %w", ErrTaken)
 	case isTooLarge(err):
-		return r, fmt.Errorf("ledger: write: %w: %d bytes", events.ErrTooLarge, len(value))
+		return r, fmt.Errorf("ledger: write: %w: %d bytes: %w", events.ErrTooLarge, len(value), err)
+	case natserr.Of(err) == natserr.Permanent:
+		return r, fmt.Errorf("ledger: write: %w: %w", ErrRefused, err)
 	case err != nil:
 		return r, fmt.Errorf("ledger: write: %w", err)
 	}
@@ -181,11 +186,10 @@ func (b *Bus) writeOnce(ctx context.Context, cloud string, write func(context.Co
 	defer cancel()
 	revision, err := write(ctx)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		b.remember(ledgerOf(cloud), began, nil) // it was heard
-	} else {
-		b.remember(ledgerOf(cloud), began, err)
+		_ = b.remember(ledgerOf(cloud), began, nil) // it was heard
+		return revision, err
 	}
-	return revision, err
+	return revision, b.remember(ledgerOf(cloud), began, err)
 }
 
 // ledgerOf names a ledger where publishes have a destination.
@@ -217,16 +221,7 @@ func (b *Bus) ledger(ctx context.Context, cloud string) (jetstream.KeyValue, err
 const ledgerAge = 7 * 24 * time.Hour
 
 // isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
-func isNoRoom(err error) bool {
-	var refused *jetstream.APIError
-	return errors.As(err, &refused) && slices.Contains([]jetstream.ErrorCode{
-		10002, // resource limits exceeded for account
-		10005, // no suitable peers for placement, in a cluster
-		10023, // insufficient resources
-		10047, // insufficient storage resources available
-		10122, // stream max bytes exceeds account limit max stream bytes
-	}, refused.ErrorCode)
-}
+func isNoRoom(err error) bool { return natserr.Of(err) == natserr.NoRoom }
 
 // ledgerStream is the bucket, as the stream that it is. It is not made as a bucket, since those refuse what is new when
 // they are full: then all commands would stop, and that for records of days ago.

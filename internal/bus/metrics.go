@@ -21,6 +21,7 @@ type metrics struct {
 	took      metric.Float64Histogram // of a publish
 	letters   metric.Int64Counter
 	waited    metric.Float64Histogram // of a command
+	lost      metric.Int64Counter     // of what could not be kept, or was parked
 	attrs     *sync.Map               // kind and outcome -> metric.MeasurementOption
 
 	callback metric.Registration
@@ -146,6 +147,10 @@ func (m *metrics) measures(meter metric.Meter) (err error) {
 		metric.WithDescription("Dead letters that were stored, by what they are of and by their code.")); err != nil {
 		return err
 	}
+	if m.lost, err = meter.Int64Counter("factro.bridge.refused", metric.WithUnit("{message}"),
+		metric.WithDescription(refusedMeaning)); err != nil {
+		return err
+	}
 	m.waited, err = meter.Float64Histogram("factro.bridge.command.wait", metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(waits...),
 		metric.WithDescription("From the stream's taking a command to its first delivery to a bridge, by the clocks of both."))
@@ -180,6 +185,9 @@ var needHuman = []struct{ kind, code string }{
 func (m metrics) expect(ctx context.Context) {
 	for _, l := range needHuman {
 		m.letters.Add(ctx, 0, letterOption(l.kind, l.code))
+	}
+	for _, what := range refusals {
+		m.lost.Add(ctx, 0, what)
 	}
 }
 

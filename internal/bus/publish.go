@@ -14,6 +14,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -29,8 +30,9 @@ const (
 var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
 
 // Publish stores the event in the stream that takes its subject and returns when the stream has acknowledged it. Within
-// ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge; after any
-// other error the event may be stored or not, and publishing it again under the same id is right.
+// ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge, and one that
+// the broker refuses for good whatever its size ErrRefused. After any other error the event may be stored or not, and
+// publishing it again under the same id is right; ErrRefusing says that there is little hope for that.
 func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id string) error {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
@@ -65,7 +67,7 @@ func (b *Bus) published(ctx context.Context, span trace.Span, subject string, er
 func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
 	began := time.Now()
 	err := b.attempts(ctx, msg, id)
-	b.remember(destination(msg.Subject), began, err)
+	err = b.remember(destination(msg.Subject), began, err)
 	b.metrics.sent(ctx, msg, time.Since(began), err)
 	return err
 }
@@ -80,6 +82,9 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 	}
 	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
 
+	if err := natserr.CheckHeader(msg.Header); err != nil {
+		return refusedFor(msg, err, b.nc.MaxPayload())
+	}
 	var err error
 	for attempt := 1; ; attempt++ {
 		if err = b.waitUp(ctx); err != nil {
@@ -88,19 +93,17 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 		if err = b.sendOnce(ctx, msg); err == nil {
 			return nil
 		}
-		var refused *jetstream.APIError
+		_, refused := natserr.Refusal(err)
 		switch {
-		case isTooLarge(err):
-			return fmt.Errorf("publish to %s: %w: %d bytes, the server takes %d with headers",
-				msg.Subject, events.ErrTooLarge, len(msg.Data), b.nc.MaxPayload())
-		case isDisconnect(err):
+		case natserr.Of(err) == natserr.Permanent:
+			return refusedFor(msg, err, b.nc.MaxPayload())
+		case natserr.Disconnected(err):
 			attempt-- // it went nowhere; waitUp waits, as soon as it has heard of the disconnect
 		case errors.Is(err, jetstream.ErrNoStreamResponse):
 			b.lookAgain()
 		}
-		switch {
-		case attempt == publishAttempts, ctx.Err() != nil, errors.As(err, &refused) && refused.Code < 500:
-			return fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, err)
+		if attempt == publishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
+			return fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
 		}
 		select { // let a lost connection be noticed, or a new leader be found
 		case <-time.After(time.Duration(max(attempt, 1)) * 50 * time.Millisecond):
@@ -114,17 +117,6 @@ func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg) error {
 	defer cancel()
 	_, err := b.js.PublishMsg(ctx, msg)
 	return err
-}
-
-// isTooLarge says whether a message is beyond what the server, or an operator's limit on the stream, takes.
-func isTooLarge(err error) bool {
-	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
-}
-
-// isDisconnect says whether something failed only since the connection was away.
-func isDisconnect(err error) bool {
-	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||
-		errors.Is(err, nats.ErrDisconnected)
 }
 
 // Reply sends a copy of an event to a subject that a command's sender named. Nobody acknowledges it: the stream has the
@@ -147,7 +139,7 @@ func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason e
 	defer span.End()
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	setDeadHeaders(msg.Header, code, reason)
-	return b.published(ctx, span, subject, b.send(ctx, msg, id))
+	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id))
 }
 
 // kind is the low-cardinality part of a subject: prefix, kind and cloud.

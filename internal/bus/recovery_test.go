@@ -411,7 +411,7 @@ func TestSilence(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Fatal("it was stored")
 	}
-	if err := b.health.trouble(); err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
+	if err := b.health.trouble(webhookSide); err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
 		t.Errorf("it remembers %v", err)
 	}
 	if b.Ready() == nil {

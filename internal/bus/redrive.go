@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -122,10 +123,17 @@ func (c *Client) PublishEvent(ctx context.Context, subject string, e event.Event
 func (c *Client) publish(ctx context.Context, msg *nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, publishAttempts*attemptTimeout)
 	defer cancel()
-	if _, err := c.js.PublishMsg(ctx, msg); err != nil {
-		return fmt.Errorf("publish to %s: %w", msg.Subject, err)
+	err := natserr.CheckHeader(msg.Header)
+	if err == nil {
+		_, err = c.js.PublishMsg(ctx, msg)
 	}
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case natserr.Of(err) == natserr.Permanent:
+		return refusedFor(msg, err, c.nc.MaxPayload())
+	}
+	return fmt.Errorf("publish to %s: %w", msg.Subject, withHelp(err))
 }
 
 // NextResult returns the sequence that the next result of a cloud will have, to begin there to wait for one.

@@ -21,28 +21,31 @@ import (
 const settleTimeout = time.Second
 
 // settle carries out the verdict. A failure to settle is logged only: the broker delivers the message again, and the
-// worker recognises it.
-func (b *Bus) settle(ctx context.Context, span trace.Span, msg *nats.Msg, redelivered uint64, verdict error) {
+// worker recognises it. What the broker refuses for good, or again and again, is parked, so that the next command can
+// come.
+func (b *Bus) settle(ctx context.Context, span trace.Span, d delivery, verdict error) {
 	var (
-		how = "ack"
-		err error
-		end *terminal
-		ret *retry
+		how  string
+		err  error
+		end  *terminal
+		wait *pending
+		ret  *retry
+		msg  = d.msg
+		late = nak(backoff(int(min(d.redelivered, 10))))
 	)
 	switch {
 	case verdict == nil:
-		err = b.confirm(ctx, msg, "+ACK")
+		how, err = "ack", b.confirm(ctx, msg, "+ACK")
+	case errors.As(verdict, &wait):
+		how, err = "park", b.parkResult(ctx, d, wait)
+		err = b.conclude(ctx, d, err, "+ACK", late)
 	case errors.As(verdict, &end):
-		how = "term"
-		if err = b.bury(ctx, msg, end.letter); err == nil {
-			err = b.confirm(ctx, msg, "+TERM "+end.letter.Code)
-		} else {
-			err = errors.Join(err, b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10))))))
-		}
+		how, err = "term", b.bury(ctx, msg, end.letter)
+		err = b.conclude(ctx, d, err, "+TERM "+end.letter.Code, late)
 	case errors.As(verdict, &ret):
 		how, err = "nak", b.confirm(ctx, msg, nak(ret.after))
 	default:
-		how, err = "nak", b.confirm(ctx, msg, nak(backoff(int(min(redelivered, 10)))))
+		how, err = "nak", b.confirm(ctx, msg, late)
 	}
 	span.AddEvent(how)
 	switch { // the code, not the text: that can quote the command's data
@@ -55,6 +58,21 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, msg *nats.Msg, redeli
 		span.RecordError(err)
 		b.log.WarnContext(ctx, "command could not be settled; it will be delivered again", "subject", msg.Subject, "verdict", how, "error", err)
 	}
+}
+
+// conclude ends a command whose letter, or what is parked of it, was stored, and brings back one of which it was not. One
+// that nothing takes goes to the end of the queue, so that it does not hold up those behind it.
+func (b *Bus) conclude(ctx context.Context, d delivery, stored error, verdict, again string) error {
+	switch {
+	case stored == nil:
+		return b.confirm(ctx, d.msg, verdict)
+	case errors.Is(stored, errNotKept) && d.others > 0:
+		if err := b.requeue(ctx, d); err != nil {
+			return errors.Join(stored, err, b.confirm(ctx, d.msg, again))
+		}
+		return b.confirm(ctx, d.msg, "+ACK")
+	}
+	return errors.Join(stored, b.confirm(ctx, d.msg, again))
 }
 
 // nak asks the broker to deliver the message again after d, at once if that is 0.
@@ -107,6 +125,8 @@ const (
 	// The original's message id, which of a plain command is its id.
 	headerDeadMessageID = headerDead + "Message-Id"
 	headerDeadCut       = headerDead + "Cut" // the size of the data, if only its beginning is kept
+	// The name under which the whole original is in the object store for originals, if the letter holds only a part of it.
+	headerDeadOriginal = headerDead + "Original"
 )
 
 func setDeadHeaders(h nats.Header, code string, reason error) {
@@ -116,8 +136,14 @@ func setDeadHeaders(h nats.Header, code string, reason error) {
 	h[headerDeadTime] = []string{time.Now().UTC().Format(time.RFC3339Nano)}
 }
 
-// bury stores the message, as it came, among the dead letters.
+// bury stores the message, as it came, among the dead letters, or parks it.
 func (b *Bus) bury(ctx context.Context, msg *nats.Msg, letter Letter) error {
+	dead := b.letter(ctx, msg, letter)
+	return b.giveUp(ctx, dead)
+}
+
+// letter is the dead letter of a message, and its message id.
+func (b *Bus) letter(ctx context.Context, msg *nats.Msg, letter Letter) packed {
 	dead := &nats.Msg{Subject: letter.Subject, Data: msg.Data, Header: nats.Header{}}
 	maps.Copy(dead.Header, msg.Header)
 	for name := range dead.Header {
@@ -138,36 +164,7 @@ func (b *Bus) bury(ctx context.Context, msg *nats.Msg, letter Letter) error {
 		// The stream's creation is part of the id: a stream that was made anew counts from 1 again.
 		id = "dead-" + position + "-" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36)
 	}
-	err := b.send(ctx, dead, id)
-	if errors.Is(err, events.ErrTooLarge) {
-		err = b.send(ctx, cut(dead), id)
-	}
-	return err
-}
-
-// cut makes a dead letter fit into a message: the command came near the limit, and our headers took it over. Its
-// beginning is less than all of it, but a command that cannot be buried would come back for ever and hold up the others.
-func cut(dead *nats.Msg) *nats.Msg {
-	const mostData, mostHeaders, mostHeader = 64 << 10, 16 << 10, 1 << 10
-	small := &nats.Msg{Subject: dead.Subject, Data: dead.Data[:min(len(dead.Data), mostData)], Header: nats.Header{}}
-	left := mostHeaders
-	for name, values := range dead.Header {
-		size := len(name)
-		for _, v := range values {
-			size += len(v)
-		}
-		if size <= min(left, mostHeader) {
-			small.Header[name] = values
-			left -= size
-		}
-	}
-	for _, name := range []string{headerDeadCode, headerDeadReason, headerDeadTime, headerDeadSubject, headerDeadPosition, headerDeadAttempts, headerDeadStatus, headerDeadTrace} {
-		if values, ok := dead.Header[name]; ok {
-			small.Header[name] = values
-		}
-	}
-	small.Header[headerDeadCut] = []string{strconv.Itoa(len(dead.Data))}
-	return small
+	return packed{id, dead}
 }
 
 // backoff grows from a quarter of a second to half a minute, with jitter so that many do not come back together.

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -86,6 +87,7 @@ type Spool struct {
 
 	// Accounts: each is counted where it happens, and what waits is the disk's own word.
 	stored, written, drained, dead atomic.Int64
+	moved                          atomic.Int64 // written once more, at the end, and not settled at their first place yet
 	settled                        atomic.Int64 // drained or dead, and not removed yet
 	unsure                         atomic.Int64 // writes of which nobody knows whether they are on the disk
 
@@ -168,6 +170,9 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 				return nil, fmt.Errorf("spool: %w", err)
 			}
 			msg.Header["ce-"+events.ExtOrigin] = []string{originSpool}
+			if natserr.HeaderSize(msg.Header) > natserr.MaxHeader-spoolHeaders {
+				return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
+			}
 			hop := carrier{}
 			propagator.Inject(ctx, hop)
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
@@ -177,6 +182,9 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 		},
 	})
 }
+
+// spoolHeaders is what the spool and the trace add to the headers of a message.
+const spoolHeaders = 4 << 10
 
 // originSpool is the attribute factroorigin of an event that waited in the spool.
 const originSpool = "spool"
@@ -238,6 +246,8 @@ func (s *Spool) keep(ctx context.Context, p parcel) (spooled bool, err error) {
 	case err == nil:
 		trace.SpanFromContext(ctx).AddEvent("spooled")
 		return true, nil
+	case errors.Is(err, events.ErrTooLarge):
+		return false, err
 	case idle && sure && !tried: // nothing is before it, so it may wait for the broker
 		var late error
 		if late = s.direct(ctx, p); late == nil {

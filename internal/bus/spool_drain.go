@@ -16,6 +16,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -43,9 +44,11 @@ type held struct {
 	msg     *nats.Msg // as it goes to the broker
 	id      string
 	entity  string
-	suspect bool // the broker may have it
-	lookups int  // that failed
-	done    bool // the broker has it, or has it as a dead letter
+	suspect bool      // the broker may have it
+	refused time.Time // since when the broker refuses it for a reason that nobody knows
+	lookups int       // that failed
+	done    bool      // the broker has it, or has it as a dead letter, or it is at the end of the spool again
+	moved   bool      // it is at the end of the spool again
 	dead    bool
 }
 
@@ -270,9 +273,9 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	h.suspect = true // from now on
 	msg := &nats.Msg{Subject: h.msg.Subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
 	err := s.bus.send(ctx, msg, h.id)
-	if errors.Is(err, events.ErrTooLarge) {
-		span.SetStatus(codes.Error, "too large")
-		s.log.ErrorContext(ctx, "a webhook of the spool is too large for the broker; it becomes a dead letter", "cloud", l.cloud, "error", err)
+	if h.refusedForGood(err, s.bus.refusingAfter) {
+		span.SetStatus(codes.Error, "refused")
+		s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter", "cloud", l.cloud, "error", err)
 		if err = s.bury(ctx, l, h, err); err == nil {
 			h.dead = true
 		}
@@ -283,22 +286,74 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	return err
 }
 
-// codeTooLarge is the code of a letter about a webhook of the spool that no message to the broker can hold.
-const codeTooLarge = "too_large"
+// refusedForGood says whether a message is never taken as it is. Of a refusal that is in no table that is known after a
+// while only.
+func (h *held) refusedForGood(err error, after time.Duration) bool {
+	switch {
+	case err == nil, !natserr.Answered(err), natserr.Of(err) == natserr.Passing, natserr.Of(err) == natserr.NoRoom:
+		h.refused = time.Time{}
+		return false
+	case Permanent(err):
+		return true
+	case h.refused.IsZero():
+		h.refused = time.Now()
+	}
+	return time.Since(h.refused) >= after
+}
+
+// Codes of letters about webhooks that the broker does not take: since no message can hold them, and for another reason.
+const (
+	codeTooLarge = "too_large"
+	codeRefused  = "refused"
+)
 
 // bury makes a dead letter of what the broker will never take, so that it does not hold up the others. What was one
 // before keeps its own reason.
 func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error {
 	dead := &nats.Msg{Subject: s.bus.cfg.Prefix.DeadWebhook(l.cloud), Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
 	if dead.Header[headerDeadCode] == nil {
-		setDeadHeaders(dead.Header, codeTooLarge, reason)
+		code := codeRefused
+		if errors.Is(reason, events.ErrTooLarge) {
+			code = codeTooLarge
+		}
+		setDeadHeaders(dead.Header, code, reason)
 		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
 		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
 	}
-	if err := s.bus.sendLetter(ctx, dead, h.id+".dead"); err != nil {
+	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead})
+	if errors.Is(err, errNotKept) && l.many() {
+		if again := s.putBack(ctx, l, h); again != nil {
+			return errors.Join(err, again)
+		}
+		h.moved = true
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("dead letter: %w", err)
 	}
 	return nil
+}
+
+// putBack writes a webhook that nothing takes to the end of the spool, so that it does not hold up those behind it.
+func (s *Spool) putBack(ctx context.Context, l *lane, h *held) error {
+	msg := &nats.Msg{Subject: l.subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
+	msg.Header[headerSpoolSubject], msg.Header[headerSpoolID] = []string{h.msg.Subject}, []string{events.EncodeHeader(h.id)}
+	msg.Header[headerSpoolTried] = []string{"1"}
+	if err := s.disk.mu.RLock(ctx); err != nil {
+		return err
+	}
+	defer s.disk.mu.RUnlock()
+	l.add(1)
+	sure, err := s.disk.write(ctx, msg)
+	switch {
+	case err == nil:
+		s.moved.Add(1)
+	case sure:
+		l.add(-1)
+	default:
+		s.unsure.Add(1)
+	}
+	return err
 }
 
 // settleRound counts what the broker has, and removes it from the spool as far as nothing before it is left.
@@ -314,6 +369,10 @@ func (s *Spool) settleRound(ctx context.Context, l *lane, batch []*held) (int, e
 	for _, h := range batch {
 		switch {
 		case !h.done:
+			continue
+		case h.moved:
+			s.moved.Add(-1)
+			s.settled.Add(1)
 			continue
 		case h.dead:
 			s.dead.Add(1)

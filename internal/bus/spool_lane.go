@@ -37,6 +37,13 @@ func (l *lane) idle() bool {
 	return l.waiting == 0
 }
 
+// many says whether more than one message waits.
+func (l *lane) many() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting > 1
+}
+
 func (l *lane) add(n int64) {
 	l.mu.Lock()
 	l.waiting += n

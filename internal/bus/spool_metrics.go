@@ -104,7 +104,7 @@ func (s *Spool) missing(there stock) int64 {
 	for _, n := range there.clouds {
 		waiting += int64(n) //nolint:gosec // far below the limit of the type
 	}
-	return s.found + s.written.Load() - s.drained.Load() - s.dead.Load() + s.settled.Load() - waiting
+	return s.found + s.written.Load() + s.moved.Load() - s.drained.Load() - s.dead.Load() + s.settled.Load() - waiting
 }
 
 // stop ends the observation. There is nothing left to observe, so its error tells nobody anything.

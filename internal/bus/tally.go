@@ -3,6 +3,7 @@ package bus
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 )
@@ -22,6 +23,23 @@ type tally struct {
 
 	mu                      sync.Mutex
 	taken, returned, inHand int64
+	position                string    // of the command that came without a verdict the last time
+	since                   time.Time // since when it does
+}
+
+// stuck notes the verdict about a command, and says for how long the worker has had none for reasons that do not pass by
+// themselves. A cloud's commands come one at a time, so to remember one is enough.
+func (t *tally) stuck(position string, verdict error) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !isStuck(verdict):
+		t.position = ""
+		return -1
+	case t.position != position:
+		t.position, t.since = position, time.Now()
+	}
+	return time.Since(t.since)
 }
 
 func (t *tally) take() {
@@ -37,7 +55,8 @@ func (t *tally) leave(verdict error) {
 	defer t.mu.Unlock()
 	t.inHand--
 	var end *terminal
-	if verdict != nil && !errors.As(verdict, &end) {
+	var wait *pending
+	if verdict != nil && !errors.As(verdict, &end) || errors.As(verdict, &wait) {
 		t.returned++
 	}
 }

@@ -91,7 +91,16 @@ func (c *calls) add(ctx context.Context, op factro.Operation, a answer) {
 type metrics struct {
 	cloud    attribute.KeyValue
 	commands metric.Int64Counter
+	refused  metric.Int64Counter
 	duration metric.Float64Histogram
+}
+
+// lost counts a result that was not published, and unwritten one that is not in the ledger.
+func (m *metrics) lost(ctx context.Context)      { m.isRefused(ctx, "results") }
+func (m *metrics) unwritten(ctx context.Context) { m.isRefused(ctx, "ledger") }
+
+func (m *metrics) isRefused(ctx context.Context, store string) {
+	m.refused.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("store", store)))
 }
 
 func newMetrics(cloud string) (*metrics, error) {
@@ -101,6 +110,13 @@ func newMetrics(cloud string) (*metrics, error) {
 	if m.commands, err = meter.Int64Counter("factro.bridge.commands", metric.WithUnit("{result}"),
 		metric.WithDescription("Results of commands, by operation, outcome and error code.")); err != nil {
 		return nil, err
+	}
+	if m.refused, err = meter.Int64Counter("factro.bridge.results.refused", metric.WithUnit("{result}"),
+		metric.WithDescription("Final results that the broker refused, so that the stream of results or the ledger does not have them, by store.")); err != nil {
+		return nil, err
+	}
+	for _, store := range []string{"results", "ledger"} { // somebody watches it, and its first case is to be a growth
+		m.refused.Add(context.Background(), 0, metric.WithAttributes(m.cloud, attribute.String("store", store)))
 	}
 	m.duration, err = meter.Float64Histogram("factro.bridge.command.duration", metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(seconds...),

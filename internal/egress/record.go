@@ -191,8 +191,19 @@ func (j *job) noted(ctx context.Context, judged judgement, a answer) {
 	j.record.Attempts, j.record.Log = j.attempts, bus.Log(j.record.Log, entry)
 }
 
-// save writes the record as it is now into the ledger.
+// save writes the record as it is now into the ledger, without its log if the ledger does not take it otherwise.
 func (w *Worker) save(ctx context.Context, j *job) error {
+	err := w.saveOnce(ctx, j)
+	if bus.Permanent(err) && len(j.record.Log) > 0 {
+		log := j.record.Log
+		j.record.Log = nil
+		err = w.saveOnce(ctx, j)
+		j.record.Log = log // for the dead letter
+	}
+	return err
+}
+
+func (w *Worker) saveOnce(ctx context.Context, j *job) error {
 	err := insist(ctx, func(ctx context.Context) error {
 		saved, err := w.ledger.Save(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
 		if err == nil {
@@ -225,14 +236,18 @@ func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
 	if len(r.Response) > maxKept {
 		r.Response, r.Omitted = nil, true
 	}
-	// One that does not fit leaves the command unfinished in the ledger, but the sender still gets his result.
 	err := fitting(r, func(r events.Result) (err error) {
 		if j.record.Result, err = json.Marshal(r); err != nil {
 			return fmt.Errorf("result of %s: %w", r.Operation, err)
 		}
 		return w.save(ctx, j)
 	})
-	if errors.Is(err, events.ErrTooLarge) {
+	if bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) {
+		// It leaves the command unfinished in the ledger, but the sender still gets his result. To wait would hold up the
+		// commands behind it.
+		w.metrics.unwritten(ctx)
+		w.log.ErrorContext(ctx, "the broker refuses the ledger's record of a finished command; should the command be sent again, it may be carried out again",
+			"cloud", w.cfg.Cloud, "operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "error", err)
 		return nil
 	}
 	return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -58,14 +60,14 @@ func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
 	err := fitting(r, func(r events.Result) error {
 		return insist(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
 	})
-	if errors.Is(err, events.ErrTooLarge) {
-		// Even the bare outcome does not fit, so the command's own attributes are that large. To try for ever would hold up
-		// all commands behind it.
-		w.log.ErrorContext(ctx, "result is too large for a message and is not published", "cloud", w.cfg.Cloud, "error", err)
-	} else if err != nil {
-		return err
-	} else {
+	switch {
+	case err == nil:
 		w.concluded.Add(1)
+	case bus.Permanent(err):
+		// Not even the bare outcome is taken. To try for ever would hold up all commands behind it.
+		w.lost(ctx, j, r, err)
+	case !errors.Is(err, bus.ErrRefusing):
+		return err
 	}
 	crashpoint("after-result")
 	w.metrics.finished(ctx, j, r)
@@ -75,6 +77,15 @@ func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
 	}
 	w.log.InfoContext(ctx, "command finished", "cloud", w.cfg.Cloud, "operation", events.Token(r.Operation), "event_id", j.cmd.Event.ID(),
 		"outcome", string(r.Outcome), "code", code, "status", r.Status, "attempts", r.Attempts, "duration", time.Since(j.startedAt).String())
+	verdict := w.verdict(j, r)
+	if errors.Is(err, bus.ErrRefusing) {
+		return w.later(j, r, verdict, err)
+	}
+	return verdict
+}
+
+// verdict is what a result means for its command.
+func (w *Worker) verdict(j *job, r events.Result) error {
 	if r.Outcome == events.Applied {
 		return nil
 	}
@@ -82,6 +93,23 @@ func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
 		Subject: w.cfg.Prefix.DeadCommand(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation),
 		Code:    r.Error.Code, Reason: errors.New(r.Error.Message), Status: r.Status, Log: j.record.Log,
 	})
+}
+
+// later is the verdict about a command whose result the broker refuses again and again: it is parked, so that the next
+// command can come.
+func (w *Worker) later(j *job, r events.Result, verdict, why error) error {
+	subject, e, id, err := w.result(j, r)
+	if err != nil {
+		return err
+	}
+	return bus.Pending(verdict, subject, e, id, why)
+}
+
+// lost tells of a result that the broker never takes. Its command is settled all the same.
+func (w *Worker) lost(ctx context.Context, j *job, r events.Result, err error) {
+	w.metrics.lost(ctx)
+	w.log.ErrorContext(ctx, "the broker refuses the result of a command for good; it is not published", "cloud", w.cfg.Cloud,
+		"operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "outcome", string(r.Outcome), "error", err)
 }
 
 // deferred tells the sender that the command has to wait. It is a courtesy: if it cannot be published, the command goes
@@ -126,15 +154,22 @@ func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, ver
 	})
 }
 
+// result is a result as it is published.
+func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
+	if e, err = translate.Result(j.cmd, r, time.Now()); err != nil {
+		return "", e, "", err
+	}
+	e.SetID(e.ID() + variant(j, r))
+	return w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome), e, w.cfg.Cloud + "." + e.ID(), nil
+}
+
 // publish stores a result and sends the sender its copy.
 func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
-	e, err := translate.Result(j.cmd, r, time.Now())
+	subject, e, id, err := w.result(j, r)
 	if err != nil {
 		return err
 	}
-	e.SetID(e.ID() + variant(j, r))
-	subject := w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome)
-	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()); err != nil {
+	if err := w.results.Publish(ctx, subject, e, id); err != nil {
 		return err
 	}
 	if j.cmd.ReplyTo == "" {
@@ -167,7 +202,8 @@ func (w *Worker) resource(j *job, a answer) *events.Resource {
 }
 
 // insist repeats what must not be left undone now that the call is made: NATS may be away for a while. It ends shortly
-// after ctx, which is when the bridge has to stop: what became known in the last moment is written down too.
+// after ctx, which is when the bridge has to stop: what became known in the last moment is written down too. And it ends
+// when to repeat is no use: the broker refuses it for good, or refuses everything for so long that others would wait.
 func insist(ctx context.Context, do func(context.Context) error) error {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -175,7 +211,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 	defer stop()
 	for n := 1; ; n++ {
 		err := do(late)
-		if err == nil || errors.Is(err, events.ErrTooLarge) || errors.Is(err, bus.ErrTaken) {
+		if err == nil || bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) || errors.Is(err, bus.ErrTaken) {
 			return err
 		}
 		if sleep(late, backoff(n)) != nil {
@@ -184,22 +220,31 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 	}
 }
 
-// fitting does something with a result, and if that is too large for a message once more with the bare outcome.
+// fitting does something with a result, and if that is refused for good once more without factro's answer, and then with
+// the bare outcome.
 func fitting(r events.Result, do func(events.Result) error) error {
 	err := do(r)
-	if errors.Is(err, events.ErrTooLarge) {
-		if r.Response != nil {
-			r.Response, r.Omitted = nil, true
-		}
-		if r.Resource != nil && len(r.Resource.ID) > 128 {
-			r.Resource = nil
-		}
-		if r.Error != nil {
-			r.Error = &events.Error{Code: r.Error.Code, Message: shorten(r.Error.Message)}
-		}
+	if r.Response != nil && bus.Permanent(err) {
+		r.Response, r.Omitted = nil, true
 		err = do(r)
 	}
+	if bus.Permanent(err) {
+		err = do(bareOutcome(r))
+	}
 	return err
+}
+
+// bareOutcome is a result with nothing in it that could be large.
+func bareOutcome(r events.Result) events.Result {
+	r.Omitted = r.Omitted || r.Response != nil
+	r.Response = nil
+	if r.Resource != nil && (len(r.Resource.ID) > 128 || len(r.Resource.URL) > 512) {
+		r.Resource = nil
+	}
+	if r.Error != nil {
+		r.Error = &events.Error{Code: r.Error.Code, Message: shorten(r.Error.Message), Status: r.Error.Status}
+	}
+	return r
 }
 
 // shorten cuts a message for people to what people read.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -288,18 +289,28 @@ func TestFitting(t *testing.T) {
 		Response: json.RawMessage(`1`), Resource: &events.Resource{Type: "task", ID: strings.Repeat("x", 200)},
 		Error: &events.Error{Code: "invalid", Message: strings.Repeat("ü", 1<<10), Detail: json.RawMessage(`[]`)},
 	}
-	n := 0
-	err := fitting(r, func(r events.Result) error {
-		if n++; n == 1 {
-			return fmt.Errorf("wrapped: %w", events.ErrTooLarge)
+	for name, refused := range map[string]error{"too large": events.ErrTooLarge, "refused": bus.ErrRefused} {
+		var steps []events.Result
+		err := fitting(r, func(r events.Result) error {
+			steps = append(steps, r)
+			if len(steps) < 3 {
+				return fmt.Errorf("wrapped: %w", refused)
+			}
+			return nil
+		})
+		if err != nil || r.Error.Detail == nil || len(steps) != 3 {
+			t.Fatalf("%s: %v after %d steps; the original is %+v", name, err, len(steps), r.Error)
 		}
-		if r.Response != nil || r.Resource != nil || r.Error.Detail != nil || len(r.Error.Message) > 1100 || r.Error.Code != "invalid" {
-			t.Errorf("left is %+v", r)
+		if s := steps[1]; s.Response != nil || !s.Omitted || s.Error.Detail == nil {
+			t.Errorf("%s: without its answer it is %+v", name, s)
 		}
-		return nil
-	})
-	if err != nil || r.Error.Detail == nil {
-		t.Errorf("%v; the original is %+v", err, r.Error)
+		if s := steps[2]; s.Response != nil || !s.Omitted || s.Resource != nil || s.Error.Detail != nil || len(s.Error.Message) > 1100 || s.Error.Code != "invalid" {
+			t.Errorf("%s: bare it is %+v", name, s)
+		}
+		steps = nil
+		if err := fitting(r, func(r events.Result) error { steps = append(steps, r); return errors.New("no leader") }); err == nil || len(steps) != 1 {
+			t.Errorf("%s: what passes is not shortened: %v after %d steps", name, err, len(steps))
+		}
 	}
 }
 

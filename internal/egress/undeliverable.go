@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -16,8 +17,15 @@ func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake,
 	if mistake != nil {
 		message += "; besides, " + mistake.Error()
 	}
-	return w.publish(ctx, &job{cmd: cmd, startedAt: now}, events.Result{
+	j := &job{cmd: cmd, startedAt: now}
+	r := events.Result{
 		Operation: cmd.Operation, Outcome: events.Dead, StartedAt: now, FinishedAt: &now,
 		Error: &events.Error{Code: events.CodeUndeliverable, Message: shorten(message)},
-	})
+	}
+	err := fitting(r, func(r events.Result) error { return w.publish(ctx, j, r) })
+	if bus.Permanent(err) {
+		w.lost(ctx, j, r, err)
+		return nil
+	}
+	return err
 }

@@ -95,6 +95,10 @@ func (p Prefix) FileBucket(cloud string) string { return p.stream("FILES", cloud
 // FACTRO_ANSWERS_ACME.
 func (p Prefix) AnswerBucket(cloud string) string { return p.stream("ANSWERS", cloud) }
 
+// OriginalBucket is the object store bucket of a cloud's commands and webhooks that no dead letter can hold, and of what
+// could not be published yet, such as FACTRO_ORIGINALS_ACME.
+func (p Prefix) OriginalBucket(cloud string) string { return p.stream("ORIGINALS", cloud) }
+
 func (p Prefix) stream(kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }

@@ -1,0 +1,76 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// ErrRefused says that the broker does not take a message as it is, however often it is sent, and that its size is not the
+// reason.
+var ErrRefused = errors.New("the broker refuses the message for good")
+
+// ErrRefusing says that the broker answers, and that for a while it has refused all that was sent to a destination. It may
+// take it one day. Until then nobody is to wait for it who holds up others.
+var ErrRefusing = errors.New("refused again and again")
+
+// refusingAfter is how long a destination has to refuse everything until that is ErrRefusing. A change of leader, a stream
+// that is made anew and a move to other servers are over by then.
+const refusingAfter = time.Minute
+
+// Permanent says whether an error is the message's own fault, so that only another form of it may be taken.
+func Permanent(err error) bool {
+	return errors.Is(err, events.ErrTooLarge) || errors.Is(err, ErrRefused) || natserr.Of(err) == natserr.Permanent
+}
+
+// refusedFor is the error of a message that the broker does not take for good.
+func refusedFor(msg *nats.Msg, err error, most int64) error {
+	switch {
+	case errors.Is(err, natserr.ErrHeader):
+		return fmt.Errorf("publish to %s: %w: %w", msg.Subject, events.ErrTooLarge, err)
+	case natserr.TooLarge(err):
+		return fmt.Errorf("publish to %s: %w: %d bytes of data and %d of headers, the server takes %d in all: %w",
+			msg.Subject, events.ErrTooLarge, len(msg.Data), natserr.HeaderSize(msg.Header), most, err)
+	}
+	return fmt.Errorf("publish to %s: %w: %w", msg.Subject, ErrRefused, err)
+}
+
+// withHelp adds to an error what an operator can do about it.
+func withHelp(err error) error {
+	if help := natserr.Help(err); help != "" {
+		return fmt.Errorf("%w (%s)", err, help)
+	}
+	return err
+}
+
+// isTooLarge says whether a message is beyond what the server, or an operator's limit on the stream, takes.
+func isTooLarge(err error) bool { return natserr.TooLarge(err) }
+
+// isDisconnect says whether something failed only since the connection was away.
+func isDisconnect(err error) bool { return natserr.Disconnected(err) }
+
+// What became of what the broker did not take, for the metric.
+var (
+	parked       = refusedOption("parked")
+	lostOriginal = refusedOption("original_lost")
+	requeued     = refusedOption("requeued")
+	refusals     = []metric.MeasurementOption{parked, requeued, lostOriginal}
+)
+
+const refusedMeaning = "Messages that the broker refused for good or again and again, by what became of them: parked to be published later, " +
+	"requeued as commands, or lost, which is the part of an original that its dead letter does not hold."
+
+func refusedOption(outcome string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("outcome", outcome))
+}
+
+// gaveUp counts what could not be stored as it should be.
+func (m metrics) gaveUp(ctx context.Context, what metric.MeasurementOption) { m.lost.Add(ctx, 1, what) }

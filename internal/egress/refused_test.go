@@ -1,0 +1,102 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestBrokerRefuses: what the broker refuses for good, or again and again, must not hold up the commands behind it.
+func TestBrokerRefuses(t *testing.T) {
+	t.Parallel()
+	refused, refusing := fmt.Errorf("publish: %w", bus.ErrRefused), fmt.Errorf("publish: %w", bus.ErrRefusing)
+	for name, tt := range map[string]struct {
+		cmd     events.Command
+		step    string
+		err     error
+		verdict string // its type
+		sent    int
+		log     string
+	}{
+		"result for good":            {create(), "publish applied", refused, "<nil>", 0, "it is not published"},
+		"result again and again":     {create(), "publish applied", refusing, "*bus.pending", 0, "command finished"},
+		"rejection for good":         {command("createTask", `{}`), "publish rejected", refused, "*bus.terminal", 0, "it is not published"},
+		"rejection again and again":  {command("createTask", `{}`), "publish rejected", refusing, "*bus.pending", 0, "command finished"},
+		"record for good":            {create(), "finish", refused, "<nil>", 1, "refuses the ledger's record"},
+		"record again and again":     {create(), "finish", refusing, "<nil>", 1, "refuses the ledger's record"},
+		"a result that is too large": {create(), "publish applied", events.ErrTooLarge, "<nil>", 0, "it is not published"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(ok(`{"id":"t-9"}`)))
+				r.desk.fail = func(step string) error {
+					if step == tt.step {
+						return tt.err
+					}
+					return nil
+				}
+				verdict := r.do(tt.cmd)
+				if got := fmt.Sprintf("%T", verdict); got != tt.verdict {
+					t.Errorf("the verdict is %s %v, want %s", got, verdict, tt.verdict)
+				}
+				if tt.verdict == "*bus.pending" && !errors.Is(verdict, bus.ErrRefusing) {
+					t.Errorf("the verdict does not say why: %v", verdict)
+				}
+				if _, letter := bus.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
+					t.Errorf("the verdict has a letter: %t", letter)
+				}
+				if len(r.desk.sent) != tt.sent || !strings.Contains(r.log.String(), tt.log) {
+					t.Errorf("%d results, want %d; the log is\n%s", len(r.desk.sent), tt.sent, r.log)
+				}
+			})
+		})
+	}
+}
+
+// smallLedger takes no record with a log.
+type smallLedger struct{ *desk }
+
+func (l smallLedger) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+	if len(r.Log) > 0 {
+		return r, events.ErrTooLarge
+	}
+	return l.desk.Save(ctx, cloud, id, r)
+}
+
+// TestLedgerWithoutLog: a record that is too large for the ledger does without its log; the dead letter has it.
+func TestLedgerWithoutLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(reply{status: 400, body: `{"message":"no"}`}))
+		r.w.ledger = smallLedger{r.desk}
+		verdict := r.do(create())
+		r.wantDone(verdict, events.Rejected, events.CodeRefused)
+		if letter, ok := bus.LetterOf(verdict); !ok || len(letter.Log) != 1 {
+			t.Errorf("the letter is %+v", letter)
+		}
+		if have := r.desk.ledger["acme c-1"]; have.Result == nil {
+			t.Errorf("the record is %+v", have)
+		}
+	})
+}
+
+// TestUndeliverableRefused: that the sender cannot be told does not bring back what the broker gave up.
+func TestUndeliverableRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, always(ok("{}")))
+	r.desk.fail = func(string) error { return bus.ErrRefused }
+	if err := r.w.Undeliverable(t.Context(), create(), nil, errors.New("given up")); err != nil {
+		t.Errorf("it comes back: %v", err)
+	}
+	r.desk.fail = func(string) error { return errors.New("no leader") }
+	if err := r.w.Undeliverable(t.Context(), create(), nil, errors.New("given up")); err == nil {
+		t.Error("nobody told the sender")
+	}
+}
