@@ -265,7 +265,7 @@ const noMessage = 10043
 
 // cloudOf is the cloud's token of a command's subject, which may be no proper one.
 func cloudOf(p events.Prefix, subject string) string {
-	rest := strings.TrimPrefix(subject, string(p)+".command.")
+	rest := strings.TrimPrefix(strings.TrimPrefix(subject, string(p)+".command."), string(p)+".redrive.")
 	cloud, _, _ := strings.Cut(rest, ".")
 	return events.Token(cloud)
 }

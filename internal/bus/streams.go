@@ -29,7 +29,7 @@ func streams(p events.Prefix, replicas int) []jetstream.StreamConfig {
 		{
 			// A work queue: a command is gone when it is settled. Discard new, so that a sender hears that the queue is
 			// full, instead of an older sender losing a command without a word.
-			Name: p.CommandStream(), Description: "Commands into factro", Subjects: []string{string(p) + ".command.>"},
+			Name: p.CommandStream(), Description: "Commands into factro", Subjects: []string{string(p) + ".command.>", string(p) + ".redrive.>"},
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxMsgs: 100_000, AllowMsgTTL: true,
 		},
 		{
@@ -116,7 +116,7 @@ func streamDrift(want, have jetstream.StreamConfig) string {
 func (b *Bus) consumerConfig(cloud string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: "egress-" + cloud, Description: "Carries out the commands of " + cloud,
-		FilterSubject: string(b.cfg.Prefix) + ".command." + cloud + ".>",
+		FilterSubjects: []string{string(b.cfg.Prefix) + ".command." + cloud + ".>", string(b.cfg.Prefix) + ".redrive." + cloud + ".>"},
 		AckPolicy:     jetstream.AckExplicitPolicy, AckWait: b.ackWait, MaxAckPending: 1, MaxDeliver: -1,
 	}
 }
@@ -137,7 +137,7 @@ func (b *Bus) consumer(ctx context.Context, cloud string) (jetstream.Consumer, e
 	default:
 		have := c.CachedInfo().Config
 		if d := (drift{
-			{"filter", want.FilterSubject == have.FilterSubject, want.FilterSubject, have.FilterSubject},
+			{"filter", slices.Equal(want.FilterSubjects, have.FilterSubjects), want.FilterSubjects, have.FilterSubjects},
 			{"ack wait", want.AckWait == have.AckWait, want.AckWait, have.AckWait},
 			{"max ack pending", want.MaxAckPending == have.MaxAckPending, want.MaxAckPending, have.MaxAckPending},
 			{"max deliver", want.MaxDeliver == have.MaxDeliver, want.MaxDeliver, have.MaxDeliver},

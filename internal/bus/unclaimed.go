@@ -84,7 +84,7 @@ func (b *Bus) unclaimed(ctx context.Context) (map[string]uint64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", b.cfg.Prefix.CommandStream(), err)
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(string(b.cfg.Prefix)+".command.>"))
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(">")) // commands, and those that are sent once more
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", b.cfg.Prefix.CommandStream(), err)
 	}

@@ -128,11 +128,10 @@ func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, ver
 
 // publish stores a result and sends the sender its copy.
 func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
-	e, err := translate.Result(j.cmd, r, time.Now())
+	e, err := translate.Result(j.cmd, r, variant(j, r), time.Now())
 	if err != nil {
 		return err
 	}
-	e.SetID(e.ID() + variant(j, r))
 	subject := w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome)
 	if err := w.results.Publish(ctx, subject, e, w.cfg.Cloud+"."+e.ID()); err != nil {
 		return err
@@ -211,9 +210,10 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// variant tells results apart that share an id but are not the same message: a rehearsal from the performance, and one
-// postponement from the next, and what became of a command from what became of it when an operator sent it once more.
-// Without it the stream would take the second for a repetition of the first.
+// variant tells results apart that share an id but are not the same message: a rehearsal from the performance, one
+// postponement from the next, what became of a command from what became of it when an operator sent it once more, and what
+// is said of one message from what is said of another one with the same id. Without it the stream would take the second for a
+// repetition of the first. A redelivery of a message has the same variant.
 func variant(j *job, r events.Result) string {
 	suffix := ""
 	if j.cmd.Redrive != "" {
@@ -223,7 +223,17 @@ func variant(j *job, r events.Result) string {
 	case r.Outcome == events.Deferred && r.RetryAt != nil:
 		return suffix + "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
 	case j.dryRun:
-		return suffix + ".dryrun"
+		suffix += ".dryrun"
+	}
+	if j.cmd.Position != "" && (j.dryRun || r.Error != nil && ofMessage[r.Error.Code]) {
+		suffix += "." + j.cmd.Position
 	}
 	return suffix
+}
+
+// ofMessage are the codes of what is said of a message and not of a command that the ledger knows: a second message with the
+// same id may have other data, and its sender has to hear of it, too.
+var ofMessage = map[string]bool{
+	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
+	events.CodeUndeliverable: true,
 }
