@@ -74,6 +74,8 @@ type NATS struct {
 	Prefix    string   `yaml:"prefix" env:"PREFIX"`
 	Replicas  int      `yaml:"replicas" env:"REPLICAS"`
 	Manage    bool     `yaml:"manage" env:"MANAGE"`
+	// ReplyPrefixes are what the subjects begin with, beside inboxes, that commands may name for copies of their results.
+	ReplyPrefixes []string `yaml:"reply_prefixes" env:"REPLY_PREFIXES"`
 }
 
 // Embedded is for a NATS server inside the bridge, used if a data directory is given.
@@ -142,7 +144,7 @@ func Default() Config {
 	return Config{
 		HTTP:      HTTP{Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
-		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true},
+		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, ReplyPrefixes: []string{}},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
 		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
@@ -273,6 +275,7 @@ func (c Config) egress(cloud Cloud, version string) egress.Config {
 	return egress.Config{
 		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key,
 		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
+		ReplyPrefixes: c.NATS.ReplyPrefixes,
 	}
 }
 

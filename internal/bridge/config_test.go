@@ -72,7 +72,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_URL": "nats://x:1", "NATS_CREDS_FILE": "creds", "NATS_NKEY_FILE": "", "NATS_TLS_CA_FILE": "ca2",
 		"NATS_TLS_CERT_FILE": "cert2", "NATS_TLS_KEY_FILE": "key2", "NATS_EMBEDDED_DATA_DIR": "", "NATS_EMBEDDED_LISTEN": "",
 		"SPOOL_DIR": "there", "SPOOL_MAX_BYTES": "20MiB", "SPOOL_DRAIN_PER_SECOND": "5",
-		"NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false", "ROLES": "egress,ingress",
+		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
 		"CLOUDS_0_WEBHOOK_URL": "https://x/webhooks/fromenv", "RECONCILE_EVERY": "20m", "RECONCILE_OVERLAP": "2h", "RECONCILE_GRACE": "1m",
 		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
@@ -105,6 +105,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"http":    c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
 		"nats":    c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",
+		"replies": slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.egress(cloud, "").ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"roles":   reflect.DeepEqual(c.Roles, []string{"egress", "ingress"}),
 		"cloud":   cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
 		"spool":   c.Spool == Spool{"there", 20 << 20, 5},

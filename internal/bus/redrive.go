@@ -71,7 +71,7 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 	default:
 		r.msg = &nats.Msg{Subject: r.Subject, Header: header, Data: l.Data}
 	}
-	messageID := r.ID + "." + events.SourceDigest(r.Source)
+	messageID := strings.Join([]string{"mended", r.ID, events.SourceDigest(r.Source)}, "-")
 	if data == nil {
 		r.msg.Header[events.HeaderRedrive] = []string{strconv.FormatUint(l.Sequence, 10)}
 		messageID = "redrive-" + uuid.NewString()

@@ -117,7 +117,7 @@ func (b *Bus) consumerConfig(cloud string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: "egress-" + cloud, Description: "Carries out the commands of " + cloud,
 		FilterSubjects: []string{string(b.cfg.Prefix) + ".command." + cloud + ".>", string(b.cfg.Prefix) + ".redrive." + cloud + ".>"},
-		AckPolicy:     jetstream.AckExplicitPolicy, AckWait: b.ackWait, MaxAckPending: 1, MaxDeliver: -1,
+		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: b.ackWait, MaxAckPending: 1, MaxDeliver: -1,
 	}
 }
 

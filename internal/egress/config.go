@@ -24,6 +24,8 @@ type Config struct {
 	RequestsPerMinute int
 	// Timeout bounds one call; one that sends or takes a stream, how long nothing of it may come, or too little.
 	Timeout time.Duration
+	// ReplyPrefixes are what subjects begin with, beside inboxes, that may get copies of results.
+	ReplyPrefixes []string
 	// UserAgent is how the bridge calls itself.
 	UserAgent string
 }

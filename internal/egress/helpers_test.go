@@ -415,6 +415,12 @@ var probeCall = translate.Call{Method: probe.Method, Target: probe.Path}
 
 func isProbe(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, probe.Path) }
 
+// What a command by the name of c-1 has: its place in the ledger, and the end of the ids of its results.
+const (
+	ledgerEntry  = "acme urn:test\xffc-1"
+	sourceDigest = ".56a65968f6a45415"
+)
+
 // command returns a command as the bus hands it over.
 func command(operation, data string, ext ...any) events.Command {
 	e := event.Event{Context: &event.EventContextV1{
@@ -423,7 +429,7 @@ func command(operation, data string, ext ...any) events.Command {
 	for i := 0; i < len(ext); i += 2 {
 		e.SetExtension(ext[i].(string), ext[i+1])
 	}
-	return events.Command{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Event: e}
+	return events.Command{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Event: e, Position: "FACTRO_COMMANDS:17"}
 }
 
 var (

@@ -139,19 +139,13 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 	if j.cmd.ReplyTo == "" {
 		return nil
 	}
-	if !w.mayReply(j.cmd.ReplyTo) {
-		w.log.WarnContext(ctx, "reply subject is not allowed; the result is in the stream only", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID())
+	if !w.replies.allow(ctx, j.cmd.ReplyTo, j.cmd.Event.ID()) {
 		return nil
 	}
 	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the stream has the result, and that is what counts
 		w.log.WarnContext(ctx, "copy of the result could not be sent", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	}
 	return nil
-}
-
-// mayReply keeps a sender from using the bridge's rights: no subject of the broker's own, none of the bridge's.
-func (w *Worker) mayReply(subject string) bool {
-	return len(subject) <= maxReplySubject && !strings.HasPrefix(subject, "$") && !strings.HasPrefix(subject, string(w.cfg.Prefix)+".")
 }
 
 // resource names the object, with a link into the web UI once an answer has told the mandant's id.

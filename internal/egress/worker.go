@@ -40,6 +40,7 @@ type Worker struct {
 	ledger    Ledger
 	files     Files
 	metrics   *metrics
+	replies   *replies
 	id        string // tells this worker from others, in the ledger
 	webOrigin string
 	mandant   atomic.Value // string: the mandant's id, once an answer has told it
@@ -54,7 +55,10 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 	}
 	w := &Worker{API: api, results: results, ledger: ledger, files: files, id: crand.Text(), webOrigin: base.Scheme + "://" + base.Host}
 	w.mandant.Store("")
-	w.metrics, err = newMetrics(api.cfg.Cloud)
+	if w.metrics, err = newMetrics(api.cfg.Cloud); err != nil {
+		return nil, err
+	}
+	w.replies, err = newReplies(api.cfg, api.log)
 	return w, err
 }
 
