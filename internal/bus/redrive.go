@@ -71,7 +71,10 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 	default:
 		r.msg = &nats.Msg{Subject: r.Subject, Header: header, Data: l.Data}
 	}
-	messageID := strings.Join([]string{"mended", r.ID, events.SourceDigest(r.Source)}, "-")
+	messageID := r.ID
+	if digest := events.SourceDigest(r.Source); digest != "" {
+		messageID += "." + digest
+	}
 	if data == nil {
 		r.msg.Header[events.HeaderRedrive] = []string{strconv.FormatUint(l.Sequence, 10)}
 		messageID = "redrive-" + uuid.NewString()

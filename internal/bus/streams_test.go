@@ -20,7 +20,7 @@ func TestStreams(t *testing.T) {
 	for _, want := range []jetstream.StreamConfig{
 		{Name: "FACTRO_EVENTS", Subjects: []string{"factro.event.>"}, MaxAge: 30 * day, MaxMsgs: -1},
 		{
-			Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>"}, MaxMsgs: 100_000,
+			Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>", "factro.redrive.>"}, MaxMsgs: 100_000,
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, AllowMsgTTL: true,
 		},
 		{Name: "FACTRO_RESULTS", Subjects: []string{"factro.result.>"}, MaxAge: 7 * day, MaxMsgs: -1},
@@ -50,7 +50,7 @@ func TestConsumerConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := server.outside(t).consumer().Config
-	if have.Durable != "egress-acme" || have.FilterSubject != "factro.command.acme.>" || have.AckPolicy != jetstream.AckExplicitPolicy ||
+	if have.Durable != "egress-acme" || !slices.Equal(have.FilterSubjects, []string{"factro.command.acme.>", "factro.redrive.acme.>"}) || have.AckPolicy != jetstream.AckExplicitPolicy ||
 		have.AckWait != 10*time.Second || have.MaxAckPending != 1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
 		t.Errorf("the consumer is %+v", have)
 	}
