@@ -74,7 +74,7 @@ type NATS struct {
 	Prefix    string   `yaml:"prefix" env:"PREFIX"`
 	Replicas  int      `yaml:"replicas" env:"REPLICAS"`
 	Manage    bool     `yaml:"manage" env:"MANAGE"`
-	// ReplyPrefixes are what the subjects begin with, beside inboxes, that commands may name for copies of their results.
+	// ReplyPrefixes are what the subjects begin with, beside inboxes, to which copies of results and answers may go.
 	ReplyPrefixes []string `yaml:"reply_prefixes" env:"REPLY_PREFIXES"`
 }
 
@@ -226,6 +226,7 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
+		ReplyPrefixes: c.NATS.ReplyPrefixes,
 		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	if c.NATS.Embedded.DataDir != "" {

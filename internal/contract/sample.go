@@ -120,6 +120,18 @@ func sampleOf(subject string, e event.Event) (sample, error) {
 	return s, nil
 }
 
+// redriveSample is a command that an operator sends once more.
+func redriveSample(p events.Prefix) (sample, error) {
+	op, _ := factro.Lookup("updateTask")
+	s, err := commandSample(p, op)
+	if err != nil {
+		return sample{}, err
+	}
+	s.subject = p.Redrive(exampleCloud, op.Resource, op.Name)
+	s.headers[events.HeaderRedrive] = "17"
+	return s, nil
+}
+
 // deadCommandSample is a command that factro refused.
 func deadCommandSample(p events.Prefix) (sample, error) {
 	op, _ := factro.Lookup("updateTask")

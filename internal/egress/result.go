@@ -139,7 +139,7 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 	if j.cmd.ReplyTo == "" {
 		return nil
 	}
-	if !w.replies.allow(ctx, j.cmd.ReplyTo, j.cmd.Event.ID()) {
+	if !w.replies.Allow(ctx, j.cmd.ReplyTo, j.cmd.Event.ID()) {
 		return nil
 	}
 	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the stream has the result, and that is what counts

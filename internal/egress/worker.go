@@ -40,7 +40,7 @@ type Worker struct {
 	ledger    Ledger
 	files     Files
 	metrics   *metrics
-	replies   *replies
+	replies   *bus.Replies
 	id        string // tells this worker from others, in the ledger
 	webOrigin string
 	mandant   atomic.Value // string: the mandant's id, once an answer has told it
@@ -58,7 +58,7 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 	if w.metrics, err = newMetrics(api.cfg.Cloud); err != nil {
 		return nil, err
 	}
-	w.replies, err = newReplies(api.cfg, api.log)
+	w.replies, err = bus.CommandReplies(api.cfg.Cloud, api.cfg.ReplyPrefixes, api.log)
 	return w, err
 }
 

@@ -133,7 +133,7 @@ const (
 	CodeInvalid          = "invalid"           // the command's data or attributes are wrong; nothing was called
 	CodeUnknownOperation = "unknown-operation" // no such operation; nothing was called
 	CodeExpired          = "expired"           // expirytime had passed; nothing was called
-	CodeConflict         = "conflict"          // the same id was used before with other data; nothing was called
+	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
 	CodeRefused          = "refused"           // factro said no; status and detail tell what
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused
