@@ -67,7 +67,7 @@ var checks = map[string]string{
 	events.CodeInvalid:          "The command itself is wrong, and is so each time. Send it with the right data: --set field=value.",
 	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right one.",
 	events.CodeExpired:          "It came too late for its sender. Drop it, or send a new command.",
-	events.CodeConflict:         "Its id was used before with other data. With other data it gets an id of its own: --set field=value.",
+	events.CodeConflict:         "Its source and id were used before with other data. With other data it gets an id of its own: --set field=value.",
 	events.CodeRefused:          "factro said no, in the words above. Mend what it says at factro and send it again, or mend the data: --set field=value.",
 	events.CodeExhausted:        "factro failed on it each time. Look whether factro works by now, and whether it has done it all the same.",
 	events.CodeAmbiguous:        "factro may have done it. Look there for the object first: if it is there, drop the letter, else send it again.",

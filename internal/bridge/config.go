@@ -80,6 +80,8 @@ type NATS struct {
 	Replicas  int      `yaml:"replicas" env:"REPLICAS"`
 	Manage    bool     `yaml:"manage" env:"MANAGE"`
 	MaxBytes  MaxBytes `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
+	// ReplyPrefixes are what the subjects begin with, beside inboxes, to which copies of results and answers may go.
+	ReplyPrefixes []string `yaml:"reply_prefixes" env:"REPLY_PREFIXES"`
 }
 
 // MaxBytes bounds what the streams and buckets of each cloud may hold. JetStream reserves it.
@@ -162,7 +164,7 @@ func Default() Config {
 			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute,
 		},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
-		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes()},
+		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{}},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
 		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
@@ -252,7 +254,8 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
-		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
+		ReplyPrefixes: c.NATS.ReplyPrefixes,
+		Takes:         c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	m := c.NATS.MaxBytes
 	b.MaxBytes = bus.Sizes{
@@ -325,6 +328,7 @@ func (c Config) egress(cloud Cloud, version string) egress.Config {
 	return egress.Config{
 		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key,
 		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
+		ReplyPrefixes: c.NATS.ReplyPrefixes,
 	}
 }
 

@@ -73,7 +73,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_URL": "nats://x:1", "NATS_CREDS_FILE": "creds", "NATS_NKEY_FILE": "", "NATS_TLS_CA_FILE": "ca2",
 		"NATS_TLS_CERT_FILE": "cert2", "NATS_TLS_KEY_FILE": "key2", "NATS_EMBEDDED_DATA_DIR": "", "NATS_EMBEDDED_LISTEN": "",
 		"SPOOL_DIR": "there", "SPOOL_MAX_BYTES": "20MiB", "SPOOL_DRAIN_PER_SECOND": "5",
-		"NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false", "ROLES": "egress,ingress",
+		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
 		"CLOUDS_0_WEBHOOK_URL": "https://x/webhooks/fromenv", "RECONCILE_EVERY": "20m", "RECONCILE_OVERLAP": "2h", "RECONCILE_GRACE": "1m",
 		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
@@ -113,6 +113,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"secrets":     len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
 		"api":         cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
 		"actions":     err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
+		"replies":     slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.egress(cloud, "").ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
 		"others": c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
@@ -14,7 +15,7 @@ import (
 // Validate reports every mistake at once, each with the path of its setting.
 func (c Config) Validate() error {
 	_, err := c.knownActions()
-	errs := []error{c.bus(nil).Validate(), c.validateServers(), c.validateRoles(), err}
+	errs := []error{c.bus(nil).Validate(), c.NATS.validateReplies(), c.validateServers(), c.validateRoles(), err}
 	if len(c.Clouds) == 0 {
 		errs = append(errs, errors.New("clouds: none is configured"))
 	}
@@ -64,6 +65,31 @@ func (c Config) validateServers() error {
 	}
 	return errors.Join(append(errs, c.HTTP.TLS.validate())...)
 }
+
+// validateReplies keeps the bridge from publishing copies of results where senders must not make it publish.
+func (n NATS) validateReplies() error {
+	var errs []error
+	for i, prefix := range n.ReplyPrefixes {
+		first, _, _ := strings.Cut(prefix, ".")
+		why := ""
+		switch {
+		case strings.HasPrefix(prefix, "$"):
+			why = "belongs to the NATS server"
+		case first == n.Prefix:
+			why = "belongs to the bridge: its own subjects begin so"
+		case strings.ContainsAny(prefix, "*>"):
+			why = "has a wildcard; everything below a prefix is meant"
+		case slices.Contains(strings.Split(prefix, "."), ""), strings.ContainsFunc(prefix, notInSubject):
+			why = "is no beginning of a subject, such as replies.acme, without a dot at the end"
+		}
+		if why != "" {
+			errs = append(errs, fmt.Errorf("nats.reply_prefixes[%d]: %q %s", i, prefix, why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func notInSubject(r rune) bool { return r <= ' ' || r == 0x7f || r == utf8.RuneError }
 
 // validateDirs keeps the two servers of this process apart: each would take the other's streams for its own.
 func (c Config) validateDirs() error {

@@ -31,6 +31,8 @@ type Config struct {
 	// Manage lets the bridge create missing streams and consumers, and take over the streams of an older version. Without
 	// it, it only binds to what is there.
 	Manage bool
+	// ReplyPrefixes are what the reply subjects of queries begin with that are no inboxes.
+	ReplyPrefixes []string
 	// Takes and Carries say what the process does: it takes in webhooks, it carries out commands. Without Manage, readiness
 	// is about the streams that this needs.
 	Takes, Carries bool

@@ -21,8 +21,11 @@ import (
 // A command must not be carried out twice, and the broker's delivery count does not tell whether it was: a message can be
 // lost on its way to us, and the process can die after the call. So the ledger is written before the call.
 type Record struct {
-	// Fingerprint is of the operation and its data, to tell a redelivery from another command with the same id.
+	// Fingerprint is of the operation and its data, to tell a redelivery from another command with the same identity.
 	Fingerprint string `json:"fingerprint"`
+	// Plain tells that the command was plain JSON, so that its id alone is its identity. Records of earlier bridges do not
+	// tell, and all of their keys are made of the id alone.
+	Plain bool `json:"plain,omitempty"`
 	// Result is the data of the final result, once it is known. Until then the call may have been made or not.
 	Result json.RawMessage `json:"result,omitempty"`
 	// StartedAt is when the first call was about to be made, CalledAt when the last one was.
@@ -101,6 +104,16 @@ func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ 
 	}
 	have, err := recordOf(entry)
 	return true, have, err
+}
+
+// LookFormer returns the record that an earlier bridge has left of a command with this id: its key is made of the id alone. It
+// may be of another command, with another source. The record of a plain command that a bridge of today wrote is none.
+func (b *Bus) LookFormer(ctx context.Context, cloud, id string) (known bool, _ Record, _ error) {
+	known, have, err := b.Look(ctx, cloud, id)
+	if err != nil || !known || have.Plain {
+		return false, Record{}, err
+	}
+	return true, have, nil
 }
 
 // Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If

@@ -24,16 +24,18 @@ var ErrStays = errors.New("it cannot be sent again")
 
 // Redriven is a command that was sent again, or would be.
 type Redriven struct {
-	// Address and ID are the command's. The id is a new one if its data is.
+	// Address, ID and Source are the command's. The id is a new one if its data is.
 	events.Address
-	ID, Subject string
-	msg         *nats.Msg
+	ID, Source string
+	// Subject is the one to send it on.
+	Subject string
+	msg     *nats.Msg
 }
 
-// PrepareRedrive makes of a dead command the message to send again on its original subject. Unchanged it is the same
-// command, with the same id, and says by events.HeaderRedrive which letter it comes from. With other data, which is what
-// data that is not nil means, it is a new command with an id of its own. A letter of which that cannot be made is
-// ErrStays.
+// PrepareRedrive makes of a dead command the message to send again. Unchanged it is the same command, with the same source
+// and id: it goes to the subject for that, events.Prefix.Redrive, and says by events.HeaderRedrive which letter it comes
+// from. With other data, which is what data that is not nil means, it is a new command with an id of its own, on the subject
+// of commands. A letter of which that cannot be made is ErrStays.
 func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (Redriven, error) {
 	if l.Lost() {
 		return Redriven{}, fmt.Errorf("%w: its data is lost", ErrStays)
@@ -42,6 +44,9 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 		return Redriven{}, fmt.Errorf("%w: only the beginning of its data was kept, %d of %d bytes", ErrStays, len(l.Data), l.Size)
 	}
 	address, err := p.ParseCommand(l.Original)
+	if again, notAgain := p.ParseRedrive(l.Original); notAgain == nil { // it has died once more
+		address, err = again, nil
+	}
 	if err != nil { // nobody who can write letters shall have us publish to a subject of his choice
 		return Redriven{}, fmt.Errorf("%w: %w", ErrStays, err)
 	}
@@ -51,23 +56,26 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 			return Redriven{}, fmt.Errorf("%w: its expirytime has passed, so it would be rejected; send a new command", ErrStays)
 		}
 	}
-	r := Redriven{Address: address, ID: l.ID, Subject: l.Original}
+	r := Redriven{Address: address, ID: l.ID, Source: cmd.Source(), Subject: p.Redrive(address.Cloud, address.Resource, address.Operation)}
 	header := l.OriginalHeader()
 	switch _, err := events.FromMsg(header, l.Data); {
 	case data != nil:
-		r.ID = mendedID(l, data)
-		r.msg, err = repacked(l.Original, header, cmd.Event, r.ID, data)
+		r.ID, r.Subject = mendedID(l, data), p.Command(address.Cloud, address.Resource, address.Operation)
+		r.msg, err = repacked(r.Subject, header, cmd.Event, r.ID, data)
 		if err != nil {
 			return Redriven{}, fmt.Errorf("%w: %w", ErrStays, err)
 		}
 	case errors.Is(err, events.ErrPlain): // the id of a plain command is its message id or its place, and both are new now
-		if r.msg, err = repacked(l.Original, header, cmd.Event, l.ID, cmd.Event.Data()); err != nil {
+		if r.msg, err = repacked(r.Subject, header, cmd.Event, l.ID, cmd.Event.Data()); err != nil {
 			return Redriven{}, fmt.Errorf("%w: %w", ErrStays, err)
 		}
 	default:
-		r.msg = &nats.Msg{Subject: l.Original, Header: header, Data: l.Data}
+		r.msg = &nats.Msg{Subject: r.Subject, Header: header, Data: l.Data}
 	}
 	messageID := r.ID
+	if digest := events.SourceDigest(r.Source); digest != "" {
+		messageID += "." + digest
+	}
 	if data == nil {
 		r.msg.Header[events.HeaderRedrive] = []string{strconv.FormatUint(l.Sequence, 10)}
 		messageID = "redrive-" + uuid.NewString()
@@ -170,7 +178,7 @@ func (c *Client) FinalResult(ctx context.Context, p events.Prefix, r Redriven, f
 			return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 		}
 		e, err := events.FromMsg(msg.Headers(), msg.Data())
-		if err != nil || e.Extensions()[events.ExtCausationID] != r.ID {
+		if err != nil || !events.Caused(e, r.Source, r.ID) {
 			continue
 		}
 		if result, err := events.ResultOf(e); err == nil && result.Outcome.Final() {

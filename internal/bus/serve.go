@@ -65,14 +65,16 @@ const (
 	headerRetryAfter = "Retry-After"
 	// queryQueue is the queue group by which several bridges share the queries. It is the one that NATS services have.
 	queryQueue = micro.DefaultQueueGroup
-	// maxReply bounds a reply subject: one beyond the server's limit on a line of its protocol would cost us the connection.
-	maxReply = 1 << 10
 )
 
 // Serve answers the queries of a cloud until ctx ends. Then it takes no more, and finishes those in hand within the drain
 // timeout. It begins as soon as there is a connection, and goes on after each reconnect.
 func (b *Bus) Serve(ctx context.Context, s Service, r Reader) error {
 	d := &desk{bus: b, reader: r, cloud: s.Cloud, places: make(chan struct{}, maxQueries), service: newService(b.cfg.Prefix, s)}
+	var err error
+	if d.replies, err = queryReplies(s.Cloud, b.cfg.ReplyPrefixes, b.log); err != nil {
+		return err
+	}
 	working, stop := withGrace(ctx, b.cfg.DrainTimeout)
 	defer stop()
 	subs, err := d.open(working)
@@ -88,6 +90,7 @@ type desk struct {
 	reader  Reader
 	cloud   string
 	service *service
+	replies *Replies
 	places  chan struct{} // bounds the queries in hand
 	inHand  sync.WaitGroup
 }
@@ -104,7 +107,7 @@ func (d *desk) open(ctx context.Context) ([]*nats.Subscription, error) {
 	subs = append(subs, sub)
 	for subject, tell := range d.service.questions() {
 		sub, err := d.bus.nc.Subscribe(subject, func(msg *nats.Msg) {
-			if text, err := json.Marshal(tell()); err == nil && d.mayReply(msg.Reply) {
+			if text, err := json.Marshal(tell()); err == nil && d.replies.Allow(ctx, msg.Reply, "") {
 				_ = d.bus.nc.Publish(msg.Reply, text) // whoever asked asks again
 			}
 		})
@@ -152,8 +155,7 @@ func (d *desk) take(ctx context.Context, msg *nats.Msg) {
 	if msg.Reply == "" {
 		return // nobody waits for the answer, so factro need not be asked
 	}
-	if !d.mayReply(msg.Reply) {
-		d.bus.log.WarnContext(ctx, "reply subject of a query is not allowed; it is not answered", "cloud", d.cloud)
+	if !d.replies.Allow(ctx, msg.Reply, "") {
 		return
 	}
 	began := time.Now()
@@ -226,12 +228,6 @@ func (d *desk) answer(ctx context.Context, span trace.Span, msg *nats.Msg, q Que
 	if err != nil {
 		d.bus.log.WarnContext(ctx, "answer to a query could not be sent", "cloud", d.cloud, "operation", events.Token(q.Operation), "error", err)
 	}
-}
-
-// mayReply keeps a requester from using the bridge's rights: no subject of the broker's own, none of the bridge's.
-func (d *desk) mayReply(subject string) bool {
-	return subject != "" && len(subject) <= maxReply && !strings.HasPrefix(subject, "$") &&
-		!strings.HasPrefix(subject, string(d.bus.cfg.Prefix)+".")
 }
 
 // message writes an answer as NATS services do: an error in their two headers and as the contract's JSON.

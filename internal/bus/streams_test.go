@@ -50,7 +50,7 @@ func TestConsumerConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := server.outside(t).consumer().Config
-	if have.Durable != "egress-acme" || have.FilterSubject != "factro.command.acme.>" || have.AckPolicy != jetstream.AckExplicitPolicy ||
+	if have.Durable != "egress-acme" || !slices.Equal(have.FilterSubjects, []string{"factro.command.acme.>", "factro.redrive.acme.>"}) || have.AckPolicy != jetstream.AckExplicitPolicy ||
 		have.AckWait != 10*time.Second || have.MaxAckPending != 1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
 		t.Errorf("the consumer is %+v", have)
 	}

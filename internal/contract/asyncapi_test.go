@@ -302,7 +302,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	const prefix = events.Prefix("acme-bruecke")
 	text, err := asJSONDocument(AsyncAPI(prefix))
 	doc := readAsyncAPI(t, text, err)
-	want := map[string]string{"event": "send", "event.gap.detected": "send", "event.gap.closed": "send", "result": "send", "dead.command": "send", "dead.webhook": "send"}
+	want := map[string]string{"event": "send", "event.gap.detected": "send", "event.gap.closed": "send", "result": "send", "redrive": "receive", "dead.command": "send", "dead.webhook": "send"}
 	for _, op := range factro.Operations() {
 		address := events.Address{Cloud: "{cloud}", Resource: op.Resource, Operation: op.Name}
 		if !op.Writes() {
@@ -335,6 +335,11 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	}) {
 		t.Errorf("results of unknown operations have the address %v, %v", got, err)
 	}
+	if got, err := prefix.ParseRedrive(doc.Channels["redrive"].Address); err != nil || got != (events.Address{
+		Cloud: "{cloud}", Resource: "{resource}", Operation: "{operation}",
+	}) {
+		t.Errorf("commands are sent once more at %v, %v", got, err)
+	}
 	if got, err := prefix.ParseEvent(doc.Channels["event"].Address); err != nil || got != (events.EventAddress{
 		Cloud: "{cloud}", Resource: "{resource}", ID: "{id}", Action: "{action}",
 	}) {
@@ -350,7 +355,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 		t.Errorf("there are %d operations and %d channels, want %d, and the two channels of the replies", len(doc.Operations), len(doc.Channels), len(want))
 	}
 	streams := map[string]string{
-		"event": "ACME-BRUECKE_EVENTS", "command": "ACME-BRUECKE_COMMANDS", "result": "ACME-BRUECKE_RESULTS", "dead": "ACME-BRUECKE_DEAD",
+		"event": "ACME-BRUECKE_EVENTS", "command": "ACME-BRUECKE_COMMANDS", "redrive": "ACME-BRUECKE_COMMANDS", "result": "ACME-BRUECKE_RESULTS", "dead": "ACME-BRUECKE_DEAD",
 	}
 	parameter := regexp.MustCompile(`\{(\w+)\}`)
 	for name, c := range doc.Channels {

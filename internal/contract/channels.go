@@ -28,6 +28,7 @@ type document struct {
 const (
 	answerChannel   = "answer"
 	copyChannel     = "copy"
+	redriveName     = "redrive"
 	deadCommandName = "dead.command"
 	deadWebhookName = "dead.webhook"
 )
@@ -48,6 +49,9 @@ func (d *document) fill() error {
 		if err := add(op); err != nil {
 			return fmt.Errorf("%s: %w", op.Name, err)
 		}
+	}
+	if err := d.redrive(); err != nil {
+		return err
 	}
 	if err := d.unknown(); err != nil {
 		return err
@@ -127,6 +131,31 @@ func (d *document) command(op factro.Operation) error {
 	d.channel(result, d.prefix.Result("cloud", op.Resource, op.Name, "outcome"), "Results of "+op.Name, d.streams[2],
 		parameters("cloud", "outcome"))
 	d.operation(result, "send", object{{"summary", "Tell what became of a command " + op.Name + "."}, {"tags", tag(op)}})
+	return nil
+}
+
+// redrive tells of the commands that an operator sends once more.
+func (d *document) redrive() error {
+	again, err := redriveSample(d.prefix)
+	if err != nil {
+		return err
+	}
+	d.message(redriveName, object{
+		{"name", events.CommandTypePrefix + "<operation>"},
+		{"title", "Dead command, sent once more"},
+		{"summary", "A command that was given up, as it was, with the sequence of its dead letter. Only operators may publish it."},
+		{"contentType", "application/json"},
+		{"headers", object{
+			{"required", list{events.HeaderRedrive}},
+			{"properties", object{{events.HeaderRedrive, object{{"type", "string"}, {"pattern", "^[0-9]+$"}, {"description", "The sequence of the dead letter."}}}}},
+		}},
+		{"payload", object{{"type", "object"}, {"description", "The data of the command."}}},
+		{"traits", trait("command")},
+		{"examples", list{again.example("A dead letter that is sent once more")}},
+	})
+	names := parameters("cloud", "resource", "operation")
+	d.channel(redriveName, d.prefix.Redrive("cloud", "resource", "operation"), "Dead commands that are sent once more", d.streams[1], names)
+	d.operation(redriveName, "receive", object{{"summary", "Carry out a command once more that was given up; \"bridge dead redrive\" sends it."}})
 	return nil
 }
 

@@ -38,11 +38,11 @@ var envelope = []attribute{
 	},
 	{
 		name: "id", required: always, rules: map[string]any{"minLength": 1},
-		use: [kinds]string{"the body's `id` where there is one, else minted", "the sender's, unique among all senders of the cloud, best a UUID; by it a command is recognised for 7 days", "`<command id>.<outcome>`; of a dry run, of a `deferred` result and of a command that was sent once more with a suffix, since they are no repetitions of others"},
+		use: [kinds]string{"the body's `id` where there is one, else minted", "the sender's, best a UUID; by source and id a command of a cloud is recognised for 7 days", "`<command id>.<outcome>`, then a suffix where results of one id are no repetitions of each other (a dry run, a `deferred` result, a message that was rejected before anything was called, a command that was sent once more), and 16 hex digits of a digest of the command's source, if it has one"},
 	},
 	{
 		name: "source", required: always, rules: map[string]any{"format": "uri-reference", "minLength": 1},
-		use: [kinds]string{"`urn:factro:cloud:<cloud>`, configurable", "the sender's", "`urn:factro:bridge:<cloud>`"},
+		use: [kinds]string{"`urn:factro:cloud:<cloud>`, configurable", "the sender's, each program its own; at most 512 bytes", "`urn:factro:bridge:<cloud>`"},
 	},
 	{
 		name: "type", required: always, rules: map[string]any{"minLength": 1},
@@ -105,6 +105,14 @@ var envelope = []attribute{
 		name: events.ExtCausationID, required: [kinds]bool{false, false, true},
 		use: [kinds]string{"", "", "the command's id"},
 	},
+	{
+		name: events.ExtCausationSource,
+		use:  [kinds]string{"", "", "the command's source; none of a plain JSON command"},
+	},
+	{
+		name: events.ExtCausationPosition,
+		use:  [kinds]string{"", "", "the command's place in its stream, `<stream>:<sequence>`"},
+	},
 }
 
 // encoding says how attributes stand in headers.
@@ -131,7 +139,7 @@ func headersOf(k kind) object {
 	}
 	if k == aCommand {
 		properties = append(properties, member{events.HeaderReplyTo, object{
-			{"type", "string"}, {"description", "A subject that gets a copy of the results, at most once."},
+			{"type", "string"}, {"description", "A subject that gets a copy of the results, at most once: an inbox, or one below nats.reply_prefixes."},
 		}})
 	}
 	properties = append(properties, member{events.HeaderMessageID, object{

@@ -29,6 +29,7 @@ const exampleCloud = "demo"
 const (
 	exampleEventID   = "0198f2a5-7f00-7000-8000-000000000001"
 	exampleCommandID = "0198f2a5-7f00-7000-8000-000000000002"
+	exampleSource    = "urn:example:planning"
 	exampleEntityID  = "00000000-0000-4000-8000-000000000001"
 	webOrigin        = "https://cloud.factro.com"
 )
@@ -52,7 +53,7 @@ func eventSample(p events.Prefix) (sample, error) {
 func commandSample(p events.Prefix, op factro.Operation) (sample, error) {
 	e := event.New()
 	e.SetID(exampleCommandID)
-	e.SetSource("urn:example:planning")
+	e.SetSource(exampleSource)
 	e.SetType(events.CommandTypePrefix + op.Name)
 	if err := e.SetData(event.ApplicationJSON, op.Example()); err != nil {
 		return sample{}, err
@@ -69,30 +70,37 @@ func resultSample(p events.Prefix, op factro.Operation) (sample, error) {
 	resource, mandantID := translate.Resource(op, call.EntityID, answer)
 	resource.URL = factro.WebLink(webOrigin, mandantID, resource.Type, resource.ID)
 	finished := exampleTime.Add(200 * time.Millisecond)
-	cmd := events.Command{
-		Address: events.Address{Cloud: exampleCloud, Resource: op.Resource, Operation: op.Name}, Event: event.New(),
-	}
-	cmd.Event.SetID(exampleCommandID)
+	cmd := exampleCommand(p, op.Resource, op.Name)
 	e, err := translate.Result(cmd, events.Result{
 		Operation: op.Name, Outcome: events.Applied, Status: http.StatusOK, Attempts: 1,
 		StartedAt: exampleTime, FinishedAt: &finished, Resource: resource, Response: answer,
-	}, finished)
+	}, "", finished)
 	if err != nil {
 		return sample{}, err
 	}
 	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
 }
 
+// exampleCommand is the command of which results tell.
+func exampleCommand(p events.Prefix, resource, operation string) events.Command {
+	cmd := events.Command{
+		Address: events.Address{Cloud: exampleCloud, Resource: resource, Operation: operation}, Event: event.New(),
+		Position: p.CommandStream(exampleCloud) + ":1",
+	}
+	cmd.Event.SetID(exampleCommandID)
+	cmd.Event.SetSource(exampleSource)
+	return cmd
+}
+
 // unknownResultSample is the result of a command whose operation is none.
 func unknownResultSample(p events.Prefix) (sample, error) {
 	const name = "makeTask"
 	finished := exampleTime
-	cmd := events.Command{Address: events.Address{Cloud: exampleCloud, Resource: "task", Operation: name}, Event: event.New()}
-	cmd.Event.SetID(exampleCommandID)
+	cmd := exampleCommand(p, "task", name)
 	e, err := translate.Result(cmd, events.Result{
 		Operation: name, Outcome: events.Rejected, StartedAt: exampleTime, FinishedAt: &finished,
 		Error: &events.Error{Code: events.CodeUnknownOperation, Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", name)},
-	}, finished)
+	}, "."+cmd.Position, finished)
 	if err != nil {
 		return sample{}, err
 	}
@@ -109,6 +117,18 @@ func sampleOf(subject string, e event.Event) (sample, error) {
 	for name := range msg.Header {
 		s.headers[name] = strings.Join(msg.Header[name], "")
 	}
+	return s, nil
+}
+
+// redriveSample is a command that an operator sends once more.
+func redriveSample(p events.Prefix) (sample, error) {
+	op, _ := factro.Lookup("updateTask")
+	s, err := commandSample(p, op)
+	if err != nil {
+		return sample{}, err
+	}
+	s.subject = p.Redrive(exampleCloud, op.Resource, op.Name)
+	s.headers[events.HeaderRedrive] = "17"
 	return s, nil
 }
 

@@ -40,7 +40,7 @@ func TestRepeated(t *testing.T) {
 					if d := time.Since(began); d < 750*time.Millisecond || name != "hangs" && d > 2*time.Second {
 						t.Errorf("it took %s, want a backoff", d)
 					}
-					if r.count("begin") != 1 || r.count("finish") != 1 || len(r.desk.ledger["acme c-1"].Log) != 3 {
+					if r.count("begin") != 1 || r.count("finish") != 1 || len(r.desk.ledger[ledgerEntry].Log) != 3 {
 						t.Errorf("the ledger does not know of it: %s", r)
 					}
 				})
@@ -184,12 +184,12 @@ func TestInterrupted(t *testing.T) {
 	if reason := r.w.plan(j, nil); reason != nil {
 		t.Fatal(reason)
 	}
-	r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	r.desk.ledger[ledgerEntry] = bus.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
 	if r.String() != "begin; save; made; call GET /api/core/packages/p-1; finish; publish dead" || !strings.Contains(s.result.Error.Message, "2026-01-02T03:04:05Z") {
 		t.Errorf("%s: %s", r, s.event.Data())
 	}
-	if r.desk.ledger["acme c-1"].Result == nil {
+	if r.desk.ledger[ledgerEntry].Result == nil {
 		t.Error("the ledger does not remember the verdict")
 	}
 }
@@ -274,7 +274,7 @@ func TestStop(t *testing.T) {
 					t.Errorf("it took %s, want %s", d, test.within)
 				}
 				entries := 0
-				if !r.desk.ledger["acme c-1"].Open {
+				if !r.desk.ledger[ledgerEntry].Open {
 					entries++
 				}
 				if len(r.desk.ledger) != 1 || entries != test.entries || r.count("call") < 1 || r.count("call") > 4 {
@@ -295,7 +295,7 @@ func TestLastMoment(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		r := newRig(t, func(*http.Request, string) reply { end(); return reply{status: 204} })
 		r.wantDone(r.w.Handle(ctx, ctx, create(), nil), events.Applied, "")
-		if r.desk.ledger["acme c-1"].Result == nil {
+		if r.desk.ledger[ledgerEntry].Result == nil {
 			t.Errorf("the ledger does not know: %s", r)
 		}
 	})
@@ -312,7 +312,7 @@ func TestLastMoment(t *testing.T) {
 		if verdict := r.w.Handle(ctx, ctx, create(), nil); verdict == nil || time.Since(began) > overrun {
 			t.Errorf("verdict %v after %s: %s", verdict, time.Since(began), r)
 		}
-		if have := r.desk.ledger["acme c-1"]; have.Fingerprint == "" {
+		if have := r.desk.ledger[ledgerEntry]; have.Fingerprint == "" {
 			t.Error("a create that was made is forgotten")
 		}
 	})

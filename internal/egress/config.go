@@ -24,6 +24,8 @@ type Config struct {
 	RequestsPerMinute int
 	// Timeout bounds one call; one that sends or takes a stream, how long nothing of it may come, or too little.
 	Timeout time.Duration
+	// ReplyPrefixes are what subjects begin with, beside inboxes, that may get copies of results.
+	ReplyPrefixes []string
 	// UserAgent is how the bridge calls itself.
 	UserAgent string
 }
@@ -80,9 +82,6 @@ const (
 	lookPause = 2 * time.Second
 	// maxUnread is how often a list is read that holds something else than was expected: it may have broken off.
 	maxUnread = 3
-	// maxReplySubject bounds the subject that a sender names for its copies: one beyond the server's limit on a line of
-	// its protocol would cost us the connection.
-	maxReplySubject = 1 << 10
 	// courtesy bounds how long a deferred result may take; it holds up the command that it is about.
 	courtesy = 5 * time.Second
 	// budgetWait bounds how long a query waits for its share of the request budget. It is below the five seconds that the

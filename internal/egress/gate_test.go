@@ -62,7 +62,7 @@ func TestThrottled(t *testing.T) {
 					}
 					d := deferred[0]
 					if !d.result.RetryAt.Equal(r.api.at[1]) || d.result.Error.Code != "throttled" || !d.at.Equal(began) ||
-						d.id != fmt.Sprintf("acme.c-1.deferred.%d", r.api.at[1].Unix()) || d.subject != "factro.result.acme.task."+cmd.Operation+".deferred" || d.result.FinishedAt != nil {
+						d.id != fmt.Sprintf("acme.c-1.deferred.%d%s", r.api.at[1].Unix(), sourceDigest) || d.subject != "factro.result.acme.task."+cmd.Operation+".deferred" || d.result.FinishedAt != nil {
 						t.Errorf("deferred is %s at %s", d.event.Data(), d.at)
 					}
 				})

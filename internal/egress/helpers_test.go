@@ -251,6 +251,14 @@ func (d *desk) Look(ctx context.Context, cloud, id string) (bool, bus.Record, er
 	return known, have, nil
 }
 
+// LookFormer is no step: it changes nothing.
+func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, bus.Record, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	have, known := d.ledger[cloud+" "+id]
+	return known && !have.Plain, have, ctx.Err()
+}
+
 // Save calls writing a result finish, that nothing was done release, and all else save.
 func (d *desk) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
 	step := "save"
@@ -407,6 +415,12 @@ var probeCall = translate.Call{Method: probe.Method, Target: probe.Path}
 
 func isProbe(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, probe.Path) }
 
+// What a command by the name of c-1 has: its place in the ledger, and the end of the ids of its results.
+const (
+	ledgerEntry  = "acme urn:test\xffc-1"
+	sourceDigest = ".56a65968f6a45415"
+)
+
 // command returns a command as the bus hands it over.
 func command(operation, data string, ext ...any) events.Command {
 	e := event.Event{Context: &event.EventContextV1{
@@ -415,7 +429,7 @@ func command(operation, data string, ext ...any) events.Command {
 	for i := 0; i < len(ext); i += 2 {
 		e.SetExtension(ext[i].(string), ext[i+1])
 	}
-	return events.Command{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Event: e}
+	return events.Command{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Event: e, Position: "FACTRO_COMMANDS:17"}
 }
 
 var (

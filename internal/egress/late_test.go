@@ -43,7 +43,7 @@ func TestExpiredRedelivery(t *testing.T) {
 				if test.result != "" {
 					record.Result = []byte(test.result)
 				}
-				r.desk.ledger["acme c-1"] = record
+				r.desk.ledger[ledgerEntry] = record
 				r.wantDone(r.do(expired), test.want, test.code)
 				if r.String() != test.happens {
 					t.Errorf("what happened: %s", r)
@@ -122,7 +122,7 @@ func TestEarlierRecords(t *testing.T) {
 	r := newRig(t, always(ok("{}")))
 	c := create()
 	sum := sha256.Sum256(append([]byte("createTask\n"), c.Event.Data()...))
-	r.desk.ledger["acme c-1"] = bus.Record{
+	r.desk.ledger[ledgerEntry] = bus.Record{
 		Fingerprint: hex.EncodeToString(sum[:]), Result: []byte(`{"operation":"createTask","outcome":"applied"}`),
 	}
 	r.wantDone(r.do(c), events.Applied, "")

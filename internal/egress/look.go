@@ -104,7 +104,7 @@ func (w *Worker) adopt(ctx context.Context, j *job, status int, item translate.I
 func (w *Worker) claim(ctx context.Context, j *job, id string) (mine bool, err error) {
 	err = insist(ctx, func(ctx context.Context) error {
 		var err error
-		mine, err = w.ledger.Claim(ctx, w.cfg.Cloud, j.op.Resource, id, j.cmd.Event.ID())
+		mine, err = w.ledger.Claim(ctx, w.cfg.Cloud, j.op.Resource, id, j.ledgerID)
 		return err
 	})
 	return mine, err

@@ -87,7 +87,7 @@ func TestLooks(t *testing.T) {
 				if s.result.Resource.ID != test.id || r.count("call POST") != test.calls || s.result.Adopted != (test.id == "new-1") {
 					t.Errorf("%s\n%s", s.event.Data(), r)
 				}
-				if have := r.desk.ledger["acme c-1"]; have.Result == nil || len(have.Log) != test.calls || test.id != "" && (len(have.Made) != 1 || have.Made[0] != test.id) {
+				if have := r.desk.ledger[ledgerEntry]; have.Result == nil || len(have.Log) != test.calls || test.id != "" && (len(have.Made) != 1 || have.Made[0] != test.id) {
 					t.Errorf("the ledger has %+v", have)
 				}
 			})
@@ -106,7 +106,7 @@ func TestResumes(t *testing.T) {
 			t.Fatal(reason)
 		}
 		began := time.Now()
-		r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
+		r.desk.ledger[ledgerEntry] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
 		r.wantDone(r.do(create()), events.Applied, "")
 		if d := time.Since(began); d < r.w.cfg.Timeout {
 			t.Errorf("it was made again after %s", d)
@@ -132,7 +132,7 @@ func TestRedrive(t *testing.T) {
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
 		r.desk.sent, r.lines = nil, nil
 		s := r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // called once on the operator's word
-		if r.count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7" {
+		if r.count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7"+sourceDigest {
 			t.Errorf("published as %s: %s", s.id, r)
 		}
 		r.desk.sent, r.lines = nil, nil
@@ -141,7 +141,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("what happened: %s", r)
 		}
 		r.desk.sent = nil
-		if s := r.wantDone(r.do(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8" {
+		if s := r.wantDone(r.do(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8"+sourceDigest {
 			t.Errorf("published as %s", s.id)
 		}
 		r.desk.sent, r.lines = nil, nil

@@ -17,7 +17,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Ledger remembers commands over crashes, and what they have made.
+// Ledger remembers commands over crashes, and what they have made. A commandID is the identity of a command, or of one that
+// an earlier bridge has begun, its id.
 type Ledger interface {
 	// Begin writes down that a command is about to be carried out, or returns what is known of it.
 	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
@@ -28,6 +29,8 @@ type Ledger interface {
 type ledgerRecords interface {
 	// Look returns what is known of a command.
 	Look(ctx context.Context, cloud, commandID string) (known bool, have bus.Record, err error)
+	// LookFormer returns what an earlier bridge has written about a command with this id, of whatever source.
+	LookFormer(ctx context.Context, cloud, id string) (known bool, have bus.Record, err error)
 	// Save replaces a record that Begin, Look or Save has returned. Its error is bus.ErrTaken if somebody else did so.
 	Save(ctx context.Context, cloud, commandID string, r bus.Record) (bus.Record, error)
 	// Forget takes a record back.
@@ -41,7 +44,7 @@ type ledgerClaims interface {
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
 }
 
-// fingerprint tells commands with one id apart: by the operation and by what the data says, however it is written.
+// fingerprint tells commands with one identity apart: by the operation and by what the data says, however it is written.
 func fingerprint(op factro.Operation, data []byte) (string, error) {
 	canonical, err := translate.Canonical(data)
 	if err != nil {
@@ -68,8 +71,11 @@ func (w *Worker) enter(ctx, stopping context.Context, j *job) (over bool, verdic
 	}
 	dated, _ := w.clock.at(now)
 	j.record.StartedAt, j.record.CalledAt, j.record.Dated, j.record.Owner = now, now, dated.UTC().Truncate(time.Millisecond), w.id
-	j.record.Redrive = j.cmd.Redrive
-	known, have, err := w.ledger.Begin(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
+	j.record.Redrive, j.record.Plain = j.cmd.Redrive, j.cmd.Source() == ""
+	known, have, err := w.former(ctx, j)
+	if err == nil && !known {
+		known, have, err = w.ledger.Begin(ctx, w.cfg.Cloud, j.ledgerID, j.record)
+	}
 	if err != nil {
 		return true, err
 	}
@@ -78,6 +84,35 @@ func (w *Worker) enter(ctx, stopping context.Context, j *job) (over bool, verdic
 	}
 	j.record, j.begun = have, true
 	return false, nil
+}
+
+// former looks for what an earlier bridge has written about the command, whose records do not tell sources apart. One with
+// the same fingerprint counts as the command's, so that nothing is called twice, and everything about the command is written
+// there. Any other is of another command.
+func (w *Worker) former(ctx context.Context, j *job) (known bool, have bus.Record, err error) {
+	j.ledgerID = j.cmd.Identity()
+	if j.cmd.Source() == "" { // the keys are the same
+		return false, bus.Record{}, nil
+	}
+	known, have, err = w.ledger.LookFormer(ctx, w.cfg.Cloud, j.cmd.Event.ID())
+	if err != nil || !known || !j.describedBy(have) {
+		return false, bus.Record{}, err
+	}
+	j.ledgerID = j.cmd.Event.ID()
+	return true, have, nil
+}
+
+// recorded returns what the ledger knows of the command.
+func (w *Worker) recorded(ctx context.Context, j *job) (known bool, have bus.Record, err error) {
+	if known, have, err = w.former(ctx, j); err != nil || known {
+		return known, have, err
+	}
+	return w.ledger.Look(ctx, w.cfg.Cloud, j.ledgerID)
+}
+
+// describedBy says whether a record is of the operation and the data of the command.
+func (j *job) describedBy(have bus.Record) bool {
+	return have.Fingerprint == j.record.Fingerprint || have.Fingerprint == literal(j.op, j.cmd.Event.Data())
 }
 
 // mark writes down that one more call is about to be made.
@@ -124,10 +159,10 @@ func (w *Worker) resume(ctx, stopping context.Context, j *job, have bus.Record, 
 
 // known decides about a command by its record, if that is enough to decide: it was another command, or it is finished.
 func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool, verdict error) {
-	if have.Fingerprint != j.record.Fingerprint && have.Fingerprint != literal(j.op, j.cmd.Event.Data()) {
+	if !j.describedBy(have) {
 		return true, w.end(ctx, j, events.Rejected, answer{}, &events.Error{
 			Code:    events.CodeConflict,
-			Message: "a command with this id was sent before with other data; an id is for one command",
+			Message: "a command with this source and id was sent before with other data; an id is for one command",
 		})
 	}
 	if have.Result == nil {
@@ -149,7 +184,7 @@ func (w *Worker) recall(ctx context.Context, j *job) (over bool, verdict error) 
 	if w.gate.open() && w.gate.obstacle(time.Now(), w.key(ctx)).code == "" {
 		return false, nil // it will be seen at once anyway
 	}
-	known, have, err := w.ledger.Look(ctx, w.cfg.Cloud, j.cmd.Event.ID())
+	known, have, err := w.recorded(ctx, j)
 	if err != nil || !known {
 		return false, nil //nolint:nilerr // it is a short cut; the way round tells
 	}
@@ -163,7 +198,7 @@ func (w *Worker) late(ctx context.Context, j *job) (over bool, verdict error) {
 		return false, nil
 	}
 	if !j.begun && !j.dryRun {
-		known, have, err := w.ledger.Look(ctx, w.cfg.Cloud, j.cmd.Event.ID())
+		known, have, err := w.recorded(ctx, j)
 		if err != nil {
 			return true, err
 		}
@@ -205,7 +240,7 @@ func (w *Worker) save(ctx context.Context, j *job) error {
 
 func (w *Worker) saveOnce(ctx context.Context, j *job) error {
 	err := insist(ctx, func(ctx context.Context) error {
-		saved, err := w.ledger.Save(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
+		saved, err := w.ledger.Save(ctx, w.cfg.Cloud, j.ledgerID, j.record)
 		if err == nil {
 			j.record = saved
 		}
@@ -226,7 +261,7 @@ func (w *Worker) release(ctx context.Context, j *job) error {
 // forget takes a command back out of the ledger for which nothing was called.
 func (w *Worker) forget(ctx context.Context, j *job) error {
 	return insist(ctx, func(ctx context.Context) error {
-		return w.ledger.Forget(ctx, w.cfg.Cloud, j.cmd.Event.ID(), j.record)
+		return w.ledger.Forget(ctx, w.cfg.Cloud, j.ledgerID, j.record)
 	})
 }
 

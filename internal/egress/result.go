@@ -156,10 +156,9 @@ func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, ver
 
 // result is a result as it is published.
 func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
-	if e, err = translate.Result(j.cmd, r, time.Now()); err != nil {
+	if e, err = translate.Result(j.cmd, r, variant(j, r), time.Now()); err != nil {
 		return "", e, "", err
 	}
-	e.SetID(e.ID() + variant(j, r))
 	return w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome), e, w.cfg.Cloud + "." + e.ID(), nil
 }
 
@@ -175,19 +174,13 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 	if j.cmd.ReplyTo == "" {
 		return nil
 	}
-	if !w.mayReply(j.cmd.ReplyTo) {
-		w.log.WarnContext(ctx, "reply subject is not allowed; the result is in the stream only", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID())
+	if !w.replies.Allow(ctx, j.cmd.ReplyTo, j.cmd.Event.ID()) {
 		return nil
 	}
 	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the stream has the result, and that is what counts
 		w.log.WarnContext(ctx, "copy of the result could not be sent", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	}
 	return nil
-}
-
-// mayReply keeps a sender from using the bridge's rights: no subject of the broker's own, none of the bridge's.
-func (w *Worker) mayReply(subject string) bool {
-	return len(subject) <= maxReplySubject && !strings.HasPrefix(subject, "$") && !strings.HasPrefix(subject, string(w.cfg.Prefix)+".")
 }
 
 // resource names the object, with a link into the web UI once an answer has told the mandant's id.
@@ -256,9 +249,10 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// variant tells results apart that share an id but are not the same message: a rehearsal from the performance, and one
-// postponement from the next, and what became of a command from what became of it when an operator sent it once more.
-// Without it the stream would take the second for a repetition of the first.
+// variant tells results apart that share an id but are not the same message: a rehearsal from the performance, one
+// postponement from the next, what became of a command from what became of it when an operator sent it once more, and what
+// is said of one message from what is said of another one with the same id. Without it the stream would take the second for a
+// repetition of the first. A redelivery of a message has the same variant.
 func variant(j *job, r events.Result) string {
 	suffix := ""
 	if j.cmd.Redrive != "" {
@@ -268,7 +262,17 @@ func variant(j *job, r events.Result) string {
 	case r.Outcome == events.Deferred && r.RetryAt != nil:
 		return suffix + "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
 	case j.dryRun:
-		return suffix + ".dryrun"
+		suffix += ".dryrun"
+	}
+	if j.cmd.Position != "" && (j.dryRun || r.Error != nil && ofMessage[r.Error.Code]) {
+		suffix += "." + j.cmd.Position
 	}
 	return suffix
+}
+
+// ofMessage are the codes of what is said of a message and not of a command that the ledger knows: a second message with the
+// same id may have other data, and its sender has to hear of it, too.
+var ofMessage = map[string]bool{
+	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
+	events.CodeUndeliverable: true,
 }

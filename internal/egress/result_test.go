@@ -107,12 +107,12 @@ func TestResult(t *testing.T) {
 					t.Errorf("got\n%s, want\n%s", got, test.want)
 				}
 				op := test.cmd.Operation
-				if s.subject != "factro.result.acme.task."+op+"."+test.outcome || s.id != "acme.c-1."+test.outcome {
+				if s.subject != "factro.result.acme.task."+op+"."+test.outcome || s.id != "acme.c-1."+test.outcome+sourceDigest {
 					t.Errorf("published to %s as %s", s.subject, s.id)
 				}
 				x := s.event.Extensions()
-				if s.event.ID() != "c-1."+test.outcome || s.event.Type() != "com.factro.result."+test.outcome ||
-					s.event.Source() != "urn:factro:bridge:acme" || x["causationid"] != "c-1" || x["correlationid"] != "k-1" {
+				if s.event.ID() != "c-1."+test.outcome+sourceDigest || s.event.Type() != "com.factro.result."+test.outcome ||
+					s.event.Source() != "urn:factro:bridge:acme" || x["causationid"] != "c-1" || x["causationsource"] != "urn:test" || x["causationposition"] != "FACTRO_COMMANDS:17" || x["correlationid"] != "k-1" {
 					t.Errorf("the event is %s", s.event)
 				}
 				if test.outcome == "applied" && verdict != nil || test.outcome != "applied" && verdict == nil {
@@ -206,16 +206,21 @@ func TestDryRun(t *testing.T) {
 func TestReplyCopy(t *testing.T) {
 	t.Parallel()
 	for subject, allowed := range map[string]bool{
-		"_INBOX.abc.1": true, "my.results": true, "factrox.a": true,
-		"$JS.API.STREAM.DELETE.FACTRO_EVENTS_ACME": false, "$SYS.a": false, "factro.command.acme.task.deleteTask": false,
-		"a." + strings.Repeat("x", 5000): false, // the server would end the connection
+		"_INBOX.abc.1": true, "_INBOX.billing.abc.1": true, "replies.acme.1": true, "my.results": false, "factrox.a": false,
+		"_INBOX": false, "_INBOXES.a": false, "_inbox.a": false, "replies.acme": false, "replies.acmex.a": false, "replies.beta.a": false,
+		"$JS.API.STREAM.DELETE.FACTRO_EVENTS": false, "$SYS.a": false, "$KV.FACTRO_LEDGER.acme.a": false, "$SRV.PING": false,
+		"factro.command.acme.task.deleteTask": false, "factro.redrive.acme.task.deleteTask": false, "other.command.a": false,
+		"_INBOX." + strings.Repeat("x", 5000): false, // the server would end the connection
 	} {
-		r := newRig(t, always(ok("{}")))
+		r := newRig(t, always(ok("{}")), func(c *Config) { c.ReplyPrefixes = []string{"replies.acme"} })
 		c := update()
 		c.ReplyTo = subject
 		r.wantDone(r.do(c), events.Applied, "")
 		if got := len(r.desk.copies) == 1 && r.desk.copies[0] == subject; got != allowed {
 			t.Errorf("%.40s: copies to %v", subject, r.desk.copies)
+		}
+		if got := !strings.Contains(r.log.String(), "nats.reply_prefixes"); got != allowed {
+			t.Errorf("%.40s: the log says %s", subject, r.log)
 		}
 	}
 	// A copy is a courtesy: that it cannot be sent changes nothing.
@@ -227,7 +232,7 @@ func TestReplyCopy(t *testing.T) {
 		return nil
 	}
 	c := update()
-	c.ReplyTo = "my.results"
+	c.ReplyTo = "_INBOX.results"
 	r.wantDone(r.do(c), events.Applied, "")
 }
 
@@ -275,7 +280,7 @@ func TestTooLarge(t *testing.T) {
 				if s.result.Outcome != test.want || s.result.Response != nil || s.result.Error != nil && s.result.Error.Detail != nil {
 					t.Errorf("the result is %.300s", s.event.Data())
 				}
-				if test.want == events.Applied && r.desk.ledger["acme c-1"].Result == nil {
+				if test.want == events.Applied && r.desk.ledger[ledgerEntry].Result == nil {
 					t.Error("the ledger does not know that it is finished")
 				}
 			})

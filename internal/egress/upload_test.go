@@ -298,7 +298,7 @@ func TestUploadStoreAwayStop(t *testing.T) {
 			return nil
 		}
 		wantRetry(t, r.w.Handle(t.Context(), stopping, upload(map[string]any{"name": "a", "object": reference("f")}), nil))
-		if r.count("call") != 0 || !r.desk.ledger["acme c-1"].Open || len(r.desk.sent) != 0 {
+		if r.count("call") != 0 || !r.desk.ledger[ledgerEntry].Open || len(r.desk.sent) != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 	})

@@ -40,6 +40,7 @@ type Worker struct {
 	ledger    Ledger
 	files     Files
 	metrics   *metrics
+	replies   *bus.Replies
 	id        string // tells this worker from others, in the ledger
 	webOrigin string
 	mandant   atomic.Value // string: the mandant's id, once an answer has told it
@@ -54,7 +55,10 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 	}
 	w := &Worker{API: api, results: results, ledger: ledger, files: files, id: crand.Text(), webOrigin: base.Scheme + "://" + base.Host}
 	w.mandant.Store("")
-	w.metrics, err = newMetrics(api.cfg.Cloud)
+	if w.metrics, err = newMetrics(api.cfg.Cloud); err != nil {
+		return nil, err
+	}
+	w.replies, err = bus.CommandReplies(api.cfg.Cloud, api.cfg.ReplyPrefixes, api.log)
 	return w, err
 }
 
@@ -65,6 +69,7 @@ func (w *Worker) Ready(ctx context.Context) error { return w.pass(ctx, nil) }
 // job is one command on its way through the worker.
 type job struct {
 	cmd       events.Command
+	ledgerID  string // by which the ledger knows the command
 	op        factro.Operation
 	call      translate.Call
 	record    bus.Record
@@ -89,7 +94,7 @@ func (w *Worker) Concluded() int64 { return w.concluded.Load() }
 // Handle carries out a command and publishes what became of it. See bus.Worker for the arguments and the verdict.
 func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
 	cmd.Cloud = w.cfg.Cloud // a subject that is no command's does not tell it
-	j := &job{cmd: cmd, startedAt: time.Now()}
+	j := &job{cmd: cmd, ledgerID: cmd.Identity(), startedAt: time.Now()}
 	if reason := w.plan(j, mistake); reason != nil {
 		return w.end(ctx, j, events.Rejected, answer{}, reason)
 	}

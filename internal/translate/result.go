@@ -12,8 +12,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Result makes the event that tells what became of a command.
-func Result(cmd events.Command, r events.Result, at time.Time) (event.Event, error) {
+// Result makes the event that tells what became of a command. variant stands in its id behind the outcome, and tells apart
+// the results of one command that have the same outcome and are not the same.
+func Result(cmd events.Command, r events.Result, variant string, at time.Time) (event.Event, error) {
 	data, err := encode(r)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("result of %s: %w", r.Operation, err)
@@ -22,13 +23,21 @@ func Result(cmd events.Command, r events.Result, at time.Time) (event.Event, err
 		events.ExtCausationID: cmd.Event.ID(),
 		events.ExtCloud:       cmd.Cloud,
 	}
+	id := cmd.Event.ID() + "." + string(r.Outcome) + variant
+	if source := cmd.Source(); source != "" {
+		extensions[events.ExtCausationSource] = source
+		id += "." + events.SourceDigest(source)
+	}
+	if cmd.Position != "" {
+		extensions[events.ExtCausationPosition] = cmd.Position
+	}
 	for _, name := range []string{events.ExtCorrelationID, events.ExtDryRun} {
 		if v, ok := cmd.Event.Extensions()[name]; ok {
 			extensions[name] = v
 		}
 	}
 	attributes := &event.EventContextV1{
-		ID:              cmd.Event.ID() + "." + string(r.Outcome),
+		ID:              id,
 		Source:          *types.ParseURIRef("urn:factro:bridge:" + cmd.Cloud),
 		Type:            events.ResultTypePrefix + string(r.Outcome),
 		DataContentType: &jsonContentType,

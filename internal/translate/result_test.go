@@ -58,7 +58,7 @@ func TestResultGolden(t *testing.T) {
 			t.Parallel()
 			r := applied()
 			tt.change(&r)
-			e, err := translate.Result(command(tt.extensions), r, at.Add(2*time.Second).In(time.FixedZone("", 3600)))
+			e, err := translate.Result(command(tt.extensions), r, "", at.Add(2*time.Second).In(time.FixedZone("", 3600)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func TestResultGolden(t *testing.T) {
 // TestResultKeepsTheResponse: what stands in the answer stands in the result, digit by digit; only blanks may go.
 func TestResultKeepsTheResponse(t *testing.T) {
 	t.Parallel()
-	e, err := translate.Result(command(nil), applied(), at)
+	e, err := translate.Result(command(nil), applied(), "", at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestResultNamesItsSchema(t *testing.T) {
 	} {
 		r := applied()
 		r.Operation = operation
-		if e, err := translate.Result(command(nil), r, at); err != nil || e.DataSchema() != want {
+		if e, err := translate.Result(command(nil), r, "", at); err != nil || e.DataSchema() != want {
 			t.Errorf("%q: the schema is %q (%v), want %q", operation, e.DataSchema(), err, want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestResultRefusesWhatIsNoJSON(t *testing.T) {
 	t.Parallel()
 	r := applied()
 	r.Response = json.RawMessage("<html>")
-	if e, err := translate.Result(command(nil), r, at); err == nil || e.Context != nil {
+	if e, err := translate.Result(command(nil), r, "", at); err == nil || e.Context != nil {
 		t.Errorf("got %v, %v", e, err)
 	}
 }

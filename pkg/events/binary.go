@@ -15,7 +15,7 @@ var headerNames = func() map[string]string {
 	for _, name := range []string{
 		"specversion", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time",
 		ExtTraceParent, ExtTraceState, ExtRecordedTime, ExtAction, ExtCloud, ExtOrigin, ExtExpiryTime, ExtCorrelationID,
-		ExtCausationID, ExtPartitionKey, ExtDryRun,
+		ExtCausationID, ExtCausationSource, ExtCausationPosition, ExtPartitionKey, ExtDryRun,
 	} {
 		names[name] = attributePrefix + name
 	}

@@ -23,6 +23,8 @@ type fakeBridge struct {
 	work func(events.Command) []events.Result
 	// loseCopies has it send no copies to the senders, as if they were lost.
 	loseCopies bool
+	// older has its results tell the id of their command only, as those of earlier bridges.
+	older bool
 
 	mu   sync.Mutex
 	seen []events.Command
@@ -62,7 +64,7 @@ func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	cmd, err := prefix.DecodeCommand(msg.Subject(), msg.Headers(), msg.Data(), fmt.Sprint(meta.Sequence.Stream))
+	cmd, err := prefix.DecodeCommand(msg.Subject(), msg.Headers(), msg.Data(), fmt.Sprint(meta.Stream, ":", meta.Sequence.Stream))
 	if err != nil {
 		panic(err) // the client sent what is none
 	}
@@ -74,6 +76,10 @@ func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {
 		out, err := resultMsg(cmd, r)
 		if err != nil {
 			return err
+		}
+		if f.older {
+			delete(out.Header, "ce-"+events.ExtCausationSource)
+			delete(out.Header, "ce-"+events.ExtCausationPosition)
 		}
 		for !f.nc.IsClosed() { // the broker may be away
 			if _, err := js.PublishMsg(context.Background(), out, jetstream.WithMsgID(fmt.Sprint(meta.Sequence.Stream, ".", i))); err == nil {
@@ -101,6 +107,10 @@ func resultMsg(cmd events.Command, r events.Result) (*nats.Msg, error) {
 	e.SetType(events.ResultTypePrefix + string(r.Outcome))
 	e.SetTime(time.Now())
 	e.SetExtension(events.ExtCausationID, cmd.Event.ID())
+	e.SetExtension(events.ExtCausationPosition, cmd.Position)
+	if source := cmd.Source(); source != "" {
+		e.SetExtension(events.ExtCausationSource, source)
+	}
 	if dry := cmd.Event.Extensions()[events.ExtDryRun]; dry != nil {
 		e.SetExtension(events.ExtDryRun, true)
 	}

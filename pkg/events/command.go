@@ -20,6 +20,10 @@ type Command struct {
 	// Event holds the attributes and the data. It is a field of its own and not embedded, since it brings methods, such
 	// as String and MarshalJSON, that know nothing of the rest of a command.
 	Event event.Event
+	// Plain tells that the sender sent plain JSON and no CloudEvent. Then the event's source and type are made up.
+	Plain bool
+	// Position is the place of the message in its stream, "<stream>:<sequence>".
+	Position string
 	// ReplyTo is the subject that is to get a copy of the results, or "".
 	ReplyTo string
 	// Redrive is the sequence of the dead letter that an operator has sent once more, or "".
@@ -34,28 +38,37 @@ type Command struct {
 // "urn:nats:<subject>". The data of a command is a JSON object; no data at all counts as {}, for operations that need no
 // input.
 //
+// A command that an operator sends once more comes on the subject that [Prefix.Redrive] builds. There it must have the header
+// [HeaderRedrive], and on the subject of a command it must not have it, since everybody who sends commands may publish there.
+//
 // The error is a sentence for the sender, who is told all mistakes at once. It names headers, attributes and shapes,
 // and quotes at most 80 bytes of a value, never the data. With an error too the command holds what is known of it, so
 // that a result can be published: the address if the subject is one of a command, the reply subject, the attributes that
 // could be read, and always an id, if need be that of a plain message.
 func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, position string) (Command, error) {
-	var c Command
+	c := Command{Position: position}
 	var bad problems
 
+	origin := subject // the subject of the command, also of one that is sent once more
 	address, addressErr := p.ParseCommand(subject)
+	again, notAgain := p.ParseRedrive(subject)
+	if notAgain == nil {
+		address, addressErr = again, nil
+		origin = p.Command(again.Cloud, again.Resource, again.Operation)
+	}
 	c.Address = address
 	if addressErr != nil {
 		bad.addf("%v", addressErr)
 	}
 	c.ReplyTo = replyTo(header, &bad)
-	c.Redrive = redrive(header, &bad)
+	c.Redrive = redrive(header, notAgain == nil, &bad)
 
 	e, err := decode(header, data)
 	c.Event = e
 	plain := errors.Is(err, ErrPlain)
 	switch {
 	case plain:
-		c.Event = plainCommand(subject, address.Operation, data)
+		c.Event = plainCommand(origin, address.Operation, data)
 		setID(c.Event, plainID(header, position, &bad))
 	case err != nil:
 		bad.addf("%v", err)
@@ -68,7 +81,9 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 		c.Event.DataBase64 = false
 	}
 
-	capAttributes(c.Event, &bad)
+	// A plain command that is sent once more is a CloudEvent by then, with the source that was made up for it.
+	c.Plain = c.Event.Context != nil && c.Event.Source() == plainSource(origin).String()
+	capAttributes(c.Event, c.Plain, &bad)
 	err = bad.err()
 	if err == nil {
 		err = validate(c.Event)
@@ -82,10 +97,18 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	return c, err
 }
 
-// redrive reads the header of a command that is sent once more.
-func redrive(header nats.Header, bad *problems) string {
+// redrive reads the header of a command that is sent once more. allowed tells that the subject is one for that.
+func redrive(header nats.Header, allowed bool, bad *problems) string {
 	values := lookup(header, HeaderRedrive)
-	if len(values) == 0 {
+	switch {
+	case len(values) == 0 && !allowed:
+		return ""
+	case len(values) == 0:
+		bad.addf("header %s is missing, want the sequence of the dead letter that is sent once more", HeaderRedrive)
+		return ""
+	case !allowed:
+		bad.addf("header %s is on the subject of a command; only an operator sends a dead letter once more, with bridge dead redrive",
+			HeaderRedrive)
 		return ""
 	}
 	if _, err := strconv.ParseUint(values[0], 10, 64); err != nil || len(values) > 1 {
@@ -95,12 +118,17 @@ func redrive(header nats.Header, bad *problems) string {
 	return values[0]
 }
 
+// plainSource is the source that a plain command is given.
+func plainSource(subject string) *url.URL {
+	return &url.URL{Scheme: "urn", Opaque: "nats:" + url.PathEscape(subject)}
+}
+
 // plainCommand makes an event of a message that is none, without an id.
 func plainCommand(subject, operation string, data []byte) event.Event {
 	contentType := event.ApplicationJSON
 	return event.Event{
 		Context: &event.EventContextV1{
-			Source:          types.URIRef{URL: url.URL{Scheme: "urn", Opaque: "nats:" + url.PathEscape(subject)}},
+			Source:          types.URIRef{URL: *plainSource(subject)},
 			Type:            CommandTypePrefix + operation,
 			DataContentType: &contentType,
 		},
@@ -112,7 +140,7 @@ func plainCommand(subject, operation string, data []byte) event.Event {
 const maxCopied = 512
 
 // capAttributes takes out what is too long to be copied into a result, so that the sender can be told.
-func capAttributes(e event.Event, bad *problems) {
+func capAttributes(e event.Event, plain bool, bad *problems) {
 	c, ok := e.Context.(*event.EventContextV1)
 	if !ok {
 		return
@@ -120,6 +148,10 @@ func capAttributes(e event.Event, bad *problems) {
 	if len(c.ID) > maxCopied {
 		bad.addf("attribute id has %d bytes, want at most %d", len(c.ID), maxCopied)
 		c.ID = ""
+	}
+	if source := c.Source.String(); !plain && len(source) > maxCopied {
+		bad.addf("attribute source has %d bytes, want at most %d", len(source), maxCopied)
+		c.Source = types.URIRef{}
 	}
 	if id, ok := c.Extensions[ExtCorrelationID].(string); ok && len(id) > maxCopied {
 		bad.addf("attribute %s has %d bytes, want at most %d", ExtCorrelationID, len(id), maxCopied)

@@ -180,6 +180,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	f.Add(createTask, "c-1", commandType, "m-1", "reply", []byte(`{"a":1}`), position)
 	f.Add(createTask, "", "", "", "", []byte(`{"a":1}`), position)
 	f.Add(createTask, "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"`+commandType+`","data_base64":5}`), "")
+	f.Add("factro.redrive.acme.task.createTask", "c-1", commandType, "m-1", "", []byte(`{"a":1}`), position)
 	f.Add("factro.command", "%", "", "\xff", "a.>", []byte("\xef\xbb\xbf"), position)
 	f.Add("factro.command.acme.task.\xc8", "", "", "m-1", "", []byte(`{"a":1}`), position)
 	f.Fuzz(func(t *testing.T, subject, id, kind, messageID, reply string, data []byte, position string) {
@@ -213,6 +214,9 @@ func FuzzDecodeCommand(f *testing.F) {
 		if err := c.Event.Validate(); err != nil {
 			t.Errorf("not valid: %v", err)
 		}
+		if c.Identity() != again.Identity() || c.Identity() == "" {
+			t.Errorf("a redelivery is another command: %q, %q", c.Identity(), again.Identity())
+		}
 		if c.Event.Type() != events.CommandTypePrefix+c.Operation || c.Event.Data()[strings.IndexByte(string(c.Event.Data()), '{')] != '{' {
 			t.Errorf("got %+v", c)
 		}
@@ -230,6 +234,9 @@ func TestDecodeCommandRefusesAttributesThatNoResultCanCarry(t *testing.T) {
 			"ce-correlationid": {long},
 		},
 		"id of a plain message": {events.HeaderMessageID: {long}},
+		"source": {
+			"ce-specversion": {"1.0"}, "ce-id": {position}, "ce-source": {"urn:" + long[4:]}, "ce-type": {"com.factro.command.createTask"},
+		},
 	} {
 		c, err := prefix.DecodeCommand("factro.command.acme.task.createTask", header, []byte("{}"), position)
 		if err == nil || !strings.Contains(err.Error(), "has 100000 bytes, want at most 512") {
@@ -237,6 +244,9 @@ func TestDecodeCommandRefusesAttributesThatNoResultCanCarry(t *testing.T) {
 		}
 		if c.Event.ID() != position {
 			t.Errorf("%s: the command's id has %d bytes, want the position", name, len(c.Event.ID()))
+		}
+		if len(c.Source()) > 512 {
+			t.Errorf("%s: the source has still %d bytes", name, len(c.Source()))
 		}
 		if c.Event.Extensions()[events.ExtCorrelationID] != nil {
 			t.Errorf("%s: the correlation id is still there", name)

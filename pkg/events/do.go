@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,8 +26,10 @@ import (
 // command is in the stream, the bridge will still carry it out, and calling Do again with the same payload and its id gets
 // the result. Any other error says that the command was not sent.
 //
-// A command whose id the stream of commands knows already is not sent again: within that stream's window, of ten minutes
-// or more, the same id gets the earlier result, also if the payload is another one of the same operation.
+// A command whose source and id the stream of commands knows already is not sent again: within that stream's window, of ten
+// minutes or more, it gets the earlier result, also if the payload is another one of the same operation. Senders choose
+// their message ids, so the stream can take a command for one that somebody else has sent to the same cloud. As soon as that
+// one has a result, Do says that the command was not sent; it never returns somebody else's result.
 //
 // While the connection is lost, Do waits for it to come back, as long as ctx allows. The result is found even if the copy
 // that the bridge sends was lost, if the command was sent before, or if the connection broke in between: then it is read
@@ -49,8 +52,9 @@ func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result,
 type Sent struct {
 	// ID is the command's.
 	ID string
-	// Duplicate is true if the cloud's stream had a command of that id already, of this or another operation. Then this one
-	// was left out.
+	// Duplicate is true if the stream had a message with that message id already. Then this command was left out. Mostly it is
+	// a command with the same source and id, of this or another operation. But senders choose their message ids, so whoever
+	// may send commands to the cloud may have used it for a command of his own. Do tells these apart.
 	Duplicate bool
 }
 
@@ -117,7 +121,10 @@ func (c *Client) do(ctx context.Context, subject string, e event.Event, o order)
 	if err != nil {
 		return Result{}, err
 	}
-	w := waiter{client: c, subject: subject, id: e.ID(), order: o, began: began, duplicate: ack.Duplicate, told: map[string]bool{}}
+	w := waiter{client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, told: map[string]bool{}}
+	if ack.Duplicate {
+		w.duplicate = ack.Stream + ":" + strconv.FormatUint(ack.Sequence, 10)
+	}
 	return w.wait(ctx, copies)
 }
 
@@ -149,6 +156,7 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 	if err != nil {
 		return event.Event{}, fmt.Errorf("source: %w", err)
 	}
+	o.source = sourceOnWire(source.String())
 	if o.id == "" {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -167,17 +175,18 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 		DataEncoded: data,
 	}
 	var bad problems
-	capAttributes(e, &bad) // the bridge would refuse it under another id, and nobody would know whose result that is
+	capAttributes(e, false, &bad) // the bridge would refuse it under another id, and nobody would know whose result that is
 	return e, bad.err()
 }
 
-// messageID is the id by which the stream recognises the command when it is sent again. A rehearsal is not the same as
-// the performance, and no encoded id has a percent sign without two hex digits.
+// messageID is the id by which the stream recognises the command when it is sent again. It tells apart what is not the same:
+// commands of other sources, and a rehearsal from the performance. No encoded id has a percent sign without two hex digits.
 func (o *order) messageID() string {
+	id := EncodeHeader(o.id) + "%source." + SourceDigest(o.source)
 	if o.dryRun {
-		return EncodeHeader(o.id) + "%dryrun"
+		return id + "%dryrun"
 	}
-	return EncodeHeader(o.id)
+	return id
 }
 
 const (
@@ -249,14 +258,19 @@ type PendingError struct {
 	ID string
 	// Unsure is true if the stream did not acknowledge the command, so that it may be there or not. Else it is.
 	Unsure bool
+	// Duplicate is true if the stream had a message with the command's message id already, as in Sent.
+	Duplicate bool
 	// Err is why Do stopped waiting, mostly the error of its context.
 	Err error
 }
 
 func (e *PendingError) Error() string {
 	where := "is in the stream and has no final result yet"
-	if e.Unsure {
+	switch {
+	case e.Unsure:
 		where = "may be in the stream or not"
+	case e.Duplicate:
+		where = "was not sent again, since the stream has its message id already, and has no final result yet"
 	}
 	return fmt.Sprintf("command %s %s; do it again with this id to get its result: %v", e.ID, where, e.Err)
 }

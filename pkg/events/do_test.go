@@ -283,6 +283,7 @@ func TestDoNotSent(t *testing.T) {
 		"no source":   {c, setState, []events.DoOption{events.WithSource("")}, "source"},
 		"no such":     {events.NewClient(b.js, "acme", events.WithPrefix("other")), setState, nil, "no response from stream"},
 		"long id":     {c, setState, []events.DoOption{events.WithID(strings.Repeat("ü", 257))}, "attribute id has 514 bytes, want at most 512"},
+		"long source": {c, setState, []events.DoOption{events.WithSource("urn:" + strings.Repeat("x", 509))}, "attribute source has 513 bytes, want at most 512"},
 		"long other":  {c, setState, []events.DoOption{events.WithCorrelationID(strings.Repeat("x", 513))}, "attribute correlationid has 513 bytes"},
 		"blank id":    {c, setState, []events.DoOption{events.WithID(" ")}, "attribute id"},
 		"any cloud":   {events.NewClient(b.js, "*"), setState, nil, `cloud "*" is not of the form [a-z0-9][a-z0-9-]*`},

@@ -28,6 +28,12 @@ func (p Prefix) Command(cloud, resource, operation string) string {
 	return string(p) + ".command." + cloud + "." + resource + "." + operation
 }
 
+// Redrive is the subject of a dead command that an operator sends once more: factro.redrive.<cloud>.<resource>.<operation>.
+// Programs that send commands need no right to publish there.
+func (p Prefix) Redrive(cloud, resource, operation string) string {
+	return string(p) + ".redrive." + cloud + "." + resource + "." + operation
+}
+
 // Result is the subject of a result: factro.result.<cloud>.<resource>.<operation>.<outcome>.
 func (p Prefix) Result(cloud, resource, operation string, outcome Outcome) string {
 	return string(p) + ".result." + cloud + "." + Token(resource) + "." + Token(operation) + "." + string(outcome)

@@ -38,6 +38,15 @@ func (p Prefix) ParseCommand(subject string) (Address, error) {
 	return Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, nil
 }
 
+// ParseRedrive reads the subject of a command that is sent once more, or says what is wrong with it.
+func (p Prefix) ParseRedrive(subject string) (Address, error) {
+	t := p.tokens(subject, "redrive", 3)
+	if t == nil {
+		return Address{}, p.malformed(subject, ".redrive.<cloud>.<resource>.<operation>")
+	}
+	return Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, nil
+}
+
 // ParseQuery reads the subject of a query, or says what is wrong with it.
 func (p Prefix) ParseQuery(subject string) (Address, error) {
 	t := p.tokens(subject, "query", 3)

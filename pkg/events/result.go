@@ -23,8 +23,12 @@ const (
 	ExtExpiryTime    = "expirytime"    // a command is not carried out at or after this time
 	ExtCorrelationID = "correlationid" // copied from a command to its results
 	ExtCausationID   = "causationid"   // a result's: the id of the command
-	ExtPartitionKey  = "partitionkey"  // a command's: commands of one key keep their order
-	ExtDryRun        = "dryrun"        // a command's: check it and tell the planned call, but do not make it
+	// A result's: the source of the command, absent for a plain JSON command.
+	ExtCausationSource = "causationsource"
+	// A result's: the place of the command in its stream, "<stream>:<sequence>".
+	ExtCausationPosition = "causationposition"
+	ExtPartitionKey      = "partitionkey" // a command's: commands of one key keep their order
+	ExtDryRun            = "dryrun"       // a command's: check it and tell the planned call, but do not make it
 )
 
 // Headers of NATS messages beside the attributes.
@@ -40,7 +44,8 @@ const (
 	// message's data is then an Error.
 	HeaderErrorCode = "Nats-Service-Error-Code"
 	HeaderError     = "Nats-Service-Error"
-	// HeaderRedrive stands on a command that is sent once more although it was given up: the sequence of its dead letter.
+	// HeaderRedrive stands on a command that is sent once more although it was given up: the sequence of its dead letter. It
+	// belongs on the subject [Prefix.Redrive] only.
 	HeaderRedrive = "Factro-Redrive"
 	// HeaderDeadCode and HeaderDeadReason stand on dead letters: one of the Code constants, and a sentence, which
 	// DecodeHeader makes readable.
@@ -128,7 +133,7 @@ const (
 	CodeInvalid          = "invalid"           // the command's data or attributes are wrong; nothing was called
 	CodeUnknownOperation = "unknown-operation" // no such operation; nothing was called
 	CodeExpired          = "expired"           // expirytime had passed; nothing was called
-	CodeConflict         = "conflict"          // the same id was used before with other data; nothing was called
+	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
 	CodeRefused          = "refused"           // factro said no; status and detail tell what
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused

@@ -16,10 +16,12 @@ type waiter struct {
 	client  *Client
 	subject string // the command's
 	id      string
+	source  string
 	order   order
 	began   time.Time
-	// duplicate is true if the stream had the command already: its result may be there, too.
-	duplicate bool
+	// duplicate is the place of the message that the stream has instead of the command, or "": mostly it is the same command,
+	// and its result may be there, too.
+	duplicate string
 	// from is what since has found out, or zero.
 	from time.Time
 	// told are the deferred results that the caller has heard of; they come on both ways.
@@ -46,23 +48,23 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 		case <-reading.Done():
 		}
 	}()
-	if w.duplicate {
+	if w.duplicate != "" {
 		begin <- struct{}{}
 	}
 	nc := w.client.js.Conn()
 	closed := nc.StatusChanged(nats.CLOSED)
 	defer nc.RemoveStatusListener(closed)
 	if nc.IsClosed() { // nobody tells that again
-		return Result{}, &PendingError{ID: w.id, Err: nats.ErrConnectionClosed}
+		return Result{}, w.pending(nats.ErrConnectionClosed)
 	}
 	patience := time.After(w.client.patience)
 	for {
 		var f found
 		select {
 		case <-ctx.Done():
-			return Result{}, &PendingError{ID: w.id, Err: ctx.Err()}
+			return Result{}, w.pending(ctx.Err())
 		case <-closed:
-			return Result{}, &PendingError{ID: w.id, Err: nats.ErrConnectionClosed}
+			return Result{}, w.pending(nats.ErrConnectionClosed)
 		case <-patience:
 			select {
 			case begin <- struct{}{}:
@@ -92,6 +94,11 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 	}
 }
 
+// pending says that there is no final result.
+func (w *waiter) pending(err error) error {
+	return &PendingError{ID: w.id, Duplicate: w.duplicate != "", Err: err}
+}
+
 // tell passes a result on to those who want to hear of each.
 func (w *waiter) tell(f found, r Result) {
 	if w.order.onDeferred != nil && !r.Outcome.Final() {
@@ -112,8 +119,8 @@ var errOther = errors.New("result of another command")
 
 // judge returns the result if it is the command's.
 func (w *waiter) judge(f found) (Result, error) {
-	if cause, _ := f.event.Extensions()[ExtCausationID].(string); cause != w.id {
-		return Result{}, errOther
+	if !Caused(f.event, w.source, w.id) {
+		return Result{}, w.taken(f)
 	}
 	r, err := ResultOf(f.event)
 	if err != nil || r.DryRun != w.order.dryRun {
@@ -135,6 +142,24 @@ func (w *waiter) judge(f found) (Result, error) {
 	return r, nil
 }
 
+// taken says whether a result of another command shows that the stream has that one instead of ours: its sender has used our
+// message id.
+func (w *waiter) taken(f found) error {
+	place, _ := f.event.Extensions()[ExtCausationPosition].(string)
+	if w.duplicate == "" || f.subject == "" || place != w.duplicate {
+		return errOther
+	}
+	id, _ := f.event.Extensions()[ExtCausationID].(string)
+	source, ok := f.event.Extensions()[ExtCausationSource].(string)
+	if !ok {
+		source = "a sender that named no source"
+	} else {
+		source = quote(source)
+	}
+	return fmt.Errorf("command not sent: its message id was used before by another command, with the id %s, of %s; choose another id",
+		quote(id), source)
+}
+
 // read hands over what comes on the stream of results and may be the command's, until ctx ends.
 func (w *waiter) read(ctx context.Context, out chan<- found) {
 	for failures := 0; ctx.Err() == nil; failures++ {
@@ -151,7 +176,7 @@ func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
 		return err
 	}
 	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
-	if w.duplicate { // of which command of this cloud, we shall see
+	if w.duplicate != "" { // of which command of this cloud, we shall see
 		filter = p.ResultFilter(address.Cloud, Any, Any, Any)
 	}
 	setup, cancel := context.WithTimeout(ctx, 5*time.Second) // a broker that has just started may never answer
@@ -217,7 +242,7 @@ func (w *waiter) since(ctx context.Context) time.Time {
 		since = info.TimeStamp.Add(-time.Since(w.began))
 		window = max(window, info.Config.Duplicates)
 	}
-	if w.duplicate {
+	if w.duplicate != "" {
 		since = since.Add(-window)
 	}
 	since = since.Add(-skew)

@@ -1,0 +1,139 @@
+package bus
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// died returns a letter about a command that came on a subject.
+func died(original string, header nats.Header) DeadLetter {
+	h := nats.Header{}
+	for name, values := range header {
+		h[name] = values
+	}
+	keepMessageID(h, header)
+	delete(h, events.HeaderMessageID)
+	h[headerDeadSubject] = []string{original}
+	h[headerDeadCode] = []string{events.CodeAmbiguous}
+	h[headerDeadPosition] = []string{"FACTRO_COMMANDS:7"}
+	m := newMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
+	return newDeadLetter("factro", 17, m)
+}
+
+// TestRedriveIsTheSameCommand: it goes to the subject that senders have no right to, and has the identity that it had: so does
+// one that has died before after it was sent once more.
+func TestRedriveIsTheSameCommand(t *testing.T) {
+	t.Parallel()
+	const p, original = events.Prefix("factro"), "factro.command.acme.task.createTask"
+	for name, header := range map[string]nats.Header{
+		"CloudEvent": {
+			"ce-specversion": {"1.0"}, "ce-id": {"c-1"}, "ce-source": {"urn:billing"}, "ce-type": {"com.factro.command.createTask"},
+			events.HeaderRedrive: {"3"}, events.HeaderMessageID: {"m-1"}, // a forged one, for which it was rejected
+		},
+		"plain":                      {events.HeaderMessageID: {"m-1"}},
+		"plain, without any id":      {},
+		"plain, sent with a forgery": {events.HeaderRedrive: {"3"}},
+	} {
+		l := died(original, header)
+		first, _ := p.DecodeCommand(original, l.OriginalHeader(), l.Data, l.Position)
+		for range 2 {
+			r, err := PrepareRedrive(p, l, nil, time.Now())
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if r.Subject != "factro.redrive.acme.task.createTask" || r.msg.Subject != r.Subject || r.Source != first.Source() || r.ID != first.Event.ID() {
+				t.Errorf("%s: %+v", name, r)
+			}
+			cmd, err := p.DecodeCommand(r.msg.Subject, r.msg.Header, r.msg.Data, "FACTRO_COMMANDS:8")
+			if err != nil || cmd.Redrive != "17" || cmd.Identity() != first.Identity() || cmd.Address != first.Address {
+				t.Errorf("%s: %+v, %v; want the identity %q", name, cmd, err, first.Identity())
+			}
+			l = died(r.Subject, r.msg.Header) // and again
+		}
+	}
+}
+
+// TestMendedIsACommand: with other data it goes where commands go, with no word of the letter, also after it has died on the
+// other subject.
+func TestMendedIsACommand(t *testing.T) {
+	t.Parallel()
+	const p = events.Prefix("factro")
+	for _, original := range []string{"factro.command.acme.task.createTask", "factro.redrive.acme.task.createTask"} {
+		l := died(original, nats.Header{
+			"ce-specversion": {"1.0"}, "ce-id": {"c-1"}, "ce-source": {"urn:billing"}, "ce-type": {"com.factro.command.createTask"},
+			events.HeaderRedrive: {"3"},
+		})
+		r, err := PrepareRedrive(p, l, []byte(`{"title":"U"}`), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd, err := p.DecodeCommand(r.msg.Subject, r.msg.Header, r.msg.Data, "FACTRO_COMMANDS:8")
+		if err != nil || cmd.Redrive != "" || r.Subject != "factro.command.acme.task.createTask" || cmd.Event.ID() != r.ID || cmd.Event.ID() == "c-1" ||
+			cmd.Source() != "urn:billing" || !strings.HasSuffix(r.msg.Header.Get(events.HeaderMessageID), events.SourceDigest("urn:billing")) {
+			t.Errorf("%s: %+v, %v", original, r, err)
+		}
+	}
+}
+
+// TestRedriveStaysOnItsSubjects: who can write letters shall not have an operator publish to a subject of his choice.
+func TestRedriveStaysOnItsSubjects(t *testing.T) {
+	t.Parallel()
+	for _, original := range []string{"", "factro.event.acme.task.1.A", "$JS.API.STREAM.PURGE.FACTRO_EVENTS", "factro.redrive.acme.task", "other.redrive.acme.task.createTask"} {
+		l := died(original, nats.Header{})
+		if r, err := PrepareRedrive("factro", l, nil, time.Now()); err == nil {
+			t.Errorf("%q: %+v", original, r)
+		}
+	}
+}
+
+// TestLedgerOfSources: one id of two sources are two records, and an earlier bridge's is found by the id alone.
+func TestLedgerOfSources(t *testing.T) {
+	t.Parallel()
+	b := run(t, startBroker(t).connect(t, quiet()))
+	command := func(source string, plain bool) string {
+		c, err := events.Prefix("factro").DecodeCommand("factro.command.acme.task.deleteTask", nats.Header{
+			"ce-specversion": {"1.0"}, "ce-id": {"inv-1"}, "ce-source": {source}, "ce-type": {"com.factro.command.deleteTask"},
+		}, nil, "")
+		if c.Plain = plain; err != nil {
+			t.Fatal(err)
+		}
+		return c.Identity()
+	}
+	begin := func(cloud, id string, r Record) bool {
+		t.Helper()
+		known, _, err := b.Begin(t.Context(), cloud, id, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	former := func(cloud string) (bool, Record) {
+		t.Helper()
+		known, have, err := b.LookFormer(t.Context(), cloud, "inv-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known, have
+	}
+	if begin("acme", command("urn:a", false), Record{Fingerprint: "a"}) || begin("acme", command("urn:b", false), Record{Fingerprint: "b"}) {
+		t.Error("the second source is taken for the first")
+	}
+	if known, have := former("acme"); known {
+		t.Errorf("taken for an earlier bridge's: %+v", have)
+	}
+	if begin("acme", command("urn:a", true), Record{Fingerprint: "p", Plain: true}) || !begin("acme", "inv-1", Record{}) {
+		t.Error("a plain command's key is not made of its id alone")
+	}
+	if known, have := former("acme"); known {
+		t.Errorf("a plain command's is taken for an earlier bridge's: %+v", have)
+	}
+	begin("beta", "inv-1", Record{Fingerprint: "old"})
+	if known, have := former("beta"); !known || have.Fingerprint != "old" {
+		t.Errorf("an earlier bridge's: %v, %+v", known, have)
+	}
+}

@@ -1,0 +1,95 @@
+package bus
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Replies decides where answers and copies of results of one cloud may go. A stranger names the subject, and the bridge
+// publishes there with its own rights: anything but an inbox, or what the operator has chosen, could be an order to the
+// server or to another program.
+type Replies struct {
+	cloud, to string
+	prefixes  []string
+	log       *slog.Logger
+	refused   metric.Int64Counter
+
+	mu      sync.Mutex
+	next    time.Time // no refusal is logged before
+	skipped int       // since the last
+}
+
+const (
+	// inboxes begins the subjects on which NATS clients hear answers.
+	inboxes = "_INBOX"
+	// imported begins the reply subjects that the server makes for requests from other accounts. It lets no client name one
+	// in a request; in a header it would not notice.
+	imported = "_R_"
+	// maxReply bounds a reply subject: one beyond the server's limit on a line of its protocol would cost us the connection.
+	maxReply = 1 << 10
+	// replyWarnEvery is how often a refused subject is logged. All are counted.
+	replyWarnEvery = time.Minute
+)
+
+// CommandReplies are the subjects that commands may name in events.HeaderReplyTo: inboxes, and what is below a prefix.
+func CommandReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies, error) {
+	return newReplies(cloud, "command", append([]string{inboxes}, prefixes...), log)
+}
+
+// queryReplies are the reply subjects of queries: the same, and those of other accounts.
+func queryReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies, error) {
+	return newReplies(cloud, "query", append([]string{inboxes, imported}, prefixes...), log)
+}
+
+func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
+	r := &Replies{cloud: cloud, to: to, prefixes: prefixes, log: log}
+	var err error
+	r.refused, err = otel.Meter(scope).Int64Counter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
+		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."))
+	if err != nil {
+		return nil, err
+	}
+	r.refused.Add(context.Background(), 0, r.attrs())
+	return r, nil
+}
+
+func (r *Replies) attrs() metric.MeasurementOption {
+	return metric.WithAttributes(cloudAttr(r.cloud), attribute.String("to", r.to))
+}
+
+// Allow says whether a subject may be published to. One that may not is counted, and logged now and then with the id of the
+// command, or without one.
+func (r *Replies) Allow(ctx context.Context, subject, eventID string) bool {
+	if len(subject) <= maxReply {
+		for _, prefix := range r.prefixes {
+			if strings.HasPrefix(subject, prefix+".") {
+				return true
+			}
+		}
+	}
+	r.refused.Add(ctx, 1, r.attrs())
+	if skipped, due := r.sample(time.Now()); due {
+		r.log.WarnContext(ctx, "reply subject is neither an inbox nor below one of nats.reply_prefixes; nothing is sent there",
+			"cloud", r.cloud, "to", r.to, "event_id", eventID, "not_logged", skipped)
+	}
+	return false
+}
+
+// sample says whether a refusal is to be logged, and how many were not since the last.
+func (r *Replies) sample(now time.Time) (skipped int, due bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Before(r.next) {
+		r.skipped++
+		return 0, false
+	}
+	skipped, r.skipped, r.next = r.skipped, 0, now.Add(replyWarnEvery)
+	return skipped, true
+}

@@ -1,0 +1,211 @@
+package egress
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// from is a command of another source, or a plain one for "".
+func from(source string, c events.Command) events.Command {
+	c.Event = c.Event.Clone()
+	if source == "" {
+		c.Plain = true
+		return c
+	}
+	c.Event.SetSource(source)
+	return c
+}
+
+// placed is a command at another place in the stream.
+func placed(position string, c events.Command) events.Command {
+	c.Position = position
+	return c
+}
+
+// ids are those of the published results, which the stream keeps once each.
+func (d *desk) ids() map[string]events.Outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := map[string]events.Outcome{}
+	for _, s := range d.sent {
+		ids[s.id] = s.result.Outcome
+	}
+	return ids
+}
+
+// TestSourcesApart: commands of two sources, or one of them plain, with one id are two commands, be their data equal or not.
+func TestSourcesApart(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]events.Command{
+		"equal data": from("urn:other", create()),
+		"other data": from("urn:other", command("createTask", `{"title":"U","targetParentId":"p-1"}`)),
+		"plain":      from("", create()),
+	} {
+		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		for range 2 { // and a redelivery of each
+			for _, c := range []events.Command{create(), second} {
+				if err := r.do(c); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if got := r.count("call POST"); got != 2 || len(r.desk.ledger) != 2 || len(r.desk.ids()) != 2 {
+			t.Errorf("%s: %d calls, results %v: %s", name, got, r.desk.ids(), r)
+		}
+	}
+}
+
+// TestSameSource: what has the same source and id is the same command, and with other data a mistake. So it is among plain
+// ones.
+func TestSameSource(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"urn:test", ""} {
+		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		first := from(source, create())
+		if err := r.do(first); err != nil {
+			t.Error(err)
+		}
+		if err := r.do(placed("FACTRO_COMMANDS:18", first)); err != nil {
+			t.Error(err)
+		}
+		other := from(source, command("createTask", `{"title":"U","targetParentId":"p-1"}`))
+		wantTerminal(t, r.do(placed("FACTRO_COMMANDS:19", other)), "factro.dead.command.acme.task.createTask", events.CodeConflict)
+		if r.count("call POST") != 1 {
+			t.Errorf("source %q: %s", source, r)
+		}
+	}
+}
+
+// TestRejectionsApart: of each message that is rejected before anything is called there is a result, one of each: also if
+// another one with its id was rejected before.
+func TestRejectionsApart(t *testing.T) {
+	t.Parallel()
+	late := func(data string) events.Command {
+		return command("deleteTask", data, events.ExtExpiryTime, "2020-01-01T00:00:00Z")
+	}
+	wrong := func(field string) events.Command { return command("deleteTask", `{"`+field+`":1}`) }
+	none := func(operation string) events.Command { return command(operation, `{}`) }
+	dry := func(title string) events.Command {
+		return command("updateTask", `{"taskId":"t-1","title":"`+title+`"}`, events.ExtDryRun, true)
+	}
+	for name, pair := range map[string][2]events.Command{
+		"two sources":        {wrong("a"), from("urn:other", wrong("a"))},
+		"a source and plain": {wrong("a"), from("", wrong("a"))},
+		"invalid":            {wrong("a"), placed("FACTRO_COMMANDS:18", wrong("b"))},
+		"expired":            {late(`{"taskId":"a"}`), placed("FACTRO_COMMANDS:18", late(`{"taskId":"b"}`))},
+		"unknown":            {none("flyTask"), placed("FACTRO_COMMANDS:18", none("flyTask"))},
+		"dry run":            {dry("a"), placed("FACTRO_COMMANDS:18", dry("b"))},
+		"plain":              {from("", wrong("a")), placed("FACTRO_COMMANDS:18", from("", wrong("b")))},
+	} {
+		r := newRig(t, always(ok("{}")))
+		for range 2 { // and a redelivery of each
+			for _, c := range pair {
+				_ = r.do(c)
+			}
+		}
+		if got := r.desk.ids(); len(got) != 2 || r.count("call") != 0 {
+			t.Errorf("%s: results %v", name, got)
+		}
+	}
+}
+
+// TestUndeliverableApart: two messages with one id that the broker gave up are two results.
+func TestUndeliverableApart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, always(ok("{}")))
+	for _, c := range []events.Command{create(), create(), placed("FACTRO_COMMANDS:18", create()), from("urn:other", create())} {
+		if err := r.w.Undeliverable(t.Context(), c, nil, context.DeadlineExceeded); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.desk.ids(); len(got) != 3 {
+		t.Errorf("results %v", got)
+	}
+}
+
+// TestFormerRecords: an earlier bridge has written the record, whose key is the id alone.
+func TestFormerRecords(t *testing.T) {
+	t.Parallel()
+	const former = "acme c-1"
+	result, err := json.Marshal(events.Result{Operation: "createTask", Outcome: events.Applied, Status: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	printOf := func(c events.Command) string {
+		j := &job{cmd: c}
+		if reason := newRig(t, always(ok("{}"))).w.plan(j, nil); reason != nil {
+			t.Fatal(reason)
+		}
+		return j.record.Fingerprint
+	}
+	other := func() events.Command { return command("createTask", `{"title":"U","targetParentId":"p-1"}`) }
+	for name, test := range map[string]struct {
+		record bus.Record
+		cmd    events.Command
+		calls  int
+		code   string
+	}{
+		"the command, finished":       {bus.Record{Fingerprint: printOf(create()), Result: result}, create(), 0, ""},
+		"its data, of another source": {bus.Record{Fingerprint: printOf(create()), Result: result}, from("urn:other", create()), 0, ""},
+		"other data":                  {bus.Record{Fingerprint: printOf(create()), Result: result}, other(), 1, ""},
+		"other data, plain":           {bus.Record{Fingerprint: printOf(create()), Result: result}, from("", other()), 0, events.CodeConflict},
+		"plain":                       {bus.Record{Fingerprint: printOf(create()), Result: result}, from("", create()), 0, ""},
+		"a plain command of today":    {bus.Record{Fingerprint: printOf(create()), Result: result, Plain: true}, create(), 1, ""},
+		"late": {
+			bus.Record{Fingerprint: printOf(create()), Result: result},
+			command("createTask", `{"title":"T","targetParentId":"p-1"}`, events.ExtExpiryTime, "2020-01-01T00:00:00Z"), 0, "",
+		},
+	} {
+		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		r.desk.ledger[former] = test.record
+		verdict := r.do(test.cmd)
+		outcome := events.Applied
+		if test.code != "" {
+			outcome = events.Rejected
+		}
+		if r.wantDone(verdict, outcome, test.code); r.count("call POST") != test.calls {
+			t.Errorf("%s: %s", name, r)
+		}
+		if _, known := r.desk.ledger[ledgerEntry]; known != (test.calls == 1) {
+			t.Errorf("%s: the ledger has %v", name, r.desk.ledger)
+		}
+	}
+}
+
+// TestFormerUnfinished: an earlier bridge has begun a create and claimed what it made. The command goes on under its old
+// name, so that it adopts the object instead of making another one.
+func TestFormerUnfinished(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now().UTC()
+		made := `[{"id":"t-7","title":"T","creationDate":"` + began.Format("2006-01-02T15:04:05.000Z") + `"}]`
+		r := newRig(t, func(req *http.Request, _ string) reply {
+			switch {
+			case isProbe(req):
+				return ok("{}")
+			case req.Method == http.MethodPost:
+				return ok(`{"id":"t-8"}`)
+			case req.URL.Path == "/api/core/packages/p-1":
+				return ok(`{"projectId":"r-1"}`)
+			}
+			return ok(made)
+		})
+		j := &job{cmd: create()}
+		if reason := r.w.plan(j, nil); reason != nil {
+			t.Fatal(reason)
+		}
+		r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began, Dated: began}
+		r.desk.claims["acme task t-7"] = "c-1"
+		s := r.wantDone(r.do(create()), events.Applied, "")
+		if r.count("call POST") != 0 || s.result.Resource.ID != "t-7" || r.desk.ledger["acme c-1"].Result == nil || len(r.desk.ledger) != 1 {
+			t.Errorf("got %s, the ledger has %v: %s", s.event.Data(), r.desk.ledger, r)
+		}
+	})
+}
