@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -89,7 +91,8 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 
-	stopObserving, err := b.observe(func() readiness { return ready(ctx, broker, spool, ways) })
+	ready := func() readiness { return b.ready(ctx, broker, spool, ways) }
+	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
 	}
@@ -100,7 +103,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return spool.Run(needed) })
-	background.Go(func() error { return b.serveAdmin(needed, ctx, l.Admin, broker, spool, ways) })
+	background.Go(func() error { return b.serveAdmin(needed, l.Admin, ready) })
 
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { // a dead admin server ends the work too
@@ -129,6 +132,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if b.cfg.has(RoleEgress) {
 		work.Go(func() error { return broker.Advisories(working, gaveUp(ways)) })
 		work.Go(func() error { return broker.Unclaimed(working) })
+		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(ways))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin))

@@ -28,7 +28,7 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	defer span.End()
 
 	name, a := s.webhook(ctx, w, r)
-	if !a.keeps() {
+	if !a.kept {
 		s.account.refused.Add(1)
 	}
 	if span.IsRecording() {

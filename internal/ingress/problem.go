@@ -16,6 +16,7 @@ type problem struct {
 	retryAfter time.Duration
 	code       string // for the metric
 	stranger   bool   // it answers somebody who has not shown a secret
+	kept       bool   // what came is kept nevertheless, among the dead letters
 	lost       bool   // what came with a right secret is kept nowhere, through no fault of the sender's
 }
 
@@ -45,7 +46,7 @@ var (
 	tooLarge     = refuse(http.StatusRequestEntityTooLarge, "too_large", "")
 	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
 	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
-	unusable     = refuse(http.StatusBadRequest, "unusable", "")
+	unusable     = refuse(http.StatusBadRequest, "unusable", "").andKept()
 	ourMistake   = refuse(http.StatusInternalServerError, "panic", "the bridge made a mistake").andLost()
 	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once").andLost()
 	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored").andLost()
@@ -58,6 +59,8 @@ func refuse(status int, code, detail string) problem {
 func (p problem) toStranger() problem { p.stranger = true; return p }
 
 func (p problem) andLost() problem { p.lost = true; return p }
+
+func (p problem) andKept() problem { p.kept = true; return p }
 
 func (p problem) because(detail string) problem { p.Detail = detail; return p }
 

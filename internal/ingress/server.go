@@ -146,28 +146,25 @@ func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Req
 	switch {
 	case refused == harmless:
 		w.WriteHeader(http.StatusNoContent)
-		return name, answer{http.StatusNoContent, "probe"}
+		return name, answer{status: http.StatusNoContent, code: "probe"}
 	case refused != accepted && refused != spooled:
 		refused.write(w, r)
-		return name, answer{refused.Status, refused.code}
+		return name, answer{refused.Status, refused.code, refused.kept}
 	}
 	w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
 	w.WriteHeader(http.StatusAccepted)
 	if refused == spooled {
-		return name, answer{http.StatusAccepted, "spooled"}
+		return name, answer{http.StatusAccepted, "spooled", true}
 	}
-	return name, answer{http.StatusAccepted, "stored"}
+	return name, answer{http.StatusAccepted, "stored", true}
 }
 
-// answer is what a request was answered with: the status, and for the metric what became of it.
+// answer is what a request was answered with: the status, for the metric what became of it, and whether the store has what
+// came.
 type answer struct {
 	status int
 	code   string
-}
-
-// keeps says whether the answer promises that the store has what came.
-func (a answer) keeps() bool {
-	return a.code == "stored" || a.code == "spooled" || a.code == unusable.code
+	kept   bool
 }
 
 // survive is receive, and answers for a panic. net/http would hang up without a word and log it as it logs strangers'
@@ -270,6 +267,9 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 	}
 	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
 	waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
+	if errors.Is(err, events.ErrTooLarge) {
+		return "", s.oversized(ctx, c, body, err)
+	}
 	if err != nil {
 		return "", s.lost(ctx, c, err)
 	}
@@ -278,6 +278,18 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 		return e.ID(), spooled
 	}
 	return e.ID(), accepted
+}
+
+// oversized keeps the body of a webhook whose event no message can hold among the dead letters: from there it can be sent
+// on once the broker takes it.
+func (s *Server) oversized(ctx context.Context, c *cloud, body []byte, why error) problem {
+	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, body)
+	if err != nil {
+		return s.lost(ctx, c, errors.Join(why, err))
+	}
+	s.log.ErrorContext(ctx, "a webhook is too large for the broker and is kept as a dead letter; raise its max_payload",
+		"cloud", c.Name, "bytes", len(body), "error", why)
+	return tooLarge.because("the broker takes no message of this size; it is kept as a dead letter").andKept()
 }
 
 // lost answers for what could not be stored.
