@@ -314,7 +314,8 @@ type letterJSON struct {
 	Subject    string              `json:"subject,omitempty"` // the original's
 	Position   string              `json:"position,omitempty"`
 	Deliveries int                 `json:"deliveries,omitempty"`
-	Size       int                 `json:"size,omitempty"` // the original's, if only its beginning was kept
+	Size       int                 `json:"size,omitempty"`     // the original's, if only its beginning was kept
+	Original   string              `json:"original,omitempty"` // the object that holds the original, if the letter holds only a part of it
 	Attempts   []bus.Attempt       `json:"attempts,omitempty"`
 	Trace      string              `json:"trace,omitempty"`
 	Sender     string              `json:"senderTrace,omitempty"`
@@ -328,7 +329,7 @@ type letterJSON struct {
 func printLetterJSON(out io.Writer, l bus.DeadLetter, all bool) error {
 	j := letterJSON{
 		Name: l.Name(), Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
-		Status: l.Status, ID: l.ID, Reason: l.Reason, Subject: l.Original, Position: l.Position, Deliveries: l.Deliveries, Size: l.Size,
+		Status: l.Status, ID: l.ID, Reason: l.Reason, Subject: l.Original, Position: l.Position, Deliveries: l.Deliveries, Size: l.Size, Original: l.Kept,
 		Attempts: l.Attempts, Trace: traceOf(l.Parent), Sender: l.TraceID(),
 	}
 	if all {

@@ -110,6 +110,14 @@ func (e *staysError) Unwrap() error { return e.error }
 
 // one sends one letter again.
 func (f *redriveFlags) one(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter) error {
+	whole, err := client.Original(ctx, events.Prefix(f.prefix), l)
+	if errors.Is(err, bus.ErrNoFile) {
+		return &staysError{fmt.Errorf("only a part of it was kept, and the rest is gone: %w", err)}
+	}
+	if err != nil {
+		return err
+	}
+	l = whole
 	data, err := change(l, f.sets)
 	if err != nil {
 		if _, isUsage := errors.AsType[*exitError](err); isUsage {
@@ -118,9 +126,14 @@ func (f *redriveFlags) one(ctx context.Context, out io.Writer, client *bus.Clien
 		return &staysError{err}
 	}
 	if l.Kind == bus.DeadWebhook {
-		return f.webhook(ctx, out, client, l, data)
+		err = f.webhook(ctx, out, client, l, data)
+	} else {
+		err = f.command(ctx, out, client, l, data)
 	}
-	return f.command(ctx, out, client, l, data)
+	if bus.Permanent(err) { // that one's own fault: the others go on
+		return &staysError{err}
+	}
+	return err
 }
 
 func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
@@ -188,6 +201,9 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 
 // webhook translates the body of a webhook again and publishes the event.
 func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
+	if l.Partial {
+		return &staysError{errors.New("only a part of it was kept")}
+	}
 	if data == nil {
 		data = l.Data
 	}

@@ -50,6 +50,10 @@ Values that look like credentials are not shown.`,
 			if err != nil {
 				return err
 			}
+			// What is there is shown in any case.
+			if l, err = client.Original(cmd.Context(), events.Prefix(f.prefix), l); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "only a part of it is shown: %v\n", err)
+			}
 			if asJSON {
 				return printLetterJSON(cmd.OutOrStdout(), l, true)
 			}
@@ -74,6 +78,7 @@ var checks = map[string]string{
 	events.CodeUndeliverable: "Somebody's consumer of commands gives up after some deliveries, and factro may have done it. Look there first; then look " +
 		"why no verdict came, and give the consumer no limit of deliveries.",
 	"terminated": "Somebody else reads the queue of commands and ends them. Find out who does; ask the sender for the command.",
+	"too_large":  "The broker takes no message of this size. Raise its max_payload or the stream's max_msg_size, then send it again.",
 	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated.",
 }
 
@@ -103,6 +108,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 	row("cloud", l.Cloud)
 	row("subject", l.Original)
 	row("id", l.ID)
+	row("original", l.Kept)
 	row("code", l.Code)
 	if l.Status != 0 {
 		row("status", strconv.Itoa(l.Status))
@@ -132,7 +138,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 		}
 	}
 	size := fmt.Sprintf("data, %d bytes", len(l.Data))
-	if l.Size > 0 {
+	if l.Partial {
 		size = fmt.Sprintf("data, the first %d of %d bytes", len(l.Data), l.Size)
 	}
 	fmt.Fprintf(out, "%s\n%s\n", size, indentedOr(data))

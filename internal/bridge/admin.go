@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,8 @@ import (
 )
 
 // readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, which is
-// told, but it is no reason to send its webhooks elsewhere.
+// told, but it is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: of a process that
+// takes webhooks it is told as a part, and decides nothing.
 type readiness struct {
 	Ready  bool              `json:"ready"`
 	Parts  map[string]string `json:"parts"`
@@ -23,13 +25,13 @@ type readiness struct {
 }
 
 // admin answers the operators. Liveness never depends on NATS: a restart does not bring a broker back.
-func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) http.Handler {
+func (b *Bridge) admin(ready func() readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", b.metrics)
 	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r := ready(stopping, broker, spool, ways)
+		r := ready()
 		w.Header().Set("Content-Type", "application/json")
 		if !r.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -40,17 +42,11 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 }
 
 // ready looks at all parts.
-func ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) readiness {
-	r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
+func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) readiness {
 	text, spools := spool.State()
+	r := b.readiness(broker.Health(), spools)
 	if text != "" {
 		r.Parts["spool"] = text
-	}
-	switch err := broker.Ready(); {
-	case err != nil && spools: // webhooks are welcome, and commands wait where they are
-		r.Parts["nats"] = err.Error() + "; webhooks are spooled"
-	case err != nil:
-		r.Ready, r.Parts["nats"] = false, err.Error()
 	}
 	if stopping.Err() != nil {
 		r.Ready, r.Parts["bridge"] = false, "stopping"
@@ -61,18 +57,45 @@ func ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map
 			r.Clouds[name] = "paused: factro does not accept the API key"
 		}
 	}
-	if r.Parts["nats"] == "ok" {
-		for name, err := range broker.Troubles() { // those of one cloud take nothing from the others
-			r.Parts["nats"], r.Clouds[name] = "not for all clouds", err.Error()
-		}
+	for _, cloud := range b.cfg.Clouds { // what is wrong with one cloud takes nothing from the others
+		h := broker.CloudHealth(cloud.Name)
+		r.partly("commands", cloud.Name, h.Commands)
+		r.partly("nats", cloud.Name, cmp.Or(h.Broker, h.Webhooks))
 	}
 	return r
 }
 
-// serveAdmin serves until ctx ends. stopping ends earlier, when the bridge is told to stop.
-func (b *Bridge) serveAdmin(ctx, stopping context.Context, conns *connlimit.Limiter, l net.Listener, broker *bus.Bus, spool *bus.Spool, ways map[string]way) error {
+// partly notes what keeps a part that works for other clouds from the work of one.
+func (r *readiness) partly(part, cloud string, err error) {
+	const partly = "not for all clouds"
+	if was := r.Parts[part]; err != nil && (was == "ok" || was == partly) {
+		r.Parts[part], r.Clouds[cloud] = partly, err.Error()
+	}
+}
+
+// readiness says what the health of the broker means for this process. spools says whether webhooks can wait.
+func (b *Bridge) readiness(h bus.Health, spools bool) readiness {
+	r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
+	switch err := cmp.Or(h.Broker, h.Webhooks); {
+	case err != nil && spools: // webhooks are welcome, and commands wait where they are
+		r.Parts["nats"] = err.Error() + "; webhooks are spooled"
+	case err != nil:
+		r.Ready, r.Parts["nats"] = false, err.Error()
+	}
+	if b.cfg.has(RoleEgress) {
+		r.Parts["commands"] = "ok"
+	}
+	if h.Commands != nil {
+		r.Parts["commands"] = h.Commands.Error()
+		r.Ready = r.Ready && b.cfg.has(RoleIngress)
+	}
+	return r
+}
+
+// serveAdmin serves until ctx ends.
+func (b *Bridge) serveAdmin(ctx context.Context, conns *connlimit.Limiter, l net.Listener, ready func() readiness) error {
 	srv := &http.Server{
-		Handler:           b.admin(stopping, broker, spool, ways),
+		Handler:           b.admin(ready),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 4 << 10,
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -96,7 +98,8 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 
-	stopObserving, err := b.observe(func() readiness { return ready(ctx, broker, spool, ways) })
+	ready := func() readiness { return b.ready(ctx, broker, spool, ways) }
+	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return spool.Run(needed) })
 	background.Go(func() error {
-		return b.serveAdmin(needed, ctx, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker, spool, ways)
+		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, ready)
 	})
 
 	work, working := errgroup.WithContext(ctx)
@@ -140,6 +143,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 			work.Go(func() error { return broker.Advisories(working, cloud.Name, gaveUp(ways)) })
 		}
 		work.Go(func() error { return broker.Unclaimed(working) })
+		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(ways))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin),

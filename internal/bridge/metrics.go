@@ -20,7 +20,7 @@ func (b *Bridge) observe(ready func() readiness) (stop func(), err error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	usable, err := meter.Int64ObservableGauge("factro.bridge.nats.usable",
-		metric.WithDescription("1 while NATS does all that the process needs of it, 0 while it is away, refuses a permission or fails; with a spool the process is ready all the same."))
+		metric.WithDescription("1 while NATS does all that the process needs of it, 0 while it is away, refuses a permission or fails; with a spool, or if it fails for commands only, a process that takes webhooks is ready all the same."))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -31,7 +31,7 @@ func (b *Bridge) observe(ready func() readiness) (stop func(), err error) {
 	registered, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		now := ready()
 		o.ObserveInt64(isReady, oneIf(now.Ready))
-		o.ObserveInt64(usable, oneIf(now.Parts["nats"] == "ok"))
+		o.ObserveInt64(usable, oneIf(now.Parts["nats"] == "ok" && (now.Parts["commands"] == "" || now.Parts["commands"] == "ok")))
 		for _, name := range b.cfg.Roles {
 			o.ObserveInt64(role, 1, metric.WithAttributes(attribute.String("role", name)))
 		}

@@ -45,6 +45,8 @@ type DeadLetter struct {
 	Deliveries         int
 	// Size is that of the original's data in bytes if only the beginning was kept, else 0.
 	Size int
+	// Partial tells that headers or data of the original are missing.
+	Partial bool
 	// Kept is the name of the original in the object store for originals if the letter holds only a part of it, else "".
 	Kept string
 	// Died is when it was given up.
@@ -77,6 +79,7 @@ func newDeadLetter(p events.Prefix, sequence uint64, m Message) DeadLetter {
 		Original: why(headerDeadSubject), Position: why(headerDeadPosition), Deliveries: number(headerDeadAttempts),
 		Size: number(headerDeadCut), Kept: why(headerDeadOriginal), Parent: why(headerDeadTrace), Died: m.Time,
 	}
+	_, l.Partial = m.Header[headerDeadCut]
 	if at, err := time.Parse(time.RFC3339Nano, why(headerDeadTime)); err == nil {
 		l.Died = at
 	}

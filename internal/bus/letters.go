@@ -99,6 +99,11 @@ func cut(dead *nats.Msg) *nats.Msg {
 func bare(dead *nats.Msg) *nats.Msg {
 	const most = 256
 	small := shortened(dead, nil)
+	for name, values := range dead.Header {
+		if (strings.EqualFold(name, "ce-id") || name == headerDeadMessageID) && len(values) == 1 && len(values[0]) <= most {
+			small.Header[name] = values
+		}
+	}
 	for name, values := range small.Header {
 		if len(values) > 0 && len(values[0]) > most {
 			small.Header[name] = []string{values[0][:most]}

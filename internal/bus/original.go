@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ const (
 // that the store does not take it; any other error passes.
 func (b *Bus) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name string, _ error) {
 	name = originalName + id
+	dead = &nats.Msg{Subject: dead.Subject, Header: maps.Clone(dead.Header), Data: dead.Data}
+	maps.DeleteFunc(dead.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 	return name, b.keep(ctx, token(dead.Subject, 3), name, packed{id, dead})
 }
 
@@ -121,7 +124,7 @@ func (c *Client) Original(ctx context.Context, p events.Prefix, l DeadLetter) (D
 	}
 	m := newMessage(l.Subject, whole.Header, whole.Data, l.Time)
 	out := newDeadLetter(p, l.Sequence, m)
-	out.Kept, out.Size = l.Kept, 0
+	out.Kept = l.Kept
 	return out, nil
 }
 

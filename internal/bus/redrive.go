@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,8 +41,8 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 	if l.Lost() {
 		return Redriven{}, fmt.Errorf("%w: its data is lost", ErrStays)
 	}
-	if l.Size > 0 {
-		return Redriven{}, fmt.Errorf("%w: only the beginning of its data was kept, %d of %d bytes", ErrStays, len(l.Data), l.Size)
+	if l.Partial || l.Size > 0 {
+		return Redriven{}, fmt.Errorf("%w: only a part of it was kept, %d of %d bytes of its data and perhaps not all headers", ErrStays, len(l.Data), l.Size)
 	}
 	address, err := p.ParseCommand(l.Original)
 	if again, notAgain := p.ParseRedrive(l.Original); notAgain == nil { // it has died once more
@@ -83,7 +84,27 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 		delete(r.msg.Header, events.HeaderRedrive) // of an earlier time
 	}
 	r.msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(messageID)}
+	lighten(r.msg.Header)
 	return r, nil
+}
+
+// lightenRoom is what sending again adds to the headers: where the trace is now.
+const lightenRoom = 1 << 10
+
+// lighten leaves out headers that are no part of the command, the largest first, until the rest fits into a message. With
+// those that tell that it is sent again, one that just fitted does not any more.
+func lighten(h nats.Header) {
+	size := func(name string) int { return natserr.HeaderSize(nats.Header{name: h[name]}) }
+	names := slices.SortedFunc(maps.Keys(h), func(a, b string) int { return size(b) - size(a) })
+	for _, name := range names {
+		if natserr.HeaderSize(h) <= natserr.MaxHeader-lightenRoom {
+			return
+		}
+		lower := strings.ToLower(name)
+		if !strings.HasPrefix(lower, "ce-") && !strings.HasPrefix(lower, "factro-") && lower != "content-type" && name != events.HeaderMessageID {
+			delete(h, name)
+		}
+	}
 }
 
 // mendedID is the id of the command that a letter becomes with other data. It is the same each time: to do it again, since

@@ -18,6 +18,7 @@ type problem struct {
 	retryAfter time.Duration
 	code       string // for the metric
 	stranger   bool   // it answers somebody who has not shown a secret
+	kept       bool   // what came is kept nevertheless, among the dead letters
 	lost       bool   // what came with a right secret is kept nowhere, through no fault of the sender's
 }
 
@@ -56,7 +57,7 @@ var (
 	tooLarge     = refuse(http.StatusRequestEntityTooLarge, "too_large", "")
 	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
 	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
-	unusable     = refuse(http.StatusBadRequest, "unusable", "")
+	unusable     = refuse(http.StatusBadRequest, "unusable", "").andKept()
 	ourMistake   = refuse(http.StatusInternalServerError, "panic", "the bridge made a mistake").andLost()
 	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once").andLost()
 	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored").andLost()
@@ -71,7 +72,7 @@ var (
 )
 
 // keeps says whether the answer promises that the store has what came.
-func (p problem) keeps() bool { return p == accepted || p == spooled || p.code == unusable.code }
+func (p problem) keeps() bool { return p == accepted || p == spooled || p.kept }
 
 func refuse(status int, code, detail string) problem {
 	return problem{Title: http.StatusText(status), Status: status, Detail: detail, code: code}
@@ -80,6 +81,8 @@ func refuse(status int, code, detail string) problem {
 func (p problem) toStranger() problem { p.stranger = true; return p }
 
 func (p problem) andLost() problem { p.lost = true; return p }
+
+func (p problem) andKept() problem { p.kept = true; return p }
 
 func (p problem) because(detail string) problem { p.Detail = detail; return p }
 

@@ -291,6 +291,9 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 	}
 	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
 	waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
+	if errors.Is(err, events.ErrTooLarge) {
+		return "", s.oversized(ctx, c, body, err)
+	}
 	if err != nil {
 		return "", s.lost(ctx, c, err)
 	}
@@ -299,6 +302,18 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 		return e.ID(), spooled
 	}
 	return e.ID(), accepted
+}
+
+// oversized keeps the body of a webhook whose event no message can hold among the dead letters: from there it can be sent
+// on once the broker takes it.
+func (s *Server) oversized(ctx context.Context, c *cloud, body []byte, why error) problem {
+	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, body)
+	if err != nil {
+		return s.lost(ctx, c, errors.Join(why, err))
+	}
+	s.log.ErrorContext(ctx, "a webhook is too large for the broker and is kept as a dead letter; raise its max_payload",
+		"cloud", c.Name, "bytes", len(body), "error", why)
+	return tooLarge.because("the broker takes no message of this size; it is kept as a dead letter").andKept()
 }
 
 // lost answers for what could not be stored.

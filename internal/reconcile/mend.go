@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -14,6 +15,7 @@ import (
 // any more. Before each event it makes sure that the lease is still ours. Should another process publish the same event
 // nevertheless, it has the same message id, and the stream keeps one.
 func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, missing []record, report *Report) error {
+	missing = r.unburied(got, missing)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -52,7 +54,14 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 			return err
 		}
 		subject := r.cfg.Prefix.Event(r.cfg.Cloud, e.Resource, e.EntityID, e.Action)
-		if err := r.journal.Publish(ctx, subject, e.Event.Event, r.cfg.Cloud+"."+e.ID()); err != nil {
+		err = r.journal.Publish(ctx, subject, e.Event.Event, r.cfg.Cloud+"."+e.ID())
+		if bus.Permanent(err) { // the others are not to wait for what is never taken
+			if err := r.bury(ctx, e, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		gap.Published++
@@ -87,5 +96,45 @@ func (r *Reconciler) tell(ctx context.Context, lease *bus.Lease, action string, 
 		return err
 	}
 	subject := r.cfg.Prefix.Event(r.cfg.Cloud, events.ResourceBridge, gap.GapID, action)
-	return r.journal.Publish(ctx, subject, e, r.cfg.Cloud+"."+e.ID())
+	err = r.journal.Publish(ctx, subject, e, r.cfg.Cloud+"."+e.ID())
+	if bus.Permanent(err) && len(gap.Records) > 0 { // it is worth more without the list than not at all
+		gap.Records = []events.GapRecord{}
+		return r.tell(ctx, lease, action, gap)
+	}
+	if bus.Permanent(err) {
+		r.log.ErrorContext(ctx, "the broker refuses the event about a gap for good", "cloud", r.cfg.Cloud, "gap_id", gap.GapID, "error", err)
+		return nil
+	}
+	return err
+}
+
+// bury makes a dead letter of an event that the broker refuses for good.
+func (r *Reconciler) bury(ctx context.Context, e translate.Stored, why error) error {
+	id := r.cfg.Cloud + "." + e.ID() + ".dead"
+	if err := r.journal.Quarantine(ctx, r.cfg.Prefix.DeadWebhook(r.cfg.Cloud), id, "too_large", why, e.Event.Data()); err != nil {
+		return err
+	}
+	r.buried[e.ID()] = time.Now()
+	r.log.ErrorContext(ctx, "the broker refuses a missing event for good; it is kept as a dead letter", "cloud", r.cfg.Cloud, "event_id", e.ID(), "error", why)
+	return nil
+}
+
+// unburied leaves out what was buried by an earlier run: the overlap has it come again.
+func (r *Reconciler) unburied(got *reading, missing []record) []record {
+	for id, at := range r.buried {
+		if time.Since(at) > 2*r.cfg.Overlap+r.cfg.Every {
+			delete(r.buried, id)
+		}
+	}
+	if len(r.buried) == 0 {
+		return missing
+	}
+	return slices.DeleteFunc(missing, func(rec record) bool {
+		e, err := r.event(got, rec)
+		if err != nil {
+			return false // who publishes it says so
+		}
+		_, known := r.buried[e.ID()]
+		return known
+	})
 }

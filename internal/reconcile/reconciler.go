@@ -29,6 +29,8 @@ type Journal interface {
 	Outage() (lost, back time.Time)
 	// Publish stores an event, once for each id.
 	Publish(ctx context.Context, subject string, e event.Event, id string) error
+	// Quarantine stores what cannot be published among the dead letters, with the reason.
+	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error
 }
 
 // Leases let one process work at a time.
@@ -53,7 +55,8 @@ type Reconciler struct {
 	spool    Spool // may be nil
 	metrics  *metrics
 	tracer   trace.Tracer
-	most     int // records at once; maxRecords
+	most     int                  // records at once; maxRecords
+	buried   map[string]time.Time // events that the broker refused for good, by id: they are not to be found missing again
 	newID    func() string
 	trigger  chan struct{}
 }
@@ -68,7 +71,7 @@ func New(cfg Config, payloads Payloads, journal Journal, leases Leases, spool Sp
 		return nil, err
 	}
 	return &Reconciler{
-		cfg: cfg, log: log, payloads: payloads, journal: journal, leases: leases, spool: spool, metrics: m, most: maxRecords,
+		cfg: cfg, log: log, payloads: payloads, journal: journal, leases: leases, spool: spool, metrics: m, most: maxRecords, buried: map[string]time.Time{},
 		tracer: otel.Tracer(scope), newID: func() string { return uuid.Must(uuid.NewV7()).String() }, trigger: make(chan struct{}, 1),
 	}, nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 // errDiffers says that a consumer of that name is there, and is not the one that was asked for.
@@ -141,8 +143,8 @@ func (s *subscription) leave(ctx context.Context) {
 
 // isOutage says whether an error is one that passes: of a connection that is away, of a broker that starts.
 func isOutage(err error) bool {
-	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code >= 500
+	if refused, ok := natserr.Refusal(err); ok {
+		return refused.Code >= 500 || natserr.Of(err) == natserr.Passing && refused.Code != 404 // a stream that is not there is a mistake
 	}
 	return isDisconnect(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders)

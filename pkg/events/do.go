@@ -17,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 // Do sends a command and waits for its final result. The error is nil only if the command was applied.
@@ -200,25 +202,33 @@ const (
 
 // publish stores a message in its stream and waits for a lost connection meanwhile.
 func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+	if err := natserr.CheckHeader(msg.Header); err != nil {
+		return nil, fmt.Errorf("send command: %w: %w", ErrTooLarge, err)
+	}
 	unsure := false // whether an attempt may have reached the stream without a word
 	for attempt := 1; ; attempt++ {
 		once, cancel := context.WithTimeout(ctx, attemptTimeout)
 		ack, err := c.js.PublishMsg(once, msg)
 		cancel()
-		_, refused := errors.AsType[*jetstream.APIError](err)
+		_, refused := natserr.Refusal(err)
 		away := isDisconnect(err) || !c.js.Conn().IsConnected()
 		timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 		unsure = unsure || timeout || errors.Is(err, nats.ErrDisconnected)
 		switch {
 		case err == nil:
 			return ack, nil
-		case errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
-			return nil, fmt.Errorf("send command: %w: %d bytes of data", ErrTooLarge, len(msg.Data))
+		case natserr.TooLarge(err):
+			return nil, fmt.Errorf("send command: %w: %d bytes of data: %w", ErrTooLarge, len(msg.Data), err)
+		case natserr.Of(err) == natserr.Permanent:
+			return nil, fmt.Errorf("send command: %w", err) // each attempt meets the same, so none has stored it
 		case ctx.Err() != nil:
 			return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: ctx.Err()}
-		case refused || errors.Is(err, nats.ErrConnectionClosed) || attempt >= publishAttempts && !away:
+		case refused && natserr.Answered(err) || errors.Is(err, nats.ErrConnectionClosed) || attempt >= publishAttempts && !away:
 			if unsure {
 				return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: err}
+			}
+			if help := natserr.Help(err); help != "" {
+				return nil, fmt.Errorf("send command: %w (%s)", err, help)
 			}
 			return nil, fmt.Errorf("send command: %w", err)
 		case away:
@@ -236,10 +246,7 @@ func commandID(msg *nats.Msg) string {
 }
 
 // isDisconnect says whether something failed only since the connection was away.
-func isDisconnect(err error) bool {
-	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||
-		errors.Is(err, nats.ErrDisconnected)
-}
+func isDisconnect(err error) bool { return natserr.Disconnected(err) }
 
 // pause waits, and returns false if ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {

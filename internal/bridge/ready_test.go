@@ -1,0 +1,42 @@
+package bridge
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+)
+
+// TestReadiness: what the broker refuses of commands never makes a process unready that takes webhooks, and never claims
+// that webhooks are spooled.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, tt := range map[string]struct {
+		roles          []string
+		health         bus.Health
+		spools         bool
+		ready          bool
+		nats, commands string
+	}{
+		"all well":                     {roles: []string{RoleIngress, RoleEgress}, ready: true, nats: "ok", commands: "ok"},
+		"webhooks only":                {roles: []string{RoleIngress}, ready: true, nats: "ok"},
+		"commands fail":                {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Commands: broken}, ready: true, nats: "ok", commands: "broken"},
+		"commands fail, with a spool":  {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Commands: broken}, spools: true, ready: true, nats: "ok", commands: "broken"},
+		"commands fail, without them":  {roles: []string{RoleEgress}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
+		"queries fail":                 {roles: []string{RoleQuery}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
+		"webhooks fail":                {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Webhooks: broken}, nats: "broken", commands: "ok"},
+		"webhooks fail, with a spool":  {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Webhooks: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled", commands: "ok"},
+		"the broker is away":           {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Broker: broken}, nats: "broken", commands: "ok"},
+		"it is away, and with a spool": {roles: []string{RoleIngress}, health: bus.Health{Broker: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := &Bridge{cfg: Config{Roles: tt.roles}}
+			r := b.readiness(tt.health, tt.spools)
+			if r.Ready != tt.ready || r.Parts["nats"] != tt.nats || r.Parts["commands"] != tt.commands {
+				t.Errorf("it is %+v, want %+v", r, tt)
+			}
+		})
+	}
+}
