@@ -22,12 +22,19 @@ type readiness struct {
 	Clouds map[string]string `json:"clouds,omitempty"`
 }
 
-// admin answers the operators. Liveness never depends on NATS: a restart does not bring a broker back.
+// admin answers the operators. Liveness never depends on another NATS server: a new process does not bring a broker back. It
+// does depend on the one inside this process, if that stores nothing and could not be mended.
 func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", b.metrics)
 	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		if err := broker.Alive(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := ready(stopping, broker, spool, ways)
 		w.Header().Set("Content-Type", "application/json")

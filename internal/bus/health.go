@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -31,6 +33,7 @@ func newHealth() *health {
 // failure is a destination to which the last publish failed.
 type failure struct {
 	err   error
+	began time.Time // when it failed first
 	last  time.Time // when it failed last
 	times int       // how often in a row
 	past  bool      // whether a look has found all well since
@@ -53,7 +56,7 @@ func (h *health) fails(destination string, err error) (news bool) {
 	defer h.mu.Unlock()
 	f := h.failing[destination]
 	if f == nil {
-		f = &failure{}
+		f = &failure{began: time.Now()}
 		h.failing[destination] = f
 	}
 	if news = f.times == 0 || f.past; news {
@@ -73,6 +76,27 @@ func (h *health) works(destination string) {
 	defer h.mu.Unlock()
 	delete(h.failing, destination)
 	h.ill.Store(len(h.failing) > 0)
+}
+
+// silent is the error of a destination that has answered no publish for a time, since a moment and until lately.
+func (h *health) silent(since time.Time, most time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for destination, f := range h.failing {
+		unanswered := errors.Is(f.err, context.DeadlineExceeded) || errors.Is(f.err, jetstream.ErrNoStreamResponse)
+		if unanswered && f.last.Sub(later(f.began, since)) >= most && now.Sub(f.last) < most {
+			return fmt.Errorf("%s answers no publish: %w", destination, f.err)
+		}
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // looksWell is the word of a look that began then and found all well.
