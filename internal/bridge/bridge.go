@@ -70,7 +70,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	defer broker.Close()
-	serverTLS, err := b.cfg.HTTP.TLS.config()
+	serverTLS, err := b.cfg.HTTP.TLS.config(b.log)
 	if err != nil {
 		return err
 	}
