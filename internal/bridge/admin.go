@@ -24,12 +24,19 @@ type readiness struct {
 	Clouds map[string]string `json:"clouds,omitempty"`
 }
 
-// admin answers the operators. Liveness never depends on NATS: a restart does not bring a broker back.
-func (b *Bridge) admin(ready func() readiness) http.Handler {
+// admin answers the operators. Liveness never depends on another NATS server: a new process does not bring a broker back. It
+// does depend on the one inside this process, if that stores nothing and could not be mended.
+func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", b.metrics)
 	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		if err := alive(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := ready()
 		w.Header().Set("Content-Type", "application/json")
@@ -93,9 +100,9 @@ func (b *Bridge) readiness(h bus.Health, spools bool) readiness {
 }
 
 // serveAdmin serves until ctx ends.
-func (b *Bridge) serveAdmin(ctx context.Context, conns *connlimit.Limiter, l net.Listener, ready func() readiness) error {
+func (b *Bridge) serveAdmin(ctx context.Context, conns *connlimit.Limiter, l net.Listener, alive func() error, ready func() readiness) error {
 	srv := &http.Server{
-		Handler:           b.admin(ready),
+		Handler:           b.admin(alive, ready),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 4 << 10,
 	}

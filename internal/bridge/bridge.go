@@ -72,7 +72,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	defer broker.Close()
-	serverTLS, err := b.cfg.HTTP.TLS.config()
+	serverTLS, err := b.cfg.HTTP.TLS.config(b.log)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return spool.Run(needed) })
 	background.Go(func() error {
-		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, ready)
+		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker.Alive, ready)
 	})
 
 	work, working := errgroup.WithContext(ctx)

@@ -5,7 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"sync"
+	"time"
 )
 
 // ServerTLS are the files of the webhook server's certificate, all empty for plain HTTP behind a proxy.
@@ -25,20 +28,16 @@ func (t ServerTLS) validate() error {
 	return nil
 }
 
-// config returns nil for plain HTTP. The certificate is read at each handshake, which are few, so that a renewed one
-// needs no restart.
-func (t ServerTLS) config() (*tls.Config, error) {
+// config returns nil for plain HTTP.
+func (t ServerTLS) config(log *slog.Logger) (*tls.Config, error) {
 	if t.CertFile == "" {
 		return nil, nil //nolint:nilnil // no TLS is no error
 	}
-	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		c, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-		return &c, err
-	}
-	if _, err := load(nil); err != nil { // say it at the start and not to the first sender
+	cert := &certificate{log: log, load: func() (tls.Certificate, error) { return tls.LoadX509KeyPair(t.CertFile, t.KeyFile) }}
+	if _, err := cert.get(nil); err != nil { // say it at the start and not to the first sender
 		return nil, fmt.Errorf("http.tls: %w", err)
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
 	if t.ClientCAFile != "" {
 		pem, err := os.ReadFile(t.ClientCAFile)
 		if err != nil {
@@ -51,4 +50,44 @@ func (t ServerTLS) config() (*tls.Config, error) {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	return c, nil
+}
+
+// certificate is the server's, read again while the bridge runs, so that a renewed one needs no restart.
+type certificate struct {
+	load func() (tls.Certificate, error)
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	last  *tls.Certificate
+	err   error     // of the last read
+	until time.Time // the last one is taken without looking before this time
+	busy  bool      // whether somebody reads
+}
+
+// rereadAfter bounds both how long a renewed certificate stays unnoticed and how often the files are read: strangers may
+// begin a handshake as often as they like.
+const rereadAfter = time.Second
+
+// get returns the certificate, or the last good one while the files are being replaced or their file system hangs.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last != nil && (c.busy || time.Now().Before(c.until)) {
+		return c.last, nil
+	}
+	c.busy = true
+	c.mu.Unlock()
+	read, err := c.load()
+	c.mu.Lock()
+	c.busy, c.until = false, time.Now().Add(rereadAfter)
+	if err == nil {
+		c.last = &read
+	}
+	if err != nil && c.err == nil && c.last != nil {
+		c.log.Error("the certificate of the webhook server cannot be read; its last one stays in use", "error", err)
+	}
+	if c.err = err; c.last == nil {
+		return nil, err
+	}
+	return c.last, nil
 }

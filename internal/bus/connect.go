@@ -30,6 +30,7 @@ type Bus struct {
 	closed  chan struct{} // closed when the connection is
 	closing atomic.Bool   // whether Close was called
 	health  *health
+	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
 
 	mu      sync.Mutex
@@ -150,7 +151,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 	}
 	opts = append(opts, b.cfg.TLS.options()...)
 	if b.cfg.Server != nil {
-		opts = append(opts, nats.InProcessServer(b.cfg.Server.s))
+		opts = append(opts, nats.InProcessServer(b.cfg.Server))
 	}
 	return opts, nil
 }
@@ -161,6 +162,9 @@ func (b *Bus) options() ([]nats.Option, error) {
 // only a new process connects again.
 func (b *Bus) Run(ctx context.Context) error {
 	b.metrics.expect(ctx)
+	if b.cfg.Server != nil {
+		go b.mendServer(ctx) // it may wait for a disk that hangs, which the end does not
+	}
 	for {
 		if err := b.waitUp(ctx); err != nil {
 			return b.end(ctx)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,10 +30,16 @@ type ServerConfig struct {
 // maxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
 const maxPayload = 8 << 20
 
-// Server is an embedded NATS server with JetStream.
+// Server is an embedded NATS server with JetStream. It can be started anew on the same directory and port; who is connected to
+// it in process connects again.
 type Server struct {
-	s    *server.Server
+	opts *server.Options
 	lock *os.File // of its directory; nil if somebody else has that
+
+	mu    sync.RWMutex
+	s     *server.Server // nil if it could not be started anew
+	words *serverLog     // of s
+	over  bool           // whether it was closed for good
 }
 
 // StartServer starts an embedded server and waits until it takes connections.
@@ -68,33 +76,68 @@ func StartServer(c ServerConfig) (*Server, error) {
 }
 
 func startServer(opts *server.Options) (*Server, error) {
-	if err := plainTree(opts.StoreDir); err != nil {
-		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	s := &Server{opts: opts}
+	if err := s.start(); err != nil {
+		return nil, err
 	}
-	s, err := server.NewServer(opts)
+	return s, nil
+}
+
+func (s *Server) start() error {
+	if err := plainTree(s.opts.StoreDir); err != nil {
+		return fmt.Errorf("embedded NATS server: %w", err)
+	}
+	ns, err := server.NewServer(s.opts.Clone())
 	if err != nil {
-		return nil, fmt.Errorf("embedded NATS server: %w", err)
+		return fmt.Errorf("embedded NATS server: %w", err)
 	}
-	last := &lastWords{}
-	s.SetLogger(last, false, false)
-	s.Start()
-	if why := last.text.Load(); why != nil { // it would never be ready
-		s.Shutdown()
-		return nil, fmt.Errorf("embedded NATS server: %s", *why)
+	words := &serverLog{}
+	ns.SetLogger(words, false, false)
+	ns.Start()
+	if why := words.fatal.Load(); why != nil { // it would never be ready
+		ns.Shutdown()
+		return fmt.Errorf("embedded NATS server: %s", *why)
 	}
-	if !s.ReadyForConnections(10 * time.Second) {
-		s.Shutdown()
-		return nil, errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
+	if !ns.ReadyForConnections(10 * time.Second) {
+		ns.Shutdown()
+		return errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
 	}
-	return &Server{s: s}, nil
+	if a, ok := ns.Addr().(*net.TCPAddr); ok {
+		s.opts.Port = a.Port // also if it was any: who is connected comes back there
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		ns.Shutdown()
+		return errServerDown
+	}
+	s.s, s.words = ns, words
+	return nil
+}
+
+// current is the server that runs now, nil if there is none.
+func (s *Server) current() *server.Server {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.s
+}
+
+// InProcessConn is a connection for a client in this process.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	ns := s.current()
+	if ns == nil {
+		return nil, errServerDown
+	}
+	return ns.InProcessConn() //nolint:wrapcheck // it is that server's
 }
 
 // URL is where other clients reach the server, or "" if it does not listen.
 func (s *Server) URL() string {
-	if s.s.Addr() == nil {
+	ns := s.current()
+	if ns == nil || ns.Addr() == nil {
 		return ""
 	}
-	return s.s.ClientURL()
+	return ns.ClientURL()
 }
 
 // stopTimeout bounds how long a server is waited for that stops. On a disk that hangs it never does.
@@ -102,30 +145,75 @@ const stopTimeout = 10 * time.Second
 
 // Close stops the server and waits until its files are closed.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	s.closed(stopTimeout)
 	_ = unlockDir(s.lock) // it ends with the process at the latest
 }
 
 // closed stops the server and says whether its files are closed within a time.
 func (s *Server) closed(most time.Duration) bool {
-	return inTime(most, func() {
-		s.s.Shutdown()
-		s.s.WaitForShutdown()
+	ns := s.current()
+	return ns == nil || inTime(most, func() {
+		ns.Shutdown()
+		ns.WaitForShutdown()
 	})
 }
 
-// lastWords is the log of an embedded server, of which only the reason is wanted why it does not start.
-type lastWords struct{ text atomic.Pointer[string] }
-
-// Fatalf keeps what a server of its own process would say before it exits.
-func (l *lastWords) Fatalf(format string, v ...any) {
-	text := fmt.Sprintf(format, v...)
-	l.text.CompareAndSwap(nil, &text)
+// restart starts the server anew: only so it opens a stream again that it has given up.
+func (s *Server) restart() error {
+	if !s.closed(stopTimeout) {
+		return errors.New("embedded NATS server: it does not stop, so it cannot be started anew")
+	}
+	s.mu.Lock()
+	s.s = nil
+	s.mu.Unlock()
+	return s.start()
 }
 
-// Noticef and the others drop what is no such reason.
-func (*lastWords) Noticef(string, ...any) {}
-func (*lastWords) Warnf(string, ...any)   {}
-func (*lastWords) Errorf(string, ...any)  {}
-func (*lastWords) Debugf(string, ...any)  {}
-func (*lastWords) Tracef(string, ...any)  {}
+// fault is why the server stores nothing, as far as it says so itself.
+func (s *Server) fault() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case s.s == nil:
+		return errServerDown
+	case s.words.fault.Load() != nil:
+		return errors.New(*s.words.fault.Load())
+	case !s.s.JetStreamEnabled():
+		return errors.New("JetStream has switched itself off")
+	}
+	return nil
+}
+
+var errServerDown = errors.New("the embedded NATS server does not run")
+
+// serverLog is the log of an embedded server, of which two things are wanted: why it does not start, and that it has given up
+// storing. A stream that met an error of the disk once refuses everything for good, and answers nobody.
+type serverLog struct{ fatal, fault atomic.Pointer[string] }
+
+// faults begin what a server says when it gives up a stream, a consumer or all of JetStream.
+var faults = []string{"Critical write error", "JetStream failed to store a msg", "JetStream out of resources", "disabling JetStream"}
+
+// Fatalf keeps what a server of its own process would say before it exits.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	l.fatal.CompareAndSwap(nil, &text)
+}
+
+// Errorf and Warnf keep that the server has given up.
+func (l *serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	for _, f := range faults {
+		if strings.Contains(text, f) {
+			l.fault.CompareAndSwap(nil, &text)
+		}
+	}
+}
+func (l *serverLog) Warnf(format string, v ...any) { l.Errorf(format, v...) }
+
+// Noticef and the others drop what is neither.
+func (*serverLog) Noticef(string, ...any) {}
+func (*serverLog) Debugf(string, ...any)  {}
+func (*serverLog) Tracef(string, ...any)  {}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -37,6 +39,7 @@ func newHealth() *health {
 type failure struct {
 	cloud   string // empty if it is none that we work for
 	err     error
+	began   time.Time // when it failed first
 	last    time.Time // when it failed last
 	times   int       // how often in a row
 	past    bool      // whether a look has found all well since
@@ -81,7 +84,7 @@ func (h *health) fails(destination, cloud string, err error) (news bool, refused
 	defer h.mu.Unlock()
 	f := h.failing[destination]
 	if f == nil {
-		f = &failure{cloud: cloud}
+		f = &failure{cloud: cloud, began: time.Now()}
 		h.failing[destination] = f
 	}
 	if news = f.times == 0 || f.past; news {
@@ -108,6 +111,27 @@ func (h *health) works(destination string) {
 	defer h.mu.Unlock()
 	delete(h.failing, destination)
 	h.ill.Store(len(h.failing) > 0)
+}
+
+// unanswered is the error of a destination that has answered no publish for a time, since a moment and until lately.
+func (h *health) unanswered(since time.Time, most time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for destination, f := range h.failing {
+		silent := errors.Is(f.err, context.DeadlineExceeded) || errors.Is(f.err, jetstream.ErrNoStreamResponse)
+		if silent && f.last.Sub(later(f.began, since)) >= most && now.Sub(f.last) < most {
+			return fmt.Errorf("%s answers no publish: %w", destination, f.err)
+		}
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // looksWell is the word of a look that began then: of the clouds without an error it has found all well.

@@ -69,8 +69,7 @@ type stock struct {
 
 // open starts the server and looks what is there. The caller has the lock for writing, or is alone.
 func (d *disk) open(ctx context.Context) (stock, error) {
-	var err error
-	d.server, err = startServer(&server.Options{
+	started, err := startServer(&server.Options{
 		ServerName: "factro-bridge-spool", JetStream: true, StoreDir: d.dir, SyncAlways: true, DontListen: true,
 		// The stream has the limit; the server's own would be a share of what is free now, and fall below it.
 		JetStreamMaxStore: 1 << 50, JetStreamMaxMemory: 1 << 20,
@@ -79,7 +78,8 @@ func (d *disk) open(ctx context.Context) (stock, error) {
 	if err != nil {
 		return stock{}, err
 	}
-	if d.nc, err = nats.Connect("", nats.InProcessServer(d.server.s), nats.Name("spool"), nats.FlusherTimeout(writeTimeout)); err != nil {
+	d.server = started
+	if d.nc, err = nats.Connect("", nats.InProcessServer(d.server), nats.Name("spool"), nats.FlusherTimeout(writeTimeout)); err != nil {
 		return stock{}, fmt.Errorf("connect to the spool: %w", err)
 	}
 	if d.js, err = jetstream.New(d.nc); err != nil {
@@ -258,7 +258,7 @@ func (d *disk) usable() error {
 func (d *disk) mend(ctx context.Context, seen func(stock)) {
 	last := d.fault.Load()
 	if last == nil {
-		if d.server.s.JetStreamEnabled() { // server is only changed where a fault is set, and here
+		if d.server.current().JetStreamEnabled() { // server is only changed where a fault is set, and here
 			return
 		}
 		d.fault.Store(&errSpoolClosed)

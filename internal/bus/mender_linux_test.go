@@ -1,0 +1,110 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+)
+
+// fewFiles is set for the process that uses up its descriptors, to its directory.
+const fewFiles = "FACTRO_BRIDGE_TEST_FEW_FILES"
+
+// TestEmbeddedServerIsMended: a stream that met the end of the descriptors once refuses everything for good, while the
+// connection is up and its state looks well. The server is started anew, and stores again. The test runs itself once more,
+// since descriptors are the whole process's.
+func TestEmbeddedServerIsMended(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv(fewFiles); dir != "" {
+		outOfFiles(t, dir)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEmbeddedServerIsMended$", "-test.v", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), fewFiles+"="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func outOfFiles(t *testing.T, dir string) {
+	t.Helper()
+	s, err := StartServer(ServerConfig{DataDir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	url := s.URL()
+	other, err := nats.Connect(url, nats.ReconnectWait(10*time.Millisecond), nats.MaxReconnects(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	cfg := Config{Name: "test", Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second, Server: s}
+	hasty(&cfg)
+	b, err := Connect(cfg, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	start(t, b.Run)
+	eventually(t, "it is ready", func() bool { return b.Ready() == nil })
+	storeEvent(t, b, "before")
+
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 200, Max: 200}); err != nil {
+		t.Fatal(err)
+	}
+	publish := func(e event.Event, id string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		return b.Publish(ctx, eventSubject, e, id)
+	}
+	stop, stopped, full := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+	go func() { // what the server closes is taken at once
+		defer close(stopped)
+		var taken []*os.File
+		for {
+			f, err := os.Open(os.DevNull)
+			if err == nil {
+				taken = append(taken, f)
+				continue
+			}
+			select {
+			case full <- struct{}{}:
+			case <-stop:
+				for _, f := range taken {
+					_ = f.Close()
+				}
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	large := taskEvent(t, "large") // a few of these need a new file
+	large.DataEncoded = []byte(`"` + strings.Repeat("x", 4<<20) + `"`)
+	broken := false
+	<-full
+	for i := 0; i < 10 && !broken; i++ {
+		broken = publish(large, fmt.Sprintf("large-%d", i)) != nil
+	}
+	close(stop)
+	<-stopped
+	if !broken {
+		t.Fatal("the store took everything without descriptors")
+	}
+	eventually(t, "it stores again", func() bool { return publish(taskEvent(t, "after"), "after") == nil })
+	eventually(t, "it is ready again", func() bool { return b.Ready() == nil })
+	if err := b.Alive(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "others are there again", func() bool { return other.IsConnected() && s.URL() == url })
+	if m := &b.mender; m.attempts == 0 {
+		t.Error("it was not started anew, so nothing was mended")
+	}
+}
