@@ -271,7 +271,7 @@ func (c Config) ingress() ingress.Config {
 
 func (c Config) egress(cloud Cloud, version string) egress.Config {
 	return egress.Config{
-		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key,
+		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
 		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
 	}
 }
