@@ -326,7 +326,7 @@ func (c Config) webhookMemory(limit int64) int64 {
 
 func (c Config) egress(cloud Cloud, version string) egress.Config {
 	return egress.Config{
-		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key,
+		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
 		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
 		ReplyPrefixes: c.NATS.ReplyPrefixes,
 	}

@@ -43,7 +43,10 @@ func ambiguous(a answer) string {
 // outcomeText is one line about an answer, for people.
 func outcomeText(a answer) string {
 	if a.err != nil {
-		return "no answer: " + a.err.Error()
+		return "no answer: " + factro.Escape(a.err.Error())
+	}
+	if a.malformed != nil {
+		return a.told()
 	}
 	text := factro.ErrorText(a.header, a.body)
 	if text == "" {

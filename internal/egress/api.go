@@ -33,9 +33,6 @@ func NewAPI(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if transport == nil {
-		transport = newTransport()
-	}
 	a := &API{
 		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key), gate: newGate(cfg.Cloud),
 		pace: newPace(cfg.RequestsPerMinute), probes: make(chan struct{}, 1),
@@ -59,6 +56,8 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 		switch {
 		case ctx.Err() != nil && got.err != nil, got.ours != nil, j == throttled:
 			return got, errNeutral
+		case errors.Is(got.malformed, errNoBody) && try.op.Creates() && (saysMade(got) || searchable(try.op)):
+			return got, errNeutral // that the answer to a create may be empty is known
 		case try.take != nil && !try.counts && !healthy(j) && !general(got):
 			return got, errNeutral
 		case !healthy(j):

@@ -74,7 +74,7 @@ func TestAmbiguous(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, hidden(always(answer)))
+				r := newRig(t, unseeable(always(answer)))
 				s := r.wantDone(r.do(command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`)), events.Dead, "ambiguous")
 				if r.String() != "begin; call POST /api/core/tasks/tasks; save; finish; publish dead" || s.result.Attempts != 1 {
 					t.Errorf("what happened: %s", r)
@@ -179,7 +179,7 @@ func TestLedgerAnswers(t *testing.T) {
 // TestInterrupted: the process died between the ledger and the result.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, hidden(always(ok("{}"))))
+	r := newRig(t, unseeable(always(ok("{}"))))
 	j := &job{cmd: create(), startedAt: time.Now()}
 	if reason := r.w.plan(j, nil); reason != nil {
 		t.Fatal(reason)

@@ -44,12 +44,17 @@ type attempt struct {
 	take func(io.Reader) error
 	// counts tells that a failure speaks against factro, as that of a command, though the answer is taken as a stream.
 	counts bool
+	// sent becomes true once factro may have seen the request.
+	sent *atomic.Bool
 }
 
 type attemptKey struct{}
 
 func newClient(c Config, transport http.RoundTripper) *client {
-	traced := otelhttp.NewTransport(annotate{transport},
+	if transport == nil {
+		transport = newTransport()
+	}
+	traced := otelhttp.NewTransport(annotate{guard{transport, newHidden(c.Hidden)}},
 		// factro is a stranger: it gets no trace ids of ours.
 		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
@@ -68,15 +73,6 @@ func newClient(c Config, transport http.RoundTripper) *client {
 	}
 }
 
-// newTransport is Go's default, with a limit on what a server that never answers can hold.
-func newTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is, unless somebody replaced it
-	t.MaxIdleConnsPerHost = 4
-	t.ResponseHeaderTimeout = 0 // the call's own timeout is the limit
-	t.IdleConnTimeout = 30 * time.Second
-	return t
-}
-
 // do makes one call. A failure is part of the answer. The timeout bounds the whole call; while a stream is sent or taken
 // it begins anew with parts of it, since a large file takes its time.
 func (c *client) do(ctx context.Context, key secret.String, a attempt, call translate.Call) answer {
@@ -85,45 +81,65 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
 	defer timer.Stop()
 	alive := func() { timer.Reset(c.timeout) }
-	var sent atomic.Bool
+	a.sent = &atomic.Bool{}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// The first header, not the last: over HTTP/2 the last is reported after it may have reached factro.
-		WroteHeaderField: func(string, []string) { sent.Store(true) },
-		WroteHeaders:     func() { sent.Store(true) },
+		WroteHeaderField: func(string, []string) { a.sent.Store(true) },
+		WroteHeaders:     func() { a.sent.Store(true) },
 	})
 	req, err := c.request(context.WithValue(ctx, attemptKey{}, a), key, a, call, alive)
 	if err != nil {
-		return answer{err: err, unsent: true}
+		return answer{err: err, unsent: true, ours: err}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer{err: cmp.Or(a.file.failure(), why(ctx, plain(err))), unsent: !sent.Load(), ours: a.file.failure()}
+		return answer{err: cmp.Or(a.file.failure(), why(ctx, plain(err))), unsent: !a.sent.Load(), ours: a.file.failure()}
 	}
 	defer resp.Body.Close()
-	good := resp.StatusCode >= 200 && resp.StatusCode < 300
 	got := answer{status: resp.StatusCode, header: resp.Header}
-	if good && a.take != nil {
+	good := resp.StatusCode >= 200 && resp.StatusCode < 300
+	if good {
+		got.malformed = checkKind(resp.StatusCode, resp.Header)
+	}
+	if good && a.take != nil && got.malformed == nil {
 		timer.Stop()
 		body := &watched{
 			r: resp.Body, over: func() error { return context.Cause(ctx) },
 			timer: timer, timeout: c.timeout, left: c.timeout,
 		}
 		got.ours = a.take(body)
-		err = body.failed
-		if err != nil {
-			got.ours = nil
+		if wrong, ok := errors.AsType[*formError](got.ours); ok {
+			got.malformed, got.ours = wrong, nil
+		}
+		if err = body.failed; err != nil {
+			got.malformed, got.ours = nil, nil
 		}
 	} else {
-		most := int64(maxAnswer)
-		if a.take != nil {
-			most = maxErrorText
-		}
-		got.body, err = io.ReadAll(io.LimitReader(resp.Body, most))
+		err = got.read(resp.Body, a)
 	}
 	if err != nil && good { // any other status speaks for itself, even if its text was cut off
-		got.body, got.err = nil, fmt.Errorf("read the answer: %w", why(ctx, err))
+		got.body, got.malformed, got.err = nil, nil, fmt.Errorf("read the answer: %w", why(ctx, err))
 	}
 	return got
+}
+
+// read reads the body of an answer that is not taken as a stream, and checks it if the status is that of success.
+func (got *answer) read(body io.Reader, a attempt) (err error) {
+	most := maxAnswer
+	if a.take != nil {
+		most = maxErrorText
+	}
+	got.body, err = io.ReadAll(io.LimitReader(body, int64(most)+1))
+	cut := len(got.body) > most
+	got.body = got.body[:min(len(got.body), most)]
+	switch {
+	case err != nil, got.malformed != nil, got.status < 200, got.status >= 300:
+	case cut:
+		got.malformed = errCut
+	default:
+		got.malformed = checkBody(a.op, bytes.NewReader(got.body))
+	}
+	return err
 }
 
 func (c *client) request(ctx context.Context, key secret.String, a attempt, call translate.Call, alive func()) (*http.Request, error) {
@@ -165,7 +181,7 @@ type watched struct {
 	over          func() error // why the call was ended, or nil
 	timer         *time.Timer  // ends the call; does not run between the reads
 	timeout, left time.Duration
-	got           int // bytes of this stretch
+	got, all      int // bytes of this stretch, and of all
 	failed        error
 }
 
@@ -174,11 +190,15 @@ func (w *watched) Read(p []byte) (int, error) {
 		w.failed = err
 		return 0, err
 	}
+	if w.all > maxStream {
+		return 0, errEndless
+	}
 	began := time.Now()
 	w.timer.Reset(w.left)
 	n, err := w.r.Read(p)
 	w.timer.Stop()
 	w.left -= time.Since(began)
+	w.all += n
 	if w.got += n; w.got >= stretch {
 		w.got, w.left = 0, w.timeout
 	}

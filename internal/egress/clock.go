@@ -7,21 +7,57 @@ import (
 )
 
 // clock is factro's clock, as the Date headers of its answers tell it. Whether all of factro's servers have one time is
-// not known, and a header has whole seconds.
+// not known, and a header has whole seconds. One answer alone is not believed: what it says would be in every object that
+// is made from then on.
 type clock struct {
 	mu    sync.Mutex
 	ahead time.Duration // of ours
 	known bool
+
+	candidate time.Duration // another time that answers have told
+	votes     int           // how many in a row
+	warned    time.Time     // when a time that cannot be was last reported
 }
 
-func (c *clock) learn(h http.Header, now time.Time) {
+const (
+	// maxAhead is how far factro's clock may be from ours. A clock that is further off is wrong, and an operator has to
+	// set it.
+	maxAhead = 5 * time.Minute
+	// agreeing is how many answers in a row have to tell the same before it is believed.
+	agreeing = 3
+	// warnAgain is how often a clock that is too far off is reported.
+	warnAgain = time.Hour
+)
+
+// learn takes the time of an answer. off is how far it is from ours; far tells that this cannot be, warn that it is time
+// to say so.
+func (c *clock) learn(h http.Header, now time.Time) (off time.Duration, far, warn bool) {
 	at, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		return
+		return 0, false, false
 	}
+	off = at.Add(time.Second / 2).Sub(now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ahead, c.known = at.Add(time.Second/2).Sub(now), true
+	if off.Abs() > maxAhead {
+		if warn = c.warned.IsZero() || now.Sub(c.warned) >= warnAgain; warn {
+			c.warned = now
+		}
+		return off, true, warn
+	}
+	// Until it is known, it is taken for ours: an answer that says the same is the second voice.
+	if (off - c.ahead).Abs() <= narrowSkew {
+		c.ahead, c.known, c.votes = off, true, 0
+		return off, false, false
+	}
+	if c.votes == 0 || (off-c.candidate).Abs() > narrowSkew {
+		c.votes = 0
+	}
+	c.candidate = off
+	if c.votes++; c.votes >= agreeing {
+		c.ahead, c.known, c.votes = off, true, 0
+	}
+	return off, false, false
 }
 
 // at is a time of ours on factro's clock, and how far that may be wrong.
@@ -32,4 +68,43 @@ func (c *clock) at(ours time.Time) (theirs time.Time, tolerance time.Duration) {
 		return ours, wideSkew
 	}
 	return ours.Add(c.ahead), narrowSkew
+}
+
+// offset is how far factro's clock is ahead of ours, if that is known.
+func (c *clock) offset() (ahead time.Duration, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ahead, c.known
+}
+
+// agreed is a text that answers tell, such as the mandant's id. The first one is taken, another only if several answers
+// in a row tell it.
+type agreed struct {
+	mu               sync.Mutex
+	value, candidate string
+	votes            int
+}
+
+func (a *agreed) learn(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch text {
+	case "":
+		return
+	case a.value:
+		a.votes = 0
+		return
+	case a.candidate:
+	default:
+		a.candidate, a.votes = text, 0
+	}
+	if a.votes++; a.votes >= agreeing || a.value == "" {
+		a.value, a.votes = text, 0
+	}
+}
+
+func (a *agreed) get() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.value
 }

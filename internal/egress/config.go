@@ -19,6 +19,8 @@ type Config struct {
 	URL string
 	// Key is the API key.
 	Key secret.Source
+	// Hidden are other secrets that factro knows, and that its answers must not show: those of its webhooks.
+	Hidden []secret.Source
 	// RequestsPerMinute is the budget that we allow ourselves. factro allows 500 (one source); whether they are counted by
 	// key, user or address is not known.
 	RequestsPerMinute int
@@ -61,9 +63,18 @@ const (
 	keyLookEvery = time.Second
 	// openFor is how long an open breaker waits before a probe.
 	openFor = 15 * time.Second
+	// maxRest bounds how long a gateway can make us wait. It is asked again soon: what says hours is mostly a mistake, and
+	// a single answer must not stop a cloud for long.
+	maxRest = time.Minute
+	// maxWindow is the longest window of a request budget that is believed. factro's is a minute (one source).
+	maxWindow = time.Hour
 	// maxAnswer bounds what is read of an answer. Lists at factro are not paginated, but commands answer with what they
 	// changed.
 	maxAnswer = 8 << 20
+	// maxStream bounds what is read of an answer that is taken as a stream, so that one without an end costs no more.
+	maxStream = 1 << 30
+	// maxHeader bounds the headers of an answer, those of all answers 1xx before it included.
+	maxHeader = 64 << 10
 	// maxResponse bounds what of an answer goes into a result: with the rest it must fit into a message.
 	maxResponse = 512 << 10
 	// maxKept bounds what of an answer is kept in the ledger, for a repetition of the result: there are many records.
@@ -80,6 +91,8 @@ const (
 	// between. Whether factro's lists lag behind its writes is not known, and an object that shows up late would be doubled.
 	minLooks  = 2
 	lookPause = 2 * time.Second
+	// patientLooks is how often what was answered as made, but without an id, is looked for.
+	patientLooks = 5
 	// maxUnread is how often a list is read that holds something else than was expected: it may have broken off.
 	maxUnread = 3
 	// courtesy bounds how long a deferred result may take; it holds up the command that it is about.

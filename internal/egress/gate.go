@@ -3,10 +3,14 @@ package egress
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -21,6 +25,7 @@ type gate struct {
 	mu        sync.Mutex
 	openUntil time.Time     // while the breaker is open: when it will take a probe
 	budgetAt  time.Time     // nothing may be called before this time
+	restAt    time.Time     // the same, since a gateway asked for it
 	savedAt   time.Time     // no query may be made before this time: few requests remain
 	left      int           // requests that remained of factro's budget by its last answer
 	leftUntil time.Time     // when that is over
@@ -70,8 +75,12 @@ func (g *gate) obstacle(now time.Time, key secret.String) obstacle {
 		return obstacle{events.CodeThrottled, g.budgetAt}
 	case g.isBad && g.badKey == key && g.probeAt.After(now):
 		return obstacle{events.CodeUnauthorized, g.probeAt}
-	case g.openUntil.After(now):
-		return obstacle{events.CodeUnavailable, g.openUntil}
+	case g.openUntil.After(now), g.restAt.After(now):
+		until := g.openUntil
+		if until.Before(g.restAt) {
+			until = g.restAt
+		}
+		return obstacle{events.CodeUnavailable, until}
 	}
 	return obstacle{}
 }
@@ -87,11 +96,14 @@ func (g *gate) learn(j judgement, a answer, key secret.String) {
 	case throttled:
 		g.budgetAt = now.Add(factro.RetryAfter(a.header, now))
 	case done, refused:
-		g.isBad, g.badKey = false, ""
+		g.isBad, g.badKey, g.restAt = false, "", time.Time{}
 	case failed, unknown:
+		if a.header.Get("Retry-After") != "" && gateway(a.status) {
+			g.restAt = now.Add(min(factro.RetryAfter(a.header, now), maxRest))
+		}
 	}
 	b, ok := factro.BudgetOf(a.header)
-	if !ok {
+	if !ok || b.Reset > maxWindow {
 		return
 	}
 	reset := now.Add(min(max(b.Reset, time.Second), time.Minute))
@@ -105,13 +117,14 @@ func (g *gate) learn(j judgement, a answer, key secret.String) {
 	}
 }
 
-// fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, or 50 of one that the
-// answer does not tell, which is a tenth of the 500 that are known of (one source).
+// fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, but not more than 50, which
+// is a tenth of the 500 that are known of (one source). An answer that tells of more would keep the queries waiting.
 func fewRemain(quota int) int {
+	const most = 50
 	if quota == 0 {
-		return 50
+		return most
 	}
-	return quota / 10
+	return min(quota/10, most)
 }
 
 // saved returns until when what remains of factro's budget is for commands only.
@@ -191,7 +204,7 @@ var probe = func() factro.Operation {
 
 // learn passes the answer on to the gate, and tells the operator when the key stops or starts to be accepted.
 func (a *API) learn(ctx context.Context, op factro.Operation, got answer, j judgement, key secret.String) {
-	a.clock.learn(got.header, time.Now())
+	a.observe(ctx, got.header)
 	was := a.gate.paused()
 	a.gate.learn(j, got, key)
 	is := a.gate.paused()
@@ -207,9 +220,27 @@ func (a *API) learn(ctx context.Context, op factro.Operation, got answer, j judg
 	a.calls.add(ctx, op, got)
 }
 
-// key returns the API key as it is now. Without one, the last good is tried; factro will say what it thinks of it.
+// observe takes the time of an answer, and tells the operator of one that cannot be.
+func (a *API) observe(ctx context.Context, h http.Header) {
+	off, far, warn := a.clock.learn(h, time.Now())
+	if far {
+		a.calls.disbelieved.Add(ctx, 1, metric.WithAttributes(a.calls.cloud))
+	}
+	if warn {
+		a.log.WarnContext(ctx, "factro's clock and ours are too far apart; ours is used. Check the time of this machine",
+			"cloud", a.cfg.Cloud, "ahead", off.Round(time.Second).String(), "most", maxAhead.String())
+	}
+}
+
+var errKeyForm = errors.New("it holds control characters, which no HTTP header can hold")
+
+// key returns the API key as it is now. Without one, the last good is tried; factro will say what it thinks of it. One that
+// cannot be sent is none.
 func (a *API) key(ctx context.Context) secret.String {
 	key, err := a.secret.Get()
+	if strings.ContainsFunc(key.Reveal(), unicode.IsControl) {
+		key, err = "", errKeyForm
+	}
 	if err != nil {
 		if !a.keyFailed.Swap(true) {
 			a.log.ErrorContext(ctx, "the API key cannot be read", "cloud", a.cfg.Cloud, "error", err)

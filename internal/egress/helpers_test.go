@@ -401,8 +401,8 @@ func inTurn(answers ...reply) func(*http.Request, string) reply {
 	}
 }
 
-// hidden answers as a script does, and forbids to look at anything.
-func hidden(script func(*http.Request, string) reply) func(*http.Request, string) reply {
+// unseeable answers as a script does, and forbids to look at anything.
+func unseeable(script func(*http.Request, string) reply) func(*http.Request, string) reply {
 	return func(r *http.Request, body string) reply {
 		if r.Method == http.MethodGet && !isProbe(r) {
 			return reply{status: 403, body: "no"}

@@ -15,6 +15,8 @@ type answer struct {
 	// err is set if there was no answer. unsent then tells that factro cannot have seen the request.
 	err    error
 	unsent bool
+	// malformed is set if the status says success, but the rest is not in the form of the operation.
+	malformed error
 	// ours is what failed on our side of the call: the source of an upload, or the place for an answer. It says nothing
 	// about factro.
 	ours error
@@ -39,6 +41,8 @@ func judge(op factro.Operation, a answer) judgement {
 		return failed
 	case a.err != nil:
 		return unknown
+	case a.status >= 200 && a.status < 300 && a.malformed != nil:
+		return unknown
 	case a.status >= 200 && a.status < 300:
 		return done
 	case a.status == http.StatusUnauthorized:
@@ -61,11 +65,16 @@ func healthy(j judgement) bool { return j != failed && j != unknown }
 // gateway says that it cannot. Somebody who asks again and again for a list that is too slow, or that factro fails on,
 // would otherwise have the breaker stop the commands.
 func general(a answer) bool {
-	switch a.status {
-	case 0:
-		return a.unsent || !errors.Is(a.err, errSilent)
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
+	if errors.Is(a.malformed, errPage) {
+		return true // of maintenance, or to sign in
 	}
-	return false
+	if a.status == 0 {
+		return a.unsent || !errors.Is(a.err, errSilent)
+	}
+	return gateway(a.status)
+}
+
+// gateway says whether a status is one by which a gateway says that what is behind it cannot be reached.
+func gateway(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }

@@ -3,7 +3,6 @@ package egress
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -135,7 +134,7 @@ func TestEarlierRecords(t *testing.T) {
 func TestListBounds(t *testing.T) {
 	t.Parallel()
 	endless := strings.NewReader(`["` + strings.Repeat("x", 2*maxRecord))
-	if err := each(endless, func(json.RawMessage) {}); !errors.Is(err, errRecordTooLarge) || endless.Len() < maxRecord/2 {
+	if err := records(endless, func([]byte) error { return nil }); !errors.Is(err, errRecordTooLarge) || endless.Len() < maxRecord/2 {
 		t.Errorf("%d bytes are left: %v", endless.Len(), err)
 	}
 	var seen sighting

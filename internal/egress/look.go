@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -21,9 +22,8 @@ import (
 // resolve decides about a create that may have happened, by looking for what it has made. If nothing is there the create
 // is to be repeated: over then is false.
 func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over bool, verdict error) {
-	how := j.op.Search
-	if how == nil || how.List == "" {
-		return w.undecided(ctx, j, a, "factro offers no way to look for it")
+	if !searchable(j.op) {
+		return w.unseen(ctx, j, a, "factro offers no way to look for it")
 	}
 	for looks := 1; ; looks++ {
 		seen, err := w.look(ctx, stopping, j)
@@ -31,7 +31,7 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 		case errors.Is(err, errStopped) || ctx.Err() != nil:
 			return true, bus.RetryAfter(fmt.Errorf("stopped before it was known what became of the call: %w", err), 0)
 		case err != nil:
-			return w.undecided(ctx, j, a, "it could not be looked for: "+err.Error())
+			return w.unseen(ctx, j, a, "it could not be looked for: "+err.Error())
 		}
 		for _, item := range seen.equal {
 			mine, err := w.claim(ctx, j, item.ID)
@@ -51,6 +51,9 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 			}
 			continue
 		}
+		if errors.Is(a.malformed, errNoBody) { // factro said that it is made; what is not listed may only be late
+			return w.undecided(ctx, j, a, fmt.Sprintf("it was not found, %d times", looks))
+		}
 		if j.attempts >= maxAttempts {
 			return true, w.end(ctx, j, events.Dead, a, &events.Error{
 				Code:    events.CodeExhausted,
@@ -60,6 +63,23 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 		j.again = true
 		return false, nil
 	}
+}
+
+// searchable says whether factro offers a way to look for what an operation has made.
+func searchable(op factro.Operation) bool { return op.Search != nil && op.Search.List != "" }
+
+// unseen decides about a create that cannot be looked for. That an answer to a create may be empty is known, and 201 and
+// 204 without a body say that it happened: nothing but the API answers so. An empty 200 says little.
+func (w *Worker) unseen(ctx context.Context, j *job, a answer, why string) (over bool, verdict error) {
+	if saysMade(a) {
+		return true, w.end(ctx, j, events.Applied, a, nil)
+	}
+	return w.undecided(ctx, j, a, why)
+}
+
+// saysMade says whether an answer without a body says by its status alone that a create has happened.
+func saysMade(a answer) bool {
+	return errors.Is(a.malformed, errNoBody) && (a.status == http.StatusCreated || a.status == http.StatusNoContent)
 }
 
 // settled says how long to wait before what was not found is not there: until the call cannot be under way any more, and
@@ -73,7 +93,11 @@ func (w *Worker) settled(j *job, a answer, looks int) time.Duration {
 	case errors.Is(a.err, errSilent), a.status == http.StatusGatewayTimeout:
 		wait = time.Until(j.record.CalledAt.Add(2*w.cfg.Timeout + lookPause))
 	}
-	if looks < minLooks {
+	least := minLooks
+	if errors.Is(a.malformed, errNoBody) {
+		least = patientLooks
+	}
+	if looks < least {
 		wait = max(wait, lookPause)
 	}
 	return wait
@@ -184,7 +208,10 @@ func (w *Worker) look(ctx, stopping context.Context, j *job) (sighting, error) {
 	var seen sighting
 	got, err := w.ask(ctx, stopping, j, j.op.Search.List, params, func(body io.Reader) error {
 		seen = sighting{}
-		return each(body, func(item json.RawMessage) { seen.add(search.Judge(item), made) })
+		return records(body, func(item []byte) error {
+			seen.add(search.Judge(item), made)
+			return nil
+		})
 	})
 	if err != nil {
 		return sighting{}, err
@@ -212,9 +239,20 @@ func (w *Worker) made(ctx, stopping context.Context, j *job) (map[string]bool, e
 // translated asks factro for the value that a list wants instead of the one that the command has.
 func (w *Worker) translated(ctx, stopping context.Context, j *job, p factro.SearchParam, value json.RawMessage) (json.RawMessage, error) {
 	var fields map[string]json.RawMessage
+	via, _ := factro.Lookup(p.Via) // ask tells of one that is not known
 	_, err := w.ask(ctx, stopping, j, p.Via, map[string]json.RawMessage{p.Param: value}, func(body io.Reader) error {
 		fields = nil
-		return json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&fields)
+		text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+		if err != nil {
+			return err
+		}
+		if len(text) > maxAnswer {
+			return errCut
+		}
+		if err := checkBody(via, bytes.NewReader(text)); err != nil {
+			return err
+		}
+		return json.Unmarshal(text, &fields)
 	})
 	if no, ok := errors.AsType[*refusedError](err); ok && no.status == http.StatusNotFound {
 		return value, nil
@@ -226,27 +264,6 @@ func (w *Worker) translated(ctx, stopping context.Context, j *job, p factro.Sear
 		return taken, nil
 	}
 	return value, nil
-}
-
-// each hands over the elements of a list one by one: a list at factro has no pages and may have no end worth keeping.
-func each(body io.Reader, do func(json.RawMessage)) error {
-	limited := &allowance{r: body, left: maxRecord}
-	d := json.NewDecoder(limited)
-	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
-		return fmt.Errorf("the answer is no list: %w", cmp.Or(err, errNotJSON))
-	}
-	for d.More() {
-		var item json.RawMessage
-		if err := d.Decode(&item); err != nil {
-			return fmt.Errorf("read the list: %w", err)
-		}
-		limited.left = maxRecord
-		do(item)
-	}
-	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("read the list: %w", err)
-	}
-	return nil
 }
 
 var errStopped = errors.New("the bridge is told to stop")
@@ -292,6 +309,8 @@ func (w *Worker) ask(
 			continue
 		case n >= maxUnread && got.ours != nil:
 			return got, got.ours
+		case n >= maxUnread && got.malformed != nil:
+			return got, errors.New(outcomeText(got))
 		case n >= maxAttempts:
 			return got, errors.New(outcomeText(got))
 		}

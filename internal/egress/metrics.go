@@ -23,8 +23,9 @@ var seconds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60
 
 // calls are what is counted of a cloud's Core API.
 type calls struct {
-	cloud attribute.KeyValue
-	count metric.Int64Counter
+	cloud       attribute.KeyValue
+	count       metric.Int64Counter
+	disbelieved metric.Int64Counter
 }
 
 func newCalls(a *API) (*calls, error) {
@@ -33,6 +34,15 @@ func newCalls(a *API) (*calls, error) {
 	var err error
 	if c.count, err = meter.Int64Counter("factro.bridge.api.calls", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls to the Core API, by operation and status; status 0 is no answer.")); err != nil {
+		return nil, err
+	}
+	if c.disbelieved, err = meter.Int64Counter("factro.bridge.api.clock.disbelieved", metric.WithUnit("{answer}"),
+		metric.WithDescription("Answers of the Core API whose Date is too far from the time of this process to be believed.")); err != nil {
+		return nil, err
+	}
+	ahead, err := meter.Float64ObservableGauge("factro.bridge.api.clock.ahead", metric.WithUnit("s"),
+		metric.WithDescription("How far factro's clock is ahead of that of this process, as its answers agree."))
+	if err != nil {
 		return nil, err
 	}
 	state, err := meter.Int64ObservableGauge("factro.bridge.breaker.state",
@@ -69,8 +79,11 @@ func newCalls(a *API) (*calls, error) {
 		if n, known := a.gate.remaining(time.Now()); known {
 			o.ObserveInt64(remaining, int64(n), attrs)
 		}
+		if d, known := a.clock.offset(); known {
+			o.ObserveFloat64(ahead, d.Seconds(), attrs)
+		}
 		return nil
-	}, state, paused, allowed, remaining)
+	}, state, paused, allowed, remaining, ahead)
 	return c, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,8 +131,6 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 		return bus.Answer{Status: failure(got), Error: &events.Error{
 			Code: events.CodeUnavailable, Message: outcomeText(got), Detail: detail(got),
 		}}
-	case errors.Is(got.ours, errNotJSON):
-		return bus.Answer{Status: http.StatusBadGateway, Error: &events.Error{Code: events.CodeUnavailable, Message: got.ours.Error()}}
 	case got.ours != nil:
 		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.cfg.Cloud,
 			"operation", op.Name, "error", got.ours)
@@ -145,13 +142,8 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 	return a
 }
 
-var errNotJSON = errors.New("factro answered with something that is not JSON")
-
 // take reads an answer: into memory, if a message can hold it, else as a stream onto the shelf.
 func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) ([]byte, *events.ObjectRef, error) {
-	if op.ShowsSecrets() {
-		body = translate.Redact(body)
-	}
 	most := r.shelf.MaxAnswer()
 	var begin bytes.Buffer
 	n, err := io.Copy(&begin, io.LimitReader(body, int64(most)+1))
@@ -159,13 +151,12 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 		return nil, nil, err
 	}
 	if n <= int64(most) {
-		if n > 0 && !json.Valid(begin.Bytes()) {
-			return nil, nil, errNotJSON
-		}
-		return begin.Bytes(), nil, nil
+		return begin.Bytes(), nil, checkBody(op, bytes.NewReader(begin.Bytes()))
 	}
 	name := r.cfg.Cloud + "." + op.Name + "." + rand.Text()
-	ref, err := r.shelf.Keep(ctx, r.cfg.Cloud, name, io.MultiReader(&begin, body))
+	content := checked(op, io.MultiReader(&begin, body))
+	defer content.Close()
+	ref, err := r.shelf.Keep(ctx, r.cfg.Cloud, name, content)
 	return nil, &ref, err
 }
 

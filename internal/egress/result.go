@@ -186,11 +186,8 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 // resource names the object, with a link into the web UI once an answer has told the mandant's id.
 func (w *Worker) resource(j *job, a answer) *events.Resource {
 	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.body)
-	if mandantID != "" {
-		w.mandant.Store(mandantID)
-	}
-	known, _ := w.mandant.Load().(string)
-	r.URL = factro.WebLink(w.webOrigin, known, r.Type, r.ID)
+	w.mandant.learn(mandantID)
+	r.URL = factro.WebLink(w.webOrigin, w.mandant.get(), r.Type, r.ID)
 	return r
 }
 

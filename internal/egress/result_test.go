@@ -97,7 +97,7 @@ func TestResult(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				script := always(test.answer)
 				if name == "dead" {
-					script = hidden(script)
+					script = unseeable(script)
 				}
 				r := newRig(t, script)
 				test.cmd.Event.SetExtension("correlationid", "k-1")

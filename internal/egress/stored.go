@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,7 @@ import (
 // maxRecord bounds one stored payload, in bytes. The list of them has no end, a record has.
 const maxRecord = 8 << 20
 
-var errNotList = errors.New("the stored payloads are not a list")
+var errNotList = &formError{"something that is no list"}
 
 // stored is the operation that lists the stored payloads (documented).
 var stored = func() factro.Operation {
@@ -48,7 +49,7 @@ func (a *API) Stored(ctx context.Context, since time.Time, each func(record []by
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	got, j := a.exchange(ctx, attempt{op: stored, number: 1, take: func(body io.Reader) error {
-		return records(translate.Redact(body), each)
+		return records(body, each)
 	}}, call, key)
 	switch {
 	case got.ours != nil:
@@ -59,17 +60,20 @@ func (a *API) Stored(ctx context.Context, since time.Time, each func(record []by
 	return nil
 }
 
-// records takes a list apart. The list must be whole: a part of it would look as if nothing else had happened.
-func records(body io.Reader, each func([]byte) error) error {
+// records takes a list apart, element by element: a list at factro has no pages and may have no end worth keeping. It must
+// be whole: a part of it would look as if nothing else were there.
+func records(body io.Reader, each func(record []byte) error) error {
 	limited := &allowance{r: body, left: maxRecord}
 	d := json.NewDecoder(limited)
-	if first, err := d.Token(); err != nil || first != json.Delim('[') {
-		return errors.Join(errNotList, ignoreEnd(err))
+	if first, err := d.Token(); err != nil && !errors.Is(err, io.EOF) {
+		return jsonError(err)
+	} else if first != json.Delim('[') {
+		return errNotList
 	}
 	for d.More() {
 		var record json.RawMessage
 		if err := d.Decode(&record); err != nil {
-			return fmt.Errorf("read a record: %w", err)
+			return jsonError(err)
 		}
 		limited.left = maxRecord
 		if err := each(record); err != nil {
@@ -77,16 +81,12 @@ func records(body io.Reader, each func([]byte) error) error {
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("read the end of the list: %w", err)
+		return jsonError(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return cmp.Or(jsonError(err), error(errNotJSON))
 	}
 	return nil
-}
-
-func ignoreEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
 
 // allowance is a reader that fails when more was read of it than was allowed.
@@ -95,7 +95,7 @@ type allowance struct {
 	left int
 }
 
-var errRecordTooLarge = fmt.Errorf("a record has more than %d bytes", maxRecord)
+var errRecordTooLarge = &formError{fmt.Sprintf("a part of more than %d bytes", maxRecord)}
 
 func (a *allowance) Read(p []byte) (int, error) {
 	if a.left <= 0 {

@@ -325,7 +325,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, hidden(always(ok("{}"))))
+				r := newRig(t, unseeable(always(ok("{}"))))
 				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
 					return silent{strings.NewReader("hallo")}, nil
 				}}}

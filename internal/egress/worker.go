@@ -43,7 +43,7 @@ type Worker struct {
 	replies   *bus.Replies
 	id        string // tells this worker from others, in the ledger
 	webOrigin string
-	mandant   atomic.Value // string: the mandant's id, once an answer has told it
+	mandant   agreed // the mandant's id, once an answer has told it
 	concluded atomic.Int64
 }
 
@@ -54,7 +54,6 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 		return nil, fmt.Errorf("api.url: %w", err)
 	}
 	w := &Worker{API: api, results: results, ledger: ledger, files: files, id: crand.Text(), webOrigin: base.Scheme + "://" + base.Host}
-	w.mandant.Store("")
 	if w.metrics, err = newMetrics(api.cfg.Cloud); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Budget is what an answer says of the request budget: 500 requests in 60 seconds, by example (one source).
@@ -87,7 +88,22 @@ func ErrorText(h http.Header, body []byte) string {
 	if len(text) > 300 {
 		text = strings.ToValidUTF8(text[:300], "") + "…"
 	}
-	return text
+	return Escape(text)
+}
+
+// Escape makes what no printer shows visible, such as \x1b and \u202e: in a terminal or a log it could move the cursor,
+// turn the direction of the text or begin a line.
+func Escape(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) || unicode.Is(unicode.Zs, r) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }
 
 // IsUnknownRoute tells the 404 of a path that the API does not have, an HTML page, from that of an id that it does not

@@ -1,0 +1,272 @@
+package secret
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// minScrubbed is the least length of a secret that a Scrubber looks for. A shorter one would be found in ordinary text.
+const minScrubbed = 8
+
+// Scrubber takes secrets out of what somebody else has written: as they are and in every usual encoding. These are escapes
+// of JSON and HTML and percent-encoding of single characters, and base64 and hex of the whole, which may stand anywhere in
+// a longer encoded text. JSON stays JSON. The zero value takes out nothing.
+type Scrubber struct {
+	patterns []pattern
+	first    [256]bool // bytes that a pattern begins with
+}
+
+// pattern is one way to write a secret.
+type pattern struct {
+	text    string
+	fold    bool // upper and lower case are the same
+	wrapped bool // line ends may be inside
+}
+
+// NewScrubber returns a scrubber for secrets.
+func NewScrubber(secrets ...String) *Scrubber {
+	s := &Scrubber{}
+	for _, v := range secrets {
+		text := v.Reveal()
+		if len(text) < minScrubbed {
+			continue
+		}
+		s.add(pattern{text: text})
+		s.add(pattern{text: hex.EncodeToString([]byte(text)), fold: true, wrapped: true})
+		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			for before := range 3 {
+				s.add(pattern{text: inBase64(enc, text, before), wrapped: true})
+			}
+		}
+	}
+	return s
+}
+
+// inBase64 is what a text looks like in base64 behind so many other bytes, without the characters that neighbours share.
+func inBase64(enc *base64.Encoding, text string, before int) string {
+	all := enc.EncodeToString([]byte(strings.Repeat("\x00", before) + text))
+	begin, end := (before*8+5)/6, len(all)
+	if (before+len(text))%3 != 0 {
+		end--
+	}
+	return all[begin:end]
+}
+
+func (s *Scrubber) add(p pattern) {
+	for _, have := range s.patterns {
+		if have == p {
+			return
+		}
+	}
+	s.patterns = append(s.patterns, p)
+	s.first[p.text[0]] = true
+	if p.fold {
+		s.first[strings.ToUpper(p.text[:1])[0]] = true
+	}
+}
+
+// Text returns a text without the secrets.
+func (s *Scrubber) Text(text string) string {
+	if s == nil || len(s.patterns) == 0 {
+		return text
+	}
+	out, _ := s.scrub(nil, []byte(text), true)
+	return string(out)
+}
+
+// Reader returns a stream without the secrets. It holds no more than the length of one that may have begun.
+func (s *Scrubber) Reader(r io.Reader) io.Reader {
+	if s == nil || len(s.patterns) == 0 {
+		return r
+	}
+	return &scrubbed{s: s, r: r}
+}
+
+type scrubbed struct {
+	s         *Scrubber
+	r         io.Reader
+	raw, done []byte // not looked at yet, and ready to be read
+	err       error
+}
+
+func (s *scrubbed) Read(p []byte) (int, error) {
+	for len(s.done) == 0 {
+		if s.err != nil {
+			return 0, s.err
+		}
+		var part [8 << 10]byte
+		n, err := s.r.Read(part[:])
+		s.raw, s.err = append(s.raw, part[:n]...), err
+		var used int
+		s.done, used = s.s.scrub(s.done[:0], s.raw, err != nil)
+		s.raw = append(s.raw[:0], s.raw[used:]...)
+	}
+	n := copy(p, s.done)
+	s.done = s.done[n:]
+	return n, nil
+}
+
+// scrub appends text to out, without the secrets, as far as it is sure. used is how much of the text that was; all of it
+// if nothing comes behind it.
+func (s *Scrubber) scrub(out, text []byte, last bool) (_ []byte, used int) {
+	for i := 0; i < len(text); {
+		c := text[i]
+		if !s.first[c] && c != '\\' && c != '%' && c != '&' {
+			out = append(out, c)
+			i++
+			continue
+		}
+		n, more := s.match(text[i:], last)
+		if more {
+			return out, i
+		}
+		if n > 0 {
+			out = append(out, replacement(text[i:i+n])...)
+			i += n
+			continue
+		}
+		n = 1
+		if c == '\\' { // an escape stays whole, or what follows would be read in another way
+			_, n, _ = unit(text[i:], last)
+		}
+		out = append(out, text[i:i+n]...)
+		i += n
+	}
+	return out, len(text)
+}
+
+// replacement is what stands for a secret. In a text it is one that tells, and in a number of JSON a digit.
+func replacement(found []byte) string {
+	if strings.Trim(string(found), "0123456789+-.eE") == "" {
+		return "1"
+	}
+	return hidden
+}
+
+// match returns the length of the secret that a text begins with, or 0; more tells that this cannot be said yet.
+func (s *Scrubber) match(text []byte, last bool) (n int, more bool) {
+	for _, p := range s.patterns {
+		for _, read := range []func([]byte, bool) (byte, int, bool){plain, unit} {
+			length, unsure := p.match(text, last, read)
+			n, more = max(n, length), more || unsure
+		}
+		// A backslash before the secret may be no escape. Together with it, what is left is right in both cases.
+		if text[0] == '\\' {
+			length, unsure := p.match(text[1:], last, plain)
+			if length > 0 {
+				n = max(n, length+1)
+			}
+			more = more || unsure
+		}
+	}
+	return n, more && n == 0
+}
+
+// maxWrap is how many characters of a line end may stand between two others.
+const maxWrap = 4
+
+func (p pattern) match(text []byte, last bool, read func([]byte, bool) (byte, int, bool)) (n int, more bool) {
+	wraps := 0
+	for i := 0; i < len(p.text); {
+		if n >= len(text) {
+			return 0, !last
+		}
+		c, size, unsure := read(text[n:], last)
+		if unsure {
+			return 0, true
+		}
+		switch want := p.text[i]; {
+		case c == want, p.fold && c|0x20 == want:
+			i, wraps = i+1, 0
+		case p.wrapped && i > 0 && (c == '\r' || c == '\n') && wraps < maxWrap:
+			wraps++
+		default:
+			return 0, false
+		}
+		n += size
+	}
+	return n, false
+}
+
+// plain reads a character as it is.
+func plain(text []byte, _ bool) (c byte, size int, more bool) {
+	if len(text) == 0 {
+		return 0, 0, true
+	}
+	return text[0], 1, false
+}
+
+// longest is the length of the longest escape that unit knows.
+const longest = len("&#x00000041;")
+
+var (
+	inJSON = map[byte]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+	inHTML = map[string]byte{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\''}
+)
+
+// unit reads a character that may be escaped. more tells that the escape may go on behind the text.
+func unit(text []byte, last bool) (c byte, size int, more bool) {
+	need := 1
+	switch {
+	case text[0] == '\\' && len(text) > 1 && text[1] == 'u':
+		need = 6
+	case text[0] == '\\':
+		need = 2
+	case text[0] == '%':
+		need = 3
+	case text[0] == '&':
+		need = longest
+	}
+	short := len(text) < need && !last
+	text = text[:min(len(text), need)]
+	switch text[0] {
+	case '\\':
+		if len(text) == 6 {
+			if v, err := strconv.ParseUint(string(text[2:]), 16, 8); err == nil {
+				return byte(v), 6, false
+			}
+			if _, err := strconv.ParseUint(string(text[2:]), 16, 16); err == nil {
+				return 0, 6, false
+			}
+		}
+		if len(text) == 2 {
+			if v, known := inJSON[text[1]]; known {
+				return v, 2, false
+			}
+		}
+	case '%':
+		if len(text) == 3 {
+			if v, err := strconv.ParseUint(string(text[1:]), 16, 8); err == nil {
+				return byte(v), 3, false
+			}
+		}
+	case '&':
+		if name, _, whole := strings.Cut(string(text[1:]), ";"); whole {
+			if v, known := entity(name); known {
+				return v, len(name) + 2, false
+			}
+			return '&', 1, false
+		}
+	}
+	return text[0], 1, short
+}
+
+// entity is the character of an HTML entity, written without its marks.
+func entity(name string) (byte, bool) {
+	if v, known := inHTML[name]; known {
+		return v, true
+	}
+	number, isNumber := strings.CutPrefix(name, "#")
+	if !isNumber {
+		return 0, false
+	}
+	base := 10
+	if digits := strings.TrimLeft(number, "xX"); len(digits) == len(number)-1 {
+		number, base = digits, 16
+	}
+	v, err := strconv.ParseUint(number, base, 8)
+	return byte(v), err == nil
+}
