@@ -58,6 +58,14 @@ chaos: ## kill, cut and flood everything for a minute and a half and print the a
 chaos-long: ## the same for an hour or two, one fault after the other
 	go -C tests/chaos test -count=1 -chaos=long -parallel=1 -timeout=4h
 
+.PHONY: hostile
+hostile: ## attack the bridge for a minute and a half and see that its neighbours do not notice
+	.ci/run hostile
+
+.PHONY: hostile-long
+hostile-long: ## the same with larger numbers, one attack after the other
+	go -C tests/hostile test -count=1 -hostile=long -parallel=1 -timeout=4h
+
 .PHONY: chart
 chart: ## check the Helm chart: every value file against strict schemas
 	.ci/run chart

@@ -1,0 +1,74 @@
+package hostile
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var (
+	form   = flag.String("hostile", "", "run the suite in this `form`: short or long")
+	binary = flag.String("bridge", "", "`program` to test instead of one that is built now")
+	logs   = flag.String("logs", "", "`directory` that keeps the logs of all processes")
+)
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(natsEnv); file != "" {
+		if err := serveNATS(file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if *form == "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "factro-bridge-hostile-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if *binary == "" {
+		*binary = filepath.Join(dir, "bridge")
+		if out, err := exec.Command("go", "build", "-o", *binary, "../../cmd/bridge").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the bridge: %v\n%s", err, out)
+			return 1
+		}
+	}
+	started := time.Now()
+	code := m.Run()
+	if text := table.markdown(); text != "" {
+		fmt.Fprintf(os.Stdout, "\n%s\n%s form, %s\n", text, *form, time.Since(started).Round(time.Second))
+	}
+	return code
+}
+
+// attacking skips the test unless a form was asked for.
+func attacking(t testing.TB) {
+	t.Helper()
+	switch *form {
+	case "short", "long":
+	case "":
+		t.Skip("the hostile suite runs with -hostile=short or -hostile=long; make hostile and make hostile-long do it")
+	default:
+		t.Fatalf("-hostile=%s: want short or long", *form)
+	}
+}
+
+// scale is a number of the short form or of the long one.
+func scale(short, long int) int {
+	if *form == "long" {
+		return long
+	}
+	return short
+}
