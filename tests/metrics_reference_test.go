@@ -38,6 +38,8 @@ var labelDocs = []labelDoc{
 	{name: "outcome", of: []string{"factro_bridge_published_total", "factro_bridge_publish_duration_seconds"}, values: strings.Fields("stored failed")},
 	{name: "outcome", of: []string{"factro_bridge_drained_total"}, values: strings.Fields("stored dead")},
 	{name: "outcome", of: []string{"factro_bridge_reconcile_runs_total"}, values: strings.Fields("whole gap skipped failed")},
+	{name: "outcome", of: []string{"factro_bridge_refused_total"}, values: strings.Fields("parked requeued original_lost")},
+	{name: "store", of: []string{"factro_bridge_results_refused_total"}, values: strings.Fields("results ledger")},
 	{name: "code", of: []string{"factro_bridge_commands_total"}, values: append([]string{""}, strings.Fields(resultCodes)...)},
 	{name: "code", of: []string{"factro_bridge_dead_letters_total"}, values: strings.Fields(resultCodes + " terminated unusable too_large")},
 	{name: "kind", of: []string{"factro_bridge_dead_letters_total"}, values: strings.Fields("command webhook")},

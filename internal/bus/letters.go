@@ -23,12 +23,13 @@ import (
 // that is taken.
 func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string) error {
 	id = shortID(id)
+	original := &nats.Msg{Subject: dead.Subject, Data: dead.Data, Header: maps.Clone(dead.Header)} // without what sending adds
 	err := b.send(ctx, dead, id)
 	if !Permanent(err) {
 		return err
 	}
 	why := err
-	name, err := b.keepOriginal(ctx, dead, id)
+	name, err := b.keepOriginal(ctx, original, id)
 	if err != nil {
 		if !errors.Is(err, errNotKept) {
 			return err

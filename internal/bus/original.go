@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"strings"
 	"time"
 
@@ -36,9 +35,10 @@ const (
 // that the store does not take it; any other error passes.
 func (b *Bus) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name string, _ error) {
 	name = originalName + id
-	dead = &nats.Msg{Subject: dead.Subject, Header: maps.Clone(dead.Header), Data: dead.Data}
-	maps.DeleteFunc(dead.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
-	return name, b.keep(ctx, token(dead.Subject, 3), name, packed{id, dead})
+	if err := b.keep(ctx, token(dead.Subject, 3), name, packed{id, dead}); err != nil {
+		return "", err
+	}
+	return name, nil
 }
 
 // keep stores messages as one object of a cloud.
