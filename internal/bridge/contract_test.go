@@ -14,7 +14,7 @@ func TestContractDocuments(t *testing.T) {
 	t.Parallel()
 	b := &Bridge{metrics: http.NotFoundHandler()}
 	b.cfg.NATS.Prefix = "acme"
-	h := b.admin(nil) // whoever asks for documents asks neither the broker nor a worker
+	h := b.admin(nil, nil) // whoever asks for documents asks neither the broker nor a worker
 	get := func(method, path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
