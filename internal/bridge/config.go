@@ -227,7 +227,7 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
 		ReplyPrefixes: c.NATS.ReplyPrefixes,
-		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
+		Takes:         c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	if c.NATS.Embedded.DataDir != "" {
 		b.URL = "nats://embedded"

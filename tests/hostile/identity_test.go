@@ -27,13 +27,13 @@ func as(source, messageID string, c command) command {
 	return c
 }
 
-// causedBy are the ids of the stored results that name a command's id.
-func (w *world) causedBy(cloud, id string) (ids []string) {
+// causedBy are the ids of the stored results, by the id of the command.
+func (w *world) causedBy(cloud string) map[string][]string {
 	w.t.Helper()
+	ids := map[string][]string{}
 	must(w.t, w.each(w.ctx, string(prefix)+".result."+cloud+".>", func(_ string, header nats.Header) {
-		if header.Get("ce-"+events.ExtCausationID) == id {
-			ids = append(ids, header.Get("ce-id"))
-		}
+		cause := header.Get("ce-" + events.ExtCausationID)
+		ids[cause] = append(ids[cause], header.Get("ce-id"))
 	}))
 	return ids
 }
@@ -94,7 +94,12 @@ func TestRejectionsOfOneID(t *testing.T) {
 			c.cloud, c.id = acme, id
 			w.send(as(c.source, fmt.Sprintf("%s-%d", id, n), c))
 		}
-		w.await("four results of "+id, func() bool { return len(w.causedBy(acme, id)) >= 4 })
+	}
+	w.result(w.send(command{cloud: acme})) // commands go one after the other
+	for id, results := range w.causedBy(acme) {
+		if strings.HasPrefix(id, "bad-") && len(results) != 4 {
+			t.Errorf("the results of four commands with the id %s are %q", id, results)
+		}
 	}
 	w.aftermath(beta, acme)
 }
@@ -111,8 +116,7 @@ func TestIDsOfAnotherCloud(t *testing.T) {
 			c, ack, err := w.publish(as(source, messageID, command{cloud: beta, id: id + source}))
 			must(t, err)
 			if ack.Duplicate {
-				t.Errorf("the command %s of beta is taken for one of acme", c.id)
-				continue
+				t.Fatalf("the command %s of beta is taken for one of acme", c.id)
 			}
 			if r := w.result(c); r.outcome != events.Applied || w.factro[beta].tasks(c.id) != 1 {
 				t.Errorf("the command %s of beta is %s: %s", c.id, r.outcome, r.data)
