@@ -20,6 +20,7 @@ func TestRightsRefused(t *testing.T) {
 		"pub factro.command.acme.task.createTask":              "sender",
 		"pub factro.command.acme.task.setTaskState":            "canary sender",
 		"pub factro.command.other.task.createTask":             "",
+		"pub factro.redrive.acme.task.createTask":              "",
 		"pub factro.result.acme.task.createTask.applied":       "egress",
 		"pub factro.dead.command.acme.task.createTask":         "egress",
 		"pub factro.dead.webhook.acme":                         "ingress",

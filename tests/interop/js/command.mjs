@@ -20,11 +20,12 @@ const command = new CloudEvent({
 const plain = () => [data, headers()];
 const [payload, h] = { binary, structured, plain }[mode](command);
 
-// The id makes the command happen once, however often it is sent. A copy of each result comes to the inbox.
+// Source and id make the command happen once, however often it is sent. The stream recognises it by the message id, which of a
+// plain command is the id. A copy of each result comes to the inbox.
 const inbox = createInbox();
 const results = nc.subscribe(inbox);
 h.set("Factro-Reply-To", inbox);
-await jetstream(nc).publish(`factro.command.${cloud}.${operation}`, payload, { headers: h, msgID: command.id });
+await jetstream(nc).publish(`factro.command.${cloud}.${operation}`, payload, { headers: h, msgID: mode === "plain" ? command.id : `${command.source} ${command.id}` });
 
 for await (const msg of results) {
   const result = toEvent(msg);
