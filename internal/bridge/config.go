@@ -226,6 +226,9 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
 		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
+	for _, cloud := range c.Clouds {
+		b.Clouds = append(b.Clouds, cloud.Name)
+	}
 	if c.NATS.Embedded.DataDir != "" {
 		b.URL = "nats://embedded"
 	}

@@ -22,6 +22,8 @@ type Config struct {
 	TLS                 TLS
 	// Prefix is the first token of all subjects and, in capitals, of all streams.
 	Prefix events.Prefix
+	// Clouds are the clouds that the process works for. Each has streams and buckets of its own.
+	Clouds []string
 	// Replicas is the number of servers that hold each stream.
 	Replicas int
 	// Manage lets the bridge create missing streams and consumers. Without it, it only binds to what is there.

@@ -20,6 +20,7 @@ func (b *Bus) lookOnce(ctx context.Context, begun func()) bool {
 	if err == nil || errors.Is(err, errUnusable) {
 		begun() // nothing waits for the object stores
 		b.ensureBuckets(looking)
+		b.ensureOriginals(looking)
 	}
 	if err == nil {
 		b.health.looksWell(began)

@@ -72,10 +72,32 @@ func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error
 	return err
 }
 
-// originals returns the bucket of a cloud, and makes it if it is missing and the bridge may. That is done when it is
-// needed: nobody has to reserve room for what never happens.
+// ensureOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
+// what no stream takes needs it.
+func (b *Bus) ensureOriginals(ctx context.Context) {
+	if !b.cfg.Manage {
+		return
+	}
+	for _, cloud := range b.cfg.Clouds {
+		bucket := b.cfg.Prefix.OriginalBucket(cloud)
+		why := ""
+		_, err := b.originals(ctx, cloud)
+		if err != nil {
+			why = err.Error()
+		}
+		if ctx.Err() == nil && b.isNews(bucket, why) {
+			b.log.WarnContext(ctx, "object store is not there; of what no stream takes only a part will be kept", "bucket", bucket, "error", err)
+		}
+	}
+}
+
+// originals returns the bucket of a cloud, and makes it if it is missing and the bridge may. Each request has a time of its
+// own: one that is refused for want of rights is never answered.
 func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
+	if b.health.isHidden("OBJ_" + bucket) {
+		return nil, fmt.Errorf("%w: no permission", jetstream.ErrBucketNotFound)
+	}
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	store, err := b.js.ObjectStore(attempt, bucket)
 	cancel()
@@ -83,10 +105,9 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 		return store, err
 	}
 	for most := int64(originalsMost); most >= originalsLeast; most /= 4 {
-		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: bucket, Description: "Originals of dead letters that hold only a part of them, and what could not be published yet",
-			TTL: originalsFor, MaxBytes: most, Replicas: b.cfg.Replicas,
-		})
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		store, err = b.js.CreateObjectStore(attempt, originalConfig(bucket, b.cfg.Replicas, most))
+		cancel()
 		if err == nil {
 			b.log.InfoContext(ctx, "object store created", "bucket", bucket, "bytes", most)
 		}
@@ -95,6 +116,13 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 		}
 	}
 	return store, err
+}
+
+func originalConfig(bucket string, replicas int, most int64) jetstream.ObjectStoreConfig {
+	return jetstream.ObjectStoreConfig{
+		Bucket: bucket, Description: "Originals of dead letters that hold only a part, and what could not be published yet",
+		TTL: originalsFor, MaxBytes: most, Replicas: replicas,
+	}
 }
 
 // silence notes how a request to a store ended that began then. It says whether the store was silent, and since how long
