@@ -86,13 +86,14 @@ type NATS struct {
 
 // MaxBytes bounds what the streams and buckets of each cloud may hold. JetStream reserves it.
 type MaxBytes struct {
-	Events   Bytes `yaml:"events" env:"EVENTS"`
-	Commands Bytes `yaml:"commands" env:"COMMANDS"`
-	Results  Bytes `yaml:"results" env:"RESULTS"`
-	Dead     Bytes `yaml:"dead" env:"DEAD"`
-	Ledger   Bytes `yaml:"ledger" env:"LEDGER"`
-	Files    Bytes `yaml:"files" env:"FILES"`
-	Answers  Bytes `yaml:"answers" env:"ANSWERS"`
+	Events    Bytes `yaml:"events" env:"EVENTS"`
+	Commands  Bytes `yaml:"commands" env:"COMMANDS"`
+	Results   Bytes `yaml:"results" env:"RESULTS"`
+	Dead      Bytes `yaml:"dead" env:"DEAD"`
+	Ledger    Bytes `yaml:"ledger" env:"LEDGER"`
+	Files     Bytes `yaml:"files" env:"FILES"`
+	Answers   Bytes `yaml:"answers" env:"ANSWERS"`
+	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
 }
 
 // Embedded is for a NATS server inside the bridge, used if a data directory is given.
@@ -175,7 +176,7 @@ func defaultMaxBytes() MaxBytes {
 	d := bus.DefaultSizes()
 	return MaxBytes{
 		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
-		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers),
+		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals),
 	}
 }
 
@@ -260,7 +261,10 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	m := c.NATS.MaxBytes
 	b.MaxBytes = bus.Sizes{
 		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
-		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers),
+		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
+	}
+	for _, cloud := range c.Clouds {
+		b.Clouds = append(b.Clouds, cloud.Name)
 	}
 	for _, cloud := range c.Clouds {
 		b.Clouds = append(b.Clouds, cloud.Name)

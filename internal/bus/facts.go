@@ -58,7 +58,8 @@ func Buckets(p events.Prefix, cloud string) []BucketFacts {
 	for _, c := range buckets(p, cloud) {
 		facts = append(facts, BucketFacts{c.Bucket, c.Description, c.TTL, c.most(Sizes{}), c.setting()})
 	}
-	return facts
+	c := originalConfig(p.OriginalBucket(cloud), 1)
+	return append(facts, BucketFacts{c.Bucket, c.Description, c.TTL, sizeOriginals.most(Sizes{}), sizeOriginals.setting()})
 }
 
 // Facts about the service that answers queries.
@@ -82,7 +83,7 @@ type HeaderFact struct{ Name, Meaning string }
 // DeadHeaders returns the headers of a dead letter, beside those of the original message.
 func DeadHeaders() []HeaderFact {
 	return []HeaderFact{
-		{headerDeadCode, "why it was given up, in a word: the code of the result, or `unusable` for a webhook"},
+		{headerDeadCode, "why it was given up, in a word: the code of the result, or `unusable`, `too_large` or `refused` for a webhook"},
 		{headerDeadReason, "why, in a sentence; percent-encoded"},
 		{headerDeadTime, "when, RFC 3339"},
 		{headerDeadSubject, "the original's subject; of a command"},
@@ -92,7 +93,8 @@ func DeadHeaders() []HeaderFact {
 		{headerDeadLog, "a JSON list with `{at, status, error, trace}` for each attempt, the oldest first, at most the last 20; percent-encoded; of a command"},
 		{headerDeadTrace, "the `traceparent` of the span in which it was given up; of a command"},
 		{headerDeadMessageID, "the original's message id, if it had one: the id of a plain command"},
-		{headerDeadCut, "the original's size in bytes, if it was too large to be kept whole beside these headers"},
+		{headerDeadCut, "the size of the original's data in bytes, if the letter holds only a part of the original: it was too large to be kept whole beside these headers"},
+		{headerDeadOriginal, "the name of the whole original in the object store for originals; beside the header before, unless the store did not take it"},
 	}
 }
 

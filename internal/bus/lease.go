@@ -116,8 +116,10 @@ func (l *Lease) take(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil && !isPassing(err):
 			return err
-		case free && l.write(ctx, leaseEntry{l.name, have.Value}, revision) == nil:
-			return nil
+		case free:
+			if err = l.write(ctx, leaseEntry{l.name, have.Value}, revision); err == nil || isRefusedWrite(err) {
+				return err
+			}
 		case err == nil && revision != still.revision:
 			still.revision, still.since = revision, time.Now()
 		}
@@ -136,6 +138,11 @@ func isPassing(err error) bool {
 		return (class == natserr.Passing || class == natserr.NoRoom) && refused.Code != 404 // else the bucket has to be made anew
 	}
 	return errors.Is(err, context.DeadlineExceeded) || isDisconnect(err)
+}
+
+// isRefusedWrite says whether the broker never takes an entry as it is, and not since another process has written it.
+func isRefusedWrite(err error) bool {
+	return natserr.Of(err) == natserr.Permanent && !natserr.Conflict(err)
 }
 
 // read returns the entry; revision 0 if there is none.
@@ -182,8 +189,8 @@ func (l *Lease) replace(ctx context.Context, e leaseEntry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.lost && ctx.Err() == nil {
-		if l.write(ctx, e, l.revision) == nil {
-			return nil
+		if err := l.write(ctx, e, l.revision); err == nil || isRefusedWrite(err) {
+			return err
 		}
 		switch have, revision, err := l.read(ctx); {
 		case err == nil && have.Holder == l.name: // a write of ours was taken, but its acknowledgement was lost

@@ -25,6 +25,7 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 	}
 	if begun {
 		b.ensureBuckets(looking)
+		b.ensureOriginals(looking)
 	}
 	b.health.looksWell(began, errs)
 	b.askRefused(looking)

@@ -69,17 +69,17 @@ func TestSilentDestination(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := newHealth()
-				h.fails("factro.event.acme", fmt.Errorf("publish: %w", tt.err))
+				h.fails("factro.event.acme", "acme", fmt.Errorf("publish: %w", tt.err))
 				time.Sleep(tt.lasts) //nolint:forbidigo // in a bubble
-				h.fails("factro.event.acme", fmt.Errorf("publish: %w", tt.err))
-				if got := h.silent(time.Time{}, mendAfter) != nil; got != tt.want {
+				h.fails("factro.event.acme", "acme", fmt.Errorf("publish: %w", tt.err))
+				if got := h.unanswered(time.Time{}, mendAfter) != nil; got != tt.want {
 					t.Errorf("silent is %t", got)
 				}
-				if h.silent(time.Now(), mendAfter) != nil {
+				if h.unanswered(time.Now(), mendAfter) != nil {
 					t.Error("what was before the last new start counts")
 				}
 				time.Sleep(mendAfter) //nolint:forbidigo // in a bubble
-				if h.silent(time.Time{}, mendAfter) != nil {
+				if h.unanswered(time.Time{}, mendAfter) != nil {
 					t.Error("what nobody tries any more counts")
 				}
 			})

@@ -18,9 +18,6 @@ import (
 const (
 	// originalsFor is how long an original is kept: as long as its dead letter.
 	originalsFor = 90 * 24 * time.Hour
-	// originalsMost bounds what a cloud's originals take of the store. The broker reserves all of it at once, so where there
-	// is no room for that the bucket is smaller, and as small as originalsLeast.
-	originalsMost, originalsLeast = 256 << 20, 4 << 20
 	// originalWait bounds how long one original may take on its way.
 	originalWait = 10 * time.Second
 )
@@ -72,29 +69,60 @@ func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error
 	return err
 }
 
-// originals returns the bucket of a cloud, and makes it if it is missing and the bridge may. That is done when it is
-// needed: nobody has to reserve room for what never happens.
+// ensureOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
+// what no stream takes needs it.
+func (b *Bus) ensureOriginals(ctx context.Context) {
+	if !b.cfg.Manage {
+		return
+	}
+	for _, cloud := range b.cfg.Clouds {
+		bucket := b.cfg.Prefix.OriginalBucket(cloud)
+		why := ""
+		_, err := b.originals(ctx, cloud)
+		if err != nil {
+			why = err.Error()
+		}
+		if ctx.Err() == nil && b.isNews(bucket, why) {
+			b.log.WarnContext(ctx, "object store is not there; of what no stream takes only a part will be kept", "bucket", bucket, "error", err)
+		}
+	}
+}
+
+// originals returns the bucket of a cloud, and makes it if it is missing and the bridge may. Each request has a time of its
+// own: one that is refused for want of rights is never answered.
 func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
+	if b.health.isHidden("OBJ_" + bucket) {
+		return nil, fmt.Errorf("%w: no permission", jetstream.ErrBucketNotFound)
+	}
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	store, err := b.js.ObjectStore(attempt, bucket)
 	cancel()
 	if !errors.Is(err, jetstream.ErrBucketNotFound) || !b.cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
 		return store, err
 	}
-	for most := int64(originalsMost); most >= originalsLeast; most /= 4 {
-		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: bucket, Description: "Originals of dead letters that hold only a part of them, and what could not be published yet",
-			TTL: originalsFor, MaxBytes: most, Replicas: b.cfg.Replicas,
-		})
-		if err == nil {
-			b.log.InfoContext(ctx, "object store created", "bucket", bucket, "bytes", most)
-		}
-		if !isNoRoom(err) {
-			break
-		}
+	made, err := b.withRoom(ctx, "object store "+bucket, sizeOriginals, func(ctx context.Context, bytes int64) error {
+		want := originalConfig(bucket, b.cfg.Replicas)
+		want.MaxBytes = bytes
+		store, err = b.js.CreateObjectStore(ctx, want)
+		return err
+	})
+	if made {
+		b.log.InfoContext(ctx, "object store created", "bucket", bucket)
+	}
+	if err == nil && !made { // somebody else was quicker
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		defer cancel()
+		return b.js.ObjectStore(attempt, bucket)
 	}
 	return store, err
+}
+
+func originalConfig(bucket string, replicas int) jetstream.ObjectStoreConfig {
+	return jetstream.ObjectStoreConfig{
+		Bucket: bucket, Description: "Originals of dead letters that hold only a part, and what could not be published yet",
+		TTL: originalsFor, Replicas: replicas,
+	}
 }
 
 // silence notes how a request to a store ended that began then. It says whether the store was silent, and since how long

@@ -103,6 +103,9 @@ func (b *Bus) recoverCloud(ctx context.Context, cloud string) (published, left i
 	if err := b.waitUp(ctx); err != nil {
 		return 0, 0, nil //nolint:nilerr // the connection says so itself
 	}
+	if b.health.isHidden("OBJ_" + bucket) {
+		return 0, 0, nil // we may not look
+	}
 	looking, cancel := context.WithTimeout(ctx, originalWait)
 	defer cancel()
 	store, err := b.js.ObjectStore(looking, bucket)

@@ -152,6 +152,11 @@ func (b *Bus) ours(violation string) bool {
 	if !toPublish {
 		return true
 	}
+	originals := strings.ToLower(b.cfg.Prefix.OriginalBucket(""))
+	if strings.HasPrefix(subject, "$o."+originals) || strings.HasPrefix(subject, string(b.cfg.Prefix)+".command.") ||
+		strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+originals) && !strings.HasPrefix(subject, "$js.api.stream.info.") {
+		return false // only what a stream refuses needs them, and its sender must not be able to take us out of service
+	}
 	for _, cloud := range b.cfg.Clouds {
 		for _, c := range buckets(b.cfg.Prefix, cloud) { // only large files and large answers need them
 			bucket := strings.ToLower(c.Bucket)

@@ -595,6 +595,55 @@ func TestQuarantineKept(t *testing.T) {
 	}
 }
 
+// TestBareLetter: where not even the beginning of the original is taken, the letter says why it died and where the rest is.
+func TestBareLetter(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b := run(t, srv.connect(t, quiet()))
+	out := srv.outside(t)
+	limited(t, out, "FACTRO_DEAD", 1200)
+	w, _ := refuser()
+	consume(t, b, w)
+	data := strings.Repeat(" ", 10<<10) + `{"taskId":"1"}`
+	out.publish(&nats.Msg{Subject: refusedCommand, Header: nats.Header{"Nats-Msg-Id": {"c-1"}}, Data: []byte(data)})
+	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == 1 && out.count("FACTRO_COMMANDS") == 0 })
+	client := dialTo(t, srv)
+	l, err := client.DeadLetter(t.Context(), "factro", 1)
+	if err != nil || len(l.Data) != 0 || l.Size != len(data) || l.Code != "refused" || l.Reason != "nein" || l.Position == "" || l.Original != refusedCommand || l.ID != "c-1" {
+		t.Fatalf("the letter is %+v, %v", l, err)
+	}
+	if _, err := PrepareRedrive("factro", l, nil, time.Now()); !errors.Is(err, ErrStays) {
+		t.Errorf("a letter without its original can be sent again: %v", err)
+	}
+	whole, err := client.Original(t.Context(), "factro", l)
+	if err != nil || string(whole.Data) != data || whole.ID != "c-1" {
+		t.Errorf("the original is %+v, %v", whole, err)
+	}
+}
+
+// TestLeaseRefused: an entry that the broker never takes is an error, and not a wait without end.
+func TestLeaseRefused(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t)
+	b := run(t, srv.connect(t, quiet()))
+	l, err := b.Lease(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release(t.Context())
+	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 500)
+	if err := l.Keep(t.Context(), []byte(`"`+strings.Repeat("x", 1000)+`"`)); natserr.Of(err) != natserr.Permanent {
+		t.Errorf("a value that is too large: %v", err)
+	}
+	if err := l.Keep(t.Context(), []byte(`"x"`)); err != nil {
+		t.Errorf("the lease is lost for it: %v", err)
+	}
+	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 10)
+	if _, err := b.Lease(t.Context(), "beta"); natserr.Of(err) != natserr.Permanent {
+		t.Errorf("a lease that cannot be written: %v", err)
+	}
+}
+
 func TestPack(t *testing.T) {
 	t.Parallel()
 	odd := &nats.Msg{Subject: "a", Header: nats.Header{"\xff": {"\xfe", ""}, "x": {"y"}}, Data: []byte("\n\x00{")}

@@ -10,7 +10,7 @@ import (
 )
 
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
-type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers int64 }
+type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals int64 }
 
 // size is one of the sizes: of a kind of stream or bucket.
 type size int
@@ -23,6 +23,7 @@ const (
 	sizeLedger
 	sizeFiles
 	sizeAnswers
+	sizeOriginals
 	sizeAdvisories
 	sizeReconcile
 )
@@ -50,6 +51,8 @@ var sizes = map[size]struct {
 	// What strangers can fill with files within a week, and with answers within ten minutes.
 	sizeFiles:   {"files", 1 << 30, leastSize, func(s Sizes) int64 { return s.Files }},
 	sizeAnswers: {"answers", 512 << 20, leastSize, func(s Sizes) int64 { return s.Answers }},
+	// As much as the dead letters whose originals it keeps.
+	sizeOriginals: {"originals", 256 << 20, leastSize, func(s Sizes) int64 { return s.Originals }},
 	// Ten thousand advisories of less than 1 KiB. They are read at once.
 	sizeAdvisories: {"", 8 << 20, 1 << 20, nil},
 	// One entry for each cloud, which holds what was found of late.
@@ -77,6 +80,7 @@ func DefaultSizes() Sizes {
 	return Sizes{
 		Events: sizeEvents.most(none), Commands: sizeCommands.most(none), Results: sizeResults.most(none), Dead: sizeDead.most(none),
 		Ledger: sizeLedger.most(none), Files: sizeFiles.most(none), Answers: sizeAnswers.most(none),
+		Originals: sizeOriginals.most(none),
 	}
 }
 

@@ -67,6 +67,13 @@ func TooLarge(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, ErrHeader)
 }
 
+// Conflict says whether somebody else has written meanwhile what a write expected to be as it was. The write is refused for
+// good, and another one is not.
+func Conflict(err error) bool {
+	refused, ok := Refusal(err)
+	return ok && (refused.ErrorCode == 10070 || refused.ErrorCode == 10071 || refused.ErrorCode == 10164)
+}
+
 // Disconnected says whether something failed only because the connection was away: it went nowhere.
 func Disconnected(err error) bool {
 	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||

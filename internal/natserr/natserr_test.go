@@ -76,6 +76,9 @@ func TestEveryCode(t *testing.T) {
 		class := Of(err)
 		counts[class]++
 		seen[c.ErrorCode] = true
+		if conflict := strings.HasPrefix(c.Description, "wrong last"); Conflict(err) != conflict {
+			t.Errorf("%d %s is a conflict: %t", c.ErrorCode, c.Description, !conflict)
+		}
 		if class == Unknown {
 			t.Errorf("%d %s (%d) has no class; is the server newer than the table?", c.ErrorCode, c.Constant, c.Code)
 		}
