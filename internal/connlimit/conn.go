@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
-// mostAnswers bounds how many answers to a stranger may be under way on one connection. More than one are only with HTTP/2,
-// where who reads none of them would hold a request's memory with each.
-const mostAnswers = 4
+// Bounds of what a connection gets that has shown no secret. A balancer that looks whether somebody is here needs far less.
+const (
+	// mostAnswers may be under way at once. More than one are only with HTTP/2, where who reads none of them would hold a
+	// request's memory with each.
+	mostAnswers = 4
+	// lastAnswer closes the connection politely; after twice as many it is cut, with what it has sent since.
+	lastAnswer = 16
+)
 
 // Conn is a connection that is counted.
 type Conn struct {
@@ -17,6 +22,7 @@ type Conn struct {
 	limiter *Limiter
 	address *address
 	answers atomic.Int32 // to a stranger, that are being written
+	all     atomic.Int32 // answers to a stranger
 	scan    scanner
 
 	// Guarded by the limiter's lock.
@@ -84,15 +90,42 @@ func (c *Conn) Shown(owner string) {
 }
 
 // Answering says whether an answer to a stranger may be written on the connection now. If so, done is to be called behind it.
-func (c *Conn) Answering() (done func(), ok bool) {
-	if c == nil {
+// Beyond some answers the header asks the server to close the connection.
+func (c *Conn) Answering(h http.Header) (done func(), ok bool) {
+	if c == nil || c.hasShown() {
 		return func() {}, true
+	}
+	all := c.all.Add(1)
+	if all > 2*lastAnswer {
+		c.cutOff(Flooded)
+		return nil, false
+	}
+	if all >= lastAnswer {
+		h.Set("Connection", "close")
 	}
 	if c.answers.Add(1) > mostAnswers {
 		c.answers.Add(-1)
 		return nil, false
 	}
 	return func() { c.answers.Add(-1) }, true
+}
+
+func (c *Conn) hasShown() bool {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	return c.shown
+}
+
+// cutOff closes a connection that is still counted.
+func (c *Conn) cutOff(why Reason) {
+	c.limiter.mu.Lock()
+	counted := c.limiter.remove(c)
+	c.cut = c.cut || counted
+	c.limiter.mu.Unlock()
+	if counted {
+		_ = c.Conn.Close() // it is gone either way
+		c.limiter.dropped(why)
+	}
 }
 
 // state follows the server's word of the connection.
@@ -134,12 +167,9 @@ func (c *Conn) await(d time.Duration) {
 // expire closes a connection whose time is over, unless it has shown a secret meanwhile.
 func (c *Conn) expire() {
 	c.limiter.mu.Lock()
-	over := c.owner == "" && !(c.shown && c.active) && !time.Now().Before(c.until) && c.limiter.remove(c)
-	c.cut = c.cut || over
+	over := c.owner == "" && !(c.shown && c.active) && !time.Now().Before(c.until)
 	c.limiter.mu.Unlock()
-	if !over {
-		return
+	if over {
+		c.cutOff(Expired)
 	}
-	_ = c.Conn.Close() // it is gone either way
-	c.limiter.dropped(Expired)
 }

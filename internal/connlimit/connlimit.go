@@ -37,12 +37,13 @@ const (
 	EvictedAddress Reason = "evicted_address" // the same, since its address had too many
 	Refused        Reason = "refused"         // there was none to close
 	Expired        Reason = "expired"         // it has shown no secret in time
+	Flooded        Reason = "flooded"         // it has sent request after request without a secret
 	NoRequest      Reason = "no_request"      // what it began to send was malformed, too large or not complete in time
 	Handshake      Reason = "tls"             // the handshake of TLS failed or was not complete in time; the server's log tells of it
 )
 
 // Reasons are all there are.
-var Reasons = []Reason{Evicted, EvictedAddress, Refused, Expired, NoRequest, Handshake}
+var Reasons = []Reason{Evicted, EvictedAddress, Refused, Expired, Flooded, NoRequest, Handshake}
 
 // Limiter counts the connections of one server.
 type Limiter struct {

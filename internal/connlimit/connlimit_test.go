@@ -267,6 +267,44 @@ func TestNoRequest(t *testing.T) {
 	})
 }
 
+// TestFlood: whoever asks again and again without a secret is closed politely, and cut if that does not help. Only some of
+// its answers are under way at once. Whoever has shown a secret asks as often as it likes.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, connlimit.Config{Max: 10})
+		v, known := s.come("192.0.2.1:1"), s.come("192.0.2.2:1")
+		known.shows("acme")
+		of := func(v *visitor) *connlimit.Conn { return connlimit.Of(s.server.ConnContext(t.Context(), v.conn)) }
+		for n := 1; n <= 32; n++ {
+			h := http.Header{}
+			done, ok := of(v).Answering(h)
+			if !ok || (h.Get("Connection") == "close") != (n >= 16) {
+				t.Errorf("answer %d: %t, %v", n, ok, h)
+			}
+			done()
+		}
+		wantOpen(t, "before the last", v, true)
+		if _, ok := of(v).Answering(http.Header{}); ok {
+			t.Error("it gets more answers")
+		}
+		wantOpen(t, "the one that floods", v, false)
+		s.want(map[connlimit.Reason]int{connlimit.Flooded: 1})
+
+		many := s.come("192.0.2.3:1")
+		for n := range 6 {
+			if _, ok := of(many).Answering(http.Header{}); ok != (n < 4) {
+				t.Errorf("answer %d at once: %t", n, ok)
+			}
+		}
+		for range 100 {
+			if _, ok := of(known).Answering(http.Header{}); !ok {
+				t.Error("refused, with a secret")
+			}
+		}
+	})
+}
+
 func TestAddressOf(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -282,7 +320,7 @@ func TestAddressOf(t *testing.T) {
 // TestReasons: every reason begins at 0 in the metrics.
 func TestReasons(t *testing.T) {
 	t.Parallel()
-	if n := len(slices.Compact(slices.Sorted(slices.Values(connlimit.Reasons)))); n != 6 {
+	if n := len(slices.Compact(slices.Sorted(slices.Values(connlimit.Reasons)))); n != 7 {
 		t.Errorf("%d reasons", n)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // is not read yet, which with a thousand connections is more than the bridge has.
 func (s *Server) http2() *http.HTTP2Config {
 	return &http.HTTP2Config{
-		MaxConcurrentStreams: 64, MaxReadFrameSize: 16 << 10,
+		MaxConcurrentStreams: 32, MaxReadFrameSize: 16 << 10,
 		MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10,
 		MaxDecoderHeaderTableSize: 4 << 10, MaxEncoderHeaderTableSize: 4 << 10,
 		WriteByteTimeout: answerTimeout,

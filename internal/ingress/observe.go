@@ -48,14 +48,10 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	defer func() { // also if the answer is not written to its end
 		s.metrics.answered(ctx, answerKey{name, p.code, method(r.Method), p.Status, r.TLS != nil}, time.Since(began))
 	}()
-	if p.Status >= http.StatusBadRequest {
-		p.write(w, r)
-		return
-	}
 	if id != "" {
 		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
 	}
-	w.WriteHeader(p.Status)
+	p.write(w, r)
 }
 
 // nowhere answers what is at no route.

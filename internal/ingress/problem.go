@@ -25,8 +25,8 @@ type problem struct {
 // write answers r. For the rest of a stranger's body it does not wait: net/http would read on before it answers, for as
 // long as a good body may take. A stranger who reads no answers gets no more of them.
 func (p problem) write(w http.ResponseWriter, r *http.Request) {
-	if p.stranger {
-		done, ok := connlimit.Of(r.Context()).Answering()
+	if p.stranger || p == harmless {
+		done, ok := connlimit.Of(r.Context()).Answering(w.Header())
 		if !ok {
 			panic(http.ErrAbortHandler)
 		}
@@ -34,6 +34,10 @@ func (p problem) write(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(past) // what cannot do this has no slow senders
 		}
+	}
+	if p.Status < http.StatusBadRequest {
+		w.WriteHeader(p.Status)
+		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")

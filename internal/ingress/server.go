@@ -179,7 +179,7 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	switch {
 	case len(r.TransferEncoding) > 0 && connlimit.Of(ctx).HasLength():
 		return "", ambiguous
-	case probes && len(r.Header.Values(c.Header)) == 0:
+	case probes && r.Header.Get(c.Header) == "":
 		return "", harmless // factro, or a balancer, may look whether somebody is here
 	case r.Method != http.MethodPost && !probes:
 		w.Header().Set("Allow", "POST, GET, HEAD")

@@ -3,7 +3,14 @@ package hostile
 import (
 	"cmp"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,6 +47,7 @@ type setting struct {
 
 	roles    []string // of each bridge; one bridge with ingress, egress and query if empty
 	spool    bool     // whether the bridges have one
+	tls      bool     // whether they take webhooks by TLS
 	httpMore string   // further fields of "http", such as "store_timeout: 2s"
 	natsMore string   // further fields of "nats", such as "manage: false"; $dir
 	apiMore  string   // further fields of each cloud's "api", such as "timeout: 2s"
@@ -157,7 +165,7 @@ func (n *node) start() (err error) {
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "http: {listen: %q%s}\nadmin: {listen: %q}\nnats: {%s%s}\nroles: [%s]\nshutdown_timeout: %s\n%s%s\nclouds:\n",
-		cmp.Or(n.http, "127.0.0.1:0"), more(w.set.httpMore), cmp.Or(n.admin, "127.0.0.1:0"), broker, more(w.set.natsMore),
+		cmp.Or(n.http, "127.0.0.1:0"), more(w.set.httpMore)+w.certificate(), cmp.Or(n.admin, "127.0.0.1:0"), broker, more(w.set.natsMore),
 		w.set.roles[n.n], shutdownTimeout, spool, w.set.config)
 	for _, cloud := range []string{acme, beta} {
 		fmt.Fprintf(&text, "  - name: %s\n    webhook: {header: X-Bridge-Key, secrets: [{value: %s}]}\n"+
@@ -174,6 +182,34 @@ func (n *node) start() (err error) {
 	}
 	n.process, err = launch(w, fmt.Sprintf("bridge-%d", n.n), w.set.env, n.started, args...)
 	return err
+}
+
+// certificate is the field of "http" for a certificate, made at the first call.
+func (w *world) certificate() string {
+	if !w.set.tls {
+		return ""
+	}
+	cert, key := filepath.Join(w.dir, "tls.crt"), filepath.Join(w.dir, "tls.key")
+	if _, err := os.Stat(key); err != nil {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(w.t, err)
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+		must(w.t, err)
+		secret, err := x509.MarshalPKCS8PrivateKey(private)
+		must(w.t, err)
+		must(w.t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+		must(w.t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
+	}
+	return fmt.Sprintf(", tls: {cert_file: %q, key_file: %q}", cert, key)
+}
+
+// doorURL is where a bridge takes webhooks.
+func (w *world) doorURL(node int) string {
+	if w.set.tls {
+		return "https://" + w.bridges[node].http
+	}
+	return "http://" + w.bridges[node].http
 }
 
 func (n *node) spoolDir() string { return filepath.Join(n.w.dir, fmt.Sprintf("spool-%d", n.n)) }
