@@ -42,7 +42,7 @@ func (w *world) publish(c command) (command, *jetstream.PubAck, error) {
 	msg.Header.Set(events.HeaderMessageID, c.id)
 	if c.source != "" {
 		for name, value := range map[string]string{
-			"ce-specversion": "1.0", "ce-id": c.id, "ce-source": c.source, "ce-type": "hostile." + c.operation,
+			"ce-specversion": "1.0", "ce-id": c.id, "ce-source": c.source, "ce-type": events.CommandTypePrefix + c.operation,
 			"content-type": "application/json",
 		} {
 			msg.Header[name] = []string{value}
