@@ -200,7 +200,7 @@ func TestUploadStalls(t *testing.T) {
 		return err
 	}
 	err = send(map[string]any{"name": "a", "object": events.ObjectRef{Bucket: prefix.FileBucket("acme"), Name: "old"}})
-	if err == nil || !strings.Contains(err.Error(), "read the file: nothing came within the timeout") {
+	if err == nil || !strings.Contains(err.Error(), "its content is gone") {
 		t.Errorf("got %v", err)
 	}
 	if err := send(map[string]any{"name": "a", "data": ""}); err != nil {

@@ -71,11 +71,11 @@ func TestDirsFollowNoLinks(t *testing.T) {
 // TestDirMayBeALink: where the directory is, is the operator's choice.
 func TestDirMayBeALink(t *testing.T) {
 	t.Parallel()
-	real, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(real, link); err != nil {
+	plain, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(plain, link); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{link, real} {
+	for _, dir := range []string{link, plain} {
 		s, err := StartServer(ServerConfig{DataDir: dir})
 		if err != nil {
 			t.Fatal(err)

@@ -123,13 +123,36 @@ func (b *Bus) File(ctx context.Context, bucket, name string) (File, error) {
 	case info.Opts != nil && info.Opts.Link != nil:
 		// It leads to where the one who made it may not read himself.
 		return File{}, fmt.Errorf("object store %s: %w: it is a link", bucket, ErrNoFile)
-	case info.Size > math.MaxInt64 || events.Token(info.NUID) != info.NUID || info.NUID == "":
+	case info.Bucket != bucket || info.Name != name || info.Size > math.MaxInt64/2 || events.Token(info.NUID) != info.NUID || info.NUID == "":
 		// Whoever wrote this is no object store. The id of the content becomes part of a subject, as the name does.
 		return File{}, fmt.Errorf("object store %s: %w: %w", bucket, ErrNoFile, jetstream.ErrBadObjectMeta)
+	}
+	if err := b.hasContent(ctx, bucket, info); err != nil {
+		return File{}, err
 	}
 	return File{Size: int64(info.Size), Open: func(ctx context.Context) (io.ReadCloser, error) {
 		return open(ctx, store, bucket, name, info.NUID)
 	}}, nil
+}
+
+// hasContent looks for the last part of an object. If there is none, as when the parts have aged out before their index, the
+// reader would wait for them until its time is over, and the commands behind it as long.
+func (b *Bus) hasContent(ctx context.Context, bucket string, info *jetstream.ObjectInfo) error {
+	if info.Size == 0 {
+		return nil
+	}
+	stream, err := b.js.Stream(ctx, "OBJ_"+bucket)
+	if err != nil {
+		return fileError(bucket, err)
+	}
+	_, err = stream.GetLastMsgForSubject(ctx, "$O."+bucket+".C."+info.NUID)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return fmt.Errorf("object store %s: %w: its content is gone", bucket, ErrNoFile)
+	}
+	if err != nil {
+		return fileError(bucket, err)
+	}
+	return nil
 }
 
 // open opens the content of an object that has this id.

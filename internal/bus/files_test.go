@@ -224,11 +224,14 @@ func TestNoFile(t *testing.T) {
 			t.Errorf("an answer was stored under a name of %d bytes", size)
 		}
 	}
-	for i, text := range []string{
-		`nonsense`, `{"name":"f","bucket":"FACTRO_FILES_ACME","size":3}`, `{"nuid":"x","size":18446744073709551615}`, `{"nuid":"x","size":-1}`,
-		`{"nuid":"` + strings.Repeat("x", 5000) + `","size":3}`, `{"nuid":">","size":3}`,
+	for i, rest := range []string{
+		`nonsense`, `"size":3}`, `"nuid":"x","size":18446744073709551615}`, `"nuid":"x","size":-1}`,
+		`"nuid":"` + strings.Repeat("x", 5000) + `","size":0}`, `"nuid":">","size":0}`,
+		`"nuid":"x","size":0,"bucket":"SALARIES"}`, `"nuid":"x","size":0,"name":"another"}`,
+		`"nuid":"x","size":3}`, // which has no content
 	} {
 		name := strconv.Itoa(i)
+		text := `{"name":"` + name + `","bucket":"FACTRO_FILES_ACME",` + rest
 		m := nats.NewMsg("$O.FACTRO_FILES_ACME.M." + base64.URLEncoding.EncodeToString([]byte(name)))
 		m.Data = []byte(text)
 		o.publish(m)

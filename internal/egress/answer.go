@@ -32,8 +32,8 @@ func invalid(pointer, message string) *events.Error {
 	return mistaken(&translate.InvalidError{Fields: []events.FieldError{{Pointer: pointer, Message: message}}})
 }
 
-func missing(ref *events.ObjectRef) *events.Error {
-	return invalid("/file/object", fmt.Sprintf("there is no object %.80q in the bucket %s", ref.Name, ref.Bucket))
+func missing(ref *events.ObjectRef, err error) *events.Error {
+	return invalid("/file/object", fmt.Sprintf("there is no object %.80q in the bucket %s (%s)", ref.Name, ref.Bucket, err))
 }
 
 func ambiguous(a answer) string {

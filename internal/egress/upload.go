@@ -79,7 +79,7 @@ func (w *Worker) file(ctx context.Context, u *translate.Upload) (*file, error) {
 // behind it. over tells that the command has its verdict.
 func (w *Worker) missed(ctx, stopping context.Context, j *job, err error) (over bool, verdict error) {
 	if errors.Is(err, bus.ErrNoFile) {
-		return true, w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object))
+		return true, w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object, err))
 	}
 	if stopping.Err() != nil {
 		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)

@@ -1,6 +1,7 @@
 package translate_test
 
 import (
+	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -142,9 +143,7 @@ func TestNoValueLeadsElsewhere(t *testing.T) {
 					}
 				}
 			}
-			for f, v := range usual {
-				data[f] = v
-			}
+			maps.Copy(data, usual)
 		}
 	}
 	t.Logf("%d commands were refused, %d were taken", refused, taken)

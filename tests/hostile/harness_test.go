@@ -2,11 +2,14 @@ package hostile
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // Without an attack all is well, however the bridges are set up: else a row proves nothing.
@@ -21,6 +24,10 @@ func TestNoAttack(t *testing.T) {
 	}
 	if n, there := w.bridges[1].metric("factro_bridge_commands_total", `factro_cloud="beta"`); n != 5 || !there {
 		t.Errorf("factro_bridge_commands_total of beta is %v, want 5", n)
+	}
+	c := w.send(command{cloud: beta, source: "urn:beta"})
+	if _, ack, err := w.publish(c); err != nil || !ack.Duplicate || w.result(c).outcome != events.Applied {
+		t.Errorf("a command that is sent twice: %+v, %v, want a duplicate and a result", ack, err)
 	}
 	if n := w.bridges[0].descriptors(); n < 10 || n > 256 {
 		t.Errorf("the bridge has %d files open, want some and not more than it may", n)
@@ -50,14 +57,7 @@ func TestProbes(t *testing.T) {
 	p := w.bridges[0].probes
 	sampled := func(what string, ok func(s sample) bool) {
 		t.Helper()
-		w.await(what, func() bool {
-			for _, s := range p.samples() {
-				if ok(s) {
-					return true
-				}
-			}
-			return false
-		})
+		w.await(what, func() bool { return slices.ContainsFunc(p.samples(), ok) })
 	}
 	sampled("an answer", func(s sample) bool { return s.path == "/readyz" && s.status == http.StatusOK })
 	p.expect("/readyz", http.StatusOK, http.StatusServiceUnavailable)
@@ -68,6 +68,7 @@ func TestProbes(t *testing.T) {
 	}
 	p.expect("/readyz", http.StatusOK)
 	sampled("an untrue answer", func(s sample) bool { return s.wrong })
+	w.await("a line in the log", func() bool { return w.bridges[0].logged(`"level":"WARN"`) })
 	if err := p.verdict(); err == nil {
 		t.Error("no error, although the bridge says that it is not ready")
 	}
