@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -16,7 +17,14 @@ func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
 // traced adds trace_id and span_id to each record whose context has them.
 type traced struct{ slog.Handler }
 
+// unsolicited begins the only line of the standard library's HTTP client that quotes what a server sent, which may be
+// anything, our own key included.
+const unsolicited = "Unsolicited response received on idle HTTP channel"
+
 func (h traced) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, unsolicited) {
+		r.Message = unsolicited
+	}
 	if s := trace.SpanContextFromContext(ctx); s.IsValid() {
 		r.AddAttrs(slog.String("trace_id", s.TraceID().String()), slog.String("span_id", s.SpanID().String()))
 	}
