@@ -199,7 +199,7 @@ func TestLog(t *testing.T) {
 func TestUnsolicited(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	std := slog.NewLogLogger(telemetry.NewLogger(&out, slog.LevelInfo).Handler(), slog.LevelInfo)
+	std := slog.NewLogLogger(NewLogger(&out, slog.LevelInfo).Handler(), slog.LevelInfo)
 	std.Printf("Unsolicited response received on idle HTTP channel starting with %q; err=%v", "the-api-key", nil)
 	if text := out.String(); strings.Contains(text, "the-api-key") || !strings.Contains(text, "Unsolicited response") {
 		t.Errorf("the log has %s", text)
