@@ -9,9 +9,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogger returns a logger that writes JSON lines with the ids of the trace that a line belongs to.
+// NewLogger returns a logger that writes JSON lines with the ids of the trace that a line belongs to. They hold no control
+// characters.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(traced{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
+	return slog.New(traced{slog.NewJSONHandler(Printable(w), &slog.HandlerOptions{Level: level})})
 }
 
 // traced adds trace_id and span_id to each record whose context has them.
