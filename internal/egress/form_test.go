@@ -60,6 +60,7 @@ func TestCheckBody(t *testing.T) {
 		{"deleteTask", `deleted`, nil},
 		{"deleteTask", `{}`, nil},
 		{"deleteTask", task, nil},
+		{"deleteTask", task[:9], errShort},
 		{"deleteTask", ` <!DOCTYPE html>`, errPage},
 		{"deleteTask", `{"error":"expired"}`, errFailure},
 		{"deleteTask", `{"error":null}`, nil},
