@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -31,17 +33,21 @@ func run(args []string) int {
 
 	root := newRoot()
 	root.SetArgs(args)
+	// Much of what is printed others have written.
+	root.SetOut(telemetry.Printable(os.Stdout))
+	problems := telemetry.Printable(os.Stderr)
+	root.SetErr(problems)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
 	if code, ok := errors.AsType[*exitError](err); ok {
 		if code.err != nil {
-			fmt.Fprintln(os.Stderr, "bridge:", code.err)
+			fmt.Fprintln(problems, "bridge:", code.err)
 		}
 		return code.code
 	}
-	fmt.Fprintln(os.Stderr, "bridge:", err)
+	fmt.Fprintln(problems, "bridge:", err)
 	return exitFailure
 }
 

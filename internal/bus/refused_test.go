@@ -127,8 +127,8 @@ func TestRefusedLetters(t *testing.T) {
 		out.publish(m)
 		receive(t, got)
 		n++
-		eventually(t, name+" is buried", func() bool { return out.count("FACTRO_DEAD") == uint64(n) && out.count("FACTRO_COMMANDS") == 0 })
-		l, err := client.DeadLetter(t.Context(), "factro", uint64(n))
+		eventually(t, name+" is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == uint64(n) && out.count("FACTRO_COMMANDS_ACME") == 0 })
+		l, err := client.DeadLetter(t.Context(), "factro", "acme", uint64(n))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestRefusedLetters(t *testing.T) {
 		}
 		receive(t, got)
 		n++
-		eventually(t, name+" is buried again", func() bool { return out.count("FACTRO_DEAD") == uint64(n) && out.count("FACTRO_COMMANDS") == 0 })
+		eventually(t, name+" is buried again", func() bool { return out.count("FACTRO_DEAD_ACME") == uint64(n) && out.count("FACTRO_COMMANDS_ACME") == 0 })
 	}
 }
 
@@ -184,13 +184,13 @@ func TestLetterWithoutOriginal(t *testing.T) {
 	b := run(t, srv.connect(t, log, func(c *Config) { c.Manage = false; c.Carries = true }))
 	out := srv.outside(t)
 	w, _ := refuser()
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream(), b.consumerConfig("acme")); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.consumerConfig("acme")); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, b, w)
 	out.publish(&nats.Msg{Subject: refusedCommand, Header: nats.Header{"X-Junk": {strings.Repeat("j", 65_300)}, "X-Own": {"kept"}}, Data: []byte("{}")})
-	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == 1 && out.count("FACTRO_COMMANDS") == 0 })
-	dead := out.last("FACTRO_DEAD")
+	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == 1 && out.count("FACTRO_COMMANDS_ACME") == 0 })
+	dead := out.last("FACTRO_DEAD_ACME")
 	if dead.Header.Get("Factro-Dead-Original") != "" || dead.Header.Get("X-Own") != "kept" || dead.Header.Get("Factro-Dead-Cut") != "2" {
 		t.Errorf("the letter is %v", dead.Header)
 	}
@@ -249,28 +249,28 @@ func TestParked(t *testing.T) {
 		healthy      bool
 	}{
 		"a tiny limit": {
-			refuse:  func(t testing.TB, out outside) { limited(t, out, "FACTRO_DEAD", 100) },
-			mend:    func(t testing.TB, out outside) { limited(t, out, "FACTRO_DEAD", -1) },
+			refuse:  func(t testing.TB, out outside) { limited(t, out, "FACTRO_DEAD_ACME", 100) },
+			mend:    func(t testing.TB, out outside) { limited(t, out, "FACTRO_DEAD_ACME", -1) },
 			healthy: true, // each letter's own fault
 		},
 		"sealed": {
-			refuse: func(t testing.TB, out outside) { seal(t, out, "FACTRO_DEAD") },
+			refuse: func(t testing.TB, out outside) { seal(t, out, "FACTRO_DEAD_ACME") },
 			mend: func(t testing.TB, out outside) {
-				if err := out.js.DeleteStream(t.Context(), "FACTRO_DEAD"); err != nil { // it is made anew
+				if err := out.js.DeleteStream(t.Context(), "FACTRO_DEAD_ACME"); err != nil { // it is made anew
 					t.Fatal(err)
 				}
 			},
 		},
 		"no room in it": {
 			refuse: func(t testing.TB, out outside) {
-				cfg := out.stream("FACTRO_DEAD").CachedInfo().Config
+				cfg := out.stream("FACTRO_DEAD_ACME").CachedInfo().Config
 				cfg.Discard, cfg.MaxBytes = jetstream.DiscardNew, 10
 				if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 					t.Fatal(err)
 				}
 			},
 			mend: func(t testing.TB, out outside) {
-				cfg := out.stream("FACTRO_DEAD").CachedInfo().Config
+				cfg := out.stream("FACTRO_DEAD_ACME").CachedInfo().Config
 				cfg.MaxBytes = -1
 				if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 					t.Fatal(err)
@@ -297,7 +297,7 @@ func TestParked(t *testing.T) {
 			for seen := map[string]bool{}; len(seen) < all; {
 				seen[receive(t, got)] = true
 			}
-			eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+			eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 			if n := out.parked(); n != all {
 				t.Errorf("%d are parked, want %d", n, all)
 			}
@@ -309,10 +309,10 @@ func TestParked(t *testing.T) {
 			}
 			tt.mend(t, out)
 			eventually(t, "the letters are there", func() bool {
-				s, err := out.js.Stream(t.Context(), "FACTRO_DEAD")
+				s, err := out.js.Stream(t.Context(), "FACTRO_DEAD_ACME")
 				return err == nil && s.CachedInfo().State.Msgs == all && out.parked() == 0
 			})
-			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", out.stream("FACTRO_DEAD").CachedInfo().State.LastSeq)
+			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", out.stream("FACTRO_DEAD_ACME").CachedInfo().State.LastSeq)
 			if err != nil || l.ID != "4" || l.Code != "refused" || string(l.Data) != `{"taskId":"4"}` || l.Partial {
 				t.Errorf("the last letter is %+v, %v", l, err)
 			}
@@ -328,7 +328,7 @@ func TestParkedResult(t *testing.T) {
 	b, _ := impatientBus(t, srv)
 	out := srv.outside(t)
 	start(t, func(ctx context.Context) error { return b.Recover(ctx, []string{"acme"}) })
-	seal(t, out, "FACTRO_RESULTS")
+	seal(t, out, "FACTRO_RESULTS_ACME")
 	const subject = "factro.result.acme.task.deleteTask.rejected"
 	handled := make(chan string, 10)
 	consume(t, b, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
@@ -352,19 +352,19 @@ func TestParkedResult(t *testing.T) {
 	if took := time.Since(began); took < b.refusingAfter {
 		t.Errorf("it was parked after %s: a change of leader takes longer", took)
 	}
-	eventually(t, "both are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
-	if n := out.parked(); n != 2 || out.count("FACTRO_DEAD") != 0 {
+	eventually(t, "both are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
+	if n := out.parked(); n != 2 || out.count("FACTRO_DEAD_ACME") != 0 {
 		t.Errorf("%d are parked", n)
 	}
 	if h := b.Health(); h.Commands == nil || h.Webhooks != nil {
 		t.Errorf("the health is %+v", h)
 	}
-	if err := out.js.DeleteStream(t.Context(), "FACTRO_RESULTS"); err != nil {
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_RESULTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "results and letters are there", func() bool {
-		s, err := out.js.Stream(t.Context(), "FACTRO_RESULTS")
-		return err == nil && s.CachedInfo().State.Msgs == 2 && out.count("FACTRO_DEAD") == 2 && out.parked() == 0
+		s, err := out.js.Stream(t.Context(), "FACTRO_RESULTS_ACME")
+		return err == nil && s.CachedInfo().State.Msgs == 2 && out.count("FACTRO_DEAD_ACME") == 2 && out.parked() == 0
 	})
 }
 
@@ -376,10 +376,10 @@ func TestRequeued(t *testing.T) {
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b, book := impatientBus(t, srv, func(c *Config) { c.Manage = false; c.Carries = true })
 	out := srv.outside(t)
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream(), b.consumerConfig("acme")); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.consumerConfig("acme")); err != nil {
 		t.Fatal(err)
 	}
-	limited(t, out, "FACTRO_DEAD", 100)
+	limited(t, out, "FACTRO_DEAD_ACME", 100)
 	got := make(chan string, 1000)
 	release := make(chan struct{})
 	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
@@ -397,7 +397,7 @@ func TestRequeued(t *testing.T) {
 	}
 	for receive(t, got) != "bad" { // it comes again, under its own id
 	}
-	eventually(t, "it waits alone", func() bool { return out.count("FACTRO_COMMANDS") == 1 })
+	eventually(t, "it waits alone", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 1 })
 	if book.count("at the end of its queue again") == 0 {
 		t.Error("nobody said so")
 	}
@@ -424,8 +424,8 @@ func TestAbandoned(t *testing.T) {
 		t.Errorf("the sender of %s was told", cmd.Event.ID())
 	}
 	receive(t, good)
-	eventually(t, "both are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
-	dead := out.last("FACTRO_DEAD")
+	eventually(t, "both are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
+	dead := out.last("FACTRO_DEAD_ACME")
 	if dead.Header.Get("Factro-Dead-Code") != events.CodeUndeliverable || !strings.Contains(dead.Header.Get("Factro-Dead-Reason"), "damaged") {
 		t.Errorf("the letter is %v", dead.Header)
 	}
@@ -528,9 +528,9 @@ func TestSpoolRefused(t *testing.T) {
 			srv := startBroker(t)
 			run(t, srv.connect(t, quiet())) // makes the streams
 			out := srv.outside(t)
-			limited(t, out, "FACTRO_EVENTS", 10<<10)
+			limited(t, out, "FACTRO_EVENTS_ACME", 10<<10)
 			if !dead {
-				limited(t, out, "FACTRO_DEAD", 100)
+				limited(t, out, "FACTRO_DEAD_ACME", 100)
 			}
 			srv.stop()
 			log, _ := newLog()
@@ -576,13 +576,13 @@ func TestQuarantineKept(t *testing.T) {
 	srv := startBroker(t)
 	b := run(t, srv.connect(t, quiet()))
 	out := srv.outside(t)
-	limited(t, out, "FACTRO_DEAD", 80<<10)
+	limited(t, out, "FACTRO_DEAD_ACME", 80<<10)
 	body := strings.Repeat("kein JSON ", 20<<10)
 	if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "acme.dead.1", "unusable", errors.New("no"), []byte(body)); err != nil {
 		t.Fatal(err)
 	}
 	client := dialTo(t, srv)
-	l, err := client.DeadLetter(t.Context(), "factro", 1)
+	l, err := client.DeadLetter(t.Context(), "factro", "acme", 1)
 	if err != nil || !l.Partial || l.Size != len(body) || len(l.Data) == 0 {
 		t.Fatalf("the letter is %+v, %v", l, err)
 	}
@@ -601,14 +601,14 @@ func TestBareLetter(t *testing.T) {
 	srv := startBroker(t)
 	b := run(t, srv.connect(t, quiet()))
 	out := srv.outside(t)
-	limited(t, out, "FACTRO_DEAD", 1200)
+	limited(t, out, "FACTRO_DEAD_ACME", 1200)
 	w, _ := refuser()
 	consume(t, b, w)
 	data := strings.Repeat(" ", 10<<10) + `{"taskId":"1"}`
 	out.publish(&nats.Msg{Subject: refusedCommand, Header: nats.Header{"Nats-Msg-Id": {"c-1"}}, Data: []byte(data)})
-	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == 1 && out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == 1 && out.count("FACTRO_COMMANDS_ACME") == 0 })
 	client := dialTo(t, srv)
-	l, err := client.DeadLetter(t.Context(), "factro", 1)
+	l, err := client.DeadLetter(t.Context(), "factro", "acme", 1)
 	if err != nil || len(l.Data) != 0 || l.Size != len(data) || l.Code != "refused" || l.Reason != "nein" || l.Position == "" || l.Original != refusedCommand || l.ID != "c-1" {
 		t.Fatalf("the letter is %+v, %v", l, err)
 	}

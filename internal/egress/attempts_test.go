@@ -23,9 +23,9 @@ var (
 func TestRepeated(t *testing.T) {
 	t.Parallel()
 	for name, answers := range map[string][]reply{
-		"5xx": {broken, broken, ok("{}")}, "reset": {reset, reset, ok("{}")}, "unsent": {nowhere, nowhere, ok("{}")},
-		"cut": {{status: 200, body: "{", cut: true}, {status: 408}, ok("{}")}, "redirect": {{status: 302}, {status: 307}, ok("{}")},
-		"hangs": {{hang: true}, {hang: true}, ok("{}")},
+		"5xx": {broken, broken, ok(fits)}, "reset": {reset, reset, ok(fits)}, "unsent": {nowhere, nowhere, ok(fits)},
+		"cut": {{status: 200, body: "{", cut: true}, {status: 408}, ok(fits)}, "redirect": {{status: 302}, {status: 307}, ok(fits)},
+		"hangs": {{hang: true}, {hang: true}, ok(fits)},
 	} {
 		for _, cmd := range []events.Command{update(), remove()} {
 			t.Run(name+" "+cmd.Operation, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestUnsentCreate(t *testing.T) {
 func TestExpiresWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok("{}")))
+		r := newRig(t, inTurn(reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok(fits)))
 		c := create()
 		c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
 		r.wantDone(r.do(c), events.Rejected, "expired")
@@ -132,7 +132,7 @@ func TestExpiresWhileWaiting(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // but what factro may have begun is carried on with
-		r := newRig(t, inTurn(reply{hang: true}, ok("{}")))
+		r := newRig(t, inTurn(reply{hang: true}, ok(fits)))
 		c := update()
 		c.Event.SetExtension("expirytime", time.Now().Add(5*time.Second))
 		r.wantDone(r.do(c), events.Applied, "")
@@ -179,7 +179,7 @@ func TestLedgerAnswers(t *testing.T) {
 // TestInterrupted: the process died between the ledger and the result.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, unseeable(always(ok("{}"))))
+	r := newRig(t, unseeable(always(ok(fits))))
 	j := &job{cmd: create(), startedAt: time.Now()}
 	if reason := r.w.plan(j, nil); reason != nil {
 		t.Fatal(reason)
@@ -196,7 +196,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestBeginFails(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok("{}")))
+	r := newRig(t, always(ok(fits)))
 	r.desk.fail = func(string) error { return errors.New("no ledger") }
 	if verdict := r.do(create()); verdict == nil || r.String() != "begin" {
 		t.Errorf("verdict %v: %s", verdict, r)
@@ -294,7 +294,7 @@ func TestLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		r := newRig(t, func(*http.Request, string) reply { end(); return reply{status: 204} })
-		r.wantDone(r.w.Handle(ctx, ctx, create(), nil), events.Applied, "")
+		r.wantDone(r.w.Handle(ctx, ctx, update(), nil), events.Applied, "")
 		if r.desk.ledger[ledgerEntry].Result == nil {
 			t.Errorf("the ledger does not know: %s", r)
 		}
@@ -309,11 +309,11 @@ func TestLastMoment(t *testing.T) {
 			return nil
 		}
 		began := time.Now()
-		if verdict := r.w.Handle(ctx, ctx, create(), nil); verdict == nil || time.Since(began) > overrun {
+		if verdict := r.w.Handle(ctx, ctx, update(), nil); verdict == nil || time.Since(began) > overrun {
 			t.Errorf("verdict %v after %s: %s", verdict, time.Since(began), r)
 		}
 		if have := r.desk.ledger[ledgerEntry]; have.Fingerprint == "" {
-			t.Error("a create that was made is forgotten")
+			t.Error("an update that was made is forgotten")
 		}
 	})
 }

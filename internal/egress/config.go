@@ -41,8 +41,8 @@ func (c Config) Validate() error {
 	if err := c.Key.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("api.key: %w", err))
 	}
-	if c.RequestsPerMinute < 1 || c.RequestsPerMinute > 100_000 {
-		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and 100000", c.RequestsPerMinute))
+	if c.RequestsPerMinute < 1 || c.RequestsPerMinute > maxPerMinute {
+		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and %d", c.RequestsPerMinute, maxPerMinute))
 	}
 	if c.Timeout < time.Second || c.Timeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("api.timeout: %s is not between 1s and 5m", c.Timeout))
@@ -66,6 +66,8 @@ const (
 	// maxRest bounds how long a gateway can make us wait. It is asked again soon: what says hours is mostly a mistake, and
 	// a single answer must not stop a cloud for long.
 	maxRest = time.Minute
+	// maxPerMinute is the largest budget that can be configured, or is believed.
+	maxPerMinute = 100_000
 	// maxWindow is the longest window of a request budget that is believed. factro's is a minute (one source).
 	maxWindow = time.Hour
 	// maxAnswer bounds what is read of an answer. Lists at factro are not paginated, but commands answer with what they

@@ -25,7 +25,7 @@ func TestQueryHarmsNoCommand(t *testing.T) {
 					if strings.HasSuffix(r.URL.Path, "/tasks") {
 						return answer
 					}
-					return ok("{}")
+					return ok(fits)
 				})
 				for n := range 30 {
 					if a := x.ask(query("listTasks", "{}")); a.Error == nil || a.Error.Code != "unavailable" {
@@ -51,7 +51,7 @@ func TestQueryHarmsNoCommand(t *testing.T) {
 func TestQuerySlowShelf(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(ok(strings.Repeat("7", 1<<20))))
+		x := newReading(t, func(r *http.Request, _ string) reply { return ok(long(r, 1<<20)) })
 		x.shelf.wait = 25 * time.Second // more than the timeout of a call
 		var all sync.WaitGroup
 		for i := range 5 {
@@ -85,7 +85,9 @@ func TestQueryTakesItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				x := newReading(t, always(reply{status: 200, body: strings.Repeat("7", test.size), drip: 19 * time.Second, part: test.part}))
+				x := newReading(t, func(r *http.Request, _ string) reply {
+					return reply{status: 200, body: long(r, test.size), drip: 19 * time.Second, part: test.part}
+				})
 				x.shelf.most = stretch
 				began := time.Now()
 				a := x.ask(query("listTasks", "{}"))

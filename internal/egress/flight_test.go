@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,7 +26,9 @@ func (x *reading) empty() {
 func TestSharedQuery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(reply{status: 200, body: strings.Repeat("7", 1<<12), delay: time.Second}))
+		x := newReading(t, func(r *http.Request, _ string) reply {
+			return reply{status: 200, body: long(r, 1<<12), delay: time.Second}
+		})
 		x.empty()
 		answers := make([]bus.Answer, 50)
 		var all sync.WaitGroup
@@ -57,7 +58,7 @@ func TestNextQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var state atomic.Int32
 		x := newReading(t, func(*http.Request, string) reply {
-			return reply{status: 200, body: fmt.Sprint(state.Load()), delay: 3 * time.Second}
+			return reply{status: 200, body: fmt.Sprintf(`{"id":"%d"}`, state.Load()), delay: 3 * time.Second}
 		})
 		began := time.Now()
 		var all sync.WaitGroup
@@ -69,7 +70,7 @@ func TestNextQuery(t *testing.T) {
 					var got int32
 					if a := x.ask(getTask("t-1")); a.Error != nil {
 						t.Errorf("the answer is %+v", a.Error)
-					} else if _, err := fmt.Sscan(string(a.Data), &got); err != nil || got < asked {
+					} else if _, err := fmt.Sscanf(string(a.Data), `{"id":"%d"}`, &got); err != nil || got < asked {
 						t.Errorf("asked when it was %d, the answer is %s", asked, a.Data)
 					}
 				})
@@ -87,7 +88,7 @@ func TestNextQuery(t *testing.T) {
 func TestSharedQueryLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(reply{status: 200, body: "{}", delay: 5 * time.Second}))
+		x := newReading(t, always(reply{status: 200, body: fits, delay: 5 * time.Second}))
 		x.empty()
 		var all sync.WaitGroup
 		first, leave := context.WithCancel(t.Context())
@@ -123,7 +124,7 @@ func TestSharedQueryLeft(t *testing.T) {
 func TestNextQueryLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(reply{status: 200, body: "{}", delay: 5 * time.Second}))
+		x := newReading(t, always(reply{status: 200, body: fits, delay: 5 * time.Second}))
 		var all sync.WaitGroup
 		all.Go(func() {
 			if a := x.ask(getTask("t-1")); a.Error != nil {

@@ -92,8 +92,10 @@ func checkVoid(body io.Reader) error {
 	}
 	var fields map[string]json.RawMessage
 	switch {
-	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("<")):
+	case firstOf(text) == '<':
 		return errPage
+	case (firstOf(text) == '{' || firstOf(text) == '[') && !json.Valid(text):
+		return errShort
 	case json.Unmarshal(text, &fields) != nil:
 		return nil
 	}
@@ -103,6 +105,14 @@ func checkVoid(body io.Reader) error {
 		}
 	}
 	return nil
+}
+
+// firstOf is the first byte of a text that is no blank.
+func firstOf(text []byte) byte {
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return 0
+	}
+	return text[0]
 }
 
 // failures are the properties by which an object tells that it is an error.

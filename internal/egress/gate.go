@@ -117,14 +117,14 @@ func (g *gate) learn(j judgement, a answer, key secret.String) {
 	}
 }
 
-// fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, but not more than 50, which
-// is a tenth of the 500 that are known of (one source). An answer that tells of more would keep the queries waiting.
+// fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, or 50 of one that the
+// answer does not tell, which is a tenth of the 500 that are known of (one source). One that is larger than anybody may
+// configure is not believed: it would keep the queries waiting.
 func fewRemain(quota int) int {
-	const most = 50
-	if quota == 0 {
-		return most
+	if quota == 0 || quota > maxPerMinute {
+		return 50
 	}
-	return min(quota/10, most)
+	return quota / 10
 }
 
 // saved returns until when what remains of factro's budget is for commands only.

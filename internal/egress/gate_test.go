@@ -80,7 +80,7 @@ func TestThrottledOften(t *testing.T) {
 			if n++; n <= 30 {
 				return reply{status: 429}
 			}
-			return ok(`{"id":"t-9"}`)
+			return ok(`{"id":"t-9","totalUserCount":7}`)
 		})
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		if s.result.Attempts != 1 || r.count("call") != 31 || r.w.gate.breaker.Counts().TotalFailures != 0 {
@@ -93,7 +93,7 @@ func TestThrottledOften(t *testing.T) {
 func TestBudgetUsedUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(reply{status: 200, body: "{}", header: map[string]string{"ratelimit": `"500-in-1min"; r=0; t=9`}}))
+		r := newRig(t, always(reply{status: 200, body: fits, header: map[string]string{"ratelimit": `"500-in-1min"; r=0; t=9`}}))
 		r.wantDone(r.do(update()), events.Applied, "")
 		began := time.Now()
 		if err := r.w.Ready(t.Context()); err != nil || time.Since(began) != 9*time.Second {
@@ -106,7 +106,7 @@ func TestBudgetUsedUp(t *testing.T) {
 func TestDeferredIsACourtesy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reply{status: 429}, ok("{}")))
+		r := newRig(t, inTurn(reply{status: 429}, ok(fits)))
 		r.desk.fail = func(step string) error {
 			if step == "publish deferred" {
 				return errors.New("away")
@@ -123,7 +123,7 @@ func keyed(good func() string) func(*http.Request, string) reply {
 		if r.Header.Get("Authorization") != good() {
 			return reply{status: 401, body: "Invalid CoreApiAccessToken provided!"}
 		}
-		return ok(`{"id":"t-9"}`)
+		return ok(`{"id":"t-9","totalUserCount":7}`)
 	}
 }
 
@@ -276,7 +276,7 @@ func TestBreaker(t *testing.T) {
 			if time.Since(began) < 40*time.Second {
 				return broken
 			}
-			return ok("{}")
+			return ok(fits)
 		})
 		for range 4 {
 			r.w.exchange(t.Context(), attempt{op: probe, number: 1}, probeCall, apiKey)
@@ -358,7 +358,7 @@ func TestOutage(t *testing.T) {
 			if time.Since(began) < time.Hour {
 				return nowhere
 			}
-			return ok(`{"id":"t-9"}`)
+			return ok(`{"id":"t-9","totalUserCount":7}`)
 		})
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		if d := time.Since(began); d > time.Hour+time.Minute || s.result.Attempts > maxAttempts {
@@ -394,7 +394,7 @@ func TestPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const budget, burst = 60, 2
-		r := newRig(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = budget })
+		r := newRig(t, always(ok(fits)), func(c *Config) { c.RequestsPerMinute = budget })
 		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: idleness saves nothing up
 		for range 200 {
 			r.desk.sent = nil

@@ -21,8 +21,8 @@ type guard struct {
 }
 
 // linger is how long a transport may take to return after its request has ended. Only the transport knows whether the
-// request was sent.
-const linger = time.Second
+// request was sent, and it waits for the read of a file that is under way, which may take a second.
+const linger = 2 * time.Second
 
 // RoundTrip returns when the transport does, or soon after the end of the request's context.
 func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -92,17 +92,28 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 	return resp, nil
 }
 
-// bound returns a body that ends with a context, whatever the reading of it does.
+// bound returns a body that ends with a context, whatever the reading of it does. What has come until then is in it.
 func bound(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 	r, w := io.Pipe()
+	ended := make(chan struct{})
 	over := context.AfterFunc(ctx, func() {
-		w.CloseWithError(context.Cause(ctx))
-		_ = body.Close()
+		go func() { _ = body.Close() }() // ends what reads it, if anything can
+		timer := time.NewTimer(linger)
+		defer timer.Stop()
+		select {
+		case <-ended:
+		case <-timer.C:
+			w.CloseWithError(context.Cause(ctx))
+		}
 	})
 	go func() { // ends with the body, or when nobody reads it any more
 		_, err := io.Copy(w, body)
+		close(ended)
 		over()
 		_ = body.Close()
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		w.CloseWithError(err)
 	}()
 	return r

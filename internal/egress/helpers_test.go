@@ -86,7 +86,19 @@ type reply struct {
 	part        int
 }
 
+// fits is an answer in the form of each operation on one object that the tests use, and of the probe.
+const fits = `{"id":"t-1","totalUserCount":7}`
+
 func ok(body string) reply { return reply{status: 200, body: body} }
+
+// long is an answer of so many bytes in the form that a call wants: a list of tasks or a task.
+func long(r *http.Request, size int) string {
+	begin, end := `{"id":"`, `"}`
+	if strings.HasSuffix(r.URL.Path, "/tasks") {
+		begin, end = `[`+begin, end+`]`
+	}
+	return begin + strings.Repeat("7", size-len(begin+end)) + end
+}
 
 // api is a scripted factro.
 type api struct {
@@ -381,7 +393,7 @@ func newRig(t testing.TB, script func(r *http.Request, body string) reply, chang
 func always(answer reply) func(*http.Request, string) reply {
 	return func(r *http.Request, _ string) reply {
 		if isProbe(r) {
-			return ok("{}")
+			return ok(fits)
 		}
 		return answer
 	}
@@ -391,7 +403,7 @@ func always(answer reply) func(*http.Request, string) reply {
 func inTurn(answers ...reply) func(*http.Request, string) reply {
 	return func(r *http.Request, _ string) reply {
 		if isProbe(r) {
-			return ok("{}")
+			return ok(fits)
 		}
 		a := answers[0]
 		if len(answers) > 1 {

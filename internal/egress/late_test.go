@@ -66,7 +66,7 @@ func printOf(t *testing.T, r *rig, c events.Command) string {
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reset, ok("{}")))
+		r := newRig(t, inTurn(reset, ok(fits)))
 		saves := 0
 		r.desk.fail = func(step string) error {
 			if step == "save" {
@@ -118,7 +118,7 @@ func TestLateObjects(t *testing.T) {
 // TestEarlierRecords: the records of earlier versions of the bridge are of the data as it was written.
 func TestEarlierRecords(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok("{}")))
+	r := newRig(t, always(ok(fits)))
 	c := create()
 	sum := sha256.Sum256(append([]byte("createTask\n"), c.Event.Data()...))
 	r.desk.ledger[ledgerEntry] = bus.Record{

@@ -25,7 +25,7 @@ type tasks struct {
 func (f *tasks) script(r *http.Request, _ string) reply {
 	switch {
 	case isProbe(r):
-		return ok("{}")
+		return ok(fits)
 	case strings.Contains(r.URL.Path, "/packages/"):
 		return ok(`{"id":"p-1","projectId":"r-1"}`)
 	case r.Method == http.MethodGet:
@@ -156,7 +156,7 @@ func TestRedrive(t *testing.T) {
 func TestRecall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(ok("{}"), reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok("{}")))
+		r := newRig(t, inTurn(ok(fits), reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok(fits)))
 		r.wantDone(r.do(update()), events.Applied, "")
 		c := update()
 		c.Event.SetID("c-2")

@@ -25,7 +25,7 @@ import (
 func TestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(broken, ok("{}")))
+		r := newRig(t, inTurn(broken, ok(fits)))
 		ctx, parent := otel.Tracer("test").Start(t.Context(), "process")
 		if err := r.w.Handle(ctx, t.Context(), update(), nil); err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	cloud := fmt.Sprintf("metered-%d", time.Now().UnixNano()) // the counters are those of the process
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reply{status: 429}, ok("{}")), func(c *Config) { c.Cloud = cloud })
+		r := newRig(t, inTurn(reply{status: 429}, ok(fits)), func(c *Config) { c.Cloud = cloud })
 		if err := r.do(update()); err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +212,7 @@ func TestRedirect(t *testing.T) {
 	t.Cleanup(thief.Close)
 	factro := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(factro.Close)
-	r := newRig(t, always(ok("{}")), func(c *Config) { c.URL = factro.URL })
+	r := newRig(t, always(ok(fits)), func(c *Config) { c.URL = factro.URL })
 	api, err := NewAPI(r.w.cfg, nil, r.w.log)
 	if err != nil {
 		t.Fatal(err)

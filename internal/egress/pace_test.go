@@ -32,7 +32,7 @@ func TestCommandsFirst(t *testing.T) {
 		t.Run(fmt.Sprint(perMinute), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				x := newReading(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = perMinute })
+				x := newReading(t, always(ok(fits)), func(c *Config) { c.RequestsPerMinute = perMinute })
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
 				wait := x.flood(ctx)
@@ -62,7 +62,7 @@ func TestCommandsFirst(t *testing.T) {
 func TestReserve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(ok("{}")))
+		x := newReading(t, always(ok(fits)))
 		ctx, cancel := context.WithCancel(t.Context())
 		wait := x.flood(ctx)
 		for range 20 {
@@ -85,7 +85,7 @@ func TestReserve(t *testing.T) {
 func TestQueriesAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(ok("{}")))
+		x := newReading(t, always(ok(fits)))
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		x.flood(ctx)()
@@ -99,7 +99,7 @@ func TestQueriesAlone(t *testing.T) {
 func TestQueryBudgetWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = 1 })
+		x := newReading(t, always(ok(fits)), func(c *Config) { c.RequestsPerMinute = 1 })
 		if a := x.ask(getTask("t-1")); a.Error != nil {
 			t.Fatalf("the first one got %+v", a.Error)
 		}
@@ -129,7 +129,7 @@ func TestSmallBudget(t *testing.T) {
 		t.Run(fmt.Sprint(perMinute), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				x := newReading(t, always(ok("{}")), func(c *Config) { c.RequestsPerMinute = perMinute })
+				x := newReading(t, always(ok(fits)), func(c *Config) { c.RequestsPerMinute = perMinute })
 				if a := x.ask(getTask("t-1")); a.Error != nil {
 					t.Fatalf("the first one got %+v", a.Error)
 				}
@@ -165,17 +165,18 @@ func TestFewRemain(t *testing.T) {
 		budget, policy string
 		queries        bool
 	}{
-		"few":                   {`"500-in-1min"; r=49; t=40`, "", false},
-		"enough":                {`"500-in-1min"; r=50; t=40`, "", true},
-		"few of a small quota":  {`"20-in-1min"; r=1; t=40`, `"20-in-1min"; q=20; w=60`, false},
-		"much of a small quota": {`"20-in-1min"; r=2; t=40`, `"20-in-1min"; q=20; w=60`, true},
-		"few of a large quota":  {`"5000-in-1min"; r=499; t=40`, `"5000-in-1min"; q=5000; w=60`, false},
+		"few":                    {`"500-in-1min"; r=49; t=40`, "", false},
+		"enough":                 {`"500-in-1min"; r=50; t=40`, "", true},
+		"few of a small quota":   {`"20-in-1min"; r=1; t=40`, `"20-in-1min"; q=20; w=60`, false},
+		"much of a small quota":  {`"20-in-1min"; r=2; t=40`, `"20-in-1min"; q=20; w=60`, true},
+		"few of a large quota":   {`"5000-in-1min"; r=499; t=40`, `"5000-in-1min"; q=5000; w=60`, false},
+		"a quota that cannot be": {`"x"; r=499; t=40`, `"x"; q=1000000000; w=60`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				header := map[string]string{"RateLimit": test.budget, "RateLimit-Policy": test.policy}
-				x := newReading(t, always(reply{status: 200, body: "{}", header: header}))
+				x := newReading(t, always(reply{status: 200, body: fits, header: header}))
 				x.ask(getTask("t-1"))
 				began := time.Now()
 				a := x.ask(getTask("t-2"))
@@ -195,7 +196,7 @@ func TestFewRemain(t *testing.T) {
 				}
 				// The command's answer told the same again. What is near is waited for.
 				time.Sleep(41*time.Second - budgetWait) //nolint:forbidigo // in a bubble
-				x.api.script = always(ok("{}"))
+				x.api.script = always(ok(fits))
 				if a := x.ask(getTask("t-3")); a.Error != nil || time.Since(began) != 40*time.Second {
 					t.Errorf("after %s: %+v", time.Since(began), a.Error)
 				}
@@ -214,7 +215,7 @@ func TestFewRemainOver(t *testing.T) {
 			if few {
 				budget = `"500-in-1min"; r=1; t=50`
 			}
-			return reply{status: 200, body: "{}", header: map[string]string{"RateLimit": budget}}
+			return reply{status: 200, body: fits, header: map[string]string{"RateLimit": budget}}
 		})
 		x.ask(getTask("t-1"))
 		few = false

@@ -100,7 +100,7 @@ func TestQuery(t *testing.T) {
 // TestQueryMistakes: what cannot be asked is told with all that is wrong with it, and nothing is called.
 func TestQueryMistakes(t *testing.T) {
 	t.Parallel()
-	x := newReading(t, always(ok("{}")))
+	x := newReading(t, always(ok(fits)))
 	x.wantError(x.ask(query("inventTask", "{}")), 404, "unknown-operation")
 	x.wantError(x.ask(query("createTask", `{"title":"T","targetParentId":"p"}`)), 404, "unknown-operation")
 	x.wantError(x.ask(query("listProjects", "{}")), 400, "invalid") // of the resource project
@@ -148,7 +148,7 @@ func TestQueryErrors(t *testing.T) {
 		"nowhere":   {nowhere, 503, "unavailable", "no answer: dial tcp: connection refused"},
 		"hangs":     {reply{hang: true}, 504, "unavailable", "no answer: nothing came within the timeout"},
 		"cut":       {reply{status: 200, body: "{", cut: true}, 503, "unavailable", "no answer: read the answer: unexpected EOF"},
-		"no JSON":   {ok("<p>sign in</p>"), 502, "unavailable", "factro answered with something that is not JSON"},
+		"no JSON":   {ok("<p>sign in</p>"), 502, "unavailable", "factro answered 200 with something that is not JSON"},
 		"throttled": {reply{status: 429, header: map[string]string{"Retry-After": "7"}}, 429, "throttled", deferral["throttled"]},
 		"bad key":   {reply{status: 401}, 401, "unauthorized", deferral["unauthorized"]},
 	} {
@@ -189,7 +189,7 @@ func TestQueryClosedGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				x := newReading(t, inTurn(append(test.closing, ok("{}"))...))
+				x := newReading(t, inTurn(append(test.closing, ok(fits))...))
 				for range test.closing {
 					x.ask(getTask("t-1"))
 				}
@@ -240,7 +240,7 @@ func TestQueryProbe(t *testing.T) {
 		if s := x.w.gate.breaker.State(); s != gobreaker.StateHalfOpen {
 			t.Errorf("the breaker is %s", s)
 		}
-		answer = ok("{}")
+		answer = ok(fits)
 		if a := x.ask(getTask("t-1")); a.Error != nil || x.w.gate.breaker.State() != gobreaker.StateClosed {
 			t.Errorf("%+v, breaker %s", a.Error, x.w.gate.breaker.State())
 		}
@@ -265,7 +265,7 @@ func TestQueryNoKey(t *testing.T) {
 func TestLargeQuery(t *testing.T) {
 	t.Parallel()
 	for size, kept := range map[int]bool{1 << 10: false, 1<<10 + 1: true, 1 << 20: true} {
-		body := `"` + strings.Repeat("ü", (size-2)/2) + strings.Repeat("x", size%2) + `"`
+		body := `["` + strings.Repeat("ü", (size-4)/2) + strings.Repeat("x", size%2) + `"]`
 		x := newReading(t, always(ok(body)))
 		a := x.ask(query("listTasks", "{}"))
 		switch {
@@ -285,7 +285,7 @@ func TestLargeQuery(t *testing.T) {
 // TestLargeQueryFails: half an answer is none, whoever broke it off; and that a shelf is full says nothing about factro.
 func TestLargeQueryFails(t *testing.T) {
 	t.Parallel()
-	large := strings.Repeat("7", 1<<12)
+	large := `["` + strings.Repeat("7", 1<<12) + `"]`
 	x := newReading(t, always(reply{status: 200, body: large, cut: true}))
 	x.wantError(x.ask(query("listTasks", "{}")), 503, "unavailable")
 	if len(x.shelf.kept) != 0 {

@@ -81,7 +81,7 @@ func TestLedgerWithoutLog(t *testing.T) {
 		if letter, ok := bus.LetterOf(verdict); !ok || len(letter.Log) != 1 {
 			t.Errorf("the letter is %+v", letter)
 		}
-		if have := r.desk.ledger["acme c-1"]; have.Result == nil {
+		if have := r.desk.ledger[ledgerEntry]; have.Result == nil {
 			t.Errorf("the record is %+v", have)
 		}
 	})

@@ -89,7 +89,8 @@ func records(body io.Reader, each func(record []byte) error) error {
 	return nil
 }
 
-// allowance is a reader that fails when more was read of it than was allowed.
+// allowance is a reader that fails when more was read of it than was allowed. It fills what it is given to read into: a
+// JSON decoder looks at a blank again after each read, so that small reads of many blanks would take it for ever.
 type allowance struct {
 	r    io.Reader
 	left int
@@ -97,11 +98,16 @@ type allowance struct {
 
 var errRecordTooLarge = &formError{fmt.Sprintf("a part of more than %d bytes", maxRecord)}
 
-func (a *allowance) Read(p []byte) (int, error) {
+func (a *allowance) Read(p []byte) (n int, err error) {
 	if a.left <= 0 {
 		return 0, errRecordTooLarge
 	}
-	n, err := a.r.Read(p[:min(len(p), a.left)])
+	p = p[:min(len(p), a.left)]
+	for n < len(p) && err == nil {
+		var more int
+		more, err = a.r.Read(p[n:])
+		n += more
+	}
 	a.left -= n
 	return n, err
 }

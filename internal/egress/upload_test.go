@@ -88,7 +88,7 @@ func (p progress) Write(b []byte) (int, error) {
 // uploading is a rig whose factro is a real server.
 func uploading(t testing.TB, url string) *rig {
 	t.Helper()
-	r := newRig(t, always(ok("{}")), func(c *Config) { c.URL = url })
+	r := newRig(t, always(ok(fits)), func(c *Config) { c.URL = url })
 	api, err := NewAPI(r.w.cfg, nil, r.w.log)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestUploadRefused(t *testing.T) {
 		"another bucket": {map[string]any{"bucket": "SALARIES", "name": "here"}, "/file/object/bucket"},
 	} {
 		for _, ext := range [][]any{nil, {"dryrun", true}} {
-			r := newRig(t, always(ok("{}")))
+			r := newRig(t, always(ok(fits)))
 			r.desk.files = map[string]bus.File{"here": {}}
 			c := upload(map[string]any{"name": "a", "object": tt.object})
 			if ext != nil {
@@ -288,7 +288,7 @@ func TestUploadStoreAway(t *testing.T) {
 func TestUploadStoreAwayStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(ok("{}")))
+		r := newRig(t, always(ok(fits)))
 		stopping, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		r.desk.fail = func(step string) error {
@@ -325,7 +325,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, unseeable(always(ok("{}"))))
+				r := newRig(t, unseeable(always(ok(fits))))
 				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
 					return silent{strings.NewReader("hallo")}, nil
 				}}}

@@ -104,6 +104,9 @@ func TestErrorText(t *testing.T) {
 		"blank":            {"", " \n ", ""},
 		"not UTF-8":        {"text/plain", "a\xffb", "a\ufffdb"},
 		"long":             {"text/plain", strings.Repeat("a", 301), strings.Repeat("a", 300) + "…"},
+		"control":          {"text/plain", "a\x1b[31mred\x07\u009b\u202eevil\u2028b", `a\x1b[31mred\a\u009b\u202eevil\u2028b`},
+		"control in JSON":  {"application/json", `{"message":"a\u001b[2J\u202e"}`, `a\x1b[2J\u202e`},
+		"a blank of HTML":  {"text/html", "5&nbsp;&euro;", "5\u00a0€"},
 		"cut in a letter":  {"text/plain", strings.Repeat("a", 299) + "ä", strings.Repeat("a", 299) + "…"},
 	} {
 		got := factro.ErrorText(header("Content-Type", tt.contentType), []byte(tt.body))

@@ -90,6 +90,7 @@ type scrubbed struct {
 	r         io.Reader
 	raw, done []byte // not looked at yet, and ready to be read
 	err       error
+	part      [8 << 10]byte
 }
 
 func (s *scrubbed) Read(p []byte) (int, error) {
@@ -97,9 +98,8 @@ func (s *scrubbed) Read(p []byte) (int, error) {
 		if s.err != nil {
 			return 0, s.err
 		}
-		var part [8 << 10]byte
-		n, err := s.r.Read(part[:])
-		s.raw, s.err = append(s.raw, part[:n]...), err
+		n, err := s.r.Read(s.part[:])
+		s.raw, s.err = append(s.raw, s.part[:n]...), err
 		var used int
 		s.done, used = s.s.scrub(s.done[:0], s.raw, err != nil)
 		s.raw = append(s.raw[:0], s.raw[used:]...)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -86,8 +87,30 @@ func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 		writeHTML(w, status, title, title)
 	case FaultExpired:
 		writeText(w, http.StatusUnauthorized, unauthorized)
+	case FaultUnavailable:
+		if f.RetryAfter != "none" {
+			w.Header().Set("Retry-After", cmp.Or(f.RetryAfter, "1"))
+		}
+		status := orElse(f.Status, http.StatusServiceUnavailable)
+		writeText(w, status, http.StatusText(status))
+	case FaultPage, FaultPageAfter:
+		writeHTML(w, http.StatusOK, "Wartung", "factro ist gleich wieder da")
+	case FaultNothing:
+		writeJSON(w, http.StatusOK, object{})
+	case FaultNoError:
+		writeJSON(w, http.StatusOK, object{"error": "Session expired"})
+	case FaultEmpty:
+		w.WriteHeader(http.StatusOK)
+	case FaultSwitch:
+		w.Header().Set("Upgrade", "sim")
+		w.Header().Set("Connection", "Upgrade")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	case FaultRedirect:
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(http.StatusFound)
 	case FaultCutBefore, FaultCutAfter:
 		panic(http.ErrAbortHandler)
+	case FaultEcho, FaultEmptyAfter, FaultCutJSON, FaultDate: // need the request or its answer; see serve.go
 	case FaultLatency: // has been waited for; the request goes on
 	}
 }

@@ -23,6 +23,19 @@ const (
 	FaultCutAfter  FaultKind = "cut-after"   // change applied and webhooks fired, then connection closed
 	FaultHTMLAfter FaultKind = "html-after"  // change applied and webhooks fired, then 502 (or Status) as HTML
 	FaultExpired   FaultKind = "key-expired" // 401 as if the key had expired
+
+	FaultUnavailable FaultKind = "unavailable" // 503 (or Status) with Retry-After, nothing applied
+	FaultPage        FaultKind = "page"        // 200 as an HTML page, nothing applied
+	FaultNothing     FaultKind = "nothing"     // 200 and an empty object, nothing applied
+	FaultEmpty       FaultKind = "empty"       // 200 without a body, nothing applied
+	FaultNoError     FaultKind = "error-200"   // 200 and an error as JSON, nothing applied
+	FaultSwitch      FaultKind = "switch"      // 101, nothing applied
+	FaultRedirect    FaultKind = "redirect"    // 302 to another path, nothing applied
+	FaultEmptyAfter  FaultKind = "empty-after" // change applied, answered with the right status but without a body
+	FaultCutJSON     FaultKind = "cut-json"    // change applied, the JSON of the answer ends too early
+	FaultPageAfter   FaultKind = "page-after"  // change applied, 200 as an HTML page
+	FaultEcho        FaultKind = "echo"        // 400 whose text repeats the request's API key, nothing applied
+	FaultDate        FaultKind = "date"        // the answer is good, but its Date is in 2100
 )
 
 type faultKind struct {
@@ -38,9 +51,21 @@ var faultKinds = []faultKind{
 	{FaultError, false, "5xx as text (status, default 500), nothing applied"},
 	{FaultHTML, false, "502 (or status) as HTML, nothing applied"},
 	{FaultExpired, false, "401 as for an expired key"},
+	{FaultUnavailable, false, "503 (or status) as text with Retry-After, as retryAfter sets it, nothing applied"},
+	{FaultPage, false, "200 as an HTML page of maintenance, nothing applied"},
+	{FaultNothing, false, "200 and {}, nothing applied"},
+	{FaultEmpty, false, "200 without a body, nothing applied"},
+	{FaultNoError, false, "200 and an error as JSON, nothing applied"},
+	{FaultSwitch, false, "101 Switching Protocols, nothing applied"},
+	{FaultRedirect, false, "302 to another path, nothing applied"},
+	{FaultEcho, false, "400 that repeats the API key, plain and in base64, nothing applied"},
 	{FaultCutBefore, false, "connection cut, nothing applied"},
 	{FaultCutAfter, true, "change applied, webhooks fired, connection cut"},
 	{FaultHTMLAfter, true, "change applied, webhooks fired, 502 (or status) as HTML"},
+	{FaultPageAfter, true, "change applied, webhooks fired, 200 as an HTML page"},
+	{FaultEmptyAfter, true, "change applied, webhooks fired, the right status without a body"},
+	{FaultCutJSON, true, "change applied, webhooks fired, JSON that ends too early"},
+	{FaultDate, true, "change applied, webhooks fired, the answer of the year 2100"},
 }
 
 // Fault is one thing that goes wrong, for the next Count requests, with a Probability, or both.
@@ -56,7 +81,7 @@ type Fault struct {
 	Delay time.Duration
 	// Status overrides the fault's status.
 	Status int
-	// RetryAfter is the header of a rate-limit: empty as the rate limit has it, "none" for no header, else its value.
+	// RetryAfter is the header of a rate-limit or of unavailable: empty as the rate limit has it, "none" for no header, else its value.
 	RetryAfter string
 }
 
@@ -71,7 +96,7 @@ func (f *Fault) settings() []setting {
 		fraction("p", &f.Probability, "probability of each request to be hit; 0 is 1"),
 		duration("delay", &f.Delay, "time before the answer, such as 200ms"),
 		number("status", &f.Status, "status instead of the fault's own"),
-		text("retryAfter", &f.RetryAfter, "Retry-After of a rate-limit: none, or the header's value"),
+		text("retryAfter", &f.RetryAfter, "Retry-After of a rate-limit or of unavailable: none, or the header's value"),
 	}
 }
 

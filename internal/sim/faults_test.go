@@ -58,6 +58,17 @@ func TestFaults(t *testing.T) {
 		{"cut-before", 0, "", "", 0},
 		{"cut-after", 0, "", "", 1},
 		{"html-after,status=504", 504, "504 Gateway Timeout", "text/html", 1},
+		{"unavailable", 503, "Service Unavailable", "text/plain", 0},
+		{"page", 200, "factro ist gleich wieder da", "text/html", 0},
+		{"nothing", 200, "{}", "application/json", 0},
+		{"empty", 200, "", "", 0},
+		{"error-200", 200, `{"error":"Session expired"}`, "application/json", 0},
+
+		{"echo", 400, "Invalid request", "text/plain", 0},
+		{"page-after", 200, "<html", "text/html", 1},
+		{"empty-after", 200, "", "application/json", 1},
+		{"cut-json", 200, `{"`, "application/json", 1},
+		{"date", 200, `"title":"x"`, "application/json", 1},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/base64"
 	"errors"
 	"net"
 	"net/http"
@@ -16,11 +17,35 @@ type answered struct {
 	http.ResponseWriter
 	status  int
 	applied bool
+	spoil   FaultKind // a fault of the answer itself
+}
+
+// spoilsItself says whether the fault changes the operation's own answer.
+func (a *answered) spoilsItself() bool {
+	return a.spoil == FaultEmptyAfter || a.spoil == FaultCutJSON || a.spoil == FaultDate
 }
 
 func (a *answered) WriteHeader(status int) {
 	a.status = status
+	if a.spoil == FaultDate {
+		a.Header().Set("Date", "Fri, 01 Jan 2100 00:00:00 GMT")
+	}
 	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write passes on as much of a body as the fault leaves of it.
+func (a *answered) Write(body []byte) (int, error) {
+	rest := body
+	switch a.spoil {
+	case FaultEmptyAfter:
+		rest = nil
+	case FaultCutJSON:
+		rest = body[:len(body)/2]
+	}
+	if _, err := a.ResponseWriter.Write(rest); err != nil {
+		return 0, err
+	}
+	return len(body), nil
 }
 
 // serveCore answers one request to the Core API: the budget first, because its headers stand on every answer, then
@@ -46,6 +71,9 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 		panic(http.ErrAbortHandler)
 	}
 	switch {
+	case fate.fault.Kind == FaultEcho:
+		key := r.Header.Get("Authorization")
+		writeText(out, http.StatusBadRequest, "Invalid request, with Authorization: "+key+", "+base64.StdEncoding.EncodeToString([]byte(key)))
 	case fate.fault.Kind != "" && !fate.after():
 		writeFault(out, fate.fault, b, variants)
 	case b.exceeded:
@@ -55,11 +83,13 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	case !found:
 		writeHTML(out, http.StatusNotFound, "Error", "Cannot "+r.Method+" /core"+path)
 	default:
+		out.spoil = fate.fault.Kind
 		s.serveOperation(out, r, op, params, func(v Variants) bool {
-			if fate.after() {
+			spoils := fate.after() && !out.spoilsItself()
+			if spoils {
 				writeFault(out, fate.fault, b, v)
 			}
-			return fate.after()
+			return spoils
 		})
 	}
 }

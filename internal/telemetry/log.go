@@ -4,19 +4,28 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogger returns a logger that writes JSON lines with the ids of the trace that a line belongs to.
+// NewLogger returns a logger that writes JSON lines with the ids of the trace that a line belongs to. They hold no control
+// characters.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(traced{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
+	return slog.New(traced{slog.NewJSONHandler(Printable(w), &slog.HandlerOptions{Level: level})})
 }
 
 // traced adds trace_id and span_id to each record whose context has them.
 type traced struct{ slog.Handler }
 
+// unsolicited begins the only line of the standard library's HTTP client that quotes what a server sent, which may be
+// anything, our own key included.
+const unsolicited = "Unsolicited response received on idle HTTP channel"
+
 func (h traced) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, unsolicited) {
+		r.Message = unsolicited
+	}
 	if s := trace.SpanContextFromContext(ctx); s.IsValid() {
 		r.AddAttrs(slog.String("trace_id", s.TraceID().String()), slog.String("span_id", s.SpanID().String()))
 	}

@@ -194,3 +194,14 @@ func TestLog(t *testing.T) {
 		t.Errorf("grouped: %v", lines[2])
 	}
 }
+
+// TestUnsolicited: what a server sends without being asked is not in the log, though the standard library quotes it there.
+func TestUnsolicited(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	std := slog.NewLogLogger(NewLogger(&out, slog.LevelInfo).Handler(), slog.LevelInfo)
+	std.Printf("Unsolicited response received on idle HTTP channel starting with %q; err=%v", "the-api-key", nil)
+	if text := out.String(); strings.Contains(text, "the-api-key") || !strings.Contains(text, "Unsolicited response") {
+		t.Errorf("the log has %s", text)
+	}
+}
