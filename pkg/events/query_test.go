@@ -124,7 +124,7 @@ func TestQueryLarge(t *testing.T) {
 func TestQueryLargeGone(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"object":{"bucket":"FACTRO_ANSWERS","name":"gone"}}`: "object store FACTRO_ANSWERS of the answer: nats: bucket not found",
+		`{"object":{"bucket":"FACTRO_ANSWERS","name":"gone"}}`: "object store FACTRO_ANSWERS of the answer: the stream is not there",
 		`{"object":{"bucket":"FACTRO_ANSWERS"}}`:               "bucket or name is empty",
 		`{`:                                                    "does not name it",
 	} {
