@@ -31,7 +31,7 @@ func newPostbox(t testing.TB) *postbox {
 	f := startFactro(t, sim.Config{})
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	nc, js := n.client()
-	return &postbox{t, n, f, b, js, nc, watchStream(t, js, prefix.ResultStream())}
+	return &postbox{t, n, f, b, js, nc, watchStream(t, js, prefix.ResultStream("acme"))}
 }
 
 // dead runs "bridge dead".
@@ -195,7 +195,7 @@ func TestDeadWebhookIsRedriven(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "published on factro.event.acme.task.t-1.TaskCreated") || !strings.Contains(errOut, "1 of 2") {
 		t.Errorf("mended: exit code %d: %s%s", code, out, errOut)
 	}
-	got := read(t, p.js, prefix.EventStream(), "factro.event.acme.task.t-1.TaskCreated")
+	got := read(t, p.js, prefix.EventStream("acme"), "factro.event.acme.task.t-1.TaskCreated")
 	if len(got) != 1 || got[0].event.Source() != "urn:factro:cloud:acme" || fmt.Sprint(got[0].event.Extensions()["factroaction"]) != "TaskCreated" {
 		t.Errorf("the events are %+v", got)
 	}

@@ -18,7 +18,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 	f := startFactro(t, sim.Config{})
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 
 	send(t, js, "acme", "createTask", "a-task", newTask(f, "before"))
 	task := results.finalOf(t, "a-task").Resource.ID
@@ -59,7 +59,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 	if got := b.metric(`factro_bridge_breaker_state{factro_cloud="acme"}`); got != "0" {
 		t.Errorf("the breaker's metric is %s, want 0 (closed)", got)
 	}
-	if letters := read(t, js, prefix.DeadStream(), "factro.dead.>"); len(letters) != 0 {
+	if letters := read(t, js, prefix.DeadStream("acme"), "factro.dead.>"); len(letters) != 0 {
 		t.Errorf("the outage made %d dead letters", len(letters))
 	}
 }
@@ -97,7 +97,7 @@ func TestRateLimit(t *testing.T) {
 			f := startFactro(t, sim.Config{Quota: 1_000_000, Window: 5 * time.Second})
 			newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 			_, js := n.client()
-			results := watchStream(t, js, prefix.ResultStream())
+			results := watchStream(t, js, prefix.ResultStream("acme"))
 			if err := f.SetFaults(sim.Faults{{Kind: sim.FaultRateLimit, Count: 1, RetryAfter: retryAfter}}); err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +142,7 @@ func TestKeyExpires(t *testing.T) {
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 	const newKey = "new-api-key-0d91"
 	b.secrets = append(b.secrets, newKey)
 	f.SetKey(newKey)
@@ -169,7 +169,7 @@ func TestKeyExpires(t *testing.T) {
 	}
 	// Webhooks do not need the key.
 	f.Fire("TaskStateChanged", f.demo.Project)
-	watchStream(t, js, prefix.EventStream()).find(t, "an event while the key is bad", func(m message) bool {
+	watchStream(t, js, prefix.EventStream("acme")).find(t, "an event while the key is bad", func(m message) bool {
 		return strings.HasSuffix(m.subject, ".TaskStateChanged")
 	})
 
@@ -194,7 +194,7 @@ func TestAmbiguousCreates(t *testing.T) {
 	f := startFactro(t, sim.Config{})
 	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 	for _, kind := range []sim.FaultKind{sim.FaultCutAfter, sim.FaultHTMLAfter, sim.FaultCutBefore, sim.FaultHTML} {
 		id := string(kind)
 		if err := f.SetFaults(sim.Faults{{Kind: kind, Operation: "createTask", Count: 1}}); err != nil {
@@ -222,7 +222,7 @@ func TestAmbiguousCreates(t *testing.T) {
 	if r := results.finalOf(t, "several"); r.Outcome != events.Dead || r.Error.Code != events.CodeAmbiguous || !strings.Contains(r.Error.Message, "Look which of the tasks") {
 		t.Errorf("got %+v with %+v, want dead and ambiguous", r, r.Error)
 	}
-	letters := read(t, js, prefix.DeadStream(), "factro.dead.command.acme.task.*")
+	letters := read(t, js, prefix.DeadStream("acme"), "factro.dead.command.acme.task.*")
 	if len(letters) != 1 {
 		t.Fatalf("there are %d dead letters, want 1", len(letters))
 	}

@@ -101,12 +101,12 @@ func (g *guarded) prepare(f *factro) jetstream.JetStream {
 	_, js := g.connect("owner")
 	first := g.bridge(f, "owner", "ingress, egress, query, reconcile", "true").start()
 	waitFor(g.t, "the owner has made all buckets and consumers", func() bool {
-		for _, stream := range []string{"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES", "OBJ_FACTRO_ANSWERS", "FACTRO_ADVISORIES"} {
+		for _, stream := range []string{"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES_ACME", "OBJ_FACTRO_ANSWERS_ACME", "FACTRO_ADVISORIES_ACME"} {
 			if _, err := js.Stream(g.t.Context(), stream); err != nil {
 				return false
 			}
 		}
-		_, err := js.Consumer(g.t.Context(), "FACTRO_ADVISORIES", "egress-advisories")
+		_, err := js.Consumer(g.t.Context(), "FACTRO_ADVISORIES_ACME", "egress-advisories")
 		return err == nil
 	})
 	if err := first.terminate(); err != nil {
@@ -120,13 +120,13 @@ func (g *guarded) giveUp(js jetstream.JetStream) {
 	g.t.Helper()
 	ctx := g.t.Context()
 	limit := func(deliveries int) jetstream.Consumer {
-		c, err := js.Consumer(ctx, "FACTRO_COMMANDS", "egress-acme")
+		c, err := js.Consumer(ctx, "FACTRO_COMMANDS_ACME", "egress-acme")
 		if err != nil {
 			g.t.Fatal(err)
 		}
 		cfg := c.CachedInfo().Config
 		cfg.MaxDeliver = deliveries
-		if c, err = js.UpdateConsumer(ctx, "FACTRO_COMMANDS", cfg); err != nil {
+		if c, err = js.UpdateConsumer(ctx, "FACTRO_COMMANDS_ACME", cfg); err != nil {
 			g.t.Fatal(err)
 		}
 		return c
@@ -139,7 +139,7 @@ func (g *guarded) giveUp(js jetstream.JetStream) {
 		g.t.Fatal(err)
 	}
 	waitFor(g.t, "the broker has given a command up", func() bool {
-		told, err := js.Stream(ctx, "FACTRO_ADVISORIES")
+		told, err := js.Stream(ctx, "FACTRO_ADVISORIES_ACME")
 		return err == nil && told.CachedInfo().State.Msgs == 1
 	})
 	reading.Stop()

@@ -32,7 +32,7 @@ func TestCrashPoints(t *testing.T) {
 			b.binary = crashing
 			b.start()
 			_, js := n.client()
-			results := watchStream(t, js, prefix.ResultStream())
+			results := watchStream(t, js, prefix.ResultStream("acme"))
 			send(t, js, "acme", "createTask", "first", newTask(f, "gleich"))
 			results.finalOf(t, "first")
 			send(t, js, "acme", "createTask", "second", newTask(f, "gleich")) // equal to the one before, and not the same
@@ -46,7 +46,7 @@ func TestCrashPoints(t *testing.T) {
 			if got := tasksWithTitle(f, "gleich"); got != 2 {
 				t.Errorf("factro has %d tasks, want 2", got)
 			}
-			finals := read(t, js, prefix.ResultStream(), "factro.result.acme.task.createTask.*")
+			finals := read(t, js, prefix.ResultStream("acme"), "factro.result.acme.task.createTask.*")
 			if len(finals) != 2 {
 				t.Errorf("there are %d results, want one of each command", len(finals))
 			}
@@ -64,7 +64,7 @@ func TestCutCreatesAreAdopted(t *testing.T) {
 	f := startFactro(t, sim.Config{})
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultCutAfter, Operation: "createTask"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestCutCreatesAreAdopted(t *testing.T) {
 			t.Errorf("%s: factro has %d tasks", title(i), got)
 		}
 	}
-	if letters := read(t, js, prefix.DeadStream(), "factro.dead.>"); len(letters) != 0 {
+	if letters := read(t, js, prefix.DeadStream("acme"), "factro.dead.>"); len(letters) != 0 {
 		t.Errorf("there are %d dead letters", len(letters))
 	}
 	waitFor(t, "all is accounted for", func() bool { return b.metric(`factro_bridge_unaccounted{flow="commands"}`) == "0" })

@@ -111,7 +111,7 @@ func TestWebhooksWhileNATSRestarts(t *testing.T) {
 	s.deliver(64, 10_000, func(done int) { first(done); second(done) })
 	waitFor(t, "the bridge is ready again", b.ready)
 	_, js := n.client()
-	s.check(t, read(t, js, prefix.EventStream(), "factro.event.>"))
+	s.check(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"))
 }
 
 // The bridge is stopped politely and started again, twice, and killed once, under a load of webhooks.
@@ -134,7 +134,7 @@ func TestWebhooksWhileTheBridgeRestarts(t *testing.T) {
 		}
 	})
 	_, js := n.client()
-	s.check(t, read(t, js, prefix.EventStream(), "factro.event.>"))
+	s.check(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"))
 }
 
 // SIGTERM under load: what was begun is finished, nothing is left half done, and the exit code is 0.
@@ -144,7 +144,7 @@ func TestStopUnderLoad(t *testing.T) {
 	f := startFactro(t, sim.Config{Faults: sim.Faults{{Kind: sim.FaultLatency, Delay: 20 * time.Millisecond}}})
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 	const commands = 100
 	for i := range commands {
 		send(t, js, "acme", "createTask", fmt.Sprintf("c%d", i), newTask(f, fmt.Sprintf("c%d", i)))
@@ -159,7 +159,7 @@ func TestStopUnderLoad(t *testing.T) {
 		stopped = time.Since(began)
 	})
 	s.deliver(16, 1500, stop)
-	s.check(t, read(t, js, prefix.EventStream(), "factro.event.>"))
+	s.check(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"))
 	t.Logf("stopped within %s, %d commands left", stopped, queued(t, js))
 	if stopped > 20*time.Second {
 		t.Errorf("the stop took %s, longer than shutdown_timeout", stopped)
@@ -218,7 +218,7 @@ func TestCommandsWhileEverythingRestarts(t *testing.T) {
 	b.start()
 	waitFor(t, "all commands are settled", func() bool { return queued(t, js) == 0 })
 
-	results := read(t, js, prefix.ResultStream(), "factro.result.>")
+	results := read(t, js, prefix.ResultStream("acme"), "factro.result.>")
 	if got := finals(results); len(got) != commands {
 		t.Errorf("%d commands have a final result, want %d", len(got), commands)
 	}

@@ -54,7 +54,7 @@ func startFleet(t testing.TB) *fleet {
 		}
 	}
 	f.nc, f.js = f.n.client()
-	f.results = watchStream(t, f.js, prefix.ResultStream())
+	f.results = watchStream(t, f.js, prefix.ResultStream("acme"))
 	return f
 }
 

@@ -287,7 +287,7 @@ func TestTheCollision(t *testing.T) {
 	f := startFactro(t, sim.Config{Examples: true})
 	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 	send(t, js, "acme", "movePackageToProject", "move", `{"packageId":"`+factroapi.ExamplePackage+`","fromProjectId":"`+
 		factroapi.ExampleProject+`","projectId":"`+factroapi.ExampleOtherProject+`"}`)
 	if r := results.finalOf(t, "move"); r.Outcome != events.Applied {
@@ -312,7 +312,7 @@ func TestStoredPayloadsShowNoSecret(t *testing.T) {
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
 	nc, js := n.client()
-	stream := watchStream(t, js, prefix.EventStream())
+	stream := watchStream(t, js, prefix.EventStream("acme"))
 	f.Fire("TaskStateChanged", "the-task")
 	stream.find(t, "the event", func(m message) bool { return strings.Contains(m.subject, "the-task") })
 	ask := asker{nc, js}

@@ -165,7 +165,7 @@ func TestLargeQuery(t *testing.T) {
 	}
 	m := a.ask("task", "listTasks", "")
 	var body struct{ Object events.ObjectRef }
-	if err := json.Unmarshal(m.Data, &body); err != nil || m.Header.Get(events.HeaderObject) != "FACTRO_ANSWERS/"+body.Object.Name || body.Object.Size != uint64(len(want)) {
+	if err := json.Unmarshal(m.Data, &body); err != nil || m.Header.Get(events.HeaderObject) != "FACTRO_ANSWERS_ACME/"+body.Object.Name || body.Object.Size != uint64(len(want)) {
 		t.Errorf("the answer is %s with %v: %v", m.Data, m.Header, err)
 	}
 	answer, err := a.client.Query(t.Context(), events.Generic{Name: "listTasks", Resource: "task"})

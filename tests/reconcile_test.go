@@ -45,7 +45,7 @@ func happening(action, entity string, byEntity bool) string {
 func eventsOf(t testing.TB, js jetstream.JetStream, byEntity bool) map[string]int {
 	t.Helper()
 	all := map[string]int{}
-	for _, m := range read(t, js, prefix.EventStream(), "factro.event.acme.>") {
+	for _, m := range read(t, js, prefix.EventStream("acme"), "factro.event.acme.>") {
 		if strings.HasPrefix(m.event.Type(), events.GapTypePrefix) {
 			continue
 		}
@@ -120,7 +120,7 @@ func TestReconcileByCommand(t *testing.T) {
 			if r := reconciled(t, b, 0, "--since", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)); r.Missing != 0 || r.Published != 0 {
 				t.Errorf("the second run found %d missing and published %d", r.Missing, r.Published)
 			}
-			for _, m := range read(t, js, prefix.EventStream(), "factro.event.acme.>") {
+			for _, m := range read(t, js, prefix.EventStream("acme"), "factro.event.acme.>") {
 				if strings.Contains(string(m.data), webhookSecret) || strings.Contains(string(m.data), "callbackUri") {
 					t.Fatalf("an event shows its webhook: %s", m.data)
 				}
@@ -154,7 +154,7 @@ func TestReconcileByItself(t *testing.T) {
 		t.Errorf("later the stream has\n%v, factro\n%v", got, want)
 	}
 	published := 0
-	for _, m := range read(t, js, prefix.EventStream(), prefix.EventFilter("acme", events.ResourceBridge, events.Any, events.GapClosed)) {
+	for _, m := range read(t, js, prefix.EventStream("acme"), prefix.EventFilter("acme", events.ResourceBridge, events.Any, events.GapClosed)) {
 		gap, err := events.GapOf(m.event)
 		if err != nil {
 			t.Fatal(err)

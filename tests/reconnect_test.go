@@ -29,10 +29,10 @@ func TestReconnect(t *testing.T) {
 		if status := b.webhook(client, "acme", body+id+`"}`); status != http.StatusAccepted {
 			t.Errorf("the webhook %s was answered with %d", id, status)
 		}
-		if got := len(read(t, js, prefix.EventStream(), "factro.event.>")); got == 0 {
+		if got := len(read(t, js, prefix.EventStream("acme"), "factro.event.>")); got == 0 {
 			t.Error("no event is stored")
 		}
-		results := watchStream(t, js, prefix.ResultStream())
+		results := watchStream(t, js, prefix.ResultStream("acme"))
 		send(t, js, "acme", "createTask", id, newTask(f, id))
 		if r := results.finalOf(t, id); r.Outcome != events.Applied {
 			t.Errorf("the command %s is %s: %+v", id, r.Outcome, r.Error)

@@ -58,7 +58,7 @@ func TestLeastPrivilege(t *testing.T) {
 	defer cancel()
 	data := func(format string, args ...any) json.RawMessage { return fmt.Appendf(nil, format, args...) }
 	client := events.NewClient(js, "acme")
-	store, err := js.ObjectStore(ctx, "FACTRO_FILES")
+	store, err := js.ObjectStore(ctx, "FACTRO_FILES_ACME")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestLeastPrivilege(t *testing.T) {
 	for _, cmd := range []events.Generic{
 		{Name: "createTask", Resource: "task", Data: data(`{"title":"Prüfung","targetParentId":%q}`, f.demo.Package)},
 		{Name: "createProjectDocument", Resource: "project", Data: data(
-			`{"projectId":%q,"file":{"name":"Plan","object":{"bucket":"FACTRO_FILES","name":"plan"}}}`, f.demo.Project)},
+			`{"projectId":%q,"file":{"name":"Plan","object":{"bucket":"FACTRO_FILES_ACME","name":"plan"}}}`, f.demo.Project)},
 	} {
 		if _, err := client.Do(ctx, cmd); err != nil {
 			t.Errorf("%s: %v", cmd.Name, err)
@@ -87,8 +87,8 @@ func TestLeastPrivilege(t *testing.T) {
 		}
 	}
 	waitFor(t, "the dead letters of a webhook and of two commands, and an empty queue", func() bool {
-		dead, err := js.Stream(ctx, "FACTRO_DEAD")
-		queue, err2 := js.Stream(ctx, "FACTRO_COMMANDS")
+		dead, err := js.Stream(ctx, "FACTRO_DEAD_ACME")
+		queue, err2 := js.Stream(ctx, "FACTRO_COMMANDS_ACME")
 		return errors.Join(err, err2) == nil && dead.CachedInfo().State.Msgs == 3 && queue.CachedInfo().State.Msgs == 0
 	})
 	if n := f.Count("task", func(o map[string]any) bool { return o["title"] == "einmal" }); n != 1 {

@@ -45,7 +45,7 @@ func TestRoundTrip(t *testing.T) {
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
 	_, js := n.client()
-	results, stream := watchStream(t, js, prefix.ResultStream()), watchStream(t, js, prefix.EventStream())
+	results, stream := watchStream(t, js, prefix.ResultStream("acme")), watchStream(t, js, prefix.EventStream("acme"))
 
 	const traceID = "0af7651916cd43dd8448eb211c80319c"
 	msg := nats.NewMsg(subjectOf(t, "acme", "createTask"))
@@ -101,7 +101,7 @@ func TestTwoClouds(t *testing.T) {
 	b.register(red, "red")
 	b.register(blue, "blue")
 	_, js := n.client()
-	results, stream := watchStream(t, js, prefix.ResultStream()), watchStream(t, js, prefix.EventStream())
+	results, stream := watchStream(t, js, prefix.ResultStream("acme")), watchStream(t, js, prefix.EventStream("acme"))
 
 	// The same id in two clouds is two commands.
 	send(t, js, "red", "createTask", "same-id", newTask(red, "for red"))
@@ -154,7 +154,7 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	_ = b
 	_, js := n.client()
-	results := watchStream(t, js, prefix.ResultStream())
+	results := watchStream(t, js, prefix.ResultStream("acme"))
 	unknownID := "00000000-0000-4000-8000-00000000dead"
 
 	for name, tt := range map[string]struct { //nolint:paralleltest // each counts the calls that factro gets
@@ -225,7 +225,7 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 			// It is stored after the result, and rows share their subject: this command's is the one with its data.
 			waitFor(t, "the dead letter with its code and data", func() bool {
 				return slices.ContainsFunc(
-					read(t, js, prefix.DeadStream(), strings.Replace(msg.Subject, "factro.", "factro.dead.", 1)),
+					read(t, js, prefix.DeadStream("acme"), strings.Replace(msg.Subject, "factro.", "factro.dead.", 1)),
 					func(m message) bool {
 						return m.header.Get(events.HeaderMessageID) != "" && m.header.Get("Factro-Dead-Code") == tt.code && string(m.data) == tt.data
 					})

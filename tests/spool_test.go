@@ -107,7 +107,7 @@ func TestSpoolWhileNATSIsAway(t *testing.T) {
 	b.deliverInOrder(senders, 0, each, func(done int) { first(done); second(done); third(done); last(done) })
 	b.parts(`"spool":"empty"`, `"nats":"ok"`)
 	_, js := n.client()
-	wantInOrder(t, read(t, js, prefix.EventStream(), "factro.event.>"), senders, each)
+	wantInOrder(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"), senders, each)
 	b.wantAccounted()
 	if got := b.metric(`factro_bridge_webhooks_total{factro_cloud="acme",http_response_status_code="202",outcome="spooled"}`); got == "absent" {
 		t.Error("nothing was spooled: the test shows nothing")
@@ -133,7 +133,7 @@ func TestSpoolSurvivesKills(t *testing.T) {
 	n.start()
 	b.parts(`"nats":"ok"`) // the streams are made
 	_, js := n.client()
-	stream := watchStream(t, js, prefix.EventStream())
+	stream := watchStream(t, js, prefix.EventStream("acme"))
 	for i := range kills {
 		waitFor(t, "some more are handed over", func() bool { return len(stream.all()) > senders*each*i/(kills+1)+30 })
 		if i == 1 {
@@ -146,7 +146,7 @@ func TestSpoolSurvivesKills(t *testing.T) {
 		b.launch()
 	}
 	b.parts(`"spool":"empty"`, `"nats":"ok"`)
-	wantInOrder(t, read(t, js, prefix.EventStream(), "factro.event.>"), senders, each)
+	wantInOrder(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"), senders, each)
 	b.wantAccounted()
 	for _, m := range stream.all() {
 		if m.header["ce-factroorigin"][0] != "spool" || m.header["ce-recordedtime"] == nil {

@@ -151,7 +151,7 @@ func queued(t testing.TB, js jetstream.JetStream) uint64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	s, err := js.Stream(ctx, prefix.CommandStream())
+	s, err := js.Stream(ctx, prefix.CommandStream("acme"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestTraces(t *testing.T) {
 		env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_BSP_SCHEDULE_DELAY=50"},
 	}).start()
 	_, js := n.client()
-	results, stream := watchStream(t, js, prefix.ResultStream()), watchStream(t, js, prefix.EventStream())
+	results, stream := watchStream(t, js, prefix.ResultStream("acme")), watchStream(t, js, prefix.EventStream("acme"))
 
 	const commandTrace, webhookTrace = "0af7651916cd43dd8448eb211c80319c", "11111111111111111111111111111111"
 	const senderSpan = "b7ad6b7169203331"

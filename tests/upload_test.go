@@ -39,7 +39,7 @@ func TestUploadFromCommandLine(t *testing.T) {
 		if arrived != 1 {
 			t.Errorf("%d bytes arrived %d times: %v", size, arrived, a.f.Objects("document"))
 		}
-		store, err := js.ObjectStore(t.Context(), "FACTRO_FILES")
+		store, err := js.ObjectStore(t.Context(), "FACTRO_FILES_ACME")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestUploadLarge(t *testing.T) {
 	_, js := n.client()
 	var store jetstream.ObjectStore
 	waitFor(t, "the bucket for files", func() bool {
-		store, err = js.ObjectStore(t.Context(), prefix.FileBucket())
+		store, err = js.ObjectStore(t.Context(), prefix.FileBucket("acme"))
 		return err == nil
 	})
 	sum, source := sha256.New(), rand.NewChaCha8([32]byte{7})
@@ -103,7 +103,7 @@ func TestUploadLarge(t *testing.T) {
 	}
 	before := peakMemory(t, b)
 	result, err := events.NewClient(js, "acme").Do(t.Context(), events.CreateTaskDocument{TaskID: "t-1", File: events.File{
-		Name: "Größe.bin", Object: &events.ObjectRef{Bucket: prefix.FileBucket(), Name: "groß"},
+		Name: "Größe.bin", Object: &events.ObjectRef{Bucket: prefix.FileBucket("acme"), Name: "groß"},
 	}})
 	if err != nil || result.Outcome != events.Applied {
 		t.Fatalf("%+v, %v", result, err)
@@ -147,10 +147,10 @@ func TestUploadMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ref, pointer := range map[events.ObjectRef]string{
-		{Bucket: "SALARIES", Name: "all"}: "/file/object/bucket", {Bucket: prefix.FileBucket(), Name: "gone"}: "/file/object",
+		{Bucket: "SALARIES", Name: "all"}: "/file/object/bucket", {Bucket: prefix.FileBucket("acme"), Name: "gone"}: "/file/object",
 		// Names that would be too long for NATS, the second one only in bytes.
-		{Bucket: prefix.FileBucket(), Name: strings.Repeat("x", 3200)}: "/file/object/name",
-		{Bucket: prefix.FileBucket(), Name: strings.Repeat("ü", 512)}:  "/file/object",
+		{Bucket: prefix.FileBucket("acme"), Name: strings.Repeat("x", 3200)}: "/file/object/name",
+		{Bucket: prefix.FileBucket("acme"), Name: strings.Repeat("ü", 512)}:  "/file/object",
 	} {
 		_, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
 			"projectId": a.f.demo.Project, "file": map[string]any{"name": "a", "object": ref},
@@ -179,18 +179,18 @@ func TestUploadStalls(t *testing.T) {
 	var store jetstream.ObjectStore
 	waitFor(t, "the bucket for files", func() bool {
 		var err error
-		store, err = js.ObjectStore(t.Context(), prefix.FileBucket())
+		store, err = js.ObjectStore(t.Context(), prefix.FileBucket("acme"))
 		return err == nil
 	})
 	info, err := store.PutString(t.Context(), "old", strings.Repeat("x", 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), "OBJ_"+prefix.FileBucket())
+	stream, err := js.Stream(t.Context(), "OBJ_"+prefix.FileBucket("acme"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+prefix.FileBucket()+".C."+info.NUID)); err != nil {
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+prefix.FileBucket("acme")+".C."+info.NUID)); err != nil {
 		t.Fatal(err)
 	}
 	send := func(file map[string]any) error {
@@ -199,7 +199,7 @@ func TestUploadStalls(t *testing.T) {
 		}})
 		return err
 	}
-	err = send(map[string]any{"name": "a", "object": events.ObjectRef{Bucket: prefix.FileBucket(), Name: "old"}})
+	err = send(map[string]any{"name": "a", "object": events.ObjectRef{Bucket: prefix.FileBucket("acme"), Name: "old"}})
 	if err == nil || !strings.Contains(err.Error(), "read the file: nothing came within the timeout") {
 		t.Errorf("got %v", err)
 	}

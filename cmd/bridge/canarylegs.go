@@ -43,7 +43,7 @@ func (l leg) failed(code int, err error) leg {
 func (c *canary) webhook(ctx context.Context) leg {
 	l := leg{Name: "webhook", To: c.hook.address()}
 	subject := c.prefix.Event(c.cloud, events.ResourceBridge, c.id, events.ActionCanary)
-	expected, err := c.client.Expect(ctx, c.prefix.EventStream(), subject)
+	expected, err := c.client.Expect(ctx, c.prefix.EventStream(c.cloud), subject)
 	if err != nil {
 		return l.failed(exitFailure, fmt.Errorf("the event cannot be waited for: %w", err))
 	}

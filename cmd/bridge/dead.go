@@ -20,8 +20,11 @@ func newDead() *cobra.Command {
 		Use:   "dead",
 		Short: "Look at dead letters, send them again, or drop them",
 		Long: `Look at dead letters, send them again, or drop them. A dead letter is a command that the bridge gave up, or a webhook of
-which no event could be made, as it came, with the reason.`,
-		Example: "  bridge dead list --since 24h\n  bridge dead show 17\n  bridge dead redrive 17 --wait",
+which no event could be made, as it came, with the reason.
+
+A dead letter is called by its cloud and its sequence there, as in acme/17. The sequence alone will do with --cloud, or if
+there is only one cloud. To find the clouds needs the right to list streams; --cloud needs only the cloud's.`,
+		Example: "  bridge dead list --since 24h\n  bridge dead show acme/17\n  bridge dead redrive acme/17 --wait",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -34,19 +37,40 @@ type deadFlags struct {
 	natsFlags
 	filter            bus.DeadFilter
 	since, until, seq string
+	// last bounds the sequences of each cloud, if it is not nil; clouds that are not in it have none.
+	last map[string]uint64
+}
+
+// letterName is what a dead letter is called by. Without a cloud it is of the only one.
+type letterName struct {
+	cloud    string
+	sequence uint64
+}
+
+// readLetterName reads acme/17, or 17.
+func readLetterName(s string) (letterName, error) {
+	cloud, number, ok := strings.Cut(s, "/")
+	if !ok {
+		cloud, number = "", s
+	}
+	n, err := sequence(number)
+	if err != nil || ok && cloud == "" {
+		return letterName{}, usage("%q is no dead letter such as acme/17; bridge dead list shows them", s)
+	}
+	return letterName{cloud, n}, nil
 }
 
 func (f *deadFlags) add(cmd *cobra.Command) {
 	f.natsFlags.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.filter.Cloud, "cloud", "", "only this cloud")
+	flags.StringVar(&f.cloud, "cloud", "", "only this cloud")
 	flags.StringVar(&f.filter.Operation, "operation", "", "only commands of this operation")
 	flags.StringVar(&f.filter.Kind, "kind", "", "only of this `kind`: command or webhook")
 	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`, such as refused or ambiguous")
 	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
 	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h ago, 2026-03-01, or 2026-03-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only up to this `time`")
-	flags.StringVar(&f.seq, "seq", "", "only this `sequence`, or a range of them such as 17-40")
+	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
 	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", completeOperation)
@@ -117,40 +141,91 @@ func sequence(s string) (uint64, error) {
 	return n, nil
 }
 
-// each hands over the letters that are named, or else those that the flags choose. One that is named and not there is an
-// error.
-func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []uint64, do func(bus.DeadLetter) error) error {
+// each hands over the letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
+// there is an error.
+func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letterName, do func(bus.DeadLetter) error) error {
 	p := events.Prefix(f.prefix)
-	if len(named) == 0 {
-		return client.DeadLetters(ctx, p, f.filter, do)
-	}
-	for _, n := range named {
-		l, err := client.DeadLetter(ctx, p, n)
-		if err == nil {
-			err = do(l)
+	if len(named) > 0 {
+		for _, n := range named {
+			cloud, err := f.cloudOf(ctx, client, n)
+			if err != nil {
+				return err
+			}
+			l, err := client.DeadLetter(ctx, p, cloud, n.sequence)
+			if err == nil {
+				err = do(l)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		return nil
+	}
+	clouds := []string{f.cloud}
+	if f.cloud == "" {
+		var err error
+		if clouds, err = client.Clouds(ctx, p); err != nil {
+			return err
+		}
+		if f.seq != "" && len(clouds) > 1 {
+			return usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
+		}
+	}
+	left := f.filter.Limit
+	for _, cloud := range clouds {
+		filter := f.filter
+		filter.Cloud, filter.Limit = cloud, left
+		if last, ok := f.last[cloud]; ok {
+			filter.Last = last
+		} else if f.last != nil {
+			continue
+		}
+		err := client.DeadLetters(ctx, p, filter, func(l bus.DeadLetter) error {
+			left--
+			return do(l)
+		})
+		if err != nil || f.filter.Limit > 0 && left <= 0 {
 			return err
 		}
 	}
 	return nil
 }
 
+// cloudOf is the cloud of a letter: the one that it is named with, that of the flag, or the only one.
+func (f *natsFlags) cloudOf(ctx context.Context, client *bus.Client, n letterName) (string, error) {
+	switch {
+	case n.cloud != "" && f.cloud != "" && n.cloud != f.cloud:
+		return "", usage("%s/%d is not of the cloud in --cloud, %s", n.cloud, n.sequence, f.cloud)
+	case n.cloud != "":
+		return n.cloud, nil
+	case f.cloud != "":
+		return f.cloud, nil
+	}
+	clouds, err := client.Clouds(ctx, events.Prefix(f.prefix))
+	if err != nil {
+		return "", err
+	}
+	if len(clouds) > 1 {
+		return "", usage("%d of which cloud? Write %s/%d, or add --cloud; there are %s", n.sequence, clouds[0], n.sequence, strings.Join(clouds, ", "))
+	}
+	return clouds[0], nil
+}
+
 // pick reads the arguments of a command that changes something: it wants to be told which letters.
-func (f *deadFlags) pick(args []string) ([]uint64, error) {
-	var named []uint64
+func (f *deadFlags) pick(args []string) ([]letterName, error) {
+	var named []letterName
 	for _, a := range args {
-		n, err := sequence(a)
+		n, err := readLetterName(a)
 		if err != nil {
 			return nil, err
 		}
 		named = append(named, n)
 	}
 	switch {
-	case len(named) == 0 && !f.chosen():
-		return nil, usage("which letters? Give their sequences, or filters such as --code refused --since 24h")
+	case len(named) == 0 && !f.chosen() && f.cloud == "":
+		return nil, usage("which letters? Give their names, such as acme/17, or filters such as --code refused --since 24h")
 	case len(named) > 0 && f.chosen():
-		return nil, usage("give sequences or filters, not both")
+		return nil, usage("give names or filters, not both")
 	}
 	return named, f.read(time.Now())
 }
@@ -161,7 +236,7 @@ func newDeadList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, a line each",
-		Long: `List dead letters, the oldest first, a line each: sequence, time, cloud, operation, code, factro's status, the command's
+		Long: `List dead letters, cloud by cloud and the oldest first, a line each: name, time, operation, code, factro's status, the command's
 id and the reason. --json prints one JSON object a line.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
@@ -196,8 +271,8 @@ func printLetterLine(out io.Writer, l bus.DeadLetter) error {
 	if l.Status != 0 {
 		status = strconv.Itoa(l.Status)
 	}
-	_, err := fmt.Fprintf(out, "%6d  %s  %-10s  %-24s  %-17s  %3s  %-36s  %s\n", l.Sequence, l.Died.Local().Format(time.DateTime),
-		oneLine([]byte(l.Cloud)), oneLine([]byte(what(l))), oneLine([]byte(l.Code)), status, orDash(oneLine([]byte(l.ID))), shortened(oneLine([]byte(l.Reason)), most))
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-17s  %3s  %-36s  %s\n", l.Name(), l.Died.Local().Format(time.DateTime),
+		oneLine([]byte(what(l))), oneLine([]byte(l.Code)), status, orDash(oneLine([]byte(l.ID))), shortened(oneLine([]byte(l.Reason)), most))
 	return err
 }
 
@@ -225,6 +300,7 @@ func shortened(s string, most int) string {
 
 // letterJSON is a dead letter for machines.
 type letterJSON struct {
+	Name       string              `json:"name"` // cloud/seq
 	Sequence   uint64              `json:"seq"`
 	Died       time.Time           `json:"time"`
 	Kind       string              `json:"kind"`
@@ -251,7 +327,7 @@ type letterJSON struct {
 // printLetterJSON prints a letter as JSON on one line, with headers and data if all is wanted.
 func printLetterJSON(out io.Writer, l bus.DeadLetter, all bool) error {
 	j := letterJSON{
-		Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
+		Name: l.Name(), Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
 		Status: l.Status, ID: l.ID, Reason: l.Reason, Subject: l.Original, Position: l.Position, Deliveries: l.Deliveries, Size: l.Size,
 		Attempts: l.Attempts, Trace: traceOf(l.Parent), Sender: l.TraceID(),
 	}

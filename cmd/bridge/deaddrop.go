@@ -19,11 +19,11 @@ func newDeadDrop() *cobra.Command {
 	var f deadFlags
 	var yes, dryRun bool
 	cmd := &cobra.Command{
-		Use:   "drop [SEQ]...",
+		Use:   "drop [CLOUD/SEQ]...",
 		Short: "Delete dead letters",
-		Long: `Delete dead letters: those with the given sequences, or those that the filters choose. On a terminal it asks first; elsewhere
+		Long: `Delete dead letters: those with the given names, or those that the filters choose. On a terminal it asks first; elsewhere
 it wants --yes.`,
-		Example: `  bridge dead drop 17 18
+		Example: `  bridge dead drop acme/17 acme/18
   bridge dead drop --code expired --until 720h --yes`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,10 +53,11 @@ it wants --yes.`,
 }
 
 // drop deletes letters if ask agrees to so many; without it, it lists them.
-func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []uint64, ask func(int) bool) error {
-	n, last := 0, uint64(0)
+func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, ask func(int) bool) error {
+	n, last := 0, map[string]uint64{}
 	err := f.each(ctx, client, named, func(l bus.DeadLetter) error {
-		n, last = n+1, max(last, l.Sequence)
+		n++
+		last[l.Cloud] = max(last[l.Cloud], l.Sequence)
 		if ask == nil {
 			return printLetterLine(out, l)
 		}
@@ -74,11 +75,11 @@ func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client,
 	case !ask(n):
 		return &exitError{exitFailure, errors.New("nothing was deleted")}
 	}
-	f.filter.Last = last // what died since was not asked about
+	f.last = last // what died since was not asked about
 	done := 0
 	err = f.each(ctx, client, named, func(l bus.DeadLetter) error {
 		done++
-		return client.DropLetter(ctx, events.Prefix(f.prefix), l.Sequence)
+		return client.DropLetter(ctx, events.Prefix(f.prefix), l.Cloud, l.Sequence)
 	})
 	fmt.Fprintf(out, "%d deleted\n", done)
 	return err

@@ -25,7 +25,7 @@ type redriveFlags struct {
 	dryRun, keep, wait bool
 	timeout            time.Duration
 
-	named []uint64
+	named []letterName
 	limit *rate.Limiter
 	left  int // letters that were not sent again
 	code  int // the exit code
@@ -34,9 +34,9 @@ type redriveFlags struct {
 func newDeadRedrive() *cobra.Command {
 	var f redriveFlags
 	cmd := &cobra.Command{
-		Use:   "redrive [SEQ]...",
+		Use:   "redrive [CLOUD/SEQ]...",
 		Short: "Send dead letters again",
-		Long: `Send dead letters again: those with the given sequences, or those that the filters choose. A command goes back to its
+		Long: `Send dead letters again: those with the given names, or those that the filters choose. A command goes back to its
 subject, a webhook is translated again, and each letter is deleted as soon as the stream has what was sent.
 
 A command keeps its id, so what was done already is not done twice. If --set changes its data, it is another command and
@@ -45,8 +45,8 @@ gets a new id. Filters leave letters out of which factro may have done what they
 
 A letter that cannot be sent again is left where it is, and the exit code is 1. With --wait the exit code is 3 if a command
 was rejected, 4 if it died again, 5 if its result did not come in time.`,
-		Example: `  bridge dead redrive 17 --wait
-  bridge dead redrive 17 --set title='Prüfung' --set executorId:=null
+		Example: `  bridge dead redrive acme/17 --wait
+  bridge dead redrive acme/17 --set title='Prüfung' --set executorId:=null
   bridge dead redrive --code exhausted --since 2h --rate 2 --dry-run
   bridge dead redrive --kind webhook --set action=TaskCreated`,
 		Args: cobra.ArbitraryArgs,
@@ -85,7 +85,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer) error {
 		if left := (*staysError)(nil); errors.As(err, &left) {
 			f.left++
 			f.code = max(f.code, exitFailure)
-			_, err = fmt.Fprintf(out, "%d left: %s\n", l.Sequence, oneLine([]byte(left.Error())))
+			_, err = fmt.Fprintf(out, "%s left: %s\n", l.Name(), oneLine([]byte(left.Error())))
 		}
 		return err
 	})
@@ -125,7 +125,7 @@ func (f *redriveFlags) one(ctx context.Context, out io.Writer, client *bus.Clien
 
 func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
 	if len(f.named) == 0 && f.filter.Code == "" && (l.Code == events.CodeAmbiguous || l.Code == events.CodeUndeliverable) {
-		return &staysError{fmt.Errorf("it is %s, so factro may have done it; look there, and then name it by its sequence or with --code %s", l.Code, l.Code)}
+		return &staysError{fmt.Errorf("it is %s, so factro may have done it; look there, and then name it or with --code %s", l.Code, l.Code)}
 	}
 	p := events.Prefix(f.prefix)
 	again, err := bus.PrepareRedrive(p, l, data, time.Now())
@@ -137,7 +137,7 @@ func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.C
 		how = "as a new command"
 	}
 	if f.dryRun {
-		_, err := fmt.Fprintf(out, "%d would be sent %s on %s\n  id     %s\n", l.Sequence, how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)))
+		_, err := fmt.Fprintf(out, "%s would be sent %s on %s\n  id     %s\n", l.Name(), how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)))
 		return err
 	}
 	if err := f.limit.Wait(ctx); err != nil {
@@ -145,14 +145,14 @@ func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.C
 	}
 	var from uint64
 	if f.wait {
-		if from, err = client.NextResult(ctx, p); err != nil {
+		if from, err = client.NextResult(ctx, p, again.Cloud); err != nil {
 			return err
 		}
 	}
 	if err := client.Redrive(ctx, again); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d sent %s on %s\n  id     %s\n  trace  %s\n", l.Sequence, how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)), trace.SpanContextFromContext(ctx).TraceID())
+	fmt.Fprintf(out, "%s sent %s on %s\n  id     %s\n  trace  %s\n", l.Name(), how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)), trace.SpanContextFromContext(ctx).TraceID())
 	if err := f.drop(ctx, client, l); err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.C
 	}
 	subject := events.Prefix(f.prefix).Event(l.Cloud, e.Resource, e.EntityID, e.Action)
 	if f.dryRun {
-		_, err := fmt.Fprintf(out, "%d would be published on %s\n  id     %s\n", l.Sequence, oneLine([]byte(subject)), oneLine([]byte(e.ID())))
+		_, err := fmt.Fprintf(out, "%s would be published on %s\n  id     %s\n", l.Name(), oneLine([]byte(subject)), oneLine([]byte(e.ID())))
 		return err
 	}
 	if err := f.limit.Wait(ctx); err != nil {
@@ -216,7 +216,7 @@ func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.C
 	if err := client.PublishEvent(ctx, subject, e.Event, l.Cloud+"."+e.ID()); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d published on %s\n  id     %s\n", l.Sequence, oneLine([]byte(subject)), oneLine([]byte(e.ID())))
+	fmt.Fprintf(out, "%s published on %s\n  id     %s\n", l.Name(), oneLine([]byte(subject)), oneLine([]byte(e.ID())))
 	return f.drop(ctx, client, l)
 }
 
@@ -224,5 +224,5 @@ func (f *redriveFlags) drop(ctx context.Context, client *bus.Client, l bus.DeadL
 	if f.keep {
 		return nil
 	}
-	return client.DropLetter(ctx, events.Prefix(f.prefix), l.Sequence)
+	return client.DropLetter(ctx, events.Prefix(f.prefix), l.Cloud, l.Sequence)
 }

@@ -24,16 +24,16 @@ func newDeadShow() *cobra.Command {
 	var f natsFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "show SEQ",
+		Use:   "show CLOUD/SEQ",
 		Short: "Show a dead letter with all that is known of it",
 		Long: `Show a dead letter with all that is known of it: the original with its subject, headers and data, why it was given up,
 factro's status and words, each attempt with its time and outcome, the traces, and what to check before it is sent again.
 
 Values that look like credentials are not shown.`,
-		Example: "  bridge dead show 17\n  bridge dead show 17 --json",
+		Example: "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := sequence(args[0])
+			n, err := readLetterName(args[0])
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,11 @@ Values that look like credentials are not shown.`,
 				return err
 			}
 			defer client.Close()
-			l, err := client.DeadLetter(cmd.Context(), events.Prefix(f.prefix), n)
+			cloud, err := f.cloudOf(cmd.Context(), client, n)
+			if err != nil {
+				return err
+			}
+			l, err := client.DeadLetter(cmd.Context(), events.Prefix(f.prefix), cloud, n.sequence)
 			if err != nil {
 				return err
 			}
@@ -53,6 +57,7 @@ Values that look like credentials are not shown.`,
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "the cloud, if the letter is named by its sequence alone")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -87,7 +92,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "dead letter %d\n", l.Sequence)
+	fmt.Fprintf(out, "dead letter %s\n", l.Name())
 	row := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(out, "  %-9s %s\n", name, oneLine([]byte(value)))
@@ -148,7 +153,7 @@ func statusOf(a bus.Attempt) string {
 func shownData(l bus.DeadLetter) ([]byte, error) {
 	data, err := io.ReadAll(translate.Redact(bytes.NewReader(l.Data)))
 	if err != nil {
-		return nil, fmt.Errorf("dead letter %d: %w", l.Sequence, err)
+		return nil, fmt.Errorf("dead letter %s: %w", l.Name(), err)
 	}
 	return data, nil
 }

@@ -48,7 +48,7 @@ func (p play) run(ctx context.Context, demo bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		since := time.Now() // not "new": the play must not miss its own event
-		return client.Tail(ctx, p.prefix.EventStream(), string(p.prefix)+".event.>", since, func(m bus.Message) {
+		return client.Tail(ctx, p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
 			select {
 			case arrived <- m:
 			case <-ctx.Done():
@@ -82,7 +82,7 @@ func (p play) connect(ctx context.Context) (*bus.Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := client.WaitStreams(ctx, p.prefix); err != nil {
+	if err := client.WaitStreams(ctx, p.prefix, devCloud); err != nil {
 		client.Close()
 		return nil, err
 	}

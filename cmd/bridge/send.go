@@ -146,7 +146,7 @@ func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []str
 		if client, err = f.dial(); err != nil {
 			return nil, err
 		}
-		return newUpload(ctx, client, events.Prefix(f.prefix))(path)
+		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud)(path)
 	})
 	if err == nil && client == nil {
 		client, err = f.dial()

@@ -1,29 +1,35 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// tails are the streams that can be watched.
-var tails = []struct {
+// tail is a kind of stream that can be watched.
+type tail struct {
 	name   string
-	stream func(events.Prefix) string
-	filter string
-}{
-	{"events", events.Prefix.EventStream, "event"},
-	{"results", events.Prefix.ResultStream, "result"},
-	{"dead", events.Prefix.DeadStream, "dead"},
+	stream func(events.Prefix, string) string
+	at     int      // where the cloud stands in its subjects
+	forms  []string // of the filters for a cloud
+}
+
+var tails = []tail{
+	{"events", events.Prefix.EventStream, 2, []string{"event.%s.>"}},
+	{"results", events.Prefix.ResultStream, 2, []string{"result.%s.>"}},
+	{"dead", events.Prefix.DeadStream, 3, []string{"dead.command.%s.>", "dead.webhook.%s"}},
 }
 
 func newTail() *cobra.Command {
@@ -34,12 +40,14 @@ func newTail() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail events|results|dead",
 		Short: "Print events, results or dead letters as they come",
-		Long: `Print what comes into a stream, until interrupted. It reads beside all others: nobody misses anything because of it.
+		Long: `Print what comes into the streams of all clouds that there are at the beginning, or into that of one cloud, until
+interrupted. It reads beside all others: nobody misses anything because of it. To find the clouds needs the right to list
+streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 
 --json prints one JSON object a line: subject, time and trace id, with the event in the JSON form of CloudEvents.`,
 		Example: `  bridge tail events
-  bridge tail events --since 1h --filter 'factro.event.*.task.*.TaskStateChanged'
-  bridge tail results --json`,
+  bridge tail events --since 1h --filter 'factro.event.acme.task.*.TaskStateChanged'
+  bridge tail results --cloud acme --json`,
 		ValidArgs: []string{"events", "results", "dead"},
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,29 +60,56 @@ func newTail() *cobra.Command {
 			if since > 0 {
 				from = time.Now().Add(-since)
 			}
-			for _, t := range tails {
-				if t.name != args[0] {
-					continue
+			return f.tail(cmd.Context(), client, args[0], filter, from, func(m bus.Message) {
+				if asJSON {
+					printJSON(cmd.OutOrStdout(), m)
+				} else {
+					printMessage(cmd.OutOrStdout(), m)
 				}
-				if filter == "" {
-					filter = f.prefix + "." + t.filter + ".>"
-				}
-				return client.Tail(cmd.Context(), t.stream(events.Prefix(f.prefix)), filter, from, func(m bus.Message) {
-					if asJSON {
-						printJSON(cmd.OutOrStdout(), m)
-					} else {
-						printMessage(cmd.OutOrStdout(), m)
-					}
-				})
-			}
-			return nil
+			})
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only this cloud")
 	cmd.Flags().DurationVar(&since, "since", 0, "begin this long ago; without it, with the next one")
 	cmd.Flags().StringVar(&filter, "filter", "", "only this `subject`, wildcards allowed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// tail follows one kind of stream, of each cloud that is meant.
+func (f *natsFlags) tail(ctx context.Context, client *bus.Client, kind, filter string, since time.Time, each func(bus.Message)) error {
+	p := events.Prefix(f.prefix)
+	t := tails[slices.IndexFunc(tails, func(t tail) bool { return t.name == kind })]
+	clouds := []string{f.cloud}
+	if named := strings.Split(filter, "."); f.cloud == "" && len(named) > t.at && events.Token(named[t.at]) == named[t.at] {
+		clouds[0] = named[t.at] // the filter says it
+	}
+	if clouds[0] == "" {
+		var err error
+		if clouds, err = client.Clouds(ctx, p); err != nil {
+			return err
+		}
+	}
+	var printing sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	for _, cloud := range clouds {
+		filters := []string{filter}
+		if filter == "" {
+			filters = nil
+			for _, form := range t.forms {
+				filters = append(filters, f.prefix+"."+fmt.Sprintf(form, cloud))
+			}
+		}
+		group.Go(func() error {
+			return client.Tail(ctx, t.stream(p, cloud), filters, since, func(m bus.Message) {
+				printing.Lock()
+				defer printing.Unlock()
+				each(m)
+			})
+		})
+	}
+	return group.Wait()
 }
 
 // printMessage prints a message for people: a line to scan, and the data below it.

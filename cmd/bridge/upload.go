@@ -25,7 +25,7 @@ const inlineMost = 256 << 10
 
 // newUpload returns what makes an upload of a file: a small one goes along in the command, a larger one through the object
 // store.
-func newUpload(ctx context.Context, client *bus.Client, p events.Prefix) upload {
+func newUpload(ctx context.Context, client *bus.Client, p events.Prefix, cloud string) upload {
 	return func(path string) (any, error) {
 		file, err := os.Open(path)
 		if err != nil {
@@ -37,7 +37,7 @@ func newUpload(ctx context.Context, client *bus.Client, p events.Prefix) upload 
 		begin := bufio.NewReaderSize(file, int(most)+1)
 		switch content, err := begin.Peek(int(most) + 1); err {
 		case nil: // there is more than may go along
-			ref, err := client.Upload(ctx, p, uuid.NewString(), begin)
+			ref, err := client.Upload(ctx, p, cloud, uuid.NewString(), begin)
 			if err != nil {
 				return nil, fmt.Errorf("file: %w", err)
 			}

@@ -60,6 +60,11 @@ func ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map
 			r.Clouds[name] = "paused: factro does not accept the API key"
 		}
 	}
+	if r.Parts["nats"] == "ok" {
+		for name, err := range broker.Troubles() { // those of one cloud take nothing from the others
+			r.Parts["nats"], r.Clouds[name] = "not for all clouds", err.Error()
+		}
+	}
 	return r
 }
 

@@ -127,7 +127,9 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		}
 	}
 	if b.cfg.has(RoleEgress) {
-		work.Go(func() error { return broker.Advisories(working, gaveUp(ways)) })
+		for _, cloud := range b.cfg.Clouds {
+			work.Go(func() error { return broker.Advisories(working, cloud.Name, gaveUp(ways)) })
+		}
 		work.Go(func() error { return broker.Unclaimed(working) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),

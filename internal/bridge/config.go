@@ -74,6 +74,18 @@ type NATS struct {
 	Prefix    string   `yaml:"prefix" env:"PREFIX"`
 	Replicas  int      `yaml:"replicas" env:"REPLICAS"`
 	Manage    bool     `yaml:"manage" env:"MANAGE"`
+	MaxBytes  MaxBytes `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
+}
+
+// MaxBytes bounds what the streams and buckets of each cloud may hold. JetStream reserves it.
+type MaxBytes struct {
+	Events   Bytes `yaml:"events" env:"EVENTS"`
+	Commands Bytes `yaml:"commands" env:"COMMANDS"`
+	Results  Bytes `yaml:"results" env:"RESULTS"`
+	Dead     Bytes `yaml:"dead" env:"DEAD"`
+	Ledger   Bytes `yaml:"ledger" env:"LEDGER"`
+	Files    Bytes `yaml:"files" env:"FILES"`
+	Answers  Bytes `yaml:"answers" env:"ANSWERS"`
 }
 
 // Embedded is for a NATS server inside the bridge, used if a data directory is given.
@@ -142,10 +154,18 @@ func Default() Config {
 	return Config{
 		HTTP:      HTTP{Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
-		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true},
+		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes()},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
 		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
+	}
+}
+
+func defaultMaxBytes() MaxBytes {
+	d := bus.DefaultSizes()
+	return MaxBytes{
+		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
+		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers),
 	}
 }
 
@@ -225,6 +245,14 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
 		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
+	}
+	m := c.NATS.MaxBytes
+	b.MaxBytes = bus.Sizes{
+		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
+		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers),
+	}
+	for _, cloud := range c.Clouds {
+		b.Clouds = append(b.Clouds, cloud.Name)
 	}
 	if c.NATS.Embedded.DataDir != "" {
 		b.URL = "nats://embedded"

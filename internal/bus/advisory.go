@@ -22,8 +22,9 @@ import (
 // deliveries, and somebody else can take a command out of the queue and terminate it. Then a command would be gone, or lie
 // in the queue for good, without a word.
 
-// AdvisoryStream is the name of the work queue of advisories about commands that were given up, FACTRO_ADVISORIES.
-func AdvisoryStream(p events.Prefix) string { return strings.ToUpper(string(p)) + "_ADVISORIES" }
+// AdvisoryStream is the name of the work queue of advisories about commands of a cloud that were given up, such as
+// FACTRO_ADVISORIES_ACME.
+func AdvisoryStream(p events.Prefix, cloud string) string { return named(p, "ADVISORIES", cloud) }
 
 // codeTerminated is the code of a letter about a command that somebody else terminated.
 const codeTerminated = "terminated"
@@ -31,43 +32,35 @@ const codeTerminated = "terminated"
 // advisoryConsumer is the durable consumer that all bridges share.
 const advisoryConsumer = "egress-advisories"
 
-func advisoryStream(p events.Prefix) jetstream.StreamConfig {
+func advisoryStream(p events.Prefix, cloud string) streamSpec {
 	const subject = "$JS.EVENT.ADVISORY.CONSUMER."
-	return jetstream.StreamConfig{
-		Name: AdvisoryStream(p), Description: "What the broker says of commands that were given up",
+	return streamSpec{alike(jetstream.StreamConfig{
+		Name: AdvisoryStream(p, cloud), Description: "What the broker says of commands that were given up",
 		Subjects: []string{
-			subject + "MAX_DELIVERIES." + p.CommandStream() + ".*",
-			subject + "MSG_TERMINATED." + p.CommandStream() + ".*",
+			subject + "MAX_DELIVERIES." + p.CommandStream(cloud) + ".*",
+			subject + "MSG_TERMINATED." + p.CommandStream(cloud) + ".*",
 		},
 		// Old ones go first: without a bridge to read them they must not fill the disk.
 		Retention: jetstream.WorkQueuePolicy, MaxMsgs: 100_000, MaxAge: 30 * 24 * time.Hour,
-	}
+	}), sizeAdvisories}
 }
 
 // ensureAdvisories creates the stream of advisories if it is missing. One that cannot be made is told and not more:
 // events and commands do without.
-func (b *Bus) ensureAdvisories(ctx context.Context) {
+func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	if !b.cfg.Manage {
 		return
 	}
-	want := alike(advisoryStream(b.cfg.Prefix), b.cfg.Replicas)
+	want := advisoryStream(b.cfg.Prefix, cloud)
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	have, err := b.js.Stream(attempt, want.Name)
 	cancel()
 	why := ""
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
-		_, err = b.js.CreateStream(attempt, want)
-		cancel()
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			err = nil
-		}
-		if err == nil {
-			b.log.InfoContext(ctx, "stream created", "stream", want.Name)
-		}
+		err = b.createStream(ctx, want)
 	case err == nil:
-		why = streamDrift(want, have.CachedInfo().Config)
+		why = b.streamDrift(want.StreamConfig, have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()
@@ -102,19 +95,19 @@ const (
 // command, else nil.
 type GaveUp func(ctx context.Context, cmd events.Command, mistake, reason error) error
 
-// Advisories makes dead letters of the commands that the broker gave up, until ctx ends, and tells their senders. Each is
-// read by one of all bridges. Without the stream, or without rights on it, it says so once and goes on trying.
-func (b *Bus) Advisories(ctx context.Context, gaveUp GaveUp) error {
+// Advisories makes dead letters of the commands of a cloud that the broker gave up, until ctx ends, and tells their senders.
+// Each is read by one of all bridges. Without the stream, or without rights on it, it says so once and goes on trying.
+func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error {
 	select {
-	case <-b.begun:
+	case <-b.begun(cloud):
 	case <-ctx.Done():
 		return nil
 	}
-	letters := &recentLetters{bus: b}
+	letters := &recentLetters{bus: b, cloud: cloud}
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
-		err := b.readAdvisories(ctx, func(ctx context.Context, msg *nats.Msg) error {
-			return b.advised(ctx, letters, msg, gaveUp)
+		err := b.readAdvisories(ctx, cloud, func(ctx context.Context, msg *nats.Msg) error {
+			return b.advised(ctx, cloud, letters, msg, gaveUp)
 		})
 		if ctx.Err() != nil {
 			break
@@ -122,8 +115,8 @@ func (b *Bus) Advisories(ctx context.Context, gaveUp GaveUp) error {
 		if time.Since(began) > time.Minute {
 			failures = 0
 		}
-		if err != nil && b.isNews(advisoryConsumer, err.Error()) {
-			b.log.WarnContext(ctx, "advisories cannot be read; what the broker gives up goes unnoticed", "error", err)
+		if err != nil && b.isNews(advisoryConsumer+" of "+cloud, err.Error()) {
+			b.log.WarnContext(ctx, "advisories cannot be read; what the broker gives up goes unnoticed", "cloud", cloud, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -136,12 +129,12 @@ func (b *Bus) Advisories(ctx context.Context, gaveUp GaveUp) error {
 }
 
 // readAdvisories reads until ctx ends or the consumer is lost.
-func (b *Bus) readAdvisories(ctx context.Context, handle func(context.Context, *nats.Msg) error) error {
+func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(context.Context, *nats.Msg) error) error {
 	if err := b.waitUp(ctx); err != nil {
 		return err
 	}
-	b.ensureAdvisories(ctx)
-	c, err := b.bindAdvisories(ctx)
+	b.ensureAdvisories(ctx, cloud)
+	c, err := b.bindAdvisories(ctx, cloud)
 	if err != nil {
 		return fmt.Errorf("consumer %s: %w", advisoryConsumer, err)
 	}
@@ -157,16 +150,16 @@ func (b *Bus) readAdvisories(ctx context.Context, handle func(context.Context, *
 	return nil
 }
 
-func (b *Bus) bindAdvisories(ctx context.Context) (jetstream.Consumer, error) {
+func (b *Bus) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consumer, error) {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	c, err := b.js.Consumer(attempt, AdvisoryStream(b.cfg.Prefix), advisoryConsumer)
+	c, err := b.js.Consumer(attempt, AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
 	cancel()
 	if !b.cfg.Manage || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return c, err
 	}
 	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	return b.js.CreateConsumer(attempt, AdvisoryStream(b.cfg.Prefix), jetstream.ConsumerConfig{
+	return b.js.CreateConsumer(attempt, AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
 		Durable: advisoryConsumer, Description: "Makes dead letters of what the broker gave up",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: advisoryWait, MaxDeliver: -1,
 	})
@@ -195,15 +188,15 @@ func (b *Bus) settleAdvisory(stopping context.Context, msg *nats.Msg, handle fun
 }
 
 // advised does what an advisory asks for.
-func (b *Bus) advised(ctx context.Context, letters *recentLetters, msg *nats.Msg, gaveUp GaveUp) error {
+func (b *Bus) advised(ctx context.Context, cloud string, letters *recentLetters, msg *nats.Msg, gaveUp GaveUp) error {
 	var a advisory
-	if err := json.Unmarshal(msg.Data, &a); err != nil || a.Stream != b.cfg.Prefix.CommandStream() || a.Sequence == 0 {
+	if err := json.Unmarshal(msg.Data, &a); err != nil || a.Stream != b.cfg.Prefix.CommandStream(cloud) || a.Sequence == 0 {
 		b.log.WarnContext(ctx, "an advisory is none that we know; it is dropped", "subject", msg.Subject)
 		return nil //nolint:nilerr // it would be the same the next time
 	}
 	switch a.Type {
 	case maxDeliver:
-		return b.undeliverable(ctx, a, gaveUp)
+		return b.undeliverable(ctx, cloud, a, gaveUp)
 	case terminated:
 		return b.terminated(ctx, letters, a, msg)
 	}
@@ -212,7 +205,7 @@ func (b *Bus) advised(ctx context.Context, letters *recentLetters, msg *nats.Msg
 
 // undeliverable takes a command out of the queue that the broker delivers no more: first the letter, then the word to its
 // sender, then the message, so that a crash in between does it again and loses nothing.
-func (b *Bus) undeliverable(ctx context.Context, a advisory, gaveUp GaveUp) error {
+func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveUp GaveUp) error {
 	stream, err := b.js.Stream(ctx, a.Stream)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", a.Stream, err)
@@ -230,7 +223,7 @@ func (b *Bus) undeliverable(ctx context.Context, a advisory, gaveUp GaveUp) erro
 	reason := fmt.Errorf("the consumer %s delivered it %d times without a verdict, and the broker gave it up; factro may have done it",
 		a.Consumer, a.Deliveries)
 	cmd, mistake := b.cfg.Prefix.DecodeCommand(stuck.Subject, stuck.Header, stuck.Data, a.position())
-	subject := b.cfg.Prefix.DeadCommand(cloudOf(b.cfg.Prefix, stuck.Subject), cmd.Resource, cmd.Operation)
+	subject := b.cfg.Prefix.DeadCommand(cloud, cmd.Resource, cmd.Operation)
 	dead := letterOf(subject, stuck.Subject, stuck.Header, stuck.Data)
 	setDeadHeaders(dead.Header, events.CodeUndeliverable, reason)
 	dead.Header[headerDeadPosition] = []string{a.position()}
@@ -262,13 +255,6 @@ func isGone(err error) bool {
 
 // noMessage is the server's code for a sequence that it does not have.
 const noMessage = 10043
-
-// cloudOf is the cloud's token of a command's subject, which may be no proper one.
-func cloudOf(p events.Prefix, subject string) string {
-	rest := strings.TrimPrefix(subject, string(p)+".command.")
-	cloud, _, _ := strings.Cut(rest, ".")
-	return events.Token(cloud)
-}
 
 // letterOf is a dead letter of an original, without our reasons for it.
 func letterOf(subject, original string, header nats.Header, data []byte) *nats.Msg {
@@ -314,7 +300,16 @@ func (b *Bus) onlyForAdvisories(violation error) bool {
 	if !r.publish {
 		return false
 	}
-	commands, dead := b.cfg.Prefix.CommandStream(), b.cfg.Prefix.DeadStream()
+	for _, cloud := range b.cfg.Clouds {
+		if r.forAdvisories(b.cfg.Prefix, cloud) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r refusal) forAdvisories(p events.Prefix, cloud string) bool {
+	commands, dead := p.CommandStream(cloud), p.DeadStream(cloud)
 	for _, start := range []string{
 		"$JS.API.CONSUMER.LIST." + commands, "$JS.API.STREAM.MSG.DELETE." + commands, "$JS.API.STREAM.MSG.GET." + commands,
 		"$JS.API.DIRECT.GET." + commands, "$JS.API.CONSUMER.CREATE." + dead + ".", "$JS.API.CONSUMER.DELETE." + dead + ".",
@@ -324,5 +319,5 @@ func (b *Bus) onlyForAdvisories(violation error) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(r.subject, "$JS.") && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(b.cfg.Prefix))
+	return strings.HasPrefix(r.subject, "$JS.") && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(p, cloud))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,15 +39,11 @@ func (b *Bus) terminated(ctx context.Context, letters *recentLetters, a advisory
 	if slices.Contains(ourReasons, a.Reason) {
 		return nil // the letter was stored before we said so: somebody has dropped it since
 	}
-	cloud := "_"
-	if name, ok := strings.CutPrefix(a.Consumer, "egress-"); ok {
-		cloud = events.Token(name)
-	}
 	data, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("advisory: %w", err)
 	}
-	dead := &nats.Msg{Subject: b.cfg.Prefix.DeadCommand(cloud, "", ""), Data: data, Header: nats.Header{}}
+	dead := &nats.Msg{Subject: b.cfg.Prefix.DeadCommand(letters.cloud, "", ""), Data: data, Header: nats.Header{}}
 	setDeadHeaders(dead.Header, codeTerminated, fmt.Errorf("somebody terminated it on the consumer %s (%s), and there is no letter of the "+
 		"bridge about it; its data is lost, the data of this letter is what the broker said", a.Consumer, reasonOr(a.Reason)))
 	dead.Header[headerDeadPosition] = []string{a.position()}
@@ -78,6 +73,7 @@ func reasonOr(reason string) string {
 // so each letter is read once and not once for each advisory.
 type recentLetters struct {
 	bus   *Bus
+	cloud string
 	next  uint64 // the sequence to go on at, or 0: at the advisory's time
 	seen  map[string]bool
 	order []string // oldest first
@@ -114,7 +110,7 @@ func (l *recentLetters) read(ctx context.Context, from time.Time) error {
 	if l.next > 0 {
 		cfg.DeliverPolicy, cfg.OptStartTime, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, nil, l.next
 	}
-	stream := l.bus.cfg.Prefix.DeadStream()
+	stream := l.bus.cfg.Prefix.DeadStream(l.cloud)
 	c, err := l.bus.js.CreateConsumer(ctx, stream, cfg)
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func (o outside) letters() []DeadLetter {
 // exhaust has an operator's consumer deliver the commands of acme twice at most, and nobody gives a verdict.
 func (o outside) exhaust() {
 	o.t.Helper()
-	c, err := o.js.CreateConsumer(o.t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+	c, err := o.js.CreateConsumer(o.t.Context(), "FACTRO_COMMANDS_ACME", jetstream.ConsumerConfig{
 		Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy, MaxDeliver: 2,
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func TestUndeliverable(t *testing.T) {
 	out := broker.outside(t)
 	told := advise(t, b)
 	eventually(t, "the stream of advisories", func() bool {
-		_, err := out.js.Stream(t.Context(), "FACTRO_ADVISORIES")
+		_, err := out.js.Stream(t.Context(), "FACTRO_ADVISORIES_ACME")
 		return err == nil
 	})
 	out.command("größe-1")
@@ -78,15 +78,15 @@ func TestUndeliverable(t *testing.T) {
 	if cmd := receive(t, told); cmd.Event.ID() != "größe-1" || cmd.Cloud != "acme" {
 		t.Errorf("told of %+v", cmd)
 	}
-	eventually(t, "the queue is empty", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
-	eventually(t, "the advisory is settled", func() bool { return out.count("FACTRO_ADVISORIES") == 0 })
+	eventually(t, "the queue is empty", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
+	eventually(t, "the advisory is settled", func() bool { return out.count("FACTRO_ADVISORIES_ACME") == 0 })
 	letters := out.letters()
 	if len(letters) != 1 {
 		t.Fatalf("%d letters", len(letters))
 	}
 	l := letters[0]
 	if l.Code != events.CodeUndeliverable || l.ID != "größe-1" || l.Original != "factro.command.acme.task.deleteTask" || l.Deliveries != 2 ||
-		string(l.Data) != `{"taskId":"größe-1"}` || l.Position != "FACTRO_COMMANDS:1" || l.Operation != "deleteTask" || !strings.Contains(l.Reason, "egress-acme") {
+		string(l.Data) != `{"taskId":"größe-1"}` || l.Position != "FACTRO_COMMANDS_ACME:1" || l.Operation != "deleteTask" || !strings.Contains(l.Reason, "egress-acme") {
 		t.Errorf("the letter is %+v", l)
 	}
 }
@@ -99,12 +99,12 @@ func TestUndeliverableAgain(t *testing.T) {
 	b := run(t, broker.connect(t, quiet()))
 	out := broker.outside(t)
 	out.command("a")
-	a := advisory{Type: maxDeliver, Stream: "FACTRO_COMMANDS", Consumer: "egress-acme", Sequence: 1, Deliveries: 2, Time: time.Now()}
+	a := advisory{Type: maxDeliver, Stream: "FACTRO_COMMANDS_ACME", Consumer: "egress-acme", Sequence: 1, Deliveries: 2, Time: time.Now()}
 	crash := context.Canceled
 	if err := b.undeliverable(t.Context(), a, func(context.Context, events.Command, error, error) error { return crash }); err == nil {
 		t.Fatal("a sender that could not be told is not an error")
 	}
-	if n := out.count("FACTRO_COMMANDS"); n != 1 {
+	if n := out.count("FACTRO_COMMANDS_ACME"); n != 1 {
 		t.Fatalf("the command is gone before its sender was told: %d", n)
 	}
 	for range 2 {
@@ -112,7 +112,7 @@ func TestUndeliverableAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, left := out.count("FACTRO_DEAD"), out.count("FACTRO_COMMANDS"); n != 1 || left != 0 {
+	if n, left := out.count("FACTRO_DEAD_ACME"), out.count("FACTRO_COMMANDS_ACME"); n != 1 || left != 0 {
 		t.Errorf("%d letters, %d commands; want 1 and 0", n, left)
 	}
 }
@@ -124,11 +124,11 @@ func TestUndeliverableStale(t *testing.T) {
 	b := run(t, broker.connect(t, quiet()))
 	out := broker.outside(t)
 	out.command("a")
-	old := advisory{Type: maxDeliver, Stream: "FACTRO_COMMANDS", Consumer: "egress-acme", Sequence: 1, Time: time.Now().Add(-time.Hour)}
+	old := advisory{Type: maxDeliver, Stream: "FACTRO_COMMANDS_ACME", Consumer: "egress-acme", Sequence: 1, Time: time.Now().Add(-time.Hour)}
 	if err := b.undeliverable(t.Context(), old, nil); err != nil {
 		t.Error(err)
 	}
-	if n, left := out.count("FACTRO_DEAD"), out.count("FACTRO_COMMANDS"); n != 0 || left != 1 {
+	if n, left := out.count("FACTRO_DEAD_ACME"), out.count("FACTRO_COMMANDS_ACME"); n != 0 || left != 1 {
 		t.Errorf("%d letters, %d commands; want 0 and 1", n, left)
 	}
 }
@@ -145,7 +145,7 @@ func TestLettersVanish(t *testing.T) {
 	c, n := &Client{nc: out.nc, js: out.js}, 0
 	if err := c.DeadLetters(t.Context(), "factro", DeadFilter{}, func(DeadLetter) error {
 		n++
-		return out.stream("FACTRO_DEAD").Purge(t.Context())
+		return out.stream("FACTRO_DEAD_ACME").Purge(t.Context())
 	}); err != nil || n == 0 {
 		t.Errorf("%d letters, %v", n, err)
 	}
@@ -179,7 +179,7 @@ func TestTerminated(t *testing.T) {
 	out := broker.outside(t)
 	advise(t, b)
 	eventually(t, "the consumer of advisories", func() bool {
-		_, err := out.js.Consumer(t.Context(), "FACTRO_ADVISORIES", advisoryConsumer)
+		_, err := out.js.Consumer(t.Context(), "FACTRO_ADVISORIES_ACME", advisoryConsumer)
 		return err == nil
 	})
 	stop := consume(t, b, worker{handle: func(context.Context, context.Context, events.Command, error) error {
@@ -188,11 +188,11 @@ func TestTerminated(t *testing.T) {
 	for _, id := range []string{"1", "2", "3"} {
 		out.command(id)
 	}
-	eventually(t, "all are buried", func() bool { return out.count("FACTRO_DEAD") == 3 && out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "all are buried", func() bool { return out.count("FACTRO_DEAD_ACME") == 3 && out.count("FACTRO_COMMANDS_ACME") == 0 })
 	stop()
 
 	out.command("4")
-	c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS", "egress-acme")
+	c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,14 +203,14 @@ func TestTerminated(t *testing.T) {
 	if err := msg.TermWithReason("keine Lust"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the foreign one has a letter", func() bool { return out.count("FACTRO_DEAD") >= 4 })
-	eventually(t, "all advisories are settled", func() bool { return out.count("FACTRO_ADVISORIES") == 0 })
+	eventually(t, "the foreign one has a letter", func() bool { return out.count("FACTRO_DEAD_ACME") >= 4 })
+	eventually(t, "all advisories are settled", func() bool { return out.count("FACTRO_ADVISORIES_ACME") == 0 })
 	letters := out.letters()
 	if len(letters) != 4 {
 		t.Fatalf("%d letters, want 4", len(letters))
 	}
 	l := letters[3]
-	if l.Code != codeTerminated || !l.Lost() || l.Cloud != "acme" || l.ID != "" || l.Position != "FACTRO_COMMANDS:4" ||
+	if l.Code != codeTerminated || !l.Lost() || l.Cloud != "acme" || l.ID != "" || l.Position != "FACTRO_COMMANDS_ACME:4" ||
 		!strings.Contains(l.Reason, "keine Lust") || !strings.Contains(string(l.Data), `"stream_seq":4`) {
 		t.Errorf("the letter is %+v with %s", l, l.Data)
 	}
@@ -225,14 +225,14 @@ func TestTerminatedAndDropped(t *testing.T) {
 	broker := startBroker(t)
 	b := run(t, broker.connect(t, quiet()))
 	for reason, want := range map[string]uint64{events.CodeRefused: 0, "": 1} {
-		a := advisory{Type: terminated, Stream: "FACTRO_COMMANDS", Consumer: "egress-acme", Sequence: 7, Reason: reason, Time: time.Now()}
+		a := advisory{Type: terminated, Stream: "FACTRO_COMMANDS_ACME", Consumer: "egress-acme", Sequence: 7, Reason: reason, Time: time.Now()}
 		if err := b.terminated(t.Context(), &recentLetters{bus: b}, a, &nats.Msg{}); err != nil {
 			t.Error(err)
 		}
-		if n := broker.outside(t).count("FACTRO_DEAD"); n != want {
+		if n := broker.outside(t).count("FACTRO_DEAD_ACME"); n != want {
 			t.Errorf("reason %q: %d letters, want %d", reason, n, want)
 		}
-		if err := broker.outside(t).stream("FACTRO_DEAD").Purge(t.Context()); err != nil {
+		if err := broker.outside(t).stream("FACTRO_DEAD_ACME").Purge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestTerminatedAndDropped(t *testing.T) {
 // TestAdvisoriesWithoutRights: the bridge works without them, and says so once.
 func TestAdvisoriesWithoutRights(t *testing.T) {
 	t.Parallel()
-	broker := startBroker(t, withUsers("$JS.API.*.*.FACTRO_ADVISORIES", "$JS.API.*.*.*.FACTRO_ADVISORIES.>", "$JS.API.CONSUMER.LIST.>"))
+	broker := startBroker(t, withUsers("$JS.API.*.*.FACTRO_ADVISORIES_ACME", "$JS.API.*.*.*.FACTRO_ADVISORIES_ACME.>", "$JS.API.CONSUMER.LIST.>"))
 	log, book := newLog()
 	b := run(t, broker.connect(t, log, func(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:x@", 1) }))
 	advise(t, b)

@@ -31,9 +31,9 @@ func (c *Client) Bridge(p events.Prefix, cloud string) *events.Client {
 // MaxData is how many bytes of data a message of this connection can hold, beside its headers.
 func (c *Client) MaxData() int64 { return max(c.nc.MaxPayload()-answerRoom, 0) }
 
-// Upload puts a file into the bucket for files, as a stream, and returns what a command refers to it by.
-func (c *Client) Upload(ctx context.Context, p events.Prefix, name string, content io.Reader) (events.ObjectRef, error) {
-	bucket := p.FileBucket()
+// Upload puts a file into a cloud's bucket for files, as a stream, and returns what a command refers to it by.
+func (c *Client) Upload(ctx context.Context, p events.Prefix, cloud, name string, content io.Reader) (events.ObjectRef, error) {
+	bucket := p.FileBucket(cloud)
 	store, err := c.js.ObjectStore(ctx, bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return events.ObjectRef{}, fmt.Errorf("there is no object store %s; a bridge makes it", bucket)

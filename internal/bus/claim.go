@@ -15,12 +15,12 @@ import (
 // Claim says that an object at factro was made by a command, and returns whether it is this command's: an object has
 // exactly one maker. To claim twice what is one's own is right.
 func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, _ error) {
-	kv, err := b.ledger(ctx)
+	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return false, err
 	}
 	key := cloud + ".claim." + events.Token(resource) + "." + keyToken(objectID)
-	_, err = b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, []byte(commandID)) })
+	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, []byte(commandID)) })
 	if err == nil {
 		return true, nil
 	}
@@ -41,7 +41,7 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 	if err := b.waitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	bucket := b.ledgerBucket()
+	bucket := LedgerBucket(b.cfg.Prefix, cloud)
 	stream := "KV_" + bucket
 	c, err := b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: "$KV." + bucket + "." + cloud + ".*", // the claims have more tokens

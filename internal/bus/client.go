@@ -139,9 +139,9 @@ func newMessage(subject string, header nats.Header, data []byte, at time.Time) M
 	return m
 }
 
-// Tail hands over the messages of a stream that match the filter, the new ones or those since a time, until ctx ends.
-func (c *Client) Tail(ctx context.Context, stream, filter string, since time.Time, each func(Message)) error {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverNewPolicy}
+// Tail hands over the messages of a stream that match one of the filters, the new ones or those since a time, until ctx ends.
+func (c *Client) Tail(ctx context.Context, stream string, filters []string, since time.Time, each func(Message)) error {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
 	if !since.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
@@ -172,10 +172,34 @@ func (c *Client) Tail(ctx context.Context, stream, filter string, since time.Tim
 	}
 }
 
-// WaitStreams waits until a bridge has made the streams.
-func (c *Client) WaitStreams(ctx context.Context, p events.Prefix) error {
+// errNoCloud says that there is nothing of a bridge.
+var errNoCloud = errors.New("there are no streams of a bridge with this prefix")
+
+// Clouds returns the names of the clouds that have streams, sorted. It needs the right to list all streams.
+func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // a request that is refused is never answered
+	defer cancel()
+	var clouds []string
+	names := c.js.StreamNames(ctx)
+	for name := range names.Name() {
+		if cloud, ok := strings.CutPrefix(name, p.DeadStream("")); ok {
+			clouds = append(clouds, strings.ToLower(cloud))
+		}
+	}
+	if err := names.Err(); err != nil {
+		return nil, fmt.Errorf("find the clouds by their streams, which needs the right to list them (else name one with --cloud): %w", err)
+	}
+	if len(clouds) == 0 {
+		return nil, errNoCloud
+	}
+	slices.Sort(clouds)
+	return clouds, nil
+}
+
+// WaitStreams waits until a bridge has made the streams of a cloud.
+func (c *Client) WaitStreams(ctx context.Context, p events.Prefix, cloud string) error {
 	for {
-		_, err := c.js.Stream(ctx, p.DeadStream()) // the last one to be made
+		_, err := c.js.Stream(ctx, p.EventStream(cloud)) // the last one to be made
 		if err == nil {
 			return nil
 		}

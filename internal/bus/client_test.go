@@ -36,7 +36,7 @@ func TestTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, func(ctx context.Context) error {
-		return c.Tail(ctx, "FACTRO_EVENTS", "factro.event.>", time.Now().Add(-time.Hour), func(m Message) { got <- m })
+		return c.Tail(ctx, "FACTRO_EVENTS_ACME", "factro.event.>", time.Now().Add(-time.Hour), func(m Message) { got <- m })
 	})
 	if m := receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != eventSubject || m.Time.IsZero() {
 		t.Errorf("got %+v", m)
@@ -73,7 +73,7 @@ func TestEmbedded(t *testing.T) {
 		}
 		stop := start(t, b.Run)
 		ready(t, b)
-		stream, err := b.js.Stream(t.Context(), "FACTRO_EVENTS")
+		stream, err := b.js.Stream(t.Context(), "FACTRO_EVENTS_ACME")
 		if err != nil {
 			t.Fatal(err)
 		}

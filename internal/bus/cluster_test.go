@@ -182,13 +182,13 @@ func TestFailover(t *testing.T) {
 			}
 		}
 	})
-	for _, stream := range []string{"FACTRO_EVENTS", "FACTRO_COMMANDS", ""} {
+	for _, stream := range []string{"FACTRO_EVENTS_ACME", "FACTRO_COMMANDS_ACME", ""} {
 		var victim *broker
 		eventually(t, stream+" has a leader", func() bool { victim = c.leader(stream); return victim != nil })
 		victim.stop()
 		var before uint64
 		eventually(t, "events are stored again", func() bool {
-			s, err := out.js.Stream(t.Context(), "FACTRO_EVENTS")
+			s, err := out.js.Stream(t.Context(), "FACTRO_EVENTS_ACME")
 			if err != nil {
 				return false
 			}
@@ -201,7 +201,7 @@ func TestFailover(t *testing.T) {
 		victim.start()
 		ready(t, b) // which needs two of three
 		eventually(t, "all three are there again", func() bool {
-			s, err := out.js.Stream(t.Context(), "FACTRO_EVENTS")
+			s, err := out.js.Stream(t.Context(), "FACTRO_EVENTS_ACME")
 			if err != nil || s.CachedInfo().Cluster == nil || len(s.CachedInfo().Cluster.Replicas) != 2 {
 				return false
 			}
@@ -216,10 +216,10 @@ func TestFailover(t *testing.T) {
 	close(stop)
 	load.Wait()
 	eventually(t, "all commands are settled", func() bool {
-		s, err := out.js.Stream(t.Context(), "FACTRO_COMMANDS")
+		s, err := out.js.Stream(t.Context(), "FACTRO_COMMANDS_ACME")
 		return err == nil && s.CachedInfo().State.Msgs == 0
 	})
-	stored, results := out.ids("FACTRO_EVENTS"), out.ids("FACTRO_RESULTS")
+	stored, results := out.ids("FACTRO_EVENTS_ACME"), out.ids("FACTRO_RESULTS_ACME")
 	mu.Lock()
 	defer mu.Unlock()
 	for i := range sent {
@@ -275,7 +275,7 @@ func TestNoQuorum(t *testing.T) {
 	out := c.outside(t)
 	out.command("a")
 	receive(t, got)
-	for id, n := range out.ids("FACTRO_EVENTS") {
+	for id, n := range out.ids("FACTRO_EVENTS_ACME") {
 		if n != 1 {
 			t.Errorf("%s is stored %d times", id, n)
 		}
@@ -307,7 +307,7 @@ func TestLameDuck(t *testing.T) {
 	ready(t, b)
 	insist(t, b, "e-3")
 	out := c.outside(t)
-	for id, n := range out.ids("FACTRO_EVENTS") {
+	for id, n := range out.ids("FACTRO_EVENTS_ACME") {
 		if n != 1 {
 			t.Errorf("%s is stored %d times", id, n)
 		}

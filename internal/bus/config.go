@@ -22,9 +22,14 @@ type Config struct {
 	TLS                 TLS
 	// Prefix is the first token of all subjects and, in capitals, of all streams.
 	Prefix events.Prefix
+	// Clouds are the clouds that the process works for. Each has streams and buckets of its own.
+	Clouds []string
+	// MaxBytes bounds what each of them may hold. A zero stands for the default.
+	MaxBytes Sizes
 	// Replicas is the number of servers that hold each stream.
 	Replicas int
-	// Manage lets the bridge create missing streams and consumers. Without it, it only binds to what is there.
+	// Manage lets the bridge create missing streams and consumers, and take over the streams of an older version. Without
+	// it, it only binds to what is there.
 	Manage bool
 	// Takes and Carries say what the process does: it takes in webhooks, it carries out commands. Without Manage, readiness
 	// is about the streams that this needs.
@@ -83,6 +88,7 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
 	}
+	errs = append(errs, c.MaxBytes.validate())
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,12 +38,12 @@ type Bus struct {
 	isUp    bool
 	away    bool // whether the connection ever was
 	outage  outage
-	bound   error // nil once the streams are known to be there
-	kv      jetstream.KeyValue
-	begun   chan struct{}     // closed once the streams were there for the first time
-	changed chan struct{}     // has a token when the streams should be looked at again
-	better  chan struct{}     // closed when a look finds well what was not; then a new one
-	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
+	bound   map[string]error              // of each cloud: nil once its streams are known to be there
+	started map[string]chan struct{}      // of each cloud: closed once its streams were there for the first time
+	ledgers map[string]jetstream.KeyValue // those that were asked for, by their cloud
+	changed chan struct{}                 // has a token when the streams should be looked at again
+	better  chan struct{}                 // closed when a look finds well what was not; then a new one
+	warned  map[string]string             // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout time.Duration // the constants of these names
 }
@@ -71,8 +73,12 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	}
 	b := &Bus{
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
-		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), bound: errNotBound, changed: make(chan struct{}, 1), begun: make(chan struct{}),
+		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
+		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
 		warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery, lookTimeout: lookTimeout,
+	}
+	for _, cloud := range cfg.Clouds {
+		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
 	}
 	var err error
 	if b.metrics, err = newMetrics(b); err != nil {
@@ -149,13 +155,12 @@ func (b *Bus) options() ([]nats.Option, error) {
 // only a new process connects again.
 func (b *Bus) Run(ctx context.Context) error {
 	b.metrics.expect(ctx)
-	begun := sync.OnceFunc(func() { close(b.begun) })
 	for {
 		if err := b.waitUp(ctx); err != nil {
 			return b.end(ctx)
 		}
 		again := b.lookEvery
-		if !b.lookOnce(ctx, begun) {
+		if !b.lookOnce(ctx) {
 			again = min(again, lookAgainAfter)
 		}
 		select {
@@ -180,21 +185,67 @@ func (b *Bus) end(ctx context.Context) error {
 	return errClosed
 }
 
-// Ready says whether the bus can do its work, or why not.
-func (b *Bus) Ready() error {
+// begin lets the work of a cloud begin.
+func (b *Bus) begin(cloud string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case !b.isUp:
+	if begun := b.started[cloud]; begun != nil {
+		select {
+		case <-begun:
+		default:
+			close(begun)
+		}
+	}
+}
+
+// begun is closed once the streams of a cloud were there for the first time. Before that there is nothing to bind to.
+func (b *Bus) begun(cloud string) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.started[cloud]
+}
+
+// Ready says whether the bus can do its work, or why not. While it can do that of one cloud it is ready: what is wrong with
+// the others, Troubles tells.
+func (b *Bus) Ready() error {
+	b.mu.Lock()
+	up := b.isUp
+	b.mu.Unlock()
+	if !up {
 		return errNotConnected
 	}
-	if err := b.health.refusal(); err != nil {
+	if err := b.health.refusal(""); err != nil {
 		return err
 	}
-	if b.bound != nil {
-		return b.bound
+	if err := b.health.trouble(""); err != nil {
+		return err
 	}
-	return b.health.trouble()
+	if troubles := b.Troubles(); len(troubles) > 0 && len(troubles) == len(b.cfg.Clouds) {
+		return first(slices.Collect(maps.Values(troubles)))
+	}
+	return nil
+}
+
+// Troubles says what keeps the bus from the work of a cloud: streams that are missing, broken or full, publishes that are
+// refused, commands that cannot be pulled. Clouds of which all is well are left out.
+func (b *Bus) Troubles() map[string]error {
+	troubles := map[string]error{}
+	for _, cloud := range b.cfg.Clouds {
+		b.mu.Lock()
+		bound := b.bound[cloud]
+		b.mu.Unlock()
+		err := b.health.refusal(cloud)
+		if err == nil {
+			err = bound
+		}
+		if err == nil {
+			err = b.health.trouble(cloud)
+		}
+		if err != nil {
+			troubles[cloud] = err
+		}
+	}
+	return troubles
 }
 
 // Close flushes what was published, ends the subscriptions and waits until the connection is closed.
@@ -217,7 +268,9 @@ func (b *Bus) setUp() {
 	if b.away {
 		b.outage.back = time.Now()
 	}
-	b.bound = errNotBound // it may be another server, with an empty store
+	for cloud := range b.bound {
+		b.bound[cloud] = errNotBound // it may be another server, with an empty store
+	}
 	b.health.renewed()
 	close(b.up)
 	b.lookAgain()

@@ -60,7 +60,7 @@ func RetryAfter(err error, d time.Duration) error { return &retry{err, d} }
 // finished first, within the drain timeout. Consume survives a lost connection and a deleted consumer: it binds again.
 func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 	select {
-	case <-b.begun: // before Run has made the streams there is nothing to bind to
+	case <-b.begun(cloud): // before Run has made the streams there is nothing to bind to
 	case <-ctx.Done():
 		return nil
 	}

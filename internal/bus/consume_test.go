@@ -46,7 +46,7 @@ func TestConsumeDecodes(t *testing.T) {
 	}{
 		"binary":     {binary, "c-1", "my.inbox"},
 		"structured": {structured, "c-1", ""},
-		"plain":      {plain, "FACTRO_COMMANDS:", ""}, // stream and sequence
+		"plain":      {plain, "FACTRO_COMMANDS_ACME:", ""}, // stream and sequence
 	} {
 		out.publish(test.msg)
 		cmd := receive(t, got)
@@ -55,7 +55,7 @@ func TestConsumeDecodes(t *testing.T) {
 			t.Errorf("%s came as %+v", name, cmd)
 		}
 	}
-	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 }
 
 // TestVerdicts: what a handler returns is what becomes of the message.
@@ -92,11 +92,11 @@ func TestVerdicts(t *testing.T) {
 	if d := fourth.at.Sub(third.at); d < 125*time.Millisecond || d > 9*time.Second {
 		t.Errorf("it came back after %s, want a backoff", d)
 	}
-	if fourth.id != "later" || out.count("FACTRO_COMMANDS") != 1 {
-		t.Errorf("%s came back, %d in the stream", fourth.id, out.count("FACTRO_COMMANDS"))
+	if fourth.id != "later" || out.count("FACTRO_COMMANDS_ACME") != 1 {
+		t.Errorf("%s came back, %d in the stream", fourth.id, out.count("FACTRO_COMMANDS_ACME"))
 	}
 	verdicts <- nil
-	eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 	if n := out.consumer().NumAckPending; n != 0 {
 		t.Errorf("%d are not acknowledged", n)
 	}
@@ -111,7 +111,7 @@ func TestDeadLetter(t *testing.T) {
 	ended := make(chan uint64, 10)
 	if _, err := out.nc.Subscribe("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>", func(m *nats.Msg) {
 		if strings.Contains(string(m.Data), `"reason":"refused"`) {
-			ended <- out.count("FACTRO_DEAD")
+			ended <- out.count("FACTRO_DEAD_ACME")
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestDeadLetter(t *testing.T) {
 	if n := receive(t, ended); n != 1 {
 		t.Fatalf("when the command was ended there were %d dead letters", n)
 	}
-	dead := out.last("FACTRO_DEAD")
+	dead := out.last("FACTRO_DEAD_ACME")
 	if string(dead.Data) != string(m.Data) || strings.Join(dead.Header["X-Own"], ",") != "a,b" || dead.Subject != "factro.dead.command.acme.task.deleteTask" {
 		t.Errorf("the dead letter is %s %q %v", dead.Subject, dead.Data, dead.Header)
 	}
@@ -139,17 +139,17 @@ func TestDeadLetter(t *testing.T) {
 		t.Errorf("the reason is %q, %v", reason, err)
 	}
 	for name, want := range map[string]string{
-		"Factro-Dead-Code": "refused", "Factro-Dead-Subject": m.Subject, "Factro-Dead-Position": "FACTRO_COMMANDS:1",
+		"Factro-Dead-Code": "refused", "Factro-Dead-Subject": m.Subject, "Factro-Dead-Position": "FACTRO_COMMANDS_ACME:1",
 		"Factro-Dead-Deliveries": "1", "Nats-TTL": "", "Nats-Rollup": "",
 	} {
 		if got := dead.Header.Get(name); got != want {
 			t.Errorf("header %s is %q, want %q", name, got, want)
 		}
 	}
-	if id := dead.Header.Get("Nats-Msg-Id"); !strings.HasPrefix(id, "dead-FACTRO_COMMANDS:1-") {
+	if id := dead.Header.Get("Nats-Msg-Id"); !strings.HasPrefix(id, "dead-FACTRO_COMMANDS_ACME:1-") {
 		t.Errorf("the message id is %q", id)
 	}
-	eventually(t, "the command is gone", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "the command is gone", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 }
 
 // TestUnburied: a command whose dead letter cannot be stored is not ended.
@@ -171,7 +171,7 @@ func TestUnburied(t *testing.T) {
 	if id := receive(t, got); id != "c-1" {
 		t.Errorf("%s came", id)
 	}
-	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == 1 && out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == 1 && out.count("FACTRO_COMMANDS_ACME") == 0 })
 }
 
 // TestLargeDeadLetter: a command that just fits does not fit any more with the headers of a dead letter. It must not come
@@ -190,8 +190,8 @@ func TestLargeDeadLetter(t *testing.T) {
 		m.Header.Set("X-Large", strings.Repeat("h", header))
 		m.Data = make([]byte, 100<<10-header-100)
 		out.publish(m)
-		eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD") == uint64(n+1) && out.count("FACTRO_COMMANDS") == 0 })
-		dead := out.last("FACTRO_DEAD")
+		eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == uint64(n+1) && out.count("FACTRO_COMMANDS_ACME") == 0 })
+		dead := out.last("FACTRO_DEAD_ACME")
 		if dead.Header.Get("Factro-Dead-Code") != "refused" || dead.Header.Get("Factro-Dead-Cut") != strconv.Itoa(len(m.Data)) ||
 			dead.Header.Get("X-Own") != "kept" || len(dead.Data) == 0 || dead.Header.Get("Factro-Dead-Position") == "" {
 			t.Errorf("the dead letter has %d bytes, %v", len(dead.Data), dead.Header)
@@ -214,7 +214,7 @@ func TestSlowHandler(t *testing.T) {
 			run(t, b)
 			out := server.outside(t)
 			if operators {
-				if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+				if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_COMMANDS_ACME", jetstream.ConsumerConfig{
 					Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy,
 					MaxAckPending: 5, AckWait: time.Second,
 				}); err != nil {
@@ -246,7 +246,7 @@ func TestSlowHandler(t *testing.T) {
 				receive(t, renewals)
 			}
 			close(finish)
-			eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+			eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 			if n := calls.Load(); n != 1 {
 				t.Errorf("the command was handled %d times", n)
 			}
@@ -276,7 +276,7 @@ func TestOneInHand(t *testing.T) {
 	for i := range 30 {
 		out.command(strconv.Itoa(i))
 	}
-	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 	if most.Load() != 1 || handled.Load() != 30 {
 		t.Errorf("%d in hand at once, %d handled, want 1 and 30", most.Load(), handled.Load())
 	}

@@ -29,7 +29,7 @@ var ErrNoLetter = errors.New("there is no such dead letter")
 type DeadLetter struct {
 	// Message is the letter itself: its own subject, all of its headers, the original's data.
 	Message
-	// Sequence is its place in the stream of dead letters, by which it is called.
+	// Sequence is its place in its cloud's stream of dead letters. Cloud and sequence are what it is called by.
 	Sequence uint64
 	// Kind is DeadCommand or DeadWebhook.
 	Kind string
@@ -50,6 +50,11 @@ type DeadLetter struct {
 	// Attempts is what became of each attempt, Parent the traceparent of the span in which it was given up.
 	Attempts []Attempt
 	Parent   string
+}
+
+// Name is what the letter is called by: its cloud and its sequence there.
+func (l DeadLetter) Name() string {
+	return events.Token(l.Cloud) + "/" + strconv.FormatUint(l.Sequence, 10)
 }
 
 // newDeadLetter reads a letter. Nothing in it is believed: whatever is strange is left empty.
@@ -156,13 +161,14 @@ func (f DeadFilter) matches(l DeadLetter) bool {
 // deadBatch is how many letters are held at once. Each may be as large as a message can be.
 const deadBatch = 16
 
-// DeadLetters hands over the dead letters that are there now and that the filter means, the oldest first. It ends at the
-// first error of each. What comes meanwhile is left out, so that a letter which each sends on, and which comes back as
+// DeadLetters hands over the dead letters of a cloud, which the filter names, that are there now and that the filter means,
+// the oldest first. It ends at the first error of each. What comes meanwhile is left out, so that a letter which each sends on, and which comes back as
 // a new one, is not met again.
 func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter, each func(DeadLetter) error) error {
-	stream, err := c.js.Stream(ctx, p.DeadStream())
+	name := p.DeadStream(f.Cloud)
+	stream, err := c.js.Stream(ctx, name)
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", p.DeadStream(), err)
+		return fmt.Errorf("stream %s: %w", name, err)
 	}
 	last := stream.CachedInfo().State.LastSeq
 	if f.Last > 0 {
@@ -175,9 +181,9 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 	case !f.Since.IsZero():
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.Since
 	}
-	consumer, err := c.js.OrderedConsumer(ctx, p.DeadStream(), cfg)
+	consumer, err := c.js.OrderedConsumer(ctx, name, cfg)
 	if err != nil {
-		return fmt.Errorf("read stream %s: %w", p.DeadStream(), err)
+		return fmt.Errorf("read stream %s: %w", name, err)
 	}
 	info := consumer.CachedInfo()
 	if info == nil || info.NumPending == 0 {
@@ -185,7 +191,7 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 	}
 	it, err := consumer.Messages(jetstream.PullMaxMessages(deadBatch))
 	if err != nil {
-		return fmt.Errorf("read stream %s: %w", p.DeadStream(), err)
+		return fmt.Errorf("read stream %s: %w", name, err)
 	}
 	defer it.Stop()
 	gone := false // whether nothing was left at the last look
@@ -205,11 +211,11 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 			gone = err == nil && info.NumPending == 0 // what was on its way comes with the next look
 			continue
 		default:
-			return fmt.Errorf("read stream %s: %w", p.DeadStream(), err)
+			return fmt.Errorf("read stream %s: %w", name, err)
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return fmt.Errorf("read stream %s: %w", p.DeadStream(), err)
+			return fmt.Errorf("read stream %s: %w", name, err)
 		}
 		left = meta.NumPending
 		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
@@ -230,17 +236,17 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 }
 
 // DeadLetter returns one dead letter, or ErrNoLetter.
-func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, sequence uint64) (DeadLetter, error) {
-	stream, err := c.js.Stream(ctx, p.DeadStream())
+func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, sequence uint64) (DeadLetter, error) {
+	stream, err := c.js.Stream(ctx, p.DeadStream(cloud))
 	if err != nil {
-		return DeadLetter{}, fmt.Errorf("stream %s: %w", p.DeadStream(), err)
+		return DeadLetter{}, fmt.Errorf("stream %s: %w", p.DeadStream(cloud), err)
 	}
 	m, err := stream.GetMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return DeadLetter{}, fmt.Errorf("%d: %w", sequence, ErrNoLetter)
+		return DeadLetter{}, fmt.Errorf("%s/%d: %w", cloud, sequence, ErrNoLetter)
 	}
 	if err != nil {
-		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", sequence, err)
+		return DeadLetter{}, fmt.Errorf("dead letter %s/%d: %w", cloud, sequence, err)
 	}
 	header := maps.Clone(m.Header)
 	maps.DeleteFunc(header, func(name string, _ []string) bool { // what the broker adds to tell where it is from
@@ -250,13 +256,13 @@ func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, sequence uint6
 }
 
 // DropLetter deletes a dead letter. One that is gone already is no error.
-func (c *Client) DropLetter(ctx context.Context, p events.Prefix, sequence uint64) error {
-	stream, err := c.js.Stream(ctx, p.DeadStream())
+func (c *Client) DropLetter(ctx context.Context, p events.Prefix, cloud string, sequence uint64) error {
+	stream, err := c.js.Stream(ctx, p.DeadStream(cloud))
 	if err == nil {
 		err = stream.DeleteMsg(ctx, sequence)
 	}
 	if err != nil && !isGone(err) {
-		return fmt.Errorf("delete dead letter %d: %w", sequence, err)
+		return fmt.Errorf("delete dead letter %s/%d: %w", cloud, sequence, err)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func TestExpect(t *testing.T) {
 		if early {
 			storeEvent(t, b, "e-1")
 		}
-		e, err := c.Expect(t.Context(), "FACTRO_EVENTS", eventSubject)
+		e, err := c.Expect(t.Context(), "FACTRO_EVENTS_ACME", eventSubject)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestExpectRefused(t *testing.T) {
 			c := guest(t, broker)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			e, err := c.Expect(ctx, "FACTRO_EVENTS", eventSubject)
+			e, err := c.Expect(ctx, "FACTRO_EVENTS_ACME", eventSubject)
 			if err == nil {
 				defer e.Stop()
 				_, err = e.Next(ctx)

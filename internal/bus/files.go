@@ -19,25 +19,21 @@ var ErrNoFile = errors.New("there is no such file")
 
 var errSlow = errors.New("it could not be opened in time")
 
-// Sizes and ages of the two object stores. They bound what strangers can fill, and an operator may change them on the
-// server. An answer is fetched at once by the one who asked: kept for longer, those of a service that asks every minute
-// would fill the bucket.
-const (
-	filesFor, answersFor   = 7 * 24 * time.Hour, 10 * time.Minute
-	filesMost, answersMost = 1 << 30, 512 << 20
-)
+// Ages of what the two object stores hold. An answer is fetched at once by the one who asked: kept for longer, those of a
+// service that asks every minute would fill the bucket.
+const filesFor, answersFor = 7 * 24 * time.Hour, 10 * time.Minute
 
-// buckets are the object stores of the contract.
-func buckets(p events.Prefix, replicas int) []jetstream.ObjectStoreConfig {
-	return []jetstream.ObjectStoreConfig{
-		{
-			Bucket: p.FileBucket(), Description: "Files that commands upload to factro",
-			TTL: filesFor, MaxBytes: filesMost, Replicas: replicas,
-		},
-		{
-			Bucket: p.AnswerBucket(), Description: "Answers to queries that no message can hold",
-			TTL: answersFor, MaxBytes: answersMost, Replicas: replicas,
-		},
+// bucketSpec is an object store of a cloud, and what its size is.
+type bucketSpec struct {
+	jetstream.ObjectStoreConfig
+	size
+}
+
+// buckets are the object stores of a cloud.
+func buckets(p events.Prefix, cloud string) []bucketSpec {
+	return []bucketSpec{
+		{jetstream.ObjectStoreConfig{Bucket: p.FileBucket(cloud), Description: "Files that commands upload to factro", TTL: filesFor}, sizeFiles},
+		{jetstream.ObjectStoreConfig{Bucket: p.AnswerBucket(cloud), Description: "Answers to queries that no message can hold", TTL: answersFor}, sizeAnswers},
 	}
 }
 
@@ -48,30 +44,42 @@ func (b *Bus) ensureBuckets(ctx context.Context) {
 	if !b.cfg.Manage {
 		return
 	}
-	for _, want := range buckets(b.cfg.Prefix, b.cfg.Replicas) {
-		err := b.ensureBucket(ctx, want)
-		why := ""
-		if err != nil {
-			why = err.Error()
-		}
-		if ctx.Err() == nil && b.isNews(want.Bucket, why) {
-			b.log.WarnContext(ctx, "object store is not there; large files or answers will fail", "bucket", want.Bucket, "error", err)
+	for _, cloud := range b.cfg.Clouds {
+		for _, want := range buckets(b.cfg.Prefix, cloud) {
+			err := b.ensureBucket(ctx, want)
+			why := ""
+			if err != nil {
+				why = err.Error()
+			}
+			if ctx.Err() == nil && b.isNews(want.Bucket, why) {
+				b.log.WarnContext(ctx, "object store is not there; large files or answers will fail", "bucket", want.Bucket, "error", err)
+			}
 		}
 	}
 }
 
 // ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
 // of rights is never answered.
-func (b *Bus) ensureBucket(ctx context.Context, want jetstream.ObjectStoreConfig) error {
+func (b *Bus) ensureBucket(ctx context.Context, want bucketSpec) error {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	_, err := b.js.ObjectStore(attempt, want.Bucket)
+	have, err := b.js.Stream(attempt, "OBJ_"+want.Bucket)
 	cancel()
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+	if err == nil {
+		if d := limitDrift(have.CachedInfo().Config); b.isNews("OBJ_"+want.Bucket, d) {
+			b.log.WarnContext(ctx, "object store differs from the contract; it is left as it is", "bucket", want.Bucket, "drift", d)
+		}
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return err
 	}
-	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	if _, err = b.js.CreateObjectStore(attempt, want); err == nil {
+	want.Replicas = b.cfg.Replicas
+	made, err := b.withRoom(ctx, "object store "+want.Bucket, want.size, func(ctx context.Context, bytes int64) error {
+		want.MaxBytes = bytes
+		_, err := b.js.CreateObjectStore(ctx, want.ObjectStoreConfig)
+		return err
+	})
+	if made {
 		b.log.InfoContext(ctx, "object store created", "bucket", want.Bucket)
 	}
 	return err
@@ -98,10 +106,9 @@ const (
 	maxName = 512
 )
 
-// File looks a file up in the bucket for files. One that is not there, or that cannot be one, is ErrNoFile; any other
+// File looks a file up in a bucket, which is the cloud's own for files or the one that an older version had for all. One that is not there, or that cannot be one, is ErrNoFile; any other
 // error passes.
-func (b *Bus) File(ctx context.Context, name string) (File, error) {
-	bucket := b.cfg.Prefix.FileBucket()
+func (b *Bus) File(ctx context.Context, bucket, name string) (File, error) {
 	if len(name) > maxName {
 		return File{}, fmt.Errorf("object store %s: %w: its name would have %d bytes", bucket, ErrNoFile, len(name))
 	}
@@ -210,10 +217,10 @@ func (b *Bus) MaxAnswer() int {
 	return int(min(max(b.nc.MaxPayload()-answerRoom, 0), answerMost))
 }
 
-// Keep stores an answer that no message can hold, as a stream, and returns where it is. When it fails, or the content
+// Keep stores an answer of a cloud that no message can hold, as a stream, and returns where it is. When it fails, or the content
 // does, nothing is left of it: what of it was stored is taken away, or, if NATS cannot be reached for that, ages out.
-func (b *Bus) Keep(ctx context.Context, name string, content io.Reader) (events.ObjectRef, error) {
-	bucket := b.cfg.Prefix.AnswerBucket()
+func (b *Bus) Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error) {
+	bucket := b.cfg.Prefix.AnswerBucket(cloud)
 	looking, cancel := context.WithTimeout(ctx, keepWait)
 	defer cancel()
 	store, err := b.store(looking, bucket)

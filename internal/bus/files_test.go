@@ -29,7 +29,7 @@ func (o outside) store(bucket string) jetstream.ObjectStore {
 }
 
 // left is how many messages the stream of the answers holds.
-func (o outside) left() uint64 { return o.count("OBJ_FACTRO_ANSWERS") }
+func (o outside) left() uint64 { return o.count("OBJ_FACTRO_ANSWERS_ACME") }
 
 func TestBuckets(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,7 @@ func TestBuckets(t *testing.T) {
 	for bucket, want := range map[string]struct {
 		age  time.Duration
 		most int64
-	}{"FACTRO_FILES": {7 * 24 * time.Hour, filesMost}, "FACTRO_ANSWERS": {10 * time.Minute, answersMost}} {
+	}{"FACTRO_FILES_ACME": {7 * 24 * time.Hour, filesMost}, "FACTRO_ANSWERS_ACME": {10 * time.Minute, answersMost}} {
 		eventually(t, "there is "+bucket, func() bool {
 			_, err := o.js.ObjectStore(t.Context(), bucket)
 			return err == nil
@@ -70,7 +70,7 @@ func TestBucketsNoRoom(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 2 })
-	if most := srv.outside(t).stream("KV_FACTRO_LEDGER").CachedInfo().Config.MaxBytes; most != 16<<20 || book.count("smaller than it should be") != 1 {
+	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 16<<20 || book.count("smaller than it should be") != 1 {
 		t.Errorf("the ledger holds %d bytes; the log is\n%s", most, book)
 	}
 	if _, err := b.File(t.Context(), "f"); !errors.Is(err, ErrNoFile) {
@@ -89,7 +89,7 @@ func TestBucketsNoRights(t *testing.T) {
 		o.Users = []*server.User{
 			{Username: "admin", Password: "a"},
 			{Username: "bridge", Password: "b", Permissions: &server.Permissions{Publish: &server.SubjectPermission{
-				Allow: []string{">"}, Deny: []string{"$JS.API.STREAM.*.OBJ_FACTRO_FILES", "$JS.API.STREAM.*.OBJ_FACTRO_ANSWERS", "$O.>"},
+				Allow: []string{">"}, Deny: []string{"$JS.API.STREAM.*.OBJ_FACTRO_FILES_ACME", "$JS.API.STREAM.*.OBJ_FACTRO_ANSWERS_ACME", "$O.>"},
 			}}},
 		}
 		o.NoAuthUser = "admin"
@@ -118,7 +118,7 @@ func TestFile(t *testing.T) {
 	srv := startBroker(t)
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
 	want := bytes.Repeat([]byte("Größe"), 200_000)
-	if _, err := o.store("FACTRO_FILES").PutBytes(t.Context(), "ü 1/2", want); err != nil {
+	if _, err := o.store("FACTRO_FILES_ACME").PutBytes(t.Context(), "ü 1/2", want); err != nil {
 		t.Fatal(err)
 	}
 	f, err := b.File(t.Context(), "ü 1/2")
@@ -135,7 +135,7 @@ func TestFile(t *testing.T) {
 			t.Errorf("got %d bytes, %v", len(got), err)
 		}
 	}
-	if err := o.store("FACTRO_FILES").Delete(t.Context(), "ü 1/2"); err != nil {
+	if err := o.store("FACTRO_FILES_ACME").Delete(t.Context(), "ü 1/2"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.File(t.Context(), "ü 1/2"); !errors.Is(err, ErrNoFile) {
@@ -151,7 +151,7 @@ func TestFileReplaced(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
-	files := o.store("FACTRO_FILES")
+	files := o.store("FACTRO_FILES_ACME")
 	if _, err := files.PutString(t.Context(), "f", "one"); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestFileLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := o.store("FACTRO_FILES")
+	files := o.store("FACTRO_FILES_ACME")
 	if _, err := files.AddLink(t.Context(), "innocent", info); err != nil {
 		t.Fatal(err)
 	}
@@ -194,9 +194,9 @@ func TestFileLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := nats.NewMsg("$O.FACTRO_FILES.M." + base64.URLEncoding.EncodeToString([]byte("f"))) // AddLink would not replace it
+	link := nats.NewMsg("$O.FACTRO_FILES_ACME.M." + base64.URLEncoding.EncodeToString([]byte("f"))) // AddLink would not replace it
 	link.Header.Set("Nats-Rollup", "sub")
-	link.Data = []byte(`{"name":"f","bucket":"FACTRO_FILES","nuid":"x","options":{"link":{"bucket":"SALARIES","name":"all"}}}`)
+	link.Data = []byte(`{"name":"f","bucket":"FACTRO_FILES_ACME","nuid":"x","options":{"link":{"bucket":"SALARIES","name":"all"}}}`)
 	o.publish(link)
 	if c, err := f.Open(t.Context()); err == nil {
 		t.Errorf("a link that came later was followed: %v", c.Close())
@@ -209,7 +209,7 @@ func TestNoFile(t *testing.T) {
 	srv := startBroker(t)
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
 	longest := strings.Repeat("ü", maxName/2)
-	if _, err := o.store("FACTRO_FILES").PutString(t.Context(), longest, "here"); err != nil {
+	if _, err := o.store("FACTRO_FILES_ACME").PutString(t.Context(), longest, "here"); err != nil {
 		t.Fatal(err)
 	}
 	if f, err := b.File(t.Context(), longest); err != nil || f.Size != 4 {
@@ -225,11 +225,11 @@ func TestNoFile(t *testing.T) {
 		}
 	}
 	for i, text := range []string{
-		`nonsense`, `{"name":"f","bucket":"FACTRO_FILES","size":3}`, `{"nuid":"x","size":18446744073709551615}`, `{"nuid":"x","size":-1}`,
+		`nonsense`, `{"name":"f","bucket":"FACTRO_FILES_ACME","size":3}`, `{"nuid":"x","size":18446744073709551615}`, `{"nuid":"x","size":-1}`,
 		`{"nuid":"` + strings.Repeat("x", 5000) + `","size":3}`, `{"nuid":">","size":3}`,
 	} {
 		name := strconv.Itoa(i)
-		m := nats.NewMsg("$O.FACTRO_FILES.M." + base64.URLEncoding.EncodeToString([]byte(name)))
+		m := nats.NewMsg("$O.FACTRO_FILES_ACME.M." + base64.URLEncoding.EncodeToString([]byte(name)))
 		m.Data = []byte(text)
 		o.publish(m)
 		if _, err := b.File(t.Context(), name); !errors.Is(err, ErrNoFile) {
@@ -246,7 +246,7 @@ func TestFileStalls(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
-	files := o.store("FACTRO_FILES")
+	files := o.store("FACTRO_FILES_ACME")
 	info, err := files.PutBytes(t.Context(), "f", make([]byte, 1<<20))
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +256,7 @@ func TestFileStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The bucket's age takes the chunks before their index.
-	if err := o.stream("OBJ_FACTRO_FILES").Purge(t.Context(), jetstream.WithPurgeSubject("$O.FACTRO_FILES.C."+info.NUID)); err != nil {
+	if err := o.stream("OBJ_FACTRO_FILES_ACME").Purge(t.Context(), jetstream.WithPurgeSubject("$O.FACTRO_FILES_ACME.C."+info.NUID)); err != nil {
 		t.Fatal(err)
 	}
 	content, err := f.Open(t.Context())
@@ -298,10 +298,10 @@ func TestKeep(t *testing.T) {
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
 	want := bytes.Repeat([]byte("Antwort "), 1<<17) // 1 MiB
 	ref, err := b.Keep(t.Context(), "acme.listTasks.1", iotest.HalfReader(bytes.NewReader(want)))
-	if err != nil || ref != (events.ObjectRef{Bucket: "FACTRO_ANSWERS", Name: "acme.listTasks.1", Size: 1 << 20}) {
+	if err != nil || ref != (events.ObjectRef{Bucket: "FACTRO_ANSWERS_ACME", Name: "acme.listTasks.1", Size: 1 << 20}) {
 		t.Fatalf("%+v, %v", ref, err)
 	}
-	if got, err := o.store("FACTRO_ANSWERS").GetBytes(t.Context(), ref.Name); err != nil || !bytes.Equal(got, want) {
+	if got, err := o.store("FACTRO_ANSWERS_ACME").GetBytes(t.Context(), ref.Name); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
 	if n := o.left(); n != 9 {
@@ -332,7 +332,7 @@ func TestKeepFull(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)
 	o := srv.outside(t)
-	if _, err := o.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "FACTRO_ANSWERS", MaxBytes: 1 << 20}); err != nil {
+	if _, err := o.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "FACTRO_ANSWERS_ACME", MaxBytes: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	b := run(t, srv.connect(t, quiet()))
@@ -340,7 +340,7 @@ func TestKeepFull(t *testing.T) {
 	if err == nil || o.left() > 1 { // the mark that it is gone
 		t.Errorf("%+v, %v; %d messages are left", ref, err, o.left())
 	}
-	if _, err := o.store("FACTRO_ANSWERS").GetInfo(t.Context(), "a"); !errors.Is(err, jetstream.ErrObjectNotFound) {
+	if _, err := o.store("FACTRO_ANSWERS_ACME").GetInfo(t.Context(), "a"); !errors.Is(err, jetstream.ErrObjectNotFound) {
 		t.Errorf("half an answer is there: %v", err)
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +33,7 @@ func newHealth() *health {
 
 // failure is a destination to which the last publish failed.
 type failure struct {
+	cloud string // empty if it is none that we work for
 	err   error
 	last  time.Time // when it failed last
 	times int       // how often in a row
@@ -39,21 +43,25 @@ type failure struct {
 // distrust bounds how long a destination that fails again and again, although each look finds all well, is not believed.
 const distrust = 30 * time.Second
 
-// until is how long a look's word does not count. The first time it counts at once: a change of leader is over soon.
+// until is how long a look's word does not count. The first time it counts at once: a change of leader is over soon. But a
+// look does not see that the store is full: that ends with a publish that works, or after nobody tried for a while.
 func (f *failure) until() time.Time {
-	if f.times == 1 {
+	switch {
+	case isNoRoom(f.err):
+		return f.last.Add(2 * distrust)
+	case f.times == 1:
 		return f.last
 	}
 	return f.last.Add(min(time.Second<<min(f.times-2, 10), distrust))
 }
 
 // fails remembers that a publish failed and says whether that is news.
-func (h *health) fails(destination string, err error) (news bool) {
+func (h *health) fails(destination, cloud string, err error) (news bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.failing[destination]
 	if f == nil {
-		f = &failure{}
+		f = &failure{cloud: cloud}
 		h.failing[destination] = f
 	}
 	if news = f.times == 0 || f.past; news {
@@ -75,14 +83,17 @@ func (h *health) works(destination string) {
 	h.ill.Store(len(h.failing) > 0)
 }
 
-// looksWell is the word of a look that began then and found all well.
-func (h *health) looksWell(began time.Time) {
+// looksWell is the word of a look that began then: of the clouds without an error it has found all well.
+func (h *health) looksWell(began time.Time, errs map[string]error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.failing {
-		if began.After(f.last) && !began.Before(f.until()) {
+		if errs[f.cloud] == nil && began.After(f.last) && !began.Before(f.until()) {
 			f.past = true
 		}
+	}
+	if first(slices.DeleteFunc(slices.Collect(maps.Values(errs)), func(err error) bool { return err == nil })) != nil {
+		return
 	}
 	for what, r := range h.refused {
 		if r.subject == "" && began.After(r.at) { // it cannot be asked for
@@ -122,28 +133,30 @@ func (h *health) isHidden(stream string) bool {
 	return h.hidden[stream]
 }
 
-// refusal is the first thing to tell: it is why other things fail. The rest is why although the streams are there, work
-// cannot be done.
-func (h *health) refusal() error {
+// refusal is the first thing to tell of a cloud, or, with an empty name, of what concerns all of them: it is why other
+// things fail. The rest is why although the streams are there, work cannot be done.
+func (h *health) refusal(cloud string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
 	for _, r := range h.refused {
-		errs = append(errs, fmt.Errorf("NATS refuses a permission: %w", r.err))
+		if r.cloud == cloud {
+			errs = append(errs, fmt.Errorf("NATS refuses a permission: %w", r.err))
+		}
 	}
 	return first(errs)
 }
 
-func (h *health) trouble() error {
+func (h *health) trouble(cloud string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
 	for destination, f := range h.failing {
-		if !f.past {
+		if !f.past && f.cloud == cloud {
 			errs = append(errs, fmt.Errorf("the last publish to %s failed: %w", destination, f.err))
 		}
 	}
-	for cloud, err := range h.pulling {
+	if err := h.pulling[cloud]; err != nil {
 		errs = append(errs, fmt.Errorf("the commands of %s cannot be pulled: %w", cloud, err))
 	}
 	return first(errs)
@@ -166,6 +179,41 @@ func first(errs []error) error {
 	return fmt.Errorf("%w (and %d more)", least, len(errs)-1)
 }
 
+// destination is where a message goes, as far as others would meet the same: kind and cloud of its subject.
+func destination(subject string) string {
+	if token(subject, 1) != "dead" {
+		return kind(subject)
+	}
+	t := strings.SplitN(subject, ".", 5)
+	return strings.Join(t[:min(len(t), 4)], ".")
+}
+
+// cloudIn is the one of our clouds that a destination, or a subject with the name of a stream or bucket in it, is about,
+// or "".
+func (b *Bus) cloudIn(text string) string {
+	found, ofLedger := strings.CutPrefix(text, ledgerOf(""))
+	t := strings.Split(text, ".")
+	switch {
+	case ofLedger:
+	case t[0] == string(b.cfg.Prefix) && len(t) > 3 && t[1] == "dead":
+		found = t[3]
+	case t[0] == string(b.cfg.Prefix) && len(t) > 2:
+		found = t[2]
+	default:
+		for _, name := range t { // KV_FACTRO_LEDGER_ACME
+			name = strings.TrimPrefix(strings.TrimPrefix(name, "KV_"), "OBJ_")
+			if _, after, ok := strings.Cut(strings.TrimPrefix(name, strings.ToUpper(string(b.cfg.Prefix))+"_"), "_"); ok {
+				found = strings.ToLower(after)
+				break
+			}
+		}
+	}
+	if slices.Contains(b.cfg.Clouds, found) {
+		return found
+	}
+	return ""
+}
+
 // remember keeps in mind how a publish that began then ended, if others would meet the same.
 func (b *Bus) remember(destination string, began time.Time, err error) {
 	switch {
@@ -178,7 +226,7 @@ func (b *Bus) remember(destination string, began time.Time, err error) {
 	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < attemptTimeout/4:
 		// There was hardly any time.
 	default:
-		if b.health.fails(destination, err) {
+		if b.health.fails(destination, b.cloudIn(destination), err) {
 			b.lookAgain()
 		}
 	}

@@ -138,7 +138,7 @@ func (o outside) count(name string) uint64 {
 
 func (o outside) consumer() *jetstream.ConsumerInfo {
 	o.t.Helper()
-	c, err := o.js.Consumer(o.t.Context(), "FACTRO_COMMANDS", "egress-acme")
+	c, err := o.js.Consumer(o.t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme")
 	if err != nil {
 		o.t.Fatal(err)
 	}

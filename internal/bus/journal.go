@@ -31,7 +31,7 @@ func (b *Bus) events(ctx context.Context, cloud string, since time.Time, each fu
 	}
 	setup, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
 	defer cancel()
-	stream, err := b.js.Stream(setup, b.cfg.Prefix.EventStream())
+	stream, err := b.js.Stream(setup, b.cfg.Prefix.EventStream(cloud))
 	if err != nil {
 		return whole, err
 	}

@@ -85,8 +85,11 @@ func (b *Bus) reconcileBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	defer cancel()
 	kv, err := b.js.KeyValue(attempt, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
-		kv, err = b.js.CreateOrUpdateKeyValue(attempt, jetstream.KeyValueConfig{
-			Bucket: name, Description: "Who reconciles each cloud, and how far that is", History: 1, Replicas: b.cfg.Replicas,
+		_, err = b.withRoom(ctx, "bucket "+name, sizeReconcile, func(ctx context.Context, bytes int64) error {
+			kv, err = b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+				Bucket: name, Description: "Who reconciles each cloud, and how far that is", History: 1, Replicas: b.cfg.Replicas, MaxBytes: bytes,
+			})
+			return err
 		})
 	}
 	if err != nil {

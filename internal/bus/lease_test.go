@@ -161,7 +161,7 @@ func TestEvents(t *testing.T) {
 	if ids, _ := read(time.Now().Add(time.Hour)); len(ids) != 0 {
 		t.Errorf("from tomorrow on the stream has %v", ids)
 	}
-	s := br.outside(t).stream("FACTRO_EVENTS")
+	s := br.outside(t).stream("FACTRO_EVENTS_ACME")
 	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(3)); err != nil {
 		t.Fatal(err)
 	}

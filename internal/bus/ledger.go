@@ -53,7 +53,7 @@ var ErrTaken = errors.New("another bridge has taken the command over")
 // Begin writes down that a command is about to be carried out. If the ledger has it already, Begin changes nothing and
 // returns the record with known = true. The record that it returns is the one to be passed to Save.
 func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (known bool, _ Record, _ error) {
-	kv, err := b.ledger(ctx)
+	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return false, Record{}, err
 	}
@@ -64,7 +64,7 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 	key := ledgerKey(cloud, commandID)
 	attempt := 1
 	for ; ; attempt++ {
-		if r.revision, err = b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) }); err == nil {
+		if r.revision, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) }); err == nil {
 			return false, r, nil
 		}
 		if errors.Is(err, jetstream.ErrKeyExists) {
@@ -88,7 +88,7 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 
 // Look returns the record of a command; known is false if there is none.
 func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ Record, _ error) {
-	kv, err := b.ledger(ctx)
+	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return false, Record{}, err
 	}
@@ -106,7 +106,7 @@ func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ 
 // Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If
 // somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge.
 func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
-	kv, err := b.ledger(ctx)
+	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return r, err
 	}
@@ -115,9 +115,9 @@ func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Reco
 		return r, fmt.Errorf("ledger: %w", err)
 	}
 	key := ledgerKey(cloud, commandID)
-	revision, err := b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Update(ctx, key, value, r.revision) })
+	revision, err := b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Update(ctx, key, value, r.revision) })
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		revision, err = b.contend(ctx, kv, key, value)
+		revision, err = b.contend(ctx, cloud, kv, key, value)
 	}
 	switch {
 	case isTooLarge(err):
@@ -132,7 +132,7 @@ func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Reco
 // Forget takes back a record, of a command for which nothing was called. If somebody else has written it meanwhile the
 // error is ErrTaken.
 func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) error {
-	kv, err := b.ledger(ctx)
+	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return err
 	}
@@ -152,11 +152,11 @@ func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) err
 
 // contend finds out why a record is not as we left it. It may be our own writing, of which only the acknowledgement was
 // lost; and it may have given way to newer ones, in a bucket that is full.
-func (b *Bus) contend(ctx context.Context, kv jetstream.KeyValue, key string, value []byte) (uint64, error) {
+func (b *Bus) contend(ctx context.Context, cloud string, kv jetstream.KeyValue, key string, value []byte) (uint64, error) {
 	entry, err := kv.Get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return b.writeOnce(ctx, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) })
+		return b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) })
 	case err != nil:
 		return 0, err
 	case bytes.Equal(entry.Value(), value):
@@ -175,76 +175,46 @@ func recordOf(entry jetstream.KeyValueEntry) (Record, error) {
 }
 
 // writeOnce is one attempt to write, and readiness is to know how it ended.
-func (b *Bus) writeOnce(ctx context.Context, write func(context.Context) (uint64, error)) (uint64, error) {
+func (b *Bus) writeOnce(ctx context.Context, cloud string, write func(context.Context) (uint64, error)) (uint64, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	revision, err := write(ctx)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		b.remember("the ledger", began, nil) // it was heard
+		b.remember(ledgerOf(cloud), began, nil) // it was heard
 	} else {
-		b.remember("the ledger", began, err)
+		b.remember(ledgerOf(cloud), began, err)
 	}
 	return revision, err
 }
 
-// ledger returns the bucket once the connection is up.
-func (b *Bus) ledger(ctx context.Context) (jetstream.KeyValue, error) {
+// ledgerOf names a ledger where publishes have a destination.
+func ledgerOf(cloud string) string { return "the ledger of " + cloud }
+
+// ledger returns the bucket of a cloud once the connection is up.
+func (b *Bus) ledger(ctx context.Context, cloud string) (jetstream.KeyValue, error) {
 	if err := b.waitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
-	kv := b.kv
+	kv := b.ledgers[cloud]
 	b.mu.Unlock()
 	if kv != nil {
 		return kv, nil
 	}
-	kv, err := b.js.KeyValue(ctx, b.ledgerBucket())
+	kv, err := b.js.KeyValue(ctx, LedgerBucket(b.cfg.Prefix, cloud))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
-	b.kv = kv
+	b.ledgers[cloud] = kv
 	b.mu.Unlock()
 	return kv, nil
 }
 
-func (b *Bus) ledgerBucket() string { return LedgerBucket(b.cfg.Prefix) }
-
-const (
-	// ledgerAge is how long a record is kept: a sender that repeats an id after a week has made a mistake that no ledger
-	// can mend.
-	ledgerAge = 7 * 24 * time.Hour
-	// ledgerBytes bounds the bucket. A record is about 1 KiB, with a large answer 20 KiB. The broker reserves all of it at
-	// once, so where there is no room for that the bucket is smaller, and as small as ledgerLeast.
-	ledgerBytes, ledgerLeast = 256 << 20, 4 << 20
-)
-
-// createLedger makes the bucket, with a quarter of the size again and again as long as there is no room for it: commands
-// must not wait for room that few of them need.
-func (b *Bus) createLedger(ctx context.Context) error {
-	var full error // why it could not have its full size
-	for most := int64(ledgerBytes); most >= ledgerLeast; most /= 4 {
-		_, err := b.js.CreateStream(ctx, ledgerStream(b.ledgerBucket(), b.cfg.Replicas, most))
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
-			return nil
-		case err == nil && full != nil:
-			b.log.WarnContext(ctx, "there is little room, so the ledger of commands is smaller than it should be; it may forget commands before their time",
-				"bucket", b.ledgerBucket(), "bytes", most, "wanted", ledgerBytes, "error", full)
-			return nil
-		case err == nil:
-			b.log.InfoContext(ctx, "ledger created", "bucket", b.ledgerBucket())
-			return nil
-		case full == nil:
-			full = err
-		}
-		if !isNoRoom(err) {
-			return err
-		}
-	}
-	return full
-}
+// ledgerAge is how long a record is kept: a sender that repeats an id after a week has made a mistake that no ledger can
+// mend.
+const ledgerAge = 7 * 24 * time.Hour
 
 // isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
 func isNoRoom(err error) bool {
@@ -260,10 +230,10 @@ func isNoRoom(err error) bool {
 
 // ledgerStream is the bucket, as the stream that it is. It is not made as a bucket, since those refuse what is new when
 // they are full: then all commands would stop, and that for records of days ago.
-func ledgerStream(bucket string, replicas int, most int64) jetstream.StreamConfig {
+func ledgerStream(bucket string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Description: "Commands that were begun, and how they ended",
-		MaxAge: ledgerAge, MaxBytes: most, Discard: jetstream.DiscardOld, Replicas: replicas, Storage: jetstream.FileStorage,
+		MaxAge: ledgerAge, Discard: jetstream.DiscardOld, Storage: jetstream.FileStorage,
 		// What makes a stream a bucket.
 		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1,
 		Duplicates: 2 * time.Minute,

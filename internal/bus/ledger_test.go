@@ -154,7 +154,7 @@ func TestLedgerFull(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	out := server.outside(t)
-	if _, err := out.js.CreateStream(t.Context(), ledgerStream("FACTRO_LEDGER", 1, 20_000)); err != nil {
+	if _, err := out.js.CreateStream(t.Context(), ledgerStream("FACTRO_LEDGER_ACME", 1, 20_000)); err != nil {
 		t.Fatal(err)
 	}
 	b := run(t, server.connect(t, quiet()))

@@ -4,42 +4,78 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // lookOnce looks whether the streams are there and take what is sent to them, and says whether all is well.
-func (b *Bus) lookOnce(ctx context.Context, begun func()) bool {
+func (b *Bus) lookOnce(ctx context.Context) bool {
 	began := time.Now()
 	looking, stop := b.whileUp(ctx)
 	defer stop()
-	attempt, cancel := context.WithTimeout(looking, b.lookTimeout)
-	defer cancel()
-	err := b.ensureStreams(attempt)
-	if err == nil || errors.Is(err, errUnusable) {
-		begun() // nothing waits for the object stores
+	errs := b.ensureStreams(looking)
+	begun := false
+	for cloud, err := range errs {
+		if err == nil || errors.Is(err, errUnusable) {
+			b.begin(cloud) // nothing waits for the object stores
+			begun = true
+		}
+	}
+	if begun {
 		b.ensureBuckets(looking)
 	}
-	if err == nil {
-		b.health.looksWell(began)
-	}
+	b.health.looksWell(began, errs)
 	b.askRefused(looking)
 	if looking.Err() != nil {
 		return false // it was cut short by the ordinary end, or by an outage, after which there is another one
 	}
+	for _, cloud := range b.cfg.Clouds {
+		if b.found(cloud, errs[cloud]) { // the same failure again and again is one line
+			b.log.ErrorContext(ctx, "streams are not ready; trying again", "cloud", cloud, "error", errs[cloud])
+		}
+	}
+	return b.Ready() == nil && len(b.Troubles()) == 0
+}
+
+// found keeps what a look found of a cloud's streams, and says whether it is a failure and news.
+func (b *Bus) found(cloud string, err error) (news bool) {
 	b.mu.Lock()
-	news := err != nil && (b.bound == nil || b.bound.Error() != err.Error())
-	if err == nil && b.bound != nil {
+	defer b.mu.Unlock()
+	before := b.bound[cloud]
+	if err == nil && before != nil {
 		close(b.better)
 		b.better = make(chan struct{})
 	}
-	b.bound = err
-	b.mu.Unlock()
-	if news { // the same failure again and again is one line
-		b.log.ErrorContext(ctx, "streams are not ready; trying again", "error", err)
+	b.bound[cloud] = err
+	return err != nil && (before == nil || before.Error() != err.Error())
+}
+
+// atOnce bounds how many clouds are looked at at the same time.
+const atOnce = 8
+
+// eachCloud does something for all clouds side by side, each within the time of a look: one whose streams have no leader
+// takes no time from the others.
+func (b *Bus) eachCloud(ctx context.Context, do func(context.Context, string) look) map[string]look {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	looks := make(map[string]look, len(b.cfg.Clouds))
+	for _, cloud := range b.cfg.Clouds {
+		group.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			ctx, cancel := context.WithTimeout(ctx, b.lookTimeout)
+			defer cancel()
+			l := do(ctx, cloud)
+			mu.Lock()
+			defer mu.Unlock()
+			looks[cloud] = l
+		})
 	}
-	return b.Ready() == nil
+	group.Wait()
+	return looks
 }
 
 // whileUp returns a context that ends when the connection goes down: what was asked on it is never answered.
@@ -65,20 +101,20 @@ func (b *Bus) gotBetter() <-chan struct{} {
 	return b.better
 }
 
-// bindStreams looks up what this process needs, as far as it may. Whether a stream is there that it may not look up, its
-// publishes and pulls will tell.
-func (b *Bus) bindStreams(ctx context.Context) error {
+// bindStreams looks up what this process needs of a cloud, as far as it may. Whether a stream is there that it may not look
+// up, its publishes and pulls will tell.
+func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 	p := b.cfg.Prefix
 	var names []string
 	if b.cfg.Takes {
-		names = append(names, p.EventStream(), p.DeadStream())
+		names = append(names, p.EventStream(cloud), p.DeadStream(cloud))
 	}
 	if b.cfg.Carries {
-		names = append(names, p.CommandStream(), p.ResultStream(), p.DeadStream(), "KV_"+b.ledgerBucket())
+		names = append(names, p.CommandStream(cloud), p.ResultStream(cloud), p.DeadStream(cloud), "KV_"+LedgerBucket(p, cloud))
 	}
 	var useless []error
 	for _, name := range names {
-		switch err := b.bindStream(ctx, name); {
+		switch err := b.bindStream(ctx, name, name != p.CommandStream(cloud)); {
 		case errors.Is(err, errUnusable):
 			useless = append(useless, err)
 		case err != nil:
@@ -88,7 +124,7 @@ func (b *Bus) bindStreams(ctx context.Context) error {
 	return first(useless)
 }
 
-func (b *Bus) bindStream(ctx context.Context, name string) error {
+func (b *Bus) bindStream(ctx context.Context, name string, weSend bool) error {
 	if b.health.isHidden(name) {
 		return nil
 	}
@@ -97,9 +133,12 @@ func (b *Bus) bindStream(ctx context.Context, name string) error {
 	have, err := b.js.Stream(attempt, name)
 	switch {
 	case err == nil:
-		return usable(have.CachedInfo(), name != b.cfg.Prefix.CommandStream())
+		return usable(have.CachedInfo(), weSend)
 	case b.health.isHidden(name): // the server has said so meanwhile
 		return nil
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("look up stream %s: %w; a bridge with nats.manage: true makes it, and takes over the streams that an older version had for all clouds",
+			name, err)
 	}
 	return fmt.Errorf("look up stream %s: %w", name, err)
 }

@@ -41,7 +41,7 @@ func TestStopFinishes(t *testing.T) {
 	case finish <- struct{}{}:
 	}
 	receive(t, stopped)
-	if n := out.count("FACTRO_COMMANDS"); n != 0 {
+	if n := out.count("FACTRO_COMMANDS_ACME"); n != 0 {
 		t.Errorf("%d commands are not settled", n)
 	}
 }
@@ -65,7 +65,7 @@ func TestStopGrace(t *testing.T) {
 			receive(t, entered)
 			stop()
 			if verdict == nil {
-				if n := out.count("FACTRO_COMMANDS"); n != 0 {
+				if n := out.count("FACTRO_COMMANDS_ACME"); n != 0 {
 					t.Error("it was done, and its acknowledgement was not sent")
 				}
 				return
@@ -96,7 +96,7 @@ func TestStopRace(t *testing.T) {
 		began := time.Now()
 		if i%2 == 0 { // sometimes it waits for a message already, sometimes not yet
 			eventually(t, "it asks", func() bool {
-				c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS", "egress-acme")
+				c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme")
 				return err == nil && c.CachedInfo().NumWaiting > 0
 			})
 		}
@@ -112,7 +112,7 @@ func TestStopRace(t *testing.T) {
 			t.Errorf("it took %s, so it waited for AckWait", d)
 		}
 	}
-	if n := out.count("FACTRO_COMMANDS"); n != 0 {
+	if n := out.count("FACTRO_COMMANDS_ACME"); n != 0 {
 		t.Errorf("%d commands are left", n)
 	}
 }
@@ -157,7 +157,7 @@ func TestServerRestart(t *testing.T) {
 		handled[receive(t, got).Event.ID()] = true
 	}
 	ready(t, b)
-	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 }
 
 // TestRestartInHand: the server restarts while a command is worked on; the acknowledgement waits for it.
@@ -178,7 +178,7 @@ func TestRestartInHand(t *testing.T) {
 	close(finish)
 	server.start()
 	out := server.outside(t)
-	eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
+	eventually(t, "it is settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 	if len(got) != 0 {
 		t.Errorf("%s was handled again", <-got)
 	}
@@ -204,7 +204,7 @@ func TestConsumerDeleted(t *testing.T) {
 				close(proceed)
 				eventually(t, "it asks", func() bool { return out.consumer().NumWaiting > 0 })
 			}
-			if err := out.js.DeleteConsumer(t.Context(), "FACTRO_COMMANDS", "egress-acme"); err != nil {
+			if err := out.js.DeleteConsumer(t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme"); err != nil {
 				t.Fatal(err)
 			}
 			if !asking { // nobody tells us; that the broker does not answer must do
@@ -230,7 +230,7 @@ func TestStreamRemade(t *testing.T) {
 	out := server.outside(t)
 	out.command("a")
 	receive(t, got)
-	if err := out.js.DeleteStream(t.Context(), "FACTRO_COMMANDS"); err != nil {
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_COMMANDS_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	out.command("b")

@@ -65,7 +65,7 @@ func (b *Bus) published(ctx context.Context, span trace.Span, subject string, er
 func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
 	began := time.Now()
 	err := b.attempts(ctx, msg, id)
-	b.remember(kind(msg.Subject), began, err)
+	b.remember(destination(msg.Subject), began, err)
 	b.metrics.sent(ctx, msg, time.Since(began), err)
 	return err
 }

@@ -26,11 +26,11 @@ func TestPublish(t *testing.T) {
 		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "acme.e-1"); err != nil {
 			t.Fatal(err)
 		}
-		if n := out.count("FACTRO_EVENTS"); n != 1 {
+		if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
 			t.Fatalf("the stream has %d messages, want 1", n)
 		}
 	}
-	m := out.last("FACTRO_EVENTS")
+	m := out.last("FACTRO_EVENTS_ACME")
 	got, err := events.FromMsg(m.Header, m.Data)
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +51,10 @@ func TestPublishOddIDs(t *testing.T) {
 				t.Fatalf("%q: %v", id, err)
 			}
 		}
-		if n := out.count("FACTRO_EVENTS"); n != uint64(i+1) {
+		if n := out.count("FACTRO_EVENTS_ACME"); n != uint64(i+1) {
 			t.Fatalf("after %q the stream has %d messages, want %d", id, n, i+1)
 		}
-		m := out.last("FACTRO_EVENTS")
+		m := out.last("FACTRO_EVENTS_ACME")
 		e, err := events.FromMsg(m.Header, m.Data)
 		if err != nil || e.ID() != id {
 			t.Errorf("%q came back as %q, %v", id, e.ID(), err)
@@ -71,7 +71,7 @@ func TestPublishTooLarge(t *testing.T) {
 	server := startBroker(t, func(o *server.Options) { o.MaxPayload = 4096 })
 	b := run(t, server.connect(t, quiet()))
 	out := server.outside(t)
-	cfg := out.stream("FACTRO_EVENTS").CachedInfo().Config
+	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
 	cfg.MaxMsgSize = 1500
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -131,8 +131,8 @@ func TestPublishWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := server.outside(t)
-	if m := out.last("FACTRO_EVENTS"); m.Header.Get("ce-id") != "e-2" || out.count("FACTRO_EVENTS") != 1 {
-		t.Errorf("the stream has %d messages, the last is %v", out.count("FACTRO_EVENTS"), m.Header)
+	if m := out.last("FACTRO_EVENTS_ACME"); m.Header.Get("ce-id") != "e-2" || out.count("FACTRO_EVENTS_ACME") != 1 {
+		t.Errorf("the stream has %d messages, the last is %v", out.count("FACTRO_EVENTS_ACME"), m.Header)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestPublishRepeats(t *testing.T) {
 	if _, err := out.nc.Subscribe("factro.event.>", func(m *nats.Msg) {
 		seen <- m.Header.Get("Nats-Msg-Id")
 		if attempt++; attempt == 2 {
-			if err := m.Respond([]byte(`{"stream":"FACTRO_EVENTS","seq":1}`)); err != nil {
+			if err := m.Respond([]byte(`{"stream":"FACTRO_EVENTS_ACME","seq":1}`)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -201,13 +201,13 @@ func TestPublishNoStream(t *testing.T) {
 	run(t, b)
 	out := server.outside(t)
 	eventually(t, "the second look, which the connection asked for, is over", func() bool { return len(b.changed) == 0 })
-	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS"); err != nil {
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1"); err != nil {
 		t.Fatal(err)
 	}
-	if n := out.count("FACTRO_EVENTS"); n != 1 {
+	if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
 		t.Errorf("the new stream has %d messages", n)
 	}
 }
@@ -224,7 +224,7 @@ func TestPublishTrace(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err != nil {
 		t.Fatal(err)
 	}
-	m := out.last("FACTRO_EVENTS")
+	m := out.last("FACTRO_EVENTS_ACME")
 	hop, origin := carrier(m.Header).Get("traceparent"), carrier(m.Header).Get("ce-traceparent")
 	if !strings.Contains(hop, id) || origin != hop {
 		t.Errorf("traceparent %q, ce-traceparent %q, want both of trace %s", hop, origin, id)
@@ -236,7 +236,7 @@ func TestPublishTrace(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, e, "e-2"); err != nil {
 		t.Fatal(err)
 	}
-	m = out.last("FACTRO_EVENTS")
+	m = out.last("FACTRO_EVENTS_ACME")
 	if got := carrier(m.Header).Get("ce-traceparent"); got != first {
 		t.Errorf("the origin became %q", got)
 	}
@@ -304,13 +304,13 @@ func TestQuarantine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := out.last("FACTRO_DEAD")
+	m := out.last("FACTRO_DEAD_ACME")
 	text, err := events.DecodeHeader(m.Header.Get(headerDeadReason))
 	if err != nil || !strings.HasPrefix(text, "not JSON:\nNats-Rollup") || len(text) > 1100 {
 		t.Errorf("the reason is %q, %v", text, err)
 	}
-	if out.count("FACTRO_DEAD") != 1 || string(m.Data) != "<xml/>" || m.Header.Get(headerDeadCode) != "invalid" || m.Header.Get("Nats-Rollup") != "" {
-		t.Errorf("%d dead letters, the last is %q %v", out.count("FACTRO_DEAD"), m.Data, m.Header)
+	if out.count("FACTRO_DEAD_ACME") != 1 || string(m.Data) != "<xml/>" || m.Header.Get(headerDeadCode) != "invalid" || m.Header.Get("Nats-Rollup") != "" {
+		t.Errorf("%d dead letters, the last is %q %v", out.count("FACTRO_DEAD_ACME"), m.Data, m.Header)
 	}
 	if _, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerDeadTime)); err != nil {
 		t.Error(err)
@@ -362,11 +362,11 @@ func TestOurs(t *testing.T) {
 		`nats: permissions violation: Permissions Violation for Publish to "factro.result.a"`:                                            true,
 		`nats: permissions violation: Permissions Violation for Publish to "other.subject"`:                                              false,
 		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.x.*"`:                                            true,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.KV_FACTRO_LEDGER"`:                       true,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.OBJ_FACTRO_FILES"`:                       false,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.DIRECT.GET.OBJ_FACTRO_FILES.$O.FACTRO_FILES.M.eA=="`: false,
-		`nats: permissions violation: Permissions Violation for Publish to "$O.FACTRO_ANSWERS.C.x"`:                                      false,
-		`nats: permissions violation: Permissions Violation for Publish to "factro.result.acme.task.OBJ_FACTRO_FILES.x"`:                 true,
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.KV_FACTRO_LEDGER_ACME"`:                       true,
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.OBJ_FACTRO_FILES_ACME"`:                       false,
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.DIRECT.GET.OBJ_FACTRO_FILES_ACME.$O.FACTRO_FILES_ACME.M.eA=="`: false,
+		`nats: permissions violation: Permissions Violation for Publish to "$O.FACTRO_ANSWERS_ACME.C.x"`:                                      false,
+		`nats: permissions violation: Permissions Violation for Publish to "factro.result.acme.task.OBJ_FACTRO_FILES_ACME.x"`:                 true,
 		`some text of another server`: true,
 	} {
 		if got := b.ours(text); got != want {

@@ -101,7 +101,7 @@ func TestStoreEmptied(t *testing.T) {
 	ready(t, b)
 	out := broker.outside(t)
 	storeEvent(t, b, "e-1")
-	if n := out.count("FACTRO_EVENTS"); n != 1 {
+	if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
 		t.Errorf("the stream has %d events", n)
 	}
 	out.command("b")
@@ -137,7 +137,7 @@ func TestAllStreamsDeleted(t *testing.T) {
 		known, _, err := b.Begin(t.Context(), "acme", "2", Record{Fingerprint: "f"})
 		return err == nil && !known
 	})
-	for _, bucket := range []string{"FACTRO_FILES", "FACTRO_ANSWERS"} {
+	for _, bucket := range []string{"FACTRO_FILES_ACME", "FACTRO_ANSWERS_ACME"} {
 		eventually(t, bucket+" is back", func() bool { _, err := out.js.ObjectStore(t.Context(), bucket); return err == nil })
 	}
 	if _, err := b.Keep(t.Context(), "a-1", strings.NewReader("ä")); err != nil {
@@ -161,7 +161,7 @@ func TestLedgerFails(t *testing.T) {
 	if _, _, err := b.Begin(t.Context(), "acme", "1", Record{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := out.js.DeleteStream(t.Context(), "KV_FACTRO_LEDGER"); err != nil {
+	if err := out.js.DeleteStream(t.Context(), "KV_FACTRO_LEDGER_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is written again", func() bool {
@@ -182,7 +182,7 @@ func TestStreamRefuses(t *testing.T) {
 			func(c *jetstream.StreamConfig) { c.Sealed = true },
 			func(t testing.TB, out outside) { // there is no way to unseal one
 				t.Helper()
-				if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS"); err != nil {
+				if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -191,7 +191,7 @@ func TestStreamRefuses(t *testing.T) {
 			func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs = jetstream.DiscardNew, 1 },
 			func(t testing.TB, out outside) {
 				t.Helper()
-				if err := out.stream("FACTRO_EVENTS").Purge(t.Context()); err != nil {
+				if err := out.stream("FACTRO_EVENTS_ACME").Purge(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -203,7 +203,7 @@ func TestStreamRefuses(t *testing.T) {
 			b := run(t, broker.connect(t, quiet()))
 			out := broker.outside(t)
 			storeEvent(t, b, "e-1")
-			cfg := out.stream("FACTRO_EVENTS").CachedInfo().Config
+			cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
 			test.change(&cfg)
 			if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
@@ -211,7 +211,7 @@ func TestStreamRefuses(t *testing.T) {
 			if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
 				t.Error("it was stored")
 			}
-			unready(t, b, "FACTRO_EVENTS cannot be used: it is "+name)
+			unready(t, b, "FACTRO_EVENTS_ACME cannot be used: it is "+name)
 			test.mend(t, out)
 			ready(t, b)
 			insist(t, b, "e-2")
@@ -265,7 +265,7 @@ func TestPublishesAreRemembered(t *testing.T) {
 	b := run(t, broker.connect(t, quiet()))
 	out := broker.outside(t)
 	storeEvent(t, b, "e-1")
-	cfg := out.stream("FACTRO_EVENTS").CachedInfo().Config
+	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
 	right := cfg.Subjects
 	cfg.Subjects = []string{"elsewhere.>"}
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
@@ -389,7 +389,7 @@ func TestHalfOpen(t *testing.T) {
 	out := broker.outside(t)
 	out.command("a")
 	receive(t, got)
-	if n := out.count("FACTRO_EVENTS"); n != 2 {
+	if n := out.count("FACTRO_EVENTS_ACME"); n != 2 {
 		t.Errorf("the stream has %d events", n)
 	}
 }

@@ -128,27 +128,27 @@ func (c *Client) publish(ctx context.Context, msg *nats.Msg) error {
 	return nil
 }
 
-// NextResult returns the sequence that the next result will have, to begin there to wait for one.
-func (c *Client) NextResult(ctx context.Context, p events.Prefix) (uint64, error) {
-	stream, err := c.js.Stream(ctx, p.ResultStream())
+// NextResult returns the sequence that the next result of a cloud will have, to begin there to wait for one.
+func (c *Client) NextResult(ctx context.Context, p events.Prefix, cloud string) (uint64, error) {
+	stream, err := c.js.Stream(ctx, p.ResultStream(cloud))
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", p.ResultStream(), err)
+		return 0, fmt.Errorf("stream %s: %w", p.ResultStream(cloud), err)
 	}
 	return stream.CachedInfo().State.LastSeq + 1, nil
 }
 
 // FinalResult waits for the final result of a command among those from a sequence on.
 func (c *Client) FinalResult(ctx context.Context, p events.Prefix, r Redriven, from uint64) (events.Result, error) {
-	consumer, err := c.js.OrderedConsumer(ctx, p.ResultStream(), jetstream.OrderedConsumerConfig{
+	consumer, err := c.js.OrderedConsumer(ctx, p.ResultStream(r.Cloud), jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{p.ResultFilter(r.Cloud, r.Resource, r.Operation, events.Any)},
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
-		return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(), err)
+		return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 	}
 	it, err := consumer.Messages(jetstream.PullMaxMessages(deadBatch))
 	if err != nil {
-		return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(), err)
+		return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 	}
 	defer it.Stop()
 	for {
@@ -159,7 +159,7 @@ func (c *Client) FinalResult(ctx context.Context, p events.Prefix, r Redriven, f
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
 			continue
 		case err != nil:
-			return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(), err)
+			return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 		}
 		e, err := events.FromMsg(msg.Headers(), msg.Data())
 		if err != nil || e.Extensions()[events.ExtCausationID] != r.ID {

@@ -16,6 +16,7 @@ type refusal struct {
 	err            error
 	at             time.Time
 	publish        bool   // else it is a subscription
+	cloud          string // the one that it is about, or "" for all
 	subject, queue string // subject is "" if the server's words are none that we know
 }
 
@@ -66,6 +67,7 @@ func (b *Bus) isRefused(err error) {
 		return
 	}
 	r := readRefusal(err)
+	r.cloud = b.cloudIn(r.subject)
 	if stream, look := strings.CutPrefix(r.subject, "$JS.API.STREAM.INFO."); look && !b.cfg.Manage {
 		b.health.hide(stream) // who may only bind need not be allowed to look
 		return
@@ -150,10 +152,12 @@ func (b *Bus) ours(violation string) bool {
 	if !toPublish {
 		return true
 	}
-	for _, c := range buckets(b.cfg.Prefix, 1) { // only large files and large answers need them
-		bucket := strings.ToLower(c.Bucket)
-		if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
-			return false
+	for _, cloud := range b.cfg.Clouds {
+		for _, c := range buckets(b.cfg.Prefix, cloud) { // only large files and large answers need them
+			bucket := strings.ToLower(c.Bucket)
+			if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
+				return false
+			}
 		}
 	}
 	return strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")

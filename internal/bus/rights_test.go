@@ -49,7 +49,7 @@ func denied(publish, subscribe string) *server.Permissions {
 // asks, and nobody hears of it.
 func TestPublishRevoked(t *testing.T) {
 	t.Parallel()
-	for _, subject := range []string{"factro.event.>", "$KV.FACTRO_LEDGER.>", "$JS.API.STREAM.INFO.FACTRO_DEAD", "$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>"} {
+	for _, subject := range []string{"factro.event.>", "$KV.FACTRO_LEDGER_ACME.>", "$JS.API.STREAM.INFO.FACTRO_DEAD_ACME", "$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>"} {
 		t.Run(subject, func(t *testing.T) {
 			t.Parallel()
 			broker := startBroker(t, users(nil))
@@ -84,7 +84,7 @@ func TestPublishRevoked(t *testing.T) {
 			if n := b.nc.Stats().Reconnects; n != 0 {
 				t.Errorf("%d new connections", n)
 			}
-			if n := out.count("FACTRO_EVENTS"); n != 1 {
+			if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
 				t.Errorf("the stream has %d events", n)
 			}
 			for m, err := heard.NextMsg(patience); err == nil; m, err = heard.NextMsg(time.Millisecond) {
@@ -130,12 +130,12 @@ func TestReadRefusal(t *testing.T) {
 	}{
 		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.task.ü.Changed"`:            {true, "factro.event.acme.task.ü.Changed", "", "factro.event.acme"},
 		`nats: permissions violation: Permissions Violation for Publish to "$JS.ACK.S.C.1.2.3.4.5"`:                       {true, "$JS.ACK.S.C.1.2.3.4.5", "", "$JS.ACK.S.C"},
-		`nats: permissions violation: Permissions Violation for Publish to "$KV.FACTRO_LEDGER.acme.x"`:                    {true, "$KV.FACTRO_LEDGER.acme.x", "", "$KV.FACTRO_LEDGER"},
+		`nats: permissions violation: Permissions Violation for Publish to "$KV.FACTRO_LEDGER_ACME.acme.x"`:                    {true, "$KV.FACTRO_LEDGER_ACME.acme.x", "", "$KV.FACTRO_LEDGER_ACME"},
 		`nats: permissions violation: Permissions Violation for Subscription to "factro.query.a.*.*" using queue "q"`:     {false, "factro.query.a.*.*", "q", "factro.query.a"},
 		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.xyz.*" (sid "3")`:                 {false, "_INBOX.xyz.*", "", "inbox"},
 		`nats: permissions violation: something that no server says yet`:                                                  {false, "", "", "nats: permissions violation: something that no server says yet"},
 		`nats: permissions violation: Permissions Violation for Subscription to "a\"b" using queue "q\\r" (sid "3")`:      {false, `a"b`, `q\r`, `a"b`},
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS.e"`: {true, "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS.e", "", "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS.e"},
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e"`: {true, "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e", "", "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e"},
 	} {
 		r := readRefusal(errors.New(text))
 		if r.publish != want.publish || r.subject != want.subject || r.queue != want.queue || r.what() != want.what {
@@ -155,7 +155,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 	start(t, b.Run)
 	w, got := collector()
 	consume(t, b, w)
-	unready(t, b, "FACTRO_EVENTS")
+	unready(t, b, "FACTRO_EVENTS_ACME")
 
 	maker := broker.connect(t, quiet())
 	start(t, maker.Run)
@@ -169,7 +169,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 	out.command("a")
 	receive(t, got)
 	storeEvent(t, b, "e-1")
-	if err := out.js.DeleteConsumer(t.Context(), "FACTRO_COMMANDS", "egress-acme"); err != nil {
+	if err := out.js.DeleteConsumer(t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme"); err != nil {
 		t.Fatal(err)
 	}
 	unready(t, b, "the commands of acme cannot be pulled")
@@ -187,7 +187,7 @@ func TestBindByRole(t *testing.T) {
 	broker := startBroker(t)
 	out := broker.outside(t)
 	for _, cfg := range streams("factro", 1) {
-		if cfg.Name == "FACTRO_EVENTS" || cfg.Name == "FACTRO_DEAD" {
+		if cfg.Name == "FACTRO_EVENTS_ACME" || cfg.Name == "FACTRO_DEAD_ACME" {
 			if _, err := out.js.CreateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
@@ -197,7 +197,7 @@ func TestBindByRole(t *testing.T) {
 	run(t, broker.connect(t, quiet(), func(c *Config) { c.Manage = false }))
 	b := broker.connect(t, quiet(), func(c *Config) { c.Manage, c.Carries = false, true })
 	start(t, b.Run)
-	unready(t, b, "FACTRO_COMMANDS")
+	unready(t, b, "FACTRO_COMMANDS_ACME")
 }
 
 // TestBindUnseen: a process that may not look at its streams learns from its publishes whether they are there.

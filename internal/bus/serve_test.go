@@ -105,7 +105,7 @@ func TestServeErrors(t *testing.T) {
 	detail := json.RawMessage(`[{"pointer":"/x","message":"ü"}]`)
 	serve(t, b, o, reads(func(_ context.Context, q Query) Answer {
 		if q.Operation == "listTasks" {
-			return Answer{Status: 200, Object: &events.ObjectRef{Bucket: "FACTRO_ANSWERS", Name: "n", Size: 7}}
+			return Answer{Status: 200, Object: &events.ObjectRef{Bucket: "FACTRO_ANSWERS_ACME", Name: "n", Size: 7}}
 		}
 		return Answer{
 			Status: 429, Error: &events.Error{Code: "throttled", Message: "zu\r\nviele\x00 Anfragen", Detail: detail},
@@ -125,7 +125,7 @@ func TestServeErrors(t *testing.T) {
 		}
 	}
 	m = o.ask(tasksQuery, "", nil)
-	if string(m.Data) != `{"object":{"bucket":"FACTRO_ANSWERS","name":"n","size":7}}` || m.Header.Get("Factro-Object") != "FACTRO_ANSWERS/n" {
+	if string(m.Data) != `{"object":{"bucket":"FACTRO_ANSWERS_ACME","name":"n","size":7}}` || m.Header.Get("Factro-Object") != "FACTRO_ANSWERS_ACME/n" {
 		t.Errorf("the answer is %s with %v", m.Data, m.Header)
 	}
 }
@@ -324,14 +324,14 @@ func TestServeReplySubject(t *testing.T) {
 	b, o := run(t, srv.connect(t, log)), srv.outside(t)
 	asked := make(chan Query, 10)
 	serve(t, b, o, reads(func(ctx context.Context, q Query) Answer { asked <- q; return echo(ctx, q) }))
-	for _, reply := range []string{"", "factro.command.acme.task.deleteTask", "$JS.API.STREAM.PURGE.FACTRO_EVENTS", "a." + strings.Repeat("x", 2000)} {
+	for _, reply := range []string{"", "factro.command.acme.task.deleteTask", "$JS.API.STREAM.PURGE.FACTRO_EVENTS_ACME", "a." + strings.Repeat("x", 2000)} {
 		if err := o.nc.PublishMsg(&nats.Msg{Subject: taskQuery, Reply: reply, Data: []byte(`{"taskId":"1"}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	eventually(t, "the three are dropped", func() bool { return book.count("reply subject of a query is not allowed") == 3 })
 	o.ask(taskQuery, "", nil)
-	if n := o.count("FACTRO_COMMANDS"); n != 0 || b.Ready() != nil {
+	if n := o.count("FACTRO_COMMANDS_ACME"); n != 0 || b.Ready() != nil {
 		t.Errorf("%d commands; ready: %v", n, b.Ready())
 	}
 	if len(asked) != 1 {

@@ -62,9 +62,9 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 	there := l.drain.seen.get(h.msg.Subject)
 	there.mu.Lock()
 	defer there.mu.Unlock()
-	stream := s.bus.cfg.Prefix.EventStream()
+	stream := s.bus.cfg.Prefix.EventStream(l.cloud)
 	if token(h.msg.Subject, 1) == "dead" {
-		stream = s.bus.cfg.Prefix.DeadStream()
+		stream = s.bus.cfg.Prefix.DeadStream(l.cloud)
 	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
 	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-duplicates), there)

@@ -67,7 +67,7 @@ func store(t testing.TB, s *Spool, subject, id string, wantSpooled bool) {
 func (o outside) eventIDs() []string {
 	o.t.Helper()
 	var out []string
-	for _, m := range o.all("FACTRO_EVENTS") {
+	for _, m := range o.all("FACTRO_EVENTS_ACME") {
 		out = append(out, m.Header.Get("ce-id"))
 	}
 	return out
@@ -130,7 +130,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	}
 	out := server.outside(t)
 	last := map[string]int{}
-	all := out.all("FACTRO_EVENTS")
+	all := out.all("FACTRO_EVENTS_ACME")
 	for _, m := range all {
 		var n int
 		if _, err := fmt.Sscan(m.Header.Get("ce-id"), &n); err != nil || n < last[m.Subject] || m.Subject != subjectOf(n%entities) {
@@ -155,7 +155,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	if len(all) != each*entities {
 		t.Errorf("there are %d events", len(all))
 	}
-	letter := out.last("FACTRO_DEAD")
+	letter := out.last("FACTRO_DEAD_ACME")
 	if string(letter.Data) != "<xml/>" || letter.Header.Get(headerDeadCode) != "unusable" || letter.Header.Get("Nats-Msg-Id") != "q-1" {
 		t.Errorf("the dead letter is %v %s", letter.Header, letter.Data)
 	}
@@ -212,7 +212,7 @@ func TestSpoolOrder(t *testing.T) {
 		for i := range each {
 			want = append(want, fmt.Sprintf("%d-%03d", n, i))
 		}
-		for _, m := range server.outside(t).all("FACTRO_EVENTS") {
+		for _, m := range server.outside(t).all("FACTRO_EVENTS_ACME") {
 			if m.Subject == subjectOf(n) {
 				got = append(got, m.Header.Get("ce-id"))
 			}
@@ -267,7 +267,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	b := run(t, server.connect(t, quiet()))
 	out := server.outside(t)
 	// The stream forgets at once, as if its window had passed.
-	cfg := out.stream("FACTRO_EVENTS").CachedInfo().Config
+	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
 	cfg.Duplicates = 100 * time.Millisecond
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestSpoolLongOutage(t *testing.T) {
 		}
 	}
 	// A search that fails is repeated, and then the message is published all the same.
-	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS"); err != nil {
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	h := &held{at: time.Now().Add(-duplicates), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
@@ -358,7 +358,7 @@ func TestSpoolTooLarge(t *testing.T) {
 	if got := out.eventIDs(); !slices.Equal(got, []string{"before", "after"}) {
 		t.Errorf("the events are %v", got)
 	}
-	letter := out.last("FACTRO_DEAD")
+	letter := out.last("FACTRO_DEAD_ACME")
 	if letter.Subject != "factro.dead.webhook.acme" || letter.Header.Get(headerDeadCode) != "too_large" ||
 		letter.Header.Get(headerDeadSubject) != eventSubject || letter.Header.Get("ce-id") != "large" || letter.Header.Get(headerDeadCut) == "" {
 		t.Errorf("the dead letter is on %s: %v", letter.Subject, letter.Header)
@@ -422,7 +422,7 @@ func TestSpoolFull(t *testing.T) {
 	server.start()
 	start(t, s.Run)
 	wantBalance(t, s)
-	if got := server.outside(t).count("FACTRO_EVENTS"); got != uint64(n) {
+	if got := server.outside(t).count("FACTRO_EVENTS_ACME"); got != uint64(n) {
 		t.Errorf("%d of %d are in the stream", got, n)
 	}
 	if text, ok := s.State(); text != "empty" || !ok {

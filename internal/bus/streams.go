@@ -17,94 +17,163 @@ import (
 // bounds what the server must remember.
 const duplicates = 10 * time.Minute
 
-// streams returns the streams of the contract. Ages and sizes are a start: an operator may change them on the server,
-// and that is not drift.
-func streams(p events.Prefix, replicas int) []jetstream.StreamConfig {
-	day := 24 * time.Hour
-	all := []jetstream.StreamConfig{
-		{
-			Name: p.EventStream(), Description: "Events out of factro", Subjects: []string{string(p) + ".event.>"},
-			MaxAge: 30 * day, Compression: jetstream.S2Compression,
-		},
-		{
-			// A work queue: a command is gone when it is settled. Discard new, so that a sender hears that the queue is
-			// full, instead of an older sender losing a command without a word.
-			Name: p.CommandStream(), Description: "Commands into factro", Subjects: []string{string(p) + ".command.>"},
-			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxMsgs: 100_000, AllowMsgTTL: true,
-		},
-		{
-			Name: p.ResultStream(), Description: "What became of each command", Subjects: []string{string(p) + ".result.>"},
-			MaxAge: 7 * day,
-		},
-		{
-			// Limits, not a work queue: dead letters are to be looked at, and only one reader can look into a queue.
-			Name: p.DeadStream(), Description: "Dead letters", Subjects: []string{string(p) + ".dead.>"},
-			MaxAge: 90 * day,
-		},
-	}
-	for i := range all {
-		all[i] = alike(all[i], replicas)
-	}
-	return all
+const day = 24 * time.Hour
+
+// streamSpec is a stream of the contract, and what its size is. Ages are a start: an operator may change them, and the
+// sizes, on the server, and that is not drift.
+type streamSpec struct {
+	jetstream.StreamConfig
+	size
+}
+
+// Each cloud has streams of its own. So what is sent for one cloud fills no other's store, names no other's message ids,
+// and nobody who may ask about a stream learns anything of another cloud.
+
+func eventStream(p events.Prefix, cloud string) streamSpec {
+	return streamSpec{alike(jetstream.StreamConfig{
+		Name: p.EventStream(cloud), Description: "Events out of factro", Subjects: []string{string(p) + ".event." + cloud + ".>"},
+		MaxAge: 30 * day, Compression: jetstream.S2Compression,
+	}), sizeEvents}
+}
+
+// commandStream is a work queue: a command is gone when it is settled. Discard new, so that a sender hears that the queue is
+// full, instead of an older sender losing a command without a word.
+func commandStream(p events.Prefix, cloud string) streamSpec {
+	return streamSpec{alike(jetstream.StreamConfig{
+		Name: p.CommandStream(cloud), Description: "Commands into factro", Subjects: commandSubjects(p, cloud),
+		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxMsgs: 100_000, AllowMsgTTL: true,
+	}), sizeCommands}
+}
+
+// commandSubjects are those of commands, and of commands that an operator sends once more.
+func commandSubjects(p events.Prefix, cloud string) []string {
+	return []string{string(p) + ".command." + cloud + ".>", string(p) + ".redrive." + cloud + ".>"}
+}
+
+func resultStream(p events.Prefix, cloud string) streamSpec {
+	return streamSpec{alike(jetstream.StreamConfig{
+		Name: p.ResultStream(cloud), Description: "What became of each command", Subjects: []string{string(p) + ".result." + cloud + ".>"},
+		MaxAge: 7 * day,
+	}), sizeResults}
+}
+
+// deadStream has limits and is no work queue: dead letters are to be looked at, and only one reader can look into a queue.
+func deadStream(p events.Prefix, cloud string) streamSpec {
+	return streamSpec{alike(jetstream.StreamConfig{
+		Name: p.DeadStream(cloud), Description: "Dead letters",
+		Subjects: []string{string(p) + ".dead.command." + cloud + ".>", string(p) + ".dead.webhook." + cloud},
+		MaxAge:   90 * day,
+	}), sizeDead}
 }
 
 // alike gives a stream what all of them have.
-func alike(c jetstream.StreamConfig, replicas int) jetstream.StreamConfig {
-	c.Duplicates, c.Replicas, c.Storage, c.AllowDirect = duplicates, replicas, jetstream.FileStorage, true
+func alike(c jetstream.StreamConfig) jetstream.StreamConfig {
+	c.Duplicates, c.Storage, c.AllowDirect = duplicates, jetstream.FileStorage, true
 	return c
 }
 
-// ensureStreams creates what is missing and warns about what differs. Without the right to manage it only looks.
-func (b *Bus) ensureStreams(ctx context.Context) error {
-	if !b.cfg.Manage {
-		return b.bindStreams(ctx)
+// streams returns the streams of a cloud without which its work stands still, in the order in which they get room: what
+// lets the queue of commands be worked off comes first.
+func streams(p events.Prefix, cloud string) []streamSpec {
+	return []streamSpec{
+		resultStream(p, cloud), deadStream(p, cloud), {ledgerStream(LedgerBucket(p, cloud)), sizeLedger},
+		commandStream(p, cloud), eventStream(p, cloud),
 	}
-	var useless []error // there, but no good; the others are made all the same
-	for _, want := range streams(b.cfg.Prefix, b.cfg.Replicas) {
+}
+
+// ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
+// the right to manage it only looks.
+func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
+	looks := b.eachCloud(ctx, func(ctx context.Context, cloud string) look {
+		if !b.cfg.Manage {
+			return look{err: b.bindStreams(ctx, cloud)}
+		}
+		return b.lookAt(ctx, cloud)
+	})
+	for kind := range streams(b.cfg.Prefix, "") { // kind by kind: no cloud takes the room that another's results need
+		for _, cloud := range b.cfg.Clouds {
+			l := looks[cloud]
+			if i := slices.IndexFunc(l.missing, func(s streamSpec) bool { return s.Name == streams(b.cfg.Prefix, cloud)[kind].Name }); i >= 0 {
+				if err := b.createStream(ctx, l.missing[i]); err != nil {
+					l.useless = append(l.useless, fmt.Errorf("create stream %s: %w", l.missing[i].Name, err))
+				}
+				looks[cloud] = l
+			}
+		}
+	}
+	errs := map[string]error{}
+	for cloud, l := range looks {
+		if errs[cloud] = l.err; l.err == nil {
+			errs[cloud] = first(l.useless)
+		}
+	}
+	return errs
+}
+
+// look is what was seen of a cloud's streams.
+type look struct {
+	missing []streamSpec
+	useless []error // there, but no good; the others are used all the same
+	err     error   // why it could not be looked at
+}
+
+// lookAt looks whether the streams of a cloud are there and as they should be.
+func (b *Bus) lookAt(ctx context.Context, cloud string) look {
+	var l look
+	for _, want := range streams(b.cfg.Prefix, cloud) {
+		if b.isMoving(want.Name) {
+			continue
+		}
 		have, err := b.js.Stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			if _, err := b.js.CreateStream(ctx, want); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-				return fmt.Errorf("create stream %s: %w", want.Name, err)
-			}
-			b.log.InfoContext(ctx, "stream created", "stream", want.Name)
+			l.missing = append(l.missing, want)
 		case err != nil:
-			return fmt.Errorf("look up stream %s: %w", want.Name, err)
+			l.err = fmt.Errorf("look up stream %s: %w", want.Name, err)
+			return l
 		default:
-			if d := streamDrift(want, have.CachedInfo().Config); b.isNews(want.Name, d) {
+			if d := b.streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
-			if err := usable(have.CachedInfo(), want.Name != b.cfg.Prefix.CommandStream()); err != nil {
-				useless = append(useless, err)
+			if err := usable(have.CachedInfo(), want.Name != b.cfg.Prefix.CommandStream(cloud)); err != nil {
+				l.useless = append(l.useless, err)
 			}
 		}
 	}
-	have, err := b.js.Stream(ctx, "KV_"+b.ledgerBucket())
-	switch {
-	case err == nil:
-		if err := usable(have.CachedInfo(), true); err != nil {
-			useless = append(useless, err)
-		}
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		err = b.createLedger(ctx)
+	return l
+}
+
+func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
+	want.Replicas = b.cfg.Replicas
+	made, err := b.withRoom(ctx, "stream "+want.Name, want.size, func(ctx context.Context, bytes int64) error {
+		want.MaxBytes = bytes
+		_, err := b.js.CreateStream(ctx, want.StreamConfig)
+		return err
+	})
+	if made {
+		b.log.InfoContext(ctx, "stream created", "stream", want.Name)
 	}
-	if err != nil {
-		return fmt.Errorf("ledger bucket %s: %w", b.ledgerBucket(), err)
-	}
-	return first(useless)
+	return err
 }
 
 // streamDrift names what of a stream's configuration breaks the contract.
-func streamDrift(want, have jetstream.StreamConfig) string {
-	return drift{
+func (b *Bus) streamDrift(want, have jetstream.StreamConfig) string {
+	d := drift{
 		{"subjects", slices.Equal(want.Subjects, have.Subjects), want.Subjects, have.Subjects},
 		{"retention", want.Retention == have.Retention, want.Retention, have.Retention},
 		{"discard", want.Discard == have.Discard, want.Discard, have.Discard},
 		{"storage", want.Storage == have.Storage, want.Storage, have.Storage},
-		{"replicas", want.Replicas == have.Replicas, want.Replicas, have.Replicas},
+		{"replicas", b.cfg.Replicas == have.Replicas, b.cfg.Replicas, have.Replicas},
 		{"duplicate window", have.Duplicates >= want.Duplicates, want.Duplicates, have.Duplicates},
 		{"message TTL", have.AllowMsgTTL || !want.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL},
+		{"no_ack", !have.NoAck, false, have.NoAck},
 	}.String()
+	return strings.Join(slices.DeleteFunc([]string{d, limitDrift(have)}, func(s string) bool { return s == "" }), "; ")
+}
+
+// limitDrift says whether a stream or bucket may fill the whole store.
+func limitDrift(have jetstream.StreamConfig) string {
+	return drift{{"max_bytes", have.MaxBytes > 0, "a limit", "unlimited"}}.String()
 }
 
 // consumerConfig is the durable consumer of one cloud's commands.
@@ -116,8 +185,8 @@ func streamDrift(want, have jetstream.StreamConfig) string {
 func (b *Bus) consumerConfig(cloud string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: "egress-" + cloud, Description: "Carries out the commands of " + cloud,
-		FilterSubject: string(b.cfg.Prefix) + ".command." + cloud + ".>",
-		AckPolicy:     jetstream.AckExplicitPolicy, AckWait: b.ackWait, MaxAckPending: 1, MaxDeliver: -1,
+		FilterSubjects: commandSubjects(b.cfg.Prefix, cloud),
+		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: b.ackWait, MaxAckPending: 1, MaxDeliver: -1,
 	}
 }
 
@@ -126,10 +195,10 @@ const ackWait = 10 * time.Second
 
 func (b *Bus) consumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
 	want := b.consumerConfig(cloud)
-	c, err := b.js.Consumer(ctx, b.cfg.Prefix.CommandStream(), want.Durable)
+	c, err := b.js.Consumer(ctx, b.cfg.Prefix.CommandStream(cloud), want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound) && b.cfg.Manage:
-		if c, err = b.js.CreateConsumer(ctx, b.cfg.Prefix.CommandStream(), want); err != nil {
+		if c, err = b.js.CreateConsumer(ctx, b.cfg.Prefix.CommandStream(cloud), want); err != nil {
 			return nil, fmt.Errorf("create consumer %s: %w", want.Durable, err)
 		}
 	case err != nil:
@@ -137,7 +206,7 @@ func (b *Bus) consumer(ctx context.Context, cloud string) (jetstream.Consumer, e
 	default:
 		have := c.CachedInfo().Config
 		if d := (drift{
-			{"filter", want.FilterSubject == have.FilterSubject, want.FilterSubject, have.FilterSubject},
+			{"filter", slices.Equal(want.FilterSubjects, have.FilterSubjects), want.FilterSubjects, have.FilterSubjects},
 			{"ack wait", want.AckWait == have.AckWait, want.AckWait, have.AckWait},
 			{"max ack pending", want.MaxAckPending == have.MaxAckPending, want.MaxAckPending, have.MaxAckPending},
 			{"max deliver", want.MaxDeliver == have.MaxDeliver, want.MaxDeliver, have.MaxDeliver},

@@ -18,13 +18,13 @@ func TestStreams(t *testing.T) {
 	out := server.outside(t)
 	day := 24 * time.Hour
 	for _, want := range []jetstream.StreamConfig{
-		{Name: "FACTRO_EVENTS", Subjects: []string{"factro.event.>"}, MaxAge: 30 * day, MaxMsgs: -1},
+		{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.>"}, MaxAge: 30 * day, MaxMsgs: -1},
 		{
-			Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>"}, MaxMsgs: 100_000,
+			Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.>"}, MaxMsgs: 100_000,
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, AllowMsgTTL: true,
 		},
-		{Name: "FACTRO_RESULTS", Subjects: []string{"factro.result.>"}, MaxAge: 7 * day, MaxMsgs: -1},
-		{Name: "FACTRO_DEAD", Subjects: []string{"factro.dead.>"}, MaxAge: 90 * day, MaxMsgs: -1},
+		{Name: "FACTRO_RESULTS_ACME", Subjects: []string{"factro.result.>"}, MaxAge: 7 * day, MaxMsgs: -1},
+		{Name: "FACTRO_DEAD_ACME", Subjects: []string{"factro.dead.>"}, MaxAge: 90 * day, MaxMsgs: -1},
 	} {
 		have := out.stream(want.Name).CachedInfo().Config
 		if !slices.Equal(have.Subjects, want.Subjects) || have.Retention != want.Retention || have.Discard != want.Discard ||
@@ -33,7 +33,7 @@ func TestStreams(t *testing.T) {
 			t.Errorf("%s is\n%+v, want\n%+v", want.Name, have, want)
 		}
 	}
-	ledger, err := out.js.KeyValue(t.Context(), "FACTRO_LEDGER")
+	ledger, err := out.js.KeyValue(t.Context(), "FACTRO_LEDGER_ACME")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,17 +62,17 @@ func TestDrift(t *testing.T) {
 	server := startBroker(t)
 	out := server.outside(t)
 	if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>"}, Storage: jetstream.MemoryStorage, MaxMsgs: 7,
+		Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.>"}, Storage: jetstream.MemoryStorage, MaxMsgs: 7,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+	if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_COMMANDS_ACME", jetstream.ConsumerConfig{
 		Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy,
 		MaxAckPending: 9, AckWait: time.Minute, MaxDeliver: 3,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	before := out.stream("FACTRO_COMMANDS").CachedInfo().Config
+	before := out.stream("FACTRO_COMMANDS_ACME").CachedInfo().Config
 
 	log, book := newLog()
 	b := server.connect(t, log)
@@ -100,7 +100,7 @@ func TestDrift(t *testing.T) {
 	if strings.Contains(book.String(), "max msgs") {
 		t.Error("sizes are the operator's, and are no drift")
 	}
-	after := out.stream("FACTRO_COMMANDS").CachedInfo().Config
+	after := out.stream("FACTRO_COMMANDS_ACME").CachedInfo().Config
 	if after.Storage != before.Storage || after.MaxMsgs != before.MaxMsgs || after.Retention != before.Retention {
 		t.Errorf("the stream was changed to %+v", after)
 	}
@@ -128,7 +128,7 @@ func TestStreamGone(t *testing.T) {
 	server := startBroker(t)
 	run(t, server.connect(t, quiet()))
 	out := server.outside(t)
-	for _, name := range []string{"FACTRO_DEAD", "KV_FACTRO_LEDGER"} {
+	for _, name := range []string{"FACTRO_DEAD_ACME", "KV_FACTRO_LEDGER_ACME"} {
 		if err := out.js.DeleteStream(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestReadyTellsTheTruth(t *testing.T) {
 	stop()
 
 	out := server.outside(t)
-	if err := out.js.DeleteStream(t.Context(), "FACTRO_DEAD"); err != nil {
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_DEAD_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"factro.dead.command.>"}}); err != nil {
@@ -160,7 +160,7 @@ func TestReadyTellsTheTruth(t *testing.T) {
 	start(t, b.Run)
 	eventually(t, "readiness names the stream", func() bool {
 		err := b.Ready()
-		return err != nil && strings.Contains(err.Error(), "FACTRO_DEAD")
+		return err != nil && strings.Contains(err.Error(), "FACTRO_DEAD_ACME")
 	})
 	if err := out.js.DeleteStream(t.Context(), "OTHER"); err != nil {
 		t.Fatal(err)

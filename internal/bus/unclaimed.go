@@ -15,14 +15,18 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-var errHidden = errors.New("the queue of commands may not be looked at")
-
-// Unclaimed watches for commands to clouds that no consumer reads, until ctx ends: a name that is misspelt, or a cloud
-// that nobody has configured. They would wait in the queue for ever, and nobody would say so.
+// Unclaimed watches for commands that wait in a stream from which nobody pulls, until ctx ends: of a cloud that was taken
+// out of the configuration, or whose bridge is down or paused. A cloud that never was configured has no stream, so its
+// commands are refused where they are sent.
+//
+// It needs the right to list all streams, which only the owner has: without Manage it returns at once.
 func (b *Bus) Unclaimed(ctx context.Context) error {
+	if !b.cfg.Manage {
+		return nil
+	}
 	var waiting atomic.Int64
 	gauge, err := otel.Meter(scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
-		metric.WithDescription("Commands in the stream whose cloud nobody reads."),
+		metric.WithDescription("Commands in streams of clouds that are not configured here and from which nobody pulls."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if n := waiting.Load(); n >= 0 && ctx.Err() == nil {
 				o.Observe(n)
@@ -50,10 +54,10 @@ func (b *Bus) Unclaimed(ctx context.Context) error {
 		total := uint64(0)
 		for _, name := range slices.Sorted(maps.Keys(clouds)) {
 			total += clouds[name]
-			// Twice in a row: at the start of a bridge its consumers come a moment after the stream. Told once, and again only
-			// if somebody had read them in between.
+			// Twice in a row: between two commands nobody pulls for a moment. Told once, and again only if somebody had read
+			// them in between.
 			if suspects[name] && b.isNews("unclaimed "+name, "waiting") {
-				b.log.WarnContext(ctx, "commands wait for a cloud that nobody reads; is its name right, and is it configured?",
+				b.log.WarnContext(ctx, "commands wait for a cloud that nobody reads; was it taken out of the configuration, or is its bridge down?",
 					"cloud", name, "commands", clouds[name])
 			}
 		}
@@ -70,58 +74,39 @@ func (b *Bus) Unclaimed(ctx context.Context) error {
 	}
 }
 
-// unclaimed counts the commands of the clouds that no consumer reads.
+// unclaimed counts the commands in the streams of clouds that are not ours and from which nobody pulls.
 func (b *Bus) unclaimed(ctx context.Context) (map[string]uint64, error) {
 	if err := b.waitUp(ctx); err != nil {
 		return nil, err
 	}
-	if b.health.isHidden(b.cfg.Prefix.CommandStream()) {
-		return nil, errHidden
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*attemptTimeout)
 	defer cancel()
-	stream, err := b.js.Stream(ctx, b.cfg.Prefix.CommandStream())
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.cfg.Prefix.CommandStream(), err)
-	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(string(b.cfg.Prefix)+".command.>"))
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.cfg.Prefix.CommandStream(), err)
-	}
-	subjects := info.State.Subjects
-	if len(subjects) == 0 {
-		return nil, nil
-	}
-	var claims []string
-	list := stream.ListConsumers(ctx)
+	clouds := map[string]uint64{}
+	kind := b.cfg.Prefix.CommandStream("")
+	list := b.js.ListStreams(ctx, jetstream.WithStreamListSubject(string(b.cfg.Prefix)+".command.>"))
 	for info := range list.Info() {
-		claims = append(claims, info.Config.FilterSubjects...)
-		if info.Config.FilterSubject != "" || len(info.Config.FilterSubjects) == 0 {
-			claims = append(claims, info.Config.FilterSubject)
+		name, ok := strings.CutPrefix(info.Config.Name, kind)
+		if cloud := strings.ToLower(name); ok && info.State.Msgs > 0 && !slices.Contains(b.cfg.Clouds, cloud) {
+			clouds[cloud] = info.State.Msgs
 		}
 	}
 	if err := list.Err(); err != nil {
-		return nil, fmt.Errorf("consumers of %s: %w", b.cfg.Prefix.CommandStream(), err)
+		return nil, fmt.Errorf("streams of commands: %w", err)
 	}
-	clouds := map[string]uint64{}
-	for subject, n := range subjects {
-		if !slices.ContainsFunc(claims, func(filter string) bool { return filter == "" || matches(filter, subject) }) {
-			clouds[cloudOf(b.cfg.Prefix, subject)] += n
+	for cloud := range clouds {
+		stream, err := b.js.Stream(ctx, b.cfg.Prefix.CommandStream(cloud))
+		if err != nil {
+			return nil, fmt.Errorf("stream %s: %w", b.cfg.Prefix.CommandStream(cloud), err)
+		}
+		consumers := stream.ListConsumers(ctx)
+		for info := range consumers.Info() {
+			if info.NumWaiting > 0 || info.NumAckPending > 0 {
+				delete(clouds, cloud)
+			}
+		}
+		if err := consumers.Err(); err != nil {
+			return nil, fmt.Errorf("consumers of %s: %w", b.cfg.Prefix.CommandStream(cloud), err)
 		}
 	}
 	return clouds, nil
-}
-
-// matches says whether a subject is one of those that a filter with wildcards means.
-func matches(filter, subject string) bool {
-	want, have := strings.Split(filter, "."), strings.Split(subject, ".")
-	for i, token := range want {
-		switch {
-		case token == ">":
-			return len(have) > i
-		case i >= len(have), token != "*" && token != have[i]:
-			return false
-		}
-	}
-	return len(want) == len(have)
 }

@@ -11,7 +11,7 @@ import (
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
 // for additions, the first for what breaks a reader.
-const Version = "1.1.0"
+const Version = "2.0.0"
 
 const componentsPrefix = "#/components/schemas/"
 
@@ -24,7 +24,7 @@ func AsyncAPI(prefix events.Prefix) ([]byte, error) {
 		return nil, fmt.Errorf("asyncapi: the prefix %q is no token of a subject, want [a-z0-9][a-z0-9-]*", prefix)
 	}
 	d := document{prefix: prefix}
-	for _, s := range bus.Streams(prefix) {
+	for _, s := range bus.Streams(prefix, "{cloud}") {
 		d.streams = append(d.streams, streamOf(s))
 	}
 	if err := d.fill(); err != nil {
@@ -159,6 +159,9 @@ func streamOf(s bus.StreamFacts) inline {
 	}
 	if s.MaxMessages > 0 {
 		o = append(o, member{"maxMessages", s.MaxMessages})
+	}
+	if s.MaxBytes > 0 {
+		o = append(o, member{"maxBytes", s.MaxBytes})
 	}
 	return inline{o}
 }

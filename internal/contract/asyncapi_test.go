@@ -241,7 +241,7 @@ func TestHeadersOfACommand(t *testing.T) {
 		if err := s.Validate(values); (err == nil) != tt.good {
 			t.Errorf("%s: the document says %v", name, err)
 		}
-		if _, err := events.Prefix("factro").DecodeCommand(subject, header, []byte(tt.data), "FACTRO_COMMANDS:1"); (err == nil) != tt.good {
+		if _, err := events.Prefix("factro").DecodeCommand(subject, header, []byte(tt.data), "FACTRO_COMMANDS_ACME:1"); (err == nil) != tt.good {
 			t.Errorf("%s: the bridge says %v", name, err)
 		}
 	}

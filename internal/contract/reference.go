@@ -113,6 +113,9 @@ type subjects struct {
 
 type envelopeRow struct{ Name, Event, Command, Result string }
 
+// anyCloud stands for the name of a cloud; in the names of streams it is in capitals, as the name is.
+const anyCloud = "<cloud>"
+
 func subjectsOf(prefix events.Prefix) (subjects, error) {
 	finished := exampleTime.Add(200 * time.Millisecond)
 	result, err := indented(events.Result{
@@ -128,8 +131,8 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	}
 	s := subjects{
 		Reconcile: bus.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
-		Prefix: prefix, Streams: bus.Streams(prefix), Buckets: bus.Buckets(prefix), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
-		Ledger: bus.LedgerBucket(prefix), Proven: provenBody, Result: strings.TrimSpace(string(result)),
+		Prefix: prefix, Streams: bus.Streams(prefix, anyCloud), Buckets: bus.Buckets(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
+		Ledger: bus.LedgerBucket(prefix, anyCloud), Proven: provenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range envelope {
 		command := a.use[aCommand]

@@ -42,7 +42,7 @@ func refusedQuery() object {
 
 // storedAnswer is the message that says where an answer lies that no message can hold.
 func storedAnswer(p events.Prefix) object {
-	bucket, name := p.AnswerBucket(), exampleEventID
+	bucket, name := p.AnswerBucket(exampleCloud), exampleEventID
 	return object{
 		{"name", storedAnswerName},
 		{"title", "Large answer"},

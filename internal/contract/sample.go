@@ -122,7 +122,7 @@ func deadCommandSample(p events.Prefix) (sample, error) {
 	const refusal = "Task is closed"
 	maps.Copy(s.headers, deadHeaders(events.CodeRefused, refusal))
 	s.headers["Factro-Dead-Subject"] = s.subject
-	s.headers["Factro-Dead-Position"] = p.CommandStream() + ":1"
+	s.headers["Factro-Dead-Position"] = p.CommandStream(exampleCloud) + ":1"
 	s.headers["Factro-Dead-Deliveries"] = "1"
 	s.subject = p.DeadCommand(exampleCloud, op.Resource, op.Name)
 	return s, nil

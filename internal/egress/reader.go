@@ -24,8 +24,8 @@ import (
 type Shelf interface {
 	// MaxAnswer is how many bytes of an answer a message can hold.
 	MaxAnswer() int
-	// Keep stores an answer under a name and returns where it is. If it fails, or the content does, nothing is left of it.
-	Keep(ctx context.Context, name string, content io.Reader) (events.ObjectRef, error)
+	// Keep stores an answer of a cloud under a name and returns where it is. If it fails, or the content does, nothing is left of it.
+	Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error)
 }
 
 // Reader answers the queries of one cloud, any number of them at once. It is a bus.Reader.
@@ -165,7 +165,7 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 		return begin.Bytes(), nil, nil
 	}
 	name := r.cfg.Cloud + "." + op.Name + "." + rand.Text()
-	ref, err := r.shelf.Keep(ctx, name, io.MultiReader(&begin, body))
+	ref, err := r.shelf.Keep(ctx, r.cfg.Cloud, name, io.MultiReader(&begin, body))
 	return nil, &ref, err
 }
 

@@ -45,7 +45,7 @@ func (s *shelf) Keep(ctx context.Context, name string, content io.Reader) (event
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept[name] = string(text)
-	return events.ObjectRef{Bucket: "FACTRO_ANSWERS", Name: name, Size: uint64(len(text))}, nil
+	return events.ObjectRef{Bucket: "FACTRO_ANSWERS_ACME", Name: name, Size: uint64(len(text))}, nil
 }
 
 // reading is a rig that also reads.
@@ -275,7 +275,7 @@ func TestLargeQuery(t *testing.T) {
 			t.Errorf("%d bytes: got %d", size, len(a.Data))
 		case kept:
 			if a.Data != nil || a.Object.Size != uint64(size) || x.shelf.kept[a.Object.Name] != body ||
-				!strings.HasPrefix(a.Object.Name, "acme.listTasks.") || a.Object.Bucket != "FACTRO_ANSWERS" {
+				!strings.HasPrefix(a.Object.Name, "acme.listTasks.") || a.Object.Bucket != "FACTRO_ANSWERS_ACME" {
 				t.Errorf("%d bytes: %+v", size, a.Object)
 			}
 		}

@@ -206,7 +206,7 @@ func TestReplyCopy(t *testing.T) {
 	t.Parallel()
 	for subject, allowed := range map[string]bool{
 		"_INBOX.abc.1": true, "my.results": true, "factrox.a": true,
-		"$JS.API.STREAM.DELETE.FACTRO_EVENTS": false, "$SYS.a": false, "factro.command.acme.task.deleteTask": false,
+		"$JS.API.STREAM.DELETE.FACTRO_EVENTS_ACME": false, "$SYS.a": false, "factro.command.acme.task.deleteTask": false,
 		"a." + strings.Repeat("x", 5000): false, // the server would end the connection
 	} {
 		r := newRig(t, always(ok("{}")))

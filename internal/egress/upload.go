@@ -51,7 +51,7 @@ func (w *Worker) find(ctx context.Context, u *translate.Upload) (bus.File, error
 	if u == nil || u.Object == nil {
 		return bus.File{}, nil
 	}
-	return w.files.File(ctx, u.Object.Name)
+	return w.files.File(ctx, u.Object.Bucket, u.Object.Name)
 }
 
 // file opens the content of an upload. It returns nil if there is none.

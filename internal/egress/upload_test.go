@@ -108,7 +108,7 @@ func upload(file map[string]any) events.Command {
 }
 
 func reference(name string) map[string]any {
-	return map[string]any{"bucket": "FACTRO_FILES", "name": name}
+	return map[string]any{"bucket": "FACTRO_FILES_ACME", "name": name}
 }
 
 func TestUploadInline(t *testing.T) {

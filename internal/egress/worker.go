@@ -29,8 +29,8 @@ type Results interface {
 
 // Files are the files that commands refer to instead of holding them.
 type Files interface {
-	// File returns a file of the bridge's own bucket, or bus.ErrNoFile.
-	File(ctx context.Context, name string) (bus.File, error)
+	// File returns a file of a bucket, or bus.ErrNoFile.
+	File(ctx context.Context, bucket, name string) (bus.File, error)
 }
 
 // Worker carries out the commands of one cloud, one at a time. It is a bus.Worker.
@@ -166,7 +166,8 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
 		return mistaken(err)
 	}
-	if bucket := w.cfg.Prefix.FileBucket(); j.call.Upload != nil && j.call.Upload.Object != nil && j.call.Upload.Object.Bucket != bucket {
+	if bucket := w.cfg.Prefix.FileBucket(w.cfg.Cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
+		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != bus.OldFileBucket(w.cfg.Prefix) {
 		// Any other could be one that the sender may not read, but the bridge may.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}

@@ -360,7 +360,7 @@ var operations = []Operation{
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
-			{Name: "file", Type: "object", Required: true, Doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in FACTRO_FILES."},
+			{Name: "file", Type: "object", Required: true, Doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in the cloud's bucket for files."},
 		},
 	},
 	{Name: "deleteTaskDocument", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/documents/{documentId}",
@@ -687,7 +687,7 @@ var operations = []Operation{
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
-			{Name: "file", Type: "object", Required: true, Doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in FACTRO_FILES."},
+			{Name: "file", Type: "object", Required: true, Doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in the cloud's bucket for files."},
 		},
 	},
 	{Name: "deleteProjectDocument", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/documents/{documentId}",
@@ -1024,7 +1024,7 @@ var operations = []Operation{
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
 			{Name: "packageId", Type: "string", Format: "uuid", Required: true},
-			{Name: "file", Type: "object", Required: true, Doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in FACTRO_FILES."},
+			{Name: "file", Type: "object", Required: true, Doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in the cloud's bucket for files."},
 		},
 	},
 	{Name: "deletePackageDocument", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/documents/{documentId}",

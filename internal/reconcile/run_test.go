@@ -146,7 +146,7 @@ func TestShortenedStream(t *testing.T) {
 	b := startBroker(t)
 	c := &cloud{name: "acme", source: rand.New(rand.NewPCG(1, 1))}
 	c.happen(t, b, 20, time.Now().Add(-6*time.Minute), 30*time.Minute, 0)
-	s, err := b.js.Stream(t.Context(), prefix.EventStream())
+	s, err := b.js.Stream(t.Context(), prefix.EventStream("acme"))
 	if err != nil {
 		t.Fatal(err)
 	}

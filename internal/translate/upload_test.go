@@ -86,13 +86,13 @@ func TestUploadEscapes(t *testing.T) {
 func TestUploadObject(t *testing.T) {
 	t.Parallel()
 	for _, size := range []string{"", `,"size":5`} {
-		data := `{"taskId":"t","file":{"name":"Maße.pdf","object":{"bucket":"FACTRO_FILES","name":"ü 1"` + size + `}}}`
+		data := `{"taskId":"t","file":{"name":"Maße.pdf","object":{"bucket":"FACTRO_FILES_ACME","name":"ü 1"` + size + `}}}`
 		call, err := translate.Command(lookup(t, "createTaskDocument"), []byte(data))
 		if err != nil {
 			t.Fatal(err)
 		}
 		u := call.Upload
-		if u == nil || u.Object == nil || *u.Object != (events.ObjectRef{Bucket: "FACTRO_FILES", Name: "ü 1"}) || u.Data != "" ||
+		if u == nil || u.Object == nil || *u.Object != (events.ObjectRef{Bucket: "FACTRO_FILES_ACME", Name: "ü 1"}) || u.Data != "" ||
 			u.Name != "Maße.pdf" || u.ContentType != "application/octet-stream" || call.Body != nil {
 			t.Errorf("the call is %+v with %+v", call, u)
 		}

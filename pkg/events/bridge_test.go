@@ -36,7 +36,7 @@ func (f *fakeBridge) play() error {
 	if err != nil {
 		return err
 	}
-	consumer, err := js.CreateOrUpdateConsumer(context.Background(), prefix.CommandStream(), jetstream.ConsumerConfig{
+	consumer, err := js.CreateOrUpdateConsumer(context.Background(), prefix.CommandStream("acme"), jetstream.ConsumerConfig{
 		Durable: "bridge", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,
 	})
 	if err != nil {

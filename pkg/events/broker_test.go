@@ -38,7 +38,7 @@ func newBroker(dir string) (*broker, error) {
 		return nil, err
 	}
 	for name, kind := range map[string]string{
-		prefix.EventStream(): "event", prefix.CommandStream(): "command", prefix.ResultStream(): "result", prefix.DeadStream(): "dead",
+		prefix.EventStream("acme"): "event", prefix.CommandStream("acme"): "command", prefix.ResultStream("acme"): "result", prefix.DeadStream("acme"): "dead",
 	} {
 		cfg := jetstream.StreamConfig{Name: name, Subjects: []string{string(prefix) + "." + kind + ".>"}, Duplicates: 10 * time.Minute, AllowDirect: true}
 		if kind == "command" {

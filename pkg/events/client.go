@@ -78,7 +78,7 @@ const DefaultSource = "urn:factro:client"
 // WithID sets the id of the command, which is its idempotency key: sent again with the same id it is not done again, and
 // its earlier result is returned. Without this option every call of Do is a new command with a UUID of version 7.
 //
-// An id counts for all clouds of a broker. At most 512 bytes, else the command is not sent.
+// An id counts for one cloud. At most 512 bytes, else the command is not sent.
 func WithID(id string) DoOption { return func(o *order) { o.id = id } }
 
 // WithSource sets who sends the command, a URI such as urn:example:billing.

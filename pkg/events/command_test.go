@@ -17,7 +17,7 @@ const (
 	prefix      = events.Prefix("factro")
 	createTask  = "factro.command.acme.task.createTask"
 	commandType = "com.factro.command.createTask"
-	position    = "FACTRO_COMMANDS:42"
+	position    = "FACTRO_COMMANDS_ACME:42"
 )
 
 // commandHeader returns the headers of a valid command, with changes: pairs of a name and its only value.

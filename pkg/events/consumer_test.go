@@ -19,7 +19,7 @@ import (
 func (b *broker) waiting(t *testing.T, name string, n int) {
 	t.Helper()
 	for waiting := -1; waiting < n; {
-		if consumer, err := b.js.Consumer(t.Context(), prefix.EventStream(), name); err == nil {
+		if consumer, err := b.js.Consumer(t.Context(), prefix.EventStream("acme"), name); err == nil {
 			waiting = consumer.CachedInfo().NumWaiting
 		}
 	}
@@ -30,7 +30,7 @@ func TestRetryIsToldOnce(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	told := make(chan *nats.Msg, 256)
-	for _, subject := range []string{"$JS.ACK." + prefix.EventStream() + ".billing.>", "$JS.API.CONSUMER.MSG.NEXT." + prefix.EventStream() + ".billing"} {
+	for _, subject := range []string{"$JS.ACK." + prefix.EventStream("acme") + ".billing.>", "$JS.API.CONSUMER.MSG.NEXT." + prefix.EventStream("acme") + ".billing"} {
 		if _, err := b.nc.ChanSubscribe(subject, told); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestSlowHandler(t *testing.T) {
 	s.want(t, "1")
 	for _, id := range []string{"2", "3"} {
 		b.waiting(t, "billing", 1) // else nobody is told that it is gone
-		if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), "billing"); err != nil {
+		if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream("acme"), "billing"); err != nil {
 			t.Fatal(err)
 		}
 		b.publish(t, stateChanged, id)
@@ -130,7 +130,7 @@ func TestSharedInFlight(t *testing.T) {
 	for second.next(t, 1)[0] != "7" { //nolint:revive // until it is far ahead
 	}
 	b.waiting(t, "billing", 2) // one of them may be the first one's
-	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), "billing"); err != nil {
+	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream("acme"), "billing"); err != nil {
 		t.Fatal(err)
 	}
 	for second.next(t, 1)[0] != "1" { //nolint:revive // until it has what the first one holds
@@ -155,7 +155,7 @@ func TestLook(t *testing.T) {
 		way.until("$JS.API.CONSUMER.INFO.")
 	}
 	b.waiting(t, "billing", 1)
-	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), "billing"); err != nil {
+	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream("acme"), "billing"); err != nil {
 		t.Fatal(err)
 	}
 	b.publish(t, stateChanged, "4")

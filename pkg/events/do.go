@@ -49,8 +49,8 @@ func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result,
 type Sent struct {
 	// ID is the command's.
 	ID string
-	// Duplicate is true if the stream had a command of that id already, of this or another operation or cloud. Then this
-	// one was left out.
+	// Duplicate is true if the cloud's stream had a command of that id already, of this or another operation. Then this one
+	// was left out.
 	Duplicate bool
 }
 

@@ -260,7 +260,7 @@ func TestDoNotSent(t *testing.T) {
 	c := events.NewClient(b.js, "acme")
 	full := events.NewClient(b.js, "full")
 	if _, err := b.js.UpdateStream(t.Context(), jetstream.StreamConfig{
-		Name: prefix.CommandStream(), Subjects: []string{"factro.command.>"}, Retention: jetstream.WorkQueuePolicy,
+		Name: prefix.CommandStream("acme"), Subjects: []string{"factro.command.>"}, Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardNew, MaxMsgs: 1, Duplicates: time.Minute,
 	}); err != nil {
 		t.Fatal(err)

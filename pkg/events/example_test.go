@@ -58,9 +58,9 @@ func ExamplePrefix() {
 	action := "WorkRecordCreated"
 	fmt.Println(p.Event("acme", events.ResourceOf(action), "8d3f6c1e", action))
 	fmt.Println(p.Command("acme", "task", "createTask"))
-	fmt.Println(p.Result("acme", "task", "createTask", events.Applied), "in", p.ResultStream())
+	fmt.Println(p.Result("acme", "task", "createTask", events.Applied), "in", p.ResultStream("acme"))
 	// Output:
 	// factro.event.acme.work-record.8d3f6c1e.WorkRecordCreated
 	// factro.command.acme.task.createTask
-	// factro.result.acme.task.createTask.applied in FACTRO_RESULTS
+	// factro.result.acme.task.createTask.applied in FACTRO_RESULTS_ACME
 }

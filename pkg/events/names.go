@@ -73,25 +73,31 @@ func (p Prefix) DeadWebhook(cloud string) string {
 	return string(p) + ".dead.webhook." + cloud
 }
 
-// EventStream is the name of the stream that holds the events, FACTRO_EVENTS.
-func (p Prefix) EventStream() string { return p.stream("EVENTS") }
+// Each cloud has streams and buckets of its own. Their names are the prefix, the kind and the cloud in capitals; neither
+// prefix nor cloud has an underscore, so no two clouds share one.
 
-// CommandStream is the name of the work queue of commands, FACTRO_COMMANDS.
-func (p Prefix) CommandStream() string { return p.stream("COMMANDS") }
+// EventStream is the name of the stream that holds the events of a cloud, such as FACTRO_EVENTS_ACME.
+func (p Prefix) EventStream(cloud string) string { return p.stream("EVENTS", cloud) }
 
-// ResultStream is the name of the stream that holds the results, FACTRO_RESULTS.
-func (p Prefix) ResultStream() string { return p.stream("RESULTS") }
+// CommandStream is the name of the work queue of a cloud's commands, such as FACTRO_COMMANDS_ACME.
+func (p Prefix) CommandStream(cloud string) string { return p.stream("COMMANDS", cloud) }
 
-// DeadStream is the name of the stream that holds the dead letters, FACTRO_DEAD.
-func (p Prefix) DeadStream() string { return p.stream("DEAD") }
+// ResultStream is the name of the stream that holds the results of a cloud's commands, such as FACTRO_RESULTS_ACME.
+func (p Prefix) ResultStream(cloud string) string { return p.stream("RESULTS", cloud) }
 
-// FileBucket is the object store bucket of files that a command uploads, FACTRO_FILES.
-func (p Prefix) FileBucket() string { return p.stream("FILES") }
+// DeadStream is the name of the stream that holds the dead letters of a cloud, such as FACTRO_DEAD_ACME.
+func (p Prefix) DeadStream(cloud string) string { return p.stream("DEAD", cloud) }
 
-// AnswerBucket is the object store bucket of answers that are too large for a message, FACTRO_ANSWERS.
-func (p Prefix) AnswerBucket() string { return p.stream("ANSWERS") }
+// FileBucket is the object store bucket of the files that commands of a cloud upload, such as FACTRO_FILES_ACME.
+func (p Prefix) FileBucket(cloud string) string { return p.stream("FILES", cloud) }
 
-func (p Prefix) stream(kind string) string { return strings.ToUpper(string(p)) + "_" + kind }
+// AnswerBucket is the object store bucket of a cloud's answers that are too large for a message, such as
+// FACTRO_ANSWERS_ACME.
+func (p Prefix) AnswerBucket(cloud string) string { return p.stream("ANSWERS", cloud) }
+
+func (p Prefix) stream(kind, cloud string) string {
+	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
+}
 
 // Token returns s if it can be a token of a subject as it stands, which is 1 to 128 bytes of [A-Za-z0-9_-], else "_".
 // The true value is still in the event.

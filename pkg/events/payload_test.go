@@ -227,11 +227,11 @@ func TestAnswers(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	t.Parallel()
-	object := &events.ObjectRef{Bucket: prefix.FileBucket(), Name: "größe"}
+	object := &events.ObjectRef{Bucket: prefix.FileBucket("acme"), Name: "größe"}
 	for want, f := range map[string]events.File{
-		`{"name":"a","data":""}`:                                         {Name: "a", Data: []byte{}},
-		`{"name":"a","contentType":"text/plain","data":"eA=="}`:          {Name: "a", ContentType: "text/plain", Data: []byte("x")},
-		`{"name":"a","object":{"bucket":"FACTRO_FILES","name":"größe"}}`: {Name: "a", Object: object},
+		`{"name":"a","data":""}`:                                              {Name: "a", Data: []byte{}},
+		`{"name":"a","contentType":"text/plain","data":"eA=="}`:               {Name: "a", ContentType: "text/plain", Data: []byte("x")},
+		`{"name":"a","object":{"bucket":"FACTRO_FILES_ACME","name":"größe"}}`: {Name: "a", Object: object},
 		"": {Name: "a", Data: []byte("x"), Object: object},
 	} {
 		got, err := json.Marshal(f)

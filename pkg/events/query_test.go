@@ -91,7 +91,7 @@ func TestQueryRefused(t *testing.T) {
 func TestQueryLarge(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	store, err := b.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: prefix.AnswerBucket()})
+	store, err := b.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: prefix.AnswerBucket("acme")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,11 +104,11 @@ func TestQueryLarge(t *testing.T) {
 	}
 	refer := func(name string) func(*nats.Msg) *nats.Msg {
 		return func(*nats.Msg) *nats.Msg {
-			body, err := json.Marshal(map[string]any{"object": events.ObjectRef{Bucket: prefix.AnswerBucket(), Name: name, Size: 3 << 20}})
+			body, err := json.Marshal(map[string]any{"object": events.ObjectRef{Bucket: prefix.AnswerBucket("acme"), Name: name, Size: 3 << 20}})
 			if err != nil {
 				t.Error(err)
 			}
-			return &nats.Msg{Header: nats.Header{events.HeaderObject: {"FACTRO_ANSWERS/x"}}, Data: body}
+			return &nats.Msg{Header: nats.Header{events.HeaderObject: {"FACTRO_ANSWERS_ACME/x"}}, Data: body}
 		}
 	}
 	answer, err := query(t, b, refer("größe 1"))
@@ -124,12 +124,12 @@ func TestQueryLarge(t *testing.T) {
 func TestQueryLargeGone(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"object":{"bucket":"FACTRO_ANSWERS","name":"gone"}}`: "object store FACTRO_ANSWERS of the answer: the stream is not there",
-		`{"object":{"bucket":"FACTRO_ANSWERS"}}`:               "bucket or name is empty",
-		`{`:                                                    "does not name it",
+		`{"object":{"bucket":"FACTRO_ANSWERS_ACME","name":"gone"}}`: "object store FACTRO_ANSWERS_ACME of the answer: the stream is not there",
+		`{"object":{"bucket":"FACTRO_ANSWERS_ACME"}}`:               "bucket or name is empty",
+		`{`: "does not name it",
 	} {
 		_, err := query(t, startBroker(t), func(*nats.Msg) *nats.Msg {
-			return &nats.Msg{Header: nats.Header{"factro-object": {"FACTRO_ANSWERS/gone"}}, Data: []byte(body)}
+			return &nats.Msg{Header: nats.Header{"factro-object": {"FACTRO_ANSWERS_ACME/gone"}}, Data: []byte(body)}
 		})
 		if !contains(err, want) {
 			t.Errorf("%s: got %v", body, err)

@@ -30,7 +30,7 @@ func (r *relay) noConsumers(t *testing.T) {
 // plain takes direct get away from the streams of the contract and of answers, as of an operator who has made them so.
 func (b *broker) plain(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{prefix.ResultStream(), "OBJ_" + prefix.AnswerBucket()} {
+	for _, name := range []string{prefix.ResultStream("acme"), "OBJ_" + prefix.AnswerBucket("acme")} {
 		s, err := b.js.Stream(t.Context(), name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue
@@ -121,7 +121,7 @@ func TestAnswerWithoutConsumer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := startBroker(t)
-			bucket := prefix.AnswerBucket()
+			bucket := prefix.AnswerBucket("acme")
 			store, err := b.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: bucket})
 			if err != nil {
 				t.Fatal(err)
@@ -216,7 +216,7 @@ func TestPrepared(t *testing.T) {
 	if err := events.Subscribe(t.Context(), b.js, "factro.event.acme.>", nil, events.Prepared("billing")); !contains(err, "make the consumer first") {
 		t.Errorf("without a consumer: got %v", err)
 	}
-	if _, err := b.js.CreateConsumer(t.Context(), prefix.EventStream(), jetstream.ConsumerConfig{
+	if _, err := b.js.CreateConsumer(t.Context(), prefix.EventStream("acme"), jetstream.ConsumerConfig{
 		Durable: "billing", FilterSubject: "factro.event.acme.>", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,
 	}); err != nil {
 		t.Fatal(err)

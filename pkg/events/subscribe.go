@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,8 @@ type Handler func(ctx context.Context, e Event) error
 
 // Subscribe has handle called with each message that matches the filter, until ctx ends; then it returns nil. The filter
 // is one of those that [Prefix] builds, such as factro.event.acme.task.*.TaskStateChanged, and says which stream is read:
-// that of events, of results or of dead letters. An error says that there is nothing to read, or that the durable
+// that of the events, of the results or of the dead letters of one cloud. To read several clouds, subscribe once for each:
+// every cloud has streams of its own, and a wildcard in the cloud's place is an error. An error says that there is nothing to read, or that the durable
 // consumer is another one than asked for; it comes before the first event.
 //
 // Events come one at a time in the order of the stream, and the next one only after the verdict about the last; see
@@ -140,21 +142,33 @@ type subscription struct {
 	handlers sync.WaitGroup
 }
 
-// streamOf returns the prefix of a filter and the stream that it is about.
+// streamOf returns the prefix of a filter and the stream that it is about. Each cloud has streams of its own, so the
+// filter names one cloud.
 func streamOf(filter string) (Prefix, string, error) {
 	t := strings.Split(filter, ".")
-	if len(t) > 2 {
-		p := Prefix(t[0])
-		switch t[1] {
-		case "event":
-			return p, p.EventStream(), nil
-		case "result":
-			return p, p.ResultStream(), nil
-		case "dead":
-			return p, p.DeadStream(), nil
-		}
+	if len(t) < 3 {
+		return "", "", fmt.Errorf("filter %s: want <prefix>.event.<cloud>.…, <prefix>.result.<cloud>.… or <prefix>.dead.<kind>.<cloud>…", quote(filter))
 	}
-	return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.result.… or <prefix>.dead.…", quote(filter))
+	p, at := Prefix(t[0]), 2
+	var stream func(string) string
+	switch t[1] {
+	case "event":
+		stream = p.EventStream
+	case "result":
+		stream = p.ResultStream
+	case "dead":
+		stream, at = p.DeadStream, 3 // after command or webhook
+	default:
+		return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.result.… or <prefix>.dead.…", quote(filter))
+	}
+	if at >= len(t) || t[at] == Any || slices.Contains(t[:at+1], ">") {
+		return "", "", fmt.Errorf("filter %s: each cloud has streams of its own, so the filter must name the cloud; subscribe once for each cloud",
+			quote(filter))
+	}
+	if !name.MatchString(t[at]) {
+		return "", "", fmt.Errorf("filter %s: cloud %s is not of the form [a-z0-9][a-z0-9-]*", quote(filter), quote(t[at]))
+	}
+	return p, stream(t[at]), nil
 }
 
 // run binds the consumer and has its events handled, again and again until ctx ends.

@@ -118,7 +118,7 @@ func TestSubscribe(t *testing.T) {
 		t.Errorf("the end of the context is not the end: %v", err)
 	}
 	s.done <- nil
-	names := b.consumers(t, prefix.EventStream())
+	names := b.consumers(t, prefix.EventStream("acme"))
 	if len(names) != 0 {
 		t.Errorf("consumers are left: %v", names)
 	}
@@ -229,7 +229,7 @@ func TestDurable(t *testing.T) {
 func (b *broker) settled(t *testing.T) {
 	t.Helper()
 	for {
-		c, err := b.js.Consumer(t.Context(), prefix.EventStream(), "billing")
+		c, err := b.js.Consumer(t.Context(), prefix.EventStream("acme"), "billing")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +248,7 @@ func TestDurableDiffers(t *testing.T) {
 		"many":   {FilterSubject: prefix.EventFilter("acme", "task", "*", "TaskStateChanged"), AckPolicy: jetstream.AckExplicitPolicy},
 	} {
 		cfg.Durable = name
-		if _, err := b.js.CreateConsumer(t.Context(), prefix.EventStream(), cfg); err != nil {
+		if _, err := b.js.CreateConsumer(t.Context(), prefix.EventStream("acme"), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -345,8 +345,8 @@ func TestConsumerDeleted(t *testing.T) {
 			var tried atomic.Bool
 			s := subscribe(t, b, func(e events.Event) error {
 				if e.CloudEvent.ID() == "2" && tried.CompareAndSwap(false, true) {
-					consumers := b.consumers(t, prefix.EventStream())
-					if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream(), consumers[0]); err != nil {
+					consumers := b.consumers(t, prefix.EventStream("acme"))
+					if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream("acme"), consumers[0]); err != nil {
 						t.Error(err)
 					}
 					return errors.New("not now")
@@ -376,13 +376,13 @@ func TestStreamMadeAnew(t *testing.T) {
 	}
 	s.want(t, "1", "2", "3")
 	b.settled(t)
-	old, err := b.js.Stream(t.Context(), prefix.EventStream())
+	old, err := b.js.Stream(t.Context(), prefix.EventStream("acme"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.waiting(t, "billing", 1) // else nobody is told that it is gone
 	way.hold("$JS.API.")
-	if err := b.js.DeleteStream(t.Context(), prefix.EventStream()); err != nil {
+	if err := b.js.DeleteStream(t.Context(), prefix.EventStream("acme")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.js.CreateStream(t.Context(), old.CachedInfo().Config); err != nil {
@@ -444,14 +444,14 @@ func TestInterrupted(t *testing.T) {
 func TestRenewed(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	if _, err := b.js.CreateConsumer(t.Context(), prefix.EventStream(), jetstream.ConsumerConfig{
+	if _, err := b.js.CreateConsumer(t.Context(), prefix.EventStream("acme"), jetstream.ConsumerConfig{
 		Durable: "billing", FilterSubject: prefix.EventFilter("acme", "task", events.Any, "TaskStateChanged"),
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 500 * time.Millisecond, MaxAckPending: 1,
 	}); err != nil {
 		t.Fatal(err)
 	}
 	signs := make(chan *nats.Msg, 64)
-	if _, err := b.nc.ChanSubscribe("$JS.ACK."+prefix.EventStream()+".billing.>", signs); err != nil {
+	if _, err := b.nc.ChanSubscribe("$JS.ACK."+prefix.EventStream("acme")+".billing.>", signs); err != nil {
 		t.Fatal(err)
 	}
 	var inHand atomic.Int32
@@ -494,7 +494,7 @@ func TestSubscribeFromNow(t *testing.T) {
 			return nil
 		})
 	}()
-	for len(b.consumers(t, prefix.EventStream())) == 0 { //nolint:revive // until the subscription is there
+	for len(b.consumers(t, prefix.EventStream("acme"))) == 0 { //nolint:revive // until the subscription is there
 	}
 	b.publish(t, stateChanged, "new")
 	if id := <-got; id != "new" {

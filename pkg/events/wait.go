@@ -141,10 +141,10 @@ func (w *waiter) read(ctx context.Context, out chan<- found) {
 		return // it is of our making
 	}
 	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
-	if w.duplicate { // of which command, we shall see
-		filter = p.ResultFilter(Any, Any, Any, Any)
+	if w.duplicate { // of which command of this cloud, we shall see
+		filter = p.ResultFilter(address.Cloud, Any, Any, Any)
 	}
-	results := storedReader{js: w.client.js, stream: p.ResultStream()}
+	results := storedReader{js: w.client.js, stream: p.ResultStream(address.Cloud)}
 	req := getRequest{NextFor: filter, Batch: resultsAtOnce, MaxBytes: bytesAtOnce}
 	for quiet := 0; ctx.Err() == nil; {
 		if req.Seq == 0 || quiet == quietMost { // perhaps it is another stream by now, which begins with 1 again
@@ -197,7 +197,7 @@ func (w *waiter) since(ctx context.Context) time.Time {
 		return w.from
 	}
 	since, window, told := w.began, duplicates, 0
-	for _, name := range []string{w.client.prefix.CommandStream(), w.client.prefix.ResultStream()} {
+	for _, name := range []string{w.client.prefix.CommandStream(w.client.cloud), w.client.prefix.ResultStream(w.client.cloud)} {
 		once, cancel := context.WithTimeout(ctx, attemptTimeout)
 		stream, err := w.client.js.Stream(once, name)
 		cancel()

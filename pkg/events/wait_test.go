@@ -37,7 +37,7 @@ func TestReaderHeldUp(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := pending(ctx, t, way.b, time.Millisecond)
 			way.hold("$JS.API.DIRECT.GET.")
-			way.until("$JS.API.DIRECT.GET." + prefix.ResultStream())
+			way.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
 			if !copied {
 				cancel()
 				if err := <-done; !errors.Is(err, context.Canceled) {
@@ -71,7 +71,7 @@ func TestConnectionClosed(t *testing.T) {
 			way := f.b.relay(t)
 			done := pending(t.Context(), t, way.b, patience)
 			if name == "stream" {
-				way.until("$JS.API.DIRECT.GET." + prefix.ResultStream())
+				way.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
 			}
 			way.b.nc.Close()
 			err := <-done

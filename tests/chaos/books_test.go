@@ -34,10 +34,10 @@ const prefix = events.Prefix(events.DefaultPrefix)
 
 // read takes in what is new.
 func (b *books) read(ctx context.Context) error {
-	if err := b.each(ctx, prefix.EventStream(), b.event); err != nil {
+	if err := b.each(ctx, prefix.EventStream("acme"), b.event); err != nil {
 		return err
 	}
-	return b.each(ctx, prefix.ResultStream(), b.result)
+	return b.each(ctx, prefix.ResultStream("acme"), b.result)
 }
 
 func (b *books) event(msg jetstream.Msg, at *jetstream.MsgMetadata) error {
@@ -169,7 +169,7 @@ func (w *world) unsettled() string {
 			return "command " + id + " has no result"
 		}
 	}
-	stream, err := w.js.Stream(ctx, prefix.CommandStream())
+	stream, err := w.js.Stream(ctx, prefix.CommandStream("acme"))
 	if err != nil {
 		return err.Error()
 	}

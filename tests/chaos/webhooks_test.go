@@ -180,7 +180,7 @@ func (w *world) compare(log []payload, ids bool) (r row) {
 		want[key]++
 		r.webhooks++
 	}
-	must(w.t, w.books.each(w.ctx, prefix.EventStream(), func(msg jetstream.Msg, _ *jetstream.MsgMetadata) error {
+	must(w.t, w.books.each(w.ctx, prefix.EventStream("acme"), func(msg jetstream.Msg, _ *jetstream.MsgMetadata) error {
 		var p payload
 		if err := json.Unmarshal(msg.Data(), &p); err != nil || p.Context.EntityID == "" {
 			return err // the bridge's own words about gaps have no entity

@@ -44,7 +44,7 @@ func roundTrip(ctx context.Context, aloud bool) (traces, error) {
 	if err != nil {
 		return traces{}, fmt.Errorf("webhook: %w", err)
 	}
-	msg, err := stored(ctx, js, p.EventStream(), p.EventFilter(cloud, events.Any, entity, "TaskCreated"), "")
+	msg, err := stored(ctx, js, p.EventStream(cloud), p.EventFilter(cloud, events.Any, entity, "TaskCreated"), "")
 	if err != nil {
 		return traces{}, fmt.Errorf("webhook: %w; the simulator's tries: %s", err, tries(ctx, entity))
 	}
@@ -69,7 +69,7 @@ func roundTrip(ctx context.Context, aloud bool) (traces, error) {
 	// While a stream chooses another leader nobody answers. With its id the command is stored once, however often.
 	_, err = js.PublishMsg(ctx, command, jetstream.WithRetryAttempts(40), jetstream.WithRetryWait(500*time.Millisecond))
 	if err == nil {
-		msg, err = stored(ctx, js, p.ResultStream(), p.ResultFilter(cloud, "task", "createTask", events.Any), id.String())
+		msg, err = stored(ctx, js, p.ResultStream(cloud), p.ResultFilter(cloud, "task", "createTask", events.Any), id.String())
 	}
 	switch {
 	case err != nil:

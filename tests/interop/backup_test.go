@@ -37,8 +37,8 @@ func TestBackupAndRestore(t *testing.T) {
 	moved.startBridge(t, api)
 	wantAll(t, "the events", moved.natsCommand(t, "sub", "factro.event.demo.task.4711.>", "--all", "--count=1"), "Prüfung", "ce-id: d-1")
 	wantAll(t, "the dead letters", moved.natsCommand(t, "sub", "factro.dead.>", "--all", "--count=1"), "Factro-Dead-Code: invalid")
-	wantAll(t, "the consumers", moved.natsCommand(t, "consumer", "ls", "FACTRO_COMMANDS"), "egress-demo")
-	queue, err := moved.js.Stream(t.Context(), "FACTRO_COMMANDS")
+	wantAll(t, "the consumers", moved.natsCommand(t, "consumer", "ls", "FACTRO_COMMANDS_DEMO"), "egress-demo")
+	queue, err := moved.js.Stream(t.Context(), "FACTRO_COMMANDS_DEMO")
 	if err != nil || queue.CachedInfo().State.Msgs != 1 {
 		t.Errorf("the waiting command is not there: %v", err)
 	}

@@ -239,7 +239,7 @@ func (s *site) result(t *testing.T, id string) events.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, err := s.js.OrderedConsumer(ctx, prefix.ResultStream(), jetstream.OrderedConsumerConfig{})
+	c, err := s.js.OrderedConsumer(ctx, prefix.ResultStream("demo"), jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,8 @@ func TestNatsCommandReads(t *testing.T) {
 	wantAll(t, "nats sub", s.natsCommand(t, "sub", "factro.dead.>", "--all", "--count=1"),
 		`{"titel":"Prüfung"}`, "Factro-Dead-Code: invalid", "Factro-Dead-Subject: factro.command.demo.task.createTask")
 
-	wantAll(t, "nats stream ls", s.natsCommand(t, "stream", "ls"), "FACTRO_COMMANDS", "FACTRO_DEAD", "FACTRO_EVENTS", "FACTRO_RESULTS")
-	wantAll(t, "nats consumer ls", s.natsCommand(t, "consumer", "ls", "FACTRO_COMMANDS"), "egress-demo")
+	wantAll(t, "nats stream ls", s.natsCommand(t, "stream", "ls"), "FACTRO_COMMANDS_DEMO", "FACTRO_DEAD_DEMO", "FACTRO_EVENTS_DEMO", "FACTRO_RESULTS_DEMO")
+	wantAll(t, "nats consumer ls", s.natsCommand(t, "consumer", "ls", "FACTRO_COMMANDS_DEMO"), "egress-demo")
 }
 
 // The command line in the README does what it says. Its message has no id, so its place in the stream is its id.
@@ -72,7 +72,7 @@ func TestNatsCommandOfTheReadme(t *testing.T) {
 	if err := shell.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s%s", line, err, stdout, stderr)
 	}
-	if r := s.result(t, "FACTRO_COMMANDS:1"); r.Outcome != events.Applied || s.tasks("Prüfung") != 1 {
+	if r := s.result(t, "FACTRO_COMMANDS_DEMO:1"); r.Outcome != events.Applied || s.tasks("Prüfung") != 1 {
 		t.Errorf("factro has %d tasks, the result is %+v", s.tasks("Prüfung"), r)
 	}
 }
@@ -87,6 +87,6 @@ func TestNatsCommandSendsAnEvent(t *testing.T) {
 	if r := s.result(t, "typed"); r.Outcome != events.Applied || s.tasks("Geprüft") != 1 {
 		t.Errorf("factro has %d tasks, the result is %+v", s.tasks("Geprüft"), r)
 	}
-	wantAll(t, "nats stream get", s.natsCommand(t, "stream", "get", "FACTRO_RESULTS", "--last-for", "factro.result.demo.task.createTask.applied"),
+	wantAll(t, "nats stream get", s.natsCommand(t, "stream", "get", "FACTRO_RESULTS_DEMO", "--last-for", "factro.result.demo.task.createTask.applied"),
 		"ce-id: typed.applied", "ce-causationid: typed", "ce-correlationid: B%C3%BCro", `"outcome":"applied"`, `"title":"Geprüft"`)
 }

@@ -61,7 +61,7 @@ func TestNodeReadsEvents(t *testing.T) {
 	needNode(t)
 	s := startSite(t)
 	s.deliver(t, `{"action":"TaskGeprüft","createdAt":"2026-01-02T03:04:05.678Z","context":{"entityId":"Büro 100 % \"Süd\"","note":"schön"}}`)
-	stored := s.stored(t, prefix.EventStream(), "factro.event.demo.task._._")
+	stored := s.stored(t, prefix.EventStream("demo"), "factro.event.demo.task._._")
 	want, err := events.FromMsg(stored.Header, stored.Data)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func sdkReads(t *testing.T, s *site, subject string, count int) []event.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, err := cloudeventsnats.NewConsumer(s.nats, prefix.EventStream(), subject, nil, nil, nil)
+	c, err := cloudeventsnats.NewConsumer(s.nats, prefix.EventStream("demo"), subject, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestSDKReadsEvents(t *testing.T) {
 		subject := "factro.event.demo.task." + id + ".*"
 		got := sdkReads(t, s, subject, 1)[0]
 
-		stored := s.stored(t, prefix.EventStream(), subject)
+		stored := s.stored(t, prefix.EventStream("demo"), subject)
 		want, err := events.FromMsg(stored.Header, stored.Data)
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestSDKLeavesEncodedWhatIsNotASCII(t *testing.T) {
 	s.deliver(t, `{"action":"TaskGeprüft","context":{"entityId":"Büro 7"}}`)
 	const subject = "factro.event.demo.task._._"
 	got := sdkReads(t, s, subject, 1)[0]
-	stored := s.stored(t, prefix.EventStream(), subject)
+	stored := s.stored(t, prefix.EventStream("demo"), subject)
 	ours, err := events.FromMsg(stored.Header, stored.Data)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestSDKLeavesEncodedWhatIsNotASCII(t *testing.T) {
 func TestSDKSendsCommands(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	sender, err := cloudeventsnats.NewSender(s.nats, prefix.CommandStream(), "factro.command.demo.task.createTask", nil, nil)
+	sender, err := cloudeventsnats.NewSender(s.nats, prefix.CommandStream("demo"), "factro.command.demo.task.createTask", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -182,7 +182,7 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 	case "multipart":
 		fields = append(fields, field{
 			name: "file", typ: "object", required: true,
-			doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in FACTRO_FILES.",
+			doc: "The file: name, contentType, and either data, in base64, or object, the bucket and name of one in the cloud's bucket for files.",
 		})
 	}
 	if len(fields) > 0 {
