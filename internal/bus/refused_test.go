@@ -127,7 +127,9 @@ func TestRefusedLetters(t *testing.T) {
 		out.publish(m)
 		receive(t, got)
 		n++
-		eventually(t, name+" is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == uint64(n) && out.count("FACTRO_COMMANDS_ACME") == 0 })
+		eventually(t, name+" is buried", func() bool {
+			return out.count("FACTRO_DEAD_ACME") == uint64(n) && out.count("FACTRO_COMMANDS_ACME") == 0
+		})
 		l, err := client.DeadLetter(t.Context(), "factro", "acme", uint64(n))
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +162,9 @@ func TestRefusedLetters(t *testing.T) {
 		}
 		receive(t, got)
 		n++
-		eventually(t, name+" is buried again", func() bool { return out.count("FACTRO_DEAD_ACME") == uint64(n) && out.count("FACTRO_COMMANDS_ACME") == 0 })
+		eventually(t, name+" is buried again", func() bool {
+			return out.count("FACTRO_DEAD_ACME") == uint64(n) && out.count("FACTRO_COMMANDS_ACME") == 0
+		})
 	}
 }
 
@@ -312,7 +316,7 @@ func TestParked(t *testing.T) {
 				s, err := out.js.Stream(t.Context(), "FACTRO_DEAD_ACME")
 				return err == nil && s.CachedInfo().State.Msgs == all && out.parked() == 0
 			})
-			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", out.stream("FACTRO_DEAD_ACME").CachedInfo().State.LastSeq)
+			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", "acme", out.stream("FACTRO_DEAD_ACME").CachedInfo().State.LastSeq)
 			if err != nil || l.ID != "4" || l.Code != "refused" || string(l.Data) != `{"taskId":"4"}` || l.Partial {
 				t.Errorf("the last letter is %+v, %v", l, err)
 			}
@@ -475,15 +479,15 @@ func TestSides(t *testing.T) {
 		"factro.dead.command.acme.task.x": commandSide, "factro.result.acme.task.x.applied": commandSide, "factro.command.acme.task.x": commandSide,
 	} {
 		h := newHealth()
-		h.fails(destination(subject), errors.New("no"))
-		if h.trouble(want) == nil || h.trouble(1-want) != nil {
-			t.Errorf("%s: %v and %v", subject, h.trouble(webhookSide), h.trouble(commandSide))
+		h.fails(destination(subject), "acme", errors.New("no"))
+		if h.trouble("acme", want) == nil || h.trouble("acme", 1-want) != nil {
+			t.Errorf("%s: %v and %v", subject, h.trouble("acme", webhookSide), h.trouble("acme", commandSide))
 		}
 	}
 	h := newHealth()
-	h.fails("the ledger", errors.New("no"))
+	h.fails("the ledger", "acme", errors.New("no"))
 	h.pulls("acme", errors.New("no"))
-	if h.trouble(webhookSide) != nil || h.trouble(commandSide) == nil {
+	if h.trouble("acme", webhookSide) != nil || h.trouble("acme", commandSide) == nil {
 		t.Error("the ledger and the pulls are the commands'")
 	}
 }
@@ -495,25 +499,25 @@ func TestRefusingClock(t *testing.T) {
 	h := newHealth()
 	long := func() bool {
 		time.Sleep(2 * time.Millisecond) // so that the clock has moved
-		_, d := h.fails("x", no)
+		_, d := h.fails("x", "acme", no)
 		return d >= time.Millisecond
 	}
-	h.fails("x", no)
+	h.fails("x", "acme", no)
 	if !long() {
 		t.Error("two refusals are no time")
 	}
-	h.fails("x", context.DeadlineExceeded)
-	if _, d := h.fails("x", no); d != 0 {
+	h.fails("x", "acme", context.DeadlineExceeded)
+	if _, d := h.fails("x", "acme", no); d != 0 {
 		t.Error("silence in between is counted")
 	}
-	if h.renewed(); func() bool { _, d := h.fails("x", no); return d != 0 }() {
+	if h.renewed(); func() bool { _, d := h.fails("x", "acme", no); return d != 0 }() {
 		t.Error("a new connection does not begin anew")
 	}
 	if !long() {
 		t.Error("two refusals are no time")
 	}
 	h.works("x")
-	if _, d := h.fails("x", no); d != 0 {
+	if _, d := h.fails("x", "acme", no); d != 0 {
 		t.Error("a success does not end it")
 	}
 }
@@ -559,7 +563,7 @@ func TestSpoolRefused(t *testing.T) {
 				return
 			}
 			wantBalance(t, s)
-			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", 1)
+			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", "acme", 1)
 			if err != nil || l.Code != codeTooLarge {
 				t.Fatalf("the letter is %+v, %v", l, err)
 			}

@@ -40,7 +40,7 @@ func newBroker(dir string) (*broker, error) {
 	for name, kind := range map[string]string{
 		prefix.EventStream("acme"): "event", prefix.CommandStream("acme"): "command", prefix.ResultStream("acme"): "result", prefix.DeadStream("acme"): "dead",
 	} {
-		cfg := jetstream.StreamConfig{Name: name, Subjects: []string{string(prefix) + "." + kind + ".>"}, Duplicates: 10 * time.Minute}
+		cfg := jetstream.StreamConfig{Name: name, Subjects: []string{string(prefix) + "." + kind + ".>"}, Duplicates: 10 * time.Minute, AllowDirect: true}
 		if kind == "command" {
 			cfg.Retention = jetstream.WorkQueuePolicy
 		}

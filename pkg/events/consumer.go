@@ -16,8 +16,14 @@ import (
 // errDiffers says that a consumer of that name is there, and is not the one that was asked for.
 var errDiffers = errors.New("the durable consumer differs")
 
+// errNotPrepared says that there is no consumer that could be used, and that none is to be made.
+var errNotPrepared = errors.New("somebody with the right to make it has to make the consumer first")
+
 // bind returns the consumer, and makes it if it is missing.
 func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
+	if s.prepared {
+		return s.find(ctx)
+	}
 	if err := s.recognise(ctx); err != nil {
 		return nil, err
 	}
@@ -42,6 +48,28 @@ func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, fmt.Errorf("create consumer: %w", err)
 	}
 	return s.adopt(consumer)
+}
+
+// find returns the consumer that somebody else has made. A broker that has just started may know nothing of it yet.
+func (s *subscription) find(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for began := time.Now(); ; pause(ctx, 50*time.Millisecond) {
+		once, stop := context.WithTimeout(ctx, attemptTimeout)
+		consumer, err := s.js.Consumer(once, s.stream, s.durable)
+		stop()
+		nobody := errors.Is(err, nats.ErrNoResponders)
+		switch {
+		case err == nil:
+			return s.adopt(consumer)
+		case nobody && time.Since(began) < lostAfter:
+			continue
+		case nobody, errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound),
+			errors.Is(err, context.DeadlineExceeded) && errors.Is(s.js.Conn().LastError(), nats.ErrPermissionViolation):
+			return nil, fmt.Errorf("consumer %s of stream %s: %w: %w", s.durable, s.stream, errNotPrepared, err)
+		}
+		return nil, fmt.Errorf("consumer %s of stream %s: %w", s.durable, s.stream, err)
+	}
 }
 
 // recognise finds out whether the stream is still the one it was. Who has no right to ask for it never knows; the broker

@@ -17,12 +17,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const (
-	// queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
-	queryTimeout = time.Minute
-	// readTimeout bounds the reading of an answer from the object store, if its context has no deadline.
-	readTimeout = time.Hour
-)
+// queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
+const queryTimeout = time.Minute
 
 // Query asks factro something and returns the answer, the Core API's JSON byte for byte. The caller closes it.
 //
@@ -106,30 +102,5 @@ func (c *Client) open(ctx context.Context, answer *nats.Msg) (io.ReadCloser, err
 		return nil, fmt.Errorf("the answer refers to an object, but does not name it: %w",
 			cmp.Or(err, errors.New("bucket or name is empty")))
 	}
-	cancel := context.CancelFunc(func() {})
-	if _, ok := ctx.Deadline(); !ok { // the client library would end the reading after five seconds
-		ctx, cancel = context.WithTimeout(ctx, readTimeout)
-	}
-	store, err := c.js.ObjectStore(ctx, body.Object.Bucket)
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("object store %s of the answer: %w", body.Object.Bucket, err)
-	}
-	object, err := store.Get(ctx, body.Object.Name)
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("object %s/%s of the answer: %w", body.Object.Bucket, body.Object.Name, err)
-	}
-	return &objectReader{object, cancel}, nil
-}
-
-// objectReader releases what the reading of an object needs.
-type objectReader struct {
-	io.ReadCloser
-	release context.CancelFunc
-}
-
-func (r *objectReader) Close() error {
-	defer r.release()
-	return r.ReadCloser.Close()
+	return openStored(ctx, c.js, body.Object)
 }

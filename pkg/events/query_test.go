@@ -124,7 +124,7 @@ func TestQueryLarge(t *testing.T) {
 func TestQueryLargeGone(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"object":{"bucket":"FACTRO_ANSWERS_ACME","name":"gone"}}`: "object store FACTRO_ANSWERS_ACME of the answer: nats: bucket not found",
+		`{"object":{"bucket":"FACTRO_ANSWERS_ACME","name":"gone"}}`: "object store FACTRO_ANSWERS_ACME of the answer: the stream is not there",
 		`{"object":{"bucket":"FACTRO_ANSWERS_ACME"}}`:               "bucket or name is empty",
 		`{`: "does not name it",
 	} {

@@ -70,6 +70,24 @@ type SubscribeOption func(*subscription)
 // error, since its events would be others than asked for. The name holds neither dots, blanks nor wildcards.
 func Durable(name string) SubscribeOption { return func(s *subscription) { s.durable = name } }
 
+// Prepared names a durable consumer that somebody else has made, and that Subscribe never makes: it is an error if it is
+// missing at the start. One that is deleted later is waited for. So the program needs no right to make consumers, which is
+// more than it looks: a consumer can have the broker publish anywhere. It needs to publish to
+//
+//	$JS.API.CONSUMER.INFO.<stream>.<name>
+//	$JS.API.CONSUMER.MSG.NEXT.<stream>.<name>
+//	$JS.ACK.<stream>.<name>.>
+//
+// and nothing else. An operator makes such a consumer with the filter of the subscription, for example
+//
+//	nats consumer add FACTRO_EVENTS_ACME billing --filter 'factro.event.acme.task.*.TaskCreated' --pull --ack explicit \
+//	    --wait 30s --max-pending 1 --max-deliver=-1 --deliver all --replay instant --defaults
+//
+// where max-pending is the number of [InFlight], or 1.
+func Prepared(name string) SubscribeOption {
+	return func(s *subscription) { s.durable, s.prepared = name, true }
+}
+
 // Since begins with what the stream has since a time, instead of now; the zero time stands for all that it has. A durable
 // consumer that is there already keeps its place.
 func Since(t time.Time) SubscribeOption { return func(s *subscription) { s.since = &t } }
@@ -108,6 +126,7 @@ type subscription struct {
 	filter       string
 	handle       Handler
 	durable      string
+	prepared     bool // durable is there, or nothing is
 	since        *time.Time
 	inFlight     int
 	ackWait      time.Duration
@@ -164,7 +183,7 @@ func (s *subscription) run(ctx context.Context) error {
 			}
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // the end of ctx is the ordinary end
-		case s.name == "" && !isOutage(err) || errors.Is(err, errDiffers):
+		case s.name == "" && !isOutage(err) || errors.Is(err, errDiffers), s.name == "" && errors.Is(err, errNotPrepared):
 			return fmt.Errorf("subscribe to %s: %w", s.filter, err)
 		}
 		if ctx.Err() == nil && s.js.Conn().IsClosed() {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // waiter waits for the results of one command, on the inbox that gets copies and in the stream that has them all.
@@ -36,7 +35,6 @@ type found struct {
 }
 
 func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, error) {
-	// Nobody waits for the reader: what the client library has begun, it ends in its own time, ten seconds at most.
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	stored := make(chan found)
@@ -160,61 +158,55 @@ func (w *waiter) taken(f found) error {
 		quote(id), source)
 }
 
-// read hands over what comes on the stream of results and may be the command's, until ctx ends.
+// read hands over what comes into the stream of results and may be the command's, until ctx ends. It makes no consumer.
 func (w *waiter) read(ctx context.Context, out chan<- found) {
-	for failures := 0; ctx.Err() == nil; failures++ {
-		_ = w.readOnce(ctx, out) // it is tried again as long as somebody waits
-		pause(ctx, backoff(failures))
-	}
-}
-
-func (w *waiter) readOnce(ctx context.Context, out chan<- found) error {
 	p := w.client.prefix
-	since := w.since(ctx)
 	address, err := p.ParseCommand(w.subject)
 	if err != nil {
-		return err
+		return // it is of our making
 	}
 	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
 	if w.duplicate != "" { // of which command of this cloud, we shall see
 		filter = p.ResultFilter(address.Cloud, Any, Any, Any)
 	}
-	setup, cancel := context.WithTimeout(ctx, 5*time.Second) // a broker that has just started may never answer
-	defer cancel()
-	consumer, err := w.client.js.OrderedConsumer(setup, p.ResultStream(address.Cloud), jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
-		InactiveThreshold: time.Minute,
-		MaxResetAttempts:  1, // else Next makes it anew for ever, whatever its context says
-	})
-	if err != nil {
-		return fmt.Errorf("read results: %w", err)
-	}
-	it, err := consumer.Messages(jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(heartbeat))
-	if err != nil {
-		return fmt.Errorf("read results: %w", err)
-	}
-	defer it.Stop()
-	for {
-		msg, err := it.Next(jetstream.NextContext(ctx))
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue // it makes itself anew
-		case err != nil:
-			return fmt.Errorf("read results: %w", err)
+	results := storedReader{js: w.client.js, stream: p.ResultStream(address.Cloud)}
+	req := getRequest{NextFor: filter, Batch: resultsAtOnce, MaxBytes: bytesAtOnce}
+	for quiet := 0; ctx.Err() == nil; {
+		if req.Seq == 0 || quiet == quietMost { // perhaps it is another stream by now, which begins with 1 again
+			quiet, req.Seq = 0, 0
+			since := w.since(ctx)
+			req.StartTime = &since
 		}
-		e, err := FromMsg(msg.Headers(), msg.Data())
-		if err != nil {
+		got, err := results.get(ctx, req)
+		if err != nil { // nothing yet, or nobody answers: it is tried again as long as somebody waits
+			pause(ctx, min(backoff(quiet), slowest))
+			quiet++
 			continue
 		}
-		select {
-		case out <- found{msg.Subject(), msg.Headers(), e}:
-		case <-ctx.Done():
-			return nil
+		quiet = 0
+		for _, m := range got {
+			req.Seq, req.StartTime = m.sequence+1, nil
+			e, err := FromMsg(m.header, m.data)
+			if err != nil {
+				continue
+			}
+			select {
+			case out <- found{m.subject, m.header, e}:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
+
+const (
+	// resultsAtOnce bounds how many results are fetched together.
+	resultsAtOnce = 64
+	// quietMost is after how many times that nothing came the reading begins anew.
+	quietMost = 20
+	// slowest is how long the stream of results is left alone at most, while somebody waits for what it gets.
+	slowest = 5 * time.Second
+)
 
 const (
 	// skew is by how much the clocks of a broker's nodes may differ, and more.

@@ -25,8 +25,8 @@ func pending(ctx context.Context, t *testing.T, b *broker, patience time.Duratio
 	return done
 }
 
-// TestReaderHeldUp: the client library makes a lost consumer of results anew, and is not answered. Neither a copy of the
-// result nor the end of the context waits for that.
+// TestReaderHeldUp: the broker does not answer who reads the stream of results. Neither a copy of the result nor the end of
+// the context waits for that.
 func TestReaderHeldUp(t *testing.T) {
 	t.Parallel()
 	for name, copied := range map[string]bool{"copy": true, "end": false} {
@@ -36,14 +36,8 @@ func TestReaderHeldUp(t *testing.T) {
 			way := f.b.relay(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := pending(ctx, t, way.b, time.Millisecond)
-			way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream("acme"))
-			way.hold("$JS.API.CONSUMER.CREATE.")
-			for _, consumer := range f.b.consumers(t, prefix.ResultStream("acme")) {
-				if err := f.b.js.DeleteConsumer(t.Context(), prefix.ResultStream("acme"), consumer); err != nil {
-					t.Fatal(err)
-				}
-			}
-			way.until("$JS.API.CONSUMER.CREATE.")
+			way.hold("$JS.API.DIRECT.GET.")
+			way.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
 			if !copied {
 				cancel()
 				if err := <-done; !errors.Is(err, context.Canceled) {
@@ -77,7 +71,7 @@ func TestConnectionClosed(t *testing.T) {
 			way := f.b.relay(t)
 			done := pending(t.Context(), t, way.b, patience)
 			if name == "stream" {
-				way.until("$JS.API.CONSUMER.MSG.NEXT." + prefix.ResultStream("acme"))
+				way.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
 			}
 			way.b.nc.Close()
 			err := <-done

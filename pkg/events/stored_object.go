@@ -1,0 +1,154 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// readTimeout bounds the reading of an answer from the object store, if its context has no deadline.
+	readTimeout = time.Hour
+	// chunksAtOnce and bytesAtOnce bound how much of an object is fetched ahead of its reader.
+	chunksAtOnce, bytesAtOnce = 16, 1 << 20
+	// readAttempts bounds how often a part of an object is asked for. The server that answers may be a little behind.
+	readAttempts = 6
+)
+
+// storedObject is the content of an object, which it reads without a consumer and checks against its digest.
+type storedObject struct {
+	ctx     context.Context //nolint:containedctx // that of the query: the reading goes on while it lasts
+	release context.CancelFunc
+
+	chunks   storedReader
+	subject  string // of the chunks
+	next     uint64 // the sequence to go on at
+	data     []byte // what is fetched and not read yet
+	fetched  [][]byte
+	left     uint64 // bytes that are not read yet
+	sum      hash.Hash
+	wantsSum []byte
+	err      error // how the reading has ended
+}
+
+// openStored opens the content of an object. It follows no links: those lead to what nobody has referred to.
+func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.ReadCloser, error) {
+	failed := func(err error) error { return fmt.Errorf("object %s/%s of the answer: %w", ref.Bucket, ref.Name, err) }
+	if Token(ref.Bucket) != ref.Bucket {
+		return nil, fmt.Errorf("object store %s of the answer: this is no name of one", quote(ref.Bucket))
+	}
+	o := &storedObject{
+		release: func() {}, chunks: storedReader{js: js, stream: "OBJ_" + ref.Bucket}, sum: sha256.New(),
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		ctx, o.release = context.WithTimeout(ctx, readTimeout)
+	}
+	o.ctx = ctx
+	info, err := o.info(ref)
+	switch {
+	case errors.Is(err, errNoReader):
+		err = fmt.Errorf("object store %s of the answer: %w", ref.Bucket, err)
+	case errors.Is(err, errNoStored):
+		err = failed(jetstream.ErrObjectNotFound)
+	case err != nil:
+		err = failed(err)
+	case info.Deleted:
+		err = failed(jetstream.ErrObjectNotFound)
+	case info.Opts != nil && info.Opts.Link != nil:
+		err = failed(errors.New("it is a link"))
+	default:
+		o.subject, o.left = "$O."+ref.Bucket+".C."+info.NUID, info.Size
+		text, isSum := strings.CutPrefix(info.Digest, "SHA-256=")
+		o.wantsSum, err = base64.URLEncoding.DecodeString(text)
+		if err != nil || !isSum || Token(info.NUID) != info.NUID {
+			err = failed(jetstream.ErrBadObjectMeta)
+		}
+	}
+	if err != nil {
+		o.release()
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *storedObject) info(ref ObjectRef) (jetstream.ObjectInfo, error) {
+	subject := "$O." + ref.Bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(ref.Name))
+	got, err := o.get(getRequest{LastFor: subject})
+	if err != nil {
+		return jetstream.ObjectInfo{}, err
+	}
+	var info jetstream.ObjectInfo
+	if err := json.Unmarshal(got[0].data, &info); err != nil {
+		return jetstream.ObjectInfo{}, fmt.Errorf("%w: %w", jetstream.ErrBadObjectMeta, err)
+	}
+	return info, nil
+}
+
+// get asks until the broker answers, but not for ever.
+func (o *storedObject) get(req getRequest) ([]storedMsg, error) {
+	for attempt := 0; ; attempt++ {
+		got, err := o.chunks.get(o.ctx, req)
+		passing := isOutage(err) || errors.Is(err, errNoStored)
+		if err == nil || !passing || attempt >= readAttempts || !pause(o.ctx, backoff(0)/4<<attempt) {
+			return got, err
+		}
+	}
+}
+
+func (o *storedObject) Read(p []byte) (int, error) {
+	for len(o.data) == 0 && o.err == nil {
+		o.err = o.fetch()
+	}
+	if len(o.data) == 0 {
+		return 0, o.err
+	}
+	n := copy(p, o.data)
+	o.data = o.data[n:]
+	return n, nil
+}
+
+// fetch makes the next chunk what is to be read. After the last one it returns io.EOF if all is well.
+func (o *storedObject) fetch() error {
+	if o.left == 0 {
+		if !bytes.Equal(o.sum.Sum(nil), o.wantsSum) {
+			return jetstream.ErrDigestMismatch
+		}
+		return io.EOF
+	}
+	if len(o.fetched) == 0 {
+		got, err := o.get(getRequest{Seq: o.next, NextFor: o.subject, Batch: chunksAtOnce, MaxBytes: bytesAtOnce})
+		if err != nil {
+			return fmt.Errorf("read the answer: %w", err)
+		}
+		for _, m := range got {
+			if m.subject != o.subject || m.sequence < o.next {
+				return fmt.Errorf("read the answer: %w", jetstream.ErrDigestMismatch)
+			}
+			o.fetched, o.next = append(o.fetched, m.data), m.sequence+1
+		}
+	}
+	o.data, o.fetched = o.fetched[0], o.fetched[1:]
+	if uint64(len(o.data)) > o.left {
+		o.data = nil
+		return fmt.Errorf("read the answer: %w", jetstream.ErrDigestMismatch)
+	}
+	o.left -= uint64(len(o.data))
+	o.sum.Write(o.data)
+	return nil
+}
+
+// Close releases what the reading needs.
+func (o *storedObject) Close() error {
+	o.release()
+	return nil
+}
