@@ -42,7 +42,7 @@ func TestDeadHeadersAreTold(t *testing.T) {
 	t.Parallel()
 	letter := cut(letterOf("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
 	setDeadHeaders(letter.Header, "refused", ErrNoFile)
-	for _, name := range []string{headerDeadPosition, headerDeadAttempts} { // of the broker's delivery
+	for _, name := range []string{headerDeadPosition, headerDeadAttempts, headerDeadOriginal} { // of the delivery, and of the object store
 		letter.Header[name] = []string{"1"}
 	}
 	parent := carrier{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}

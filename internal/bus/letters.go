@@ -17,7 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
-// sendLetter stores a dead letter. One that the broker never takes as it is is shortened step by step, and the whole of it
+// sendLetter stores a dead letter. One that the broker never takes is shortened step by step, and the whole of it
 // kept in the object store, since what cannot be buried would come back for ever and hold up the others: first the
 // beginning of its data and what headers fit, then why it died and where the rest is. The error is Permanent if not even
 // that is taken.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -249,35 +250,35 @@ func (o outside) parked() int {
 func TestParked(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		refuse, mend func(testing.TB, outside)
+		refuse, mend func(outside)
 		healthy      bool
 	}{
 		"a tiny limit": {
-			refuse:  func(t testing.TB, out outside) { limited(t, out, "FACTRO_DEAD_ACME", 100) },
-			mend:    func(t testing.TB, out outside) { limited(t, out, "FACTRO_DEAD_ACME", -1) },
+			refuse:  func(out outside) { limited(out.t, out, "FACTRO_DEAD_ACME", 100) },
+			mend:    func(out outside) { limited(out.t, out, "FACTRO_DEAD_ACME", -1) },
 			healthy: true, // each letter's own fault
 		},
 		"sealed": {
-			refuse: func(t testing.TB, out outside) { seal(t, out, "FACTRO_DEAD_ACME") },
-			mend: func(t testing.TB, out outside) {
-				if err := out.js.DeleteStream(t.Context(), "FACTRO_DEAD_ACME"); err != nil { // it is made anew
-					t.Fatal(err)
+			refuse: func(out outside) { seal(out.t, out, "FACTRO_DEAD_ACME") },
+			mend: func(out outside) {
+				if err := out.js.DeleteStream(out.t.Context(), "FACTRO_DEAD_ACME"); err != nil { // it is made anew
+					out.t.Fatal(err)
 				}
 			},
 		},
 		"no room in it": {
-			refuse: func(t testing.TB, out outside) {
+			refuse: func(out outside) {
 				cfg := out.stream("FACTRO_DEAD_ACME").CachedInfo().Config
 				cfg.Discard, cfg.MaxBytes = jetstream.DiscardNew, 10
-				if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
-					t.Fatal(err)
+				if _, err := out.js.UpdateStream(out.t.Context(), cfg); err != nil {
+					out.t.Fatal(err)
 				}
 			},
-			mend: func(t testing.TB, out outside) {
+			mend: func(out outside) {
 				cfg := out.stream("FACTRO_DEAD_ACME").CachedInfo().Config
 				cfg.MaxBytes = -1
-				if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
-					t.Fatal(err)
+				if _, err := out.js.UpdateStream(out.t.Context(), cfg); err != nil {
+					out.t.Fatal(err)
 				}
 			},
 		},
@@ -293,13 +294,15 @@ func TestParked(t *testing.T) {
 			if tt.healthy {
 				sample(t, b)
 			}
-			tt.refuse(t, out)
+			tt.refuse(out)
 			const all = 5
 			for i := range all {
 				out.command(fmt.Sprint(i))
 			}
-			for seen := map[string]bool{}; len(seen) < all; {
-				seen[receive(t, got)] = true
+			for seen, end := map[string]bool{}, time.Now().Add(patience); len(seen) < all; {
+				if seen[receive(t, got)] = true; time.Now().After(end) {
+					t.Fatalf("only %v came", seen)
+				}
 			}
 			eventually(t, "all are settled", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
 			if n := out.parked(); n != all {
@@ -311,7 +314,7 @@ func TestParked(t *testing.T) {
 			if h := b.Health(); h.Webhooks != nil {
 				t.Errorf("the webhooks' health is %v", h.Webhooks)
 			}
-			tt.mend(t, out)
+			tt.mend(out)
 			eventually(t, "the letters are there", func() bool {
 				s, err := out.js.Stream(t.Context(), "FACTRO_DEAD_ACME")
 				return err == nil && s.CachedInfo().State.Msgs == all && out.parked() == 0
@@ -397,9 +400,13 @@ func TestRequeued(t *testing.T) {
 	out.command("bad")
 	out.command("good")
 	close(release)
-	for receive(t, got) != "good" {
+	for end := time.Now().Add(patience); receive(t, got) != "good"; {
+		if time.Now().After(end) {
+			t.Fatal("the other command does not come")
+		}
 	}
-	for receive(t, got) != "bad" { // it comes again, under its own id
+	if id := receive(t, got); id != "bad" { // it comes again, under its own id
+		t.Errorf("%q comes", id)
 	}
 	eventually(t, "it waits alone", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 1 })
 	if book.count("at the end of its queue again") == 0 {
@@ -495,31 +502,28 @@ func TestSides(t *testing.T) {
 // TestRefusingClock: only refusals count, without silence in between, and an answer of yes ends it.
 func TestRefusingClock(t *testing.T) {
 	t.Parallel()
-	no := &jetstream.APIError{Code: 400, ErrorCode: 10109}
-	h := newHealth()
-	long := func() bool {
-		time.Sleep(2 * time.Millisecond) // so that the clock has moved
-		_, d := h.fails("x", "acme", no)
-		return d >= time.Millisecond
-	}
-	h.fails("x", "acme", no)
-	if !long() {
-		t.Error("two refusals are no time")
-	}
-	h.fails("x", "acme", context.DeadlineExceeded)
-	if _, d := h.fails("x", "acme", no); d != 0 {
-		t.Error("silence in between is counted")
-	}
-	if h.renewed(); func() bool { _, d := h.fails("x", "acme", no); return d != 0 }() {
-		t.Error("a new connection does not begin anew")
-	}
-	if !long() {
-		t.Error("two refusals are no time")
-	}
-	h.works("x")
-	if _, d := h.fails("x", "acme", no); d != 0 {
-		t.Error("a success does not end it")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		no := &jetstream.APIError{Code: 400, ErrorCode: 10109}
+		h := newHealth()
+		want := func(what string, want time.Duration) {
+			t.Helper()
+			if _, d := h.fails("x", "acme", no); d != want {
+				t.Errorf("%s: it is refused for %s, want %s", what, d, want)
+			}
+			time.Sleep(time.Second) //nolint:forbidigo // in the bubble
+		}
+		want("the first", 0)
+		want("the second", time.Second)
+		want("the third", 2*time.Second)
+		h.fails("x", "acme", context.DeadlineExceeded)
+		want("after silence", 0)
+		want("after silence", time.Second)
+		h.renewed()
+		want("on a new connection", 0)
+		want("on a new connection", time.Second)
+		h.works("x")
+		want("after a success", 0)
+	})
 }
 
 // TestSpoolRefused: what the broker never takes of the spool becomes a dead letter with its original, and what nothing takes
@@ -659,7 +663,7 @@ func TestPack(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].id != "1" || all[1].msg.Subject != "b" {
 		t.Fatalf("%+v, %v", all, err)
 	}
-	if got := all[0].msg; fmt.Sprint(got.Header, got.Data, got.Subject) != fmt.Sprint(odd.Header, odd.Data, odd.Subject) {
+	if got := all[0].msg; fmt.Sprint(got.Header, string(got.Data), got.Subject) != fmt.Sprint(odd.Header, string(odd.Data), odd.Subject) {
 		t.Errorf("it is %+v", got)
 	}
 	for _, bad := range []string{"x", "{}", "{\"size\":5}\nabc", "{\"size\":-1}\n", "{\"size\":99999999999}\n"} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -105,7 +106,18 @@ type metrics struct {
 	cloud    attribute.KeyValue
 	commands metric.Int64Counter
 	refused  metric.Int64Counter
+	expected sync.Once
 	duration metric.Float64Histogram
+}
+
+// expect begins the counts that somebody watches at 0: the growth of a series that begins with its first case does not
+// count that case.
+func (m *metrics) expect(ctx context.Context) {
+	m.expected.Do(func() {
+		for _, store := range []string{"results", "ledger"} {
+			m.refused.Add(ctx, 0, metric.WithAttributes(m.cloud, attribute.String("store", store)))
+		}
+	})
 }
 
 // lost counts a result that was not published, and unwritten one that is not in the ledger.
@@ -127,9 +139,6 @@ func newMetrics(cloud string) (*metrics, error) {
 	if m.refused, err = meter.Int64Counter("factro.bridge.results.refused", metric.WithUnit("{result}"),
 		metric.WithDescription("Final results that the broker refused, so that the stream of results or the ledger does not have them, by store.")); err != nil {
 		return nil, err
-	}
-	for _, store := range []string{"results", "ledger"} { // somebody watches it, and its first case is to be a growth
-		m.refused.Add(context.Background(), 0, metric.WithAttributes(m.cloud, attribute.String("store", store)))
 	}
 	m.duration, err = meter.Float64Histogram("factro.bridge.command.duration", metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(seconds...),

@@ -63,7 +63,10 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 
 // Ready waits until a command may be pulled: an open breaker, a used-up budget or a bad key leave the commands in the
 // stream.
-func (w *Worker) Ready(ctx context.Context) error { return w.pass(ctx, nil) }
+func (w *Worker) Ready(ctx context.Context) error {
+	w.metrics.expect(ctx)
+	return w.pass(ctx, nil)
+}
 
 // job is one command on its way through the worker.
 type job struct {

@@ -35,6 +35,7 @@ func (c Class) String() string {
 		return "no room"
 	case Permanent:
 		return "permanent"
+	case Unknown:
 	}
 	return "unknown"
 }
@@ -223,6 +224,7 @@ func Help(err error) string {
 		if refused, ok := Refusal(err); ok && refused.ErrorCode == 10109 {
 			return "the stream is sealed and takes nothing: delete it, so that it is made anew"
 		}
+	case Permanent, Unknown:
 	}
 	return ""
 }

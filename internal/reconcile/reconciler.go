@@ -27,6 +27,11 @@ type Journal interface {
 	// Outage tells since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
 	// the beginning.
 	Outage() (lost, back time.Time)
+	Publisher
+}
+
+// Publisher stores what is missing.
+type Publisher interface {
 	// Publish stores an event, once for each id.
 	Publish(ctx context.Context, subject string, e event.Event, id string) error
 	// Quarantine stores what cannot be published among the dead letters, with the reason.

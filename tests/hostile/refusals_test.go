@@ -39,10 +39,10 @@ func fill(c command, left int) map[string][]string {
 	return junk(natsHeaders - size - left)
 }
 
-// deadOf counts the dead letters of a cloud, and those whose original is kept elsewhere.
-func (w *world) deadOf(cloud string) (all, partial int) {
+// dead counts the dead letters of the attacker's cloud, and those whose original is kept elsewhere.
+func (w *world) dead() (all, partial int) {
 	w.t.Helper()
-	must(w.t, w.each(w.ctx, string(prefix)+".dead.command."+cloud+".>", func(_ string, header nats.Header) {
+	must(w.t, w.each(w.ctx, string(prefix)+".dead.command."+acme+".>", func(_ string, header nats.Header) {
 		all++
 		if len(header["Factro-Dead-Original"]) > 0 {
 			partial++
@@ -139,7 +139,7 @@ func TestOversizedCommands(t *testing.T) {
 				}
 			}
 			w.await("the queue is empty", func() bool { v, ok := n.metric("factro_bridge_commands_pending"); return ok && v == 0 })
-			all, partial := w.deadOf(acme)
+			all, partial := w.dead()
 			if all != letters || partial < 8 {
 				t.Errorf("there are %d dead letters, %d with their original elsewhere, want %d, and at least 8", all, partial, letters)
 			}
@@ -147,7 +147,7 @@ func TestOversizedCommands(t *testing.T) {
 				!strings.Contains(string(out), "1 sent again") {
 				t.Errorf("the first command cannot be sent again: %v\n%s", err, out)
 			}
-			w.await("it has died again", func() bool { again, _ := w.deadOf(acme); return again == all }) // the first letter is gone
+			w.await("it has died again", func() bool { again, _ := w.dead(); return again == all }) // the first letter is gone
 			<-seen
 			w.aftermath(beta, acme)
 		})
@@ -190,7 +190,7 @@ func TestTinyDeadLetters(t *testing.T) {
 		return v == float64(n)
 	})
 	w.change(subject, func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 })
-	w.await("the letters are published", func() bool { all, _ := w.deadOf(acme); return all == n })
+	w.await("the letters are published", func() bool { all, _ := w.dead(); return all == n })
 	w.await("nothing is parked", func() bool { v, ok := w.bridges[0].metric("factro_bridge_commands_parked"); return ok && v == 0 })
 	w.aftermath(beta, acme)
 }
@@ -239,7 +239,7 @@ func TestSealedStreams(t *testing.T) {
 				}
 			}
 			w.await("nothing is parked", func() bool { v, ok := w.bridges[0].metric("factro_bridge_commands_parked"); return ok && v == 0 })
-			w.await("all letters are there", func() bool { all, _ := w.deadOf(acme); return all == len(sent) })
+			w.await("all letters are there", func() bool { all, _ := w.dead(); return all == len(sent) })
 			w.aftermath(beta, acme)
 		})
 	}
