@@ -111,7 +111,7 @@ const (
 	// shelfAgain is when it is worth asking again for an answer that could not be stored: the bucket is full, and what is in
 	// it is kept for minutes, or NATS is away.
 	shelfAgain = 30 * time.Second
-	// maxErrorText bounds what is read of the answer to a query that failed.
+	// maxErrorText bounds what is read of an answer that is an error: for people, a few hundred bytes are enough.
 	maxErrorText = 64 << 10
 	// overrun is how long what is known may take to be written down once the bridge has to stop.
 	overrun = time.Second

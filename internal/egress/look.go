@@ -139,16 +139,28 @@ func (w *Worker) claim(ctx context.Context, j *job, id string) (mine bool, err e
 type sighting struct {
 	equal, doubts []translate.Item
 	status        int
+	size          int  // bytes that are kept
 	more          bool // than are kept
 }
 
-// maxSeen bounds what is kept of a look.
-const maxSeen = 100
+// maxSeen and maxSeenBytes bound what is kept of a look.
+const (
+	maxSeen      = 100
+	maxSeenBytes = 16 << 20
+)
 
 func (s *sighting) add(items []translate.Item, made map[string]bool) {
 	for _, item := range items {
+		if made[item.ID] {
+			continue
+		}
+		if item.Likeness == translate.Doubtful {
+			item.JSON = nil // only its id is told
+		}
+		s.size += len(item.ID) + len(item.JSON)
 		switch {
-		case made[item.ID]:
+		case s.size > maxSeenBytes:
+			s.more = true
 		case item.Likeness == translate.Doubtful && len(s.doubts) < maxSeen:
 			s.doubts = append(s.doubts, item)
 		case item.Likeness != translate.Doubtful && len(s.equal) < maxSeen:
@@ -177,7 +189,7 @@ func (s *sighting) narrow(since time.Time) {
 func (s *sighting) doubt() string {
 	var ids []string
 	for _, d := range s.doubts[:min(len(s.doubts), 5)] {
-		ids = append(ids, cmp.Or(d.ID, "one without an id"))
+		ids = append(ids, factro.Escape(cmp.Or(shorten(d.ID), "one without an id")))
 	}
 	if len(ids) == 0 {
 		return fmt.Sprintf("there are more than %d like it", maxSeen)
