@@ -228,10 +228,28 @@ func (w *Worker) look(ctx, stopping context.Context, j *job) (sighting, error) {
 	if err != nil {
 		return sighting{}, err
 	}
+	if err := w.settle(ctx, stopping, j); err != nil {
+		return sighting{}, err
+	}
 	theirs, tolerance := w.clock.at(j.record.StartedAt)
 	seen.narrow(theirs.Add(-tolerance))
 	seen.status = got.status
 	return seen, nil
+}
+
+// settle asks for as many answers as it takes to know factro's clock: of the first create that the bridge makes, two or
+// three have been seen.
+func (w *Worker) settle(ctx, stopping context.Context, j *job) error {
+	for n := 1; n < agreeing && w.clock.unsettled(); n++ {
+		_, err := w.ask(ctx, stopping, j, probe.Name, map[string]json.RawMessage{}, func(body io.Reader) error {
+			_, err := io.Copy(io.Discard, io.LimitReader(body, maxErrorText))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // made are the objects that other commands have made since the time from which on there can be a doubt. Without the right

@@ -95,6 +95,28 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// TestClockOfFirstCreate: what the very first create has made is found though factro's clock is minutes off, which no
+// answer could tell before.
+func TestClockOfFirstCreate(t *testing.T) {
+	t.Parallel()
+	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f := tasks{answers: []reply{reset}}
+			r := newRig(t, func(req *http.Request, body string) reply {
+				if req.Method == http.MethodPost {
+					f.there = append(f.there, aTask("new-1", time.Now().Add(skew)))
+				}
+				a := f.script(req, body)
+				a.header = map[string]string{"Date": time.Now().Add(skew).UTC().Format(http.TimeFormat)}
+				return a
+			})
+			if s := r.wantDone(r.do(create()), events.Applied, ""); !s.result.Adopted || r.count("call POST") != 1 {
+				t.Errorf("%s: %s", skew, r)
+			}
+		})
+	}
+}
+
 // TestResumes: a create that an earlier delivery has begun is not made again while that one's call may be under way.
 func TestResumes(t *testing.T) {
 	t.Parallel()
