@@ -105,6 +105,8 @@ const (
 	budgetWait = 4 * time.Second
 	// queryTimeout bounds a query from its call to the end of its answer, however steadily that comes.
 	queryTimeout = 10 * time.Minute
+	// lookTimeout bounds one read for a command, which holds up the commands behind it.
+	lookTimeout = 3 * time.Minute
 	// stretch is how much of a streamed answer has to come within each timeout, in bytes: were it any byte, an answer that
 	// comes byte by byte would go on for days.
 	stretch = 64 << 10

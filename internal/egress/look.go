@@ -326,7 +326,10 @@ func (w *Worker) ask(
 		if err := w.turn(ctx, stopping, j); err != nil {
 			return answer{}, errStopped
 		}
-		got, judged := w.exchange(ctx, attempt{op: op, number: n, take: take, counts: true}, call, w.key(ctx))
+		asking, cancel := context.WithTimeout(ctx, lookTimeout)
+		got, judged := w.exchange(asking, attempt{op: op, number: n, take: take, counts: true}, call, w.key(ctx))
+		late := asking.Err() != nil
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return answer{}, errStopped
@@ -339,7 +342,7 @@ func (w *Worker) ask(
 			continue
 		case n >= maxUnread && got.ours != nil:
 			return got, got.ours
-		case n >= maxUnread && got.malformed != nil:
+		case n >= maxUnread && (got.malformed != nil || late):
 			return got, errors.New(outcomeText(got))
 		case n >= maxAttempts:
 			return got, errors.New(outcomeText(got))

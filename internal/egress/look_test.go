@@ -95,6 +95,27 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// TestEndlessLook: a list that comes steadily and never ends holds up the commands for a bounded time.
+func TestEndlessLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(req *http.Request, _ string) reply {
+			switch {
+			case req.Method == http.MethodPost:
+				return reset
+			case strings.Contains(req.URL.Path, "/by-project/"):
+				return reply{status: 200, body: "[" + strings.Repeat("1,", 100*stretch), drip: 19 * time.Second, part: stretch}
+			}
+			return ok(`{"id":"p-1","projectId":"r-1"}`)
+		})
+		began := time.Now()
+		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
+		if d := time.Since(began); d > maxUnread*lookTimeout+time.Minute {
+			t.Errorf("it took %s", d)
+		}
+	})
+}
+
 // TestClockOfFirstCreate: what the very first create has made is found though factro's clock is minutes off, which no
 // answer could tell before.
 func TestClockOfFirstCreate(t *testing.T) {
