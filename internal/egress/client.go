@@ -125,19 +125,23 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 
 // read reads the body of an answer that is not taken as a stream, and checks it if the status is that of success.
 func (got *answer) read(body io.Reader, a attempt) (err error) {
+	good := got.status >= 200 && got.status < 300
 	most := maxAnswer
-	if a.take != nil {
+	if a.take != nil || !good {
 		most = maxErrorText
 	}
 	got.body, err = io.ReadAll(io.LimitReader(body, int64(most)+1))
 	cut := len(got.body) > most
 	got.body = got.body[:min(len(got.body), most)]
 	switch {
-	case err != nil, got.malformed != nil, got.status < 200, got.status >= 300:
+	case err != nil, got.malformed != nil, !good:
 	case cut:
 		got.malformed = errCut
 	default:
 		got.malformed = checkBody(a.op, bytes.NewReader(got.body))
+	}
+	if got.malformed != nil { // what is left of it is for people
+		got.body = got.body[:min(len(got.body), maxErrorText)]
 	}
 	return err
 }

@@ -22,7 +22,7 @@ type clock struct {
 const (
 	// maxAhead is how far factro's clock may be from ours. A clock that is further off is wrong, and an operator has to
 	// set it.
-	maxAhead = 5 * time.Minute
+	maxAhead = 15 * time.Minute
 	// agreeing is how many answers in a row have to tell the same before it is believed.
 	agreeing = 3
 	// warnAgain is how often a clock that is too far off is reported.
@@ -68,6 +68,13 @@ func (c *clock) at(ours time.Time) (theirs time.Time, tolerance time.Duration) {
 		return ours, wideSkew
 	}
 	return ours.Add(c.ahead), narrowSkew
+}
+
+// unsettled says whether the answers so far have told a time of their own, but too few of them.
+func (c *clock) unsettled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.votes > 0
 }
 
 // offset is how far factro's clock is ahead of ours, if that is known.

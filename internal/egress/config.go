@@ -104,13 +104,15 @@ const (
 	budgetWait = 4 * time.Second
 	// queryTimeout bounds a query from its call to the end of its answer, however steadily that comes.
 	queryTimeout = 10 * time.Minute
+	// lookTimeout bounds one read for a command, which holds up the commands behind it.
+	lookTimeout = 3 * time.Minute
 	// stretch is how much of a streamed answer has to come within each timeout, in bytes: were it any byte, an answer that
 	// comes byte by byte would go on for days.
 	stretch = 64 << 10
 	// shelfAgain is when it is worth asking again for an answer that could not be stored: the bucket is full, and what is in
 	// it is kept for minutes, or NATS is away.
 	shelfAgain = 30 * time.Second
-	// maxErrorText bounds what is read of the answer to a query that failed.
+	// maxErrorText bounds what is read of an answer that is an error: for people, a few hundred bytes are enough.
 	maxErrorText = 64 << 10
 	// overrun is how long what is known may take to be written down once the bridge has to stop.
 	overrun = time.Second

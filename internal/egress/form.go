@@ -249,13 +249,33 @@ func (f *shape) rest(t json.Token) (full bool, err error) {
 	return full, nil
 }
 
-// checked passes a body on and fails at its end, or before, if it is not in the form of its operation.
-func checked(op factro.Operation, body io.Reader) io.ReadCloser {
+// checkedBody passes a body on and fails at its end, or before, if it is not in the form of its operation.
+type checkedBody struct {
+	*io.PipeReader
+	verdict chan error
+}
+
+func checked(op factro.Operation, body io.Reader) checkedBody {
 	r, w := io.Pipe()
+	c := checkedBody{r, make(chan error, 1)}
 	go func() { // ends with the body, or when the reader is closed
-		w.CloseWithError(checkBody(op, io.TeeReader(body, w)))
+		err := checkBody(op, io.TeeReader(body, w))
+		c.verdict <- err
+		w.CloseWithError(err)
 	}()
-	return r
+	return c
+}
+
+// wrong is what is wrong with the form of the body, if that is known, whatever its reader made of it.
+func (c checkedBody) wrong() error {
+	select {
+	case err := <-c.verdict:
+		if wrong, ok := errors.AsType[*formError](err); ok {
+			return wrong
+		}
+	default:
+	}
+	return nil
 }
 
 // told is what an answer said that is not in its form, for people.

@@ -3,6 +3,7 @@ package egress
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -140,6 +141,14 @@ func TestListBounds(t *testing.T) {
 	var seen sighting
 	for range maxSeen + 1 {
 		seen.add([]translate.Item{{Likeness: translate.Equal, ID: "x"}}, nil)
+	}
+	large := json.RawMessage(strings.Repeat("x", maxSeenBytes/2))
+	var kept sighting
+	for range 4 {
+		kept.add([]translate.Item{{Likeness: translate.Equal, ID: "x", JSON: large}, {Likeness: translate.Doubtful, ID: "y", JSON: large}}, nil)
+	}
+	if len(kept.equal) != 1 || !kept.more || len(kept.doubts) == 0 || kept.doubts[0].JSON != nil {
+		t.Errorf("%d large ones and %d doubts are kept", len(kept.equal), len(kept.doubts))
 	}
 	if len(seen.equal) != maxSeen || !seen.more || !strings.Contains(seen.doubt(), "more than 100") {
 		t.Errorf("%d are kept: %s", len(seen.equal), seen.doubt())

@@ -139,16 +139,28 @@ func (w *Worker) claim(ctx context.Context, j *job, id string) (mine bool, err e
 type sighting struct {
 	equal, doubts []translate.Item
 	status        int
+	size          int  // bytes that are kept
 	more          bool // than are kept
 }
 
-// maxSeen bounds what is kept of a look.
-const maxSeen = 100
+// maxSeen and maxSeenBytes bound what is kept of a look.
+const (
+	maxSeen      = 100
+	maxSeenBytes = 16 << 20
+)
 
 func (s *sighting) add(items []translate.Item, made map[string]bool) {
 	for _, item := range items {
+		if made[item.ID] {
+			continue
+		}
+		if item.Likeness == translate.Doubtful {
+			item.JSON = nil // only its id is told
+		}
+		s.size += len(item.ID) + len(item.JSON)
 		switch {
-		case made[item.ID]:
+		case s.size > maxSeenBytes:
+			s.more = true
 		case item.Likeness == translate.Doubtful && len(s.doubts) < maxSeen:
 			s.doubts = append(s.doubts, item)
 		case item.Likeness != translate.Doubtful && len(s.equal) < maxSeen:
@@ -177,7 +189,7 @@ func (s *sighting) narrow(since time.Time) {
 func (s *sighting) doubt() string {
 	var ids []string
 	for _, d := range s.doubts[:min(len(s.doubts), 5)] {
-		ids = append(ids, cmp.Or(d.ID, "one without an id"))
+		ids = append(ids, factro.Escape(cmp.Or(shorten(d.ID), "one without an id")))
 	}
 	if len(ids) == 0 {
 		return fmt.Sprintf("there are more than %d like it", maxSeen)
@@ -216,10 +228,28 @@ func (w *Worker) look(ctx, stopping context.Context, j *job) (sighting, error) {
 	if err != nil {
 		return sighting{}, err
 	}
+	if err := w.settle(ctx, stopping, j); err != nil {
+		return sighting{}, err
+	}
 	theirs, tolerance := w.clock.at(j.record.StartedAt)
 	seen.narrow(theirs.Add(-tolerance))
 	seen.status = got.status
 	return seen, nil
+}
+
+// settle asks for as many answers as it takes to know factro's clock: of the first create that the bridge makes, two or
+// three have been seen.
+func (w *Worker) settle(ctx, stopping context.Context, j *job) error {
+	for n := 1; n < agreeing && w.clock.unsettled(); n++ {
+		_, err := w.ask(ctx, stopping, j, probe.Name, map[string]json.RawMessage{}, func(body io.Reader) error {
+			_, err := io.Copy(io.Discard, io.LimitReader(body, maxErrorText))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // made are the objects that other commands have made since the time from which on there can be a doubt. Without the right
@@ -296,7 +326,10 @@ func (w *Worker) ask(
 		if err := w.turn(ctx, stopping, j); err != nil {
 			return answer{}, errStopped
 		}
-		got, judged := w.exchange(ctx, attempt{op: op, number: n, take: take, counts: true}, call, w.key(ctx))
+		asking, cancel := context.WithTimeout(ctx, lookTimeout)
+		got, judged := w.exchange(asking, attempt{op: op, number: n, take: take, counts: true}, call, w.key(ctx))
+		late := asking.Err() != nil
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return answer{}, errStopped
@@ -309,7 +342,7 @@ func (w *Worker) ask(
 			continue
 		case n >= maxUnread && got.ours != nil:
 			return got, got.ours
-		case n >= maxUnread && got.malformed != nil:
+		case n >= maxUnread && (got.malformed != nil || late):
 			return got, errors.New(outcomeText(got))
 		case n >= maxAttempts:
 			return got, errors.New(outcomeText(got))

@@ -95,6 +95,49 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// TestEndlessLook: a list that comes steadily and never ends holds up the commands for a bounded time.
+func TestEndlessLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(req *http.Request, _ string) reply {
+			switch {
+			case req.Method == http.MethodPost:
+				return reset
+			case strings.Contains(req.URL.Path, "/by-project/"):
+				return reply{status: 200, body: "[" + strings.Repeat("1,", 100*stretch), drip: 19 * time.Second, part: stretch}
+			}
+			return ok(`{"id":"p-1","projectId":"r-1"}`)
+		})
+		began := time.Now()
+		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
+		if d := time.Since(began); d > maxUnread*lookTimeout+time.Minute {
+			t.Errorf("it took %s", d)
+		}
+	})
+}
+
+// TestClockOfFirstCreate: what the very first create has made is found though factro's clock is minutes off, which no
+// answer could tell before.
+func TestClockOfFirstCreate(t *testing.T) {
+	t.Parallel()
+	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f := tasks{answers: []reply{reset}}
+			r := newRig(t, func(req *http.Request, body string) reply {
+				if req.Method == http.MethodPost {
+					f.there = append(f.there, aTask("new-1", time.Now().Add(skew)))
+				}
+				a := f.script(req, body)
+				a.header = map[string]string{"Date": time.Now().Add(skew).UTC().Format(http.TimeFormat)}
+				return a
+			})
+			if s := r.wantDone(r.do(create()), events.Applied, ""); !s.result.Adopted || r.count("call POST") != 1 {
+				t.Errorf("%s: %s", skew, r)
+			}
+		})
+	}
+}
+
 // TestResumes: a create that an earlier delivery has begun is not made again while that one's call may be under way.
 func TestResumes(t *testing.T) {
 	t.Parallel()

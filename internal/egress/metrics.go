@@ -41,6 +41,7 @@ func newCalls(a *API) (*calls, error) {
 		metric.WithDescription("Answers of the Core API whose Date is too far from the time of this process to be believed.")); err != nil {
 		return nil, err
 	}
+	c.disbelieved.Add(context.Background(), 0, metric.WithAttributes(c.cloud))
 	ahead, err := meter.Float64ObservableGauge("factro.bridge.api.clock.ahead", metric.WithUnit("s"),
 		metric.WithDescription("How far factro's clock is ahead of that of this process, as its answers agree."))
 	if err != nil {
@@ -97,6 +98,9 @@ func (g *gate) refuses(key secret.String) bool {
 }
 
 func (c *calls) add(ctx context.Context, op factro.Operation, a answer) {
+	if a.status > 599 { // is none, and the label's values are to be few
+		a.status = 0
+	}
 	c.count.Add(ctx, 1, metric.WithAttributes(c.cloud, attribute.String("factro.operation", op.Name),
 		attribute.String("status", strconv.Itoa(a.status))))
 }

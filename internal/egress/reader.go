@@ -157,6 +157,9 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 	content := checked(op, io.MultiReader(&begin, body))
 	defer content.Close()
 	ref, err := r.shelf.Keep(ctx, r.cfg.Cloud, name, content)
+	if wrong := content.wrong(); wrong != nil {
+		err = wrong
+	}
 	return nil, &ref, err
 }
 

@@ -149,6 +149,10 @@ func TestQueryErrors(t *testing.T) {
 		"hangs":     {reply{hang: true}, 504, "unavailable", "no answer: nothing came within the timeout"},
 		"cut":       {reply{status: 200, body: "{", cut: true}, 503, "unavailable", "no answer: read the answer: unexpected EOF"},
 		"no JSON":   {ok("<p>sign in</p>"), 502, "unavailable", "factro answered 200 with something that is not JSON"},
+		"page":      {reply{status: 200, body: "<p>Wartung</p>", header: map[string]string{"Content-Type": "text/html"}}, 502, "unavailable", "factro answered 200 with an HTML page: Wartung"},
+		"empty":     {ok(""), 502, "unavailable", "factro answered 200 with no body"},
+		"error":     {ok(`{"error":"expired"}`), 502, "unavailable", "factro answered 200 with an error"},
+		"cut short": {ok(`{"id":"t-1"`), 502, "unavailable", "factro answered 200 with JSON that ends too early"},
 		"throttled": {reply{status: 429, header: map[string]string{"Retry-After": "7"}}, 429, "throttled", deferral["throttled"]},
 		"bad key":   {reply{status: 401}, 401, "unauthorized", deferral["unauthorized"]},
 	} {
@@ -162,7 +166,7 @@ func TestQueryErrors(t *testing.T) {
 					t.Errorf("the message is %q, want %q", a.Error.Message, test.message)
 				}
 				failures := uint32(0)
-				if slices.Contains([]string{"5xx", "reset", "nowhere"}, name) { // the others could be due to this very query
+				if slices.Contains([]string{"5xx", "reset", "nowhere", "page"}, name) { // the others could be due to this very query
 					failures = 1
 				}
 				if c := x.w.gate.breaker.Counts(); c.TotalFailures != failures {

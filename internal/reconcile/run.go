@@ -219,7 +219,10 @@ func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from t
 			if again := time.UnixMilli(rec.at).Add(-r.cfg.Grace - maxSkew); again.Before(p.open) {
 				p.open = again
 			}
-			young++
+			// One whose time is so far ahead that no clock explains it would have the next run come at once, for ever.
+			if rec.at <= time.Now().Add(maxSkew).UnixMilli() {
+				young++
+			}
 		default:
 			missing = append(missing, rec)
 		}

@@ -69,6 +69,16 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// TestRecordOfAnotherCentury: a record whose time cannot be is not waited for, or each run would follow on the last.
+func TestRecordOfAnotherCentury(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := &cloud{name: "acme", log: []happening{lostAt("r-1", -73*365*24*time.Hour), lostAt("r-2", 0)}}
+	if report := once(t, c.reconciler(t, b), Request{}); report.Records != 2 || report.Young != 1 || report.Missing != 0 {
+		t.Errorf("%s", brief(report))
+	}
+}
+
 // TestGrace: a young record is not missing yet, and Run comes again for it.
 func TestGrace(t *testing.T) {
 	t.Parallel()

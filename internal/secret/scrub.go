@@ -16,7 +16,7 @@ const minScrubbed = 8
 // a longer encoded text. JSON stays JSON. The zero value takes out nothing.
 type Scrubber struct {
 	patterns []pattern
-	first    [256]bool // bytes that a pattern begins with
+	first    [256][]pattern // by the byte that they begin with
 }
 
 // pattern is one way to write a secret.
@@ -24,6 +24,7 @@ type pattern struct {
 	text    string
 	fold    bool // upper and lower case are the same
 	wrapped bool // line ends may be inside
+	escapes bool // it has characters that begin an escape
 }
 
 // NewScrubber returns a scrubber for secrets.
@@ -34,7 +35,7 @@ func NewScrubber(secrets ...String) *Scrubber {
 		if len(text) < minScrubbed {
 			continue
 		}
-		s.add(pattern{text: text})
+		s.add(pattern{text: text, escapes: strings.ContainsAny(text, `\%&`)})
 		s.add(pattern{text: hex.EncodeToString([]byte(text)), fold: true, wrapped: true})
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			for before := range 3 {
@@ -62,9 +63,9 @@ func (s *Scrubber) add(p pattern) {
 		}
 	}
 	s.patterns = append(s.patterns, p)
-	s.first[p.text[0]] = true
-	if p.fold {
-		s.first[strings.ToUpper(p.text[:1])[0]] = true
+	s.first[p.text[0]] = append(s.first[p.text[0]], p)
+	if upper := strings.ToUpper(p.text[:1])[0]; p.fold && upper != p.text[0] {
+		s.first[upper] = append(s.first[upper], p)
 	}
 }
 
@@ -113,11 +114,12 @@ func (s *scrubbed) Read(p []byte) (int, error) {
 // if nothing comes behind it.
 func (s *Scrubber) scrub(out, text []byte, last bool) (_ []byte, used int) {
 	for i := 0; i < len(text); {
-		c := text[i]
-		if !s.first[c] && c != '\\' && c != '%' && c != '&' {
-			out = append(out, c)
+		begin := i
+		for i < len(text) && len(s.first[text[i]]) == 0 && !isEscape(text[i]) {
 			i++
-			continue
+		}
+		if out = append(out, text[begin:i]...); i == len(text) {
+			break
 		}
 		n, more := s.match(text[i:], last)
 		if more {
@@ -129,7 +131,7 @@ func (s *Scrubber) scrub(out, text []byte, last bool) (_ []byte, used int) {
 			continue
 		}
 		n = 1
-		if c == '\\' { // an escape stays whole, or what follows would be read in another way
+		if text[i] == '\\' { // an escape stays whole, or what follows would be read in another way
 			_, n, _ = unit(text[i:], last)
 		}
 		out = append(out, text[i:i+n]...)
@@ -148,19 +150,35 @@ func replacement(found []byte) string {
 
 // match returns the length of the secret that a text begins with, or 0; more tells that this cannot be said yet.
 func (s *Scrubber) match(text []byte, last bool) (n int, more bool) {
-	for _, p := range s.patterns {
-		for _, read := range []func([]byte, bool) (byte, int, bool){plain, unit} {
-			length, unsure := p.match(text, last, read)
-			n, more = max(n, length), more || unsure
-		}
-		// A backslash before the secret may be no escape. Together with it, what is left is right in both cases.
-		if text[0] == '\\' {
-			length, unsure := p.match(text[1:], last, plain)
+	try := func(patterns []pattern, from int, escaped bool) {
+		for _, p := range patterns {
+			length, unsure := p.match(text[from:], last, escaped)
 			if length > 0 {
-				n = max(n, length+1)
+				n = max(n, from+length)
 			}
 			more = more || unsure
+			if escaped && p.escapes {
+				length, unsure = p.match(text[from:], last, false)
+				n, more = max(n, length), more || unsure
+			}
 		}
+	}
+	c := text[0]
+	if !isEscape(c) {
+		try(s.first[c], 0, true)
+		return n, more && n == 0
+	}
+	decoded, _, unsure := unit(text, last)
+	if unsure {
+		return 0, true
+	}
+	try(s.first[decoded], 0, true)
+	if decoded != c {
+		try(s.first[c], 0, false)
+	}
+	// A backslash before the secret may be no escape. Together with it, what is left is right in both cases.
+	if c == '\\' && len(text) > 1 {
+		try(s.first[text[1]], 1, false)
 	}
 	return n, more && n == 0
 }
@@ -168,15 +186,18 @@ func (s *Scrubber) match(text []byte, last bool) (n int, more bool) {
 // maxWrap is how many characters of a line end may stand between two others.
 const maxWrap = 4
 
-func (p pattern) match(text []byte, last bool, read func([]byte, bool) (byte, int, bool)) (n int, more bool) {
+func (p pattern) match(text []byte, last, escaped bool) (n int, more bool) {
 	wraps := 0
 	for i := 0; i < len(p.text); {
 		if n >= len(text) {
 			return 0, !last
 		}
-		c, size, unsure := read(text[n:], last)
-		if unsure {
-			return 0, true
+		c, size := text[n], 1
+		if escaped && isEscape(c) {
+			var unsure bool
+			if c, size, unsure = unit(text[n:], last); unsure {
+				return 0, true
+			}
 		}
 		switch want := p.text[i]; {
 		case c == want, p.fold && c|0x20 == want:
@@ -191,13 +212,7 @@ func (p pattern) match(text []byte, last bool, read func([]byte, bool) (byte, in
 	return n, false
 }
 
-// plain reads a character as it is.
-func plain(text []byte, _ bool) (c byte, size int, more bool) {
-	if len(text) == 0 {
-		return 0, 0, true
-	}
-	return text[0], 1, false
-}
+func isEscape(c byte) bool { return c == '\\' || c == '%' || c == '&' }
 
 // longest is the length of the longest escape that unit knows.
 const longest = len("&#x00000041;")

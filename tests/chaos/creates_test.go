@@ -16,6 +16,10 @@ var creates = []struct {
 	{"create applied and dropped, factro's clock 5 min ahead", 10, 100, []string{"--fault", "cut-after,op=createTask", "--clock", "5m"}},
 	{"create applied and dropped, factro's clock 5 min behind", 10, 100, []string{"--fault", "cut-after,op=createTask", "--clock", "-5m"}},
 	{"create dropped before it is applied, or after", 30, 300, []string{"--fault", "cut-after,op=createTask,p=0.5", "--fault", "cut-before,op=createTask,p=0.5"}},
+	{"create applied, 200 without a body", 10, 100, []string{"--fault", "empty-after,op=createTask"}},
+	{"create applied, 201 without a body", 10, 100, []string{"--fault", "empty-after,op=createTask", "--variant", "createStatus=201"}},
+	{"create applied, 201 with half the JSON", 10, 100, []string{"--fault", "cut-json,op=createTask", "--variant", "createStatus=201"}},
+	{"create answered with a page, applied or not", 20, 200, []string{"--fault", "page-after,op=createTask,p=0.5", "--fault", "page,op=createTask,p=0.5"}},
 }
 
 // TestCreates holds the bridge to one task and one applied for each create.
