@@ -70,18 +70,18 @@ func TestSubjects(t *testing.T) {
 	t.Parallel()
 	p := events.Prefix("factro")
 	for got, want := range map[string]string{
-		p.Event("acme", "task", "8d3f", "TaskStateChanged"):          "factro.event.acme.task.8d3f.TaskStateChanged",
-		p.Event("acme", "übersicht", "a.b", ""):                      "factro.event.acme._._._",
-		p.Command("acme", "task", "createTask"):                      "factro.command.acme.task.createTask",
-		p.Result("acme", "task", "createTask", events.Applied):       "factro.result.acme.task.createTask.applied",
-		p.Result("acme", "*", "create.Task", events.Rejected):        "factro.result.acme._._.rejected",
-		p.DeadCommand("acme", "task", "createTask"):                  "factro.dead.command.acme.task.createTask",
-		p.DeadWebhook("acme"):                                        "factro.dead.webhook.acme",
-		p.Query("acme", "task", "getTask"):                           "factro.query.acme.task.getTask",
-		p.FileBucket("acme") + p.AnswerBucket("acme"):                            "FACTRO_FILESFACTRO_ANSWERS",
-		p.EventStream("acme"):                                              "FACTRO_EVENTS_ACME",
-		p.CommandStream("acme") + p.ResultStream("acme") + p.DeadStream("acme"):        "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
-		events.Prefix("f2").EventStream("acme") + events.DefaultPrefix[:1]: "F2_EVENTSf",
+		p.Event("acme", "task", "8d3f", "TaskStateChanged"):                     "factro.event.acme.task.8d3f.TaskStateChanged",
+		p.Event("acme", "übersicht", "a.b", ""):                                 "factro.event.acme._._._",
+		p.Command("acme", "task", "createTask"):                                 "factro.command.acme.task.createTask",
+		p.Result("acme", "task", "createTask", events.Applied):                  "factro.result.acme.task.createTask.applied",
+		p.Result("acme", "*", "create.Task", events.Rejected):                   "factro.result.acme._._.rejected",
+		p.DeadCommand("acme", "task", "createTask"):                             "factro.dead.command.acme.task.createTask",
+		p.DeadWebhook("acme"):                                                   "factro.dead.webhook.acme",
+		p.Query("acme", "task", "getTask"):                                      "factro.query.acme.task.getTask",
+		p.FileBucket("acme") + p.AnswerBucket("acme"):                           "FACTRO_FILESFACTRO_ANSWERS",
+		p.EventStream("acme"):                                                   "FACTRO_EVENTS_ACME",
+		p.CommandStream("acme") + p.ResultStream("acme") + p.DeadStream("acme"): "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
+		events.Prefix("f2").EventStream("acme") + events.DefaultPrefix[:1]:      "F2_EVENTSf",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -93,16 +93,16 @@ func TestFilters(t *testing.T) {
 	t.Parallel()
 	p := events.Prefix("factro")
 	for got, want := range map[string]string{
-		p.EventFilter("acme", "task", events.Any, "TaskStateChanged"):      "factro.event.acme.task.*.TaskStateChanged",
-		p.EventFilter(events.Any, events.Any, "a.b", ">"):                  "factro.event.*.*._._",
-		p.ResultFilter("acme", events.Any, events.Any, events.Rejected):    "factro.result.acme.*.*.rejected",
-		p.ResultFilter("acme", "task", "createTask", events.Any):           "factro.result.acme.task.createTask.*",
-		p.DeadCommandFilter("acme", events.Any, events.Any):                "factro.dead.command.acme.*.*",
-		p.Command(events.Any, events.Any, "x") + p.DeadWebhook(events.Any): "factro.command.*.*.xfactro.dead.webhook.*",
-		p.EventFilter("acme", "task", "8d3f", "TaskCreated"):               p.Event("acme", "task", "8d3f", "TaskCreated"),
-		p.ResultFilter("acme", "task", "createTask", events.Dead):          p.Result("acme", "task", "createTask", events.Dead),
-		p.DeadCommandFilter("acme", "übersicht", "createTask"):             p.DeadCommand("acme", "übersicht", "createTask"),
-		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream("acme"):  "factro.event.acme._._._FACTRO_EVENTS",
+		p.EventFilter("acme", "task", events.Any, "TaskStateChanged"):           "factro.event.acme.task.*.TaskStateChanged",
+		p.EventFilter(events.Any, events.Any, "a.b", ">"):                       "factro.event.*.*._._",
+		p.ResultFilter("acme", events.Any, events.Any, events.Rejected):         "factro.result.acme.*.*.rejected",
+		p.ResultFilter("acme", "task", "createTask", events.Any):                "factro.result.acme.task.createTask.*",
+		p.DeadCommandFilter("acme", events.Any, events.Any):                     "factro.dead.command.acme.*.*",
+		p.Command(events.Any, events.Any, "x") + p.DeadWebhook(events.Any):      "factro.command.*.*.xfactro.dead.webhook.*",
+		p.EventFilter("acme", "task", "8d3f", "TaskCreated"):                    p.Event("acme", "task", "8d3f", "TaskCreated"),
+		p.ResultFilter("acme", "task", "createTask", events.Dead):               p.Result("acme", "task", "createTask", events.Dead),
+		p.DeadCommandFilter("acme", "übersicht", "createTask"):                  p.DeadCommand("acme", "übersicht", "createTask"),
+		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream("acme"): "factro.event.acme._._._FACTRO_EVENTS",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -229,8 +229,8 @@ func TestFile(t *testing.T) {
 	t.Parallel()
 	object := &events.ObjectRef{Bucket: prefix.FileBucket("acme"), Name: "größe"}
 	for want, f := range map[string]events.File{
-		`{"name":"a","data":""}`:                                         {Name: "a", Data: []byte{}},
-		`{"name":"a","contentType":"text/plain","data":"eA=="}`:          {Name: "a", ContentType: "text/plain", Data: []byte("x")},
+		`{"name":"a","data":""}`:                                              {Name: "a", Data: []byte{}},
+		`{"name":"a","contentType":"text/plain","data":"eA=="}`:               {Name: "a", ContentType: "text/plain", Data: []byte("x")},
 		`{"name":"a","object":{"bucket":"FACTRO_FILES_ACME","name":"größe"}}`: {Name: "a", Object: object},
 		"": {Name: "a", Data: []byte("x"), Object: object},
 	} {

@@ -126,7 +126,7 @@ func TestQueryLargeGone(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"object":{"bucket":"FACTRO_ANSWERS_ACME","name":"gone"}}`: "object store FACTRO_ANSWERS_ACME of the answer: nats: bucket not found",
 		`{"object":{"bucket":"FACTRO_ANSWERS_ACME"}}`:               "bucket or name is empty",
-		`{`:                                                    "does not name it",
+		`{`: "does not name it",
 	} {
 		_, err := query(t, startBroker(t), func(*nats.Msg) *nats.Msg {
 			return &nats.Msg{Header: nats.Header{"factro-object": {"FACTRO_ANSWERS_ACME/gone"}}, Data: []byte(body)}
