@@ -165,6 +165,11 @@ func (f *fleet) commands() {
 	}
 	command("gesperrt", "gesperrt", "deleteTask", `{"taskId":"eins"}`)
 	command("gestoert", "gestoert", "deleteTask", `{"taskId":"eins"}`)
+	if _, err := f.js.CreateStream(f.t.Context(), jetstream.StreamConfig{ // of a cloud that was taken out of the configuration
+		Name: prefix.CommandStream("niemand"), Subjects: []string{"factro.command.niemand.>"}, Retention: jetstream.WorkQueuePolicy,
+	}); err != nil {
+		f.t.Fatal(err)
+	}
 	command("niemand", "niemand", "deleteTask", `{"taskId":"eins"}`)
 	command("angewandt", "acme", "createTask", newTask(f.works, "Prüfung"))
 	command("falsch", "acme", "createTask", `{"titel":"Prüfung"}`)

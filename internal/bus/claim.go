@@ -20,6 +20,9 @@ func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID st
 		return false, err
 	}
 	key := cloud + ".claim." + events.Token(resource) + "." + keyToken(objectID)
+	if err := b.adopt(ctx, cloud, kv, key); err != nil {
+		return false, err
+	}
 	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, []byte(commandID)) })
 	if err == nil {
 		return true, nil
@@ -41,7 +44,23 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 	if err := b.waitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	bucket := LedgerBucket(b.cfg.Prefix, cloud)
+	made := map[string]bool{}
+	if err := b.madeIn(ctx, LedgerBucket(b.cfg.Prefix, cloud), cloud, since, made); err != nil {
+		return nil, err
+	}
+	switch old, err := b.oldLedger(ctx); {
+	case err != nil:
+		return nil, err
+	case old != nil:
+		if err := b.madeIn(ctx, old.Bucket(), cloud, since, made); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
+// madeIn adds what the records of one bucket say.
+func (b *Bus) madeIn(ctx context.Context, bucket, cloud string, since time.Time, made map[string]bool) error {
 	stream := "KV_" + bucket
 	c, err := b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: "$KV." + bucket + "." + cloud + ".*", // the claims have more tokens
@@ -49,14 +68,13 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ledger: read: %w", err)
+		return fmt.Errorf("ledger: read: %w", err)
 	}
 	defer func() { _ = b.js.DeleteConsumer(context.WithoutCancel(ctx), stream, c.CachedInfo().Name) }() // it ends by itself, too
-	made := map[string]bool{}
 	for left := c.CachedInfo().NumPending; left > 0; {
 		batch, err := c.FetchNoWait(1000)
 		if err != nil {
-			return nil, fmt.Errorf("ledger: read: %w", err)
+			return fmt.Errorf("ledger: read: %w", err)
 		}
 		n := 0
 		for msg := range batch.Messages() {
@@ -73,18 +91,18 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 			}
 		}
 		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("ledger: read: %w", err)
+			return fmt.Errorf("ledger: read: %w", err)
 		}
 		if n == 0 {
 			info, err := c.Info(ctx)
 			if err != nil {
-				return nil, fmt.Errorf("ledger: read: %w", err)
+				return fmt.Errorf("ledger: read: %w", err)
 			}
 			if info.NumPending > 0 { // what is left out would be taken for nobody's
-				return nil, fmt.Errorf("ledger: read: broke off before the last %d records", info.NumPending)
+				return fmt.Errorf("ledger: read: broke off before the last %d records", info.NumPending)
 			}
 			break
 		}
 	}
-	return made, nil
+	return nil
 }

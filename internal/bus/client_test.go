@@ -67,7 +67,7 @@ func TestEmbedded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Connect(Config{URL: "nats://embedded", Server: s, Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: time.Second}, quiet())
+		b, err := Connect(Config{URL: "nats://embedded", Server: s, Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: time.Second}, quiet())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,10 +42,12 @@ type Bus struct {
 	bound   map[string]error              // of each cloud: nil once its streams are known to be there
 	started map[string]chan struct{}      // of each cloud: closed once its streams were there for the first time
 	ledgers map[string]jetstream.KeyValue // those that were asked for, by their cloud
-	changed chan struct{}                 // has a token when the streams should be looked at again
-	better  chan struct{}                 // closed when a look finds well what was not; then a new one
-	parked  chan struct{}                 // has a token when something was parked
-	warned  map[string]string             // what the operator was told of streams and consumers that differ, by name
+	moves   moving
+	shared  *sharedLedger     // that of an older version, once it was looked for
+	changed chan struct{}     // has a token when the streams should be looked at again
+	better  chan struct{}     // closed when a look finds well what was not; then a new one
+	parked  chan struct{}     // has a token when something was parked
+	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
 }
@@ -208,6 +210,15 @@ func (b *Bus) begin(cloud string) {
 	}
 }
 
+func (b *Bus) hasBegun(cloud string) bool {
+	select {
+	case <-b.begun(cloud):
+		return true
+	default:
+		return false
+	}
+}
+
 // begun is closed once the streams of a cloud were there for the first time. Before that there is nothing to bind to.
 func (b *Bus) begun(cloud string) <-chan struct{} {
 	b.mu.Lock()
@@ -309,6 +320,7 @@ func (b *Bus) setUp() {
 	for cloud := range b.bound {
 		b.bound[cloud] = errNotBound // it may be another server, with an empty store
 	}
+	b.moves, b.shared = moving{}, nil
 	b.health.renewed()
 	close(b.up)
 	b.lookAgain()

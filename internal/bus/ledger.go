@@ -65,6 +65,9 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 		return false, Record{}, fmt.Errorf("ledger: %w", err)
 	}
 	key := ledgerKey(cloud, commandID)
+	if err := b.adopt(ctx, cloud, kv, key); err != nil {
+		return false, Record{}, err
+	}
 	attempt := 1
 	for ; ; attempt++ {
 		if r.revision, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) }); err == nil {
@@ -95,7 +98,11 @@ func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ 
 	if err != nil {
 		return false, Record{}, err
 	}
-	entry, err := kv.Get(ctx, ledgerKey(cloud, commandID))
+	key := ledgerKey(cloud, commandID)
+	if err := b.adopt(ctx, cloud, kv, key); err != nil {
+		return false, Record{}, err
+	}
+	entry, err := kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return false, Record{}, nil
 	}

@@ -16,7 +16,7 @@ import (
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	b := run(t, server.connect(t, quiet(), clouds("acme", "other")))
 	ctx := t.Context()
 	const id = "Größe: ein Id. mit * und >\n"
 	r := Record{Fingerprint: "f", StartedAt: time.Now().UTC()}

@@ -15,10 +15,19 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 	began := time.Now()
 	looking, stop := b.whileUp(ctx)
 	defer stop()
+	moving, err := b.takeOver(looking)
 	errs := b.ensureStreams(looking)
 	begun := false
-	for cloud, err := range errs {
-		if err == nil || errors.Is(err, errUnusable) {
+	for cloud, problem := range errs {
+		if b.isMovingOf(cloud) { // the old streams work meanwhile; its commands begin once they are all in its own
+			errs[cloud] = err
+			continue
+		}
+		if err != nil && !b.hasBegun(cloud) {
+			errs[cloud] = err
+			continue
+		}
+		if problem == nil || errors.Is(problem, errUnusable) {
 			b.begin(cloud) // nothing waits for the object stores
 			begun = true
 		}
@@ -36,6 +45,9 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 		if b.found(cloud, errs[cloud]) { // the same failure again and again is one line
 			b.log.ErrorContext(ctx, "streams are not ready; trying again", "cloud", cloud, "error", errs[cloud])
 		}
+	}
+	if moving && err == nil {
+		b.lookAgain()
 	}
 	return b.Ready() == nil && len(b.Troubles()) == 0
 }

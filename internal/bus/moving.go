@@ -1,4 +1,408 @@
 package bus
 
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// An older version had one stream of each kind for all clouds. A bridge that may manage takes them over: what they hold of
+// its clouds goes into the clouds' own streams, and they give up the subjects. All that is known of how far that is stands
+// on the server, so that each step can be made again, by the same bridge after a crash or by another at the same time.
+//
+// The old stream goes on to take what is sent until nearly all of it was copied, so that nobody has to wait for that. Only
+// between giving up the subjects and taking them, a few round trips, a publish finds no stream; it is repeated.
+
+// copyWindow is how long ids are recognised while messages are moved: for a crash in between, however long it takes to come
+// back.
+const copyWindow = 24 * time.Hour
+
+// nearly is how many messages may be left to copy when the old stream gives up the subjects.
+const nearly = 100
+
+// moveFor bounds how long one look moves messages. The next look goes on.
+const moveFor = 2 * time.Second
+
+// moving is what is being taken over.
+type moving struct {
+	names map[string]bool // streams of ours that are being filled
+	gone  bool            // nothing is left to take over, on this connection
+}
+
 // isMoving says whether a stream is being filled from one of an older version.
-func (b *Bus) isMoving(string) bool { return false }
+func (b *Bus) isMoving(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.moves.names[name]
+}
+
+// isMovingOf says whether any stream of a cloud is.
+func (b *Bus) isMovingOf(cloud string) bool {
+	for _, s := range streams(b.cfg.Prefix, cloud) {
+		if b.isMoving(s.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *Bus) setMoving(name string, is bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.moves.names == nil {
+		b.moves.names = map[string]bool{}
+	}
+	if is {
+		b.moves.names[name] = true
+	} else {
+		delete(b.moves.names, name)
+	}
+}
+
+// kindOf is a kind of stream that an older version had.
+type kindOf struct {
+	kind string
+	spec func(events.Prefix, string) streamSpec
+}
+
+// copied are those whose messages are copied and stay; the queue of commands is moved.
+var copied = []kindOf{{"RESULTS", resultStream}, {"DEAD", deadStream}, {"EVENTS", eventStream}}
+
+// takeOver makes the next steps of taking over what an older version left, and says whether there is more to do.
+func (b *Bus) takeOver(ctx context.Context) (more bool, _ error) {
+	b.mu.Lock()
+	gone := b.moves.gone
+	b.mu.Unlock()
+	if gone || !b.cfg.Manage {
+		return false, nil
+	}
+	var errs []error
+	for _, k := range copied {
+		left, err := b.takeOverKind(ctx, k)
+		more = more || left
+		errs = append(errs, err)
+	}
+	left, err := b.takeOverCommands(ctx)
+	errs = append(errs, err)
+	more = more || left
+	if err := errors.Join(errs...); err != nil {
+		return true, fmt.Errorf("take over the streams of an older version: %w", err)
+	}
+	if !more && ctx.Err() == nil {
+		b.mu.Lock()
+		b.moves.gone = true
+		b.mu.Unlock()
+		b.tellOld(ctx)
+	}
+	return more, nil
+}
+
+// tellOld says what is left of an older version.
+func (b *Bus) tellOld(ctx context.Context) {
+	var left []string
+	p := b.cfg.Prefix
+	for _, name := range []string{
+		oldName(p, "EVENTS"), oldName(p, "COMMANDS"), oldName(p, "RESULTS"), oldName(p, "DEAD"), oldName(p, "ADVISORIES"),
+		"KV_" + oldName(p, "LEDGER"), "OBJ_" + OldFileBucket(p), "OBJ_" + oldName(p, "ANSWERS"),
+	} {
+		if _, err := b.js.Stream(ctx, name); err == nil {
+			left = append(left, name)
+		}
+	}
+	if len(left) > 0 && b.isNews("taken over", strings.Join(left, ",")) {
+		b.log.InfoContext(ctx, "the streams of an older version are taken over; once all bridges have been replaced they can be deleted, the buckets after a week",
+			"streams", left)
+	}
+}
+
+// old returns a stream of an older version, or nil.
+func (b *Bus) old(ctx context.Context, name string) (jetstream.Stream, error) {
+	s, err := b.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	return s, err
+}
+
+// takeOverKind copies the messages of one kind, and makes our clouds' streams the ones that take them.
+func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*b.lookTimeout)
+	defer cancel()
+	old, err := b.old(ctx, oldName(b.cfg.Prefix, k.kind))
+	if old == nil || err != nil {
+		return false, err
+	}
+	var wants []streamSpec // of the clouds whose stream is not there yet, or is being filled
+	near := true
+	for _, cloud := range b.cfg.Clouds {
+		want := k.spec(b.cfg.Prefix, cloud)
+		have, err := b.js.Stream(ctx, want.Name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			b.setMoving(want.Name, true)
+			cfg := b.filling(want)
+			for _, subject := range want.Subjects {
+				cfg.Sources = append(cfg.Sources, &jetstream.StreamSource{Name: old.CachedInfo().Config.Name, FilterSubject: subject})
+			}
+			if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+				return true, fmt.Errorf("create stream %s: %w", want.Name, err)
+			}
+			b.log.InfoContext(ctx, "stream is filled from the one of an older version", "stream", want.Name, "from", old.CachedInfo().Config.Name)
+			wants, near = append(wants, want), false
+		case err != nil:
+			return true, fmt.Errorf("look up stream %s: %w", want.Name, err)
+		case len(have.CachedInfo().Config.Sources) > 0:
+			b.setMoving(want.Name, true)
+			wants = append(wants, want)
+			left, err := b.leftToCopy(ctx, old, have, want)
+			if err != nil {
+				return true, err
+			}
+			near = near && left <= nearly
+		default:
+			b.setMoving(want.Name, false)
+		}
+	}
+	switch {
+	case len(wants) == 0:
+		return false, nil
+	case !near:
+		return true, nil
+	}
+	if err := b.giveUp(ctx, old, wants); err != nil {
+		return true, err
+	}
+	for _, want := range wants {
+		if err := b.take(ctx, old, want); err != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// filling is the configuration of a stream that is being filled: without a limit, since nothing is to get lost.
+func (b *Bus) filling(want streamSpec) jetstream.StreamConfig {
+	cfg := want.StreamConfig
+	cfg.Replicas, cfg.Subjects, cfg.MaxBytes, cfg.Duplicates = b.cfg.Replicas, nil, -1, copyWindow
+	if cfg.MaxAge > 0 {
+		cfg.Duplicates = min(copyWindow, cfg.MaxAge)
+	}
+	return cfg
+}
+
+// leftToCopy is how many places of the old stream lie between what was copied and the last message of this cloud, at most.
+func (b *Bus) leftToCopy(ctx context.Context, old, have jetstream.Stream, want streamSpec) (left uint64, _ error) {
+	for _, subject := range want.Subjects { // each has a source of its own
+		last, err := b.lastOn(ctx, old, subject)
+		if err != nil {
+			return 0, err
+		}
+		copied, err := b.lastOn(ctx, have, subject)
+		if err != nil {
+			return 0, err
+		}
+		left += last.Sequence - min(copiedFrom(copied), last.Sequence)
+	}
+	return left, nil
+}
+
+// lastOn is the last message on any subject that a filter means; an empty one if there is none.
+func (b *Bus) lastOn(ctx context.Context, s jetstream.Stream, filter string) (last jetstream.RawStreamMsg, _ error) {
+	name := s.CachedInfo().Config.Name
+	request, err := json.Marshal(map[string]string{"last_by_subj": filter})
+	if err != nil {
+		return last, err
+	}
+	m, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+name, request) // the client's own words take no wildcards
+	if err != nil {
+		return last, fmt.Errorf("last message of %s: %w", name, err)
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Sequence uint64 `json:"seq"`
+			Header   []byte `json:"hdrs"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return last, fmt.Errorf("last message of %s: %w", name, err)
+	}
+	switch {
+	case answer.Error != nil && answer.Error.ErrorCode == noMessageFound:
+		return last, nil
+	case answer.Error != nil:
+		return last, fmt.Errorf("last message of %s: %w", name, answer.Error)
+	}
+	last.Sequence = answer.Message.Sequence
+	if len(answer.Message.Header) > 0 {
+		last.Header, err = nats.DecodeHeadersMsg(answer.Message.Header)
+	}
+	return last, err
+}
+
+// noMessageFound is the server's code for a subject without messages.
+const noMessageFound = 10037
+
+// copiedFrom is the sequence that a message had in the stream that it was copied from, as the server notes it.
+func copiedFrom(m jetstream.RawStreamMsg) uint64 {
+	for _, word := range strings.Fields(carrier(m.Header).Get("Nats-Stream-Source")) {
+		if n, err := strconv.ParseUint(word, 10, 64); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// giveUp takes the subjects of some clouds from an old stream. It keeps those of clouds of which another bridge carries out
+// commands: that one takes them over itself.
+func (b *Bus) giveUp(ctx context.Context, old jetstream.Stream, wants []streamSpec) error {
+	info, err := old.Info(ctx)
+	if err != nil {
+		return err
+	}
+	cfg := info.Config
+	var mine []string
+	for _, want := range wants {
+		mine = append(mine, want.Subjects...)
+	}
+	var keep []string
+	for _, subject := range cfg.Subjects {
+		switch {
+		case slices.Contains(mine, subject):
+		case strings.HasSuffix(subject, ".>") && slices.ContainsFunc(mine, func(m string) bool { return strings.HasPrefix(m, strings.TrimSuffix(subject, ">")) }):
+			others, err := b.otherClouds(ctx)
+			if err != nil {
+				return err
+			}
+			for _, cloud := range others {
+				keep = append(keep, subjectsLike(wants[0], b.cfg.Prefix, cloud)...)
+			}
+		default:
+			keep = append(keep, subject)
+		}
+	}
+	slices.Sort(keep)
+	keep = slices.Compact(keep)
+	if len(keep) == 0 {
+		keep = []string{cfg.Name} // it cannot have none; nobody publishes there
+	}
+	if slices.Equal(keep, cfg.Subjects) {
+		return nil
+	}
+	cfg.Subjects = keep
+	if _, err := b.js.UpdateStream(ctx, cfg); err != nil {
+		return fmt.Errorf("take the subjects from %s: %w", cfg.Name, err)
+	}
+	return nil
+}
+
+// subjectsLike are the subjects of another cloud's stream of the same kind.
+func subjectsLike(spec streamSpec, p events.Prefix, cloud string) []string {
+	for _, k := range append([]kindOf{{"COMMANDS", commandStream}}, copied...) {
+		if other := k.spec(p, cloud); other.size == spec.size {
+			if k.kind == "COMMANDS" {
+				return other.Subjects[:1] // an older version knows no other
+			}
+			return other.Subjects
+		}
+	}
+	return nil
+}
+
+// otherClouds are those of which another bridge, of the older version, carries out commands.
+func (b *Bus) otherClouds(ctx context.Context) ([]string, error) {
+	queue, err := b.old(ctx, oldName(b.cfg.Prefix, "COMMANDS"))
+	if queue == nil || err != nil {
+		return nil, err
+	}
+	var clouds []string
+	names := queue.ConsumerNames(ctx)
+	for name := range names.Name() {
+		if cloud, ok := strings.CutPrefix(name, "egress-"); ok && !slices.Contains(b.cfg.Clouds, cloud) {
+			clouds = append(clouds, cloud)
+		}
+	}
+	return clouds, names.Err()
+}
+
+// settled is how long a copy without any news is believed to be complete although its last message is another one than the
+// last of the old stream: a repetition that the new stream did not take.
+const settled = 2 * time.Second
+
+// take waits until the last messages were copied, and gives the stream its subjects and its limit.
+func (b *Bus) take(ctx context.Context, old jetstream.Stream, want streamSpec) error {
+	var still time.Time // since when nothing came although something is left
+	before := uint64(0)
+	for {
+		have, err := b.js.Stream(ctx, want.Name)
+		if err != nil {
+			return err
+		}
+		left, err := b.leftToCopy(ctx, old, have, want)
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", want.Name, err)
+		}
+		info := have.CachedInfo()
+		idle := !slices.ContainsFunc(info.Sources, func(s *jetstream.StreamSourceInfo) bool { return s.Lag > 0 || s.Active < 0 })
+		if left != before || !idle {
+			still, before = time.Now(), left
+		}
+		if left == 0 || idle && time.Since(still) > settled {
+			return b.finish(ctx, have, want)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("stream %s: %d messages are left to copy: %w", want.Name, left, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// finish makes a stream that was filled the one of the contract. Its limit is what it holds, if that is more than it should.
+func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want streamSpec) error {
+	info, err := have.Info(ctx)
+	if err != nil {
+		return err
+	}
+	cfg := want.StreamConfig
+	cfg.Replicas = info.Config.Replicas
+	holds := int64(min(info.State.Bytes, 1<<62)) //nolint:gosec // bounded
+	wanted := want.most(b.cfg.MaxBytes)
+	least := max(holds+holds/8, leastSize)
+	cfg.MaxBytes = max(wanted, least)
+	_, err = b.js.UpdateStream(ctx, cfg)
+	for isNoRoom(err) && cfg.MaxBytes > least {
+		cfg.MaxBytes = max(cfg.MaxBytes/4, least)
+		_, err = b.js.UpdateStream(ctx, cfg)
+	}
+	full := err
+	if isNoRoom(err) { // somebody waits for the subjects
+		cfg.MaxBytes = -1
+		_, err = b.js.UpdateStream(ctx, cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("give stream %s its subjects: %w", want.Name, err)
+	}
+	b.setMoving(want.Name, false)
+	switch {
+	case cfg.MaxBytes < 0:
+		b.log.WarnContext(ctx, "stream of an older version is taken over without a limit, since NATS has no room to reserve; give it room, and a limit",
+			"stream", want.Name, "holds", holds, "error", full)
+	case cfg.MaxBytes != wanted:
+		b.log.WarnContext(ctx, "stream of an older version is taken over with another limit than it should have", "stream", want.Name,
+			"max_bytes", cfg.MaxBytes, "wanted", wanted, "holds", holds, "setting", want.setting())
+	default:
+		b.log.InfoContext(ctx, "stream of an older version is taken over", "stream", want.Name, "messages", info.State.Msgs)
+	}
+	return nil
+}

@@ -66,6 +66,9 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 	if token(h.msg.Subject, 1) == "dead" {
 		stream = s.bus.cfg.Prefix.DeadStream(l.cloud)
 	}
+	if s.bus.isMoving(stream) { // what was there is still being copied
+		return fmt.Errorf("look for %s: %w", h.msg.Subject, errMoving)
+	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
 	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-duplicates), there)
 	if err != nil {
@@ -78,6 +81,8 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 	h.done = there.ids[events.EncodeHeader(h.id)]
 	return nil
 }
+
+var errMoving = errors.New("the stream is being filled from the one of an older version")
 
 var errScan = errors.New("the broker ended its answer early")
 

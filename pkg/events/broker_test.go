@@ -40,8 +40,11 @@ func newBroker(dir string) (*broker, error) {
 	for name, kind := range map[string]string{
 		prefix.EventStream("acme"): "event", prefix.CommandStream("acme"): "command", prefix.ResultStream("acme"): "result", prefix.DeadStream("acme"): "dead",
 	} {
-		cfg := jetstream.StreamConfig{Name: name, Subjects: []string{string(prefix) + "." + kind + ".>"}, Duplicates: 10 * time.Minute, AllowDirect: true}
-		if kind == "command" {
+		cfg := jetstream.StreamConfig{Name: name, Subjects: []string{string(prefix) + "." + kind + ".acme.>"}, Duplicates: 10 * time.Minute, AllowDirect: true}
+		switch kind {
+		case "dead":
+			cfg.Subjects = []string{string(prefix) + ".dead.command.acme.>", string(prefix) + ".dead.webhook.acme"}
+		case "command":
 			cfg.Retention = jetstream.WorkQueuePolicy
 		}
 		if _, err := b.js.CreateStream(context.Background(), cfg); err != nil {

@@ -78,10 +78,10 @@ func TestSubjects(t *testing.T) {
 		p.DeadCommand("acme", "task", "createTask"):                             "factro.dead.command.acme.task.createTask",
 		p.DeadWebhook("acme"):                                                   "factro.dead.webhook.acme",
 		p.Query("acme", "task", "getTask"):                                      "factro.query.acme.task.getTask",
-		p.FileBucket("acme") + p.AnswerBucket("acme"):                           "FACTRO_FILESFACTRO_ANSWERS",
+		p.FileBucket("acme") + p.AnswerBucket("acme"):                           "FACTRO_FILES_ACMEFACTRO_ANSWERS_ACME",
 		p.EventStream("acme"):                                                   "FACTRO_EVENTS_ACME",
-		p.CommandStream("acme") + p.ResultStream("acme") + p.DeadStream("acme"): "FACTRO_COMMANDSFACTRO_RESULTSFACTRO_DEAD",
-		events.Prefix("f2").EventStream("acme") + events.DefaultPrefix[:1]:      "F2_EVENTSf",
+		p.CommandStream("acme") + p.ResultStream("acme") + p.DeadStream("acme"): "FACTRO_COMMANDS_ACMEFACTRO_RESULTS_ACMEFACTRO_DEAD_ACME",
+		events.Prefix("f2").EventStream("a-1") + events.DefaultPrefix[:1]:       "F2_EVENTS_A-1f",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -102,7 +102,7 @@ func TestFilters(t *testing.T) {
 		p.EventFilter("acme", "task", "8d3f", "TaskCreated"):                    p.Event("acme", "task", "8d3f", "TaskCreated"),
 		p.ResultFilter("acme", "task", "createTask", events.Dead):               p.Result("acme", "task", "createTask", events.Dead),
 		p.DeadCommandFilter("acme", "übersicht", "createTask"):                  p.DeadCommand("acme", "übersicht", "createTask"),
-		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream("acme"): "factro.event.acme._._._FACTRO_EVENTS",
+		p.EventFilter("acme", "übersicht", "größe", "") + p.EventStream("acme"): "factro.event.acme._._._FACTRO_EVENTS_ACME",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

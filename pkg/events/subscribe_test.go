@@ -286,10 +286,17 @@ func TestSubscribeRefuses(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	for filter, want := range map[string]string{
-		"factro.command.acme.>": "want <prefix>.event",
-		"":                      "want <prefix>.event",
-		">":                     "want <prefix>.event",
-		"other.event.acme.>":    "stream not found",
+		"factro.command.acme.>":     "want <prefix>.event",
+		"":                          "want <prefix>.event",
+		">":                         "want <prefix>.event",
+		"other.event.acme.>":        "stream not found",
+		"factro.event.>":            "subscribe once for each cloud",
+		"factro.event.*.task.*.*":   "subscribe once for each cloud",
+		"factro.result.*.task.*.*":  "subscribe once for each cloud",
+		"factro.dead.command.*.*.*": "subscribe once for each cloud",
+		"factro.dead.>":             "subscribe once for each cloud",
+		"factro.dead.command":       "subscribe once for each cloud",
+		"factro.event.Acme.>":       "is not of the form",
 	} {
 		err := events.Subscribe(t.Context(), b.js, filter, func(context.Context, events.Event) error { return nil })
 		if !contains(err, want) {
@@ -297,7 +304,7 @@ func TestSubscribeRefuses(t *testing.T) {
 		}
 	}
 	b.nc.Close()
-	err := events.Subscribe(t.Context(), b.js, "factro.event.>", func(context.Context, events.Event) error { return nil })
+	err := events.Subscribe(t.Context(), b.js, "factro.event.acme.>", func(context.Context, events.Event) error { return nil })
 	if !errors.Is(err, nats.ErrConnectionClosed) {
 		t.Errorf("got %v", err)
 	}

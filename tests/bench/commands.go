@@ -99,7 +99,7 @@ func (b *bench) commandRun(ctx context.Context, c contestant) (s sample, err err
 	if made := int(b.api.calls.Load() - calls); made != total {
 		return s, fmt.Errorf("%d commands led to %d calls", total, made)
 	}
-	if s.stored, err = b.count(ctx, c.prefix.ResultStream()); err != nil {
+	if s.stored, err = b.count(ctx, c.prefix.ResultStream(cloud)); err != nil {
 		return s, err
 	}
 	if q.results && s.stored != total {
@@ -126,7 +126,7 @@ type queue struct {
 
 func (b *bench) newQueue(c contestant, p *process, total int) (*queue, error) {
 	q := &queue{
-		bench: b, process: p, stream: c.prefix.CommandStream(), results: c.name != floorRow,
+		bench: b, process: p, stream: c.prefix.CommandStream(cloud), results: c.name != floorRow,
 		subject: c.prefix.Command(cloud, "task", "createTask"), data: createData,
 		arrived: make([]time.Time, total), missing: total,
 	}

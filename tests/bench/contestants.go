@@ -69,7 +69,7 @@ func (b *bench) startFloor(ctx context.Context, address string) (*process, error
 
 func (b *bench) startFloorWorker(ctx context.Context, withResult bool) (*process, error) {
 	env := []string{
-		"NATS_URL=" + b.url, "STREAM=" + floorPrefix.CommandStream(), "CONSUMER=" + consumerName,
+		"NATS_URL=" + b.url, "STREAM=" + floorPrefix.CommandStream(cloud), "CONSUMER=" + consumerName,
 		"API_URL=" + b.api.url + "/api/core/tasks", "API_KEY=" + apiKey,
 	}
 	if withResult {
@@ -85,7 +85,7 @@ func (b *bench) startPeer(ctx context.Context, address, config string) (*process
 	}
 	env := []string{
 		"NATS_URL=" + b.url, "LISTEN=" + address, "ADMIN=" + admin, "WEBHOOK_PATH=" + webhookPath,
-		"STREAM=" + peerPrefix.CommandStream(), "CONSUMER=" + consumerName,
+		"STREAM=" + peerPrefix.CommandStream(cloud), "CONSUMER=" + consumerName,
 		"API_URL=" + b.api.url + "/api/core/tasks", "API_KEY=" + apiKey,
 		"RESULT_SUBJECT=" + peerPrefix.Result(cloud, "task", "createTask", events.Applied),
 	}

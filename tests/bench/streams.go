@@ -25,7 +25,7 @@ const consumerName = "egress-" + cloud
 // learn reads what the bridge has made.
 func (b *bench) learn(ctx context.Context) error {
 	p := events.Prefix(events.DefaultPrefix)
-	for _, name := range []string{p.EventStream(), p.CommandStream(), p.ResultStream()} {
+	for _, name := range []string{p.EventStream(cloud), p.CommandStream(cloud), p.ResultStream(cloud)} {
 		s, err := b.js.Stream(ctx, name)
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", name, err)
@@ -33,7 +33,7 @@ func (b *bench) learn(ctx context.Context) error {
 		b.templates.streams = append(b.templates.streams, s.CachedInfo().Config)
 	}
 	return poll(ctx, "the bridge's consumer", 10*time.Millisecond, func(ctx context.Context) error {
-		c, err := b.js.Consumer(ctx, p.CommandStream(), consumerName)
+		c, err := b.js.Consumer(ctx, p.CommandStream(cloud), consumerName)
 		if err == nil {
 			b.templates.consumer = c.CachedInfo().Config
 		}
@@ -45,7 +45,7 @@ func (b *bench) learn(ctx context.Context) error {
 func (b *bench) reset(ctx context.Context, p events.Prefix) error {
 	upper := strings.ToUpper(string(p))
 	for _, name := range []string{
-		p.EventStream(), p.CommandStream(), p.ResultStream(), p.DeadStream(), upper + "_ADVISORIES", "KV_" + upper + "_LEDGER",
+		p.EventStream(cloud), p.CommandStream(cloud), p.ResultStream(cloud), p.DeadStream(cloud), upper + "_ADVISORIES_" + strings.ToUpper(cloud), "KV_" + upper + "_LEDGER_" + strings.ToUpper(cloud),
 		"KV_" + upper + "_RECONCILE",
 	} {
 		if err := b.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -58,21 +58,24 @@ func (b *bench) reset(ctx context.Context, p events.Prefix) error {
 	for _, template := range b.templates.streams {
 		cfg := template
 		cfg.Name = strings.ToUpper(string(p)) + strings.TrimPrefix(cfg.Name, strings.ToUpper(events.DefaultPrefix))
-		cfg.Subjects = []string{renamed(p, template.Subjects[0])}
+		cfg.Subjects = renamed(p, template.Subjects)
 		if _, err := b.js.CreateStream(ctx, cfg); err != nil {
 			return fmt.Errorf("create stream %s: %w", cfg.Name, err)
 		}
 	}
 	cfg := b.templates.consumer
-	cfg.FilterSubject = renamed(p, cfg.FilterSubject)
-	if _, err := b.js.CreateConsumer(ctx, p.CommandStream(), cfg); err != nil {
+	cfg.FilterSubjects = renamed(p, cfg.FilterSubjects)
+	if _, err := b.js.CreateConsumer(ctx, p.CommandStream(cloud), cfg); err != nil {
 		return fmt.Errorf("create consumer %s: %w", cfg.Durable, err)
 	}
 	return nil
 }
 
-func renamed(p events.Prefix, subject string) string {
-	return string(p) + strings.TrimPrefix(subject, events.DefaultPrefix)
+func renamed(p events.Prefix, subjects []string) (out []string) {
+	for _, subject := range subjects {
+		out = append(out, string(p)+strings.TrimPrefix(subject, events.DefaultPrefix))
+	}
+	return out
 }
 
 // count is the number of messages in a stream.

@@ -87,7 +87,7 @@ func (b *bench) webhookRun(ctx context.Context, c contestant) (s sample, err err
 		throughput: float64(done) / took.Seconds(), perCPU: float64(done) / (after.cpu - before.cpu).Seconds(),
 		p50: percentile(latencies, 50), p99: percentile(latencies, 99), peak: end.peak, done: l.answered,
 	}
-	if s.stored, err = b.checkStored(ctx, c.prefix.EventStream(), l.answered); err != nil {
+	if s.stored, err = b.checkStored(ctx, c.prefix.EventStream(cloud), l.answered); err != nil {
 		return s, err
 	}
 	p.stop() // exports what is left

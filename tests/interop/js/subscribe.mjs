@@ -6,7 +6,7 @@ import { toEvent } from "./cloudevents-nats.mjs";
 
 const [subject, count = Infinity] = process.argv.slice(2);
 const nc = await connect({ servers: process.env.NATS_URL });
-const consumer = await jetstream(nc).consumers.get("FACTRO_EVENTS", { filter_subjects: subject });
+const consumer = await jetstream(nc).consumers.get("FACTRO_EVENTS_DEMO", { filter_subjects: subject });
 
 let seen = 0;
 for await (const msg of await consumer.consume()) {

@@ -1,0 +1,72 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// sharedLedger is the bucket in which an older version kept the records of all clouds. They stay valid: who asks for a record
+// that the cloud's own bucket lacks finds the old one, which from then on is in the cloud's own. It ages out within a week.
+type sharedLedger struct{ kv jetstream.KeyValue } // nil if there is none
+
+// oldLedger returns the bucket of an older version, or nil. It is looked for once for each connection.
+func (b *Bus) oldLedger(ctx context.Context) (jetstream.KeyValue, error) {
+	b.mu.Lock()
+	shared := b.shared
+	b.mu.Unlock()
+	if shared != nil {
+		return shared.kv, nil
+	}
+	name := oldName(b.cfg.Prefix, "LEDGER")
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	kv, err := b.js.KeyValue(attempt, name)
+	cancel()
+	switch {
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		kv = nil
+	case err != nil && b.health.isHidden("KV_"+name): // who may not look is not told
+		b.log.WarnContext(ctx, "the ledger of an older version may not be looked for; if there is one, its records do not count", "bucket", name)
+		kv = nil
+	case err != nil:
+		return nil, fmt.Errorf("ledger: %s: %w", name, err)
+	}
+	b.mu.Lock()
+	b.shared = &sharedLedger{kv}
+	b.mu.Unlock()
+	return kv, nil
+}
+
+// adopt puts what the old bucket has under a key into the cloud's own, if that lacks it.
+func (b *Bus) adopt(ctx context.Context, cloud string, kv jetstream.KeyValue, key string) error {
+	old, err := b.oldLedger(ctx)
+	if old == nil || err != nil {
+		return err
+	}
+	entry, err := old.Get(ctx, key)
+	if errors.Is(err, nats.ErrNoResponders) { // an operator has deleted it, as was suggested; or nobody leads it
+		b.mu.Lock()
+		b.shared = nil
+		b.mu.Unlock()
+		if old, err := b.oldLedger(ctx); old == nil || err != nil {
+			return err
+		}
+	}
+	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: read: %w", err)
+	}
+	if _, err := kv.Get(ctx, key); err == nil {
+		return nil // it was adopted before
+	}
+	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, entry.Value()) })
+	if err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
+		return fmt.Errorf("ledger: write: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// TestNoRoomAtAll: where not even the least of a stream fits, the error says which, how much, and what to change.
+func TestNoRoomAtAll(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 2 << 20 })
+	b := broker.connect(t, quiet())
+	start(t, b.Run)
+	for _, text := range []string{"FACTRO_", "4194304 bytes", "nats.max_bytes."} {
+		unready(t, b, text)
+	}
+}
+
+// TestOneCloudsTrouble: what is wrong with the streams of one cloud takes nothing from another.
+func TestOneCloudsTrouble(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func(outside, jetstream.StreamConfig) error{
+		"sealed": func(out outside, cfg jetstream.StreamConfig) error {
+			cfg.Sealed = true
+			_, err := out.js.UpdateStream(out.t.Context(), cfg)
+			return err
+		},
+		"in the way": func(out outside, cfg jetstream.StreamConfig) error {
+			err := out.js.DeleteStream(out.t.Context(), cfg.Name)
+			for err == nil { // until it is there before the bridge makes its own again
+				_, err = out.js.CreateStream(out.t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"factro.event.acme.>"}})
+				if err == nil {
+					return nil
+				}
+				err = out.js.DeleteStream(out.t.Context(), cfg.Name)
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broker := startBroker(t)
+			b := run(t, broker.connect(t, quiet(), clouds("acme", "beta")))
+			out := broker.outside(t)
+			if err := harm(out, out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is told which stream of acme", func() bool {
+				err := b.Troubles()["acme"]
+				return err != nil && strings.Contains(err.Error(), "FACTRO_EVENTS_ACME")
+			})
+			if err := b.Troubles()["beta"]; err != nil {
+				t.Errorf("of beta: %v", err)
+			}
+			if err := b.Ready(); err != nil {
+				t.Errorf("not ready, although beta is well: %v", err)
+			}
+			if err := b.Publish(t.Context(), "factro.event.beta.task.1.TaskStateChanged", taskEvent(t, "1"), "1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestStoreFull: a stranger's stream without a limit has filled the store of the server. Nothing is taken any more, and
+// readiness says so until there is room again; nobody restarts anything.
+func TestStoreFull(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 96 << 20 })
+	b := run(t, broker.connect(t, quiet(), clouds("acme", "beta")))
+	w, got := collector()
+	consume(t, b, w)
+	out := broker.outside(t)
+	storeEvent(t, b, "e-1")
+	foreign, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "FOREIGN", Subjects: []string{"foreign.>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err = nil; err == nil; {
+		_, err = out.js.Publish(t.Context(), "foreign.x", make([]byte, 512<<10))
+	}
+	if !isNoRoom(err) {
+		t.Fatalf("the store is not full: %v", err)
+	}
+	for _, subject := range []string{eventSubject, "factro.event.beta.task.1.TaskStateChanged"} {
+		if err := b.Publish(t.Context(), subject, taskEvent(t, "e-2"), "e-2"); !isNoRoom(err) {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	unready(t, b, "the last publish to factro.event.acme failed")
+	unready(t, b, "insufficient resources")
+	if _, _, err := b.Begin(t.Context(), "acme", "c", Record{}); err == nil {
+		t.Error("a command was begun although nobody can write that down")
+	}
+	for range 5 { // looks find all streams well, and that is not to be believed
+		if b.lookOnce(t.Context()); b.Ready() == nil {
+			t.Fatal("it is ready, and the store is full")
+		}
+	}
+	if err := foreign.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{eventSubject, "factro.event.beta.task.1.TaskStateChanged"} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		var err error
+		for err = errors.New("not yet"); err != nil && ctx.Err() == nil; {
+			err = b.Publish(ctx, subject, taskEvent(t, "e-2"), "e-2")
+		}
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := b.Begin(t.Context(), "acme", "c", Record{}); err != nil {
+		t.Error(err)
+	}
+	out.command("a")
+	receive(t, got)
+	ready(t, b)
+	if n := out.count("FACTRO_EVENTS_ACME"); n != 2 {
+		t.Errorf("acme has %d events", n)
+	}
+}
