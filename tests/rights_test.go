@@ -41,14 +41,15 @@ func TestLeastPrivilege(t *testing.T) {
 			t.Fatal(err)
 		}
 		config := filepath.Join(t.TempDir(), user+".yaml")
-		writeFile(t, config, strings.Replace(string(text), "nats: {", fmt.Sprintf("nats: {manage: false, nkey_file: %q, ", g.seeds[user]), 1))
+		writeFile(t, config, strings.Replace(string(text), "nats: {", fmt.Sprintf("nats: {manage: false, nkey_file: %q, inbox_prefix: %q, api_prefix: %q, ",
+			g.seeds[user], connections[user].inboxes, connections[user].api), 1))
 		out, errOut, code := bridgeCommand(t, append(args, "--config", config)...)
 		if code != 0 || strings.Contains(out+errOut, "ermission") {
 			t.Errorf("%s as %s: exit code %d: %s%s", args[0], user, code, out, errOut)
 		}
 		return out
 	}
-	command("canary", "canary", "--webhook-url", bridges["ingress"].http+"/webhooks/acme")
+	command("canary", "canary", "--cloud", "acme", "--webhook-url", bridges["ingress"].http+"/webhooks/acme")
 
 	if status := bridges["ingress"].webhook(http.DefaultClient, "acme", "no JSON"); status != http.StatusBadRequest {
 		t.Errorf("a body that is no JSON is answered with %d", status)

@@ -190,7 +190,9 @@ func TestLargeDeadLetter(t *testing.T) {
 		m.Header.Set("X-Large", strings.Repeat("h", header))
 		m.Data = make([]byte, 100<<10-header-100)
 		out.publish(m)
-		eventually(t, "it is buried", func() bool { return out.count("FACTRO_DEAD_ACME") == uint64(n+1) && out.count("FACTRO_COMMANDS_ACME") == 0 })
+		eventually(t, "it is buried", func() bool {
+			return out.count("FACTRO_DEAD_ACME") == uint64(n+1) && out.count("FACTRO_COMMANDS_ACME") == 0
+		})
 		dead := out.last("FACTRO_DEAD_ACME")
 		if dead.Header.Get("Factro-Dead-Code") != "refused" || dead.Header.Get("Factro-Dead-Cut") != strconv.Itoa(len(m.Data)) ||
 			dead.Header.Get("X-Own") != "kept" || len(dead.Data) == 0 || dead.Header.Get("Factro-Dead-Position") == "" {

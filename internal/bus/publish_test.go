@@ -358,15 +358,15 @@ func TestOurs(t *testing.T) {
 	t.Parallel()
 	b := &Bus{cfg: Config{Prefix: "factro"}}
 	for text, want := range map[string]bool{
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.X"`:                                      true,
-		`nats: permissions violation: Permissions Violation for Publish to "factro.result.a"`:                                            true,
-		`nats: permissions violation: Permissions Violation for Publish to "other.subject"`:                                              false,
-		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.x.*"`:                                            true,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.KV_FACTRO_LEDGER_ACME"`:                       true,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.OBJ_FACTRO_FILES_ACME"`:                       false,
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.X"`:                                                true,
+		`nats: permissions violation: Permissions Violation for Publish to "factro.result.a"`:                                                      true,
+		`nats: permissions violation: Permissions Violation for Publish to "other.subject"`:                                                        false,
+		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.x.*"`:                                                      true,
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.KV_FACTRO_LEDGER_ACME"`:                            true,
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.OBJ_FACTRO_FILES_ACME"`:                            false,
 		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.DIRECT.GET.OBJ_FACTRO_FILES_ACME.$O.FACTRO_FILES_ACME.M.eA=="`: false,
-		`nats: permissions violation: Permissions Violation for Publish to "$O.FACTRO_ANSWERS_ACME.C.x"`:                                      false,
-		`nats: permissions violation: Permissions Violation for Publish to "factro.result.acme.task.OBJ_FACTRO_FILES_ACME.x"`:                 true,
+		`nats: permissions violation: Permissions Violation for Publish to "$O.FACTRO_ANSWERS_ACME.C.x"`:                                           false,
+		`nats: permissions violation: Permissions Violation for Publish to "factro.result.acme.task.OBJ_FACTRO_FILES_ACME.x"`:                      true,
 		`some text of another server`: true,
 	} {
 		if got := b.ours(text); got != want {

@@ -128,13 +128,13 @@ func TestReadRefusal(t *testing.T) {
 		publish              bool
 		subject, queue, what string
 	}{
-		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.task.ü.Changed"`:            {true, "factro.event.acme.task.ü.Changed", "", "factro.event.acme"},
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.ACK.S.C.1.2.3.4.5"`:                       {true, "$JS.ACK.S.C.1.2.3.4.5", "", "$JS.ACK.S.C"},
+		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.task.ü.Changed"`:                 {true, "factro.event.acme.task.ü.Changed", "", "factro.event.acme"},
+		`nats: permissions violation: Permissions Violation for Publish to "$JS.ACK.S.C.1.2.3.4.5"`:                            {true, "$JS.ACK.S.C.1.2.3.4.5", "", "$JS.ACK.S.C"},
 		`nats: permissions violation: Permissions Violation for Publish to "$KV.FACTRO_LEDGER_ACME.acme.x"`:                    {true, "$KV.FACTRO_LEDGER_ACME.acme.x", "", "$KV.FACTRO_LEDGER_ACME"},
-		`nats: permissions violation: Permissions Violation for Subscription to "factro.query.a.*.*" using queue "q"`:     {false, "factro.query.a.*.*", "q", "factro.query.a"},
-		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.xyz.*" (sid "3")`:                 {false, "_INBOX.xyz.*", "", "inbox"},
-		`nats: permissions violation: something that no server says yet`:                                                  {false, "", "", "nats: permissions violation: something that no server says yet"},
-		`nats: permissions violation: Permissions Violation for Subscription to "a\"b" using queue "q\\r" (sid "3")`:      {false, `a"b`, `q\r`, `a"b`},
+		`nats: permissions violation: Permissions Violation for Subscription to "factro.query.a.*.*" using queue "q"`:          {false, "factro.query.a.*.*", "q", "factro.query.a"},
+		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.xyz.*" (sid "3")`:                      {false, "_INBOX.xyz.*", "", "inbox"},
+		`nats: permissions violation: something that no server says yet`:                                                       {false, "", "", "nats: permissions violation: something that no server says yet"},
+		`nats: permissions violation: Permissions Violation for Subscription to "a\"b" using queue "q\\r" (sid "3")`:           {false, `a"b`, `q\r`, `a"b`},
 		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e"`: {true, "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e", "", "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e"},
 	} {
 		r := readRefusal(errors.New(text))
