@@ -32,11 +32,11 @@ func TestTail(t *testing.T) {
 	}
 	got := make(chan Message, 10)
 	c := dial(t, server)
-	if err := c.WaitStreams(t.Context(), "factro"); err != nil {
+	if err := c.WaitStreams(t.Context(), "factro", "acme"); err != nil {
 		t.Fatal(err)
 	}
 	start(t, func(ctx context.Context) error {
-		return c.Tail(ctx, "FACTRO_EVENTS_ACME", "factro.event.>", time.Now().Add(-time.Hour), func(m Message) { got <- m })
+		return c.Tail(ctx, "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Now().Add(-time.Hour), func(m Message) { got <- m })
 	})
 	if m := receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != eventSubject || m.Time.IsZero() {
 		t.Errorf("got %+v", m)
@@ -53,7 +53,7 @@ func TestWaitStreamsGivesUp(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := dial(t, startBroker(t)).WaitStreams(ctx, "factro"); err == nil {
+	if err := dial(t, startBroker(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
 		t.Error("there are no streams")
 	}
 }
@@ -67,7 +67,7 @@ func TestEmbedded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Connect(Config{URL: "nats://embedded", Server: s, Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: time.Second}, quiet())
+		b, err := Connect(Config{URL: "nats://embedded", Server: s, Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: time.Second}, quiet())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -392,7 +392,7 @@ func TestProcessSpan(t *testing.T) {
 func TestPendingMetric(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	b := run(t, server.connect(t, quiet(), clouds("waiting")))
 	entered := make(chan struct{}, 10)
 	start(t, func(ctx context.Context) error {
 		return b.Consume(ctx, "waiting", worker{ready: func(ctx context.Context) error {

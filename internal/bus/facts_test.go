@@ -20,8 +20,10 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 		}
 		return strings.Trim(string(text), `"`)
 	}
-	facts := Streams("acme")
-	for i, c := range append(streams("acme", 3), alike(advisoryStream("acme"), 3)) {
+	facts := Streams("acme", "x")
+	for i, c := range []streamSpec{
+		eventStream("acme", "x"), commandStream("acme", "x"), resultStream("acme", "x"), deadStream("acme", "x"), advisoryStream("acme", "x"),
+	} {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
 			t.Errorf("%+v is told of a stream %s: %s, %s, %s", f, c.Name, word(c.Retention), word(c.Discard), word(c.Storage))

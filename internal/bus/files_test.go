@@ -38,7 +38,7 @@ func TestBuckets(t *testing.T) {
 	for bucket, want := range map[string]struct {
 		age  time.Duration
 		most int64
-	}{"FACTRO_FILES_ACME": {7 * 24 * time.Hour, filesMost}, "FACTRO_ANSWERS_ACME": {10 * time.Minute, answersMost}} {
+	}{"FACTRO_FILES_ACME": {7 * 24 * time.Hour, DefaultSizes().Files}, "FACTRO_ANSWERS_ACME": {10 * time.Minute, DefaultSizes().Answers}} {
 		eventually(t, "there is "+bucket, func() bool {
 			_, err := o.js.ObjectStore(t.Context(), bucket)
 			return err == nil
@@ -70,13 +70,13 @@ func TestBucketsNoRoom(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 2 })
-	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 16<<20 || book.count("smaller than it should be") != 1 {
+	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 16<<20 || book.count("smaller than it should be") != 5 {
 		t.Errorf("the ledger holds %d bytes; the log is\n%s", most, book)
 	}
-	if _, err := b.File(t.Context(), "f"); !errors.Is(err, ErrNoFile) {
+	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f"); !errors.Is(err, ErrNoFile) {
 		t.Errorf("without a bucket: %v", err)
 	}
-	if _, err := b.Keep(t.Context(), "a", strings.NewReader("x")); err == nil {
+	if _, err := b.Keep(t.Context(), "acme", "a", strings.NewReader("x")); err == nil {
 		t.Error("an answer was stored in no bucket")
 	}
 }
@@ -107,7 +107,7 @@ func TestBucketsNoRights(t *testing.T) {
 	if err := b.Ready(); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.File(t.Context(), "f"); err == nil || errors.Is(err, ErrNoFile) {
+	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f"); err == nil || errors.Is(err, ErrNoFile) {
 		t.Errorf("a file that nobody can look for: %v", err)
 	}
 }
@@ -121,7 +121,7 @@ func TestFile(t *testing.T) {
 	if _, err := o.store("FACTRO_FILES_ACME").PutBytes(t.Context(), "ü 1/2", want); err != nil {
 		t.Fatal(err)
 	}
-	f, err := b.File(t.Context(), "ü 1/2")
+	f, err := b.File(t.Context(), "FACTRO_FILES_ACME", "ü 1/2")
 	if err != nil || f.Size != int64(len(want)) {
 		t.Fatalf("%+v, %v", f, err)
 	}
@@ -138,7 +138,7 @@ func TestFile(t *testing.T) {
 	if err := o.store("FACTRO_FILES_ACME").Delete(t.Context(), "ü 1/2"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.File(t.Context(), "ü 1/2"); !errors.Is(err, ErrNoFile) {
+	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "ü 1/2"); !errors.Is(err, ErrNoFile) {
 		t.Errorf("a deleted file: %v", err)
 	}
 	if _, err := f.Open(t.Context()); !errors.Is(err, ErrNoFile) {
@@ -155,7 +155,7 @@ func TestFileReplaced(t *testing.T) {
 	if _, err := files.PutString(t.Context(), "f", "one"); err != nil {
 		t.Fatal(err)
 	}
-	f, err := b.File(t.Context(), "f")
+	f, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,13 +184,13 @@ func TestFileLink(t *testing.T) {
 	if _, err := files.AddLink(t.Context(), "innocent", info); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.File(t.Context(), "innocent"); !errors.Is(err, ErrNoFile) {
+	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "innocent"); !errors.Is(err, ErrNoFile) {
 		t.Errorf("a link was followed: %v", err)
 	}
 	if _, err := files.PutString(t.Context(), "f", "secre7"); err != nil {
 		t.Fatal(err)
 	}
-	f, err := b.File(t.Context(), "f")
+	f, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,15 +212,15 @@ func TestNoFile(t *testing.T) {
 	if _, err := o.store("FACTRO_FILES_ACME").PutString(t.Context(), longest, "here"); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := b.File(t.Context(), longest); err != nil || f.Size != 4 {
+	if f, err := b.File(t.Context(), "FACTRO_FILES_ACME", longest); err != nil || f.Size != 4 {
 		t.Errorf("the longest name: %+v, %v", f, err)
 	}
 	for _, size := range []int{maxName + 1, 3200, 100_000} {
 		name := strings.Repeat("x", size)
-		if _, err := b.File(t.Context(), name); !errors.Is(err, ErrNoFile) {
+		if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", name); !errors.Is(err, ErrNoFile) {
 			t.Errorf("a name of %d bytes: %v", size, err)
 		}
-		if _, err := b.Keep(t.Context(), name, strings.NewReader("x")); err == nil {
+		if _, err := b.Keep(t.Context(), "acme", name, strings.NewReader("x")); err == nil {
 			t.Errorf("an answer was stored under a name of %d bytes", size)
 		}
 	}
@@ -232,7 +232,7 @@ func TestNoFile(t *testing.T) {
 		m := nats.NewMsg("$O.FACTRO_FILES_ACME.M." + base64.URLEncoding.EncodeToString([]byte(name)))
 		m.Data = []byte(text)
 		o.publish(m)
-		if _, err := b.File(t.Context(), name); !errors.Is(err, ErrNoFile) {
+		if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", name); !errors.Is(err, ErrNoFile) {
 			t.Errorf("%.50s: %v", text, err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestFileStalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := b.File(t.Context(), "f")
+	f, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestFileStalls(t *testing.T) {
 	if _, err := files.PutBytes(t.Context(), "g", make([]byte, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
-	if f, err = b.File(t.Context(), "g"); err != nil {
+	if f, err = b.File(t.Context(), "FACTRO_FILES_ACME", "g"); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -297,7 +297,7 @@ func TestKeep(t *testing.T) {
 	srv := startBroker(t)
 	b, o := run(t, srv.connect(t, quiet())), srv.outside(t)
 	want := bytes.Repeat([]byte("Antwort "), 1<<17) // 1 MiB
-	ref, err := b.Keep(t.Context(), "acme.listTasks.1", iotest.HalfReader(bytes.NewReader(want)))
+	ref, err := b.Keep(t.Context(), "acme", "acme.listTasks.1", iotest.HalfReader(bytes.NewReader(want)))
 	if err != nil || ref != (events.ObjectRef{Bucket: "FACTRO_ANSWERS_ACME", Name: "acme.listTasks.1", Size: 1 << 20}) {
 		t.Fatalf("%+v, %v", ref, err)
 	}
@@ -309,12 +309,12 @@ func TestKeep(t *testing.T) {
 	}
 
 	broken := errors.New("factro broke off")
-	_, err = b.Keep(t.Context(), "acme.listTasks.2", io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken)))
+	_, err = b.Keep(t.Context(), "acme", "acme.listTasks.2", io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken)))
 	if !errors.Is(err, broken) || o.left() != 9 {
 		t.Errorf("%v; %d messages are left", err, o.left())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = b.Keep(ctx, "acme.listTasks.3", io.MultiReader(bytes.NewReader(want), readerFunc(func([]byte) (int, error) {
+	_, err = b.Keep(ctx, "acme", "acme.listTasks.3", io.MultiReader(bytes.NewReader(want), readerFunc(func([]byte) (int, error) {
 		cancel()
 		return 1, nil
 	})))
@@ -336,7 +336,7 @@ func TestKeepFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := run(t, srv.connect(t, quiet()))
-	ref, err := b.Keep(t.Context(), "a", bytes.NewReader(make([]byte, 4<<20)))
+	ref, err := b.Keep(t.Context(), "acme", "a", bytes.NewReader(make([]byte, 4<<20)))
 	if err == nil || o.left() > 1 { // the mark that it is gone
 		t.Errorf("%+v, %v; %d messages are left", ref, err, o.left())
 	}
@@ -349,7 +349,7 @@ func TestKeepFull(t *testing.T) {
 func TestKeepAway(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t).connect(t, quiet())
-	if _, err := b.Keep(t.Context(), "a", strings.NewReader("x")); !errors.Is(err, errNotConnected) {
+	if _, err := b.Keep(t.Context(), "acme", "a", strings.NewReader("x")); !errors.Is(err, errNotConnected) {
 		t.Errorf("kept: %v", err)
 	}
 }

@@ -183,8 +183,11 @@ func (o outside) publish(m *nats.Msg) {
 }
 
 func (b *broker) config() Config {
-	return Config{URL: b.url(), Name: "test", Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
+	return Config{URL: b.url(), Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
 }
+
+// clouds has the bus work for these.
+func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds = names } }
 
 // connect returns a bus with short times, which does not run yet.
 func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Bus {

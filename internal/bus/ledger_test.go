@@ -16,7 +16,7 @@ import (
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	b := run(t, server.connect(t, quiet(), clouds("acme", "other")))
 	ctx := t.Context()
 	const id = "Größe: ein Id. mit * und >\n"
 	r := Record{Fingerprint: "f", StartedAt: time.Now().UTC()}
@@ -107,21 +107,21 @@ func TestLedgerLostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	kv, err := b.ledger(t.Context())
+	kv, err := b.ledger(t.Context(), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.kv = &lossy{kv, 1}
+	b.ledgers["acme"] = &lossy{kv, 1}
 	r := Record{Fingerprint: "f", StartedAt: time.Now()}
 	if known, _, err := b.Begin(t.Context(), "acme", "a", r); err != nil || known {
 		t.Errorf("known %v, %v", known, err)
 	}
-	b.kv = &lossy{kv, 1}
+	b.ledgers["acme"] = &lossy{kv, 1}
 	r.StartedAt = r.StartedAt.Add(time.Second)
 	if known, _, err := b.Begin(t.Context(), "acme", "a", r); err != nil || !known {
 		t.Errorf("somebody else's entry: known %v, %v", known, err)
 	}
-	b.kv = &lossy{kv, 100}
+	b.ledgers["acme"] = &lossy{kv, 100}
 	if _, _, err := b.Begin(t.Context(), "acme", "b", r); err == nil {
 		t.Error("nothing was ever confirmed, and it says that all is well")
 	}
@@ -154,7 +154,9 @@ func TestLedgerFull(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	out := server.outside(t)
-	if _, err := out.js.CreateStream(t.Context(), ledgerStream("FACTRO_LEDGER_ACME", 1, 20_000)); err != nil {
+	ledger := ledgerStream("FACTRO_LEDGER_ACME")
+	ledger.MaxBytes = 20_000
+	if _, err := out.js.CreateStream(t.Context(), ledger); err != nil {
 		t.Fatal(err)
 	}
 	b := run(t, server.connect(t, quiet()))
@@ -182,7 +184,7 @@ func TestLedgerFull(t *testing.T) {
 func TestClaim(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	b := run(t, server.connect(t, quiet(), clouds("acme", "other")))
 	for _, c := range []struct {
 		id, command string
 		mine        bool

@@ -52,15 +52,15 @@ func (b *Bus) found(cloud string, err error) (news bool) {
 	return err != nil && (before == nil || before.Error() != err.Error())
 }
 
-// atOnce bounds how many clouds are looked at at the same time.
-const atOnce = 8
+// cloudsAtOnce bounds how many clouds are looked at at the same time.
+const cloudsAtOnce = 8
 
 // eachCloud does something for all clouds side by side, each within the time of a look: one whose streams have no leader
 // takes no time from the others.
 func (b *Bus) eachCloud(ctx context.Context, do func(context.Context, string) look) map[string]look {
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	places := make(chan struct{}, atOnce)
+	places := make(chan struct{}, cloudsAtOnce)
 	looks := make(map[string]look, len(b.cfg.Clouds))
 	for _, cloud := range b.cfg.Clouds {
 		group.Go(func() {

@@ -140,7 +140,7 @@ func TestAllStreamsDeleted(t *testing.T) {
 	for _, bucket := range []string{"FACTRO_FILES_ACME", "FACTRO_ANSWERS_ACME"} {
 		eventually(t, bucket+" is back", func() bool { _, err := out.js.ObjectStore(t.Context(), bucket); return err == nil })
 	}
-	if _, err := b.Keep(t.Context(), "a-1", strings.NewReader("ä")); err != nil {
+	if _, err := b.Keep(t.Context(), "acme", "a-1", strings.NewReader("ä")); err != nil {
 		t.Error(err)
 	}
 	ready(t, b)
@@ -411,7 +411,7 @@ func TestSilence(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Fatal("it was stored")
 	}
-	if err := b.health.trouble(); err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
+	if err := b.health.trouble("acme"); err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
 		t.Errorf("it remembers %v", err)
 	}
 	if b.Ready() == nil {
@@ -438,7 +438,7 @@ func TestOwnMistakes(t *testing.T) {
 	if err := b.Publish(t.Context(), eventSubject, e, "e-2"); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := b.Keep(t.Context(), "a", io.LimitReader(broken{}, 10)); err == nil {
+	if _, err := b.Keep(t.Context(), "acme", "a", io.LimitReader(broken{}, 10)); err == nil {
 		t.Error("a broken answer was stored")
 	}
 	if err := b.Ready(); err != nil {

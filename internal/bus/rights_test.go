@@ -186,9 +186,9 @@ func TestBindByRole(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	out := broker.outside(t)
-	for _, cfg := range streams("factro", 1) {
+	for _, cfg := range streams("factro", "acme") {
 		if cfg.Name == "FACTRO_EVENTS_ACME" || cfg.Name == "FACTRO_DEAD_ACME" {
-			if _, err := out.js.CreateStream(t.Context(), cfg); err != nil {
+			if _, err := out.js.CreateStream(t.Context(), cfg.StreamConfig); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -217,7 +217,7 @@ func TestBindUnseen(t *testing.T) {
 	if !known {
 		t.Error("the failure is not remembered")
 	}
-	if _, err := broker.outside(t).js.CreateStream(t.Context(), streams("factro", 1)[0]); err != nil {
+	if _, err := broker.outside(t).js.CreateStream(t.Context(), eventStream("factro", "acme").StreamConfig); err != nil {
 		t.Fatal(err)
 	}
 	storeEvent(t, b, "e-1")

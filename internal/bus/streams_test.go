@@ -16,19 +16,21 @@ func TestStreams(t *testing.T) {
 	server := startBroker(t)
 	run(t, server.connect(t, quiet()))
 	out := server.outside(t)
-	day := 24 * time.Hour
 	for _, want := range []jetstream.StreamConfig{
-		{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.>"}, MaxAge: 30 * day, MaxMsgs: -1},
+		{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, MaxAge: 30 * day, MaxMsgs: -1, MaxBytes: 1 << 30},
 		{
-			Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.>"}, MaxMsgs: 100_000,
-			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, AllowMsgTTL: true,
+			Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.acme.>", "factro.redrive.acme.>"}, MaxMsgs: 100_000,
+			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, AllowMsgTTL: true, MaxBytes: 128 << 20,
 		},
-		{Name: "FACTRO_RESULTS_ACME", Subjects: []string{"factro.result.>"}, MaxAge: 7 * day, MaxMsgs: -1},
-		{Name: "FACTRO_DEAD_ACME", Subjects: []string{"factro.dead.>"}, MaxAge: 90 * day, MaxMsgs: -1},
+		{Name: "FACTRO_RESULTS_ACME", Subjects: []string{"factro.result.acme.>"}, MaxAge: 7 * day, MaxMsgs: -1, MaxBytes: 256 << 20},
+		{
+			Name: "FACTRO_DEAD_ACME", Subjects: []string{"factro.dead.command.acme.>", "factro.dead.webhook.acme"}, MaxAge: 90 * day, MaxMsgs: -1,
+			MaxBytes: 256 << 20,
+		},
 	} {
 		have := out.stream(want.Name).CachedInfo().Config
 		if !slices.Equal(have.Subjects, want.Subjects) || have.Retention != want.Retention || have.Discard != want.Discard ||
-			have.MaxAge != want.MaxAge || have.MaxMsgs != want.MaxMsgs || have.AllowMsgTTL != want.AllowMsgTTL ||
+			have.MaxAge != want.MaxAge || have.MaxMsgs != want.MaxMsgs || have.AllowMsgTTL != want.AllowMsgTTL || have.MaxBytes != want.MaxBytes ||
 			have.Storage != jetstream.FileStorage || have.Replicas != 1 || have.Duplicates != 10*time.Minute || !have.AllowDirect {
 			t.Errorf("%s is\n%+v, want\n%+v", want.Name, have, want)
 		}
@@ -50,7 +52,7 @@ func TestConsumerConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := server.outside(t).consumer().Config
-	if have.Durable != "egress-acme" || have.FilterSubject != "factro.command.acme.>" || have.AckPolicy != jetstream.AckExplicitPolicy ||
+	if have.Durable != "egress-acme" || !slices.Equal(have.FilterSubjects, []string{"factro.command.acme.>", "factro.redrive.acme.>"}) || have.AckPolicy != jetstream.AckExplicitPolicy ||
 		have.AckWait != 10*time.Second || have.MaxAckPending != 1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
 		t.Errorf("the consumer is %+v", have)
 	}
@@ -77,7 +79,7 @@ func TestDrift(t *testing.T) {
 	log, book := newLog()
 	b := server.connect(t, log)
 	for range 3 {
-		if err := b.ensureStreams(t.Context()); err != nil {
+		if err := b.ensureStreams(t.Context())["acme"]; err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.consumer(t.Context(), "acme"); err != nil {
@@ -91,7 +93,7 @@ func TestDrift(t *testing.T) {
 	}
 	for _, field := range []string{
 		"retention is Limits, want WorkQueue", "discard is DiscardOld, want DiscardNew", "storage is Memory, want File",
-		"duplicate window", "message TTL", "ack wait is 1m0s, want 10s", "max ack pending is 9, want 1", "max deliver is 3, want -1",
+		"duplicate window", "message TTL", "max_bytes is unlimited, want a limit", "ack wait is 1m0s, want 10s", "max ack pending is 9, want 1", "max deliver is 3, want -1",
 	} {
 		if book.count(field) != 1 {
 			t.Errorf("the log does not say %q:\n%s", field, book)

@@ -308,7 +308,7 @@ func (d *desk) Forget(ctx context.Context, cloud, id string, _ bus.Record) error
 	return nil
 }
 
-func (d *desk) File(ctx context.Context, name string) (bus.File, error) {
+func (d *desk) File(ctx context.Context, _, name string) (bus.File, error) {
 	if err := d.step(ctx, "file"); err != nil {
 		return bus.File{}, err
 	}

@@ -31,7 +31,7 @@ type shelf struct {
 
 func (s *shelf) MaxAnswer() int { return s.most }
 
-func (s *shelf) Keep(ctx context.Context, name string, content io.Reader) (events.ObjectRef, error) {
+func (s *shelf) Keep(ctx context.Context, _, name string, content io.Reader) (events.ObjectRef, error) {
 	if err := sleep(ctx, s.wait); err != nil {
 		return events.ObjectRef{}, err
 	}
