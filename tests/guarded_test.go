@@ -24,6 +24,7 @@ type guarded struct {
 	t     *testing.T
 	url   string
 	seeds map[string]string // user -> file
+	owner *nats.Conn
 }
 
 // roles are the users of the bridge, programs those of a cloud; those of beta are beta-sender and so on.
@@ -49,6 +50,8 @@ var (
 	// ofAcme is a line that is needed for each cloud.
 	ofAcme = regexp.MustCompile(`(?m)^ *[^ #].*(?:acme|ACME).*\n`)
 	// accountName is the name of an account of a program.
+	// blanks are the places of the keys.
+	blanks      = regexp.MustCompile(`\{nkey: ([A-Z0-9-]+)([},])`)
 	accountName = regexp.MustCompile(`(?m)^  ([A-Z]+) \{`)
 	toBeta      = strings.NewReplacer("acme", "beta", "ACME", "BETA", "_INBOX.billing", "_INBOX.beta-billing")
 )
@@ -80,11 +83,8 @@ func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
 	for _, c := range change {
 		conf = c(conf)
 	}
-	users := slices.Concat(roleUsers, programUsers)
-	for _, user := range programUsers {
-		users = append(users, "beta-"+user)
-	}
-	for _, user := range users {
+	for _, blank := range blanks.FindAllStringSubmatch(conf, -1) {
+		user := strings.ToLower(blank[1])
 		key, err := nkeys.CreateUser()
 		if err != nil {
 			t.Fatal(err)
@@ -95,11 +95,15 @@ func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
 		if err := os.WriteFile(g.seeds[user], seed, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		blank := regexp.MustCompile(`\{nkey: ` + strings.ToUpper(user) + `\b`)
-		if len(blank.FindAllString(conf, -1)) != 1 {
-			t.Fatalf("auth.conf has no %s", blank)
+		if strings.Count(conf, blank[0]) != 1 {
+			t.Fatalf("auth.conf has %s more than once", blank[0])
 		}
-		conf = blank.ReplaceAllString(conf, "{nkey: "+public)
+		conf = strings.Replace(conf, blank[0], "{nkey: "+public+blank[2], 1)
+	}
+	for _, user := range slices.Concat(roleUsers, programUsers) {
+		if g.seeds[user] == "" {
+			t.Fatalf("auth.conf has no %s", user)
+		}
 	}
 	writeFile(t, filepath.Join(dir, "auth.conf"), conf)
 	main := filepath.Join(dir, "nats.conf")
@@ -119,6 +123,7 @@ func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
 		t.Fatal("the NATS server does not start")
 	}
 	g.url = s.ClientURL()
+	g.owner, _ = g.connect("owner")
 	return g
 }
 
@@ -129,7 +134,7 @@ func (g *guarded) connect(user string, opts ...nats.Option) (*nats.Conn, jetstre
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	c := connections[strings.TrimPrefix(user, "beta-")]
+	c := connections[strings.TrimRight(strings.TrimPrefix(user, "beta-"), "0123456789")]
 	if strings.HasPrefix(user, "beta-") {
 		c.inboxes = toBeta.Replace(c.inboxes)
 	}
@@ -163,7 +168,10 @@ func (g *guarded) bridge(f *factro, user, roles, manage string) *bridge {
 // prepare has the owner make all that there is to be made, as at the first start.
 func (g *guarded) prepare(f *factro) jetstream.JetStream {
 	g.t.Helper()
-	_, js := g.connect("owner")
+	js, err := jetstream.New(g.owner)
+	if err != nil {
+		g.t.Fatal(err)
+	}
 	first := g.bridge(f, "owner", "ingress, egress, query, reconcile", "true").start()
 	waitFor(g.t, "the owner has made all buckets and consumers", func() bool {
 		for _, cloud := range []string{"ACME", "BETA"} {
