@@ -1,37 +1,90 @@
 package tests
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// guarded is a NATS server that reads deploy/nats/auth.conf, its examples too, and the keys of the users that stand there.
+// guarded is a NATS server that reads deploy/nats/auth.conf, its examples too, and the keys of the users that stand there. It
+// is for the clouds acme and beta: what the file has for acme it has for beta, too, and beta has programs of its own.
 type guarded struct {
 	t     *testing.T
 	url   string
 	seeds map[string]string // user -> file
+	owner *nats.Conn
 }
 
-// example is a line of a user that is an example.
-var example = regexp.MustCompile(`(?m)^    # (\{nkey: |  |\}\})`)
+// roles are the users of the bridge, programs those of a cloud; those of beta are beta-sender and so on.
+var (
+	roleUsers    = []string{"owner", "ingress", "egress", "reconcile", "canary"}
+	programUsers = []string{"sender", "subscriber", "asker"}
+)
 
-func startGuarded(t *testing.T) *guarded {
+// connections are what a user's connection has to be told.
+var connections = map[string]struct{ inboxes, api string }{
+	"ingress":    {api: "JS.factro.API"},
+	"egress":     {inboxes: "_INBOX.egress"},
+	"reconcile":  {inboxes: "_INBOX.reconcile"},
+	"canary":     {"_INBOX.canary", "JS.factro.API"},
+	"sender":     {"_INBOX.billing", "JS.factro.API"},
+	"subscriber": {api: "JS.factro.API"},
+	"asker":      {api: "JS.factro.API"},
+}
+
+var (
+	// example is a line of an example.
+	example = regexp.MustCompile(`(?m)^  # (  |\}|[A-Z]+ \{)`)
+	// ofAcme is a line that is needed for each cloud.
+	ofAcme = regexp.MustCompile(`(?m)^ *[^ #].*(?:acme|ACME).*\n`)
+	// accountName is the name of an account of a program.
+	// blanks are the places of the keys.
+	blanks      = regexp.MustCompile(`\{nkey: ([A-Z0-9-]+)([},])`)
+	accountName = regexp.MustCompile(`(?m)^  ([A-Z]+) \{`)
+	toBeta      = strings.NewReplacer("acme", "beta", "ACME", "BETA", "_INBOX.billing", "_INBOX.beta-billing")
+)
+
+// twoClouds makes the configuration of the file.
+func twoClouds(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
 	text, err := os.ReadFile("../deploy/nats/auth.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, g := example.ReplaceAllString(string(text), "    $1"), &guarded{t: t, seeds: map[string]string{}}
-	for _, user := range []string{"owner", "ingress", "egress", "reconcile", "canary", "sender", "subscriber", "asker"} {
+	roles, programs, ok := strings.Cut(strings.TrimSuffix(strings.TrimSpace(string(text)), "}"), "  # Programs of yours")
+	if !ok {
+		t.Fatal("auth.conf has no programs")
+	}
+	roles = ofAcme.ReplaceAllStringFunc(roles, func(line string) string { return line + toBeta.Replace(line) })
+	programs = example.ReplaceAllString("  #"+programs, "  $1")
+	ofBeta := accountName.ReplaceAllString(toBeta.Replace(programs), "  BETA_$1 {")
+	for _, user := range programUsers {
+		ofBeta = strings.Replace(ofBeta, "{nkey: "+strings.ToUpper(user), "{nkey: BETA-"+strings.ToUpper(user), 1)
+	}
+	return roles + programs + ofBeta + "}\n"
+}
+
+func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
+	t.Helper()
+	dir := t.TempDir()
+	conf, g := twoClouds(t), &guarded{t: t, seeds: map[string]string{}}
+	for _, c := range change {
+		conf = c(conf)
+	}
+	for _, blank := range blanks.FindAllStringSubmatch(conf, -1) {
+		user := strings.ToLower(blank[1])
 		key, err := nkeys.CreateUser()
 		if err != nil {
 			t.Fatal(err)
@@ -39,12 +92,18 @@ func startGuarded(t *testing.T) *guarded {
 		public, _ := key.PublicKey()
 		seed, _ := key.Seed()
 		g.seeds[user] = filepath.Join(dir, user+".nk")
-		writeFile(t, g.seeds[user], string(seed))
-		blank := "{nkey: " + strings.ToUpper(user)
-		if strings.Count(conf, "\n    "+blank) != 1 {
-			t.Fatalf("auth.conf has no %q", blank)
+		if err := os.WriteFile(g.seeds[user], seed, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		conf = strings.Replace(conf, blank, "{nkey: "+public, 1)
+		if strings.Count(conf, blank[0]) != 1 {
+			t.Fatalf("auth.conf has %s more than once", blank[0])
+		}
+		conf = strings.Replace(conf, blank[0], "{nkey: "+public+blank[2], 1)
+	}
+	for _, user := range slices.Concat(roleUsers, programUsers) {
+		if g.seeds[user] == "" {
+			t.Fatalf("auth.conf has no %s", user)
+		}
 	}
 	writeFile(t, filepath.Join(dir, "auth.conf"), conf)
 	main := filepath.Join(dir, "nats.conf")
@@ -64,6 +123,7 @@ func startGuarded(t *testing.T) *guarded {
 		t.Fatal("the NATS server does not start")
 	}
 	g.url = s.ClientURL()
+	g.owner, _ = g.connect("owner")
 	return g
 }
 
@@ -74,41 +134,69 @@ func (g *guarded) connect(user string, opts ...nats.Option) (*nats.Conn, jetstre
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	c := connections[strings.TrimRight(strings.TrimPrefix(user, "beta-"), "0123456789")]
+	if strings.HasPrefix(user, "beta-") {
+		c.inboxes = toBeta.Replace(c.inboxes)
+	}
+	if c.inboxes != "" {
+		opts = append(opts, nats.CustomInboxPrefix(c.inboxes))
+	}
 	nc, err := nats.Connect(g.url, append(opts, key)...)
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.NewWithAPIPrefix(nc, cmp.Or(c.api, "$JS.API"))
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	return nc, js
 }
 
-// bridge is one that is not started yet, for the cloud acme.
+// bridge is one that is not started yet, for the clouds acme and beta.
 func (g *guarded) bridge(f *factro, user, roles, manage string) *bridge {
 	g.t.Helper()
 	return newBridge(g.t, bridgeConfig{
-		nats: g.url, clouds: map[string]string{"acme": f.url}, roles: roles, more: quickly,
-		env: []string{"FACTRO_BRIDGE_NATS_NKEY_FILE=" + g.seeds[user], "FACTRO_BRIDGE_NATS_MANAGE=" + manage},
+		nats: g.url, clouds: map[string]string{"acme": f.url, "beta": f.url}, roles: roles, more: quickly,
+		env: []string{
+			"FACTRO_BRIDGE_NATS_NKEY_FILE=" + g.seeds[user], "FACTRO_BRIDGE_NATS_MANAGE=" + manage,
+			"FACTRO_BRIDGE_NATS_INBOX_PREFIX=" + connections[user].inboxes, "FACTRO_BRIDGE_NATS_API_PREFIX=" + connections[user].api,
+		},
 	})
 }
 
 // prepare has the owner make all that there is to be made, as at the first start.
 func (g *guarded) prepare(f *factro) jetstream.JetStream {
 	g.t.Helper()
-	_, js := g.connect("owner")
+	js, err := jetstream.New(g.owner)
+	if err != nil {
+		g.t.Fatal(err)
+	}
 	first := g.bridge(f, "owner", "ingress, egress, query, reconcile", "true").start()
 	waitFor(g.t, "the owner has made all buckets and consumers", func() bool {
-		for _, stream := range []string{"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES_ACME", "OBJ_FACTRO_ANSWERS_ACME", "FACTRO_ADVISORIES_ACME"} {
-			if _, err := js.Stream(g.t.Context(), stream); err != nil {
+		for _, cloud := range []string{"ACME", "BETA"} {
+			for _, stream := range []string{"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES_" + cloud, "OBJ_FACTRO_ANSWERS_" + cloud} {
+				if _, err := js.Stream(g.t.Context(), stream); err != nil {
+					return false
+				}
+			}
+			if _, err := js.Consumer(g.t.Context(), "FACTRO_ADVISORIES_"+cloud, "egress-advisories"); err != nil {
+				return false
+			}
+			if _, err := js.Consumer(g.t.Context(), "FACTRO_COMMANDS_"+cloud, "egress-"+strings.ToLower(cloud)); err != nil {
 				return false
 			}
 		}
-		_, err := js.Consumer(g.t.Context(), "FACTRO_ADVISORIES_ACME", "egress-advisories")
-		return err == nil
+		return true
 	})
+	for _, cloud := range []string{"acme", "beta"} { // as the line in auth.conf does
+		if _, err := js.CreateConsumer(g.t.Context(), events.Prefix("factro").EventStream(cloud), jetstream.ConsumerConfig{
+			Durable: "mirror", FilterSubject: "factro.event." + cloud + ".task.*.TaskCreated", AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: 30 * time.Second, MaxAckPending: 1, MaxDeliver: -1,
+		}); err != nil {
+			g.t.Fatal(err)
+		}
+	}
 	if err := first.terminate(); err != nil {
 		g.t.Fatal(err)
 	}

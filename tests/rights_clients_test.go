@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -41,7 +40,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	t.Run("sender", func(t *testing.T) {
 		t.Parallel()
 		ctx := patient(t)
-		_, js := g.connect("sender", refused, nats.CustomInboxPrefix("_INBOX.billing"))
+		_, js := g.connect("sender", refused)
 		client := events.NewClient(js, "acme")
 		create := events.CreateTask{Title: "Prüfung", TargetParentID: f.demo.Package}
 		first, err := client.Do(ctx, create, events.WithID("c-1"))
@@ -60,8 +59,8 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	t.Run("subscriber", func(t *testing.T) {
 		t.Parallel()
 		ctx := patient(t)
-		_, js := g.connect("subscriber", refused, nats.CustomInboxPrefix("_INBOX.mirror"))
-		// It is made, left, and found again.
+		_, js := g.connect("subscriber", refused)
+		// It is found, left, and found again.
 		for _, id := range []string{"4711", "4712"} {
 			if status := ingress.webhook(http.DefaultClient, "acme", `{"action":"TaskCreated","context":{"entityId":"`+id+`"}}`); status != http.StatusAccepted {
 				t.Errorf("the webhook is answered with %d", status)
@@ -73,7 +72,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 					stop()
 				}
 				return nil
-			}, events.Durable("mirror"), events.Since(time.Time{}))
+			}, events.Prepared("mirror"))
 			stop()
 			if err != nil || !slices.Equal(got, []string{id}) {
 				t.Errorf("got %v, %v; want %s", got, err, id)
@@ -83,7 +82,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 	t.Run("asker", func(t *testing.T) {
 		t.Parallel()
 		ctx := patient(t)
-		_, js := g.connect("asker", refused, nats.CustomInboxPrefix("_INBOX.report"))
+		_, js := g.connect("asker", refused)
 		client := events.NewClient(js, "acme")
 		(&asking{t: t, f: f}).fill()
 		for _, query := range []struct {

@@ -2,112 +2,243 @@ package tests
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
-// Beside the owner nobody may do what is not theirs: who takes webhooks cannot send commands, who sends commands cannot make
-// results, and nobody can take a stream away or hear what others hear.
-func TestRightsRefused(t *testing.T) {
+// quietly are the options of who tries what is refused.
+func quietly() nats.Option { return nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) }
+
+// others are all users but the owner, who may do everything.
+func (g *guarded) others() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(g.seeds)), func(user string) bool { return user == "owner" })
+}
+
+// What each may send to the account that has the streams, which is where it counts. Beside the owner nobody may do what is not
+// theirs: who takes webhooks cannot send commands, who sends commands cannot make results, nobody reaches another cloud, and
+// nobody can take a stream away or make a consumer who is no role of the bridge.
+func TestRightsToPublish(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t)
-	may := map[string]string{ // by "pub" or "sub" and a subject: who, beside the owner
-		"pub factro.event.acme.task.1.TaskCreated":             "ingress reconcile",
-		"pub factro.event.acme.bridge.1.GapDetected":           "ingress reconcile",
-		"pub factro.command.acme.task.createTask":              "sender",
-		"pub factro.command.acme.task.setTaskState":            "canary sender",
-		"pub factro.command.other.task.createTask":             "",
-		"pub factro.redrive.acme.task.createTask":              "",
-		"pub factro.result.acme.task.createTask.applied":       "egress",
-		"pub factro.dead.command.acme.task.createTask":         "egress",
-		"pub factro.dead.webhook.acme":                         "ingress",
-		"pub factro.query.acme.user.getUserQuota":              "canary asker",
-		"pub factro.query.acme.task.listTasks":                 "asker",
-		"pub factro.query.other.task.listTasks":                "",
-		"pub $KV.FACTRO_LEDGER_ACME.acme.x":                    "egress",
-		"pub $KV.FACTRO_RECONCILE.acme":                        "reconcile",
-		"pub $O.FACTRO_ANSWERS_ACME.C.x":                       "egress",
-		"pub $O.FACTRO_FILES_ACME.C.x":                         "",
-		"pub _INBOX.x.y":                                       "egress",
-		"pub $JS.API.INFO":                                     "",
-		"pub $JS.API.STREAM.NAMES":                             "",
-		"pub $JS.API.STREAM.CREATE.X":                          "",
-		"pub $JS.API.STREAM.UPDATE.FACTRO_EVENTS_ACME":         "",
-		"pub $JS.API.STREAM.DELETE.FACTRO_COMMANDS_ACME":       "",
-		"pub $JS.API.STREAM.PURGE.FACTRO_EVENTS_ACME":          "",
-		"pub $JS.API.STREAM.PURGE.KV_FACTRO_LEDGER_ACME":       "",
-		"pub $JS.API.STREAM.PURGE.OBJ_FACTRO_FILES_ACME":       "",
-		"pub $JS.API.STREAM.PURGE.OBJ_FACTRO_ANSWERS_ACME":     "egress",
-		"pub $JS.API.STREAM.SNAPSHOT.FACTRO_EVENTS_ACME":       "",
-		"pub $JS.API.STREAM.RESTORE.X":                         "",
-		"pub $JS.API.STREAM.MSG.DELETE.FACTRO_EVENTS_ACME":     "",
-		"pub $JS.API.STREAM.MSG.DELETE.FACTRO_COMMANDS_ACME":   "egress",
-		"pub $JS.API.STREAM.MSG.GET.KV_FACTRO_LEDGER_ACME":     "",
-		"pub $JS.API.DIRECT.GET.FACTRO_EVENTS_ACME":            "",
-		"pub $JS.API.DIRECT.GET.OBJ_FACTRO_ANSWERS_ACME.$O.x":  "asker egress",
-		"pub $JS.API.CONSUMER.CREATE.FACTRO_COMMANDS_ACME.x.y": "",
+	may := map[string]string{ // by subject: who, beside the owner
+		"factro.event.acme.task.1.TaskCreated":        "ingress reconcile",
+		"factro.event.acme.bridge.1.GapDetected":      "ingress reconcile",
+		"factro.event.other.task.1.TaskCreated":       "",
+		"factro.command.acme.task.createTask":         "sender",
+		"factro.command.beta.task.createTask":         "beta-sender",
+		"factro.command.acme.bridge.canary":           "canary sender",
+		"factro.command.beta.bridge.canary":           "beta-sender canary",
+		"factro.command.other.task.createTask":        "",
+		"factro.redrive.acme.task.createTask":         "",
+		"factro.redrive.beta.task.createTask":         "",
+		"factro.result.acme.task.createTask.applied":  "egress",
+		"factro.result.other.task.createTask.applied": "",
+		"factro.dead.command.acme.task.createTask":    "egress",
+		"factro.dead.webhook.acme":                    "ingress",
+		"factro.query.acme.user.getUserQuota":         "asker canary",
+		"factro.query.acme.task.listTasks":            "asker",
+		"factro.query.beta.task.listTasks":            "beta-asker",
+		"factro.query.other.task.listTasks":           "",
+		"$KV.FACTRO_LEDGER_ACME.x":                    "egress",
+		"$KV.FACTRO_RECONCILE.acme":                   "reconcile",
+		"$O.FACTRO_ANSWERS_ACME.C.x":                  "egress",
+		"$O.FACTRO_FILES_ACME.C.x":                    "",
+		"_INBOX.x.y":                                  "egress",
+		"_INBOX.beta-billing.y":                       "egress",
+		"_R_.x":                                       "egress",
 
-		"pub $JS.API.CONSUMER.DURABLE.CREATE.FACTRO_COMMANDS_ACME.x":             "",
-		"pub $JS.API.CONSUMER.DELETE.FACTRO_COMMANDS_ACME.egress-acme":           "",
-		"pub $JS.API.CONSUMER.PAUSE.FACTRO_COMMANDS_ACME.egress-acme":            "",
-		"pub $JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.egress-acme":         "egress",
-		"pub $JS.ACK.FACTRO_COMMANDS_ACME.egress-acme.1.1.1.1.1":                 "egress",
-		"pub $JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.x.factro.event.>":        "reconcile",
-		"pub $JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.x.factro.event.acme.>":   "reconcile",
-		"pub $JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.mirror.factro.event.>":   "reconcile",
-		"pub $JS.API.CONSUMER.DELETE.FACTRO_EVENTS_ACME.mirror":                  "reconcile",
-		"pub $JS.API.CONSUMER.DELETE.FACTRO_RESULTS_ACME.others":                 "",
-		"pub $JS.API.CONSUMER.DELETE.OBJ_FACTRO_ANSWERS_ACME.others":             "asker",
-		"pub $JS.API.CONSUMER.DELETE.OBJ_FACTRO_FILES_ACME.others":               "egress",
-		"pub $JS.ACK.FACTRO_EVENTS_ACME.others.1.1.1.1.1":                        "",
-		"pub $JS.API.CONSUMER.CREATE.FACTRO_RESULTS_ACME.x.factro.result.acme.>": "sender",
+		"$JS.API.INFO":                                                                  "",
+		"$JS.API.STREAM.NAMES":                                                          "",
+		"$JS.API.STREAM.LIST":                                                           "",
+		"$JS.API.STREAM.CREATE.X":                                                       "",
+		"$JS.API.STREAM.UPDATE.FACTRO_EVENTS_ACME":                                      "",
+		"$JS.API.STREAM.DELETE.FACTRO_COMMANDS_ACME":                                    "",
+		"$JS.API.STREAM.PURGE.FACTRO_EVENTS_ACME":                                       "",
+		"$JS.API.STREAM.PURGE.KV_FACTRO_LEDGER_ACME":                                    "",
+		"$JS.API.STREAM.PURGE.OBJ_FACTRO_FILES_ACME":                                    "",
+		"$JS.API.STREAM.PURGE.OBJ_FACTRO_ANSWERS_ACME":                                  "egress",
+		"$JS.API.STREAM.SNAPSHOT.FACTRO_EVENTS_ACME":                                    "",
+		"$JS.API.STREAM.RESTORE.X":                                                      "",
+		"$JS.API.STREAM.INFO.FACTRO_EVENTS_ACME":                                        "ingress reconcile",
+		"$JS.API.STREAM.INFO.FACTRO_COMMANDS_ACME":                                      "egress",
+		"$JS.API.STREAM.INFO.FACTRO_RESULTS_ACME":                                       "egress",
+		"$JS.API.STREAM.INFO.FACTRO_EVENTS_OTHER":                                       "",
+		"$JS.API.STREAM.MSG.DELETE.FACTRO_EVENTS_ACME":                                  "",
+		"$JS.API.STREAM.MSG.DELETE.FACTRO_COMMANDS_ACME":                                "egress",
+		"$JS.API.STREAM.MSG.GET.KV_FACTRO_LEDGER_ACME":                                  "",
+		"$JS.API.DIRECT.GET.FACTRO_EVENTS_ACME":                                         "",
+		"$JS.API.DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.task":                  "",
+		"$JS.API.DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.bridge.1.BridgeCanary": "canary",
+		"$JS.API.DIRECT.GET.FACTRO_COMMANDS_ACME":                                       "egress",
+		"$JS.API.DIRECT.GET.FACTRO_RESULTS_ACME":                                        "sender",
+		"$JS.API.DIRECT.GET.FACTRO_RESULTS_BETA":                                        "beta-sender",
+		"$JS.API.DIRECT.GET.OBJ_FACTRO_ANSWERS_ACME":                                    "asker",
+		"$JS.API.DIRECT.GET.OBJ_FACTRO_ANSWERS_ACME.$O.x":                               "egress",
+		"$JS.API.DIRECT.GET.OBJ_FACTRO_ANSWERS_BETA":                                    "beta-asker",
+		"$JS.API.DIRECT.GET.OBJ_FACTRO_FILES_ACME":                                      "",
 
-		"sub >":                "",
-		"sub factro.>":         "",
-		"sub factro.event.>":   "",
-		"sub factro.command.>": "",
-		"sub factro.result.>":  "",
-		"sub factro.query.>":   "egress",
-		"sub $KV.>":            "",
-		"sub $JS.>":            "",
-		"sub _INBOX.>":         "canary egress ingress reconcile",
-		"sub _INBOX.report.>":  "asker canary egress ingress reconcile",
+		"$JS.API.CONSUMER.LIST.FACTRO_EVENTS_ACME":                                 "",
+		"$JS.API.CONSUMER.NAMES.FACTRO_EVENTS_ACME":                                "",
+		"$JS.API.CONSUMER.INFO.FACTRO_EVENTS_ACME.mirror":                          "subscriber",
+		"$JS.API.CONSUMER.INFO.FACTRO_EVENTS_ACME.others":                          "",
+		"$JS.API.CONSUMER.INFO.FACTRO_EVENTS_BETA.mirror":                          "beta-subscriber",
+		"$JS.API.CONSUMER.MSG.NEXT.FACTRO_EVENTS_ACME.mirror":                      "reconcile subscriber",
+		"$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.egress-acme":               "egress",
+		"$JS.ACK.FACTRO_COMMANDS_ACME.egress-acme.1.1.1.1.1":                       "egress",
+		"$JS.ACK.FACTRO_EVENTS_ACME.mirror.1.1.1.1.1":                              "subscriber",
+		"$JS.ACK.FACTRO_EVENTS_ACME.others.1.1.1.1.1":                              "",
+		"$JS.API.CONSUMER.CREATE.FACTRO_COMMANDS_ACME.x.y":                         "",
+		"$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME":                               "",
+		"$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.x":                             "",
+		"$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.x.factro.event.acme.>":         "reconcile",
+		"$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_BETA.x.factro.event.beta.>":         "reconcile",
+		"$JS.API.CONSUMER.CREATE.FACTRO_RESULTS_ACME.x.factro.result.acme.>":       "",
+		"$JS.API.CONSUMER.CREATE.FACTRO_DEAD_ACME.x.factro.dead.command.>":         "egress",
+		"$JS.API.CONSUMER.CREATE.OBJ_FACTRO_FILES_ACME.x.$O.FACTRO_FILES_ACME.C.y": "egress",
+		"$JS.API.CONSUMER.CREATE.OBJ_FACTRO_ANSWERS_ACME.x":                        "",
+		"$JS.API.CONSUMER.DURABLE.CREATE.FACTRO_COMMANDS_ACME.x":                   "",
+		"$JS.API.CONSUMER.DURABLE.CREATE.FACTRO_EVENTS_ACME.mirror":                "",
+		"$JS.API.CONSUMER.DELETE.FACTRO_COMMANDS_ACME.egress-acme":                 "",
+		"$JS.API.CONSUMER.DELETE.FACTRO_EVENTS_ACME.mirror":                        "reconcile",
+		"$JS.API.CONSUMER.DELETE.FACTRO_RESULTS_ACME.others":                       "",
+		"$JS.API.CONSUMER.DELETE.OBJ_FACTRO_ANSWERS_ACME.others":                   "",
+		"$JS.API.CONSUMER.DELETE.OBJ_FACTRO_FILES_ACME.others":                     "egress",
+		"$JS.API.CONSUMER.PAUSE.FACTRO_COMMANDS_ACME.egress-acme":                  "",
+		"$JS.API.CONSUMER.UNPIN.FACTRO_EVENTS_ACME.mirror":                         "",
+		"$JS.API.CONSUMER.LEADER.STEPDOWN.FACTRO_EVENTS_ACME.mirror":               "",
+		"$JS.API.STREAM.LEADER.STEPDOWN.FACTRO_EVENTS_ACME":                        "",
+		"$JS.API.STREAM.PEER.REMOVE.FACTRO_EVENTS_ACME":                            "",
+		"$JS.FC.OBJ_FACTRO_FILES_ACME.x":                                           "egress",
 	}
-	allowed := map[string][]string{}
-	for user := range g.seeds {
-		nc, _ := g.connect(user, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), nats.PermissionErrOnSubscribe(true))
-		for what := range may {
-			kind, subject, _ := strings.Cut(what, " ")
-			before := nc.LastError()
-			if kind == "pub" {
-				if err := nc.Publish(subject, nil); err != nil {
+	owner, _ := g.connect("owner")
+	spy, err := owner.SubscribeSync(">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	const who = "X-Who"
+	for _, user := range g.others() {
+		nc, _ := g.connect(user, quietly())
+		for subject := range may {
+			send := []string{subject}
+			if api := connections[strings.TrimPrefix(user, "beta-")].api; api != "" && strings.HasPrefix(subject, "$JS.API.") {
+				send = append(send, api+strings.TrimPrefix(subject, "$JS.API"))
+			}
+			for _, s := range send {
+				if err := nc.PublishMsg(&nats.Msg{Subject: s, Header: nats.Header{who: {user}}}); err != nil {
 					t.Fatal(err)
 				}
-			} else if _, err := nc.SubscribeSync(subject); err != nil {
-				t.Fatal(err)
 			}
-			if err := nc.Flush(); err != nil {
-				t.Fatal(err)
-			}
-			after := nc.LastError()
-			switch {
-			case errors.Is(after, before): // each refusal is a new value
-				allowed[what] = append(allowed[what], user)
-			case !errors.Is(after, nats.ErrPermissionViolation):
-				t.Fatal(after)
-			}
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for what, want := range may {
-		got := allowed[what]
-		slices.Sort(got)
-		if want := append(strings.Fields(want), "owner"); !slices.Equal(got, sorted(want)) {
-			t.Errorf("%s: %v may, want %v", what, got, want)
+	if err := owner.Publish("end", nil); err != nil {
+		t.Fatal(err)
+	}
+	reached := map[string]map[string]bool{}
+	for {
+		msg, err := spy.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if msg.Subject == "end" {
+			break
+		}
+		if user := msg.Header.Get(who); user != "" {
+			if reached[msg.Subject] == nil {
+				reached[msg.Subject] = map[string]bool{}
+			}
+			reached[msg.Subject][user] = true
+		}
+	}
+	for subject, want := range may {
+		if got := slices.Sorted(maps.Keys(reached[subject])); strings.Join(got, " ") != want {
+			t.Errorf("%s: %v reach it, want %s", subject, got, want)
+		}
+		delete(reached, subject)
+	}
+	for subject, users := range reached {
+		t.Errorf("%s: %v reach it", subject, users)
 	}
 }
 
-func sorted(names []string) []string { slices.Sort(names); return names }
+// What each may hear of what is said in the account that has the streams.
+func TestRightsToHear(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t)
+	may := map[string]string{
+		"factro.event.acme.task.1.TaskCreated":       "",
+		"factro.command.acme.task.createTask":        "",
+		"factro.result.acme.task.createTask.applied": "",
+		"factro.dead.webhook.acme":                   "",
+		"factro.query.acme.task.listTasks":           "egress",
+		"factro.query.other.task.listTasks":          "",
+		"$KV.FACTRO_LEDGER_ACME.x":                   "",
+		"$JS.API.STREAM.INFO.FACTRO_EVENTS_ACME":     "",
+		"$JS.EVENT.ADVISORY.API":                     "",
+		"_INBOX.x.y":                                 "",
+		"_R_.x":                                      "",
+		"_INBOX.egress.x":                            "egress",
+		"_INBOX.reconcile.x":                         "reconcile",
+		"_INBOX.canary.x":                            "canary",
+		"_INBOX.billing.x":                           "sender",
+		"_INBOX.beta-billing.x":                      "beta-sender",
+	}
+	subscriptions, conns := map[string][]*nats.Subscription{}, map[string]*nats.Conn{}
+	for _, user := range g.others() {
+		nc, _ := g.connect(user, quietly(), nats.PermissionErrOnSubscribe(true))
+		for _, subject := range append(slices.Sorted(maps.Keys(may)), ">", "factro.>", "_INBOX.>") {
+			sub, err := nc.SubscribeSync(subject)
+			if err != nil {
+				t.Fatal(err)
+			}
+			subscriptions[user] = append(subscriptions[user], sub)
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		conns[user] = nc
+	}
+	owner, _ := g.connect("owner")
+	for subject := range may {
+		if err := owner.Publish(subject, []byte("by the owner")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := owner.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	heard := map[string]map[string]bool{}
+	for user, subs := range subscriptions {
+		if err := conns[user].Flush(); err != nil { // what the server has for a connection comes before its answer to a ping
+			t.Fatal(err)
+		}
+		for _, sub := range subs {
+			for msg, err := sub.NextMsg(time.Millisecond); err == nil; msg, err = sub.NextMsg(time.Millisecond) {
+				if string(msg.Data) == "by the owner" {
+					if heard[msg.Subject] == nil {
+						heard[msg.Subject] = map[string]bool{}
+					}
+					heard[msg.Subject][user] = true
+				}
+			}
+			if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrBadSubscription) && !errors.Is(err, nats.ErrPermissionViolation) {
+				t.Error(err)
+			}
+		}
+	}
+	for subject, want := range may {
+		if got := slices.Sorted(maps.Keys(heard[subject])); strings.Join(got, " ") != want {
+			t.Errorf("%s: %v hear it, want %s", subject, got, want)
+		}
+	}
+}

@@ -36,7 +36,7 @@ func newCanary() *cobra.Command {
 		Long: `Send one webhook to a running bridge and wait for its event, send one command and wait for its result, ask one query.
 It says what came and how long it took, and exits with 0 only if all of it came.
 
-Nothing is changed at factro: the command is a dry run, of which the bridge tells the call that it would make, and the query
+Nothing is changed at factro: the command is one of the bridge's own, which it answers without calling factro, and the query
 reads a few counters, one request of the budget. Subscribers to all events of the cloud see an event with the action
 BridgeCanary and the resource bridge.
 

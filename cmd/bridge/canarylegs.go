@@ -47,7 +47,6 @@ func (c *canary) webhook(ctx context.Context) leg {
 	if err != nil {
 		return l.failed(exitFailure, fmt.Errorf("the event cannot be waited for: %w", err))
 	}
-	defer expected.Stop()
 	began := time.Now()
 	if _, err := c.hook.send(ctx, c.id); err != nil {
 		return l.failed(exitFailure, err)
@@ -67,11 +66,10 @@ func (c *canary) webhook(ctx context.Context) leg {
 	return l
 }
 
-// command sends a command that is only rehearsed, and waits for its result.
+// command sends the command that the bridge answers itself, and waits for its result.
 func (c *canary) command(ctx context.Context) leg {
-	cmd := events.SetTaskState{TaskID: c.id, State: events.TaskStateReview}
-	op := cmd.Operation()
-	l := leg{Name: "command", To: c.prefix.Command(c.cloud, op.Resource, op.Name)}
+	cmd := events.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
+	l := leg{Name: "command", To: c.prefix.Command(c.cloud, cmd.Resource, cmd.Name)}
 	r, err := c.client.Bridge(c.prefix, c.cloud).Do(ctx, cmd, events.DryRun(), events.OnResult(func(e events.Event) {
 		m := bus.Message{Subject: e.Subject, Header: e.Header}
 		l.Arrived, l.Trace = m.Subject, m.TraceID()
@@ -85,6 +83,9 @@ func (c *canary) command(ctx context.Context) leg {
 	case isPending && errors.Is(err, context.DeadlineExceeded):
 		return l.failed(exitNoResult, c.client.Why(fmt.Errorf("the command %s is in the stream, but within %s no result came; look "+
 			"at /readyz: is there a bridge with the role egress, is the cloud paused, is there a backlog?", pending.ID, c.timeout), l.To))
+	case r.Outcome == events.Rejected && r.Error != nil && r.Error.Code == events.CodeUnknownOperation:
+		return l.failed(exitRejected, fmt.Errorf("the bridge does not know the command of this canary: it is older, and the command "+
+			"came through all the same; use the canary of the bridge's version: %w", err))
 	case r.Outcome == events.Rejected:
 		return l.failed(exitRejected, err)
 	case r.Outcome == events.Dead:

@@ -71,15 +71,19 @@ type Admin struct {
 
 // NATS says which server to use.
 type NATS struct {
-	URL       string   `yaml:"url" env:"URL"`
-	CredsFile string   `yaml:"creds_file" env:"CREDS_FILE"`
-	NkeyFile  string   `yaml:"nkey_file" env:"NKEY_FILE"`
-	TLS       bus.TLS  `yaml:"tls" envPrefix:"TLS_"`
-	Embedded  Embedded `yaml:"embedded" envPrefix:"EMBEDDED_"`
-	Prefix    string   `yaml:"prefix" env:"PREFIX"`
-	Replicas  int      `yaml:"replicas" env:"REPLICAS"`
-	Manage    bool     `yaml:"manage" env:"MANAGE"`
-	MaxBytes  MaxBytes `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
+	URL       string  `yaml:"url" env:"URL"`
+	CredsFile string  `yaml:"creds_file" env:"CREDS_FILE"`
+	NkeyFile  string  `yaml:"nkey_file" env:"NKEY_FILE"`
+	TLS       bus.TLS `yaml:"tls" envPrefix:"TLS_"`
+	// InboxPrefix and APIPrefix are for a connection that may hear its own inboxes only, or whose account has JetStream from
+	// another one.
+	InboxPrefix string   `yaml:"inbox_prefix" env:"INBOX_PREFIX"`
+	APIPrefix   string   `yaml:"api_prefix" env:"API_PREFIX"`
+	Embedded    Embedded `yaml:"embedded" envPrefix:"EMBEDDED_"`
+	Prefix      string   `yaml:"prefix" env:"PREFIX"`
+	Replicas    int      `yaml:"replicas" env:"REPLICAS"`
+	Manage      bool     `yaml:"manage" env:"MANAGE"`
+	MaxBytes    MaxBytes `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
 	// ReplyPrefixes are what the subjects begin with, beside inboxes, to which copies of results and answers may go.
 	ReplyPrefixes []string `yaml:"reply_prefixes" env:"REPLY_PREFIXES"`
 }
@@ -254,6 +258,7 @@ func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) || c
 func (c Config) bus(s *bus.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
+		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
 		ReplyPrefixes: c.NATS.ReplyPrefixes,
 		Takes:         c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,

@@ -21,8 +21,9 @@ import (
 
 // Client is a short-lived connection for the command line: unlike Bus it says at once that the server is not there.
 type Client struct {
-	nc *nats.Conn
-	js jetstream.JetStream
+	cfg Config
+	nc  *nats.Conn
+	js  jetstream.JetStream
 
 	mu      sync.Mutex
 	refused []refusal // what Heed has heard of
@@ -30,7 +31,7 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	opts := append([]nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}, cfg.TLS.options()...)
+	opts := slices.Concat([]nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}, cfg.TLS.options(), cfg.inbox())
 	if cfg.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
 	}
@@ -45,12 +46,12 @@ func Dial(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", withoutUsers(cfg.URL), withoutURL(err))
 	}
-	js, err := jetstream.New(nc)
+	js, err := cfg.jetStream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
-	return &Client{nc: nc, js: js}, nil
+	return &Client{cfg: cfg, nc: nc, js: js}, nil
 }
 
 // Close ends the connection.

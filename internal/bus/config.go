@@ -1,12 +1,14 @@
 package bus
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -20,6 +22,9 @@ type Config struct {
 	// CredsFile and NkeyFile are alternative credentials. They are read again at every reconnect, so either may be replaced.
 	CredsFile, NkeyFile string
 	TLS                 TLS
+	// InboxPrefix is what the inboxes of the connection begin with, or "" for _INBOX. APIPrefix is where the API of JetStream
+	// is, or "" for $JS.API: an account that has it from another one may have it elsewhere.
+	InboxPrefix, APIPrefix string
 	// Prefix is the first token of all subjects and, in capitals, of all streams.
 	Prefix events.Prefix
 	// Clouds are the clouds that the process works for. Each has streams and buckets of its own.
@@ -72,6 +77,30 @@ func (t TLS) options() []nats.Option {
 // prefixForm keeps the prefix usable as a token, a stream's name and a bucket's name at once.
 var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
+// subjectForm is a subject without wildcards.
+var subjectForm = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
+
+// inbox is the option of the inboxes' prefix, if there is one.
+func (c Config) inbox() []nats.Option {
+	if c.InboxPrefix == "" {
+		return nil
+	}
+	return []nats.Option{nats.CustomInboxPrefix(c.InboxPrefix)}
+}
+
+// jetStream is JetStream where its API is.
+func (c Config) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	if c.APIPrefix == "" {
+		return jetstream.New(nc)
+	}
+	return jetstream.NewWithAPIPrefix(nc, c.APIPrefix)
+}
+
+// api is the subject of a request to the API of JetStream.
+func (c Config) api(request string) string {
+	return cmp.Or(c.APIPrefix, "$JS.API") + "." + request
+}
+
 // Validate reports every mistake.
 func (c Config) Validate() error {
 	var errs []error
@@ -83,6 +112,11 @@ func (c Config) Validate() error {
 	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		errs = append(errs, errors.New("nats.tls: cert_file and key_file belong together; one of them is empty"))
+	}
+	for setting, value := range map[string]string{"nats.inbox_prefix": c.InboxPrefix, "nats.api_prefix": c.APIPrefix} {
+		if value != "" && !subjectForm.MatchString(value) {
+			errs = append(errs, fmt.Errorf("%s: %q is not of the form _INBOX.name, without blanks, wildcards and a dot at the end", setting, value))
+		}
 	}
 	if !prefixForm.MatchString(string(c.Prefix)) {
 		errs = append(errs, fmt.Errorf("nats.prefix: %q is not of the form [a-z0-9][a-z0-9-]*", c.Prefix))

@@ -106,7 +106,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	} else {
 		b.startedAway()
 	}
-	if b.js, err = jetstream.New(b.nc); err != nil {
+	if b.js, err = cfg.jetStream(b.nc); err != nil {
 		b.nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
@@ -151,7 +151,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}
 		opts = append(opts, opt)
 	}
-	opts = append(opts, b.cfg.TLS.options()...)
+	opts = append(append(opts, b.cfg.TLS.options()...), b.cfg.inbox()...)
 	if b.cfg.Server != nil {
 		opts = append(opts, nats.InProcessServer(b.cfg.Server))
 	}

@@ -179,7 +179,7 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 	case !near:
 		return true, nil
 	}
-	if err := b.giveUp(ctx, old, wants); err != nil {
+	if err := b.giveUpSubjects(ctx, old, wants); err != nil {
 		return true, err
 	}
 	for _, want := range wants {
@@ -263,9 +263,9 @@ func copiedFrom(m jetstream.RawStreamMsg) uint64 {
 	return 0
 }
 
-// giveUp takes the subjects of some clouds from an old stream. It keeps those of clouds of which another bridge carries out
+// giveUpSubjects takes the subjects of some clouds from an old stream. It keeps those of clouds of which another bridge carries out
 // commands: that one takes them over itself.
-func (b *Bus) giveUp(ctx context.Context, old jetstream.Stream, wants []streamSpec) error {
+func (b *Bus) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []streamSpec) error {
 	info, err := old.Info(ctx)
 	if err != nil {
 		return err

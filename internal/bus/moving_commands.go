@@ -56,7 +56,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 	}
 	closing, cancel := context.WithTimeout(ctx, 2*b.lookTimeout)
 	defer cancel()
-	if err := b.giveUp(closing, old, filled); err != nil {
+	if err := b.giveUpSubjects(closing, old, filled); err != nil {
 		return true, err
 	}
 	for _, cloud := range b.cfg.Clouds {

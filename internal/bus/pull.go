@@ -49,7 +49,7 @@ func (b *Bus) pull(ctx context.Context, c jetstream.Consumer) (*nats.Msg, error)
 		return nil, err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
-	if err := b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+info.Stream+"."+info.Name, inbox, request); err != nil {
+	if err := b.nc.PublishRequest(b.cfg.api("CONSUMER.MSG.NEXT."+info.Stream+"."+info.Name), inbox, request); err != nil {
 		return nil, err
 	}
 	silence := time.NewTimer(2 * b.heartbeat)

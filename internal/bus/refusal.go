@@ -68,7 +68,7 @@ func (b *Bus) isRefused(err error) {
 	}
 	r := readRefusal(err)
 	r.cloud = b.cloudIn(r.subject)
-	if stream, look := strings.CutPrefix(r.subject, "$JS.API.STREAM.INFO."); look && !b.cfg.Manage {
+	if stream, look := strings.CutPrefix(r.subject, b.cfg.api("STREAM.INFO.")); look && !b.cfg.Manage {
 		b.health.hide(stream) // who may only bind need not be allowed to look
 		return
 	}

@@ -78,6 +78,7 @@ type job struct {
 	startedAt time.Time
 	expiry    time.Time // zero if it has none
 	dryRun    bool
+	canary    bool // it is for the bridge itself
 	attempts  int
 	misses    int  // how often its file could not be read
 	begun     bool // the record is in the ledger, and ours
@@ -99,6 +100,12 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 	j := &job{cmd: cmd, ledgerID: cmd.Identity(), startedAt: time.Now()}
 	if reason := w.plan(j, mistake); reason != nil {
 		return w.end(ctx, j, events.Rejected, answer{}, reason)
+	}
+	if j.canary {
+		if over, verdict := w.late(ctx, j); over {
+			return verdict
+		}
+		return w.end(ctx, j, events.Applied, answer{}, nil)
 	}
 	for j.dryRun {
 		if over, verdict := w.late(ctx, j); over {
@@ -140,6 +147,12 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	if mistake != nil {
 		return &events.Error{Code: events.CodeInvalid, Message: mistake.Error()}
 	}
+	if reason := j.attributes(); reason != nil {
+		return reason
+	}
+	if j.canary = j.cmd.Resource == events.ResourceBridge && j.cmd.Operation == events.OperationCanary; j.canary {
+		return nil
+	}
 	op, known := factro.Lookup(j.cmd.Operation)
 	switch {
 	case !known:
@@ -158,18 +171,8 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 			Message: fmt.Sprintf("%s is an operation on %q, but the subject says %q", op.Name, op.Resource, j.cmd.Resource),
 		}
 	}
-	var err error
-	if at, ok := j.cmd.Event.Extensions()[events.ExtExpiryTime]; ok {
-		if j.expiry, err = types.ToTime(at); err != nil {
-			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
-		}
-	}
-	if dry, ok := j.cmd.Event.Extensions()[events.ExtDryRun]; ok {
-		if j.dryRun, err = types.ToBool(dry); err != nil { // in doubt, whoever wrote it did not want the call to be made
-			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
-		}
-	}
 	j.op = op
+	var err error
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
 		return mistaken(err)
 	}
@@ -180,6 +183,22 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	}
 	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
 		return mistaken(err)
+	}
+	return nil
+}
+
+// attributes reads what a command says beside its data.
+func (j *job) attributes() *events.Error {
+	var err error
+	if at, ok := j.cmd.Event.Extensions()[events.ExtExpiryTime]; ok {
+		if j.expiry, err = types.ToTime(at); err != nil {
+			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
+		}
+	}
+	if dry, ok := j.cmd.Event.Extensions()[events.ExtDryRun]; ok {
+		if j.dryRun, err = types.ToBool(dry); err != nil { // in doubt, whoever wrote it did not want the call to be made
+			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
+		}
 	}
 	return nil
 }

@@ -20,6 +20,10 @@ const (
 // action. Their events are of ResourceBridge, too: leave them out where they are not wanted.
 const ActionCanary = "BridgeCanary"
 
+// OperationCanary is the operation of the command that "bridge canary" sends, on ResourceBridge. The bridge answers it itself:
+// the result is applied, factro is not called, and nothing is remembered.
+const OperationCanary = "canary"
+
 // Types of the events about gaps.
 const (
 	GapTypePrefix   = "com.factro.bridge."

@@ -1,0 +1,359 @@
+package tests
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// detour is a request that makes JetStream publish somewhere: by its reply subject, or by a consumer's deliver_subject.
+type detour struct{ subject, body string }
+
+// detours are what a user may be able to ask for.
+func detours(api string) []detour {
+	return []detour{
+		{api + ".DIRECT.GET.FACTRO_RESULTS_ACME", `{"seq":999999}`},
+		{api + ".DIRECT.GET.FACTRO_RESULTS_ACME", `{"seq":1}`},
+		{api + ".DIRECT.GET.OBJ_FACTRO_ANSWERS_ACME", `{"seq":999999}`},
+		{api + ".DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.bridge.none.BridgeCanary", ""},
+		{api + ".CONSUMER.INFO.FACTRO_EVENTS_ACME.mirror", ""},
+		{api + ".CONSUMER.MSG.NEXT.FACTRO_EVENTS_ACME.mirror", `{"batch":1,"no_wait":true}`},
+		{api + ".CONSUMER.MSG.NEXT.FACTRO_EVENTS_ACME.mirror", `{"batch":5,"expires":100000000}`},
+		{api + ".STREAM.INFO.FACTRO_EVENTS_ACME", ""},
+		{"$JS.ACK.FACTRO_EVENTS_ACME.mirror.1.1.1.1.0", "+NXT"},
+		{"factro.command.acme.task.createTask", `{"title":"x"}`},
+		{"factro.command.acme.bridge.canary", ""},
+		{"factro.query.acme.user.getUserQuota", ""},
+		{"factro.query.acme.task.listTasks", ""},
+		{"factro.event.acme.task.1.TaskCreated", `{}`},
+	}
+}
+
+// targets are where nothing of a stranger's is to come.
+var targets = []string{
+	"$JS.API.STREAM.DELETE.FACTRO_EVENTS_BETA", "$JS.API.STREAM.DELETE.KV_FACTRO_LEDGER_ACME", "$JS.API.STREAM.PURGE.FACTRO_RESULTS_BETA",
+	"$JS.API.CONSUMER.DELETE.FACTRO_COMMANDS_BETA.egress-beta", "$KV.FACTRO_LEDGER_BETA.x", "$KV.FACTRO_RECONCILE.beta",
+	"factro.command.beta.task.createTask", "factro.redrive.beta.task.createTask", "factro.result.beta.task.createTask.applied",
+	"factro.event.beta.task.1.TaskCreated", "factro.dead.command.beta.task.createTask", "_INBOX.beta-billing.x", "_INBOX.egress.x",
+}
+
+// snapshot tells what the streams of beta and the shared ones hold, and all consumers.
+func snapshot(t *testing.T, js jetstream.JetStream) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	streams := js.ListStreams(t.Context())
+	for s := range streams.Info() {
+		stream, err := js.Stream(t.Context(), s.Config.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		consumers := stream.ConsumerNames(t.Context())
+		for name := range consumers.Name() {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		out[s.Config.Name] = strings.Join(names, " ")
+		if strings.HasSuffix(s.Config.Name, "_BETA") || !strings.HasSuffix(s.Config.Name, "_ACME") {
+			out[s.Config.Name] += fmt.Sprintf(" %d [%d..%d]", s.State.Msgs, s.State.FirstSeq, s.State.LastSeq)
+		}
+	}
+	if err := streams.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Whoever has an account of its own gets JetStream to publish nothing elsewhere, and learns nothing of what is not theirs.
+// Beside them beta works.
+func TestDetoursRefused(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t)
+	js := g.prepare(startFactro(t, sim.Config{}))
+	owner := js.Conn()
+	for _, cloud := range []string{"acme", "beta"} {
+		for _, subject := range []string{"event." + cloud + ".task.secret-" + cloud + ".TaskCreated", "result." + cloud + ".task.createTask.applied"} {
+			if _, err := js.Publish(t.Context(), "factro."+subject, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	spy := map[string]*nats.Subscription{}
+	for _, target := range targets {
+		if !strings.HasPrefix(target, "$JS.") {
+			continue
+		}
+		sub, err := owner.SubscribeSync(target) // a consumer with this deliver_subject has somebody to deliver to, then
+		if err != nil {
+			t.Fatal(err)
+		}
+		spy[target] = sub
+	}
+	before := snapshot(t, js)
+	for _, user := range []string{"ingress", "canary", "sender", "subscriber", "asker"} {
+		nc, _ := g.connect(user, quietly())
+		for _, api := range []string{"$JS.API", "JS.factro.API"} {
+			for _, target := range targets {
+				for _, d := range detours(api) {
+					if err := nc.PublishRequest(d.subject, target, []byte(d.body)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, stream := range []string{"FACTRO_EVENTS_ACME", "FACTRO_RESULTS_ACME", "OBJ_FACTRO_ANSWERS_ACME", "FACTRO_EVENTS_BETA"} {
+					body, err := json.Marshal(map[string]any{"stream_name": stream, "config": map[string]any{
+						"name": "x", "durable_name": "x", "deliver_subject": target, "deliver_policy": "all", "ack_policy": "none",
+					}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, create := range []string{".CONSUMER.CREATE." + stream, ".CONSUMER.CREATE." + stream + ".x", ".CONSUMER.DURABLE.CREATE." + stream + ".x"} {
+						if err := nc.PublishRequest(api+create, nc.NewInbox(), body); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			// What tells of beta, or of all of acme.
+			for _, d := range []detour{
+				{".STREAM.INFO.FACTRO_EVENTS_BETA", `{"subjects_filter":">"}`}, {".STREAM.NAMES", ""}, {".STREAM.LIST", ""},
+				{".CONSUMER.NAMES.FACTRO_EVENTS_BETA", ""}, {".CONSUMER.LIST.FACTRO_EVENTS_ACME", ""}, {".CONSUMER.INFO.FACTRO_EVENTS_BETA.mirror", ""},
+				{".DIRECT.GET.FACTRO_EVENTS_BETA", `{"seq":1}`}, {".DIRECT.GET.FACTRO_RESULTS_BETA", `{"seq":1}`},
+				{".DIRECT.GET.FACTRO_EVENTS_BETA.factro.event.beta.task.secret-beta.TaskCreated", ""},
+				{".STREAM.MSG.GET.FACTRO_EVENTS_BETA", `{"seq":1}`}, {".CONSUMER.MSG.NEXT.FACTRO_EVENTS_BETA.mirror", `{"batch":1,"no_wait":true}`},
+			} {
+				answer, err := nc.Request(api+d.subject, []byte(d.body), 100*time.Millisecond)
+				if user == "ingress" && d.subject == ".STREAM.INFO.FACTRO_EVENTS_BETA" { // it takes webhooks of beta, too
+					continue
+				}
+				if err == nil && (strings.Contains(string(answer.Data), "beta") || strings.Contains(answer.Header.Get("Nats-Subject"), "beta") ||
+					strings.Contains(string(answer.Data), "FACTRO")) {
+					t.Errorf("%s learns by %s: %s %s", user, d.subject, answer.Header, answer.Data)
+				}
+			}
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := owner.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if after := snapshot(t, js); !maps.Equal(before, after) {
+		t.Errorf("before:\n%v\nafter:\n%v", before, after)
+	}
+	for target, sub := range spy {
+		if msg, err := sub.NextMsg(100 * time.Millisecond); err == nil {
+			t.Errorf("%s came to %s", msg.Data, target)
+		}
+	}
+}
+
+// Why there are accounts: inside of one, a user who may do no more than read one stream can delete another, by the reply
+// subject of a request, and one who may make consumers can have them publish for others. If this fails, the server has
+// changed, and auth.conf and SECURITY.md can say less.
+func TestOneAccountDoesNotHold(t *testing.T) {
+	t.Parallel()
+	opts := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}
+	opts.Users = []*server.User{{Username: "owner", Password: "a"}, {Username: "reader", Password: "b", Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.MINE", "$JS.API.CONSUMER.CREATE.MINE.>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.reader.>"}},
+	}}}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not start")
+	}
+	connect := func(user, password string) (*nats.Conn, jetstream.JetStream) {
+		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, password), nats.CustomInboxPrefix("_INBOX."+user), quietly())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nc, js
+	}
+	owner, js := connect("owner", "a")
+	for _, name := range []string{"MINE", "THEIRS", "COMMANDS"} {
+		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+			Name: name, Subjects: []string{strings.ToLower(name) + ".>"}, AllowDirect: true,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := js.Publish(t.Context(), "mine.x", []byte("a forged command")); err != nil {
+		t.Fatal(err)
+	}
+	reader, _ := connect("reader", "b")
+	stored := func(name string) func() bool {
+		return func() bool {
+			stream, err := js.Stream(t.Context(), name)
+			return err == nil && stream.CachedInfo().State.Msgs > 0
+		}
+	}
+	if err := reader.PublishRequest("$JS.API.DIRECT.GET.MINE", "commands.x", []byte(`{"seq":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the reader has stored a message in another stream", stored("COMMANDS"))
+	if err := reader.PublishRequest("$JS.API.DIRECT.GET.MINE", "$JS.API.STREAM.DELETE.COMMANDS", []byte(`{"seq":999}`)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the reader has deleted another stream", func() bool {
+		_, err := js.Stream(t.Context(), "COMMANDS")
+		return errors.Is(err, jetstream.ErrStreamNotFound)
+	})
+	if _, err := owner.SubscribeSync("theirs.x"); err != nil { // somebody listens
+		t.Fatal(err)
+	}
+	if err := owner.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := reader.Request("$JS.API.CONSUMER.CREATE.MINE.x",
+		[]byte(`{"stream_name":"MINE","config":{"name":"x","deliver_subject":"theirs.x","deliver_policy":"all","ack_policy":"none"}}`), patience)
+	if err != nil || strings.Contains(string(answer.Data), `"error"`) {
+		t.Fatalf("%s, %v", answer.Data, err)
+	}
+	waitFor(t, "a consumer of the reader's has stored a message in another stream", stored("THEIRS"))
+}
+
+// needs has one user for each line of the imports of the accounts that can be told by a scenario, who lacks this line.
+var needs = regexp.MustCompile(`(?m)^ *\{(?:service|stream): \{account: FACTRO, subject: "([^"]*)".*\n`)
+
+// Each line of a program's imports is needed: without it the program does not do its work. All are in one server, with one
+// bridge: a copy of the program's account for each line, which has all lines but that.
+func TestEachImportIsNeeded(t *testing.T) {
+	t.Parallel()
+	type lack struct{ user, subject string }
+	var lacking []lack
+	g := startGuarded(t, func(conf string) string {
+		for account, user := range map[string]string{"BILLING": "SENDER", "MIRROR": "SUBSCRIBER", "REPORT": "ASKER", "FACTRO_CANARY": "CANARY"} {
+			block := regexp.MustCompile(`(?ms)^  ` + account + ` \{.*?^  \}\n`).FindString(conf)
+			for n, line := range needs.FindAllStringSubmatch(block, -1) {
+				if strings.Contains(line[1], "beta") || strings.Contains(line[1], "BETA") {
+					continue
+				}
+				name := fmt.Sprintf("%s%d", user, n)
+				lacking = append(lacking, lack{strings.ToLower(name), line[1]})
+				without := strings.Replace(strings.Replace(block, line[0], "", 1), account+" {", account+fmt.Sprint(n)+" {", 1)
+				conf = strings.Replace(conf, block, block+strings.Replace(without, "{nkey: "+user+"}", "{nkey: "+name+"}", 1), 1)
+			}
+		}
+		return conf
+	})
+	if len(lacking) != 3+3+2+4 {
+		t.Fatalf("%v lack something, want one for each line", lacking)
+	}
+	f := startFactro(t, sim.Config{})
+	js := g.prepare(f)
+	g.bridge(f, "egress", "egress, query", "false").start()
+	ingress := g.bridge(f, "ingress", "ingress", "false").start()
+	(&asking{t: t, f: f}).fill()
+	for n := range 40 {
+		if status := ingress.webhook(http.DefaultClient, "acme", fmt.Sprintf(`{"action":"TaskCreated","context":{"entityId":"%d"}}`, n)); status != http.StatusAccepted {
+			t.Fatalf("the webhook is answered with %d", status)
+		}
+	}
+	canary := events.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
+	ask := func(ctx context.Context, js jetstream.JetStream, operation, resource string) error {
+		answer, err := events.NewClient(js, "acme").Query(ctx, events.Generic{Name: operation, Resource: resource, Data: json.RawMessage("{}")})
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, answer)
+		return errors.Join(err, answer.Close())
+	}
+	// heard says whether a copy that is sent to an inbox of the user's comes.
+	heard := func(ctx context.Context, js jetstream.JetStream) error {
+		sub, err := js.Conn().SubscribeSync(js.Conn().NewInbox())
+		if err == nil {
+			err = errors.Join(js.Conn().Flush(), g.owner.Publish(sub.Subject, nil))
+		}
+		if err == nil {
+			_, err = sub.NextMsgWithContext(ctx)
+		}
+		return err
+	}
+	work := map[string]func(context.Context, jetstream.JetStream) error{
+		"sender": func(ctx context.Context, js jetstream.JetStream) error {
+			client, id := events.NewClient(js, "acme"), events.WithID("needs-"+js.Conn().Opts.Name)
+			_, err := client.Do(ctx, canary, events.DryRun(), id)
+			if err == nil { // the result of before is in the stream alone
+				_, err = client.Do(ctx, canary, events.DryRun(), id)
+			}
+			return errors.Join(err, heard(ctx, js))
+		},
+		"subscriber": func(ctx context.Context, js jetstream.JetStream) error {
+			subscribed, stop := context.WithCancel(ctx)
+			defer stop()
+			got := false
+			err := events.Subscribe(subscribed, js, "factro.event.acme.task.*.TaskCreated", func(_ context.Context, e events.Event) error {
+				if e.Deliveries == 1 { // the one before is acknowledged, then
+					got = true
+				}
+				stop()
+				return nil
+			}, events.Prepared("mirror"))
+			if err == nil && !got {
+				err = errors.New("nothing came")
+			}
+			return err
+		},
+		"asker": func(ctx context.Context, js jetstream.JetStream) error {
+			return errors.Join(ask(ctx, js, "getUserQuota", "user"), ask(ctx, js, "listTasks", "task"))
+		},
+		"canary": func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := events.NewClient(js, "acme").Do(ctx, canary, events.DryRun())
+			_, err2 := js.Conn().RequestWithContext(ctx, "JS.factro.API.DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.bridge.1.BridgeCanary", nil)
+			return errors.Join(err, err2, ask(ctx, js, "getUserQuota", "user"), heard(ctx, js))
+		},
+	}
+	for user, work := range work {
+		_, js := g.connect(user, quietly(), nats.Name("all"))
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		if err := work(ctx, js); err != nil {
+			t.Errorf("%s with all lines: %v", user, err)
+		}
+		cancel()
+	}
+	consumer, err := js.Consumer(t.Context(), "FACTRO_EVENTS_ACME", "mirror")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range lacking {
+		user := strings.TrimRight(l.user, "0123456789")
+		_, js := g.connect(l.user, quietly(), nats.Name(l.user))
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		err := work[user](ctx, js)
+		cancel()
+		if user == "subscriber" && strings.HasPrefix(l.subject, "$JS.ACK.") {
+			if info, err2 := consumer.Info(t.Context()); err2 != nil || info.NumAckPending != 0 {
+				err = errors.Join(errors.New("it is not acknowledged"), err2)
+			}
+		}
+		if err == nil {
+			t.Errorf("%s works without %s", user, l.subject)
+		}
+	}
+}
