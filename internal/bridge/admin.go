@@ -36,7 +36,7 @@ func (b *Bridge) admin(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r := ready(stopping, broker, spool, ways)
+		r := ready(stopping, broker, spool, ways) //nolint:contextcheck // it has a time of its own
 		w.Header().Set("Content-Type", "application/json")
 		if !r.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)

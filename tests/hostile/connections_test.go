@@ -100,7 +100,7 @@ func TestIdleConnectionsAndFewFiles(t *testing.T) {
 }
 
 // Very many connections with large headers do not take the memory.
-func TestVeryManyIdleConnections(t *testing.T) {
+func TestVeryManyIdleConnections(t *testing.T) { //nolint:tparallel // each row takes the descriptors of this process
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		attack  string
@@ -111,7 +111,7 @@ func TestVeryManyIdleConnections(t *testing.T) {
 		"from many addresses":  {"idle connections with headers of 12 kB, from many addresses", many, 12_000},
 		"with allowed headers": {"idle connections with headers of 7 kB, from many addresses", many, 7_000},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
 			w := newWorld(t, tt.attack, setting{spool: true})
 			n := scale(1500, 8000)
 			stop, made := w.hold(n, tt.address, func(c net.Conn) { _, _ = io.WriteString(c, get(tt.header)) })
@@ -204,7 +204,7 @@ func TestLengthAndChunks(t *testing.T) {
 				c, err := w.dial(0, 2)
 				must(t, err)
 				if set.tls {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // a server of ours
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 				}
 				_, err = io.WriteString(c, delivery(acme, 4, "Transfer-Encoding: chunked\r\n")+"2\r\n{}\r\n0\r\n\r\n"+
 					"GET /smuggled HTTP/1.1\r\nHost: bridge\r\n\r\n")
@@ -266,7 +266,7 @@ func fields(pairs ...string) string {
 }
 
 // Frames of HTTP/2 in numbers and orders that cost more than they should.
-func TestHTTP2Floods(t *testing.T) {
+func TestHTTP2Floods(t *testing.T) { //nolint:tparallel // each row takes the processors of this machine
 	t.Parallel()
 	const ends = 5 // END_STREAM and END_HEADERS
 	request := fields(":method", "POST", ":scheme", "https", ":path", "/webhooks/beta", ":authority", "bridge", "x-bridge-key", "wrong")
@@ -286,7 +286,7 @@ func TestHTTP2Floods(t *testing.T) {
 		"endless header":      {"", frame(1, 1, 1, request), func(uint32) string { return frame(9, 0, 1, fields("x-fill", strings.Repeat("x", 100))) }},
 		"frame of a megabyte": {"", string([]byte{0x0f, 0xff, 0xff, 0, 0, 0, 0, 0, 1}), func(uint32) string { return strings.Repeat("x", 1000) }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
 			w := newWorld(t, "HTTP/2: "+name, setting{spool: true, tls: true, env: []string{"GOMEMLIMIT=200MiB"}}) // as the chart's limit has it
 			end := time.Now().Add(time.Duration(scale(3, 30)) * time.Second)
 			var group sync.WaitGroup
@@ -299,7 +299,7 @@ func TestHTTP2Floods(t *testing.T) {
 							continue
 						}
 						_ = raw.SetDeadline(end.Add(time.Second))
-						c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a server of ours
+						c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 						_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+frame(4, 0, 0, tt.settings)+tt.once)
 						go io.Copy(io.Discard, c) //nolint:errcheck // what it is told is of no interest
 						for stream := uint32(1); err == nil && time.Now().Before(end); stream += 20 {
