@@ -148,7 +148,7 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 func (s *Spool) Close() {
 	if s.disk != nil {
 		s.metrics.stop()
-		s.disk.close() //nolint:contextcheck // it has a time of its own
+		s.disk.close()
 	}
 }
 

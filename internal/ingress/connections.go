@@ -52,7 +52,7 @@ type errorLog struct {
 // Handle counts what failed before there was a request.
 func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
 	if strings.Contains(r.Message, "TLS handshake error") {
-		e.s.dropped(connlimit.Handshake)
+		e.s.dropped(connlimit.Handshake) //nolint:contextcheck // it belongs to no request
 	}
 	if !e.Handler.Enabled(ctx, r.Level) {
 		return nil

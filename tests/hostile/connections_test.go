@@ -102,7 +102,7 @@ func TestIdleConnectionsAndFewFiles(t *testing.T) {
 // Very many connections with large headers do not take the memory.
 func TestVeryManyIdleConnections(t *testing.T) { //nolint:tparallel // each row takes the descriptors of this process
 	t.Parallel()
-	for name, tt := range map[string]struct {
+	for name, tt := range map[string]struct { //nolint:paralleltest // see above
 		attack  string
 		address func(int) int
 		header  int
@@ -111,7 +111,7 @@ func TestVeryManyIdleConnections(t *testing.T) { //nolint:tparallel // each row 
 		"from many addresses":  {"idle connections with headers of 12 kB, from many addresses", many, 12_000},
 		"with allowed headers": {"idle connections with headers of 7 kB, from many addresses", many, 7_000},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, tt.attack, setting{spool: true})
 			n := scale(1500, 8000)
 			stop, made := w.hold(n, tt.address, func(c net.Conn) { _, _ = io.WriteString(c, get(tt.header)) })
@@ -273,7 +273,7 @@ func TestHTTP2Floods(t *testing.T) { //nolint:tparallel // each row takes the pr
 	rapid := func(stream uint32) string {
 		return frame(1, ends, stream, request) + frame(3, 0, stream, "\x00\x00\x00\x08")
 	}
-	for name, tt := range map[string]struct {
+	for name, tt := range map[string]struct { //nolint:paralleltest // see above
 		settings string
 		once     string
 		each     func(stream uint32) string
@@ -286,7 +286,7 @@ func TestHTTP2Floods(t *testing.T) { //nolint:tparallel // each row takes the pr
 		"endless header":      {"", frame(1, 1, 1, request), func(uint32) string { return frame(9, 0, 1, fields("x-fill", strings.Repeat("x", 100))) }},
 		"frame of a megabyte": {"", string([]byte{0x0f, 0xff, 0xff, 0, 0, 0, 0, 0, 1}), func(uint32) string { return strings.Repeat("x", 1000) }},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "HTTP/2: "+name, setting{spool: true, tls: true, env: []string{"GOMEMLIMIT=200MiB"}}) // as the chart's limit has it
 			end := time.Now().Add(time.Duration(scale(3, 30)) * time.Second)
 			var group sync.WaitGroup
