@@ -50,7 +50,7 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 
 // ready looks at all parts.
 func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) readiness {
-	text, spools := spool.State()
+	text, spools := spool.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Health(), spools)
 	if text != "" {
 		r.Parts["spool"] = text

@@ -86,7 +86,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	defer spool.Close()
+	defer spool.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = spool.Kept
 	ways, err := b.ways(broker, spool)
 	if err != nil {
@@ -158,10 +158,10 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 // warn tells what an operator should change, although the bridge runs.
 func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
 	for _, text := range b.cfg.Warnings() {
-		b.log.WarnContext(ctx, "configuration: "+text)
+		b.log.WarnContext(ctx, "the configuration should be changed", "why", text)
 	}
 	if connections != "" {
-		b.log.WarnContext(ctx, connections)
+		b.log.WarnContext(ctx, "there are fewer connections than configured", "why", connections)
 	}
 	if need := 2 * b.cfg.webhookMemory(mem.limit); b.cfg.has(RoleIngress) && mem.limit > 0 && need > mem.limit {
 		b.log.WarnContext(ctx, "webhooks may take more than half of the memory of the process; lower http.max_memory or http.max_body, or raise the limit",

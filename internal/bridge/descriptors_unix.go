@@ -13,5 +13,5 @@ func openFiles() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) > math.MaxInt32 { //nolint:unconvert // it is signed on some systems
 		return 0
 	}
-	return int(limit.Cur) //nolint:gosec // see above
+	return int(limit.Cur)
 }

@@ -60,8 +60,8 @@ const (
 	lookTimeout    = 5 * time.Second
 )
 
-// writeTimeout bounds how long the client waits until a server takes what is written to its connection. Whoever publishes
-// while it waits waits as well, beyond any context. The client's own bound is a minute.
+// writeTimeout bounds how long the client waits until a server takes what is written to its connection. Meanwhile everybody
+// who publishes has to wait, beyond any context. The client's own bound is a minute.
 const writeTimeout = 10 * time.Second
 
 var (

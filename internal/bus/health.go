@@ -113,14 +113,14 @@ func (h *health) works(destination string) {
 	h.ill.Store(len(h.failing) > 0)
 }
 
-// unanswered is the error of a destination that has answered no publish for a time, since a moment and until lately.
-func (h *health) unanswered(since time.Time, most time.Duration) error {
+// unanswered is the error of a destination that has answered no publish for mendAfter, since a moment and until lately.
+func (h *health) unanswered(since time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	for destination, f := range h.failing {
 		silent := errors.Is(f.err, context.DeadlineExceeded) || errors.Is(f.err, jetstream.ErrNoStreamResponse)
-		if silent && f.last.Sub(later(f.began, since)) >= most && now.Sub(f.last) < most {
+		if silent && f.last.Sub(later(f.began, since)) >= mendAfter && now.Sub(f.last) < mendAfter {
 			return fmt.Errorf("%s answers no publish: %w", destination, f.err)
 		}
 	}

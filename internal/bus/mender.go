@@ -66,7 +66,7 @@ func (b *Bus) serverFault() error {
 	b.mender.mu.Lock()
 	last := b.mender.last
 	b.mender.mu.Unlock()
-	return b.health.unanswered(last, mendAfter)
+	return b.health.unanswered(last)
 }
 
 // due notes what is wrong now, and says whether to do something about it.

@@ -127,11 +127,11 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 	}
 	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, looks: newLooks(free), log: log, lock: lock, mu: newGate()}
 	if s.metrics, err = newSpoolMetrics(s); err != nil {
-		s.disk.close()
+		s.disk.close() //nolint:contextcheck // it has a time of its own
 		return nil, err
 	}
 	if err := s.disk.mu.Lock(ctx); err != nil {
-		s.disk.close()
+		s.disk.close() //nolint:contextcheck // it has a time of its own
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	defer s.disk.mu.Unlock()

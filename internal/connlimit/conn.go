@@ -167,7 +167,7 @@ func (c *Conn) await(d time.Duration) {
 // expire closes a connection whose time is over, unless it has shown a secret meanwhile.
 func (c *Conn) expire() {
 	c.limiter.mu.Lock()
-	over := c.owner == "" && !(c.shown && c.active) && !time.Now().Before(c.until)
+	over := c.owner == "" && (!c.shown || !c.active) && !time.Now().Before(c.until)
 	c.limiter.mu.Unlock()
 	if over {
 		c.cutOff(Expired)

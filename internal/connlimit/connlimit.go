@@ -83,7 +83,7 @@ type key struct{}
 
 // Of returns the connection of a request, nil if it came on none of ours. All methods of a nil Conn do nothing.
 func Of(ctx context.Context) *Conn {
-	c, _ := ctx.Value(key{}).(*Conn) //nolint:errcheck // nil is right
+	c, _ := ctx.Value(key{}).(*Conn)
 	return c
 }
 
@@ -91,7 +91,7 @@ func unwrap(c net.Conn) *Conn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	ours, _ := c.(*Conn) //nolint:errcheck // nil is right
+	ours, _ := c.(*Conn)
 	return ours
 }
 

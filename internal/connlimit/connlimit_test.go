@@ -53,7 +53,7 @@ type site struct {
 
 func newSite(t *testing.T, cfg connlimit.Config) *site {
 	t.Helper()
-	s := &site{t: t, feed: &feed{make(chan net.Conn, 1)}, dropped: map[connlimit.Reason]int{}, server: &http.Server{}} //nolint:gosec // it does not serve
+	s := &site{t: t, feed: &feed{make(chan net.Conn, 1)}, dropped: map[connlimit.Reason]int{}, server: &http.Server{}}
 	cfg.Dropped = func(why connlimit.Reason) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *site) come(from string) *visitor {
 	s.feed.conns <- &wire{far, from}
 	accepted := make(chan net.Conn, 1)
 	go func() {
-		c, _ := s.in.Accept() //nolint:errcheck // nil is seen
+		c, _ := s.in.Accept()
 		accepted <- c
 	}()
 	select {
@@ -144,13 +144,14 @@ func later(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // in a bubble
 func TestLongestIdleStrangerGoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, connlimit.Config{Max: 4})
-		kept, first, second, third := s.come("192.0.2.1:1"), s.come("192.0.2.2:1"), s.come("192.0.2.3:1"), s.come("192.0.2.4:1")
+		s := newSite(t, connlimit.Config{Max: 4, PerAddress: 5})
+		kept := s.come("192.0.2.1:1") // all of one address, as behind a proxy
 		kept.shows("acme")
+		first, second, third := s.come("192.0.2.1:2"), s.come("192.0.2.1:3"), s.come("192.0.2.1:4")
 		later(time.Second)
 		first.state(http.StateActive, http.StateIdle) // it has just asked something
 		later(time.Second)
-		s.come("192.0.2.5:1")
+		s.come("192.0.2.1:5")
 		wantOpen(t, "the one with a secret", kept, true)
 		wantOpen(t, "the one that asked", first, true)
 		wantOpen(t, "the next", second, false)

@@ -1,10 +1,10 @@
 package ingress
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,20 +38,27 @@ func (s *Server) dropped(why connlimit.Reason) {
 	}
 }
 
-// warn logs now and then a case of one kind that the operator should look at. All are counted.
-func (s *Server) warn(ctx context.Context, c *cloud, kind, text string, args ...any) {
-	if skipped, due := s.samples.due(c.Name+" "+kind, time.Now()); due {
-		s.log.WarnContext(ctx, text, append([]any{"cloud", c.Name, "not_logged", skipped}, args...)...)
-	}
+// due says whether a case of a cloud and a kind is to be logged. All are counted.
+func (s *Server) due(c *cloud, kind string) (skipped int, due bool) {
+	return s.samples.due(c.Name+" "+kind, time.Now())
 }
 
-// errorLog takes what net/http says of broken connections. A stranger's is no news, but it counts.
-type errorLog struct{ s *Server }
-
-func (e *errorLog) Write(line []byte) (int, error) {
-	if bytes.Contains(line, []byte("TLS handshake error")) {
-		e.s.dropped(connlimit.Handshake)
-	}
-	e.s.log.LogAttrs(context.Background(), slog.LevelDebug, string(bytes.TrimSpace(line)))
-	return len(line), nil
+// errorLog takes what net/http says of broken connections, at the level debug: a stranger's is no news. But it counts.
+type errorLog struct {
+	slog.Handler
+	s *Server
 }
+
+// Handle counts what failed before there was a request.
+func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "TLS handshake error") {
+		e.s.dropped(connlimit.Handshake) //nolint:contextcheck // it belongs to no request
+	}
+	if !e.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return e.Handler.Handle(ctx, r) //nolint:wrapcheck // it is that handler
+}
+
+// Enabled says yes: what is not logged counts all the same.
+func (e errorLog) Enabled(context.Context, slog.Level) bool { return true }

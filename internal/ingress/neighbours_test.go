@@ -278,8 +278,8 @@ func TestEndOfABody(t *testing.T) {
 				var text strings.Builder
 				_, _ = fmt.Fprint(&text, resp.Status)
 				buf := make([]byte, 1<<10)
-				n, _ := resp.Body.Read(buf) //nolint:errcheck // the text says it
-				if got := string(buf[:n]); resp.StatusCode != 400 || !strings.Contains(got, tt.detail) || strings.Contains(got, "ended") {
+				n, _ := resp.Body.Read(buf)
+				if got := string(buf[:n]); resp.StatusCode != http.StatusBadRequest || !strings.Contains(got, tt.detail) || strings.Contains(got, "ended") {
 					h.t.Errorf("%d %s", resp.StatusCode, got)
 				}
 				_ = c.Close()
@@ -315,7 +315,7 @@ func TestShortSecrets(t *testing.T) {
 }
 
 // TestRefusalsAreCounted: also those that no webhook's handler sees.
-func TestRefusalsAreCounted(t *testing.T) {
+func TestRefusalsAreCounted(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
 	before := func() (nowhere, none int64) {
 		return counted(t, "factro.bridge.webhooks", attribute.NewSet(attribute.String("factro.cloud", "unknown"),
 				attribute.String("outcome", "not_found"), attribute.Int("http.response.status_code", 404))),

@@ -378,8 +378,11 @@ func TestRunSmuggling(t *testing.T) {
 		"chunks, length":       {post(oldSecret, "Transfer-Encoding: chunked", "cONTENT-lENGTH:4") + chunks, []int{400}, 0},
 		"a length of nobody's": {post(wrongGuess, "Content-Length: 4", "Transfer-Encoding: chunked") + chunks, []int{400}, 0},
 		"only chunks":          {post(oldSecret, "Transfer-Encoding: chunked") + chunks, []int{202}, 1},
-		"behind a good one": {behind + post(oldSecret, "Content-Length: 4", "Transfer-Encoding: chunked") + chunks,
-			[]int{202, 202}, 2}, // it came with the other, so nobody has seen the length; the end is that of the chunks
+		"behind a good one": {
+			behind + post(oldSecret, "Content-Length: 4", "Transfer-Encoding: chunked") + chunks,
+			[]int{202, 202},
+			2,
+		}, // it came with the other, so nobody has seen the length; the end is that of the chunks
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

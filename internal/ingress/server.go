@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -113,7 +112,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 		// It runs from the end of the header, so a slow body and a slow store must leave time to say that all is well.
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
 		HTTP2:        s.http2(),
-		ErrorLog:     log.New(&errorLog{s}, "", 0),
+		ErrorLog:     slog.NewLogLogger(errorLog{s.log.Handler(), s}, slog.LevelDebug),
 	}
 	s.conns.Apply(srv)
 	l = s.conns.Listen(l)
@@ -194,8 +193,10 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	connlimit.Of(ctx).Shown(c.Name)
 	switch {
 	case r.Method != http.MethodPost:
-		s.warn(ctx, c, "redirected", "a request with the right secret is no POST: was the webhook's URL redirected? A 301, 302 or 303 makes a GET of a webhook, and its body is lost",
-			"method", method(r.Method))
+		if skipped, due := s.due(c, "redirected"); due {
+			s.log.WarnContext(ctx, "a request with the right secret is no POST: was the webhook's URL redirected? A 301, 302 or 303 makes a GET of a webhook, and its body is lost",
+				"cloud", c.Name, "method", method(r.Method), "not_logged", skipped)
+		}
 		w.Header().Set("Allow", "POST")
 		return "", redirected
 	case r.ContentLength == 0:
@@ -208,7 +209,9 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 
 // withoutBody answers a webhook that brought nothing.
 func (s *Server) withoutBody(ctx context.Context, c *cloud) problem {
-	s.warn(ctx, c, "empty", "a webhook with the right secret has no body: does a proxy drop it?")
+	if skipped, due := s.due(c, "empty"); due {
+		s.log.WarnContext(ctx, "a webhook with the right secret has no body: does a proxy drop it?", "cloud", c.Name, "not_logged", skipped)
+	}
 	return empty
 }
 

@@ -100,9 +100,9 @@ func TestIdleConnectionsAndFewFiles(t *testing.T) {
 }
 
 // Very many connections with large headers do not take the memory.
-func TestVeryManyIdleConnections(t *testing.T) {
+func TestVeryManyIdleConnections(t *testing.T) { //nolint:tparallel // each row takes the descriptors of this process
 	t.Parallel()
-	for name, tt := range map[string]struct {
+	for name, tt := range map[string]struct { //nolint:paralleltest // see above
 		attack  string
 		address func(int) int
 		header  int
@@ -204,7 +204,7 @@ func TestLengthAndChunks(t *testing.T) {
 				c, err := w.dial(0, 2)
 				must(t, err)
 				if set.tls {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // a server of ours
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 				}
 				_, err = io.WriteString(c, delivery(acme, 4, "Transfer-Encoding: chunked\r\n")+"2\r\n{}\r\n0\r\n\r\n"+
 					"GET /smuggled HTTP/1.1\r\nHost: bridge\r\n\r\n")
@@ -266,14 +266,14 @@ func fields(pairs ...string) string {
 }
 
 // Frames of HTTP/2 in numbers and orders that cost more than they should.
-func TestHTTP2Floods(t *testing.T) {
+func TestHTTP2Floods(t *testing.T) { //nolint:tparallel // each row takes the processors of this machine
 	t.Parallel()
 	const ends = 5 // END_STREAM and END_HEADERS
 	request := fields(":method", "POST", ":scheme", "https", ":path", "/webhooks/beta", ":authority", "bridge", "x-bridge-key", "wrong")
 	rapid := func(stream uint32) string {
 		return frame(1, ends, stream, request) + frame(3, 0, stream, "\x00\x00\x00\x08")
 	}
-	for name, tt := range map[string]struct {
+	for name, tt := range map[string]struct { //nolint:paralleltest // see above
 		settings string
 		once     string
 		each     func(stream uint32) string
@@ -299,7 +299,7 @@ func TestHTTP2Floods(t *testing.T) {
 							continue
 						}
 						_ = raw.SetDeadline(end.Add(time.Second))
-						c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a server of ours
+						c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 						_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+frame(4, 0, 0, tt.settings)+tt.once)
 						go io.Copy(io.Discard, c) //nolint:errcheck // what it is told is of no interest
 						for stream := uint32(1); err == nil && time.Now().Before(end); stream += 20 {
