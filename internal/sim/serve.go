@@ -38,7 +38,8 @@ func (a *answered) Write(body []byte) (int, error) {
 	rest := body
 	if a.spoil == FaultEmptyAfter {
 		rest = nil
-	} else if a.spoil == FaultCutJSON {
+	}
+	if a.spoil == FaultCutJSON {
 		rest = body[:len(body)/2]
 	}
 	if _, err := a.ResponseWriter.Write(rest); err != nil {
