@@ -176,13 +176,27 @@ func startRecorder(t testing.TB) (*recorder, string) {
 			t.Error(err)
 		}
 		rec.mu.Lock()
-		rec.path, rec.body = strings.TrimPrefix(r.URL.EscapedPath(), "/api/core"), body
+		path := strings.TrimPrefix(r.URL.EscapedPath(), "/api/core")
+		rec.path, rec.body = path, body
 		rec.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{}`)
+		op, _ := factroapi.Route(r.Method, path)
+		fmt.Fprint(w, formOf(op))
 	}))
 	t.Cleanup(server.Close)
 	return rec, server.URL + "/api/core"
+}
+
+// formOf is the least that is in the form of an operation's answer.
+func formOf(op factroapi.Operation) string {
+	object := `{"id":"1"}`
+	if known := op.AnswerProperties(); len(known) > 0 && !op.AnswerHasID() {
+		object = fmt.Sprintf(`{%q:1}`, known[0])
+	}
+	if op.Answer == factroapi.AnswerList {
+		return "[" + object + "]"
+	}
+	return object
 }
 
 func (r *recorder) last() (path string, body []byte) {

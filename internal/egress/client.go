@@ -124,24 +124,24 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 }
 
 // read reads the body of an answer that is not taken as a stream, and checks it if the status is that of success.
-func (got *answer) read(body io.Reader, a attempt) (err error) {
-	good := got.status >= 200 && got.status < 300
+func (a *answer) read(body io.Reader, try attempt) (err error) {
+	good := a.status >= 200 && a.status < 300
 	most := maxAnswer
-	if a.take != nil || !good {
+	if try.take != nil || !good {
 		most = maxErrorText
 	}
-	got.body, err = io.ReadAll(io.LimitReader(body, int64(most)+1))
-	cut := len(got.body) > most
-	got.body = got.body[:min(len(got.body), most)]
+	a.body, err = io.ReadAll(io.LimitReader(body, int64(most)+1))
+	cut := len(a.body) > most
+	a.body = a.body[:min(len(a.body), most)]
 	switch {
-	case err != nil, got.malformed != nil, !good:
+	case err != nil, a.malformed != nil, !good:
 	case cut:
-		got.malformed = errCut
+		a.malformed = errCut
 	default:
-		got.malformed = checkBody(a.op, bytes.NewReader(got.body))
+		a.malformed = checkBody(try.op, bytes.NewReader(a.body))
 	}
-	if got.malformed != nil { // what is left of it is for people
-		got.body = got.body[:min(len(got.body), maxErrorText)]
+	if a.malformed != nil { // what is left of it is for people
+		a.body = a.body[:min(len(a.body), maxErrorText)]
 	}
 	return err
 }

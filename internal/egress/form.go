@@ -91,13 +91,17 @@ func checkVoid(body io.Reader) error {
 		return err
 	}
 	var fields map[string]json.RawMessage
-	switch {
-	case firstOf(text) == '<':
+	switch firstOf(text) {
+	case '<':
 		return errPage
-	case (firstOf(text) == '{' || firstOf(text) == '[') && !json.Valid(text):
-		return errShort
-	case json.Unmarshal(text, &fields) != nil:
-		return nil
+	case '{':
+		if json.Unmarshal(text, &fields) != nil {
+			return errShort
+		}
+	case '[':
+		if !json.Valid(text) {
+			return errShort
+		}
 	}
 	for _, name := range failures {
 		if value := string(fields[name]); !slices.Contains([]string{"", "null", "false", `""`, "[]", "{}"}, value) {

@@ -3,7 +3,6 @@ package egress
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,7 +33,7 @@ func raw(t testing.TB, answer func(io.Writer)) string {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				var request [4 << 10]byte
 				if _, err := conn.Read(request[:]); err == nil {
 					answer(conn)
@@ -142,6 +141,7 @@ func TestHostileAnswers(t *testing.T) {
 
 // wantUnknown makes a call that comes to nothing.
 func wantUnknown(t *testing.T, url, operation string) {
+	t.Helper()
 	api, err := NewAPI(Config{
 		Cloud: "acme", Prefix: "factro", URL: url, Key: secret.Source{Value: apiKey}, RequestsPerMinute: 480, Timeout: time.Second,
 		UserAgent: "test",
@@ -156,7 +156,7 @@ func wantUnknown(t *testing.T, url, operation string) {
 		try.take, try.counts = func(r io.Reader) error { return records(r, func([]byte) error { return nil }) }, true
 	}
 	began := time.Now()
-	got, j := api.exchange(context.Background(), try, translate.Call{Method: op.Method, Target: "/x"}, apiKey)
+	got, j := api.exchange(t.Context(), try, translate.Call{Method: op.Method, Target: "/x"}, apiKey)
 	if d := time.Since(began); d > 10*time.Second { // what comes steadily is read for a while
 		t.Errorf("%s took %s", operation, d)
 	}
@@ -175,7 +175,7 @@ func (s stubborn) RoundTrip(*http.Request) (*http.Response, error) {
 	if !s.answers {
 		select {}
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: deaf{}}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: deaf{}}, nil
 }
 
 type deaf struct{}
@@ -196,7 +196,7 @@ func TestStubbornTransport(t *testing.T) {
 		}
 		for _, take := range []func(io.Reader) error{nil, func(r io.Reader) error { _, err := io.ReadAll(r); return err }} {
 			began := time.Now()
-			got, j := api.exchange(context.Background(), attempt{op: probe, number: 1, take: take}, probeCall, apiKey)
+			got, j := api.exchange(t.Context(), attempt{op: probe, number: 1, take: take}, probeCall, apiKey)
 			if d := time.Since(began); j != unknown || d > 1*time.Second+2*linger {
 				t.Errorf("answers %t: after %s it is judged %d: %+v", answers, d, j, got)
 			}

@@ -155,8 +155,8 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 	}
 	name := r.cfg.Cloud + "." + op.Name + "." + rand.Text()
 	content := checked(op, io.MultiReader(&begin, body))
-	defer content.Close()
 	ref, err := r.shelf.Keep(ctx, r.cfg.Cloud, name, content)
+	_ = content.Close() // a pipe's never fails
 	if wrong := content.wrong(); wrong != nil {
 		err = wrong
 	}

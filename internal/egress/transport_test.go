@@ -57,7 +57,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestTLSWithoutEnd: a handshake that never ends ends with the call.
+// TestTLSWithoutEnd: a call ends though the handshake does not.
 func TestTLSWithoutEnd(t *testing.T) {
 	t.Parallel()
 	api, err := NewAPI(Config{

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -57,10 +58,8 @@ func inBase64(enc *base64.Encoding, text string, before int) string {
 }
 
 func (s *Scrubber) add(p pattern) {
-	for _, have := range s.patterns {
-		if have == p {
-			return
-		}
+	if slices.Contains(s.patterns, p) {
+		return
 	}
 	s.patterns = append(s.patterns, p)
 	s.first[p.text[0]] = append(s.first[p.text[0]], p)

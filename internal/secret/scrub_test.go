@@ -1,4 +1,4 @@
-package secret_test
+package secret
 
 import (
 	"bytes"
@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 const scrubbedKey = `eyJ/a+b=&"c\d<e>.A_very-secret`
@@ -66,7 +64,7 @@ func leak(text, encoded string) string {
 // TestScrub: no encoding of a secret gets through, however the stream is cut.
 func TestScrub(t *testing.T) {
 	t.Parallel()
-	s := secret.NewScrubber("another-secret", scrubbedKey)
+	s := NewScrubber("another-secret", scrubbedKey)
 	for name, encoded := range encodings(scrubbedKey) {
 		text := "token: " + encoded + "; ende"
 		want := s.Text(text)
@@ -94,7 +92,7 @@ func TestScrub(t *testing.T) {
 // TestScrubKeeps: what is not a secret stays as it is, and the error of the stream does.
 func TestScrubKeeps(t *testing.T) {
 	t.Parallel()
-	s := secret.NewScrubber(scrubbedKey, "short", "")
+	s := NewScrubber(scrubbedKey, "short", "")
 	for _, text := range []string{
 		"", "short", scrubbedKey[:len(scrubbedKey)-1], `{"a":"\u0065\n\\\"","b":[1,2.5e3]}`, "100 % & more; &amp; %zz &#x; \\", "eyJ/a+b", strings.Repeat("e", 100_000),
 		`\`, `\u`, `\u00`, "%", "%6", "&", "&#", "ümläut",
@@ -107,7 +105,7 @@ func TestScrubKeeps(t *testing.T) {
 			t.Errorf("%q became %q, %v", text, got, err)
 		}
 	}
-	if got := (*secret.Scrubber)(nil).Text("text"); got != "text" {
+	if got := (*Scrubber)(nil).Text("text"); got != "text" {
 		t.Errorf("without secrets: %q", got)
 	}
 }
@@ -115,7 +113,7 @@ func TestScrubKeeps(t *testing.T) {
 // TestScrubNumber: a key of digits in the place of a number leaves a number.
 func TestScrubNumber(t *testing.T) {
 	t.Parallel()
-	s := secret.NewScrubber("1234567890")
+	s := NewScrubber("1234567890")
 	if got := s.Text(`{"a":1234567890,"b":-1234567890.5,"c":"x1234567890"}`); !json.Valid([]byte(got)) || strings.Contains(got, "1234567890") {
 		t.Errorf("it became %s", got)
 	}
@@ -127,7 +125,7 @@ func TestScrubJSON(t *testing.T) {
 	keys := []string{"nabcdefgh", "0065yJxxxxxx", "u0065abcdefgh", "12345E67"}
 	parts := append([]string{`\`, `\\`, `\"`, `\/`, `\n`, `\u`, `\u0065yJ`, `\u000a`, "0", "e", "%", "%6", "&", "&#", ";", "u", "n", "ü", "\U0001f600"}, keys...)
 	dice := rand.New(rand.NewPCG(1, 2))
-	s := secret.NewScrubber("nabcdefgh", "0065yJxxxxxx", "u0065abcdefgh", "12345E67")
+	s := NewScrubber("nabcdefgh", "0065yJxxxxxx", "u0065abcdefgh", "12345E67")
 	for range 50_000 {
 		text := ""
 		for range 1 + dice.IntN(6) {

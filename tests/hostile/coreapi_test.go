@@ -143,7 +143,7 @@ func (f *facade) before(core http.Handler) http.Handler {
 		if err != nil {
 			panic(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		answer(conn)
 		_, _ = io.Copy(io.Discard, conn) // until the bridge closes
 	})
