@@ -76,6 +76,30 @@ func TestDeadFilters(t *testing.T) {
 	}
 }
 
+// A letter is called by its cloud and its sequence there.
+func TestLetterNames(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]letterName{"acme/17": {"acme", 17}, "17": {"", 17}} {
+		if got, err := readLetterName(text); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "/17", "acme/", "acme/0", "acme/x", "acme/1/2", "acme"} {
+		if got, err := readLetterName(text); err == nil {
+			t.Errorf("%q is taken for %+v", text, got)
+		}
+	}
+	for _, tt := range []struct {
+		name       letterName
+		flag, want string
+	}{{letterName{"acme", 1}, "", "acme"}, {letterName{"acme", 1}, "acme", "acme"}, {letterName{"", 1}, "acme", "acme"}, {letterName{"acme", 1}, "beta", ""}} {
+		f := natsFlags{cloud: tt.flag}
+		if got, err := f.cloudOf(t.Context(), nil, tt.name); got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%+v with --cloud %q: %q, %v", tt.name, tt.flag, got, err)
+		}
+	}
+}
+
 // What a letter holds is shown without credentials, and cannot play with a terminal.
 func TestShowHidesCredentials(t *testing.T) {
 	t.Parallel()

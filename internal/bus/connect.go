@@ -43,6 +43,7 @@ type Bus struct {
 	started map[string]chan struct{}      // of each cloud: closed once its streams were there for the first time
 	ledgers map[string]jetstream.KeyValue // those that were asked for, by their cloud
 	moves   moving
+	shares  float64           // what of their sizes streams that are made may have; 0 for all
 	shared  *sharedLedger     // that of an older version, once it was looked for
 	changed chan struct{}     // has a token when the streams should be looked at again
 	better  chan struct{}     // closed when a look finds well what was not; then a new one

@@ -63,14 +63,14 @@ func TestBuckets(t *testing.T) {
 // TestBucketsNoRoom: events and commands do not wait for room for files, and the ledger takes what room there is.
 func TestBucketsNoRoom(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 63 << 20 })
+	srv := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 20 << 20 })
 	log, book := newLog()
 	b := run(t, srv.connect(t, log))
 	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); err != nil {
 		t.Error(err)
 	}
 	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 2 })
-	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 16<<20 || book.count("smaller than it should be") != 5 {
+	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 4<<20 || book.count("smaller than it should be") != 5 {
 		t.Errorf("the ledger holds %d bytes; the log is\n%s", most, book)
 	}
 	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f"); !errors.Is(err, ErrNoFile) {

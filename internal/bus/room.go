@@ -97,21 +97,21 @@ func (s Sizes) validate() error {
 // createTimeout is how long the broker may take to make a stream: in a cluster it elects a leader first.
 const createTimeout = 5 * time.Second
 
-// withRoom has a stream or bucket made with the size that it should have, and with a quarter of it again and again as long
-// as there is no room for that. made says whether this call made it, and not somebody else.
+// withRoom has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
+// quarter of that again and again as long as there is no room. made says whether this call made it, and not
+// somebody else.
 func (b *Bus) withRoom(ctx context.Context, what string, s size, create func(context.Context, int64) error) (made bool, _ error) {
 	wanted, least := s.most(b.cfg.MaxBytes), sizes[s].least
-	var full error // why it could not have its full size
-	for bytes := wanted; ; bytes = max(bytes/4, least) {
+	for bytes := b.share(wanted, least); ; {
 		attempt, cancel := context.WithTimeout(ctx, createTimeout)
 		err := create(attempt, bytes)
 		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrBucketExists):
 			return false, nil
-		case err == nil && full != nil:
+		case err == nil && bytes < wanted:
 			b.log.WarnContext(ctx, "NATS has little room, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
-				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.setting(), "error", full)
+				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.setting())
 			return true, nil
 		case err == nil:
 			return true, nil
@@ -123,6 +123,55 @@ func (b *Bus) withRoom(ctx context.Context, what string, s size, create func(con
 			return false, fmt.Errorf("%s: NATS has no room for %d bytes, the least that it needs; give NATS more room (max_file_store, or the account's limit), "+
 				"or make %s and its like smaller: %w", what, least, s.setting(), err)
 		}
-		full = err
+		bytes = max(bytes/4, least)
 	}
+}
+
+// share is what of a size may be had: all of it unless there was too little room.
+func (b *Bus) share(wanted, least int64) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shares == 0 {
+		return wanted
+	}
+	return max(int64(float64(wanted)*b.shares), least)
+}
+
+// measureRoom finds out whether there is room for all that is missing, by reserving it for a moment, and else what share of it
+// there is room for: whoever is made last is not to be left with nothing.
+func (b *Bus) measureRoom(ctx context.Context, looks map[string]look) {
+	total := int64(0)
+	for cloud, l := range looks {
+		for _, s := range l.missing {
+			total += s.most(b.cfg.MaxBytes)
+		}
+		if len(l.missing) == len(streams(b.cfg.Prefix, cloud)) { // of a new cloud the rest is missing, too
+			total += sizeFiles.most(b.cfg.MaxBytes) + sizeAnswers.most(b.cfg.MaxBytes) + sizeAdvisories.most(b.cfg.MaxBytes)
+		}
+	}
+	share := 0.0
+	if total > 0 {
+		room := b.reserve(ctx, total)
+		if share = float64(room) / float64(total); room == total {
+			share = 0
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shares = share
+}
+
+// reserve returns how much can be reserved: all of it, or a half of it, and so on.
+func (b *Bus) reserve(ctx context.Context, bytes int64) int64 {
+	name := oldName(b.cfg.Prefix, "ROOM")
+	defer func() { _ = b.js.DeleteStream(ctx, name) }() // it holds nothing; another bridge may have deleted it
+	for ; bytes > leastSize; bytes /= 2 {
+		attempt, cancel := context.WithTimeout(ctx, createTimeout)
+		_, err := b.js.CreateStream(attempt, jetstream.StreamConfig{Name: name, MaxBytes: bytes, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage})
+		cancel()
+		if !isNoRoom(err) { // it is reserved, or whoever makes the streams hears why not
+			return bytes
+		}
+	}
+	return bytes
 }

@@ -21,6 +21,29 @@ func TestNoRoomAtAll(t *testing.T) {
 	}
 }
 
+// TestLittleRoom: where there is too little room, all clouds get some, each kind its share.
+func TestLittleRoom(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 1 << 30 })
+	log, book := newLog()
+	run(t, broker.connect(t, log, clouds("acme", "beta", "gamma")))
+	out := broker.outside(t)
+	for _, cloud := range []string{"ACME", "BETA", "GAMMA"} {
+		for name, want := range map[string][2]int64{"FACTRO_EVENTS_": {32 << 20, 512 << 20}, "FACTRO_RESULTS_": {8 << 20, 128 << 20}, "OBJ_FACTRO_FILES_": {32 << 20, 512 << 20}} {
+			eventually(t, name+cloud+" is there", func() bool { _, err := out.js.Stream(t.Context(), name+cloud); return err == nil })
+			if have := out.stream(name + cloud).CachedInfo().Config.MaxBytes; have < want[0] || have > want[1] {
+				t.Errorf("%s has %d bytes, want some of %v", name+cloud, have, want)
+			}
+		}
+	}
+	if n := book.count("NATS has little room"); n != 3*7 {
+		t.Errorf("it is told %d times:\n%s", n, book)
+	}
+	if _, err := out.js.Stream(t.Context(), "FACTRO_ROOM"); err == nil {
+		t.Error("what measured the room is left")
+	}
+}
+
 // TestOneCloudsTrouble: what is wrong with the streams of one cloud takes nothing from another.
 func TestOneCloudsTrouble(t *testing.T) {
 	t.Parallel()

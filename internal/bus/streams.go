@@ -90,6 +90,7 @@ func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
 		}
 		return b.lookAt(ctx, cloud)
 	})
+	b.measureRoom(ctx, looks)
 	for kind := range streams(b.cfg.Prefix, "") { // kind by kind: no cloud takes the room that another's results need
 		for _, cloud := range b.cfg.Clouds {
 			l := looks[cloud]

@@ -64,7 +64,7 @@ func TestDrift(t *testing.T) {
 	server := startBroker(t)
 	out := server.outside(t)
 	if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.>"}, Storage: jetstream.MemoryStorage, MaxMsgs: 7,
+		Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.>"}, Storage: jetstream.MemoryStorage, MaxMsgs: 7, NoAck: true,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestDrift(t *testing.T) {
 	}
 	for _, field := range []string{
 		"retention is Limits, want WorkQueue", "discard is DiscardOld, want DiscardNew", "storage is Memory, want File",
-		"duplicate window", "message TTL", "max_bytes is unlimited, want a limit", "ack wait is 1m0s, want 10s", "max ack pending is 9, want 1", "max deliver is 3, want -1",
+		"duplicate window", "message TTL", "max_bytes is unlimited, want a limit", "no_ack is true, want false", "ack wait is 1m0s, want 10s", "max ack pending is 9, want 1", "max deliver is 3, want -1",
 	} {
 		if book.count(field) != 1 {
 			t.Errorf("the log does not say %q:\n%s", field, book)

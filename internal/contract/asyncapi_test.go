@@ -355,7 +355,8 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 		t.Errorf("there are %d operations and %d channels, want %d, and the two channels of the replies", len(doc.Operations), len(doc.Channels), len(want))
 	}
 	streams := map[string]string{
-		"event": "ACME-BRUECKE_EVENTS", "command": "ACME-BRUECKE_COMMANDS", "redrive": "ACME-BRUECKE_COMMANDS", "result": "ACME-BRUECKE_RESULTS", "dead": "ACME-BRUECKE_DEAD",
+		"event": "ACME-BRUECKE_EVENTS_{CLOUD}", "command": "ACME-BRUECKE_COMMANDS_{CLOUD}", "redrive": "ACME-BRUECKE_COMMANDS_{CLOUD}",
+		"result": "ACME-BRUECKE_RESULTS_{CLOUD}", "dead": "ACME-BRUECKE_DEAD_{CLOUD}",
 	}
 	parameter := regexp.MustCompile(`\{(\w+)\}`)
 	for name, c := range doc.Channels {

@@ -14,7 +14,7 @@ import (
 // TestYoungerEqual: the event of an older record is not given to an equal younger one whose own is under way.
 func TestYoungerEqual(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "younger")
 	c := &cloud{name: "younger"}
 	now := time.Now().Truncate(time.Millisecond)
 	first := happening{id: "r-1", action: "TaskStateChanged", entity: "t-1", at: now.Add(-6 * time.Minute)}
@@ -38,7 +38,7 @@ func TestYoungerEqual(t *testing.T) {
 // TestClockBehind: what is older by factro's clock than it is by ours is not missing yet.
 func TestClockBehind(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "behind")
 	c := &cloud{name: "behind", v: variant{skew: -4 * time.Minute}, source: rand.New(rand.NewPCG(1, 1))}
 	c.happen(t, b, 40, time.Now().Add(-10*time.Minute), 30*time.Minute, 0)
 	under := happening{id: "r-x", action: "TaskCreated", entity: "t-x", at: time.Now().Add(-time.Minute)}
@@ -113,7 +113,7 @@ func TestSpoolOfAnotherProcess(t *testing.T) {
 // TestClockOfAnotherProcess: a checkpoint that a fast clock set into the future neither skips runs nor records.
 func TestClockOfAnotherProcess(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "fast")
 	l, err := b.bus.Lease(t.Context(), "fast")
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestClockOfAnotherProcess(t *testing.T) {
 // TestQuietHour: once the bridge's own path was seen, records of other webhooks alone are not taken for ours.
 func TestQuietHour(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "quiet")
 	const one = `{"id":"%s","action":"TaskCreated","createdAt":"%s","context":{"entityId":"t-1"},"webhook":{"callbackUri":"%s"}}`
 	at := time.Now().Add(-10 * time.Minute).UTC().Format(time.RFC3339Nano)
 	foreign := fmt.Sprintf(one, "f-1", at, "https://else.example.com/hooks")
@@ -166,7 +166,7 @@ func TestQuietHour(t *testing.T) {
 // TestSpilledRecords: what is kept of a record tells nothing of its webhook.
 func TestSpilledRecords(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "spilled")
 	c := &cloud{name: "spilled", log: []happening{lostAt("r-1", 10*time.Minute)}}
 	got, err := c.reconciler(t, b).read(t.Context(), time.Now().Add(-time.Hour), false)
 	if err != nil {

@@ -29,15 +29,19 @@ type broker struct {
 	js  jetstream.JetStream
 }
 
-func startBroker(t testing.TB) *broker {
+// startBroker starts a server and a bus for some clouds; for acme if none is named.
+func startBroker(t testing.TB, clouds ...string) *broker {
 	t.Helper()
+	if len(clouds) == 0 {
+		clouds = []string{"acme"}
+	}
 	s, err := bus.StartServer(bus.ServerConfig{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	b, err := bus.Connect(bus.Config{
-		URL: s.URL(), Name: "test", Prefix: prefix, Replicas: 1, Manage: true, DrainTimeout: time.Second,
+		URL: s.URL(), Name: "test", Prefix: prefix, Clouds: clouds, Replicas: 1, Manage: true, DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

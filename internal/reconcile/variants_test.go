@@ -38,7 +38,11 @@ var variants = map[string]struct {
 // once after the reconciliation, and a second one finds nothing.
 func TestStreamBecomesFactrosLog(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	var names []string
+	for n := range 2 * len(variants) {
+		names = append(names, fmt.Sprintf("c%d", n+1))
+	}
+	b := startBroker(t, names...)
 	number := 0
 	for name, v := range variants {
 		for seed := range uint64(2) {
@@ -169,7 +173,7 @@ func TestWindows(t *testing.T) {
 // TestGapEvents: the bridge tells of a gap before and after it publishes what is missing, the oldest first.
 func TestGapEvents(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "gap")
 	c := &cloud{name: "gap", v: variant{shuffled: true}, source: rand.New(rand.NewPCG(3, 3))}
 	c.happen(t, b, 150, time.Now().Add(-6*time.Minute), 30*time.Minute, 1)
 	if report := once(t, c.reconciler(t, b), Request{DryRun: true}); report.Missing != 150 || report.Published != 0 || len(b.stored("gap")) != 0 {

@@ -61,6 +61,7 @@ func TestPageRuns(t *testing.T) {
 	dir := t.TempDir()
 	program, source := filepath.Join(dir, "program"), filepath.Join(dir, "main.go")
 	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.s.ClientURL(), 1)
+	page = strings.ReplaceAll(page, `"demo"`, `"acme"`) // the cloud of the test's streams
 	if err := os.WriteFile(source, []byte(page), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestPageRuns(t *testing.T) {
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	f.b.waiting(t, "review", 1)
 	for _, id := range []string{"1", "2"} {
-		f.b.publish(t, "factro.event.demo.task.8d3f6c1e.TaskStateChanged", id)
+		f.b.publish(t, "factro.event.acme.task.8d3f6c1e.TaskStateChanged", id)
 		if got := <-seen; got != id+".comment" {
 			t.Errorf("got the command %s, want that of the event %s", got, id)
 		}
