@@ -73,3 +73,34 @@ func TestTLSWithoutEnd(t *testing.T) {
 		t.Errorf("after %s it is judged %d: %+v", d, j, got)
 	}
 }
+
+// TestRedirectNotFollowed: a redirect to a good answer is none, and is not followed: it would carry the key along.
+func TestRedirectNotFollowed(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/good" {
+			followed.Add(1)
+			_, _ = io.WriteString(w, fits)
+			return
+		}
+		http.Redirect(w, r, "/good", http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	api, err := NewAPI(Config{
+		Cloud: "acme", Prefix: "factro", URL: server.URL, Key: secret.Source{Value: apiKey}, RequestsPerMinute: 480, Timeout: 5 * time.Second,
+		UserAgent: "test",
+	}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, operation := range []string{"createTask", "updateTask", "deleteTask", "getTask"} {
+		op, _ := factro.Lookup(operation)
+		if got, j := api.exchange(t.Context(), attempt{op: op, number: 1}, translate.Call{Method: op.Method, Target: "/x"}, apiKey); j != unknown {
+			t.Errorf("%s is judged %d: %+v", operation, j, got)
+		}
+	}
+	if n := followed.Load(); n > 0 {
+		t.Errorf("%d redirects were followed", n)
+	}
+}
