@@ -231,3 +231,27 @@ func TestBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestReplyPrefixes: an operator can open nothing that would give senders the bridge's rights.
+func TestReplyPrefixes(t *testing.T) {
+	t.Parallel()
+	for prefix, want := range map[string]string{
+		"replies.acme": "", "_INBOX_billing": "", "answers": "", "factrox": "",
+		"$JS": "belongs to the NATS server", "$KV.FACTRO_LEDGER": "belongs to the NATS server",
+		"factro": "belongs to the bridge", "factro.event": "belongs to the bridge",
+		">": "has a wildcard", "*": "has a wildcard", "replies.*": "has a wildcard", "replies.>": "has a wildcard",
+		"": "is no beginning of a subject", "replies.": "is no beginning of a subject", ".a": "is no beginning of a subject",
+		"a..b": "is no beginning of a subject", "a b": "is no beginning of a subject", "a\n": "is no beginning of a subject",
+		"a\xff": "is no beginning of a subject",
+	} {
+		c := Default()
+		c.NATS.ReplyPrefixes = []string{"replies", prefix}
+		err := c.NATS.validateReplies()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "nats.reply_prefixes[1]: ") || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", prefix, err)
+		}
+		if told := c.Validate(); want != "" && !strings.Contains(told.Error(), want) {
+			t.Errorf("%q: the configuration is told to be %v", prefix, told)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,7 @@ import (
 // died returns a letter about a command that came on a subject.
 func died(original string, header nats.Header) DeadLetter {
 	h := nats.Header{}
-	for name, values := range header {
-		h[name] = values
-	}
+	maps.Copy(h, header)
 	keepMessageID(h, header)
 	delete(h, events.HeaderMessageID)
 	h[headerDeadSubject] = []string{original}

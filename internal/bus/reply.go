@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -19,7 +21,7 @@ type Replies struct {
 	cloud, to string
 	prefixes  []string
 	log       *slog.Logger
-	refused   metric.Int64Counter
+	refused   atomic.Int64
 
 	mu      sync.Mutex
 	next    time.Time // no refusal is logged before
@@ -50,18 +52,17 @@ func queryReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies, 
 
 func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
 	r := &Replies{cloud: cloud, to: to, prefixes: prefixes, log: log}
-	var err error
-	r.refused, err = otel.Meter(scope).Int64Counter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
-		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."))
+	attrs := metric.WithAttributes(cloudAttr(cloud), attribute.String("to", to))
+	_, err := otel.Meter(scope).Int64ObservableCounter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
+		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(r.refused.Load(), attrs)
+			return nil
+		}))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("metric of refused replies: %w", err)
 	}
-	r.refused.Add(context.Background(), 0, r.attrs())
 	return r, nil
-}
-
-func (r *Replies) attrs() metric.MeasurementOption {
-	return metric.WithAttributes(cloudAttr(r.cloud), attribute.String("to", r.to))
 }
 
 // Allow says whether a subject may be published to. One that may not is counted, and logged now and then with the id of the
@@ -74,7 +75,7 @@ func (r *Replies) Allow(ctx context.Context, subject, eventID string) bool {
 			}
 		}
 	}
-	r.refused.Add(ctx, 1, r.attrs())
+	r.refused.Add(1)
 	if skipped, due := r.sample(time.Now()); due {
 		r.log.WarnContext(ctx, "reply subject is neither an inbox nor below one of nats.reply_prefixes; nothing is sent there",
 			"cloud", r.cloud, "to", r.to, "event_id", eventID, "not_logged", skipped)

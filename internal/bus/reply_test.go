@@ -57,6 +57,9 @@ func TestRepliesWarn(t *testing.T) {
 		}
 		time.Sleep(replyWarnEvery) //nolint:forbidigo // in a bubble of virtual time
 		r.Allow(t.Context(), "other", "c-2")
+		if n := r.refused.Load(); n != 6 {
+			t.Errorf("counted %d", n)
+		}
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		if len(lines) != 2 || !strings.Contains(lines[1], `"not_logged":4`) || !strings.Contains(lines[1], `"event_id":"c-2"`) {
 			t.Errorf("logged %q", lines)

@@ -43,14 +43,15 @@ func (d *desk) ids() map[string]events.Outcome {
 // TestSourcesApart: commands of two sources, or one of them plain, with one id are two commands, be their data equal or not.
 func TestSourcesApart(t *testing.T) {
 	t.Parallel()
-	for name, second := range map[string]events.Command{
-		"equal data": from("urn:other", create()),
-		"other data": from("urn:other", command("createTask", `{"title":"U","targetParentId":"p-1"}`)),
-		"plain":      from("", create()),
+	for name, pair := range map[string][2]events.Command{
+		"equal data":   {create(), from("urn:other", create())},
+		"other data":   {create(), from("urn:other", command("createTask", `{"title":"U","targetParentId":"p-1"}`))},
+		"plain":        {create(), from("", create())},
+		"plain before": {from("", create()), create()},
 	} {
 		r := newRig(t, always(ok(`{"id":"t-9"}`)))
 		for range 2 { // and a redelivery of each
-			for _, c := range []events.Command{create(), second} {
+			for _, c := range pair {
 				if err := r.do(c); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}

@@ -20,17 +20,21 @@ import (
 // Ledger remembers commands over crashes, and what they have made. A commandID is the identity of a command, or of one that
 // an earlier bridge has begun, its id.
 type Ledger interface {
-	// Begin writes down that a command is about to be carried out, or returns what is known of it.
-	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
-	ledgerRecords
+	ledgerLooks
+	ledgerWrites
 	ledgerClaims
 }
 
-type ledgerRecords interface {
+type ledgerLooks interface {
+	// Begin writes down that a command is about to be carried out, or returns what is known of it.
+	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
 	// Look returns what is known of a command.
 	Look(ctx context.Context, cloud, commandID string) (known bool, have bus.Record, err error)
 	// LookFormer returns what an earlier bridge has written about a command with this id, of whatever source.
 	LookFormer(ctx context.Context, cloud, id string) (known bool, have bus.Record, err error)
+}
+
+type ledgerWrites interface {
 	// Save replaces a record that Begin, Look or Save has returned. Its error is bus.ErrTaken if somebody else did so.
 	Save(ctx context.Context, cloud, commandID string, r bus.Record) (bus.Record, error)
 	// Forget takes a record back.

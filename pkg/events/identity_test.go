@@ -22,10 +22,12 @@ func TestIdentity(t *testing.T) {
 		"another source":      commandHeader("ce-source", "urn:a:b", "ce-id", "b"),
 		"another id":          commandHeader("ce-source", "urn:a", "ce-id", "c"),
 		"moved from the id":   commandHeader("ce-source", "urn:a:x", "ce-id", "b"),
-		"moved from a source": commandHeader("ce-source", "urn:a", "ce-id", ":xb"),
+		"moved from a source": commandHeader("ce-source", "urn:a", "ce-id", "x:b"),
 		"with a line":         commandHeader("ce-source", "urn:a", "ce-id", "%0Ab"),
 		"plain":               {"Nats-Msg-Id": {"b"}},
 		"plain like one":      {"Nats-Msg-Id": {"urn:ab"}},
+		"plain with a colon":  {"Nats-Msg-Id": {"urn:a:b"}},
+		"plain with a line":   {"Nats-Msg-Id": {"urn:a\nb"}},
 		"plain with a blank":  {"Nats-Msg-Id": {"urn:a b"}},
 		"plain by its place":  {},
 	} {

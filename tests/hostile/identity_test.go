@@ -3,6 +3,7 @@ package hostile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -20,9 +21,7 @@ import (
 func as(source, messageID string, c command) command {
 	c.source = source
 	header := map[string][]string{events.HeaderMessageID: {messageID}}
-	for name, values := range c.header {
-		header[name] = values
-	}
+	maps.Copy(header, c.header)
 	c.header = header
 	return c
 }
@@ -87,7 +86,8 @@ func TestRejectionsOfOneID(t *testing.T) {
 	for i := range scale(3, 100) {
 		id := fmt.Sprintf("bad-%d", i)
 		for n, c := range []command{
-			{source: "urn:attacker", data: `{"x":1}`}, {source: "urn:billing", data: `{"x":1}`},
+			{source: "urn:attacker", data: `{"x":1}`},
+			{source: "urn:billing", data: `{"x":1}`},
 			{source: "urn:billing", data: `{"y":1}`}, // of one sender, with other data
 			{source: "urn:billing", data: `{"y":1}`}, // and another message that is the same
 		} {
