@@ -78,6 +78,10 @@ func TestReconnect(t *testing.T) {
 	if status := b.webhook(client, "acme", body+`finds out"}`); status != http.StatusAccepted {
 		t.Errorf("the webhook was answered with %d", status)
 	}
+	waitFor(t, "the stream of results is there", func() bool { // a look that began in the midst of it has made the rest only
+		_, err := js.Stream(t.Context(), prefix.ResultStream("acme"))
+		return err == nil
+	})
 	works("after the loss of the streams")
 	if strings.Count(b.log.String(), `"bridge started"`) != 1 {
 		t.Error("it was started again")
