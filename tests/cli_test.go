@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
@@ -169,7 +171,14 @@ func TestSendAndTail(t *testing.T) {
 	if out, _, code := send("createTask", "title=x", "--id", "fixed"); code != 0 || !strings.Contains(out, "id     fixed") {
 		t.Errorf("sent without waiting: exit code %d: %s", code, out)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "nobody", "--wait", "--timeout", "200ms"); code != 5 || !strings.Contains(errOut, "is in the stream") {
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "nobody"); code != 1 || !strings.Contains(errOut, "no response from stream") {
+		t.Errorf("a cloud that no bridge serves: exit code %d: %s", code, errOut)
+	}
+	_, js := n.client()
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: prefix.CommandStream("asleep"), Subjects: []string{"factro.command.asleep.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 || !strings.Contains(errOut, "is in the stream") {
 		t.Errorf("no answer: exit code %d: %s", code, errOut)
 	}
 

@@ -23,7 +23,7 @@ func TestDriftIsCounted(t *testing.T) {
 		nats: n.s.ClientURL(), clouds: map[string]string{"blue": f.url}, env: []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + list},
 	}).start()
 	_, js := n.client()
-	stream := watchStream(t, js, prefix.EventStream("acme"))
+	stream := watchStream(t, js, prefix.EventStream("blue"))
 	for _, body := range []string{
 		`{"action":"TaskErfunden","context":{"entityId":"known"}}`,
 		`{"action":"TaskCreated","context":{"entityId":"known-too"}}`,

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -111,6 +112,9 @@ func TestLeastPrivilege(t *testing.T) {
 	maps.DeleteFunc(got, func(what string, _ int) bool { return strings.HasPrefix(what, events.ActionCanary) })
 	if want, _ := happenings(f, true); !maps.Equal(got, want) {
 		t.Errorf("the stream has %v, factro %v", got, want)
+	}
+	if _, err := js.Publish(ctx, "factro.command.other.task.createTask", []byte("{}")); !errors.Is(err, jetstream.ErrNoStreamResponse) {
+		t.Errorf("a command for a cloud that no bridge serves: %v", err)
 	}
 	for role, b := range bridges {
 		if log := b.log.String(); strings.Contains(log, "Permissions Violation") {

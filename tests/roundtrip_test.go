@@ -101,7 +101,10 @@ func TestTwoClouds(t *testing.T) {
 	b.register(red, "red")
 	b.register(blue, "blue")
 	_, js := n.client()
-	results, stream := watchStream(t, js, prefix.ResultStream("acme")), watchStream(t, js, prefix.EventStream("acme"))
+	results, streams := map[string]*watch{}, map[string]*watch{}
+	for _, cloud := range []string{"red", "blue"} {
+		results[cloud], streams[cloud] = watchStream(t, js, prefix.ResultStream(cloud)), watchStream(t, js, prefix.EventStream(cloud))
+	}
 
 	// The same id in two clouds is two commands.
 	send(t, js, "red", "createTask", "same-id", newTask(red, "for red"))
@@ -110,14 +113,14 @@ func TestTwoClouds(t *testing.T) {
 	msg.Header = nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"same-id"}, "ce-source": {"urn:test"}, "ce-type": {"com.factro.command.createTask"}}
 	publish(t, js, msg)
 	for cloud, f := range map[string]*factro{"red": red, "blue": blue} {
-		m := results.find(t, "the result for "+cloud, func(m message) bool { return strings.HasPrefix(m.subject, "factro.result."+cloud+".") })
+		m := results[cloud].find(t, "the result for "+cloud, func(m message) bool { return strings.HasPrefix(m.subject, "factro.result."+cloud+".") })
 		if r := m.result(t); r.Outcome != events.Applied {
 			t.Errorf("%s: %+v", cloud, r)
 		}
 		if f.Tasks() == 0 || tasksWithTitle(f, "for "+cloud) != 1 || tasksWithTitle(f, "for red")+tasksWithTitle(f, "for blue") != 1 {
 			t.Errorf("%s has the wrong tasks", cloud)
 		}
-		stream.find(t, "the event of "+cloud, func(m message) bool { return strings.HasPrefix(m.subject, "factro.event."+cloud+".task.") })
+		streams[cloud].find(t, "the event of "+cloud, func(m message) bool { return strings.HasPrefix(m.subject, "factro.event."+cloud+".task.") })
 	}
 
 	// One cloud's failure is not the other's.
@@ -125,9 +128,9 @@ func TestTwoClouds(t *testing.T) {
 		t.Fatal(err)
 	}
 	send(t, js, "red", "createTask", "red-waits", newTask(red, "waits"))
-	results.find(t, "red is deferred", func(m message) bool { return m.subject == "factro.result.red.task.createTask.deferred" })
+	results["red"].find(t, "red is deferred", func(m message) bool { return m.subject == "factro.result.red.task.createTask.deferred" })
 	send(t, js, "blue", "createTask", "blue-works", newTask(blue, "works"))
-	if r := results.finalOf(t, "blue-works"); r.Outcome != events.Applied {
+	if r := results["blue"].finalOf(t, "blue-works"); r.Outcome != events.Applied {
 		t.Errorf("blue: %+v", r)
 	}
 	if tasksWithTitle(red, "waits") != 0 {

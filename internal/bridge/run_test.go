@@ -29,7 +29,7 @@ func TestRunConnectionClosed(t *testing.T) {
 		t.Fatal("the NATS server is not ready")
 	}
 	cfg := Default()
-	cfg.NATS.URL, cfg.NATS.Prefix, cfg.Admin.Listen = s.ClientURL(), strings.Repeat("x", 200), "127.0.0.1:0"
+	cfg.NATS.URL, cfg.NATS.Prefix, cfg.Admin.Listen = s.ClientURL(), strings.Repeat("x", 170), "127.0.0.1:0"
 	cfg.Roles = []string{RoleEgress}
 	cfg.Clouds = []Cloud{{Name: "acme", API: API{
 		URL: "http://127.0.0.1:1", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,

@@ -51,6 +51,7 @@ type Bus struct {
 	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
+	nearly                                                                  uint64        // as well
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -84,8 +85,8 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
-		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat,
-		lookEvery: lookEvery, lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery,
+		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 	}
 	for _, cloud := range cfg.Clouds {
 		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})

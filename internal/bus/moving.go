@@ -168,7 +168,7 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 			if err != nil {
 				return true, err
 			}
-			near = near && left <= nearly
+			near = near && left <= b.nearly
 		default:
 			b.setMoving(want.Name, false)
 		}

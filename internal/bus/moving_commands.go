@@ -44,7 +44,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		}
 		more = more || left > 0
 		if filling {
-			ready = ready && left <= nearly
+			ready = ready && left <= b.nearly
 			filled = append(filled, m.to)
 		}
 	}

@@ -146,10 +146,13 @@ func TestTakeOver(t *testing.T) {
 		})
 	}
 
-	for range 12 { // two at a time begin, and are cut off somewhere
+	for round := range 12 { // two at a time begin, and are cut off somewhere
 		var crashing sync.WaitGroup
 		for range 2 {
 			b := broker.connect(t, quiet(), clouds("acme", "beta"))
+			if round > 0 {
+				b.nearly = 1 << 40 // so that there is much to copy after the old streams gave up their subjects
+			}
 			crashing.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(250))*time.Millisecond)
 				defer cancel()

@@ -36,7 +36,7 @@ func TestLittleRoom(t *testing.T) {
 			}
 		}
 	}
-	if n := book.count("NATS has little room"); n != 3*7 {
+	if n := book.count("NATS has little room"); n != 3*8 {
 		t.Errorf("it is told %d times:\n%s", n, book)
 	}
 	if _, err := out.js.Stream(t.Context(), "FACTRO_ROOM"); err == nil {

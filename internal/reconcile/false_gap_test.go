@@ -61,7 +61,7 @@ func (o outage) Outage() (lost, back time.Time) { return o.lost, o.back }
 // grace is over, nor while a spool is handed over. It is decided afterwards, however long ago it was.
 func TestSpoolOfAnotherProcess(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "spool0", "spool1", "spool2", "spool3", "spool4", "spool5", "spool6")
 	ago := func(d time.Duration) time.Time { return time.Now().Add(-d).Truncate(time.Millisecond) }
 	for i, tt := range []struct {
 		lost, back time.Time

@@ -77,7 +77,7 @@ func TestStreamBecomesFactrosLog(t *testing.T) {
 // TestEqualEvents: two equal events seconds apart stay two; of one that was lost exactly one is published.
 func TestEqualEvents(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "equal0", "equal1", "equal2", "equal3")
 	for i, lost := range []struct{ first, second bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
 		c := &cloud{name: fmt.Sprintf("equal%d", i)}
 		at := time.Now().Add(-10 * time.Minute).Truncate(time.Millisecond)
@@ -112,7 +112,7 @@ func TestEqualEvents(t *testing.T) {
 // the record's id. Either way it is not taken for the delivery of another record.
 func TestLateWebhook(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "late-webhook", "late-webhookown")
 	for wide, events := range map[string]int{"": 3, "own": 2} {
 		c := &cloud{name: "late-webhook" + wide, v: variant{wide: wide}}
 		at := time.Now().Add(-20 * time.Minute).Truncate(time.Millisecond)
@@ -144,7 +144,7 @@ func TestLateWebhook(t *testing.T) {
 // TestWindows: a list that is longer than what is compared at once is compared in windows, with the same outcome.
 func TestWindows(t *testing.T) {
 	t.Parallel()
-	b := startBroker(t)
+	b := startBroker(t, "windows0", "windows1")
 	for i, v := range []variant{{delay: 5 * time.Second, shuffled: true}, {nullIDs: true, wide: "own", delay: 5 * time.Second}} {
 		c := &cloud{name: fmt.Sprintf("windows%d", i), v: v, source: rand.New(rand.NewPCG(1, 1))}
 		c.happen(t, b, 160, time.Now().Add(-6*time.Minute), 4*time.Hour, 0.3)
