@@ -252,13 +252,18 @@ func (b *Bus) Health() Health {
 		Broker: b.health.refusal(""), Webhooks: b.health.trouble("", webhookSide), Commands: b.health.trouble("", commandSide),
 	}
 	var broker, webhooks, commands []error
-	for _, cloud := range b.cfg.Clouds {
-		c := b.CloudHealth(cloud)
-		broker = append(broker, c.Broker)
-		webhooks = append(webhooks, cmp.Or(c.Broker, c.Webhooks))
-		commands = append(commands, cmp.Or(c.Broker, c.Commands))
+	clouds := make([]Health, len(b.cfg.Clouds))
+	for i, cloud := range b.cfg.Clouds {
+		clouds[i] = b.CloudHealth(cloud)
+		broker = append(broker, clouds[i].Broker)
 	}
 	h.Broker = cmp.Or(h.Broker, ofAll(broker))
+	for _, c := range clouds {
+		if h.Broker == nil { // what the broker lacks for some clouds keeps both kinds of work from these
+			c.Webhooks, c.Commands = cmp.Or(c.Broker, c.Webhooks), cmp.Or(c.Broker, c.Commands)
+		}
+		webhooks, commands = append(webhooks, c.Webhooks), append(commands, c.Commands)
+	}
 	h.Webhooks, h.Commands = cmp.Or(h.Webhooks, ofAll(webhooks)), cmp.Or(h.Commands, ofAll(commands))
 	return h
 }

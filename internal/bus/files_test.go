@@ -69,7 +69,7 @@ func TestBucketsNoRoom(t *testing.T) {
 	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 2 })
+	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 3 })
 	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 4<<20 || book.count("smaller than it should be") != 5 {
 		t.Errorf("the ledger holds %d bytes; the log is\n%s", most, book)
 	}

@@ -66,15 +66,22 @@ func sideOf(destination string) side {
 const distrust = 30 * time.Second
 
 // until is how long a look's word does not count. The first time it counts at once: a change of leader is over soon. But a
-// look does not see that the store is full: that ends with a publish that works, or after nobody tried for a while.
+// look does not see that the store is full, only that a stream is: that ends with a publish that works, or after nobody
+// tried for a while.
 func (f *failure) until() time.Time {
 	switch {
-	case isNoRoom(f.err):
+	case isNoRoom(f.err) && !streamFull(f.err):
 		return f.last.Add(2 * distrust)
 	case f.times == 1:
 		return f.last
 	}
 	return f.last.Add(min(time.Second<<min(f.times-2, 10), distrust))
+}
+
+// streamFull says whether a stream has refused a message because of its own limits, which a look sees.
+func streamFull(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && refused.ErrorCode == 10077 && strings.HasPrefix(refused.Description, "maximum ")
 }
 
 // fails remembers that a publish failed. It says whether that is news, and for how long the broker has refused everything

@@ -46,7 +46,7 @@ func outOfFiles(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(other.Close)
-	cfg := Config{Name: "test", Prefix: "factro", Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second, Server: s}
+	cfg := Config{Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second, Server: s}
 	hasty(&cfg)
 	b, err := Connect(cfg, quiet())
 	if err != nil {

@@ -93,7 +93,7 @@ func TestRedriveStaysOnItsSubjects(t *testing.T) {
 // TestLedgerOfSources: one id of two sources are two records, and an earlier bridge's is found by the id alone.
 func TestLedgerOfSources(t *testing.T) {
 	t.Parallel()
-	b := run(t, startBroker(t).connect(t, quiet()))
+	b := run(t, startBroker(t).connect(t, quiet(), clouds("acme", "beta")))
 	command := func(source string, plain bool) string {
 		c, err := events.Prefix("factro").DecodeCommand("factro.command.acme.task.deleteTask", nats.Header{
 			"ce-specversion": {"1.0"}, "ce-id": {"inv-1"}, "ce-source": {source}, "ce-type": {"com.factro.command.deleteTask"},

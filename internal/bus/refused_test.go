@@ -169,6 +169,17 @@ func TestRefusedLetters(t *testing.T) {
 	}
 }
 
+// noOriginals has the object store for originals refuse all that is put into it.
+func noOriginals(t testing.TB, out outside) {
+	t.Helper()
+	_, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "OBJ_FACTRO_ORIGINALS_ACME", Subjects: []string{"$O.FACTRO_ORIGINALS_ACME.>"}, MaxMsgSize: 10, AllowDirect: true, AllowRollup: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func dialTo(t testing.TB, srv *broker) *Client {
 	t.Helper()
 	c, err := Dial(srv.config())
@@ -185,9 +196,10 @@ func TestLetterWithoutOriginal(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)
 	log, book := newLog()
+	out := srv.outside(t)
+	noOriginals(t, out)
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b := run(t, srv.connect(t, log, func(c *Config) { c.Manage = false; c.Carries = true }))
-	out := srv.outside(t)
 	w, _ := refuser()
 	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.consumerConfig("acme")); err != nil {
 		t.Fatal(err)
@@ -380,9 +392,10 @@ func TestParkedResult(t *testing.T) {
 func TestRequeued(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)
+	out := srv.outside(t)
+	noOriginals(t, out)
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b, book := impatientBus(t, srv, func(c *Config) { c.Manage = false; c.Carries = true })
-	out := srv.outside(t)
 	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.consumerConfig("acme")); err != nil {
 		t.Fatal(err)
 	}
@@ -534,15 +547,18 @@ func TestSpoolRefused(t *testing.T) {
 		t.Run(fmt.Sprint("dead letters are taken: ", dead), func(t *testing.T) {
 			t.Parallel()
 			srv := startBroker(t)
-			run(t, srv.connect(t, quiet())) // makes the streams
 			out := srv.outside(t)
+			if !dead {
+				noOriginals(t, out)
+			}
+			run(t, srv.connect(t, quiet())) // makes the streams
 			limited(t, out, "FACTRO_EVENTS_ACME", 10<<10)
 			if !dead {
 				limited(t, out, "FACTRO_DEAD_ACME", 100)
 			}
 			srv.stop()
 			log, _ := newLog()
-			b := srv.connect(t, log, func(c *Config) { c.Manage = dead; c.Takes = true }) // without, there is no bucket either
+			b := srv.connect(t, log, func(c *Config) { c.Manage = dead; c.Takes = true })
 			start(t, b.Run)
 			s := spool(t, b, spoolConfig(t.TempDir()))
 			start(t, s.Run)
