@@ -262,7 +262,10 @@ func TestTakeOverInHand(t *testing.T) {
 	out.older()
 	out.command("a")
 	out.command("b")
-	c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS", "egress-acme")
+	c, err := out.js.CreateOrUpdateConsumer(t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+		Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: time.Minute, MaxAckPending: 1, MaxDeliver: -1, // it does not come back by itself
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
