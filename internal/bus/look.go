@@ -65,7 +65,7 @@ func (b *Bus) found(cloud string, err error) (news bool) {
 	return err != nil && (before == nil || before.Error() != err.Error())
 }
 
-// cloudsAtOnce bounds how many clouds are looked at at the same time.
+// cloudsAtOnce bounds how many clouds are looked at side by side.
 const cloudsAtOnce = 8
 
 // eachCloud does something for all clouds side by side, each within the time of a look: one whose streams have no leader

@@ -255,7 +255,7 @@ const noMessageFound = 10037
 
 // copiedFrom is the sequence that a message had in the stream that it was copied from, as the server notes it.
 func copiedFrom(m jetstream.RawStreamMsg) uint64 {
-	for _, word := range strings.Fields(carrier(m.Header).Get("Nats-Stream-Source")) {
+	for word := range strings.FieldsSeq(carrier(m.Header).Get("Nats-Stream-Source")) {
 		if n, err := strconv.ParseUint(word, 10, 64); err == nil {
 			return n
 		}
@@ -376,7 +376,7 @@ func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want streamSpec
 	}
 	cfg := want.StreamConfig
 	cfg.Replicas = info.Config.Replicas
-	holds := int64(min(info.State.Bytes, 1<<62)) //nolint:gosec // bounded
+	holds := int64(min(info.State.Bytes, 1<<62))
 	wanted := want.most(b.cfg.MaxBytes)
 	least := max(holds+holds/8, leastSize)
 	cfg.MaxBytes = max(wanted, least)

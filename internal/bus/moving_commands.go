@@ -144,7 +144,7 @@ func (m *mover) move(ctx context.Context) (left uint64, _ error) {
 		case err != nil:
 			return 0, err
 		case info.NumAckPending > 0: // a bridge has it in hand, or has died with it
-			return uint64(info.NumAckPending) + info.NumPending, nil //nolint:gosec // one
+			return uint64(info.NumAckPending) + info.NumPending, nil
 		case info.NumPending == 0:
 			return m.rest(ctx, end)
 		}

@@ -139,9 +139,9 @@ func TestTakeOver(t *testing.T) {
 				m := nats.NewMsg(subject)
 				m.Data = []byte(fmt.Sprintf(`{"live":%d}`, i))
 				m.Header["Nats-Msg-Id"] = []string{fmt.Sprintf("live-%d-%d", n, i)}
-				out.publish(m)
+				out.publish(m) //nolint:contextcheck // the test's own
 				live[n] = append(live[n], string(m.Data))
-				time.Sleep(time.Millisecond) // a webhook now and then
+				<-time.After(time.Millisecond) // a webhook now and then
 			}
 		})
 	}
@@ -170,7 +170,7 @@ func TestTakeOver(t *testing.T) {
 		}
 		ready(t, b)
 	}
-	time.Sleep(50 * time.Millisecond) // some more come the new way
+	<-time.After(50 * time.Millisecond) // some more come the new way
 	stop()
 	publishing.Wait()
 	want["EVENTSacme"] = append(want["EVENTSacme"], live[0]...)
@@ -262,7 +262,10 @@ func TestTakeOverInHand(t *testing.T) {
 	out.older()
 	out.command("a")
 	out.command("b")
-	c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS", "egress-acme")
+	c, err := out.js.CreateOrUpdateConsumer(t.Context(), "FACTRO_COMMANDS", jetstream.ConsumerConfig{
+		Durable: "egress-acme", FilterSubject: "factro.command.acme.>", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: time.Minute, MaxAckPending: 1, MaxDeliver: -1, // it does not come back by itself
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,5 +337,26 @@ func TestOldLedger(t *testing.T) {
 	}
 	if known, _, err := b.Begin(t.Context(), "acme", "new", Record{}); err != nil || known {
 		t.Errorf("after the old bucket was deleted: known %t, %v", known, err)
+	}
+}
+
+// TestTakeWaits: a stream takes its subjects only when all of the old one was copied.
+func TestTakeWaits(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	out := broker.outside(t)
+	out.older()
+	const n = 10_000
+	out.fill(n, func(int) *nats.Msg { return nats.NewMsg("factro.event.acme.task.1.TaskStateChanged") })
+	b := broker.connect(t, quiet())
+	b.lookTimeout, b.nearly = patience, 1<<40 // the old stream gives up its subjects although much is left
+	for more := true; more; {
+		var err error
+		if more, err = b.takeOverKind(t.Context(), copied[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have := out.count("FACTRO_EVENTS_ACME"); have != n {
+		t.Errorf("%d of %d were copied", have, n)
 	}
 }

@@ -76,8 +76,11 @@ func alike(c jetstream.StreamConfig) jetstream.StreamConfig {
 // lets the queue of commands be worked off comes first.
 func streams(p events.Prefix, cloud string) []streamSpec {
 	return []streamSpec{
-		resultStream(p, cloud), deadStream(p, cloud), {ledgerStream(LedgerBucket(p, cloud)), sizeLedger},
-		commandStream(p, cloud), eventStream(p, cloud),
+		resultStream(p, cloud),
+		deadStream(p, cloud),
+		{ledgerStream(LedgerBucket(p, cloud)), sizeLedger},
+		commandStream(p, cloud),
+		eventStream(p, cloud),
 	}
 }
 
