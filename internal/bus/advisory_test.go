@@ -290,13 +290,13 @@ func TestUnclaimed(t *testing.T) {
 
 	again := run(t, broker.connect(t, quiet(), clouds("akme")))
 	stalled := make(chan struct{})
-	t.Cleanup(func() { close(stalled) })
 	start(t, func(ctx context.Context) error {
 		return again.Consume(ctx, "akme", worker{handle: func(context.Context, context.Context, events.Command, error) error {
 			<-stalled
 			return nil
 		}})
 	})
+	t.Cleanup(func() { close(stalled) })
 	eventually(t, "the gauge says 0", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 0) })
 	if n := book.count("nobody reads"); n != 1 {
 		t.Errorf("it was told %d times", n)
