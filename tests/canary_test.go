@@ -54,7 +54,7 @@ func TestCanary(t *testing.T) {
 	if webhook.Trace == "" || webhook.Trace == got.Trace {
 		t.Errorf("the event is of the trace %q, the canary of %q: the door is public, so they are two", webhook.Trace, got.Trace)
 	}
-	if command.Arrived != "factro.result.acme.task.setTaskState.applied" || command.Trace != got.Trace {
+	if command.Arrived != "factro.result.acme.bridge.canary.applied" || command.Trace != got.Trace {
 		t.Errorf("the result arrived on %s, in the trace %s of %s", command.Arrived, command.Trace, got.Trace)
 	}
 	if query.To != "factro.query.acme.user.getUserQuota" || webhook.AnsweredMs > webhook.Ms {

@@ -47,7 +47,7 @@ func newHook(cfg bridge.Config, cloud bridge.Cloud, to string) (*hook, error) {
 	}}
 	if to != "" {
 		if u, err := url.Parse(to); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, usage("--webhook-url: %q is no URL of the form https://<host>/webhooks/%s", to, cloud.Name)
+			return nil, usage("--webhook-url: %q is no URL of the form https://<host>/webhooks/%s", secret.Address(to), cloud.Name)
 		}
 		transport.Proxy = http.ProxyFromEnvironment // not for this machine
 		return h, nil

@@ -34,10 +34,8 @@ func newConfig() *cobra.Command {
 				if err != nil {
 					return &exitError{exitUsage, err}
 				}
-				for _, text := range cfg.Warnings() {
-					if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text); err != nil {
-						return err
-					}
+				for _, text := range append(cfg.Warnings(), cfg.Loose()...) {
+					fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %d cloud(s), roles %v\n", len(cfg.Clouds), cfg.Roles)
 				return err

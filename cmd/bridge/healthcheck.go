@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 const (
@@ -63,7 +64,7 @@ func (f *healthFlags) address(environ []string) (string, error) {
 	if f.url != "" {
 		u, err := url.Parse(f.url)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return "", fmt.Errorf("--url: %q is no http or https address", f.url)
+			return "", fmt.Errorf("--url: %q is no http or https address", secret.Address(f.url))
 		}
 		switch {
 		case u.Path == "" || u.Path == "/":
@@ -114,10 +115,10 @@ func askHealth(cmd *cobra.Command, address string) error {
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(cmd.OutOrStdout(), io.LimitReader(resp.Body, maxHealth)); err != nil {
-		return fmt.Errorf("%s: %w", req.URL.Redacted(), err)
+		return fmt.Errorf("%s: %w", secret.Address(req.URL.String()), err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", req.URL.Redacted(), resp.Status)
+		return fmt.Errorf("%s answers %s", secret.Address(req.URL.String()), resp.Status)
 	}
 	return nil
 }

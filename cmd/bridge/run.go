@@ -39,6 +39,9 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 // runBridge runs one bridge between starting and stopping telemetry.
 func runBridge(ctx context.Context, cfg bridge.Config, log *slog.Logger) (err error) {
 	slog.SetDefault(log)
+	for _, w := range cfg.Loose() {
+		log.WarnContext(ctx, "everybody on this machine may read a secret", "file", w)
+	}
 	t, err := telemetry.Start(ctx, buildVersion())
 	if err != nil {
 		return err

@@ -134,7 +134,10 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 			work.Go(func() error { return broker.Serve(working, queryService(name, b.version), o.reader) })
 		}
 		if o.reconciler != nil {
-			work.Go(func() error { return o.reconciler.Run(working) })
+			work.Go(func() error {
+				broker.Begun(working, name)
+				return o.reconciler.Run(working)
+			})
 			work.Go(func() error { return afterOutages(working, broker, o.reconciler) })
 		}
 	}

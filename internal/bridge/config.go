@@ -48,6 +48,8 @@ type Config struct {
 	KnownActionsFile string        `yaml:"known_actions_file" env:"KNOWN_ACTIONS_FILE"`
 	Log              Log           `yaml:"log" envPrefix:"LOG_"`
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
+
+	path string // of the file, or ""
 }
 
 // HTTP is for the webhook server.
@@ -201,6 +203,7 @@ func Load(path string, environ []string) (Config, error) {
 			return Config{}, fmt.Errorf("configuration: %w", err)
 		}
 	}
+	c.path = path
 	return c.load(path, text, environ)
 }
 
@@ -223,11 +226,16 @@ func (c Config) load(name string, text []byte, environ []string) (Config, error)
 	return c, nil
 }
 
-// readable takes Go's type names out of the decoder's complaints.
-var goType = regexp.MustCompile(`( not found) in type \S+|( into) \S+`)
+var (
+	goType = regexp.MustCompile(`( not found) in type \S+|( into) \S+`)
+	// quoted is the beginning of a value, as the decoder shows it. It may be a secret in the wrong place.
+	quoted = regexp.MustCompile("(?s) `.*?`( into)")
+)
 
+// readable takes Go's type names and all values out of the decoder's complaints.
 func readable(err error) error {
-	return errors.New(goType.ReplaceAllString(strings.ReplaceAll(err.Error(), "yaml: unmarshal errors:\n", "\n"), "$1"))
+	text := quoted.ReplaceAllString(strings.ReplaceAll(err.Error(), "yaml: unmarshal errors:\n", "\n"), "$1")
+	return errors.New(goType.ReplaceAllString(text, "$1"))
 }
 
 func (c *Cloud) setDefaults() {

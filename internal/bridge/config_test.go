@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,6 +49,9 @@ func TestSampleIsValidAndComplete(t *testing.T) {
 func settings(typ reflect.Type, prefix string) []string {
 	var out []string
 	for f := range typ.Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		name, t := prefix+f.Tag.Get("yaml"), f.Type
 		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
 			t = t.Elem()
@@ -76,7 +81,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false",
 		"NATS_MAX_BYTES_EVENTS": "21MiB", "NATS_MAX_BYTES_COMMANDS": "22MiB", "NATS_MAX_BYTES_RESULTS": "23MiB", "NATS_MAX_BYTES_DEAD": "24MiB",
 		"NATS_MAX_BYTES_LEDGER": "25MiB", "NATS_MAX_BYTES_FILES": "26MiB", "NATS_MAX_BYTES_ANSWERS": "27MiB", "NATS_MAX_BYTES_ORIGINALS": "28MiB",
-		"ROLES":         "egress,ingress",
+		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
 		"CLOUDS_0_WEBHOOK_URL": "https://x/webhooks/fromenv", "RECONCILE_EVERY": "20m", "RECONCILE_OVERLAP": "2h", "RECONCILE_GRACE": "1m",
 		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
@@ -116,6 +121,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"secrets":     len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
 		"api":         cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
 		"actions":     err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
+		"inboxes":     c.NATS.InboxPrefix == "_INBOX.egress" && c.NATS.APIPrefix == "JS.factro.API" && c.bus(nil).InboxPrefix == "_INBOX.egress",
 		"replies":     slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.egress(cloud, "").ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
@@ -256,5 +262,98 @@ func TestReplyPrefixes(t *testing.T) {
 		if told := c.Validate(); want != "" && !strings.Contains(told.Error(), want) {
 			t.Errorf("%q: the configuration is told to be %v", prefix, told)
 		}
+	}
+}
+
+// TestConfigShowsNoSecret: no mistake in an address, or in where a secret stands, shows what is secret in it.
+func TestConfigShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"m:geheim", "geheim", "m:ge,geheim", "m:ge@geheim", "m:ge%geheim", "m:ge/geheim", "m:ge geheim", "m:geheim\tx"} {
+		for setting, tail := range map[string]string{"NATS_URL": ":99999", "CLOUDS_0_API_URL": ":99999/api", "CLOUDS_0_WEBHOOK_URL": ":99999/x"} {
+			for _, scheme := range []string{"https://", "nats://", "", "://"} {
+				address := scheme + user + "@example.com" + tail
+				_, err := Default().load("c.yaml", []byte(valid), []string{EnvPrefix + setting + "=" + address})
+				if err == nil || strings.Contains(err.Error(), "geheim") {
+					t.Errorf("%s=%s: %v", setting, address, err)
+				}
+			}
+		}
+	}
+	for _, misplaced := range []string{
+		"clouds: [{name: acme, api: {key: geheim}}]", "clouds: [{name: acme, webhook: {secrets: [geheim]}}]", "clouds: [{name: acme, webhook: {secrets: geheim}}]",
+		"nats: geheim", "nats: {replicas: geheim}", "http: {max_in_flight: geheim}",
+	} {
+		_, err := Default().load("c.yaml", []byte(misplaced), nil)
+		if err == nil || strings.Contains(err.Error(), "geh") || !strings.Contains(err.Error(), "line 1") {
+			t.Errorf("%s: %v", misplaced, err)
+		}
+	}
+}
+
+// TestPorts: what no server can listen at, and no client reach, is a mistake in the configuration.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"HTTP_LISTEN", "ADMIN_LISTEN", "NATS_EMBEDDED_LISTEN"} {
+		for address, good := range map[string]bool{
+			":8080": true, "127.0.0.1:0": true, "[::1]:65535": true, "8080": false, ":99999": false, ":-1": false, ":": false, ":x": false, "127.0.0.1": false, "::1:80": false,
+		} {
+			_, err := Default().load("c.yaml", []byte(valid), []string{EnvPrefix + setting + "=" + address})
+			name := strings.ToLower(strings.ReplaceAll(setting, "_LISTEN", ".LISTEN"))
+			name = strings.ReplaceAll(name, "nats_", "nats.")
+			if (err == nil) != good || !good && !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%s: %v", setting, address, err)
+			}
+		}
+	}
+	for setting, name := range map[string]string{"NATS_URL": "nats.url", "CLOUDS_0_API_URL": "api.url", "CLOUDS_0_WEBHOOK_URL": "webhook.url"} {
+		for address, good := range map[string]bool{
+			"https://h:1": true, "https://h": true, "https://[::1]:1": true, "https://h:0": false, "https://h:65536": false, "https://h:-1": false, "https://h:x": false,
+		} {
+			_, err := Default().load("c.yaml", []byte(valid), []string{EnvPrefix + setting + "=" + address})
+			if (err == nil) != good || !good && !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%s: %v", setting, address, err)
+			}
+		}
+	}
+	_, err := Default().load("c.yaml", []byte(valid), []string{EnvPrefix + "NATS_URL=nats://a:1,b:2,nats://c:99999"})
+	if err == nil || !strings.Contains(err.Error(), "address 3") {
+		t.Errorf("the third address of NATS: %v", err)
+	}
+}
+
+// TestLooseFiles: all files with secrets are looked at, the configuration too if it holds one.
+func TestLooseFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, 0o604)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	loose := file("loose", "0123456789abcdef")
+	path := file("bridge.yaml", fmt.Sprintf(`
+nats: {nkey_file: %[1]q, tls: {cert_file: %[1]q, key_file: %[1]q}}
+roles: [egress]
+clouds: [{name: acme, webhook: {header: X, secrets: [{file: %[1]q}, {value: 0123456789abcdef}]}, api: {key: {file: %[1]q}}}]
+`, loose))
+	c, err := Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(c.Loose(), "\n")
+	for _, want := range []string{"nats.nkey_file: ", "nats.tls.key_file: ", "clouds[0].webhook.secrets[0]: ", "clouds[0].api.key: ", path} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no warning of %s:\n%s", want, got)
+		}
+	}
+	for _, p := range []string{loose, path} {
+		if err := os.Chmod(p, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := c.Loose(); len(got) > 0 {
+		t.Errorf("warned of %v", got)
 	}
 }

@@ -3,13 +3,17 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // Validate reports every mistake at once, each with the path of its setting.
@@ -54,11 +58,12 @@ func (c Config) Warnings() []string {
 
 func (c Config) validateServers() error {
 	var errs []error
-	if c.has(RoleIngress) && c.HTTP.Listen == "" {
-		errs = append(errs, errors.New("http.listen: is empty; give an address such as :8080"))
+	if c.has(RoleIngress) {
+		errs = append(errs, listens("http.listen", c.HTTP.Listen, ":8080"))
 	}
-	if c.Admin.Listen == "" {
-		errs = append(errs, errors.New("admin.listen: is empty; give an address such as 127.0.0.1:9090"))
+	errs = append(errs, listens("admin.listen", c.Admin.Listen, "127.0.0.1:9090"))
+	if c.NATS.Embedded.Listen != "" {
+		errs = append(errs, listens("nats.embedded.listen", c.NATS.Embedded.Listen, "127.0.0.1:4222"))
 	}
 	if c.ShutdownTimeout < time.Second {
 		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))
@@ -90,6 +95,48 @@ func (n NATS) validateReplies() error {
 }
 
 func notInSubject(r rune) bool { return r <= ' ' || r == 0x7f || r == utf8.RuneError }
+
+// listens says why a server cannot listen at an address. Port 0 is one of the system's choice.
+func listens(setting, address, example string) error {
+	if address == "" {
+		return fmt.Errorf("%s: is empty; give an address such as %s", setting, example)
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s: %q is no address such as %s", setting, address, example)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%s: %q: the port is none from 1 to 65535, or 0 for one of the system's choice", setting, address)
+	}
+	return nil
+}
+
+// Loose tells of the files with secrets that everybody on the machine may read.
+func (c Config) Loose() []string {
+	files := map[string]string{
+		"nats.creds_file": c.NATS.CredsFile, "nats.nkey_file": c.NATS.NkeyFile, "nats.tls.key_file": c.NATS.TLS.KeyFile,
+		"http.tls.key_file": c.HTTP.TLS.KeyFile,
+	}
+	inside := strings.Contains(c.NATS.URL, "@")
+	for i, cloud := range c.Clouds {
+		files[fmt.Sprintf("clouds[%d].api.key", i)] = cloud.API.Key.File
+		inside = inside || cloud.API.Key.Value != ""
+		for n, s := range cloud.Webhook.Secrets {
+			files[fmt.Sprintf("clouds[%d].webhook.secrets[%d]", i, n)] = s.File
+			inside = inside || s.Value != ""
+		}
+	}
+	if inside { // perhaps they came from the environment
+		files["the configuration, with its secrets,"] = c.path
+	}
+	var all []string
+	for _, setting := range slices.Sorted(maps.Keys(files)) {
+		if why := secret.Loose(files[setting]); why != "" {
+			all = append(all, setting+": "+why)
+		}
+	}
+	return all
+}
 
 // validateDirs keeps the two servers of this process apart: each would take the other's streams for its own.
 func (c Config) validateDirs() error {

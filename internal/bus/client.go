@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -44,7 +44,7 @@ func Dial(cfg Config) (*Client, error) {
 	}
 	nc, err := nats.Connect(cfg.URL, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", withoutUsers(cfg.URL), withoutURL(err))
+		return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), withoutURL(err))
 	}
 	js, err := cfg.jetStream(nc)
 	if err != nil {
@@ -56,12 +56,6 @@ func Dial(cfg Config) (*Client, error) {
 
 // Close ends the connection.
 func (c *Client) Close() { c.nc.Close() }
-
-// user is what stands before the host of an address: a name, a password, a token.
-var user = regexp.MustCompile(`([a-z]+://)?[^,]*@`)
-
-// withoutUsers hides the passwords in addresses that are separated by commas.
-func withoutUsers(addresses string) string { return user.ReplaceAllString(addresses, "${1}[hidden]@") }
 
 // errAddress stands for the complaints about an address that cannot be read, which quote it, the password in it too.
 var errAddress = errors.New("the address is not of the form nats://host:port; in a password / is written as %2F and % as %25")

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -101,11 +104,29 @@ func (c Config) api(request string) string {
 	return cmp.Or(c.APIPrefix, "$JS.API") + "." + request
 }
 
+// checkAddress says what is wrong with a server's address. It quotes nothing of it.
+func checkAddress(address string) error {
+	address = strings.TrimSpace(address)
+	if !strings.Contains(address, "://") {
+		address = "nats://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return errAddress
+	}
+	return secret.CheckPort(u.Host)
+}
+
 // Validate reports every mistake.
 func (c Config) Validate() error {
 	var errs []error
 	if c.URL == "" && c.Server == nil {
 		errs = append(errs, errors.New("nats.url: is empty; give a server's address such as nats://127.0.0.1:4222, or nats.embedded"))
+	}
+	for n, address := range strings.Split(c.URL, ",") {
+		if err := checkAddress(address); c.URL != "" && c.Server == nil && err != nil {
+			errs = append(errs, fmt.Errorf("nats.url: address %d, %s: %w", n+1, secret.Address(address), err))
+		}
 	}
 	if c.CredsFile != "" && c.NkeyFile != "" {
 		errs = append(errs, errors.New("nats: creds_file and nkey_file are both set; one of them is enough"))

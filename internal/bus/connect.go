@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 const scope = "github.com/factro-bridge/factro-bridge/internal/bus"
@@ -128,7 +130,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
 		nats.ConnectHandler(func(*nats.Conn) { b.setUp() }),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			b.log.Info("NATS reconnected", "server", nc.ConnectedUrlRedacted())
+			b.log.Info("NATS reconnected", "server", secret.Address(nc.ConnectedUrl()))
 			b.setUp()
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -139,7 +141,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.asyncError(err) }),
 		nats.LameDuckModeHandler(func(nc *nats.Conn) { // it closes the connection in its own time, and the client moves on
-			b.log.Info("NATS server is about to shut down", "server", nc.ConnectedUrlRedacted())
+			b.log.Info("NATS server is about to shut down", "server", secret.Address(nc.ConnectedUrl()))
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}
@@ -226,6 +228,14 @@ func (b *Bus) begun(cloud string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.started[cloud]
+}
+
+// Begun waits until the streams of a cloud were there for the first time, or until ctx ends.
+func (b *Bus) Begun(ctx context.Context, cloud string) {
+	select {
+	case <-b.begun(cloud):
+	case <-ctx.Done():
+	}
 }
 
 // Health is what keeps a bus from its work, each nil if nothing does.

@@ -35,8 +35,15 @@ type Config struct {
 // Validate reports every mistake, naming the settings as in the configuration file.
 func (c Config) Validate() error {
 	var errs []error
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
-		errs = append(errs, fmt.Errorf("api.url: %q is not the base URL of a Core API, such as https://cloud.factro.com/api/core", c.URL))
+	switch u, err := url.Parse(c.URL); {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "":
+		errs = append(errs, fmt.Errorf("api.url: %q is not the base URL of a Core API, such as https://cloud.factro.com/api/core", secret.Address(c.URL)))
+	case u.User != nil:
+		errs = append(errs, fmt.Errorf("api.url: %q has a user or a password; the Core API takes the key in api.key, and nothing else", secret.Address(c.URL)))
+	default:
+		if err := secret.CheckPort(u.Host); err != nil {
+			errs = append(errs, fmt.Errorf("api.url: %q: %w", secret.Address(c.URL), err))
+		}
 	}
 	if err := c.Key.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("api.key: %w", err))

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -56,8 +57,15 @@ func (c Config) Validate() error {
 
 // ValidateCallback says what is wrong with the setting of a Callback; an empty one is right.
 func ValidateCallback(callback string) error {
-	if u, err := url.Parse(callback); callback != "" && (err != nil || u.Host == "") {
-		return fmt.Errorf("webhook.url: %q is not the URL of a webhook, such as https://bridge.example.com/webhooks/acme", callback)
+	if callback == "" {
+		return nil
+	}
+	u, err := url.Parse(callback)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("webhook.url: %q is not the URL of a webhook, such as https://bridge.example.com/webhooks/acme", secret.Address(callback))
+	}
+	if err := secret.CheckPort(u.Host); err != nil {
+		return fmt.Errorf("webhook.url: %q: %w", secret.Address(callback), err)
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -19,6 +21,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // Telemetry is what was started.
@@ -33,6 +37,11 @@ type Telemetry struct {
 // Start sets the global providers by the environment: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
 // OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and the rest of the standard.
 func Start(ctx context.Context, version string) (*Telemetry, error) {
+	// What the library has to say may quote the address of a collector, with a password in it.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("telemetry reports an error", "error", secret.Scrub(err.Error())) }))
+	if err := checkEndpoints(); err != nil {
+		return nil, err
+	}
 	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithService(),
 		resource.WithAttributes(semconv.ServiceName("factro-bridge"), semconv.ServiceVersion(version)),
 		resource.WithFromEnv()) // last, so that the environment wins
@@ -50,6 +59,24 @@ func Start(ctx context.Context, version string) (*Telemetry, error) {
 	otel.SetMeterProvider(t.metrics)
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	return t, nil
+}
+
+// checkEndpoints says which address of a collector is none, without quoting it; the library would.
+func checkEndpoints() error {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"} {
+		value := os.Getenv(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err == nil {
+			err = secret.CheckPort(u.Host)
+		}
+		if err != nil {
+			return fmt.Errorf("telemetry: %s: %s is not an address such as http://collector:4318", name, secret.Address(value))
+		}
+	}
+	return nil
 }
 
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {

@@ -211,6 +211,8 @@ const (
 const (
 	// skew is by how much the clocks of a broker's nodes may differ, and more.
 	skew = 5 * time.Second
+	// unknownSkew is by how much our clock may differ from the broker's, of whom we may not ask the time.
+	unknownSkew = 10 * time.Minute
 	// duplicates is how long the bridge's streams recognise a message id, unless an operator has chosen more.
 	duplicates = 10 * time.Minute
 )
@@ -226,7 +228,7 @@ func (w *waiter) since(ctx context.Context) time.Time {
 		once, cancel := context.WithTimeout(ctx, attemptTimeout)
 		stream, err := w.client.js.Stream(once, name)
 		cancel()
-		if err != nil { // perhaps we may not ask: then the clocks have to be alike
+		if err != nil { // perhaps we may not ask: then our own clock has to do
 			continue
 		}
 		told++
@@ -236,6 +238,9 @@ func (w *waiter) since(ctx context.Context) time.Time {
 	}
 	if w.duplicate != "" {
 		since = since.Add(-window)
+	}
+	if told == 0 {
+		since = since.Add(-unknownSkew)
 	}
 	since = since.Add(-skew)
 	if told == 2 {

@@ -1,0 +1,26 @@
+package secret
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+)
+
+// Loose says that everybody on the machine may read a file that holds a secret, or returns "". Links are followed, as in the
+// volumes of Kubernetes, where each file is one: what counts is the file at the end. A group that may read it is no reason to
+// warn: that is how Kubernetes gives a Secret to a process that is not root (fsGroup, and a mode of 0440 or 0640). A file that
+// is not there is none either: who reads it says so.
+func Loose(path string) string {
+	info, err := os.Stat(path)
+	if path == "" || err != nil || runtime.GOOS == "windows" {
+		return ""
+	}
+	mode := info.Mode().Perm()
+	switch {
+	case mode&0o002 != 0:
+		return fmt.Sprintf("%s has the mode %04o: everybody on this machine may read and replace it; 0600 or 0640 would do", path, mode)
+	case mode&0o004 != 0:
+		return fmt.Sprintf("%s has the mode %04o: everybody on this machine may read it; 0600 or 0640 would do", path, mode)
+	}
+	return ""
+}
