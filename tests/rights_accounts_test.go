@@ -131,11 +131,17 @@ func TestDetoursRefused(t *testing.T) {
 			}
 			// What tells of beta, or of all of acme.
 			for _, d := range []detour{
-				{".STREAM.INFO.FACTRO_EVENTS_BETA", `{"subjects_filter":">"}`}, {".STREAM.NAMES", ""}, {".STREAM.LIST", ""},
-				{".CONSUMER.NAMES.FACTRO_EVENTS_BETA", ""}, {".CONSUMER.LIST.FACTRO_EVENTS_ACME", ""}, {".CONSUMER.INFO.FACTRO_EVENTS_BETA.mirror", ""},
-				{".DIRECT.GET.FACTRO_EVENTS_BETA", `{"seq":1}`}, {".DIRECT.GET.FACTRO_RESULTS_BETA", `{"seq":1}`},
+				{".STREAM.INFO.FACTRO_EVENTS_BETA", `{"subjects_filter":">"}`},
+				{".STREAM.NAMES", ""},
+				{".STREAM.LIST", ""},
+				{".CONSUMER.NAMES.FACTRO_EVENTS_BETA", ""},
+				{".CONSUMER.LIST.FACTRO_EVENTS_ACME", ""},
+				{".CONSUMER.INFO.FACTRO_EVENTS_BETA.mirror", ""},
+				{".DIRECT.GET.FACTRO_EVENTS_BETA", `{"seq":1}`},
+				{".DIRECT.GET.FACTRO_RESULTS_BETA", `{"seq":1}`},
 				{".DIRECT.GET.FACTRO_EVENTS_BETA.factro.event.beta.task.secret-beta.TaskCreated", ""},
-				{".STREAM.MSG.GET.FACTRO_EVENTS_BETA", `{"seq":1}`}, {".CONSUMER.MSG.NEXT.FACTRO_EVENTS_BETA.mirror", `{"batch":1,"no_wait":true}`},
+				{".STREAM.MSG.GET.FACTRO_EVENTS_BETA", `{"seq":1}`},
+				{".CONSUMER.MSG.NEXT.FACTRO_EVENTS_BETA.mirror", `{"batch":1,"no_wait":true}`},
 			} {
 				answer, err := nc.Request(api+d.subject, []byte(d.body), 100*time.Millisecond)
 				if user == "ingress" && d.subject == ".STREAM.INFO.FACTRO_EVENTS_BETA" { // it takes webhooks of beta, too

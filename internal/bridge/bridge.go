@@ -88,7 +88,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer spool.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = spool.Kept
-	ways, err := b.ways(broker, spool)
+	ways, err := b.ways(broker, spool) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}

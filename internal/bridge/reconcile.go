@@ -39,7 +39,7 @@ func ReconcileNow(ctx context.Context, cfg Config, cloud string, q reconcile.Req
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	api, err := egress.NewAPI(cfg.egress(cfg.Clouds[i], version), nil, log)
+	api, err := egress.NewAPI(cfg.egress(cfg.Clouds[i], version), nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -38,7 +38,10 @@ type Telemetry struct {
 // OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and the rest of the standard.
 func Start(ctx context.Context, version string) (*Telemetry, error) {
 	// What the library has to say may quote the address of a collector, with a password in it.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("telemetry reports an error", "error", secret.Scrub(err.Error())) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		//nolint:sloglint // the library gives neither a context nor a logger
+		slog.Warn("telemetry reports an error", "error", secret.Scrub(err.Error()))
+	}))
 	if err := checkEndpoints(); err != nil {
 		return nil, err
 	}
