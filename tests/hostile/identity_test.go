@@ -176,7 +176,7 @@ func TestForgedRedrive(t *testing.T) {
 	// The operator's own word counts, and so does the next one, about the letter of what has died once more.
 	for n := range 2 {
 		have := letters()
-		out, err := exec.CommandContext(w.ctx, *binary, "dead", "redrive", have[len(have)-1], "--wait", "--nats", "nats://"+w.natsAddress).CombinedOutput()
+		out, err := exec.CommandContext(w.ctx, *binary, "dead", "redrive", acme+"/"+have[len(have)-1], "--wait", "--nats", "nats://"+w.natsAddress).CombinedOutput()
 		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 4 {
 			t.Fatalf("redrive %d: %v\n%s", n, err, out)
 		}

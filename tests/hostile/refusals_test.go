@@ -143,7 +143,7 @@ func TestOversizedCommands(t *testing.T) {
 			if all != letters || partial < 8 {
 				t.Errorf("there are %d dead letters, %d with their original elsewhere, want %d, and at least 8", all, partial, letters)
 			}
-			if out, err := exec.CommandContext(w.ctx, *binary, "dead", "redrive", "--nats", "nats://"+w.natsAddress, "1").CombinedOutput(); err != nil ||
+			if out, err := exec.CommandContext(w.ctx, *binary, "dead", "redrive", "--nats", "nats://"+w.natsAddress, acme+"/1").CombinedOutput(); err != nil ||
 				!strings.Contains(string(out), "1 sent again") {
 				t.Errorf("the first command cannot be sent again: %v\n%s", err, out)
 			}

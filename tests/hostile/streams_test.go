@@ -14,7 +14,7 @@ import (
 )
 
 // little keeps the streams small, so that a row fills them in seconds.
-const little = "max_bytes: {events: 64MiB, commands: 8MiB, results: 32MiB, dead: 32MiB, ledger: 32MiB, files: 8MiB, answers: 8MiB}"
+const little = "max_bytes: {events: 64MiB, commands: 8MiB, results: 32MiB, dead: 32MiB, ledger: 32MiB, files: 8MiB, answers: 8MiB, originals: 8MiB}"
 
 // refusedFor publishes a command of acme until the broker refuses one, and says how many it took.
 func (w *world) refusedFor(most int, c command) int {
