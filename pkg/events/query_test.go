@@ -22,7 +22,7 @@ func answerer(b *broker, script func(*nats.Msg) *nats.Msg) error {
 	_, err := b.nc.Subscribe(prefix.Query("acme", "*", "*"), func(msg *nats.Msg) {
 		_ = msg.RespondMsg(script(msg))
 	})
-	return err
+	return errors.Join(err, b.nc.Flush()) // who asks may have another connection
 }
 
 func query(t *testing.T, b *broker, script func(*nats.Msg) *nats.Msg) (io.ReadCloser, error) {
