@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -26,6 +28,10 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("got the result %+v", r)
 	}
 	wantAll(t, "the dead letters", old.natsCommand(t, "sub", "factro.dead.>", "--all", "--count=1"), "Factro-Dead-Code: invalid")
+	other := jetstream.StreamConfig{Name: "FACTRO_COMMANDS_OTHER", Subjects: []string{"factro.command.other.>"}, Retention: jetstream.WorkQueuePolicy}
+	if _, err := old.js.CreateStream(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
 	old.natsCommand(t, "pub", "factro.command.other.task.createTask", `{"title":"wartet"}`) // nobody reads this cloud's
 
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -38,7 +44,7 @@ func TestBackupAndRestore(t *testing.T) {
 	wantAll(t, "the events", moved.natsCommand(t, "sub", "factro.event.demo.task.4711.>", "--all", "--count=1"), "Prüfung", "ce-id: d-1")
 	wantAll(t, "the dead letters", moved.natsCommand(t, "sub", "factro.dead.>", "--all", "--count=1"), "Factro-Dead-Code: invalid")
 	wantAll(t, "the consumers", moved.natsCommand(t, "consumer", "ls", "FACTRO_COMMANDS_DEMO"), "egress-demo")
-	queue, err := moved.js.Stream(t.Context(), "FACTRO_COMMANDS_DEMO")
+	queue, err := moved.js.Stream(t.Context(), other.Name)
 	if err != nil || queue.CachedInfo().State.Msgs != 1 {
 		t.Errorf("the waiting command is not there: %v", err)
 	}
