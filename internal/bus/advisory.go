@@ -210,7 +210,7 @@ func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveU
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", a.Stream, err)
 	}
-	stuck, err := stream.GetMsg(ctx, a.Sequence)
+	stuck, err := b.cfg.storedMsg(ctx, b.js, a.Stream, a.Sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil // settled after all, or taken away
 	}

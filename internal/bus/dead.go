@@ -244,11 +244,11 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 
 // DeadLetter returns one dead letter, or ErrNoLetter.
 func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, sequence uint64) (DeadLetter, error) {
-	stream, err := c.js.Stream(ctx, p.DeadStream(cloud))
-	if err != nil {
-		return DeadLetter{}, fmt.Errorf("stream %s: %w", p.DeadStream(cloud), err)
+	stream := p.DeadStream(cloud)
+	if _, err := c.js.Stream(ctx, stream); err != nil {
+		return DeadLetter{}, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	m, err := stream.GetMsg(ctx, sequence)
+	m, err := c.cfg.storedMsg(ctx, c.js, stream, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, fmt.Errorf("%s/%d: %w", cloud, sequence, ErrNoLetter)
 	}

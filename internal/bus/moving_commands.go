@@ -179,7 +179,7 @@ func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
 func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) {
 	subject := string(m.b.cfg.Prefix) + ".command." + m.cloud + ".>"
 	for next := uint64(1); time.Now().Before(end); {
-		msg, err := m.old.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		msg, err := m.b.cfg.storedMsg(ctx, m.b.js, m.old.CachedInfo().Config.Name, next, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return 0, nil
 		}
@@ -260,11 +260,7 @@ func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, 
 
 // movedAs is the place that a command in the new queue had in the old one, or "".
 func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
-	to, err := m.b.js.Stream(ctx, m.to.Name)
-	if err != nil {
-		return "", err
-	}
-	there, err := to.GetMsg(ctx, sequence)
+	there, err := m.b.cfg.storedMsg(ctx, m.b.js, m.to.Name, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}

@@ -1,0 +1,69 @@
+package bus
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// falseHeaders are what a sender may write in the broker's words: about another message, or that there is none.
+func falseHeaders(m *nats.Msg) *nats.Msg {
+	m.Header = nats.Header{
+		"Nats-Sequence": {"1"}, "Nats-Subject": {"factro.command.beta.task.deleteTask"}, "Nats-Time-Stamp": {"2100-01-01T00:00:00Z"},
+		"Nats-Stream": {"OTHER"}, "Status": {"404"},
+	}
+	return m
+}
+
+// TestUndeliverableFalseHeaders: a command that calls itself another one, or none, is given up like any other.
+func TestUndeliverableFalseHeaders(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet()))
+	out := broker.outside(t)
+	told := advise(t, b)
+	eventually(t, "the stream of advisories", func() bool {
+		_, err := out.js.Stream(t.Context(), "FACTRO_ADVISORIES_ACME")
+		return err == nil
+	})
+	out.publish(falseHeaders(&nats.Msg{Subject: "factro.command.acme.task.createTask", Data: []byte("{}")})) // with data, else the test's consumer takes it for a word of the broker's
+	out.exhaust()
+	if cmd := receive(t, told); cmd.Cloud != "acme" || cmd.Operation != "createTask" {
+		t.Errorf("told of %+v", cmd)
+	}
+	eventually(t, "the queue is empty", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
+	if letters := out.letters(); len(letters) != 1 || letters[0].Original != "factro.command.acme.task.createTask" || letters[0].Code != events.CodeUndeliverable {
+		t.Errorf("the letters are %+v", letters)
+	}
+}
+
+// TestTakeOverFalseHeaders: a command that calls itself a command of another cloud takes nothing of that cloud away when the
+// queue of an older version is taken over.
+func TestTakeOverFalseHeaders(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	out := broker.outside(t)
+	out.older()
+	for _, cloud := range []string{"acme", "beta"} { // nobody reads the queue, so it is read by sequence
+		if err := out.js.DeleteConsumer(t.Context(), "FACTRO_COMMANDS", "egress-"+cloud); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out.publish(&nats.Msg{Subject: "factro.command.beta.task.deleteTask", Data: []byte(`{"taskId":"theirs"}`)})
+	for range 3 {
+		out.publish(falseHeaders(&nats.Msg{Subject: "factro.command.acme.task.createTask"}))
+	}
+	receive(t, run(t, broker.connect(t, quiet(), clouds("acme"))).begun("acme"))
+	if n := out.count("FACTRO_COMMANDS_ACME"); n != 3 {
+		t.Errorf("%d commands of acme were moved, want 3", n)
+	}
+	if n := out.count("FACTRO_COMMANDS"); n != 1 {
+		t.Errorf("the old queue has %d commands, want that of beta", n)
+	}
+	receive(t, run(t, broker.connect(t, quiet(), clouds("beta"))).begun("beta"))
+	if n := out.count("FACTRO_COMMANDS_BETA"); n != 1 {
+		t.Errorf("%d commands of beta were moved, want 1", n)
+	}
+}
