@@ -196,6 +196,39 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// TestCanary: the bridge's own command calls nothing and leaves nothing behind, whatever stands in it, dry run or not; and there
+// is no other of its resource.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	for _, ext := range [][]any{nil, {"dryrun", true}, {"dryrun", "false"}} {
+		for _, data := range []string{`{}`, `{"taskId":"t-1","state":"done"}`} {
+			r := newRig(t, always(ok(fits)))
+			c := command(events.OperationCanary, data, ext...)
+			c.Resource = events.ResourceBridge
+			s := r.wantDone(r.do(c), events.Applied, "")
+			if r.String() != "publish applied" || len(r.desk.ledger) > 0 || s.subject != "factro.result.acme.bridge.canary.applied" {
+				t.Errorf("%v %s: %s, to %s", ext, data, r, s.subject)
+			}
+		}
+	}
+	for _, what := range [][2]string{{"task", events.OperationCanary}, {events.ResourceBridge, "setTaskState"}, {events.ResourceBridge, "other"}} {
+		r := newRig(t, always(ok(fits)))
+		c := command(what[1], `{"taskId":"t-1","state":"done"}`)
+		c.Resource = what[0]
+		_ = r.do(c)
+		if s := r.only(); s.result.Outcome != events.Rejected || r.String() != "publish rejected" {
+			t.Errorf("%v: %s", what, r)
+		}
+	}
+	late := newRig(t, always(ok(fits)))
+	c := command(events.OperationCanary, `{}`, "expirytime", "2020-01-01T00:00:00Z")
+	c.Resource = events.ResourceBridge
+	_ = late.do(c)
+	if s := late.only(); s.result.Outcome != events.Rejected || s.result.Error.Code != events.CodeExpired {
+		t.Errorf("a canary that has expired: %+v", s.result)
+	}
+}
+
 func TestReplyCopy(t *testing.T) {
 	t.Parallel()
 	for subject, allowed := range map[string]bool{

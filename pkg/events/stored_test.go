@@ -97,17 +97,30 @@ func TestResultUnderFalseHeaders(t *testing.T) {
 		done <- err
 	}()
 	way.until("$JS.API.DIRECT.GET.")
-	msg, err := resultMsg(<-commands, events.Result{Operation: "setTaskState", Outcome: events.Applied})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{
-		"Nats-Sequence": "99999", "Nats-Subject": "factro.result.beta.task.setTaskState.applied", "Nats-Stream": "OTHER", "Status": "404",
-	} {
-		msg.Header[name] = []string{value}
-	}
-	if _, err := f.b.js.PublishMsg(t.Context(), msg); err != nil {
-		t.Fatal(err)
+	cmd := <-commands
+	// First one of another command, after which the stream would be read far behind its end; then the one that is waited for,
+	// which calls itself one of another cloud.
+	for _, other := range []bool{true, false} {
+		c := cmd
+		if c.Event = cmd.Event.Clone(); other {
+			c.Event.SetID("other")
+		}
+		msg, err := resultMsg(c, events.Result{Operation: "setTaskState", Outcome: events.Applied})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{
+			"Nats-Sequence": "99999", "Nats-Subject": "factro.result.beta.task.setTaskState.applied", "Nats-Stream": "OTHER", "Status": "404",
+		} {
+			msg.Header[name] = []string{value}
+		}
+		if _, err := f.b.js.PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+		if other { // it is read alone, and what comes then is asked for
+			way.until("$JS.API.DIRECT.GET.")
+			way.until("$JS.API.DIRECT.GET.")
+		}
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
