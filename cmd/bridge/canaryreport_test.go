@@ -19,7 +19,7 @@ func TestCanaryReport(t *testing.T) {
 			Arrived: "factro.event.acme.bridge.01a20bba-8a6d-74a4-8cdc-be4520dd4606.BridgeCanary",
 			Trace:   "59c43aaeb5e10639e903815b616eaafd", Answered: 2.2, Millis: 4.9,
 		},
-		{Name: "command", To: "factro.command.acme.task.setTaskState", Millis: 30000, Error: "the command … is in the stream, but …"},
+		{Name: "command", To: "factro.command.acme.bridge.canary", Millis: 30000, Error: "the command … is in the stream, but …"},
 	}}
 	var asJSON, text bytes.Buffer
 	if err := errors.Join(r.write(&asJSON, true), r.write(&text, false)); err != nil {
