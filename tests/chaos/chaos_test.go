@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 // fault is a row: what happens to the world while it is under load.
@@ -18,11 +20,11 @@ type fault struct {
 }
 
 // killed ends a process at a random time under load, and starts it again at once.
-func killed(which func(w *world) *process, start func(w *world) error) func(*world, int) {
+func killed(which func(w *world) *process.Process, start func(w *world) error) func(*world, int) {
 	return func(w *world, times int) {
 		for range times {
 			w.pause(w.between(100*time.Millisecond, 1500*time.Millisecond))
-			w.disturb(func() { which(w).kill() }, w.between(0, 300*time.Millisecond), func() error { return start(w) })
+			w.disturb(func() { which(w).Kill() }, w.between(0, 300*time.Millisecond), func() error { return start(w) })
 		}
 	}
 }
@@ -46,15 +48,15 @@ var faults = []fault{
 	{name: "none", short: 1, long: 1, set: setting{spool: true}, strike: func(w *world, _ int) { w.pause(2 * time.Second) }},
 	{
 		name: "bridge killed", short: 6, long: 200, set: setting{spool: true},
-		strike: killed(func(w *world) *process { return w.bridges[0].process }, func(w *world) error { return w.bridges[0].start() }),
+		strike: killed(func(w *world) *process.Process { return w.bridges[0].Process }, func(w *world) error { return w.bridges[0].start() }),
 	},
 	{
 		name: "NATS killed", short: 4, long: 50, set: setting{spool: true},
-		strike: killed(func(w *world) *process { return w.nats }, (*world).startNATS),
+		strike: killed(func(w *world) *process.Process { return w.nats }, (*world).startNATS),
 	},
 	{
 		name: "factro killed", short: 4, long: 50,
-		strike: killed(func(w *world) *process { return w.sim }, (*world).startSim),
+		strike: killed(func(w *world) *process.Process { return w.sim }, (*world).startSim),
 	},
 	{
 		name: "link bridge to NATS cut", short: 3, long: 50, set: setting{spool: true},
@@ -90,7 +92,7 @@ var faults = []fault{
 			for range times {
 				w.pause(w.between(100*time.Millisecond, 1500*time.Millisecond))
 				n := w.bridges[w.rng.IntN(2)]
-				w.disturb(n.kill, w.between(0, time.Second), func() error { return n.start() })
+				w.disturb(n.Kill, w.between(0, time.Second), func() error { return n.start() })
 			}
 		},
 	},

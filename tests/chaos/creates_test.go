@@ -47,12 +47,12 @@ func TestCrashPoints(t *testing.T) {
 			w, times := begin(t, setting{roles: "egress"}, 1, 25)
 			n := w.bridges[0]
 			for range times {
-				n.kill()
+				n.Kill()
 				must(t, n.start("FACTRO_BRIDGE_CRASH="+point))
 				before := w.commands.count()
 				w.commands.send("createTask", fmt.Sprintf("k%d", before), fmt.Sprintf("Prüfung %d", before),
 					fmt.Sprintf(`{"title":"Prüfung %d","targetParentId":%q}`, before, demoPackage))
-				must(t, await(w.ctx, "the bridge crashes "+point, n.gone))
+				must(t, await(w.ctx, "the bridge crashes "+point, n.Ended))
 				w.disturb(func() {}, 0, func() error { return n.start() })
 				must(t, await(w.ctx, "the command has its result", func() bool {
 					return w.books.read(w.ctx) == nil && len(w.books.results) > before

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 // The faults of a link are what they are called: else a row proves nothing.
@@ -42,7 +44,7 @@ func TestProxy(t *testing.T) {
 	}
 
 	first := dial()
-	if err := say(first, startTimeout); err != nil {
+	if err := say(first, process.StartTimeout); err != nil {
 		t.Errorf("an open link: %v", err)
 	}
 	p.set(link{swallow: true})
@@ -52,26 +54,26 @@ func TestProxy(t *testing.T) {
 		}
 	}
 	p.set(link{})
-	if err := say(first, startTimeout); err == nil {
+	if err := say(first, process.StartTimeout); err == nil {
 		t.Error("a connection goes on although the link had swallowed some of it")
 	}
 	second := dial()
-	if err := say(second, startTimeout); err != nil {
+	if err := say(second, process.StartTimeout); err != nil {
 		t.Errorf("a healed link: %v", err)
 	}
 	p.set(link{cut: true})
-	if err := say(second, startTimeout); err == nil || isTimeout(err) {
+	if err := say(second, process.StartTimeout); err == nil || isTimeout(err) {
 		t.Errorf("a cut link, old connection: %v, want a reset", err)
 	}
 	if c, err := net.Dial("tcp", p.address()); err == nil { // else the reset came that early
 		t.Cleanup(func() { _ = c.Close() })
-		if err := say(c, startTimeout); err == nil || isTimeout(err) {
+		if err := say(c, process.StartTimeout); err == nil || isTimeout(err) {
 			t.Errorf("a cut link, new connection: %v, want a reset", err)
 		}
 	}
 	p.set(link{bytesPerS: 40})
 	started := time.Now()
-	if err := say(dial(), startTimeout); err != nil {
+	if err := say(dial(), process.StartTimeout); err != nil {
 		t.Errorf("a slow link: %v", err)
 	}
 	if took := time.Since(started); took < 100*time.Millisecond {

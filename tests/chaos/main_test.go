@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 var (
@@ -19,11 +21,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(natsEnv); dir != "" {
-		if err := serveNATS(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	if process.ServedNATS() {
 		return
 	}
 	flag.Parse()

@@ -22,7 +22,7 @@ func TestBrokerAway(t *testing.T) {
 		t.Parallel()
 		w, seconds := begin(t, setting{roles: "ingress", spool: true}, 10, 300)
 		w.hooks.start(200, 200*seconds)
-		w.disturb(w.nats.kill, time.Duration(seconds)*time.Second, w.startNATS)
+		w.disturb(w.nats.Kill, time.Duration(seconds)*time.Second, w.startNATS)
 		w.settle()
 		again := 0
 		for status, n := range w.hooks.statuses {

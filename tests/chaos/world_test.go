@@ -18,6 +18,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 const (
@@ -46,8 +48,8 @@ type world struct {
 	rng  *rand.Rand
 	set  setting
 
-	nats    *process
-	sim     *process
+	nats    *process.Process
+	sim     *process.Process
 	bridges []*node
 	doors   []*proxy // sender to bridge
 	core    *proxy   // bridges to factro
@@ -63,7 +65,7 @@ type world struct {
 
 // node is one bridge.
 type node struct {
-	*process
+	*process.Process
 	w     *world
 	n     int
 	admin string
@@ -86,13 +88,13 @@ func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
 	t.Cleanup(func() {
 		cancel()
 		for _, n := range w.bridges {
-			n.kill()
-			if t.Failed() && n.process != nil {
-				t.Logf("the end of bridge %d's log:\n%s", n.n, n.words())
+			n.Kill()
+			if t.Failed() && n.Process != nil {
+				t.Logf("the end of bridge %d's log:\n%s", n.n, n.Words())
 			}
 		}
-		w.sim.kill()
-		w.nats.kill()
+		w.sim.Kill()
+		w.nats.Kill()
 	})
 	w.core, w.broker, w.watch = newProxy(t), newProxy(t), newProxy(t)
 	for i := range max(set.bridges, 1) {
@@ -114,22 +116,21 @@ func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
 	return w
 }
 
+func (w *world) options(name string) process.Options {
+	return process.Options{Name: name, Dir: w.dir, Logs: w.logs}
+}
+
 // startNATS starts the server; after the first time on the same data.
 func (w *world) startNATS() (err error) {
-	program, err := os.Executable()
+	var address string
+	w.nats, address, err = process.NATS(w.options("nats"), fmt.Sprintf(
+		"server_name: chaos\nlisten: \"127.0.0.1:-1\"\nmax_payload: 8MB\njetstream: {store_dir: %q}\n", filepath.Join(w.dir, "nats")))
 	if err != nil {
-		return fmt.Errorf("path of this program: %w", err)
+		return err //nolint:wrapcheck // it names the process
 	}
-	env := []string{natsEnv + "=" + filepath.Join(w.dir, "nats")}
-	w.nats, err = launch(w, "nats", env, func(line []byte) bool {
-		address, ok := strings.CutPrefix(string(line), natsListens)
-		if ok {
-			w.broker.aim(address)
-			w.watch.aim(address)
-		}
-		return ok
-	}, program)
-	return err
+	w.broker.aim(address)
+	w.watch.aim(address)
+	return nil
 }
 
 // startSim starts the simulator; after the first time from its journal.
@@ -141,14 +142,16 @@ func (w *world) startSim() (err error) {
 	if w.set.fires {
 		args = append(args, "--webhook", "*,http://"+w.doors[0].address()+"/webhooks/"+cloud+",X-Bridge-Key,"+webhookSecret)
 	}
-	w.sim, err = launch(w, "sim", nil, func(line []byte) bool {
+	o := w.options("sim")
+	o.Up = func(line []byte) bool {
 		_, rest, ok := strings.Cut(string(line), "http://")
 		if ok {
 			w.core.aim(strings.TrimSuffix(rest, "/api/core"))
 		}
 		return ok
-	}, args...)
-	return err
+	}
+	w.sim, err = process.Start(o, args...)
+	return err //nolint:wrapcheck // it names the process
 }
 
 // start starts a bridge. Its door leads to it from then on.
@@ -175,7 +178,9 @@ roles: [%s]
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configuration of the bridge: %w", err)
 	}
-	n.process, err = launch(w, fmt.Sprintf("bridge-%d", n.n), env, func(line []byte) bool {
+	o := w.options(fmt.Sprintf("bridge-%d", n.n))
+	o.Env = env
+	o.Up = func(line []byte) bool {
 		var l struct{ Msg, HTTP, Admin string }
 		if json.Unmarshal(line, &l) != nil || l.Msg != "bridge started" {
 			return false
@@ -183,8 +188,9 @@ roles: [%s]
 		n.admin = l.Admin
 		n.door.aim(l.HTTP)
 		return true
-	}, *bridge, "run", "--config", path)
-	return err
+	}
+	n.Process, err = process.Start(o, *bridge, "run", "--config", path)
+	return err //nolint:wrapcheck // it names the process
 }
 
 // status is that of an answer of the admin server, 0 without one.
@@ -251,4 +257,34 @@ func (w *world) disturb(hit func(), lasting time.Duration, undo func() error) {
 // between is a random time.
 func (w *world) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(w.rng.Int64N(int64(most-least)))
+}
+
+// await polls until ok, and says what was waited for in vain.
+func await(ctx context.Context, what string, ok func() bool) error {
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited in vain: %s: %w", what, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// must fails the row for a mistake of the surroundings.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pause lets time go by: the times of faults are what is random here, and nothing is concluded from their end.
+func (w *world) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-w.ctx.Done():
+	}
 }

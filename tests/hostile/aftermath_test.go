@@ -69,24 +69,24 @@ func (w *world) aftermath(clouds ...string) {
 	}
 	for _, n := range w.bridges {
 		if sum, there := n.metric("factro_bridge_unaccounted"); sum != 0 || !there {
-			w.t.Errorf("%s: factro_bridge_unaccounted is %v, and exported: %t", n.name, sum, there)
+			w.t.Errorf("%s: factro_bridge_unaccounted is %v, and exported: %t", n.Name, sum, there)
 		}
 		n.probes.stop()
 		if err := n.probes.verdict(); err != nil {
 			w.t.Error(err)
 		}
-		_, peak := n.memory()
+		_, peak := n.Memory()
 		if r.memory = max(r.memory, peak); peak == 0 || peak > maxMemory {
-			w.t.Errorf("%s held up to %s, want less than %s", n.name, mebibytes(peak), mebibytes(maxMemory))
+			w.t.Errorf("%s held up to %s, want less than %s", n.Name, mebibytes(peak), mebibytes(maxMemory))
 		}
 	}
 	for _, n := range slices.Backward(w.bridges) { // the first may have the NATS server inside it
-		took, err := n.terminate(shutdownTimeout + stopReserve)
+		took, err := n.Terminate(shutdownTimeout + stopReserve)
 		if r.stop = max(r.stop, took); err != nil {
 			w.t.Error(err)
 		}
-		if len(n.leaked) > 0 {
-			w.t.Errorf("the log of %s has what no log may have:\n%s", n.name, strings.Join(n.leaked, "\n"))
+		if leaked := n.Leaked(); len(leaked) > 0 {
+			w.t.Errorf("the log of %s has what no log may have:\n%s", n.Name, strings.Join(leaked, "\n"))
 		}
 	}
 	r.failed = w.t.Failed()

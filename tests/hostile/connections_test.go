@@ -79,7 +79,7 @@ func TestIdleConnectionsAndFewFiles(t *testing.T) {
 	w := newWorld(t, "350 to 400 idle connections with one GET each, 256 files", setting{
 		embedded: true, files: 256, spool: true, roles: []string{"ingress, egress, query, reconcile"},
 	})
-	if !w.bridges[0].logged("the limit of open files, 256,") {
+	if !w.bridges[0].Logged("the limit of open files, 256,") {
 		t.Error("the operator is not told that there are too few files")
 	}
 	// Some come from the victim's own address, as they do behind a proxy.
@@ -89,7 +89,7 @@ func TestIdleConnectionsAndFewFiles(t *testing.T) {
 		w.usual(beta)
 		w.usual(acme)
 	}
-	if n := w.bridges[0].descriptors(); n > 256-32 {
+	if n := w.bridges[0].Descriptors(); n > 256-32 {
 		t.Errorf("%d of 256 files are open", n)
 	}
 	if n, there := w.bridges[0].metric("factro_bridge_connections_dropped_total", `reason="evicted_address"`); n == 0 || !there {
@@ -353,7 +353,7 @@ func TestNATSGoesWhileWebhooksCome(t *testing.T) {
 	}
 	for range scale(2, 10) {
 		w.pause(500 * time.Millisecond)
-		w.nats.kill()
+		w.nats.Kill()
 		before := posted.Load()
 		w.await("webhooks go on without NATS", func() bool { return posted.Load() > before+50 })
 		must(t, w.startNATS())

@@ -18,7 +18,7 @@ func TestPlantedLinks(t *testing.T) {
 		if err := other.start(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("another bridge: %v, want it to end with %q", err, want)
 		}
-		other.kill()
+		other.Kill()
 		if _, err := os.Lstat(outside); err == nil {
 			t.Error("something was made outside of the directory")
 		}

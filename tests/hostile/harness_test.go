@@ -29,7 +29,7 @@ func TestNoAttack(t *testing.T) {
 	if _, ack, err := w.publish(c); err != nil || !ack.Duplicate || w.result(c).outcome != events.Applied {
 		t.Errorf("a command that is sent twice: %+v, %v, want a duplicate and a result", ack, err)
 	}
-	if n := w.bridges[0].descriptors(); n < 10 || n > 256 {
+	if n := w.bridges[0].Descriptors(); n < 10 || n > 256 {
 		t.Errorf("the bridge has %d files open, want some and not more than it may", n)
 	}
 	w.aftermath(beta, acme)
@@ -61,14 +61,14 @@ func TestProbes(t *testing.T) {
 	}
 	sampled("an answer", func(s sample) bool { return s.path == "/readyz" && s.status == http.StatusOK })
 	p.expect("/readyz", http.StatusOK, http.StatusServiceUnavailable)
-	w.nats.kill()
+	w.nats.Kill()
 	sampled("not ready", func(s sample) bool { return s.status == http.StatusServiceUnavailable })
 	if err := p.verdict(); err != nil {
 		t.Errorf("all answers are true, but: %v", err)
 	}
 	p.expect("/readyz", http.StatusOK)
 	sampled("an untrue answer", func(s sample) bool { return s.wrong })
-	w.await("a line in the log", func() bool { return w.bridges[0].logged(`"level":"WARN"`) })
+	w.await("a line in the log", func() bool { return w.bridges[0].Logged(`"level":"WARN"`) })
 	if err := p.verdict(); err == nil {
 		t.Error("no error, although the bridge says that it is not ready")
 	}

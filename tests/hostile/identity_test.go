@@ -258,7 +258,7 @@ func TestReplySubjects(t *testing.T) {
 	if n, there := w.bridges[0].metric("factro_bridge_replies_refused_total", `factro_cloud="acme"`, `to="command"`); int(n) < len(dangerous)*rounds || !there {
 		t.Errorf("factro_bridge_replies_refused_total is %v", n)
 	}
-	if n := strings.Count(w.bridges[0].words(), "reply subject is neither"); n == 0 || n > 4 {
+	if n := strings.Count(w.bridges[0].Words(), "reply subject is neither"); n == 0 || n > 4 {
 		t.Errorf("the log warns %d times", n)
 	}
 	w.aftermath(beta, acme)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 var (
@@ -17,11 +19,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if file := os.Getenv(natsEnv); file != "" {
-		if err := serveNATS(file); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	if process.ServedNATS() {
 		return
 	}
 	flag.Parse()

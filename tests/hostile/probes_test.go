@@ -106,5 +106,5 @@ func (p *probes) verdict() error {
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d probes of %s were not true, first:\n%s", len(wrong), len(all), p.n.name, strings.Join(wrong[:min(len(wrong), 5)], "\n"))
+	return fmt.Errorf("%d of %d probes of %s were not true, first:\n%s", len(wrong), len(all), p.n.Name, strings.Join(wrong[:min(len(wrong), 5)], "\n"))
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 // The two clouds: the attacker's and the victim's.
@@ -73,7 +74,7 @@ type world struct {
 	set    setting
 
 	natsAddress string
-	nats        *process
+	nats        *process.Process
 	factro      map[string]*core // by cloud
 	bridges     []*node
 	nc          *nats.Conn
@@ -100,12 +101,12 @@ func newWorld(t testing.TB, attack string, set setting) *world {
 		cancel()
 		for _, n := range w.bridges {
 			n.probes.stop()
-			n.kill()
-			if t.Failed() && n.process != nil {
-				t.Logf("the end of the log of %s:\n%s", n.name, n.words())
+			n.Kill()
+			if t.Failed() && n.Process != nil {
+				t.Logf("the end of the log of %s:\n%s", n.Name, n.Words())
 			}
 		}
-		w.nats.kill()
+		w.nats.Kill()
 	})
 	port, err := freeport.New()
 	must(t, err)
@@ -132,7 +133,7 @@ func newWorld(t testing.TB, attack string, set setting) *world {
 	must(t, err)
 	w.books = newBooks(w)
 	for _, n := range w.bridges {
-		if n.process == nil {
+		if n.Process == nil {
 			must(t, n.start())
 		}
 		w.await("the bridge is ready", func() bool { return n.status("/readyz") == http.StatusOK })
@@ -146,7 +147,7 @@ func newWorld(t testing.TB, attack string, set setting) *world {
 
 // node is one bridge.
 type node struct {
-	*process
+	*process.Process
 	w           *world
 	n           int
 	http, admin string // addresses; a restart takes the same ones
@@ -180,8 +181,32 @@ func (n *node) start() (err error) {
 	if w.set.files > 0 {
 		args = append([]string{"bash", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, w.set.files), "bash"}, args...)
 	}
-	n.process, err = launch(w, fmt.Sprintf("bridge-%d", n.n), w.set.env, n.started, args...)
-	return err
+	n.Process, err = process.Start(process.Options{
+		Name: fmt.Sprintf("bridge-%d", n.n), Dir: w.dir, Logs: w.logs, Env: w.set.env, Up: n.started, Never: never,
+	}, args...)
+	return err //nolint:wrapcheck // it names the process
+}
+
+// natsSetting is what rows vary of the NATS server.
+type natsSetting struct {
+	maxFileStore int    // bytes; no limit of ours if zero
+	maxPayload   int    // bytes; 8 MiB if zero
+	config       string // further lines of its configuration, such as "authorization {…}"; $dir is the row's folder
+}
+
+// startNATS starts the server; after the first time on the same data and the same port.
+func (w *world) startNATS() (err error) {
+	set, limit := w.set.nats, ""
+	if set.maxPayload == 0 {
+		set.maxPayload = 8 << 20
+	}
+	if set.maxFileStore > 0 {
+		limit = fmt.Sprintf(", max_file_store: %d", set.maxFileStore)
+	}
+	w.nats, _, err = process.NATS(process.Options{Name: "nats", Dir: w.dir, Logs: w.logs}, fmt.Sprintf(
+		"server_name: hostile\nlisten: %q\nmax_payload: %d\njetstream: {store_dir: %q%s}\n%s\n",
+		w.natsAddress, set.maxPayload, filepath.Join(w.dir, "nats"), limit, strings.ReplaceAll(set.config, "$dir", w.dir)))
+	return err //nolint:wrapcheck // it names the process
 }
 
 // certificate is the field of "http" for a certificate, made at the first call.
