@@ -1,0 +1,45 @@
+package field
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/factro-bridge/factro-bridge/tests/process"
+)
+
+var (
+	asked  = flag.Bool("field", false, "run the rows")
+	binary = flag.String("bridge", "", "`program` to test instead of one that is built now")
+)
+
+func TestMain(m *testing.M) {
+	if process.ServedNATS() {
+		return
+	}
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if !*asked {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "factro-bridge-field-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if *binary == "" {
+		*binary = filepath.Join(dir, "bridge")
+		if out, err := exec.Command("go", "build", "-o", *binary, "../../cmd/bridge").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the bridge: %v\n%s", err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
