@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -102,14 +103,15 @@ const createTimeout = 5 * time.Second
 // somebody else.
 func (b *Bus) withRoom(ctx context.Context, what string, s size, create func(context.Context, int64) error) (made bool, _ error) {
 	wanted, least := s.most(b.cfg.MaxBytes), sizes[s].least
-	for bytes := b.share(wanted, least); ; {
+	expected := b.share(wanted, least)
+	for bytes := expected; ; {
 		attempt, cancel := context.WithTimeout(ctx, createTimeout)
 		err := create(attempt, bytes)
 		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrBucketExists):
 			return false, nil
-		case err == nil && bytes < wanted:
+		case err == nil && bytes < expected:
 			b.log.WarnContext(ctx, "NATS has little room, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
 				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.setting())
 			return true, nil
@@ -138,40 +140,114 @@ func (b *Bus) share(wanted, least int64) int64 {
 }
 
 // measureRoom finds out whether there is room for all that is missing, by reserving it for a moment, and else what share of it
-// there is room for: whoever is made last is not to be left with nothing.
-func (b *Bus) measureRoom(ctx context.Context, looks map[string]look) {
+// there is room for: whoever is made last is not to be left with nothing. again says that another bridge measured
+// meanwhile, so that what is missing has to be looked at once more.
+func (b *Bus) measureRoom(ctx context.Context, looks map[string]look) (again bool) {
 	total := int64(0)
 	for cloud, l := range looks {
 		for _, s := range l.missing {
 			total += s.most(b.cfg.MaxBytes)
 		}
 		if len(l.missing) == len(streams(b.cfg.Prefix, cloud)) { // of a new cloud the rest is missing, too
-			total += sizeFiles.most(b.cfg.MaxBytes) + sizeAnswers.most(b.cfg.MaxBytes) + sizeAdvisories.most(b.cfg.MaxBytes)
+			for _, s := range []size{sizeFiles, sizeAnswers, sizeOriginals, sizeAdvisories} {
+				total += s.most(b.cfg.MaxBytes)
+			}
 		}
 	}
-	share := 0.0
 	if total > 0 {
-		room := b.reserve(ctx, total)
-		if share = float64(room) / float64(total); room == total {
-			share = 0
+		total += sizeReconcile.most(b.cfg.MaxBytes) // one for all clouds; at most this much too much
+	}
+	share := 0.0
+	switch room := total; {
+	case total > 0:
+		if room, again = b.reserve(ctx, total); again {
+			return true
 		}
+		if room < total {
+			share = float64(room) / float64(total)
+		}
+	case b.cfg.Manage:
+		_, _ = b.strangeProbe(ctx, probeLife) // one that a crash has left is deleted, even if nothing is to be made
+	}
+	text := ""
+	if share > 0 {
+		text = fmt.Sprintf("%.0f%% of %d MiB", 100*share, total>>20)
+	}
+	if b.isNews("room", text) {
+		b.log.WarnContext(ctx, "NATS has too little room for the streams and buckets that are missing, so each gets a share of its size; they may forget before their time, or refuse what is new earlier",
+			"share", text, "setting", "nats.max_bytes")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.shares = share
+	return false
 }
 
-// reserve returns how much can be reserved: all of it, or a half of it, and so on.
-func (b *Bus) reserve(ctx context.Context, bytes int64) int64 {
-	name := oldName(b.cfg.Prefix, "ROOM")
-	defer func() { _ = b.js.DeleteStream(ctx, name) }() // it holds nothing; another bridge may have deleted it
+const (
+	// probeLife is how long a probe may be there. One that is older was left by a crash: reserving takes one request, and
+	// deleting another.
+	probeLife = 4 * createTimeout
+	// probePause is how long to wait for another bridge's probe to go.
+	probePause = 50 * time.Millisecond
+)
+
+func (b *Bus) probeName() string { return oldName(b.cfg.Prefix, "ROOM") }
+
+// reserve returns how much can be reserved: all of it, or a half of it, and so on. waited says that another bridge held
+// some of it meanwhile, and that this one has waited until it was gone.
+func (b *Bus) reserve(ctx context.Context, bytes int64) (room int64, waited bool) {
 	for ; bytes > leastSize; bytes /= 2 {
-		attempt, cancel := context.WithTimeout(ctx, createTimeout)
-		_, err := b.js.CreateStream(attempt, jetstream.StreamConfig{Name: name, MaxBytes: bytes, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage})
-		cancel()
-		if !isNoRoom(err) { // it is reserved, or whoever makes the streams hears why not
-			return bytes
+		err := b.probe(ctx, bytes)
+		for ctx.Err() == nil && (isNoRoom(err) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse)) {
+			if there, _ := b.strangeProbe(ctx, probeLife); !there {
+				break
+			}
+			waited = true
+			select {
+			case <-ctx.Done():
+			case <-time.After(probePause):
+			}
+		}
+		if waited {
+			return 0, true
+		}
+		if !isNoRoom(err) { // it was reserved, or whoever makes the streams hears why not
+			return bytes, false
 		}
 	}
-	return bytes
+	return bytes, false
+}
+
+// probe reserves room and gives it back.
+func (b *Bus) probe(ctx context.Context, bytes int64) error {
+	attempt, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	_, err := b.js.CreateStream(attempt, jetstream.StreamConfig{
+		Name: b.probeName(), Description: "Measures for a moment how much room there is", Subjects: []string{string(b.cfg.Prefix) + ".room"},
+		// The name of who made it: the same configuration twice would be one stream, that of both.
+		Metadata: map[string]string{"owner": rand.Text()},
+		MaxBytes: bytes, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // it is looked at, and told by nobody
+	}
+	return b.js.DeleteStream(ctx, b.probeName()) //nolint:wrapcheck // as above
+}
+
+// strangeProbe says whether another bridge's probe is there, and deletes one that is older than a life: a crash has left it.
+func (b *Bus) strangeProbe(ctx context.Context, life time.Duration) (there bool, _ error) {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	probe, err := b.js.Stream(attempt, b.probeName())
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return false, nil
+	case err != nil:
+		return false, err //nolint:wrapcheck // as above
+	}
+	info := probe.CachedInfo()
+	if info.TimeStamp.Sub(info.Created) < life { // both by the server's clock
+		return true, nil
+	}
+	return true, b.js.DeleteStream(attempt, b.probeName()) //nolint:wrapcheck // as above
 }

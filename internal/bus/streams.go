@@ -87,13 +87,21 @@ func streams(p events.Prefix, cloud string) []streamSpec {
 // ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
 // the right to manage it only looks.
 func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
-	looks := b.eachCloud(ctx, func(ctx context.Context, cloud string) look {
-		if !b.cfg.Manage {
-			return look{err: b.bindStreams(ctx, cloud)}
+	lookAll := func() map[string]look {
+		return b.eachCloud(ctx, func(ctx context.Context, cloud string) look {
+			if !b.cfg.Manage {
+				return look{err: b.bindStreams(ctx, cloud)}
+			}
+			return b.lookAt(ctx, cloud)
+		})
+	}
+	looks := lookAll()
+	for range 10 { // bridges that start at once
+		if !b.measureRoom(ctx, looks) {
+			break
 		}
-		return b.lookAt(ctx, cloud)
-	})
-	b.measureRoom(ctx, looks)
+		looks = lookAll()
+	}
 	for kind := range streams(b.cfg.Prefix, "") { // kind by kind: no cloud takes the room that another's results need
 		for _, cloud := range b.cfg.Clouds {
 			l := looks[cloud]
