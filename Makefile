@@ -66,6 +66,10 @@ hostile: ## attack the bridge for a minute and a half and see that its neighbour
 hostile-long: ## the same with larger numbers, one attack after the other
 	go -C tests/hostile test -count=1 -hostile=long -parallel=1 -timeout=4h
 
+.PHONY: field
+field: ## meet the bridge with what real deployments bring, for two minutes
+	.ci/run field
+
 .PHONY: chart
 chart: ## check the Helm chart: every value file against strict schemas
 	.ci/run chart
