@@ -203,3 +203,37 @@ func TestDeadWebhookIsRedriven(t *testing.T) {
 		t.Errorf("left are %+v", left)
 	}
 }
+
+// A webhook whose charset nobody declares is kept with the headers of its request, and becomes an event once somebody says
+// what it is. The event is JSON, in whatever form the webhook came.
+func TestDeadWebhookInAnotherCharset(t *testing.T) {
+	t.Parallel()
+	p := newPostbox(t)
+	body := func(text string) (out string) {
+		for _, r := range text {
+			out += string([]byte{byte(r)})
+		}
+		return out
+	}
+	const text = `{"action":"TaskCreated","context":{"entityId":"t-1","title":"Prüfung"}}`
+	if status := p.b.webhook(http.DefaultClient, "acme", body(text)); status != http.StatusBadRequest {
+		t.Fatalf("the webhook is answered with %d", status)
+	}
+	shown, _, code := p.dead("show", "acme/1", "--json")
+	if code != 0 || !strings.Contains(shown, `"Content-Type":["application/json"]`) || strings.Contains(shown, webhookSecret) {
+		t.Errorf("exit code %d, shown is %s", code, shown)
+	}
+	if out, _, code := p.dead("redrive", "acme/1"); code != 1 || !strings.Contains(out, "--charset") {
+		t.Errorf("as it is: exit code %d: %s", code, out)
+	}
+	if out, errOut, code := p.dead("redrive", "acme/1", "--charset", "iso-8859-1"); code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	got := read(t, p.js, prefix.EventStream("acme"), "factro.event.acme.task.t-1.TaskCreated")
+	if len(got) != 1 || string(got[0].event.Data()) != text {
+		t.Errorf("the events are %+v", got)
+	}
+	if out, _, _ := p.dead("list", "--json"); out != "" && strings.Contains(out, "webhook") {
+		t.Errorf("left are %s", out)
+	}
+}

@@ -321,6 +321,7 @@ type letterJSON struct {
 	Sender     string              `json:"senderTrace,omitempty"`
 	Check      string              `json:"check,omitempty"`
 	Headers    map[string][]string `json:"headers,omitempty"`
+	Request    map[string][]string `json:"request,omitempty"` // the headers that a webhook came with
 	Data       json.RawMessage     `json:"data,omitempty"`  // if it is JSON
 	Bytes      []byte              `json:"bytes,omitempty"` // else, in base64
 }
@@ -333,7 +334,7 @@ func printLetterJSON(out io.Writer, l bus.DeadLetter, all bool) error {
 		Attempts: l.Attempts, Trace: traceOf(l.Parent), Sender: l.TraceID(),
 	}
 	if all {
-		j.Check, j.Headers = check(l), shownHeaders(l)
+		j.Check, j.Headers, j.Request = check(l), shownHeaders(l), l.Request
 		data, err := shownData(l)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ import (
 type redriveFlags struct {
 	deadFlags
 	sets               []string
-	source             string
+	source, charset    string
 	rate               float64
 	dryRun, keep, wait bool
 	timeout            time.Duration
@@ -37,7 +38,8 @@ func newDeadRedrive() *cobra.Command {
 		Use:   "redrive [CLOUD/SEQ]...",
 		Short: "Send dead letters again",
 		Long: `Send dead letters again: those with the given names, or those that the filters choose. A command goes back to its
-subject, a webhook is translated again, and each letter is deleted as soon as the stream has what was sent.
+subject, a webhook is translated again, and each letter is deleted as soon as the stream has what was sent. A webhook's body
+is unpacked and converted as the headers say that it came with; where they do not tell, --charset does.
 
 A command keeps its id, so what was done already is not done twice. If --set changes its data, it is another command and
 gets a new id. Filters leave letters out of which factro may have done what they say (ambiguous, undeliverable), unless
@@ -48,7 +50,8 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 		Example: `  bridge dead redrive acme/17 --wait
   bridge dead redrive acme/17 --set title='Prüfung' --set executorId:=null
   bridge dead redrive --code exhausted --since 2h --rate 2 --dry-run
-  bridge dead redrive --kind webhook --set action=TaskCreated`,
+  bridge dead redrive --kind webhook --set action=TaskCreated
+  bridge dead redrive acme/18 --charset iso-8859-1`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if f.named, err = f.pick(args); err != nil {
@@ -63,6 +66,7 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 	f.add(cmd)
 	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "change the data: `field=value`, field:=json, or a.b=value for what is inside; may be repeated")
 	cmd.Flags().StringVar(&f.source, "source", "", "source `URI` of the events of webhooks (default urn:factro:cloud:<cloud>)")
+	cmd.Flags().StringVar(&f.charset, "charset", "", "`charset` of the bodies of webhooks that are not UTF-8, such as iso-8859-1")
 	cmd.Flags().Float64Var(&f.rate, "rate", 5, "send at most so many a second")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would be sent")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the letters")
@@ -118,6 +122,11 @@ func (f *redriveFlags) one(ctx context.Context, out io.Writer, client *bus.Clien
 		return err
 	}
 	l = whole
+	if l.Kind == bus.DeadWebhook && !l.Partial {
+		if l.Data, err = f.decode(l); err != nil {
+			return &staysError{err}
+		}
+	}
 	data, err := change(l, f.sets)
 	if err != nil {
 		if _, isUsage := errors.AsType[*exitError](err); isUsage {
@@ -199,6 +208,20 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 	return nil
 }
 
+// largestBody is the largest body that a bridge can be told to take.
+const largestBody = 64 << 20
+
+// decode is the body of a webhook as UTF-8, unpacked.
+func (f *redriveFlags) decode(l bus.DeadLetter) ([]byte, error) {
+	content := translate.Content{Type: l.Request.Get("Content-Type"), Encodings: l.Request.Values("Content-Encoding")}
+	data, err := content.Decode(l.Data, largestBody, nil)
+	if f.charset == "" || err == nil && utf8.Valid(data) {
+		return data, err
+	}
+	content.Charset = f.charset // whatever was declared was wrong
+	return content.Decode(l.Data, largestBody, nil)
+}
+
 // webhook translates the body of a webhook again and publishes the event.
 func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
 	if l.Partial {
@@ -219,7 +242,11 @@ func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.C
 		},
 	})
 	if err != nil {
-		return &staysError{fmt.Errorf("it is still no event: %w", err)}
+		hint := ""
+		if !utf8.Valid(data) {
+			hint = "; if you know its charset, give it with --charset"
+		}
+		return &staysError{fmt.Errorf("it is still no event: %w%s", err, hint)}
 	}
 	subject := events.Prefix(f.prefix).Event(l.Cloud, e.Resource, e.EntityID, e.Action)
 	if f.dryRun {

@@ -79,7 +79,7 @@ var checks = map[string]string{
 		"why no verdict came, and give the consumer no limit of deliveries.",
 	"terminated": "Somebody else reads the queue of commands and ends them. Find out who does; ask the sender for the command.",
 	"too_large":  "The broker takes no message of this size. Raise its max_payload or the stream's max_msg_size, then send it again.",
-	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated.",
+	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated, --charset iso-8859-1.",
 }
 
 // check is what to look at, of a create also where factro shows it.
@@ -128,15 +128,8 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, a.At.Local().Format("2006-01-02 15:04:05.000"), statusOf(a), orDash(oneLine([]byte(a.Error))),
 			orDash(oneLine([]byte(a.Trace))))
 	}
-	headers := shownHeaders(l)
-	if len(headers) > 0 {
-		fmt.Fprintln(out, "headers")
-	}
-	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		for _, v := range headers[name] {
-			fmt.Fprintf(out, "  %s: %s\n", oneLine([]byte(name)), oneLine([]byte(v)))
-		}
-	}
+	printHeaders(out, "headers", shownHeaders(l))
+	printHeaders(out, "headers of its request", l.Request)
 	size := fmt.Sprintf("data, %d bytes", len(l.Data))
 	if l.Partial {
 		size = fmt.Sprintf("data, the first %d of %d bytes", len(l.Data), l.Size)
@@ -146,6 +139,17 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 		fmt.Fprintf(out, "what to check\n  %s\n", text)
 	}
 	return nil
+}
+
+func printHeaders(out io.Writer, title string, headers map[string][]string) {
+	if len(headers) > 0 {
+		fmt.Fprintln(out, title)
+	}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		for _, v := range headers[name] {
+			fmt.Fprintf(out, "  %s: %s\n", oneLine([]byte(name)), oneLine([]byte(v)))
+		}
+	}
 }
 
 func statusOf(a bus.Attempt) string {

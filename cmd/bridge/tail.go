@@ -149,15 +149,16 @@ func printJSON(out io.Writer, m bus.Message) {
 		Subject string            `json:"subject"`
 		Time    *time.Time        `json:"time,omitempty"`
 		Trace   string            `json:"trace,omitempty"`
-		Event   any               `json:"event,omitempty"`
+		Event   json.RawMessage   `json:"event,omitempty"`
 		Dead    map[string]string `json:"dead,omitempty"` // why it is a dead letter
 		Data    []byte            `json:"data,omitempty"` // in base64, if it is no event
 	}{Subject: m.Subject, Trace: m.TraceID(), Dead: m.Dead()}
 	if !m.Time.IsZero() {
 		line.Time = &m.Time
 	}
-	if m.Broken == nil {
-		line.Event = m.Event
+	// In the structured mode of our own codec, which writes JSON as JSON whatever parameters its content type has.
+	if structured, err := events.ToStructuredMsg(m.Subject, m.Event); m.Broken == nil && err == nil {
+		line.Event = json.RawMessage(structured.Data)
 	} else {
 		line.Data = m.Data
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,8 @@ type DeadLetter struct {
 	// Attempts is what became of each attempt, Parent the traceparent of the span in which it was given up.
 	Attempts []Attempt
 	Parent   string
+	// Request is the header of the request that a webhook came with, as far as it was kept.
+	Request http.Header
 }
 
 // Name is what the letter is called by: its cloud and its sequence there.
@@ -85,6 +88,9 @@ func newDeadLetter(p events.Prefix, sequence uint64, m Message) DeadLetter {
 	}
 	if json.Unmarshal([]byte(why(headerDeadLog)), &l.Attempts) != nil {
 		l.Attempts = nil
+	}
+	if json.Unmarshal([]byte(why(headerDeadRequest)), &l.Request) != nil {
+		l.Request = nil
 	}
 	tokens := strings.Split(strings.TrimPrefix(m.Subject, string(p)+".dead."), ".")
 	l.Kind = tokens[0]

@@ -94,6 +94,7 @@ func DeadHeaders() []HeaderFact {
 		{headerDeadTrace, "the `traceparent` of the span in which it was given up; of a command"},
 		{headerDeadMessageID, "the original's message id, if it had one: the id of a plain command"},
 		{headerDeadCut, "the size of the original's data in bytes, if the letter holds only a part of the original: it was too large to be kept whole beside these headers"},
+		{headerDeadRequest, "the headers of the request that it came with, a JSON object with a list of values for each name; percent-encoded. Headers that may carry a secret are left out, and so is what exceeds 4 KiB; of a webhook that came in now"},
 		{headerDeadOriginal, "the name of the whole original in the object store for originals; beside the header before, unless the store did not take it"},
 	}
 }

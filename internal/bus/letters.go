@@ -63,6 +63,7 @@ func shortID(id string) string {
 // whyDead are the headers that the shortest letter keeps, and any other as well.
 var whyDead = []string{
 	headerDeadCode, headerDeadReason, headerDeadTime, headerDeadSubject, headerDeadPosition, headerDeadAttempts, headerDeadStatus, headerDeadTrace,
+	headerDeadRequest,
 }
 
 // Bounds of a letter that is cut: of its data, of all of its headers and of each.

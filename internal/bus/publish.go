@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -133,12 +134,14 @@ func (b *Bus) Reply(ctx context.Context, subject string, e event.Event) error {
 	return nil
 }
 
-// Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters.
-func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {
+// Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters. request are the
+// headers that they came with, without secrets; nil if there are none.
+func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	setDeadHeaders(msg.Header, code, reason)
+	setRequest(msg.Header, request)
 	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id))
 }
 

@@ -300,7 +300,7 @@ func TestQuarantine(t *testing.T) {
 	out := server.outside(t)
 	reason := fmt.Errorf("not JSON:\nNats-Rollup: all %s", strings.Repeat("ü", 2000))
 	for range 2 {
-		if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "w-1", "invalid", reason, []byte("<xml/>")); err != nil {
+		if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "w-1", "invalid", reason, []byte("<xml/>"), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

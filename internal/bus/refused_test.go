@@ -602,7 +602,7 @@ func TestQuarantineKept(t *testing.T) {
 	out := srv.outside(t)
 	limited(t, out, "FACTRO_DEAD_ACME", 80<<10)
 	body := strings.Repeat("kein JSON ", 20<<10)
-	if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "acme.dead.1", "unusable", errors.New("no"), []byte(body)); err != nil {
+	if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "acme.dead.1", "unusable", errors.New("no"), []byte(body), nil); err != nil {
 		t.Fatal(err)
 	}
 	client := dialTo(t, srv)

@@ -2,10 +2,12 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -127,7 +129,19 @@ const (
 	headerDeadCut       = headerDead + "Cut" // the size of the data, if only its beginning is kept
 	// The name under which the whole original is in the object store for originals, if the letter holds only a part of it.
 	headerDeadOriginal = headerDead + "Original"
+	// The headers of the request that a webhook came with, without secrets, as JSON.
+	headerDeadRequest = headerDead + "Request"
 )
+
+// setRequest writes the headers of the request that a webhook came with.
+func setRequest(h nats.Header, request http.Header) {
+	if len(request) == 0 {
+		return
+	}
+	if text, err := json.Marshal(request); err == nil { // texts
+		h[headerDeadRequest] = []string{events.EncodeHeader(string(text))}
+	}
+}
 
 func setDeadHeaders(h nats.Header, code string, reason error) {
 	h[headerDeadCode] = []string{code}

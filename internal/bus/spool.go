@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,14 +191,17 @@ const spoolHeaders = 4 << 10
 const originSpool = "spool"
 
 // Quarantine stores bytes that could not be made into an event, as Bus.Quarantine does, or in the spool.
-func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {
+func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	_, err := s.keep(ctx, parcel{
 		cloud: token(subject, 3), id: id,
-		direct: func(ctx context.Context) error { return s.bus.Quarantine(ctx, subject, id, code, reason, data) },
+		direct: func(ctx context.Context) error {
+			return s.bus.Quarantine(ctx, subject, id, code, reason, data, request)
+		},
 		message: func() (*nats.Msg, error) {
 			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 			propagator.Inject(ctx, carrier(msg.Header))
 			setDeadHeaders(msg.Header, code, reason)
+			setRequest(msg.Header, request)
 			return msg, nil
 		},
 	})

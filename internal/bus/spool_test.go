@@ -114,7 +114,7 @@ func TestSpoolWhileAway(t *testing.T) {
 			t.Fatal(spooled, err)
 		}
 	}
-	if err := s.Quarantine(ctx, "factro.dead.webhook.acme", "q-1", "unusable", errors.New("kein JSON"), []byte("<xml/>")); err != nil {
+	if err := s.Quarantine(ctx, "factro.dead.webhook.acme", "q-1", "unusable", errors.New("kein JSON"), []byte("<xml/>"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if text, ok := s.State(); text != "101 events wait" || !ok {

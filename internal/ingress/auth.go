@@ -68,6 +68,18 @@ func (d *door) admits(r *http.Request) bool {
 	return match == 1
 }
 
+// secrets are the texts of the secrets that can be used now.
+func (d *door) secrets() []string {
+	var out []string
+	for _, reader := range d.readers {
+		now, _ := reader.Get() // who compares reports it
+		if text, err := usable(now); err == nil {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
 // report logs once when a secret stops to be usable, and once when it is back.
 func (d *door) report(ctx context.Context, i int, err error) {
 	if err == nil {

@@ -47,15 +47,17 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 		return nil, overloaded.after(time.Second)
 	}
 	limited := http.MaxBytesReader(w, r.Body, s.cfg.MaxBody)
-	body := make([]byte, 0, firstRead)
+	body := make([]byte, 0, min(firstRead, s.cfg.MaxBody+1))
 	conn, began := http.NewResponseController(w), time.Now()
 	for {
 		if len(body) == cap(body) {
-			if !l.take(int64(cap(body))) {
+			// One more byte than allowed shows that there is more. So a body and what it is unpacked to take twice MaxBody.
+			more := min(int64(cap(body)), s.cfg.MaxBody+1-int64(cap(body)))
+			if !l.take(more) {
 				_ = conn.SetReadDeadline(past)
 				return nil, overloaded.after(time.Second)
 			}
-			body = append(make([]byte, 0, 2*cap(body)), body...)
+			body = append(make([]byte, 0, int64(cap(body))+more), body...)
 		}
 		allowed := bodyPatience + time.Duration(len(body))*time.Second/minRate
 		_ = conn.SetReadDeadline(began.Add(min(allowed, readTimeout))) // what cannot do this has no slow senders

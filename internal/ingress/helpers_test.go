@@ -118,6 +118,7 @@ type published struct {
 type quarantined struct {
 	subject, id, code, reason string
 	data                      []byte
+	request                   http.Header
 }
 
 func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error) {
@@ -132,7 +133,7 @@ func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id s
 	return s.spools, nil
 }
 
-func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error {
+func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	if s.quarantine != nil {
 		if err := s.quarantine(ctx); err != nil {
 			return err
@@ -140,7 +141,7 @@ func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = append(s.dead, quarantined{subject, id, code, reason.Error(), data})
+	s.dead = append(s.dead, quarantined{subject, id, code, reason.Error(), data, request})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
 // problem is an answer by RFC 9457.
@@ -42,6 +43,9 @@ func (p problem) write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
+	if p.Status == http.StatusUnsupportedMediaType {
+		h.Set("Accept-Encoding", translate.Encodings) // RFC 7694
+	}
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}
@@ -61,6 +65,7 @@ var (
 	tooLarge     = refuse(http.StatusRequestEntityTooLarge, "too_large", "")
 	slowBody     = refuse(http.StatusRequestTimeout, "slow", "the body did not arrive in time")
 	brokenBody   = refuse(http.StatusBadRequest, "broken", "the body ended before its announced length")
+	unsupported  = refuse(http.StatusUnsupportedMediaType, "unsupported", "").andKept()
 	unusable     = refuse(http.StatusBadRequest, "unusable", "").andKept()
 	ourMistake   = refuse(http.StatusInternalServerError, "panic", "the bridge made a mistake").andLost()
 	overloaded   = refuse(http.StatusServiceUnavailable, "overloaded", "too many webhooks at once").andLost()

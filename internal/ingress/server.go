@@ -29,8 +29,8 @@ import (
 type Store interface {
 	// Publish keeps an event. spooled says that it is not in the stream yet.
 	Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error)
-	// Quarantine keeps bytes that could not be made into an event, with the reason.
-	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error
+	// Quarantine keeps bytes that could not be made into an event, with the reason and with the headers of their request.
+	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
 }
 
 // Server answers the webhooks of all configured clouds.
@@ -47,8 +47,10 @@ type Server struct {
 	account  account
 	metrics  *metrics
 	drift    *drift
-	tracer   trace.Tracer
-	newID    func() string
+	// unpacking has room for the one body that is unpacked or converted.
+	unpacking chan struct{}
+	tracer    trace.Tracer
+	newID     func() string
 }
 
 type cloud struct {
@@ -64,8 +66,9 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{},
 		slots: newShares(int64(cfg.MaxInFlight), len(cfg.Clouds)), memory: newShares(cfg.MaxMemory, len(cfg.Clouds)),
-		tracer: otel.Tracer(scope),
-		newID:  func() string { return uuid.Must(uuid.NewV7()).String() },
+		unpacking: make(chan struct{}, 1),
+		tracer:    otel.Tracer(scope),
+		newID:     func() string { return uuid.Must(uuid.NewV7()).String() },
 	}
 	s.conns = connlimit.New(connlimit.Config{
 		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Patience: patience, Owners: len(cfg.Clouds), Dropped: s.dropped,
@@ -230,7 +233,7 @@ func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *h
 		l.free()
 		return "", p
 	}
-	return s.within(ctx, c, body, func() {
+	return s.within(ctx, c, s.newDelivery(c, r, body, l), func() {
 		s.slots.give(c.Name, 1)
 		l.free()
 	})
@@ -241,7 +244,7 @@ var errHangs = errors.New("the store does not answer")
 
 // within stores a webhook, and answers in time whatever the store does. What the store still holds when the time is over
 // keeps its slot and its memory until the store lets go of it, and done is called.
-func (s *Server) within(ctx context.Context, c *cloud, body []byte, done func()) (id string, _ problem) {
+func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) (id string, _ problem) {
 	// The body is here, and perhaps factro never sends it again: a sender that hangs up now does not stop it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
 	type outcome struct {
@@ -253,7 +256,7 @@ func (s *Server) within(ctx context.Context, c *cloud, body []byte, done func())
 	go func() {
 		defer cancel()
 		var o outcome
-		o.id, o.p = s.survive(ctx, c, func() (string, problem) { return s.keep(ctx, c, body) })
+		o.id, o.p = s.survive(ctx, c, func() (string, problem) { return s.keep(ctx, c, d) })
 		done()
 		select {
 		case stored <- o:
@@ -274,28 +277,29 @@ func (s *Server) within(ctx context.Context, c *cloud, body []byte, done func())
 }
 
 func (s *Server) sizeProblem() problem {
-	return tooLarge.because("the body is larger than " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes")
+	return tooLarge.because("the body, unpacked and as UTF-8, is larger than " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes")
 }
 
 // keep makes an event of the body and stores it. A body that cannot be one came from somebody who knows the secret, so
 // it is kept as well.
-func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ problem) {
+func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ problem) {
+	body, p, err := s.decode(ctx, d)
+	switch {
+	case err != nil:
+		return "", s.quarantine(ctx, c, d, p, err)
+	case p != accepted:
+		return "", p
+	}
 	e, err := translate.Webhook(body, translate.Receipt{
 		Cloud: c.Name, Source: c.Source, At: time.Now(), Origin: "webhook", NewID: s.newID,
 	})
 	if err != nil {
-		err = fmt.Errorf("webhook: %w", err)
-		storeErr := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "unusable", err, body)
-		if storeErr != nil {
-			return "", s.lost(ctx, c, storeErr)
-		}
-		s.log.WarnContext(ctx, "a webhook's body is no event; it is kept as a dead letter", "cloud", c.Name, "bytes", len(body))
-		return "", unusable.because(err.Error())
+		return "", s.quarantine(ctx, c, d, unusable, err)
 	}
 	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
 	waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
 	if errors.Is(err, events.ErrTooLarge) {
-		return "", s.oversized(ctx, c, body, err)
+		return "", s.oversized(ctx, c, d, err)
 	}
 	if err != nil {
 		return "", s.lost(ctx, c, err)
@@ -307,15 +311,25 @@ func (s *Server) keep(ctx context.Context, c *cloud, body []byte) (id string, _ 
 	return e.ID(), accepted
 }
 
+// quarantine keeps a body that is no event among the dead letters, and answers with a problem that says why.
+func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem, why error) problem {
+	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
+	if err != nil {
+		return s.lost(ctx, c, err)
+	}
+	s.log.WarnContext(ctx, "a webhook's body is no event; it is kept as a dead letter", "cloud", c.Name, "bytes", len(d.body), "status", p.Status)
+	return p.because("webhook: " + why.Error())
+}
+
 // oversized keeps the body of a webhook whose event no message can hold among the dead letters: from there it can be sent
 // on once the broker takes it.
-func (s *Server) oversized(ctx context.Context, c *cloud, body []byte, why error) problem {
-	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, body)
+func (s *Server) oversized(ctx context.Context, c *cloud, d delivery, why error) problem {
+	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
 	if err != nil {
 		return s.lost(ctx, c, errors.Join(why, err))
 	}
 	s.log.ErrorContext(ctx, "a webhook is too large for the broker and is kept as a dead letter; raise its max_payload",
-		"cloud", c.Name, "bytes", len(body), "error", why)
+		"cloud", c.Name, "bytes", len(d.body), "error", why)
 	return tooLarge.because("the broker takes no message of this size; it is kept as a dead letter").andKept()
 }
 

@@ -111,7 +111,7 @@ func (r *Reconciler) tell(ctx context.Context, lease *bus.Lease, action string, 
 // bury makes a dead letter of an event that the broker refuses for good.
 func (r *Reconciler) bury(ctx context.Context, e translate.Stored, why error) error {
 	id := r.cfg.Cloud + "." + e.ID() + ".dead"
-	if err := r.journal.Quarantine(ctx, r.cfg.Prefix.DeadWebhook(r.cfg.Cloud), id, "too_large", why, e.Event.Data()); err != nil {
+	if err := r.journal.Quarantine(ctx, r.cfg.Prefix.DeadWebhook(r.cfg.Cloud), id, "too_large", why, e.Event.Data(), nil); err != nil {
 		return err
 	}
 	r.buried[e.ID()] = time.Now()

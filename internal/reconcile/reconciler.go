@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -35,7 +36,7 @@ type Publisher interface {
 	// Publish stores an event, once for each id.
 	Publish(ctx context.Context, subject string, e event.Event, id string) error
 	// Quarantine stores what cannot be published among the dead letters, with the reason.
-	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte) error
+	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
 }
 
 // Leases let one process work at a time.

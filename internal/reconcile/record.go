@@ -129,7 +129,7 @@ func newSeen(m bus.Message) (seen, bool) {
 	}
 	_, entity, _ := strings.Cut(m.Event.Subject(), "/")
 	at := m.Event.Time()
-	if at.IsZero() {
+	if !translate.IsEventTime(at) {
 		at = m.Time
 	}
 	return seen{

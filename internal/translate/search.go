@@ -30,7 +30,9 @@ func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search,
 	}
 	s := &Search{how: how, fields: fields, since: since, dated: dated}
 	if how.Sets != "" {
-		s.sent, _ = instantOf(fields[how.Sets])
+		if sent, ok := instantOf(fields[how.Sets]); ok && IsEventTime(sent) {
+			s.sent = sent
+		}
 	}
 	return s, nil
 }
@@ -112,6 +114,7 @@ func (s *Search) judge(item map[string]json.RawMessage, created *time.Time) Like
 	timed := false
 	if s.how.Created != "" {
 		*created, timed = instantOf(item[s.how.Created])
+		timed = timed && IsEventTime(*created)
 	}
 	marked := timed && !s.dated.IsZero() && created.Equal(s.dated)
 	asSent := timed && !s.sent.IsZero() && created.Equal(s.sent)

@@ -74,7 +74,7 @@ func StoredPayload(raw []byte, r Receipt) (Stored, error) {
 	}
 	if derived {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q",
-			body.Get("webhookId").Str, e.Action, out.CreatedAt.Format(time.RFC3339Nano), out.Context.Text))
+			identifierOf(body.Get("webhookId").Raw), e.Action, out.CreatedAt.Format(time.RFC3339Nano), out.Context.Text))
 		out.Digest = [16]byte(sum[:16])
 	}
 	return out, nil
@@ -97,12 +97,20 @@ func entityOf(context gjson.Result, resource string) string {
 	}
 	name, id := entityParam(resource), ""
 	context.ForEach(func(key, value gjson.Result) bool {
-		if key.Str == name && value.Type == gjson.String {
-			id = value.Str
+		if key.Str == name {
+			id, _ = identifier(value.Raw)
 		}
 		return true
 	})
 	return id
+}
+
+// identifierOf is an id as far as it is compared: one that is no valid text stands for itself.
+func identifierOf(raw string) string {
+	if id, ok := text(raw); ok || raw == "" || raw[0] != '"' {
+		return id
+	}
+	return raw
 }
 
 // derivedSpace is the name space of derived ids.
@@ -150,7 +158,7 @@ func ContextOf(body []byte) Context {
 	}
 	var c Context
 	var value any
-	d := json.NewDecoder(strings.NewReader(raw))
+	d := json.NewDecoder(strings.NewReader(keepApart(raw)))
 	d.UseNumber() // so that large numbers stay apart
 	if d.Decode(&value) != nil || value == nil {
 		return c

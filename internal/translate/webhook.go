@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
@@ -52,15 +53,21 @@ var (
 	errNotJSON   = errors.New("the body is not JSON")
 	errNotObject = errors.New("the body is not a JSON object")
 	errNoAction  = errors.New("the body has no action")
+	errNotUTF8   = errors.New("the body is not UTF-8, and no charset is declared")
 )
 
-// byteOrderMark may stand before JSON though it should not. It is read over, and kept in the data like all else.
+// byteOrderMark may stand before JSON though it should not. It is taken off, since few readers of JSON skip it.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // Webhook translates the body of a webhook. The body may have any keys beside action; what is proven of them is only
-// context.entityId. The event's data is raw itself, not a copy.
+// context.entityId. The event's data is raw itself, not a copy, without a byte order mark. raw has to be UTF-8: what came in
+// another charset is Content's to convert.
 func Webhook(raw []byte, r Receipt) (Event, error) {
-	body, err := partsOf(bytes.TrimPrefix(raw, byteOrderMark))
+	raw = bytes.TrimPrefix(raw, byteOrderMark)
+	if !utf8.Valid(raw) {
+		return Event{}, errNotUTF8
+	}
+	body, err := partsOf(raw)
 	if err != nil {
 		return Event{}, err
 	}
@@ -69,7 +76,7 @@ func Webhook(raw []byte, r Receipt) (Event, error) {
 		return Event{}, err
 	}
 	out := Event{Action: action, Resource: events.ResourceOf(action), NewKeys: body.newKeys}
-	if id, _ := text(body.entityID); len(id) <= maxEntity {
+	if id, _ := identifier(body.entityID); len(id) <= maxEntity {
 		out.EntityID = id
 	}
 	attributes := &event.EventContextV1{
@@ -159,6 +166,8 @@ func actionOf(raw string) (string, error) {
 	}
 	action, ok := text(raw)
 	switch {
+	case !ok && raw[0] == '"':
+		return "", fmt.Errorf("%w: action is a string with half of a surrogate pair, want valid text", errNoAction)
 	case !ok:
 		return "", fmt.Errorf("%w: action is %s, want a string", errNoAction, shapeOf(raw))
 	case strings.TrimSpace(action) == "":
@@ -169,11 +178,12 @@ func actionOf(raw string) (string, error) {
 	return action, nil
 }
 
-// idOf takes the body's id, where there is one that can be an id: a string, or a number as it is written.
+// idOf takes the body's id, where there is one that can be an id: a string, or a number as it is written. One that is no
+// valid text has another id in its place.
 func idOf(raw string, newID func() string) string {
-	id, ok := text(raw)
-	if !ok && len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') {
-		id = raw
+	id, ok := identifier(raw)
+	if !ok && len(raw) > 0 && raw[0] == '"' {
+		return untextID(raw)
 	}
 	if strings.TrimSpace(id) == "" || len(id) > maxID {
 		return newID()
@@ -184,15 +194,24 @@ func idOf(raw string, newID func() string) string {
 // timeOf takes the body's createdAt where it is a time, else when the body arrived.
 func timeOf(raw string, received time.Time) time.Time {
 	if s, ok := text(raw); ok {
-		// The year in UTC is what counts: an offset at the end of 9999 makes a time that no event can hold.
-		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && t.UTC().Year() > 0 && t.UTC().Year() <= 9999 {
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && IsEventTime(t) {
 			return t.UTC()
 		}
 	}
 	return received.UTC()
 }
 
-// text returns the value of a JSON string.
+// Years in which an event of factro can have happened, by UTC.
+const firstYear, lastYear = 2000, 2200
+
+// IsEventTime says whether something can have happened then. Databases and libraries write 0001-01-01, 1970-01-01 or 9999-12-31
+// for a time that they do not know.
+func IsEventTime(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= firstYear && year <= lastYear
+}
+
+// text returns the value of a JSON string, if it is valid text.
 func text(raw string) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
@@ -200,8 +219,10 @@ func text(raw string) (string, bool) {
 	for i := 1; i < len(raw)-1; i++ {
 		if c := raw[i]; c == '\\' || c < ' ' || c > '~' {
 			var s string
-			err := json.Unmarshal([]byte(raw), &s)
-			return s, err == nil
+			if !isText(raw) || json.Unmarshal([]byte(raw), &s) != nil {
+				return "", false
+			}
+			return s, true
 		}
 	}
 	return raw[1 : len(raw)-1], true // nothing to take apart, as nearly always

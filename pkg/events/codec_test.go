@@ -131,6 +131,17 @@ func TestStructuredPayload(t *testing.T) {
 	}
 }
 
+// TestStructuredWithoutMark: JSON behind a byte order mark, as older bridges kept it, is JSON and no bytes.
+func TestStructuredWithoutMark(t *testing.T) {
+	t.Parallel()
+	e := taskEvent(t)
+	e.DataEncoded = []byte("\xef\xbb\xbf{\"a\":1}")
+	m, err := events.ToStructuredMsg("a.b", e)
+	if err != nil || !json.Valid(m.Data) || !strings.Contains(string(m.Data), `"data":{"a":1}`) {
+		t.Errorf("got %s: %v", m.Data, err)
+	}
+}
+
 // TestStructuredReadBySDK proves that the SDK reads what we write, and that we read what it writes.
 func TestStructuredReadBySDK(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,9 @@ func appendData(b []byte, e event.Event) []byte {
 	data, contentType := e.DataEncoded, e.DataContentType()
 	// Data in base64 without a content type is bytes of which nobody claimed that they are JSON.
 	asJSON := isJSON(contentType) && (!e.DataBase64 || contentType != "")
+	if asJSON { // older bridges kept the mark that some senders put before JSON, where it does not belong
+		data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	}
 	switch {
 	case len(data) == 0:
 		return b

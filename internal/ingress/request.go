@@ -1,0 +1,104 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+)
+
+// delivery is a webhook that has arrived.
+type delivery struct {
+	body    []byte // as it came
+	content translate.Content
+	header  http.Header // for a dead letter, without secrets
+	load    *load
+}
+
+func (s *Server) newDelivery(c *cloud, r *http.Request, body []byte, l *load) delivery {
+	return delivery{
+		body: body, content: translate.Content{Type: r.Header.Get("Content-Type"), Encodings: r.Header.Values("Content-Encoding")},
+		header: s.harmlessHeader(c, r.Header), load: l,
+	}
+}
+
+// decode unpacks the body and converts it to UTF-8, if it has to be. One body is unpacked at a time: a decoder may take
+// several megabytes for its window, beside the memory that is charged to the cloud.
+func (s *Server) decode(ctx context.Context, d delivery) ([]byte, problem, error) {
+	if d.content.AsIs(d.body) {
+		return d.body, accepted, nil
+	}
+	select {
+	case s.unpacking <- struct{}{}:
+		defer func() { <-s.unpacking }()
+	case <-ctx.Done():
+		return nil, overloaded.after(time.Second), nil
+	}
+	body, err := d.content.Decode(d.body, s.cfg.MaxBody, d.load.take)
+	switch {
+	case errors.Is(err, translate.ErrNoRoom):
+		return nil, overloaded.after(time.Second), nil
+	case errors.Is(err, translate.ErrContentTooLarge):
+		return nil, s.sizeProblem(), nil
+	case errors.Is(err, translate.ErrUnsupportedContent):
+		return nil, unsupported, err
+	case err != nil:
+		return nil, unusable, err
+	}
+	return body, accepted, nil
+}
+
+const (
+	// mostHeader bounds what a dead letter keeps of a request's headers.
+	mostHeader = 4 << 10
+)
+
+// confidentialNames are the parts of names of headers that may carry a secret.
+var confidentialNames = []string{"auth", "secret", "token", "password", "cookie", "credential", "signature", "key"}
+
+// harmlessHeader is what of a request's headers a dead letter may keep: no header that authenticates, and none that holds a
+// secret of any cloud. Those that describe the body come first, if not all fit.
+func (s *Server) harmlessHeader(c *cloud, header http.Header) http.Header {
+	names := slices.SortedFunc(maps.Keys(header), func(a, b string) int {
+		if of := strings.HasPrefix(a, "Content-"); of != strings.HasPrefix(b, "Content-") {
+			if of {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	out, left := http.Header{}, mostHeader
+	for _, name := range names {
+		values := header[name]
+		size := len(name) + len(strings.Join(values, ""))
+		if strings.EqualFold(name, c.Header) || isConfidential(name) || size > left || s.holdsSecret(values) {
+			continue
+		}
+		out[name] = slices.Clone(values)
+		left -= size
+	}
+	return out
+}
+
+func isConfidential(name string) bool {
+	lower := strings.ToLower(name)
+	return slices.ContainsFunc(confidentialNames, func(part string) bool { return strings.Contains(lower, part) })
+}
+
+// holdsSecret says whether a secret of any cloud stands in one of the values.
+func (s *Server) holdsSecret(values []string) bool {
+	for _, c := range s.clouds {
+		for _, text := range c.door.secrets() {
+			if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, text) }) {
+				return true
+			}
+		}
+	}
+	return false
+}

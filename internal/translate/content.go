@@ -1,0 +1,239 @@
+package translate
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
+)
+
+// Content is what the headers of a request say about its body.
+type Content struct {
+	// Type is the header Content-Type, Encodings are the values of Content-Encoding, in their order.
+	Type      string
+	Encodings []string
+	// Charset, if set, counts instead of the one that Type declares.
+	Charset string
+}
+
+// Limits on what a body may ask for. No real sender stacks encodings; each costs time and a buffer.
+const (
+	maxEncodings = 4
+	// maxWindow is the largest window that a sender of zstd may use on the web (RFC 9659).
+	maxWindow = 8 << 20
+)
+
+var (
+	// ErrContentTooLarge says that a body has more bytes than allowed once it is unpacked and converted.
+	ErrContentTooLarge = errors.New("the unpacked body is too large")
+	// ErrUnsupportedContent says that a body has an encoding or a charset that is not known.
+	ErrUnsupportedContent = errors.New("unsupported content")
+	// ErrNoRoom says that the caller gave no memory for the unpacked body.
+	ErrNoRoom = errors.New("no memory for the unpacked body")
+
+	errDamaged = errors.New("the body is damaged")
+	errNoText  = errors.New("the body is not valid text")
+)
+
+// Encodings are the values of Content-Encoding that are known, for people and for the header Accept-Encoding.
+const Encodings = "gzip, deflate, br, zstd"
+
+// AsIs says whether there is nothing to unpack and nothing to convert, as with nearly every webhook.
+func (c Content) AsIs(raw []byte) bool {
+	if len(c.Encodings) > 0 || isUTF16(raw) {
+		return false
+	}
+	name, declared := c.charset()
+	return !declared || isUTF8Name(name)
+}
+
+// Decode unpacks a body and converts it to UTF-8. The result has at most limit bytes. reserve is asked before memory is
+// taken for it; nil allows everything. A byte order mark wins over the declared charset, as on the web.
+//
+// What is declared as UTF-8, or declares nothing, stays as it is: Webhook says whether it is text.
+func (c Content) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]byte, error) {
+	b := buffer{limit: limit, reserve: reserve}
+	names, err := c.encodings()
+	if err != nil {
+		return nil, err
+	}
+	for i := len(names) - 1; i >= 0; i-- { // the last one was applied last
+		if raw, err = b.unpack(names[i], raw); err != nil {
+			return nil, err
+		}
+	}
+	return c.toUTF8(raw, b)
+}
+
+// encodings splits the values of Content-Encoding, which may be lists.
+func (c Content) encodings() ([]string, error) {
+	var names []string
+	for _, name := range strings.Split(strings.Join(c.Encodings, ","), ",") {
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "", "identity":
+		case "gzip", "x-gzip", "deflate", "br", "zstd":
+			names = append(names, name)
+		default:
+			return nil, fmt.Errorf("%w: Content-Encoding is %.40q, want any of %s", ErrUnsupportedContent, name, Encodings)
+		}
+	}
+	if len(names) > maxEncodings {
+		return nil, fmt.Errorf("%w: Content-Encoding has %d encodings, want at most %d of %s", ErrUnsupportedContent, len(names), maxEncodings, Encodings)
+	}
+	return names, nil
+}
+
+// buffer reads what may be far larger than it looks.
+type buffer struct {
+	limit   int64
+	reserve func(int64) bool
+}
+
+// firstBuffer is the first buffer for unpacked bytes. It grows with what really comes.
+const firstBuffer = 4 << 10
+
+func (b buffer) read(r io.Reader) ([]byte, error) {
+	var out []byte
+	for {
+		if len(out) == cap(out) {
+			size := min(int64(max(2*cap(out), firstBuffer)), b.limit+1) // one more byte shows that there is more
+			if int64(cap(out)) > b.limit {
+				return nil, fmt.Errorf("%w: more than %d bytes", ErrContentTooLarge, b.limit)
+			}
+			if b.reserve != nil && !b.reserve(size-int64(cap(out))) {
+				return nil, ErrNoRoom
+			}
+			out = append(make([]byte, 0, size), out...)
+		}
+		n, err := r.Read(out[len(out):cap(out)])
+		out = out[:len(out)+n]
+		switch {
+		case int64(len(out)) > b.limit:
+			return nil, fmt.Errorf("%w: more than %d bytes", ErrContentTooLarge, b.limit)
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return nil, err //nolint:wrapcheck // the caller knows what was read
+		}
+	}
+}
+
+func (b buffer) unpack(name string, raw []byte) ([]byte, error) {
+	if len(raw) == 0 {
+		return nil, fmt.Errorf("%w: Content-Encoding is %s, and there is nothing to unpack", errDamaged, name)
+	}
+	var out []byte
+	var err error
+	switch name {
+	case "gzip", "x-gzip":
+		var r *gzip.Reader
+		if r, err = gzip.NewReader(bytes.NewReader(raw)); err == nil {
+			out, err = b.read(r)
+		}
+	case "deflate":
+		out, err = b.inflate(raw)
+	case "br":
+		out, err = b.read(brotli.NewReader(bytes.NewReader(raw)))
+	case "zstd":
+		var r *zstd.Decoder
+		if r, err = zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
+			out, err = b.read(r)
+			r.Close()
+		}
+	}
+	switch {
+	case err == nil, errors.Is(err, ErrContentTooLarge), errors.Is(err, ErrNoRoom):
+		return out, err
+	}
+	return nil, fmt.Errorf("%w: Content-Encoding is %s, which it is not: %w", errDamaged, name, err)
+}
+
+// inflate unpacks deflate, which by its standard is zlib, and which some senders write without zlib's frame.
+func (b buffer) inflate(raw []byte) ([]byte, error) {
+	framed, err := zlib.NewReader(bytes.NewReader(raw))
+	if err == nil {
+		var out []byte
+		if out, err = b.read(framed); err == nil || errors.Is(err, ErrContentTooLarge) || errors.Is(err, ErrNoRoom) {
+			return out, err
+		}
+	}
+	out, bareErr := b.read(flate.NewReader(bytes.NewReader(raw)))
+	if bareErr != nil && !errors.Is(bareErr, ErrContentTooLarge) && !errors.Is(bareErr, ErrNoRoom) {
+		return nil, errors.Join(err, bareErr)
+	}
+	return out, bareErr
+}
+
+// charset is the one that is declared, if one is.
+func (c Content) charset() (name string, declared bool) {
+	if c.Charset != "" {
+		return c.Charset, true
+	}
+	if c.Type == "" {
+		return "", false
+	}
+	_, params, err := mime.ParseMediaType(c.Type)
+	if err != nil { // nobody can say what it declares
+		return "", false
+	}
+	name = strings.Trim(strings.TrimSpace(params["charset"]), `'"`)
+	return name, name != ""
+}
+
+func isUTF8Name(name string) bool {
+	return strings.EqualFold(name, "utf-8") || strings.EqualFold(name, "utf8") || strings.EqualFold(name, "us-ascii") || strings.EqualFold(name, "ascii")
+}
+
+// isUTF16 says whether a byte order mark of UTF-16 stands at the beginning.
+func isUTF16(raw []byte) bool {
+	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff"))
+}
+
+// toUTF8 converts text. What is not of the charset that it should be is an error: a replacement character would make
+// different texts equal.
+func (c Content) toUTF8(raw []byte, b buffer) ([]byte, error) {
+	name, declared := c.charset()
+	var charset encoding.Encoding
+	switch {
+	case bytes.HasPrefix(raw, byteOrderMark):
+		return raw, nil
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")):
+		name, charset, raw = "utf-16le", unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), raw[2:]
+	case bytes.HasPrefix(raw, []byte("\xfe\xff")):
+		name, charset, raw = "utf-16be", unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), raw[2:]
+	case !declared, isUTF8Name(name):
+		return raw, nil
+	default:
+		var err error
+		if charset, err = htmlindex.Get(name); err != nil || charset == encoding.Replacement {
+			return nil, fmt.Errorf("%w: the charset is %.40q, want one of the WHATWG Encoding Standard, best utf-8", ErrUnsupportedContent, name)
+		}
+	}
+	text, err := b.read(charset.NewDecoder().Reader(bytes.NewReader(raw)))
+	if err != nil {
+		if errors.Is(err, ErrContentTooLarge) || errors.Is(err, ErrNoRoom) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w in the charset %s: %w", errNoText, name, err)
+	}
+	if bytes.ContainsRune(text, utf8.RuneError) { // the decoder's, or the sender's own?
+		again, err := charset.NewEncoder().Bytes(text)
+		if err != nil || !bytes.Equal(again, raw) {
+			return nil, fmt.Errorf("%w in the charset %s", errNoText, name)
+		}
+	}
+	return text, nil
+}
