@@ -199,6 +199,7 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 			t.Errorf("%s says %v", what, why())
 		}
 	}
+	eventually(t, "the log has three reasons", func() bool { return book.count("NATS cannot be reached") == 3 })
 	works.start()
 	run(t, b)
 	if n := book.count("NATS cannot be reached"); n != 3 {

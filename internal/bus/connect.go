@@ -52,6 +52,7 @@ type Bus struct {
 	changed chan struct{}     // has a token when the streams should be looked at again
 	better  chan struct{}     // closed when a look finds well what was not; then a new one
 	parked  chan struct{}     // has a token when something was parked
+	others  map[string]other  // who takes a destination of ours, as it was told last
 	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
@@ -89,7 +90,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
-		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		parked: make(chan struct{}, 1), warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 	}
 	for _, cloud := range cfg.Clouds {
