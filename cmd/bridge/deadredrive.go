@@ -171,7 +171,7 @@ func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.C
 			return err
 		}
 	}
-	if err := client.Redrive(ctx, again); err != nil {
+	if err := client.Redrive(ctx, events.Prefix(f.prefix), again); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s sent %s on %s\n  id     %s\n  trace  %s\n", l.Name(), how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)), trace.SpanContextFromContext(ctx).TraceID())
@@ -256,7 +256,7 @@ func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.C
 	if err := f.limit.Wait(ctx); err != nil {
 		return err
 	}
-	if err := client.PublishEvent(ctx, subject, e.Event, l.Cloud+"."+e.ID()); err != nil {
+	if err := client.PublishEvent(ctx, events.Prefix(f.prefix), subject, e.Event, l.Cloud+"."+e.ID()); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s published on %s\n  id     %s\n", l.Name(), oneLine([]byte(subject)), oneLine([]byte(e.ID())))

@@ -60,7 +60,7 @@ const (
 	exitDead     = 4 // the command was given up and is among the dead letters
 	exitNoResult = 5 // the result or the answer did not come in time; a command is still in the stream
 
-	exitDifferent = 6 // two descriptions differ, or the stream of events and factro do
+	exitDifferent = 6 // two descriptions differ, the streams from what is wanted, or the stream of events from factro
 
 	exitInterrupted = 130 // a second signal came before the polite end was reached
 )
@@ -93,7 +93,7 @@ to NATS become calls to factro's Core API, and each command is answered with a r
 Start with "bridge dev": it needs nothing, and shows one round trip.
 
 Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 command dead, 5 no result in time,
-6 descriptions differ, or events are missing, 130 interrupted by a second signal.`,
+6 descriptions or streams differ, or events are missing, 130 interrupted by a second signal.`,
 		Example:       "  bridge dev",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
@@ -102,7 +102,7 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newDev(), newRun(), newHealthcheck(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newCanary(), newConfig(), newContract(), newVersion())
+	root.AddCommand(newDev(), newRun(), newHealthcheck(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newCanary(), newStreams(), newConfig(), newContract(), newVersion())
 	strict(root)
 	return root
 }

@@ -73,14 +73,21 @@ type Admin struct {
 
 // NATS says which server to use.
 type NATS struct {
-	URL       string  `yaml:"url" env:"URL"`
-	CredsFile string  `yaml:"creds_file" env:"CREDS_FILE"`
-	NkeyFile  string  `yaml:"nkey_file" env:"NKEY_FILE"`
-	TLS       bus.TLS `yaml:"tls" envPrefix:"TLS_"`
-	// InboxPrefix and APIPrefix are for a connection that may hear its own inboxes only, or whose account has JetStream from
-	// another one.
+	URL       string `yaml:"url" env:"URL"`
+	CredsFile string `yaml:"creds_file" env:"CREDS_FILE"`
+	NkeyFile  string `yaml:"nkey_file" env:"NKEY_FILE"`
+	// UserFile and PasswordFile hold a user's name and password.
+	UserFile     string  `yaml:"user_file" env:"USER_FILE"`
+	PasswordFile string  `yaml:"password_file" env:"PASSWORD_FILE"`
+	TLS          bus.TLS `yaml:"tls" envPrefix:"TLS_"`
+	// DialTimeout is for one server. IgnoreDiscoveredServers keeps to those of URL.
+	DialTimeout             time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT"`
+	IgnoreDiscoveredServers bool          `yaml:"ignore_discovered_servers" env:"IGNORE_DISCOVERED_SERVERS"`
+	// InboxPrefix, APIPrefix and Domain are for a connection that may hear its own inboxes only, or whose account has JetStream
+	// from another one or from another domain.
 	InboxPrefix string   `yaml:"inbox_prefix" env:"INBOX_PREFIX"`
 	APIPrefix   string   `yaml:"api_prefix" env:"API_PREFIX"`
+	Domain      string   `yaml:"domain" env:"DOMAIN"`
 	Embedded    Embedded `yaml:"embedded" envPrefix:"EMBEDDED_"`
 	Prefix      string   `yaml:"prefix" env:"PREFIX"`
 	Replicas    int      `yaml:"replicas" env:"REPLICAS"`
@@ -171,7 +178,7 @@ func Default() Config {
 			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute,
 		},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
-		NATS:      NATS{URL: "nats://127.0.0.1:4222", Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{}},
+		NATS:      NATS{URL: "nats://127.0.0.1:4222", DialTimeout: time.Second, Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{}},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
 		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
@@ -266,7 +273,9 @@ func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) || c
 func (c Config) bus(s *bus.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
-		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix,
+		User: secret.Source{File: c.NATS.UserFile}, Password: secret.Source{File: c.NATS.PasswordFile},
+		DialTimeout: c.NATS.DialTimeout, IgnoreDiscovered: c.NATS.IgnoreDiscoveredServers,
+		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix, Domain: c.NATS.Domain,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
 		ReplyPrefixes: c.NATS.ReplyPrefixes,
 		Takes:         c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
@@ -275,9 +284,6 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	b.MaxBytes = bus.Sizes{
 		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
 		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
-	}
-	for _, cloud := range c.Clouds {
-		b.Clouds = append(b.Clouds, cloud.Name)
 	}
 	for _, cloud := range c.Clouds {
 		b.Clouds = append(b.Clouds, cloud.Name)

@@ -81,7 +81,9 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false",
 		"NATS_MAX_BYTES_EVENTS": "21MiB", "NATS_MAX_BYTES_COMMANDS": "22MiB", "NATS_MAX_BYTES_RESULTS": "23MiB", "NATS_MAX_BYTES_DEAD": "24MiB",
 		"NATS_MAX_BYTES_LEDGER": "25MiB", "NATS_MAX_BYTES_FILES": "26MiB", "NATS_MAX_BYTES_ANSWERS": "27MiB", "NATS_MAX_BYTES_ORIGINALS": "28MiB",
-		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "ROLES": "egress,ingress",
+		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "",
+		"NATS_USER_FILE": "", "NATS_PASSWORD_FILE": "", "NATS_TLS_HANDSHAKE_FIRST": "true", "NATS_DIAL_TIMEOUT": "3s",
+		"NATS_IGNORE_DISCOVERED_SERVERS": "true", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
 		"CLOUDS_0_WEBHOOK_URL": "https://x/webhooks/fromenv", "RECONCILE_EVERY": "20m", "RECONCILE_OVERLAP": "2h", "RECONCILE_GRACE": "1m",
 		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
@@ -112,6 +114,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 	cloud := c.Clouds[0]
 	known, err := c.knownActions()
 	for name, ok := range map[string]bool{
+		"NATS connection": c.NATS.TLS.HandshakeFirst && c.NATS.DialTimeout == 3*time.Second && c.NATS.IgnoreDiscoveredServers,
 		"connections": c.HTTP.MaxConnections == 77 && c.HTTP.MaxConnectionsPerAddress == 33 && c.HTTP.IdleTimeout == 12*time.Minute && c.HTTP.MaxMemory == 40<<20,
 		"http":        c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
 		"nats":        c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",

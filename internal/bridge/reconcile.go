@@ -48,6 +48,9 @@ func ReconcileNow(ctx context.Context, cfg Config, cloud string, q reconcile.Req
 		return reconcile.Report{}, err
 	}
 	defer broker.Close()
+	if err := broker.Connected(ctx); err != nil {
+		return reconcile.Report{}, err
+	}
 	r, err := reconcile.New(cfg.reconcile(cfg.Clouds[i]), api, broker, broker, nil, log)
 	if err != nil {
 		return reconcile.Report{}, err

@@ -114,7 +114,7 @@ func listens(setting, address, example string) error {
 // Loose tells of the files with secrets that everybody on the machine may read.
 func (c Config) Loose() []string {
 	files := map[string]string{
-		"nats.creds_file": c.NATS.CredsFile, "nats.nkey_file": c.NATS.NkeyFile, "nats.tls.key_file": c.NATS.TLS.KeyFile,
+		"nats.creds_file": c.NATS.CredsFile, "nats.nkey_file": c.NATS.NkeyFile, "nats.password_file": c.NATS.PasswordFile, "nats.tls.key_file": c.NATS.TLS.KeyFile,
 		"http.tls.key_file": c.HTTP.TLS.KeyFile,
 	}
 	inside := strings.Contains(c.NATS.URL, "@")

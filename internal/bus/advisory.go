@@ -60,7 +60,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		err = b.createStream(ctx, want)
 	case err == nil:
-		why = b.streamDrift(want.StreamConfig, have.CachedInfo().Config)
+		why = b.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()

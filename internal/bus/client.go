@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,9 +32,9 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	opts := slices.Concat([]nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}, cfg.TLS.options(), cfg.inbox())
-	if cfg.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
 	}
 	if cfg.NkeyFile != "" {
 		key, err := nats.NkeyOptionFromSeed(cfg.NkeyFile)
@@ -42,9 +43,9 @@ func Dial(cfg Config) (*Client, error) {
 		}
 		opts = append(opts, key)
 	}
-	nc, err := nats.Connect(cfg.URL, opts...)
+	nc, err := dialAny(cfg, opts)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), withoutURL(err))
+		return nil, err
 	}
 	js, err := cfg.jetStream(nc)
 	if err != nil {
@@ -52,6 +53,31 @@ func Dial(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
 	return &Client{cfg: cfg, nc: nc, js: js}, nil
+}
+
+// dialAny connects to one of the configured servers, or says of each why not. The library tells the reason of the last one only,
+// and of a refused connection none, so when all have failed each is asked once more.
+func dialAny(cfg Config, opts []nats.Option) (*nats.Conn, error) {
+	tries := newAttempts(cfg, slog.New(slog.DiscardHandler))
+	opts = append(opts, nats.SetCustomDialer(tries))
+	nc, err := nats.Connect(cfg.URL, opts...)
+	if err == nil {
+		return nc, nil
+	}
+	if errors.Is(withoutURL(err), errAddress) {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), errAddress)
+	}
+	tries.reported(err)
+	if addresses := strings.Split(cfg.URL, ","); len(addresses) > 1 {
+		for _, address := range addresses {
+			nc, err := nats.Connect(address, opts...)
+			if err == nil {
+				return nc, nil // by now
+			}
+			tries.reported(err)
+		}
+	}
+	return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), tries.reasons())
 }
 
 // Close ends the connection.

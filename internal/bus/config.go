@@ -22,12 +22,19 @@ type Config struct {
 	URL string
 	// Name is how the connection calls itself to the server's operator.
 	Name string
-	// CredsFile and NkeyFile are alternative credentials. They are read again at every reconnect, so either may be replaced.
+	// CredsFile, NkeyFile, and User with Password are alternative credentials. Files are read again at every reconnect, so each
+	// may be replaced.
 	CredsFile, NkeyFile string
+	User, Password      secret.Source
 	TLS                 TLS
 	// InboxPrefix is what the inboxes of the connection begin with, or "" for _INBOX. APIPrefix is where the API of JetStream
-	// is, or "" for $JS.API: an account that has it from another one may have it elsewhere.
-	InboxPrefix, APIPrefix string
+	// is, or "" for $JS.API: an account that has it from another one may have it elsewhere. Domain is the JetStream domain to
+	// use instead, as behind a leaf node.
+	InboxPrefix, APIPrefix, Domain string
+	// DialTimeout bounds the dial of one server; 0 for the default.
+	DialTimeout time.Duration
+	// IgnoreDiscovered keeps to the servers of URL, also if these name others of their cluster.
+	IgnoreDiscovered bool
 	// Prefix is the first token of all subjects and, in capitals, of all streams.
 	Prefix events.Prefix
 	// Clouds are the clouds that the process works for. Each has streams and buckets of its own.
@@ -64,6 +71,8 @@ type TLS struct {
 	CAFile   string `yaml:"ca_file" env:"CA_FILE"`
 	CertFile string `yaml:"cert_file" env:"CERT_FILE"`
 	KeyFile  string `yaml:"key_file" env:"KEY_FILE"`
+	// HandshakeFirst begins with the TLS handshake, before the server introduces itself, for servers that are set so.
+	HandshakeFirst bool `yaml:"handshake_first" env:"HANDSHAKE_FIRST"`
 }
 
 func (t TLS) options() []nats.Option {
@@ -74,6 +83,9 @@ func (t TLS) options() []nats.Option {
 	if t.CertFile != "" {
 		opts = append(opts, nats.ClientCert(t.CertFile, t.KeyFile))
 	}
+	if t.HandshakeFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
 	return opts
 }
 
@@ -83,26 +95,67 @@ var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 // subjectForm is a subject without wildcards.
 var subjectForm = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
 
-// inbox is the option of the inboxes' prefix, if there is one.
-func (c Config) inbox() []nats.Option {
-	if c.InboxPrefix == "" {
-		return nil
+const (
+	// dialTimeout bounds a dial. It is short: a cluster may name servers that nobody reaches from here, and each is tried.
+	dialTimeout = time.Second
+	// greetTimeout bounds what follows a dial: TLS, the server's greeting, and its word on the credentials.
+	greetTimeout = 5 * time.Second
+)
+
+func (c Config) dialTimeout() time.Duration { return cmp.Or(c.DialTimeout, dialTimeout) }
+
+// options are those that all connections to the configured servers have.
+func (c Config) options() ([]nats.Option, error) {
+	opts := append(c.TLS.options(), nats.Name(c.Name), nats.Timeout(greetTimeout), nats.SkipHostLookup())
+	if c.InboxPrefix != "" {
+		opts = append(opts, nats.CustomInboxPrefix(c.InboxPrefix))
 	}
-	return []nats.Option{nats.CustomInboxPrefix(c.InboxPrefix)}
+	if c.IgnoreDiscovered {
+		opts = append(opts, nats.IgnoreDiscoveredServers())
+	}
+	if c.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(c.CredsFile))
+	}
+	if !c.User.IsZero() {
+		user, password := secret.NewReader(c.User), secret.NewReader(c.Password)
+		for setting, r := range map[string]*secret.Reader{"nats.user_file": user, "nats.password_file": password} {
+			if _, err := r.Get(); err != nil {
+				return nil, fmt.Errorf("%s: %w", setting, err)
+			}
+		}
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			u, _ := user.Get() // beside an error it returns the last good value
+			p, _ := password.Get()
+			return u.Reveal(), p.Reveal()
+		}))
+	}
+	return opts, nil
 }
 
 // jetStream is JetStream where its API is.
 func (c Config) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
-	if c.APIPrefix == "" {
-		return jetstream.New(nc)
+	switch {
+	case c.APIPrefix != "":
+		return jetstream.NewWithAPIPrefix(nc, c.APIPrefix)
+	case c.Domain != "":
+		return jetstream.NewWithDomain(nc, c.Domain)
 	}
-	return jetstream.NewWithAPIPrefix(nc, c.APIPrefix)
+	return jetstream.New(nc)
 }
 
-// api is the subject of a request to the API of JetStream.
-func (c Config) api(request string) string {
-	return cmp.Or(c.APIPrefix, "$JS.API") + "." + request
+// apiPrefix is what the subjects of the API of JetStream begin with.
+func (c Config) apiPrefix() string {
+	if c.Domain != "" {
+		return "$JS." + c.Domain + ".API"
+	}
+	return cmp.Or(c.APIPrefix, jsAPI)
 }
+
+// jsAPI is where the API of JetStream is unless somebody says otherwise.
+const jsAPI = "$JS.API"
+
+// api is the subject of a request to the API of JetStream.
+func (c Config) api(request string) string { return c.apiPrefix() + "." + request }
 
 // checkAddress says what is wrong with a server's address. It quotes nothing of it.
 func checkAddress(address string) error {
@@ -130,6 +183,23 @@ func (c Config) Validate() error {
 	}
 	if c.CredsFile != "" && c.NkeyFile != "" {
 		errs = append(errs, errors.New("nats: creds_file and nkey_file are both set; one of them is enough"))
+	}
+	switch {
+	case c.User.IsZero() != c.Password.IsZero():
+		errs = append(errs, errors.New("nats: user_file and password_file belong together; one of them is empty"))
+	case !c.User.IsZero() && (c.CredsFile != "" || c.NkeyFile != ""):
+		errs = append(errs, errors.New("nats: user_file is set beside creds_file or nkey_file; one kind of credentials is enough"))
+	case !c.User.IsZero() && strings.Contains(c.URL, "@"):
+		errs = append(errs, errors.New("nats: user_file is set, and nats.url has a user; one of them is enough"))
+	}
+	if c.Domain != "" && c.APIPrefix != "" {
+		errs = append(errs, errors.New("nats: domain and api_prefix are both set; a domain has the API at $JS.<domain>.API"))
+	}
+	if c.Domain != "" && strings.ContainsAny(c.Domain, " \t\r\n.*>") {
+		errs = append(errs, fmt.Errorf("nats.domain: %q is no name without blanks, dots and wildcards", c.Domain))
+	}
+	if c.DialTimeout < 0 || c.DialTimeout > time.Minute {
+		errs = append(errs, fmt.Errorf("nats.dial_timeout: %s is not between 0 and 1m", c.DialTimeout))
 	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		errs = append(errs, errors.New("nats.tls: cert_file and key_file belong together; one of them is empty"))

@@ -34,6 +34,8 @@ type Bus struct {
 	health  *health
 	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
+	tries   *attempts
+	noise   seldom
 
 	mu      sync.Mutex
 	up      chan struct{} // closed while the connection is up; a new one while it is down
@@ -50,6 +52,7 @@ type Bus struct {
 	changed chan struct{}     // has a token when the streams should be looked at again
 	better  chan struct{}     // closed when a look finds well what was not; then a new one
 	parked  chan struct{}     // has a token when something was parked
+	others  map[string]other  // who takes a destination of ours, as it was told last
 	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
@@ -84,10 +87,10 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg.rhythm = defaultRhythm
 	}
 	b := &Bus{
-		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
+		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
-		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		parked: make(chan struct{}, 1), warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 	}
 	for _, cloud := range cfg.Clouds {
@@ -121,22 +124,38 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 // credentials, since those are rotated; it keeps no buffer, so that a publish during an outage fails at once instead of
 // being sent after its caller has given up; and it hears of refused permissions, which otherwise are silent.
 func (b *Bus) options() ([]nats.Option, error) {
+	b.tries.result = func() error {
+		if nc := b.signing.Load(); nc != nil {
+			return nc.LastError()
+		}
+		return nil
+	}
 	opts := []nats.Option{
-		nats.Name(b.cfg.Name),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(b.cfg.rhythm.reconnectWait), nats.ReconnectJitter(b.cfg.rhythm.jitter, b.cfg.rhythm.jitter),
+		nats.SetCustomDialer(b.tries), nats.ReconnectToServer(b.tries.choose),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.tries.reported(err) }),
 		nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout),
-		nats.Timeout(5 * time.Second), nats.PingInterval(b.cfg.rhythm.pingInterval), nats.MaxPingsOutstanding(2),
+		nats.PingInterval(b.cfg.rhythm.pingInterval), nats.MaxPingsOutstanding(2),
 		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
-		nats.ConnectHandler(func(*nats.Conn) { b.setUp() }),
+		nats.ConnectHandler(func(nc *nats.Conn) {
+			if b.tries.connected() {
+				b.log.Info("NATS connected", "server", secret.Address(nc.ConnectedUrl()))
+			}
+			b.setUp()
+		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			b.tries.connected()
 			b.log.Info("NATS reconnected", "server", secret.Address(nc.ConnectedUrl()))
 			b.setUp()
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			b.setDown()
-			if err != nil { // nil means that we closed it
-				b.log.Warn("NATS disconnected", "error", err)
+			if err == nil { // we closed it
+				return
+			}
+			if skipped, due := b.noise.due("disconnected: "+inner(err).Error(), time.Now()); due {
+				b.log.Warn("NATS disconnected", "error", err, "not_logged", skipped)
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.asyncError(err) }),
@@ -145,9 +164,11 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}
-	if b.cfg.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(b.cfg.CredsFile))
+	common, err := b.cfg.options()
+	if err != nil {
+		return nil, err
 	}
+	opts = append(common, opts...)
 	if b.cfg.NkeyFile != "" {
 		opt, err := b.nkey()
 		if err != nil {
@@ -155,7 +176,6 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}
 		opts = append(opts, opt)
 	}
-	opts = append(append(opts, b.cfg.TLS.options()...), b.cfg.inbox()...)
 	if b.cfg.Server != nil {
 		opts = append(opts, nats.InProcessServer(b.cfg.Server))
 	}
@@ -256,7 +276,7 @@ func (b *Bus) Health() Health {
 	up := b.isUp
 	b.mu.Unlock()
 	if !up {
-		return Health{Broker: errNotConnected}
+		return Health{Broker: b.tries.err()}
 	}
 	h := Health{
 		Broker: b.health.refusal(""), Webhooks: b.health.trouble("", webhookSide), Commands: b.health.trouble("", commandSide),
@@ -382,9 +402,19 @@ func (b *Bus) waitUp(ctx context.Context) error {
 	case <-b.closed:
 		return errClosed
 	case <-ctx.Done():
-		return errNotConnected
+		return b.tries.err()
 	}
 }
+
+// Connected waits for the first connection for as long as a command should. The error tells why there is none.
+func (b *Bus) Connected(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, commandWait)
+	defer cancel()
+	return b.waitUp(ctx)
+}
+
+// commandWait is how long a command waits for NATS before it says that it is not there: a server may be starting anew.
+const commandWait = 5 * time.Second
 
 // asyncError hears what the server says outside of any request.
 func (b *Bus) asyncError(err error) {
@@ -395,5 +425,13 @@ func (b *Bus) asyncError(err error) {
 		}
 		b.isRefused(err)
 	}
-	b.log.Error("NATS reports an error", "error", err)
+	b.mu.Lock()
+	up := b.isUp
+	b.mu.Unlock()
+	if !up { // the reason of a failed attempt, which is logged there
+		return
+	}
+	if skipped, due := b.noise.due(err.Error(), time.Now()); due {
+		b.log.Error("NATS reports an error", "error", err, "not_logged", skipped)
+	}
 }

@@ -293,6 +293,9 @@ func (b *Bus) remember(destination string, began time.Time, err error) error {
 		news, refused := b.health.fails(destination, b.cloudIn(destination), err)
 		if news {
 			b.lookAgain()
+			if errors.Is(err, natserr.ErrOtherStream) || errors.Is(err, natserr.ErrNoAck) { // nothing else says so in the log
+				b.log.Error("messages are not stored; somebody else is on their subject", "destination", destination, "error", err)
+			}
 		}
 		if refused >= b.refusingAfter && refused > 0 {
 			return fmt.Errorf("%w for %s: %w", ErrRefusing, refused.Round(time.Second), err)

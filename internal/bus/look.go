@@ -162,6 +162,7 @@ const silentFor = 10 * time.Second
 
 var (
 	errUnusable = errors.New("cannot be used")
+	errNoAck    = errors.New("it is set to acknowledge nothing (no_ack), so nobody can know what it has stored")
 	errSealed   = errors.New("it is sealed, so it takes nothing")
 	errFull     = errors.New("it is full, and it is set to refuse what is new")
 	errNoLeader = errors.New("it has no leader")
@@ -177,6 +178,8 @@ func usable(info *jetstream.StreamInfo, weSend bool) error {
 	switch cluster := info.Cluster; {
 	case c.Sealed:
 		err = errSealed
+	case weSend && c.NoAck:
+		err = errNoAck
 	case weSend && full:
 		err = errFull
 	case cluster == nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -215,7 +216,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 		p := string(m.b.cfg.Prefix)
 		msg.Subject = p + ".move." + strings.TrimPrefix(subject, p+".command.")
 	}
-	msg.Header[jetstream.ExpectedStreamHeader] = []string{m.to.Name}
+	natserr.Expect(msg, m.to.Name)
 	own := header[events.HeaderMessageID]
 	if len(own) == 0 {
 		msg.Header[events.HeaderMessageID] = []string{place}
@@ -255,7 +256,7 @@ const headerMoved = "Factro-Moved-From"
 func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	return m.b.js.PublishMsg(ctx, msg)
+	return natserr.Publish(ctx, m.b.js, msg, m.to.Name)
 }
 
 // movedAs is the place that a command in the new queue had in the old one, or "".

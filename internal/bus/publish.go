@@ -82,6 +82,8 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 		}
 	}
 	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	streams := takers(b.cfg.Prefix, msg.Subject)
+	natserr.Expect(msg, streams[0]) // counts among the headers
 
 	if err := natserr.CheckHeader(msg.Header); err != nil {
 		return refusedFor(msg, err, b.nc.MaxPayload())
@@ -91,7 +93,7 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 		if err = b.waitUp(ctx); err != nil {
 			return fmt.Errorf("publish to %s: %w", msg.Subject, err)
 		}
-		if err = b.sendOnce(ctx, msg); err == nil {
+		if err = b.sendOnce(ctx, msg, streams); err == nil {
 			return nil
 		}
 		_, refused := natserr.Refusal(err)
@@ -102,6 +104,8 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 			attempt-- // it went nowhere; waitUp waits, as soon as it has heard of the disconnect
 		case errors.Is(err, jetstream.ErrNoStreamResponse):
 			b.lookAgain()
+		case errors.Is(err, natserr.ErrOtherStream), errors.Is(err, natserr.ErrNoAck):
+			err, refused = b.nameOther(ctx, msg.Subject, streams, err), true
 		}
 		if attempt == publishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
 			return fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
@@ -113,10 +117,10 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 	}
 }
 
-func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg) error {
+func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	_, err := b.js.PublishMsg(ctx, msg)
+	_, err := natserr.Publish(ctx, b.js, msg, streams...)
 	return err
 }
 

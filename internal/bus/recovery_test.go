@@ -258,7 +258,7 @@ func TestUsable(t *testing.T) {
 	}
 }
 
-// TestPublishesAreRemembered: all looks well, but the stream does not take our subjects.
+// TestPublishesAreRemembered: all looks well, but the stream does not take what we send.
 func TestPublishesAreRemembered(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
@@ -266,8 +266,8 @@ func TestPublishesAreRemembered(t *testing.T) {
 	out := broker.outside(t)
 	storeEvent(t, b, "e-1")
 	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
-	right := cfg.Subjects
-	cfg.Subjects = []string{"elsewhere.>"}
+	right := cfg
+	cfg.Discard, cfg.DiscardNewPerSubject, cfg.MaxMsgsPerSubject = jetstream.DiscardNew, true, 1
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -292,8 +292,7 @@ func TestPublishesAreRemembered(t *testing.T) {
 	if b.Ready() == nil {
 		t.Error("it is ready")
 	}
-	cfg.Subjects = right
-	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+	if _, err := out.js.UpdateStream(t.Context(), right); err != nil {
 		t.Fatal(err)
 	}
 	storeEvent(t, b, "e-2") // one that works is proof enough

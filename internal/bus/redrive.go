@@ -133,28 +133,30 @@ func repacked(subject string, header nats.Header, e event.Event, id string, data
 }
 
 // Redrive sends a command again and returns when the queue has it.
-func (c *Client) Redrive(ctx context.Context, r Redriven) error {
+func (c *Client) Redrive(ctx context.Context, p events.Prefix, r Redriven) error {
 	propagator.Inject(ctx, carrier(r.msg.Header))
-	return c.publish(ctx, r.msg)
+	return c.publish(ctx, p, r.msg)
 }
 
 // PublishEvent stores an event, under an id that makes repeating it harmless.
-func (c *Client) PublishEvent(ctx context.Context, subject string, e event.Event, id string) error {
+func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject string, e event.Event, id string) error {
 	msg, err := events.ToMsg(subject, e)
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
 	propagator.Inject(ctx, carrier(msg.Header))
 	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
-	return c.publish(ctx, msg)
+	return c.publish(ctx, p, msg)
 }
 
-func (c *Client) publish(ctx context.Context, msg *nats.Msg) error {
+func (c *Client) publish(ctx context.Context, p events.Prefix, msg *nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, publishAttempts*attemptTimeout)
 	defer cancel()
+	streams := takers(p, msg.Subject)
+	natserr.Expect(msg, streams[0])
 	err := natserr.CheckHeader(msg.Header)
 	if err == nil {
-		_, err = c.js.PublishMsg(ctx, msg)
+		_, err = natserr.Publish(ctx, c.js, msg, streams...)
 	}
 	switch {
 	case err == nil:

@@ -302,7 +302,7 @@ func TestServeOutage(t *testing.T) {
 	}
 	eventually(t, "it answers when NATS has come", answered)
 	srv.stop()
-	eventually(t, "the bus knows that NATS is away", func() bool { return b.Ready() == errNotConnected }) //nolint:errorlint // exactly this
+	eventually(t, "the bus knows that NATS is away", func() bool { return errors.Is(b.Ready(), errNotConnected) })
 	srv.start()
 	eventually(t, "it answers when NATS is back", answered)
 }

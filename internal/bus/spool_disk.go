@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 const (
@@ -150,7 +152,7 @@ func (d *disk) write(ctx context.Context, msg *nats.Msg) (sure bool, err error) 
 	}
 	ctx, cancel := enough(ctx)
 	defer cancel()
-	_, err = d.js.PublishMsg(ctx, msg)
+	_, err = natserr.Publish(ctx, d.js, msg, spoolStream)
 	var refused *jetstream.APIError
 	switch {
 	case err == nil:

@@ -144,10 +144,15 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 			l.err = fmt.Errorf("look up stream %s: %w", want.Name, err)
 			return l
 		default:
-			if d := b.streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
+			if d := b.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
-			if err := usable(have.CachedInfo(), want.Name != b.cfg.Prefix.CommandStream(cloud)); err != nil {
+			weSend := want.Name != b.cfg.Prefix.CommandStream(cloud)
+			err := usable(have.CachedInfo(), weSend)
+			if err == nil {
+				err = missingSubjects(ctx, b.js, want.StreamConfig, have.CachedInfo(), weSend)
+			}
+			if err != nil {
 				l.useless = append(l.useless, err)
 			}
 		}
@@ -160,7 +165,7 @@ func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
 	made, err := b.withRoom(ctx, "stream "+want.Name, want.size, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateStream(ctx, want.StreamConfig)
-		return err
+		return withOther(ctx, b.js, want.StreamConfig, err)
 	})
 	if made {
 		b.log.InfoContext(ctx, "stream created", "stream", want.Name)
@@ -169,13 +174,13 @@ func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
 }
 
 // streamDrift names what of a stream's configuration breaks the contract.
-func (b *Bus) streamDrift(want, have jetstream.StreamConfig) string {
+func (c Config) streamDrift(want, have jetstream.StreamConfig) string {
 	d := drift{
 		{"subjects", slices.Equal(want.Subjects, have.Subjects), want.Subjects, have.Subjects},
 		{"retention", want.Retention == have.Retention, want.Retention, have.Retention},
 		{"discard", want.Discard == have.Discard, want.Discard, have.Discard},
 		{"storage", want.Storage == have.Storage, want.Storage, have.Storage},
-		{"replicas", b.cfg.Replicas == have.Replicas, b.cfg.Replicas, have.Replicas},
+		{"replicas", c.Replicas == have.Replicas, c.Replicas, have.Replicas},
 		{"duplicate window", have.Duplicates >= want.Duplicates, want.Duplicates, have.Duplicates},
 		{"message TTL", have.AllowMsgTTL || !want.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL},
 		{"no_ack", !have.NoAck, false, have.NoAck},

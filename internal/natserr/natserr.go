@@ -87,7 +87,7 @@ func Answered(err error) bool {
 	if refused, ok := Refusal(err); ok {
 		return ofCode(refused) != Passing || refused.Code < 500
 	}
-	return errors.Is(err, jetstream.ErrNoStreamResponse) || Of(err) == Permanent || Of(err) == Unknown
+	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, ErrOtherStream) || errors.Is(err, ErrNoAck) || Of(err) == Permanent || Of(err) == Unknown
 }
 
 // MaxHeader is how many bytes of headers a stream takes, the first line and the empty one at the end included.
@@ -124,6 +124,8 @@ var local = []struct {
 	class Class
 }{
 	{ErrHeader, Permanent},
+	{ErrOtherStream, Passing}, // an operator can take the subject from it
+	{ErrNoAck, Passing},       // as well
 	{nats.ErrMaxPayload, Permanent},
 	{nats.ErrBadSubject, Permanent},
 	{nats.ErrBadHeaderMsg, Permanent},
@@ -203,6 +205,8 @@ var exceptions = map[jetstream.ErrorCode]Class{
 	10120: NoRoom, // no JetStream default or applicable tiered limit present
 	10122: NoRoom, // stream max bytes exceeds account limit max stream bytes
 
+	otherStream: Passing, // the operator can take the subject from it
+
 	10014: Passing, // consumer not found: it is made anew
 	10059: Passing, // stream not found: it is made anew, or the operator makes it
 	10109: Passing, // invalid operation on sealed stream: the operator has to make another one
@@ -217,6 +221,12 @@ var exceptions = map[jetstream.ErrorCode]Class{
 
 // Help says in a few words what an operator can do about an error, or "".
 func Help(err error) string {
+	switch {
+	case errors.Is(err, ErrOtherStream):
+		return `find it with "bridge streams diff" and take the subject from it`
+	case errors.Is(err, ErrNoAck):
+		return "find out who subscribes to it, with the server's /subsz or connz?subs=1, and stop that"
+	}
 	switch Of(err) {
 	case NoRoom:
 		return "make room: raise the limits of the stream or of the account, enlarge the store, or delete what is not needed"

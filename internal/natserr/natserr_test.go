@@ -52,7 +52,7 @@ var met = map[jetstream.ErrorCode]Class{
 	10167: Passing, 10194: Passing, 10195: Passing, 10012: Passing, 10014: Passing, 10059: Passing, 10109: Passing, 10124: Passing,
 	10202: Passing, 10226: Passing, 10210: Passing, 10211: Passing,
 	// Of the message: its size, its headers, what it expects of the stream.
-	10054: Permanent, 10097: Permanent, 10060: Permanent, 10070: Permanent, 10071: Permanent, 10164: Permanent, 10165: Permanent,
+	10054: Permanent, 10097: Permanent, 10060: Passing, 10070: Permanent, 10071: Permanent, 10164: Permanent, 10165: Permanent,
 	10166: Permanent, 10168: Permanent, 10169: Permanent, 10170: Permanent, 10171: Permanent, 10172: Permanent, 10111: Permanent,
 	10174: Permanent, 10175: Permanent, 10176: Permanent, 10177: Permanent, 10179: Permanent, 10199: Permanent, 10200: Permanent,
 	10201: Permanent, 10188: Permanent, 10189: Permanent, 10190: Permanent, 10191: Permanent, 10192: Permanent, 10193: Permanent,

@@ -202,15 +202,19 @@ const (
 
 // publish stores a message in its stream and waits for a lost connection meanwhile.
 func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+	// Commands of all clouds were in one stream once. Its bridge takes them over.
+	stream, former := c.prefix.CommandStream(c.cloud), strings.ToUpper(string(c.prefix))+"_COMMANDS"
+	natserr.Expect(msg, stream)
 	if err := natserr.CheckHeader(msg.Header); err != nil {
 		return nil, fmt.Errorf("send command: %w: %w", ErrTooLarge, err)
 	}
 	unsure := false // whether an attempt may have reached the stream without a word
 	for attempt := 1; ; attempt++ {
 		once, cancel := context.WithTimeout(ctx, attemptTimeout)
-		ack, err := c.js.PublishMsg(once, msg)
+		ack, err := natserr.Publish(once, c.js, msg, stream, former)
 		cancel()
 		_, refused := natserr.Refusal(err)
+		refused = refused || errors.Is(err, natserr.ErrOtherStream)
 		away := isDisconnect(err) || !c.js.Conn().IsConnected()
 		timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 		unsure = unsure || timeout || errors.Is(err, nats.ErrDisconnected)

@@ -258,14 +258,13 @@ func TestDoNotSent(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	c := events.NewClient(b.js, "acme")
-	full := events.NewClient(b.js, "full")
 	if _, err := b.js.UpdateStream(t.Context(), jetstream.StreamConfig{
 		Name: prefix.CommandStream("acme"), Subjects: []string{"factro.command.>"}, Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardNew, MaxMsgs: 1, Duplicates: time.Minute,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.js.Publish(t.Context(), "factro.command.full.task.deleteTask", nil); err != nil {
+	if _, err := b.js.Publish(t.Context(), "factro.command.acme.task.deleteTask", nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {
@@ -274,25 +273,26 @@ func TestDoNotSent(t *testing.T) {
 		opts []events.DoOption
 		want string
 	}{
-		"full":        {full, setState, nil, "maximum messages exceeded"},
-		"too large":   {c, events.CreateTask{Title: strings.Repeat("x", 2<<20)}, nil, "too large for a message"},
-		"no object":   {c, events.Generic{Name: "a", Resource: "b", Data: json.RawMessage(`[1]`)}, nil, "data of a is an array, want an object"},
-		"no name":     {c, events.Generic{Resource: "task"}, nil, "want names of"},
-		"wildcard":    {c, events.Generic{Name: "*", Resource: "task"}, nil, "want names of"},
-		"bad source":  {c, setState, []events.DoOption{events.WithSource("%zz")}, "source: parse"},
-		"no source":   {c, setState, []events.DoOption{events.WithSource("")}, "source"},
-		"no such":     {events.NewClient(b.js, "acme", events.WithPrefix("other")), setState, nil, "no response from stream"},
-		"long id":     {c, setState, []events.DoOption{events.WithID(strings.Repeat("ü", 257))}, "attribute id has 514 bytes, want at most 512"},
-		"long source": {c, setState, []events.DoOption{events.WithSource("urn:" + strings.Repeat("x", 509))}, "attribute source has 513 bytes, want at most 512"},
-		"long other":  {c, setState, []events.DoOption{events.WithCorrelationID(strings.Repeat("x", 513))}, "attribute correlationid has 513 bytes"},
-		"blank id":    {c, setState, []events.DoOption{events.WithID(" ")}, "attribute id"},
-		"any cloud":   {events.NewClient(b.js, "*"), setState, nil, `cloud "*" is not of the form [a-z0-9][a-z0-9-]*`},
-		"two tokens":  {events.NewClient(b.js, "acme.x"), setState, nil, `cloud "acme.x" is not`},
-		"no cloud":    {events.NewClient(b.js, ""), setState, nil, `cloud "" is not`},
-		"capitals":    {events.NewClient(b.js, "Acme"), setState, nil, `cloud "Acme" is not`},
-		"any prefix":  {events.NewClient(b.js, "acme", events.WithPrefix("*")), setState, nil, `prefix "*" is not`},
-		"no time":     {c, events.CreateAppointment{}, nil, "the time is not set; use At or Day"},
-		"broken file": {c, events.CreateTaskDocument{TaskID: "8d3f", File: events.File{Name: "Plan.pdf"}}, nil, `file "Plan.pdf" needs either data or an object`},
+		"full":              {c, setState, nil, "maximum messages exceeded"},
+		"too large":         {c, events.CreateTask{Title: strings.Repeat("x", 2<<20)}, nil, "too large for a message"},
+		"no stream of ours": {events.NewClient(b.js, "other"), setState, nil, "another stream takes this subject than FACTRO_COMMANDS_OTHER"},
+		"no object":         {c, events.Generic{Name: "a", Resource: "b", Data: json.RawMessage(`[1]`)}, nil, "data of a is an array, want an object"},
+		"no name":           {c, events.Generic{Resource: "task"}, nil, "want names of"},
+		"wildcard":          {c, events.Generic{Name: "*", Resource: "task"}, nil, "want names of"},
+		"bad source":        {c, setState, []events.DoOption{events.WithSource("%zz")}, "source: parse"},
+		"no source":         {c, setState, []events.DoOption{events.WithSource("")}, "source"},
+		"no such":           {events.NewClient(b.js, "acme", events.WithPrefix("other")), setState, nil, "no response from stream"},
+		"long id":           {c, setState, []events.DoOption{events.WithID(strings.Repeat("ü", 257))}, "attribute id has 514 bytes, want at most 512"},
+		"long source":       {c, setState, []events.DoOption{events.WithSource("urn:" + strings.Repeat("x", 509))}, "attribute source has 513 bytes, want at most 512"},
+		"long other":        {c, setState, []events.DoOption{events.WithCorrelationID(strings.Repeat("x", 513))}, "attribute correlationid has 513 bytes"},
+		"blank id":          {c, setState, []events.DoOption{events.WithID(" ")}, "attribute id"},
+		"any cloud":         {events.NewClient(b.js, "*"), setState, nil, `cloud "*" is not of the form [a-z0-9][a-z0-9-]*`},
+		"two tokens":        {events.NewClient(b.js, "acme.x"), setState, nil, `cloud "acme.x" is not`},
+		"no cloud":          {events.NewClient(b.js, ""), setState, nil, `cloud "" is not`},
+		"capitals":          {events.NewClient(b.js, "Acme"), setState, nil, `cloud "Acme" is not`},
+		"any prefix":        {events.NewClient(b.js, "acme", events.WithPrefix("*")), setState, nil, `prefix "*" is not`},
+		"no time":           {c, events.CreateAppointment{}, nil, "the time is not set; use At or Day"},
+		"broken file":       {c, events.CreateTaskDocument{TaskID: "8d3f", File: events.File{Name: "Plan.pdf"}}, nil, `file "Plan.pdf" needs either data or an object`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+)
+
+func newStreams() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "streams", Short: "Compare the streams with what the bridge needs", Example: "  bridge streams diff --config bridge.yaml", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newStreamsDiff())
+	return cmd
+}
+
+func newStreamsDiff() *cobra.Command {
+	var (
+		config string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "diff",
+		Short: "List what of the streams and consumers is not as it should be",
+		Long: `Compare the streams of the configured clouds, and their durable consumers, with what the bridge makes, and list what breaks
+the contract: a stream that is missing, one that acknowledges nothing or knows no message ids, a stream of somebody else that has
+our subjects, a consumer that is ahead of its stream. Ages and sizes are the operator's and no difference. Nothing is changed.
+
+It connects as nats in the configuration says. That user needs the right to look up and list streams and consumers, as the owner
+has it. Exit code 6 says that there are differences.`,
+		Example: "  bridge streams diff --config bridge.yaml\n  bridge streams diff --config bridge.yaml --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return streamsDiff(cmd.Context(), cmd.OutOrStdout(), config, asJSON)
+		},
+	}
+	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file`; without one the environment says it all")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func streamsDiff(ctx context.Context, out io.Writer, config string, asJSON bool) error {
+	cfg, err := bridge.Load(config, os.Environ())
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	client, err := bridge.Dial(cfg, "bridge streams diff")
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	client.Heed()
+	found, err := client.Differences(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(append([]bus.Difference{}, found...))
+	} else {
+		err = printDifferences(out, found)
+	}
+	if err != nil {
+		return fmt.Errorf("print the differences: %w", err)
+	}
+	if len(found) > 0 {
+		return &exitError{code: exitDifferent}
+	}
+	return nil
+}
+
+func printDifferences(out io.Writer, found []bus.Difference) error {
+	if len(found) == 0 {
+		_, err := fmt.Fprintln(out, "the streams are as they should be")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, d := range found {
+		fmt.Fprintf(w, "%s\t%s\n", d.Stream, d.What)
+	}
+	return w.Flush()
+}

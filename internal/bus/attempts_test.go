@@ -1,0 +1,249 @@
+package bus
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// authority is a certificate of 127.0.0.1 and localhost that signs itself.
+type authority struct {
+	file string
+	pair tls.Certificate
+}
+
+func newAuthority(t testing.TB) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: t.Name()}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := authority{filepath.Join(t.TempDir(), "ca.pem"), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}
+	if err := os.WriteFile(a.file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a authority) serve(first bool) func(*server.Options) {
+	return func(o *server.Options) {
+		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{a.pair}, MinVersion: tls.VersionTLS12}
+		o.TLSTimeout, o.TLSHandshakeFirst = 1, first
+	}
+}
+
+func withUser(o *server.Options) { o.Username, o.Password = "bridge", "right" }
+
+func userFiles(t testing.TB, c *Config, user, password string) {
+	t.Helper()
+	c.User, c.Password = secret.Source{File: filepath.Join(t.TempDir(), "user")}, secret.Source{File: filepath.Join(t.TempDir(), "password")}
+	replaceFile(t, c.User.File, []byte(user+"\n"))
+	replaceFile(t, c.Password.File, []byte(password+"\n"))
+}
+
+// TestWhyNotConnected: each reason why a first connection fails is told where people look: by readiness, in the log, and by a
+// command. The log has it once.
+func TestWhyNotConnected(t *testing.T) {
+	t.Parallel()
+	ours, others := newAuthority(t), newAuthority(t)
+	for name, tt := range map[string]struct {
+		server func(*server.Options) // nil: there is none
+		client func(*Config)
+		want   string
+	}{
+		"dead port":    {nil, func(*Config) {}, "connection refused"},
+		"unknown host": {nil, func(c *Config) { c.URL = "nats://no-such-host.invalid:4222" }, "no such host no-such-host.invalid"},
+		"wrong CA": {
+			ours.serve(false), func(c *Config) { c.TLS.CAFile = others.file },
+			"nats.tls.ca_file",
+		},
+		"system's CAs": {ours.serve(false), func(*Config) {}, "nats.tls.ca_file"},
+		"wrong name": {ours.serve(false), func(c *Config) {
+			c.TLS.CAFile, c.URL = ours.file, strings.Replace(c.URL, "127.0.0.1", "127.0.0.2", 1)
+		}, "for another name"},
+		"wrong password": {withUser, func(c *Config) { userFiles(t, c, "bridge", "wrong") }, "nats.password_file"},
+		"no password":    {withUser, func(*Config) {}, "nats.user_file"},
+		"TLS first, and the client does not know": {
+			ours.serve(true), func(c *Config) { c.TLS.CAFile = ours.file },
+			"nats.tls.handshake_first to true",
+		},
+		"TLS first, and the server does not know": {
+			func(*server.Options) {}, func(c *Config) { c.TLS.CAFile, c.TLS.HandshakeFirst = ours.file, true },
+			"nats.tls.handshake_first to false",
+		},
+		"no TLS": {func(*server.Options) {}, func(c *Config) { c.URL = strings.Replace(c.URL, "nats://", "tls://", 1) }, "offers no TLS"},
+		"client certificate": {func(o *server.Options) {
+			ours.serve(false)(o)
+			o.TLSConfig.ClientAuth, o.TLSVerify = tls.RequireAnyClientCert, true
+		}, func(c *Config) { c.TLS.CAFile = ours.file }, "nats.tls.cert_file"},
+		"silent": {nil, func(c *Config) { c.URL = "nats://" + mute(t) }, "did not introduce itself"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broker := newBroker(t)
+			if tt.server != nil {
+				broker = startBroker(t, func(o *server.Options) { o.Host = "0.0.0.0" }, tt.server)
+			}
+			cfg := broker.config()
+			tt.client(&cfg)
+			hasty(&cfg)
+			host := strings.SplitN(cfg.URL, "://", 2)[1]
+			log, book := newLog()
+			b, err := Connect(cfg, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(b.Close)
+			tells := func(err error) bool {
+				return errors.Is(err, errNotConnected) && strings.Contains(err.Error(), host+": ") && strings.Contains(err.Error(), tt.want) &&
+					strings.Contains(err.Error(), "next attempt at 20")
+			}
+			if !within(func() bool { return tells(b.Ready()) }) {
+				t.Fatalf("readiness says %v", b.Ready())
+			}
+			tries(t, b, 4)
+			if n := book.count("NATS cannot be reached"); n != 1 || !strings.Contains(book.String(), tt.want) {
+				t.Errorf("the log has the reason %d times:\n%s", n, book)
+			}
+			if n := strings.Count(book.String(), "\n"); n != 1 {
+				t.Errorf("the log has %d lines:\n%s", n, book)
+			}
+			_, err = Dial(cfg)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), host) {
+				t.Errorf("a command says %v", err)
+			}
+			if all := err.Error() + book.String() + b.Ready().Error(); strings.Contains(all, "wrong\"") || strings.Contains(all, "right") {
+				t.Errorf("a password is told: %s", all)
+			}
+		})
+	}
+}
+
+// tries waits for so many more attempts to connect.
+func tries(t testing.TB, b *Bus, more int) {
+	t.Helper()
+	count := func() int {
+		b.tries.mu.Lock()
+		defer b.tries.mu.Unlock()
+		return b.tries.count
+	}
+	before := count()
+	eventually(t, "more attempts to connect", func() bool { return count() >= before+more })
+}
+
+// mute is the address of a server that takes connections and gives them up without a word.
+func mute(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestWhyNotConnectedSeveral: of several servers each reason is told, and one that works is found.
+func TestWhyNotConnectedSeveral(t *testing.T) {
+	t.Parallel()
+	dead, refuses := newBroker(t), startBroker(t, withUser)
+	works := newBroker(t)
+	cfg := works.config()
+	cfg.URL = strings.Join([]string{dead.url(), refuses.url(), works.url()}, ",")
+	hasty(&cfg)
+	log, book := newLog()
+	b, err := Connect(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	_, err = Dial(cfg)
+	for what, why := range map[string]func() error{"readiness": b.Ready, "a command": func() error { return err }} {
+		if !within(func() bool {
+			text := why().Error()
+			return strings.Count(text, "connection refused") == 2 && strings.Count(text, "refuses the credentials") == 1
+		}) {
+			t.Errorf("%s says %v", what, why())
+		}
+	}
+	eventually(t, "the log has three reasons", func() bool { return book.count("NATS cannot be reached") == 3 })
+	works.start()
+	run(t, b)
+	if n := book.count("NATS cannot be reached"); n != 3 {
+		t.Errorf("the log has %d reasons:\n%s", n, book)
+	}
+	if _, err := Dial(cfg); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOutageIsLoggedOnce: an outage of some time is a line when it begins, one with its reason, and one when it is over.
+func TestOutageIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	log, book := newLog()
+	b := run(t, broker.connect(t, log, hasty))
+	broker.stop()
+	tries(t, b, 20)
+	withUser(&broker.opts)
+	broker.start()
+	eventually(t, "another reason", func() bool { return strings.Contains(b.Ready().Error(), "refuses the credentials") })
+	tries(t, b, 20)
+	for text, want := range map[string]int{
+		"NATS disconnected": 1, "NATS cannot be reached": 2, "connection refused": 1, "refuses the credentials": 1, "NATS reports": 0,
+	} {
+		if n := book.count(text); n != want {
+			t.Errorf("%q is logged %d times, want %d:\n%s", text, n, want, book)
+		}
+	}
+}
+
+// TestUserFiles: a user's password is replaced while the bridge runs.
+func TestUserFiles(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, withUser)
+	var password string
+	b := run(t, broker.connect(t, quiet(), hasty, func(c *Config) {
+		userFiles(t, c, "bridge", "right")
+		password = c.Password.File
+	}))
+	storeEvent(t, b, "e-1")
+	broker.reload(func(o *server.Options) { o.Username, o.Password = "bridge", "next" })
+	unready(t, b, "refuses the credentials")
+	replaceFile(t, password, []byte("next"))
+	ready(t, b)
+	storeEvent(t, b, "e-2")
+}

@@ -1,0 +1,75 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Difference says what of a stream or of one of its consumers is not as a bridge of this configuration needs it.
+type Difference struct {
+	Cloud  string `json:"cloud"`
+	Stream string `json:"stream"`
+	What   string `json:"what"`
+}
+
+// differTimeout bounds the look at one cloud's streams: a request that is refused is never answered.
+const differTimeout = 10 * time.Second
+
+// Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes
+// nothing. It needs the right to look up and list streams and consumers.
+func (c *Client) Differences(ctx context.Context) ([]Difference, error) {
+	var all []Difference
+	for _, cloud := range c.cfg.Clouds {
+		ctx, cancel := context.WithTimeout(ctx, differTimeout)
+		found, err := c.differences(ctx, cloud)
+		cancel()
+		if err != nil {
+			return nil, c.Why(err, c.cfg.api(""))
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, error) {
+	var all []Difference
+	p := c.cfg.Prefix
+	for _, want := range append(streams(p, cloud), advisoryStream(p, cloud)) {
+		add := func(what string) {
+			if what != "" {
+				all = append(all, Difference{cloud, want.Name, what})
+			}
+		}
+		have, err := c.js.Stream(ctx, want.Name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			what := "it is missing"
+			for _, subject := range want.Subjects {
+				if name := otherOn(ctx, c.js, subject, want.Name); name != "" {
+					what += fmt.Sprintf("; the stream %s has its subject %s", name, subject)
+				}
+			}
+			add(what)
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
+		}
+		add(c.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config))
+		weSend := want.Name != p.CommandStream(cloud)
+		for _, err := range []error{
+			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.js, want.StreamConfig, have.CachedInfo(), weSend),
+		} {
+			if err != nil {
+				add(strings.TrimPrefix(err.Error(), "stream "+want.Name+" "))
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Difference) int { return strings.Compare(a.Stream, b.Stream) })
+	return all, nil
+}
