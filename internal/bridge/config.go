@@ -279,9 +279,6 @@ func (c Config) bus(s *bus.Server) bus.Config {
 	for _, cloud := range c.Clouds {
 		b.Clouds = append(b.Clouds, cloud.Name)
 	}
-	for _, cloud := range c.Clouds {
-		b.Clouds = append(b.Clouds, cloud.Name)
-	}
 	if c.NATS.Embedded.DataDir != "" {
 		b.URL = "nats://embedded"
 	}

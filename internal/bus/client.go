@@ -31,17 +31,11 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	opts := slices.Concat([]nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}, cfg.TLS.options(), cfg.inbox())
-	if cfg.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(cfg.CredsFile))
+	who, err := cfg.credentials(func() *nats.Conn { return nil })
+	if err != nil {
+		return nil, err
 	}
-	if cfg.NkeyFile != "" {
-		key, err := nats.NkeyOptionFromSeed(cfg.NkeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("nats.nkey_file: %w", err)
-		}
-		opts = append(opts, key)
-	}
+	opts := slices.Concat([]nats.Option{nats.Name(cfg.Name), nats.Timeout(5 * time.Second)}, who, cfg.inbox())
 	nc, err := nats.Connect(cfg.URL, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), withoutURL(err))

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,9 +23,12 @@ type Config struct {
 	URL string
 	// Name is how the connection calls itself to the server's operator.
 	Name string
-	// CredsFile and NkeyFile are alternative credentials. They are read again at every reconnect, so either may be replaced.
+	// CredsFile and NkeyFile are alternative credentials. They and the files of TLS are read again at every reconnect, so each
+	// may be replaced.
 	CredsFile, NkeyFile string
 	TLS                 TLS
+	// Files are what all of these belong to. If it is nil, they are read all the same.
+	Files *lastgood.Files
 	// InboxPrefix is what the inboxes of the connection begin with, or "" for _INBOX. APIPrefix is where the API of JetStream
 	// is, or "" for $JS.API: an account that has it from another one may have it elsewhere.
 	InboxPrefix, APIPrefix string
@@ -64,17 +68,6 @@ type TLS struct {
 	CAFile   string `yaml:"ca_file" env:"CA_FILE"`
 	CertFile string `yaml:"cert_file" env:"CERT_FILE"`
 	KeyFile  string `yaml:"key_file" env:"KEY_FILE"`
-}
-
-func (t TLS) options() []nats.Option {
-	var opts []nats.Option
-	if t.CAFile != "" {
-		opts = append(opts, nats.RootCAs(t.CAFile))
-	}
-	if t.CertFile != "" {
-		opts = append(opts, nats.ClientCert(t.CertFile, t.KeyFile))
-	}
-	return opts
 }
 
 // prefixForm keeps the prefix usable as a token, a stream's name and a bucket's name at once.

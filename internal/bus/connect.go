@@ -145,17 +145,11 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}
-	if b.cfg.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(b.cfg.CredsFile))
+	who, err := b.cfg.credentials(b.signing.Load)
+	if err != nil {
+		return nil, err
 	}
-	if b.cfg.NkeyFile != "" {
-		opt, err := b.nkey()
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, opt)
-	}
-	opts = append(append(opts, b.cfg.TLS.options()...), b.cfg.inbox()...)
+	opts = append(append(opts, who...), b.cfg.inbox()...)
 	if b.cfg.Server != nil {
 		opts = append(opts, nats.InProcessServer(b.cfg.Server))
 	}
