@@ -11,12 +11,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -35,7 +35,7 @@ func newHook(cfg bridge.Config, cloud bridge.Cloud, to string) (*hook, error) {
 	if len(cloud.Webhook.Secrets) == 0 || cloud.Webhook.Header == "" {
 		return nil, usage("clouds: %s has no webhook.header or no webhook.secrets; take a configuration of the role ingress", cloud.Name)
 	}
-	value, err := secret.NewReader(cloud.Webhook.Secrets[0]).Get()
+	value, err := secret.NewReader(cloud.Webhook.Secrets[0], nil, "").Get()
 	if err != nil {
 		return nil, usage("clouds: the first secret of %s: %w", cloud.Name, err)
 	}
@@ -79,13 +79,9 @@ func (h *hook) address() string {
 
 // pinned trusts the server's own certificate, under whatever name it has: by http.listen it is reached by none of its names.
 func pinned(file string) (*tls.Config, error) {
-	text, err := os.ReadFile(file)
+	roots, err := lastgood.NewRoots(nil, "", file).Get()
 	if err != nil {
 		return nil, fmt.Errorf("http.tls.cert_file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("http.tls.cert_file: %s holds no certificate in PEM", file)
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,

@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 )
 
 // Bridge is everything that runs in one process.
@@ -55,6 +56,10 @@ func (b *Bridge) Listen() (Listeners, error) {
 // Run runs the bridge until ctx ends, then closes the mouths first: it accepts and pulls no more, finishes what is in
 // flight, lets go of NATS and returns. It closes the listeners.
 func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
+	replaced, err := lastgood.NewFiles(b.log) //nolint:contextcheck // metrics live as long as the process
+	if err != nil {
+		return err
+	}
 	mem := knowMemory("/proc", "/sys/fs/cgroup")
 	files := openFiles()
 	conns, warning := b.cfg.connections(files)
@@ -67,12 +72,14 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		}
 		defer server.Close()
 	}
-	broker, err := bus.Connect(b.cfg.bus(server), b.log)
+	busConfig := b.cfg.bus(server)
+	busConfig.Files = replaced
+	broker, err := bus.Connect(busConfig, b.log)
 	if err != nil {
 		return err
 	}
 	defer broker.Close()
-	serverTLS, err := b.cfg.HTTP.TLS.config(b.log)
+	serverTLS, err := b.cfg.HTTP.TLS.config(replaced)
 	if err != nil {
 		return err
 	}
@@ -80,6 +87,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
+	intake.Files = replaced
 	intake.MaxMemory = b.cfg.webhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
 	spool, err := bus.OpenSpool(ctx, b.cfg.spool(), broker, b.log)
@@ -88,12 +96,12 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer spool.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = spool.Kept
-	ways, err := b.ways(broker, spool) //nolint:contextcheck // metrics live as long as the process
+	ways, err := b.ways(broker, spool, replaced) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 	intake.OnLost = lostAt(ways)
-	webhooks, err := ingress.New(intake, spool, b.log)
+	webhooks, err := ingress.New(intake, spool, b.log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
@@ -110,6 +118,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return spool.Run(needed) })
+	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
 		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker.Alive, ready)
 	})

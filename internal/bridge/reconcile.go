@@ -8,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
 
@@ -39,11 +40,17 @@ func ReconcileNow(ctx context.Context, cfg Config, cloud string, q reconcile.Req
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	api, err := egress.NewAPI(cfg.egress(cfg.Clouds[i], version), nil, log) //nolint:contextcheck // metrics live as long as the process
+	files, err := lastgood.NewFiles(log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	broker, err := bus.Connect(cfg.bus(nil), log)
+	way, nats := cfg.egress(cfg.Clouds[i], version), cfg.bus(nil)
+	way.Files, nats.Files = files, files
+	api, err := egress.NewAPI(way, nil, log) //nolint:contextcheck // metrics live as long as the process
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	broker, err := bus.Connect(nats, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

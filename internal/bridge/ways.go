@@ -4,6 +4,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
 
@@ -16,13 +17,15 @@ type way struct {
 }
 
 // ways builds the ways to all clouds, by their names; none for a process that does not call the Core API.
-func (b *Bridge) ways(broker *bus.Bus, spool *bus.Spool) (map[string]way, error) {
+func (b *Bridge) ways(broker *bus.Bus, spool *bus.Spool, files *lastgood.Files) (map[string]way, error) {
 	out := map[string]way{}
 	if !b.cfg.calls() {
 		return out, nil
 	}
 	for _, cloud := range b.cfg.Clouds {
-		api, err := egress.NewAPI(b.cfg.egress(cloud, b.version), nil, b.log)
+		cfg := b.cfg.egress(cloud, b.version)
+		cfg.Files = files
+		api, err := egress.NewAPI(cfg, nil, b.log)
 		if err != nil {
 			return nil, err
 		}

@@ -32,16 +32,9 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	opts, err := cfg.options()
+	opts, err := cfg.options(func() *nats.Conn { return nil })
 	if err != nil {
 		return nil, err
-	}
-	if cfg.NkeyFile != "" {
-		key, err := nats.NkeyOptionFromSeed(cfg.NkeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("nats.nkey_file: %w", err)
-		}
-		opts = append(opts, key)
 	}
 	nc, err := dialAny(cfg, opts)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,11 +23,13 @@ type Config struct {
 	URL string
 	// Name is how the connection calls itself to the server's operator.
 	Name string
-	// CredsFile, NkeyFile, and User with Password are alternative credentials. Files are read again at every reconnect, so each
+	// CredsFile, NkeyFile, and User with Password are alternative credentials. They and the files of TLS are read again at every reconnect, so each
 	// may be replaced.
 	CredsFile, NkeyFile string
 	User, Password      secret.Source
 	TLS                 TLS
+	// Files are what all of these belong to. If it is nil, they are read all the same.
+	Files *lastgood.Files
 	// InboxPrefix is what the inboxes of the connection begin with, or "" for _INBOX. APIPrefix is where the API of JetStream
 	// is, or "" for $JS.API: an account that has it from another one may have it elsewhere. Domain is the JetStream domain to
 	// use instead, as behind a leaf node.
@@ -75,20 +78,6 @@ type TLS struct {
 	HandshakeFirst bool `yaml:"handshake_first" env:"HANDSHAKE_FIRST"`
 }
 
-func (t TLS) options() []nats.Option {
-	var opts []nats.Option
-	if t.CAFile != "" {
-		opts = append(opts, nats.RootCAs(t.CAFile))
-	}
-	if t.CertFile != "" {
-		opts = append(opts, nats.ClientCert(t.CertFile, t.KeyFile))
-	}
-	if t.HandshakeFirst {
-		opts = append(opts, nats.TLSHandshakeFirst())
-	}
-	return opts
-}
-
 // prefixForm keeps the prefix usable as a token, a stream's name and a bucket's name at once.
 var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
@@ -104,32 +93,20 @@ const (
 
 func (c Config) dialTimeout() time.Duration { return cmp.Or(c.DialTimeout, dialTimeout) }
 
-// options are those that all connections to the configured servers have.
-func (c Config) options() ([]nats.Option, error) {
-	opts := append(c.TLS.options(), nats.Name(c.Name), nats.Timeout(greetTimeout), nats.SkipHostLookup())
+// options are those that all connections to the configured servers have. opened is as in credentials.
+func (c Config) options(opened func() *nats.Conn) ([]nats.Option, error) {
+	opts := []nats.Option{nats.Name(c.Name), nats.Timeout(greetTimeout), nats.SkipHostLookup()}
+	if c.TLS.HandshakeFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
 	if c.InboxPrefix != "" {
 		opts = append(opts, nats.CustomInboxPrefix(c.InboxPrefix))
 	}
 	if c.IgnoreDiscovered {
 		opts = append(opts, nats.IgnoreDiscoveredServers())
 	}
-	if c.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(c.CredsFile))
-	}
-	if !c.User.IsZero() {
-		user, password := secret.NewReader(c.User), secret.NewReader(c.Password)
-		for setting, r := range map[string]*secret.Reader{"nats.user_file": user, "nats.password_file": password} {
-			if _, err := r.Get(); err != nil {
-				return nil, fmt.Errorf("%s: %w", setting, err)
-			}
-		}
-		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
-			u, _ := user.Get() // beside an error it returns the last good value
-			p, _ := password.Get()
-			return u.Reveal(), p.Reveal()
-		}))
-	}
-	return opts, nil
+	who, err := c.credentials(opened)
+	return append(opts, who...), err
 }
 
 // jetStream is JetStream where its API is.

@@ -164,18 +164,11 @@ func (b *Bus) options() ([]nats.Option, error) {
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}
-	common, err := b.cfg.options()
+	common, err := b.cfg.options(b.signing.Load)
 	if err != nil {
 		return nil, err
 	}
 	opts = append(common, opts...)
-	if b.cfg.NkeyFile != "" {
-		opt, err := b.nkey()
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, opt)
-	}
 	if b.cfg.Server != nil {
 		opts = append(opts, nats.InProcessServer(b.cfg.Server))
 	}

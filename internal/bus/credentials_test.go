@@ -1,8 +1,11 @@
 package bus
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -155,7 +158,8 @@ func TestNkeyReplaced(t *testing.T) {
 	old, know := seed()
 	replaceFile(t, file, old)
 	broker := startBroker(t, know)
-	b := run(t, broker.connect(t, quiet(), hasty, func(c *Config) { c.NkeyFile = file }))
+	log, book := newLog()
+	b := run(t, broker.connect(t, log, hasty, func(c *Config) { c.NkeyFile = file }))
 	storeEvent(t, b, "e-1")
 	next, know := seed()
 	broker.reload(know)
@@ -164,11 +168,75 @@ func TestNkeyReplaced(t *testing.T) {
 	replaceFile(t, file, next)
 	ready(t, b)
 	storeEvent(t, b, "e-2")
-	replaceFile(t, file, []byte("nonsense"))
+	for _, bad := range []string{"nonsense", "", "\xff\xfeS\x00U\x00"} {
+		replaceFile(t, file, []byte(bad))
+		reconnects(t, b)
+	}
+	if got := book.count("a file cannot be used"); got != 1 {
+		t.Errorf("the operator was told %d times, want once", got)
+	}
+}
+
+// reconnects ends the connection, and waits until there is another one that stores events.
+func reconnects(t *testing.T, b *Bus) {
+	t.Helper()
+	before := b.nc.Stats().Reconnects
 	if err := b.nc.ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
-	unready(t, b, "not connected")
-	replaceFile(t, file, next)
+	eventually(t, "it connects again", func() bool { return b.nc.Stats().Reconnects > before && b.nc.IsConnected() })
 	ready(t, b)
+	storeEvent(t, b, "after-"+strconv.FormatUint(before, 10))
+}
+
+// TestCredentialsUnusable: while their file is missing, empty, half written or of two users, those that were good last
+// connect again. A file that is no good from the start is said at the start.
+func TestCredentialsUnusable(t *testing.T) {
+	t.Parallel()
+	o, trusted := newOperator(t)
+	broker := startBroker(t, trusted)
+	file := filepath.Join(t.TempDir(), "bridge.creds")
+	o.user(file, time.Time{})
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.user(file, time.Time{})
+	other, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := bytes.Index(good, []byte("------END NATS USER JWT"))
+	mixed := slices.Concat(good[:cut], other[bytes.Index(other, []byte("------END NATS USER JWT")):])
+	bad := map[string][]byte{"empty": {}, "half written": good[:cut/2], "without a seed": good[:cut+40], "of two users": mixed, "no text": {0xff, 0xfe, '-', 0}}
+	windows := slices.Concat([]byte("\ufeff"), bytes.ReplaceAll(good, []byte("\n"), []byte("\r\n")))
+	replaceFile(t, file, windows)
+	log, book := newLog()
+	b := run(t, broker.connect(t, log, hasty, func(c *Config) { c.CredsFile = file }))
+	storeEvent(t, b, "e-1")
+	for name, content := range bad {
+		replaceFile(t, file, content)
+		reconnects(t, b)
+		_, err := Connect(Config{
+			URL: broker.s.ClientURL(), Prefix: "factro", Replicas: 1, DrainTimeout: time.Second, CredsFile: file,
+		}, quiet())
+		if err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) || strings.Contains(err.Error(), "SU") {
+			t.Errorf("started with one that is %s: %v", name, err)
+		}
+		if _, err := Dial(Config{URL: broker.s.ClientURL(), CredsFile: file}); err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) {
+			t.Errorf("dialled with one that is %s: %v", name, err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	reconnects(t, b)
+	if got := book.count("its last good content stays in use"); got != 1 {
+		t.Errorf("the operator was told %d times, want once", got)
+	}
+	replaceFile(t, file, other)
+	reconnects(t, b)
+	if got := book.count("can be used again"); got != 1 {
+		t.Errorf("the operator was told %d times that it is good again, want once", got)
+	}
 }

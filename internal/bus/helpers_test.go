@@ -23,6 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
@@ -195,6 +196,10 @@ func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)
 	cfg := b.config()
 	for _, c := range change {
 		c(&cfg)
+	}
+	var err error
+	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
+		t.Fatal(err)
 	}
 	bus, err := Connect(cfg, log)
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
@@ -16,16 +16,15 @@ import (
 // API is the way to the Core API of one cloud: its key, its request budget, its breaker, and one HTTP client. The
 // commands and the queries of a cloud share it, so that each of them knows what the other one has learned.
 type API struct {
-	cfg       Config
-	log       *slog.Logger
-	client    *client
-	secret    *secret.Reader
-	pace      *pace
-	gate      *gate
-	clock     clock
-	probes    chan struct{} // has a place for the one query that asks whether factro is back
-	keyFailed atomic.Bool
-	calls     *calls
+	cfg    Config
+	log    *slog.Logger
+	client *client
+	secret *secret.Reader
+	pace   *pace
+	gate   *gate
+	clock  clock
+	probes chan struct{} // has a place for the one query that asks whether factro is back
+	calls  *calls
 }
 
 // NewAPI builds the way to a cloud. transport may be nil for a default one.
@@ -33,8 +32,14 @@ func NewAPI(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Files == nil {
+		var err error
+		if cfg.Files, err = lastgood.NewFiles(log); err != nil {
+			return nil, err
+		}
+	}
 	a := &API{
-		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key), gate: newGate(cfg.Cloud),
+		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key, cfg.Files, lastgood.APIKey), gate: newGate(cfg.Cloud),
 		pace: newPace(cfg.RequestsPerMinute), probes: make(chan struct{}, 1),
 	}
 	var err error

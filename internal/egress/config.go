@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	ReplyPrefixes []string
 	// UserAgent is how the bridge calls itself.
 	UserAgent string
+	// Files are what the key's file belongs to, or nil for a set of its own.
+	Files *lastgood.Files
 }
 
 // Validate reports every mistake, naming the settings as in the configuration file.

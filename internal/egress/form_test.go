@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -228,12 +230,14 @@ func TestBudgetOfFailures(t *testing.T) {
 // TestUnsendableKey: a key that no request can hold is as none; nobody's command is tried with it.
 func TestUnsendableKey(t *testing.T) {
 	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	write(t, file, "one\ntwo")
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(ok(fits)), func(c *Config) { c.Key.Value = "one\ntwo" })
+		r := newRig(t, always(ok(fits)), func(c *Config) { c.Key = secret.Source{File: file} })
 		if key, o := r.w.knock(t.Context()); key != "" || o.code != events.CodeUnauthorized {
 			t.Errorf("the way is free: %+v", o)
 		}
-		if !strings.Contains(r.log.String(), "control characters") || strings.Contains(r.log.String(), "two") || r.count("call") != 0 {
+		if !strings.Contains(r.log.String(), "several lines") || strings.Contains(r.log.String(), "two") || r.count("call") != 0 {
 			t.Errorf("%s\n%s", r, r.log)
 		}
 		if n := r.w.gate.breaker.Counts().TotalFailures; n != 0 {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/sony/gobreaker/v2"
 	"go.opentelemetry.io/otel/metric"
@@ -155,7 +153,7 @@ func (g *gate) open() bool { return !g.paused() && g.breaker.State() == gobreake
 // well again: nobody's command is used for that. told hears once of a wait that is worth telling.
 func (a *API) pass(ctx context.Context, told func(obstacle)) error {
 	for {
-		key := a.key(ctx)
+		key := a.key()
 		now := time.Now()
 		if o := a.gate.obstacle(now, key); o.code != "" {
 			if told != nil && o.until.Sub(now) >= deferAfter {
@@ -232,22 +230,10 @@ func (a *API) observe(ctx context.Context, h http.Header) {
 	}
 }
 
-var errKeyForm = errors.New("it holds control characters, which no HTTP header can hold")
-
-// key returns the API key as it is now. Without one, the last good is tried; factro will say what it thinks of it. One that
-// cannot be sent is none.
-func (a *API) key(ctx context.Context) secret.String {
-	key, err := a.secret.Get()
-	if strings.ContainsFunc(key.Reveal(), unicode.IsControl) {
-		key, err = "", errKeyForm
-	}
-	if err != nil {
-		if !a.keyFailed.Swap(true) {
-			a.log.ErrorContext(ctx, "the API key cannot be read", "cloud", a.cfg.Cloud, "error", err)
-		}
-		return key
-	}
-	a.keyFailed.Store(false)
+// key returns the API key as it is now, or the last good one; factro will say what it thinks of it. It is empty if there
+// never was a good one.
+func (a *API) key() secret.String {
+	key, _ := a.secret.Get() // an error is logged by lastgood
 	return key
 }
 

@@ -23,8 +23,8 @@ const maxKeys = 3
 
 func newHidden(sources []secret.Source) *hidden {
 	h := &hidden{}
-	for _, s := range sources {
-		h.more = append(h.more, secret.NewReader(s))
+	for _, s := range sources { // the way in tells of a file that is no good
+		h.more = append(h.more, secret.NewReader(s, nil, ""))
 	}
 	return h
 }

@@ -327,7 +327,7 @@ func (w *Worker) ask(
 			return answer{}, errStopped
 		}
 		asking, cancel := context.WithTimeout(ctx, lookTimeout)
-		got, judged := w.exchange(asking, attempt{op: op, number: n, take: take, counts: true}, call, w.key(ctx))
+		got, judged := w.exchange(asking, attempt{op: op, number: n, take: take, counts: true}, call, w.key())
 		late := asking.Err() != nil
 		cancel()
 		switch {

@@ -68,12 +68,12 @@ func newCalls(a *API) (*calls, error) {
 		return nil, err
 	}
 	attrs := metric.WithAttributes(c.cloud)
-	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, map[gobreaker.State]int64{
 			gobreaker.StateClosed: 0, gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2,
 		}[a.gate.breaker.State()], attrs)
 		bad := int64(0)
-		if a.gate.refuses(a.key(ctx)) {
+		if a.gate.refuses(a.key()) {
 			bad = 1
 		}
 		o.ObserveInt64(paused, bad, attrs)

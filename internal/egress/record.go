@@ -185,7 +185,7 @@ func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool,
 
 // recall tells the result of a command that is finished without waiting for factro, which need not be asked for it.
 func (w *Worker) recall(ctx context.Context, j *job) (over bool, verdict error) {
-	if w.gate.open() && w.gate.obstacle(time.Now(), w.key(ctx)).code == "" {
+	if w.gate.open() && w.gate.obstacle(time.Now(), w.key()).code == "" {
 		return false, nil // it will be seen at once anyway
 	}
 	known, have, err := w.recorded(ctx, j)

@@ -223,7 +223,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	j.attempts++
 	j.ours = true
 	crashpoint("before-call")
-	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, call, w.key(ctx))
+	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, call, w.key())
 	crashpoint("after-call")
 	j.noted(ctx, judgement, a)
 	if ctx.Err() != nil && a.err != nil {

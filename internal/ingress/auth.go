@@ -1,7 +1,6 @@
 package ingress
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -19,29 +18,25 @@ type door struct {
 	header  string
 	readers []*secret.Reader
 	log     *slog.Logger
-	failing sync.Map // index of a secret whose file cannot be read now -> true
 	short   sync.Map // index of a secret that is shorter than it should be -> true
 }
 
 // check reads all secrets once, so that the operator hears of what is wrong at the start and not at the first webhook.
 func (d *door) check(ctx context.Context) {
 	for i, reader := range d.readers {
-		now, err := reader.Get()
-		_, unusable := usable(now)
-		d.report(ctx, i, cmp.Or(err, unusable))
+		now, _ := reader.Get() // an error is logged by lastgood
 		d.measure(ctx, i, now)
 	}
 }
 
 // measure logs once when a secret is shorter than it should be.
 func (d *door) measure(ctx context.Context, i int, s secret.String) {
-	text, err := usable(s)
-	if err != nil || len(text) >= goodSecret {
+	if s == "" || len(s) >= goodSecret {
 		d.short.Delete(i)
 		return
 	}
 	if _, was := d.short.LoadOrStore(i, true); !was {
-		d.log.WarnContext(ctx, "a webhook secret is short; it is all that proves a sender", "secret", i, "bytes", len(text), "want", goodSecret)
+		d.log.WarnContext(ctx, "a webhook secret is short; it is all that proves a sender", "secret", i, "bytes", len(s), "want", goodSecret)
 	}
 }
 
@@ -55,14 +50,12 @@ func (d *door) admits(r *http.Request) bool {
 	given := sha256.Sum256([]byte(strings.TrimSpace(values[0])))
 	match := 0
 	for i, reader := range d.readers {
-		now, err := reader.Get()
-		want, unusable := usable(now)
-		d.report(r.Context(), i, cmp.Or(err, unusable))
-		if unusable != nil {
-			continue // a file that was emptied must not admit an empty value
+		want, _ := reader.Get()
+		if want == "" {
+			continue // there never was a good one, and an empty value must not be admitted
 		}
-		d.measure(r.Context(), i, now)
-		digest := sha256.Sum256([]byte(want))
+		d.measure(r.Context(), i, want)
+		digest := sha256.Sum256([]byte(want.Reveal()))
 		match |= subtle.ConstantTimeCompare(given[:], digest[:])
 	}
 	return match == 1
@@ -72,25 +65,11 @@ func (d *door) admits(r *http.Request) bool {
 func (d *door) secrets() []string {
 	var out []string
 	for _, reader := range d.readers {
-		now, _ := reader.Get() // who compares reports it
-		if text, err := usable(now); err == nil {
-			out = append(out, text)
+		if now, _ := reader.Get(); now != "" { // an error is logged by lastgood
+			out = append(out, now.Reveal())
 		}
 	}
 	return out
-}
-
-// report logs once when a secret stops to be usable, and once when it is back.
-func (d *door) report(ctx context.Context, i int, err error) {
-	if err == nil {
-		if _, was := d.failing.LoadAndDelete(i); was {
-			d.log.InfoContext(ctx, "a webhook secret can be used again")
-		}
-		return
-	}
-	if _, was := d.failing.LoadOrStore(i, true); !was {
-		d.log.ErrorContext(ctx, "a webhook secret cannot be read or used; if it could be before, its last value stays in force", "error", err)
-	}
 }
 
 // throttle counts wrong secrets by address. It slows down who guesses; a right secret always passes, since factro may

@@ -62,7 +62,7 @@ func TestRotation(t *testing.T) {
 		if got := statusFor(t, s, oldSecret); got != 202 {
 			t.Errorf("with the file gone: got %d", got)
 		}
-		if text := book.String(); strings.Count(text, "cannot be read") != 2 || strings.Count(text, "can be used again") != 1 {
+		if text := book.String(); strings.Count(text, "cannot be used") != 2 || strings.Count(text, "can be used again") != 1 {
 			t.Errorf("the log says %s", text)
 		}
 	})
@@ -103,7 +103,7 @@ func TestEverySecretIsCompared(t *testing.T) {
 	if got := statusFor(t, s, oldSecret); got != 202 {
 		t.Errorf("got %d", got)
 	}
-	if !strings.Contains(book.String(), "cannot be read") {
+	if !strings.Contains(book.String(), "cannot be used") {
 		t.Errorf("the second secret was not looked at: %s", book)
 	}
 }

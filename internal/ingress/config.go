@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/types"
 
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -42,6 +43,8 @@ type Config struct {
 	// Kept, if set, is how many webhooks the store has kept by its own count. What arrived is held against it in the metric
 	// factro.bridge.unaccounted.
 	Kept func() int64
+	// Files are what the secrets' files belong to, or nil for a set of their own.
+	Files *lastgood.Files
 }
 
 // Cloud is one factro cloud whose webhooks are taken.
@@ -59,13 +62,12 @@ type Cloud struct {
 // factro signs nothing: the secret is all there is.
 const minSecret, goodSecret = 8, 16
 
-// usable returns the text of a secret, without the blanks around it that no header's value has, or why it is none.
-func usable(s secret.String) (string, error) {
-	text := strings.TrimSpace(s.Reveal())
-	if len(text) < minSecret {
-		return "", fmt.Errorf("the secret has %d bytes, want at least %d", len(text), goodSecret)
+// longEnough says that a secret is too short to be one.
+func longEnough(s secret.String) error {
+	if len(strings.TrimSpace(s.Reveal())) < minSecret {
+		return fmt.Errorf("the secret has %d bytes, want at least %d", len(s), goodSecret)
 	}
-	return text, nil
+	return nil
 }
 
 // Validate reports every mistake, naming the settings as in the configuration file.
@@ -114,7 +116,7 @@ func (c Cloud) validate() error {
 	for i, s := range c.Secrets {
 		err := s.Validate()
 		if err == nil && s.Value != "" {
-			_, err = usable(s.Value)
+			err = longEnough(s.Value)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("secrets[%d]: %w", i, err))
@@ -134,8 +136,8 @@ func (c Config) Warnings() []string {
 	var out []string
 	for i, cloud := range c.Clouds {
 		for j, s := range cloud.Secrets {
-			if text, err := usable(s.Value); s.Value != "" && err == nil && len(text) < goodSecret {
-				out = append(out, fmt.Sprintf("clouds[%d].webhook: secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(text), goodSecret))
+			if s.Value != "" && longEnough(s.Value) == nil && len(s.Value) < goodSecret {
+				out = append(out, fmt.Sprintf("clouds[%d].webhook: secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(s.Value), goodSecret))
 			}
 		}
 	}

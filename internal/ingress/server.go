@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -63,6 +64,12 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Files == nil {
+		var err error
+		if cfg.Files, err = lastgood.NewFiles(log); err != nil {
+			return nil, err
+		}
+	}
 	s := &Server{
 		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{},
 		slots: newShares(int64(cfg.MaxInFlight), len(cfg.Clouds)), memory: newShares(cfg.MaxMemory, len(cfg.Clouds)),
@@ -76,7 +83,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	for _, c := range cfg.Clouds {
 		d := &door{header: c.Header, log: log.With("cloud", c.Name)}
 		for _, source := range c.Secrets {
-			d.readers = append(d.readers, secret.NewReader(source))
+			d.readers = append(d.readers, secret.NewReader(source, cfg.Files, lastgood.WebhookSecret, longEnough))
 		}
 		s.clouds[c.Name] = &cloud{c, d}
 	}

@@ -40,7 +40,7 @@ func (s String) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // Source says where a secret comes from. Exactly one of its fields is to be set.
 type Source struct {
 	// File is the path of a file that holds the secret. It is read again while the bridge runs, so that a rotated
-	// secret needs no restart. Blanks and line ends around the secret are not part of it.
+	// secret needs no restart. A byte order mark and blanks and line ends around the secret are not part of it.
 	File string `yaml:"file" env:"FILE"`
 	// Value is the secret itself, for trying things out.
 	Value String `yaml:"value" env:"VALUE"`
@@ -56,6 +56,8 @@ func (s Source) Validate() error {
 		return errors.New("no secret: set file or value")
 	case s.File != "" && s.Value != "":
 		return errors.New("file and value are both set; one secret has one source")
+	case s.File == "":
+		return s.Value.Check()
 	}
 	return nil
 }

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -52,34 +50,65 @@ func TestStringHidesItself(t *testing.T) {
 	}
 }
 
-func TestReaderFollowsTheFile(t *testing.T) {
+// TestForm: what a file or a value may hold, and that a complaint quotes nothing of it.
+func TestForm(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "key")
-	write := func(text string) {
+	for text, want := range map[string]string{
+		"geheim-1":               "geheim-1",
+		" geheim 1\r\n":          "geheim 1",
+		"\ufeffgeheim-1\n":       "geheim-1",
+		"\xff\xfeg\x00e\x00":     "UTF-16",
+		"g\x00e\x00h\x00e\x00":   "UTF-16",
+		"geheim-1\ngeheim-2\n":   "several lines",
+		"geheim-1\rgeheim-2":     "several lines",
+		"geheim\t1":              "control character",
+		"geheim\x7f1":            "control character",
+		"geheim-ä":               "byte 8 of the secret begins a character that is not ASCII",
+		"geheim-a\u0308":         "not ASCII",
+		"geheim\u200b1":          "not ASCII",
+		"“geheim-1”":             "not ASCII",
+		"geheim-\xe4 in Latin 1": "no text in UTF-8",
+		"\ufeff":                 "empty",
+		" \n":                    "empty",
+	} {
+		file := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Error(err)
+			t.Fatal(err)
+		}
+		for from, source := range map[string]Source{"file": {File: file}, "value": {Value: String(text)}} {
+			got, err := NewReader(source, nil, "").Get()
+			if source.Value != "" {
+				if wrong := source.Validate(); (wrong == nil) != (err == nil) {
+					t.Errorf("%q: it is read with %v and checked with %v", text, err, wrong)
+				}
+			}
+			switch {
+			case err == nil && got.Reveal() == want:
+			case err == nil || got != "" || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "heim"):
+				t.Errorf("%s %q: got %q, %v; want %s", from, text, got.Reveal(), err, want)
+			}
 		}
 	}
-	synctest.Test(t, func(t *testing.T) {
-		r := NewReader(Source{File: file})
-		if _, err := r.Get(); err == nil {
-			t.Error("a missing file gives no error")
-		}
-		write(" first\n")
-		if got, err := r.Get(); err != nil || got.Reveal() != "first" {
+}
+
+// TestChecks: what a caller wants of a secret holds for files and values alike.
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	file, wrong := filepath.Join(t.TempDir(), "secret"), errors.New("too short")
+	if err := os.WriteFile(file, []byte("geheim"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []Source{{File: file}, {Value: "geheim"}} {
+		got, err := NewReader(source, nil, "", func(s String) error {
+			if s.Reveal() != "geheim" {
+				t.Errorf("it checks %q", s.Reveal())
+			}
+			return wrong
+		}).Get()
+		if got != "" || !errors.Is(err, wrong) {
 			t.Errorf("got %q, %v", got.Reveal(), err)
 		}
-		write("second")
-		time.Sleep(rereadAfter) //nolint:forbidigo // virtual time
-		if got, err := r.Get(); err != nil || got.Reveal() != "second" {
-			t.Errorf("after rotation: %q, %v", got.Reveal(), err)
-		}
-		write("")
-		time.Sleep(rereadAfter) //nolint:forbidigo // virtual time
-		if got, err := r.Get(); err == nil || got.Reveal() != "second" {
-			t.Errorf("with an empty file: %q, %v; want the last good value and an error", got.Reveal(), err)
-		}
-	})
+	}
 }
 
 func TestSourceValidate(t *testing.T) {
@@ -96,47 +125,5 @@ func TestSourceValidate(t *testing.T) {
 		if err := tt.source.Validate(); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// TestReaderOfAHangingFile: a file system that does not answer costs a caller a second, once, and never the last good value.
-func TestReaderOfAHangingFile(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		hang, reads := make(chan struct{}), 0
-		r := NewReader(Source{File: "f"})
-		r.read = func(string) ([]byte, error) {
-			if reads++; reads > 1 {
-				<-hang
-				return []byte("second"), nil
-			}
-			return []byte("first"), nil
-		}
-		if got, err := r.Get(); err != nil || got.Reveal() != "first" {
-			t.Fatalf("got %q, %v", got.Reveal(), err)
-		}
-		time.Sleep(rereadAfter) //nolint:forbidigo // virtual time
-		for _, want := range []time.Duration{patience, 0, 0} {
-			began := time.Now()
-			if got, err := r.Get(); !errors.Is(err, errHangs) || got.Reveal() != "first" {
-				t.Errorf("while it hangs: %q, %v", got.Reveal(), err)
-			}
-			if took := time.Since(began); took != want {
-				t.Errorf("it took %s, want %s", took, want)
-			}
-		}
-		close(hang)
-		synctest.Wait()
-		if got, err := r.Get(); err != nil || got.Reveal() != "second" || reads != 2 {
-			t.Errorf("afterwards: %q, %v, %d reads", got.Reveal(), err, reads)
-		}
-	})
-}
-
-// TestReaderOfAnEndlessFile: what has no end is no secret.
-func TestReaderOfAnEndlessFile(t *testing.T) {
-	t.Parallel()
-	if got, err := NewReader(Source{File: "/dev/zero"}).Get(); err == nil {
-		t.Errorf("got %d bytes", len(got))
 	}
 }

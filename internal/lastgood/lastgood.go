@@ -1,0 +1,306 @@
+// Package lastgood reads files that others replace while the process runs, and remembers the last content that was good.
+//
+// In: the paths of files, and a function that makes a value of their content. Out: the value that they hold now. While a
+// file is missing, empty, half written or does not fit the others, the last good value stays in use.
+package lastgood
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+const (
+	// rereadAfter bounds both how long a replaced file stays unnoticed and how often it is read: strangers may cause reads
+	// as often as they like. retryAfter is the same while a file is unusable.
+	rereadAfter = time.Second
+	retryAfter  = 100 * time.Millisecond
+	// settle is how long new content has to stay the same before it counts, and steps how often it is looked at: a file may
+	// be half written, or the second one of a pair not replaced yet.
+	settle = 50 * time.Millisecond
+	steps  = 5
+	// patience is how long a caller waits for a file. On a network file system that hangs a read may never end.
+	patience = time.Second
+	// largest bounds how much of a file is read, for whoever names one that has no end.
+	largest = 1 << 20
+	// lookEvery is how often Run reads the files that nobody asks for.
+	lookEvery = 10 * time.Second
+)
+
+var (
+	errHangs    = fmt.Errorf("the file system did not answer within %s", patience)
+	errChanging = errors.New("the content changes all the time")
+)
+
+// Kind says what a file is for, in the log and in the metric.
+type Kind string
+
+// Kinds of files.
+const (
+	APIKey          Kind = "api_key"
+	WebhookSecret   Kind = "webhook_secret"
+	HTTPCertificate Kind = "http_certificate"
+	HTTPClientCA    Kind = "http_client_ca"
+	NATSCA          Kind = "nats_ca"
+	NATSCertificate Kind = "nats_certificate"
+	NATSCreds       Kind = "nats_creds" //nolint:gosec // a name
+	NATSNkey        Kind = "nats_nkey"
+	NATSPassword    Kind = "nats_password" // and the user's name
+)
+
+var kinds = []Kind{APIKey, WebhookSecret, HTTPCertificate, HTTPClientCA, NATSCA, NATSCertificate, NATSCreds, NATSNkey}
+
+// Files are the files of a process. A nil *Files reads as well, but logs and counts nothing.
+type Files struct {
+	log      *slog.Logger
+	unusable metric.Int64UpDownCounter
+
+	mu  sync.Mutex
+	all []func()
+}
+
+// NewFiles returns an empty set.
+func NewFiles(log *slog.Logger) (*Files, error) {
+	unusable, err := otel.Meter("github.com/factro-bridge/factro-bridge/internal/lastgood").Int64UpDownCounter("factro.bridge.files.unusable",
+		metric.WithUnit("{file}"),
+		metric.WithDescription("Files that cannot be used as they are now, by what they are for; their last good content stays in use, if there was any. A certificate and its key are one."))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	f := &Files{log: log, unusable: unusable}
+	for _, kind := range kinds { // what is watched begins at 0
+		f.count(kind, 0)
+	}
+	return f, nil
+}
+
+// Run reads all files every now and then until ctx ends, so that a bad one is noticed, and a good one remembered, before
+// somebody needs it.
+func (f *Files) Run(ctx context.Context) error {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		f.mu.Lock()
+		all := slices.Clone(f.all)
+		f.mu.Unlock()
+		for _, look := range all {
+			look()
+		}
+	}
+}
+
+// count changes how many files of a kind are unusable.
+func (f *Files) count(kind Kind, by int64) {
+	if f != nil {
+		f.unusable.Add(context.Background(), by, metric.WithAttributes(attribute.String("kind", string(kind))))
+	}
+}
+
+// Reader gives the current value of some files.
+type Reader[T any] struct {
+	files *Files
+	kind  Kind
+	names []string
+	parse func(contents [][]byte) (T, error)
+	read  func(file string) ([]byte, error)
+
+	mu       sync.Mutex
+	last     T
+	contents [][]byte // that last was made of; nil if there was no good one yet
+	err      error    // of the last read
+	told     bool     // whether the operator was told of it
+	until    time.Time
+	busy     chan struct{} // closed when the read that is under way ends; nil if there is none
+	began    time.Time     // when it began
+}
+
+// New returns a reader of files that belong together. parse gets their contents in the order of the names, without byte
+// order marks and with the line ends of Unix. Its errors must not quote what is secret. New reads nothing yet.
+func New[T any](files *Files, kind Kind, parse func(contents [][]byte) (T, error), names ...string) *Reader[T] {
+	r := &Reader[T]{files: files, kind: kind, names: names, parse: parse, read: readFile}
+	if files != nil {
+		files.mu.Lock()
+		defer files.mu.Unlock()
+		files.all = append(files.all, func() { _, _ = r.Get() }) // what is wrong is logged
+	}
+	return r
+}
+
+// Get returns the value as it is now. If the files cannot be read in time or are no good, it returns an error beside the
+// last good value, or beside the zero value if there never was one.
+func (r *Reader[T]) Get() (T, error) { return r.get(false) }
+
+// Now is Get, for whoever asks rarely: it reads even if it has just read.
+func (r *Reader[T]) Now() (T, error) { return r.get(true) }
+
+func (r *Reader[T]) get(anew bool) (T, error) {
+	r.mu.Lock()
+	now := time.Now()
+	if now.Before(r.until) && !anew {
+		defer r.mu.Unlock()
+		return r.last, r.err
+	}
+	if r.busy == nil {
+		r.busy, r.began = make(chan struct{}), now
+		go r.reread(r.busy)
+	}
+	busy, left := r.busy, r.began.Add(patience).Sub(now)
+	r.mu.Unlock()
+	over := ended(busy, left)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !over && r.busy == busy {
+		r.note(fmt.Errorf("%s: %w", strings.Join(r.names, ", "), errHangs))
+	}
+	return r.last, r.err
+}
+
+// ended waits for the end of a read. Who comes after the first has run out of patience does not wait at all.
+func ended(busy <-chan struct{}, left time.Duration) bool {
+	if left <= 0 {
+		select {
+		case <-busy:
+			return true
+		default:
+			return false
+		}
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-busy:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// reread reads the files. There is one such read at a time, so that a file system that hangs holds one goroutine.
+func (r *Reader[T]) reread(busy chan struct{}) {
+	value, contents, err := r.settled()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.until = time.Now().Add(retryAfter)
+	if err == nil {
+		r.last, r.contents, r.until = value, contents, time.Now().Add(rereadAfter)
+	}
+	r.note(err)
+	r.busy = nil
+	close(busy)
+}
+
+// settled reads the files until they are what they were, or something good that stays the same. What was bad before need
+// not be read several times to be bad still.
+func (r *Reader[T]) settled() (value T, contents [][]byte, err error) {
+	r.mu.Lock()
+	was, last, bad := r.contents, r.last, r.err != nil
+	r.mu.Unlock()
+	var before [][]byte
+	for step := 1; ; step++ {
+		value, contents, err = r.once()
+		same := func(other [][]byte) bool { return other != nil && slices.EqualFunc(contents, other, bytes.Equal) }
+		switch {
+		case err == nil && same(was):
+			return last, was, nil
+		case was == nil, err == nil && same(before), err != nil && (bad || step == steps):
+			return value, contents, err
+		case step == steps:
+			return value, contents, fmt.Errorf("%s: %w", strings.Join(r.names, ", "), errChanging)
+		}
+		before = contents
+		<-time.After(settle)
+	}
+}
+
+// once reads the files once. Contents are nil if there is an error.
+func (r *Reader[T]) once() (value T, contents [][]byte, err error) {
+	for _, name := range r.names {
+		content, err := r.read(name)
+		if err == nil {
+			content, err = text(content)
+		}
+		if err != nil {
+			return value, nil, named(name, err)
+		}
+		contents = append(contents, content)
+	}
+	if value, err = r.parse(contents); err != nil {
+		return value, nil, named(strings.Join(r.names, ", "), err)
+	}
+	return value, contents, nil
+}
+
+// named is an error that says which file it is about; that of the operating system does.
+func named(name string, err error) error {
+	if _, ok := errors.AsType[*os.PathError](err); ok {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// note remembers how the last read ended, and tells the operator once when the files stop to be usable and once when they
+// are again.
+func (r *Reader[T]) note(err error) {
+	r.err = err
+	if bad := err != nil; bad == r.told || r.files == nil {
+		return
+	} else if r.told = bad; !bad {
+		r.files.count(r.kind, -1)
+		r.files.log.Info("a file can be used again", "kind", r.kind, "files", r.names)
+		return
+	}
+	r.files.count(r.kind, 1)
+	if r.contents != nil {
+		r.files.log.Error("a file cannot be used; its last good content stays in use", "kind", r.kind, "error", err)
+		return
+	}
+	r.files.log.Error("a file cannot be used", "kind", r.kind, "error", err)
+}
+
+func readFile(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	content, err := io.ReadAll(io.LimitReader(f, largest+1))
+	if len(content) > largest {
+		err = fmt.Errorf("it has more than %d bytes", largest)
+	}
+	return content, errors.Join(err, f.Close())
+}
+
+// Errors that say what a file holds in place of text.
+var (
+	errEmpty = errors.New("it is empty")
+	errUTF16 = errors.New("it is UTF-16; save it as UTF-8 or ASCII")
+)
+
+// text returns the content without a byte order mark, which some editors write, and with the line ends of Unix. No file that
+// is read here is binary.
+func text(content []byte) ([]byte, error) {
+	content = bytes.ReplaceAll(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
+	switch {
+	case bytes.HasPrefix(content, []byte{0xff, 0xfe}), bytes.HasPrefix(content, []byte{0xfe, 0xff}), bytes.IndexByte(content, 0) >= 0 && bytes.IndexByte(content, 0) < 2:
+		return nil, errUTF16
+	case len(bytes.TrimSpace(content)) == 0:
+		return nil, errEmpty
+	}
+	return content, nil
+}

@@ -1,0 +1,60 @@
+package lastgood
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// NewPair returns a reader of a certificate and its key, which is never that of two different pairs.
+func NewPair(files *Files, kind Kind, certFile, keyFile string) *Reader[*tls.Certificate] {
+	return New(files, kind, func(contents [][]byte) (*tls.Certificate, error) {
+		pair, err := tls.X509KeyPair(contents[0], contents[1])
+		if err == nil {
+			_, err = Roots(contents[0]) // the library takes a chain that breaks off
+		}
+		return &pair, err
+	}, certFile, keyFile)
+}
+
+// Errors that say what a file of certificates lacks.
+var (
+	errNoCertificate = errors.New("it holds no certificate in PEM")
+	errCut           = errors.New("it ends within a certificate")
+)
+
+// NewRoots returns a reader of certificates that are trusted.
+func NewRoots(files *Files, kind Kind, file string) *Reader[*x509.CertPool] {
+	return New(files, kind, func(contents [][]byte) (*x509.CertPool, error) { return Roots(contents[0]) }, file)
+}
+
+// Roots are the certificates in a text. All of them have to be readable: what is half written has lost some.
+func Roots(text []byte) (*x509.CertPool, error) {
+	pool, n := x509.NewCertPool(), 0
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		text = rest
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		n++
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d: %w", n, err)
+		}
+		pool.AddCert(cert)
+	}
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return nil, errCut
+	case n == 0:
+		return nil, errNoCertificate
+	}
+	return pool, nil
+}
