@@ -41,7 +41,7 @@ func TestOtherStream(t *testing.T) {
 			return b.Publish(t.Context(), "factro.result.acme.task.createTask.applied", taskEvent(t, "1"), "1")
 		}},
 		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Bus) error {
-			return b.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"))
+			return b.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"), nil)
 		}},
 		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
 			_, err := events.NewClient(broker.outside(t).js, "acme").Send(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage("{}")})
