@@ -46,6 +46,14 @@ func TestCommandLine(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
 	writeFile(t, bad, "htp: {}\n")
 
+	dir := t.TempDir()
+	key, windows, elsewhere := filepath.Join(dir, "key.txt"), filepath.Join(dir, "windows.yaml"), filepath.Join(dir, "elsewhere.yaml")
+	const form = "clouds: [{name: acme, webhook: {header: %s, secrets: [{value: 0123456789abcdef}]}, api: {key: {file: %q}}}]"
+	for file, text := range map[string]string{
+		key: "\xff\xfeg\x00e\x00h\x00e\x00i\x00m\x00", windows: fmt.Sprintf(form, "X-Key", key), elsewhere: fmt.Sprintf(form, "X_Key", filepath.Join(dir, "nowhere")),
+	} {
+		writeFile(t, file, text)
+	}
 	for name, tt := range map[string]struct {
 		args           []string
 		code           int
@@ -74,6 +82,12 @@ func TestCommandLine(t *testing.T) {
 		"send no form":       {args: []string{"send", "createTask", "title"}, code: 2, stderr: []string{"field=value"}},
 		"send no number":     {args: []string{"send", "createTask", "plannedEffort=viel"}, code: 2, stderr: []string{"plannedEffort", "number"}},
 		"send no server":     {args: []string{"send", "createTask", "--nats", "nats://127.0.0.1:1"}, code: 1, stderr: []string{"connect to NATS"}},
+		"send with comma":    {args: []string{"send", "createTask", "title=x", "--nats", "nats://geheim:1,2@127.0.0.1:1"}, code: 1, stderr: []string{"[hidden]@127.0.0.1:1", "%2C"}},
+		"tail with comma":    {args: []string{"tail", "events", "--nats", "nats://m:ge,heim@127.0.0.1:1"}, code: 1, stderr: []string{"[hidden]@127.0.0.1:1", "%2C"}},
+		"key in UTF-16":      {args: []string{"config", "check", windows}, code: 2, stderr: []string{"clouds[0].api.key", "key.txt", "UTF-16"}},
+		"run with UTF-16":    {args: []string{"run", "--config", windows}, code: 2, stderr: []string{"clouds[0].api.key", "key.txt", "UTF-16"}},
+		"file not there":     {args: []string{"config", "check", elsewhere}, stdout: []string{"good"}, stderr: []string{"warning: clouds[0].api.key", "nowhere"}},
+		"dropped header":     {args: []string{"config", "check", elsewhere}, stdout: []string{"good"}, stderr: []string{"X_Key", "proxies"}},
 		"tail what":          {args: []string{"tail", "everything"}, code: 2, stderr: []string{"invalid argument"}},
 		"sim mistakes":       {args: []string{"sim", "--fault", "flood", "--variant", "x=1", "--delivery", "y=1", "--webhook", "z"}, code: 2, stderr: []string{"flood", "latency", `"x"`, `"y"`, "ACTION,URL"}},
 		"complete operation": {args: []string{"__complete", "send", "createT"}, stdout: []string{"createTask\tCreate a task."}},
@@ -86,6 +100,9 @@ func TestCommandLine(t *testing.T) {
 			stdout, stderr, code := bridgeCommand(t, tt.args...)
 			if code != tt.code {
 				t.Errorf("exit code %d, want %d\n%s", code, tt.code, stderr)
+			}
+			if strings.Contains(stdout+stderr, "heim") {
+				t.Errorf("it shows a secret:\n%s%s", stdout, stderr)
 			}
 			for _, want := range tt.stdout {
 				if !strings.Contains(stdout, want) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ func newConfig() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "check [FILE]", Short: "Check a configuration file and the environment; tells every mistake at once",
+			Use: "check [FILE]", Short: "Check a configuration file, the environment and the files that they name; tells every mistake at once",
 			Example: "  bridge config check bridge.yaml", Args: cobra.MaximumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				path := ""
@@ -34,7 +35,11 @@ func newConfig() *cobra.Command {
 				if err != nil {
 					return &exitError{exitUsage, err}
 				}
-				for _, text := range append(cfg.Warnings(), cfg.Loose()...) {
+				missing, err := cfg.CheckFiles()
+				if err != nil {
+					return &exitError{exitUsage, fmt.Errorf("files of the configuration:\n%w", err)}
+				}
+				for _, text := range slices.Concat(cfg.Warnings(), cfg.Loose(), missing) {
 					fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %d cloud(s), roles %v\n", len(cfg.Clouds), cfg.Roles)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
 
@@ -43,11 +44,11 @@ func run(args []string) int {
 	}
 	if code, ok := errors.AsType[*exitError](err); ok {
 		if code.err != nil {
-			fmt.Fprintln(problems, "bridge:", code.err)
+			fmt.Fprintln(problems, "bridge:", secret.Scrub(code.err.Error()))
 		}
 		return code.code
 	}
-	fmt.Fprintln(problems, "bridge:", err)
+	fmt.Fprintln(problems, "bridge:", secret.Scrub(err.Error()))
 	return exitFailure
 }
 

@@ -28,6 +28,9 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
+			if err := cfg.CheckSecrets(); err != nil {
+				return &exitError{exitUsage, err}
+			}
 			log := telemetry.NewLogger(os.Stderr, cfg.Log.Level)
 			return runBridge(cmd.Context(), cfg, log)
 		},

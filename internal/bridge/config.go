@@ -227,7 +227,11 @@ func (c Config) load(name string, text []byte, environ []string) (Config, error)
 	for i := range c.Clouds {
 		c.Clouds[i].setDefaults()
 	}
-	if err := c.Validate(); err != nil {
+	err = c.Validate()
+	if c.calls() {
+		err = errors.Join(err, checkProxies(environ))
+	}
+	if err != nil {
 		return Config{}, fmt.Errorf("configuration %s:\n%w", name, err)
 	}
 	return c, nil

@@ -271,7 +271,7 @@ func TestReplyPrefixes(t *testing.T) {
 // TestConfigShowsNoSecret: no mistake in an address, or in where a secret stands, shows what is secret in it.
 func TestConfigShowsNoSecret(t *testing.T) {
 	t.Parallel()
-	for _, user := range []string{"m:geheim", "geheim", "m:ge,geheim", "m:ge@geheim", "m:ge%geheim", "m:ge/geheim", "m:ge geheim", "m:geheim\tx"} {
+	for _, user := range []string{"m:geheim", "geheim", "m:ge,geheim", "m:ge@geheim", "m:ge%geheim", "m:ge/geheim", "m:1,geheim", "geheim:1,2", "geheim:1/2", "m:ge geheim", "m:geheim\tx"} {
 		for setting, tail := range map[string]string{"NATS_URL": ":99999", "CLOUDS_0_API_URL": ":99999/api", "CLOUDS_0_WEBHOOK_URL": ":99999/x"} {
 			for _, scheme := range []string{"https://", "nats://", "", "://"} {
 				address := scheme + user + "@example.com" + tail
@@ -321,6 +321,115 @@ func TestPorts(t *testing.T) {
 	_, err := Default().load("c.yaml", []byte(valid), []string{EnvPrefix + "NATS_URL=nats://a:1,b:2,nats://c:99999"})
 	if err == nil || !strings.Contains(err.Error(), "address 3") {
 		t.Errorf("the third address of NATS: %v", err)
+	}
+}
+
+// TestHeaderNames: a header that proxies drop is warned of.
+func TestHeaderNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"X-Bridge-Key": false, "X_Bridge_Key": true, "X.Bridge": true} {
+		c, err := Default().load("c.yaml", []byte(strings.ReplaceAll(valid, "X-Bridge-Key", name)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := slices.ContainsFunc(c.Warnings(), func(w string) bool {
+			return strings.Contains(w, "clouds[0].webhook: header: ") && strings.Contains(w, "proxies")
+		})
+		if warned != want {
+			t.Errorf("%s: %q", name, c.Warnings())
+		}
+	}
+}
+
+// TestProxies: a proxy that is none is told by the name of its variable; the HTTP client would quote it at each call.
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	for value, good := range map[string]bool{
+		"": true, "proxy:3128": true, "http://m:geheim@proxy:3128": true, "m:geheim@proxy:3128": true, "socks5://proxy": true, "http://m:ge%25heim@proxy": true,
+		"http://m:ge%heim@proxy": false, "m:ge%heim@proxy:1": false, "m:ge/heim@proxy:1": false, "ftp://geheim@proxy": false, "http://proxy:geheim": false, "http://": false,
+	} {
+		for _, name := range []string{"HTTPS_PROXY", "http_proxy"} {
+			_, err := Default().load("c.yaml", []byte(valid), []string{name + "=" + value})
+			if (err == nil) != good || !good && (!strings.Contains(err.Error(), name+": ") || strings.Contains(err.Error(), "heim")) {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+	}
+	if _, err := Default().load("c.yaml", []byte("roles: [ingress]"+valid), []string{"HTTPS_PROXY=http://m:ge%heim@proxy"}); err != nil {
+		t.Errorf("a process that calls nobody: %v", err)
+	}
+}
+
+// TestCheckFiles: what the files hold that a configuration names, and what a start takes for a mistake.
+func TestCheckFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for text, want := range map[string]struct{ check, start string }{
+		"0123456789abcdef":              {},
+		"\ufeff0123456789abcdef\r\n":    {},
+		"0\x001\x002\x003\x00":          {"UTF-16", "UTF-16"},
+		"\xff\xfe0\x001\x00":            {"UTF-16", "UTF-16"},
+		"0123456789\nabcdef":            {"several lines", "several lines"},
+		"0123456789\x1babcdef":          {"control character", "control character"},
+		"0123456789-schlüssel":          {"not ASCII", "not ASCII"},
+		"":                              {"empty", ""},
+		strings.Repeat("0123456789", 2): {},
+	} {
+		file := put("secret", text)
+		for setting, yaml := range map[string]string{
+			"clouds[0].api.key":            fmt.Sprintf("clouds: [{name: acme, webhook: {header: X, secrets: [{value: 0123456789abcdef}]}, api: {key: {file: %q}}}]", file),
+			"clouds[0].webhook.secrets[1]": fmt.Sprintf("clouds: [{name: acme, webhook: {header: X, secrets: [{value: 0123456789abcdef}, {file: %q}]}, api: {key: {value: k}}}]", file),
+		} {
+			c, err := Default().load("c.yaml", []byte(yaml), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			missing, check := c.CheckFiles()
+			for how, one := range map[string]struct {
+				err  error
+				want string
+			}{"check": {check, want.check}, "start": {c.CheckSecrets(), want.start}} {
+				switch {
+				case one.want == "" && one.err == nil && len(missing) == 0:
+				case one.want == "" || one.err == nil || !strings.Contains(one.err.Error(), setting+": ") || !strings.Contains(one.err.Error(), file) ||
+					!strings.Contains(one.err.Error(), one.want) || strings.Contains(one.err.Error(), "0123"):
+					t.Errorf("%s of %q in %s: %v, %v; want %q", how, text, setting, one.err, missing, one.want)
+				}
+			}
+		}
+	}
+	nowhere, nonsense := filepath.Join(dir, "nowhere"), put("nonsense", "nonsense")
+	for name, yaml := range map[string]string{
+		"nats.creds_file":          "nats: {creds_file: %q}",
+		"nats.nkey_file":           "nats: {nkey_file: %q}",
+		"nats.tls.ca_file":         "nats: {tls: {ca_file: %q}}",
+		"nats.tls.cert_file":       "nats: {tls: {cert_file: %[1]q, key_file: %[1]q}}",
+		"http.tls.cert_file":       "http: {tls: {cert_file: %[1]q, key_file: %[1]q}}",
+		"clouds[0].webhook.secret": "{}",
+	} {
+		for file, wrong := range map[string]bool{nowhere: false, nonsense: true} {
+			text := strings.Replace(fmt.Sprintf(yaml, file), "{}", "", 1) + valid
+			if strings.HasPrefix(name, "clouds") {
+				text = fmt.Sprintf("clouds: [{name: acme, webhook: {header: X, secrets: [{file: %q}]}, api: {key: {value: k}}}]", file)
+				wrong = false
+			}
+			c, err := Default().load("c.yaml", []byte(text), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			missing, err := c.CheckFiles()
+			if file == nowhere && (err != nil || len(missing) != 1 || !strings.HasPrefix(missing[0], name) || !strings.Contains(missing[0], file)) ||
+				wrong && (err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), file)) {
+				t.Errorf("%s: %v, %q", text, err, missing)
+			}
+		}
 	}
 }
 

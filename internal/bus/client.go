@@ -32,6 +32,9 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
+	if err := checkAddresses(cfg.URL); err != nil {
+		return nil, fmt.Errorf("the address of NATS: %w", err)
+	}
 	opts, err := cfg.options(func() *nats.Conn { return nil })
 	if err != nil {
 		return nil, err
@@ -77,7 +80,8 @@ func dialAny(cfg Config, opts []nats.Option) (*nats.Conn, error) {
 func (c *Client) Close() { c.nc.Close() }
 
 // errAddress stands for the complaints about an address that cannot be read, which quote it, the password in it too.
-var errAddress = errors.New("the address is not of the form nats://host:port; in a password / is written as %2F and % as %25")
+var errAddress = errors.New("the address is not of the form nats://host:port; in a user or a password all but letters, digits and -._~ " +
+	"is percent-encoded: a comma as %2C, / as %2F, ? as %3F, # as %23, % as %25, a blank as %20")
 
 func withoutURL(err error) error {
 	if _, ok := errors.AsType[*url.Error](err); ok {

@@ -134,6 +134,27 @@ const jsAPI = "$JS.API"
 // api is the subject of a request to the API of JetStream.
 func (c Config) api(request string) string { return c.apiPrefix() + "." + request }
 
+// checkAddresses says what is wrong with the addresses of servers. It quotes nothing of what may be a user or a password.
+func checkAddresses(all string) error {
+	var errs []error
+	parts := strings.Split(all, ",")
+	for n, address := range parts {
+		err := checkAddress(address)
+		// The rest of a password with a comma looks like an address with a token.
+		if err == nil && n > 0 && strings.Contains(address, "@") && !strings.Contains(address, "://") && !strings.Contains(parts[n-1], "@") {
+			err = errAddress
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("address %d, %s: %w", n+1, secret.Address(address), err))
+		}
+	}
+	if len(errs) > 0 && strings.Contains(all, "@") && len(parts) > 1 {
+		// A part of a password could be taken for a host.
+		return fmt.Errorf("%s: %w", secret.Address(all), errAddress)
+	}
+	return errors.Join(errs...)
+}
+
 // checkAddress says what is wrong with a server's address. It quotes nothing of it.
 func checkAddress(address string) error {
 	address = strings.TrimSpace(address)
@@ -141,7 +162,7 @@ func checkAddress(address string) error {
 		address = "nats://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" {
+	if err != nil || u.Hostname() == "" || u.User == nil && strings.Contains(address, "@") {
 		return errAddress
 	}
 	return secret.CheckPort(u.Host)
@@ -153,9 +174,9 @@ func (c Config) Validate() error {
 	if c.URL == "" && c.Server == nil {
 		errs = append(errs, errors.New("nats.url: is empty; give a server's address such as nats://127.0.0.1:4222, or nats.embedded"))
 	}
-	for n, address := range strings.Split(c.URL, ",") {
-		if err := checkAddress(address); c.URL != "" && c.Server == nil && err != nil {
-			errs = append(errs, fmt.Errorf("nats.url: address %d, %s: %w", n+1, secret.Address(address), err))
+	if c.URL != "" && c.Server == nil {
+		if err := checkAddresses(c.URL); err != nil {
+			errs = append(errs, fmt.Errorf("nats.url: %w", err))
 		}
 	}
 	if c.CredsFile != "" && c.NkeyFile != "" {

@@ -73,6 +73,12 @@ func (c Config) credentials(opened func() *nats.Conn) ([]nats.Option, error) {
 	return opts, nil
 }
 
+// CheckFiles reads the files of the credentials, and says what is wrong with the first one that cannot be used.
+func (c Config) CheckFiles() error {
+	_, err := c.credentials(func() *nats.Conn { return nil })
+	return err
+}
+
 // overTLS has the client speak TLS.
 func overTLS(o *nats.Options) error {
 	if o.Secure = true; o.TLSConfig == nil {

@@ -89,6 +89,7 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	})
 	req, err := c.request(context.WithValue(ctx, attemptKey{}, a), key, a, call, alive)
 	if err != nil {
+		err = fmt.Errorf("no request can be made of it: %w", plain(err))
 		return answer{err: err, unsent: true, ours: err}
 	}
 	resp, err := c.http.Do(req)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -41,7 +42,7 @@ func (c Config) Validate() error {
 	switch u, err := url.Parse(c.URL); {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "":
 		errs = append(errs, fmt.Errorf("api.url: %q is not the base URL of a Core API, such as https://cloud.factro.com/api/core", secret.Address(c.URL)))
-	case u.User != nil:
+	case strings.Contains(c.URL, "@"): // url.Parse may see no user, if the password has a / in it
 		errs = append(errs, fmt.Errorf("api.url: %q has a user or a password; the Core API takes the key in api.key, and nothing else", secret.Address(c.URL)))
 	default:
 		if err := secret.CheckPort(u.Host); err != nil {

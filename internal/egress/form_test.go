@@ -246,6 +246,24 @@ func TestUnsendableKey(t *testing.T) {
 	})
 }
 
+// TestUnbuiltRequest: a request that cannot be built is our mistake; it says nothing about factro, and shows no address.
+func TestUnbuiltRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(ok(fits)))
+		op, _ := factro.Lookup("updateTask")
+		for range 25 {
+			got, j := r.w.exchange(t.Context(), attempt{op: op, number: 1}, translate.Call{Method: op.Method, Target: "/tasks/%zz"}, apiKey)
+			if j != failed || got.ours == nil || !strings.Contains(got.err.Error(), "no request can be made") || strings.Contains(got.err.Error(), "http") {
+				t.Fatalf("%d: %v", j, got.err)
+			}
+		}
+		if c := r.w.gate.breaker.Counts(); c.TotalFailures != 0 || r.count("call") != 0 || !r.w.gate.open() {
+			t.Errorf("the breaker counts %+v", c)
+		}
+	})
+}
+
 // TestMandant: one odd answer does not change the links of all others.
 func TestMandant(t *testing.T) {
 	t.Parallel()

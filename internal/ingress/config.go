@@ -62,8 +62,8 @@ type Cloud struct {
 // factro signs nothing: the secret is all there is.
 const minSecret, goodSecret = 8, 16
 
-// longEnough says that a secret is too short to be one.
-func longEnough(s secret.String) error {
+// CheckSecret says that a secret is too short to be one.
+func CheckSecret(s secret.String) error {
 	if len(strings.TrimSpace(s.Reveal())) < minSecret {
 		return fmt.Errorf("the secret has %d bytes, want at least %d", len(s), goodSecret)
 	}
@@ -116,7 +116,7 @@ func (c Cloud) validate() error {
 	for i, s := range c.Secrets {
 		err := s.Validate()
 		if err == nil && s.Value != "" {
-			err = longEnough(s.Value)
+			err = CheckSecret(s.Value)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("secrets[%d]: %w", i, err))
@@ -135,8 +135,11 @@ var framing = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
 func (c Config) Warnings() []string {
 	var out []string
 	for i, cloud := range c.Clouds {
+		if strings.ContainsAny(cloud.Header, "_.") {
+			out = append(out, fmt.Sprintf("clouds[%d].webhook: header: %q has _ or . in it; proxies such as nginx drop such headers, and every webhook would be answered with 401. Take - instead", i, cloud.Header))
+		}
 		for j, s := range cloud.Secrets {
-			if s.Value != "" && longEnough(s.Value) == nil && len(s.Value) < goodSecret {
+			if s.Value != "" && CheckSecret(s.Value) == nil && len(s.Value) < goodSecret {
 				out = append(out, fmt.Sprintf("clouds[%d].webhook: secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(s.Value), goodSecret))
 			}
 		}

@@ -83,7 +83,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	for _, c := range cfg.Clouds {
 		d := &door{header: c.Header, log: log.With("cloud", c.Name)}
 		for _, source := range c.Secrets {
-			d.readers = append(d.readers, secret.NewReader(source, cfg.Files, lastgood.WebhookSecret, longEnough))
+			d.readers = append(d.readers, secret.NewReader(source, cfg.Files, lastgood.WebhookSecret, CheckSecret))
 		}
 		s.clouds[c.Name] = &cloud{c, d}
 	}

@@ -289,7 +289,8 @@ func readFile(file string) ([]byte, error) {
 // Errors that say what a file holds in place of text.
 var (
 	errEmpty = errors.New("it is empty")
-	errUTF16 = errors.New("it is UTF-16; save it as UTF-8 or ASCII")
+	// ErrUTF16 says that a file is in an encoding of Windows that nobody else reads as text.
+	ErrUTF16 = errors.New("it is UTF-16; save it as UTF-8 or ASCII")
 )
 
 // text returns the content without a byte order mark, which some editors write, and with the line ends of Unix. No file that
@@ -298,7 +299,7 @@ func text(content []byte) ([]byte, error) {
 	content = bytes.ReplaceAll(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
 	switch {
 	case bytes.HasPrefix(content, []byte{0xff, 0xfe}), bytes.HasPrefix(content, []byte{0xfe, 0xff}), bytes.IndexByte(content, 0) >= 0 && bytes.IndexByte(content, 0) < 2:
-		return nil, errUTF16
+		return nil, ErrUTF16
 	case len(bytes.TrimSpace(content)) == 0:
 		return nil, errEmpty
 	}

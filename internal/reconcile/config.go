@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -61,7 +62,7 @@ func ValidateCallback(callback string) error {
 		return nil
 	}
 	u, err := url.Parse(callback)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || u.User == nil && strings.Contains(callback, "@") {
 		return fmt.Errorf("webhook.url: %q is not the URL of a webhook, such as https://bridge.example.com/webhooks/acme", secret.Address(callback))
 	}
 	if err := secret.CheckPort(u.Host); err != nil {

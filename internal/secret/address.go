@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,7 +31,9 @@ func Address(text string) string {
 	}
 	var shown []string
 	before := strings.Split(text[:at], ",")
-	for len(before) > 1 && plainAddress.MatchString(before[0]) {
+	// What looks like an address before one with a user may be the user, and a comma in the password; unless the one with a
+	// user has a scheme.
+	for len(before) > 1 && plainAddress.MatchString(before[0]) && slices.ContainsFunc(before[1:], scheme.MatchString) {
 		shown, before = append(shown, before[0]), before[1:]
 	}
 	rest, others, more := strings.Cut(text[at+1:], ",")

@@ -24,6 +24,9 @@ func TestAddress(t *testing.T) {
 		"nats://m:ge heim@h:1":                                   "nats://[hidden]@h:1",
 		"nats://a:1, tls://m:geheim@b:2,c:3":                     "nats://a:1, tls://[hidden]@b:2,c:3",
 		"nats://m:geheim@a:1,nats://m:ge,h@eim@b:2,nats://c:3?x": "nats://[hidden]@b:2,nats://c:3",
+		"nats://geheim:1,2@h:1":                                  "nats://[hidden]@h:1",
+		"nats://geheim:1/2@h:1":                                  "nats://[hidden]@h:1",
+		"a:1,m:geheim@b:2":                                       "[hidden]@b:2",
 		"nats://m:geheim":                                        "nats://[hidden]", // the host is forgotten, or the port is none
 		"nats://m:geheim,nats://b:1":                             "nats://[hidden],nats://b:1",
 		"https://m:geheim@h/x?geheim=geheim":                     "https://[hidden]@h/x",

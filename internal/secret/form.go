@@ -7,11 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Errors that say why a text is no secret. None of them quotes it.
-var (
-	errEmpty = errors.New("the secret is empty")
-	errLines = errors.New("the secret has several lines; want one")
-)
+// ErrForm is wrapped by the errors that say that a text can be no secret. None of them quotes it.
+var ErrForm = errors.New("it is no secret")
+
+var errEmpty = errors.New("the secret is empty")
 
 // clean is the secret in a text: without a byte order mark, which some editors write, and without blanks and line ends
 // around it. What is left has to be visible ASCII and blanks. Everything else is in different bytes for different people, and
@@ -25,13 +24,13 @@ func clean(text []byte) (String, error) {
 		r, size := utf8.DecodeRune(text[i:])
 		switch {
 		case r == '\n' || r == '\r':
-			return "", errLines
+			return "", fmt.Errorf("%w: it has several lines; want one", ErrForm)
 		case r == 0 || r == utf8.RuneError && size == 1:
-			return "", fmt.Errorf("byte %d of the secret is no text in UTF-8; is it UTF-16, or binary?", i+1)
+			return "", fmt.Errorf("%w: byte %d is no text in UTF-8; is it UTF-16, or binary?", ErrForm, i+1)
 		case r < ' ' || r == 0x7f:
-			return "", fmt.Errorf("byte %d of the secret is a control character", i+1)
+			return "", fmt.Errorf("%w: byte %d is a control character", ErrForm, i+1)
 		case r > 0x7f:
-			return "", fmt.Errorf("byte %d of the secret begins a character that is not ASCII, such as ä or a quotation mark of a word processor", i+1)
+			return "", fmt.Errorf("%w: byte %d begins a character that is not ASCII, such as ä or a quotation mark of a word processor", ErrForm, i+1)
 		}
 		i += size
 	}

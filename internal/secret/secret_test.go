@@ -63,7 +63,7 @@ func TestForm(t *testing.T) {
 		"geheim-1\rgeheim-2":     "several lines",
 		"geheim\t1":              "control character",
 		"geheim\x7f1":            "control character",
-		"geheim-ä":               "byte 8 of the secret begins a character that is not ASCII",
+		"geheim-ä":               "byte 8 begins a character that is not ASCII",
 		"geheim-a\u0308":         "not ASCII",
 		"geheim\u200b1":          "not ASCII",
 		"“geheim-1”":             "not ASCII",

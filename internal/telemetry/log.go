@@ -7,12 +7,22 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // NewLogger returns a logger that writes JSON lines with the ids of the trace that a line belongs to. They hold no control
-// characters.
+// characters, and errors no user or password of a URL.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(traced{slog.NewJSONHandler(Printable(w), &slog.HandlerOptions{Level: level})})
+	return slog.New(traced{slog.NewJSONHandler(Printable(w), &slog.HandlerOptions{Level: level, ReplaceAttr: withoutUsers})})
+}
+
+// withoutUsers takes the users and passwords out of the URLs that an error quotes. Libraries do so.
+func withoutUsers(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(secret.Scrub(err.Error()))
+	}
+	return a
 }
 
 // traced adds trace_id and span_id to each record whose context has them.
