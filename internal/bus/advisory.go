@@ -210,7 +210,7 @@ func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveU
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", a.Stream, err)
 	}
-	stuck, err := b.cfg.storedMsg(ctx, b.js, a.Stream, a.Sequence, "")
+	stuck, err := b.storedMsg(ctx, a.Stream, a.Sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil // settled after all, or taken away
 	}
@@ -261,7 +261,7 @@ func letterOf(subject, original string, header nats.Header, data []byte) *nats.M
 	dead := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	maps.Copy(dead.Header, header)
 	for name := range dead.Header {
-		if strings.HasPrefix(name, "Nats-") || strings.HasPrefix(name, headerDead) {
+		if ofBroker(name) || strings.HasPrefix(name, headerDead) {
 			delete(dead.Header, name)
 		}
 	}
@@ -273,8 +273,8 @@ func letterOf(subject, original string, header nats.Header, data []byte) *nats.M
 // keepMessageID notes the message id of an original, which is the id of a plain command: without it, the command could
 // not be sent again as the same one.
 func keepMessageID(dead, original nats.Header) {
-	if ids := original[events.HeaderMessageID]; len(ids) == 1 {
-		dead[headerDeadMessageID] = ids
+	if id := carrier(original).Get(events.HeaderMessageID); id != "" {
+		dead[headerDeadMessageID] = []string{id}
 	}
 }
 
@@ -292,23 +292,24 @@ func (b *Bus) onlyForAdvisories(violation error) bool {
 		return false
 	}
 	for _, cloud := range b.cfg.Clouds {
-		if r.forAdvisories(b.cfg.Prefix, cloud) {
+		if r.forAdvisories(b.cfg, cloud) {
 			return true
 		}
 	}
 	return false
 }
 
-func (r refusal) forAdvisories(p events.Prefix, cloud string) bool {
+func (r refusal) forAdvisories(c Config, cloud string) bool {
+	p := c.Prefix
 	commands, dead := p.CommandStream(cloud), p.DeadStream(cloud)
 	for _, start := range []string{
-		"$JS.API.CONSUMER.LIST." + commands, "$JS.API.STREAM.MSG.DELETE." + commands, "$JS.API.STREAM.MSG.GET." + commands,
-		"$JS.API.DIRECT.GET." + commands, "$JS.API.CONSUMER.CREATE." + dead + ".", "$JS.API.CONSUMER.DELETE." + dead + ".",
-		"$JS.API.CONSUMER.MSG.NEXT." + dead + ".",
+		"CONSUMER.LIST." + commands, "STREAM.MSG.DELETE." + commands, "STREAM.MSG.GET." + commands,
+		"DIRECT.GET." + commands, "CONSUMER.CREATE." + dead + ".", "CONSUMER.DELETE." + dead + ".",
+		"CONSUMER.MSG.NEXT." + dead + ".",
 	} {
-		if strings.HasPrefix(r.subject, start) {
+		if strings.HasPrefix(r.subject, c.api(start)) {
 			return true
 		}
 	}
-	return strings.HasPrefix(r.subject, "$JS.") && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(p, cloud))
+	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(p, cloud))
 }

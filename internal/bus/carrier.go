@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/propagation"
@@ -11,13 +12,19 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// carrier puts a trace context into a message's headers. The keys stay as they are: NATS headers know upper from lower
-// case, and the HTTP carrier's "Traceparent" would not be found under "traceparent".
+// carrier puts a trace context into a message's headers. It writes the keys as they are, since NATS knows upper from lower case,
+// and reads them in any case.
 type carrier nats.Header
 
+// Get returns the first value of a header. Its name may be in any case: clients and bridges write Traceparent and Ce-Id, too.
 func (c carrier) Get(key string) string {
 	if v := c[key]; len(v) > 0 {
 		return v[0]
+	}
+	for name, v := range c {
+		if len(v) > 0 && len(name) == len(key) && strings.EqualFold(name, key) {
+			return v[0]
+		}
 	}
 	return ""
 }
@@ -40,3 +47,6 @@ func extract(ctx context.Context, header nats.Header) context.Context {
 	}
 	return propagator.Extract(ctx, origin)
 }
+
+// ofBroker says whether a header is an instruction to the broker, or a word of it.
+func ofBroker(name string) bool { return len(name) >= 5 && strings.EqualFold(name[:5], "Nats-") }

@@ -23,18 +23,18 @@ func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID st
 	if err := b.adopt(ctx, cloud, kv, key); err != nil {
 		return false, err
 	}
-	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, []byte(commandID)) })
+	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, []byte(commandID)) })
 	if err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) {
 		return false, fmt.Errorf("ledger: claim: %w", err)
 	}
-	entry, err := kv.Get(ctx, key)
+	entry, err := kv.get(ctx, key)
 	if err != nil {
 		return false, fmt.Errorf("ledger: claim: %w", err)
 	}
-	return string(entry.Value()) == commandID, nil
+	return string(entry.value) == commandID, nil
 }
 
 // Made returns the ids of the objects that commands of a cloud have made, by the records that were written since a time of
@@ -52,7 +52,7 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 	case err != nil:
 		return nil, err
 	case old != nil:
-		if err := b.madeIn(ctx, old.Bucket(), cloud, since, made); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := b.madeIn(ctx, old.bucket, cloud, since, made); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil, err
 		}
 	}

@@ -37,23 +37,24 @@ type Bus struct {
 	tries   *attempts
 	noise   seldom
 
-	mu      sync.Mutex
-	up      chan struct{} // closed while the connection is up; a new one while it is down
-	down    chan struct{} // closed when the connection goes down; a new one once it is up
-	isUp    bool
-	away    bool // whether the connection ever was
-	outage  outage
-	bound   map[string]error              // of each cloud: nil once its streams are known to be there
-	started map[string]chan struct{}      // of each cloud: closed once its streams were there for the first time
-	ledgers map[string]jetstream.KeyValue // those that were asked for, by their cloud
-	moves   moving
-	shares  float64           // what of their sizes streams that are made may have; 0 for all
-	shared  *sharedLedger     // that of an older version, once it was looked for
-	changed chan struct{}     // has a token when the streams should be looked at again
-	better  chan struct{}     // closed when a look finds well what was not; then a new one
-	parked  chan struct{}     // has a token when something was parked
-	others  map[string]other  // who takes a destination of ours, as it was told last
-	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
+	mu            sync.Mutex
+	up            chan struct{} // closed while the connection is up; a new one while it is down
+	down          chan struct{} // closed when the connection goes down; a new one once it is up
+	isUp          bool
+	away          bool // whether the connection ever was
+	outage        outage
+	bound         map[string]error         // of each cloud: nil once its streams are known to be there
+	started       map[string]chan struct{} // of each cloud: closed once its streams were there for the first time
+	ledgers       map[string]bucketStore   // those that were asked for, by their cloud
+	moves         moving
+	shares        float64           // what of their sizes streams that are made may have; 0 for all
+	shared        *sharedLedger     // that of an older version, once it was looked for
+	changed       chan struct{}     // has a token when the streams should be looked at again
+	better        chan struct{}     // closed when a look finds well what was not; then a new one
+	parked        chan struct{}     // has a token when something was parked
+	others        map[string]other  // who takes a destination of ours, as it was told last
+	consumersSeen time.Time         // when the consumers were looked at last
+	warned        map[string]string // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
 	nearly                                                                  uint64        // as well
@@ -89,7 +90,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
-		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
+		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
 		parked: make(chan struct{}, 1), warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 	}
@@ -350,7 +351,7 @@ func (b *Bus) setUp() {
 	for cloud := range b.bound {
 		b.bound[cloud] = errNotBound // it may be another server, with an empty store
 	}
-	b.moves, b.shared = moving{}, nil
+	b.moves, b.shared, b.consumersSeen = moving{}, nil, time.Time{}
 	b.health.renewed()
 	close(b.up)
 	b.lookAgain()
@@ -412,6 +413,9 @@ const commandWait = 5 * time.Second
 // asyncError hears what the server says outside of any request.
 func (b *Bus) asyncError(err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
+		if b.onlyDirect(readRefusal(err)) {
+			return
+		}
 		if b.onlyForAdvisories(err) { // who reads them says so
 			b.log.Debug("NATS refuses a permission for advisories", "error", err)
 			return

@@ -119,7 +119,7 @@ func (l DeadLetter) command(p events.Prefix) events.Command {
 func (l DeadLetter) OriginalHeader() nats.Header {
 	h := maps.Clone(l.Header)
 	maps.DeleteFunc(h, func(name string, _ []string) bool { // the letter's own, its message id included
-		return strings.HasPrefix(name, headerDead) || strings.HasPrefix(name, "Nats-")
+		return strings.HasPrefix(name, headerDead) || ofBroker(name)
 	})
 	if h == nil {
 		h = nats.Header{}
@@ -263,7 +263,7 @@ func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, 
 	}
 	header := maps.Clone(m.Header)
 	maps.DeleteFunc(header, func(name string, _ []string) bool { // what the broker adds to tell where it is from
-		return strings.HasPrefix(name, "Nats-")
+		return ofBroker(name)
 	})
 	return newDeadLetter(p, sequence, newMessage(m.Subject, header, m.Data, m.Time)), nil
 }

@@ -70,6 +70,22 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 			}
 		}
 	}
+	for _, want := range append(streams(p, cloud), advisoryStream(p, cloud)) {
+		s, err := c.js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
+		}
+		found, err := aheadOf(ctx, s)
+		if err != nil {
+			return nil, fmt.Errorf("consumers of %s: %w", want.Name, err)
+		}
+		for _, info := range found {
+			all = append(all, Difference{cloud, want.Name, aheadText(info, s.CachedInfo())})
+		}
+	}
 	slices.SortStableFunc(all, func(a, b Difference) int { return strings.Compare(a.Stream, b.Stream) })
 	return all, nil
 }

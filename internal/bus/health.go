@@ -19,18 +19,19 @@ import (
 // health is what went wrong and has not worked since. The state of the connection and the looks at the streams do not tell
 // all: a publish can be refused, or never be answered, while both are well.
 type health struct {
-	mu      sync.Mutex
-	refused map[string]refusal   // permissions, by what they are for
-	failing map[string]*failure  // publishes, by destination
-	pulling map[string]error     // why the commands of a cloud cannot be pulled
-	hidden  map[string]bool      // streams that we may not look up on this connection
-	silent  map[string]time.Time // since when an object store does not answer, by name
-	ill     atomic.Bool          // whether failing holds anything; it spares the publishes that work a lock
+	mu       sync.Mutex
+	refused  map[string]refusal   // permissions, by what they are for
+	failing  map[string]*failure  // publishes, by destination
+	pulling  map[string]error     // why the commands of a cloud cannot be pulled
+	hidden   map[string]bool      // streams that we may not look up on this connection
+	directly map[string]bool      // streams whose leader we may not ask on this connection
+	silent   map[string]time.Time // since when an object store does not answer, by name
+	ill      atomic.Bool          // whether failing holds anything; it spares the publishes that work a lock
 }
 
 func newHealth() *health {
 	return &health{
-		refused: map[string]refusal{}, failing: map[string]*failure{}, pulling: map[string]error{}, hidden: map[string]bool{},
+		refused: map[string]refusal{}, failing: map[string]*failure{}, pulling: map[string]error{}, hidden: map[string]bool{}, directly: map[string]bool{},
 		silent: map[string]time.Time{},
 	}
 }
@@ -180,6 +181,7 @@ func (h *health) renewed() {
 	}
 	clear(h.refused)
 	clear(h.hidden)
+	clear(h.directly)
 	clear(h.silent)
 }
 
@@ -187,6 +189,18 @@ func (h *health) hide(stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hidden[stream] = true
+}
+
+func (h *health) direct(stream string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.directly[stream] = true
+}
+
+func (h *health) isDirect(stream string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.directly[stream]
 }
 
 func (h *health) isHidden(stream string) bool {

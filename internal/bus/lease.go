@@ -34,7 +34,7 @@ func ReconcileBucket(p events.Prefix) string { return strings.ToUpper(string(p))
 // holds.
 type Lease struct {
 	b    *Bus
-	kv   jetstream.KeyValue
+	kv   bucketStore
 	key  string
 	name string
 	ttl  time.Duration
@@ -77,26 +77,26 @@ func (b *Bus) lease(ctx context.Context, key string, ttl time.Duration) (*Lease,
 }
 
 // reconcileBucket returns the bucket once the connection is up.
-func (b *Bus) reconcileBucket(ctx context.Context) (jetstream.KeyValue, error) {
+func (b *Bus) reconcileBucket(ctx context.Context) (bucketStore, error) {
 	if err := b.waitUp(ctx); err != nil {
-		return nil, err
+		return bucketStore{}, err
 	}
 	name := ReconcileBucket(b.cfg.Prefix)
 	attempt, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
 	defer cancel()
-	kv, err := b.js.KeyValue(attempt, name)
+	_, err := b.js.KeyValue(attempt, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
 		_, err = b.withRoom(ctx, "bucket "+name, sizeReconcile, func(ctx context.Context, bytes int64) error {
-			kv, err = b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+			_, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 				Bucket: name, Description: "Who reconciles each cloud, and how far that is", History: 1, Replicas: b.cfg.Replicas, MaxBytes: bytes,
 			})
 			return err
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", name, err)
+		return bucketStore{}, fmt.Errorf("bucket %s: %w", name, err)
 	}
-	return kv, nil
+	return bucketStore{b, b.js, name}, nil
 }
 
 // take waits until the entry is free, or has been still for too long, and writes our name.
@@ -150,17 +150,17 @@ func (l *Lease) read(ctx context.Context) (leaseEntry, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	var have leaseEntry
-	entry, err := l.kv.Get(ctx, l.key)
+	entry, err := l.kv.get(ctx, l.key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return have, 0, nil
 	case err != nil:
 		return have, 0, err
 	}
-	if err := json.Unmarshal(entry.Value(), &have); err != nil {
+	if err := json.Unmarshal(entry.value, &have); err != nil {
 		return have, 0, fmt.Errorf("entry %s: %w", l.key, err)
 	}
-	return have, entry.Revision(), nil
+	return have, entry.revision, nil
 }
 
 // write replaces the revision that it names. The caller holds the lock, or is the only one to know the lease.
@@ -173,9 +173,9 @@ func (l *Lease) write(ctx context.Context, e leaseEntry, revision uint64) error 
 	defer cancel()
 	began := time.Now()
 	if revision == 0 {
-		revision, err = l.kv.Create(ctx, l.key, text)
+		revision, err = l.kv.create(ctx, l.key, text)
 	} else {
-		revision, err = l.kv.Update(ctx, l.key, text, revision)
+		revision, err = l.kv.update(ctx, l.key, text, revision)
 	}
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 	}
 	attempt := 1
 	for ; ; attempt++ {
-		if r.revision, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) }); err == nil {
+		if r.revision, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, value) }); err == nil {
 			return false, r, nil
 		}
 		if errors.Is(err, jetstream.ErrKeyExists) {
@@ -80,12 +80,12 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 			return false, Record{}, fmt.Errorf("ledger: write: %w", err)
 		}
 	}
-	entry, err := kv.Get(ctx, key)
+	entry, err := kv.get(ctx, key)
 	if err != nil {
 		return false, Record{}, fmt.Errorf("ledger: read: %w", err)
 	}
-	if attempt > 1 && bytes.Equal(entry.Value(), value) {
-		r.revision = entry.Revision()
+	if attempt > 1 && bytes.Equal(entry.value, value) {
+		r.revision = entry.revision
 		return false, r, nil // it is ours: the first attempt was written, but its acknowledgement was lost
 	}
 	have, err := recordOf(entry)
@@ -102,7 +102,7 @@ func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ 
 	if err := b.adopt(ctx, cloud, kv, key); err != nil {
 		return false, Record{}, err
 	}
-	entry, err := kv.Get(ctx, key)
+	entry, err := kv.get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return false, Record{}, nil
 	}
@@ -136,7 +136,7 @@ func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Reco
 		return r, fmt.Errorf("ledger: %w", err)
 	}
 	key := ledgerKey(cloud, commandID)
-	revision, err := b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Update(ctx, key, value, r.revision) })
+	revision, err := b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.update(ctx, key, value, r.revision) })
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 		revision, err = b.contend(ctx, cloud, kv, key, value)
 	}
@@ -162,9 +162,9 @@ func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) err
 		return err
 	}
 	key := ledgerKey(cloud, commandID)
-	err = kv.Purge(ctx, key, jetstream.LastRevision(r.revision))
+	err = kv.purge(ctx, key, r.revision)
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		if _, err = kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
+		if _, err = kv.get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
 			return nil // it is gone already
 		}
 		err = ErrTaken
@@ -177,25 +177,25 @@ func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) err
 
 // contend finds out why a record is not as we left it. It may be our own writing, of which only the acknowledgement was
 // lost; and it may have given way to newer ones, in a bucket that is full.
-func (b *Bus) contend(ctx context.Context, cloud string, kv jetstream.KeyValue, key string, value []byte) (uint64, error) {
-	entry, err := kv.Get(ctx, key)
+func (b *Bus) contend(ctx context.Context, cloud string, kv bucketStore, key string, value []byte) (uint64, error) {
+	entry, err := kv.get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) })
+		return b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, value) })
 	case err != nil:
 		return 0, err
-	case bytes.Equal(entry.Value(), value):
-		return entry.Revision(), nil
+	case bytes.Equal(entry.value, value):
+		return entry.revision, nil
 	}
 	return 0, ErrTaken
 }
 
-func recordOf(entry jetstream.KeyValueEntry) (Record, error) {
+func recordOf(entry record) (Record, error) {
 	var r Record
-	if err := json.Unmarshal(entry.Value(), &r); err != nil {
-		return Record{}, fmt.Errorf("ledger: entry %s: %w", entry.Key(), err)
+	if err := json.Unmarshal(entry.value, &r); err != nil {
+		return Record{}, fmt.Errorf("ledger: entry %s: %w", entry.key, err)
 	}
-	r.revision = entry.Revision()
+	r.revision = entry.revision
 	return r, nil
 }
 
@@ -216,19 +216,19 @@ func (b *Bus) writeOnce(ctx context.Context, cloud string, write func(context.Co
 func ledgerOf(cloud string) string { return "the ledger of " + cloud }
 
 // ledger returns the bucket of a cloud once the connection is up.
-func (b *Bus) ledger(ctx context.Context, cloud string) (jetstream.KeyValue, error) {
+func (b *Bus) ledger(ctx context.Context, cloud string) (bucketStore, error) {
 	if err := b.waitUp(ctx); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
+		return bucketStore{}, fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
-	kv := b.ledgers[cloud]
+	kv, known := b.ledgers[cloud]
 	b.mu.Unlock()
-	if kv != nil {
+	if known {
 		return kv, nil
 	}
-	kv, err := b.js.KeyValue(ctx, LedgerBucket(b.cfg.Prefix, cloud))
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
+	kv = bucketStore{b, b.js, LedgerBucket(b.cfg.Prefix, cloud)}
+	if _, err := b.js.KeyValue(ctx, kv.bucket); err != nil {
+		return bucketStore{}, fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
 	b.ledgers[cloud] = kv

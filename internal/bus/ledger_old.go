@@ -11,10 +11,10 @@ import (
 
 // sharedLedger is the bucket in which an older version kept the records of all clouds. They stay valid: who asks for a record
 // that the cloud's own bucket lacks finds the old one, which from then on is in the cloud's own. It ages out within a week.
-type sharedLedger struct{ kv jetstream.KeyValue } // nil if there is none
+type sharedLedger struct{ kv *bucketStore } // nil if there is none
 
 // oldLedger returns the bucket of an older version, or nil. It is looked for once for each connection.
-func (b *Bus) oldLedger(ctx context.Context) (jetstream.KeyValue, error) {
+func (b *Bus) oldLedger(ctx context.Context) (*bucketStore, error) {
 	b.mu.Lock()
 	shared := b.shared
 	b.mu.Unlock()
@@ -23,8 +23,9 @@ func (b *Bus) oldLedger(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	name := oldName(b.cfg.Prefix, "LEDGER")
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	kv, err := b.js.KeyValue(attempt, name)
+	_, err := b.js.KeyValue(attempt, name)
 	cancel()
+	kv := &bucketStore{b, b.js, name}
 	switch {
 	case errors.Is(err, jetstream.ErrBucketNotFound):
 		kv = nil
@@ -41,12 +42,12 @@ func (b *Bus) oldLedger(ctx context.Context) (jetstream.KeyValue, error) {
 }
 
 // adopt puts what the old bucket has under a key into the cloud's own, if that lacks it.
-func (b *Bus) adopt(ctx context.Context, cloud string, kv jetstream.KeyValue, key string) error {
+func (b *Bus) adopt(ctx context.Context, cloud string, kv bucketStore, key string) error {
 	old, err := b.oldLedger(ctx)
 	if old == nil || err != nil {
 		return err
 	}
-	entry, err := old.Get(ctx, key)
+	entry, err := old.get(ctx, key)
 	if errors.Is(err, nats.ErrNoResponders) { // an operator has deleted it, as was suggested; or nobody leads it
 		b.mu.Lock()
 		b.shared = nil
@@ -61,10 +62,10 @@ func (b *Bus) adopt(ctx context.Context, cloud string, kv jetstream.KeyValue, ke
 	if err != nil {
 		return fmt.Errorf("ledger: read: %w", err)
 	}
-	if _, err := kv.Get(ctx, key); err == nil {
+	if _, err := kv.get(ctx, key); err == nil {
 		return nil // it was adopted before
 	}
-	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, entry.Value()) })
+	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, entry.value) })
 	if err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
 		return fmt.Errorf("ledger: write: %w", err)
 	}

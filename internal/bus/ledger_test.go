@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -86,19 +87,19 @@ func TestLedgerRace(t *testing.T) {
 	}
 }
 
-// lossy is a bucket that loses its first acknowledgements.
+// lossy loses its first acknowledgements.
 type lossy struct {
-	jetstream.KeyValue
+	jetstream.JetStream
 	lose int
 }
 
-func (l *lossy) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
-	n, err := l.KeyValue.Create(ctx, key, value, opts...)
+func (l *lossy) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	ack, err := l.JetStream.PublishMsg(ctx, msg, opts...)
 	if l.lose > 0 {
 		l.lose--
-		return 0, context.DeadlineExceeded
+		return nil, context.DeadlineExceeded
 	}
-	return n, err
+	return ack, err
 }
 
 // TestLedgerLostAcknowledgement: an entry that was written, but not confirmed, is ours and not that of another who may
@@ -111,17 +112,17 @@ func TestLedgerLostAcknowledgement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.ledgers["acme"] = &lossy{kv, 1}
+	b.ledgers["acme"] = bucketStore{b, &lossy{b.js, 1}, kv.bucket}
 	r := Record{Fingerprint: "f", StartedAt: time.Now()}
 	if known, _, err := b.Begin(t.Context(), "acme", "a", r); err != nil || known {
 		t.Errorf("known %v, %v", known, err)
 	}
-	b.ledgers["acme"] = &lossy{kv, 1}
+	b.ledgers["acme"] = bucketStore{b, &lossy{b.js, 1}, kv.bucket}
 	r.StartedAt = r.StartedAt.Add(time.Second)
 	if known, _, err := b.Begin(t.Context(), "acme", "a", r); err != nil || !known {
 		t.Errorf("somebody else's entry: known %v, %v", known, err)
 	}
-	b.ledgers["acme"] = &lossy{kv, 100}
+	b.ledgers["acme"] = bucketStore{b, &lossy{b.js, 100}, kv.bucket}
 	if _, _, err := b.Begin(t.Context(), "acme", "b", r); err == nil {
 		t.Error("nothing was ever confirmed, and it says that all is well")
 	}

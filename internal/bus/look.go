@@ -36,6 +36,7 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 		b.ensureBuckets(looking)
 		b.ensureOriginals(looking)
 	}
+	b.checkConsumers(looking, errs)
 	b.health.looksWell(began, errs)
 	b.askRefused(looking)
 	if looking.Err() != nil {

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -219,35 +217,14 @@ func (b *Bus) leftToCopy(ctx context.Context, old, have jetstream.Stream, want s
 // lastOn is the last message on any subject that a filter means; an empty one if there is none.
 func (b *Bus) lastOn(ctx context.Context, s jetstream.Stream, filter string) (last jetstream.RawStreamMsg, _ error) {
 	name := s.CachedInfo().Config.Name
-	request, err := json.Marshal(map[string]string{"last_by_subj": filter})
-	if err != nil {
-		return last, err
-	}
-	m, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+name, request) // the client's own words take no wildcards
-	if err != nil {
-		return last, fmt.Errorf("last message of %s: %w", name, err)
-	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Sequence uint64 `json:"seq"`
-			Header   []byte `json:"hdrs"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return last, fmt.Errorf("last message of %s: %w", name, err)
-	}
+	m, err := b.fromLeader(ctx, name, map[string]any{"last_by_subj": filter}) // the client's own words take no wildcards
 	switch {
-	case answer.Error != nil && answer.Error.ErrorCode == noMessageFound:
+	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return last, nil
-	case answer.Error != nil:
-		return last, fmt.Errorf("last message of %s: %w", name, answer.Error)
+	case err != nil:
+		return last, fmt.Errorf("last message: %w", err)
 	}
-	last.Sequence = answer.Message.Sequence
-	if len(answer.Message.Header) > 0 {
-		last.Header, err = nats.DecodeHeadersMsg(answer.Message.Header)
-	}
-	return last, err
+	return *m, nil
 }
 
 // noMessageFound is the server's code for a subject without messages.

@@ -180,7 +180,7 @@ func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
 func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) {
 	subject := string(m.b.cfg.Prefix) + ".command." + m.cloud + ".>"
 	for next := uint64(1); time.Now().Before(end); {
-		msg, err := m.b.cfg.storedMsg(ctx, m.b.js, m.old.CachedInfo().Config.Name, next, subject)
+		msg, err := m.b.storedMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return 0, nil
 		}
@@ -204,20 +204,24 @@ func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) 
 func (m *mover) send(ctx context.Context, subject string, header nats.Header, data []byte, sequence uint64, stored time.Time) (again bool, _ error) {
 	place := m.old.CachedInfo().Config.Name + ":" + strconv.FormatUint(sequence, 10)
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	var own []string
 	for name, values := range header {
-		if name == events.HeaderMessageID || !strings.HasPrefix(name, "Nats-") {
+		switch {
+		case strings.EqualFold(name, events.HeaderMessageID):
+			own = append(own, values...)
+		case !ofBroker(name):
 			msg.Header[name] = values
 		}
 	}
-	if left := carrier(header).Get(jetstream.MsgTTLHeader); left != "" {
-		msg.Header[jetstream.MsgTTLHeader] = []string{remaining(left, stored)}
+	if left := header[jetstream.MsgTTLHeader]; len(left) > 0 { // the broker knows it in this form only
+		msg.Header[jetstream.MsgTTLHeader] = []string{remaining(left[0], stored)}
 	}
 	if m.filling {
 		p := string(m.b.cfg.Prefix)
 		msg.Subject = p + ".move." + strings.TrimPrefix(subject, p+".command.")
 	}
 	natserr.Expect(msg, m.to.Name)
-	own := header[events.HeaderMessageID]
+	msg.Header[events.HeaderMessageID] = own
 	if len(own) == 0 {
 		msg.Header[events.HeaderMessageID] = []string{place}
 	}
@@ -243,7 +247,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 		if err != nil {
 			return false, err
 		}
-		if there == "" || there == place || header["ce-id"] == nil || msg.Header[events.HeaderMessageID][0] == place {
+		if there == "" || there == place || carrier(header).Get("ce-id") == "" || msg.Header[events.HeaderMessageID][0] == place {
 			return true, nil
 		}
 		msg.Header[events.HeaderMessageID] = []string{place}
@@ -261,7 +265,7 @@ func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, 
 
 // movedAs is the place that a command in the new queue had in the old one, or "".
 func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
-	there, err := m.b.cfg.storedMsg(ctx, m.b.js, m.to.Name, sequence, "")
+	there, err := m.b.storedMsg(ctx, m.to.Name, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}

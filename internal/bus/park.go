@@ -94,7 +94,7 @@ func (b *Bus) requeue(ctx context.Context, d delivery) error {
 		return ctx.Err()
 	}
 	header := maps.Clone(d.msg.Header)
-	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return ofBroker(name) })
 	msg := &nats.Msg{Subject: d.msg.Subject, Header: header, Data: d.msg.Data}
 	if _, err := events.FromMsg(d.msg.Header, d.msg.Data); d.readable && errors.Is(err, events.ErrPlain) {
 		// The id of a plain command is its message id or its place, and both are new now.

@@ -162,7 +162,7 @@ func (b *Bus) letter(ctx context.Context, msg *nats.Msg, letter Letter) packed {
 	maps.Copy(dead.Header, msg.Header)
 	for name := range dead.Header {
 		// Instructions to the broker, which it would follow again, and what an earlier death has left.
-		if strings.HasPrefix(name, "Nats-") || strings.HasPrefix(name, headerDead) {
+		if ofBroker(name) || strings.HasPrefix(name, headerDead) {
 			delete(dead.Header, name)
 		}
 	}

@@ -219,7 +219,7 @@ func (s *Spool) fill(ctx context.Context, l *lane) error {
 func (s *Spool) unpack(raw *jetstream.RawStreamMsg) *held {
 	msg := &nats.Msg{Data: raw.Data, Header: nats.Header{}}
 	for name, values := range raw.Header {
-		if !strings.HasPrefix(name, headerSpool) && !strings.HasPrefix(name, "Nats-") {
+		if !strings.HasPrefix(name, headerSpool) && !ofBroker(name) {
 			msg.Header[name] = values
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -71,6 +72,9 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
 	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-duplicates), there)
+	if err == nil {
+		err = s.bus.catchUp(ctx, stream, h.msg.Subject, there)
+	}
 	if err != nil {
 		if h.lookups++; h.lookups < searchAttempts {
 			return fmt.Errorf("look for %s: %w", h.msg.Subject, err)
@@ -100,6 +104,23 @@ func (b *Bus) scan(ctx context.Context, stream, subject string, from time.Time, 
 			return err
 		}
 	}
+}
+
+// catchUp reads on from the leader of a stream. Any server may have answered the scan, and one that has stopped does not know the
+// last messages. An account without the right to ask the leader does without.
+func (b *Bus) catchUp(ctx context.Context, stream, subject string, into *seen) error {
+	for !b.health.isDirect(stream) {
+		m, err := b.storedMsg(ctx, stream, into.last+1, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, nats.ErrNoResponders) { // or the account does not import it
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		into.last = m.Sequence
+		into.note(&nats.Msg{Header: m.Header})
+	}
+	return nil
 }
 
 // scanBatch makes one request and returns how many messages came. The client has no word for it; it is JetStream's direct

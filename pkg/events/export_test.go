@@ -1,6 +1,11 @@
 package events
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
 
 // SetPatience changes how long Do relies on the copy of the result.
 func (c *Client) SetPatience(d time.Duration) { c.patience = d }
@@ -10,3 +15,6 @@ func Ruled(year int, month time.Month, day int) *time.Location { return ruled(ye
 
 // LookEvery changes how often a subscription with many events in flight asks how far its consumer is.
 func LookEvery(d time.Duration) SubscribeOption { return func(s *subscription) { s.lookEvery = d } }
+
+// Extract continues the trace of a message.
+func Extract(ctx context.Context, header nats.Header) context.Context { return extract(ctx, header) }

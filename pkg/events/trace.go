@@ -19,9 +19,15 @@ const scope = "github.com/factro-bridge/factro-bridge/pkg/events"
 // case, and the HTTP carrier's "Traceparent" would not be found under "traceparent".
 type carrier nats.Header
 
+// Get returns the first value of a header. Its name may be in any case: clients and bridges write Traceparent and Ce-Id, too.
 func (c carrier) Get(key string) string {
 	if v := c[key]; len(v) > 0 {
 		return v[0]
+	}
+	for name, v := range c {
+		if len(v) > 0 && len(name) == len(key) && strings.EqualFold(name, key) {
+			return v[0]
+		}
 	}
 	return ""
 }

@@ -172,3 +172,15 @@ func TestTraceIn(t *testing.T) {
 		})
 	}
 }
+
+// TestTraceHeaderCase: the header of the hop counts in any case.
+func TestTraceHeaderCase(t *testing.T) {
+	t.Parallel()
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for _, name := range []string{"traceparent", "Traceparent", "TRACEPARENT", "Ce-Traceparent"} {
+		ctx := events.Extract(t.Context(), nats.Header{name: {"00-" + id + "-00f067aa0ba902b7-01"}})
+		if got := trace.SpanContextFromContext(ctx).TraceID().String(); got != id {
+			t.Errorf("%s: the trace is %s", name, got)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 )
@@ -81,8 +82,8 @@ var (
 		}
 		return z
 	})
-
-	asZstd = packed(func(w io.Writer) io.WriteCloser {
+	asBrotli = packed(func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) })
+	asZstd   = packed(func(w io.Writer) io.WriteCloser {
 		z, err := zstd.NewWriter(w)
 		if err != nil {
 			panic(err) // there are no options
@@ -116,7 +117,7 @@ var bodies = []delivery{
 	{name: "x-gzip", pack: as(encoded("x-gzip"), asGzip), status: 202},
 	{name: "deflate with zlib's header", pack: as(encoded("deflate"), asZlib), status: 202},
 	{name: "deflate without a header", pack: as(encoded("deflate"), asDeflate), status: 202},
-	{name: "brotli", pack: as(encoded("br"), asGzip), status: 202},
+	{name: "brotli", pack: as(encoded("br"), asBrotli), status: 202},
 	{name: "zstd", pack: as(encoded("zstd"), asZstd), status: 202},
 	{name: "identity", pack: as(encoded("identity"), nil), status: 202},
 	{name: "two encodings", pack: as(encoded("deflate, gzip"), func(good string) string { return asGzip(asZlib(good)) }), status: 202},

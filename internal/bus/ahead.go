@@ -1,0 +1,180 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A durable consumer remembers how far it has read. When a server comes back with an older state of the stream, the stream counts
+// from there again, and the consumer waits for sequences that it believes to come: nothing is pending, and nothing is delivered.
+// Some servers notice that themselves; here it is looked for in all.
+
+// consumersEvery is how often the consumers are looked at while the connection stays. A new one makes another look.
+const consumersEvery = time.Minute
+
+// ahead says whether a consumer has read further than its stream goes. The stream is to be asked after the consumer.
+func ahead(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) bool {
+	return max(c.Delivered.Stream, c.AckFloor.Stream) > s.State.LastSeq
+}
+
+// aheadText describes it.
+func aheadText(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) string {
+	return fmt.Sprintf("its consumer %s is ahead of it: it has read up to %d, and the stream ends at %d, so nothing new is delivered",
+		c.Name, max(c.Delivered.Stream, c.AckFloor.Stream), s.State.LastSeq)
+}
+
+// consumersDue says whether it is time to look at the consumers.
+func (b *Bus) consumersDue(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.consumersSeen) < consumersEvery {
+		return false
+	}
+	b.consumersSeen = now
+	return true
+}
+
+// checkConsumers looks for consumers that are ahead of their streams: all durable ones if the process may manage, else its own.
+// A cloud in errs has other trouble.
+func (b *Bus) checkConsumers(ctx context.Context, errs map[string]error) {
+	if !b.consumersDue(time.Now()) {
+		return
+	}
+	for _, cloud := range b.cfg.Clouds {
+		if errs[cloud] != nil || !b.hasBegun(cloud) || b.isMovingOf(cloud) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, b.lookTimeout)
+		var err error
+		if b.cfg.Manage {
+			err = b.mendConsumers(ctx, cloud)
+		} else if b.cfg.Carries {
+			err = b.checkOwn(ctx, cloud)
+		}
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			b.log.DebugContext(ctx, "the consumers of a cloud could not be looked at", "cloud", cloud, "error", err)
+		}
+	}
+}
+
+// checkOwn says so if the consumer of commands is ahead of its stream. Only the owner can mend it.
+func (b *Bus) checkOwn(ctx context.Context, cloud string) error {
+	name := b.cfg.Prefix.CommandStream(cloud)
+	c, err := b.js.Consumer(ctx, name, b.consumerConfig(cloud).Durable)
+	if err != nil {
+		return err
+	}
+	s, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	if info := c.CachedInfo(); ahead(info, s.CachedInfo()) {
+		text := aheadText(info, s.CachedInfo())
+		b.health.pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and have a bridge with nats.manage: true make it anew", name, text))
+		if b.isNews("ahead "+name, text) {
+			b.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
+		}
+		b.mu.Lock()
+		b.consumersSeen = time.Time{} // until it is mended
+		b.mu.Unlock()
+		return nil
+	}
+	if b.wasNews("ahead " + name) {
+		b.health.pulls(cloud, nil)
+	}
+	return nil
+}
+
+// wasNews forgets what was told, and says whether anything was.
+func (b *Bus) wasNews(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.warned[name] != ""
+	delete(b.warned, name)
+	return was
+}
+
+// mendConsumers makes those durable consumers of a cloud's streams anew that are ahead.
+func (b *Bus) mendConsumers(ctx context.Context, cloud string) error {
+	for _, want := range append(streams(b.cfg.Prefix, cloud), advisoryStream(b.cfg.Prefix, cloud)) {
+		s, err := b.js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		found, err := aheadOf(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, c := range found {
+			if err := b.mendConsumer(ctx, s, c); err != nil {
+				b.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be mended; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
+				b.mu.Lock()
+				b.consumersSeen = time.Time{}
+				b.mu.Unlock()
+			}
+		}
+	}
+	return nil
+}
+
+// aheadOf returns the durable consumers that are ahead of a stream.
+func aheadOf(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo, error) {
+	var all, found []*jetstream.ConsumerInfo
+	list := s.ListConsumers(ctx)
+	for info := range list.Info() {
+		if info.Config.Durable != "" {
+			all = append(all, info)
+		}
+	}
+	if err := list.Err(); err != nil || len(all) == 0 {
+		return nil, err
+	}
+	info, err := s.Info(ctx) // after the consumers, which go on reading
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		if ahead(c, info) {
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+// mendConsumer makes a consumer anew, so that it gets what it has not: of a work queue all that is left, of another stream what
+// came since the server was away, or, if nobody knows when that was, everything. What it had before comes again rather than
+// what is new not at all.
+func (b *Bus) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {
+	cfg, text := c.Config, aheadText(c, s.CachedInfo())
+	if cfg.DeliverSubject != "" {
+		b.log.ErrorContext(ctx, "a push consumer is ahead of its stream; whoever made it has to make it anew", "stream", c.Stream, "consumer", c.Name, "problem", text)
+		return nil
+	}
+	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
+	lost, _ := b.Outage()
+	switch last := s.CachedInfo().State.LastSeq; {
+	case s.CachedInfo().Config.Retention == jetstream.WorkQueuePolicy:
+	case c.AckFloor.Stream <= last:
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.AckFloor.Stream+1
+	case !lost.IsZero():
+		from := lost.Add(-apart)
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
+	}
+	if err := s.DeleteConsumer(ctx, c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("delete consumer %s: %w", c.Name, err)
+	}
+	if _, err := s.CreateConsumer(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+		return fmt.Errorf("create consumer %s: %w", c.Name, err)
+	}
+	b.log.ErrorContext(ctx, "a consumer was ahead of its stream, as after the return of an older store; it was made anew", "stream", c.Stream, "consumer", c.Name,
+		"problem", text, "deliver", cfg.DeliverPolicy.String())
+	return nil
+}
