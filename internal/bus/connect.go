@@ -34,6 +34,7 @@ type Bus struct {
 	health  *health
 	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
+	dups    seldom                    // messages that a stream had already
 
 	mu      sync.Mutex
 	up      chan struct{} // closed while the connection is up; a new one while it is down
@@ -45,12 +46,13 @@ type Bus struct {
 	started map[string]chan struct{}      // of each cloud: closed once its streams were there for the first time
 	ledgers map[string]jetstream.KeyValue // those that were asked for, by their cloud
 	moves   moving
-	shares  float64           // what of their sizes streams that are made may have; 0 for all
-	shared  *sharedLedger     // that of an older version, once it was looked for
-	changed chan struct{}     // has a token when the streams should be looked at again
-	better  chan struct{}     // closed when a look finds well what was not; then a new one
-	parked  chan struct{}     // has a token when something was parked
-	warned  map[string]string // what the operator was told of streams and consumers that differ, by name
+	shares  float64                  // what of their sizes streams that are made may have; 0 for all
+	shared  *sharedLedger            // that of an older version, once it was looked for
+	changed chan struct{}            // has a token when the streams should be looked at again
+	better  chan struct{}            // closed when a look finds well what was not; then a new one
+	parked  chan struct{}            // has a token when something was parked
+	windows map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
+	warned  map[string]string        // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
 	nearly                                                                  uint64        // as well
@@ -87,7 +89,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]jetstream.KeyValue{},
-		parked: make(chan struct{}, 1), warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, warned: map[string]string{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 	}
 	for _, cloud := range cfg.Clouds {
@@ -167,7 +169,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 // good although nobody called Close: the client does so after an error of the server's that it does not know, and then
 // only a new process connects again.
 func (b *Bus) Run(ctx context.Context) error {
-	b.metrics.expect(ctx)
+	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
 		go b.mendServer(ctx) // it may wait for a disk that hangs, which the end does not
 	}

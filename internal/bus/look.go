@@ -127,7 +127,7 @@ func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 	}
 	var useless []error
 	for _, name := range names {
-		switch err := b.bindStream(ctx, name, name != p.CommandStream(cloud)); {
+		switch err := b.bindStream(ctx, cloud, name, name != p.CommandStream(cloud)); {
 		case errors.Is(err, errUnusable):
 			useless = append(useless, err)
 		case err != nil:
@@ -137,7 +137,7 @@ func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 	return first(useless)
 }
 
-func (b *Bus) bindStream(ctx context.Context, name string, weSend bool) error {
+func (b *Bus) bindStream(ctx context.Context, cloud, name string, weSend bool) error {
 	if b.health.isHidden(name) {
 		return nil
 	}
@@ -146,6 +146,7 @@ func (b *Bus) bindStream(ctx context.Context, name string, weSend bool) error {
 	have, err := b.js.Stream(attempt, name)
 	switch {
 	case err == nil:
+		b.sawStream(cloud, have.CachedInfo().Config)
 		return usable(have.CachedInfo(), weSend)
 	case b.health.isHidden(name): // the server has said so meanwhile
 		return nil

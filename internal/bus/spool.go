@@ -76,6 +76,7 @@ type Spool struct {
 	limiter *rate.Limiter
 	tempo   tempo
 	metrics spoolMetrics
+	bodies  bodies
 
 	seed  maphash.Seed
 	turns [1024]chan struct{} // one place each: the webhooks of an entity come one after the other
@@ -158,13 +159,22 @@ func (s *Spool) Close() {
 	}
 }
 
-// Publish stores an event in the stream that takes its subject, or in the spool, and returns when it is durable.
+// Publish stores an event in the stream that takes its subject, or in the spool, and returns when it is durable. storedAs is
+// the id under which it is stored, which is another one than its own if that is the id of an event with another body.
 // events.ErrTooLarge says that no message can hold it. Other errors tell by a method RetryAfter how long a sender should
 // wait, if the spool knows.
-func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error) {
-	return s.keep(ctx, parcel{
+func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error) {
+	e, id = s.named(ctx, subject, e, id)
+	storedAs = e.ID()
+	spooled, err = s.keep(ctx, parcel{
 		cloud: token(subject, 2), entity: entity(subject, e.Subject()), id: id,
-		direct: func(ctx context.Context) error { return s.bus.Publish(ctx, subject, e, id) },
+		direct: func(ctx context.Context) error {
+			own, err := s.bus.publish(ctx, subject, e, id)
+			if own {
+				storedAs = events.OwnID(e.ID(), e.Data())
+			}
+			return err
+		},
 		message: func() (*nats.Msg, error) {
 			msg, err := events.ToMsg(subject, e)
 			if err != nil {
@@ -182,6 +192,7 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 			return msg, nil
 		},
 	})
+	return storedAs, spooled, err
 }
 
 // spoolHeaders is what the spool and the trace add to the headers of a message.

@@ -270,9 +270,15 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	ctx, span := s.bus.tracer.Start(ctx, "drain "+kind(h.msg.Subject), opts...)
 	defer span.End()
 
+	tried := h.suspect
 	h.suspect = true // from now on
 	msg := &nats.Msg{Subject: h.msg.Subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
-	err := s.bus.send(ctx, msg, h.id)
+	var err error
+	if token(msg.Subject, 1) == "event" {
+		_, err = s.bus.sendEvent(ctx, msg, h.id, tried)
+	} else {
+		err = s.bus.send(ctx, msg, h.id)
+	}
 	if h.refusedForGood(err, s.bus.refusingAfter) {
 		span.SetStatus(codes.Error, "refused")
 		s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter", "cloud", l.cloud, "error", err)
