@@ -34,6 +34,7 @@ type Bus struct {
 	health  *health
 	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
+	limits  limits                    // of messages
 	dups    seldom                    // messages that a stream had already
 
 	mu      sync.Mutex

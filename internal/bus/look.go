@@ -13,6 +13,9 @@ import (
 // lookOnce looks whether the streams are there and take what is sent to them, and says whether all is well.
 func (b *Bus) lookOnce(ctx context.Context) bool {
 	began := time.Now()
+	if n := b.nc.MaxPayload(); n > 0 {
+		b.limits.sawPayload(n)
+	}
 	looking, stop := b.whileUp(ctx)
 	defer stop()
 	moving, err := b.takeOver(looking)

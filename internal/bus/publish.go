@@ -166,7 +166,7 @@ func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason e
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	setDeadHeaders(msg.Header, code, reason)
 	setRequest(msg.Header, request)
-	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id))
+	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id, false))
 }
 
 // kind is the low-cardinality part of a subject: prefix, kind and cloud.

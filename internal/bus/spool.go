@@ -127,6 +127,11 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 	if err := plainTree(cfg.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("spool.dir: %w", err), unlockDir(lock))
 	}
+	was, err := SavedLimits(cfg.Dir)
+	if err != nil { // they are seen again as soon as NATS is there
+		log.WarnContext(ctx, "the limits of NATS that were seen last cannot be read", "error", err)
+	}
+	b.limits.restore(was)
 	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, looks: newLooks(free), log: log, lock: lock, mu: newGate()}
 	if s.metrics, err = newSpoolMetrics(s); err != nil {
 		s.disk.close() //nolint:contextcheck // it has a time of its own
@@ -155,7 +160,17 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 func (s *Spool) Close() {
 	if s.disk != nil {
 		s.metrics.stop()
+		s.saveLimits(context.Background())
 		s.disk.close()
+	}
+}
+
+// saveLimits writes down what the broker takes, for a start without it.
+func (s *Spool) saveLimits(ctx context.Context) {
+	if err := s.bus.limits.save(s.cfg.Dir); err != nil {
+		if skipped, due := s.bus.dups.due("limits", time.Now()); due {
+			s.log.WarnContext(ctx, "the limits of NATS cannot be written down for a start without it", "error", err, "not_logged", skipped)
+		}
 	}
 }
 
@@ -189,7 +204,7 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
 				msg.Header[origin] = hop[events.ExtTraceParent]
 			}
-			return msg, nil
+			return msg, s.fits(token(subject, 2), msg, id)
 		},
 	})
 	return storedAs, spooled, err

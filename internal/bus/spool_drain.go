@@ -77,6 +77,7 @@ func (s *Spool) Run(ctx context.Context) error {
 			case <-mended:
 				go func() {
 					s.disk.mend(ctx, s.recount)
+					s.saveLimits(ctx)
 					mended <- struct{}{}
 				}()
 			default:
@@ -326,7 +327,7 @@ func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error 
 		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
 		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
 	}
-	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead})
+	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead}, true) // it was answered with 202, or with the promise to keep it
 	if errors.Is(err, errNotKept) && l.many() {
 		if again := s.putBack(ctx, l, h); again != nil {
 			return errors.Join(err, again)

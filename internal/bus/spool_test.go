@@ -376,6 +376,7 @@ func TestSpoolFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	b.limits.sawPayload(8 << 20)
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("x", 3<<20) + `"`)
 	publish := func(id string) error {

@@ -45,6 +45,7 @@ func (b *Bus) sawStream(cloud string, c jetstream.StreamConfig) {
 	if c.Name != b.cfg.Prefix.EventStream(cloud) {
 		return
 	}
+	b.limits.sawMessages(cloud, int64(c.MaxMsgSize))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.windows[cloud] = c.Duplicates
