@@ -322,8 +322,8 @@ type letterJSON struct {
 	Check      string              `json:"check,omitempty"`
 	Headers    map[string][]string `json:"headers,omitempty"`
 	Request    map[string][]string `json:"request,omitempty"` // the headers that a webhook came with
-	Data       json.RawMessage     `json:"data,omitempty"`  // if it is JSON
-	Bytes      []byte              `json:"bytes,omitempty"` // else, in base64
+	Data       json.RawMessage     `json:"data,omitempty"`    // if it is JSON
+	Bytes      []byte              `json:"bytes,omitempty"`   // else, in base64
 }
 
 // printLetterJSON prints a letter as JSON on one line, with headers and data if all is wanted.

@@ -55,6 +55,9 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 	if text != "" {
 		r.Parts["spool"] = text
 	}
+	if _, why := b.cfg.unfit(broker.Limits()); b.cfg.has(RoleIngress) && why != "" {
+		r.Parts["max_body"] = why // it decides nothing: smaller webhooks are welcome
+	}
 	if stopping.Err() != nil {
 		r.Ready, r.Parts["bridge"] = false, "stopping"
 	}

@@ -92,7 +92,9 @@ type NATS struct {
 	Prefix      string   `yaml:"prefix" env:"PREFIX"`
 	Replicas    int      `yaml:"replicas" env:"REPLICAS"`
 	Manage      bool     `yaml:"manage" env:"MANAGE"`
-	MaxBytes    MaxBytes `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
+	// DuplicateWindow is how long the streams recognise a message id.
+	DuplicateWindow time.Duration `yaml:"duplicate_window" env:"DUPLICATE_WINDOW"`
+	MaxBytes        MaxBytes      `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
 	// ReplyPrefixes are what the subjects begin with, beside inboxes, to which copies of results and answers may go.
 	ReplyPrefixes []string `yaml:"reply_prefixes" env:"REPLY_PREFIXES"`
 }
@@ -174,11 +176,14 @@ var allRoles = []string{RoleIngress, RoleEgress, RoleQuery, RoleReconcile}
 func Default() Config {
 	return Config{
 		HTTP: HTTP{
-			Listen: ":8080", MaxBody: 1 << 20, MaxInFlight: 256, StoreTimeout: 5 * time.Second,
+			Listen: ":8080", MaxBody: bus.DefaultPayload - bus.HeaderRoom, MaxInFlight: 256, StoreTimeout: 5 * time.Second,
 			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute,
 		},
-		Admin:     Admin{Listen: "127.0.0.1:9090"},
-		NATS:      NATS{URL: "nats://127.0.0.1:4222", DialTimeout: time.Second, Prefix: events.DefaultPrefix, Replicas: 1, Manage: true, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{}},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		NATS: NATS{
+			URL: "nats://127.0.0.1:4222", DialTimeout: time.Second, Prefix: events.DefaultPrefix, Replicas: 1, Manage: true,
+			DuplicateWindow: bus.DefaultDuplicateWindow, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{},
+		},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
 		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
@@ -281,8 +286,9 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		DialTimeout: c.NATS.DialTimeout, IgnoreDiscovered: c.NATS.IgnoreDiscoveredServers,
 		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix, Domain: c.NATS.Domain,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
-		ReplyPrefixes: c.NATS.ReplyPrefixes,
-		Takes:         c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
+		DuplicateWindow: c.NATS.DuplicateWindow,
+		ReplyPrefixes:   c.NATS.ReplyPrefixes,
+		Takes:           c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	m := c.NATS.MaxBytes
 	b.MaxBytes = bus.Sizes{

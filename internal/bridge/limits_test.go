@@ -92,7 +92,7 @@ func TestConnections(t *testing.T) {
 func TestWebhookMemory(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	for limit, want := range map[int64]int64{0: 32 << 20, 256 << 20: 32 << 20, 1 << 30: 128 << 20, 16 << 20: 4<<20 + 40<<10} {
+	for limit, want := range map[int64]int64{0: 32 << 20, 256 << 20: 32 << 20, 1 << 30: 128 << 20, 16 << 20: 4<<20 - 64<<10 + 40<<10} {
 		if got := c.webhookMemory(limit); got != want {
 			t.Errorf("of %d: %d, want %d", limit, got, want)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -53,7 +54,36 @@ func (c Config) Warnings() []string {
 	if !c.has(RoleIngress) {
 		return nil
 	}
-	return c.ingress().Warnings()
+	return append(c.ingress().Warnings(), c.sizeWarnings()...)
+}
+
+// sizeWarnings tells whether the largest webhook fits into a message, as far as that is known without NATS.
+func (c Config) sizeWarnings() []string {
+	limits, err := bus.SavedLimits(c.Spool.Dir)
+	source := "as it was seen last"
+	switch {
+	case c.NATS.Embedded.DataDir != "":
+		limits.Payload, source = bus.EmbeddedPayload, "of nats.embedded"
+	case err != nil || limits.Payload == 0:
+		limits.Payload, source = bus.DefaultPayload, "of a NATS server whose operator says nothing else"
+	}
+	if cloud, text := c.unfit(limits); text != "" {
+		return []string{fmt.Sprintf("%s (for %s, %s)", text, cloud, source)}
+	}
+	return nil
+}
+
+// unfit says for which cloud the largest webhook does not fit into a message, and why; "" if it fits for all.
+func (c Config) unfit(limits bus.Limits) (cloud, text string) {
+	for _, cloud := range c.Clouds {
+		most := limits.Of(cloud.Name)
+		if need := int64(c.HTTP.MaxBody) + bus.HeaderRoom; most > 0 && need > most {
+			return cloud.Name, fmt.Sprintf("http.max_body: %d bytes and %d for headers do not fit into a message of NATS, which holds %d; "+
+				"lower it to %d, or raise max_payload of the server and max_msg_size of the stream; a larger webhook is answered with 413 and kept as a dead letter",
+				c.HTTP.MaxBody, bus.HeaderRoom, most, max(0, most-bus.HeaderRoom))
+		}
+	}
+	return "", ""
 }
 
 func (c Config) validateServers() error {

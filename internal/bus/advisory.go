@@ -60,7 +60,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		err = b.createStream(ctx, want)
 	case err == nil:
-		why = b.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config)
+		why = b.cfg.streamDrift(b.cfg.fitted(want.StreamConfig), have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()
@@ -228,7 +228,7 @@ func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveU
 	setDeadHeaders(dead.Header, events.CodeUndeliverable, reason)
 	dead.Header[headerDeadPosition] = []string{a.position()}
 	dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
-	if err := b.giveUp(ctx, packed{burialID(a.position(), stuck.Time), dead}); err != nil {
+	if err := b.giveUp(ctx, packed{burialID(a.position(), stuck.Time), dead}, false); err != nil {
 		return err
 	}
 	if gaveUp != nil {

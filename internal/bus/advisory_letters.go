@@ -48,7 +48,7 @@ func (b *Bus) terminated(ctx context.Context, letters *recentLetters, a advisory
 		"bridge about it; its data is lost, the data of this letter is what the broker said", a.Consumer, reasonOr(a.Reason)))
 	dead.Header[headerDeadPosition] = []string{a.position()}
 	dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
-	if err := b.giveUp(ctx, packed{"dead-advisory-" + a.position() + "-" + a.ID, dead}); err != nil {
+	if err := b.giveUp(ctx, packed{"dead-advisory-" + a.position() + "-" + a.ID, dead}, false); err != nil {
 		return err
 	}
 	b.log.WarnContext(ctx, "somebody terminated a command, and its data is lost; what is known is among the dead letters",

@@ -44,6 +44,8 @@ type Config struct {
 	Clouds []string
 	// MaxBytes bounds what each of them may hold. A zero stands for the default.
 	MaxBytes Sizes
+	// DuplicateWindow is how long the streams recognise a message id; 0 stands for the default.
+	DuplicateWindow time.Duration
 	// Replicas is the number of servers that hold each stream.
 	Replicas int
 	// Manage lets the bridge create missing streams and consumers, and take over the streams of an older version. Without
@@ -209,6 +211,9 @@ func (c Config) Validate() error {
 	}
 	if !prefixForm.MatchString(string(c.Prefix)) {
 		errs = append(errs, fmt.Errorf("nats.prefix: %q is not of the form [a-z0-9][a-z0-9-]*", c.Prefix))
+	}
+	if c.DuplicateWindow != 0 && (c.DuplicateWindow < leastWindow || c.DuplicateWindow > mostWindow) {
+		errs = append(errs, fmt.Errorf("nats.duplicate_window: %s is not between %s and %s", c.DuplicateWindow, leastWindow, mostWindow))
 	}
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))

@@ -36,6 +36,8 @@ type Bus struct {
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
 	tries   *attempts
 	noise   seldom
+	limits  limits // of messages
+	dups    seldom // messages that a stream had already
 
 	mu            sync.Mutex
 	up            chan struct{} // closed while the connection is up; a new one while it is down
@@ -47,14 +49,15 @@ type Bus struct {
 	started       map[string]chan struct{} // of each cloud: closed once its streams were there for the first time
 	ledgers       map[string]bucketStore   // those that were asked for, by their cloud
 	moves         moving
-	shares        float64           // what of their sizes streams that are made may have; 0 for all
-	shared        *sharedLedger     // that of an older version, once it was looked for
-	changed       chan struct{}     // has a token when the streams should be looked at again
-	better        chan struct{}     // closed when a look finds well what was not; then a new one
-	parked        chan struct{}     // has a token when something was parked
-	others        map[string]other  // who takes a destination of ours, as it was told last
-	consumersSeen time.Time         // when the consumers were looked at last
-	warned        map[string]string // what the operator was told of streams and consumers that differ, by name
+	shares        float64                  // what of their sizes streams that are made may have; 0 for all
+	shared        *sharedLedger            // that of an older version, once it was looked for
+	changed       chan struct{}            // has a token when the streams should be looked at again
+	better        chan struct{}            // closed when a look finds well what was not; then a new one
+	parked        chan struct{}            // has a token when something was parked
+	others        map[string]other         // who takes a destination of ours, as it was told last
+	consumersSeen time.Time                // when the consumers were looked at last
+	windows       map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
+	warned        map[string]string        // what the operator was told of streams and consumers that differ, by name
 
 	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
 	nearly                                                                  uint64        // as well
@@ -91,7 +94,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
-		parked: make(chan struct{}, 1), warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 	}
 	for _, cloud := range cfg.Clouds {
@@ -181,7 +184,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 // good although nobody called Close: the client does so after an error of the server's that it does not know, and then
 // only a new process connects again.
 func (b *Bus) Run(ctx context.Context) error {
-	b.metrics.expect(ctx)
+	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
 		go b.mendServer(ctx) // it may wait for a disk that hangs, which the end does not
 	}

@@ -60,7 +60,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
 		}
-		add(c.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config))
+		add(c.cfg.streamDrift(c.cfg.fitted(want.StreamConfig), have.CachedInfo().Config))
 		weSend := want.Name != p.CommandStream(cloud)
 		for _, err := range []error{
 			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.js, want.StreamConfig, have.CachedInfo(), weSend),

@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ func TestDeadHeadersAreTold(t *testing.T) {
 	t.Parallel()
 	letter := cut(letterOf("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
 	setDeadHeaders(letter.Header, "refused", ErrNoFile)
+	setRequest(letter.Header, http.Header{"Content-Type": {"text/plain"}})
 	for _, name := range []string{headerDeadPosition, headerDeadAttempts, headerDeadOriginal} { // of the delivery, and of the object store
 		letter.Header[name] = []string{"1"}
 	}

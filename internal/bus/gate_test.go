@@ -56,7 +56,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 				const most = 300 * time.Millisecond
 				ctx, cancel := context.WithTimeout(t.Context(), most)
 				began := time.Now()
-				_, err = s.Publish(ctx, subjectOf(1), taskEvent(t, "1"), "acme.1")
+				_, _, err = s.Publish(ctx, subjectOf(1), taskEvent(t, "1"), "acme.1")
 				cancel()
 				if took := time.Since(began); err == nil || !errors.Is(err, context.DeadlineExceeded) || took > most+2*time.Second {
 					t.Errorf("%v after %s", err, took)

@@ -21,7 +21,9 @@ import (
 // kept in the object store, since what cannot be buried would come back for ever and hold up the others: first the
 // beginning of its data and what headers fit, then why it died and where the rest is. The error is Permanent if not even
 // that is taken.
-func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string) error {
+//
+// Of what must be kept whole nothing is stored if the object store does not take it: that is errNotKept.
+func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
 	id = shortID(id)
 	original := &nats.Msg{Subject: dead.Subject, Data: dead.Data, Header: maps.Clone(dead.Header)} // without what sending adds
 	err := b.send(ctx, dead, id)
@@ -31,7 +33,7 @@ func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string) error {
 	why := err
 	name, err := b.keepOriginal(ctx, original, id)
 	if err != nil {
-		if !errors.Is(err, errNotKept) {
+		if !errors.Is(err, errNotKept) || whole {
 			return err
 		}
 		b.metrics.gaveUp(ctx, lostOriginal)

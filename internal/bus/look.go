@@ -13,6 +13,9 @@ import (
 // lookOnce looks whether the streams are there and take what is sent to them, and says whether all is well.
 func (b *Bus) lookOnce(ctx context.Context) bool {
 	began := time.Now()
+	if n := b.nc.MaxPayload(); n > 0 {
+		b.limits.sawPayload(n)
+	}
 	looking, stop := b.whileUp(ctx)
 	defer stop()
 	moving, err := b.takeOver(looking)
@@ -128,7 +131,7 @@ func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 	}
 	var useless []error
 	for _, name := range names {
-		switch err := b.bindStream(ctx, name, name != p.CommandStream(cloud)); {
+		switch err := b.bindStream(ctx, cloud, name, name != p.CommandStream(cloud)); {
 		case errors.Is(err, errUnusable):
 			useless = append(useless, err)
 		case err != nil:
@@ -138,7 +141,7 @@ func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 	return first(useless)
 }
 
-func (b *Bus) bindStream(ctx context.Context, name string, weSend bool) error {
+func (b *Bus) bindStream(ctx context.Context, cloud, name string, weSend bool) error {
 	if b.health.isHidden(name) {
 		return nil
 	}
@@ -147,6 +150,7 @@ func (b *Bus) bindStream(ctx context.Context, name string, weSend bool) error {
 	have, err := b.js.Stream(attempt, name)
 	switch {
 	case err == nil:
+		b.sawStream(cloud, have.CachedInfo().Config)
 		return usable(have.CachedInfo(), weSend)
 	case b.health.isHidden(name): // the server has said so meanwhile
 		return nil

@@ -22,7 +22,9 @@ type metrics struct {
 	letters   metric.Int64Counter
 	waited    metric.Float64Histogram // of a command
 	lost      metric.Int64Counter     // of what could not be kept, or was parked
-	attrs     *sync.Map               // kind and outcome -> metric.MeasurementOption
+	// duplicates are messages of which a stream said that it has them.
+	duplicates metric.Int64Counter
+	attrs      *sync.Map // kind and outcome -> metric.MeasurementOption
 
 	callback metric.Registration
 
@@ -151,6 +153,10 @@ func (m *metrics) measures(meter metric.Meter) (err error) {
 		metric.WithDescription(refusedMeaning)); err != nil {
 		return err
 	}
+	if m.duplicates, err = meter.Int64Counter("factro.bridge.publish.duplicates", metric.WithUnit("{message}"),
+		metric.WithDescription("Messages whose id the stream knew already, by destination and reason: a retry of the bridge's own, a repetition, or an event with the id of another event, which gets an id of its own.")); err != nil {
+		return err
+	}
 	m.waited, err = meter.Float64Histogram("factro.bridge.command.wait", metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(waits...),
 		metric.WithDescription("From the stream's taking a command to its first delivery to a bridge, by the clocks of both."))
@@ -182,9 +188,14 @@ var needHuman = []struct{ kind, code string }{
 
 // expect begins the counts that somebody watches at 0. The growth of a series that begins with its first case does not
 // count that case.
-func (m metrics) expect(ctx context.Context) {
+func (m metrics) expect(ctx context.Context, prefix string, clouds []string) {
 	for _, l := range needHuman {
 		m.letters.Add(ctx, 0, letterOption(l.kind, l.code))
+	}
+	for _, cloud := range clouds {
+		for _, reason := range dupReasons {
+			m.duplicates.Add(ctx, 0, dupOption(prefix+".event."+cloud, reason))
+		}
 	}
 	for _, what := range refusals {
 		m.lost.Add(ctx, 0, what)

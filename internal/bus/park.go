@@ -48,10 +48,10 @@ func Pending(verdict error, subject string, result event.Event, id string, why e
 // unpublishable says whether to wait for an answer to change is no use, or none within a time that others could wait.
 func unpublishable(err error) bool { return Permanent(err) || errors.Is(err, ErrRefusing) }
 
-// giveUp stores a dead letter, or parks it.
-func (b *Bus) giveUp(ctx context.Context, dead packed) error {
-	err := b.sendLetter(ctx, dead.msg, dead.id)
-	if err == nil || !unpublishable(err) {
+// giveUp stores a dead letter, or parks it. A whole one is errNotKept if only a part of it could be kept.
+func (b *Bus) giveUp(ctx context.Context, dead packed, whole bool) error {
+	err := b.sendLetter(ctx, dead.msg, dead.id, whole)
+	if err == nil || errors.Is(err, errNotKept) || !unpublishable(err) {
 		return err
 	}
 	return b.park(ctx, token(dead.msg.Subject, 3), err, dead)

@@ -35,12 +35,18 @@ var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProd
 // the broker refuses for good whatever its size ErrRefused. After any other error the event may be stored or not, and
 // publishing it again under the same id is right; ErrRefusing says that there is little hope for that.
 func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id string) error {
+	_, err := b.publish(ctx, subject, e, id)
+	return err
+}
+
+// publish says beside whether the event was stored under an id of its own, since its id was that of another event.
+func (b *Bus) publish(ctx context.Context, subject string, e event.Event, id string) (own bool, _ error) {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 
 	msg, err := events.ToMsg(subject, e)
 	if err != nil {
-		return b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
+		return false, b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
 	}
 	if span.IsRecording() {
 		span.SetAttributes(
@@ -50,7 +56,12 @@ func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id str
 			semconv.CloudEventsEventID(e.ID()), semconv.CloudEventsEventSource(e.Source()), semconv.CloudEventsEventType(e.Type()),
 		)
 	}
-	return b.published(ctx, span, subject, b.send(ctx, msg, id))
+	if token(subject, 1) == "event" {
+		own, err = b.sendEvent(ctx, msg, id, false)
+	} else {
+		err = b.send(ctx, msg, id)
+	}
+	return own, b.published(ctx, span, subject, err)
 }
 
 // published ends the span of a publish and counts it.
@@ -64,16 +75,29 @@ func (b *Bus) published(ctx context.Context, span trace.Span, subject string, er
 	return err
 }
 
-// send publishes a message with the current trace context, in bounded attempts under one id.
+// send publishes a message whose id is that of no other message, with the current trace context, in bounded attempts. What
+// the stream has already is stored.
 func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
-	began := time.Now()
-	err := b.attempts(ctx, msg, id)
-	err = b.remember(destination(msg.Subject), began, err)
-	b.metrics.sent(ctx, msg, time.Since(began), err)
+	ack, err := b.sendAcked(ctx, msg, id)
+	if err == nil && ack.Duplicate {
+		reason := dupRepetition
+		if ack.attempt > 1 {
+			reason = dupRetry
+		}
+		b.repeated(ctx, msg.Subject, reason, ack)
+	}
 	return err
 }
 
-func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
+func (b *Bus) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowledged, error) {
+	began := time.Now()
+	ack, err := b.attempts(ctx, msg, id)
+	err = b.remember(destination(msg.Subject), began, err)
+	b.metrics.sent(ctx, msg, time.Since(began), err)
+	return ack, err
+}
+
+func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
 	propagator.Inject(ctx, carrier(msg.Header))
 	if hop := carrier(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
@@ -86,20 +110,21 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 	natserr.Expect(msg, streams[0]) // counts among the headers
 
 	if err := natserr.CheckHeader(msg.Header); err != nil {
-		return refusedFor(msg, err, b.nc.MaxPayload())
+		return ack, refusedFor(msg, err, b.nc.MaxPayload())
 	}
 	var err error
 	for attempt := 1; ; attempt++ {
 		if err = b.waitUp(ctx); err != nil {
-			return fmt.Errorf("publish to %s: %w", msg.Subject, err)
+			return ack, fmt.Errorf("publish to %s: %w", msg.Subject, err)
 		}
-		if err = b.sendOnce(ctx, msg, streams); err == nil {
-			return nil
+		ack.attempt++
+		if ack.PubAck, err = b.sendOnce(ctx, msg, streams); err == nil {
+			return ack, nil
 		}
 		_, refused := natserr.Refusal(err)
 		switch {
 		case natserr.Of(err) == natserr.Permanent:
-			return refusedFor(msg, err, b.nc.MaxPayload())
+			return ack, refusedFor(msg, err, b.nc.MaxPayload())
 		case natserr.Disconnected(err):
 			attempt-- // it went nowhere; waitUp waits, as soon as it has heard of the disconnect
 		case errors.Is(err, jetstream.ErrNoStreamResponse):
@@ -108,7 +133,7 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 			err, refused = b.nameOther(ctx, msg.Subject, streams, err), true
 		}
 		if attempt == publishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
-			return fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
+			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
 		}
 		select { // let a lost connection be noticed, or a new leader be found
 		case <-time.After(time.Duration(max(attempt, 1)) * 50 * time.Millisecond):
@@ -117,11 +142,10 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) error {
 	}
 }
 
-func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) error {
+func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*jetstream.PubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	_, err := natserr.Publish(ctx, b.js, msg, streams...)
-	return err
+	return natserr.Publish(ctx, b.js, msg, streams...)
 }
 
 // Reply sends a copy of an event to a subject that a command's sender named. Nobody acknowledges it: the stream has the
@@ -146,7 +170,7 @@ func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason e
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	setDeadHeaders(msg.Header, code, reason)
 	setRequest(msg.Header, request)
-	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id))
+	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id, false))
 }
 
 // kind is the low-cardinality part of a subject: prefix, kind and cloud.

@@ -190,7 +190,7 @@ func (b *Bus) publishParked(ctx context.Context, p packed) error {
 	switch {
 	case token(p.msg.Subject, 0) != string(b.cfg.Prefix):
 	case token(p.msg.Subject, 1) == "dead":
-		return b.sendLetter(ctx, p.msg, p.id)
+		return b.sendLetter(ctx, p.msg, p.id, token(p.msg.Subject, 2) == DeadWebhook)
 	case token(p.msg.Subject, 1) == "result":
 		return b.send(ctx, p.msg, p.id)
 	}

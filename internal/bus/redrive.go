@@ -146,25 +146,40 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	}
 	propagator.Inject(ctx, carrier(msg.Header))
 	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
-	return c.publish(ctx, p, msg)
+	ack, err := c.publishAcked(ctx, p, msg)
+	if err != nil || !ack.Duplicate {
+		return err
+	}
+	if reason := sameEvent(ctx, c.cfg, c.js, ack, msg); reason == dupRepetition {
+		return nil
+	}
+	// The letter is about to be deleted: what the stream has under this id is another event.
+	again, id := withOwnID(msg, id)
+	again.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	return c.publish(ctx, p, again)
 }
 
 func (c *Client) publish(ctx context.Context, p events.Prefix, msg *nats.Msg) error {
+	_, err := c.publishAcked(ctx, p, msg)
+	return err
+}
+
+func (c *Client) publishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (ack *jetstream.PubAck, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, publishAttempts*attemptTimeout)
 	defer cancel()
 	streams := takers(p, msg.Subject)
 	natserr.Expect(msg, streams[0])
 	err := natserr.CheckHeader(msg.Header)
 	if err == nil {
-		_, err = natserr.Publish(ctx, c.js, msg, streams...)
+		ack, err = natserr.Publish(ctx, c.js, msg, streams...)
 	}
 	switch {
 	case err == nil:
-		return nil
+		return ack, nil
 	case natserr.Of(err) == natserr.Permanent:
-		return refusedFor(msg, err, c.nc.MaxPayload())
+		return nil, refusedFor(msg, err, c.nc.MaxPayload())
 	}
-	return fmt.Errorf("publish to %s: %w", msg.Subject, withHelp(err))
+	return nil, fmt.Errorf("publish to %s: %w", msg.Subject, withHelp(err))
 }
 
 // NextResult returns the sequence that the next result of a cloud will have, to begin there to wait for one.

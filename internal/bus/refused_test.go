@@ -569,7 +569,7 @@ func TestSpoolRefused(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if _, err := s.Publish(t.Context(), subjectOf(i%7), e, fmt.Sprintf("acme.%d", i)); err != nil {
+				if _, _, err := s.Publish(t.Context(), subjectOf(i%7), e, fmt.Sprintf("acme.%d", i)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -153,7 +153,7 @@ func setDeadHeaders(h nats.Header, code string, reason error) {
 // bury stores the message, as it came, among the dead letters, or parks it.
 func (b *Bus) bury(ctx context.Context, msg *nats.Msg, letter Letter) error {
 	dead := b.letter(ctx, msg, letter)
-	return b.giveUp(ctx, dead)
+	return b.giveUp(ctx, dead, false)
 }
 
 // letter is the dead letter of a message, and its message id.

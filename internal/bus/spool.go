@@ -76,6 +76,7 @@ type Spool struct {
 	limiter *rate.Limiter
 	tempo   tempo
 	metrics spoolMetrics
+	bodies  bodies
 
 	seed  maphash.Seed
 	turns [1024]chan struct{} // one place each: the webhooks of an entity come one after the other
@@ -126,6 +127,11 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 	if err := plainTree(cfg.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("spool.dir: %w", err), unlockDir(lock))
 	}
+	was, err := SavedLimits(cfg.Dir)
+	if err != nil { // they are seen again as soon as NATS is there
+		log.WarnContext(ctx, "the limits of NATS that were seen last cannot be read", "error", err)
+	}
+	b.limits.restore(was)
 	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, looks: newLooks(free), log: log, lock: lock, mu: newGate()}
 	if s.metrics, err = newSpoolMetrics(s); err != nil {
 		s.disk.close() //nolint:contextcheck // it has a time of its own
@@ -154,17 +160,36 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 func (s *Spool) Close() {
 	if s.disk != nil {
 		s.metrics.stop()
+		s.saveLimits(context.Background())
 		s.disk.close()
 	}
 }
 
-// Publish stores an event in the stream that takes its subject, or in the spool, and returns when it is durable.
+// saveLimits writes down what the broker takes, for a start without it.
+func (s *Spool) saveLimits(ctx context.Context) {
+	if err := s.bus.limits.save(s.cfg.Dir); err != nil {
+		if skipped, due := s.bus.dups.due("limits", time.Now()); due {
+			s.log.WarnContext(ctx, "the limits of NATS cannot be written down for a start without it", "error", err, "not_logged", skipped)
+		}
+	}
+}
+
+// Publish stores an event in the stream that takes its subject, or in the spool, and returns when it is durable. storedAs is
+// the id under which it is stored, which is another one than its own if that is the id of an event with another body.
 // events.ErrTooLarge says that no message can hold it. Other errors tell by a method RetryAfter how long a sender should
 // wait, if the spool knows.
-func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error) {
-	return s.keep(ctx, parcel{
+func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error) {
+	e, id = s.named(ctx, subject, e, id)
+	storedAs = e.ID()
+	spooled, err = s.keep(ctx, parcel{
 		cloud: token(subject, 2), entity: entity(subject, e.Subject()), id: id,
-		direct: func(ctx context.Context) error { return s.bus.Publish(ctx, subject, e, id) },
+		direct: func(ctx context.Context) error {
+			own, err := s.bus.publish(ctx, subject, e, id)
+			if own {
+				storedAs = events.OwnID(e.ID(), e.Data())
+			}
+			return err
+		},
 		message: func() (*nats.Msg, error) {
 			msg, err := events.ToMsg(subject, e)
 			if err != nil {
@@ -179,9 +204,10 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
 				msg.Header[origin] = hop[events.ExtTraceParent]
 			}
-			return msg, nil
+			return msg, s.fits(token(subject, 2), msg, id)
 		},
 	})
+	return storedAs, spooled, err
 }
 
 // spoolHeaders is what the spool and the trace add to the headers of a message.

@@ -77,6 +77,7 @@ func (s *Spool) Run(ctx context.Context) error {
 			case <-mended:
 				go func() {
 					s.disk.mend(ctx, s.recount)
+					s.saveLimits(ctx)
 					mended <- struct{}{}
 				}()
 			default:
@@ -270,9 +271,15 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	ctx, span := s.bus.tracer.Start(ctx, "drain "+kind(h.msg.Subject), opts...)
 	defer span.End()
 
+	tried := h.suspect
 	h.suspect = true // from now on
 	msg := &nats.Msg{Subject: h.msg.Subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
-	err := s.bus.send(ctx, msg, h.id)
+	var err error
+	if token(msg.Subject, 1) == "event" {
+		_, err = s.bus.sendEvent(ctx, msg, h.id, tried)
+	} else {
+		err = s.bus.send(ctx, msg, h.id)
+	}
 	if h.refusedForGood(err, s.bus.refusingAfter) {
 		span.SetStatus(codes.Error, "refused")
 		s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter", "cloud", l.cloud, "error", err)
@@ -320,7 +327,7 @@ func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error 
 		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
 		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
 	}
-	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead})
+	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead}, true) // it was answered with 202, or with the promise to keep it
 	if errors.Is(err, errNotKept) && l.many() {
 		if again := s.putBack(ctx, l, h); again != nil {
 			return errors.Join(err, again)

@@ -61,7 +61,7 @@ func diskFull(t *testing.T, dir string) {
 		e.DataEncoded = []byte(`"` + strings.Repeat("x", 1<<20-2000) + `"`)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		spooled, err := s.Publish(ctx, subjectOf(1), e, "acme."+id)
+		_, spooled, err := s.Publish(ctx, subjectOf(1), e, "acme."+id)
 		if err == nil && spooled {
 			accepted = append(accepted, id)
 		}

@@ -32,7 +32,7 @@ type sight struct {
 // seen is what a stream has under a subject, as far as it was read.
 type seen struct {
 	mu   sync.Mutex
-	ids  map[string]bool // message ids, as they stand in the header
+	ids  map[string]bool // message ids, as they stand in the header, each with the digest of its body
 	last uint64          // the sequence of the last one
 }
 
@@ -57,7 +57,8 @@ func (s *sight) forget() {
 // search looks in the stream for a message that the broker may have, if it came there so long ago that the stream may
 // have forgotten its id. What it finds is done.
 func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
-	if !h.suspect || time.Since(h.at) <= duplicates/2 {
+	window := s.bus.window(l.cloud)
+	if !h.suspect || time.Since(h.at) <= window/2 {
 		return nil
 	}
 	there := l.drain.seen.get(h.msg.Subject)
@@ -71,7 +72,7 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 		return fmt.Errorf("look for %s: %w", h.msg.Subject, errMoving)
 	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
-	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-duplicates), there)
+	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-window), there)
 	if err == nil {
 		err = s.bus.catchUp(ctx, stream, h.msg.Subject, there)
 	}
@@ -82,7 +83,8 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 		s.log.WarnContext(ctx, "the stream cannot be searched for a webhook that may be there; it is published, perhaps again",
 			"subject", h.msg.Subject, "error", err)
 	}
-	h.done = there.ids[events.EncodeHeader(h.id)]
+	digest := events.BodyDigest(h.msg.Data)
+	h.done = there.ids[events.EncodeHeader(h.id)+digest] || there.ids[events.EncodeHeader(events.OwnID(h.id, h.msg.Data))+digest]
 	return nil
 }
 
@@ -166,6 +168,6 @@ func (b *Bus) scanBatch(ctx context.Context, stream string, request map[string]a
 
 func (s *seen) note(m *nats.Msg) {
 	if id := carrier(m.Header).Get(events.HeaderMessageID); id != "" {
-		s.ids[id] = true
+		s.ids[id+events.BodyDigest(m.Data)] = true
 	}
 }

@@ -57,7 +57,7 @@ func store(t testing.TB, s *Spool, subject, id string, wantSpooled bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	spooled, err := s.Publish(ctx, subject, taskEvent(t, id), "acme."+id)
+	_, spooled, err := s.Publish(ctx, subject, taskEvent(t, id), "acme."+id)
 	if err != nil || spooled != wantSpooled {
 		t.Fatalf("%s: spooled %v, %v; want %v", id, spooled, err, wantSpooled)
 	}
@@ -110,7 +110,7 @@ func TestSpoolWhileAway(t *testing.T) {
 		e := taskEvent(t, fmt.Sprint(i))
 		e.SetExtension(events.ExtOrigin, "webhook")
 		e.SetExtension(events.ExtRecordedTime, "2025-03-01T10:00:00Z")
-		if spooled, err := s.Publish(ctx, subjectOf(i%entities), e, fmt.Sprintf("acme.%d größer", i)); err != nil || !spooled {
+		if _, spooled, err := s.Publish(ctx, subjectOf(i%entities), e, fmt.Sprintf("acme.%d größer", i)); err != nil || !spooled {
 			t.Fatal(spooled, err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestSpoolOrder(t *testing.T) {
 		group.Go(func() {
 			for i := range each {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-				if _, err := s.Publish(ctx, subjectOf(n), taskEvent(t, fmt.Sprintf("%d-%03d", n, i)), fmt.Sprintf("acme.%d-%03d", n, i)); err != nil {
+				if _, _, err := s.Publish(ctx, subjectOf(n), taskEvent(t, fmt.Sprintf("%d-%03d", n, i)), fmt.Sprintf("acme.%d-%03d", n, i)); err != nil {
 					t.Error(err)
 				}
 				cancel()
@@ -266,12 +266,6 @@ func TestSpoolLongOutage(t *testing.T) {
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
 	out := server.outside(t)
-	// The stream forgets at once, as if its window had passed.
-	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
-	cfg.Duplicates = 100 * time.Millisecond
-	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
 	const there = 250 // more than one answer of a search holds
 	for i := range there {
 		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, fmt.Sprint(i)), fmt.Sprintf("acme.größe %d", i)); err != nil {
@@ -286,13 +280,13 @@ func TestSpoolLongOutage(t *testing.T) {
 		suspect bool
 		done    bool
 	}{
-		{"acme.größe 0", duplicates, true, true},
-		{"acme.größe 249", duplicates, true, true},
-		{"acme.größe 250", duplicates, true, false},
-		{"acme.größe 1", duplicates/2 - time.Minute, true, false}, // the stream knows it
-		{"acme.größe 2", duplicates, false, false},                // it was never sent
+		{"acme.größe 0", DefaultDuplicateWindow, true, true},
+		{"acme.größe 249", DefaultDuplicateWindow, true, true},
+		{"acme.größe 250", DefaultDuplicateWindow, true, false},
+		{"acme.größe 1", DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
+		{"acme.größe 2", DefaultDuplicateWindow, false, false},                // it was never sent
 	} {
-		h := &held{at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: eventSubject}, id: test.id, suspect: test.suspect}
+		h := &held{at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: eventSubject, Data: taskEvent(t, "").Data()}, id: test.id, suspect: test.suspect}
 		if err := s.search(t.Context(), l, h); err != nil || h.done != test.done {
 			t.Errorf("%s: found %v, %v", test.id, h.done, err)
 		}
@@ -301,7 +295,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	h := &held{at: time.Now().Add(-duplicates), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
+	h := &held{at: time.Now().Add(-DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range searchAttempts {
@@ -348,7 +342,7 @@ func TestSpoolTooLarge(t *testing.T) {
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("ü", 100<<10) + `"`)
 	store(t, s, eventSubject, "before", true)
-	if spooled, err := s.Publish(t.Context(), eventSubject, large, "acme.large"); err != nil || !spooled {
+	if _, spooled, err := s.Publish(t.Context(), eventSubject, large, "acme.large"); err != nil || !spooled {
 		t.Fatal(spooled, err)
 	}
 	store(t, s, eventSubject, "after", true)
@@ -363,7 +357,7 @@ func TestSpoolTooLarge(t *testing.T) {
 		letter.Header.Get(headerDeadSubject) != eventSubject || letter.Header.Get("ce-id") != "large" || letter.Header.Get(headerDeadCut) == "" {
 		t.Errorf("the dead letter is on %s: %v", letter.Subject, letter.Header)
 	}
-	if _, err := s.Publish(t.Context(), eventSubject, large, "acme.large2"); !errors.Is(err, events.ErrTooLarge) {
+	if _, _, err := s.Publish(t.Context(), eventSubject, large, "acme.large2"); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -382,12 +376,13 @@ func TestSpoolFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	b.limits.sawPayload(8 << 20)
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("x", 3<<20) + `"`)
 	publish := func(id string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		_, err := s.Publish(ctx, eventSubject, large, id)
+		_, _, err := s.Publish(ctx, eventSubject, large, id)
 		return err
 	}
 	wantPassing := func(err error) {
@@ -445,7 +440,7 @@ func TestSpoolMends(t *testing.T) {
 	eventually(t, "it is noticed, and works again", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		spooled, err := s.Publish(ctx, subjectOf(1), taskEvent(t, "10"), "acme.10")
+		_, spooled, err := s.Publish(ctx, subjectOf(1), taskEvent(t, "10"), "acme.10")
 		return err == nil && spooled
 	})
 	server.start()
@@ -523,7 +518,7 @@ func TestSpoolOff(t *testing.T) {
 	s := spool(t, b, SpoolConfig{})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := s.Publish(ctx, eventSubject, taskEvent(t, "1"), "acme.1"); err == nil {
+	if _, _, err := s.Publish(ctx, eventSubject, taskEvent(t, "1"), "acme.1"); err == nil {
 		t.Error("it was stored nowhere")
 	}
 	server.start()
@@ -598,7 +593,7 @@ func TestSpoolIsBeingOpened(t *testing.T) {
 	s := spool(t, b, spoolConfig(t.TempDir()))
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Publish(over, subjectOf(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, context.Canceled) || s.disk.usable() != nil {
+	if _, _, err := s.Publish(over, subjectOf(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, context.Canceled) || s.disk.usable() != nil {
 		t.Errorf("got %v, and the disk says %v", err, s.disk.usable())
 	}
 	s.disk.fault.Store(&errSpoolClosed)
@@ -624,12 +619,12 @@ func TestSpoolIsMended(t *testing.T) {
 	s.disk.fault.Store(&errSpoolClosed)
 	few, cancel := context.WithTimeout(t.Context(), leastWrite/2)
 	defer cancel()
-	if _, err := s.Publish(few, subjectOf(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, errSpoolClosed) {
+	if _, _, err := s.Publish(few, subjectOf(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, errSpoolClosed) {
 		t.Errorf("without the time to wait: %v", err)
 	}
 	done := make(chan error, 1)
 	go func() {
-		spooled, err := s.Publish(t.Context(), subjectOf(1), taskEvent(t, "1"), "acme.1")
+		_, spooled, err := s.Publish(t.Context(), subjectOf(1), taskEvent(t, "1"), "acme.1")
 		if err == nil && !spooled {
 			err = errors.New("it is not in the spool")
 		}

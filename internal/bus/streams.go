@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,42 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// duplicates is how long a stream recognises a message id. It spans the retries of a publish and of a sender, and
-// bounds what the server must remember.
-const duplicates = 10 * time.Minute
+// DefaultDuplicateWindow is how long a stream recognises a message id if nobody says otherwise. It spans the retries of a
+// publish and of a sender, and bounds what the server must remember.
+const DefaultDuplicateWindow = 10 * time.Minute
+
+// Bounds of the window. A shorter one ends before the attempts of one publish do.
+const leastWindow, mostWindow = 10 * time.Second, 24 * time.Hour
+
+// fitted is a stream with the window that the configuration says, if it is one with the usual window.
+func (c Config) fitted(s jetstream.StreamConfig) jetstream.StreamConfig {
+	if s.Duplicates == DefaultDuplicateWindow && c.DuplicateWindow > 0 {
+		s.Duplicates = c.DuplicateWindow
+	}
+	return s
+}
+
+// window is how long the stream of a cloud's events recognises a message id.
+func (b *Bus) window(cloud string) time.Duration {
+	window := cmp.Or(b.cfg.DuplicateWindow, DefaultDuplicateWindow)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if have, ok := b.windows[cloud]; ok {
+		return min(window, have) // somebody may have chosen less
+	}
+	return window
+}
+
+// sawStream keeps what has to be known of a stream of events between two looks.
+func (b *Bus) sawStream(cloud string, c jetstream.StreamConfig) {
+	if c.Name != b.cfg.Prefix.EventStream(cloud) {
+		return
+	}
+	b.limits.sawMessages(cloud, int64(c.MaxMsgSize))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.windows[cloud] = c.Duplicates
+}
 
 const day = 24 * time.Hour
 
@@ -68,7 +102,7 @@ func deadStream(p events.Prefix, cloud string) streamSpec {
 
 // alike gives a stream what all of them have.
 func alike(c jetstream.StreamConfig) jetstream.StreamConfig {
-	c.Duplicates, c.Storage, c.AllowDirect = duplicates, jetstream.FileStorage, true
+	c.Duplicates, c.Storage, c.AllowDirect = DefaultDuplicateWindow, jetstream.FileStorage, true
 	return c
 }
 
@@ -144,7 +178,8 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 			l.err = fmt.Errorf("look up stream %s: %w", want.Name, err)
 			return l
 		default:
-			if d := b.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
+			b.sawStream(cloud, have.CachedInfo().Config)
+			if d := b.cfg.streamDrift(b.cfg.fitted(want.StreamConfig), have.CachedInfo().Config); b.isNews(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
 			weSend := want.Name != b.cfg.Prefix.CommandStream(cloud)
@@ -161,6 +196,7 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 }
 
 func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
+	want.StreamConfig = b.cfg.fitted(want.StreamConfig)
 	want.Replicas = b.cfg.Replicas
 	made, err := b.withRoom(ctx, "stream "+want.Name, want.size, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes

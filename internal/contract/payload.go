@@ -22,7 +22,7 @@ func ownComponents() map[string]map[string]any {
 func eventSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": list{"action"}, "additionalProperties": true,
-		"description": "The body of a webhook, byte for byte. Proven of it are action and context.entityId; whether a delivery " +
+		"description": "The body of a webhook, as UTF-8 without a byte order mark and unpacked, else byte for byte. Proven of it are action and context.entityId; whether a delivery " +
 			"carries the other keys, which are those of a stored payload, is not known. A body that differs in them is an event, too: " +
 			"where a description names a type, expect any other as well.",
 		"properties": map[string]any{

@@ -121,16 +121,16 @@ type quarantined struct {
 	request                   http.Header
 }
 
-func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error) {
+func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error) {
 	if s.publish != nil {
 		if err := s.publish(ctx); err != nil {
-			return false, err
+			return "", false, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, published{subject, id, e})
-	return s.spools, nil
+	return e.ID(), s.spools, nil
 }
 
 func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {

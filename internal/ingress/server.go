@@ -28,8 +28,9 @@ import (
 // Store keeps what arrived. It returns nil only when that is durable. An error may have a method RetryAfter that tells
 // how long the sender should wait; events.ErrTooLarge says that waiting does not help.
 type Store interface {
-	// Publish keeps an event. spooled says that it is not in the stream yet.
-	Publish(ctx context.Context, subject string, e event.Event, id string) (spooled bool, err error)
+	// Publish keeps an event, under its id, or under one of its own if that is the id of an event with another body. spooled
+	// says that it is not in the stream yet.
+	Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error)
 	// Quarantine keeps bytes that could not be made into an event, with the reason and with the headers of their request.
 	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
 }
@@ -304,7 +305,7 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 		return "", s.quarantine(ctx, c, d, unusable, err)
 	}
 	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
-	waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
+	storedAs, waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
 	if errors.Is(err, events.ErrTooLarge) {
 		return "", s.oversized(ctx, c, d, err)
 	}
@@ -313,9 +314,9 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 	}
 	s.drift.look(ctx, c.Name, e)
 	if waits {
-		return e.ID(), spooled
+		return storedAs, spooled
 	}
-	return e.ID(), accepted
+	return storedAs, accepted
 }
 
 // quarantine keeps a body that is no event among the dead letters, and answers with a problem that says why.

@@ -23,7 +23,8 @@ type ages struct{ until, grace int64 }
 // Two deliveries of the same kind for one object have equal bodies, so only times tell them apart, and not for sure. What
 // matters comes out right all the same: as many events are missing as there are.
 //
-//  1. By id. A second event of the same id is the same delivery again, and taken as well.
+//  1. By id, if they are about the same: an id may name a webhook or an object. A second event of the same id is the same
+//     delivery again, and taken as well.
 //  2. By action and context, the nearest in time first.
 //  3. By action and entity, wherever in the record's context it stands. In the one public example of a record the context
 //     is another one than in deliveries.
@@ -60,16 +61,35 @@ type matcher struct {
 
 func (m *matcher) byIDs() {
 	of := make(map[uint64]int, len(m.records))
+	common := map[uint64]bool{}
 	for i, r := range m.records {
 		of[r.id] = i
+		if r.shared {
+			common[r.common] = true
+		}
 	}
 	for i := range m.events {
 		e := &m.events[i]
-		if r, found := of[e.id]; found {
+		if common[e.id] {
+			e.ownID = false // it is not the delivery's own
+		}
+		if r, found := of[e.id]; found && m.records[r].isAbout(*e) {
 			m.records[r].by, e.taken = byID, true
 			m.idsTell = m.idsTell || e.ownID && !e.mended
 		}
 	}
+}
+
+// isAbout says whether an event of the record's id can be the record's: it has the same action, and is about the same as
+// far as both tell.
+func (r record) isAbout(e seen) bool {
+	switch {
+	case r.action != e.action:
+		return false
+	case e.mended, r.context == e.context, !r.namesEntity, !e.namesEntity:
+		return true
+	}
+	return slices.Contains(r.values, e.entity)
 }
 
 // free says whether an event may still be matched. One that was mended belongs to the record of its id, wherever that is.

@@ -83,6 +83,9 @@ func (r *Reconciler) event(got *reading, rec record) (translate.Stored, error) {
 	if rec.derived {
 		s.SetID(translate.DerivedID(rec.digest, rec.ordinal))
 	}
+	if rec.shared {
+		s.SetID(events.OwnID(s.ID(), s.Data()))
+	}
 	return s, nil
 }
 

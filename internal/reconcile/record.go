@@ -40,6 +40,11 @@ type record struct {
 	ordinal int      // among the records of the same digest
 	derived bool
 
+	// own is the id that the event of this record gets if its id is that of other records too, which are about something else.
+	// shared says so, and common is the id that they share.
+	own, common uint64
+	shared      bool
+
 	where place // the record itself
 	by    means // what it was matched by
 }
@@ -50,7 +55,7 @@ func newRecord(s translate.Stored, ourPath string, where place) record {
 		where: where, digest: s.Digest, derived: s.Digest != [16]byte{},
 	}
 	if !r.derived {
-		r.id = hash(s.ID())
+		r.id, r.own = hash(s.ID()), hash(events.OwnID(s.ID(), s.Data()))
 	}
 	for _, v := range s.Context.Values {
 		r.values = append(r.values, hash(s.Action, v))
@@ -61,10 +66,12 @@ func newRecord(s translate.Stored, ourPath string, where place) record {
 	return r
 }
 
-// number gives the records without an id their ids. Equal ones are told apart by an ordinal only. Of several records with
-// one id, one remains: they could not be told apart as events either.
+// number gives the records without an id their ids. Equal ones are told apart by an ordinal only. Of several equal records
+// with one id, one remains. If they differ, the id is not theirs but that of a webhook or an object: then each gets one of its
+// own.
 func number(records []record) []record {
 	count, have := map[[16]byte]int{}, map[uint64]bool{}
+	share(records)
 	for i := range records {
 		if r := &records[i]; r.derived {
 			r.ordinal = count[r.digest]
@@ -77,6 +84,31 @@ func number(records []record) []record {
 		have[r.id] = true
 		return again
 	})
+}
+
+// share finds the records that have their id in common with others that are about something else.
+func share(records []record) {
+	type content struct {
+		at              int64
+		action, context uint64
+	}
+	first, shared := map[uint64]content{}, map[uint64]bool{}
+	for _, r := range records {
+		if r.derived {
+			continue
+		}
+		c := content{r.at, r.action, r.context}
+		if was, known := first[r.id]; !known {
+			first[r.id] = c
+		} else if was != c {
+			shared[r.id] = true
+		}
+	}
+	for i := range records {
+		if r := &records[i]; !r.derived && shared[r.id] {
+			r.id, r.common, r.shared = r.own, r.id, true
+		}
+	}
 }
 
 // onlyOurs drops the records of webhooks that call somebody else, and tells how many they were. A record that does not
@@ -105,6 +137,7 @@ type seen struct {
 	at                      int64 // its time: the body's createdAt, or when it arrived
 	id                      uint64
 	action, context, entity uint64 // entity with the action
+	namesEntity             bool   // whether it has an entity
 	// ownID says that its id is the delivered body's, not one that was minted.
 	ownID bool
 	// mended says that it was published by a reconciliation, under its record's id.
@@ -133,7 +166,7 @@ func newSeen(m bus.Message) (seen, bool) {
 		at = m.Time
 	}
 	return seen{
-		at: at.UnixMilli(), id: hash(m.Event.ID()), action: hash(action), entity: hash(action, entity),
+		at: at.UnixMilli(), id: hash(m.Event.ID()), action: hash(action), entity: hash(action, entity), namesEntity: entity != "",
 		context: hash(action, translate.ContextOf(m.Event.Data()).Text),
 		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(events.ExtOrigin) == Origin,
 		spooled: extension(events.ExtOrigin) == "spool",

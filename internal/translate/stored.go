@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // Stored is a record of factro's stored payloads (documented: one public SDK), as the event that its webhook would have
@@ -158,7 +160,7 @@ func ContextOf(body []byte) Context {
 	}
 	var c Context
 	var value any
-	d := json.NewDecoder(strings.NewReader(keepApart(raw)))
+	d := json.NewDecoder(strings.NewReader(jsontext.KeepApart(raw)))
 	d.UseNumber() // so that large numbers stay apart
 	if d.Decode(&value) != nil || value == nil {
 		return c

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/message"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -79,6 +80,9 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 	schema, err := schemaOf(op)
 	if err != nil {
 		return nil, err
+	}
+	if !jsontext.Valid(string(data)) { // it would reach factro as U+FFFD, or an id as nothing
+		return []events.FieldError{{Message: "half of a surrogate pair, such as \\ud800 alone, want valid text"}}, nil
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {

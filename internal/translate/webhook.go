@@ -14,6 +14,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -219,7 +220,7 @@ func text(raw string) (string, bool) {
 	for i := 1; i < len(raw)-1; i++ {
 		if c := raw[i]; c == '\\' || c < ' ' || c > '~' {
 			var s string
-			if !isText(raw) || json.Unmarshal([]byte(raw), &s) != nil {
+			if !jsontext.Valid(raw) || json.Unmarshal([]byte(raw), &s) != nil {
 				return "", false
 			}
 			return s, true

@@ -401,6 +401,7 @@ func TestDecodeErrors(t *testing.T) {
 		"byte order mark":    {structured, "\xef\xbb\xbf" + object(""), `payload begins with a byte order mark, which JSON does not allow`},
 		"empty object":       {structured, "{}", `attribute id is missing; attribute source is missing; attribute specversion is missing; attribute type is missing`},
 		"number as id":       {nil, `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`, `attribute id is a number, want a string`},
+		"half a pair as id":  {nil, `{"specversion":"1.0","id":"\ud800","source":"/s","type":"t"}`, `attribute id is no valid text: it has half of a surrogate pair`},
 		"number as version":  {nil, `{"specversion":1.0,"id":"1","source":"/s","type":"t"}`, `attribute specversion is a number, want a string`},
 		"null as version":    {nil, `{"specversion":null,"id":"1","source":"/s","type":"t"}`, `attribute specversion is missing`},
 		"twice":              {nil, object(`,"id":"2"`), `attribute id is given more than once`},

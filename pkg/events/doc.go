@@ -37,7 +37,7 @@
 // it is, and null clears it.
 //
 // A command's id is its idempotency key. A create is never made twice under one id, and who lost the answer does the same
-// again with [WithID]. For how long: the streams recognise an id for ten minutes, unless their operator has chosen more,
+// again with [WithID]. For how long: the streams recognise an id for ten minutes, unless their operator has chosen otherwise,
 // and the bridge remembers creates for seven days.
 //
 // # Queries

@@ -34,7 +34,8 @@ type Event struct {
 	data []byte
 }
 
-// Data returns the message's data: of an event the body of the webhook, byte for byte, also a byte order mark.
+// Data returns the message's data: of an event the body of the webhook as UTF-8, unpacked. Older bridges left a
+// byte order mark before it.
 func (e Event) Data() []byte { return e.data }
 
 // Decode decodes the data, which is JSON, into v, with or without a byte order mark before it. Only action and

@@ -44,6 +44,16 @@ func SourceDigest(source string) string {
 	return hex.EncodeToString(sum[:])[:sourceDigits]
 }
 
+// BodyDigest is a short digest of an event's data, in hexadecimal digits.
+func BodyDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:sourceDigits]
+}
+
+// OwnID is the id of an event whose id is that of another event already, with other data: what a webhook's body calls its id
+// may be that of a webhook or of a task. It is the same each time for the same data.
+func OwnID(id string, data []byte) string { return id + "." + BodyDigest(data) }
+
 // Caused tells whether an event is a result of the command with this source and id. The source of a plain JSON command is
 // "". Results of earlier bridges name no source, and count for every source.
 func Caused(e event.Event, source, id string) bool {

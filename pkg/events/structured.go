@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // structuredPayload writes an event in the JSON format, its attributes in the order of their names but for those of
@@ -107,6 +109,8 @@ func (b *builder) readStructured(payload []byte, sure bool) bool {
 // a whole number of 32 bits.
 func (b *builder) setJSON(name string, raw []byte) {
 	switch s := shape(raw); {
+	case s == "a string" && !jsontext.Valid(string(raw)):
+		b.addf("%s is no valid text: it has half of a surrogate pair", b.where(name)) // two of them would be one U+FFFD
 	case s == "a string":
 		b.set(name, text(raw))
 	case isCore(name):

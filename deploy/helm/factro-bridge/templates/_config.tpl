@@ -15,6 +15,7 @@ for the budget w; the canary has none, as it calls nobody.
 {{- end -}}
 {{- $nats := dict "url" (include "factro-bridge.natsURL" .root) "prefix" $v.nats.prefix "manage" $v.nats.manage -}}
 {{- $_ := set $nats "replicas" (include "factro-bridge.streamReplicas" .root | int) -}}
+{{- with $v.nats.duplicateWindow -}}{{- $_ := set $nats "duplicate_window" . -}}{{- end -}}
 {{- $credentials := include "factro-bridge.natsCredentials" . | fromYaml -}}
 {{- if $credentials.credsKey -}}{{- $_ := set $nats "creds_file" (printf "%s/nats/user.creds" $secrets) -}}{{- end -}}
 {{- if $credentials.nkeyKey -}}{{- $_ := set $nats "nkey_file" (printf "%s/nats/user.nk" $secrets) -}}{{- end -}}

@@ -1,0 +1,182 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// The id in a webhook's body need not be a delivery's: it may name the webhook or the task. The stream takes every message
+// with an id that it knows for a repetition, and drops it. So its word is checked: what has the same id and another body is
+// another event, which gets an id of its own, made of its id and of its body.
+
+// acknowledged is a stream's word on a message.
+type acknowledged struct {
+	*jetstream.PubAck
+	attempt int // that it answers; an earlier one may have stored the message
+}
+
+// Reasons of a stream's word that it has a message already.
+const (
+	dupRetry      = "retry"      // we have sent it before, and did not hear that it was stored
+	dupRepetition = "repetition" // somebody has sent the same once more
+	dupOtherBody  = "other_body" // the id is that of a message with another body
+	dupUnread     = "unread"     // what is stored could not be read
+)
+
+const otherBody = "the id of an event is that of another event with another body; it is stored under an id of its own"
+
+var dupReasons = []string{dupRetry, dupRepetition, dupOtherBody, dupUnread}
+
+func dupOption(destination, reason string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("destination", destination), attribute.String("reason", reason))
+}
+
+// repeated counts and logs that a stream has dropped a message, for whatever reason.
+func (b *Bus) repeated(ctx context.Context, subject, reason string, ack acknowledged) {
+	b.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), reason))
+	args := []any{"subject", subject, "stream", ack.Stream, "sequence", ack.Sequence, "reason", reason}
+	switch skipped, due := b.dups.due(kind(subject)+" "+reason, time.Now()); {
+	case reason == dupRetry, !due:
+		b.log.DebugContext(ctx, "the stream has this message already", args...)
+	case reason == dupRepetition:
+		b.log.InfoContext(ctx, "the stream has this message already, so it is not stored twice", append(args, "not_logged", skipped)...)
+	case reason == dupOtherBody:
+		b.log.WarnContext(ctx, otherBody,
+			append(args, "not_logged", skipped)...)
+	default:
+		b.log.WarnContext(ctx, "the stream has an event of this id, which cannot be read; it is stored under an id of its own, perhaps twice",
+			append(args, "not_logged", skipped)...)
+	}
+}
+
+// sendEvent publishes the message of an event. If its id is that of another event, the message gets an id of its own, and
+// own is true. tried says that the stream may have it already.
+func (b *Bus) sendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (own bool, err error) {
+	ack, err := b.sendAcked(ctx, msg, id)
+	if err != nil || !ack.Duplicate {
+		return false, err
+	}
+	reason := sameEvent(ctx, b.cfg, b.js, ack.PubAck, msg)
+	if reason == dupRepetition && (tried || ack.attempt > 1) {
+		reason = dupRetry
+	}
+	b.repeated(ctx, msg.Subject, reason, ack)
+	if reason == dupRetry || reason == dupRepetition {
+		return false, nil
+	}
+	again, id := withOwnID(msg, id)
+	ack, err = b.sendAcked(ctx, again, id)
+	if err == nil && ack.Duplicate { // its digest is part of the id, so this is the same body
+		b.repeated(ctx, msg.Subject, dupRepetition, ack)
+	}
+	return true, err
+}
+
+// withOwnID is a message of an event with an id of its own, and its message id.
+func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
+	again := &nats.Msg{Subject: msg.Subject, Data: msg.Data, Header: maps.Clone(msg.Header)}
+	const name = "ce-id"
+	if eventID, err := events.DecodeHeader(carrier(msg.Header).Get(name)); err == nil {
+		again.Header[name] = []string{events.EncodeHeader(events.OwnID(eventID, msg.Data))}
+	}
+	return again, events.OwnID(id, msg.Data)
+}
+
+// Reading what the stream has: a replica may be behind its leader for a moment.
+const compareAttempts, comparePause = 4, 50 * time.Millisecond
+
+// sameEvent says whether the message that a stream has under an id is the same event as ours.
+func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string) {
+	var have *jetstream.RawStreamMsg
+	var err error
+	for attempt := 1; attempt <= compareAttempts; attempt++ {
+		have, err = cfg.storedMsg(ctx, js, ack.Stream, ack.Sequence, "")
+		if err == nil || !errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		select {
+		case <-time.After(comparePause):
+		case <-ctx.Done():
+		}
+	}
+	switch {
+	case err != nil:
+		return dupUnread
+	case bytes.Equal(withoutMark(have.Data), withoutMark(ours.Data)), sameHappening(have, ours):
+		return dupRepetition
+	}
+	return dupOtherBody
+}
+
+// withoutMark is data without the byte order mark that older bridges kept.
+func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }
+
+// sameHappening says whether one of two messages of the same id is factro's record of the other: that holds more than the
+// webhook did. They are about the same, and were made at the same time, as far as both tell when.
+func sameHappening(have *jetstream.RawStreamMsg, ours *nats.Msg) bool {
+	theirs, mine := carrier(have.Header), carrier(ours.Header)
+	origin := "ce-" + events.ExtOrigin
+	if have.Subject != ours.Subject || theirs.Get(origin) != originReconcile && mine.Get(origin) != originReconcile {
+		return false
+	}
+	tells := func(h carrier) bool { return h.Get("ce-time") != h.Get("ce-"+events.ExtRecordedTime) }
+	return !tells(theirs) || !tells(mine) || theirs.Get("ce-time") == mine.Get("ce-time")
+}
+
+// originReconcile is the attribute factroorigin of an event that was made of factro's record.
+const originReconcile = "reconcile"
+
+// bodies remembers which body came first with an id, for longer than the stream does: an id that names a webhook comes
+// again and again for weeks. Memory is bounded; what was not asked for of late is forgotten.
+type bodies struct {
+	mu       sync.Mutex
+	now, old map[string]string // message id -> digest of the body
+}
+
+// mostBodies is how many ids are remembered at least.
+const mostBodies = 16 << 10
+
+// first says whether this body was the first with its id.
+func (s *bodies) first(id string, data []byte) bool {
+	digest := events.BodyDigest(data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.now[id]
+	if !ok {
+		if known, ok = s.old[id]; !ok {
+			known = digest
+		}
+		if s.now == nil || len(s.now) >= mostBodies {
+			s.now, s.old = map[string]string{}, s.now
+		}
+		s.now[id] = known
+	}
+	return known == digest
+}
+
+// named is the event with the id under which it is to be stored, and its message id.
+func (s *Spool) named(ctx context.Context, subject string, e event.Event, id string) (event.Event, string) {
+	if s.bodies.first(id, e.Data()) {
+		return e, id
+	}
+	s.bus.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), dupOtherBody))
+	if skipped, due := s.bus.dups.due(kind(subject)+" "+dupOtherBody, time.Now()); due {
+		s.log.WarnContext(ctx, otherBody, "subject", subject, "reason", dupOtherBody, "not_logged", skipped)
+	}
+	own := e.Clone()
+	own.SetID(events.OwnID(e.ID(), e.Data()))
+	own.DataEncoded = e.DataEncoded
+	return own, events.OwnID(id, e.Data())
+}

@@ -1,0 +1,50 @@
+package jsontext_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+)
+
+func TestValid(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]bool{
+		`"a"`: true, `"ä😀"`: true, `"\ud83d\ude00"`: true, `"\\ud800"`: true, `"\\\ud800"`: false, `"\ud800"`: false, `"\udc00"`: false,
+		`"\ud800\ud800\udc00"`: false, `"\ud800\udc00\udc00"`: false, "\"\xff\"": false, `"\uD800\uDC00"`: true, `"\ufffd"`: true,
+		`{"a":["\ud800"]}`: false, "": true, `"\`: true,
+	} {
+		if got := jsontext.Valid(raw); got != want {
+			t.Errorf("%s: got %v", raw, got)
+		}
+	}
+}
+
+// FuzzKeepApart holds that what is valid stays, that nothing becomes U+FFFD, and that the result is still JSON.
+func FuzzKeepApart(f *testing.F) {
+	for _, raw := range []string{`"\ud800"`, `"\ud800x\\udc00"`, "\"\xff\"", `{"\udead":["\ud83d\ude00","\\\ud800"]}`} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		if !json.Valid([]byte(raw)) {
+			return
+		}
+		out := jsontext.KeepApart(raw)
+		if jsontext.Valid(raw) != (out == raw) {
+			t.Errorf("%q became %q", raw, out)
+		}
+		var v any
+		if err := json.Unmarshal([]byte(out), &v); err != nil || !utf8.ValidString(out) || !jsontext.Valid(out) {
+			t.Errorf("%q became %q: %v", raw, out, err)
+		}
+		again, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(raw, "\ufffd") && !strings.Contains(strings.ToLower(raw), `\ufffd`) && strings.Contains(string(again), "\ufffd") {
+			t.Errorf("%q became %q with U+FFFD", raw, again)
+		}
+	})
+}
