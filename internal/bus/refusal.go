@@ -48,7 +48,7 @@ func (r refusal) what() string {
 		return "inbox"
 	case parts[0] == "$JS" && len(parts) > 3 && parts[1] == "ACK":
 		return strings.Join(parts[:4], ".")
-	case parts[0] == "$JS":
+	case parts[0] == "$JS", parts[0] == "JS": // the API, wherever it is
 		return r.subject
 	case parts[0] == "$KV" && len(parts) > 1:
 		return strings.Join(parts[:2], ".")
@@ -151,6 +151,12 @@ func (b *Bus) ours(violation string) bool {
 	_, subject, toPublish := strings.Cut(violation, `publish to "`)
 	if !toPublish {
 		return true
+	}
+	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.api(""))); ok { // wherever the API is
+		subject = strings.ToLower(jsAPI) + "." + rest
+		if strings.HasPrefix(rest, "$") { // what is written to buckets by way of the API
+			subject = rest
+		}
 	}
 	originals := strings.ToLower(b.cfg.Prefix.OriginalBucket(""))
 	if strings.HasPrefix(subject, "$o."+originals) || strings.HasPrefix(subject, string(b.cfg.Prefix)+".command.") ||
