@@ -178,7 +178,7 @@ func TestRedrivenEventOfAKnownID(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := c.PublishEvent(t.Context(), eventSubject, bodyEvent(t, "w-1", `{"n":2}`), "acme.w-1"); err != nil {
+		if err := c.PublishEvent(t.Context(), events.DefaultPrefix, eventSubject, bodyEvent(t, "w-1", `{"n":2}`), "acme.w-1"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -59,7 +59,7 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 		got = a.client.do(ctx, key, try, c)
 		j = judge(try.op, got)
 		switch {
-		case ctx.Err() != nil && got.err != nil, got.ours != nil, j == throttled:
+		case ctx.Err() != nil && got.err != nil, got.ours != nil, got.stale, j == throttled:
 			return got, errNeutral
 		case errors.Is(got.malformed, errNoBody) && try.op.Creates() && (saysMade(got) || searchable(try.op)):
 			return got, errNeutral // that the answer to a create may be empty is known
@@ -73,7 +73,7 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return answer{err: errOpen, unsent: true}, failed
 	}
-	a.learn(ctx, try.op, got, j, key)
+	a.learn(ctx, try, got, j, key)
 	return got, j
 }
 

@@ -82,10 +82,14 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	defer timer.Stop()
 	alive := func() { timer.Reset(c.timeout) }
 	a.sent = &atomic.Bool{}
+	var kept, answered atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// The first header, not the last: over HTTP/2 the last is reported after it may have reached factro.
 		WroteHeaderField: func(string, []string) { a.sent.Store(true) },
 		WroteHeaders:     func() { a.sent.Store(true) },
+		GotConn:          func(c httptrace.GotConnInfo) { kept.Store(c.Reused) },
+
+		GotFirstResponseByte: func() { answered.Store(true) },
 	})
 	req, err := c.request(context.WithValue(ctx, attemptKey{}, a), key, a, call, alive)
 	if err != nil {
@@ -94,7 +98,10 @@ func (c *client) do(ctx context.Context, key secret.String, a attempt, call tran
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer{err: cmp.Or(a.file.failure(), why(ctx, plain(err))), unsent: !a.sent.Load(), ours: a.file.failure()}
+		return answer{
+			err: cmp.Or(a.file.failure(), why(ctx, plain(err))), unsent: !a.sent.Load(), ours: a.file.failure(),
+			stale: kept.Load() && !answered.Load() && ctx.Err() == nil,
+		}
 	}
 	defer resp.Body.Close()
 	got := answer{status: resp.StatusCode, header: resp.Header}

@@ -74,7 +74,7 @@ const (
 	keyLookEvery = time.Second
 	// openFor is how long an open breaker waits before a probe.
 	openFor = 15 * time.Second
-	// maxRest bounds how long a gateway can make us wait. It is asked again soon: what says hours is mostly a mistake, and
+	// maxRest bounds how long an answer other than 429 can make us wait. It is asked again soon: what says hours is mostly a mistake, and
 	// a single answer must not stop a cloud for long.
 	maxRest = time.Minute
 	// maxPerMinute is the largest budget that can be configured, or is believed.

@@ -188,13 +188,13 @@ func TestEmptyCreate(t *testing.T) {
 	})
 }
 
-// TestRest: a gateway's wish to be left alone is heeded, for a bounded time.
+// TestRest: a failure's wish to be left alone is heeded, for a bounded time.
 func TestRest(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[string]time.Duration{
 		"7": 7 * time.Second, "Sat, 01 Jan 2000 00:00:25 GMT": 25 * time.Second, "999999999": maxRest, "Fri, 01 Jan 2100 00:00:00 GMT": maxRest, "soon": maxRest,
 	} {
-		for _, status := range []int{502, 503, 504} {
+		for _, status := range []int{408, 500, 502, 503, 504, 520} {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, inTurn(reply{status: status, header: map[string]string{"Retry-After": after}}, ok(fits)))
 				r.wantDone(r.do(update()), events.Applied, "")

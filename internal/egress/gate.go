@@ -23,7 +23,7 @@ type gate struct {
 	mu        sync.Mutex
 	openUntil time.Time     // while the breaker is open: when it will take a probe
 	budgetAt  time.Time     // nothing may be called before this time
-	restAt    time.Time     // the same, since a gateway asked for it
+	restAt    time.Time     // the same, since an answer that was a failure asked for it
 	savedAt   time.Time     // no query may be made before this time: few requests remain
 	left      int           // requests that remained of factro's budget by its last answer
 	leftUntil time.Time     // when that is over
@@ -84,7 +84,11 @@ func (g *gate) obstacle(now time.Time, key secret.String) obstacle {
 }
 
 // learn takes from an answer what it says about the next one.
-func (g *gate) learn(j judgement, a answer, key secret.String) {
+func (g *gate) learn(j judgement, a answer, key secret.String) { g.learnFrom(j, a, key, true) }
+
+// learnFrom is learn for an answer to a call that may be such that its failure says nothing about other calls: only a
+// gateway's wish to be left alone is heeded then.
+func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -96,7 +100,7 @@ func (g *gate) learn(j judgement, a answer, key secret.String) {
 	case done, refused:
 		g.isBad, g.badKey, g.restAt = false, "", time.Time{}
 	case failed, unknown:
-		if a.header.Get("Retry-After") != "" && gateway(a.status) {
+		if a.header.Get("Retry-After") != "" && (counts || gateway(a.status)) {
 			g.restAt = now.Add(min(factro.RetryAfter(a.header, now), maxRest))
 		}
 	}
@@ -201,10 +205,10 @@ var probe = func() factro.Operation {
 }()
 
 // learn passes the answer on to the gate, and tells the operator when the key stops or starts to be accepted.
-func (a *API) learn(ctx context.Context, op factro.Operation, got answer, j judgement, key secret.String) {
+func (a *API) learn(ctx context.Context, try attempt, got answer, j judgement, key secret.String) {
 	a.observe(ctx, got.header)
 	was := a.gate.paused()
-	a.gate.learn(j, got, key)
+	a.gate.learnFrom(j, got, key, try.take == nil || try.counts)
 	is := a.gate.paused()
 	switch {
 	case is && !was:
@@ -215,7 +219,7 @@ func (a *API) learn(ctx context.Context, op factro.Operation, got answer, j judg
 	if j == throttled {
 		a.log.WarnContext(ctx, "factro's request budget is used up", "cloud", a.cfg.Cloud, "wait", factro.RetryAfter(got.header, time.Now()).String())
 	}
-	a.calls.add(ctx, op, got)
+	a.calls.add(ctx, try.op, got)
 }
 
 // observe takes the time of an answer, and tells the operator of one that cannot be.

@@ -27,6 +27,7 @@ func TestThrottled(t *testing.T) {
 	}{
 		"seconds":        {map[string]string{"Retry-After": "17", "ratelimit": `"500-in-1min"; r=0; t=40`}, 17 * time.Second},
 		"date":           {map[string]string{"Retry-After": "Sat, 01 Jan 2000 00:00:25 GMT"}, 25 * time.Second},
+		"their clock":    {map[string]string{"Retry-After": "Sat, 01 Jan 2000 00:10:25 GMT", "Date": "Sat, 01 Jan 2000 00:10:00 GMT"}, 25 * time.Second},
 		"a date in past": {map[string]string{"Retry-After": "Fri, 31 Dec 1999 00:00:00 GMT"}, time.Second},
 		"zero":           {map[string]string{"Retry-After": "0"}, time.Second},
 		"ratelimit":      {map[string]string{"ratelimit": `"500-in-1min"; r=0; t=40`}, 40 * time.Second},

@@ -15,6 +15,9 @@ type answer struct {
 	// err is set if there was no answer. unsent then tells that factro cannot have seen the request.
 	err    error
 	unsent bool
+	// stale tells that a kept connection ended before a byte of the answer came: factro, or a proxy, had closed it just then.
+	// Such a call was carried out hardly ever, but it may have been. It says nothing about the health of factro.
+	stale bool
 	// malformed is set if the status says success, but the rest is not in the form of the operation.
 	malformed error
 	// ours is what failed on our side of the call: the source of an upload, or the place for an answer. It says nothing

@@ -130,7 +130,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 	case j != done:
 		return bus.Answer{Status: failure(got), Error: &events.Error{
 			Code: events.CodeUnavailable, Message: outcomeText(got), Detail: detail(got),
-		}}
+		}, RetryAfter: askedFor(got)}
 	case got.ours != nil:
 		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.cfg.Cloud,
 			"operation", op.Name, "error", got.ours)
@@ -172,6 +172,14 @@ func held(o obstacle) bus.Answer {
 		}[o.code],
 		Error: &events.Error{Code: o.code, Message: deferral[o.code]}, RetryAfter: max(time.Until(o.until), time.Second),
 	}
+}
+
+// askedFor is the time that an answer asks to be left alone for, or 0.
+func askedFor(got answer) time.Duration {
+	if got.header.Get("Retry-After") == "" {
+		return 0
+	}
+	return min(factro.RetryAfter(got.header, time.Now()), maxRest)
 }
 
 // failure is the status for an answer that is no answer of factro's: as good as a gateway can tell.

@@ -187,6 +187,7 @@ func TestQueryClosedGate(t *testing.T) {
 		wait    time.Duration
 	}{
 		"429":     {[]reply{{status: 429, header: map[string]string{"Retry-After": "17"}}}, 429, "throttled", 17 * time.Second},
+		"503":     {[]reply{{status: 503, header: map[string]string{"Retry-After": "17"}}}, 503, "unavailable", 17 * time.Second},
 		"401":     {[]reply{{status: 401}}, 401, "unauthorized", probeEvery},
 		"breaker": {[]reply{broken, broken, broken, broken, broken}, 503, "unavailable", openFor + time.Millisecond},
 	} {
@@ -215,6 +216,20 @@ func TestQueryClosedGate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestQueryRetryAfter: who asks is told when the answer says to come again. What only this query meets stops nobody else.
+func TestQueryRetryAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newReading(t, inTurn(reply{status: 500, header: map[string]string{"Retry-After": "7"}}, ok(fits)))
+		if a := x.ask(getTask("t-1")); a.Status != 500 || a.RetryAfter != 7*time.Second {
+			t.Errorf("got %+v", a)
+		}
+		if a := x.ask(getTask("t-2")); a.Error != nil {
+			t.Errorf("another query: %+v", a.Error)
+		}
+	})
 }
 
 // TestQueryProbe: a half-open breaker and a paused cloud are asked by one probe, and by no query, also in a process without

@@ -1,6 +1,8 @@
 package egress
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -53,6 +55,91 @@ func TestConnections(t *testing.T) {
 		}
 		if n := conns.Load(); n != test.want {
 			t.Errorf("five of %s took %d new connections, want %d", test.operation, n, test.want)
+		}
+	}
+}
+
+// TestKeptConnectionClosed: a server closes a kept connection as a call goes out. What became of the call is not known, but it
+// says nothing about factro's health; a new connection that is closed does.
+func TestKeptConnectionClosed(t *testing.T) {
+	t.Parallel()
+	for name, closes := range map[string]func(net.Conn){
+		"closed": func(c net.Conn) { _ = c.Close() },
+		"reset": func(c net.Conn) {
+			_ = c.(*net.TCPConn).SetLinger(0)
+			_ = c.Close()
+		},
+	} {
+		for after, health := range map[int]int{1: 0, 0: 10} { // answers that a connection gives, and failures that the breaker counts
+			t.Run(fmt.Sprint(name, " after ", after), func(t *testing.T) {
+				t.Parallel()
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = l.Close() }()
+				go func() { // ends with the listener
+					for {
+						conn, err := l.Accept()
+						if err != nil {
+							return
+						}
+						go func() {
+							defer closes(conn)
+							r := bufio.NewReader(conn)
+							for n := 0; ; n++ {
+								req, err := http.ReadRequest(r)
+								if err != nil {
+									return
+								}
+								if _, err := io.Copy(io.Discard, req.Body); err != nil || n == after {
+									return
+								}
+								_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(fits), fits)
+							}
+						}()
+					}
+				}()
+				api, err := NewAPI(Config{
+					Cloud: "acme", Prefix: "factro", URL: "http://" + l.Addr().String(), Key: secret.Source{Value: apiKey}, RequestsPerMinute: 480,
+					Timeout: 5 * time.Second, UserAgent: "test",
+				}, nil, slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Fatal(err)
+				}
+				op, _ := factro.Lookup("createTask")
+				failures := 0
+				for range 10 {
+					if after == 1 {
+						if got, j := api.exchange(t.Context(), attempt{op: op, number: 1}, translate.Call{Method: op.Method, Target: "/x", Body: []byte("{}")}, apiKey); j != done {
+							t.Fatalf("on a new connection it is judged %d: %+v", j, got)
+						}
+					}
+					got := api.client.do(t.Context(), apiKey, attempt{op: op, number: 1}, translate.Call{Method: op.Method, Target: "/x", Body: []byte("{}")})
+					if j := judge(op, got); j != unknown || got.unsent || got.stale != (after == 1) {
+						t.Errorf("it is judged %d: %+v", j, got)
+					}
+					if !got.stale {
+						failures++
+					}
+				}
+				if failures != health {
+					t.Errorf("%d speak against factro, want %d", failures, health)
+				}
+				if after != 1 {
+					return
+				}
+				for range 10 { // one that is answered, and one that meets the end
+					for _, want := range []judgement{done, unknown} {
+						if got, j := api.exchange(t.Context(), attempt{op: op, number: 1}, translate.Call{Method: op.Method, Target: "/x", Body: []byte("{}")}, apiKey); j != want {
+							t.Fatalf("judged %d: %+v", j, got)
+						}
+					}
+				}
+				if c := api.gate.breaker.Counts(); c.TotalFailures != 0 || !api.gate.open() {
+					t.Errorf("the breaker counts %+v", c)
+				}
+			})
 		}
 	}
 }

@@ -102,7 +102,7 @@ func setForm(req *http.Request, u *translate.Upload, f *file, alive func()) erro
 	var head bytes.Buffer
 	w := multipart.NewWriter(&head)
 	_, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {multipart.FileContentDisposition("file", u.Name)}, "Content-Type": {u.ContentType},
+		"Content-Disposition": {disposition(u.Name)}, "Content-Type": {u.ContentType},
 	})
 	if err != nil {
 		return fmt.Errorf("part of the upload: %w", err)

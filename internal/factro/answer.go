@@ -49,7 +49,7 @@ func BudgetOf(h http.Header) (Budget, bool) {
 // a mistake, and we would rather ask once too often.
 const maxWait = 15 * time.Minute
 
-// RetryAfter says how long a 429 asks to wait: the header Retry-After (seconds, or a date), else the reset of the
+// RetryAfter says how long an answer asks to wait: the header Retry-After (seconds, or a date), else the reset of the
 // budget, else a minute. Whether factro sends Retry-After is not known.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	wait := time.Minute
@@ -57,6 +57,9 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
 		wait = time.Duration(min(seconds, int(maxWait/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(text); err == nil {
+		if date, err := http.ParseTime(h.Get("Date")); err == nil { // both are by the clock of whoever answers
+			now = date
+		}
 		wait = at.Sub(now)
 	} else if b, ok := BudgetOf(h); ok {
 		wait = b.Reset

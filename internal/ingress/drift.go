@@ -50,7 +50,7 @@ func newDrift(actions []string, samples *sampler, log *slog.Logger) (*drift, err
 		d.known[a.Name] = true
 	}
 	for _, name := range actions {
-		d.known[name] = true
+		d.known[translate.Plain(name)] = true
 	}
 	var err error
 	d.unknown, err = otel.Meter(scope).Int64Counter("factro.bridge.webhooks.unknown", metric.WithUnit("{webhook}"),
@@ -67,7 +67,7 @@ func (d *drift) expect(ctx context.Context, cloud string) {
 
 func (d *drift) look(ctx context.Context, cloud string, e translate.Event) {
 	switch {
-	case d.known[e.Action]:
+	case d.known[e.Action] || d.known[translate.Plain(e.Action)]:
 	case d.listed:
 		d.found(ctx, cloud, "action", e.Action, true)
 	default:

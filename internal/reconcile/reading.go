@@ -38,7 +38,7 @@ func (r *Reconciler) read(ctx context.Context, since time.Time, ownPath bool) (*
 			return nil //nolint:nilerr // one record that is none must not hide the others
 		}
 		at := s.CreatedAt.UnixMilli()
-		if len(r.cfg.Actions) > 0 && !slices.Contains(r.cfg.Actions, s.Action) || at >= out.end || at < since.UnixMilli() {
+		if len(r.cfg.Actions) > 0 && !r.wants(s.Action) || at >= out.end || at < since.UnixMilli() {
 			return nil
 		}
 		where, err := out.spill.add(s.Data()) // without its webhook
@@ -62,6 +62,11 @@ func (r *Reconciler) read(ctx context.Context, since time.Time, ownPath bool) (*
 	slices.SortFunc(out.records, byTime)
 	out.records = number(out.records)
 	return out, nil
+}
+
+// wants says whether an action is one of those that are configured.
+func (r *Reconciler) wants(action string) bool {
+	return slices.ContainsFunc(r.cfg.Actions, func(a string) bool { return translate.Plain(a) == translate.Plain(action) })
 }
 
 // cut keeps the oldest records. All of one millisecond stay or go together.

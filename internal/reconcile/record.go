@@ -26,6 +26,14 @@ func hash(parts ...string) uint64 {
 	return h.Sum64()
 }
 
+// alikeHash is the hash of texts as people compare them. Ids are compared byte by byte.
+func alikeHash(parts ...string) uint64 {
+	for i, p := range parts {
+		parts[i] = translate.Plain(p)
+	}
+	return hash(parts...)
+}
+
 // record is what is held of one of factro's records.
 type record struct {
 	at              int64 // createdAt, in milliseconds
@@ -51,14 +59,14 @@ type record struct {
 
 func newRecord(s translate.Stored, ourPath string, where place) record {
 	r := record{
-		at: s.CreatedAt.UnixMilli(), action: hash(s.Action), context: hash(s.Action, s.Context.Text), namesEntity: s.Context.NamesEntity,
+		at: s.CreatedAt.UnixMilli(), action: alikeHash(s.Action), context: alikeHash(s.Action, s.Context.Plain()), namesEntity: s.Context.NamesEntity,
 		where: where, digest: s.Digest, derived: s.Digest != [16]byte{},
 	}
 	if !r.derived {
 		r.id, r.own = hash(s.ID()), hash(events.OwnID(s.ID(), s.Data()))
 	}
 	for _, v := range s.Context.Values {
-		r.values = append(r.values, hash(s.Action, v))
+		r.values = append(r.values, alikeHash(s.Action, v))
 	}
 	if s.Callback != "" {
 		r.callback, r.ours = hash(s.Callback), strings.HasSuffix(strings.TrimRight(s.Callback, "/"), ourPath)
@@ -166,8 +174,8 @@ func newSeen(m bus.Message) (seen, bool) {
 		at = m.Time
 	}
 	return seen{
-		at: at.UnixMilli(), id: hash(m.Event.ID()), action: hash(action), entity: hash(action, entity), namesEntity: entity != "",
-		context: hash(action, translate.ContextOf(m.Event.Data()).Text),
+		at: at.UnixMilli(), id: hash(m.Event.ID()), action: alikeHash(action), entity: alikeHash(action, entity), namesEntity: entity != "",
+		context: alikeHash(action, translate.ContextOf(m.Event.Data()).Plain()),
 		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(events.ExtOrigin) == Origin,
 		spooled: extension(events.ExtOrigin) == "spool",
 	}, true

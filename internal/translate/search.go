@@ -144,7 +144,7 @@ func (s *Search) agrees(item map[string]json.RawMessage, all []factro.Comparison
 		told, agreed := false, false
 		for _, name := range c.Items {
 			if have, ok := item[name]; ok {
-				told, agreed = true, agreed || alike(sent, have)
+				told, agreed = true, agreed || alike(sent, have) || c.Field == "file.name" && sameName(texts(sent, have))
 			}
 		}
 		if told && !agreed {
@@ -170,31 +170,10 @@ func valueAt(fields map[string]json.RawMessage, path string) json.RawMessage {
 
 func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
-// alike compares two values by what they mean: instants in any form, numbers by their value, texts without the blanks
-// around them, nothing in any of its forms.
-func alike(sent, have json.RawMessage) bool {
-	a, aText := text(string(sent))
-	b, bText := text(string(have))
-	if aText && bText {
-		a, b = strings.TrimSpace(a), strings.TrimSpace(b)
-		if a == b || strings.TrimSuffix(a, ":00") == b || a == strings.TrimSuffix(b, ":00") { // a clock time with seconds or without
-			return true
-		}
-		x, xTime := instantOf(sent)
-		y, yTime := instantOf(have)
-		return xTime && yTime && x.Equal(y)
-	}
-	if empty(sent) || empty(have) {
-		return empty(sent) && empty(have)
-	}
-	x, errX := strconv.ParseFloat(string(sent), 64)
-	y, errY := strconv.ParseFloat(string(have), 64)
-	if errX == nil && errY == nil {
-		return x == y
-	}
-	left, errLeft := Canonical(sent)
-	right, errRight := Canonical(have)
-	return errLeft == nil && errRight == nil && bytes.Equal(left, right)
+func texts(a, b json.RawMessage) (string, string) {
+	x, _ := text(string(a))
+	y, _ := text(string(b))
+	return x, y
 }
 
 func empty(raw json.RawMessage) bool {

@@ -54,6 +54,14 @@ func TestJudge(t *testing.T) {
 		"milliseconds, clock times":  {"createWorkRecord", `{"startDate":"2026-11-02","minutesWorked":30,"bookedOnReferenceId":"t","startTime":"09:00"}`, `{"id":"w","startDate":"2026-11-02","minutesWorked":30,"bookedOnReferenceId":"t","startTime":"09:00:00","createdAt":1793606401000}`, translate.Equal, 1},
 		"an answer to a comment":     {"createTaskComment", `{"taskId":"t","text":"ja"}`, `{"id":"k","text":"nein","creationDate":"2020-01-01T00:00:00Z","subComments":[{"id":"l","text":"ja",` + late + `}]}`, translate.Equal, 1},
 		"another comment":            {"createTaskComment", `{"taskId":"t","text":"ja"}`, `{"id":"k","text":"nein",` + late + `}`, translate.Doubtful, 1},
+		"a decomposed umlaut":        {"createCompany", `{"name":"Größe"}`, "{\"id\":\"c\",\"name\":\"Gro\u0308ße\"}", translate.Doubtful, 1},
+		"another system's line ends": {"createTaskComment", `{"taskId":"t","text":"a \r\n\r\nb\n"}`, `{"id":"k","text":"a\n\nb",` + late + `}`, translate.Equal, 1},
+		"escaped decomposed umlauts": {"createTaskComment", `{"taskId":"t","text":"gru\u0308n"}`, `{"id":"k","text":"gr\u00fcn",` + late + `}`, translate.Equal, 1},
+		"another line":               {"createTaskComment", `{"taskId":"t","text":"a\n\nb"}`, `{"id":"k","text":"a\nb",` + late + `}`, translate.Doubtful, 1},
+		"numbers by their value":     {"createWorkRecord", `{"startDate":"2026-11-02","minutesWorked":30,"bookedOnReferenceId":"t"}`, `{"id":"w","startDate":"2026-11-02","minutesWorked":3.00e1,"bookedOnReferenceId":"t","createdAt":1793606401000}`, translate.Equal, 1},
+		"a file by its ASCII name":   {"createTaskDocument", `{"taskId":"t","file":{"name":"Übersicht ß.pdf"}}`, `{"id":"d","title":"Ubersicht ss.pdf",` + late + `}`, translate.Equal, 1},
+		"a file in Latin 1":          {"createTaskDocument", `{"taskId":"t","file":{"name":"ä.pdf"}}`, "{\"id\":\"d\",\"title\":\"Ã¤.pdf\"," + late + "}", translate.Equal, 1},
+		"another file":               {"createTaskDocument", `{"taskId":"t","file":{"name":"ä.pdf"}}`, `{"id":"d","title":"ö.pdf",` + late + `}`, translate.Doubtful, 1},
 		"a file":                     {"createTaskDocument", `{"taskId":"t","file":{"name":"a.pdf"}}`, `{"id":"d","title":"a.pdf",` + late + `}`, translate.Equal, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

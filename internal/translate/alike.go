@@ -1,0 +1,105 @@
+package translate
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Plain is a text as people compare it: composed and decomposed umlauts are the same, and so are the line ends of all
+// systems. Blanks at the ends of lines and around the text do not count. What factro keeps of them is not known.
+func Plain(text string) string {
+	text = norm.NFC.String(text)
+	if strings.ContainsAny(text, "\r\n") {
+		lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n"), "\n")
+		for i, line := range lines {
+			lines[i] = strings.TrimRight(line, " \t\u00a0")
+		}
+		text = strings.Join(lines, "\n")
+	}
+	return strings.TrimSpace(text)
+}
+
+// alike compares two values by what they mean: instants in any form, numbers by their value, texts as people do, nothing
+// in any of its forms.
+func alike(sent, have json.RawMessage) bool {
+	a, aText := text(string(sent))
+	b, bText := text(string(have))
+	if aText && bText {
+		a, b = Plain(a), Plain(b)
+		if a == b || strings.TrimSuffix(a, ":00") == b || a == strings.TrimSuffix(b, ":00") { // a clock time with seconds or without
+			return true
+		}
+		x, xTime := instantOf(sent)
+		y, yTime := instantOf(have)
+		return xTime && yTime && x.Equal(y)
+	}
+	if empty(sent) || empty(have) {
+		return empty(sent) && empty(have)
+	}
+	return aText == bText && bytes.Equal(plainJSON(sent), plainJSON(have))
+}
+
+// plainJSON is a value with its texts and numbers as they are compared, inside lists and objects too. What cannot be read
+// stays as it is.
+func plainJSON(raw []byte) []byte {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var value any
+	if d.Decode(&value) != nil {
+		return raw
+	}
+	out, err := encode(plain(value))
+	if err != nil {
+		return raw
+	}
+	return out
+}
+
+func plain(value any) any {
+	switch v := value.(type) {
+	case string:
+		return Plain(v)
+	case json.Number:
+		return plainNumber(v)
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = plain(v[name])
+		}
+	}
+	return value
+}
+
+// plainNumber is a number in one form, so that 5, 5.0 and 5e0 are the same. An integer keeps its digits, of which a float
+// holds only the first 15.
+func plainNumber(n json.Number) json.Number {
+	if !strings.ContainsAny(n.String(), ".eE") {
+		return n
+	}
+	f, err := n.Float64()
+	if err != nil {
+		return n
+	}
+	if f == 0 { // also -0
+		return "0"
+	}
+	if text := strconv.FormatFloat(f, 'f', -1, 64); len(text) <= 32 {
+		return json.Number(text)
+	}
+	return json.Number(strconv.FormatFloat(f, 'e', -1, 64))
+}
+
+// Plain is the context as it is compared, like texts.
+func (c Context) Plain() string {
+	if !strings.ContainsFunc(c.Text, func(r rune) bool { return r == '.' || r == '\\' || r > '~' }) && !strings.Contains(c.Text, ` "`) && !strings.Contains(c.Text, `" `) {
+		return c.Text // nothing to change, as nearly always
+	}
+	return string(plainJSON([]byte(c.Text)))
+}

@@ -1,0 +1,60 @@
+package translate
+
+import "testing"
+
+// TestAlike: values are compared as people do, inside lists and objects too.
+func TestAlike(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		sent, have string
+		want       bool
+	}{
+		{`"ä"`, `"a\u0308"`, true},
+		{`"a\u0308"`, `"ä"`, true},
+		{`"a"`, `"ä"`, false},
+		{`"x \t\r\ny\r\n"`, `"x\ny"`, true},
+		{`"x\ry"`, `"x\ny"`, true},
+		{`"x\n y"`, `"x\ny"`, false},
+		{`"x  y"`, `"x y"`, false},
+		{`" x\u00a0"`, `"x"`, true},
+		{`""`, `null`, true},
+		{`" "`, `""`, true},
+		{`5`, `5.0`, true},
+		{`5.0`, `5`, true},
+		{`5e0`, `5.00`, true},
+		{`0.1`, `0.10`, true},
+		{`5`, `5.1`, false},
+		{`-0.0`, `0`, true},
+		{`9007199254740993`, `9007199254740992`, false},
+		{`1e400`, `1e400`, true},
+		{`1e400`, `1e401`, false},
+		{`5`, `"5"`, false},
+		{`5`, `true`, false},
+		{`["a\u0308 ",5.0,null]`, `["ä",5,null]`, true},
+		{`{"b":5,"a":"x\r\n"}`, `{"a":"x","b":5.0}`, true},
+		{`["a","b"]`, `["b","a"]`, false},
+		{`"2026-11-02T08:00:00Z"`, `"2026-11-02T09:00:00+01:00"`, true},
+	} {
+		if got := alike([]byte(test.sent), []byte(test.have)); got != test.want {
+			t.Errorf("%s and %s: got %v", test.sent, test.have, got)
+		}
+	}
+}
+
+// TestContextPlain: equal contexts are equal in whatever form; the text itself, which ids are derived from, stays.
+func TestContextPlain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{`{"context":{"name":"Gr\u00f6\u00dfe","n":5}}`, `{"context":{"n":5.0,"name":"Gro\u0308ße "}}`, true},
+		{`{"context":{"text":"a\r\nb"}}`, `{"context":{"text":"a\nb"}}`, true},
+		{`{"context":{"id":"a"}}`, `{"context":{"id":"b"}}`, false},
+		{`{}`, `{"context":{}}`, false},
+	} {
+		if got := ContextOf([]byte(test.a)).Plain() == ContextOf([]byte(test.b)).Plain(); got != test.want {
+			t.Errorf("%s and %s: got %v", test.a, test.b, got)
+		}
+	}
+}
