@@ -30,7 +30,7 @@ func TestConfigCheck(t *testing.T) {
 		"a secret file with an umlaut":           {set: secretFile("geheimnis-mit-ümläuten"), code: 1, texts: []string{"ASCII"}},
 		"a secret file with a control character": {set: secretFile("secret-of-\x07-sixteen-bytes"), code: 1, texts: []string{"control"}},
 		"an empty secret file":                   {set: secretFile("\n"), code: 1, texts: []string{"empty"}},
-		"a secret file that is missing":          {set: setting{secrets: "[{file: $dir/secret}]"}, code: 1, texts: []string{"secret"}},
+		"a secret file that is missing":          {set: setting{secrets: "[{file: $dir/secret}]"}, code: 0, texts: []string{"warning", "secret"}},
 		"a key file with a byte order mark":      {set: setting{key: "{file: $dir/key}", files: map[string]string{"key": "\xef\xbb\xbf" + apiKey + "\n"}}, code: 0},
 		"a key file in UTF-16":                   {set: setting{key: "{file: $dir/key}", files: map[string]string{"key": "\xff\xfe" + utf16(apiKey, true)}}, code: 1, texts: []string{"UTF-16"}},
 		"a password that needs encoding":         {set: setting{natsURL: "nats://bridge:" + leak + "#%zz@127.0.0.1:4222"}, code: 1, texts: []string{"nats.url", "percent"}},

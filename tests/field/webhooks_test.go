@@ -308,6 +308,6 @@ func TestMethods(t *testing.T) {
 			t.Errorf("%d, want 204", r.status)
 		}
 		s.await("its metric", func() bool { return s.metric("factro_bridge_webhooks_total", `outcome="empty"`) == 1 })
-		s.logs("empty")
+		s.logs("no body")
 	})
 }
