@@ -64,6 +64,9 @@ type HTTP struct {
 	MaxConnections           int           `yaml:"max_connections" env:"MAX_CONNECTIONS"`
 	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address" env:"MAX_CONNECTIONS_PER_ADDRESS"`
 	IdleTimeout              time.Duration `yaml:"idle_timeout" env:"IDLE_TIMEOUT"`
+	MaxHeader                Bytes         `yaml:"max_header" env:"MAX_HEADER"`
+	// PathPrefix is what a proxy leaves before /webhooks.
+	PathPrefix string `yaml:"path_prefix" env:"PATH_PREFIX"`
 }
 
 // Admin is for the server of the operators.
@@ -177,7 +180,7 @@ func Default() Config {
 	return Config{
 		HTTP: HTTP{
 			Listen: ":8080", MaxBody: bus.DefaultPayload - bus.HeaderRoom, MaxInFlight: 256, StoreTimeout: 5 * time.Second,
-			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute,
+			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute, MaxHeader: 8 << 10,
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		NATS: NATS{
@@ -332,6 +335,7 @@ func (c Config) ingress() ingress.Config {
 	out := ingress.Config{
 		Prefix: events.Prefix(c.NATS.Prefix), MaxBody: int64(c.HTTP.MaxBody), MaxInFlight: c.HTTP.MaxInFlight,
 		MaxMemory: c.webhookMemory(0), StoreTimeout: c.HTTP.StoreTimeout, IdleTimeout: c.HTTP.IdleTimeout,
+		MaxHeader: int(c.HTTP.MaxHeader), PathPrefix: c.HTTP.PathPrefix,
 		MaxConnections: c.HTTP.MaxConnections, MaxConnectionsPerAddress: c.HTTP.MaxConnectionsPerAddress,
 	}
 	for _, cloud := range c.Clouds {

@@ -39,11 +39,12 @@ const (
 	Expired        Reason = "expired"         // it has shown no secret in time
 	Flooded        Reason = "flooded"         // it has sent request after request without a secret
 	NoRequest      Reason = "no_request"      // what it began to send was malformed, too large or not complete in time
+	HTTP2          Reason = "http2"           // a connection of HTTP/2 broke its rules; the server's log tells of it
 	Handshake      Reason = "tls"             // the handshake of TLS failed or was not complete in time; the server's log tells of it
 )
 
 // Reasons are all there are.
-var Reasons = []Reason{Evicted, EvictedAddress, Refused, Expired, Flooded, NoRequest, Handshake}
+var Reasons = []Reason{Evicted, EvictedAddress, Refused, Expired, Flooded, NoRequest, HTTP2, Handshake}
 
 // Limiter counts the connections of one server.
 type Limiter struct {

@@ -321,7 +321,7 @@ func TestAddressOf(t *testing.T) {
 // TestReasons: every reason begins at 0 in the metrics.
 func TestReasons(t *testing.T) {
 	t.Parallel()
-	if n := len(slices.Compact(slices.Sorted(slices.Values(connlimit.Reasons)))); n != 7 {
+	if n := len(slices.Compact(slices.Sorted(slices.Values(connlimit.Reasons)))); n != 8 {
 		t.Errorf("%d reasons", n)
 	}
 }

@@ -40,25 +40,60 @@ func (d *door) measure(ctx context.Context, i int, s secret.String) {
 	}
 }
 
-// admits compares the header's value with every accepted secret, in a time that tells neither which one nor how much of
-// one matched: it compares digests, all of them, to the end.
-func (d *door) admits(r *http.Request) bool {
+// given is the secret that a request brings, and the same without repetitions if a proxy may have made one value of several:
+// "a, a". why says that there is none, or several different ones; the same one twice is one.
+func (d *door) given(r *http.Request) (value, single, why string) {
 	values := r.Header.Values(d.header)
-	if len(values) != 1 {
-		return false
+	if len(values) == 0 {
+		return "", "", secretAbsent
 	}
-	given := sha256.Sum256([]byte(strings.TrimSpace(values[0])))
-	match := 0
+	value = strings.TrimSpace(values[0])
+	for _, other := range values[1:] {
+		if strings.TrimSpace(other) != value {
+			return "", "", secretTwice
+		}
+	}
+	if value == "" {
+		return "", "", secretAbsent
+	}
+	single = value
+	parts := strings.Split(value, ",")
+	for _, part := range parts {
+		if strings.TrimSpace(part) != strings.TrimSpace(parts[0]) {
+			return value, value, ""
+		}
+	}
+	if first := strings.TrimSpace(parts[0]); first != "" {
+		single = first
+	}
+	return value, single, ""
+}
+
+// refuses compares the header's value with every accepted secret, in a time that tells neither which one nor how much of
+// one matched: it compares digests, all of them, to the end. It returns why the request is refused, or "".
+func (d *door) refuses(r *http.Request) (why string) {
+	value, single, why := d.given(r)
+	given, givenOnce := sha256.Sum256([]byte(value)), sha256.Sum256([]byte(single))
+	match, usables := 0, 0
 	for i, reader := range d.readers {
 		want, _ := reader.Get()
 		if want == "" {
 			continue // there never was a good one, and an empty value must not be admitted
 		}
 		d.measure(r.Context(), i, want)
+		usables++
 		digest := sha256.Sum256([]byte(want.Reveal()))
-		match |= subtle.ConstantTimeCompare(given[:], digest[:])
+		match |= subtle.ConstantTimeCompare(given[:], digest[:]) | subtle.ConstantTimeCompare(givenOnce[:], digest[:])
 	}
-	return match == 1
+	switch {
+	case why != "":
+		return why
+	case match == 1:
+		return ""
+	case usables == 0:
+		return secretUnusable
+	}
+	return secretWrong
 }
 
 // secrets are the texts of the secrets that can be used now.

@@ -29,6 +29,10 @@ type Config struct {
 	MaxMemory   int64
 	// MaxConnections bounds the connections in all, MaxConnectionsPerAddress those of one address.
 	MaxConnections, MaxConnectionsPerAddress int
+	// MaxHeader is the size in bytes up to which the header of a request is taken.
+	MaxHeader int
+	// PathPrefix is what may stand before /webhooks in a path, such as /factro, or "".
+	PathPrefix string
 	// IdleTimeout is how long a connection may be idle that has shown a right secret. Others have seconds.
 	IdleTimeout time.Duration
 	// StoreTimeout bounds how long a request waits for its event to be stored.
@@ -90,6 +94,12 @@ func (c Config) Validate() error {
 	}
 	if c.MaxConnectionsPerAddress < 4 || c.MaxConnectionsPerAddress > c.MaxConnections {
 		errs = append(errs, fmt.Errorf("http.max_connections_per_address: %d is not between 4 and http.max_connections, which is %d", c.MaxConnectionsPerAddress, c.MaxConnections))
+	}
+	if c.MaxHeader < leastHeader || c.MaxHeader > mostHeaderSize {
+		errs = append(errs, fmt.Errorf("http.max_header: %d bytes is not between 4KiB and 64KiB", c.MaxHeader))
+	}
+	if !prefixForm.MatchString(c.PathPrefix) {
+		errs = append(errs, fmt.Errorf("http.path_prefix: %q is not of the form /factro or /a/b, of letters, digits and ._~-", c.PathPrefix))
 	}
 	if c.IdleTimeout < patience {
 		errs = append(errs, fmt.Errorf("http.idle_timeout: %s is less than %s", c.IdleTimeout, patience))
@@ -159,9 +169,10 @@ const (
 	// patience is how long a connection may be idle that has shown no secret.
 	patience = 5 * time.Second
 
-	// maxHeader is the size of a header that is taken. net/http takes headerSlop more than it is told.
-	maxHeader  = 8 << 10
-	headerSlop = 4 << 10
+	// net/http takes headerSlop more than it is told. It is told twice the size that is allowed: what it refuses itself
+	// nobody hears of but the sender, so the handler refuses what is a little too large.
+	headerSlop                  = 4 << 10
+	leastHeader, mostHeaderSize = 4 << 10, 64 << 10
 
 	// maxStoreTimeout keeps a sender from waiting longer than any sender does.
 	maxStoreTimeout = 30 * time.Second

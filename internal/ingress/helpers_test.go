@@ -34,7 +34,7 @@ const (
 func config() ingress.Config {
 	return ingress.Config{
 		Prefix: "factro", MaxBody: 1 << 10, MaxInFlight: 4, StoreTimeout: 5 * time.Second,
-		MaxMemory: 1 << 20, MaxConnections: 100, MaxConnectionsPerAddress: 50, IdleTimeout: 11 * time.Minute,
+		MaxMemory: 1 << 20, MaxHeader: 8 << 10, MaxConnections: 100, MaxConnectionsPerAddress: 50, IdleTimeout: 11 * time.Minute,
 		Clouds: []ingress.Cloud{
 			{Name: "acme", Source: "urn:factro:cloud:acme", Header: "X-Bridge-Key", Secrets: values(oldSecret, newSecret)},
 			{Name: "other", Source: "urn:factro:cloud:other", Header: "Authorization", Secrets: values(otherSecret)},

@@ -20,6 +20,7 @@ type metrics struct {
 	received metric.Int64Counter
 	duration metric.Float64Histogram
 	dropped  metric.Int64Counter
+	refusals metric.Int64Counter
 	attrs    sync.Map // answerKey -> labels; there are few, and making them costs more than counting
 }
 
@@ -67,6 +68,10 @@ func newMetrics(s *Server) (*metrics, error) {
 		metric.WithDescription("Connections of the webhook port that were closed or refused by a limit, or that brought no request, by reason.")); err != nil {
 		return nil, err
 	}
+	if m.refusals, err = meter.Int64Counter("factro.bridge.webhooks.refused", metric.WithUnit("{request}"),
+		metric.WithDescription("Requests to the webhook port that were answered with 4xx or 5xx, by cloud and reason; those of no route and with too large a header as well.")); err != nil {
+		return nil, err
+	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(busy, s.slots.inUse())
 		o.ObserveInt64(memory, s.memory.inUse())
@@ -92,6 +97,12 @@ func (m *metrics) expect(ctx context.Context, cloud string) {
 	for _, p := range []problem{wrongSecret, tooManyWrong, tooLarge, unsupported, unusable, ourMistake, overloaded, notStored, redirected, empty} {
 		key := answerKey{cloud: cloud, code: p.code, method: http.MethodPost, status: p.Status}
 		m.received.Add(ctx, 0, m.labels(key).received)
+	}
+	for _, reason := range secretReasons {
+		m.refusals.Add(ctx, 0, refusedOption(cloud, reason))
+	}
+	for _, p := range []problem{nothingHere, unknownCloud, largeHeader} {
+		m.refusals.Add(ctx, 0, refusedOption("unknown", p.code))
 	}
 	for _, why := range connlimit.Reasons {
 		m.dropped.Add(ctx, 0, metric.WithAttributes(attribute.String("reason", string(why))))

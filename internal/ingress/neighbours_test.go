@@ -325,7 +325,7 @@ func TestRefusalsAreCounted(t *testing.T) { //nolint:paralleltest // it counts w
 	serve(t, &shelf{}, func(h *hall) {
 		for sent, status := range map[string]int{
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n": 404, "POST //webhooks HTTP/1.1\r\nHost: x\r\n\r\n": 404,
-			"nonsense\r\n\r\n": 400, "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("b", 9<<10) + "\r\n\r\n": 431,
+			"nonsense\r\n\r\n": 400, "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("b", 17<<10) + "\r\n\r\n": 431,
 			"POST /webhooks/acme HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n": 501,
 		} {
 			c := h.dial()

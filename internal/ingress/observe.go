@@ -34,6 +34,9 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	if !p.keeps() {
 		s.account.refused.Add(1)
 	}
+	if p.Status >= http.StatusBadRequest {
+		s.refused(ctx, name, p, r)
+	}
 	if span.IsRecording() {
 		span.SetAttributes(
 			semconv.HTTPRequestMethodKey.String(method(r.Method)), semconv.HTTPRoute(route), semconv.URLPath(r.URL.Path),
@@ -54,10 +57,11 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	p.write(w, r)
 }
 
-// nowhere answers what is at no route.
-func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {
-	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: nothingHere.code, method: method(r.Method), status: nothingHere.Status})
-	nothingHere.write(w, r)
+// nowhere answers what comes to no route.
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request, p problem) {
+	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: p.code, method: method(r.Method), status: p.Status})
+	s.refused(r.Context(), "unknown", p, r)
+	p.write(w, r)
 }
 
 // serverSpan is the options of a span that begins a trace of our own.

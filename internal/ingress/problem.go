@@ -18,6 +18,7 @@ type problem struct {
 
 	retryAfter time.Duration
 	code       string // for the metric
+	why        string // what of it, if code does not tell
 	stranger   bool   // it answers somebody who has not shown a secret
 	kept       bool   // what came is kept nevertheless, among the dead letters
 	lost       bool   // what came with a right secret is kept nowhere, through no fault of the sender's
@@ -56,6 +57,7 @@ func (p problem) write(w http.ResponseWriter, r *http.Request) {
 // The answers that are no success. The type is about:blank, so the title is that of the status.
 var (
 	nothingHere  = refuse(http.StatusNotFound, "not_found", "webhooks are taken at /webhooks/{cloud}").toStranger()
+	largeHeader  = refuse(http.StatusRequestHeaderFieldsTooLarge, "header_too_large", "the header is larger than http.max_header allows").toStranger()
 	unknownCloud = refuse(http.StatusNotFound, "unknown_cloud", "no factro cloud of this name is configured").toStranger()
 	wrongMethod  = refuse(http.StatusMethodNotAllowed, "method", "webhooks are delivered by POST").toStranger()
 	ambiguous    = refuse(http.StatusBadRequest, "ambiguous", "the request has both Content-Length and Transfer-Encoding").toStranger()

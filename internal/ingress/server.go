@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -41,8 +40,9 @@ type Server struct {
 	store    Store
 	log      *slog.Logger
 	clouds   map[string]*cloud
-	slots    *shares // how many webhooks may be stored at once
-	memory   *shares // bytes of those that are read and stored
+	prefix   []string // segments of http.path_prefix
+	slots    *shares  // how many webhooks may be stored at once
+	memory   *shares  // bytes of those that are read and stored
 	conns    *connlimit.Limiter
 	throttle throttle
 	samples  sampler
@@ -74,9 +74,9 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{},
 		slots: newShares(int64(cfg.MaxInFlight), len(cfg.Clouds)), memory: newShares(cfg.MaxMemory, len(cfg.Clouds)),
-		unpacking: make(chan struct{}, 1),
-		tracer:    otel.Tracer(scope),
-		newID:     func() string { return uuid.Must(uuid.NewV7()).String() },
+		unpacking: make(chan struct{}, 1), prefix: segments(cfg.PathPrefix),
+		tracer: otel.Tracer(scope),
+		newID:  func() string { return uuid.Must(uuid.NewV7()).String() },
 	}
 	s.conns = connlimit.New(connlimit.Config{
 		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Patience: patience, Owners: len(cfg.Clouds), Dropped: s.dropped,
@@ -96,30 +96,11 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	return s, err
 }
 
-// Handler is the HTTP interface.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc(route, s.observed)
-	mux.HandleFunc("/", s.nowhere)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connlimit.Of(r.Context()).Handled()
-		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
-			// A proxy that understood the end of the body otherwise must not have its next request taken for another's.
-			w.Header().Set("Connection", "close")
-		}
-		if p := r.URL.EscapedPath(); path.Clean(p) != p {
-			s.nowhere(w, r) // the mux would redirect, which no sender of webhooks follows
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
-}
-
 // Run serves on l until ctx ends, and then finishes what is in flight within grace. tlsConfig may be nil.
 func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config, grace time.Duration) error {
 	srv := &http.Server{
 		Handler: s.Handler(), TLSConfig: tlsConfig,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader - headerSlop,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: 2*s.cfg.MaxHeader - headerSlop,
 		// It runs from the end of the header, so a slow body and a slow store must leave time to say that all is well.
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
 		HTTP2:        s.http2(),
@@ -194,12 +175,13 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	case r.Method != http.MethodPost && !probes:
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
-	case !c.door.admits(r):
+	}
+	if why := c.door.refuses(r); why != "" {
 		if wait := s.throttle.wrongSecret(connlimit.AddressOf(r.RemoteAddr), time.Now()); wait > 0 {
 			return "", tooManyWrong.after(wait)
 		}
 		w.Header().Set("WWW-Authenticate", "Webhook")
-		return "", wrongSecret
+		return "", wrongSecret.since(why)
 	}
 	connlimit.Of(ctx).Shown(c.Name)
 	switch {

@@ -69,9 +69,14 @@ func newRecord(s translate.Stored, ourPath string, where place) record {
 		r.values = append(r.values, alikeHash(s.Action, v))
 	}
 	if s.Callback != "" {
-		r.callback, r.ours = hash(s.Callback), strings.HasSuffix(strings.TrimRight(s.Callback, "/"), ourPath)
+		r.callback, r.ours = hash(s.Callback), strings.HasSuffix(cleanPath(s.Callback), ourPath)
 	}
 	return r
+}
+
+// cleanPath is a URL without slashes that are doubled or stand at the end: the bridge takes webhooks at such paths too.
+func cleanPath(url string) string {
+	return "/" + strings.Join(strings.FieldsFunc(url, func(r rune) bool { return r == '/' }), "/")
 }
 
 // number gives the records without an id their ids. Equal ones are told apart by an ordinal only. Of several equal records

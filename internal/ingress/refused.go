@@ -1,0 +1,120 @@
+package ingress
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+)
+
+// Why a secret is not accepted.
+const (
+	secretAbsent   = "secret_absent"
+	secretTwice    = "secret_twice" // several, and not all the same
+	secretWrong    = "secret_wrong"
+	secretUnusable = "secret_unusable" // none of the configured ones can be read
+)
+
+var secretReasons = []string{secretAbsent, secretTwice, secretWrong, secretUnusable}
+
+// reason is why a request is refused, for the metric and the log.
+func (p problem) reason() string {
+	if p.why != "" {
+		return p.why
+	}
+	return p.code
+}
+
+func (p problem) since(why string) problem { p.why = why; return p }
+
+func refusedOption(cloud, reason string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("reason", reason))
+}
+
+// refused counts a request that was refused, and now and then logs one: whoever has mistyped a secret or a path sees it here
+// and nowhere else. cloud is a configured one, or "unknown".
+func (s *Server) refused(ctx context.Context, cloud string, p problem, r *http.Request) {
+	s.metrics.refusals.Add(ctx, 1, refusedOption(cloud, p.reason()))
+	switch p.code {
+	case redirected.code, unusable.code, unsupported.code, notStored.code, ourMistake.code:
+		return // who refused it has told more
+	}
+	skipped, due := s.samples.due(cloud+" refused "+p.reason(), time.Now())
+	if !due {
+		return
+	}
+	s.log.WarnContext(ctx, "a request to the webhook server was refused", "cloud", cloud, "reason", p.reason(), "status", p.Status,
+		"method", method(r.Method), "path", s.shownPath(r.URL.Path), "address", connlimit.AddressOf(r.RemoteAddr), "not_logged", skipped)
+}
+
+// shownPath is a path for the log, unless somebody has put a secret into it.
+func (s *Server) shownPath(path string) string {
+	if s.holdsSecret([]string{path}) || len(segments(path)) > 4 || len(path) > 200 {
+		return "(not shown)"
+	}
+	return printable(path)
+}
+
+// dropped counts a connection that was closed or refused, and now and then logs one.
+func (s *Server) dropped(why connlimit.Reason) {
+	ctx := context.Background() // it belongs to no request
+	s.metrics.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(why))))
+	text := ""
+	switch why {
+	case connlimit.Evicted, connlimit.EvictedAddress, connlimit.Refused:
+		text = "too many connections: one was closed or refused; see http.max_connections and http.max_connections_per_address"
+	case connlimit.NoRequest:
+		text = "a connection brought no request: its header was malformed, far larger than http.max_header, or not complete in time"
+	case connlimit.Flooded:
+		text = "a connection sent request after request without a right secret, and was closed"
+	default:
+		return
+	}
+	if skipped, due := s.samples.due("connections "+string(why), time.Now()); due {
+		s.log.WarnContext(ctx, text, "reason", why, "max", s.cfg.MaxConnections, "max_per_address", s.cfg.MaxConnectionsPerAddress, "not_logged", skipped)
+	}
+}
+
+// errorLog takes what net/http says of broken connections, at the level debug. What it says of handshakes and of HTTP/2 is the
+// only word of what never became a request, so it is counted, and now and then a warning.
+type errorLog struct {
+	slog.Handler
+	s *Server
+}
+
+// Handle counts what failed before there was a request.
+func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
+	kind := ""
+	switch {
+	case strings.Contains(r.Message, "TLS handshake error"):
+		e.s.dropped(connlimit.Handshake) //nolint:contextcheck // it belongs to no request
+		kind = "the handshake of TLS failed"
+		if strings.HasSuffix(strings.TrimSpace(r.Message), "EOF") { // a balancer that looks whether somebody is here
+			kind = ""
+		}
+	case strings.HasPrefix(r.Message, "http2:"):
+		e.s.dropped(connlimit.HTTP2) //nolint:contextcheck // it belongs to no request
+		kind = "a connection of HTTP/2 was broken"
+	case strings.Contains(r.Message, "Accept error"):
+		kind = "the server cannot accept connections"
+	}
+	if kind != "" {
+		if skipped, due := e.s.samples.due(kind, time.Now()); due {
+			e.s.log.WarnContext(ctx, kind, "error", printable(strings.TrimSpace(r.Message)), "not_logged", skipped)
+			return nil
+		}
+	}
+	if !e.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return e.Handler.Handle(ctx, r) //nolint:wrapcheck // it is that handler
+}
+
+// Enabled says yes: what is not logged counts all the same.
+func (e errorLog) Enabled(context.Context, slog.Level) bool { return true }

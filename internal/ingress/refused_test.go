@@ -1,0 +1,164 @@
+package ingress_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
+)
+
+func refusals(t testing.TB, cloud, reason string) int64 {
+	t.Helper()
+	return counted(t, "factro.bridge.webhooks.refused", attribute.NewSet(attribute.String("factro.cloud", cloud), attribute.String("reason", reason)))
+}
+
+// TestWhyRefused: every refusal is counted with its reason, and the first of each kind is in the log.
+func TestWhyRefused(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
+	missing := with(config(), func(c *ingress.Cloud) { c.Secrets = files(filepath.Join(t.TempDir(), "missing")) })
+	for name, tt := range map[string]struct {
+		cfg    ingress.Config
+		change func(*http.Request)
+		cloud  string
+		reason string
+	}{
+		"no secret":      {config(), key(), "acme", "secret_absent"},
+		"an empty one":   {config(), key(""), "acme", "secret_absent"},
+		"two of them":    {config(), key(oldSecret, newSecret), "acme", "secret_twice"},
+		"a wrong one":    {config(), key(wrongGuess), "acme", "secret_wrong"},
+		"no file":        {missing, key(oldSecret), "acme", "secret_unusable"},
+		"no such cloud":  {config(), path("/webhooks/nobody"), "unknown", "unknown_cloud"},
+		"no such path":   {config(), path("/elsewhere"), "unknown", "not_found"},
+		"another method": {config(), method("PUT"), "acme", "method"},
+		"a large header": {config(), func(r *http.Request) { r.Header.Set("X-Large", strings.Repeat("x", 9<<10)) }, "unknown", "header_too_large"},
+		"a large body":   {config(), body(padded(1025)), "acme", "too_large"},
+	} {
+		s, book := newServer(t, tt.cfg, &shelf{})
+		before := refusals(t, tt.cloud, tt.reason)
+		for range 3 {
+			r := request(t, good)
+			tt.change(r)
+			answer(t, s, r)
+		}
+		if n := refusals(t, tt.cloud, tt.reason) - before; n != 3 {
+			t.Errorf("%s: %d were counted as %s of %s", name, n, tt.reason, tt.cloud)
+		}
+		if n := strings.Count(book.String(), `"reason":"`+tt.reason+`"`); n != 1 {
+			t.Errorf("%s: %d lines: %s", name, n, book)
+		}
+	}
+}
+
+// TestSecretsInPaths: what somebody has put into the URL by mistake is not in the log.
+func TestSecretsInPaths(t *testing.T) {
+	t.Parallel()
+	s, book := newServer(t, config(), &shelf{})
+	r := request(t, good)
+	path("/" + oldSecret)(r)
+	wantStatus(t, answer(t, s, r), 404)
+	if !strings.Contains(book.String(), "(not shown)") {
+		t.Errorf("the log says %s", book)
+	}
+}
+
+func TestPathPrefix(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.PathPrefix = "/factro/in/"
+	s, _ := newServer(t, cfg, &shelf{})
+	for p, want := range map[string]int{
+		"/factro/in/webhooks/acme": 202, "/factro/in/webhooks/acme/": 202, "//factro//in/webhooks/acme": 202, "/webhooks/acme": 202,
+		"/factro/webhooks/acme": 404, "/in/webhooks/acme": 404, "/factro/in/acme": 404, "/factro/in": 404, "/factro/in/factro/in/webhooks/acme": 404,
+	} {
+		r := request(t, good)
+		path(p)(r)
+		if got := answer(t, s, r); got.status != want {
+			t.Errorf("%s: got %d, want %d", p, got.status, want)
+		}
+	}
+	for prefix, ok := range map[string]bool{"": true, "/": true, "/a": true, "/a/b.c/": true, "a": false, "/a b": false, "/../a": false, "/a//b": false, "/%61": false} {
+		cfg.PathPrefix = prefix
+		if err := cfg.Validate(); (err == nil) != ok {
+			t.Errorf("%q: %v", prefix, err)
+		}
+	}
+}
+
+// certificate is one that nobody trusts.
+func certificate(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestRefusedBeforeARequest: a handshake that fails and a broken connection of HTTP/2 are counted, and are in the log.
+func TestRefusedBeforeARequest(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
+	s, book := newServer(t, config(), &shelf{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Run(ctx, l, &tls.Config{Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}, time.Second)
+	}()
+	dropped := func(reason string) int64 {
+		return counted(t, "factro.bridge.connections.dropped", attribute.NewSet(attribute.String("reason", reason)))
+	}
+	handshakes, broken := dropped("tls"), dropped("http2")
+
+	plain, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(plain, "POST /webhooks/acme HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(plain)
+	h2, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // it is our own
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(h2, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"+"\x00\x00\x01\x00\x00\x00\x00\x00\x01x"); err != nil { // data for a stream that is not open
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(h2)
+
+	for _, c := range []io.Closer{plain, h2} {
+		_ = c.Close()
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if n, m := dropped("tls")-handshakes, dropped("http2")-broken; n != 1 || m != 1 {
+		t.Errorf("%d handshakes and %d connections of HTTP/2 were counted: %s", n, m, book)
+	}
+	for _, want := range []string{"the handshake of TLS failed", "a connection of HTTP/2 was broken"} {
+		if !strings.Contains(book.String(), want) {
+			t.Errorf("the log says %s, want %q", book, want)
+		}
+	}
+}

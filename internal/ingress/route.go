@@ -1,0 +1,66 @@
+package ingress
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+)
+
+// prefixForm is the form of http.path_prefix.
+var prefixForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`)
+
+// segments are the parts of a path. Slashes that are doubled, or stand at the end, count for nothing: people and proxies add
+// them, and a redirect to the clean path would make a GET of a webhook.
+func segments(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// cloudOf is the name of the cloud in a path: /webhooks/{cloud}, with http.path_prefix before it or without, since a proxy may
+// have taken it off.
+func (s *Server) cloudOf(u *url.URL) (name string, ok bool) {
+	parts := segments(u.EscapedPath())
+	if n := len(s.prefix); n > 0 && len(parts) > n && slices.Equal(parts[:n], s.prefix) {
+		parts = parts[n:]
+	}
+	if len(parts) != 2 || parts[0] != "webhooks" {
+		return "", false
+	}
+	name, err := url.PathUnescape(parts[1])
+	return name, err == nil
+}
+
+// Handler is the HTTP interface.
+func (s *Server) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connlimit.Of(r.Context()).Handled()
+		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+			// A proxy that understood the end of the body otherwise must not have its next request taken for another's.
+			w.Header().Set("Connection", "close")
+		}
+		name, ok := s.cloudOf(r.URL)
+		switch {
+		case headerSize(r) > s.cfg.MaxHeader:
+			s.nowhere(w, r, largeHeader)
+		case !ok:
+			s.nowhere(w, r, nothingHere)
+		default:
+			r.SetPathValue("cloud", name)
+			s.observed(w, r)
+		}
+	})
+}
+
+// headerSize is about how many bytes the header of a request had on the wire of HTTP/1.1.
+func headerSize(r *http.Request) int {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("Host: ") + len(r.Host) + len("\r\n\r\n\r\n")
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return size
+}
