@@ -43,6 +43,9 @@ type Config struct {
 	MaxBytes Sizes
 	// Replicas is the number of servers that hold each stream.
 	Replicas int
+	// Shapes says more of how each kind is made. DuplicateWindow is how long a stream recognises a message id; 0 for the default.
+	Shapes          Shapes
+	DuplicateWindow time.Duration
 	// Manage lets the bridge create missing streams and consumers, and take over the streams of an older version. Without
 	// it, it only binds to what is there.
 	Manage bool
@@ -215,7 +218,7 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
 	}
-	errs = append(errs, c.MaxBytes.validate())
+	errs = append(errs, c.MaxBytes.validate(), c.validateShapes())
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
 	}

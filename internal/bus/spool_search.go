@@ -57,7 +57,7 @@ func (s *sight) forget() {
 // search looks in the stream for a message that the broker may have, if it came there so long ago that the stream may
 // have forgotten its id. What it finds is done.
 func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
-	if !h.suspect || time.Since(h.at) <= duplicates/2 {
+	if !h.suspect || time.Since(h.at) <= s.bus.cfg.window()/2 {
 		return nil
 	}
 	there := l.drain.seen.get(h.msg.Subject)
@@ -71,7 +71,7 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 		return fmt.Errorf("look for %s: %w", h.msg.Subject, errMoving)
 	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
-	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-duplicates), there)
+	err := s.bus.scan(ctx, stream, h.msg.Subject, h.at.Add(-s.bus.cfg.window()), there)
 	if err == nil {
 		err = s.bus.catchUp(ctx, stream, h.msg.Subject, there)
 	}

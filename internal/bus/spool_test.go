@@ -286,11 +286,11 @@ func TestSpoolLongOutage(t *testing.T) {
 		suspect bool
 		done    bool
 	}{
-		{"acme.größe 0", duplicates, true, true},
-		{"acme.größe 249", duplicates, true, true},
-		{"acme.größe 250", duplicates, true, false},
-		{"acme.größe 1", duplicates/2 - time.Minute, true, false}, // the stream knows it
-		{"acme.größe 2", duplicates, false, false},                // it was never sent
+		{"acme.größe 0", defaultWindow, true, true},
+		{"acme.größe 249", defaultWindow, true, true},
+		{"acme.größe 250", defaultWindow, true, false},
+		{"acme.größe 1", defaultWindow/2 - time.Minute, true, false}, // the stream knows it
+		{"acme.größe 2", defaultWindow, false, false},                // it was never sent
 	} {
 		h := &held{at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: eventSubject}, id: test.id, suspect: test.suspect}
 		if err := s.search(t.Context(), l, h); err != nil || h.done != test.done {
@@ -301,7 +301,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	h := &held{at: time.Now().Add(-duplicates), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
+	h := &held{at: time.Now().Add(-defaultWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range searchAttempts {

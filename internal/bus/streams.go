@@ -13,10 +13,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// duplicates is how long a stream recognises a message id. It spans the retries of a publish and of a sender, and
-// bounds what the server must remember.
-const duplicates = 10 * time.Minute
-
 const day = 24 * time.Hour
 
 // streamSpec is a stream of the contract, and what its size is. Ages are a start: an operator may change them, and the
@@ -68,7 +64,7 @@ func deadStream(p events.Prefix, cloud string) streamSpec {
 
 // alike gives a stream what all of them have.
 func alike(c jetstream.StreamConfig) jetstream.StreamConfig {
-	c.Duplicates, c.Storage, c.AllowDirect = duplicates, jetstream.FileStorage, true
+	c.Duplicates, c.Storage, c.AllowDirect = defaultWindow, jetstream.FileStorage, true
 	return c
 }
 
@@ -82,6 +78,15 @@ func streams(p events.Prefix, cloud string) []streamSpec {
 		commandStream(p, cloud),
 		eventStream(p, cloud),
 	}
+}
+
+// streams are those of a cloud as the configuration wants them.
+func (c Config) streams(cloud string) []streamSpec {
+	all := streams(c.Prefix, cloud)
+	for i := range all {
+		all[i] = c.shaped(all[i])
+	}
+	return all
 }
 
 // ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
@@ -124,7 +129,7 @@ type look struct {
 // lookAt looks whether the streams of a cloud are there and as they should be.
 func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 	var l look
-	for _, want := range streams(b.cfg.Prefix, cloud) {
+	for _, want := range b.cfg.streams(cloud) {
 		if b.isMoving(want.Name) {
 			continue
 		}
@@ -133,10 +138,10 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			l.missing = append(l.missing, want)
 		case err != nil:
-			l.err = fmt.Errorf("look up stream %s: %w", want.Name, err)
+			l.err = fmt.Errorf("look up stream %s: %w", want.Name, withSetting(err, want.size))
 			return l
 		default:
-			if d := b.cfg.streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
+			if d := streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
 			weSend := want.Name != b.cfg.Prefix.CommandStream(cloud)
@@ -153,7 +158,6 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 }
 
 func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
-	want.Replicas = b.cfg.Replicas
 	made, err := b.withRoom(ctx, "stream "+want.Name, want.size, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateStream(ctx, want.StreamConfig)
@@ -166,13 +170,13 @@ func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
 }
 
 // streamDrift names what of a stream's configuration breaks the contract.
-func (c Config) streamDrift(want, have jetstream.StreamConfig) string {
+func streamDrift(want, have jetstream.StreamConfig) string {
 	d := drift{
 		{"subjects", slices.Equal(want.Subjects, have.Subjects), want.Subjects, have.Subjects},
 		{"retention", want.Retention == have.Retention, want.Retention, have.Retention},
 		{"discard", want.Discard == have.Discard, want.Discard, have.Discard},
 		{"storage", want.Storage == have.Storage, want.Storage, have.Storage},
-		{"replicas", c.Replicas == have.Replicas, c.Replicas, have.Replicas},
+		{"replicas", want.Replicas == have.Replicas, want.Replicas, have.Replicas},
 		{"duplicate window", have.Duplicates >= want.Duplicates, want.Duplicates, have.Duplicates},
 		{"message TTL", have.AllowMsgTTL || !want.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL},
 		{"no_ack", !have.NoAck, false, have.NoAck},
