@@ -95,9 +95,10 @@ type NATS struct {
 	Prefix      string   `yaml:"prefix" env:"PREFIX"`
 	Replicas    int      `yaml:"replicas" env:"REPLICAS"`
 	Manage      bool     `yaml:"manage" env:"MANAGE"`
-	// DuplicateWindow is how long the streams recognise a message id.
+	MaxBytes    MaxBytes `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
+	// Streams says how each kind of stream and bucket is made, DuplicateWindow how long the streams recognise a message id.
+	Streams         Streams       `yaml:"streams" envPrefix:"STREAMS_"`
 	DuplicateWindow time.Duration `yaml:"duplicate_window" env:"DUPLICATE_WINDOW"`
-	MaxBytes        MaxBytes      `yaml:"max_bytes" envPrefix:"MAX_BYTES_"`
 	// ReplyPrefixes are what the subjects begin with, beside inboxes, to which copies of results and answers may go.
 	ReplyPrefixes []string `yaml:"reply_prefixes" env:"REPLY_PREFIXES"`
 }
@@ -112,6 +113,41 @@ type MaxBytes struct {
 	Files     Bytes `yaml:"files" env:"FILES"`
 	Answers   Bytes `yaml:"answers" env:"ANSWERS"`
 	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
+}
+
+// Streams are the kinds of streams and buckets, each of which every cloud has; but for Reconcile, which all share.
+type Streams struct {
+	Events     Shape `yaml:"events" envPrefix:"EVENTS_"`
+	Commands   Shape `yaml:"commands" envPrefix:"COMMANDS_"`
+	Results    Shape `yaml:"results" envPrefix:"RESULTS_"`
+	Dead       Shape `yaml:"dead" envPrefix:"DEAD_"`
+	Ledger     Shape `yaml:"ledger" envPrefix:"LEDGER_"`
+	Advisories Shape `yaml:"advisories" envPrefix:"ADVISORIES_"`
+	Reconcile  Shape `yaml:"reconcile" envPrefix:"RECONCILE_"`
+	Files      Shape `yaml:"files" envPrefix:"FILES_"`
+	Answers    Shape `yaml:"answers" envPrefix:"ANSWERS_"`
+	Originals  Shape `yaml:"originals" envPrefix:"ORIGINALS_"`
+}
+
+// Shape says how the streams of a kind are made, beside their size. A zero stands for the default.
+type Shape struct {
+	MaxAge      time.Duration `yaml:"max_age" env:"MAX_AGE"`
+	MaxMessages int64         `yaml:"max_messages" env:"MAX_MESSAGES"`
+	Replicas    int           `yaml:"replicas" env:"REPLICAS"`
+	// Cluster and Tags say which servers may hold them.
+	Cluster string   `yaml:"cluster" env:"CLUSTER"`
+	Tags    []string `yaml:"tags" env:"TAGS"`
+}
+
+func (s Streams) shapes() bus.Shapes {
+	shapes := bus.Shapes{}
+	for name, k := range map[string]Shape{
+		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
+		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals,
+	} {
+		shapes[name] = bus.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
+	}
+	return shapes
 }
 
 // Embedded is for a NATS server inside the bridge, used if a data directory is given.
@@ -289,9 +325,8 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		DialTimeout: c.NATS.DialTimeout, IgnoreDiscovered: c.NATS.IgnoreDiscoveredServers,
 		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix, Domain: c.NATS.Domain,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
-		DuplicateWindow: c.NATS.DuplicateWindow,
-		ReplyPrefixes:   c.NATS.ReplyPrefixes,
-		Takes:           c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
+		ReplyPrefixes: c.NATS.ReplyPrefixes, Shapes: c.NATS.Streams.shapes(), DuplicateWindow: c.NATS.DuplicateWindow,
+		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	m := c.NATS.MaxBytes
 	b.MaxBytes = bus.Sizes{

@@ -81,7 +81,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false",
 		"NATS_DUPLICATE_WINDOW": "17m", "NATS_MAX_BYTES_EVENTS": "21MiB", "NATS_MAX_BYTES_COMMANDS": "22MiB", "NATS_MAX_BYTES_RESULTS": "23MiB", "NATS_MAX_BYTES_DEAD": "24MiB",
 		"NATS_MAX_BYTES_LEDGER": "25MiB", "NATS_MAX_BYTES_FILES": "26MiB", "NATS_MAX_BYTES_ANSWERS": "27MiB", "NATS_MAX_BYTES_ORIGINALS": "28MiB",
-		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "",
+		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "", "NATS_DUPLICATE_WINDOW": "5m",
 		"NATS_USER_FILE": "", "NATS_PASSWORD_FILE": "", "NATS_TLS_HANDSHAKE_FIRST": "true", "NATS_DIAL_TIMEOUT": "3s",
 		"NATS_IGNORE_DISCOVERED_SERVERS": "true", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
@@ -91,6 +91,17 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
 		"LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
+	}
+	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS"} {
+		prefix := "NATS_STREAMS_" + kind + "_"
+		environ[prefix+"MAX_AGE"], environ[prefix+"MAX_MESSAGES"] = fmt.Sprintf("%dh", 100+i), "5"
+		if kind == "COMMANDS" || kind == "RECONCILE" {
+			environ[prefix+"MAX_AGE"] = "0"
+		}
+		if i == 4 || i > 5 {
+			environ[prefix+"MAX_MESSAGES"] = "0"
+		}
+		environ[prefix+"REPLICAS"], environ[prefix+"CLUSTER"], environ[prefix+"TAGS"] = "2", "east", "a,b"
 	}
 	var list []string
 	for name, value := range environ {
@@ -115,6 +126,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 	known, err := c.knownActions()
 	for name, ok := range map[string]bool{
 		"NATS connection": c.NATS.TLS.HandshakeFirst && c.NATS.DialTimeout == 3*time.Second && c.NATS.IgnoreDiscoveredServers,
+		"streams":         c.NATS.DuplicateWindow == 5*time.Minute && reflect.DeepEqual(c.NATS.Streams.Dead, Shape{103 * time.Hour, 5, 2, "east", []string{"a", "b"}}),
 		"connections":     c.HTTP.MaxConnections == 77 && c.HTTP.MaxConnectionsPerAddress == 33 && c.HTTP.IdleTimeout == 12*time.Minute && c.HTTP.MaxMemory == 40<<20,
 		"http":            c.HTTP.Listen == "127.0.0.1:1" && c.HTTP.TLS == ServerTLS{"cert", "key", "ca"} && c.HTTP.MaxBody == 2<<20 && c.HTTP.MaxInFlight == 7 && c.HTTP.StoreTimeout == 3*time.Second,
 		"nats":            c.NATS.URL == "nats://x:1" && c.NATS.CredsFile == "creds" && c.NATS.Prefix == "other" && c.NATS.Replicas == 3 && !c.NATS.Manage && c.NATS.TLS.CAFile == "ca2",

@@ -51,7 +51,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	if !b.cfg.Manage {
 		return
 	}
-	want := advisoryStream(b.cfg.Prefix, cloud)
+	want := b.cfg.shaped(advisoryStream(b.cfg.Prefix, cloud))
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	have, err := b.js.Stream(attempt, want.Name)
 	cancel()
@@ -60,7 +60,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		err = b.createStream(ctx, want)
 	case err == nil:
-		why = b.cfg.streamDrift(b.cfg.fitted(want.StreamConfig), have.CachedInfo().Config)
+		why = streamDrift(want.StreamConfig, have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()

@@ -44,10 +44,11 @@ type Config struct {
 	Clouds []string
 	// MaxBytes bounds what each of them may hold. A zero stands for the default.
 	MaxBytes Sizes
-	// DuplicateWindow is how long the streams recognise a message id; 0 stands for the default.
-	DuplicateWindow time.Duration
 	// Replicas is the number of servers that hold each stream.
 	Replicas int
+	// Shapes says more of how each kind is made. DuplicateWindow is how long a stream recognises a message id; 0 for the default.
+	Shapes          Shapes
+	DuplicateWindow time.Duration
 	// Manage lets the bridge create missing streams and consumers, and take over the streams of an older version. Without
 	// it, it only binds to what is there.
 	Manage bool
@@ -212,13 +213,10 @@ func (c Config) Validate() error {
 	if !prefixForm.MatchString(string(c.Prefix)) {
 		errs = append(errs, fmt.Errorf("nats.prefix: %q is not of the form [a-z0-9][a-z0-9-]*", c.Prefix))
 	}
-	if c.DuplicateWindow != 0 && (c.DuplicateWindow < leastWindow || c.DuplicateWindow > mostWindow) {
-		errs = append(errs, fmt.Errorf("nats.duplicate_window: %s is not between %s and %s", c.DuplicateWindow, leastWindow, mostWindow))
-	}
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
 	}
-	errs = append(errs, c.MaxBytes.validate())
+	errs = append(errs, c.MaxBytes.validate(), c.validateShapes())
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
 	}

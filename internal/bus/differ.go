@@ -40,7 +40,7 @@ func (c *Client) Differences(ctx context.Context) ([]Difference, error) {
 func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.cfg.Prefix
-	for _, want := range append(streams(p, cloud), advisoryStream(p, cloud)) {
+	for _, want := range append(c.cfg.streams(cloud), c.cfg.shaped(advisoryStream(p, cloud))) {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})
@@ -60,7 +60,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
 		}
-		add(c.cfg.streamDrift(c.cfg.fitted(want.StreamConfig), have.CachedInfo().Config))
+		add(streamDrift(want.StreamConfig, have.CachedInfo().Config))
 		weSend := want.Name != p.CommandStream(cloud)
 		for _, err := range []error{
 			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.js, want.StreamConfig, have.CachedInfo(), weSend),

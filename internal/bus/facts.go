@@ -58,7 +58,7 @@ func Buckets(p events.Prefix, cloud string) []BucketFacts {
 	for _, c := range buckets(p, cloud) {
 		facts = append(facts, BucketFacts{c.Bucket, c.Description, c.TTL, c.most(Sizes{}), c.setting()})
 	}
-	c := originalConfig(p.OriginalBucket(cloud), 1)
+	c := originalConfig(p.OriginalBucket(cloud))
 	return append(facts, BucketFacts{c.Bucket, c.Description, c.TTL, sizeOriginals.most(Sizes{}), sizeOriginals.setting()})
 }
 

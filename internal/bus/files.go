@@ -73,7 +73,7 @@ func (b *Bus) ensureBucket(ctx context.Context, want bucketSpec) error {
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return err
 	}
-	want.Replicas = b.cfg.Replicas
+	want = b.cfg.shapedBucket(want)
 	made, err := b.withRoom(ctx, "object store "+want.Bucket, want.size, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateObjectStore(ctx, want.ObjectStoreConfig)

@@ -88,7 +88,7 @@ func (b *Bus) reconcileBucket(ctx context.Context) (bucketStore, error) {
 	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
 		_, err = b.withRoom(ctx, "bucket "+name, sizeReconcile, func(ctx context.Context, bytes int64) error {
 			_, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-				Bucket: name, Description: "Who reconciles each cloud, and how far that is", History: 1, Replicas: b.cfg.Replicas, MaxBytes: bytes,
+				Bucket: name, Description: "Who reconciles each cloud, and how far that is", History: 1, Replicas: b.cfg.replicas(sizeReconcile), Placement: b.cfg.placement(sizeReconcile), MaxBytes: bytes,
 			})
 			return err
 		})

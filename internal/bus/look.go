@@ -18,6 +18,14 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 	}
 	looking, stop := b.whileUp(ctx)
 	defer stop()
+	if old := checkVersion(b.nc.ConnectedServerVersion()); old != nil {
+		for _, cloud := range b.cfg.Clouds {
+			if b.found(cloud, old) {
+				b.log.ErrorContext(ctx, "streams are not ready; trying again", "cloud", cloud, "error", old)
+			}
+		}
+		return false
+	}
 	moving, err := b.takeOver(looking)
 	errs := b.ensureStreams(looking)
 	begun := false

@@ -93,8 +93,10 @@ func (b *Bus) takeOver(ctx context.Context) (more bool, _ error) {
 	left, err := b.takeOverCommands(ctx)
 	errs = append(errs, err)
 	more = more || left
+	// The same for all is one error, such as that there is no JetStream.
+	errs = slices.CompactFunc(errs, func(a, b error) bool { return a != nil && b != nil && a.Error() == b.Error() })
 	if err := errors.Join(errs...); err != nil {
-		return true, fmt.Errorf("take over the streams of an older version: %w", err)
+		return true, fmt.Errorf("look for streams of an older version: %w", withSetting(err, sizeEvents))
 	}
 	if !more && ctx.Err() == nil {
 		b.mu.Lock()
@@ -153,7 +155,7 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 				cfg.Sources = append(cfg.Sources, &jetstream.StreamSource{Name: old.CachedInfo().Config.Name, FilterSubject: subject})
 			}
 			if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-				return true, fmt.Errorf("create stream %s: %w", want.Name, err)
+				return true, fmt.Errorf("create stream %s: %w", want.Name, withSetting(err, want.size))
 			}
 			b.log.InfoContext(ctx, "stream is filled from the one of an older version", "stream", want.Name, "from", old.CachedInfo().Config.Name)
 			wants, near = append(wants, want), false
@@ -190,8 +192,8 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 
 // filling is the configuration of a stream that is being filled: without a limit, since nothing is to get lost.
 func (b *Bus) filling(want streamSpec) jetstream.StreamConfig {
-	cfg := want.StreamConfig
-	cfg.Replicas, cfg.Subjects, cfg.MaxBytes, cfg.Duplicates = b.cfg.Replicas, nil, -1, copyWindow
+	cfg := b.cfg.shaped(want).StreamConfig
+	cfg.Subjects, cfg.MaxBytes, cfg.Duplicates = nil, -1, copyWindow
 	if cfg.MaxAge > 0 {
 		cfg.Duplicates = min(copyWindow, cfg.MaxAge)
 	}
@@ -351,7 +353,7 @@ func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want streamSpec
 	if err != nil {
 		return err
 	}
-	cfg := want.StreamConfig
+	cfg := b.cfg.shaped(want).StreamConfig
 	cfg.Replicas = info.Config.Replicas
 	holds := int64(min(info.State.Bytes, 1<<62))
 	wanted := want.most(b.cfg.MaxBytes)

@@ -102,7 +102,7 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 		return store, err
 	}
 	made, err := b.withRoom(ctx, "object store "+bucket, sizeOriginals, func(ctx context.Context, bytes int64) error {
-		want := originalConfig(bucket, b.cfg.Replicas)
+		want := b.cfg.shapedBucket(bucketSpec{originalConfig(bucket), sizeOriginals}).ObjectStoreConfig
 		want.MaxBytes = bytes
 		store, err = b.js.CreateObjectStore(ctx, want)
 		return err
@@ -118,10 +118,10 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 	return store, err
 }
 
-func originalConfig(bucket string, replicas int) jetstream.ObjectStoreConfig {
+func originalConfig(bucket string) jetstream.ObjectStoreConfig {
 	return jetstream.ObjectStoreConfig{
 		Bucket: bucket, Description: "Originals of dead letters that hold only a part, and what could not be published yet",
-		TTL: originalsFor, Replicas: replicas,
+		TTL: originalsFor,
 	}
 }
 

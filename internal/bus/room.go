@@ -117,13 +117,13 @@ func (b *Bus) withRoom(ctx context.Context, what string, s size, create func(con
 			return true, nil
 		case err == nil:
 			return true, nil
-		case !isNoRoom(err):
-			return false, err
+		case !isNoRoom(err), outOfStreams(err):
+			return false, withSetting(err, s)
 		case bytes == least && s.setting() == "":
-			return false, fmt.Errorf("%s: NATS has no room for %d bytes: %w", what, least, err)
+			return false, fmt.Errorf("%s: NATS has no room for %d bytes: %w", what, least, withSetting(err, s))
 		case bytes == least:
 			return false, fmt.Errorf("%s: NATS has no room for %d bytes, the least that it needs; give NATS more room (max_file_store, or the account's limit), "+
-				"or make %s and its like smaller: %w", what, least, s.setting(), err)
+				"or make %s and its like smaller: %w", what, least, s.setting(), withSetting(err, s))
 		}
 		bytes = max(bytes/4, least)
 	}

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,24 +13,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// DefaultDuplicateWindow is how long a stream recognises a message id if nobody says otherwise. It spans the retries of a
-// publish and of a sender, and bounds what the server must remember.
-const DefaultDuplicateWindow = 10 * time.Minute
-
-// Bounds of the window. A shorter one ends before the attempts of one publish do.
-const leastWindow, mostWindow = 10 * time.Second, 24 * time.Hour
-
-// fitted is a stream with the window that the configuration says, if it is one with the usual window.
-func (c Config) fitted(s jetstream.StreamConfig) jetstream.StreamConfig {
-	if s.Duplicates == DefaultDuplicateWindow && c.DuplicateWindow > 0 {
-		s.Duplicates = c.DuplicateWindow
-	}
-	return s
-}
-
 // window is how long the stream of a cloud's events recognises a message id.
 func (b *Bus) window(cloud string) time.Duration {
-	window := cmp.Or(b.cfg.DuplicateWindow, DefaultDuplicateWindow)
+	window := b.cfg.window()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if have, ok := b.windows[cloud]; ok {
@@ -118,6 +102,15 @@ func streams(p events.Prefix, cloud string) []streamSpec {
 	}
 }
 
+// streams are those of a cloud as the configuration wants them.
+func (c Config) streams(cloud string) []streamSpec {
+	all := streams(c.Prefix, cloud)
+	for i := range all {
+		all[i] = c.shaped(all[i])
+	}
+	return all
+}
+
 // ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
 // the right to manage it only looks.
 func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
@@ -166,7 +159,7 @@ type look struct {
 // lookAt looks whether the streams of a cloud are there and as they should be.
 func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 	var l look
-	for _, want := range streams(b.cfg.Prefix, cloud) {
+	for _, want := range b.cfg.streams(cloud) {
 		if b.isMoving(want.Name) {
 			continue
 		}
@@ -175,11 +168,11 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			l.missing = append(l.missing, want)
 		case err != nil:
-			l.err = fmt.Errorf("look up stream %s: %w", want.Name, err)
+			l.err = fmt.Errorf("look up stream %s: %w", want.Name, withSetting(err, want.size))
 			return l
 		default:
 			b.sawStream(cloud, have.CachedInfo().Config)
-			if d := b.cfg.streamDrift(b.cfg.fitted(want.StreamConfig), have.CachedInfo().Config); b.isNews(want.Name, d) {
+			if d := streamDrift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
 			weSend := want.Name != b.cfg.Prefix.CommandStream(cloud)
@@ -196,8 +189,6 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 }
 
 func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
-	want.StreamConfig = b.cfg.fitted(want.StreamConfig)
-	want.Replicas = b.cfg.Replicas
 	made, err := b.withRoom(ctx, "stream "+want.Name, want.size, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateStream(ctx, want.StreamConfig)
@@ -210,13 +201,13 @@ func (b *Bus) createStream(ctx context.Context, want streamSpec) error {
 }
 
 // streamDrift names what of a stream's configuration breaks the contract.
-func (c Config) streamDrift(want, have jetstream.StreamConfig) string {
+func streamDrift(want, have jetstream.StreamConfig) string {
 	d := drift{
 		{"subjects", slices.Equal(want.Subjects, have.Subjects), want.Subjects, have.Subjects},
 		{"retention", want.Retention == have.Retention, want.Retention, have.Retention},
 		{"discard", want.Discard == have.Discard, want.Discard, have.Discard},
 		{"storage", want.Storage == have.Storage, want.Storage, have.Storage},
-		{"replicas", c.Replicas == have.Replicas, c.Replicas, have.Replicas},
+		{"replicas", want.Replicas == have.Replicas, want.Replicas, have.Replicas},
 		{"duplicate window", have.Duplicates >= want.Duplicates, want.Duplicates, have.Duplicates},
 		{"message TTL", have.AllowMsgTTL || !want.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL},
 		{"no_ack", !have.NoAck, false, have.NoAck},
