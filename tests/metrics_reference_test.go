@@ -32,7 +32,7 @@ var labelDocs = []labelDoc{
 	{name: "factro_cloud", words: "a configured cloud; `unknown` for webhooks to any other name", form: regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)},
 	{name: "factro_operation", words: "an operation of the Core API; `unknown` for any other name", form: regexp.MustCompile(`^[a-z][A-Za-z]+$`)},
 	{name: "outcome", of: []string{"factro_bridge_webhooks_total"}, values: strings.Fields(
-		"stored spooled probe empty not_found unknown_cloud method redirected ambiguous secret throttled too_large slow broken unusable panic overloaded not_stored")},
+		"stored spooled probe empty not_found unknown_cloud method redirected ambiguous secret throttled header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
 	{name: "outcome", of: []string{"factro_bridge_commands_total"}, values: strings.Fields(finalOutcomes + " deferred")},
 	{name: "outcome", of: []string{"factro_bridge_command_duration_seconds"}, values: strings.Fields(finalOutcomes)},
 	{name: "outcome", of: []string{"factro_bridge_published_total", "factro_bridge_publish_duration_seconds"}, values: strings.Fields("stored failed")},
@@ -57,7 +57,11 @@ var labelDocs = []labelDoc{
 	{name: "role", values: fleetRoles},
 	{name: "state", of: []string{"factro_bridge_connections"}, values: strings.Fields("kept stranger")},
 	{name: "reason", of: []string{"factro_bridge_connections_dropped_total"}, values: strings.Fields(
-		"evicted evicted_address refused expired flooded no_request tls")},
+		"evicted evicted_address refused expired flooded no_request http2 tls")},
+	{name: "reason", of: []string{"factro_bridge_publish_duplicates_total"}, values: strings.Fields("retry repetition other_body unread")},
+	{name: "reason", of: []string{"factro_bridge_webhooks_refused_total"}, values: strings.Fields(
+		"secret_absent secret_twice secret_wrong secret_unusable throttled not_found unknown_cloud method redirected ambiguous " +
+			"header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
 	{name: "http_request_method", values: strings.Fields(methods)},
 	{name: "http_response_status_code", words: "the status of the answer", form: regexp.MustCompile(`^[1-5]\d\d$`)},
 	{name: "http_route", words: "`/webhooks/{cloud}`", form: regexp.MustCompile(`^/webhooks/\{cloud\}$`)},
