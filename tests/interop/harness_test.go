@@ -45,6 +45,7 @@ type site struct {
 	server *server.Server
 	factro *sim.Sim
 	http   string // URL of the bridge's webhooks
+	admin  string // URL of its endpoints for operators
 }
 
 func startSite(t *testing.T) *site {
@@ -101,6 +102,16 @@ func (s *site) startFactro(t *testing.T) string {
 // startBridge starts the binary, waits until it listens, and has factro call its webhooks.
 func (s *site) startBridge(t *testing.T, api string) {
 	t.Helper()
+	s.launchBridge(t, api)
+	waitFor(t, "the bridge is ready", func() bool { return isReady(s.admin + "/readyz") })
+	if err := s.factro.Register(sim.Webhook{URL: s.http, Action: "*", Header: webhookHeader, Value: webhookSecret}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// launchBridge starts the binary, and waits until it listens.
+func (s *site) launchBridge(t *testing.T, api string) {
+	t.Helper()
 	config := filepath.Join(t.TempDir(), "bridge.yaml")
 	text := fmt.Sprintf(`
 http: {listen: "127.0.0.1:0"}
@@ -156,11 +167,7 @@ clouds:
 	case <-time.After(patience):
 		t.Fatal("the bridge does not start")
 	}
-	waitFor(t, "the bridge is ready", func() bool { return isReady("http://" + at.Admin + "/readyz") })
-	s.http = "http://" + at.HTTP + "/webhooks/" + cloud
-	if err := s.factro.Register(sim.Webhook{URL: s.http, Action: "*", Header: webhookHeader, Value: webhookSecret}); err != nil {
-		t.Fatal(err)
-	}
+	s.admin, s.http = "http://"+at.Admin, "http://"+at.HTTP+"/webhooks/"+cloud
 }
 
 func isReady(url string) bool {
