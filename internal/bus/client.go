@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -52,8 +51,7 @@ func Dial(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, nc: nc, js: js}, nil
 }
 
-// cutAttempts is how often a server is asked that ends the connection while it is being told something. It has said why, in an
-// alert of TLS for instance, but that is lost if our write fails before we read it.
+// cutAttempts is how often a server is asked whose reason was lost, see cut.
 const cutAttempts = 4
 
 // dialAny connects to one of the configured servers, or says of each why not. The library tells the reason of the last one only,
@@ -62,7 +60,7 @@ func dialAny(cfg Config, opts []nats.Option) (*nats.Conn, error) {
 	tries := newAttempts(cfg, slog.New(slog.DiscardHandler))
 	opts = append(opts, nats.SetCustomDialer(tries))
 	nc, err := nats.Connect(cfg.URL, opts...)
-	for n := 1; n < cutAttempts && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)); n++ {
+	for n := 1; n < cutAttempts && cut(err); n++ {
 		nc, err = nats.Connect(cfg.URL, opts...)
 	}
 	if err == nil {
