@@ -67,16 +67,17 @@ func store(t testing.TB, s *Spool, subject, id string, wantSpooled bool) {
 func (o outside) eventIDs() []string {
 	o.t.Helper()
 	var out []string
-	for _, m := range o.all("FACTRO_EVENTS_ACME") {
+	for _, m := range o.events() {
 		out = append(out, m.Header.Get("ce-id"))
 	}
 	return out
 }
 
-func (o outside) all(stream string) []*jetstream.RawStreamMsg {
+// events are the messages of the stream of events, in order.
+func (o outside) events() []*jetstream.RawStreamMsg {
 	o.t.Helper()
 	var out []*jetstream.RawStreamMsg
-	s := o.stream(stream)
+	s := o.stream("FACTRO_EVENTS_ACME")
 	for seq := s.CachedInfo().State.FirstSeq; seq > 0 && seq <= s.CachedInfo().State.LastSeq; seq++ {
 		m, err := s.GetMsg(o.t.Context(), seq)
 		if err != nil {
@@ -130,7 +131,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	}
 	out := server.outside(t)
 	last := map[string]int{}
-	all := out.all("FACTRO_EVENTS_ACME")
+	all := out.events()
 	for _, m := range all {
 		var n int
 		if _, err := fmt.Sscan(m.Header.Get("ce-id"), &n); err != nil || n < last[m.Subject] || m.Subject != subjectOf(n%entities) {
@@ -212,7 +213,7 @@ func TestSpoolOrder(t *testing.T) {
 		for i := range each {
 			want = append(want, fmt.Sprintf("%d-%03d", n, i))
 		}
-		for _, m := range server.outside(t).all("FACTRO_EVENTS_ACME") {
+		for _, m := range server.outside(t).events() {
 			if m.Subject == subjectOf(n) {
 				got = append(got, m.Header.Get("ce-id"))
 			}

@@ -65,19 +65,24 @@ func (s *Server) shownPath(path string) string {
 func (s *Server) dropped(why connlimit.Reason) {
 	ctx := context.Background() // it belongs to no request
 	s.metrics.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(why))))
-	text := ""
 	switch why {
-	case connlimit.Evicted, connlimit.EvictedAddress, connlimit.Refused:
-		text = "too many connections: one was closed or refused; see http.max_connections and http.max_connections_per_address"
-	case connlimit.NoRequest:
-		text = "a connection brought no request: its header was malformed, far larger than http.max_header, or not complete in time"
-	case connlimit.Flooded:
-		text = "a connection sent request after request without a right secret, and was closed"
+	case connlimit.Handshake, connlimit.HTTP2, connlimit.Expired: // errorLog tells of them; who says nothing is no news
+		return
 	default:
+	}
+	skipped, due := s.samples.due("connections "+string(why), time.Now())
+	if !due {
 		return
 	}
-	if skipped, due := s.samples.due("connections "+string(why), time.Now()); due {
-		s.log.WarnContext(ctx, text, "reason", why, "max", s.cfg.MaxConnections, "max_per_address", s.cfg.MaxConnectionsPerAddress, "not_logged", skipped)
+	switch why {
+	case connlimit.NoRequest:
+		s.log.WarnContext(ctx, "a connection brought no request: its header was malformed, far larger than http.max_header, or not complete in time",
+			"reason", why, "max_header", s.cfg.MaxHeader, "not_logged", skipped)
+	case connlimit.Flooded:
+		s.log.WarnContext(ctx, "a connection sent request after request without a right secret, and was closed", "reason", why, "not_logged", skipped)
+	default:
+		s.log.WarnContext(ctx, "too many connections: one was closed or refused; see http.max_connections and http.max_connections_per_address",
+			"reason", why, "max", s.cfg.MaxConnections, "max_per_address", s.cfg.MaxConnectionsPerAddress, "not_logged", skipped)
 	}
 }
 
@@ -94,19 +99,20 @@ func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
 	switch {
 	case strings.Contains(r.Message, "TLS handshake error"):
 		e.s.dropped(connlimit.Handshake) //nolint:contextcheck // it belongs to no request
-		kind = "the handshake of TLS failed"
+		kind = "tls"
 		if strings.HasSuffix(strings.TrimSpace(r.Message), "EOF") { // a balancer that looks whether somebody is here
 			kind = ""
 		}
 	case strings.HasPrefix(r.Message, "http2:"):
 		e.s.dropped(connlimit.HTTP2) //nolint:contextcheck // it belongs to no request
-		kind = "a connection of HTTP/2 was broken"
+		kind = "http2"
 	case strings.Contains(r.Message, "Accept error"):
-		kind = "the server cannot accept connections"
+		kind = "accept"
 	}
 	if kind != "" {
-		if skipped, due := e.s.samples.due(kind, time.Now()); due {
-			e.s.log.WarnContext(ctx, kind, "error", printable(strings.TrimSpace(r.Message)), "not_logged", skipped)
+		if skipped, due := e.s.samples.due("failed "+kind, time.Now()); due {
+			e.s.log.WarnContext(ctx, "a connection to the webhook server failed before a request", "reason", kind,
+				"error", printable(strings.TrimSpace(r.Message)), "not_logged", skipped)
 			return nil
 		}
 	}

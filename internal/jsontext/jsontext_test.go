@@ -1,12 +1,10 @@
-package jsontext_test
+package jsontext
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 func TestValid(t *testing.T) {
@@ -16,7 +14,7 @@ func TestValid(t *testing.T) {
 		`"\ud800\ud800\udc00"`: false, `"\ud800\udc00\udc00"`: false, "\"\xff\"": false, `"\uD800\uDC00"`: true, `"\ufffd"`: true,
 		`{"a":["\ud800"]}`: false, "": true, `"\`: true,
 	} {
-		if got := jsontext.Valid(raw); got != want {
+		if got := Valid(raw); got != want {
 			t.Errorf("%s: got %v", raw, got)
 		}
 	}
@@ -31,12 +29,12 @@ func FuzzKeepApart(f *testing.F) {
 		if !json.Valid([]byte(raw)) {
 			return
 		}
-		out := jsontext.KeepApart(raw)
-		if jsontext.Valid(raw) != (out == raw) {
+		out := KeepApart(raw)
+		if Valid(raw) != (out == raw) {
 			t.Errorf("%q became %q", raw, out)
 		}
 		var v any
-		if err := json.Unmarshal([]byte(out), &v); err != nil || !utf8.ValidString(out) || !jsontext.Valid(out) {
+		if err := json.Unmarshal([]byte(out), &v); err != nil || !utf8.ValidString(out) || !Valid(out) {
 			t.Errorf("%q became %q: %v", raw, out, err)
 		}
 		again, err := json.Marshal(v)

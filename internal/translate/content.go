@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -69,8 +70,8 @@ func (c Content) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]by
 	if err != nil {
 		return nil, err
 	}
-	for i := len(names) - 1; i >= 0; i-- { // the last one was applied last
-		if raw, err = b.unpack(names[i], raw); err != nil {
+	for _, name := range slices.Backward(names) { // the last one was applied last
+		if raw, err = b.unpack(name, raw); err != nil {
 			return nil, err
 		}
 	}
@@ -80,7 +81,7 @@ func (c Content) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]by
 // encodings splits the values of Content-Encoding, which may be lists.
 func (c Content) encodings() ([]string, error) {
 	var names []string
-	for _, name := range strings.Split(strings.Join(c.Encodings, ","), ",") {
+	for name := range strings.SplitSeq(strings.Join(c.Encodings, ","), ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "identity":
 		case "gzip", "x-gzip", "deflate", "br", "zstd":
