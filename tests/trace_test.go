@@ -5,11 +5,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -199,5 +202,57 @@ func TestNoTelemetryConfiguredMakesNoNoise(t *testing.T) {
 		if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`) || !strings.HasPrefix(line, "{") {
 			t.Errorf("noise: %s", line)
 		}
+	}
+}
+
+// Telemetry that cannot be used, or that nobody takes, changes neither the work nor the end of a bridge.
+func TestTelemetryIsNeverTheReason(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{})
+	hangs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hangs.Close() }) // nobody accepts
+	for name, env := range map[string][]string{
+		"hangs":    {"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + hangs.Addr().String()},
+		"refuses":  {"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY=10"},
+		"nonsense": {"OTEL_TRACES_EXPORTER=pigeon,otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://m:geheim@h:port", "OTEL_RESOURCE_ATTRIBUTES=x", "OTEL_EXPORTER_OTLP_HEADERS=geheim"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: env, more: "log: {level: info}"})
+			text, err := os.ReadFile(b.configFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, b.configFile, strings.Replace(string(text), "log: {level: debug}\n", "", 1))
+			b.start()
+			for range 5 {
+				if status := b.webhook(http.DefaultClient, "acme", `{"action":"TaskCreated","context":{"entityId":"x"}}`); status != http.StatusAccepted {
+					t.Errorf("status %d", status)
+				}
+			}
+			began := time.Now()
+			if err := b.terminate(); err != nil {
+				t.Errorf("exit: %v", err)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the end took %s", took)
+			}
+			warnings := 0
+			for line := range strings.Lines(b.log.String()) {
+				if strings.Contains(line, `"level":"ERROR"`) || !strings.HasPrefix(line, "{") || strings.Contains(line, "geheim") {
+					t.Errorf("in the log: %s", line)
+				}
+				if strings.Contains(line, `"level":"WARN"`) {
+					warnings++
+				}
+			}
+			if warnings == 0 || warnings > 6 {
+				t.Errorf("%d warnings:\n%s", warnings, b.log)
+			}
+		})
 	}
 }

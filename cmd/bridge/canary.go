@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -83,15 +84,11 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	defer hook.client.CloseIdleConnections()
 
-	t, err := telemetry.Start(ctx, buildVersion())
+	t, err := telemetry.Start(ctx, buildVersion(), slog.Default())
 	if err != nil {
 		return err
 	}
-	defer func() { // what came has come, also where the collector of traces is away
-		if err := t.Stop(ctx); err != nil {
-			otel.Handle(err)
-		}
-	}()
+	defer t.Stop(ctx)
 	client, err := bridge.Dial(cfg, "bridge canary")
 	if err != nil {
 		return err

@@ -72,11 +72,11 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 		return errors.Join(err, d.close())
 	}
 	defer server.Close()
-	t, err := telemetry.Start(ctx, buildVersion())
+	t, err := telemetry.Start(ctx, buildVersion(), log)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	defer func() { err = errors.Join(err, t.Stop(ctx)) }()
+	defer t.Stop(ctx)
 
 	webhook, key := "dev-"+rand.Text(), "dev-"+rand.Text()
 	factro, err := sim.New(sim.Config{Key: key, Examples: true, Webhooks: []sim.Webhook{{

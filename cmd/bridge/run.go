@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 
@@ -40,16 +39,16 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 }
 
 // runBridge runs one bridge between starting and stopping telemetry.
-func runBridge(ctx context.Context, cfg bridge.Config, log *slog.Logger) (err error) {
+func runBridge(ctx context.Context, cfg bridge.Config, log *slog.Logger) error {
 	slog.SetDefault(log)
 	for _, w := range cfg.Loose() {
 		log.WarnContext(ctx, "everybody on this machine may read a secret", "file", w)
 	}
-	t, err := telemetry.Start(ctx, buildVersion())
+	t, err := telemetry.Start(ctx, buildVersion(), log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.Stop(ctx)) }()
+	defer t.Stop(ctx)
 	b, err := bridge.New(cfg, buildVersion(), t.Metrics, log)
 	if err != nil {
 		return err

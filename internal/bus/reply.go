@@ -53,12 +53,17 @@ func queryReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies, 
 func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
 	r := &Replies{cloud: cloud, to: to, prefixes: prefixes, log: log}
 	attrs := metric.WithAttributes(cloudAttr(cloud), attribute.String("to", to))
-	_, err := otel.Meter(scope).Int64ObservableCounter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
-		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(r.refused.Load(), attrs)
-			return nil
-		}))
+	meter := otel.Meter(scope)
+	refused, err := meter.Int64ObservableCounter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
+		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."))
+	if err != nil {
+		return nil, fmt.Errorf("metric of refused replies: %w", err)
+	}
+	// Registered, and not an option of the instrument: of several for one instrument, the library takes the first only.
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(refused, r.refused.Load(), attrs)
+		return nil
+	}, refused)
 	if err != nil {
 		return nil, fmt.Errorf("metric of refused replies: %w", err)
 	}

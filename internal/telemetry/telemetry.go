@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"time"
 
@@ -21,8 +20,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // Telemetry is what was started.
@@ -30,33 +27,28 @@ type Telemetry struct {
 	// Metrics serves the metrics in the form of Prometheus.
 	Metrics http.Handler
 
+	log     *slog.Logger
 	traces  *sdktrace.TracerProvider
 	metrics *sdkmetric.MeterProvider
 }
 
 // Start sets the global providers by the environment: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and the rest of the standard.
-func Start(ctx context.Context, version string) (*Telemetry, error) {
-	// What the library has to say may quote the address of a collector, with a password in it.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		//nolint:sloglint // the library gives neither a context nor a logger
-		slog.Warn("telemetry reports an error", "error", secret.Scrub(err.Error()))
-	}))
-	if err := checkEndpoints(); err != nil {
-		return nil, err
-	}
+// OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and the rest of the standard. What
+// cannot be used of it is a warning in the log: telemetry is never the reason that the bridge does not run. An error is one of
+// the metrics that are served.
+func Start(ctx context.Context, version string, log *slog.Logger) (*Telemetry, error) {
+	t := &Telemetry{log: log}
+	hear(log) //nolint:contextcheck // the library gives none
 	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithService(),
 		resource.WithAttributes(semconv.ServiceName("factro-bridge"), semconv.ServiceVersion(version)),
 		resource.WithFromEnv()) // last, so that the environment wins
-	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
-		return nil, fmt.Errorf("telemetry: %w", err)
+	if err != nil && os.Getenv("OTEL_RESOURCE_ATTRIBUTES") != "" { // what could be found out is there all the same
+		t.warn(ctx, "OTEL_RESOURCE_ATTRIBUTES", err)
 	}
-	t := &Telemetry{}
-	if err := t.startTraces(ctx, res); err != nil {
-		return nil, fmt.Errorf("telemetry: traces: %w", err)
-	}
+	t.startTraces(ctx, res)
 	if err := t.startMetrics(ctx, res); err != nil {
-		return nil, errors.Join(fmt.Errorf("telemetry: metrics: %w", err), t.Stop(ctx))
+		t.Stop(ctx)
+		return nil, fmt.Errorf("telemetry: metrics: %w", err)
 	}
 	otel.SetTracerProvider(t.traces)
 	otel.SetMeterProvider(t.metrics)
@@ -64,38 +56,31 @@ func Start(ctx context.Context, version string) (*Telemetry, error) {
 	return t, nil
 }
 
-// checkEndpoints says which address of a collector is none, without quoting it; the library would.
-func checkEndpoints() error {
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"} {
-		value := os.Getenv(name)
-		if value == "" {
-			continue
-		}
-		u, err := url.Parse(value)
-		if err == nil {
-			err = secret.CheckPort(u.Host)
-		}
-		if err != nil {
-			return fmt.Errorf("telemetry: %s: %s is not an address such as http://collector:4318", name, secret.Address(value))
-		}
-	}
-	return nil
+// warn tells of a variable of the environment that is not heeded. Its value may hold a password.
+func (t *Telemetry) warn(ctx context.Context, variable string, err error) {
+	t.log.WarnContext(ctx, "a variable of the environment cannot be used; telemetry goes on without it", "variable", variable, "error", err)
 }
 
-func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
+func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) {
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
-	if wanted("TRACES") {
-		exporter, err := autoexport.NewSpanExporter(ctx)
+	exporting := false
+	for _, name := range t.exporters(ctx, "TRACES") {
+		err := chosen("OTEL_TRACES_EXPORTER", name, func() error {
+			exporter, err := autoexport.NewSpanExporter(ctx)
+			if err == nil {
+				opts, exporting = append(opts, sdktrace.WithBatcher(exporter)), true
+			}
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("OTEL_TRACES_EXPORTER=%s: %w", os.Getenv("OTEL_TRACES_EXPORTER"), err)
+			t.warn(ctx, "OTEL_TRACES_EXPORTER", err)
 		}
-		opts = append(opts, sdktrace.WithBatcher(exporter))
-	} else {
+	}
+	if !exporting {
 		// Nobody takes spans, so none is recorded; a sampled trace of a sender stays sampled on its way through.
 		opts = append(opts, sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	}
 	t.traces = sdktrace.NewTracerProvider(opts...)
-	return nil
 }
 
 func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) error {
@@ -110,46 +95,53 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 		// Series are bounded by what is configured; this is the backstop should one not be.
 		sdkmetric.WithCardinalityLimit(2000),
 	}
-	if wanted("METRICS") {
-		reader, err := autoexport.NewMetricReader(ctx)
+	for _, name := range t.exporters(ctx, "METRICS") {
+		err := chosen("OTEL_METRICS_EXPORTER", name, func() error {
+			reader, err := autoexport.NewMetricReader(ctx)
+			if err == nil {
+				opts = append(opts, sdkmetric.WithReader(reader))
+			}
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("OTEL_METRICS_EXPORTER=%s: %w", os.Getenv("OTEL_METRICS_EXPORTER"), err)
+			t.warn(ctx, "OTEL_METRICS_EXPORTER", err)
 		}
-		opts = append(opts, sdkmetric.WithReader(reader))
 	}
 	t.metrics = sdkmetric.NewMeterProvider(opts...)
 	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return nil
 }
 
-// wanted says whether the environment asks for an exporter of a signal. The standard's default is OTLP to localhost,
-// which for most who just start the bridge would be a complaint every few seconds.
-func wanted(signal string) bool {
-	if os.Getenv("OTEL_SDK_DISABLED") == "true" {
-		return false
-	}
-	if exporter := os.Getenv("OTEL_" + signal + "_EXPORTER"); exporter != "" {
-		return exporter != "none"
-	}
-	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
-}
+// stopTimeout bounds how long the last spans and metrics may take on their way out, of a process that is told to end.
+const stopTimeout = time.Second
 
-// stopTimeout bounds how long the last spans and metrics may take on their way out.
-const stopTimeout = 5 * time.Second
-
-// Stop sends what is left and ends the exporters. It works on an ended ctx too.
-func (t *Telemetry) Stop(ctx context.Context) error {
+// Stop sends what is left and ends the exporters. It works on an ended ctx too. A collector that refuses or hangs is a warning:
+// it changes neither the exit code nor, beyond a second, the time of the end.
+func (t *Telemetry) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	var errs []error
-	if t.traces != nil {
-		errs = append(errs, t.traces.Shutdown(ctx))
+	ends := make(chan error, 2)
+	for _, end := range []func(context.Context) error{
+		func(ctx context.Context) error { return t.traces.Shutdown(ctx) },
+		func(ctx context.Context) error {
+			if t.metrics == nil {
+				return nil
+			}
+			return t.metrics.Shutdown(ctx)
+		},
+	} {
+		go func() { ends <- end(ctx) }()
 	}
-	if t.metrics != nil {
-		errs = append(errs, t.metrics.Shutdown(ctx))
+	var errs []error
+	for range cap(ends) {
+		select {
+		case err := <-ends:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			errs = append(errs, ctx.Err())
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("stop telemetry: %w", err)
+		t.log.WarnContext(ctx, "the last spans and metrics could not be sent", "error", hidden(err))
 	}
-	return nil
 }

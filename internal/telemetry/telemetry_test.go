@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
@@ -21,7 +26,7 @@ import (
 
 // begin starts telemetry with nothing but these variables in the environment, and stops it with the test. Tests of it
 // cannot be parallel: the environment and the providers are those of the process.
-func begin(t *testing.T, env map[string]string) *Telemetry {
+func begin(t *testing.T, env map[string]string) *started {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "OTEL_") {
@@ -31,12 +36,37 @@ func begin(t *testing.T, env map[string]string) *Telemetry {
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	tel, err := Start(t.Context(), "1.2.3")
-	if err != nil {
+	s := &started{}
+	var err error
+	if s.Telemetry, err = Start(t.Context(), "1.2.3", NewLogger(&s.logged, slog.LevelInfo)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = tel.Stop(context.Background()) }) //nolint:usetesting // its context is over by then // a test may have stopped it already
-	return tel
+	t.Cleanup(func() { s.Stop(context.Background()) }) //nolint:usetesting // its context is over by then; a test may have stopped it already
+	return s
+}
+
+// started is telemetry with what it has logged.
+type started struct {
+	*Telemetry
+
+	logged logBuffer
+}
+
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // TestNothingConfigured: nothing is exported or recorded, and traces are passed on all the same.
@@ -95,9 +125,7 @@ func TestExport(t *testing.T) { //nolint:paralleltest // see begin
 			span.End()
 			ended, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := tel.Stop(ended); err != nil { // the end of the process is no reason to lose what it did last
-				t.Fatal(err)
-			}
+			tel.Stop(ended) // the end of the process is no reason to lose what it did last
 			req := <-got
 			attrs := map[string]string{}
 			for _, a := range req.GetResourceSpans()[0].GetResource().GetAttributes() {
@@ -113,38 +141,115 @@ func TestExport(t *testing.T) { //nolint:paralleltest // see begin
 	}
 }
 
-func TestWanted(t *testing.T) {
-	for name, test := range map[string]struct {
+// TestExporters: which exporters are made, whatever stands in the environment, and what is warned of. Nothing of it ends the
+// process, and no password is shown.
+func TestExporters(t *testing.T) { //nolint:paralleltest // see begin
+	const endpoint, good = "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"
+	for name, test := range map[string]struct { //nolint:paralleltest // see begin
 		env  map[string]string
-		want bool
+		want string
+		warn string
 	}{
-		"nothing":        {nil, false},
-		"endpoint":       {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}, true},
-		"own endpoint":   {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://x"}, true},
-		"other endpoint": {map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://x"}, false},
-		"none":           {map[string]string{"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}, false},
-		"console":        {map[string]string{"OTEL_TRACES_EXPORTER": "console"}, true},
-		"disabled":       {map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}, false},
+		"nothing":          {nil, "", ""},
+		"endpoint":         {map[string]string{endpoint: good}, "otlp", ""},
+		"own endpoint":     {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": good}, "otlp", ""},
+		"other endpoint":   {map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": good}, "", ""},
+		"none":             {map[string]string{"OTEL_TRACES_EXPORTER": "none", endpoint: good}, "", ""},
+		"console":          {map[string]string{"OTEL_TRACES_EXPORTER": "console"}, "console", ""},
+		"a list":           {map[string]string{"OTEL_TRACES_EXPORTER": "otlp, Console,otlp,"}, "otlp console", ""},
+		"a list with none": {map[string]string{"OTEL_TRACES_EXPORTER": "none,otlp"}, "otlp", ""},
+		"disabled":         {map[string]string{"OTEL_SDK_DISABLED": "true", endpoint: good}, "", ""},
+		"Disabled":         {map[string]string{"OTEL_SDK_DISABLED": "True", endpoint: good}, "", ""},
+		"DISABLED":         {map[string]string{"OTEL_SDK_DISABLED": " TRUE ", endpoint: good}, "", ""},
+		"not disabled":     {map[string]string{"OTEL_SDK_DISABLED": "yes", endpoint: good}, "otlp", ""},
+
+		"unknown exporter":  {map[string]string{"OTEL_TRACES_EXPORTER": "carrier-pigeon"}, "carrier-pigeon", "OTEL_TRACES_EXPORTER"},
+		"unknown of two":    {map[string]string{"OTEL_TRACES_EXPORTER": "carrier-pigeon,otlp"}, "carrier-pigeon otlp", "carrier-pigeon"},
+		"unknown metrics":   {map[string]string{"OTEL_METRICS_EXPORTER": "carrier-pigeon"}, "", "OTEL_METRICS_EXPORTER"},
+		"unknown producer":  {map[string]string{"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRICS_PRODUCERS": "x"}, "", "OTEL_METRICS_EXPORTER"},
+		"protocol":          {map[string]string{endpoint: good, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "otlp", "invalid OTLP protocol"},
+		"no address":        {map[string]string{endpoint: "http://m:geheim@collector:port"}, "", endpoint},
+		"address of a user": {map[string]string{endpoint: "http://m:ge%heim@collector"}, "", endpoint},
+		"address alone":     {map[string]string{endpoint: "collector:4317"}, "", endpoint},
+		"port":              {map[string]string{endpoint: "http://collector:99999"}, "", endpoint},
+		"headers":           {map[string]string{endpoint: good, "OTEL_EXPORTER_OTLP_HEADERS": "geheim"}, "otlp", "parse headers"},
+		"header value":      {map[string]string{endpoint: good, "OTEL_EXPORTER_OTLP_HEADERS": "key=geheim%zz"}, "otlp", "escape header value"},
+		"timeout":           {map[string]string{endpoint: good, "OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}, "otlp", "parse duration"},
+		"certificate":       {map[string]string{endpoint: good, "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}, "otlp", "nowhere"},
+		"attributes":        {map[string]string{"OTEL_RESOURCE_ATTRIBUTES": "a,b=%zz"}, "", "OTEL_RESOURCE_ATTRIBUTES"},
+		"sampler":           {map[string]string{endpoint: good, "OTEL_TRACES_SAMPLER": "sometimes"}, "otlp", "sampler"},
+		"sampler's part":    {map[string]string{endpoint: good, "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}, "otlp", "telemetry"},
+		"batches":           {map[string]string{endpoint: good, "OTEL_BSP_SCHEDULE_DELAY": "x", "OTEL_METRIC_EXPORT_INTERVAL": "x"}, "otlp", "OTEL_"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for name, value := range test.env {
-				t.Setenv(name, value)
+			tel := begin(t, test.env)
+			if got := strings.Join(tel.exporters(t.Context(), "TRACES"), " "); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
-			if got := wanted("TRACES"); got != test.want {
-				t.Errorf("got %v", got)
+			if got, want := os.Getenv("OTEL_TRACES_EXPORTER"), test.env["OTEL_TRACES_EXPORTER"]; got != want {
+				t.Errorf("the environment has %q now, and had %q", got, want)
+			}
+			out := tel.logged.String()
+			if (test.warn == "") != (out == "") || !strings.Contains(out, test.warn) || strings.Contains(out, "heim") {
+				t.Errorf("logged %s, want %q", out, test.warn)
+			}
+			for line := range strings.Lines(out) {
+				var fields map[string]any
+				if err := json.Unmarshal([]byte(line), &fields); err != nil || fields["level"] != "WARN" {
+					t.Errorf("no JSON of the level WARN: %s", line)
+				}
+			}
+			answer := httptest.NewRecorder()
+			tel.Metrics.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+			if answer.Code != http.StatusOK {
+				t.Errorf("/metrics answers %d", answer.Code)
 			}
 		})
 	}
 }
 
-func TestUnknownExporter(t *testing.T) {
-	for _, name := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv(name, "carrier-pigeon")
-			if _, err := Start(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "carrier-pigeon") {
-				t.Errorf("got %v", err)
-			}
-		})
+// TestComplaints: the library may complain once a minute, as JSON, and how often it did is told.
+func TestComplaints(t *testing.T) { //nolint:paralleltest // the handlers are those of the process
+	synctest.Test(t, func(t *testing.T) {
+		var out logBuffer
+		hear(NewLogger(&out, slog.LevelInfo))
+		for range 100 {
+			otel.Handle(errors.New("traces export: Post \"http://m:geheim@collector\": refused"))
+		}
+		time.Sleep(complainEvery) //nolint:forbidigo // in a bubble
+		otel.Handle(errors.New("again"))
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 2 || strings.Contains(out.String(), "geheim") || !strings.Contains(lines[1], `"not_logged":99`) || !strings.Contains(lines[0], `"level":"WARN"`) {
+			t.Errorf("logged\n%s", out.String())
+		}
+	})
+}
+
+// TestStopIsBounded: a collector that refuses, hangs or is nowhere does not keep the process.
+func TestStopIsBounded(t *testing.T) { //nolint:paralleltest // see begin
+	hangs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hangs.Close() }() // nobody accepts
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer refuses.Close()
+	for name, endpoint := range map[string]string{"hangs": "http://" + hangs.Addr().String(), "refuses": refuses.URL, "nowhere": "http://127.0.0.1:1"} { //nolint:paralleltest // see begin
+		for _, protocol := range []string{"http/protobuf", "grpc"} {
+			t.Run(name+" "+protocol, func(t *testing.T) {
+				tel := begin(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+				_, span := otel.Tracer("test").Start(t.Context(), "work")
+				span.End()
+				began := time.Now()
+				tel.Stop(t.Context())
+				if took := time.Since(began); took > stopTimeout+500*time.Millisecond {
+					t.Errorf("the end took %s", took)
+				}
+				if !strings.Contains(tel.logged.String(), `"level":"WARN"`) || strings.Contains(tel.logged.String(), `"level":"ERROR"`) {
+					t.Errorf("logged %s", tel.logged.String())
+				}
+			})
+		}
 	}
 }
 

@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// exporters are the exporters that the environment asks for of a signal. The standard's default is OTLP to localhost, which
+// for most who just start the bridge would be a complaint every few seconds; so that is only for those who give an endpoint.
+func (t *Telemetry) exporters(ctx context.Context, signal string) []string {
+	if strings.EqualFold(strings.TrimSpace(os.Getenv("OTEL_SDK_DISABLED")), "true") {
+		return nil
+	}
+	endpoints := []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+	var names []string
+	for name := range strings.SplitSeq(os.Getenv("OTEL_"+signal+"_EXPORTER"), ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 && slices.ContainsFunc(endpoints, func(name string) bool { return os.Getenv(name) != "" }) {
+		names = []string{"otlp"}
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		if name == "none" {
+			return true
+		}
+		if name != "otlp" {
+			return false
+		}
+		for _, variable := range endpoints { // the first that is set counts
+			if value := os.Getenv(variable); value != "" {
+				if err := checkEndpoint(value); err != nil {
+					t.warn(ctx, variable, err) // the library would quote it, and take localhost
+					return true
+				}
+				return false
+			}
+		}
+		return false
+	})
+}
+
+// checkEndpoint says that an address of a collector is none, without quoting it.
+func checkEndpoint(value string) error {
+	u, err := url.Parse(strings.TrimSpace(value))
+	if err == nil {
+		err = secret.CheckPort(u.Host)
+	}
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%s is not an address such as http://collector:4318", secret.Address(value))
+	}
+	return nil
+}
+
+// chosen has the library make one of several exporters. It takes one name only, and only from the environment, which nobody
+// else reads while the process starts.
+func chosen(variable, name string, build func() error) (err error) {
+	was, set := os.LookupEnv(variable)
+	if err := os.Setenv(variable, name); err != nil {
+		return err
+	}
+	defer func() {
+		if !set {
+			err = errors.Join(err, os.Unsetenv(variable))
+			return
+		}
+		err = errors.Join(err, os.Setenv(variable, was))
+	}()
+	if err := build(); err != nil {
+		return fmt.Errorf("%.40q: %w", name, hidden(err))
+	}
+	return nil
+}
+
+// hidden is an error of the library's without the address that it may quote.
+func hidden(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
