@@ -88,9 +88,9 @@ func dialServer(network, server string, timeout time.Duration) (net.Conn, error)
 	return nil, err
 }
 
-// cut says whether the server ended the connection while it was being told something. It has said why, in an alert of TLS for
+// cutOff says whether the server ended the connection while it was being told something. It has said why, in an alert of TLS for
 // instance, but that is lost if our write fails before we read it.
-func cut(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) }
+func cutOff(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) }
 
 // failed notes why an attempt failed.
 func (a *attempts) failed(server string, why error) {
@@ -98,7 +98,7 @@ func (a *attempts) failed(server string, why error) {
 	defer a.mu.Unlock()
 	if a.servers[server] == nil {
 		a.servers[server] = &attempt{}
-	} else if cut(why) {
+	} else if cutOff(why) {
 		return // what it said before is the better reason
 	}
 	a.servers[server].why = explain(why, a.cfg)

@@ -51,7 +51,7 @@ func Dial(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, nc: nc, js: js}, nil
 }
 
-// cutAttempts is how often a server is asked whose reason was lost, see cut.
+// cutAttempts is how often a server is asked whose reason was lost, see cutOff.
 const cutAttempts = 4
 
 // dialAny connects to one of the configured servers, or says of each why not. The library tells the reason of the last one only,
@@ -60,7 +60,7 @@ func dialAny(cfg Config, opts []nats.Option) (*nats.Conn, error) {
 	tries := newAttempts(cfg, slog.New(slog.DiscardHandler))
 	opts = append(opts, nats.SetCustomDialer(tries))
 	nc, err := nats.Connect(cfg.URL, opts...)
-	for n := 1; n < cutAttempts && cut(err); n++ {
+	for n := 1; n < cutAttempts && cutOff(err); n++ {
 		nc, err = nats.Connect(cfg.URL, opts...)
 	}
 	if err == nil {
