@@ -32,7 +32,7 @@ var labelDocs = []labelDoc{
 	{name: "factro_cloud", words: "a configured cloud; `unknown` for webhooks to any other name", form: regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)},
 	{name: "factro_operation", words: "an operation of the Core API; `unknown` for any other name", form: regexp.MustCompile(`^[a-z][A-Za-z]+$`)},
 	{name: "outcome", of: []string{"factro_bridge_webhooks_total"}, values: strings.Fields(
-		"stored spooled probe empty not_found unknown_cloud method redirected ambiguous secret throttled header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
+		"stored spooled probe empty not_found unknown_cloud method redirected ambiguous secret no_secret throttled header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
 	{name: "outcome", of: []string{"factro_bridge_commands_total"}, values: strings.Fields(finalOutcomes + " deferred")},
 	{name: "outcome", of: []string{"factro_bridge_command_duration_seconds"}, values: strings.Fields(finalOutcomes)},
 	{name: "outcome", of: []string{"factro_bridge_published_total", "factro_bridge_publish_duration_seconds"}, values: strings.Fields("stored failed")},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -49,7 +50,7 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, ways map[string]way) readiness {
+func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, webhooks *ingress.Server, ways map[string]way) readiness {
 	text, spools := spool.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Health(), spools)
 	if text != "" {
@@ -67,6 +68,9 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 			r.Clouds[name] = "paused: factro does not accept the API key"
 		}
 	}
+	if b.cfg.has(RoleIngress) {
+		r.locked(webhooks.Unusable(), len(b.cfg.Clouds))
+	}
 	for _, cloud := range b.cfg.Clouds { // what is wrong with one cloud takes nothing from the others
 		h := broker.CloudHealth(cloud.Name)
 		r.partly("commands", cloud.Name, h.Commands)
@@ -75,11 +79,26 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 	return r
 }
 
+// locked notes the clouds whose webhooks cannot be admitted, of so many.
+func (r *readiness) locked(clouds map[string]error, of int) {
+	if len(clouds) == 0 {
+		return
+	}
+	r.Parts["webhooks"] = notForAll
+	for name, err := range clouds {
+		r.Clouds[name] = "no webhook secret: " + err.Error()
+	}
+	if len(clouds) == of {
+		r.Ready, r.Parts["webhooks"] = false, "no webhook secret can be read"
+	}
+}
+
+const notForAll = "not for all clouds"
+
 // partly notes what keeps a part that works for other clouds from the work of one.
 func (r *readiness) partly(part, cloud string, err error) {
-	const partly = "not for all clouds"
-	if was := r.Parts[part]; err != nil && (was == "ok" || was == partly) {
-		r.Parts[part], r.Clouds[cloud] = partly, err.Error()
+	if was := r.Parts[part]; err != nil && (was == "ok" || was == notForAll) {
+		r.Parts[part], r.Clouds[cloud] = notForAll, err.Error()
 	}
 }
 

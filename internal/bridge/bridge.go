@@ -106,7 +106,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker, spool, ways) }
+	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, ways) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err

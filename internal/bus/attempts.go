@@ -90,7 +90,9 @@ func dialServer(network, server string, timeout time.Duration) (net.Conn, error)
 
 // cutOff says whether the server ended the connection while it was being told something. It has said why, in an alert of TLS for
 // instance, but that is lost if our write fails before we read it.
-func cutOff(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) }
+func cutOff(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
 
 // failed notes why an attempt failed.
 func (a *attempts) failed(server string, why error) {

@@ -40,6 +40,17 @@ func (d *door) measure(ctx context.Context, i int, s secret.String) {
 	}
 }
 
+// unusable says why nobody can be admitted, or nil.
+func (d *door) unusable() (err error) {
+	for _, reader := range d.readers {
+		var now secret.String
+		if now, err = reader.Get(); now != "" {
+			return nil
+		}
+	}
+	return err
+}
+
 // given is the secret that a request brings, and the same without repetitions if a proxy may have made one value of several:
 // "a, a". why says that there is none, or several different ones; the same one twice is one.
 func (d *door) given(r *http.Request) (value, single, why string) {

@@ -94,7 +94,7 @@ var (
 // expect begins the counts of answers that somebody watches at 0. The growth of a series that begins with its first case
 // does not count that case.
 func (m *metrics) expect(ctx context.Context, cloud string) {
-	for _, p := range []problem{wrongSecret, tooManyWrong, tooLarge, unsupported, unusable, ourMistake, overloaded, notStored, redirected, empty} {
+	for _, p := range []problem{wrongSecret, noSecret, tooManyWrong, tooLarge, unsupported, unusable, ourMistake, overloaded, notStored, redirected, empty} {
 		key := answerKey{cloud: cloud, code: p.code, method: http.MethodPost, status: p.Status}
 		m.received.Add(ctx, 0, m.labels(key).received)
 	}

@@ -61,6 +61,7 @@ var (
 	unknownCloud = refuse(http.StatusNotFound, "unknown_cloud", "no factro cloud of this name is configured").toStranger()
 	wrongMethod  = refuse(http.StatusMethodNotAllowed, "method", "webhooks are delivered by POST").toStranger()
 	ambiguous    = refuse(http.StatusBadRequest, "ambiguous", "the request has both Content-Length and Transfer-Encoding").toStranger()
+	noSecret     = refuse(http.StatusServiceUnavailable, "no_secret", "the bridge has no secret to compare with; its log says which file it cannot read").toStranger().after(10 * time.Second)
 	wrongSecret  = refuse(http.StatusUnauthorized, "secret", "the authentication header is missing or its value is wrong").toStranger()
 	tooManyWrong = refuse(http.StatusTooManyRequests, "throttled", "too many wrong secrets from this address").toStranger()
 	redirected   = refuse(http.StatusMethodNotAllowed, "redirected", "webhooks are delivered by POST; a redirect may have made another method of it")

@@ -176,7 +176,11 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
 	}
-	if why := c.door.refuses(r); why != "" {
+	switch why := c.door.refuses(r); why {
+	case "":
+	case secretUnusable: // whether the sender's is right cannot be said yet, so it is to come again
+		return "", noSecret.since(why)
+	default:
 		if wait := s.throttle.wrongSecret(connlimit.AddressOf(r.RemoteAddr), time.Now()); wait > 0 {
 			return "", tooManyWrong.after(wait)
 		}
@@ -198,6 +202,17 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 		return "", s.sizeProblem()
 	}
 	return s.take(ctx, c, w, r)
+}
+
+// Unusable says of each cloud that can admit nobody, since none of its secrets can be read, why that is so.
+func (s *Server) Unusable() map[string]error {
+	out := map[string]error{}
+	for name, c := range s.clouds {
+		if err := c.door.unusable(); err != nil {
+			out[name] = err
+		}
+	}
+	return out
 }
 
 // withoutBody answers a webhook that brought nothing.
