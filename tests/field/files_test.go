@@ -101,10 +101,10 @@ func TestTelemetry(t *testing.T) {
 		env  []string
 		said string // in a line of the log at WARN
 	}{
-		"an unknown sampler":             {[]string{"OTEL_TRACES_SAMPLER=sometimes"}, "OTEL_TRACES_SAMPLER"},
-		"a ratio that is none":           {[]string{"OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=half"}, "OTEL_TRACES_SAMPLER_ARG"},
+		"an unknown sampler":             {[]string{"OTEL_TRACES_SAMPLER=sometimes"}, "unsupported sampler"},
+		"a ratio that is none":           {[]string{"OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=half"}, "sampler argument"},
 		"an unknown exporter":            {[]string{"OTEL_TRACES_EXPORTER=zipkin"}, "OTEL_TRACES_EXPORTER"},
-		"an unknown protocol":            {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=smoke"}, "OTEL_EXPORTER_OTLP_PROTOCOL"},
+		"an unknown protocol":            {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=smoke"}, "protocol"},
 		"an endpoint that is none":       {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=://nowhere"}, "OTEL_EXPORTER_OTLP"},
 		"attributes that are none":       {[]string{"OTEL_RESOURCE_ATTRIBUTES=a,b==,%zz=1"}, "OTEL_RESOURCE_ATTRIBUTES"},
 		"disabled, in capitals":          {[]string{"OTEL_SDK_DISABLED=TRUE", "OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}, ""},

@@ -112,7 +112,7 @@ var bodies = []delivery{
 	{name: "charset UTF-16BE", pack: as(contentType("application/json; charset=utf-16be"), func(good string) string { return utf16(titled("Prüfung")(good), false) }), status: 202, also: dataHas("Prüfung")},
 	{name: "charset UTF8 in capitals", pack: as(contentType("application/json; charset=UTF-8"), titled("Prüfung")), status: 202, also: dataHas("Prüfung")},
 	{name: "unknown charset", pack: as(contentType("application/json; charset=klingon"), nil), status: 415, want: "-"},
-	{name: "invalid UTF-8 without a charset", pack: as(nil, func(good string) string { return latin1(titled("Prüfung")(good)) }), status: 202, want: "dead"},
+	{name: "invalid UTF-8 without a charset", pack: as(nil, func(good string) string { return latin1(titled("Prüfung")(good)) }), status: 400, want: "dead"},
 	{name: "gzip", pack: as(encoded("gzip"), asGzip), status: 202},
 	{name: "x-gzip", pack: as(encoded("x-gzip"), asGzip), status: 202},
 	{name: "deflate with zlib's header", pack: as(encoded("deflate"), asZlib), status: 202},
@@ -236,12 +236,12 @@ func TestIDs(t *testing.T) {
 	}
 	t.Run("a repetition is counted", func(t *testing.T) {
 		s.in(t)
-		before := s.metric("factro_bridge_webhooks_total", `outcome="duplicate"`) + s.metric("factro_bridge_duplicates_total")
+		before := s.metric("factro_bridge_publish_duplicates_total", "repetition")
 		text := fmt.Sprintf(`{"id":%q,"action":"A","context":{"entityId":"x"}}`, uuid.NewString())
 		s.send(request{body: text})
 		s.send(request{body: text})
 		s.await("the counter", func() bool {
-			return s.metric("factro_bridge_webhooks_total", `outcome="duplicate"`)+s.metric("factro_bridge_duplicates_total") == before+1
+			return s.metric("factro_bridge_publish_duplicates_total", "repetition") == before+1
 		})
 	})
 	t.Run("an entity id that is a number", func(t *testing.T) {
