@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +26,8 @@ type Bridge struct {
 	version string
 	log     *slog.Logger
 	metrics http.Handler
+	// hopeless is how long the embedded server may store nothing before /livez fails, 0 for its default.
+	hopeless time.Duration
 }
 
 // New builds a bridge. metrics answers /metrics.
@@ -32,7 +35,7 @@ func New(cfg Config, version string, metrics http.Handler, log *slog.Logger) (*B
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Bridge{cfg, version, log, metrics}, nil
+	return &Bridge{cfg: cfg, version: version, log: log, metrics: metrics}, nil
 }
 
 // Listeners are the open doors of a bridge. HTTP is nil without the role ingress.
@@ -66,7 +69,9 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	b.warn(ctx, mem, warning)
 	var server *bus.Server
 	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
-		server, err = bus.StartServer(bus.ServerConfig{DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats})
+		server, err = bus.StartServer(bus.ServerConfig{
+			DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats, Hopeless: b.hopeless,
+		})
 		if err != nil {
 			return err
 		}

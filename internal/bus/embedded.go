@@ -25,6 +25,8 @@ type ServerConfig struct {
 	SyncAlways bool
 	// MaxConnections bounds the connections of other clients, 0 for the server's own limit.
 	MaxConnections int
+	// Hopeless is how long it may store nothing until only a new process may help, 0 for two minutes.
+	Hopeless time.Duration
 }
 
 // maxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
@@ -33,8 +35,9 @@ const maxPayload = 8 << 20
 // Server is an embedded NATS server with JetStream. It can be started anew on the same directory and port; who is connected to
 // it in process connects again.
 type Server struct {
-	opts *server.Options
-	lock *os.File // of its directory; nil if somebody else has that
+	opts     *server.Options
+	lock     *os.File // of its directory; nil if somebody else has that
+	hopeless time.Duration
 
 	mu    sync.RWMutex
 	s     *server.Server // nil if it could not be started anew
@@ -71,7 +74,7 @@ func StartServer(c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, unlockDir(lock))
 	}
-	s.lock = lock
+	s.lock, s.hopeless = lock, c.Hopeless
 	return s, nil
 }
 

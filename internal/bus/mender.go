@@ -34,7 +34,11 @@ func (b *Bus) Alive() error {
 	m := &b.mender
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.since.IsZero() || time.Since(m.since) < hopelessFrom {
+	limit := hopelessFrom
+	if s := b.cfg.Server; s != nil && s.hopeless > 0 {
+		limit = s.hopeless
+	}
+	if m.since.IsZero() || time.Since(m.since) < limit {
 		return nil
 	}
 	return fmt.Errorf("the embedded NATS server has stored nothing since %s, and %d new starts did not help: %w",

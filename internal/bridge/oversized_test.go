@@ -1,0 +1,98 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// TestOversizedWebhook: a webhook that the broker takes in no message is refused and not lost. Its dead letter says so, and
+// the whole of it is in the object store for originals.
+func TestOversizedWebhook(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, MaxPayload: 256 << 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the NATS server is not ready")
+	}
+	const key = "a-secret-of-24-characters"
+	cfg := Default()
+	cfg.NATS.URL, cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = s.ClientURL(), "127.0.0.1:0", "127.0.0.1:0", []string{RoleIngress}
+	cfg.Clouds = []Cloud{{
+		Name: "acme", Source: "urn:factro:cloud:acme",
+		Webhook: Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: key}}},
+	}}
+	b, err := New(cfg, "test", http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doors, err := b.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx, doors) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	post := func(body string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+doors.HTTP.Addr().String()+"/webhooks/acme", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Bridge-Key", key)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	deadline := time.Now().Add(time.Minute)
+	for status := 0; status != http.StatusAccepted; { // it answers once it is connected
+		if status = post(`{"action":"TaskCreated"}`); time.Now().After(deadline) {
+			t.Fatalf("a small webhook is answered %d", status)
+		}
+	}
+	body := `{"action":"TaskCreated","note":"` + strings.Repeat("x", 512<<10) + `"}`
+	if status := post(body); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large webhook is answered %d", status)
+	}
+	client, err := bus.Dial(bus.Config{URL: s.ClientURL(), Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	l, err := client.DeadLetter(t.Context(), "factro", "acme", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Code != "too_large" || !l.Partial || l.Kept == "" {
+		t.Errorf("the letter has the code %q, is in part %t, and its original is %q", l.Code, l.Partial, l.Kept)
+	}
+	if whole, err := client.Original(t.Context(), "factro", l); err != nil || string(whole.Data) != body {
+		t.Errorf("the original has %d bytes of %d, %v", len(whole.Data), len(body), err)
+	}
+	if _, err := client.DeadLetter(t.Context(), "factro", "acme", 2); !errors.Is(err, bus.ErrNoLetter) {
+		t.Errorf("a second letter: %v", err)
+	}
+}
