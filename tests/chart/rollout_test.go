@@ -31,7 +31,7 @@ func TestRollout(t *testing.T) {
 	}{
 		{"a setting of the bridge", "config.log.level=debug", []string{"bridge"}},
 		{"a cloud's header", "clouds[0].webhook.header=X-Brücke", []string{"bridge"}},
-		{"a secret that was given as a value", "clouds[0].api.key.value=ein-neuer-schlüssel", []string{"bridge"}},
+		{"a secret that was given as a value", "clouds[0].api.key.value=ein-neuer-schluessel", []string{"bridge"}},
 		{"a setting of NATS", "nats.bundled.maxPayload=16MB", []string{"nats"}},
 		{"what no process reads", "publicURL=https://hooks.example.com", nil},
 	} {

@@ -57,7 +57,7 @@ webhook:
   {{- if has "ingress" .roles }}
   secrets:
     {{- range $i, $_ := .cloud.webhook.secrets }}
-    - file: {{ printf "%s/webhook-%d" $secrets $i }}
+    - file: {{ printf "%s/webhook-%d" $secrets $i | quote }}
     {{- end }}
   {{- end }}
 {{- if or (has "egress" .roles) (has "query" .roles) (has "reconcile" .roles) }}
@@ -65,10 +65,10 @@ api:
   {{- with .cloud.api.url }}
   url: {{ . | quote }}
   {{- end }}
-  key: {file: {{ $secrets }}/api-key}
+  key: {file: {{ printf "%s/api-key" $secrets | quote }}}
   requests_per_minute: {{ include "factro-bridge.budget" . }}
   {{- with .cloud.api.timeout }}
-  timeout: {{ . }}
+  timeout: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}

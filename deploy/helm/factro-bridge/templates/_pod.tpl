@@ -11,9 +11,9 @@ metadata:
   annotations:
     # Configuration is read at the start, so a change of it starts new pods. Secrets of yours are read again while it
     # runs.
-    checksum/config: {{ include "factro-bridge.configFiles" . | sha256sum }}
+    checksum/config: {{ include "factro-bridge.configFiles" . | sha256sum | quote }}
     {{- with include "factro-bridge.madeSecretData" $root }}
-    checksum/values: {{ sha256sum . }}
+    checksum/values: {{ sha256sum . | quote }}
     {{- end }}
     {{- with merge (dict) $w.podAnnotations $root.Values.commonAnnotations }}
     {{- toYaml . | nindent 4 }}
@@ -79,7 +79,7 @@ spec:
 
 {{/* What all pods of the bridge have in their spec, the canary too. Takes root and w. */}}
 {{- define "factro-bridge.podSettings" -}}
-serviceAccountName: {{ include "factro-bridge.serviceAccountName" .root }}
+serviceAccountName: {{ include "factro-bridge.serviceAccountName" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -94,7 +94,7 @@ imagePullSecrets:
 {{/* Where a pod may run, for NATS too. Takes root, and w with the settings and component. */}}
 {{- define "factro-bridge.placement" -}}
 {{- with .w.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .w.nodeSelector }}
 nodeSelector:
@@ -119,8 +119,8 @@ topologySpreadConstraints:
 
 {{/* The container of the bridge without what it is told to do. Takes root and w. */}}
 {{- define "factro-bridge.container" -}}
-image: {{ include "factro-bridge.image" (dict "image" .root.Values.image "tag" .root.Chart.AppVersion) }}
-imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+image: {{ include "factro-bridge.image" (dict "image" .root.Values.image "tag" .root.Chart.AppVersion) | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy | quote }}
 securityContext:
   {{- toYaml .w.securityContext | nindent 2 }}
 resources:
@@ -136,15 +136,23 @@ envFrom:
 {{- end }}
 {{- end }}
 
+{{/* A text of which only letters, digits and -._~ stand for themselves, as in the lists of the OpenTelemetry variables. */}}
+{{- define "factro-bridge.percentEncoded" -}}
+{{- . | urlquery | replace "+" "%20" -}}
+{{- end }}
+
 {{/* The standard variables of OpenTelemetry. Without an endpoint the bridge sends nothing. */}}
 {{- define "factro-bridge.telemetry" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- $attributes := "k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAMESPACE).$(POD_NAME)" }}
+{{- range $key, $value := .Values.telemetry.resourceAttributes }}
+{{- $attributes = printf "%s,%s=%s" $attributes $key (include "factro-bridge.percentEncoded" $value) }}
+{{- end }}
 - name: OTEL_RESOURCE_ATTRIBUTES
-  value: "k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAMESPACE).$(POD_NAME)
-    {{- range $key, $value := .Values.telemetry.resourceAttributes }},{{ $key }}={{ $value }}{{ end }}"
+  value: {{ $attributes | quote }}
 {{- with .Values.telemetry }}
 {{- if .otlp.endpoint }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .otlp.endpoint | quote }}}
@@ -152,12 +160,12 @@ envFrom:
 - {name: OTEL_TRACES_SAMPLER, value: {{ .sampler | quote }}}
 - {name: OTEL_TRACES_SAMPLER_ARG, value: {{ .samplerArg | quote }}}
 {{- if not .metrics }}
-- {name: OTEL_METRICS_EXPORTER, value: none}
+- {name: OTEL_METRICS_EXPORTER, value: "none"}
 {{- end }}
 {{- with .otlp.headers.existingSecret }}
 {{- if .name }}
 - name: OTEL_EXPORTER_OTLP_HEADERS
-  valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}
+  valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -173,13 +181,13 @@ envFrom:
 {{/* The volumes behind them. Takes root, roles, natsCredentials and config, the name of the ConfigMap. */}}
 {{- define "factro-bridge.volumes" -}}
 - name: config
-  configMap: {name: {{ .config }}}
+  configMap: {name: {{ .config | quote }}}
 - name: secrets
   projected:
     defaultMode: 0440
     sources:
       {{- range include "factro-bridge.secretFiles" . | fromYamlArray }}
-      - secret: {name: {{ .secret }}, items: [{key: {{ .key | quote }}, path: {{ .path }}}]}
+      - secret: {name: {{ .secret | quote }}, items: [{key: {{ .key | quote }}, path: {{ .path | quote }}}]}
       {{- else }}
       []
       {{- end }}
@@ -190,7 +198,6 @@ envFrom:
 bridge.yaml: |
   {{- include "factro-bridge.config" (dict "root" .root "w" .w "roles" .w.roles "natsCredentials" .w.natsCredentials) | nindent 2 }}
 {{- with .root.Values.knownActions }}
-known-actions.txt: |
-  {{- join "\n" . | nindent 2 }}
+known-actions.txt: {{ printf "%s\n" (join "\n" .) | quote }}
 {{- end }}
 {{- end }}

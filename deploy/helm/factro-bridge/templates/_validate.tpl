@@ -13,6 +13,13 @@ cloud, are good as far as they go.
 {{- $wrong = append $wrong (printf "clouds: %q is there twice" .name) -}}
 {{- end -}}
 {{- $names = append $names .name -}}
+{{- $values := dict "api.key" .api.key.value -}}
+{{- range $i, $secret := .webhook.secrets -}}{{- $_ := set $values (printf "webhook.secrets[%d]" $i) $secret.value -}}{{- end -}}
+{{- range $setting, $value := $values -}}
+{{- if and $value (not (regexMatch "^[ -~]+\n?$" $value)) -}}
+{{- $wrong = append $wrong (printf "%s: the value is not one line of ASCII, and the bridge would not take it" $setting) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $nats := .Values.nats -}}
 {{- if and $nats.bundled.enabled $nats.url -}}

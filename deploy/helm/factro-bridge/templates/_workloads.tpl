@@ -62,7 +62,7 @@ by their number. Takes w and cloud.
 
 {{/*
 How long a pod may take to end: first the load balancers learn of it, then requests and the command in hand go on for
-shutdown_timeout, then NATS is let go of and the last traces are sent, which has five seconds. Takes root and w.
+shutdown_timeout, then NATS is let go of and the last traces are sent, which has a second. Takes root and w.
 */}}
 {{- define "factro-bridge.gracePeriod" -}}
 {{- if kindIs "invalid" .w.terminationGracePeriodSeconds -}}

@@ -20,12 +20,12 @@ nats.conf: |
   lame_duck_grace_period: 1s
   lame_duck_duration: {{ .lameDuckSeconds }}s
   cluster {
-    name: {{ $name }}
+    name: {{ $name | quote }}
     port: 6222
     no_advertise: true
     routes: [
       {{- range $i := until (int .replicas) }}
-      nats://{{ $name }}-{{ $i }}.{{ $name }}-headless:6222
+      {{ printf "nats://%s-%d.%s-headless:6222" $name $i $name | quote }}
       {{- end }}
     ]
   }
