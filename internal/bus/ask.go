@@ -41,5 +41,5 @@ func (c *Client) Upload(ctx context.Context, p events.Prefix, cloud, name string
 	if err != nil {
 		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, err)
 	}
-	return put(ctx, store, bucket, name, content)
+	return put(ctx, store, bucket, name, content, c.nc.MaxPayload())
 }

@@ -250,16 +250,20 @@ func (b *Bus) Keep(ctx context.Context, cloud, name string, content io.Reader) (
 	if err != nil {
 		return events.ObjectRef{}, err
 	}
-	return put(ctx, store, bucket, name, content)
+	return put(ctx, store, bucket, name, content, b.nc.MaxPayload())
 }
 
-// put stores an object. The end of ctx ends it through the content, since a context that has ended would leave the store
+// mostChunk is the part of an object that a message holds, if a message can hold that much.
+const mostChunk = 128 << 10
+
+// put stores an object in messages of at most so many bytes. The end of ctx ends it through the content, since a context that has ended would leave the store
 // no means to take the beginning away.
-func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader) (events.ObjectRef, error) {
+func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader, payload int64) (events.ObjectRef, error) {
 	if len(name) > maxName {
 		return events.ObjectRef{}, fmt.Errorf("object store %s: a name of %d bytes, want at most %d", bucket, len(name), maxName)
 	}
-	info, err := store.Put(context.WithoutCancel(ctx), jetstream.ObjectMeta{Name: name}, &chunks{ctx: ctx.Err, r: content})
+	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: uint32(min(mostChunk, max(payload, 1)))}} //nolint:gosec // at most 128 KiB
+	info, err := store.Put(context.WithoutCancel(ctx), meta, &chunks{ctx: ctx.Err, r: content})
 	if err != nil {
 		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.
 		_ = store.Delete(context.WithoutCancel(ctx), name)

@@ -52,7 +52,7 @@ func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error
 	began := time.Now()
 	store, err := b.originals(ctx, cloud)
 	if err == nil {
-		_, err = put(ctx, store, b.cfg.Prefix.OriginalBucket(cloud), name, content)
+		_, err = put(ctx, store, b.cfg.Prefix.OriginalBucket(cloud), name, content, b.nc.MaxPayload())
 	}
 	// A store that the bridge may not write to is silent, as one without a leader is. The broker answers, since it has just
 	// refused the letter, so it is worth to wait for a leader, and not for ever.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -163,6 +164,8 @@ func (s *Spool) drainLane(ctx context.Context, l *lane) {
 	}
 }
 
+var errNothingTakes = errors.New("neither the stream nor the object store takes what is waiting")
+
 // round hands over the first messages of a lane, side by side as long as they are of different entities, and removes from
 // the spool what the broker has. It returns how many it removed.
 func (s *Spool) round(ctx context.Context, l *lane) (removed int, err error) {
@@ -186,7 +189,10 @@ func (s *Spool) round(ctx context.Context, l *lane) (removed int, err error) {
 		})
 	}
 	group.Wait()
-	removed, err = s.settleRound(work, l, batch)
+	turned := !slices.ContainsFunc(batch, func(h *held) bool { return h.done && !h.moved })
+	if removed, err = s.settleRound(work, l, batch); err == nil && removed > 0 && turned {
+		err = errNothingTakes // all there is goes round and round, so it is to do so slowly
+	}
 	return removed, cmp.Or(cmp.Or(errs...), err) // one of many equal ones is enough
 }
 
@@ -282,7 +288,9 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	}
 	if h.refusedForGood(err, s.bus.refusingAfter) {
 		span.SetStatus(codes.Error, "refused")
-		s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter", "cloud", l.cloud, "error", err)
+		if skipped, due := s.bus.noise.due("spool refused "+l.cloud, time.Now()); due {
+			s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter", "cloud", l.cloud, "error", err, "not_logged", skipped)
+		}
 		if err = s.bury(ctx, l, h, err); err == nil {
 			h.dead = true
 		}
