@@ -152,6 +152,9 @@ func (a *attempts) tell() {
 	defer a.mu.Unlock()
 	now := time.Now()
 	again := now.Sub(a.logged) >= awayLogEvery
+	if len(a.servers) == 0 { // the first attempt is yet to come
+		return
+	}
 	a.silent++
 	for _, server := range slices.Sorted(maps.Keys(a.servers)) {
 		s := a.servers[server]
