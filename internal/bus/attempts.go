@@ -36,6 +36,7 @@ type attempts struct {
 	servers map[string]*attempt // by host and port
 	count   int                 // of dials
 	last    string              // the server of the last dial
+	refused bool                // whether that dial failed, so that no other error can be of it
 	tried   int                 // servers since the last pause
 	next    time.Time           // when the next attempt is
 	logged  time.Time
@@ -56,10 +57,13 @@ func newAttempts(cfg Config, log *slog.Logger) *attempts {
 func (a *attempts) Dial(network, server string) (net.Conn, error) {
 	a.mu.Lock()
 	a.count++
-	a.last = server
+	a.last, a.refused = server, false
 	a.mu.Unlock()
 	conn, err := dialServer(network, server, a.cfg.dialTimeout())
 	if err != nil {
+		a.mu.Lock()
+		a.refused = true
+		a.mu.Unlock()
 		a.failed(server, err)
 	}
 	return conn, err
@@ -102,9 +106,9 @@ func (a *attempts) failed(server string, why error) {
 func (a *attempts) reported(err error) {
 	a.mu.Lock()
 	server := a.last
-	known := a.servers[server] != nil
+	known, refused := a.servers[server] != nil, a.refused
 	a.mu.Unlock()
-	if known && (errors.Is(err, nats.ErrNoServers) || isDial(err)) {
+	if refused || known && (errors.Is(err, nats.ErrNoServers) || isDial(err)) {
 		return
 	}
 	a.failed(server, err)
