@@ -91,8 +91,9 @@ func (r *relay) change(stream string, answer []byte) []byte {
 }
 
 func throughRelay(t testing.TB) func(*Config) {
+	t.Helper()
 	return func(c *Config) {
-		userFiles(t, c, "bridge", "right")
+		userFiles(t, c, "right")
 		c.APIPrefix = relayed
 	}
 }

@@ -37,6 +37,7 @@ type attempts struct {
 	servers map[string]*attempt // by host and port
 	count   int                 // of dials
 	last    string              // the server of the last dial
+	refused bool                // whether that dial failed, so that no other error can be of it
 	tried   int                 // servers since the last pause
 	next    time.Time           // when the next attempt is
 	logged  time.Time
@@ -57,10 +58,13 @@ func newAttempts(cfg Config, log *slog.Logger) *attempts {
 func (a *attempts) Dial(network, server string) (net.Conn, error) {
 	a.mu.Lock()
 	a.count++
-	a.last = server
+	a.last, a.refused = server, false
 	a.mu.Unlock()
 	conn, err := dialServer(network, server, a.cfg.dialTimeout())
 	if err != nil {
+		a.mu.Lock()
+		a.refused = true
+		a.mu.Unlock()
 		a.failed(server, err)
 	}
 	return conn, err
@@ -111,9 +115,9 @@ func (a *attempts) failed(server string, why error) {
 func (a *attempts) reported(err error) {
 	a.mu.Lock()
 	server := a.last
-	known := a.servers[server] != nil
+	known, refused := a.servers[server] != nil, a.refused
 	a.mu.Unlock()
-	if known && (errors.Is(err, nats.ErrNoServers) || isDial(err)) {
+	if refused || known && (errors.Is(err, nats.ErrNoServers) || isDial(err)) {
 		return
 	}
 	a.failed(server, err)
@@ -161,6 +165,9 @@ func (a *attempts) tell() {
 	defer a.mu.Unlock()
 	now := time.Now()
 	again := now.Sub(a.logged) >= awayLogEvery
+	if len(a.servers) == 0 { // the first attempt is yet to come
+		return
+	}
 	a.silent++
 	for _, server := range slices.Sorted(maps.Keys(a.servers)) {
 		s := a.servers[server]

@@ -56,7 +56,7 @@ func TestLeaderNotAsked(t *testing.T) {
 	broker.opts.Users = append(broker.opts.Users, &server.User{Username: "bridge", Password: "right", Permissions: denies})
 	broker.start()
 	log, book := newLog()
-	b := run(t, broker.connect(t, log, func(c *Config) { userFiles(t, c, "bridge", "right") }))
+	b := run(t, broker.connect(t, log, func(c *Config) { userFiles(t, c, "right") }))
 	for _, id := range []string{"a", "b"} {
 		if known, _, err := b.Begin(t.Context(), "acme", id, Record{Fingerprint: "f"}); known || err != nil {
 			t.Errorf("%s: %t, %v", id, known, err)

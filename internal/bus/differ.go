@@ -49,13 +49,13 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		have, err := c.js.Stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			what := "it is missing"
+			what := []string{"it is missing"}
 			for _, subject := range want.Subjects {
 				if name := otherOn(ctx, c.js, subject, want.Name); name != "" {
-					what += fmt.Sprintf("; the stream %s has its subject %s", name, subject)
+					what = append(what, fmt.Sprintf("the stream %s has its subject %s", name, subject))
 				}
 			}
-			add(what)
+			add(strings.Join(what, "; "))
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)

@@ -69,8 +69,9 @@ func settingFor(refused *jetstream.APIError, kind, maxBytes string) string {
 			return "lower nats.duplicate_window, or raise the server's limit (jetstream.limits.duplicate_window)"
 		}
 		return fmt.Sprintf("look at nats.streams.%s; or the server is older than the bridge needs", kind)
+	default:
+		return ""
 	}
-	return ""
 }
 
 // outOfStreams says whether less bytes are no help.

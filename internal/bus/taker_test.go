@@ -35,23 +35,29 @@ func TestOtherStream(t *testing.T) {
 		publish func(testing.TB, *broker, *Bus) error
 	}{
 		"event": {"FACTRO_EVENTS_ACME", func(t testing.TB, _ *broker, b *Bus) error {
+			t.Helper()
 			return b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1")
 		}},
 		"result": {"FACTRO_RESULTS_ACME", func(t testing.TB, _ *broker, b *Bus) error {
+			t.Helper()
 			return b.Publish(t.Context(), "factro.result.acme.task.createTask.applied", taskEvent(t, "1"), "1")
 		}},
 		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Bus) error {
+			t.Helper()
 			return b.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"), nil)
 		}},
 		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
+			t.Helper()
 			_, err := events.NewClient(broker.outside(t).js, "acme").Send(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage("{}")})
 			return err
 		}},
 		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
+			t.Helper()
 			c := broker.client(t)
 			return c.Redrive(t.Context(), "factro", Redriven{msg: &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}}})
 		}},
 		"event of the command line": {"FACTRO_EVENTS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
+			t.Helper()
 			return broker.client(t).PublishEvent(t.Context(), "factro", eventSubject, taskEvent(t, "1"), "1")
 		}},
 	} {
