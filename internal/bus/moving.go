@@ -223,7 +223,7 @@ func (b *Bus) lastOn(ctx context.Context, s jetstream.Stream, filter string) (la
 	if err != nil {
 		return last, err
 	}
-	m, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+name, request) // the client's own words take no wildcards
+	m, err := b.nc.RequestWithContext(ctx, b.cfg.api("STREAM.MSG.GET."+name), request) // the client's own words take no wildcards
 	if err != nil {
 		return last, fmt.Errorf("last message of %s: %w", name, err)
 	}

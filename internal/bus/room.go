@@ -98,19 +98,23 @@ func (s Sizes) validate() error {
 const createTimeout = 5 * time.Second
 
 // withRoom has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
-// quarter of that again and again as long as there is no room. made says whether this call made it, and not
-// somebody else.
+// quarter of that again and again as long as there is no room. While another bridge shares out the room, or this one measures
+// it, it waits. made says whether this call made it, and not somebody else.
 func (b *Bus) withRoom(ctx context.Context, what string, s size, create func(context.Context, int64) error) (made bool, _ error) {
+	b.measuring.RLock()
+	defer b.measuring.RUnlock()
+	b.awaitProbe(ctx)
 	wanted, least := s.most(b.cfg.MaxBytes), sizes[s].least
-	for bytes := b.share(wanted, least); ; {
+	share := b.share(wanted, least)
+	for bytes := share; ; {
 		attempt, cancel := context.WithTimeout(ctx, createTimeout)
 		err := create(attempt, bytes)
 		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrBucketExists):
 			return false, nil
-		case err == nil && bytes < wanted:
-			b.log.WarnContext(ctx, "NATS has little room, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
+		case err == nil && bytes < share: // else the share was told, for all of them at once
+			b.log.WarnContext(ctx, "NATS has less room than it had a moment ago, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
 				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.setting())
 			return true, nil
 		case err == nil:
@@ -135,43 +139,4 @@ func (b *Bus) share(wanted, least int64) int64 {
 		return wanted
 	}
 	return max(int64(float64(wanted)*b.shares), least)
-}
-
-// measureRoom finds out whether there is room for all that is missing, by reserving it for a moment, and else what share of it
-// there is room for: whoever is made last is not to be left with nothing.
-func (b *Bus) measureRoom(ctx context.Context, looks map[string]look) {
-	total := int64(0)
-	for cloud, l := range looks {
-		for _, s := range l.missing {
-			total += s.most(b.cfg.MaxBytes)
-		}
-		if len(l.missing) == len(streams(b.cfg.Prefix, cloud)) { // of a new cloud the rest is missing, too
-			total += sizeFiles.most(b.cfg.MaxBytes) + sizeAnswers.most(b.cfg.MaxBytes) + sizeAdvisories.most(b.cfg.MaxBytes)
-		}
-	}
-	share := 0.0
-	if total > 0 {
-		room := b.reserve(ctx, total)
-		if share = float64(room) / float64(total); room == total {
-			share = 0
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.shares = share
-}
-
-// reserve returns how much can be reserved: all of it, or a half of it, and so on.
-func (b *Bus) reserve(ctx context.Context, bytes int64) int64 {
-	name := oldName(b.cfg.Prefix, "ROOM")
-	defer func() { _ = b.js.DeleteStream(ctx, name) }() // it holds nothing; another bridge may have deleted it
-	for ; bytes > leastSize; bytes /= 2 {
-		attempt, cancel := context.WithTimeout(ctx, createTimeout)
-		_, err := b.js.CreateStream(attempt, jetstream.StreamConfig{Name: name, MaxBytes: bytes, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage})
-		cancel()
-		if !isNoRoom(err) { // it is reserved, or whoever makes the streams hears why not
-			return bytes
-		}
-	}
-	return bytes
 }
