@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,8 +38,16 @@ func TestLittleRoom(t *testing.T) {
 		}
 	}
 	out.noProbe()
+	wantedByCloud := sizes[sizeAdvisories].most // of all that a cloud has, and of the bucket that all of them share
+	for _, most := range []int64{
+		DefaultSizes().Events, DefaultSizes().Commands, DefaultSizes().Results, DefaultSizes().Dead, DefaultSizes().Ledger, DefaultSizes().Files,
+		DefaultSizes().Answers, DefaultSizes().Originals,
+	} {
+		wantedByCloud += most
+	}
 	// One share for all of them, so one line says it.
-	if n := book.count(`"level":"WARN"`); n != 1 || book.count("NATS has little room") != 1 || book.count(`"share":0.0625`) != 1 {
+	if n := book.count(`"level":"WARN"`); n != 1 || book.count("NATS has little room") != 1 || book.count(`"share":0.0625`) != 1 ||
+		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+sizes[sizeReconcile].most)) != 1 {
 		t.Errorf("it is told %d times:\n%s", n, book)
 	}
 }
