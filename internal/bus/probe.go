@@ -202,7 +202,7 @@ func (b *Bus) sweepProbe(ctx context.Context) {
 	b.mu.Lock()
 	swept := b.swept
 	b.mu.Unlock()
-	if !swept && !b.isProbed(ctx) && ctx.Err() == nil {
+	if !swept && !b.hasProbe() && !b.isProbed(ctx) && ctx.Err() == nil {
 		b.setSwept(true)
 	}
 }

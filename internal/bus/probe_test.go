@@ -71,7 +71,7 @@ func TestProbeHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := broker.connect(t, quiet())
-	b.probeHeld = time.Hour // it is released as soon as all is made
+	b.probeHeld, b.lookEvery = time.Hour, time.Hour // it is released as soon as all is made
 	start(t, b.Run)
 	for range 5 {
 		if _, err := looks.NextMsg(patience); err != nil {

@@ -287,7 +287,7 @@ func TestParkedOddly(t *testing.T) {
 	}
 	for name, content := range map[string]string{
 		"pending/20260301T120000.000000000/x": `{"subject":"factro.result.acme.task.createTask.applied","size":3}` + "\nabc",
-		"pending/a": "unlesbar", "pending/b": `{"subject":"strange","size":0}` + "\n", "dead/1": "an original",
+		"pending/a":                           "unlesbar", "pending/b": `{"subject":"strange","size":0}` + "\n", "dead/1": "an original",
 	} {
 		if _, err := store.PutString(t.Context(), name, content); err != nil {
 			t.Fatal(err)

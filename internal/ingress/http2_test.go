@@ -68,7 +68,7 @@ func dial2(t *testing.T, store ingress.Store) *conn2 {
 	go func() { ended <- s.Run(ctx, l, &tls.Config{Certificates: certificates}, time.Millisecond) }()
 	t.Cleanup(func() {
 		stop()
-		<-ended //nolint:errcheck // requests are cut off on purpose
+		<-ended // requests are cut off on purpose
 	})
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}
 	raw, err := dialer.DialContext(t.Context(), "tcp", l.Addr().String())
