@@ -17,7 +17,7 @@ import (
 const (
 	// probeHeld is how long a bridge keeps the probe at most, and probeStale the age at which its bridge is gone. Both ages
 	// are the server's word: nobody's clock counts but its own.
-	probeHeld, probeStale = 4 * time.Second, 8 * time.Second
+	probeHeld, probeStale = 10 * time.Second, 15 * time.Second
 	// probeLook is how often a bridge looks whether another one has finished.
 	probeLook = 50 * time.Millisecond
 	// probeTries is how often a bridge measures again because another one has made streams meanwhile.
