@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -77,6 +78,56 @@ func (p *postbox) buried(id string) letter {
 		return found.Seq != 0
 	})
 	return found
+}
+
+// A command whose letter its stream refuses is not in the list, and is in that of what is parked, until the stream takes it.
+func TestParkedIsListed(t *testing.T) {
+	t.Parallel()
+	p := newPostbox(t)
+	limit := func(most int32) {
+		t.Helper()
+		s, err := p.js.Stream(t.Context(), prefix.DeadStream("acme"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := s.CachedInfo().Config
+		cfg.MaxMsgSize = most
+		if _, err := p.js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(100)
+	send(t, p.js, "acme", "createTask", "falsch-1", `{"titel":"Prüfung"}`)
+	var out string
+	waitFor(t, "the command is parked", func() bool {
+		var errOut string
+		var code int
+		if out, errOut, code = p.dead("parked"); code != 0 {
+			t.Fatalf("parked: exit code %d: %s", code, errOut)
+		}
+		return out != ""
+	})
+	for _, want := range []string{"acme ", "createTask", "invalid", "falsch-1", "the data is invalid"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("parked lacks %q: %s", want, out)
+		}
+	}
+	out, _, _ = p.dead("parked", "--json", "--cloud", "acme")
+	var j struct {
+		Cloud, Object, ID, Code, Operation, Position string
+		Subjects                                     []string
+	}
+	if err := json.Unmarshal([]byte(out), &j); err != nil || j.Cloud != "acme" || j.ID != "falsch-1" || j.Code != "invalid" ||
+		!strings.HasPrefix(j.Object, "pending/") || !strings.HasPrefix(j.Position, "FACTRO_COMMANDS_ACME:") ||
+		!slices.Equal(j.Subjects, []string{"factro.dead.command.acme.task.createTask"}) {
+		t.Errorf("parked --json prints %s (%v)", out, err)
+	}
+	if all := p.list(); len(all) != 0 {
+		t.Errorf("it is a dead letter already: %+v", all)
+	}
+	limit(-1)
+	p.buried("falsch-1")
+	waitFor(t, "nothing is parked", func() bool { out, _, _ := p.dead("parked"); return out == "" })
 }
 
 // A command that factro refused is mended and sent again as a new one; its letter is gone, and those beside it are not.

@@ -28,7 +28,7 @@ there is only one cloud. To find the clouds needs the right to list streams; --c
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDeadList(), newDeadShow(), newDeadRedrive(), newDeadDrop())
+	cmd.AddCommand(newDeadList(), newDeadShow(), newDeadParked(), newDeadRedrive(), newDeadDrop())
 	return cmd
 }
 
@@ -237,7 +237,8 @@ func newDeadList() *cobra.Command {
 		Use:   "list",
 		Short: "List dead letters, a line each",
 		Long: `List dead letters, cloud by cloud and the oldest first, a line each: name, time, operation, code, factro's status, the command's
-id and the reason. --json prints one JSON object a line.`,
+id and the reason. --json prints one JSON object a line. Letters that their stream refuses are not there yet: bridge dead parked
+lists them.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
   bridge dead list --kind webhook --json`,

@@ -50,6 +50,10 @@ type Bus struct {
 	ledgers       map[string]bucketStore   // those that were asked for, by their cloud
 	moves         moving
 	shares        float64                  // what of their sizes streams that are made may have; 0 for all
+	probe         *probe                   // that of this bridge, while it shares out the room
+	probed        string                   // the subject of the last one that it asked for
+	swept         bool                     // no probe was left, on this connection
+	stocked       bool                     // the buckets were looked for, on this connection
 	shared        *sharedLedger            // that of an older version, once it was looked for
 	changed       chan struct{}            // has a token when the streams should be looked at again
 	better        chan struct{}            // closed when a look finds well what was not; then a new one
@@ -59,8 +63,10 @@ type Bus struct {
 	windows       map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
 	warned        map[string]string        // what the operator was told of streams and consumers that differ, by name
 
-	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery time.Duration // the constants of these names
-	nearly                                                                  uint64        // as well
+	measuring sync.RWMutex // held for writing while the probe has the room
+
+	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery, probeHeld, probeStale time.Duration // the constants of these names
+	nearly                                                                                         uint64        // as well
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -96,6 +102,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
+		probeHeld: probeHeld, probeStale: probeStale,
 	}
 	for _, cloud := range cfg.Clouds {
 		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
@@ -355,6 +362,7 @@ func (b *Bus) setUp() {
 		b.bound[cloud] = errNotBound // it may be another server, with an empty store
 	}
 	b.moves, b.shared, b.consumersSeen = moving{}, nil, time.Time{}
+	b.swept, b.stocked = false, false
 	b.health.renewed()
 	close(b.up)
 	b.lookAgain()

@@ -70,7 +70,7 @@ func TestBucketsNoRoom(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 3 })
-	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 4<<20 || book.count("NATS has too little room") != 1 {
+	if most := srv.outside(t).stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 4<<20 || book.count("NATS has little room") != 1 {
 		t.Errorf("the ledger holds %d bytes; the log is\n%s", most, book)
 	}
 	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f"); !errors.Is(err, ErrNoFile) {

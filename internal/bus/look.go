@@ -46,7 +46,9 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 	if begun {
 		b.ensureBuckets(looking)
 		b.ensureOriginals(looking)
+		b.isStocked(looking)
 	}
+	b.releaseProbe(ctx)
 	b.checkConsumers(looking, errs)
 	b.health.looksWell(began, errs)
 	b.askRefused(looking)
@@ -62,6 +64,13 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 		b.lookAgain()
 	}
 	return b.Ready() == nil && len(b.Troubles()) == 0
+}
+
+// isStocked notes that the buckets were looked for, and made as far as that is possible.
+func (b *Bus) isStocked(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stocked = b.stocked || ctx.Err() == nil
 }
 
 // found keeps what a look found of a cloud's streams, and says whether it is a failure and news.

@@ -70,7 +70,7 @@ func (b *Bus) parkResult(ctx context.Context, d delivery, wait *pending) error {
 func (b *Bus) park(ctx context.Context, cloud string, why error, all ...packed) error {
 	last := all[len(all)-1] // the letter, if there is one: of a command there is one only
 	// In the order of their parking.
-	name := pendingName + time.Now().UTC().Format("20060102T150405.000000000") + "/" + shortID(last.id)
+	name := pendingName + time.Now().UTC().Format(parkedTime) + "/" + shortID(last.id)
 	if err := b.keep(ctx, cloud, name, all...); err != nil {
 		return errors.Join(why, fmt.Errorf("park: %w", err))
 	}

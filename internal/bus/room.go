@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -99,20 +98,23 @@ func (s Sizes) validate() error {
 const createTimeout = 5 * time.Second
 
 // withRoom has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
-// quarter of that again and again as long as there is no room. made says whether this call made it, and not
-// somebody else.
+// quarter of that again and again as long as there is no room. While another bridge shares out the room, or this one measures
+// it, it waits. made says whether this call made it, and not somebody else.
 func (b *Bus) withRoom(ctx context.Context, what string, s size, create func(context.Context, int64) error) (made bool, _ error) {
+	b.measuring.RLock()
+	defer b.measuring.RUnlock()
+	b.awaitProbe(ctx)
 	wanted, least := s.most(b.cfg.MaxBytes), sizes[s].least
-	expected := b.share(wanted, least)
-	for bytes := expected; ; {
+	share := b.share(wanted, least)
+	for bytes := share; ; {
 		attempt, cancel := context.WithTimeout(ctx, createTimeout)
 		err := create(attempt, bytes)
 		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrBucketExists):
 			return false, nil
-		case err == nil && bytes < expected:
-			b.log.WarnContext(ctx, "NATS has little room, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
+		case err == nil && bytes < share: // else the share was told, for all of them at once
+			b.log.WarnContext(ctx, "NATS has less room than it had a moment ago, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
 				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.setting())
 			return true, nil
 		case err == nil:
@@ -137,117 +139,4 @@ func (b *Bus) share(wanted, least int64) int64 {
 		return wanted
 	}
 	return max(int64(float64(wanted)*b.shares), least)
-}
-
-// measureRoom finds out whether there is room for all that is missing, by reserving it for a moment, and else what share of it
-// there is room for: whoever is made last is not to be left with nothing. again says that another bridge measured
-// meanwhile, so that what is missing has to be looked at once more.
-func (b *Bus) measureRoom(ctx context.Context, looks map[string]look) (again bool) {
-	total := int64(0)
-	for cloud, l := range looks {
-		for _, s := range l.missing {
-			total += s.most(b.cfg.MaxBytes)
-		}
-		if len(l.missing) == len(streams(b.cfg.Prefix, cloud)) { // of a new cloud the rest is missing, too
-			for _, s := range []size{sizeFiles, sizeAnswers, sizeOriginals, sizeAdvisories} {
-				total += s.most(b.cfg.MaxBytes)
-			}
-		}
-	}
-	if total > 0 {
-		total += sizeReconcile.most(b.cfg.MaxBytes) // one for all clouds; at most this much too much
-	}
-	share := 0.0
-	switch room := total; {
-	case total > 0:
-		if room, again = b.reserve(ctx, total); again {
-			return true
-		}
-		if room < total {
-			share = float64(room) / float64(total)
-		}
-	case b.cfg.Manage:
-		_, _ = b.strangeProbe(ctx, probeLife) // one that a crash has left is deleted, even if nothing is to be made
-	}
-	text := ""
-	if share > 0 {
-		text = fmt.Sprintf("%.0f%% of %d MiB", 100*share, total>>20)
-	}
-	if b.isNews("room", text) {
-		b.log.WarnContext(ctx, "NATS has too little room for the streams and buckets that are missing, so each gets a share of its size; they may forget before their time, or refuse what is new earlier",
-			"share", text, "setting", "nats.max_bytes")
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.shares = share
-	return false
-}
-
-const (
-	// probeLife is how long a probe may be there. One that is older was left by a crash: reserving takes one request, and
-	// deleting another.
-	probeLife = 4 * createTimeout
-	// probePause is how long to wait for another bridge's probe to go.
-	probePause = 50 * time.Millisecond
-)
-
-func (b *Bus) probeName() string { return oldName(b.cfg.Prefix, "ROOM") }
-
-// reserve returns how much can be reserved: all of it, or a half of it, and so on. waited says that another bridge held
-// some of it meanwhile, and that this one has waited until it was gone.
-func (b *Bus) reserve(ctx context.Context, bytes int64) (room int64, waited bool) {
-	for ; bytes > leastSize; bytes /= 2 {
-		err := b.probe(ctx, bytes)
-		for ctx.Err() == nil && (isNoRoom(err) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse)) {
-			if there, _ := b.strangeProbe(ctx, probeLife); !there {
-				break
-			}
-			waited = true
-			select {
-			case <-ctx.Done():
-			case <-time.After(probePause):
-			}
-		}
-		if waited {
-			return 0, true
-		}
-		if !isNoRoom(err) { // it was reserved, or whoever makes the streams hears why not
-			return bytes, false
-		}
-	}
-	return bytes, false
-}
-
-// probe reserves room and gives it back.
-func (b *Bus) probe(ctx context.Context, bytes int64) error {
-	attempt, cancel := context.WithTimeout(ctx, createTimeout)
-	defer cancel()
-	_, err := b.js.CreateStream(attempt, jetstream.StreamConfig{
-		Name: b.probeName(), Description: "Measures for a moment how much room there is", Subjects: []string{string(b.cfg.Prefix) + ".room"},
-		// The name of who made it: the same configuration twice would be one stream, that of both.
-		Metadata: map[string]string{"owner": rand.Text()},
-		MaxBytes: bytes, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage,
-	})
-	if err != nil {
-		return err //nolint:wrapcheck // it is looked at, and told by nobody
-	}
-	return b.js.DeleteStream(ctx, b.probeName()) //nolint:wrapcheck // as above
-}
-
-// strangeProbe says whether another bridge's probe is there, and deletes one that is older than a life: a crash has left it.
-func (b *Bus) strangeProbe(ctx context.Context, life time.Duration) (there bool, _ error) {
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	probe, err := b.js.Stream(attempt, b.probeName())
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return false, nil
-	case err != nil:
-		return false, err //nolint:wrapcheck // as above
-	}
-	info := probe.CachedInfo()
-	if info.TimeStamp.Sub(info.Created) < life { // both by the server's clock
-		return true, nil
-	}
-	return true, b.js.DeleteStream(attempt, b.probeName()) //nolint:wrapcheck // as above
 }

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -36,11 +37,18 @@ func TestLittleRoom(t *testing.T) {
 			}
 		}
 	}
-	if n, more := book.count("NATS has too little room"), book.count("NATS has little room"); n != 1 || more != 0 {
-		t.Errorf("it is told %d and %d times, want once for all:\n%s", n, more, book)
+	out.noProbe()
+	wantedByCloud := sizes[sizeAdvisories].most // of all that a cloud has, and of the bucket that all of them share
+	for _, most := range []int64{
+		DefaultSizes().Events, DefaultSizes().Commands, DefaultSizes().Results, DefaultSizes().Dead, DefaultSizes().Ledger, DefaultSizes().Files,
+		DefaultSizes().Answers, DefaultSizes().Originals,
+	} {
+		wantedByCloud += most
 	}
-	if _, err := out.js.Stream(t.Context(), "FACTRO_ROOM"); err == nil {
-		t.Error("what measured the room is left")
+	// One share for all of them, so one line says it.
+	if n := book.count(`"level":"WARN"`); n != 1 || book.count("NATS has little room") != 1 || book.count(`"share":0.0625`) != 1 ||
+		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+sizes[sizeReconcile].most)) != 1 {
+		t.Errorf("it is told %d times:\n%s", n, book)
 	}
 }
 
@@ -147,64 +155,5 @@ func TestStoreFull(t *testing.T) {
 	ready(t, b)
 	if n := out.count("FACTRO_EVENTS_ACME"); n != 2 {
 		t.Errorf("acme has %d events", n)
-	}
-}
-
-// TestRoomOfBridgesAtOnce: two bridges start at once in a small store, with what another one has left that crashed while it
-// measured. Both clouds get the same, and nothing is left.
-func TestRoomOfBridgesAtOnce(t *testing.T) {
-	t.Parallel()
-	for name, room := range map[string]int64{"1 GiB": 1 << 30, "256 MiB": 256 << 20} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			broker := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = room })
-			out := broker.outside(t)
-			both := []*Bus{broker.connect(t, quiet(), clouds("acme", "beta")), broker.connect(t, quiet(), clouds("acme", "beta"))}
-			for _, b := range both {
-				start(t, b.Run)
-			}
-			for _, b := range both {
-				ready(t, b)
-				if troubles := b.Troubles(); len(troubles) > 0 {
-					t.Error(troubles)
-				}
-			}
-			for _, kind := range []string{"FACTRO_EVENTS_", "FACTRO_RESULTS_", "FACTRO_DEAD_", "FACTRO_COMMANDS_", "KV_FACTRO_LEDGER_"} {
-				acme, beta := out.stream(kind+"ACME").CachedInfo().Config.MaxBytes, out.stream(kind+"BETA").CachedInfo().Config.MaxBytes
-				if acme > 4*beta || beta > 4*acme {
-					t.Errorf("%s: acme has %d bytes, beta %d", kind, acme, beta)
-				}
-			}
-			if _, err := out.js.Stream(t.Context(), "FACTRO_ROOM"); !errors.Is(err, jetstream.ErrStreamNotFound) {
-				t.Errorf("the probe is left: %v", err)
-			}
-		})
-	}
-}
-
-// TestProbeOfAnother: the probe of a bridge that measures is waited for and not taken; one that a crash has left is deleted.
-func TestProbeOfAnother(t *testing.T) {
-	t.Parallel()
-	broker := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 4 << 30 })
-	out := broker.outside(t)
-	b := broker.connect(t, quiet())
-	probe := jetstream.StreamConfig{Name: b.probeName(), Subjects: []string{"factro.room"}, MaxBytes: 1 << 30, Metadata: map[string]string{"owner": "another"}}
-	if _, err := out.js.CreateStream(t.Context(), probe); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*probePause)
-	defer cancel()
-	if _, waited := b.reserve(ctx, 2<<30); !waited {
-		t.Error("it did not wait for the other one")
-	}
-	out.stream(b.probeName()) // it is there still
-	if there, err := b.strangeProbe(t.Context(), 0); !there || err != nil {
-		t.Errorf("one that a crash has left: there: %t, %v", there, err)
-	}
-	if room, waited := b.reserve(t.Context(), 2<<30); waited || room != 2<<30 {
-		t.Errorf("alone: %d bytes, waited: %t", room, waited)
-	}
-	if _, err := out.js.Stream(t.Context(), b.probeName()); !errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.Errorf("the probe is left: %v", err)
 	}
 }

@@ -114,20 +114,11 @@ func (c Config) streams(cloud string) []streamSpec {
 // ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
 // the right to manage it only looks.
 func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
-	lookAll := func() map[string]look {
-		return b.eachCloud(ctx, func(ctx context.Context, cloud string) look {
-			if !b.cfg.Manage {
-				return look{err: b.bindStreams(ctx, cloud)}
-			}
-			return b.lookAt(ctx, cloud)
-		})
-	}
-	looks := lookAll()
-	for range 10 { // bridges that start at once
-		if !b.measureRoom(ctx, looks) {
-			break
-		}
-		looks = lookAll()
+	var looks map[string]look
+	if b.cfg.Manage {
+		looks = b.shareOut(ctx, func() map[string]look { return b.eachCloud(ctx, b.lookAt) })
+	} else {
+		looks = b.eachCloud(ctx, func(ctx context.Context, cloud string) look { return look{err: b.bindStreams(ctx, cloud)} })
 	}
 	for kind := range streams(b.cfg.Prefix, "") { // kind by kind: no cloud takes the room that another's results need
 		for _, cloud := range b.cfg.Clouds {
@@ -152,6 +143,7 @@ func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
 // look is what was seen of a cloud's streams.
 type look struct {
 	missing []streamSpec
+	rest    []size  // of what is missing beside the streams
 	useless []error // there, but no good; the others are used all the same
 	err     error   // why it could not be looked at
 }
@@ -184,6 +176,15 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 				l.useless = append(l.useless, err)
 			}
 		}
+	}
+	b.mu.Lock()
+	stocked := b.stocked
+	b.mu.Unlock()
+	if len(l.missing) > 0 || !stocked {
+		l.rest = b.missingRest(ctx, cloud)
+	}
+	if (len(l.missing) > 0 || len(l.rest) > 0) && b.isMissing(ctx, AdvisoryStream(b.cfg.Prefix, cloud)) {
+		l.rest = append(l.rest, sizeAdvisories) // not made by a look, so its absence alone says nothing
 	}
 	return l
 }

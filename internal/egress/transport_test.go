@@ -191,3 +191,24 @@ func TestRedirectNotFollowed(t *testing.T) {
 		t.Errorf("%d redirects were followed", n)
 	}
 }
+
+// TestRedirectWithLocation: the client follows no redirect by itself either, if an answer comes to it with its address.
+func TestRedirectWithLocation(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			followed.Add(1)
+			return
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	c := newClient(Config{URL: server.URL, Timeout: 5 * time.Second}, nil)
+	c.http.Transport = server.Client().Transport // without the guard, which lets no address through
+	op, _ := factro.Lookup("createTask")
+	got := c.do(t.Context(), apiKey, attempt{op: op, number: 1}, translate.Call{Method: op.Method, Target: "/x"})
+	if got.status != http.StatusTemporaryRedirect || got.header.Get("Location") == "" || followed.Load() > 0 {
+		t.Errorf("%d redirects were followed: %+v", followed.Load(), got)
+	}
+}

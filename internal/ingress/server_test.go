@@ -215,6 +215,24 @@ func TestQuarantined(t *testing.T) {
 	}
 }
 
+// TestOversizedKept: a webhook whose event no message can hold is kept whole among the dead letters, and its sender hears so.
+func TestOversizedKept(t *testing.T) {
+	t.Parallel()
+	store := &shelf{publish: func(context.Context) error { return fmt.Errorf("publish: %w", events.ErrTooLarge) }}
+	s, book := newServer(t, config(), store)
+	wantStatus(t, answer(t, s, request(t, good)), 413)
+	got := store.buried()
+	if len(got) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	if d := got[0]; d.subject != "factro.dead.webhook.acme" || string(d.data) != good || d.code != "too_large" || !strings.HasPrefix(d.id, "acme.dead.") {
+		t.Errorf("got %+v", d)
+	}
+	if !strings.Contains(book.String(), "raise its max_payload") {
+		t.Errorf("nobody is told: %s", book)
+	}
+}
+
 // TestAnswersOnlyWhatIsStored: no byte of a 202 before the store has said that all is well.
 func TestAnswersOnlyWhatIsStored(t *testing.T) {
 	t.Parallel()

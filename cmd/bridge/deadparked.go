@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func newDeadParked() *cobra.Command {
+	var f natsFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "parked",
+		Short: "List the commands whose result or dead letter its stream refuses",
+		Long: `List the commands that are settled, and whose result or dead letter could not be published, since its stream refuses it. They
+wait in the object store for originals of their cloud, and the bridge publishes them by itself once the stream takes them.
+Until then bridge dead list does not show them.
+
+A line each, cloud by cloud and the oldest first: cloud, time, operation, the outcome in the result if one is parked, code,
+factro's status, the command's id and the reason. --json prints one JSON object a line, with the name of the object and the
+subjects. There is nothing to do about a command itself: the readiness and the log of the bridge say which stream refuses, and why.`,
+		Example: "  bridge dead parked\n  bridge dead parked --cloud acme --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := f.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			clouds := []string{f.cloud}
+			if f.cloud == "" {
+				if clouds, err = client.Clouds(cmd.Context(), events.Prefix(f.prefix)); err != nil {
+					return err
+				}
+			}
+			for _, cloud := range clouds {
+				err := client.Parked(cmd.Context(), events.Prefix(f.prefix), cloud, func(p bus.Parked) error {
+					if asJSON {
+						return printParkedJSON(cmd.OutOrStdout(), p)
+					}
+					return printParkedLine(cmd.OutOrStdout(), p)
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only this cloud")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printParkedLine(out io.Writer, p bus.Parked) error {
+	const most = 80
+	status, reason := "-", p.Reason
+	if p.Status != 0 {
+		status = strconv.Itoa(p.Status)
+	}
+	if p.Broken != nil {
+		reason = "it cannot be read: " + p.Broken.Error()
+	}
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-9s  %-17s  %3s  %-36s  %s\n", p.Cloud, p.Since.Local().Format(time.DateTime),
+		orDash(oneLine([]byte(p.Operation))), orDash(oneLine([]byte(p.Outcome))), orDash(oneLine([]byte(p.Code))), status,
+		orDash(oneLine([]byte(p.ID))), shortened(oneLine([]byte(reason)), most))
+	return err
+}
+
+// parkedJSON is a parked command for machines.
+type parkedJSON struct {
+	Cloud     string         `json:"cloud"`
+	Object    string         `json:"object"`
+	Since     time.Time      `json:"time"`
+	Resource  string         `json:"resource,omitempty"`
+	Operation string         `json:"operation,omitempty"`
+	Outcome   events.Outcome `json:"outcome,omitempty"`
+	Code      string         `json:"code,omitempty"`
+	Status    int            `json:"status,omitempty"`
+	ID        string         `json:"id,omitempty"`
+	Reason    string         `json:"reason,omitempty"`
+	Position  string         `json:"position,omitempty"`
+	Subjects  []string       `json:"subjects,omitempty"`
+	Broken    string         `json:"broken,omitempty"` // why the object cannot be read
+}
+
+func printParkedJSON(out io.Writer, p bus.Parked) error {
+	j := parkedJSON{
+		Cloud: p.Cloud, Object: p.Object, Since: p.Since.UTC(), Resource: p.Resource, Operation: p.Operation, Outcome: p.Outcome, Code: p.Code,
+		Status: p.Status, ID: p.ID, Reason: p.Reason, Position: p.Position, Subjects: p.Subjects,
+	}
+	if p.Broken != nil {
+		j.Broken = p.Broken.Error()
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, harmless(text))
+	return err
+}
