@@ -262,7 +262,7 @@ func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, 
 	if len(name) > maxName {
 		return events.ObjectRef{}, fmt.Errorf("object store %s: a name of %d bytes, want at most %d", bucket, len(name), maxName)
 	}
-	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: uint32(min(mostChunk, max(payload, 1)))}} //nolint:gosec // at most 128 KiB
+	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: uint32(min(mostChunk, max(payload, 1)))}}
 	info, err := store.Put(context.WithoutCancel(ctx), meta, &chunks{ctx: ctx.Err, r: content})
 	if err != nil {
 		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.

@@ -342,7 +342,7 @@ func (w *Worker) ask(
 			continue
 		case n >= maxUnread && got.ours != nil:
 			return got, got.ours
-		case n >= maxUnread && (got.malformed != nil || late):
+		case n >= maxUnread && (got.malformed != nil && !general(got) || late): // maintenance is waited for, behind the breaker
 			return got, errors.New(outcomeText(got))
 		case n >= maxAttempts:
 			return got, errors.New(outcomeText(got))

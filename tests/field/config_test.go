@@ -84,8 +84,10 @@ func TestNoCommandPrintsPasswords(t *testing.T) {
 		"nats://bridge:" + leak + "@127.0.0.1:1", "nats://" + leak + "@127.0.0.1:1", leak + "@127.0.0.1:x",
 	} {
 		for _, args := range [][]string{
-			{"send", "createTask", "title=x", "targetParentId=y", "--cloud", acme, "--wait", "--timeout", "1s"}, {"tail", "results", "--cloud", acme},
-			{"dead", "list", "--cloud", acme}, {"query", "getTask", "taskId=x", "--cloud", acme, "--timeout", "1s"},
+			{"send", "createTask", "title=x", "targetParentId=y", "--cloud", acme, "--wait", "--timeout", "1s"},
+			{"tail", "results", "--cloud", acme},
+			{"dead", "list", "--cloud", acme},
+			{"query", "getTask", "taskId=x", "--cloud", acme, "--timeout", "1s"},
 		} {
 			code, out := s.run(append(args, "--nats", url)...)
 			if code == 0 || strings.Contains(out, leak) {

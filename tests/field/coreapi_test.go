@@ -91,11 +91,11 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"JSON under a false type": {answer: page(200, "text/plain", `ok`)},
 		"201 and no object":       {answer: page(201, isJSON, "{}")},
 		"202":                     {answer: page(202, isJSON, `{"status":"queued"}`)},
-		"204":                     {answer: func(w http.ResponseWriter) { w.WriteHeader(204) }, doubt: true},
-		"302 to a login":          {answer: func(w http.ResponseWriter) { w.Header().Set("Location", "/login"); w.WriteHeader(302) }},
+		"204":                     {answer: func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, doubt: true},
+		"302 to a login":          {answer: func(w http.ResponseWriter) { w.Header().Set("Location", "/login"); w.WriteHeader(http.StatusFound) }},
 		"307 to another host": {answer: func(w http.ResponseWriter) {
 			w.Header().Set("Location", "http://127.0.0.1:1/api/core/tasks")
-			w.WriteHeader(307)
+			w.WriteHeader(http.StatusTemporaryRedirect)
 		}},
 		"502 of a proxy": {answer: page(502, isHTML, "<html>Bad Gateway</html>")},
 		"504 of a proxy": {answer: page(504, isHTML, "<html>Gateway Timeout</html>")},
@@ -162,7 +162,7 @@ func TestMaintenance(t *testing.T) {
 	t.Parallel()
 	f := &facade{}
 	s := open(t, setting{core: f.before})
-	f.set(func(w http.ResponseWriter, r *http.Request) bool {
+	f.set(func(w http.ResponseWriter, _ *http.Request) bool {
 		page(200, isHTML, "<html>Wartung</html>")(w)
 		return true
 	})
@@ -217,7 +217,10 @@ func TestEndlessRetryAfter(t *testing.T) {
 	t.Parallel()
 	f := &facade{}
 	s := open(t, setting{core: f.before})
-	f.once(func(w http.ResponseWriter) { w.Header().Set("Retry-After", "999999999"); w.WriteHeader(503) })
+	f.once(func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "999999999")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
 	s.create(uuid.NewString())
 	for end := time.Now().Add(2 * patience); len(f.times()) < 2; time.Sleep(100 * time.Millisecond) { //nolint:forbidigo // a minute is what is believed
 		if time.Now().After(end) {

@@ -3,6 +3,7 @@ package field
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -103,7 +104,7 @@ func TestBeforeTheRoute(t *testing.T) {
 	t.Run("TLS 1.0", func(t *testing.T) {
 		s.in(t)
 		before := dropped("tls")
-		if c, err := tls.Dial("tcp", s.http, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10}); err == nil { //nolint:gosec // the row
+		if c, err := tls.Dial("tcp", s.http, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10}); err == nil {
 			_ = c.Close()
 			t.Error("it was taken")
 		}
@@ -111,7 +112,7 @@ func TestBeforeTheRoute(t *testing.T) {
 	})
 	t.Run("headers that are too large", func(t *testing.T) {
 		s.in(t)
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // it is the row's certificate
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+s.http+"/webhooks/acme", strings.NewReader("{}"))
 		must(t, err)
 		req.Header.Set("X-Fill", strings.Repeat("x", 200_000))
@@ -148,7 +149,7 @@ func TestIdleConnection(t *testing.T) {
 	}
 	post()
 	_ = c.SetReadDeadline(time.Now().Add(7 * time.Second)) // whoever has shown no secret has 5
-	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Fatal("the connection was closed")
 	}
 	post()
@@ -162,11 +163,11 @@ func TestReplacedCertificates(t *testing.T) {
 	s := prepare(t, setting{http: "tls: {cert_file: $dir/tls.crt, key_file: $dir/tls.key}", files: map[string]string{"tls.crt": oldCert, "tls.key": oldKey}})
 	s.start()
 	serial := func() string {
-		c, err := tls.Dial("tcp", s.http, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // its serial number is asked for
+		c, err := tls.Dial("tcp", s.http, &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			return err.Error()
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
 	}
 	was := serial()

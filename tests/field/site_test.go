@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -124,6 +125,7 @@ func (s *site) write(name, text string) string {
 
 // in has the site report to a part of its row, until that ends.
 func (s *site) in(t testing.TB) {
+	t.Helper()
 	was := s.t
 	s.t = t
 	t.Cleanup(func() { s.t = was })
@@ -347,9 +349,7 @@ func (s *site) send(r request) reply {
 	must(s.t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Bridge-Key", webhookSecret)
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
 	resp, err := fresh.Do(req)
 	if err != nil {
 		return reply{body: err.Error()}
@@ -413,9 +413,7 @@ func (s *site) command(operation, data string, header map[string][]string) strin
 	msg := nats.NewMsg(prefix.Command(acme, op.Resource, operation))
 	msg.Data = []byte(data)
 	msg.Header.Set(events.HeaderMessageID, id)
-	for name, values := range header {
-		msg.Header[name] = values
-	}
+	maps.Copy(msg.Header, header)
 	_, err := s.js.PublishMsg(s.t.Context(), msg)
 	must(s.t, err)
 	return id

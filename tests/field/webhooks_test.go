@@ -127,7 +127,7 @@ var bodies = []delivery{
 	{name: "gzip that is none", pack: as(encoded("gzip"), nil), status: 400, want: "-"},
 	{name: "no content type", pack: as(map[string][]string{"Content-Type": nil}, nil), status: 202},
 	{name: "content type text/plain", pack: as(contentType("text/plain"), nil), status: 202},
-	{name: "content type application/problem+json", pack: as(contentType("application/vnd.factro+json"), nil), status: 202},
+	{name: "content type application/vnd.factro+json", pack: as(contentType("application/vnd.factro+json"), nil), status: 202},
 	{name: "a date that means none", pack: as(nil, dated("0001-01-01T00:00:00Z")), status: 202, also: timed},
 	{name: "the beginning of Unix time", pack: as(nil, dated("1970-01-01T00:00:00Z")), status: 202, also: timed},
 	{name: "a date of the year 9999", pack: as(nil, dated("9999-12-31T23:59:59Z")), status: 202, also: timed},
@@ -141,6 +141,7 @@ func dated(at string) func(string) string {
 
 func dataHas(text string) func(*testing.T, *site, reply, string) {
 	return func(t *testing.T, s *site, _ reply, entity string) {
+		t.Helper()
 		if msg := s.event(entity); !bytes.Contains(msg.Data, []byte(text)) {
 			t.Errorf("the event's data is %q, want one with %q", msg.Data, text)
 		}
@@ -149,6 +150,7 @@ func dataHas(text string) func(*testing.T, *site, reply, string) {
 
 func says(texts ...string) func(*testing.T, *site, reply, string) {
 	return func(t *testing.T, _ *site, r reply, _ string) {
+		t.Helper()
 		for _, text := range texts {
 			if !strings.Contains(r.body+fmt.Sprint(r.header), text) {
 				t.Errorf("the answer is %q, want one with %q", r.body, text)
@@ -159,6 +161,7 @@ func says(texts ...string) func(*testing.T, *site, reply, string) {
 
 // timed: the event's time is about now.
 func timed(t *testing.T, s *site, _ reply, entity string) {
+	t.Helper()
 	at, err := time.Parse(time.RFC3339, s.event(entity).Header.Get("ce-time"))
 	if err != nil || time.Since(at).Abs() > time.Hour {
 		t.Errorf("the event is of %s, %v", at, err)

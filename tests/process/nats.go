@@ -48,7 +48,7 @@ func serveNATS(file string) error {
 	fmt.Fprintln(os.Stdout, natsListens+s.Addr().String())
 	_, _ = io.Copy(io.Discard, os.Stdin) // ends with our parent
 	go func() {
-		time.Sleep(5 * time.Second) //nolint:forbidigo // the bound of its own end
+		time.Sleep(5 * time.Second)
 		os.Exit(1)
 	}()
 	s.Shutdown()
