@@ -262,7 +262,11 @@ func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, 
 	if len(name) > maxName {
 		return events.ObjectRef{}, fmt.Errorf("object store %s: a name of %d bytes, want at most %d", bucket, len(name), maxName)
 	}
-	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: uint32(min(mostChunk, max(payload, 1)))}}
+	chunk := uint32(mostChunk)
+	if 0 < payload && payload < mostChunk { // 0 before there ever was a connection
+		chunk = uint32(payload)
+	}
+	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}}
 	info, err := store.Put(context.WithoutCancel(ctx), meta, &chunks{ctx: ctx.Err, r: content})
 	if err != nil {
 		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.

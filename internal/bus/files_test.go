@@ -367,3 +367,22 @@ func TestMaxAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepInSmallMessages: a server that takes less than the usual part of an object takes objects all the same.
+func TestKeepInSmallMessages(t *testing.T) {
+	t.Parallel()
+	srv := startBroker(t, func(o *server.Options) { o.MaxPayload = 32 << 10 })
+	b := run(t, srv.connect(t, quiet()))
+	content := strings.Repeat("x", 100<<10)
+	eventually(t, "the bucket is there", func() bool {
+		_, err := b.Keep(t.Context(), "acme", "large", strings.NewReader(content))
+		return err == nil
+	})
+	store, err := srv.outside(t).js.ObjectStore(t.Context(), "FACTRO_ANSWERS_ACME")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, err := store.GetString(t.Context(), "large"); err != nil || have != content {
+		t.Errorf("%d bytes, %v", len(have), err)
+	}
+}
