@@ -232,15 +232,19 @@ func (f *deadFlags) pick(args []string) ([]letterName, error) {
 
 func newDeadList() *cobra.Command {
 	var f deadFlags
-	var asJSON bool
+	var asJSON, parked bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, a line each",
 		Long: `List dead letters, cloud by cloud and the oldest first, a line each: name, time, operation, code, factro's status, the command's
-id and the reason. --json prints one JSON object a line.`,
+id and the reason. --json prints one JSON object a line.
+
+A result or a dead letter that its stream refuses is parked in an object store, and published as soon as the stream takes it.
+Until then it is no dead letter: --parked lists such ones instead. It reads the object store FACTRO_ORIGINALS_<CLOUD>.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
-  bridge dead list --kind webhook --json`,
+  bridge dead list --kind webhook --json
+  bridge dead list --parked`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.read(time.Now()); err != nil {
@@ -251,6 +255,9 @@ id and the reason. --json prints one JSON object a line.`,
 				return err
 			}
 			defer client.Close()
+			if parked {
+				return f.listParked(cmd.Context(), cmd.OutOrStdout(), client, asJSON)
+			}
 			return f.each(cmd.Context(), client, nil, func(l bus.DeadLetter) error {
 				if asJSON {
 					return printLetterJSON(cmd.OutOrStdout(), l, false)
@@ -261,17 +268,23 @@ id and the reason. --json prints one JSON object a line.`,
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&parked, "parked", false, "what is parked, since its stream refuses it")
 	return cmd
 }
 
-// printLetterLine prints a letter on one line, its columns aligned as far as that is possible without knowing all.
+// printLetterLine prints a letter on one line.
 func printLetterLine(out io.Writer, l bus.DeadLetter) error {
+	return printNamedLine(out, l.Name(), l)
+}
+
+// printNamedLine prints a letter by a name, its columns aligned as far as that is possible without knowing all.
+func printNamedLine(out io.Writer, name string, l bus.DeadLetter) error {
 	const most = 80
 	status := "-"
 	if l.Status != 0 {
 		status = strconv.Itoa(l.Status)
 	}
-	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-17s  %3s  %-36s  %s\n", l.Name(), l.Died.Local().Format(time.DateTime),
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-17s  %3s  %-36s  %s\n", name, l.Died.Local().Format(time.DateTime),
 		oneLine([]byte(what(l))), oneLine([]byte(l.Code)), status, orDash(oneLine([]byte(l.ID))), shortened(oneLine([]byte(l.Reason)), most))
 	return err
 }

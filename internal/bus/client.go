@@ -172,12 +172,17 @@ var errNoCloud = errors.New("there are no streams of a bridge with this prefix")
 
 // Clouds returns the names of the clouds that have streams, sorted. It needs the right to list all streams.
 func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) {
+	return c.cloudsBy(ctx, p.DeadStream(""))
+}
+
+// cloudsBy returns the clouds of which there is a stream whose name begins like this.
+func (c *Client) cloudsBy(ctx context.Context, beginning string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // a request that is refused is never answered
 	defer cancel()
 	var clouds []string
 	names := c.js.StreamNames(ctx)
 	for name := range names.Name() {
-		if cloud, ok := strings.CutPrefix(name, p.DeadStream("")); ok {
+		if cloud, ok := strings.CutPrefix(name, beginning); ok {
 			clouds = append(clouds, strings.ToLower(cloud))
 		}
 	}

@@ -194,5 +194,5 @@ func (b *Bus) publishParked(ctx context.Context, p packed) error {
 	case token(p.msg.Subject, 1) == "result":
 		return b.send(ctx, p.msg, p.id)
 	}
-	return fmt.Errorf("%w: its subject is none of a result or a dead letter", ErrRefused)
+	return errStrangeParked
 }
