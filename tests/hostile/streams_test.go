@@ -37,8 +37,12 @@ func paused(http.Handler) http.Handler {
 // A sender's flood fills the queue of his own cloud, even if that is paused since factro refuses its key.
 func TestFloodOfAPausedCloud(t *testing.T) {
 	t.Parallel()
+	sizes := little
+	if scale(0, 1) == 1 {
+		sizes = "" // then the queue is full by its number of commands, 100,000
+	}
 	w := newWorld(t, "a sender floods the queue of a cloud whose key factro refuses", setting{
-		natsMore: little, core: map[string]func(http.Handler) http.Handler{acme: paused},
+		natsMore: sizes, core: map[string]func(http.Handler) http.Handler{acme: paused},
 	})
 	data := fmt.Sprintf(`{"title":%q,"targetParentId":"x"}`, strings.Repeat("x", scale(20_000, 200)))
 	w.refusedFor(200_000, command{cloud: acme, data: data, unaccounted: true})
