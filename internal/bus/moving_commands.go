@@ -61,6 +61,8 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for _, cloud := range b.cfg.Clouds {
+		closing, cancel := context.WithTimeout(ctx, 2*b.lookTimeout+b.ackWait+moveFor)
+		defer cancel()
 		m := &mover{b: b, cloud: cloud, old: old, to: commandStream(b.cfg.Prefix, cloud)}
 		filling, err := m.begin(closing)
 		if err != nil {
@@ -69,7 +71,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		if !filling {
 			continue
 		}
-		left, err := m.move(closing)
+		left, err := m.moveAll(ctx)
 		if err != nil {
 			return true, err
 		}
@@ -159,6 +161,28 @@ func (m *mover) move(ctx context.Context) (left uint64, _ error) {
 	}
 	return max(info.NumPending, 1), nil
 }
+
+// moveAll moves until nothing is left, so that all of it comes before what is sent from now on. Another bridge that moves has
+// one in hand for a moment, and one that died with it for ackWait. An older bridge that works on it may take hours: then
+// that one, and what is behind it, comes later.
+func (m *mover) moveAll(ctx context.Context) (left uint64, _ error) {
+	for end := time.Now().Add(m.b.ackWait + moveFor); ; {
+		attempt, cancel := context.WithTimeout(ctx, m.b.lookTimeout+moveFor)
+		left, err := m.move(attempt)
+		cancel()
+		if err != nil || left == 0 || time.Now().After(end) {
+			return left, err
+		}
+		select {
+		case <-ctx.Done():
+			return left, ctx.Err()
+		case <-time.After(movePause):
+		}
+	}
+}
+
+// movePause is how long to wait for a command that somebody else has in hand.
+const movePause = 20 * time.Millisecond
 
 // one moves a command that was pulled.
 func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
