@@ -39,14 +39,14 @@ func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id str
 	return err
 }
 
-// publish says beside whether the event was stored under an id of its own, since its id was that of another event.
-func (b *Bus) publish(ctx context.Context, subject string, e event.Event, id string) (own bool, _ error) {
+// publish returns the other event, if the event was stored under an id of its own since its id was that of another one.
+func (b *Bus) publish(ctx context.Context, subject string, e event.Event, id string) (other *otherEvent, _ error) {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 
 	msg, err := events.ToMsg(subject, e)
 	if err != nil {
-		return false, b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
+		return nil, b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
 	}
 	if span.IsRecording() {
 		span.SetAttributes(
@@ -57,11 +57,11 @@ func (b *Bus) publish(ctx context.Context, subject string, e event.Event, id str
 		)
 	}
 	if token(subject, 1) == "event" {
-		own, err = b.sendEvent(ctx, msg, id, false)
+		other, err = b.sendEvent(ctx, msg, id, false)
 	} else {
 		err = b.send(ctx, msg, id)
 	}
-	return own, b.published(ctx, span, subject, err)
+	return other, b.published(ctx, span, subject, err)
 }
 
 // published ends the span of a publish and counts it.

@@ -150,7 +150,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	if err != nil || !ack.Duplicate {
 		return err
 	}
-	if reason := sameEvent(ctx, c.cfg, c.js, ack, msg); reason == dupRepetition {
+	if reason, _ := sameEvent(ctx, c.cfg, c.js, ack, msg); reason == dupRepetition {
 		return nil
 	}
 	// The letter is about to be deleted: what the stream has under this id is another event.

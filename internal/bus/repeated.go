@@ -61,27 +61,32 @@ func (b *Bus) repeated(ctx context.Context, subject, reason string, ack acknowle
 	}
 }
 
+// otherEvent is what the stream has under the id of an event, which therefore got an id of its own.
+type otherEvent struct {
+	digest string // of its body, or "" if that is not known
+}
+
 // sendEvent publishes the message of an event. If its id is that of another event, the message gets an id of its own, and
-// own is true. tried says that the stream may have it already.
-func (b *Bus) sendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (own bool, err error) {
+// that other event is returned. tried says that the stream may have it already.
+func (b *Bus) sendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*otherEvent, error) {
 	ack, err := b.sendAcked(ctx, msg, id)
 	if err != nil || !ack.Duplicate {
-		return false, err
+		return nil, err
 	}
-	reason := sameEvent(ctx, b.cfg, b.js, ack.PubAck, msg)
+	reason, other := sameEvent(ctx, b.cfg, b.js, ack.PubAck, msg)
 	if reason == dupRepetition && (tried || ack.attempt > 1) {
 		reason = dupRetry
 	}
 	b.repeated(ctx, msg.Subject, reason, ack)
 	if reason == dupRetry || reason == dupRepetition {
-		return false, nil
+		return nil, nil
 	}
 	again, id := withOwnID(msg, id)
 	ack, err = b.sendAcked(ctx, again, id)
 	if err == nil && ack.Duplicate { // its digest is part of the id, so this is the same body
 		b.repeated(ctx, msg.Subject, dupRepetition, ack)
 	}
-	return true, err
+	return &other, err
 }
 
 // withOwnID is a message of an event with an id of its own, and its message id.
@@ -97,8 +102,8 @@ func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 // Reading what the stream has: a replica may be behind its leader for a moment.
 const compareAttempts, comparePause = 4, 50 * time.Millisecond
 
-// sameEvent says whether the message that a stream has under an id is the same event as ours.
-func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string) {
+// sameEvent says whether the message that a stream has under an id is the same event as ours, and else which one it is.
+func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string, other otherEvent) {
 	var have *jetstream.RawStreamMsg
 	var err error
 	for attempt := 1; attempt <= compareAttempts; attempt++ {
@@ -113,11 +118,14 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	}
 	switch {
 	case err != nil:
-		return dupUnread
+		return dupUnread, other
 	case bytes.Equal(withoutMark(have.Data), withoutMark(ours.Data)), sameHappening(have, ours):
-		return dupRepetition
+		return dupRepetition, other
 	}
-	return dupOtherBody
+	if carrier(have.Header).Get("ce-"+events.ExtOrigin) != originReconcile { // a record is not the body of its webhook
+		other.digest = events.BodyDigest(withoutMark(have.Data))
+	}
+	return dupOtherBody, other
 }
 
 // withoutMark is data without the byte order mark that older bridges kept.
@@ -164,6 +172,21 @@ func (s *bodies) first(id string, data []byte) bool {
 		s.now[id] = known
 	}
 	return known == digest
+}
+
+// correct takes the stream's word for which body has an id: another process may have stored it, or this one before a
+// restart. Else a repetition of that body would be stored once more, under an id of its own.
+func (s *bodies) correct(id string, stored *otherEvent) {
+	if stored == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.now, id)
+	delete(s.old, id)
+	if stored.digest != "" && s.now != nil {
+		s.now[id] = stored.digest
+	}
 }
 
 // named is the event with the id under which it is to be stored, and its message id.

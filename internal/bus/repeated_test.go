@@ -119,6 +119,27 @@ func TestSameIDOfAnotherProcess(t *testing.T) {
 	server.outside(t).wantBodies(map[string]string{"w-1": `{"theirs":1}`, events.OwnID("w-1", []byte(`{"ours":1}`)): `{"ours":1}`})
 }
 
+// Which body came first is the stream's word, also with another process: each body is stored once, wherever it comes again.
+func TestRepetitionAtAnotherProcess(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	out := server.outside(t)
+	var spools []*Spool
+	for range 2 {
+		b := run(t, server.connect(t, quiet()))
+		ready(t, b)
+		spools = append(spools, spool(t, b, SpoolConfig{}))
+	}
+	first, second := []byte(`{"n":1}`), []byte(`{"n":2}`)
+	for i, body := range [][]byte{first, second, first, second} { // the first one at one process, and all the rest at the other
+		id, _, err := spools[min(i, 1)].Publish(t.Context(), subjectOf(1), bodyEvent(t, "w-1", string(body)), "acme.w-1")
+		if want := map[bool]string{true: "w-1", false: events.OwnID("w-1", second)}[string(body) == string(first)]; err != nil || id != want {
+			t.Errorf("%s is stored as %s, want %s: %v", body, id, want, err)
+		}
+	}
+	out.wantBodies(map[string]string{"w-1": string(first), events.OwnID("w-1", second): string(second)})
+}
+
 // Beyond the stream's window a process still knows which body came first.
 func TestBodiesAreRemembered(t *testing.T) {
 	t.Parallel()

@@ -184,10 +184,11 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 	spooled, err = s.keep(ctx, parcel{
 		cloud: token(subject, 2), entity: entity(subject, e.Subject()), id: id,
 		direct: func(ctx context.Context) error {
-			own, err := s.bus.publish(ctx, subject, e, id)
-			if own {
+			other, err := s.bus.publish(ctx, subject, e, id)
+			if other != nil {
 				storedAs = events.OwnID(e.ID(), e.Data())
 			}
+			s.bodies.correct(id, other)
 			return err
 		},
 		message: func() (*nats.Msg, error) {

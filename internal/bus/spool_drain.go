@@ -282,7 +282,9 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	msg := &nats.Msg{Subject: h.msg.Subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
 	var err error
 	if token(msg.Subject, 1) == "event" {
-		_, err = s.bus.sendEvent(ctx, msg, h.id, tried)
+		var other *otherEvent
+		other, err = s.bus.sendEvent(ctx, msg, h.id, tried)
+		s.bodies.correct(h.id, other)
 	} else {
 		err = s.bus.send(ctx, msg, h.id)
 	}

@@ -43,7 +43,7 @@ func checkKind(status int, h http.Header) error {
 		return errPage
 	case status == http.StatusPartialContent:
 		return &formError{"a part of an answer"}
-	case h.Get("Content-Encoding") != "": // what the transport has asked for, it has decoded
+	case !slices.Contains([]string{"", "identity"}, strings.ToLower(h.Get("Content-Encoding"))): // what the transport has asked for, it has decoded
 		return &formError{"an encoding that was not asked for"}
 	}
 	return nil

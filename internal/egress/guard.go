@@ -81,7 +81,8 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 		return resp, nil
 	}
 	bounded := bound(r.Context(), resp.Body)
-	var body io.Reader = errorScrubber{bounded, scrub}
+	// As UTF-8 from here on, or nobody would see a secret, or JSON, in it.
+	body := translate.Content{Type: h.Get("Content-Type")}.Reader(errorScrubber{bounded, scrub})
 	if a, ok := r.Context().Value(attemptKey{}).(attempt); ok && a.op.ShowsSecrets() {
 		body = translate.Redact(body)
 	}

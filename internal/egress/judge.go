@@ -52,7 +52,7 @@ func judge(op factro.Operation, a answer) judgement {
 		return unauthorized
 	case a.status == http.StatusTooManyRequests:
 		return throttled
-	case a.status == http.StatusNotFound && op.Method == http.MethodDelete && !factro.IsUnknownRoute(a.status, a.header):
+	case a.status == http.StatusNotFound && op.Method == http.MethodDelete && !factro.IsUnknownRoute(a.status, a.header, a.body):
 		return done // the object is gone, which is what the command wanted
 	case a.status == http.StatusRequestTimeout, a.status >= 500, a.status < 400:
 		// A gateway may answer 5xx for a call that factro has carried out. A redirect is no answer of the API's.

@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/text/encoding/unicode"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -145,6 +146,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 // take reads an answer: into memory, if a message can hold it, else as a stream onto the shelf.
 func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) ([]byte, *events.ObjectRef, error) {
 	most := r.shelf.MaxAnswer()
+	body = unicode.UTF8.NewDecoder().Reader(body) // the answer says that it is JSON
 	var begin bytes.Buffer
 	n, err := io.Copy(&begin, io.LimitReader(body, int64(most)+1))
 	if err != nil {

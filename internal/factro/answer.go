@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,8 +111,16 @@ func Escape(text string) string {
 }
 
 // IsUnknownRoute tells the 404 of a path that the API does not have, an HTML page, from that of an id that it does not
-// have, which is text (observed).
-func IsUnknownRoute(status int, h http.Header) bool {
+// have, which is text (observed). The texts by which common routers say that they have no way to the API are no word of it
+// either.
+func IsUnknownRoute(status int, h http.Header, body []byte) bool {
+	if status != http.StatusNotFound {
+		return false
+	}
 	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	return status == http.StatusNotFound && kind == "text/html"
+	text := ErrorText(h, body)
+	return kind == "text/html" || slices.ContainsFunc(noRoute, func(words string) bool { return strings.EqualFold(text, words) })
 }
+
+// noRoute are the texts of net/http and Traefik, of the default backend of Kubernetes, and of Kong.
+var noRoute = []string{"404 page not found", "default backend - 404", "no Route matched with those values"}

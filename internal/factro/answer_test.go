@@ -122,18 +122,21 @@ func TestErrorText(t *testing.T) {
 func TestIsUnknownRoute(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		status      int
-		contentType string
-		want        bool
+		status            int
+		contentType, body string
+		want              bool
 	}{
-		"page":               {404, "text/html; charset=utf-8", true},
-		"unknown id":         {404, "text/plain", false},
-		"JSON":               {404, "application/json", false},
-		"no type":            {404, "", false},
-		"page of a proxy":    {502, "text/html", false},
-		"a page that is 200": {200, "text/html", false},
+		"page":               {404, "text/html; charset=utf-8", "", true},
+		"unknown id":         {404, "text/plain", `Task with id "t-1" not found`, false},
+		"JSON":               {404, "application/json", `{"message":"Task not found"}`, false},
+		"no type":            {404, "", "", false},
+		"page of a proxy":    {502, "text/html", "", false},
+		"a page that is 200": {200, "text/html", "", false},
+		"a router's text":    {404, "text/plain; charset=utf-8", "404 page not found\n", true},
+		"a default backend":  {404, "text/plain", "default backend - 404", true},
+		"a gateway's JSON":   {404, "application/json", `{"message":"no Route matched with those values"}`, true},
 	} {
-		if got := factro.IsUnknownRoute(tt.status, header("Content-Type", tt.contentType)); got != tt.want {
+		if got := factro.IsUnknownRoute(tt.status, header("Content-Type", tt.contentType), []byte(tt.body)); got != tt.want {
 			t.Errorf("%s: got %t", name, got)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 // Content is what the headers of a request say about its body.
@@ -201,6 +202,18 @@ func isUTF8Name(name string) bool {
 // isUTF16 says whether a byte order mark of UTF-16 stands at the beginning.
 func isUTF16(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff"))
+}
+
+// Reader reads an answer as UTF-8. A byte order mark is taken off and tells the charset, else the declared one counts if it is
+// known. Unlike Decode it refuses nothing: what the answer says of the call counts also if a letter in it is damaged.
+func (c Content) Reader(r io.Reader) io.Reader {
+	var declared transform.Transformer = transform.Nop
+	if name, ok := c.charset(); ok && !isUTF8Name(name) {
+		if charset, err := htmlindex.Get(name); err == nil && charset != encoding.Replacement {
+			declared = charset.NewDecoder()
+		}
+	}
+	return transform.NewReader(r, unicode.BOMOverride(declared))
 }
 
 // toUTF8 converts text. What is not of the charset that it should be is an error: a replacement character would make

@@ -1,14 +1,17 @@
 package field
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -155,6 +158,79 @@ func (r *restated) WriteHeader(status int) {
 		status = r.status
 	}
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// An answer that other clients can read is one, also with a byte order mark, in another charset or with a header that says nothing.
+func TestAnswersInOtherForms(t *testing.T) {
+	t.Parallel()
+	f := &facade{}
+	s := open(t, setting{core: f.before})
+	for name, tt := range map[string]struct {
+		header, value string
+		change        func(string) string
+	}{
+		"a byte order mark":  {"Content-Type", isJSON, func(text string) string { return "\xef\xbb\xbf" + text }},
+		"charset ISO-8859-1": {"Content-Type", isJSON + "; charset=ISO-8859-1", latin1},
+		"no charset":         {"Content-Type", isJSON, latin1},
+		"identity":           {"Content-Encoding", "identity", func(text string) string { return text }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.in(t)
+			title := "Prüfung " + uuid.NewString()
+			core := s.sim.Handler()
+			f.set(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPost {
+					return false
+				}
+				got := httptest.NewRecorder()
+				core.ServeHTTP(got, r)
+				w.Header().Set("Content-Type", isJSON)
+				w.Header().Set(tt.header, tt.value)
+				w.WriteHeader(got.Code)
+				_, _ = io.WriteString(w, tt.change(got.Body.String())) // the client may have gone
+				return true
+			})
+			r := s.result(s.create(title))
+			if r.outcome != "applied" || s.tasks(title) != 1 || !json.Valid([]byte(r.data)) || !utf8.ValidString(r.data) {
+				t.Errorf("%s, %d tasks: %q", r.outcome, s.tasks(title), r.data)
+			}
+			if name != "no charset" && !strings.Contains(r.data, title) {
+				t.Errorf("the result is %s, want one with %s", r.data, title)
+			}
+			f.set(nil)
+		})
+	}
+}
+
+// A 404 of somebody who does not know factro is not the word that an object is gone.
+func TestNotFoundByAProxy(t *testing.T) {
+	t.Parallel()
+	f := &facade{}
+	s := open(t, setting{core: f.before})
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"a page":                   page(404, isHTML, "<html>Not Found</html>"),
+		"a router's text":          page(404, "text/plain; charset=utf-8", "404 page not found\n"),
+		"a default backend's text": page(404, "text/plain", "default backend - 404"),
+		"a gateway's JSON":         page(404, isJSON, `{"message":"no Route matched with those values"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.in(t)
+			title := uuid.NewString()
+			f.set(nil)
+			var made struct {
+				Response struct {
+					ID string `json:"id"`
+				} `json:"response"`
+			}
+			if r := s.result(s.create(title)); json.Unmarshal([]byte(r.data), &made) != nil || made.Response.ID == "" {
+				t.Fatalf("no task was made: %s", r.data)
+			}
+			f.once(answer)
+			if r := s.result(s.command("deleteTask", fmt.Sprintf(`{"taskId":%q}`, made.Response.ID), nil)); r.outcome != "rejected" || s.tasks(title) != 1 {
+				t.Errorf("%s, while factro has %d tasks, want a rejection: %s", r.outcome, s.tasks(title), r.data)
+			}
+		})
+	}
 }
 
 // A whole queue is not applied by a maintenance page: it waits, and is done when factro is back.
