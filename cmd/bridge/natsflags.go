@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,12 +37,23 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first token of the subjects")
 }
 
-func (f *natsFlags) dial() (*bus.Client, error) { return bus.Dial(f.config()) }
+func (f *natsFlags) dial() (*bus.Client, error) {
+	c := f.config()
+	switch {
+	case !c.User.IsZero() && c.Password.IsZero():
+		return nil, usage("user: there is no password for it; give --password-file or $NATS_PASSWORD")
+	case c.User.IsZero() && f.passwordFile != "":
+		return nil, usage("--password-file: there is no user for it; give --user or $NATS_USER")
+	}
+	return bus.Dial(c)
+}
 
 func (f *natsFlags) config() bus.Config {
 	creds, nkey, user := cmp.Or(f.creds, os.Getenv("NATS_CREDS")), cmp.Or(f.nkey, os.Getenv("NATS_NKEY")), cmp.Or(f.user, os.Getenv("NATS_USER"))
 	if f.creds != "" || f.nkey != "" || f.user != "" { // a flag wins over the environment
 		creds, nkey, user = f.creds, f.nkey, f.user
+	} else if strings.Contains(f.url, "@") { // so does a user in one
+		creds, nkey, user = "", "", ""
 	}
 	c := bus.Config{
 		URL:       cmp.Or(f.url, os.Getenv("NATS_URL"), "nats://127.0.0.1:4222"),

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caarlos0/env/v11"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -49,7 +48,8 @@ type Config struct {
 	Log              Log           `yaml:"log" envPrefix:"LOG_"`
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
 
-	path string // of the file, or ""
+	path    string   // of the file, or ""
+	unknown []string // variables of the environment that look like settings and are none
 }
 
 // HTTP is for the webhook server.
@@ -264,9 +264,12 @@ func (c Config) load(name string, text []byte, environ []string) (Config, error)
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return Config{}, fmt.Errorf("configuration %s: %w", name, readable(err))
 	}
-	err := env.ParseWithOptions(&c, env.Options{Prefix: EnvPrefix, Environment: env.ToMap(environ)})
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) { // what stands in it would be ignored
+		return Config{}, fmt.Errorf("configuration %s: it goes on behind a line ---; want one document", name)
+	}
+	err := c.readEnvironment(environ)
 	if err != nil {
-		return Config{}, fmt.Errorf("configuration from the environment: %w", err)
+		return Config{}, fmt.Errorf("configuration from the environment:\n%w", err)
 	}
 	for i := range c.Clouds {
 		c.Clouds[i].setDefaults()
@@ -282,7 +285,8 @@ func (c Config) load(name string, text []byte, environ []string) (Config, error)
 }
 
 var (
-	goType = regexp.MustCompile(`( not found) in type \S+|( into) \S+`)
+	goType = regexp.MustCompile(`( not found) in type \S+`)
+	into   = regexp.MustCompile(` into (\S+)`)
 	// quoted is the beginning of a value, as the decoder shows it. It may be a secret in the wrong place.
 	quoted = regexp.MustCompile("(?s) `.*?`( into)")
 )
@@ -290,6 +294,9 @@ var (
 // readable takes Go's type names and all values out of the decoder's complaints.
 func readable(err error) error {
 	text := quoted.ReplaceAllString(strings.ReplaceAll(err.Error(), "yaml: unmarshal errors:\n", "\n"), "$1")
+	text = into.ReplaceAllStringFunc(text, func(match string) string {
+		return "; want " + wanted(into.FindStringSubmatch(match)[1])
+	})
 	return errors.New(goType.ReplaceAllString(text, "$1"))
 }
 

@@ -226,6 +226,62 @@ func TestUnknownSettingsHaveTheirLine(t *testing.T) {
 	}
 }
 
+// TestMistakesOfForm: each value of a wrong form is named by its setting, with what would be right, and never quoted.
+func TestMistakesOfForm(t *testing.T) {
+	t.Parallel()
+	for variable, want := range map[string]string{
+		"NATS_REPLICAS=geheim": "a whole number", "NATS_MANAGE=geheim": "true or false", "SHUTDOWN_TIMEOUT=20": "a duration such as 30s",
+		"HTTP_MAX_BODY=geheim": "KiB, MiB or GiB", "LOG_LEVEL=geheim": "DEBUG, INFO", "CLOUDS_0_API_TIMEOUT=30d": "a duration",
+		"NATS_STREAMS_EVENTS_MAX_AGE=30d": "a duration", "CLOUDS_0_API_REQUESTS_PER_MINUTE=geheim": "a whole number",
+	} {
+		_, err := Default().load("c.yaml", []byte(valid), []string{
+			EnvPrefix + variable, EnvPrefix + "NATS_STREAMS_COMMANDS_REPLICAS=1", EnvPrefix + "RECONCILE_EVERY=1h", "PATH=/bin",
+		})
+		name, _, _ := strings.Cut(variable, "=")
+		if err == nil || !strings.Contains(err.Error(), EnvPrefix+name+": ") || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "geheim") || strings.Count(err.Error(), EnvPrefix) != 1 {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+	_, err := Default().load("c.yaml", []byte(valid), []string{EnvPrefix + "NATS_REPLICAS=x", EnvPrefix + "NATS_STREAMS_DEAD_REPLICAS=y"})
+	if err == nil || !strings.Contains(err.Error(), "NATS_REPLICAS: ") || !strings.Contains(err.Error(), "DEAD_REPLICAS: ") {
+		t.Errorf("two of one name: %v", err)
+	}
+	for text, want := range map[string]string{
+		"nats: {replicas: three}": "line 1: cannot unmarshal !!str; want a whole number", "shutdown_timeout: 30d": "want a duration",
+		"nats: x": "settings below it", "clouds: x": "want a list", "a text": "settings below it", valid + "\n---\nnats: {replicas: 3}\n": "one document",
+		valid + "\n--- [\n": "one document",
+	} {
+		if _, err := Default().load("c.yaml", []byte(text), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestUnknownVariables: a variable that does nothing is told, unless it is one of Kubernetes.
+func TestUnknownVariables(t *testing.T) {
+	t.Parallel()
+	c, err := Default().load("c.yaml", []byte(valid), []string{
+		EnvPrefix + "NATS_URI=nats://u:geheim@h", EnvPrefix + "CLOUDS_7_NAME=x", EnvPrefix + "CLOUDS_0_API_TIMEOUT=7s", EnvPrefix + "ROLES=ingress", EnvPrefix + "CLOUDS_0_WEBHOOK_SECRETS_0_VALUE=0123456789abcdef0123",
+		EnvPrefix + "PORT=tcp://10.0.0.1:8080", EnvPrefix + "SERVICE_HOST=10.0.0.1", EnvPrefix + "SERVICE_PORT_HTTP=8080", EnvPrefix + "PORT_8080_TCP_ADDR=10.0.0.1", "FACTRO_OTHER=1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, w := range c.Warnings() {
+		if strings.HasPrefix(w, EnvPrefix) {
+			told = append(told, strings.SplitN(w, ":", 2)[0])
+		}
+		if strings.Contains(w, "geheim") {
+			t.Errorf("a secret is told: %s", w)
+		}
+	}
+	if want := []string{EnvPrefix + "CLOUDS_7_NAME", EnvPrefix + "NATS_URI"}; !slices.Equal(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
+	}
+}
+
 func TestLoadReadsAFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bridge.yaml")

@@ -51,10 +51,14 @@ func (c Config) Validate() error {
 
 // Warnings tells what is allowed and should be otherwise, each with the path of its setting.
 func (c Config) Warnings() []string {
-	if !c.has(RoleIngress) {
-		return nil
+	var all []string
+	for _, name := range c.unknown {
+		all = append(all, name+": is no setting, so this variable of the environment does nothing; is it misspelt, or is an item of a list left out before it?")
 	}
-	return append(c.ingress().Warnings(), c.sizeWarnings()...)
+	if !c.has(RoleIngress) {
+		return all
+	}
+	return slices.Concat(all, c.ingress().Warnings(), c.sizeWarnings())
 }
 
 // sizeWarnings tells whether the largest webhook fits into a message, as far as that is known without NATS.

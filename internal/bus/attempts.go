@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 const (
@@ -37,6 +39,7 @@ type attempts struct {
 	servers map[string]*attempt // by host and port
 	count   int                 // of dials
 	last    string              // the server of the last dial
+	chosen  string              // the address of the server that was chosen last
 	refused bool                // whether that dial failed, so that no other error can be of it
 	tried   int                 // servers since the last pause
 	next    time.Time           // when the next attempt is
@@ -51,7 +54,11 @@ type attempt struct {
 }
 
 func newAttempts(cfg Config, log *slog.Logger) *attempts {
-	return &attempts{cfg: cfg, log: log, servers: map[string]*attempt{}, last: embeddedServer, result: func() error { return nil }}
+	a := &attempts{cfg: cfg, log: log, servers: map[string]*attempt{}, last: embeddedServer, result: func() error { return nil }}
+	if cfg.Server == nil { // what goes wrong before the first dial is about all of them
+		a.last = secret.Address(cfg.URL)
+	}
+	return a
 }
 
 // Dial connects to a server for the client library. Its addresses are tried in random order, within one time-out.
@@ -135,8 +142,12 @@ func isDial(err error) bool {
 func (a *attempts) choose(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	i := slices.IndexFunc(pool, func(s nats.Server) bool { return s.URL.Host == a.last })
+	pool = different(pool)
+	i := slices.IndexFunc(pool, func(s nats.Server) bool {
+		return s.URL.String() == a.chosen || a.chosen == "" && s.URL.Host == a.last
+	})
 	i = (i + 1) % len(pool)
+	a.chosen = pool[i].URL.String()
 	wait := nextServerAfter
 	if a.tried++; a.tried >= len(pool) {
 		a.tried = 0
@@ -145,6 +156,17 @@ func (a *attempts) choose(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, 
 	a.next = time.Now().Add(wait)
 	go a.judge(a.count, a.last)
 	return &pool[i], wait
+}
+
+// different leaves out the addresses that were given before. The library takes the first of those that are the same, so an
+// address that an operator has given twice would be tried again and again.
+func different(pool []nats.Server) []nats.Server {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(pool, func(s nats.Server) bool {
+		address := s.URL.String()
+		defer func() { seen[address] = true }()
+		return seen[address]
+	})
 }
 
 // judge notes and logs what became of the last attempt, unless another one has begun meanwhile.
@@ -185,6 +207,7 @@ func (a *attempts) connected() bool {
 	defer a.mu.Unlock()
 	had := len(a.servers) > 0
 	a.servers, a.next, a.tried, a.logged, a.silent = map[string]*attempt{}, time.Time{}, 0, time.Time{}, 0
+	a.chosen = ""
 	return had
 }
 

@@ -11,13 +11,16 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -102,6 +105,11 @@ func TestWhyNotConnected(t *testing.T) {
 			ours.serve(false)(o)
 			o.TLSConfig.ClientAuth, o.TLSVerify = tls.RequireAnyClientCert, true
 		}, func(c *Config) { c.TLS.CAFile = ours.file }, "nats.tls.cert_file"},
+		"an HTTP server": {nil, func(c *Config) { c.URL = "nats://" + says(t, "HTTP/1.1 408 Request Timeout\r\n\r\n") }, "no NATS server"},
+		"a broken word":  {nil, func(c *Config) { c.URL = "nats://" + says(t, "INFO {nope\r\n") }, "no NATS server"},
+		"an early end": {nil, func(c *Config) {
+			c.URL = "nats://" + says(t, `INFO {"server_id":"X","version":"2.12.0","headers":true,"max_payload":1048576}`+"\r\n")
+		}, "did not say why"},
 		"silent": {nil, func(c *Config) { c.URL = "nats://" + mute(t) }, "did not introduce itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +163,92 @@ func tries(t testing.TB, b *Bus, more int) {
 	}
 	before := count()
 	eventually(t, "more attempts to connect", func() bool { return count() >= before+more })
+}
+
+// says is the address of a server that says so much to everybody, and ends the connection.
+func says(t testing.TB, word string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte(word))
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestSameAddressTwice: an address that is given twice does not keep those behind it from being tried.
+func TestSameAddressTwice(t *testing.T) {
+	t.Parallel()
+	pool := func(addresses ...string) (all []nats.Server) {
+		for _, address := range addresses {
+			u, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, nats.Server{URL: u})
+		}
+		return all
+	}
+	for name, tt := range map[string]struct {
+		pool []nats.Server
+		want int // addresses
+	}{
+		"the same":     {pool("nats://a:1", "nats://a:1", "nats://b:1", "nats://a:1", "nats://c:1"), 3},
+		"other users":  {pool("nats://u:p@a:1", "nats://v:p@a:1", "nats://b:1"), 3},
+		"all the same": {pool("nats://a:1", "nats://a:1"), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAttempts(Config{}, quiet())
+			a.last = "a:1"
+			seen := map[string]bool{}
+			for range 2 * len(tt.pool) {
+				s, _ := a.choose(slices.Clone(tt.pool), nats.ServerInfo{})
+				seen[s.URL.String()] = true
+				a.mu.Lock()
+				a.last = s.URL.Host // as the dial says
+				a.mu.Unlock()
+			}
+			if len(seen) != tt.want {
+				t.Errorf("tried %v", seen)
+			}
+		})
+	}
+}
+
+// TestAddresses: what cannot work, or not as it reads, is refused, and a password is never quoted.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"nats://h:4222": "", "h:4222": "", "tls://h": "", "NATS://h": "", "nats://[::1]:4222": "", "[::1]:4222": "", "nats://h:4222/": "",
+		"wss://h/nats": "", "ws://h:80/a, wss://i": "", "tls://h, nats://i": "", "nats://token@h": "", "nats://u:p@h,i:4222": "",
+		"http://h:4222": "begins with", "redis://h": "begins with", "nats://h:4222/path": "behind the port", "nats://h?tls=true": "behind the port",
+		"nats://h#a": "behind the port", "ws://h:80,nats://i": "mixed", "nats://i,h,wss://h": "mixed", "nats://h,": "address 2", "nats://::1:4222": "port",
+		"http://u:geheim@h": "begins with", "nats://u:geheim@h?x=geheim": "behind the port",
+	} {
+		err := checkAddresses(address)
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim")) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for _, cfg := range []Config{{CredsFile: "file"}, {NkeyFile: "file"}, {User: secret.Source{Value: "u"}, Password: secret.Source{Value: "p"}}} {
+		for _, url := range []string{"nats://u:p@h", "nats://token@h"} {
+			cfg.URL = url
+			if err := cfg.validateConnection(); err == nil || !strings.Contains(err.Error(), "one ") {
+				t.Errorf("%s beside other credentials: %v", url, err)
+			}
+		}
+	}
 }
 
 // mute is the address of a server that takes connections and gives them up without a word.

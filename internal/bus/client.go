@@ -32,8 +32,8 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	if err := checkAddresses(cfg.URL); err != nil {
-		return nil, fmt.Errorf("the address of NATS: %w", err)
+	if err := cfg.validateConnection(); err != nil {
+		return nil, err
 	}
 	opts, err := cfg.options(func() *nats.Conn { return nil })
 	if err != nil {

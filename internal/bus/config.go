@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,7 +156,23 @@ func checkAddresses(all string) error {
 		// A part of a password could be taken for a host.
 		return fmt.Errorf("%s: %w", secret.Address(all), errAddress)
 	}
+	other := func(address string) bool { return isWebsocket(address) != isWebsocket(parts[0]) }
+	if len(errs) == 0 && slices.ContainsFunc(parts, other) {
+		return errMixed
+	}
 	return errors.Join(errs...)
+}
+
+// Errors of addresses that can be read and are of no use.
+var (
+	errMixed  = errors.New("addresses with ws:// or wss:// and others are mixed; all of them are of one kind")
+	errScheme = errors.New("an address begins with nats://, tls://, ws:// or wss://")
+	errMore   = errors.New("nobody reads what stands behind the port; TLS is asked for with tls:// or nats.tls")
+)
+
+func isWebsocket(address string) bool {
+	scheme, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(address)), "://")
+	return scheme == "ws" || scheme == "wss"
 }
 
 // checkAddress says what is wrong with a server's address. It quotes nothing of it.
@@ -168,11 +185,36 @@ func checkAddress(address string) error {
 	if err != nil || u.Hostname() == "" || u.User == nil && strings.Contains(address, "@") {
 		return errAddress
 	}
-	return secret.CheckPort(u.Host)
+	if err := secret.CheckPort(u.Host); err != nil {
+		return err
+	}
+	switch {
+	case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
+		return errScheme
+	case u.RawQuery != "" || u.Fragment != "" || !isWebsocket(address) && u.Path != "" && u.Path != "/":
+		return errMore
+	}
+	return nil
 }
 
 // Validate reports every mistake.
 func (c Config) Validate() error {
+	errs := []error{c.validateConnection()}
+	if !prefixForm.MatchString(string(c.Prefix)) {
+		errs = append(errs, fmt.Errorf("nats.prefix: %q is not of the form [a-z0-9][a-z0-9-]*", c.Prefix))
+	}
+	if c.Replicas < 1 || c.Replicas > 5 {
+		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
+	}
+	errs = append(errs, c.MaxBytes.validate(), c.validateShapes())
+	if c.DrainTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+// validateConnection reports every mistake in what is needed to connect.
+func (c Config) validateConnection() error {
 	var errs []error
 	if c.URL == "" && c.Server == nil {
 		errs = append(errs, errors.New("nats.url: is empty; give a server's address such as nats://127.0.0.1:4222, or nats.embedded"))
@@ -181,6 +223,9 @@ func (c Config) Validate() error {
 		if err := checkAddresses(c.URL); err != nil {
 			errs = append(errs, fmt.Errorf("nats.url: %w", err))
 		}
+	}
+	if user := strings.Contains(c.URL, "@"); user && (c.CredsFile != "" || c.NkeyFile != "") { // the client sends both, or only the user
+		errs = append(errs, errors.New("nats: creds_file or nkey_file is set, and nats.url has a user or a token; one kind of credentials is enough"))
 	}
 	if c.CredsFile != "" && c.NkeyFile != "" {
 		errs = append(errs, errors.New("nats: creds_file and nkey_file are both set; one of them is enough"))
@@ -209,16 +254,6 @@ func (c Config) Validate() error {
 		if value != "" && !subjectForm.MatchString(value) {
 			errs = append(errs, fmt.Errorf("%s: %q is not of the form _INBOX.name, without blanks, wildcards and a dot at the end", setting, value))
 		}
-	}
-	if !prefixForm.MatchString(string(c.Prefix)) {
-		errs = append(errs, fmt.Errorf("nats.prefix: %q is not of the form [a-z0-9][a-z0-9-]*", c.Prefix))
-	}
-	if c.Replicas < 1 || c.Replicas > 5 {
-		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
-	}
-	errs = append(errs, c.MaxBytes.validate(), c.validateShapes())
-	if c.DrainTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 	begun := false
 	for cloud, problem := range errs {
 		if b.isMovingOf(cloud) { // the old streams work meanwhile; its commands begin once they are all in its own
-			errs[cloud] = err
+			errs[cloud] = cmp.Or(err, problem) // of those that are not in the move
 			continue
 		}
 		if err != nil && !b.hasBegun(cloud) {

@@ -316,6 +316,7 @@ func TestOldLedger(t *testing.T) {
 		}
 	}
 	b := run(t, broker.connect(t, quiet(), clouds("acme", "beta")))
+	eventually(t, "both clouds are ready", func() bool { return len(b.Troubles()) == 0 }) // readiness needs one
 	known, r, err := b.Begin(t.Context(), "acme", "x", Record{Fingerprint: "g"})
 	if err != nil || !known || r.Fingerprint != "f" {
 		t.Errorf("known %t, %+v, %v", known, r, err)

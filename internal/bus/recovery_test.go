@@ -19,7 +19,7 @@ import (
 
 // hasty makes the times of the connection short.
 func hasty(c *Config) {
-	c.rhythm = rhythm{reconnectWait: time.Millisecond, jitter: time.Millisecond, pingInterval: 50 * time.Millisecond}
+	c.rhythm = rhythm{reconnectWait: time.Millisecond, jitter: time.Millisecond, pingInterval: 250 * time.Millisecond} // a busy machine may answer late
 }
 
 // unready waits until readiness gives a reason that holds the text.

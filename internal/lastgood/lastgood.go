@@ -60,7 +60,7 @@ const (
 	NATSPassword    Kind = "nats_password" // and the user's name
 )
 
-var kinds = []Kind{APIKey, WebhookSecret, HTTPCertificate, HTTPClientCA, NATSCA, NATSCertificate, NATSCreds, NATSNkey}
+var kinds = []Kind{APIKey, WebhookSecret, HTTPCertificate, HTTPClientCA, NATSCA, NATSCertificate, NATSCreds, NATSNkey, NATSPassword}
 
 // Files are the files of a process. A nil *Files reads as well, but logs and counts nothing.
 type Files struct {

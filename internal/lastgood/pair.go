@@ -26,6 +26,9 @@ var (
 	errCut           = errors.New("it ends within a certificate")
 )
 
+// begins is what each part of a file in PEM begins with.
+const begins = "-----BEGIN"
+
 // NewRoots returns a reader of certificates that are trusted.
 func NewRoots(files *Files, kind Kind, file string) *Reader[*x509.CertPool] {
 	return New(files, kind, func(contents [][]byte) (*x509.CertPool, error) { return Roots(contents[0]) }, file)
@@ -34,12 +37,14 @@ func NewRoots(files *Files, kind Kind, file string) *Reader[*x509.CertPool] {
 // Roots are the certificates in a text. All of them have to be readable: what is half written has lost some.
 func Roots(text []byte) (*x509.CertPool, error) {
 	pool, n := x509.NewCertPool(), 0
+	all, blocks := bytes.Count(text, []byte(begins)), 0
 	for {
 		block, rest := pem.Decode(text)
 		if block == nil {
 			break
 		}
 		text = rest
+		blocks++
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
@@ -51,8 +56,10 @@ func Roots(text []byte) (*x509.CertPool, error) {
 		pool.AddCert(cert)
 	}
 	switch {
-	case bytes.Contains(text, []byte("-----BEGIN")):
+	case bytes.Contains(text, []byte(begins)):
 		return nil, errCut
+	case all > blocks: // the library leaves out what it cannot read
+		return nil, fmt.Errorf("%d of its %d certificates and the like are not in base64, or have no end", all-blocks, all)
 	case n == 0:
 		return nil, errNoCertificate
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -58,6 +59,48 @@ func checkEndpoint(value string) error {
 		return fmt.Errorf("%s is not an address such as http://collector:4318", secret.Address(value))
 	}
 	return nil
+}
+
+// numbers are the variables that hold a whole number, with the least and the most that is of use. The library ends the process for
+// some that are not, has a processor busy for others, and says nothing of most.
+var numbers = []struct {
+	names       []string
+	least, most int64
+}{
+	{[]string{"OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"}, 1, 1 << 20},
+	{[]string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"}, 1, mostMillis},
+	{[]string{
+		"OTEL_BSP_EXPORT_TIMEOUT", "OTEL_METRIC_EXPORT_TIMEOUT",
+		"OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+	}, 1, mostMillis},
+	{[]string{
+		"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+		"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
+		"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+	}, -1, 1 << 30}, // -1 is none
+}
+
+// mostMillis is a day.
+const mostMillis = 24 * 60 * 60 * 1000
+
+// dropNumbers takes those that are of no use out of the environment, so that the library takes its defaults.
+func (t *Telemetry) dropNumbers(ctx context.Context) {
+	for _, kind := range numbers {
+		for _, name := range kind.names {
+			value := os.Getenv(name)
+			if value == "" {
+				continue
+			}
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err == nil && n >= kind.least && n <= kind.most {
+				continue
+			}
+			t.warn(ctx, name, fmt.Errorf("it is no whole number from %d to %d", kind.least, kind.most))
+			if err := os.Unsetenv(name); err != nil {
+				t.warn(ctx, name, err)
+			}
+		}
+	}
 }
 
 // chosen has the library make one of several exporters. It takes one name only, and only from the environment, which nobody

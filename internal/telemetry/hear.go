@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -23,28 +24,37 @@ func hear(log *slog.Logger) {
 	}))
 }
 
-// complainEvery is how often the library may complain. While a collector is away it does so for each batch.
-const complainEvery = time.Minute
+// complainEvery is how often the library may say the same words, and complainMost how many different ones it may say in this
+// time. While a collector is away it complains for each batch, and the words may differ in a port.
+const (
+	complainEvery = time.Minute
+	complainMost  = 10
+)
 
-// quiet says one thing a minute, and how many it has left out.
+// quiet says the same words once a minute, and not too many different ones, and how many it has left out.
 type quiet struct {
 	next slog.Handler
 
 	mu      sync.Mutex
-	last    time.Time
+	began   time.Time // of the minute
+	said    map[string]bool
 	skipped int
 }
 
 func (q *quiet) say(ctx context.Context, message string, attrs ...slog.Attr) {
+	words := fmt.Sprint(message, attrs)
 	q.mu.Lock()
 	now := time.Now()
-	if !q.last.IsZero() && now.Sub(q.last) < complainEvery {
+	if now.Sub(q.began) >= complainEvery {
+		q.began, q.said = now, map[string]bool{}
+	}
+	if q.said[words] || len(q.said) >= complainMost {
 		q.skipped++
 		q.mu.Unlock()
 		return
 	}
 	skipped := q.skipped
-	q.last, q.skipped = now, 0
+	q.said[words], q.skipped = true, 0
 	q.mu.Unlock()
 	if !q.next.Enabled(ctx, slog.LevelWarn) {
 		return
@@ -63,6 +73,10 @@ type heard struct {
 	attrs []slog.Attr
 }
 
+// harmless are the attributes that may be shown. All others may hold what stands in a variable, which may be a password: the
+// library calls the part of a header that it could not read its key.
+var harmless = []string{"file", "environment variable"}
+
 // The library's levels, in those of slog: a warning is -1, information -4, debugging -8.
 const libraryWarns = slog.Level(-1)
 
@@ -71,14 +85,11 @@ func (h heard) Enabled(_ context.Context, level slog.Level) bool { return level 
 func (h heard) Handle(ctx context.Context, r slog.Record) error {
 	attrs := slices.Clone(h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
-		// What a variable holds may be a password.
-		if a.Key == "input" || a.Key == "value" {
-			return true
-		}
 		if err, ok := a.Value.Any().(error); ok {
-			a = slog.String("error", secret.Scrub(hidden(err).Error()))
+			attrs = append(attrs, slog.String("error", secret.Scrub(hidden(err).Error())))
+		} else if slices.Contains(harmless, a.Key) {
+			attrs = append(attrs, a)
 		}
-		attrs = append(attrs, a)
 		return true
 	})
 	h.quiet.say(ctx, "telemetry reports: "+r.Message, attrs...)

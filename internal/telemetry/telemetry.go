@@ -45,6 +45,7 @@ func Start(ctx context.Context, version string, log *slog.Logger) (*Telemetry, e
 	if err != nil && os.Getenv("OTEL_RESOURCE_ATTRIBUTES") != "" { // what could be found out is there all the same
 		t.warn(ctx, "OTEL_RESOURCE_ATTRIBUTES", err)
 	}
+	t.dropNumbers(ctx)
 	t.startTraces(ctx, res)
 	if err := t.startMetrics(ctx, res); err != nil {
 		t.Stop(ctx)

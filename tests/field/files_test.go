@@ -107,6 +107,8 @@ func TestTelemetry(t *testing.T) {
 		"an unknown protocol":            {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=smoke"}, "protocol"},
 		"an endpoint that is none":       {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=://nowhere"}, "OTEL_EXPORTER_OTLP"},
 		"attributes that are none":       {[]string{"OTEL_RESOURCE_ATTRIBUTES=a,b==,%zz=1"}, "OTEL_RESOURCE_ATTRIBUTES"},
+		"a queue of less than nothing":   {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_BSP_MAX_QUEUE_SIZE=-1"}, "OTEL_BSP_MAX_QUEUE_SIZE"},
+		"headers that are none":          {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS=Authorization: Bearer geheim=="}, "invalid header key"},
 		"disabled, in capitals":          {[]string{"OTEL_SDK_DISABLED=TRUE", "OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}, ""},
 		"a list of exporters":            {[]string{"OTEL_TRACES_EXPORTER=otlp,console", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}, ""},
 		"none":                           {[]string{"OTEL_TRACES_EXPORTER=none", "OTEL_METRICS_EXPORTER=none"}, ""},
@@ -130,6 +132,9 @@ func TestTelemetry(t *testing.T) {
 					t.Errorf("a line of the log is not JSON: %s", line)
 					break
 				}
+			}
+			if strings.Contains(s.bridge.Log(), "geheim") {
+				t.Error("the log has what stands in a header")
 			}
 			took, err := s.bridge.Terminate(20 * time.Second)
 			if err != nil || took > 8*time.Second {
