@@ -33,7 +33,7 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 			if err := cfg.CheckSecrets(); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			log := telemetry.NewLogger(os.Stderr, cfg.Log.Level)
+			log := telemetry.NewLogger(os.Stderr, telemetry.FormatFor(cfg.Log.Format, os.Stderr), cfg.Log.Level)
 			defer hearHangups(cmd.Context(), log)()
 			return runBridge(cmd.Context(), cfg, log)
 		},
