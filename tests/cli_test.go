@@ -61,6 +61,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		"no command":         {args: nil, stdout: []string{"Usage:", "dev", "run", "sim", "send", "tail", "config", "contract", "version"}},
 		"version":            {args: []string{"version"}, stdout: []string{"bridge ", "go1."}},
+		"--version":          {args: []string{"--version"}, stdout: []string{"bridge ", "go1."}},
 		"unknown command":    {args: []string{"fly"}, code: 2, stderr: []string{"unknown command"}},
 		"unknown flag":       {args: []string{"run", "--fly"}, code: 2, stderr: []string{"unknown flag", "bridge run --help"}},
 		"sample checks":      {args: []string{"config", "check", sample}, stdout: []string{"good: 1 cloud(s)"}},

@@ -46,3 +46,24 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		t.Errorf("the bridge ended with %v, want the exit code 130", b.exit)
 	}
 }
+
+// SIGHUP, by which other servers read their configuration again, is logged and ends nothing.
+func TestHangupIsLogged(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	for range 2 {
+		before := strings.Count(b.log.String(), "SIGHUP changes nothing")
+		if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the signal is logged", func() bool { return strings.Count(b.log.String(), "SIGHUP changes nothing") > before })
+	}
+	if !b.ready() {
+		t.Error("the bridge is not ready after SIGHUP")
+	}
+	if err := b.terminate(); err != nil {
+		t.Errorf("after SIGHUP it does not end politely: %v", err)
+	}
+}

@@ -55,7 +55,7 @@ used; if you name an address, it is that one or an error.`,
 }
 
 func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
-	log := telemetry.NewLogger(os.Stderr, slog.LevelWarn)
+	log := telemetry.NewLogger(os.Stderr, telemetry.FormatFor("", os.Stderr), slog.LevelWarn)
 	slog.SetDefault(log)
 	if f.data == "" {
 		if f.data, err = os.MkdirTemp("", "factro-bridge-"); err != nil {

@@ -97,9 +97,11 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 6 descriptions or streams differ, or events are missing, 130 interrupted by a second signal.`,
 		Example:       "  bridge dev",
 		Args:          cobra.NoArgs,
+		Version:       versionLine(),
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
 	})

@@ -67,7 +67,8 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := telemetry.NewLogger(os.Stderr, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
+	format := telemetry.FormatFor(cfg.Log.Format, os.Stderr)
+	log := telemetry.NewLogger(os.Stderr, format, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	report, err := bridge.ReconcileNow(ctx, cfg, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)

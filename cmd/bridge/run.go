@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,8 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Run the bridge",
 		Long: `Run the bridge as its configuration says. SIGTERM stops it politely: it takes no more webhooks and commands, finishes
-what is in flight within shutdown_timeout, and exits with 0. A second signal stops it at once.
+what is in flight within shutdown_timeout, and exits with 0. A second signal stops it at once. SIGHUP is logged and
+changes nothing: files of secrets and certificates are read again by themselves, all other settings need a restart.
 
 Traces and metrics go where the standard OTEL_ variables say, for example OTEL_EXPORTER_OTLP_ENDPOINT.`,
 		Example: "  bridge config sample > bridge.yaml\n  bridge run --config bridge.yaml",
@@ -30,12 +33,36 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 			if err := cfg.CheckSecrets(); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			log := telemetry.NewLogger(os.Stderr, cfg.Log.Level)
+			log := telemetry.NewLogger(os.Stderr, telemetry.FormatFor(cfg.Log.Format, os.Stderr), cfg.Log.Level)
+			defer hearHangups(cmd.Context(), log)()
 			return runBridge(cmd.Context(), cfg, log)
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; without one the environment says it all")
 	return cmd
+}
+
+// hearHangups logs each SIGHUP until stop is called. Operators and tools send it to have a configuration read again; by
+// default it would end the process.
+func hearHangups(ctx context.Context, log *slog.Logger) (stop func()) {
+	hangups, stopped, ended := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-hangups:
+				log.WarnContext(ctx, "SIGHUP changes nothing: files of secrets and certificates are read again by themselves; restart the bridge for all other settings")
+			case <-stopped:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(stopped)
+		<-ended
+	}
 }
 
 // runBridge runs one bridge between starting and stopping telemetry.

@@ -47,7 +47,7 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 			if err != nil {
 				return fmt.Errorf("--listen: %w", err)
 			}
-			s, err := sim.New(cfg, telemetry.NewLogger(os.Stderr, nil))
+			s, err := sim.New(cfg, telemetry.NewLogger(os.Stderr, telemetry.FormatFor("", os.Stderr), nil))
 			if err != nil {
 				return errors.Join(&exitError{exitUsage, err}, l.Close())
 			}

@@ -16,8 +16,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, which is
-// told, but it is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: of a process that
+// readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, or
+// its factro cannot be reached, which is told, but it is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: of a process that
 // takes webhooks it is told as a part, and decides nothing.
 type readiness struct {
 	Ready  bool              `json:"ready"`
@@ -64,8 +64,8 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 	}
 	for name, to := range ways {
 		r.Clouds[name] = "ok"
-		if to.Paused() {
-			r.Clouds[name] = "paused: factro does not accept the API key"
+		if err := to.Trouble(); err != nil {
+			r.Clouds[name] = err.Error()
 		}
 	}
 	if b.cfg.has(RoleIngress) {

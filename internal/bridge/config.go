@@ -198,6 +198,8 @@ type API struct {
 // Log is for the log.
 type Log struct {
 	Level slog.Level `yaml:"level" env:"LEVEL"`
+	// Format is text or json; empty: text on a terminal, else json.
+	Format string `yaml:"format" env:"FORMAT"`
 }
 
 // Roles that a process can have, so that each can be deployed and scaled alone.

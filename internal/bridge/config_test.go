@@ -90,7 +90,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
-		"LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
+		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
 	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS"} {
 		prefix := "NATS_STREAMS_" + kind + "_"
@@ -140,7 +140,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.egress(cloud, "").ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
-		"others": c.ShutdownTimeout == 11*time.Second && c.Log.Level == 4 && c.Admin.Listen == "127.0.0.1:2",
+		"others": c.ShutdownTimeout == 11*time.Second && c.Log == Log{4, "text"} && c.Admin.Listen == "127.0.0.1:2",
 	} {
 		if !ok {
 			t.Errorf("%s is not what the environment says:\n%s", name, text)
@@ -172,6 +172,7 @@ nats: {url: "", prefix: "Fac.tro", replicas: 9}
 roles: [ingress, egress, reconcile, cook]
 reconcile: {every: 1ms, overlap: 1m, grace: 1m}
 known_actions_file: /nowhere/actions.txt
+log: {format: logfmt}
 shutdown_timeout: 1ms
 clouds:
   - {name: "Ac me", webhook: {header: "X Y", secrets: [{value: short}, {}], url: "acme"}, api: {url: "ftp://x", timeout: 1ms, requests_per_minute: -1}}
@@ -184,7 +185,7 @@ clouds:
 	}
 	for _, want := range []string{
 		"http.listen", "http.max_body", "http.max_in_flight", "http.tls", "admin.listen", "spool.max_bytes", "spool.drain_per_second", "nats.url", "nats.prefix", "nats.replicas",
-		`roles: "cook"`, "shutdown_timeout", "known_actions_file: open /nowhere/actions.txt", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
+		`roles: "cook"`, `log.format: "logfmt"`, "shutdown_timeout", "known_actions_file: open /nowhere/actions.txt", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
 		"clouds[0].api.url", "clouds[0].api.timeout", "clouds[0].api.requests_per_minute", "clouds[0].api.key",
 		"clouds[1].webhook", "clouds[1].api.key", "clouds[2].name", "reconcile.every", "reconcile.overlap", "clouds[0].webhook.url",
 	} {

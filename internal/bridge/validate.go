@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
 
 // Validate reports every mistake at once, each with the path of its setting.
@@ -98,6 +99,9 @@ func (c Config) validateServers() error {
 	errs = append(errs, listens("admin.listen", c.Admin.Listen, "127.0.0.1:9090"))
 	if c.NATS.Embedded.Listen != "" {
 		errs = append(errs, listens("nats.embedded.listen", c.NATS.Embedded.Listen, "127.0.0.1:4222"))
+	}
+	if c.Log.Format != "" && c.Log.Format != telemetry.Text && c.Log.Format != telemetry.JSON {
+		errs = append(errs, fmt.Errorf("log.format: %q is neither text nor json; leave it empty for text on a terminal and json elsewhere", c.Log.Format))
 	}
 	if c.ShutdownTimeout < time.Second {
 		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))

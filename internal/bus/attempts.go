@@ -201,14 +201,12 @@ func (a *attempts) tell() {
 	}
 }
 
-// connected forgets all reasons, and says whether there were any.
-func (a *attempts) connected() bool {
+// connected forgets all reasons.
+func (a *attempts) connected() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	had := len(a.servers) > 0
 	a.servers, a.next, a.tried, a.logged, a.silent = map[string]*attempt{}, time.Time{}, 0, time.Time{}, 0
 	a.chosen = ""
-	return had
 }
 
 // reasons says of each server why it cannot be used; nil if nothing is known.

@@ -297,6 +297,7 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 	eventually(t, "the log has three reasons", func() bool { return book.count("NATS cannot be reached") == 3 })
 	works.start()
 	run(t, b)
+	eventually(t, "the log says that it is connected, and where", func() bool { return book.count("connected to NATS") == 1 && book.count(works.url()) > 0 })
 	if n := book.count("NATS cannot be reached"); n != 3 {
 		t.Errorf("the log has %d reasons:\n%s", n, book)
 	}
@@ -311,6 +312,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 	broker := startBroker(t)
 	log, book := newLog()
 	b := run(t, broker.connect(t, log, hasty, func(c *Config) { c.rhythm.pingInterval = time.Minute })) // a busy machine may be late
+	eventually(t, "the log says that it is connected", func() bool { return book.count("connected to NATS") == 1 })
 	broker.stop()
 	tries(t, b, 20)
 	withUser(&broker.opts)

@@ -150,14 +150,13 @@ func (b *Bus) options() ([]nats.Option, error) {
 		nats.PingInterval(b.cfg.rhythm.pingInterval), nats.MaxPingsOutstanding(2),
 		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
 		nats.ConnectHandler(func(nc *nats.Conn) {
-			if b.tries.connected() {
-				b.log.Info("NATS connected", "server", secret.Address(nc.ConnectedUrl()))
-			}
+			b.tries.connected()
+			b.log.Info("connected to NATS", "server", secret.Address(nc.ConnectedUrl()))
 			b.setUp()
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			b.tries.connected()
-			b.log.Info("NATS reconnected", "server", secret.Address(nc.ConnectedUrl()))
+			b.log.Info("connected to NATS again", "server", secret.Address(nc.ConnectedUrl()))
 			b.setUp()
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

@@ -26,7 +26,7 @@ func (a *API) share(ctx context.Context) obstacle {
 	ends := time.Now().Add(budgetWait)
 	// What will not come within the wait is not waited for.
 	if saved := a.gate.saved(); saved.After(ends) {
-		return obstacle{events.CodeThrottled, saved}
+		return obstacle{code: events.CodeThrottled, until: saved}
 	}
 	ctx, cancel := context.WithDeadline(ctx, ends)
 	defer cancel()
@@ -37,7 +37,7 @@ func (a *API) share(ctx context.Context) obstacle {
 	if spare := now.Add(a.pace.missing(now)); until.Before(spare) {
 		until = spare
 	}
-	return obstacle{events.CodeThrottled, until}
+	return obstacle{code: events.CodeThrottled, until: until}
 }
 
 // knock finds out whether the gate is open. If that can only be told by asking factro, one query does so by a probe, and
@@ -45,7 +45,7 @@ func (a *API) share(ctx context.Context) obstacle {
 func (a *API) knock(ctx context.Context) (secret.String, obstacle) {
 	key := a.key()
 	if key == "" {
-		a.gate.learn(unauthorized, answer{}, key)
+		a.withoutKey(ctx)
 	}
 	if o := a.gate.obstacle(time.Now(), key); o.code != "" {
 		return "", o
@@ -53,9 +53,9 @@ func (a *API) knock(ctx context.Context) (secret.String, obstacle) {
 	if a.gate.open() {
 		return key, obstacle{}
 	}
-	why := obstacle{events.CodeUnavailable, time.Now().Add(time.Second)}
-	if a.gate.paused() {
-		why.code = events.CodeUnauthorized
+	why := obstacle{code: events.CodeUnavailable, until: time.Now().Add(time.Second)}
+	if state := a.gate.key(); state != keyGood {
+		why.code, why.noKey = events.CodeUnauthorized, state == keyMissing
 	}
 	select {
 	case a.probes <- struct{}{}:

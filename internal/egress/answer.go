@@ -55,6 +55,17 @@ func outcomeText(a answer) string {
 	return fmt.Sprintf("factro answered %d: %s", a.status, text)
 }
 
+// cause is one line about a failure for the log: what factro wrote may be about people, so of an answer it is the status only.
+func cause(a answer) string {
+	switch {
+	case a.err != nil:
+		return factro.Escape(a.err.Error())
+	case a.malformed != nil:
+		return fmt.Sprintf("factro answered %d with %s", a.status, a.malformed)
+	}
+	return fmt.Sprintf("factro answered %d", a.status)
+}
+
 // maxDetail bounds what of an error's body goes into a result.
 const maxDetail = 4 << 10
 

@@ -3,14 +3,17 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // API is the way to the Core API of one cloud: its key, its request budget, its breaker, and one HTTP client. The
@@ -47,8 +50,46 @@ func NewAPI(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, er
 	return a, err
 }
 
-// Paused says whether factro refuses the API key.
+// Paused says whether factro refuses the API key, or there is none.
 func (a *API) Paused() bool { return a.gate.paused() }
+
+// Trouble says what keeps this process from calling factro, for operators; nil if nothing is known of.
+func (a *API) Trouble() error {
+	key, err := a.secret.Get()
+	switch state := a.gate.key(); {
+	case key == "":
+		return fmt.Errorf("paused: there is no API key: %w", err)
+	case state == keyRefused:
+		return errors.New("paused: factro does not accept the API key")
+	case state == keyMissing:
+		return errors.New("paused: there was no API key; the one that is there now is tried next")
+	}
+	since, why, next := a.gate.down()
+	if since.IsZero() {
+		return nil
+	}
+	text := "an attempt is due"
+	if !next.IsZero() {
+		text = "next attempt at " + clockTime(next)
+	}
+	return fmt.Errorf("factro cannot be reached or fails since %s (%s); %s", clockTime(since), why, text)
+}
+
+// explain is the message of an obstacle for operators, with the cause and when it is tried again.
+func (a *API) explain(o obstacle) error {
+	text := o.message()
+	switch _, why, _ := a.gate.down(); {
+	case o.noKey:
+		_, err := a.secret.Get()
+		return fmt.Errorf("there is no API key: %w; next attempt at %s", err, clockTime(o.until))
+	case o.code == events.CodeUnavailable && why != "":
+		text += " (" + why + ")"
+	}
+	return fmt.Errorf("%s; next attempt at %s", text, clockTime(o.until))
+}
+
+// clockTime is a time for operators.
+func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // exchange makes one call through the breaker and learns from the answer.
 func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key secret.String) (answer, judgement) {
@@ -66,6 +107,7 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 		case try.take != nil && !try.counts && !healthy(j) && !general(got):
 			return got, errNeutral
 		case !healthy(j):
+			a.gate.fails(cause(got))
 			return got, errUnhealthy
 		}
 		return got, nil
@@ -73,6 +115,7 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return answer{err: errOpen, unsent: true}, failed
 	}
+	a.tellTurns(ctx)
 	a.learn(ctx, try, got, j, key)
 	return got, j
 }
@@ -88,7 +131,7 @@ func (a *API) probe(ctx context.Context, key secret.String) (well, closed bool) 
 	case healthy(j):
 		return j != throttled && j != unauthorized, false
 	}
-	a.log.InfoContext(ctx, "factro still fails", "cloud", a.cfg.Cloud, "status", got.status)
+	a.log.DebugContext(ctx, "factro still fails", "cloud", a.cfg.Cloud, "error", cause(got))
 	if a.gate.paused() { // the breaker alone would let the next probe follow at once
 		a.gate.learn(unauthorized, got, key)
 	}

@@ -30,6 +30,17 @@ type gate struct {
 	isBad     bool          // whether factro refused the key, or there is none
 	badKey    secret.String // that key
 	probeAt   time.Time     // while the key is bad: when to ask again
+	cause     string        // why the last call failed that speaks against factro
+	downSince time.Time     // while the breaker is not closed: since when
+	news      []turn        // what nobody was told of yet
+}
+
+// turn is the breaker's opening after calls that went well, or its closing.
+type turn struct {
+	down  bool
+	cause string
+	next  time.Time     // when down: when factro is asked again
+	after time.Duration // when not: how long it was down
 }
 
 // Errors by which the breaker tells the answers apart.
@@ -46,23 +57,58 @@ func newGate(cloud string) *gate {
 			answered := c.TotalSuccesses + c.TotalFailures // c.Requests also counts calls in flight
 			return c.ConsecutiveFailures >= 5 || answered >= 20 && c.TotalFailures*2 >= answered
 		},
-		IsExcluded: func(err error) bool { return errors.Is(err, errNeutral) },
-		OnStateChange: func(_ string, _, to gobreaker.State) { // under the breaker's lock: it must not be asked anything
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			g.openUntil = time.Time{}
-			if to == gobreaker.StateOpen {
-				g.openUntil = time.Now().Add(openFor + time.Millisecond) // the breaker wants its time to be over, not just up
-			}
-		},
+		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
+		OnStateChange: func(_ string, _, to gobreaker.State) { g.turns(to, time.Now()) },
 	})
 	return g
+}
+
+// turns notes a new state of the breaker. It runs under the breaker's lock: the breaker must not be asked anything.
+func (g *gate) turns(to gobreaker.State, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.openUntil = time.Time{}
+	switch {
+	case to == gobreaker.StateOpen:
+		g.openUntil = now.Add(openFor + time.Millisecond) // the breaker wants its time to be over, not just up
+		if g.downSince.IsZero() {
+			g.downSince = now
+			g.news = append(g.news, turn{down: true, cause: g.cause, next: g.openUntil})
+		}
+	case to == gobreaker.StateClosed && !g.downSince.IsZero():
+		g.news = append(g.news, turn{after: now.Sub(g.downSince)})
+		g.downSince = time.Time{}
+	}
+}
+
+// fails notes why a call failed, before the breaker hears of it.
+func (g *gate) fails(cause string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cause = cause
+}
+
+// untold returns what the breaker did since it was asked last.
+func (g *gate) untold() []turn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	news := g.news
+	g.news = nil
+	return news
+}
+
+// down says since when and why factro counts as failing, and when it is asked again. since is zero if it does not.
+func (g *gate) down() (since time.Time, cause string, next time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.downSince, g.cause, g.openUntil
 }
 
 // obstacle returns why and until when nothing may be called now; the zero value if the way is free.
 type obstacle struct {
 	code  string
 	until time.Time
+	noKey bool // of CodeUnauthorized: there is no key that factro could refuse
 }
 
 func (g *gate) obstacle(now time.Time, key secret.String) obstacle {
@@ -70,28 +116,40 @@ func (g *gate) obstacle(now time.Time, key secret.String) obstacle {
 	defer g.mu.Unlock()
 	switch {
 	case g.budgetAt.After(now):
-		return obstacle{events.CodeThrottled, g.budgetAt}
+		return obstacle{code: events.CodeThrottled, until: g.budgetAt}
 	case g.isBad && g.badKey == key && g.probeAt.After(now):
-		return obstacle{events.CodeUnauthorized, g.probeAt}
+		return obstacle{code: events.CodeUnauthorized, until: g.probeAt, noKey: key == ""}
 	case g.openUntil.After(now), g.restAt.After(now):
 		until := g.openUntil
 		if until.Before(g.restAt) {
 			until = g.restAt
 		}
-		return obstacle{events.CodeUnavailable, until}
+		return obstacle{code: events.CodeUnavailable, until: until}
 	}
 	return obstacle{}
 }
 
+// message is what is told of an obstacle to whoever waits for it. It names no file of this machine.
+func (o obstacle) message() string {
+	if o.noKey {
+		return noKey
+	}
+	return deferral[o.code]
+}
+
 // learn takes from an answer what it says about the next one.
-func (g *gate) learn(j judgement, a answer, key secret.String) { g.learnFrom(j, a, key, true) }
+func (g *gate) learn(j judgement, a answer, key secret.String) (was, is keyState) {
+	return g.learnFrom(j, a, key, true)
+}
 
 // learnFrom is learn for an answer to a call that may be such that its failure says nothing about other calls: only a
 // gateway's wish to be left alone is heeded then.
-func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) {
+func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) (was, is keyState) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	was = g.keyState()
+	defer func() { is = g.keyState() }()
 	switch j {
 	case unauthorized:
 		g.isBad, g.badKey, g.probeAt = true, key, now.Add(probeEvery)
@@ -106,7 +164,7 @@ func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) 
 	}
 	b, ok := factro.BudgetOf(a.header)
 	if !ok || b.Reset > maxWindow {
-		return
+		return was, is
 	}
 	reset := now.Add(min(max(b.Reset, time.Second), time.Minute))
 	if b.Remaining == 0 && j != throttled {
@@ -117,6 +175,7 @@ func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) 
 	if b.Remaining < fewRemain(b.Quota) {
 		g.savedAt = reset
 	}
+	return was, is
 }
 
 // fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, or 50 of one that the
@@ -144,10 +203,33 @@ func (g *gate) remaining(now time.Time) (n int, known bool) {
 }
 
 // paused says whether the key is known to be bad.
-func (g *gate) paused() bool {
+func (g *gate) paused() bool { return g.key() != keyGood }
+
+// keyState is what is known of the key.
+type keyState int
+
+const (
+	keyGood    keyState = iota // as far as is known
+	keyMissing                 // there is none
+	keyRefused                 // factro does not accept it
+)
+
+// keyState is called under the lock.
+func (g *gate) keyState() keyState {
+	switch {
+	case !g.isBad:
+		return keyGood
+	case g.badKey == "":
+		return keyMissing
+	}
+	return keyRefused
+}
+
+// key says what is known of the key.
+func (g *gate) key() keyState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.isBad
+	return g.keyState()
 }
 
 // open says whether the way is free without asking: the key is not known to be bad, the breaker is closed.
@@ -174,7 +256,7 @@ func (a *API) pass(ctx context.Context, told func(obstacle)) error {
 			continue
 		}
 		if key == "" { // to ask without a key would only be refused
-			a.gate.learn(unauthorized, answer{}, key)
+			a.withoutKey(ctx)
 			continue
 		}
 		if a.gate.open() {
@@ -207,19 +289,44 @@ var probe = func() factro.Operation {
 // learn passes the answer on to the gate, and tells the operator when the key stops or starts to be accepted.
 func (a *API) learn(ctx context.Context, try attempt, got answer, j judgement, key secret.String) {
 	a.observe(ctx, got.header)
-	was := a.gate.paused()
-	a.gate.learnFrom(j, got, key, try.take == nil || try.counts)
-	is := a.gate.paused()
-	switch {
-	case is && !was:
-		a.log.ErrorContext(ctx, "factro does not accept the API key; the cloud is paused and its commands wait", "cloud", a.cfg.Cloud)
-	case was && !is:
-		a.log.InfoContext(ctx, "factro accepts the API key again", "cloud", a.cfg.Cloud)
-	}
+	was, is := a.gate.learnFrom(j, got, key, try.take == nil || try.counts)
+	a.tellKey(ctx, was, is)
 	if j == throttled {
 		a.log.WarnContext(ctx, "factro's request budget is used up", "cloud", a.cfg.Cloud, "wait", factro.RetryAfter(got.header, time.Now()).String())
 	}
 	a.calls.add(ctx, try.op, got)
+}
+
+// withoutKey notes that there is no key to call factro with.
+func (a *API) withoutKey(ctx context.Context) {
+	was, is := a.gate.learn(unauthorized, answer{}, "")
+	a.tellKey(ctx, was, is)
+}
+
+// tellKey tells the operator what became of the key.
+func (a *API) tellKey(ctx context.Context, was, is keyState) {
+	switch {
+	case was == is:
+	case is == keyMissing:
+		_, err := a.secret.Get()
+		a.log.ErrorContext(ctx, "there is no API key to call factro with; the cloud is paused and its commands wait", "cloud", a.cfg.Cloud, "error", err)
+	case is == keyRefused:
+		a.log.ErrorContext(ctx, "factro does not accept the API key; the cloud is paused and its commands wait", "cloud", a.cfg.Cloud)
+	default:
+		a.log.InfoContext(ctx, "factro accepts the API key; the cloud is no longer paused", "cloud", a.cfg.Cloud)
+	}
+}
+
+// tellTurns tells the operator once that factro fails, with the cause, and once that it is well again.
+func (a *API) tellTurns(ctx context.Context) {
+	for _, t := range a.gate.untold() {
+		if t.down {
+			a.log.WarnContext(ctx, "factro cannot be reached or fails; what is for it waits", "cloud", a.cfg.Cloud, "error", t.cause,
+				"next_attempt", clockTime(t.next))
+			continue
+		}
+		a.log.InfoContext(ctx, "factro answers again", "cloud", a.cfg.Cloud, "after", t.after.Round(time.Second).String())
+	}
 }
 
 // observe takes the time of an answer, and tells the operator of one that cannot be.

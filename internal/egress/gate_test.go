@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -162,7 +163,7 @@ func TestPaused(t *testing.T) {
 		if n := strings.Count(r.log.String(), "does not accept the API key"); n != 1 {
 			t.Errorf("the alarm was logged %d times:\n%s", n, r.log)
 		}
-		if !strings.Contains(r.log.String(), "accepts the API key again") {
+		if !strings.Contains(r.log.String(), "accepts the API key;") {
 			t.Error("the end of the pause is not logged")
 		}
 	})
@@ -222,12 +223,117 @@ func TestNoKey(t *testing.T) {
 		if n := strings.Count(r.log.String(), "\n"); n > 2 {
 			t.Errorf("%d lines in the log:\n%s", n, r.log)
 		}
+		if text := r.log.String(); strings.Contains(text, "does not accept") || strings.Count(text, "there is no API key") != 1 || !strings.Contains(text, file) {
+			t.Errorf("the log does not tell of a missing file, once:\n%s", text)
+		}
+		if err := r.w.Trouble(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), file) {
+			t.Errorf("readiness tells of %v", err)
+		}
+		if err := r.w.Stored(t.Context(), time.Now(), nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "; next attempt at 2") {
+			t.Errorf("reconciliation is told of %v", err)
+		}
+		if _, o := r.w.admit(t.Context()); held(o).Error.Code != events.CodeUnauthorized || held(o).Error.Message != noKey {
+			t.Errorf("a query is answered with %+v", held(o).Error)
+		}
 		write(t, file, "new")
 		began := time.Now()
 		if err := <-ready; err != nil || time.Since(began) > time.Second || r.w.Paused() {
 			t.Errorf("ready after %s, paused %v: %v", time.Since(began), r.w.Paused(), err)
 		}
 	})
+}
+
+// TestNoKeyDeferred: the sender of a command hears that there is no key, and nothing of this machine's files. A key that is
+// there later and is no good is another alarm.
+func TestNoKeyDeferred(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, keyed(func() string { return "new" }), func(c *Config) { c.Key = secret.Source{File: file} })
+		done := make(chan error)
+		go func() { done <- r.do(update()) }()
+		time.Sleep(5 * time.Second) //nolint:forbidigo // in a bubble
+		synctest.Wait()
+		d := r.desk.results(events.Deferred)
+		if len(d) != 1 || d[0].result.Error.Code != events.CodeUnauthorized || d[0].result.Error.Message != noKey {
+			t.Errorf("deferred: %v", d)
+		}
+		write(t, file, "wrong")
+		time.Sleep(5 * time.Second) //nolint:forbidigo // in a bubble
+		synctest.Wait()
+		if n := strings.Count(r.log.String(), "does not accept the API key"); n != 1 {
+			t.Errorf("the alarm was logged %d times:\n%s", n, r.log)
+		}
+		if err := r.w.Trouble(); err == nil || !strings.Contains(err.Error(), "does not accept") {
+			t.Errorf("readiness tells of %v", err)
+		}
+		write(t, file, "new")
+		r.wantDone(<-done, events.Applied, "")
+		if err := r.w.Trouble(); err != nil {
+			t.Errorf("readiness tells of %v", err)
+		}
+	})
+}
+
+// TestDownIsToldOnce: the log tells once that factro cannot be reached, with the cause, and once that it is back; readiness
+// and whoever reads the stored payloads hear it meanwhile.
+func TestDownIsToldOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := newRig(t, func(*http.Request, string) reply {
+			if time.Since(began) < 5*time.Minute {
+				return reply{unsent: true}
+			}
+			return ok(fits)
+		})
+		done := make(chan error)
+		go func() { done <- r.do(update()) }()
+		time.Sleep(4 * time.Minute) //nolint:forbidigo // in a bubble
+		synctest.Wait()
+		const cause = "dial tcp: connection refused"
+		warned := warnings(r)
+		if len(warned) != 1 || !strings.Contains(warned[0], cause) || !strings.Contains(warned[0], `"next_attempt":"2`) {
+			t.Errorf("the log does not tell once of the cause:\n%s", r.log)
+		}
+		if err := r.w.Trouble(); err == nil || !strings.Contains(err.Error(), cause) || !strings.Contains(err.Error(), "since 2") {
+			t.Errorf("readiness tells of %v", err)
+		}
+		if err := r.w.Stored(t.Context(), time.Now(), nil); err == nil || !strings.Contains(err.Error(), cause) || !strings.Contains(err.Error(), "; next attempt at 2") {
+			t.Errorf("reconciliation is told of %v", err)
+		}
+		r.wantDone(<-done, events.Applied, "")
+		if text := r.log.String(); len(warnings(r)) != 1 || strings.Count(text, "factro answers again") != 1 {
+			t.Errorf("the log does not tell once of the end:\n%s", text)
+		}
+		if err := r.w.Trouble(); err != nil {
+			t.Errorf("readiness still tells of %v", err)
+		}
+	})
+}
+
+// warnings are the lines of the log at this level.
+func warnings(r *rig) []string {
+	var out []string
+	for line := range strings.Lines(r.log.String()) {
+		if strings.Contains(line, `"level":"WARN"`) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// TestDownQuotesNoAnswer: what factro wrote beside a status is not in the log.
+func TestDownQuotesNoAnswer(t *testing.T) {
+	t.Parallel()
+	for text, a := range map[string]answer{
+		"factro answered 503":       {status: 503, body: []byte("about Erika")},
+		"factro answered 200 with ": {status: 200, body: []byte("about Erika"), malformed: errNotJSON},
+	} {
+		if got := cause(a); strings.Contains(got, "Erika") || !strings.HasPrefix(got, text) {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	}
 }
 
 // TestKeyFileGone: the last good key is used on, and the log says so once.

@@ -178,6 +178,22 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+// TestEachCommandIsLogged: each command is one line, whatever became of it.
+func TestEachCommandIsLogged(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]events.Command{
+		`"outcome":"applied"`: update(), `"outcome":"rejected"`: command("createTask", `{}`),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, always(ok(fits)))
+			_ = r.do(c) // the verdict is other tests' matter
+			if text := r.log.String(); strings.Count(text, `"command finished"`) != 1 || strings.Count(text, want) != 1 {
+				t.Errorf("want one line with %s:\n%s", want, text)
+			}
+		})
+	}
+}
+
 // TestKeyReplacedAtRest: nobody asks factro about a new key while there are no commands, and the alarm is about the old one.
 func TestKeyReplacedAtRest(t *testing.T) {
 	t.Parallel()

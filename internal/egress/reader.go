@@ -115,7 +115,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 	}}, call, key)
 	switch {
 	case errors.Is(got.err, errOpen):
-		return held(obstacle{events.CodeUnavailable, time.Now().Add(time.Second)})
+		return held(obstacle{code: events.CodeUnavailable, until: time.Now().Add(time.Second)})
 	case j == throttled, j == unauthorized:
 		if o := r.gate.obstacle(time.Now(), key); o.code != "" {
 			return held(o)
@@ -125,7 +125,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 		if j == unauthorized {
 			code = events.CodeUnauthorized
 		}
-		return held(obstacle{code, time.Now().Add(time.Second)})
+		return held(obstacle{code: code, until: time.Now().Add(time.Second)})
 	case j == refused:
 		return bus.Answer{Status: got.status, Error: refusal(got)}
 	case j != done:
@@ -172,7 +172,7 @@ func held(o obstacle) bus.Answer {
 			events.CodeThrottled: http.StatusTooManyRequests, events.CodeUnauthorized: http.StatusUnauthorized,
 			events.CodeUnavailable: http.StatusServiceUnavailable,
 		}[o.code],
-		Error: &events.Error{Code: o.code, Message: deferral[o.code]}, RetryAfter: max(time.Until(o.until), time.Second),
+		Error: &events.Error{Code: o.code, Message: o.message()}, RetryAfter: max(time.Until(o.until), time.Second),
 	}
 }
 

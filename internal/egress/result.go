@@ -118,7 +118,7 @@ func (w *Worker) deferred(ctx context.Context, j *job, o obstacle) {
 	at := o.until.UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
-		Error: &events.Error{Code: o.code, Message: deferral[o.code]}, Resource: w.resource(j, answer{}),
+		Error: &events.Error{Code: o.code, Message: o.message()}, Resource: w.resource(j, answer{}),
 	}
 	w.metrics.finished(ctx, j, r)
 	ctx, cancel := context.WithTimeout(ctx, courtesy)
@@ -133,6 +133,9 @@ var deferral = map[string]string{
 	events.CodeUnauthorized: "factro does not accept the API key; an operator has to renew it",
 	events.CodeUnavailable:  "factro fails or cannot be reached",
 }
+
+// noKey is the deferral for a key that factro never saw.
+const noKey = "the bridge has no API key: its file cannot be read or holds none; an operator has to provide it"
 
 // rehearse answers a dry run with the call that would be made. over tells that the command has its verdict.
 func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, verdict error) {

@@ -36,7 +36,7 @@ var stored = func() factro.Operation {
 func (a *API) Stored(ctx context.Context, since time.Time, each func(record []byte) error) error {
 	key, o := a.admit(ctx)
 	if o.code != "" {
-		return fmt.Errorf("stored payloads: %s until %s", deferral[o.code], o.until.UTC().Format(time.RFC3339))
+		return fmt.Errorf("stored payloads: %w", a.explain(o))
 	}
 	data, err := json.Marshal(map[string]string{"startDate": since.UTC().Format("2006-01-02T15:04:05.000Z")})
 	if err != nil {

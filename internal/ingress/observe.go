@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -49,7 +50,9 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	defer func() { // also if the answer is not written to its end
-		s.metrics.answered(ctx, answerKey{name, p.code, method(r.Method), p.Status, r.TLS != nil}, time.Since(began))
+		took := time.Since(began)
+		s.metrics.answered(ctx, answerKey{name, p.code, method(r.Method), p.Status, r.TLS != nil}, took)
+		s.told(ctx, name, id, p, r, took)
 	}()
 	if id != "" {
 		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
@@ -57,11 +60,22 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	p.write(w, r)
 }
 
+// told logs each request, for whoever looks for one. It costs nothing at other levels than debug.
+func (s *Server) told(ctx context.Context, cloud, id string, p problem, r *http.Request, took time.Duration) {
+	if !s.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	s.log.DebugContext(ctx, "webhook answered", "cloud", cloud, "method", method(r.Method), "status", p.Status, "outcome", p.reason(),
+		"event_id", id, "bytes", max(r.ContentLength, 0), "address", connlimit.AddressOf(r.RemoteAddr), "duration", took.String())
+}
+
 // nowhere answers what comes to no route.
 func (s *Server) nowhere(w http.ResponseWriter, r *http.Request, p problem) {
+	began := time.Now()
 	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: p.code, method: method(r.Method), status: p.Status})
 	s.refused(r.Context(), "unknown", p, r)
 	p.write(w, r)
+	s.told(r.Context(), "unknown", "", p, r, time.Since(began))
 }
 
 // serverSpan is the options of a span that begins a trace of our own.

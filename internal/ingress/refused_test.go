@@ -26,6 +26,40 @@ func refusals(t testing.TB, cloud, reason string) int64 {
 	return counted(t, "factro.bridge.webhooks.refused", attribute.NewSet(attribute.String("factro.cloud", cloud), attribute.String("reason", reason)))
 }
 
+// TestEachWebhookIsLogged: at the level debug each webhook is one line, whatever became of it.
+func TestEachWebhookIsLogged(t *testing.T) {
+	t.Parallel()
+	s, book := newServer(t, config(), &shelf{})
+	for n, tt := range []struct {
+		change func(*http.Request)
+		want   []string
+	}{
+		{func(*http.Request) {}, []string{`"cloud":"acme"`, `"status":202`, `"outcome":"stored"`, `"event_id":"` + eventID + `"`}},
+		{key(wrongGuess), []string{`"cloud":"acme"`, `"status":401`, `"outcome":"secret_wrong"`, `"event_id":""`}},
+		{body(padded(1025)), []string{`"status":413`, `"outcome":"too_large"`, `"bytes":1025`}},
+		{path("/webhooks/nobody"), []string{`"cloud":"unknown"`, `"status":404`, `"outcome":"unknown_cloud"`}},
+		{path("/elsewhere"), []string{`"cloud":"unknown"`, `"status":404`, `"outcome":"not_found"`}},
+	} {
+		r := request(t, good)
+		tt.change(r)
+		answer(t, s, r)
+		var lines []string
+		for line := range strings.Lines(book.String()) {
+			if strings.Contains(line, `"webhook answered"`) {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) != n+1 {
+			t.Fatalf("after %d webhooks %d lines:\n%s", n+1, len(lines), book)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(lines[n], want) {
+				t.Errorf("it lacks %s: %s", want, lines[n])
+			}
+		}
+	}
+}
+
 // TestWhyRefused: every refusal is counted with its reason, and the first of each kind is in the log.
 func TestWhyRefused(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
 	missing := with(config(), func(c *ingress.Cloud) { c.Secrets = files(filepath.Join(t.TempDir(), "missing")) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
@@ -11,10 +12,31 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// NewLogger returns a logger that writes JSON lines with the ids of the trace that a line belongs to. They hold no control
+// Formats of the log: JSON for programs, key=value for people.
+const (
+	JSON = "json"
+	Text = "text"
+)
+
+// FormatFor is the format that was chosen or, if none was, text for a terminal and JSON for a file, a pipe or a socket.
+func FormatFor(chosen string, out *os.File) string {
+	if chosen != "" {
+		return chosen
+	}
+	if info, err := out.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return Text
+	}
+	return JSON
+}
+
+// NewLogger returns a logger that writes lines with the ids of the trace that a line belongs to. They hold no control
 // characters, and errors no user or password of a URL.
-func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(traced{slog.NewJSONHandler(Printable(w), &slog.HandlerOptions{Level: level, ReplaceAttr: withoutUsers})})
+func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutUsers}
+	if format == Text {
+		return slog.New(traced{slog.NewTextHandler(Printable(w), options)})
+	}
+	return slog.New(traced{slog.NewJSONHandler(Printable(w), options)})
 }
 
 // withoutUsers takes the users and passwords out of the URLs that an error quotes. Libraries do so.

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,7 @@ func begin(t *testing.T, env map[string]string) *started {
 	}
 	s := &started{}
 	var err error
-	if s.Telemetry, err = Start(t.Context(), "1.2.3", NewLogger(&s.logged, slog.LevelInfo)); err != nil {
+	if s.Telemetry, err = Start(t.Context(), "1.2.3", NewLogger(&s.logged, JSON, slog.LevelInfo)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Stop(context.Background()) }) //nolint:usetesting // its context is over by then; a test may have stopped it already
@@ -222,7 +224,7 @@ func TestExporters(t *testing.T) { //nolint:paralleltest // see begin
 func TestComplaints(t *testing.T) { //nolint:paralleltest // the handlers are those of the process
 	synctest.Test(t, func(t *testing.T) {
 		var out logBuffer
-		hear(NewLogger(&out, slog.LevelInfo))
+		hear(NewLogger(&out, JSON, slog.LevelInfo))
 		for range 100 {
 			otel.Handle(errors.New("traces export: Post \"http://m:geheim@collector\": refused"))
 		}
@@ -283,7 +285,7 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
 	var out bytes.Buffer
-	log := NewLogger(&out, slog.LevelInfo).With("a", 1)
+	log := NewLogger(&out, JSON, slog.LevelInfo).With("a", 1)
 	log.InfoContext(ctx, "with")
 	log.InfoContext(t.Context(), "without")
 	log.DebugContext(ctx, "too quiet")
@@ -310,11 +312,62 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestLogAsText: what people read has the same content as JSON, one line each, and hides as much.
+func TestLogAsText(t *testing.T) {
+	t.Parallel()
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
+	var out bytes.Buffer
+	log := NewLogger(&out, Text, slog.LevelInfo)
+	log.WarnContext(ctx, "it fails", "error", errors.New("dial nats://m:geheim@h:1: refused"), "text", "two\nlines \x1b[31m")
+	text := out.String()
+	for _, want := range []string{"level=WARN", `msg="it fails"`, `error="dial nats://[hidden]@h:1: refused"`, "trace_id=01", `two\nlines`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %s: %s", want, text)
+		}
+	}
+	if strings.Count(text, "\n") != 1 || strings.ContainsAny(text, "\x1b") || strings.Contains(text, "geheim") {
+		t.Errorf("it shows %q", text)
+	}
+}
+
+// TestFormatFor: a terminal gets text, all else JSON, and what was chosen wins.
+func TestFormatFor(t *testing.T) {
+	t.Parallel()
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outs := map[string]*os.File{JSON: file, "": w}
+	if terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0); err == nil { // not on every system
+		outs[Text] = terminal
+	}
+	t.Cleanup(func() {
+		_ = r.Close()
+		for _, out := range outs {
+			_ = out.Close()
+		}
+	})
+	for want, out := range outs {
+		if got := FormatFor("", out); got != cmp.Or(want, JSON) {
+			t.Errorf("%s gets %s", out.Name(), got)
+		}
+		for _, chosen := range []string{JSON, Text} {
+			if got := FormatFor(chosen, out); got != chosen {
+				t.Errorf("%s gets %s, though it was to be %s", out.Name(), got, chosen)
+			}
+		}
+	}
+}
+
 // TestUnsolicited: what a server sends without being asked is not in the log, though the standard library quotes it there.
 func TestUnsolicited(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	std := slog.NewLogLogger(NewLogger(&out, slog.LevelInfo).Handler(), slog.LevelInfo)
+	std := slog.NewLogLogger(NewLogger(&out, JSON, slog.LevelInfo).Handler(), slog.LevelInfo)
 	std.Printf("Unsolicited response received on idle HTTP channel starting with %q; err=%v", "the-api-key", nil)
 	if text := out.String(); strings.Contains(text, "the-api-key") || !strings.Contains(text, "Unsolicited response") {
 		t.Errorf("the log has %s", text)
