@@ -21,9 +21,10 @@ import (
 )
 
 type reconcileFlags struct {
-	config, cloud, since string
-	dryRun, asJSON       bool
-	timeout              time.Duration
+	natsFlags
+	since          string
+	dryRun, asJSON bool
+	timeout        time.Duration
 }
 
 func newReconcile() *cobra.Command {
@@ -32,7 +33,7 @@ func newReconcile() *cobra.Command {
 		Use:   "reconcile",
 		Short: "Compare the events of a cloud with what factro has stored, and publish what is missing",
 		Long: `Compare the stream of events with factro's stored payloads, once and now, and publish what is missing. It waits until no
-bridge reconciles this cloud. Without --since it begins where the last run left off.
+bridge reconciles this cloud. Without --config the environment has the configuration. Without --since it begins where the last run left off.
 
 Records younger than reconcile.grace are not missing yet: their webhooks may be under way, or in the spool of a bridge. After
 an outage of NATS, wait until the bridges' spools are empty.
@@ -43,7 +44,7 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without one the environment says it all")
+	f.add(cmd)
 	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
 	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2026-09-01T06:00:00Z, or how long ago, such as 2h")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
@@ -53,15 +54,16 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 }
 
 func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
-	cfg, err := bridge.Load(f.config, os.Environ())
+	if _, err := f.configuredCloud(); err != nil {
+		return err
+	}
+	cfg, err := f.bridgeConfig()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
-	if f.cloud == "" && len(cfg.Clouds) == 1 {
-		f.cloud = cfg.Clouds[0].Name
-	}
-	if !slices.ContainsFunc(cfg.Clouds, func(c bridge.Cloud) bool { return c.Name == f.cloud }) {
-		return usage("--cloud: %q is not in the configuration", f.cloud)
+	connection, err := f.connection("bridge reconcile")
+	if err != nil {
+		return err
 	}
 	since, err := sinceOf(f.since, time.Now())
 	if err != nil {
@@ -70,7 +72,7 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	log := telemetry.NewLogger(os.Stderr, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	report, err := bridge.ReconcileNow(ctx, cfg, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
+	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
 	if err != nil {
 		return fmt.Errorf("reconcile %s: %w (%d of %d missing events were published)", f.cloud, err, report.Published, report.Missing)
 	}
