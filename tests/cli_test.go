@@ -195,8 +195,16 @@ func TestSendAndTail(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: prefix.CommandStream("asleep"), Subjects: []string{"factro.command.asleep.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 || !strings.Contains(errOut, "is in the stream") {
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 ||
+		!strings.Contains(errOut, "is in the stream") || !strings.Contains(errOut, "nobody takes commands of the cloud asleep") {
 		t.Errorf("no answer: exit code %d: %s", code, errOut)
+	}
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "acmee", "--wait"); code != 1 ||
+		!strings.Contains(errOut, `no bridge serves a cloud "acmee" with the prefix factro here: there are acme`) {
+		t.Errorf("a cloud that is not there: exit code %d: %s", code, errOut)
+	}
+	if out, errOut, code := bridgeCommand(t, "send", "setTaskState", "taskId="+id, "state=closed", "--nats", n.s.ClientURL(), "--wait"); code != 0 || strings.Contains(errOut, "nobody") {
+		t.Errorf("the only cloud need not be named: exit code %d: %s%s", code, out, errOut)
 	}
 
 	for stream, want := range map[string]string{"events": "TaskCreated", "results": "createTask.applied", "dead": "ambiguous"} {

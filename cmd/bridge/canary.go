@@ -47,7 +47,7 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
+	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.webhookURL, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for each of the answers")
 	cmd.Flags().BoolVar(&f.noQuery, "no-query", false, "ask no query, where no bridge has the role")

@@ -161,15 +161,12 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 		}
 		return nil
 	}
-	clouds := []string{f.cloud}
-	if f.cloud == "" {
-		var err error
-		if clouds, err = client.Clouds(ctx, p); err != nil {
-			return err
-		}
-		if f.seq != "" && len(clouds) > 1 {
-			return usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
-		}
+	clouds, err := f.clouds(ctx, client)
+	if err != nil {
+		return err
+	}
+	if f.seq != "" && len(clouds) > 1 {
+		return usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
 	}
 	left := f.filter.Limit
 	for _, cloud := range clouds {
@@ -201,7 +198,7 @@ func (f *natsFlags) cloudOf(ctx context.Context, client *bus.Client, n letterNam
 	case f.cloud != "":
 		return f.cloud, nil
 	}
-	clouds, err := client.Clouds(ctx, events.Prefix(f.prefix))
+	clouds, err := f.clouds(ctx, client)
 	if err != nil {
 		return "", err
 	}

@@ -34,11 +34,9 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 				return err
 			}
 			defer client.Close()
-			clouds := []string{f.cloud}
-			if f.cloud == "" {
-				if clouds, err = client.Clouds(cmd.Context(), events.Prefix(f.prefix)); err != nil {
-					return err
-				}
+			clouds, err := f.clouds(cmd.Context(), client)
+			if err != nil {
+				return err
 			}
 			for _, cloud := range clouds {
 				err := client.Parked(cmd.Context(), events.Prefix(f.prefix), cloud, func(p bus.Parked) error {

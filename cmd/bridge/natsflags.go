@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"slices"
 	"strings"
@@ -164,6 +165,45 @@ func (f *natsFlags) configuredCloud() (bridge.Cloud, error) {
 	}
 	f.cloud = names[i]
 	return cfg.Clouds[i], nil
+}
+
+// clouds are those that are meant: the one in --cloud, else those of the configuration if one is named, else all that have
+// streams.
+func (f *natsFlags) clouds(ctx context.Context, client *bus.Client) ([]string, error) {
+	switch {
+	case f.cloud != "":
+		return []string{f.cloud}, nil
+	case f.cfg != nil:
+		var names []string
+		for _, c := range f.cfg.Clouds {
+			names = append(names, c.Name)
+		}
+		return names, nil
+	}
+	return client.Clouds(ctx, events.Prefix(f.prefix))
+}
+
+// chooseCloud makes sure that there is a cloud to work for: the one in --cloud, or the only one that there is.
+func (f *natsFlags) chooseCloud(ctx context.Context, client *bus.Client) error {
+	if f.cfg != nil {
+		_, err := f.configuredCloud()
+		return err
+	}
+	names, err := f.clouds(ctx, client)
+	if err != nil {
+		return err
+	}
+	i, err := oneCloud(f.cloud, names, "there")
+	if err != nil {
+		return err
+	}
+	f.cloud = names[i]
+	return nil
+}
+
+// cloudFlag declares --cloud for a command that is for one cloud.
+func (f *natsFlags) cloudFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
 }
 
 // oneCloud is the place of the cloud of that name, or of the only one if there is no name. where says where the clouds were

@@ -218,3 +218,24 @@ func TestBadContexts(t *testing.T) {
 		t.Errorf("a context that is not there: %v", err)
 	}
 }
+
+// The only cloud need not be named. Of several none is taken for the default, whatever it is called.
+func TestWhichCloud(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		clouds []string
+		want   int
+		told   string
+	}{
+		{"", []string{"acme"}, 0, ""},
+		{"beta", []string{"acme", "beta"}, 1, ""},
+		{"", []string{"acme", "demo"}, -1, "which one? There are acme, demo"},
+		{"gamma", []string{"acme", "beta"}, -1, `"gamma" is not in the configuration; there are acme, beta`},
+	} {
+		got, err := oneCloud(tt.name, tt.clouds, "in the configuration")
+		if got != tt.want || (err == nil) != (tt.told == "") || err != nil && !strings.Contains(err.Error(), tt.told) {
+			t.Errorf("%q of %v: %d, %v", tt.name, tt.clouds, got, err)
+		}
+	}
+}

@@ -45,7 +45,7 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
+	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2026-09-01T06:00:00Z, or how long ago, such as 2h")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
@@ -52,11 +53,11 @@ The id of a command is its idempotency key: sending it again with the same --id 
 		},
 		ValidArgsFunction: completeFields(factro.Operation.Writes),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.send(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])
+			return f.send(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], args[1:])
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "demo", "`name` of the factro cloud")
+	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
@@ -65,7 +66,7 @@ The id of a command is its idempotency key: sending it again with the same --id 
 	return cmd
 }
 
-func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args []string) error {
+func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string, args []string) error {
 	op, err := operation(name)
 	if err != nil {
 		return err
@@ -82,13 +83,14 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 	}
 	ctx, cancel := context.WithTimeout(newTrace(ctx), f.timeout)
 	defer cancel()
+	client.Heed()
 	bridge := client.Bridge(events.Prefix(f.prefix), f.cloud)
 	cmd := events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
 	opts := f.options()
 	if !f.wait {
 		sent, err := bridge.Send(ctx, cmd, opts...)
 		if err != nil {
-			return err
+			return f.notSent(ctx, client, op, err)
 		}
 		if sent.Duplicate {
 			_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
@@ -98,8 +100,44 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 			sent.ID, trace.SpanContextFromContext(ctx).TraceID())
 		return err
 	}
+	defer f.tellUnserved(ctx, notes, client)()
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
-	return f.verdict(r, err)
+	return f.verdict(r, f.notSent(ctx, client, op, err))
+}
+
+// tellUnserved tells, while the command is under way, that nobody takes commands of the cloud. Whoever may not ask is told
+// nothing. The function that it returns ends it.
+func (f *sendFlags) tellUnserved(ctx context.Context, notes io.Writer, client *bus.Client) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if served, err := client.Served(ctx, events.Prefix(f.prefix), f.cloud); err == nil && !served {
+			fmt.Fprintf(notes, "bridge: nobody takes commands of the cloud %s at the moment: no bridge with the role egress runs, or it waits for factro; "+
+				"the command waits in the stream\n", f.cloud)
+		}
+	}()
+	return func() {
+		cancel() // the result is there, or nobody waits for it any more
+		<-done
+	}
+}
+
+// notSent adds to an error why the command was not sent, as far as it can be found out: a refused permission, or a cloud that
+// no bridge serves.
+func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.Operation, err error) error {
+	if err == nil {
+		return nil
+	}
+	p := events.Prefix(f.prefix)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		there := "its streams are not there"
+		if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, f.cloud) {
+			there = "there are " + strings.Join(clouds, ", ")
+		}
+		return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", f.cloud, p, there, err)
+	}
+	return client.Why(err, p.Command(f.cloud, op.Resource, op.Name))
 }
 
 func (f *sendFlags) options() []events.DoOption {
@@ -143,15 +181,28 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 // connection, but a file that is too large for the data needs one first.
 func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
 	data, err = commandData(op, args, func(path string) (any, error) {
-		if client, err = f.dial(); err != nil {
+		if client, err = f.connect(ctx); err != nil {
 			return nil, err
 		}
 		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud)(path)
 	})
 	if err == nil && client == nil {
-		client, err = f.dial()
+		client, err = f.connect(ctx)
 	}
 	return client, data, err
+}
+
+// connect connects, and makes sure that there is a cloud.
+func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
+	client, err := f.dial()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.chooseCloud(ctx, client); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {

@@ -81,13 +81,13 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 func (f *natsFlags) tail(ctx context.Context, client *bus.Client, kind, filter string, since time.Time, each func(bus.Message)) error {
 	p := events.Prefix(f.prefix)
 	t := tails[slices.IndexFunc(tails, func(t tail) bool { return t.name == kind })]
-	clouds := []string{f.cloud}
+	var clouds []string
 	if named := strings.Split(filter, "."); f.cloud == "" && len(named) > t.at && events.Token(named[t.at]) == named[t.at] {
-		clouds[0] = named[t.at] // the filter says it
+		clouds = []string{named[t.at]} // the filter says it
 	}
-	if clouds[0] == "" {
+	if clouds == nil {
 		var err error
-		if clouds, err = client.Clouds(ctx, p); err != nil {
+		if clouds, err = f.clouds(ctx, client); err != nil {
 			return err
 		}
 	}
