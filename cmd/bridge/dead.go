@@ -68,7 +68,7 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.filter.Kind, "kind", "", "only of this `kind`: command or webhook")
 	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`, such as refused or ambiguous")
 	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
-	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h ago, 2026-03-01, or 2026-03-01T12:00:00Z")
+	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only up to this `time`")
 	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
 	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many")
@@ -113,24 +113,6 @@ func (f *deadFlags) read(now time.Time) error {
 		return usage("--seq: %w", err)
 	}
 	return nil
-}
-
-// moment reads a time, or how long ago one was.
-func moment(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return now.Add(-d), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	t, err := time.ParseInLocation(time.DateOnly, s, time.Local)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is neither a duration such as 2h nor a time such as 2026-03-01T12:00:00Z", s)
-	}
-	return t, nil
 }
 
 func sequence(s string) (uint64, error) {
@@ -269,7 +251,7 @@ func printLetterLine(out io.Writer, l bus.DeadLetter) error {
 	if l.Status != 0 {
 		status = strconv.Itoa(l.Status)
 	}
-	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-17s  %3s  %-36s  %s\n", l.Name(), l.Died.Local().Format(time.DateTime),
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-17s  %3s  %-36s  %s\n", l.Name(), stamp(l.Died),
 		oneLine([]byte(what(l))), oneLine([]byte(l.Code)), status, orDash(oneLine([]byte(l.ID))), shortened(oneLine([]byte(l.Reason)), most))
 	return err
 }

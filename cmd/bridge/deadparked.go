@@ -67,7 +67,7 @@ func printParkedLine(out io.Writer, p bus.Parked) error {
 	if p.Broken != nil {
 		reason = "it cannot be read: " + p.Broken.Error()
 	}
-	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-9s  %-17s  %3s  %-36s  %s\n", p.Cloud, p.Since.Local().Format(time.DateTime),
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-9s  %-17s  %3s  %-36s  %s\n", p.Cloud, stamp(p.Since),
 		orDash(oneLine([]byte(p.Operation))), orDash(oneLine([]byte(p.Outcome))), orDash(oneLine([]byte(p.Code))), status,
 		orDash(oneLine([]byte(p.ID))), shortened(oneLine([]byte(reason)), most))
 	return err

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -103,7 +102,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 			fmt.Fprintf(out, "  %-9s %s\n", name, oneLine([]byte(value)))
 		}
 	}
-	row("died", l.Died.Local().Format(time.RFC3339))
+	row("died", stamp(l.Died))
 	row("kind", l.Kind)
 	row("cloud", l.Cloud)
 	row("subject", l.Original)
@@ -125,7 +124,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 		fmt.Fprintln(out, "attempts")
 	}
 	for i, a := range l.Attempts {
-		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, a.At.Local().Format("2006-01-02 15:04:05.000"), statusOf(a), orDash(oneLine([]byte(a.Error))),
+		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, fineStamp(a.At), statusOf(a), orDash(oneLine([]byte(a.Error))),
 			orDash(oneLine([]byte(a.Trace))))
 	}
 	printHeaders(out, "headers", shownHeaders(l))

@@ -46,7 +46,7 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 	}
 	f.add(cmd)
 	f.cloudFlag(cmd)
-	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2026-09-01T06:00:00Z, or how long ago, such as 2h")
+	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 15*time.Minute, "how long it may take, the wait for other runs included")
@@ -54,6 +54,10 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 }
 
 func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
+	since, err := moment(f.since, time.Now())
+	if err != nil {
+		return usage("--since: %w", err)
+	}
 	if _, err := f.configuredCloud(); err != nil {
 		return err
 	}
@@ -62,10 +66,6 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	connection, err := f.connection("bridge reconcile")
-	if err != nil {
-		return err
-	}
-	since, err := sinceOf(f.since, time.Now())
 	if err != nil {
 		return err
 	}
@@ -92,28 +92,9 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// sinceOf reads a time, or how long before now it was; the zero time if there is none.
-func sinceOf(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, usage("--since: %q is neither a time such as 2026-09-01T06:00:00Z nor a duration such as 2h", text)
-	}
-	if at.After(now) {
-		return at, usage("--since: %q is in the future", text)
-	}
-	return at, nil
-}
-
 // printReport prints a report for people.
 func printReport(out io.Writer, r reconcile.Report) error {
-	const layout = "2006-01-02 15:04:05"
-	fmt.Fprintf(out, "%s: %s to %s\n\n", r.Cloud, r.Since.Local().Format(layout), r.Until.Local().Format(layout))
+	fmt.Fprintf(out, "%s: %s to %s\n\n", r.Cloud, stamp(r.Since), stamp(r.Until))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, line := range []struct {
 		what   string
@@ -141,7 +122,7 @@ func printReport(out io.Writer, r reconcile.Report) error {
 	fmt.Fprintf(w, "\ncreated\taction\tentity\tid\n")
 	for _, g := range r.Gaps {
 		_, entity, _ := strings.Cut(g.Subject, "/")
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", g.CreatedAt.Local().Format(layout), oneLine([]byte(g.Action)), oneLine([]byte(entity)), oneLine([]byte(g.ID)))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", stamp(g.CreatedAt), oneLine([]byte(g.Action)), oneLine([]byte(entity)), oneLine([]byte(g.ID)))
 	}
 	if more := r.Missing - len(r.Gaps); more > 0 {
 		var actions []string

@@ -218,7 +218,7 @@ func printResult(out io.Writer, r events.Result, traceID string) {
 		fmt.Fprintf(out, "  %-8s %s\n", r.Error.Code, r.Error.Message)
 	}
 	if r.RetryAt != nil {
-		fmt.Fprintf(out, "  %-8s %s\n", "retry", r.RetryAt.Local().Format(time.TimeOnly))
+		fmt.Fprintf(out, "  %-8s %s\n", "retry", stamp(*r.RetryAt))
 	}
 	if traceID != "" {
 		fmt.Fprintf(out, "  %-8s %s\n", "trace", traceID)
