@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -40,11 +42,14 @@ field=value takes the value as the field's type wants it: text as it is, numbers
 field:=json takes any JSON, such as null or a list. file=@path uploads a file; a large one goes through the object store of
 NATS.
 
+A command that breaks its schema is not sent, with or without --wait: every mistake is told, and the exit code is 2.
+
 The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
 		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
   bridge send setTaskState taskId=00000000-0000-4000-8000-000000000002 state=review
   bridge send updateTask taskId=00000000-0000-4000-8000-000000000002 executorId:=null --wait
-  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf`,
+  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf
+  bridge send createProject title=Umbau --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("which operation? bridge contract operations lists them")
@@ -62,7 +67,7 @@ The id of a command is its idempotency key: sending it again with the same --id 
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result event as JSON")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, else what was sent")
 	return cmd
 }
 
@@ -92,17 +97,33 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 		if err != nil {
 			return f.notSent(ctx, client, op, err)
 		}
-		if sent.Duplicate {
-			_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
-			return err
-		}
-		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name),
-			sent.ID, trace.SpanContextFromContext(ctx).TraceID())
-		return err
+		return f.printSent(out, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
 	defer f.tellUnserved(ctx, notes, client)()
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
 	return f.verdict(r, f.notSent(ctx, client, op, err))
+}
+
+// printSent tells of a command that nobody waits for.
+func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, traceID string) error {
+	if sent.Duplicate {
+		traceID = "" // the earlier one's is another
+	}
+	var err error
+	switch {
+	case f.asJSON:
+		err = json.NewEncoder(out).Encode(struct {
+			Subject   string `json:"subject"`
+			ID        string `json:"id"`
+			Trace     string `json:"trace,omitempty"`
+			Duplicate bool   `json:"duplicate"` // the id was used before: it was not sent again
+		}{subject, sent.ID, traceID, sent.Duplicate})
+	case sent.Duplicate:
+		_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
+	default:
+		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", subject, sent.ID, traceID)
+	}
+	return err
 }
 
 // tellUnserved tells, while the command is under way, that nobody takes commands of the cloud. Whoever may not ask is told
@@ -180,6 +201,9 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
 func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+	if err := checkCommand(op, args); err != nil {
+		return nil, nil, err
+	}
 	data, err = commandData(op, args, func(path string) (any, error) {
 		if client, err = f.connect(ctx); err != nil {
 			return nil, err
@@ -203,6 +227,27 @@ func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
 		return nil, err
 	}
 	return client, nil
+}
+
+// checkCommand holds a command against its schema, as the bridge does. A file counts as one that was read: it is uploaded
+// only for a command that is right.
+func checkCommand(op factro.Operation, args []string) error {
+	data, err := commandData(op, args, func(path string) (any, error) {
+		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = translate.Command(op, data)
+	wrong, ok := errors.AsType[*translate.InvalidError](err)
+	if !ok {
+		return err
+	}
+	lines := []string{op.Name + " was not sent: the data is invalid"}
+	for _, m := range wrong.Fields {
+		lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
+	}
+	return usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {
