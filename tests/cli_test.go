@@ -82,8 +82,10 @@ func TestCommandLine(t *testing.T) {
 		"send no field":      {args: []string{"send", "createTask", "titel=x"}, code: 2, stderr: []string{`no field "titel"`, "targetParentId"}},
 		"send no form":       {args: []string{"send", "createTask", "title"}, code: 2, stderr: []string{"field=value"}},
 		"send no number":     {args: []string{"send", "createTask", "plannedEffort=viel"}, code: 2, stderr: []string{"plannedEffort", "number"}},
-		"send no server":     {args: []string{"send", "createTask", "--nats", "nats://127.0.0.1:1"}, code: 1, stderr: []string{"connect to NATS"}},
-		"send with comma":    {args: []string{"send", "createTask", "title=x", "--nats", "nats://geheim:1,2@127.0.0.1:1"}, code: 1, stderr: []string{"[hidden]@127.0.0.1:1", "%2C"}},
+		"send invalid":       {args: []string{"send", "setTaskState", "taskId:=7", "state=fertig", "--nats", "nats://127.0.0.1:1"}, code: 2, stderr: []string{"was not sent", "\n  /taskId: got number", "\n  /state: "}},
+		"send too little":    {args: []string{"send", "createTask", "title=x", "--nats", "nats://127.0.0.1:1", "--wait", "--json"}, code: 2, stderr: []string{`"targetParentId" is missing`}},
+		"send no server":     {args: []string{"send", "createTask", "title=x", "targetParentId=y", "--nats", "nats://127.0.0.1:1"}, code: 1, stderr: []string{"connect to NATS"}},
+		"send with comma":    {args: []string{"send", "createTask", "title=x", "targetParentId=y", "--nats", "nats://geheim:1,2@127.0.0.1:1"}, code: 1, stderr: []string{"[hidden]@127.0.0.1:1", "%2C"}},
 		"tail with comma":    {args: []string{"tail", "events", "--nats", "nats://m:ge,heim@127.0.0.1:1"}, code: 1, stderr: []string{"[hidden]@127.0.0.1:1", "%2C"}},
 		"key in UTF-16":      {args: []string{"config", "check", windows}, code: 2, stderr: []string{"clouds[0].api.key", "key.txt", "UTF-16"}},
 		"run with UTF-16":    {args: []string{"run", "--config", windows}, code: 2, stderr: []string{"clouds[0].api.key", "key.txt", "UTF-16"}},
@@ -173,6 +175,17 @@ func TestSendAndTail(t *testing.T) {
 	if out, _, code := send("deleteTask", "taskId="+id, "--dry-run", "--wait"); code != 0 || f.Tasks() != 1 {
 		t.Errorf("a dry run: exit code %d: %s; %d tasks", code, out, f.Tasks())
 	}
+	for _, again := range []bool{false, true} {
+		var j struct {
+			Subject, ID, Trace string
+			Duplicate          bool
+		}
+		out, _, code := send("setTaskState", "taskId="+id, "state=closed", "--json", "--id", "twice")
+		if err := json.Unmarshal([]byte(out), &j); err != nil || code != 0 || j.ID != "twice" || j.Duplicate != again || (j.Trace == "") != again ||
+			j.Subject != "factro.command.acme.task.setTaskState" {
+			t.Errorf("send --json: exit code %d: %s", code, out)
+		}
+	}
 	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultCutAfter, Count: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -186,18 +199,26 @@ func TestSendAndTail(t *testing.T) {
 	} else if docs := f.Objects("document"); len(docs) != 1 || docs[0]["title"] != "Plan März.txt" || fmt.Sprint(docs[0]["size"]) != "8" {
 		t.Errorf("factro has the documents %v", docs)
 	}
-	if out, _, code := send("createTask", "title=x", "--id", "fixed"); code != 0 || !strings.Contains(out, "id     fixed") {
+	if out, _, code := send("createTask", "title=x", "targetParentId=y", "--id", "fixed"); code != 0 || !strings.Contains(out, "id     fixed") {
 		t.Errorf("sent without waiting: exit code %d: %s", code, out)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "nobody"); code != 1 || !strings.Contains(errOut, "no response from stream") {
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "nobody"); code != 1 || !strings.Contains(errOut, "no response from stream") {
 		t.Errorf("a cloud that no bridge serves: exit code %d: %s", code, errOut)
 	}
 	_, js := n.client()
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: prefix.CommandStream("asleep"), Subjects: []string{"factro.command.asleep.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "--nats", n.s.ClientURL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 || !strings.Contains(errOut, "is in the stream") {
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 ||
+		!strings.Contains(errOut, "is in the stream") || !strings.Contains(errOut, "nobody takes commands of the cloud asleep") {
 		t.Errorf("no answer: exit code %d: %s", code, errOut)
+	}
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "acmee", "--wait"); code != 1 ||
+		!strings.Contains(errOut, `no bridge serves a cloud "acmee" with the prefix factro here: there are acme`) {
+		t.Errorf("a cloud that is not there: exit code %d: %s", code, errOut)
+	}
+	if out, errOut, code := bridgeCommand(t, "send", "setTaskState", "taskId="+id, "state=closed", "--nats", n.s.ClientURL(), "--wait"); code != 0 || strings.Contains(errOut, "nobody") {
+		t.Errorf("the only cloud need not be named: exit code %d: %s%s", code, out, errOut)
 	}
 
 	for stream, want := range map[string]string{"events": "TaskCreated", "results": "createTask.applied", "dead": "ambiguous"} {

@@ -105,9 +105,9 @@ func TestParkedIsListed(t *testing.T) {
 		if out, errOut, code = p.dead("parked"); code != 0 {
 			t.Fatalf("parked: exit code %d: %s", code, errOut)
 		}
-		return out != ""
+		return strings.Contains(out, "falsch-1")
 	})
-	for _, want := range []string{"acme ", "createTask", "invalid", "falsch-1", "the data is invalid"} {
+	for _, want := range []string{"CLOUD ", "acme ", "createTask", "invalid", "falsch-1", "the data is invalid"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("parked lacks %q: %s", want, out)
 		}
@@ -127,7 +127,52 @@ func TestParkedIsListed(t *testing.T) {
 	}
 	limit(-1)
 	p.buried("falsch-1")
-	waitFor(t, "nothing is parked", func() bool { out, _, _ := p.dead("parked"); return out == "" })
+	waitFor(t, "nothing is parked", func() bool { out, _, _ := p.dead("parked"); return out == "no command is parked\n" })
+}
+
+// The list has a header, or says that there is nothing, and a letter is found by the id of its command.
+func TestDeadLetterIsFound(t *testing.T) {
+	t.Parallel()
+	p := newPostbox(t)
+	for line, want := range map[string]string{
+		"list": "there are no dead letters\n", "list --code refused": "no dead letter is like that\n", "list --json": "", "drop --code refused --yes": "no dead letter is like that\n",
+	} {
+		if out, errOut, code := p.dead(strings.Fields(line)...); out != want || code != 0 {
+			t.Errorf("%s: exit code %d: %s%s", line, code, out, errOut)
+		}
+	}
+	send(t, p.js, "acme", "createTask", "falsch-1", `{"titel":"Prüfung"}`)
+	p.buried("falsch-1")
+	out, _, _ := p.dead("list")
+	if lines := strings.Split(out, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "NAME ") ||
+		strings.Index(lines[0], "REASON") != strings.Index(lines[1], "the data is invalid") || strings.Index(lines[0], "ID") != strings.Index(lines[1], "falsch-1") {
+		t.Errorf("list prints\n%s", out)
+	}
+	if _, errOut, code := p.dead("list", "--code", "refusd"); code != 2 || !strings.Contains(errOut, "ambiguous, conflict, ") {
+		t.Errorf("an unknown code: exit code %d: %s", code, errOut)
+	}
+	if out, errOut, code := p.dead("show", "falsch-1"); code != 0 || !strings.Contains(out, "dead letter acme/1\n") {
+		t.Errorf("show by id: exit code %d: %s%s", code, out, errOut)
+	}
+	if _, errOut, code := p.dead("show", "falsch-2"); code != 1 || !strings.Contains(errOut, "no command of acme with this id") {
+		t.Errorf("show by an id that is not there: exit code %d: %s", code, errOut)
+	}
+	if _, errOut, code := p.dead("redrive", "falsch-1", "--wait", "--keep"); code != 3 {
+		t.Errorf("redrive by id: exit code %d: %s", code, errOut)
+	}
+	waitFor(t, "the second letter", func() bool { return len(p.list("--id", "falsch-1")) == 2 })
+	if _, errOut, code := p.dead("drop", "falsch-1", "--yes"); code != 2 || !strings.Contains(errOut, "acme/1, acme/2") {
+		t.Errorf("drop by the id of two: exit code %d: %s", code, errOut)
+	}
+	if out, errOut, code := p.dead("drop", "acme/1", "--dry-run"); code != 0 || !strings.HasPrefix(out, "NAME ") || !strings.HasSuffix(out, "1 would be deleted\n") {
+		t.Errorf("drop --dry-run: exit code %d: %s%s", code, out, errOut)
+	}
+	if out, _, _ := p.dead("drop", "acme/1", "--yes"); out != "1 deleted\n" {
+		t.Errorf("drop prints %s", out)
+	}
+	if out, errOut, code := p.dead("drop", "falsch-1", "--yes"); code != 0 || len(p.list()) != 0 {
+		t.Errorf("drop by id: exit code %d: %s%s", code, out, errOut)
+	}
 }
 
 // A command that factro refused is mended and sent again as a new one; its letter is gone, and those beside it are not.
@@ -143,7 +188,7 @@ func TestDeadLetterIsMended(t *testing.T) {
 	seq := strconv.FormatUint(refused.Seq, 10)
 
 	out, _, _ := p.dead("list", "--cloud", "acme", "--operation", "createTask", "--code", "refused")
-	if strings.Count(out, "\n") != 1 || !strings.Contains(out, "fehlt-1") || !strings.Contains(out, "createTask") {
+	if strings.Count(out, "\n") != 2 || !strings.Contains(out, "fehlt-1") || !strings.Contains(out, "createTask") {
 		t.Errorf("list prints %q", out)
 	}
 	out, errOut, code := p.dead("show", seq)

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,16 +14,16 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 type canaryFlags struct {
-	config, cloud, url string
-	timeout            time.Duration
-	noQuery, asJSON    bool
+	natsFlags
+	webhookURL      string
+	timeout         time.Duration
+	noQuery, asJSON bool
 }
 
 func newCanary() *cobra.Command {
@@ -41,16 +38,17 @@ Nothing is changed at factro: the command is one of the bridge's own, which it a
 reads a few counters, one request of the budget. Subscribers to all events of the cloud see an event with the action
 BridgeCanary and the resource bridge.
 
-It takes the secret, the credentials for NATS and the names from the bridge's own configuration. The webhook goes to the
+It takes the secret, the credentials for NATS and the names from the bridge's own configuration, in the file that --config names
+or in the environment. The webhook goes to the
 address in http.listen, on this machine; --webhook-url names another one, such as the one that was entered at factro.`,
 		Example: `  bridge canary --config bridge.yaml
   bridge canary --config bridge.yaml --cloud acme --webhook-url https://bridge.example.com/webhooks/acme --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without one the environment says it all")
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
-	cmd.Flags().StringVar(&f.url, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
+	f.add(cmd)
+	f.cloudFlag(cmd)
+	cmd.Flags().StringVar(&f.webhookURL, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for each of the answers")
 	cmd.Flags().BoolVar(&f.noQuery, "no-query", false, "ask no query, where no bridge has the role")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
@@ -58,27 +56,22 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 }
 
 func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
-	cfg, err := bridge.Load(f.config, os.Environ())
+	cloud, err := f.configuredCloud()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
-	if f.cloud == "" && len(cfg.Clouds) == 1 {
-		f.cloud = cfg.Clouds[0].Name
-	}
-	var names []string
-	for _, c := range cfg.Clouds {
-		names = append(names, c.Name)
-	}
-	i := slices.Index(names, f.cloud)
-	switch {
-	case f.cloud == "":
-		return usage("--cloud: which one? There are %s", strings.Join(names, ", "))
-	case i < 0:
-		return usage("--cloud: %q is not in the configuration; there are %s", f.cloud, strings.Join(names, ", "))
-	case f.timeout <= 0:
+	if f.timeout <= 0 {
 		return usage("--timeout: %s is not positive", f.timeout)
 	}
-	hook, err := newHook(cfg, cfg.Clouds[i], f.url)
+	cfg, err := f.bridgeConfig()
+	if err != nil {
+		return err
+	}
+	connection, err := f.connection("bridge canary")
+	if err != nil {
+		return err
+	}
+	hook, err := newHook(cfg, cloud, f.webhookURL)
 	if err != nil {
 		return err
 	}
@@ -89,7 +82,7 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer t.Stop(ctx)
-	client, err := bridge.Dial(cfg, "bridge canary")
+	client, err := bus.Dial(connection)
 	if err != nil {
 		return err
 	}
@@ -99,7 +92,7 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
 	ctx, span := rootSpan(ctx)
 	defer span.End()
 	c := canary{
-		client: client, prefix: events.Prefix(cfg.NATS.Prefix), cloud: f.cloud, timeout: f.timeout, hook: hook,
+		client: client, prefix: events.Prefix(f.prefix), cloud: f.cloud, timeout: f.timeout, hook: hook,
 		id: uuid.Must(uuid.NewV7()).String(),
 		report: canaryReport{
 			Cloud: f.cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(), Legs: []leg{},

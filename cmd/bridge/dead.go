@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +24,9 @@ func newDead() *cobra.Command {
 		Long: `Look at dead letters, send them again, or drop them. A dead letter is a command that the bridge gave up, or a webhook of
 which no event could be made, as it came, with the reason.
 
-A dead letter is called by its cloud and its sequence there, as in acme/17. The sequence alone will do with --cloud, or if
-there is only one cloud. To find the clouds needs the right to list streams; --cloud needs only the cloud's.`,
-		Example: "  bridge dead list --since 24h\n  bridge dead show acme/17\n  bridge dead redrive acme/17 --wait",
+A dead letter is called by its cloud and its sequence there, as in acme/17, or by the id of its command. The sequence alone will
+do with --cloud, or if there is only one cloud. To find the clouds needs the right to list streams; --cloud needs only the cloud's.`,
+		Example: "  bridge dead list --since 24h\n  bridge dead show acme/17\n  bridge dead show order-4711\n  bridge dead redrive acme/17 --wait",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -41,23 +43,28 @@ type deadFlags struct {
 	last map[string]uint64
 }
 
-// letterName is what a dead letter is called by. Without a cloud it is of the only one.
+// letterName is what a dead letter is called by: its cloud and its sequence there, or the id of the command. Without a cloud it
+// is of the only one that has it.
 type letterName struct {
 	cloud    string
 	sequence uint64
+	id       string
 }
 
-// readLetterName reads acme/17, or 17.
+// readLetterName reads acme/17, 17, or the id of a command.
 func readLetterName(s string) (letterName, error) {
 	cloud, number, ok := strings.Cut(s, "/")
 	if !ok {
 		cloud, number = "", s
 	}
-	n, err := sequence(number)
-	if err != nil || ok && cloud == "" {
-		return letterName{}, usage("%q is no dead letter such as acme/17; bridge dead list shows them", s)
+	n, err := strconv.ParseUint(number, 10, 64)
+	switch {
+	case err == nil && n > 0 && (cloud != "" || !ok):
+		return letterName{cloud: cloud, sequence: n}, nil
+	case s == "" || err == nil: // acme/0 and /17 are slips, not ids
+		return letterName{}, usage("%q is neither a dead letter such as acme/17 nor the id of a command; bridge dead list shows both", s)
 	}
-	return letterName{cloud, n}, nil
+	return letterName{id: s}, nil
 }
 
 func (f *deadFlags) add(cmd *cobra.Command) {
@@ -66,15 +73,19 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.cloud, "cloud", "", "only this cloud")
 	flags.StringVar(&f.filter.Operation, "operation", "", "only commands of this operation")
 	flags.StringVar(&f.filter.Kind, "kind", "", "only of this `kind`: command or webhook")
-	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`, such as refused or ambiguous")
+	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`: "+strings.Join(deadCodes(), ", "))
 	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
-	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h ago, 2026-03-01, or 2026-03-01T12:00:00Z")
+	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only up to this `time`")
 	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
 	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", completeOperation)
 }
+
+// deadCodes are the codes that a dead letter can have.
+func deadCodes() []string { return slices.Sorted(maps.Keys(checks)) }
 
 // chosen says whether any flag chooses among the letters.
 func (f *deadFlags) chosen() bool {
@@ -85,6 +96,9 @@ func (f *deadFlags) chosen() bool {
 func (f *deadFlags) read(now time.Time) error {
 	if k := f.filter.Kind; k != "" && k != bus.DeadCommand && k != bus.DeadWebhook {
 		return usage("--kind: %q is neither command nor webhook", k)
+	}
+	if _, ok := checks[f.filter.Code]; !ok && f.filter.Code != "" {
+		return usage("--code: %q is no code of a dead letter; there are %s", f.filter.Code, strings.Join(deadCodes(), ", "))
 	}
 	if f.filter.Limit < 0 {
 		return usage("--limit: %d is negative", f.filter.Limit)
@@ -115,24 +129,6 @@ func (f *deadFlags) read(now time.Time) error {
 	return nil
 }
 
-// moment reads a time, or how long ago one was.
-func moment(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return now.Add(-d), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	t, err := time.ParseInLocation(time.DateOnly, s, time.Local)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is neither a duration such as 2h nor a time such as 2026-03-01T12:00:00Z", s)
-	}
-	return t, nil
-}
-
 func sequence(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil || n == 0 {
@@ -147,11 +143,7 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 	p := events.Prefix(f.prefix)
 	if len(named) > 0 {
 		for _, n := range named {
-			cloud, err := f.cloudOf(ctx, client, n)
-			if err != nil {
-				return err
-			}
-			l, err := client.DeadLetter(ctx, p, cloud, n.sequence)
+			l, err := f.letter(ctx, client, n)
 			if err == nil {
 				err = do(l)
 			}
@@ -161,15 +153,12 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 		}
 		return nil
 	}
-	clouds := []string{f.cloud}
-	if f.cloud == "" {
-		var err error
-		if clouds, err = client.Clouds(ctx, p); err != nil {
-			return err
-		}
-		if f.seq != "" && len(clouds) > 1 {
-			return usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
-		}
+	clouds, err := f.clouds(ctx, client)
+	if err != nil {
+		return err
+	}
+	if f.seq != "" && len(clouds) > 1 {
+		return usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
 	}
 	left := f.filter.Limit
 	for _, cloud := range clouds {
@@ -191,6 +180,43 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 	return nil
 }
 
+// letter is the dead letter of that name.
+func (f *natsFlags) letter(ctx context.Context, client *bus.Client, n letterName) (bus.DeadLetter, error) {
+	p := events.Prefix(f.prefix)
+	if n.id == "" {
+		cloud, err := f.cloudOf(ctx, client, n)
+		if err != nil {
+			return bus.DeadLetter{}, err
+		}
+		return client.DeadLetter(ctx, p, cloud, n.sequence)
+	}
+	clouds, err := f.clouds(ctx, client)
+	if err != nil {
+		return bus.DeadLetter{}, err
+	}
+	var found []bus.DeadLetter
+	for _, cloud := range clouds {
+		err := client.DeadLetters(ctx, p, bus.DeadFilter{Cloud: cloud, ID: n.id}, func(l bus.DeadLetter) error {
+			found = append(found, l)
+			return nil
+		})
+		if err != nil {
+			return bus.DeadLetter{}, err
+		}
+	}
+	switch len(found) {
+	case 0:
+		return bus.DeadLetter{}, fmt.Errorf("%q: %w: no command of %s with this id is one", n.id, bus.ErrNoLetter, strings.Join(clouds, ", "))
+	case 1:
+		return found[0], nil
+	}
+	names := make([]string, len(found))
+	for i, l := range found {
+		names[i] = l.Name()
+	}
+	return bus.DeadLetter{}, usage("%q is the id of several dead letters: %s; name the one that you mean", n.id, strings.Join(names, ", "))
+}
+
 // cloudOf is the cloud of a letter: the one that it is named with, that of the flag, or the only one.
 func (f *natsFlags) cloudOf(ctx context.Context, client *bus.Client, n letterName) (string, error) {
 	switch {
@@ -201,7 +227,7 @@ func (f *natsFlags) cloudOf(ctx context.Context, client *bus.Client, n letterNam
 	case f.cloud != "":
 		return f.cloud, nil
 	}
-	clouds, err := client.Clouds(ctx, events.Prefix(f.prefix))
+	clouds, err := f.clouds(ctx, client)
 	if err != nil {
 		return "", err
 	}
@@ -236,11 +262,12 @@ func newDeadList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, a line each",
-		Long: `List dead letters, cloud by cloud and the oldest first, a line each: name, time, operation, code, factro's status, the command's
-id and the reason. --json prints one JSON object a line. Letters that their stream refuses are not there yet: bridge dead parked
+		Long: `List dead letters, cloud by cloud and the oldest first, a line each under a header: name, time, operation, code, factro's status, the
+command's id and the reason. --json prints one JSON object a line. Letters that their stream refuses are not there yet: bridge dead parked
 lists them.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
+  bridge dead list --id order-4711
   bridge dead list --kind webhook --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -252,12 +279,16 @@ lists them.`,
 				return err
 			}
 			defer client.Close()
-			return f.each(cmd.Context(), client, nil, func(l bus.DeadLetter) error {
-				if asJSON {
+			if asJSON {
+				return f.each(cmd.Context(), client, nil, func(l bus.DeadLetter) error {
 					return printLetterJSON(cmd.OutOrStdout(), l, false)
-				}
-				return printLetterLine(cmd.OutOrStdout(), l)
-			})
+				})
+			}
+			n, err := f.print(cmd.Context(), cmd.OutOrStdout(), client, nil)
+			if err == nil && n == 0 {
+				err = f.printNone(cmd.OutOrStdout())
+			}
+			return err
 		},
 	}
 	f.add(cmd)
@@ -265,14 +296,40 @@ lists them.`,
 	return cmd
 }
 
-// printLetterLine prints a letter on one line, its columns aligned as far as that is possible without knowing all.
+// print prints the letters that are named or chosen under a header, if there are any, and returns their number.
+func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []letterName) (n int, err error) {
+	err = f.each(ctx, client, named, func(l bus.DeadLetter) error {
+		if n++; n == 1 {
+			if _, err := fmt.Fprintf(out, letterColumns, "NAME", "TIME", "OPERATION", "CODE", "STATUS", "ID", "REASON"); err != nil {
+				return err
+			}
+		}
+		return printLetterLine(out, l)
+	})
+	return n, err
+}
+
+// printNone says that nothing was found, of all that there is or of what was asked for.
+func (f *deadFlags) printNone(out io.Writer) error {
+	text := "there are no dead letters"
+	if f.chosen() || f.cloud != "" {
+		text = "no dead letter is like that"
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err
+}
+
+// letterColumns is the line of a letter, its columns aligned as far as that is possible without knowing all.
+const letterColumns = "%-12s  %-25s  %-24s  %-17s  %-6s  %-36s  %s\n"
+
+// printLetterLine prints a letter on one line.
 func printLetterLine(out io.Writer, l bus.DeadLetter) error {
 	const most = 80
 	status := "-"
 	if l.Status != 0 {
 		status = strconv.Itoa(l.Status)
 	}
-	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-17s  %3s  %-36s  %s\n", l.Name(), l.Died.Local().Format(time.DateTime),
+	_, err := fmt.Fprintf(out, letterColumns, l.Name(), stamp(l.Died),
 		oneLine([]byte(what(l))), oneLine([]byte(l.Code)), status, orDash(oneLine([]byte(l.ID))), shortened(oneLine([]byte(l.Reason)), most))
 	return err
 }

@@ -61,7 +61,7 @@ func TestDeadFilters(t *testing.T) {
 		t.Errorf("%+v, %v", f.filter, err)
 	}
 	for _, bad := range []deadFlags{
-		{since: "gestern"}, {until: "x"}, {seq: "0"}, {seq: "9-3"}, {seq: "a"}, {filter: bus.DeadFilter{Kind: "event"}}, {filter: bus.DeadFilter{Limit: -1}},
+		{since: "gestern"}, {until: "x"}, {seq: "0"}, {seq: "9-3"}, {seq: "a"}, {filter: bus.DeadFilter{Kind: "event"}}, {filter: bus.DeadFilter{Limit: -1}}, {filter: bus.DeadFilter{Code: "refusd"}},
 	} {
 		err := bad.read(now)
 		if code, ok := errors.AsType[*exitError](err); !ok || code.code != exitUsage {
@@ -79,12 +79,14 @@ func TestDeadFilters(t *testing.T) {
 // A letter is called by its cloud and its sequence there.
 func TestLetterNames(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]letterName{"acme/17": {"acme", 17}, "17": {"", 17}} {
+	for text, want := range map[string]letterName{
+		"acme/17": {"acme", 17, ""}, "17": {"", 17, ""}, "order-17": {"", 0, "order-17"}, "a/b": {"", 0, "a/b"}, "acme/1/2": {"", 0, "acme/1/2"}, "acme": {"", 0, "acme"},
+	} {
 		if got, err := readLetterName(text); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "/17", "acme/", "acme/0", "acme/x", "acme/1/2", "acme"} {
+	for _, text := range []string{"", "/17", "acme/0", "0"} {
 		if got, err := readLetterName(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
 		}
@@ -92,7 +94,7 @@ func TestLetterNames(t *testing.T) {
 	for _, tt := range []struct {
 		name       letterName
 		flag, want string
-	}{{letterName{"acme", 1}, "", "acme"}, {letterName{"acme", 1}, "acme", "acme"}, {letterName{"", 1}, "acme", "acme"}, {letterName{"acme", 1}, "beta", ""}} {
+	}{{letterName{"acme", 1, ""}, "", "acme"}, {letterName{"acme", 1, ""}, "acme", "acme"}, {letterName{"", 1, ""}, "acme", "acme"}, {letterName{"acme", 1, ""}, "beta", ""}} {
 		f := natsFlags{cloud: tt.flag}
 		if got, err := f.cloudOf(t.Context(), nil, tt.name); got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%+v with --cloud %q: %q, %v", tt.name, tt.flag, got, err)

@@ -19,7 +19,7 @@ func newDeadDrop() *cobra.Command {
 	var f deadFlags
 	var yes, dryRun bool
 	cmd := &cobra.Command{
-		Use:   "drop [CLOUD/SEQ]...",
+		Use:   "drop [CLOUD/SEQ | ID]...",
 		Short: "Delete dead letters",
 		Long: `Delete dead letters: those with the given names, or those that the filters choose. On a terminal it asks first; elsewhere
 it wants --yes.`,
@@ -54,24 +54,28 @@ it wants --yes.`,
 
 // drop deletes letters if ask agrees to so many; without it, it lists them.
 func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, ask func(int) bool) error {
+	if ask == nil {
+		n, err := f.print(ctx, out, client, named)
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return f.printNone(out)
+		}
+		_, err = fmt.Fprintf(out, "%d would be deleted\n", n)
+		return err
+	}
 	n, last := 0, map[string]uint64{}
 	err := f.each(ctx, client, named, func(l bus.DeadLetter) error {
 		n++
 		last[l.Cloud] = max(last[l.Cloud], l.Sequence)
-		if ask == nil {
-			return printLetterLine(out, l)
-		}
 		return nil
 	})
 	switch {
 	case err != nil:
 		return err
 	case n == 0:
-		_, err = fmt.Fprintln(out, "no such dead letters")
-		return err
-	case ask == nil:
-		_, err = fmt.Fprintf(out, "%d would be deleted\n", n)
-		return err
+		return f.printNone(out)
 	case !ask(n):
 		return &exitError{exitFailure, errors.New("nothing was deleted")}
 	}

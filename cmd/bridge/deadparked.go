@@ -23,7 +23,7 @@ func newDeadParked() *cobra.Command {
 wait in the object store for originals of their cloud, and the bridge publishes them by itself once the stream takes them.
 Until then bridge dead list does not show them.
 
-A line each, cloud by cloud and the oldest first: cloud, time, operation, the outcome in the result if one is parked, code,
+A line each under a header, cloud by cloud and the oldest first: cloud, time, operation, the outcome in the result if one is parked, code,
 factro's status, the command's id and the reason. --json prints one JSON object a line, with the name of the object and the
 subjects. There is nothing to do about a command itself: the readiness and the log of the bridge say which stream refuses, and why.`,
 		Example: "  bridge dead parked\n  bridge dead parked --cloud acme --json",
@@ -34,22 +34,27 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 				return err
 			}
 			defer client.Close()
-			clouds := []string{f.cloud}
-			if f.cloud == "" {
-				if clouds, err = client.Clouds(cmd.Context(), events.Prefix(f.prefix)); err != nil {
-					return err
-				}
+			clouds, err := f.clouds(cmd.Context(), client)
+			if err != nil {
+				return err
 			}
+			n := 0
 			for _, cloud := range clouds {
 				err := client.Parked(cmd.Context(), events.Prefix(f.prefix), cloud, func(p bus.Parked) error {
 					if asJSON {
 						return printParkedJSON(cmd.OutOrStdout(), p)
+					}
+					if n++; n == 1 {
+						fmt.Fprintf(cmd.OutOrStdout(), parkedColumns, "CLOUD", "TIME", "OPERATION", "OUTCOME", "CODE", "STATUS", "ID", "REASON")
 					}
 					return printParkedLine(cmd.OutOrStdout(), p)
 				})
 				if err != nil {
 					return err
 				}
+			}
+			if n == 0 && !asJSON {
+				fmt.Fprintln(cmd.OutOrStdout(), "no command is parked")
 			}
 			return nil
 		},
@@ -60,6 +65,9 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 	return cmd
 }
 
+// parkedColumns is the line of a parked command.
+const parkedColumns = "%-12s  %-25s  %-24s  %-9s  %-17s  %-6s  %-36s  %s\n"
+
 func printParkedLine(out io.Writer, p bus.Parked) error {
 	const most = 80
 	status, reason := "-", p.Reason
@@ -69,7 +77,7 @@ func printParkedLine(out io.Writer, p bus.Parked) error {
 	if p.Broken != nil {
 		reason = "it cannot be read: " + p.Broken.Error()
 	}
-	_, err := fmt.Fprintf(out, "%-12s  %s  %-24s  %-9s  %-17s  %3s  %-36s  %s\n", p.Cloud, p.Since.Local().Format(time.DateTime),
+	_, err := fmt.Fprintf(out, parkedColumns, p.Cloud, stamp(p.Since),
 		orDash(oneLine([]byte(p.Operation))), orDash(oneLine([]byte(p.Outcome))), orDash(oneLine([]byte(p.Code))), status,
 		orDash(oneLine([]byte(p.ID))), shortened(oneLine([]byte(reason)), most))
 	return err

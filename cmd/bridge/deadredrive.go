@@ -35,7 +35,7 @@ type redriveFlags struct {
 func newDeadRedrive() *cobra.Command {
 	var f redriveFlags
 	cmd := &cobra.Command{
-		Use:   "redrive [CLOUD/SEQ]...",
+		Use:   "redrive [CLOUD/SEQ | ID]...",
 		Short: "Send dead letters again",
 		Long: `Send dead letters again: those with the given names, or those that the filters choose. A command goes back to its
 subject, a webhook is translated again, and each letter is deleted as soon as the stream has what was sent. A webhook's body
@@ -97,8 +97,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer) error {
 	case err != nil:
 		return err
 	case total == 0:
-		_, err = fmt.Fprintln(out, "no such dead letters")
-		return err
+		return f.printNone(out)
 	case f.left > 0:
 		return &exitError{f.code, fmt.Errorf("%d of %d dead letters were left", f.left, total)}
 	case f.code != exitOK:

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -24,13 +23,13 @@ func newDeadShow() *cobra.Command {
 	var f natsFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "show CLOUD/SEQ",
+		Use:   "show CLOUD/SEQ | ID",
 		Short: "Show a dead letter with all that is known of it",
 		Long: `Show a dead letter with all that is known of it: the original with its subject, headers and data, why it was given up,
 factro's status and words, each attempt with its time and outcome, the traces, and what to check before it is sent again.
 
 Values that look like credentials are not shown.`,
-		Example: "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json",
+		Example: "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json\n  bridge dead show order-4711",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := readLetterName(args[0])
@@ -42,11 +41,7 @@ Values that look like credentials are not shown.`,
 				return err
 			}
 			defer client.Close()
-			cloud, err := f.cloudOf(cmd.Context(), client, n)
-			if err != nil {
-				return err
-			}
-			l, err := client.DeadLetter(cmd.Context(), events.Prefix(f.prefix), cloud, n.sequence)
+			l, err := f.letter(cmd.Context(), client, n)
 			if err != nil {
 				return err
 			}
@@ -103,7 +98,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 			fmt.Fprintf(out, "  %-9s %s\n", name, oneLine([]byte(value)))
 		}
 	}
-	row("died", l.Died.Local().Format(time.RFC3339))
+	row("died", stamp(l.Died))
 	row("kind", l.Kind)
 	row("cloud", l.Cloud)
 	row("subject", l.Original)
@@ -125,7 +120,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 		fmt.Fprintln(out, "attempts")
 	}
 	for i, a := range l.Attempts {
-		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, a.At.Local().Format("2006-01-02 15:04:05.000"), statusOf(a), orDash(oneLine([]byte(a.Error))),
+		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, fineStamp(a.At), statusOf(a), orDash(oneLine([]byte(a.Error))),
 			orDash(oneLine([]byte(a.Trace))))
 	}
 	printHeaders(out, "headers", shownHeaders(l))

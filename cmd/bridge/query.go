@@ -51,7 +51,7 @@ An answer that is too large for a message comes through the object store of NATS
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "demo", "`name` of the factro cloud")
+	f.cloudFlag(cmd)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
@@ -75,6 +75,9 @@ func (f *queryFlags) query(ctx context.Context, out io.Writer, name string, args
 		return err
 	}
 	defer client.Close()
+	if err := f.chooseCloud(ctx, client); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancelCause(newTrace(ctx))
 	defer cancel(nil)

@@ -21,9 +21,10 @@ import (
 )
 
 type reconcileFlags struct {
-	config, cloud, since string
-	dryRun, asJSON       bool
-	timeout              time.Duration
+	natsFlags
+	since          string
+	dryRun, asJSON bool
+	timeout        time.Duration
 }
 
 func newReconcile() *cobra.Command {
@@ -32,7 +33,7 @@ func newReconcile() *cobra.Command {
 		Use:   "reconcile",
 		Short: "Compare the events of a cloud with what factro has stored, and publish what is missing",
 		Long: `Compare the stream of events with factro's stored payloads, once and now, and publish what is missing. It waits until no
-bridge reconciles this cloud. Without --since it begins where the last run left off.
+bridge reconciles this cloud. Without --config the environment has the configuration. Without --since it begins where the last run left off.
 
 Records younger than reconcile.grace are not missing yet: their webhooks may be under way, or in the spool of a bridge. After
 an outage of NATS, wait until the bridges' spools are empty.
@@ -43,9 +44,9 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without one the environment says it all")
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
-	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2026-09-01T06:00:00Z, or how long ago, such as 2h")
+	f.add(cmd)
+	f.cloudFlag(cmd)
+	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 15*time.Minute, "how long it may take, the wait for other runs included")
@@ -53,17 +54,18 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 }
 
 func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
-	cfg, err := bridge.Load(f.config, os.Environ())
+	since, err := moment(f.since, time.Now())
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return usage("--since: %w", err)
 	}
-	if f.cloud == "" && len(cfg.Clouds) == 1 {
-		f.cloud = cfg.Clouds[0].Name
+	if _, err := f.configuredCloud(); err != nil {
+		return err
 	}
-	if !slices.ContainsFunc(cfg.Clouds, func(c bridge.Cloud) bool { return c.Name == f.cloud }) {
-		return usage("--cloud: %q is not in the configuration", f.cloud)
+	cfg, err := f.bridgeConfig()
+	if err != nil {
+		return err
 	}
-	since, err := sinceOf(f.since, time.Now())
+	connection, err := f.connection("bridge reconcile")
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	log := telemetry.NewLogger(os.Stderr, format, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	report, err := bridge.ReconcileNow(ctx, cfg, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
+	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
 	if err != nil {
 		return fmt.Errorf("reconcile %s: %w (%d of %d missing events were published)", f.cloud, err, report.Published, report.Missing)
 	}
@@ -91,28 +93,9 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// sinceOf reads a time, or how long before now it was; the zero time if there is none.
-func sinceOf(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, usage("--since: %q is neither a time such as 2026-09-01T06:00:00Z nor a duration such as 2h", text)
-	}
-	if at.After(now) {
-		return at, usage("--since: %q is in the future", text)
-	}
-	return at, nil
-}
-
 // printReport prints a report for people.
 func printReport(out io.Writer, r reconcile.Report) error {
-	const layout = "2006-01-02 15:04:05"
-	fmt.Fprintf(out, "%s: %s to %s\n\n", r.Cloud, r.Since.Local().Format(layout), r.Until.Local().Format(layout))
+	fmt.Fprintf(out, "%s: %s to %s\n\n", r.Cloud, stamp(r.Since), stamp(r.Until))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, line := range []struct {
 		what   string
@@ -140,7 +123,7 @@ func printReport(out io.Writer, r reconcile.Report) error {
 	fmt.Fprintf(w, "\ncreated\taction\tentity\tid\n")
 	for _, g := range r.Gaps {
 		_, entity, _ := strings.Cut(g.Subject, "/")
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", g.CreatedAt.Local().Format(layout), oneLine([]byte(g.Action)), oneLine([]byte(entity)), oneLine([]byte(g.ID)))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", stamp(g.CreatedAt), oneLine([]byte(g.Action)), oneLine([]byte(entity)), oneLine([]byte(g.ID)))
 	}
 	if more := r.Missing - len(r.Gaps); more > 0 {
 		var actions []string

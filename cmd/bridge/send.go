@@ -7,15 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -39,11 +42,14 @@ field=value takes the value as the field's type wants it: text as it is, numbers
 field:=json takes any JSON, such as null or a list. file=@path uploads a file; a large one goes through the object store of
 NATS.
 
+A command that breaks its schema is not sent, with or without --wait: every mistake is told, and the exit code is 2.
+
 The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
 		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
   bridge send setTaskState taskId=00000000-0000-4000-8000-000000000002 state=review
   bridge send updateTask taskId=00000000-0000-4000-8000-000000000002 executorId:=null --wait
-  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf`,
+  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf
+  bridge send createProject title=Umbau --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("which operation? bridge contract operations lists them")
@@ -52,20 +58,20 @@ The id of a command is its idempotency key: sending it again with the same --id 
 		},
 		ValidArgsFunction: completeFields(factro.Operation.Writes),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.send(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])
+			return f.send(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], args[1:])
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "demo", "`name` of the factro cloud")
+	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result event as JSON")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, else what was sent")
 	return cmd
 }
 
-func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args []string) error {
+func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string, args []string) error {
 	op, err := operation(name)
 	if err != nil {
 		return err
@@ -82,24 +88,77 @@ func (f *sendFlags) send(ctx context.Context, out io.Writer, name string, args [
 	}
 	ctx, cancel := context.WithTimeout(newTrace(ctx), f.timeout)
 	defer cancel()
+	client.Heed()
 	bridge := client.Bridge(events.Prefix(f.prefix), f.cloud)
 	cmd := events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
 	opts := f.options()
 	if !f.wait {
 		sent, err := bridge.Send(ctx, cmd, opts...)
 		if err != nil {
-			return err
+			return f.notSent(ctx, client, op, err)
 		}
-		if sent.Duplicate {
-			_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
-			return err
-		}
-		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name),
-			sent.ID, trace.SpanContextFromContext(ctx).TraceID())
-		return err
+		return f.printSent(out, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
+	defer f.tellUnserved(ctx, notes, client)()
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
-	return f.verdict(r, err)
+	return f.verdict(r, f.notSent(ctx, client, op, err))
+}
+
+// printSent tells of a command that nobody waits for.
+func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, traceID string) error {
+	if sent.Duplicate {
+		traceID = "" // the earlier one's is another
+	}
+	var err error
+	switch {
+	case f.asJSON:
+		err = json.NewEncoder(out).Encode(struct {
+			Subject   string `json:"subject"`
+			ID        string `json:"id"`
+			Trace     string `json:"trace,omitempty"`
+			Duplicate bool   `json:"duplicate"` // the id was used before: it was not sent again
+		}{subject, sent.ID, traceID, sent.Duplicate})
+	case sent.Duplicate:
+		_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
+	default:
+		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", subject, sent.ID, traceID)
+	}
+	return err
+}
+
+// tellUnserved tells, while the command is under way, that nobody takes commands of the cloud. Whoever may not ask is told
+// nothing. The function that it returns ends it.
+func (f *sendFlags) tellUnserved(ctx context.Context, notes io.Writer, client *bus.Client) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if served, err := client.Served(ctx, events.Prefix(f.prefix), f.cloud); err == nil && !served {
+			fmt.Fprintf(notes, "bridge: nobody takes commands of the cloud %s at the moment: no bridge with the role egress runs, or it waits for factro; "+
+				"the command waits in the stream\n", f.cloud)
+		}
+	}()
+	return func() {
+		cancel() // the result is there, or nobody waits for it any more
+		<-done
+	}
+}
+
+// notSent adds to an error why the command was not sent, as far as it can be found out: a refused permission, or a cloud that
+// no bridge serves.
+func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.Operation, err error) error {
+	if err == nil {
+		return nil
+	}
+	p := events.Prefix(f.prefix)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		there := "its streams are not there"
+		if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, f.cloud) {
+			there = "there are " + strings.Join(clouds, ", ")
+		}
+		return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", f.cloud, p, there, err)
+	}
+	return client.Why(err, p.Command(f.cloud, op.Resource, op.Name))
 }
 
 func (f *sendFlags) options() []events.DoOption {
@@ -142,16 +201,53 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
 func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+	if err := checkCommand(op, args); err != nil {
+		return nil, nil, err
+	}
 	data, err = commandData(op, args, func(path string) (any, error) {
-		if client, err = f.dial(); err != nil {
+		if client, err = f.connect(ctx); err != nil {
 			return nil, err
 		}
 		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud)(path)
 	})
 	if err == nil && client == nil {
-		client, err = f.dial()
+		client, err = f.connect(ctx)
 	}
 	return client, data, err
+}
+
+// connect connects, and makes sure that there is a cloud.
+func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
+	client, err := f.dial()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.chooseCloud(ctx, client); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// checkCommand holds a command against its schema, as the bridge does. A file counts as one that was read: it is uploaded
+// only for a command that is right.
+func checkCommand(op factro.Operation, args []string) error {
+	data, err := commandData(op, args, func(path string) (any, error) {
+		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = translate.Command(op, data)
+	wrong, ok := errors.AsType[*translate.InvalidError](err)
+	if !ok {
+		return err
+	}
+	lines := []string{op.Name + " was not sent: the data is invalid"}
+	for _, m := range wrong.Fields {
+		lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
+	}
+	return usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {
@@ -167,7 +263,7 @@ func printResult(out io.Writer, r events.Result, traceID string) {
 		fmt.Fprintf(out, "  %-8s %s\n", r.Error.Code, r.Error.Message)
 	}
 	if r.RetryAt != nil {
-		fmt.Fprintf(out, "  next attempt at %s\n", r.RetryAt.Local().Format(time.RFC3339))
+		fmt.Fprintf(out, "  next attempt at %s\n", stamp(*r.RetryAt))
 	}
 	if traceID != "" {
 		fmt.Fprintf(out, "  %-8s %s\n", "trace", traceID)

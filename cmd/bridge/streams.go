@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 )
 
@@ -24,10 +22,8 @@ func newStreams() *cobra.Command {
 }
 
 func newStreamsDiff() *cobra.Command {
-	var (
-		config string
-		asJSON bool
-	)
+	var f natsFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "diff",
 		Short: "List what of the streams and consumers is not as it should be",
@@ -35,25 +31,29 @@ func newStreamsDiff() *cobra.Command {
 the contract: a stream that is missing, one that acknowledges nothing or knows no message ids, a stream of somebody else that has
 our subjects, a consumer that is ahead of its stream. Ages and sizes are the operator's and no difference. Nothing is changed.
 
-It connects as nats in the configuration says. That user needs the right to look up and list streams and consumers, as the owner
+It connects as nats in the configuration says, unless flags or a context say otherwise. Without --config the environment has
+the configuration. The user needs the right to look up and list streams and consumers, as the owner
 has it. Exit code 6 says that there are differences.`,
 		Example: "  bridge streams diff --config bridge.yaml\n  bridge streams diff --config bridge.yaml --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return streamsDiff(cmd.Context(), cmd.OutOrStdout(), config, asJSON)
+			return f.streamsDiff(cmd.Context(), cmd.OutOrStdout(), asJSON)
 		},
 	}
-	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file`; without one the environment says it all")
+	f.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func streamsDiff(ctx context.Context, out io.Writer, config string, asJSON bool) error {
-	cfg, err := bridge.Load(config, os.Environ())
-	if err != nil {
-		return &exitError{exitUsage, err}
+func (f *natsFlags) streamsDiff(ctx context.Context, out io.Writer, asJSON bool) error {
+	if _, err := f.bridgeConfig(); err != nil {
+		return err
 	}
-	client, err := bridge.Dial(cfg, "bridge streams diff")
+	connection, err := f.connection("bridge streams diff")
+	if err != nil {
+		return err
+	}
+	client, err := bus.Dial(connection)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,7 @@ var tails = []tail{
 
 func newTail() *cobra.Command {
 	var f natsFlags
-	var since time.Duration
-	var filter string
+	var since, filter string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "tail events|results|dead",
@@ -51,15 +50,15 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 		ValidArgs: []string{"events", "results", "dead"},
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			from, err := moment(since, time.Now())
+			if err != nil {
+				return usage("--since: %w", err)
+			}
 			client, err := f.dial()
 			if err != nil {
 				return err
 			}
 			defer client.Close()
-			var from time.Time
-			if since > 0 {
-				from = time.Now().Add(-since)
-			}
 			return f.tail(cmd.Context(), client, args[0], filter, from, func(m bus.Message) {
 				if asJSON {
 					printJSON(cmd.OutOrStdout(), m)
@@ -71,7 +70,7 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only this cloud")
-	cmd.Flags().DurationVar(&since, "since", 0, "begin this long ago; without it, with the next one")
+	cmd.Flags().StringVar(&since, "since", "", "begin at this `time`: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z; without it, with the next one")
 	cmd.Flags().StringVar(&filter, "filter", "", "only this `subject`, wildcards allowed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -81,13 +80,13 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 func (f *natsFlags) tail(ctx context.Context, client *bus.Client, kind, filter string, since time.Time, each func(bus.Message)) error {
 	p := events.Prefix(f.prefix)
 	t := tails[slices.IndexFunc(tails, func(t tail) bool { return t.name == kind })]
-	clouds := []string{f.cloud}
+	var clouds []string
 	if named := strings.Split(filter, "."); f.cloud == "" && len(named) > t.at && events.Token(named[t.at]) == named[t.at] {
-		clouds[0] = named[t.at] // the filter says it
+		clouds = []string{named[t.at]} // the filter says it
 	}
-	if clouds[0] == "" {
+	if clouds == nil {
 		var err error
-		if clouds, err = client.Clouds(ctx, p); err != nil {
+		if clouds, err = f.clouds(ctx, client); err != nil {
 			return err
 		}
 	}
@@ -114,7 +113,7 @@ func (f *natsFlags) tail(ctx context.Context, client *bus.Client, kind, filter s
 
 // printMessage prints a message for people: a line to scan, and the data below it.
 func printMessage(out io.Writer, m bus.Message) {
-	fmt.Fprintf(out, "%s  %s\n", m.Time.Local().Format("15:04:05.000"), m.Subject)
+	fmt.Fprintf(out, "%s  %s\n", fineStamp(m.Time), m.Subject)
 	if m.Broken == nil {
 		fmt.Fprintf(out, "  id     %s\n", m.Event.ID())
 	}

@@ -25,7 +25,7 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range []string{
-		"send createTask title=a", "query getUserQuota", "tail events", "dead list", "dead show 1", "dead redrive 1", "dead drop 1 --yes",
+		"send createTask title=a targetParentId=b", "query getUserQuota", "tail events", "dead list", "dead show 1", "dead redrive 1", "dead drop 1 --yes",
 		"reconcile --config " + config, "canary --config " + config,
 	} {
 		t.Run(args, func(t *testing.T) {

@@ -6,15 +6,14 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 )
 
-// Dial connects to the NATS server of a configuration, with its credentials, for a command that works beside the bridge.
-func Dial(cfg Config, name string) (*bus.Client, error) {
-	cfg, err := cfg.fromOutside()
+// Connection says how a command that works beside the bridge connects to NATS: as the bridge itself does, to its embedded
+// server by the address that this listens on.
+func (c Config) Connection() (bus.Config, error) {
+	c, err := c.fromOutside()
 	if err != nil {
-		return nil, err
+		return bus.Config{}, err
 	}
-	b := cfg.bus(nil)
-	b.Name = name
-	return bus.Dial(b)
+	return c.bus(nil), nil
 }
 
 // fromOutside is the configuration for another process than the one that has the embedded server, if there is one.

@@ -30,21 +30,17 @@ func lostAt(ways map[string]way) func(cloud string) {
 }
 
 // ReconcileNow makes one reconciliation of a cloud now, beside the bridges that may be running. It waits until none of them
-// reconciles this cloud. It has a request budget of its own, of which it uses one or two requests.
-func ReconcileNow(ctx context.Context, cfg Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
+// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, of which it uses one or two requests.
+func ReconcileNow(ctx context.Context, cfg Config, nats bus.Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
 	i := slices.IndexFunc(cfg.Clouds, func(c Cloud) bool { return c.Name == cloud })
 	if i < 0 {
 		return reconcile.Report{}, fmt.Errorf("clouds: there is no %q in the configuration", cloud)
-	}
-	cfg, err := cfg.fromOutside()
-	if err != nil {
-		return reconcile.Report{}, err
 	}
 	files, err := lastgood.NewFiles(log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	way, nats := cfg.egress(cfg.Clouds[i], version), cfg.bus(nil)
+	way := cfg.egress(cfg.Clouds[i], version)
 	way.Files, nats.Files = files, files
 	api, err := egress.NewAPI(way, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {

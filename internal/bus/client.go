@@ -220,6 +220,40 @@ func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) 
 	return clouds, nil
 }
 
+// servedTimeout bounds the question whether a cloud is served: one that may not be asked is never answered.
+const servedTimeout = 2 * time.Second
+
+// Served says whether somebody takes the commands of a cloud at this moment, or has one in hand. It needs the right to look at
+// the consumer of commands.
+func (c *Client) Served(ctx context.Context, p events.Prefix, cloud string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, servedTimeout)
+	defer cancel()
+	consumer, err := c.js.Consumer(ctx, p.CommandStream(cloud), egressConsumer(cloud))
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at the consumer of the commands of %s: %w", cloud, err)
+	}
+	info := consumer.CachedInfo()
+	for again := 0; ; again++ {
+		if info.NumWaiting > 0 || info.NumAckPending > 0 {
+			return true, nil
+		}
+		if again == 2 {
+			return false, nil
+		}
+		select { // it may be between two pulls
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		if info, err = consumer.Info(ctx); err != nil {
+			return false, fmt.Errorf("look at the consumer of the commands of %s: %w", cloud, err)
+		}
+	}
+}
+
 // WaitStreams waits until a bridge has made the streams of a cloud.
 func (c *Client) WaitStreams(ctx context.Context, p events.Prefix, cloud string) error {
 	for {

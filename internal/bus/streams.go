@@ -229,11 +229,14 @@ func limitDrift(have jetstream.StreamConfig) string {
 // command is ours and a broker's count would strand it.
 func (b *Bus) consumerConfig(cloud string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: "egress-" + cloud, Description: "Carries out the commands of " + cloud,
+		Durable: egressConsumer(cloud), Description: "Carries out the commands of " + cloud,
 		FilterSubjects: commandSubjects(b.cfg.Prefix, cloud),
 		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: b.ackWait, MaxAckPending: 1, MaxDeliver: -1,
 	}
 }
+
+// egressConsumer is the name of the durable consumer of a cloud's commands.
+func egressConsumer(cloud string) string { return "egress-" + cloud }
 
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// stamp is a time as the commands print it, with date and zone. It is one word, and every flag for a time takes it.
+func stamp(t time.Time) string { return t.Local().Format(time.RFC3339) }
+
+// fineStamp is stamp to the millisecond, for what comes in quick succession.
+func fineStamp(t time.Time) string { return t.Local().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// stampForms are the forms of a time that flags take. Those without a zone are in this machine's.
+var stampForms = []string{
+	time.RFC3339, time.DateOnly, time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00",
+}
+
+// moment reads a time, or how long before now it was; the zero time if there is none. One in the future is a mistake.
+func moment(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if ago, ok := span(strings.TrimSpace(strings.TrimSuffix(s, "ago"))); ok {
+		return past(s, now.Add(-ago), now)
+	}
+	for _, form := range stampForms {
+		if at, err := time.ParseInLocation(form, s, time.Local); err == nil {
+			return past(s, at, now)
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a duration such as 90m, 2h or 7d nor a time such as 2026-03-01 or 2026-03-01T12:00:00Z", s)
+}
+
+// skew is by how much the clock of this machine may be behind the broker's, whose times are printed.
+const skew = 5 * time.Minute
+
+func past(s string, at, now time.Time) (time.Time, error) {
+	if at.After(now.Add(skew)) {
+		return time.Time{}, fmt.Errorf("%q is in the future: it is %s, and now is %s", s, stamp(at), stamp(now))
+	}
+	return at, nil
+}
+
+// span reads a duration, in days as well.
+func span(s string) (time.Duration, bool) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		const most = 100_000 // as hours they fit into a duration
+		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= -most && n <= most {
+			return time.Duration(n * float64(24*time.Hour)), true
+		}
+	}
+	d, err := time.ParseDuration(s)
+	return d, err == nil
+}
