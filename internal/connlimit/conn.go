@@ -31,6 +31,7 @@ type Conn struct {
 	shown   bool      // whether it has ever shown a secret
 	active  bool      // whether a request is under way
 	handled bool      // whether a handler was called since it became active
+	greeted bool      // whether it was idle before
 	cut     bool      // whether we have closed it
 	since   time.Time // when it came, or its last request ended
 	timer   *time.Timer
@@ -128,8 +129,9 @@ func (c *Conn) cutOff(why Reason) {
 	}
 }
 
-// state follows the server's word of the connection.
-func (c *Conn) state(s http.ConnState) {
+// state follows the server's word of the connection. A request that no handler gets is one that the server itself refuses: over
+// HTTP/2 the connection goes on, and this is all that tells of it.
+func (c *Conn) state(s http.ConnState, http2 bool) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
 	switch s {
@@ -139,6 +141,11 @@ func (c *Conn) state(s http.ConnState) {
 			c.await(c.limiter.cfg.Patience)
 		}
 	case http.StateIdle:
+		greeting := http2 && !c.greeted // the server takes it for active and for idle once more
+		c.greeted = true
+		if c.active && !c.handled && !c.cut && !greeting {
+			c.limiter.dropped(NoRequest)
+		}
 		c.active, c.since = false, time.Now()
 		c.scan.reset()
 		if c.owner == "" {

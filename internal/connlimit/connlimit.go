@@ -73,8 +73,8 @@ func New(cfg Config) *Limiter {
 // Apply has a server tell the limiter of its connections. It has to listen on a listener of Listen.
 func (l *Limiter) Apply(srv *http.Server) {
 	srv.ConnState = func(c net.Conn, s http.ConnState) {
-		if c := unwrap(c); c != nil {
-			c.state(s)
+		if ours := unwrap(c); ours != nil {
+			ours.state(s, s == http.StateIdle && speaksHTTP2(c))
 		}
 	}
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, key{}, unwrap(c)) }
@@ -94,6 +94,11 @@ func unwrap(c net.Conn) *Conn {
 	}
 	ours, _ := c.(*Conn)
 	return ours
+}
+
+func speaksHTTP2(c net.Conn) bool {
+	t, ok := c.(*tls.Conn)
+	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
 }
 
 // Listen returns a listener that hands over the connections for which there is room.

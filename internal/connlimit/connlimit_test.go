@@ -102,6 +102,13 @@ func (v *visitor) state(states ...http.ConnState) {
 	}
 }
 
+// asks is a request without a secret.
+func (v *visitor) asks() {
+	v.state(http.StateActive)
+	connlimit.Of(v.s.server.ConnContext(v.s.t.Context(), v.conn)).Handled()
+	v.state(http.StateIdle)
+}
+
 // shows is a request with an owner's secret.
 func (v *visitor) shows(owner string) {
 	v.state(http.StateActive)
@@ -149,7 +156,7 @@ func TestLongestIdleStrangerGoes(t *testing.T) {
 		kept.shows("acme")
 		first, second, third := s.come("192.0.2.1:2"), s.come("192.0.2.1:3"), s.come("192.0.2.1:4")
 		later(time.Second)
-		first.state(http.StateActive, http.StateIdle) // it has just asked something
+		first.asks() // it has just asked something
 		later(time.Second)
 		s.come("192.0.2.1:5")
 		wantOpen(t, "the one with a secret", kept, true)
@@ -236,7 +243,7 @@ func TestPatience(t *testing.T) {
 		s := newSite(t, connlimit.Config{Max: 10, Patience: 5 * time.Second})
 		silent, idle, kept, busy := s.come("192.0.2.1:1"), s.come("192.0.2.2:1"), s.come("192.0.2.3:1"), s.come("192.0.2.4:1")
 		kept.shows("acme")
-		idle.state(http.StateActive, http.StateIdle)
+		idle.asks()
 		later(5*time.Second - time.Millisecond)
 		busy.state(http.StateActive)
 		wantOpen(t, "idle, just in time", idle, true)

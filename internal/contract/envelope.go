@@ -38,7 +38,7 @@ var envelope = []attribute{
 	},
 	{
 		name: "id", required: always, rules: map[string]any{"minLength": 1},
-		use: [kinds]string{"the body's `id` where there is one, else minted; with a digest of the body behind it if another body had the id before", "the sender's, best a UUID; by source and id a command of a cloud is recognised for 7 days", "`<command id>.<outcome>`, then a suffix where results of one id are no repetitions of each other (a dry run, a `deferred` result, a message that was rejected before anything was called, a command that was sent once more), and 16 hex digits of a digest of the command's source, if it has one"},
+		use: [kinds]string{"the body's `id` where there is one, else minted; a UUID made of the `id` if that has more than 256 bytes or is no valid text; with a digest of the body behind it if another body had the id before", "the sender's, best a UUID; by source and id a command of a cloud is recognised for 7 days", "`<command id>.<outcome>`, then a suffix where results of one id are no repetitions of each other (a dry run, a `deferred` result, a message that was rejected before anything was called, a command that was sent once more), and 16 hex digits of a digest of the command's source, if it has one"},
 	},
 	{
 		name: "source", required: always, rules: map[string]any{"format": "uri-reference", "minLength": 1},

@@ -149,7 +149,7 @@ func (a *answer) read(body io.Reader, try attempt) (err error) {
 		a.malformed = checkBody(try.op, bytes.NewReader(a.body))
 	}
 	a.body = bytes.ToValidUTF8(a.body, []byte("\ufffd")) // it becomes a part of JSON
-	if a.malformed != nil { // what is left of it is for people
+	if a.malformed != nil {                              // what is left of it is for people
 		a.body = a.body[:min(len(a.body), maxErrorText)]
 	}
 	return err

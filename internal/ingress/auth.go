@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -67,17 +68,28 @@ func (d *door) given(r *http.Request) (value, single, why string) {
 	if value == "" {
 		return "", "", secretAbsent
 	}
-	single = value
+	return value, once(value), ""
+}
+
+// once is a value without its repetitions in a list. The value may have commas of its own.
+func once(value string) string {
 	parts := strings.Split(value, ",")
-	for _, part := range parts {
-		if strings.TrimSpace(part) != strings.TrimSpace(parts[0]) {
-			return value, value, ""
+	for n := 1; n <= len(parts)/2; n++ {
+		if len(parts)%n == 0 && repeats(parts, n) {
+			return cmp.Or(strings.TrimSpace(strings.Join(parts[:n], ",")), value)
 		}
 	}
-	if first := strings.TrimSpace(parts[0]); first != "" {
-		single = first
+	return value
+}
+
+// repeats says whether parts are the first n of them again and again.
+func repeats(parts []string, n int) bool {
+	for i := n; i < len(parts); i++ {
+		if strings.TrimSpace(parts[i]) != strings.TrimSpace(parts[i-n]) {
+			return false
+		}
 	}
-	return value, single, ""
+	return true
 }
 
 // refuses compares the header's value with every accepted secret, in a time that tells neither which one nor how much of

@@ -112,6 +112,21 @@ func TestEverySecretIsCompared(t *testing.T) {
 	}
 }
 
+// TestSecretWithCommas: a proxy may make one value of two, and the value may have commas of its own.
+func TestSecretWithCommas(t *testing.T) {
+	t.Parallel()
+	const value = confidential + "a,b, c"
+	s, _ := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = values(value) }), &shelf{})
+	for given, want := range map[string]int{
+		value: 202, value + ", " + value: 202, value + "," + value + " , " + value: 202, value + ", " + value + ",": 401,
+		value + ", " + confidential + "a,b": 401, ",": 401, strings.Repeat(",", 4000): 401,
+	} {
+		r := request(t, good)
+		key(given)(r)
+		wantStatus(t, answer(t, s, r), want)
+	}
+}
+
 // TestBlanksInTheConfiguration: no header's value has blanks around it, so a secret with blanks would match nothing.
 func TestBlanksInTheConfiguration(t *testing.T) {
 	t.Parallel()

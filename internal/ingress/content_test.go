@@ -3,6 +3,7 @@ package ingress_test
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,6 +16,19 @@ func gzipped(t testing.TB, text string) string {
 	t.Helper()
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func zlibbed(t testing.TB, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := zlib.NewWriter(&out)
 	if _, err := w.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +77,9 @@ func TestContent(t *testing.T) {
 		"br":                  {body: brotlied(t, text), encoding: "br", status: 202},
 		"zstd":                {body: zstded(t, text), encoding: "zstd", status: 202},
 		"two of them":         {body: gzipped(t, brotlied(t, text)), encoding: "br, gzip", status: 202},
+		"more behind deflate": {body: zlibbed(t, text) + "more", encoding: "deflate", status: 400, dead: true, says: "behind its end"},
+		"more behind gzip":    {body: gzipped(t, text) + "more", encoding: "gzip", status: 400, dead: true, says: "gzip"},
+		"two gzips":           {body: gzipped(t, text[:9]) + gzipped(t, text[9:]), encoding: " GZIP ", status: 202},
 		"identity":            {body: text, encoding: "identity", status: 202},
 		"a charset":           {body: latin1, contentType: "application/json; charset=iso-8859-1", status: 202},
 		"both":                {body: gzipped(t, latin1), contentType: "application/json; charset=latin1", encoding: "gzip", status: 202},

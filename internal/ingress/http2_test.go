@@ -19,7 +19,7 @@ import (
 
 // Types of frames of HTTP/2, and their flags (RFC 9113, section 6).
 const (
-	frameData, frameHeaders, frameReset, frameSettings, frameWindow = 0, 1, 3, 4, 8
+	frameData, frameHeaders, frameReset, frameSettings, framePing, frameWindow = 0, 1, 3, 4, 6, 8
 
 	endStream, endHeaders, ack = 1, 4, 1
 )

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,13 @@ func TestPathPrefix(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", p, got.status, want)
 		}
 	}
+	for prefix, p := range map[string]string{"/webhooks": "/webhooks/acme", "/~a": "/%7Ea/webhooks/acme", "/webhooks/in": "/webhooks/in/webhooks/acme"} {
+		cfg.PathPrefix = prefix
+		s, _ := newServer(t, cfg, &shelf{})
+		r := request(t, good)
+		r.URL.Path, r.URL.RawPath = strings.ReplaceAll(p, "%7E", "~"), p
+		wantStatus(t, answer(t, s, r), 202)
+	}
 	for prefix, ok := range map[string]bool{"": true, "/": true, "/a": true, "/a/b.c/": true, "a": false, "/a b": false, "/../a": false, "/a//b": false, "/%61": false} {
 		cfg.PathPrefix = prefix
 		if err := cfg.Validate(); (err == nil) != ok {
@@ -194,5 +202,39 @@ func TestRefusedBeforeARequest(t *testing.T) { //nolint:paralleltest // it count
 		if !strings.Contains(book.String(), want) {
 			t.Errorf("the log says %s, want %q", book, want)
 		}
+	}
+}
+
+// TestRefusedByHTTP2: net/http answers some requests of HTTP/2 by itself, and the connection goes on.
+func TestRefusedByHTTP2(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
+	reasons := attribute.NewSet(attribute.String("reason", "no_request"))
+	c := dialFramed(t, serveTLS(t, config(), &shelf{}))
+	c.until(frameSettings)
+	c.send(frame{kind: frameSettings, flags: ack})
+	large := slices.Repeat([]string{"a", strings.Repeat("x", 120)}, 120)
+	want := counted(t, "factro.bridge.connections.dropped", reasons)
+	for i, tt := range []struct {
+		fields string
+		more   int64
+	}{
+		{requestFields("GET"), 0},
+		{requestFields("POST", large...), 1},
+		{fields(":scheme", "https", ":path", "/webhooks/acme"), 1},
+		{requestFields("POST", "connection", "close"), 1},
+		{requestFields("GET"), 0},
+	} {
+		stream := uint32(2*i + 1)
+		c.send(frame{frameHeaders, endHeaders | endStream, stream, tt.fields})
+		for f, open := c.next(); f.stream != stream || f.kind != frameReset && f.flags&endStream == 0; f, open = c.next() {
+			if !open {
+				t.Fatal("the connection ended")
+			}
+		}
+		c.send(frame{kind: framePing, payload: "12345678"})
+		c.until(framePing) // by then the stream before it is over
+		want += tt.more
+	}
+	if got := counted(t, "factro.bridge.connections.dropped", reasons); got != want {
+		t.Errorf("%d were counted, want %d", got, want)
 	}
 }

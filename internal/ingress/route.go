@@ -20,17 +20,23 @@ func segments(path string) []string {
 }
 
 // cloudOf is the name of the cloud in a path: /webhooks/{cloud}, with http.path_prefix before it or without, since a proxy may
-// have taken it off.
+// have taken it off. An escape stands for its letter, but for a slash: that one separates nothing.
 func (s *Server) cloudOf(u *url.URL) (name string, ok bool) {
 	parts := segments(u.EscapedPath())
-	if n := len(s.prefix); n > 0 && len(parts) > n && slices.Equal(parts[:n], s.prefix) {
+	for i := range parts {
+		part, err := url.PathUnescape(parts[i])
+		if err != nil || strings.Contains(part, "/") {
+			return "", false
+		}
+		parts[i] = part
+	}
+	if n := len(s.prefix); len(parts) == n+2 && slices.Equal(parts[:n], s.prefix) {
 		parts = parts[n:]
 	}
 	if len(parts) != 2 || parts[0] != "webhooks" {
 		return "", false
 	}
-	name, err := url.PathUnescape(parts[1])
-	return name, err == nil
+	return parts[1], true
 }
 
 // Handler is the HTTP interface.

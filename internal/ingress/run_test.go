@@ -155,6 +155,7 @@ func TestRunAnswers(t *testing.T) {
 		"endless chunks":    {post(oldSecret, "Transfer-Encoding: chunked") + strings.Repeat("400\r\n"+strings.Repeat(" ", 1024)+"\r\n", 2), 413, 0},
 		"a proxy's request": {strings.Replace(post(oldSecret, length(len(good))), "/webhooks", "http://"+inventedHost+"/webhooks", 1) + good, 202, 1},
 		"CONNECT":           {"CONNECT " + inventedHost + ":443 HTTP/1.1\r\nHost: x\r\n\r\n", 404, 0},
+		"OPTIONS *":         {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404, 0},
 		"no HTTP":           {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -104,7 +105,10 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 		// It runs from the end of the header, so a slow body and a slow store must leave time to say that all is well.
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
 		HTTP2:        s.http2(),
-		ErrorLog:     slog.NewLogLogger(errorLog{s.log.Handler(), s}, slog.LevelDebug),
+		// Else net/http answers OPTIONS * with 200, and nobody hears of it.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog: slog.NewLogLogger(errorLog{s.log.Handler(), s}, slog.LevelDebug),
 	}
 	s.conns.Apply(srv)
 	l = s.conns.Listen(l)
@@ -166,13 +170,13 @@ func (s *Server) survive(ctx context.Context, c *cloud, do func() (string, probl
 // receive takes one request apart and returns the id of the stored event, or why there is none. The order matters: the
 // secret before anything that costs, the body before the slot, so that a slow sender holds none.
 func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
-	probes := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost && r.ContentLength == 0
+	known := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost
 	switch {
 	case len(r.TransferEncoding) > 0 && connlimit.Of(ctx).HasLength():
 		return "", ambiguous
-	case probes && r.Header.Get(c.Header) == "":
+	case known && r.ContentLength == 0 && strings.Join(r.Header.Values(c.Header), "") == "":
 		return "", harmless // factro, or a balancer, may look whether somebody is here
-	case r.Method != http.MethodPost && !probes:
+	case !known:
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
 	}

@@ -165,18 +165,30 @@ func (b buffer) unpack(name string, raw []byte) ([]byte, error) {
 
 // inflate unpacks deflate, which by its standard is zlib, and which some senders write without zlib's frame.
 func (b buffer) inflate(raw []byte) ([]byte, error) {
-	framed, err := zlib.NewReader(bytes.NewReader(raw))
+	packed := bytes.NewReader(raw)
+	framed, err := zlib.NewReader(packed)
 	if err == nil {
 		var out []byte
-		if out, err = b.read(framed); err == nil || errors.Is(err, ErrContentTooLarge) || errors.Is(err, ErrNoRoom) {
+		if out, err = b.whole(framed, packed); err == nil || errors.Is(err, ErrContentTooLarge) || errors.Is(err, ErrNoRoom) {
 			return out, err
 		}
 	}
-	out, bareErr := b.read(flate.NewReader(bytes.NewReader(raw)))
+	packed.Reset(raw)
+	out, bareErr := b.whole(flate.NewReader(packed), packed)
 	if bareErr != nil && !errors.Is(bareErr, ErrContentTooLarge) && !errors.Is(bareErr, ErrNoRoom) {
 		return nil, errors.Join(err, bareErr)
 	}
 	return out, bareErr
+}
+
+// whole reads what ends by itself, and wants nothing behind its end: it would be lost without a word. The other formats see
+// to that themselves.
+func (b buffer) whole(r io.Reader, packed *bytes.Reader) ([]byte, error) {
+	out, err := b.read(r)
+	if err == nil && packed.Len() > 0 {
+		return nil, fmt.Errorf("%d bytes behind its end", packed.Len())
+	}
+	return out, err
 }
 
 // charset is the one that is declared, if one is.

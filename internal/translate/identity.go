@@ -18,8 +18,8 @@ func isNumber(raw string) bool {
 	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
 }
 
-// untextSpace is the name space of the ids that stand for ids that are no valid text.
-var untextSpace = uuid.MustParse("0f6d3f0a-7e0c-5a53-8f0e-6a8f3c1d9b47")
+// standInSpace is the name space of the ids that stand for ids that are no valid text or too long.
+var standInSpace = uuid.MustParse("0f6d3f0a-7e0c-5a53-8f0e-6a8f3c1d9b47")
 
-// untextID stands for an id that is no valid text: the same one for the same JSON.
-func untextID(raw string) string { return uuid.NewSHA1(untextSpace, []byte(raw)).String() }
+// standInID stands for an id that cannot be one: the same one for the same JSON.
+func standInID(raw string) string { return uuid.NewSHA1(standInSpace, []byte(raw)).String() }

@@ -12,7 +12,8 @@ import (
 func TestIDsStayApart(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
-	for _, id := range []string{`"\ud800"`, `"\ud801"`, `"\udc00"`, `"\ud800\ud800"`, `"a\ud800"`, `"\udc00\ud800"`, `"\\ud800"`, `"\ufffd"`} {
+	long := strings.Repeat("i", 300)
+	for _, id := range []string{`"` + long + `"`, `"` + long + `j"`, `1` + strings.Repeat("0", 300), `"\ud800"`, `"\ud801"`, `"\udc00"`, `"\ud800\ud800"`, `"a\ud800"`, `"\udc00\ud800"`, `"\\ud800"`, `"\ufffd"`} {
 		body := `{"action":"A","id":` + id + `,"context":{"entityId":` + id + `}}`
 		e, err := translate.Webhook([]byte(body), receipt())
 		if err != nil {

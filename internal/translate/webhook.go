@@ -44,7 +44,7 @@ type Event struct {
 // would make a message that no broker takes.
 const (
 	maxAction = 256  // bytes; a longer one is a mistake
-	maxID     = 256  // bytes; a longer id is not used, and one is minted instead
+	maxID     = 256  // bytes; a longer id has another one in its place
 	maxEntity = 1024 // bytes; a longer entity id stays in the data alone
 
 	maxNewKeys = 8 // that are told; one is enough to look into it
@@ -180,13 +180,13 @@ func actionOf(raw string) (string, error) {
 }
 
 // idOf takes the body's id, where there is one that can be an id: a string, or a number as it is written. One that is no
-// valid text has another id in its place.
+// valid text, or too long, has another id in its place: the same one each time.
 func idOf(raw string, newID func() string) string {
 	id, ok := identifier(raw)
-	if !ok && len(raw) > 0 && raw[0] == '"' {
-		return untextID(raw)
-	}
-	if strings.TrimSpace(id) == "" || len(id) > maxID {
+	switch {
+	case !ok && len(raw) > 0 && raw[0] == '"', len(id) > maxID:
+		return standInID(raw)
+	case strings.TrimSpace(id) == "":
 		return newID()
 	}
 	return id

@@ -23,7 +23,7 @@ func TestPaths(t *testing.T) {
 	s := open(t, setting{http: "path_prefix: /factro"})
 	for path, status := range map[string]int{
 		"/factro/webhooks/acme": 202, "/factro/webhooks/acme/": 202, "//factro/webhooks/acme": 202, "/factro//webhooks//acme": 202,
-		"/factro/webhooks/nobody": 404, "/factro/webhooks": 404, "/factro/webhooks/acme/more": 404, "/favicon.ico": 404,
+		"/factro/%77ebhooks/acme": 202, "/factro/webhooks/nobody": 404, "/factro/webhooks": 404, "/factro/webhooks/acme/more": 404, "/favicon.ico": 404,
 	} {
 		t.Run(path, func(t *testing.T) {
 			s.in(t)
@@ -56,6 +56,7 @@ func TestSecrets(t *testing.T) {
 		{"absent", nil, 401, "absent"},
 		{"wrong", []string{"guess"}, 401, "wrong"},
 		{"the same twice", []string{webhookSecret, webhookSecret}, 202, ""},
+		{"the same twice in one value", []string{webhookSecret + ", " + webhookSecret}, 202, ""},
 		{"two different ones", []string{webhookSecret, "guess"}, 401, "twice"},
 		{"blanks around it", []string{"  " + webhookSecret + " "}, 202, ""},
 	} {

@@ -117,6 +117,8 @@ var bodies = []delivery{
 	{name: "x-gzip", pack: as(encoded("x-gzip"), asGzip), status: 202},
 	{name: "deflate with zlib's header", pack: as(encoded("deflate"), asZlib), status: 202},
 	{name: "deflate without a header", pack: as(encoded("deflate"), asDeflate), status: 202},
+	{name: "deflate with more behind it", pack: as(encoded("deflate"), func(good string) string { return asZlib(good) + good }), status: 400, want: "dead"},
+	{name: "two gzips in one", pack: as(encoded(" GZIP "), func(good string) string { return asGzip(good[:9]) + asGzip(good[9:]) }), status: 202},
 	{name: "brotli", pack: as(encoded("br"), asBrotli), status: 202},
 	{name: "zstd", pack: as(encoded("zstd"), asZstd), status: 202},
 	{name: "identity", pack: as(encoded("identity"), nil), status: 202},
@@ -212,6 +214,7 @@ func TestIDs(t *testing.T) {
 	}{
 		"an id that names the webhook":            {[]string{`{"id":"hook-1","action":"A","context":{"entityId":"$1"}}`, `{"id":"hook-1","action":"A","context":{"entityId":"$2"}}`}, 2},
 		"an id that names the object":             {[]string{`{"id":"$1","action":"A","context":{"entityId":"$1"},"v":1}`, `{"id":"$1","action":"A","context":{"entityId":"$1"},"v":2}`}, 2},
+		"a long id, the same delivery twice":      {[]string{`{"id":"` + strings.Repeat("i", 300) + `$1","action":"A","context":{"entityId":"$1"}}`, `{"id":"` + strings.Repeat("i", 300) + `$1","action":"A","context":{"entityId":"$1"}}`}, 1},
 		"the same delivery twice":                 {[]string{`{"id":"$1","action":"A","context":{"entityId":"$1"}}`, `{"id":"$1","action":"A","context":{"entityId":"$1"}}`}, 1},
 		"ids of lone surrogates":                  {[]string{`{"id":"\ud800","action":"A","context":{"entityId":"$1"}}`, `{"id":"\ud801","action":"A","context":{"entityId":"$2"}}`}, 2},
 		"ids of lone surrogates, the same object": {[]string{`{"id":"\ud800","action":"A","context":{"entityId":"$1"}}`, `{"id":"\ud801","action":"A","context":{"entityId":"$1"}}`}, 2},
@@ -252,6 +255,28 @@ func TestIDs(t *testing.T) {
 		s.send(request{body: `{"action":"Numbered","context":{"entityId":90071992547409931234}}`})
 		s.await("the event", func() bool { return len(s.messages("factro.event.acme.*.90071992547409931234.Numbered")) == 1 })
 	})
+}
+
+// Which of two bodies came first with an id is known to the stream, also when the bridge was restarted in between.
+func TestRepetitionAfterARestart(t *testing.T) {
+	t.Parallel()
+	s := open(t, setting{})
+	text := func(n int) string {
+		return fmt.Sprintf(`{"id":"t-1","action":"A","context":{"entityId":"t-1"},"n":%d}`, n)
+	}
+	for i, n := range []int{1, 2, 1, 2} {
+		if r := s.send(request{body: text(n)}); r.status != http.StatusAccepted {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		if i == 0 {
+			s.bridge.Kill()
+			s.start()
+			s.await("the bridge is ready", func() bool { status, _ := s.get("/readyz"); return status == http.StatusOK })
+		}
+	}
+	if n := len(s.messages("factro.event.acme.>")); n != 2 {
+		t.Errorf("%d events, want 2", n)
+	}
 }
 
 // A sender that follows a redirect from http to https turns its POST into a GET, and is not to believe that all is well.
@@ -303,6 +328,12 @@ func TestMethods(t *testing.T) {
 		s.in(t)
 		if r := s.send(request{method: http.MethodGet, header: map[string][]string{"X-Bridge-Key": nil}}); r.status != http.StatusNoContent {
 			t.Errorf("%d, want 204: it shows that the address is right", r.status)
+		}
+	})
+	t.Run("GET with a body and without a secret", func(t *testing.T) {
+		s.in(t)
+		if r := s.send(request{method: http.MethodGet, body: body(uuid.NewString()), header: map[string][]string{"X-Bridge-Key": nil}}); r.status != http.StatusUnauthorized {
+			t.Errorf("%d, want 401: it carries something that is not kept", r.status)
 		}
 	})
 	t.Run("an empty body", func(t *testing.T) {
