@@ -37,6 +37,13 @@ func TestConfigCheck(t *testing.T) {
 		"a password with a comma":                {set: setting{natsURL: "nats://bridge:" + leak + "," + leak + "@127.0.0.1:4222"}, code: 1, texts: []string{"nats.url"}},
 		"a password with a slash":                {set: setting{natsURL: "nats://bridge:" + leak + "/" + leak + "@127.0.0.1:4222"}, code: 1, texts: []string{"nats.url"}},
 		"a NATS port out of range":               {set: setting{natsURL: "nats://bridge:" + leak + "@127.0.0.1:123456"}, code: 1, texts: []string{"nats.url"}},
+		"an address of another kind":             {set: setting{natsURL: "http://bridge:" + leak + "@127.0.0.1:4222"}, code: 1, texts: []string{"nats.url", "nats://"}},
+		"an address with a query":                {set: setting{natsURL: "nats://bridge:" + leak + "@127.0.0.1:4222?tls=true"}, code: 1, texts: []string{"nats.url", "tls://"}},
+		"a websocket beside others":              {set: setting{natsURL: "ws://127.0.0.1:80,nats://127.0.0.1:4222"}, code: 1, texts: []string{"nats.url", "mixed"}},
+		"a user beside a credentials file":       {set: setting{natsURL: "nats://bridge:" + leak + "@127.0.0.1:4222", broker: "creds_file: $dir/creds"}, code: 1, texts: []string{"creds_file", "nats.url"}},
+		"a second document":                      {edit: [2]string{"clouds:", "---\nclouds:"}, code: 1, texts: []string{"one document"}},
+		"a number that is none":                  {set: setting{env: []string{"FACTRO_BRIDGE_NATS_REPLICAS=" + leak}}, code: 1, texts: []string{"FACTRO_BRIDGE_NATS_REPLICAS", "whole number"}},
+		"a variable that is no setting":          {set: setting{env: []string{"FACTRO_BRIDGE_NATS_URI=nats://bridge:" + leak + "@h"}}, code: 0, texts: []string{"warning", "FACTRO_BRIDGE_NATS_URI"}},
 		"a body larger than NATS takes":          {set: setting{http: "max_body: 64MiB"}, code: 0, texts: []string{"max_body"}},
 	} {
 		t.Run(name, func(t *testing.T) {
