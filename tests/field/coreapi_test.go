@@ -288,6 +288,42 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// The same of a look-up: what a create without an answer has made is looked for no sooner, and it is made once.
+func TestRetryAfterOfALookUp(t *testing.T) {
+	t.Parallel()
+	f := &facade{}
+	s := open(t, setting{core: f.before})
+	core := s.sim.Handler()
+	var made, asked sync.Once
+	f.set(func(w http.ResponseWriter, r *http.Request) (taken bool) {
+		if r.Method == http.MethodPost {
+			made.Do(func() { // factro makes it, and the answer is cut in the middle of its chunks
+				taken = true
+				got := httptest.NewRecorder()
+				core.ServeHTTP(got, r)
+				w.Header().Set("Content-Type", isJSON)
+				_, _ = io.WriteString(w, got.Body.String()[:20])
+				_ = http.NewResponseController(w).Flush()
+				panic(http.ErrAbortHandler)
+			})
+			return taken
+		}
+		asked.Do(func() {
+			taken = true
+			w.Header().Set("Retry-After", "4")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		return taken
+	})
+	title := uuid.NewString()
+	if r := s.result(s.create(title)); r.outcome != "applied" || s.tasks(title) != 1 {
+		t.Errorf("%s, %d tasks: %s", r.outcome, s.tasks(title), r.data)
+	}
+	if times := f.times(); len(times) < 3 || times[2].Sub(times[1]) < 3*time.Second {
+		t.Errorf("asked at %v, want a pause of 4 s after the second", times)
+	}
+}
+
 // A Retry-After of thirty years does not stop the cloud for thirty years.
 func TestEndlessRetryAfter(t *testing.T) {
 	t.Parallel()
