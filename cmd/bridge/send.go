@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
@@ -99,7 +98,8 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 		}
 		return f.printSent(out, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
-	defer f.tellUnserved(ctx, notes, client)()
+	told := f.tellUnserved(ctx, notes, client)
+	defer told()
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
 	return f.verdict(r, f.notSent(ctx, client, op, err))
 }
@@ -151,7 +151,7 @@ func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.O
 		return nil
 	}
 	p := events.Prefix(f.prefix)
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+	if bus.NobodyTakes(err) {
 		there := "its streams are not there"
 		if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, f.cloud) {
 			there = "there are " + strings.Join(clouds, ", ")

@@ -268,3 +268,6 @@ func (c *Client) WaitStreams(ctx context.Context, p events.Prefix, cloud string)
 		}
 	}
 }
+
+// NobodyTakes says whether a publish failed since no stream takes its subject.
+func NobodyTakes(err error) bool { return errors.Is(err, jetstream.ErrNoStreamResponse) }

@@ -60,6 +60,7 @@ type Bus struct {
 	parked        chan struct{}            // has a token when something was parked
 	others        map[string]other         // who takes a destination of ours, as it was told last
 	consumersSeen time.Time                // when the consumers were looked at last
+	unkept        map[string]bool          // streams that acknowledge what they do not keep
 	windows       map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
 	warned        map[string]string        // what the operator was told of streams and consumers that differ, by name
 
@@ -100,7 +101,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
-		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 // lookOnce looks whether the streams are there and take what is sent to them, and says whether all is well.
@@ -169,7 +171,7 @@ func (b *Bus) bindStream(ctx context.Context, cloud, name string, weSend bool) e
 	switch {
 	case err == nil:
 		b.sawStream(cloud, have.CachedInfo().Config)
-		return usable(have.CachedInfo(), weSend)
+		return b.sawUsable(have.CachedInfo(), weSend)
 	case b.health.isHidden(name): // the server has said so meanwhile
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -192,6 +194,26 @@ var (
 	errNoQuorum = errors.New("too few of the servers that hold it can be reached, so it stores nothing")
 )
 
+// sawUsable says why a stream that is there is of no use. Publishes are to know if it acknowledges what it does not keep.
+func (b *Bus) sawUsable(info *jetstream.StreamInfo, weSend bool) error {
+	err := usable(info, weSend)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if errors.Is(err, natserr.ErrNotKept) {
+		b.unkept[info.Config.Name] = true
+	} else {
+		delete(b.unkept, info.Config.Name)
+	}
+	return err
+}
+
+// keeps says whether a stream keeps what it acknowledges, as far as that was seen.
+func (b *Bus) keeps(stream string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.unkept[stream]
+}
+
 // usable says why a stream that is there is of no use. Whether the queue of commands is full is its senders' matter.
 func usable(info *jetstream.StreamInfo, weSend bool) error {
 	c, s := info.Config, info.State
@@ -203,6 +225,8 @@ func usable(info *jetstream.StreamInfo, weSend bool) error {
 		err = errSealed
 	case weSend && c.NoAck:
 		err = errNoAck
+	case weSend && c.Retention == jetstream.InterestPolicy && s.Consumers == 0:
+		err = natserr.ErrNotKept
 	case weSend && full:
 		err = errFull
 	case cluster == nil:

@@ -61,28 +61,12 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for _, cloud := range b.cfg.Clouds {
-		closing, cancel := context.WithTimeout(ctx, 2*b.lookTimeout+b.ackWait+moveFor)
-		defer cancel()
 		m := &mover{b: b, cloud: cloud, old: old, to: commandStream(b.cfg.Prefix, cloud)}
-		filling, err := m.begin(closing)
-		if err != nil {
-			return true, err
-		}
-		if !filling {
-			continue
-		}
-		left, err := m.moveAll(ctx)
+		left, err := m.complete(ctx)
 		if err != nil {
 			return true, err
 		}
 		more = more || left > 0 // an older bridge has one in hand, which comes later
-		have, err := b.js.Stream(closing, m.to.Name)
-		if err != nil {
-			return true, err
-		}
-		if err := b.finish(closing, have, m.to); err != nil {
-			return true, err
-		}
 	}
 	return more, nil
 }
@@ -160,6 +144,24 @@ func (m *mover) move(ctx context.Context) (left uint64, _ error) {
 		return 0, err
 	}
 	return max(info.NumPending, 1), nil
+}
+
+// complete moves the rest of a queue that gets nothing any more, and opens the new one.
+func (m *mover) complete(ctx context.Context) (left uint64, _ error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*m.b.lookTimeout+m.b.ackWait+2*moveFor)
+	defer cancel()
+	filling, err := m.begin(ctx)
+	if err != nil || !filling {
+		return 0, err
+	}
+	if left, err = m.moveAll(ctx); err != nil {
+		return left, err
+	}
+	have, err := m.b.js.Stream(ctx, m.to.Name)
+	if err != nil {
+		return left, err
+	}
+	return left, m.b.finish(ctx, have, m.to)
 }
 
 // moveAll moves until nothing is left, so that all of it comes before what is sent from now on. Another bridge that moves has

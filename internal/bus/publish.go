@@ -117,6 +117,9 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackno
 		if err = b.waitUp(ctx); err != nil {
 			return ack, fmt.Errorf("publish to %s: %w", msg.Subject, err)
 		}
+		if !b.keeps(streams[0]) { // it would acknowledge all the same
+			return ack, fmt.Errorf("publish to %s: the stream %s: %w", msg.Subject, streams[0], natserr.ErrNotKept)
+		}
 		ack.attempt++
 		if ack.PubAck, err = b.sendOnce(ctx, msg, streams); err == nil {
 			return ack, nil

@@ -168,7 +168,7 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
 			weSend := want.Name != b.cfg.Prefix.CommandStream(cloud)
-			err := usable(have.CachedInfo(), weSend)
+			err := b.sawUsable(have.CachedInfo(), weSend)
 			if err == nil {
 				err = missingSubjects(ctx, b.js, want.StreamConfig, have.CachedInfo(), weSend)
 			}
@@ -211,6 +211,7 @@ func streamDrift(want, have jetstream.StreamConfig) string {
 		{"replicas", want.Replicas == have.Replicas, want.Replicas, have.Replicas},
 		{"duplicate window", have.Duplicates >= want.Duplicates, want.Duplicates, have.Duplicates},
 		{"message TTL", have.AllowMsgTTL || !want.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL},
+		{"subject transform", have.SubjectTransform == nil, "none", have.SubjectTransform != nil},
 		{"no_ack", !have.NoAck, false, have.NoAck},
 	}.String()
 	return strings.Join(slices.DeleteFunc([]string{d, limitDrift(have)}, func(s string) bool { return s == "" }), "; ")

@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,46 @@ func (o outside) takeSubjects(ours, theirs string) {
 }
 
 // TestOtherStream: a stream of somebody else that takes our subjects acknowledges nothing of ours, and is named.
+// TestInterest: a stream that keeps only what somebody is interested in acknowledges what it drops. Nothing is promised then, until
+// it has a consumer.
+func TestInterest(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	out := broker.outside(t)
+	cfg := jetstream.StreamConfig{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, Retention: jetstream.InterestPolicy}
+	stream, err := out.js.CreateStream(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := broker.connect(t, quiet())
+	start(t, b.Run)
+	unready(t, b, "does not keep")
+	err = b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1")
+	if !errors.Is(err, natserr.ErrNotKept) || !strings.Contains(err.Error(), "FACTRO_EVENTS_ACME") {
+		t.Errorf("published: %v", err)
+	}
+	found, err := dialWith(t, broker, b.cfg).Differences(t.Context())
+	if err != nil || !slices.ContainsFunc(found, func(d Difference) bool { return strings.Contains(d.What, "does not keep") }) {
+		t.Errorf("differences are %v, %v", found, err)
+	}
+	if _, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "reader"}); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, b)
+	storeEvent(t, b, "e-1")
+	if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
+		t.Errorf("the stream has %d events", n)
+	}
+}
+
+// dialWith is a client of a configuration.
+func dialWith(t testing.TB, server *broker, cfg Config) *Client {
+	t.Helper()
+	c := dial(t, server)
+	c.cfg = cfg
+	return c
+}
+
 func TestOtherStream(t *testing.T) {
 	t.Parallel()
 	for kind, tt := range map[string]struct {

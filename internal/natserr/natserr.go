@@ -87,7 +87,8 @@ func Answered(err error) bool {
 	if refused, ok := Refusal(err); ok {
 		return ofCode(refused) != Passing || refused.Code < 500
 	}
-	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, ErrOtherStream) || errors.Is(err, ErrNoAck) || Of(err) == Permanent || Of(err) == Unknown
+	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, ErrOtherStream) || errors.Is(err, ErrNoAck) || errors.Is(err, ErrNotKept) ||
+		Of(err) == Permanent || Of(err) == Unknown
 }
 
 // MaxHeader is how many bytes of headers a stream takes, the first line and the empty one at the end included.
@@ -126,6 +127,7 @@ var local = []struct {
 	{ErrHeader, Permanent},
 	{ErrOtherStream, Passing}, // an operator can take the subject from it
 	{ErrNoAck, Passing},       // as well
+	{ErrNotKept, Passing},     // as well
 	{nats.ErrMaxPayload, Permanent},
 	{nats.ErrBadSubject, Permanent},
 	{nats.ErrBadHeaderMsg, Permanent},
@@ -226,6 +228,8 @@ func Help(err error) string {
 		return `find it with "bridge streams diff" and take the subject from it`
 	case errors.Is(err, ErrNoAck):
 		return "find out who subscribes to it, with the server's /subsz or connz?subs=1, and stop that"
+	case errors.Is(err, ErrNotKept):
+		return "delete it, so that it is made anew with retention limits, or give it a durable consumer"
 	}
 	switch Of(err) {
 	case NoRoom:

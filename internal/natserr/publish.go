@@ -14,6 +14,8 @@ import (
 var (
 	// ErrOtherStream says that a message was taken, or would be, by another stream than the one it is for.
 	ErrOtherStream = errors.New("another stream takes this subject")
+	// ErrNotKept says that a stream acknowledges what it does not keep.
+	ErrNotKept = errors.New("its retention is interest and it has no consumer, so it acknowledges what it does not keep")
 	// ErrNoAck says that somebody answers a publish who is no stream.
 	ErrNoAck = errors.New("a program that is no stream answers on this subject, and no stream acknowledges")
 )

@@ -168,11 +168,12 @@ func TestStrangeStreams(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		stream jetstream.StreamConfig
-		named  bool // whether the stream is somebody else's
+		said   string // in the log
 	}{
-		"another stream has the subjects of events": {jetstream.StreamConfig{Name: "THEIRS", Subjects: []string{"factro.event.>"}}, true},
-		"another stream has all":                    {jetstream.StreamConfig{Name: "THEIRS", Subjects: []string{"factro.>"}}, true},
-		"our stream does not acknowledge":           {jetstream.StreamConfig{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, NoAck: true}, false},
+		"another stream has the subjects of events":     {jetstream.StreamConfig{Name: "THEIRS", Subjects: []string{"factro.event.>"}}, "THEIRS"},
+		"another stream has all":                        {jetstream.StreamConfig{Name: "THEIRS", Subjects: []string{"factro.>"}}, "THEIRS"},
+		"our stream does not acknowledge":               {jetstream.StreamConfig{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, NoAck: true}, "no_ack"},
+		"our stream keeps only what somebody waits for": {jetstream.StreamConfig{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, Retention: jetstream.InterestPolicy}, "interest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,12 +181,8 @@ func TestStrangeStreams(t *testing.T) {
 			_, err := s.js.CreateStream(t.Context(), tt.stream)
 			must(t, err)
 			s.start()
-			if tt.named {
-				s.await("readiness names the stream", func() bool { _, text := s.get("/readyz"); return strings.Contains(text, "THEIRS") })
-				s.logs("THEIRS")
-			} else {
-				s.logs("no_ack")
-			}
+			s.await("readiness names the stream", func() bool { _, text := s.get("/readyz"); return strings.Contains(text, tt.stream.Name) })
+			s.logs(tt.said)
 			if r := s.send(request{}); r.status == http.StatusAccepted {
 				t.Error("a webhook is answered 202 that our stream does not have")
 			}
