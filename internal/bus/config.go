@@ -148,12 +148,12 @@ func checkAddresses(all string) error {
 			err = errAddress
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("address %d, %s: %w", n+1, secret.Address(address), err))
+			errs = append(errs, fmt.Errorf("nats.url: address %d, %s: %w", n+1, secret.Address(address), err))
 		}
 	}
 	if len(errs) > 0 && strings.Contains(all, "@") && len(parts) > 1 {
 		// A part of a password could be taken for a host.
-		return fmt.Errorf("%s: %w", secret.Address(all), errAddress)
+		return fmt.Errorf("nats.url: %s: %w", secret.Address(all), errAddress)
 	}
 	return errors.Join(errs...)
 }
@@ -179,7 +179,7 @@ func (c Config) Validate() error {
 	}
 	if c.URL != "" && c.Server == nil {
 		if err := checkAddresses(c.URL); err != nil {
-			errs = append(errs, fmt.Errorf("nats.url: %w", err))
+			errs = append(errs, err)
 		}
 	}
 	if c.CredsFile != "" && c.NkeyFile != "" {
