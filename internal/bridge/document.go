@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,8 +102,8 @@ func (d *document) setGroup(n *yaml.Node, v reflect.Value, path string) {
 		if from[0].Kind == yaml.SequenceNode {
 			from = from[0].Content
 		}
-		for j := len(from) - 1; j >= 0; j-- { // the first one wins
-			d.set(from[j], v, path)
+		for _, group := range slices.Backward(from) { // the first one wins
+			d.set(group, v, path)
 		}
 	}
 	for i := 0; i < len(n.Content); i += 2 {
