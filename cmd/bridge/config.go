@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,29 +22,45 @@ func newConfig() *cobra.Command {
 				return err
 			},
 		},
-		&cobra.Command{
-			Use: "check [FILE]", Short: "Check a configuration file, the environment and the files that they name; tells every mistake at once",
-			Example: "  bridge config check bridge.yaml", Args: cobra.MaximumNArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				path := ""
-				if len(args) > 0 {
-					path = args[0]
-				}
-				cfg, err := bridge.Load(path, os.Environ())
-				if err != nil {
-					return &exitError{exitUsage, err}
-				}
-				missing, err := cfg.CheckFiles()
-				if err != nil {
-					return &exitError{exitUsage, fmt.Errorf("files of the configuration:\n%w", err)}
-				}
-				for _, text := range slices.Concat(cfg.Warnings(), cfg.Loose(), missing) {
-					fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %d cloud(s), roles %v\n", len(cfg.Clouds), cfg.Roles)
-				return err
-			},
-		},
+		newConfigCheck(),
 	)
+	return cmd
+}
+
+func newConfigCheck() *cobra.Command {
+	offline := false
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check a configuration file, the environment and the files that they name; tells every mistake at once",
+		Long: `Check a configuration file, the environment and the files of secrets, keys and certificates that they name. Every mistake is
+told at once, with its line and its setting or its variable; then the exit code is 2. A valid configuration is told with what
+a bridge with it does.
+
+A file that is missing, or that may not be read, is a warning: the check may run elsewhere, or as somebody else than the
+bridge. With --offline no other file is read. NATS and factro are never asked.`,
+		Example: "  bridge config check bridge.yaml\n  bridge config check --offline bridge.yaml", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, name := "", "the environment"
+			if len(args) > 0 {
+				path, name = args[0], args[0]
+			}
+			checked, err := bridge.Check(path, os.Environ(), offline)
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			for _, text := range checked.Cautions {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
+			}
+			out := cmd.OutOrStdout()
+			if _, err := fmt.Fprintln(out, "configuration is valid:", name); err != nil {
+				return fmt.Errorf("print: %w", err)
+			}
+			for _, line := range checked.Meaning() {
+				fmt.Fprintln(out, " ", line)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "read none of the files that the configuration names")
 	return cmd
 }

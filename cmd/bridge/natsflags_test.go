@@ -91,7 +91,7 @@ clouds:
 		"dead list --cloud acme", "dead show 1 --cloud acme", "dead parked --cloud acme", "dead redrive 1 --cloud acme", "dead drop 1 --yes --cloud acme",
 		"reconcile", "canary --timeout 1s", "streams diff",
 	}
-	for _, line := range lines {
+	for _, line := range lines { //nolint:paralleltest // the test sets the environment
 		needsConfig := strings.HasPrefix(line, "reconcile") || strings.HasPrefix(line, "canary") || strings.HasPrefix(line, "streams")
 		for how, flags := range map[string]string{
 			"config": "--config " + config, "context": "--context works", "flags": "--nats " + address + " --user ann --password-file " + password,

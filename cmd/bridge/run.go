@@ -34,8 +34,8 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 				return &exitError{exitUsage, err}
 			}
 			log := telemetry.NewLogger(os.Stderr, telemetry.FormatFor(cfg.Log.Format, os.Stderr), cfg.Log.Level)
-			stop := hearHangups(cmd.Context(), log)
-			defer stop()
+			stopHearing := hearHangups(cmd.Context(), log)
+			defer stopHearing()
 			return runBridge(cmd.Context(), cfg, log)
 		},
 	}

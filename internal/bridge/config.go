@@ -1,11 +1,9 @@
 package bridge
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"regexp"
@@ -13,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/caarlos0/env/v11"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
@@ -49,6 +47,7 @@ type Config struct {
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
 
 	path    string   // of the file, or ""
+	offline bool     // whether no other file is to be read
 	unknown []string // variables of the environment that look like settings and are none
 }
 
@@ -248,58 +247,63 @@ const (
 
 // Load reads a configuration file, or none if path is empty, and the environment, and validates what comes out.
 func Load(path string, environ []string) (Config, error) {
-	c := Default()
-	var text []byte
-	if path != "" {
-		var err error
-		if text, err = os.ReadFile(path); err != nil {
-			return Config{}, fmt.Errorf("configuration: %w", err)
-		}
+	text, err := readConfig(path)
+	if err != nil {
+		return Config{}, err
 	}
+	c := Default()
 	c.path = path
 	return c.load(path, text, environ)
 }
 
-func (c Config) load(name string, text []byte, environ []string) (Config, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true) // a misspelt setting would be a setting ignored
-	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("configuration %s: %w", name, readable(err))
+func readConfig(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
 	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) { // what stands in it would be ignored
-		return Config{}, fmt.Errorf("configuration %s: it goes on behind a line ---; want one document", name)
-	}
-	err := c.readEnvironment(environ)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("configuration from the environment:\n%w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	for i := range c.Clouds {
-		c.Clouds[i].setDefaults()
-	}
-	err = c.Validate()
-	if c.calls() {
-		err = errors.Join(err, checkProxies(environ))
+	return text, nil
+}
+
+func (c Config) load(path string, text []byte, environ []string) (Config, error) {
+	c, wrong, err := c.read(text, environ)
+	if err == nil {
+		err = wrong.err()
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("configuration %s:\n%w", name, err)
+		return Config{}, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
 	return c, nil
 }
 
-var (
-	goType = regexp.MustCompile(`( not found) in type \S+`)
-	into   = regexp.MustCompile(` into (\S+)`)
-	// quoted is the beginning of a value, as the decoder shows it. It may be a secret in the wrong place.
-	quoted = regexp.MustCompile("(?s) `.*?`( into)")
-)
+// origin says where a configuration comes from.
+func origin(path string) string {
+	if path == "" {
+		return "configuration from the environment"
+	}
+	return "configuration " + path
+}
 
-// readable takes Go's type names and all values out of the decoder's complaints.
-func readable(err error) error {
-	text := quoted.ReplaceAllString(strings.ReplaceAll(err.Error(), "yaml: unmarshal errors:\n", "\n"), "$1")
-	text = into.ReplaceAllStringFunc(text, func(match string) string {
-		return "; want " + wanted(into.FindStringSubmatch(match)[1])
-	})
-	return errors.New(goType.ReplaceAllString(text, "$1"))
+// read reads the file's text and the environment, and says everything that is wrong with them. Its error is one of the form of
+// the file.
+func (c Config) read(text []byte, environ []string) (Config, *complaints, error) {
+	doc, err := readDocument(text, &c)
+	if err != nil {
+		return c, nil, err
+	}
+	wrong := &complaints{doc: doc, environ: env.ToMap(environ), all: doc.mistakes}
+	wrong.readEnvironment(&c)
+	c.unknown = unknownVariables(&c, wrong.environ)
+	for i := range c.Clouds {
+		c.Clouds[i].setDefaults()
+	}
+	wrong.add(c.Validate())
+	if c.calls() {
+		wrong.add(checkProxies(environ))
+	}
+	return c, wrong, nil
 }
 
 func (c *Cloud) setDefaults() {
@@ -361,7 +365,7 @@ func (c Config) spool() bus.SpoolConfig {
 
 // knownActions is the operator's list of factro's actions.
 func (c Config) knownActions() ([]string, error) {
-	if c.KnownActionsFile == "" {
+	if c.KnownActionsFile == "" || c.offline {
 		return nil, nil
 	}
 	text, err := os.ReadFile(c.KnownActionsFile)

@@ -185,7 +185,7 @@ clouds:
 	}
 	for _, want := range []string{
 		"http.listen", "http.max_body", "http.max_in_flight", "http.tls", "admin.listen", "spool.max_bytes", "spool.drain_per_second", "nats.url", "nats.prefix", "nats.replicas",
-		`roles: "cook"`, `log.format: "logfmt"`, "shutdown_timeout", "known_actions_file: open /nowhere/actions.txt", "clouds[0].name", "clouds[0].webhook: header", "secrets[0]", "secrets[1]",
+		`roles: "cook"`, `log.format: "logfmt"`, "shutdown_timeout", "known_actions_file: open /nowhere/actions.txt", "clouds[0].name", "clouds[0].webhook.header", "secrets[0]", "secrets[1]",
 		"clouds[0].api.url", "clouds[0].api.timeout", "clouds[0].api.requests_per_minute", "clouds[0].api.key",
 		"clouds[1].webhook", "clouds[1].api.key", "clouds[2].name", "reconcile.every", "reconcile.overlap", "clouds[0].webhook.url",
 	} {
@@ -217,7 +217,7 @@ func TestUnknownSettingsHaveTheirLine(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"f.yaml", "line 2: field lisen not found", "line 4: field urll not found"} {
+	for _, want := range []string{"f.yaml", "line 2: http.lisen: there is no such setting", "line 4: nats.urll: there is no such setting"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q in %v", want, err)
 		}
@@ -405,7 +405,7 @@ func TestHeaderNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		warned := slices.ContainsFunc(c.Warnings(), func(w string) bool {
-			return strings.Contains(w, "clouds[0].webhook: header: ") && strings.Contains(w, "proxies")
+			return strings.Contains(w, "clouds[0].webhook.header: ") && strings.Contains(w, "proxies")
 		})
 		if warned != want {
 			t.Errorf("%s: %q", name, c.Warnings())

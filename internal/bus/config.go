@@ -149,12 +149,12 @@ func checkAddresses(all string) error {
 			err = errAddress
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("address %d, %s: %w", n+1, secret.Address(address), err))
+			errs = append(errs, fmt.Errorf("nats.url: address %d, %s: %w", n+1, secret.Address(address), err))
 		}
 	}
 	if len(errs) > 0 && strings.Contains(all, "@") && len(parts) > 1 {
 		// A part of a password could be taken for a host.
-		return fmt.Errorf("%s: %w", secret.Address(all), errAddress)
+		return fmt.Errorf("nats.url: %s: %w", secret.Address(all), errAddress)
 	}
 	other := func(address string) bool { return isWebsocket(address) != isWebsocket(parts[0]) }
 	if len(errs) == 0 && slices.ContainsFunc(parts, other) {
@@ -221,7 +221,7 @@ func (c Config) validateConnection() error {
 	}
 	if c.URL != "" && c.Server == nil {
 		if err := checkAddresses(c.URL); err != nil {
-			errs = append(errs, fmt.Errorf("nats.url: %w", err))
+			errs = append(errs, err)
 		}
 	}
 	if user := strings.Contains(c.URL, "@"); user && (c.CredsFile != "" || c.NkeyFile != "") { // the client sends both, or only the user

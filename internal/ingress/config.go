@@ -105,23 +105,22 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("http.idle_timeout: %s is less than %s", c.IdleTimeout, patience))
 	}
 	for i, cloud := range c.Clouds {
-		if err := cloud.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("clouds[%d].webhook: %w", i, err))
-		}
+		errs = append(errs, cloud.validate(fmt.Sprintf("clouds[%d].", i)))
 	}
 	return errors.Join(errs...)
 }
 
-func (c Cloud) validate() error {
+// validate reports every mistake, naming each setting below a path.
+func (c Cloud) validate(path string) error {
 	var errs []error
 	if u := types.ParseURIRef(c.Source); c.Source == "" || u == nil {
-		errs = append(errs, errors.New("source: it is not a URI, such as urn:factro:cloud:acme"))
+		errs = append(errs, errors.New(path+"source: it is not a URI, such as urn:factro:cloud:acme"))
 	}
 	if !headerName.MatchString(c.Header) || slices.Contains(framing, http.CanonicalHeaderKey(c.Header)) {
-		errs = append(errs, fmt.Errorf("header: %q is not the name of a header that can carry a secret, such as X-Bridge-Key", c.Header))
+		errs = append(errs, fmt.Errorf("%swebhook.header: %q is not the name of a header that can carry a secret, such as X-Bridge-Key", path, c.Header))
 	}
 	if len(c.Secrets) == 0 {
-		errs = append(errs, errors.New("secrets: none is given; factro does not sign, so without a secret anybody could send events"))
+		errs = append(errs, errors.New(path+"webhook.secrets: none is given; factro does not sign, so without a secret anybody could send events"))
 	}
 	for i, s := range c.Secrets {
 		err := s.Validate()
@@ -129,7 +128,7 @@ func (c Cloud) validate() error {
 			err = CheckSecret(s.Value)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("secrets[%d]: %w", i, err))
+			errs = append(errs, fmt.Errorf("%swebhook.secrets[%d]: %w", path, i, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -146,11 +145,11 @@ func (c Config) Warnings() []string {
 	var out []string
 	for i, cloud := range c.Clouds {
 		if strings.ContainsAny(cloud.Header, "_.") {
-			out = append(out, fmt.Sprintf("clouds[%d].webhook: header: %q has _ or . in it; proxies such as nginx drop such headers, and every webhook would be answered with 401. Take - instead", i, cloud.Header))
+			out = append(out, fmt.Sprintf("clouds[%d].webhook.header: %q has _ or . in it; proxies such as nginx drop such headers, and every webhook would be answered with 401. Take - instead", i, cloud.Header))
 		}
 		for j, s := range cloud.Secrets {
 			if s.Value != "" && CheckSecret(s.Value) == nil && len(s.Value) < goodSecret {
-				out = append(out, fmt.Sprintf("clouds[%d].webhook: secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(s.Value), goodSecret))
+				out = append(out, fmt.Sprintf("clouds[%d].webhook.secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(s.Value), goodSecret))
 			}
 		}
 	}

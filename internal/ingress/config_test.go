@@ -18,7 +18,7 @@ func TestConfigValidate(t *testing.T) {
 	header := func(name string) func(*ingress.Config) {
 		return cloud(func(c *ingress.Cloud) { c.Header = name })
 	}
-	const inHeader = "clouds[0].webhook: header"
+	const inHeader = "clouds[0].webhook.header"
 	for name, tt := range map[string]struct {
 		change func(*ingress.Config)
 		want   string
@@ -38,8 +38,8 @@ func TestConfigValidate(t *testing.T) {
 		"no time to store":      {func(c *ingress.Config) { c.StoreTimeout = 0 }, "http.store_timeout"},
 		"all the time to store": {func(c *ingress.Config) { c.StoreTimeout = 30 * time.Second }, ""},
 		"more than that":        {func(c *ingress.Config) { c.StoreTimeout = 31 * time.Second }, "http.store_timeout"},
-		"no source":             {cloud(func(c *ingress.Cloud) { c.Source = "" }), "clouds[0].webhook: source"},
-		"source no URI":         {cloud(func(c *ingress.Cloud) { c.Source = "http://[::1" }), "clouds[0].webhook: source"},
+		"no source":             {cloud(func(c *ingress.Cloud) { c.Source = "" }), "clouds[0].source"},
+		"source no URI":         {cloud(func(c *ingress.Cloud) { c.Source = "http://[::1" }), "clouds[0].source"},
 		"authorization":         {header("authorization"), ""},
 		"odd, but a name":       {header("x_key!~"), ""},
 		"no header":             {header(""), inHeader},
@@ -81,7 +81,7 @@ func TestConfigValidateTellsAll(t *testing.T) {
 	err := ingress.Config{Clouds: []ingress.Cloud{{}, {Secrets: values("short")}}}.Validate()
 	for _, want := range []string{
 		"http.max_body", "http.max_in_flight", "http.store_timeout",
-		"clouds[0].webhook: source", "clouds[1].webhook: source", "header", "secrets: none", "secrets[0]",
+		"clouds[0].source", "clouds[1].source", "header", "secrets: none", "secrets[0]",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s: %v", want, err)

@@ -293,7 +293,7 @@ func TestShortSecrets(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.Clouds[0].Secrets = values("12345678", "123456789012345", "1234567890123456")
-	if got := cfg.Warnings(); len(got) != 2 || !strings.Contains(got[0], "clouds[0].webhook: secrets[0]") || !strings.Contains(got[1], "15 bytes") {
+	if got := cfg.Warnings(); len(got) != 2 || !strings.Contains(got[0], "clouds[0].webhook.secrets[0]") || !strings.Contains(got[1], "15 bytes") {
 		t.Errorf("%q", got)
 	}
 	synctest.Test(t, func(t *testing.T) {

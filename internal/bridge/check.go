@@ -1,0 +1,113 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// Checked is a valid configuration, as a person wants to know it.
+type Checked struct {
+	Config
+	// Cautions are what is allowed and should be otherwise, and the files that are missing here.
+	Cautions []string
+	offline  bool
+	missing  int
+}
+
+// Check is Load that also reads the files that the configuration names, unless offline. Its error has all mistakes.
+func Check(path string, environ []string, offline bool) (Checked, error) {
+	text, err := readConfig(path)
+	if err != nil {
+		return Checked{}, err
+	}
+	c := Default()
+	c.path, c.offline = path, offline
+	c, wrong, err := c.read(text, environ)
+	if err != nil {
+		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
+	}
+	checked := Checked{Config: c, offline: offline, Cautions: c.Warnings()}
+	if !offline {
+		missing, err := c.CheckFiles()
+		wrong.add(err)
+		checked.missing = len(missing)
+		checked.Cautions = slices.Concat(checked.Cautions, c.Loose(), missing)
+	}
+	if err := wrong.err(); err != nil {
+		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
+	}
+	for i, text := range checked.Cautions {
+		checked.Cautions[i] = wrong.placed(settingOf(text), text).Error()
+	}
+	return checked, nil
+}
+
+// Meaning says what a bridge with this configuration does, a line for each part.
+func (c Checked) Meaning() []string {
+	lines := []string{"roles: " + c.rolesText()}
+	for _, cloud := range c.Clouds {
+		line := "cloud: " + cloud.Name
+		if c.has(RoleIngress) {
+			line += fmt.Sprintf(", webhooks at /webhooks/%s with their secret in the header %s", cloud.Name, cloud.Webhook.Header)
+		}
+		if c.calls() {
+			line += ", Core API at " + secret.Address(cloud.API.URL)
+		}
+		lines = append(lines, line)
+	}
+	return append(lines, "NATS:  "+c.natsText(), "spool: "+c.spoolText(), "files: "+c.filesText())
+}
+
+var meanings = map[string]string{
+	RoleIngress: "takes webhooks at %s", RoleEgress: "carries out commands", RoleQuery: "answers queries", RoleReconcile: "finds missing events",
+}
+
+func (c Checked) rolesText() string {
+	var all []string
+	for _, role := range c.Roles {
+		text := meanings[role]
+		if role == RoleIngress {
+			text = fmt.Sprintf(text, c.HTTP.Listen)
+		}
+		all = append(all, fmt.Sprintf("%s (%s)", role, text))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (c Checked) natsText() string {
+	text := secret.Address(c.NATS.URL)
+	switch {
+	case c.NATS.Embedded.DataDir != "":
+		text = "a server inside the bridge, which stores in " + c.NATS.Embedded.DataDir
+	case c.NATS.CredsFile != "":
+		text += " with the credentials in " + c.NATS.CredsFile
+	case c.NATS.NkeyFile != "":
+		text += " with the nkey in " + c.NATS.NkeyFile
+	case c.NATS.UserFile != "":
+		text += " with the user in " + c.NATS.UserFile
+	}
+	return text + ", subjects begin with " + c.NATS.Prefix + ". Whether it can be reached is not checked"
+}
+
+func (c Checked) spoolText() string {
+	switch {
+	case !c.has(RoleIngress):
+		return "not needed, since this process takes no webhooks"
+	case c.Spool.Dir == "":
+		return "none. While NATS cannot be reached, webhooks are answered with 503"
+	}
+	return fmt.Sprintf("up to %d MiB in %s, while NATS cannot be reached", c.Spool.MaxBytes>>20, c.Spool.Dir)
+}
+
+func (c Checked) filesText() string {
+	switch {
+	case c.offline:
+		return "not read (--offline)"
+	case c.missing > 0:
+		return fmt.Sprintf("%d of those that are named cannot be read here, see the warnings; what needs them waits until they can", c.missing)
+	}
+	return "all that are named can be read"
+}

@@ -1,0 +1,160 @@
+package bridge
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestEveryMistakeHasItsPlace: whatever is wrong is told in one run, with line and setting, or with its variable; nothing is
+// told twice, and nothing that only follows from something else.
+func TestEveryMistakeHasItsPlace(t *testing.T) {
+	t.Parallel()
+	const bad = `http:
+  lisen: ":8080"
+  max_body: 1MB
+  max_in_flight: [1]
+  store_timeout: soon
+  tls: geheim
+nats:
+  manage: perhaps
+  replicas: 9
+  replicas: 3
+  streams: {events: {tags: {a: b}}}
+log: {level: loud}
+roles: ingress
+clouds:
+  - name: "Ac me"
+    webhook:
+      header: "X Y"
+      secrets: [{value: short}, geheim]
+    api: {key: geheim, timeout: 1ms}
+  - {name: acme}
+shutdown_timeout: 1ms
+`
+	_, err := Default().load("bad.yaml", []byte(bad), []string{
+		EnvPrefix + "HTTP_MAX_CONNECTIONS=geheim", EnvPrefix + "ADMIN_LISTEN=nowhere", EnvPrefix + "SHUTDOWN_TIMEOUT=2ms",
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")[1:]
+	for _, want := range []string{
+		"line 2: http.lisen: there is no such setting",
+		"line 3: http.max_body: want a size in bytes such as 65536, 512KiB or 1MiB, not this text",
+		"line 4: http.max_in_flight: want a whole number, not a list",
+		"line 5: http.store_timeout: want a duration such as 500ms, 10s or 5m, not this text",
+		"line 6: http.tls: want settings below it, not this text",
+		"line 8: nats.manage: want true or false, not this text",
+		"line 9: nats.replicas: 9 is not between 1 and 5",
+		"line 10: nats.replicas: is there twice; the first one is in line 9",
+		"line 11: nats.streams.events.tags: want a list of texts, not a group of settings",
+		"line 12: log.level: want debug, info, warn or error, not this text",
+		"line 13: roles: want a list of texts, not this text",
+		`line 15: clouds[0].name: "Ac me"`,
+		"line 17: clouds[0].webhook.header: ",
+		"line 18: clouds[0].webhook.secrets[0]: ",
+		"line 18: clouds[0].webhook.secrets[1]: want settings below it, not this text",
+		"line 19: clouds[0].api.key: want settings below it, not this text",
+		"line 19: clouds[0].api.timeout: 1ms",
+		"line 20: clouds[1].webhook.header: ",
+		"line 20: clouds[1].webhook.secrets: ",
+		"line 20: clouds[1].api.key: ",
+		EnvPrefix + "HTTP_MAX_CONNECTIONS: want a whole number, not this text",
+		"admin.listen: ",
+		"shutdown_timeout: 2ms is shorter than 1s (from " + EnvPrefix + "SHUTDOWN_TIMEOUT)",
+	} {
+		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, want) })
+		if i < 0 {
+			t.Errorf("it is not told: %s", want)
+			continue
+		}
+		lines = slices.Delete(lines, i, i+1)
+	}
+	for _, left := range lines {
+		t.Errorf("it is told beside that: %s", left)
+	}
+	if strings.Contains(err.Error(), "geheim") {
+		t.Errorf("a value is shown:\n%v", err)
+	}
+}
+
+// TestForms: what YAML has for long files means what it means everywhere.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	c, err := Default().load("f.yaml", []byte(`
+spool: ~
+roles: &all [ingress, egress]
+clouds:
+  - &acme
+    name: acme
+    webhook: {header: X-Bridge-Key, secrets: [{value: a-long-secret}]}
+    api: &api {key: {value: an-api-key}, timeout: 7s}
+  - <<: *acme
+    name: blau
+    api: {<<: *api, timeout: 9s}
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blau := c.Clouds[1]
+	if blau.Name != "blau" || blau.Webhook.Header != "X-Bridge-Key" || blau.API.Timeout.String() != "9s" || blau.API.Key.Value.Reveal() != "an-api-key" ||
+		c.Clouds[0].API.Timeout.String() != "7s" || c.Spool != Default().Spool || len(c.Roles) != 2 {
+		t.Errorf("got %+v", c)
+	}
+	if _, err := Default().load("f.yaml", []byte("http:\n  listen: [\n"), nil); err == nil || !strings.Contains(err.Error(), "f.yaml") || !strings.Contains(err.Error(), "line ") {
+		t.Errorf("a file that is no YAML: %v", err)
+	}
+}
+
+// TestCheck: a check tells the mistakes of settings and of files in one run; without files it reads none.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key := put("key", "two\nlines")
+	form := `known_actions_file: ` + filepath.Join(dir, "nowhere") + `
+clouds:
+  - name: acme
+    webhook: {header: X-Bridge-Key, secrets: [{file: ` + filepath.Join(dir, "nothing") + `}]}
+    api:
+      key: {file: ` + key + `}
+`
+	path := put("bridge.yaml", "log: {format: yes}\n"+form)
+	_, err := Check(path, nil, false)
+	if err == nil {
+		t.Fatal("no mistake is told")
+	}
+	for _, want := range []string{"line 1: log.format: ", "line 2: known_actions_file: ", "line 7: clouds[0].api.key: ", "several lines"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("it lacks %q:\n%v", want, err)
+		}
+	}
+	c, err := Check(put("good.yaml", form), []string{EnvPrefix + "SPOOL_DIR=" + dir, EnvPrefix + "NATS_URL=nats://m:geheim@h:1"}, true)
+	if err != nil || len(c.Cautions) > 0 {
+		t.Errorf("offline it tells %v, %q", err, c.Cautions)
+	}
+	meaning := strings.Join(c.Meaning(), "\n")
+	for _, want := range []string{
+		"roles: ingress (takes webhooks at :8080), egress (carries out commands), query (answers queries), reconcile (finds missing events)",
+		"cloud: acme, webhooks at /webhooks/acme with their secret in the header X-Bridge-Key, Core API at https://cloud.factro.com/api/core",
+		"NATS:  nats://[hidden]@h:1, subjects begin with factro", "spool: up to 1024 MiB in " + dir, "files: not read (--offline)",
+	} {
+		if !strings.Contains(meaning, want) {
+			t.Errorf("it lacks %q:\n%s", want, meaning)
+		}
+	}
+	put("key", "one-line")
+	c, err = Check(put("good.yaml", strings.Replace(form, "known_actions_file", "#", 1)), nil, false)
+	if err != nil || len(c.Cautions) != 1 || !strings.HasPrefix(c.Cautions[0], "line 4: clouds[0].webhook.secrets[0]: ") || !strings.Contains(strings.Join(c.Meaning(), "\n"), "files: 1 of those") {
+		t.Errorf("with a file that is missing it tells %v, %q, %q", err, c.Cautions, c.Meaning())
+	}
+}
