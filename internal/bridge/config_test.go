@@ -231,8 +231,8 @@ func TestUnknownSettingsHaveTheirLine(t *testing.T) {
 func TestMistakesOfForm(t *testing.T) {
 	t.Parallel()
 	for variable, want := range map[string]string{
-		"NATS_REPLICAS=geheim": "a whole number", "NATS_MANAGE=geheim": "true or false", "SHUTDOWN_TIMEOUT=20": "a duration such as 30s",
-		"HTTP_MAX_BODY=geheim": "KiB, MiB or GiB", "LOG_LEVEL=geheim": "DEBUG, INFO", "CLOUDS_0_API_TIMEOUT=30d": "a duration",
+		"NATS_REPLICAS=geheim": "a whole number", "NATS_MANAGE=geheim": "true or false", "SHUTDOWN_TIMEOUT=20": "a duration such as",
+		"HTTP_MAX_BODY=geheim": "512KiB or 1MiB", "LOG_LEVEL=geheim": "debug, info", "CLOUDS_0_API_TIMEOUT=30d": "a duration",
 		"NATS_STREAMS_EVENTS_MAX_AGE=30d": "a duration", "CLOUDS_0_API_REQUESTS_PER_MINUTE=geheim": "a whole number",
 	} {
 		_, err := Default().load("c.yaml", []byte(valid), []string{
@@ -249,7 +249,7 @@ func TestMistakesOfForm(t *testing.T) {
 		t.Errorf("two of one name: %v", err)
 	}
 	for text, want := range map[string]string{
-		"nats: {replicas: three}": "line 1: cannot unmarshal !!str; want a whole number", "shutdown_timeout: 30d": "want a duration",
+		"nats: {replicas: three}": "line 1: nats.replicas: want a whole number", "shutdown_timeout: 30d": "want a duration",
 		"nats: x": "settings below it", "clouds: x": "want a list", "a text": "settings below it", valid + "\n---\nnats: {replicas: 3}\n": "one document",
 		valid + "\n--- [\n": "one document",
 	} {
