@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,5 +47,21 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("it says %v", err)
 			}
 		})
+	}
+}
+
+// TestHalfAUser: a user without a password, and the other way round, is a mistake of the command line that names the flags.
+func TestHalfAUser(t *testing.T) {
+	t.Setenv("NATS_USER", "")
+	t.Setenv("NATS_PASSWORD", "")
+	for _, args := range [][]string{{"--user", "bob"}, {"--password-file", "file"}} {
+		root := newRoot()
+		root.SetArgs(append([]string{"tail", "events", "--cloud", "acme", "--nats", "nats://127.0.0.1:1"}, args...))
+		root.SetOut(io.Discard)
+		root.SetErr(io.Discard)
+		err := root.ExecuteContext(t.Context())
+		if code, ok := errors.AsType[*exitError](err); !ok || code.code != exitUsage || !strings.Contains(err.Error(), "--user") && !strings.Contains(err.Error(), "--password-file") {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }
