@@ -43,7 +43,7 @@ var labelDocs = []labelDoc{
 	{name: "code", of: []string{"factro_bridge_commands_total"}, values: append([]string{""}, strings.Fields(resultCodes)...)},
 	{name: "code", of: []string{"factro_bridge_dead_letters_total"}, values: strings.Fields(resultCodes + " terminated unusable too_large")},
 	{name: "kind", of: []string{"factro_bridge_files_unusable"}, values: strings.Fields(
-		"api_key webhook_secret http_certificate http_client_ca nats_ca nats_certificate nats_creds nats_nkey")},
+		"api_key webhook_secret http_certificate http_client_ca nats_ca nats_certificate nats_creds nats_nkey nats_password")},
 	{name: "kind", of: []string{"factro_bridge_dead_letters_total"}, values: strings.Fields("command webhook")},
 	{
 		name: "destination", words: "`factro.event.<cloud>`, `factro.result.<cloud>`, `factro.dead.command` or `factro.dead.webhook`, with your `nats.prefix`",
