@@ -153,6 +153,7 @@ func (f *facade) before(core http.Handler) http.Handler {
 // beta does not notice.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
+	attacking(t) // before a gigabyte is packed
 	for name, answers := range map[string]func() []odd{"transport": transport, "shapes": shapes} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -205,6 +206,7 @@ func text(msg *nats.Msg) []byte {
 // While the Core API answers nothing but 101, or nothing at all, to every call, the bridge ends within its bound.
 func TestOddAnswersForEver(t *testing.T) {
 	t.Parallel()
+	attacking(t) // before a gigabyte is packed
 	for _, o := range []odd{transport()[0], transport()[6], shapes()[0], {"silence", func(io.Writer) {}, false}} {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
