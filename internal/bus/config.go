@@ -158,7 +158,7 @@ func checkAddresses(all string) error {
 	}
 	other := func(address string) bool { return isWebsocket(address) != isWebsocket(parts[0]) }
 	if len(errs) == 0 && slices.ContainsFunc(parts, other) {
-		return errMixed
+		return fmt.Errorf("nats.url: %w", errMixed)
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -107,6 +109,10 @@ func TestSpoolPromises(t *testing.T) {
 	}
 	t.Run("a start without NATS remembers", func(t *testing.T) {
 		s.in(t)
+		s.await("the limits are written down", func() bool {
+			_, err := os.Stat(filepath.Join(s.dir, "spool", "limits.json"))
+			return err == nil
+		})
 		s.bridge.Kill()
 		s.nats.Kill()
 		s.start()
