@@ -87,7 +87,7 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer client.Close()
-	client.Heed()
+	client.CollectRefusals()
 
 	ctx, span := rootSpan(ctx)
 	defer span.End()

@@ -31,10 +31,10 @@ func newConfigCheck() *cobra.Command {
 	offline := false
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Check a configuration file, the environment and the files that they name; tells every mistake at once",
-		Long: `Check a configuration file, the environment and the files of secrets, keys and certificates that they name. Every mistake is
-told at once, with its line and its setting or its variable; then the exit code is 2. A valid configuration is told with what
-a bridge with it does.
+		Short: "Check a configuration file, the environment and the files that they name; list all mistakes",
+		Long: `Check a configuration file, the environment and the files of secrets, keys and certificates that they name. It lists all
+mistakes, each with its line and setting or its variable, and exits with 2. For a valid configuration it says what a bridge
+does with it.
 
 A file that is missing, or that may not be read, is a warning: the check may run elsewhere, or as somebody else than the
 bridge. With --offline no other file is read. NATS and factro are never asked.`,

@@ -189,7 +189,7 @@ clouds:
 	}
 }
 
-// A context that we cannot follow is refused by the name of what is in it. No secret in it is told.
+// An error names the field of a context that is not supported. It never shows the value.
 func TestBadContexts(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)

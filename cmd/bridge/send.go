@@ -41,7 +41,7 @@ field=value takes the value as the field's type wants it: text as it is, numbers
 field:=json takes any JSON, such as null or a list. file=@path uploads a file; a large one goes through the object store of
 NATS.
 
-A command that breaks its schema is not sent, with or without --wait: every mistake is told, and the exit code is 2.
+send checks the command against its schema first, with or without --wait. It lists all mistakes, sends nothing, and exits with 2.
 
 The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
 		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
@@ -87,7 +87,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	}
 	ctx, cancel := context.WithTimeout(newTrace(ctx), f.timeout)
 	defer cancel()
-	client.Heed()
+	client.CollectRefusals()
 	bridge := client.Bridge(events.Prefix(f.prefix), f.cloud)
 	cmd := events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
 	opts := f.options()
@@ -98,8 +98,8 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 		}
 		return f.printSent(out, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
-	told := f.tellUnserved(ctx, notes, client)
-	defer told()
+	stop := f.warnUnserved(ctx, notes, client)
+	defer stop()
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
 	return f.verdict(r, f.notSent(ctx, client, op, err))
 }
@@ -126,9 +126,9 @@ func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, t
 	return err
 }
 
-// tellUnserved tells, while the command is under way, that nobody takes commands of the cloud. Whoever may not ask is told
-// nothing. The function that it returns ends it.
-func (f *sendFlags) tellUnserved(ctx context.Context, notes io.Writer, client *bus.Client) func() {
+// warnUnserved warns, while the command waits, that nobody takes commands of the cloud. It says nothing to users without the
+// right to ask. The function that it returns ends it.
+func (f *sendFlags) warnUnserved(ctx context.Context, notes io.Writer, client *bus.Client) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

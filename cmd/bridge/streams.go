@@ -58,7 +58,7 @@ func (f *natsFlags) streamsDiff(ctx context.Context, out io.Writer, asJSON bool)
 		return err
 	}
 	defer client.Close()
-	client.Heed()
+	client.CollectRefusals()
 	found, err := client.Differences(ctx)
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func (b *Bus) checkOwn(ctx context.Context, cloud string) error {
 	}
 	if info := c.CachedInfo(); ahead(info, s.CachedInfo()) {
 		text := aheadText(info, s.CachedInfo())
-		b.health.pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and have a bridge with nats.manage: true make it anew", name, text))
+		b.health.pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
 		if b.isNews("ahead "+name, text) {
 			b.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
 		}
@@ -155,7 +155,7 @@ func aheadOf(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo
 func (b *Bus) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {
 	cfg, text := c.Config, aheadText(c, s.CachedInfo())
 	if cfg.DeliverSubject != "" {
-		b.log.ErrorContext(ctx, "a push consumer is ahead of its stream; whoever made it has to make it anew", "stream", c.Stream, "consumer", c.Name, "problem", text)
+		b.log.ErrorContext(ctx, "a push consumer is ahead of its stream; its owner has to create it again", "stream", c.Stream, "consumer", c.Name, "problem", text)
 		return nil
 	}
 	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
@@ -174,7 +174,7 @@ func (b *Bus) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream
 	if _, err := s.CreateConsumer(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
 		return fmt.Errorf("create consumer %s: %w", c.Name, err)
 	}
-	b.log.ErrorContext(ctx, "a consumer was ahead of its stream, as after the return of an older store; it was made anew", "stream", c.Stream, "consumer", c.Name,
+	b.log.ErrorContext(ctx, "a consumer was ahead of its stream, as after a restore of an older store; it was created again", "stream", c.Stream, "consumer", c.Name,
 		"problem", text, "deliver", cfg.DeliverPolicy.String())
 	return nil
 }

@@ -57,7 +57,7 @@ func (s bucketStore) get(ctx context.Context, key string) (r record, err error) 
 		case err == nil, errors.Is(err, jetstream.ErrKeyNotFound), ctx.Err() != nil:
 			return r, err
 		case n == readAttempts || isDisconnect(err) || natserr.Of(err) == natserr.Permanent:
-			if skipped, due := s.bus.noise.due("read "+s.bucket, time.Now()); due {
+			if skipped, due := s.bus.samples.Due("read "+s.bucket, time.Now()); due {
 				s.bus.log.WarnContext(ctx, "a bucket cannot be read from its leader", "bucket", s.bucket, "error", err, "not_logged", skipped)
 			}
 			return r, fmt.Errorf("bucket %s: %w", s.bucket, err)
@@ -198,7 +198,7 @@ func (b *Bus) onlyDirect(r refusal) bool {
 		return false
 	}
 	b.health.direct(stream)
-	if skipped, due := b.noise.due("direct "+stream, time.Now()); due {
+	if skipped, due := b.samples.Due("direct "+stream, time.Now()); due {
 		b.log.Warn("the leader of a stream may not be asked, so any server answers for it, and one that has stopped answers with the past; grant the permission",
 			"permission", r.subject, "stream", stream, "not_logged", skipped)
 	}

@@ -27,7 +27,7 @@ type Client struct {
 	js  jetstream.JetStream
 
 	mu      sync.Mutex
-	refused []refusal // what Heed has heard of
+	refused []refusal // what CollectRefusals has heard of
 }
 
 // Dial connects as the configuration says.
@@ -96,8 +96,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// Heed has the client keep in mind which permissions the server refuses, for Why. Else they are printed.
-func (c *Client) Heed() {
+// CollectRefusals has the client keep in mind which permissions the server refuses, for Why. Else they are printed.
+func (c *Client) CollectRefusals() {
 	c.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

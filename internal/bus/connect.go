@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -35,9 +36,8 @@ type Bus struct {
 	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
 	tries   *attempts
-	noise   seldom
-	limits  limits // of messages
-	dups    seldom // messages that a stream had already
+	samples *logsample.Sampler // of what is logged again and again
+	limits  limits             // of messages
 
 	mu            sync.Mutex
 	up            chan struct{} // closed while the connection is up; a new one while it is down
@@ -98,7 +98,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg.rhythm = defaultRhythm
 	}
 	b := &Bus{
-		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log),
+		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
@@ -165,7 +165,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 			if err == nil { // we closed it
 				return
 			}
-			if skipped, due := b.noise.due("disconnected: "+inner(err).Error(), time.Now()); due {
+			if skipped, due := b.samples.Due("disconnected: "+inner(err).Error(), time.Now()); due {
 				b.log.Warn("NATS disconnected", "error", err, "not_logged", skipped)
 			}
 		}),
@@ -439,7 +439,7 @@ func (b *Bus) asyncError(err error) {
 	if !up { // the reason of a failed attempt, which is logged there
 		return
 	}
-	if skipped, due := b.noise.due(err.Error(), time.Now()); due {
+	if skipped, due := b.samples.Due(err.Error(), time.Now()); due {
 		b.log.Error("NATS reports an error", "error", err, "not_logged", skipped)
 	}
 }

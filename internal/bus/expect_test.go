@@ -18,7 +18,7 @@ func guest(t *testing.T, b *broker) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	c.Heed()
+	c.CollectRefusals()
 	return c
 }
 

@@ -47,7 +47,7 @@ func dupOption(destination, reason string) metric.MeasurementOption {
 func (b *Bus) repeated(ctx context.Context, subject, reason string, ack acknowledged) {
 	b.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), reason))
 	args := []any{"subject", subject, "stream", ack.Stream, "sequence", ack.Sequence, "reason", reason}
-	switch skipped, due := b.dups.due(kind(subject)+" "+reason, time.Now()); {
+	switch skipped, due := b.samples.Due(kind(subject)+" "+reason, time.Now()); {
 	case reason == dupRetry, !due:
 		b.log.DebugContext(ctx, "the stream has this message already", args...)
 	case reason == dupRepetition:
@@ -195,7 +195,7 @@ func (s *Spool) named(ctx context.Context, subject string, e event.Event, id str
 		return e, id
 	}
 	s.bus.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), dupOtherBody))
-	if skipped, due := s.bus.dups.due(kind(subject)+" "+dupOtherBody, time.Now()); due {
+	if skipped, due := s.bus.samples.Due(kind(subject)+" "+dupOtherBody, time.Now()); due {
 		s.log.WarnContext(ctx, otherBody, "subject", subject, "reason", dupOtherBody, "not_logged", skipped)
 	}
 	own := e.Clone()

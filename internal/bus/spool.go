@@ -168,7 +168,7 @@ func (s *Spool) Close() {
 // saveLimits writes down what the broker takes, for a start without it.
 func (s *Spool) saveLimits(ctx context.Context) {
 	if err := s.bus.limits.save(s.cfg.Dir); err != nil {
-		if skipped, due := s.bus.dups.due("limits", time.Now()); due {
+		if skipped, due := s.bus.samples.Due("limits", time.Now()); due {
 			s.log.WarnContext(ctx, "the limits of NATS cannot be written down for a start without it", "error", err, "not_logged", skipped)
 		}
 	}

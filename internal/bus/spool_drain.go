@@ -290,7 +290,7 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	}
 	if h.refusedForGood(err, s.bus.refusingAfter) {
 		span.SetStatus(codes.Error, "refused")
-		if skipped, due := s.bus.noise.due("spool refused "+l.cloud, time.Now()); due {
+		if skipped, due := s.bus.samples.Due("spool refused "+l.cloud, time.Now()); due {
 			s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter", "cloud", l.cloud, "error", err, "not_logged", skipped)
 		}
 		if err = s.bury(ctx, l, h, err); err == nil {

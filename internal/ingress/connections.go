@@ -18,5 +18,5 @@ func (s *Server) http2() *http.HTTP2Config {
 
 // due says whether a case of a cloud and a kind is to be logged. All are counted.
 func (s *Server) due(c *cloud, kind string) (skipped int, due bool) {
-	return s.samples.due(c.Name+" "+kind, time.Now())
+	return s.samples.Due(c.Name+" "+kind, time.Now())
 }

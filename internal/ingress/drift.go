@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -12,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -25,25 +25,13 @@ type drift struct {
 	unknown metric.Int64Counter
 	log     *slog.Logger
 
-	samples *sampler
-}
-
-// sampler says which of many equal cases are logged.
-type sampler struct {
-	mu    sync.Mutex
-	kinds map[string]*sample // of which there are few
-}
-
-// sample is when one kind of case was logged.
-type sample struct {
-	next    time.Time // none is logged before
-	skipped int       // since the last
+	samples *logsample.Sampler
 }
 
 // sampleEvery is how often a case of one kind is logged. All are counted.
 const sampleEvery = 10 * time.Minute
 
-func newDrift(actions []string, samples *sampler, log *slog.Logger) (*drift, error) {
+func newDrift(actions []string, samples *logsample.Sampler, log *slog.Logger) (*drift, error) {
 	d := &drift{known: map[string]bool{}, listed: len(actions) > 0, log: log, samples: samples}
 	d.known[events.ActionCanary] = true // ours, and no news of factro
 	for _, a := range factro.Actions() {
@@ -84,30 +72,10 @@ func (d *drift) found(ctx context.Context, cloud, what, names string, isNews boo
 	if !isNews {
 		return
 	}
-	if skipped, due := d.samples.due(cloud+" "+what, time.Now()); due {
+	if skipped, due := d.samples.Due(cloud+" "+what, time.Now()); due {
 		d.log.InfoContext(ctx, "factro sends what its description does not have", "cloud", cloud, "what", what,
 			"names", printable(names), "not_logged", skipped)
 	}
-}
-
-// due says whether a case is to be logged, and how many of its kind were not since the last.
-func (p *sampler) due(kind string, now time.Time) (skipped int, due bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.kinds[kind]
-	if s == nil {
-		if p.kinds == nil {
-			p.kinds = map[string]*sample{}
-		}
-		s = &sample{}
-		p.kinds[kind] = s
-	}
-	if now.Before(s.next) {
-		s.skipped++
-		return 0, false
-	}
-	skipped, s.skipped, s.next = s.skipped, 0, now.Add(sampleEvery)
-	return skipped, true
 }
 
 // printable keeps what a stranger named within a line of the log.

@@ -45,7 +45,7 @@ func (s *Server) refused(ctx context.Context, cloud string, p problem, r *http.R
 	case redirected.code, unusable.code, unsupported.code, notStored.code, ourMistake.code:
 		return // who refused it has told more
 	}
-	skipped, due := s.samples.due(cloud+" refused "+p.reason(), time.Now())
+	skipped, due := s.samples.Due(cloud+" refused "+p.reason(), time.Now())
 	if !due {
 		return
 	}
@@ -70,7 +70,7 @@ func (s *Server) dropped(why connlimit.Reason) {
 		return
 	default:
 	}
-	skipped, due := s.samples.due("connections "+string(why), time.Now())
+	skipped, due := s.samples.Due("connections "+string(why), time.Now())
 	if !due {
 		return
 	}
@@ -110,7 +110,7 @@ func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
 		kind = "accept"
 	}
 	if kind != "" {
-		if skipped, due := e.s.samples.due("failed "+kind, time.Now()); due {
+		if skipped, due := e.s.samples.Due("failed "+kind, time.Now()); due {
 			e.s.log.WarnContext(ctx, "a connection to the webhook server failed before a request", "reason", kind,
 				"error", printable(strings.TrimSpace(r.Message)), "not_logged", skipped)
 			return nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -46,7 +47,7 @@ type Server struct {
 	memory   *shares  // bytes of those that are read and stored
 	conns    *connlimit.Limiter
 	throttle throttle
-	samples  sampler
+	samples  *logsample.Sampler
 	account  account
 	metrics  *metrics
 	drift    *drift
@@ -79,6 +80,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 		tracer: otel.Tracer(scope),
 		newID:  func() string { return uuid.Must(uuid.NewV7()).String() },
 	}
+	s.samples = logsample.New(sampleEvery)
 	s.conns = connlimit.New(connlimit.Config{
 		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Patience: patience, Owners: len(cfg.Clouds), Dropped: s.dropped,
 	})
@@ -93,7 +95,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, err
 	}
-	s.drift, err = newDrift(cfg.KnownActions, &s.samples, log)
+	s.drift, err = newDrift(cfg.KnownActions, s.samples, log)
 	return s, err
 }
 

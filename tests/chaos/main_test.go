@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -44,8 +43,8 @@ func run(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	if *bridge == "" {
 		*bridge = filepath.Join(dir, "bridge")
-		if out, err := exec.Command("go", "build", "-tags", "chaos", "-o", *bridge, "../../cmd/bridge").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the bridge: %v\n%s", err, out)
+		if err := process.Build(*bridge, "-tags", "chaos"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}

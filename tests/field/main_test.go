@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -36,8 +35,8 @@ func run(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	if *binary == "" {
 		*binary = filepath.Join(dir, "bridge")
-		if out, err := exec.Command("go", "build", "-o", *binary, "../../cmd/bridge").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the bridge: %v\n%s", err, out)
+		if err := process.Build(*binary); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}

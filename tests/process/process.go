@@ -106,6 +106,15 @@ func Start(o Options, args ...string) (*Process, error) {
 	}
 }
 
+// Build builds the bridge, for a test in a folder of tests. flags are further ones of "go build", such as tags.
+func Build(path string, flags ...string) error {
+	args := append(append([]string{"build"}, flags...), "-o", path, "../../cmd/bridge")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the bridge: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // Kill ends the process as a crash does.
 func (p *Process) Kill() {
 	if p == nil {
