@@ -49,7 +49,7 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 	f.add(cmd)
 	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.webhookURL, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for each of the answers")
+	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for each of the answers")
 	cmd.Flags().BoolVar(&f.noQuery, "no-query", false, "ask no query, where no bridge has the role")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return cmd

@@ -71,7 +71,7 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would be sent")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the letters")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the result of each command")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for each")
+	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for each")
 	return cmd
 }
 

@@ -53,7 +53,7 @@ An answer that is too large for a message comes through the object store of NATS
 	f.add(cmd)
 	f.cloudFlag(cmd)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
+	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
 	return cmd
 }

@@ -49,7 +49,7 @@ With --dry-run nothing is published, and the exit code is 6 if something is miss
 	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 15*time.Minute, "how long it may take, the wait for other runs included")
+	durationFlag(cmd.Flags(), &f.timeout, "timeout", 15*time.Minute, "how long it may take, the wait for other runs included")
 	return cmd
 }
 

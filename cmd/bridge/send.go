@@ -65,7 +65,7 @@ The id of a command is its idempotency key: sending it again with the same --id 
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait")
+	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, else what was sent")
 	return cmd
 }

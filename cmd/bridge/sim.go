@@ -59,7 +59,7 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 	cmd.Flags().StringVar(&cfg.Key, "key", sim.DefaultKey, "the API `key` that is accepted, or @path of its file")
 	cmd.Flags().IntVar(&cfg.Quota, "quota", sim.DefaultQuota, "`requests` a minute")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "makes ids and random faults repeatable")
-	cmd.Flags().DurationVar(&ahead, "clock", 0, "how far the simulator's clock is ahead, or behind if negative, as in `5m`")
+	durationFlag(cmd.Flags(), &ahead, "clock", 0, "how far the simulator's clock is ahead, or behind if negative, as in `5m`")
 	cmd.Flags().StringVar(&cfg.StateDir, "state", "", "`directory` of a journal, from which a simulator that was killed goes on")
 	cmd.Flags().StringArrayVar(&webhooks, "webhook", nil, "register a webhook: `ACTION,URL[,HEADER,VALUE]`; repeatable")
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a fault, as in `latency,delay=200ms,p=0.1`; repeatable")

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
 // stamp is a time as the commands print it, with date and zone. It is one word, and every flag for a time takes it.
@@ -23,7 +26,7 @@ func moment(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if ago, ok := span(strings.TrimSpace(strings.TrimSuffix(s, "ago"))); ok {
+	if ago, err := timetext.Duration(strings.TrimSuffix(s, "ago")); err == nil {
 		return past(s, now.Add(-ago), now)
 	}
 	for _, form := range stampForms {
@@ -44,14 +47,24 @@ func past(s string, at, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// span reads a duration, in days as well.
-func span(s string) (time.Duration, bool) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		const most = 100_000 // as hours they fit into a duration
-		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= -most && n <= most {
-			return time.Duration(n * float64(24*time.Hour)), true
-		}
-	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil
+// durationFlag declares a flag for a duration, which is read as everywhere.
+func durationFlag(flags *pflag.FlagSet, p *time.Duration, name string, preset time.Duration, usage string) {
+	*p = preset
+	flags.Var((*durationValue)(p), name, usage)
 }
+
+type durationValue time.Duration
+
+// Set reads the duration. What the flag library adds to the error names the flag.
+func (d *durationValue) Set(s string) error {
+	v, err := timetext.Duration(s)
+	if err != nil {
+		return err
+	}
+	*d = durationValue(v)
+	return nil
+}
+
+func (*durationValue) Type() string { return "duration" }
+
+func (d *durationValue) String() string { return time.Duration(*d).String() }

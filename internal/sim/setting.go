@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
 // setting is one named value of Variants, Delivery or Fault. The same table of settings serves the command line, the
@@ -53,9 +55,9 @@ func fraction(name string, p *float64, doc string) setting {
 
 func duration(name string, p *time.Duration, doc string) setting {
 	return setting{name, doc, func() any { return p.String() }, func(text string) error {
-		v, err := time.ParseDuration(text)
+		v, err := timetext.Duration(text)
 		if err != nil {
-			return fmt.Errorf("%s: %q is no duration such as 200ms", name, text)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		*p = v
 		return nil
