@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -15,12 +14,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 type canaryFlags struct {
 	natsFlags
+	progressFlag
 	webhookURL      string
 	timeout         time.Duration
 	noQuery, asJSON bool
@@ -44,9 +45,10 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 		Example: `  bridge canary --config bridge.yaml
   bridge canary --config bridge.yaml --cloud acme --webhook-url https://bridge.example.com/webhooks/acme --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	f.add(cmd)
+	f.natsFlags.add(cmd)
+	f.progressFlag.add(cmd)
 	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.webhookURL, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for each of the answers")
@@ -55,7 +57,8 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 	return cmd
 }
 
-func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
+func (f *canaryFlags) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
 	cloud, err := f.configuredCloud()
 	if err != nil {
 		return err
@@ -98,8 +101,10 @@ func (f *canaryFlags) run(ctx context.Context, out io.Writer) error {
 			Cloud: f.cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(), Legs: []leg{},
 		},
 	}
+	c.watched = f.start(cmd)
 	code := c.fly(ctx, !f.noQuery)
-	if err := c.report.write(out, f.asJSON); err != nil {
+	c.watched.Stop()
+	if err := c.report.write(cmd.OutOrStdout(), f.asJSON); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}
 	if code != exitOK && ctx.Err() != nil {
@@ -130,25 +135,31 @@ type canary struct {
 	hook    *hook
 	id      string // names the entity of the webhook and of the command; there is none of that id at factro
 	report  canaryReport
+	watched *progress.Task
 }
 
 // fly goes all the ways, also where one has failed, since which of them work tells where to look, unless it is told to stop.
 // It returns the exit code of the first failure.
 func (c *canary) fly(ctx context.Context, query bool) int {
-	legs := []func(context.Context) leg{c.webhook, c.command}
+	type way struct {
+		waiting string
+		fly     func(context.Context) leg
+	}
+	ways := []way{{"wait for the event of the webhook", c.webhook}, {"wait for the result of the command", c.command}}
 	if query {
-		legs = append(legs, c.query)
+		ways = append(ways, way{"wait for the answer to the query", c.query})
 	}
 	code := exitOK
 	c.report.OK = true
-	for _, fly := range legs {
+	for _, way := range ways {
 		if ctx.Err() != nil {
 			c.report.OK, code = false, cmp.Or(code, exitFailure)
 			break
 		}
 		began := time.Now()
+		c.watched.Begin(fmt.Sprintf("%s, at most %s", way.waiting, c.timeout), "", 0)
 		bounded, cancel := context.WithTimeout(ctx, c.timeout)
-		l := fly(bounded)
+		l := way.fly(bounded)
 		cancel()
 		l.Millis = millis(time.Since(began))
 		l.OK = l.err == nil

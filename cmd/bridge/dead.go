@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -37,6 +38,7 @@ do with --cloud, or if there is only one cloud. To find the clouds needs the rig
 // deadFlags choose dead letters.
 type deadFlags struct {
 	natsFlags
+	progressFlag
 	filter            bus.DeadFilter
 	since, until, seq string
 	// last bounds the sequences of each cloud, if it is not nil; clouds that are not in it have none.
@@ -69,6 +71,7 @@ func readLetterName(s string) (letterName, error) {
 
 func (f *deadFlags) add(cmd *cobra.Command) {
 	f.natsFlags.add(cmd)
+	f.progressFlag.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.cloud, "cloud", "", "only this cloud")
 	flags.StringVar(&f.filter.Operation, "operation", "", "only commands of this operation")
@@ -78,7 +81,7 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only up to this `time`")
 	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
-	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many")
+	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many, the oldest")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", completeOperation)
@@ -138,12 +141,12 @@ func sequence(s string) (uint64, error) {
 }
 
 // each hands over the letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
-// there is an error.
-func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letterName, do func(bus.DeadLetter) error) error {
+// there is an error. watched is told how many were looked at, unless it is nil.
+func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task, do func(bus.DeadLetter) error) error {
 	p := events.Prefix(f.prefix)
 	if len(named) > 0 {
 		for _, n := range named {
-			l, err := f.letter(ctx, client, n)
+			l, err := f.letter(ctx, client, n, watched)
 			if err == nil {
 				err = do(l)
 			}
@@ -163,12 +166,13 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 	left := f.filter.Limit
 	for _, cloud := range clouds {
 		filter := f.filter
-		filter.Cloud, filter.Limit = cloud, left
+		filter.Cloud, filter.Limit, filter.Progress = cloud, left, watched
 		if last, ok := f.last[cloud]; ok {
 			filter.Last = last
 		} else if f.last != nil {
 			continue
 		}
+		beginLook(watched, cloud)
 		err := client.DeadLetters(ctx, p, filter, func(l bus.DeadLetter) error {
 			left--
 			return do(l)
@@ -180,8 +184,13 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 	return nil
 }
 
+// beginLook begins to look through the letters of a cloud. How many there are is told by those that are left.
+func beginLook(watched *progress.Task, cloud string) {
+	watched.Begin("look through the dead letters of "+cloud, "dead letter", 0)
+}
+
 // letter is the dead letter of that name.
-func (f *natsFlags) letter(ctx context.Context, client *bus.Client, n letterName) (bus.DeadLetter, error) {
+func (f *natsFlags) letter(ctx context.Context, client *bus.Client, n letterName, watched *progress.Task) (bus.DeadLetter, error) {
 	p := events.Prefix(f.prefix)
 	if n.id == "" {
 		cloud, err := f.cloudOf(ctx, client, n)
@@ -196,7 +205,8 @@ func (f *natsFlags) letter(ctx context.Context, client *bus.Client, n letterName
 	}
 	var found []bus.DeadLetter
 	for _, cloud := range clouds {
-		err := client.DeadLetters(ctx, p, bus.DeadFilter{Cloud: cloud, ID: n.id}, func(l bus.DeadLetter) error {
+		beginLook(watched, cloud)
+		err := client.DeadLetters(ctx, p, bus.DeadFilter{Cloud: cloud, ID: n.id, Progress: watched}, func(l bus.DeadLetter) error {
 			found = append(found, l)
 			return nil
 		})
@@ -258,13 +268,13 @@ func (f *deadFlags) pick(args []string) ([]letterName, error) {
 
 func newDeadList() *cobra.Command {
 	var f deadFlags
-	var asJSON bool
+	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, a line each",
-		Long: `List dead letters, cloud by cloud and the oldest first, a line each under a header: name, time, operation, code, factro's status, the
-command's id and the reason. --json prints one JSON object a line. Letters that their stream refuses are not there yet: bridge dead parked
-lists them.`,
+		Long: `List the newest 20 dead letters, or with --all or --limit more, cloud by cloud and the oldest first. Each has a line under a header:
+name, time, operation, code, factro's status, the command's id and the reason. --json prints all, one JSON object a line. Letters that
+their stream refuses are not there yet: bridge dead parked lists them.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
   bridge dead list --id order-4711
@@ -279,34 +289,70 @@ lists them.`,
 				return err
 			}
 			defer client.Close()
-			if asJSON {
-				return f.each(cmd.Context(), client, nil, func(l bus.DeadLetter) error {
-					return printLetterJSON(cmd.OutOrStdout(), l, false)
-				})
+			watched := f.start(cmd)
+			defer watched.Stop()
+			out := watched.Beside(cmd.OutOrStdout())
+			switch {
+			case asJSON:
+				return f.each(cmd.Context(), client, nil, watched, func(l bus.DeadLetter) error { return printLetterJSON(out, l, false) })
+			case all || f.filter.Limit > 0:
+				_, err = f.print(cmd.Context(), out, client, nil, watched)
+				return err
 			}
-			n, err := f.print(cmd.Context(), cmd.OutOrStdout(), client, nil)
-			if err == nil && n == 0 {
-				err = f.printNone(cmd.OutOrStdout())
-			}
-			return err
+			return f.printNewest(cmd.Context(), out, client, watched)
 		},
 	}
 	f.add(cmd)
+	allFlag(cmd, &all)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// print prints the letters that are named or chosen under a header, if there are any, and returns their number.
-func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []letterName) (n int, err error) {
-	err = f.each(ctx, client, named, func(l bus.DeadLetter) error {
+// print prints the letters that are named or chosen under a header, or says that there are none, and returns their number.
+func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, watched *progress.Task) (n int, err error) {
+	err = f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
 		if n++; n == 1 {
-			if _, err := fmt.Fprintf(out, letterColumns, "NAME", "TIME", "OPERATION", "CODE", "STATUS", "ID", "REASON"); err != nil {
+			if err := printLetterHeader(out); err != nil {
 				return err
 			}
 		}
 		return printLetterLine(out, l)
 	})
+	if err == nil && n == 0 {
+		err = f.printNone(out)
+	}
 	return n, err
+}
+
+// printNewest prints the newest of the letters that are chosen, and says how many others there are.
+func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.Client, watched *progress.Task) error {
+	died := func(l bus.DeadLetter) time.Time { return l.Died }
+	var letters []bus.DeadLetter
+	n := 0
+	err := f.each(ctx, client, nil, watched, func(l bus.DeadLetter) error {
+		n++
+		l.Message = bus.Message{} // its data may be large
+		if letters = append(letters, l); len(letters) >= 2*mostRows {
+			letters = newest(letters, mostRows, died)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return f.printNone(out)
+	}
+	if err := printLetterHeader(out); err != nil {
+		return err
+	}
+	letters = newest(letters, mostRows, died)
+	for _, l := range letters {
+		if err := printLetterLine(out, l); err != nil {
+			return err
+		}
+	}
+	return printMore(out, n-len(letters), "older")
 }
 
 // printNone says that nothing was found, of all that there is or of what was asked for.
@@ -321,6 +367,11 @@ func (f *deadFlags) printNone(out io.Writer) error {
 
 // letterColumns is the line of a letter, its columns aligned as far as that is possible without knowing all.
 const letterColumns = "%-12s  %-25s  %-24s  %-17s  %-6s  %-36s  %s\n"
+
+func printLetterHeader(out io.Writer) error {
+	_, err := fmt.Fprintf(out, letterColumns, "NAME", "TIME", "OPERATION", "CODE", "STATUS", "ID", "REASON")
+	return err
+}
 
 // printLetterLine prints a letter on one line.
 func printLetterLine(out io.Writer, l bus.DeadLetter) error {

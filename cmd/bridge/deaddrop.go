@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -39,11 +41,14 @@ it wants --yes.`,
 				return err
 			}
 			defer client.Close()
-			ask := func(n int) bool { return yes || confirmed(cmd.InOrStdin(), cmd.OutOrStdout(), n) }
+			watched := f.start(cmd)
+			defer watched.Stop()
+			out := watched.Beside(cmd.OutOrStdout())
+			ask := func(n int) bool { return yes || confirmed(cmd.InOrStdin(), out, n) }
 			if dryRun {
 				ask = nil
 			}
-			return f.drop(cmd.Context(), cmd.OutOrStdout(), client, named, ask)
+			return f.drop(cmd.Context(), out, client, named, ask, watched)
 		},
 	}
 	f.add(cmd)
@@ -53,24 +58,17 @@ it wants --yes.`,
 }
 
 // drop deletes letters if ask agrees to so many; without it, it lists them.
-func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, ask func(int) bool) error {
+func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, ask func(int) bool, watched *progress.Task) error {
 	if ask == nil {
-		n, err := f.print(ctx, out, client, named)
-		switch {
-		case err != nil:
+		n, err := f.print(ctx, out, client, named, watched)
+		if err != nil || n == 0 {
 			return err
-		case n == 0:
-			return f.printNone(out)
 		}
 		_, err = fmt.Fprintf(out, "%d would be deleted\n", n)
 		return err
 	}
-	n, last := 0, map[string]uint64{}
-	err := f.each(ctx, client, named, func(l bus.DeadLetter) error {
-		n++
-		last[l.Cloud] = max(last[l.Cloud], l.Sequence)
-		return nil
-	})
+	n, err := f.count(ctx, client, named, watched)
+	watched.Begin("", "", 0) // the question is not to be drawn over
 	switch {
 	case err != nil:
 		return err
@@ -79,19 +77,36 @@ func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client,
 	case !ask(n):
 		return &exitError{exitFailure, errors.New("nothing was deleted")}
 	}
-	f.last = last // what died since was not asked about
 	done := 0
-	err = f.each(ctx, client, named, func(l bus.DeadLetter) error {
+	watched.Begin("delete dead letters", "dead letter", int64(n))
+	err = f.each(ctx, client, named, nil, func(l bus.DeadLetter) error {
+		if err := client.DropLetter(ctx, events.Prefix(f.prefix), l.Cloud, l.Sequence); err != nil {
+			return err
+		}
 		done++
-		return client.DropLetter(ctx, events.Prefix(f.prefix), l.Cloud, l.Sequence)
+		watched.Add(1)
+		return nil
 	})
 	fmt.Fprintf(out, "%d deleted\n", done)
 	return err
 }
 
+// count counts the letters that are named or chosen. From then on they are the ones that are meant: what dies later was not
+// asked about.
+func (f *deadFlags) count(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task) (int, error) {
+	n, last := 0, map[string]uint64{}
+	err := f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
+		n++
+		last[l.Cloud] = max(last[l.Cloud], l.Sequence)
+		return nil
+	})
+	f.last = last
+	return n, err
+}
+
 // confirmed asks a human.
 func confirmed(in io.Reader, out io.Writer, n int) bool {
-	fmt.Fprintf(out, "Delete %d dead letters for good? [y/N] ", n)
+	fmt.Fprintf(out, "Delete %s for good? [y/N] ", plural.Of(n, "dead letter"))
 	line, _ := bufio.NewReader(in).ReadString('\n') // no answer is none
 	answer := strings.ToLower(strings.TrimSpace(line))
 	return answer == "y" || answer == "yes"

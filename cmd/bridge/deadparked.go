@@ -15,7 +15,8 @@ import (
 
 func newDeadParked() *cobra.Command {
 	var f natsFlags
-	var asJSON bool
+	var quiet progressFlag
+	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "parked",
 		Short: "List the commands whose result or dead letter its stream refuses",
@@ -23,8 +24,8 @@ func newDeadParked() *cobra.Command {
 wait in the object store for originals of their cloud, and the bridge publishes them by itself once the stream takes them.
 Until then bridge dead list does not show them.
 
-A line each under a header, cloud by cloud and the oldest first: cloud, time, operation, the outcome in the result if one is parked, code,
-factro's status, the command's id and the reason. --json prints one JSON object a line, with the name of the object and the
+The newest 20, or with --all everything, a line each under a header, cloud by cloud and the oldest first: cloud, time, operation, the outcome in the result if one is parked, code,
+factro's status, the command's id and the reason. --json prints all, one JSON object a line, with the name of the object and the
 subjects. There is nothing to do about a command itself: the readiness and the log of the bridge say which stream refuses, and why.`,
 		Example: "  bridge dead parked\n  bridge dead parked --cloud acme --json",
 		Args:    cobra.NoArgs,
@@ -38,28 +39,33 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 			if err != nil {
 				return err
 			}
-			n := 0
+			watched := quiet.start(cmd)
+			defer watched.Stop()
+			out := watched.Beside(cmd.OutOrStdout())
+			watched.Begin("read what is parked", "command", 0)
+			var rows []bus.Parked
 			for _, cloud := range clouds {
 				err := client.Parked(cmd.Context(), events.Prefix(f.prefix), cloud, func(p bus.Parked) error {
+					watched.Add(1)
 					if asJSON {
-						return printParkedJSON(cmd.OutOrStdout(), p)
+						return printParkedJSON(out, p)
 					}
-					if n++; n == 1 {
-						fmt.Fprintf(cmd.OutOrStdout(), parkedColumns, "CLOUD", "TIME", "OPERATION", "OUTCOME", "CODE", "STATUS", "ID", "REASON")
-					}
-					return printParkedLine(cmd.OutOrStdout(), p)
+					rows = append(rows, p)
+					return nil
 				})
 				if err != nil {
 					return err
 				}
 			}
-			if n == 0 && !asJSON {
-				fmt.Fprintln(cmd.OutOrStdout(), "no command is parked")
+			if asJSON {
+				return nil
 			}
-			return nil
+			return printParked(out, rows, all)
 		},
 	}
 	f.add(cmd)
+	quiet.add(cmd)
+	allFlag(cmd, &all)
 	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only this cloud")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -67,6 +73,21 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 
 // parkedColumns is the line of a parked command.
 const parkedColumns = "%-12s  %-25s  %-24s  %-9s  %-17s  %-6s  %-36s  %s\n"
+
+func printParked(out io.Writer, all []bus.Parked, wanted bool) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(out, "no command is parked")
+		return err
+	}
+	rows := newest(all, rowsOf(len(all), wanted), func(p bus.Parked) time.Time { return p.Since })
+	fmt.Fprintf(out, parkedColumns, "CLOUD", "TIME", "OPERATION", "OUTCOME", "CODE", "STATUS", "ID", "REASON")
+	for _, p := range rows {
+		if err := printParkedLine(out, p); err != nil {
+			return err
+		}
+	}
+	return printMore(out, len(all)-len(rows), "older")
+}
 
 func printParkedLine(out io.Writer, p bus.Parked) error {
 	const most = 80

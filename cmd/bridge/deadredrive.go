@@ -14,6 +14,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -60,7 +62,9 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 			if f.rate <= 0 || f.rate > 1000 {
 				return usage("--rate: %g is not between 0 and 1000", f.rate)
 			}
-			return f.redrive(cmd.Context(), cmd.OutOrStdout())
+			watched := f.start(cmd)
+			defer watched.Stop()
+			return f.redrive(cmd.Context(), watched.Beside(cmd.OutOrStdout()), watched)
 		},
 	}
 	f.add(cmd)
@@ -75,16 +79,22 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 	return cmd
 }
 
-func (f *redriveFlags) redrive(ctx context.Context, out io.Writer) error {
+func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *progress.Task) error {
 	client, err := f.dial()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	f.limit = rate.NewLimiter(rate.Limit(f.rate), 1)
+	count, err := f.count(ctx, client, f.named, watched)
+	if err != nil {
+		return err
+	}
+	watched.Begin("send dead letters again", "dead letter", int64(count))
 	total := 0
-	err = f.each(ctx, client, f.named, func(l bus.DeadLetter) error {
+	err = f.each(ctx, client, f.named, nil, func(l bus.DeadLetter) error {
 		total++
+		defer watched.Add(1)
 		err := f.one(newTrace(ctx), out, client, l)
 		if left := (*staysError)(nil); errors.As(err, &left) {
 			f.left++
@@ -99,7 +109,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer) error {
 	case total == 0:
 		return f.printNone(out)
 	case f.left > 0:
-		return &exitError{f.code, fmt.Errorf("%d of %d dead letters were left", f.left, total)}
+		return &exitError{f.code, fmt.Errorf("%d of %s %s left", f.left, plural.Of(total, "dead letter"), plural.Choose(f.left, "was", "were"))}
 	case f.code != exitOK:
 		return &exitError{code: f.code}
 	}

@@ -15,12 +15,14 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 func newDeadShow() *cobra.Command {
 	var f natsFlags
+	var quiet progressFlag
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show CLOUD/SEQ | ID",
@@ -41,7 +43,9 @@ Values that look like credentials are not shown.`,
 				return err
 			}
 			defer client.Close()
-			l, err := f.letter(cmd.Context(), client, n)
+			watched := quiet.start(cmd)
+			l, err := f.letter(cmd.Context(), client, n, watched)
+			watched.Stop()
 			if err != nil {
 				return err
 			}
@@ -56,6 +60,7 @@ Values that look like credentials are not shown.`,
 		},
 	}
 	f.add(cmd)
+	quiet.add(cmd)
 	cmd.Flags().StringVar(&f.cloud, "cloud", "", "the cloud, if the letter is named by its sequence alone")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -110,7 +115,7 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 	}
 	row("reason", l.Reason)
 	if l.Position != "" {
-		row("position", fmt.Sprintf("%s, delivered %d times", l.Position, l.Deliveries))
+		row("position", l.Position+", delivered "+plural.Of(l.Deliveries, "time"))
 	}
 	row("trace", traceOf(l.Parent))
 	if sender := l.TraceID(); sender != traceOf(l.Parent) {
@@ -125,9 +130,9 @@ func printLetter(out io.Writer, l bus.DeadLetter) error {
 	}
 	printHeaders(out, "headers", shownHeaders(l))
 	printHeaders(out, "headers of its request", l.Request)
-	size := fmt.Sprintf("data, %d bytes", len(l.Data))
+	size := "data, " + plural.Of(len(l.Data), "byte")
 	if l.Partial {
-		size = fmt.Sprintf("data, the first %d of %d bytes", len(l.Data), l.Size)
+		size = fmt.Sprintf("data, the first %d of %s", len(l.Data), plural.Of(l.Size, "byte"))
 	}
 	fmt.Fprintf(out, "%s\n%s\n", size, indentedOr(data))
 	if text := check(l); text != "" {

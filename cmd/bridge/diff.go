@@ -16,12 +16,12 @@ import (
 )
 
 func newDiff() *cobra.Command {
-	var asJSON, names bool
+	var asJSON, names, all bool
 	cmd := &cobra.Command{
 		Use:   "diff FILE",
 		Short: "Compare factro's own description of its API with ours",
 		Long: `Compare a freshly downloaded description of factro's Core API with the reconstruction that the bridge is made from, and
-list the operations and fields that were added, removed or changed.
+list the operations and fields that were added, removed or changed: the first 20 operations, or with --all or --json everything.
 
 FILE is an OpenAPI 3 document as JSON or YAML, or the file swagger-ui-init.js behind factro's own pages at
 https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Exit code 6 says that there are differences.`,
@@ -46,7 +46,7 @@ https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Ex
 				enc.SetIndent("", "  ")
 				err = enc.Encode(c)
 			} else {
-				err = printComparison(cmd.OutOrStdout(), c, names)
+				err = printComparison(cmd.OutOrStdout(), c, names, all)
 			}
 			if err == nil && len(c.Differences) > 0 {
 				return &exitError{code: exitDifferent}
@@ -55,6 +55,7 @@ https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Ex
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	allFlag(cmd, &all)
 	cmd.Flags().BoolVar(&names, "names", false, "list also what the operations are called there")
 	return cmd
 }
@@ -66,27 +67,38 @@ func readInput(stdin io.Reader, path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// printComparison prints operations as lines and their fields below them.
-func printComparison(out io.Writer, c contract.Comparison, withNames bool) error {
+// printComparison prints operations as lines and their fields below them, and a summary at the end.
+func printComparison(out io.Writer, c contract.Comparison, withNames, all bool) error {
 	marks := map[string]string{contract.Added: "+", contract.Removed: "-", contract.Changed: "~"}
-	counts, last := map[string]int{}, ""
+	counts, last, rows := map[string]int{}, "", 0
+	list := out
+	next := func() { // the rows that are not wanted are only counted
+		if rows++; rows > mostRows && !all {
+			list = io.Discard
+		}
+	}
 	for _, d := range c.Differences {
 		if d.Field == "" {
 			counts[d.Kind]++
-			fmt.Fprintf(out, "%s %s  %s\n", marks[d.Kind], d.Route, d.Operation)
+			next()
+			fmt.Fprintf(list, "%s %s  %s\n", marks[d.Kind], d.Route, d.Operation)
 			continue
 		}
 		if d.Route != last {
 			counts[contract.Changed]++
-			fmt.Fprintf(out, "~ %s  %s\n", d.Route, d.Operation)
+			next()
+			fmt.Fprintf(list, "~ %s  %s\n", d.Route, d.Operation)
 			last = d.Route
 		}
 		switch d.Kind {
 		case contract.Changed:
-			fmt.Fprintf(out, "    ~ %s: %s -> %s\n", d.Field, d.Ours, d.Fresh)
+			fmt.Fprintf(list, "    ~ %s: %s -> %s\n", d.Field, d.Ours, d.Fresh)
 		default:
-			fmt.Fprintf(out, "    %s %s: %s\n", marks[d.Kind], d.Field, d.Ours+d.Fresh)
+			fmt.Fprintf(list, "    %s %s: %s\n", marks[d.Kind], d.Field, d.Ours+d.Fresh)
 		}
+	}
+	if err := printMore(out, rows-rowsOf(rows, all), ""); err != nil {
+		return err
 	}
 	if withNames {
 		for _, ours := range slices.Sorted(maps.Keys(c.Names)) {

@@ -15,11 +15,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 type queryFlags struct {
 	natsFlags
+	progressFlag
 	out     string
 	timeout time.Duration
 	pretty  bool
@@ -47,10 +49,11 @@ An answer that is too large for a message comes through the object store of NATS
 		},
 		ValidArgsFunction: completeFields(func(op factro.Operation) bool { return !op.Writes() }),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.query(cmd.Context(), cmd.OutOrStdout(), args[0], args[1:])
+			return f.query(cmd, args[0], args[1:])
 		},
 	}
-	f.add(cmd)
+	f.natsFlags.add(cmd)
+	f.progressFlag.add(cmd)
 	f.cloudFlag(cmd)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
@@ -58,7 +61,8 @@ An answer that is too large for a message comes through the object store of NATS
 	return cmd
 }
 
-func (f *queryFlags) query(ctx context.Context, out io.Writer, name string, args []string) error {
+func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error {
+	ctx := cmd.Context()
 	op, err := operation(name)
 	if err != nil {
 		return err
@@ -82,13 +86,21 @@ func (f *queryFlags) query(ctx context.Context, out io.Writer, name string, args
 	ctx, cancel := context.WithCancelCause(newTrace(ctx))
 	defer cancel(nil)
 	late := time.AfterFunc(f.timeout, func() { cancel(errLate) })
+	watched := f.start(cmd)
+	defer watched.Stop()
+	watched.Begin("wait for the answer", "", 0)
 	answer, err := client.Ask(ctx, events.Prefix(f.prefix), f.cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data)
 	late.Stop() // an answer that has begun may take its time
 	if err != nil {
 		return f.refused(ctx, err)
 	}
 	defer answer.Close()
-	return f.write(out, answer)
+	var total int64
+	if sized, ok := answer.(interface{ Size() int64 }); ok {
+		total = sized.Size()
+	}
+	watched.Begin("read the answer", progress.Bytes, total)
+	return f.write(watched.Beside(cmd.OutOrStdout()), watched.Reader(answer))
 }
 
 var errLate = errors.New("no answer in time")

@@ -16,15 +16,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
 
 type reconcileFlags struct {
 	natsFlags
-	since          string
-	dryRun, asJSON bool
-	timeout        time.Duration
+	progressFlag
+	since               string
+	dryRun, asJSON, all bool
+	timeout             time.Duration
 }
 
 func newReconcile() *cobra.Command {
@@ -38,22 +40,26 @@ bridge reconciles this cloud. Without --config the environment has the configura
 Records younger than reconcile.grace are not missing yet: their webhooks may be under way, or in the spool of a bridge. After
 an outage of NATS, wait until the bridges' spools are empty.
 
-With --dry-run nothing is published, and the exit code is 6 if something is missing.`,
+It lists the oldest 20 of what is missing, or with --all everything, and ends with a summary; --json has everything. With --dry-run
+nothing is published, and the exit code is 6 if something is missing.`,
 		Example: `  bridge reconcile --config bridge.yaml --cloud acme --since 2h --dry-run
   bridge reconcile --config bridge.yaml --cloud acme --since 2026-09-01T06:00:00Z --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	f.add(cmd)
+	f.natsFlags.add(cmd)
+	f.progressFlag.add(cmd)
 	f.cloudFlag(cmd)
 	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
+	allFlag(cmd, &f.all)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 15*time.Minute, "how long it may take, the wait for other runs included")
 	return cmd
 }
 
-func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
+func (f *reconcileFlags) run(cmd *cobra.Command) error {
+	out := cmd.OutOrStdout()
 	since, err := moment(f.since, time.Now())
 	if err != nil {
 		return usage("--since: %w", err)
@@ -71,18 +77,21 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	format := telemetry.FormatFor(cfg.Log.Format, os.Stderr)
 	log := telemetry.NewLogger(os.Stderr, format, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
-	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
+	request := reconcile.Request{Since: since, DryRun: f.dryRun, All: f.all || f.asJSON, Progress: f.start(cmd)}
+	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.cloud, request, buildVersion(), log)
+	request.Progress.Stop()
 	if err != nil {
-		return fmt.Errorf("reconcile %s: %w (%d of %d missing events were published)", f.cloud, err, report.Published, report.Missing)
+		return fmt.Errorf("reconcile %s: %w (%d of %s %s published)", f.cloud, err, report.Published, plural.Of(report.Missing, "missing event"),
+			plural.Choose(report.Missing, "was", "were"))
 	}
 	if f.asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
 		err = enc.Encode(report)
 	} else {
-		err = printReport(out, report)
+		err = printReport(out, report, f.all)
 	}
 	if err != nil {
 		return fmt.Errorf("print the report: %w", err)
@@ -93,9 +102,12 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// printReport prints a report for people.
-func printReport(out io.Writer, r reconcile.Report) error {
-	fmt.Fprintf(out, "%s: %s to %s\n\n", r.Cloud, stamp(r.Since), stamp(r.Until))
+// printReport prints a report for people: what is missing, and then the summary, which is what one reads on a terminal.
+func printReport(out io.Writer, r reconcile.Report, all bool) error {
+	if err := printGaps(out, r, all); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %s to %s\n", r.Cloud, stamp(r.Since), stamp(r.Until))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, line := range []struct {
 		what   string
@@ -117,20 +129,31 @@ func printReport(out io.Writer, r reconcile.Report) error {
 			fmt.Fprintf(w, "  %s\t%d\n", line.what, line.count)
 		}
 	}
+	return w.Flush()
+}
+
+// printGaps prints what is missing, a row each.
+func printGaps(out io.Writer, r reconcile.Report, all bool) error {
 	if len(r.Gaps) == 0 {
-		return w.Flush()
+		return nil
 	}
-	fmt.Fprintf(w, "\ncreated\taction\tentity\tid\n")
-	for _, g := range r.Gaps {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "CREATED\tACTION\tENTITY\tID\n")
+	rows := rowsOf(len(r.Gaps), all)
+	for _, g := range r.Gaps[:rows] {
 		_, entity, _ := strings.Cut(g.Subject, "/")
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", stamp(g.CreatedAt), oneLine([]byte(g.Action)), oneLine([]byte(entity)), oneLine([]byte(g.ID)))
 	}
-	if more := r.Missing - len(r.Gaps); more > 0 {
-		var actions []string
-		for _, a := range slices.Sorted(maps.Keys(r.ByAction)) {
-			actions = append(actions, fmt.Sprintf("%s %d", oneLine([]byte(a)), r.ByAction[a]))
-		}
-		fmt.Fprintf(w, "and %d more; of all: %s\n", more, strings.Join(actions, ", "))
+	if err := w.Flush(); err != nil {
+		return err
 	}
-	return w.Flush()
+	if err := printMore(out, r.Missing-rows, ""); err != nil {
+		return err
+	}
+	var actions []string
+	for _, a := range slices.Sorted(maps.Keys(r.ByAction)) {
+		actions = append(actions, fmt.Sprintf("%s %d", oneLine([]byte(a)), r.ByAction[a]))
+	}
+	_, err := fmt.Fprintf(out, "by action: %s\n\n", strings.Join(actions, ", "))
+	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -28,6 +29,9 @@ type sendFlags struct {
 	wait    bool
 	timeout time.Duration
 	asJSON  bool
+	quiet   progressFlag
+	// watch begins to tell progress.
+	watch func() *progress.Task
 }
 
 func newSend() *cobra.Command {
@@ -57,11 +61,13 @@ The id of a command is its idempotency key: sending it again with the same --id 
 		},
 		ValidArgsFunction: completeFields(factro.Operation.Writes),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			f.watch = func() *progress.Task { return f.quiet.start(cmd) }
 			return f.send(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], args[1:])
 		},
 	}
 	f.add(cmd)
 	f.cloudFlag(cmd)
+	f.quiet.add(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
@@ -208,7 +214,9 @@ func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []str
 		if client, err = f.connect(ctx); err != nil {
 			return nil, err
 		}
-		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud)(path)
+		watched := f.watch()
+		defer watched.Stop()
+		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud, watched)(path)
 	})
 	if err == nil && client == nil {
 		client, err = f.connect(ctx)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
 func newStreams() *cobra.Command {
@@ -22,8 +22,7 @@ func newStreams() *cobra.Command {
 }
 
 func newStreamsDiff() *cobra.Command {
-	var f natsFlags
-	var asJSON bool
+	var f streamsFlags
 	cmd := &cobra.Command{
 		Use:   "diff",
 		Short: "List what of the streams and consumers is not as it should be",
@@ -37,15 +36,24 @@ has it. Exit code 6 says that there are differences.`,
 		Example: "  bridge streams diff --config bridge.yaml\n  bridge streams diff --config bridge.yaml --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.streamsDiff(cmd.Context(), cmd.OutOrStdout(), asJSON)
+			return f.diff(cmd)
 		},
 	}
-	f.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	f.natsFlags.add(cmd)
+	f.progressFlag.add(cmd)
+	allFlag(cmd, &f.all)
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func (f *natsFlags) streamsDiff(ctx context.Context, out io.Writer, asJSON bool) error {
+type streamsFlags struct {
+	natsFlags
+	progressFlag
+	asJSON, all bool
+}
+
+func (f *streamsFlags) diff(cmd *cobra.Command) error {
+	out := cmd.OutOrStdout()
 	if _, err := f.bridgeConfig(); err != nil {
 		return err
 	}
@@ -59,16 +67,18 @@ func (f *natsFlags) streamsDiff(ctx context.Context, out io.Writer, asJSON bool)
 	}
 	defer client.Close()
 	client.CollectRefusals()
-	found, err := client.Differences(ctx)
+	watched := f.start(cmd)
+	found, err := client.Differences(cmd.Context(), watched)
+	watched.Stop()
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if f.asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
 		err = enc.Encode(append([]bus.Difference{}, found...))
 	} else {
-		err = printDifferences(out, found)
+		err = printDifferences(out, found, f.all)
 	}
 	if err != nil {
 		return fmt.Errorf("print the differences: %w", err)
@@ -79,14 +89,22 @@ func (f *natsFlags) streamsDiff(ctx context.Context, out io.Writer, asJSON bool)
 	return nil
 }
 
-func printDifferences(out io.Writer, found []bus.Difference) error {
+func printDifferences(out io.Writer, found []bus.Difference, all bool) error {
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(out, "the streams are as they should be")
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, d := range found {
+	rows := rowsOf(len(found), all)
+	for _, d := range found[:rows] {
 		fmt.Fprintf(w, "%s\t%s\n", d.Stream, d.What)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := printMore(out, len(found)-rows, ""); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, plural.Of(len(found), "difference"))
+	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -24,8 +25,8 @@ type upload func(path string) (any, error)
 const inlineMost = 256 << 10
 
 // newUpload returns what makes an upload of a file: a small one goes along in the command, a larger one through the object
-// store.
-func newUpload(ctx context.Context, client *bus.Client, p events.Prefix, cloud string) upload {
+// store, which watched is told of.
+func newUpload(ctx context.Context, client *bus.Client, p events.Prefix, cloud string, watched *progress.Task) upload {
 	return func(path string) (any, error) {
 		file, err := os.Open(path)
 		if err != nil {
@@ -37,7 +38,12 @@ func newUpload(ctx context.Context, client *bus.Client, p events.Prefix, cloud s
 		begin := bufio.NewReaderSize(file, int(most)+1)
 		switch content, err := begin.Peek(int(most) + 1); err {
 		case nil: // there is more than may go along
-			ref, err := client.Upload(ctx, p, cloud, uuid.NewString(), begin)
+			var total int64 // of a pipe it is unknown
+			if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+				total = info.Size()
+			}
+			watched.Begin("upload "+filepath.Base(path), progress.Bytes, total)
+			ref, err := client.Upload(ctx, p, cloud, uuid.NewString(), watched.Reader(begin))
 			if err != nil {
 				return nil, fmt.Errorf("file: %w", err)
 			}

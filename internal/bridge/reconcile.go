@@ -51,6 +51,7 @@ func ReconcileNow(ctx context.Context, cfg Config, nats bus.Config, cloud string
 		return reconcile.Report{}, err
 	}
 	defer broker.Close()
+	q.Progress.Begin("connect to NATS", "", 0)
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}

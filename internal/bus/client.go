@@ -128,6 +128,8 @@ type Message struct {
 	Time    time.Time
 	Event   event.Event
 	Broken  error
+	// Pending is how many messages follow that are to be read, where that is known.
+	Pending int64
 }
 
 // TraceID returns the trace that the message belongs to, or "".

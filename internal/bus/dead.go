@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -144,6 +146,8 @@ type DeadFilter struct {
 	First, Last uint64
 	// Limit is how many letters are wanted at most.
 	Limit int
+	// Progress is told how many are left to be looked at, unless it is nil.
+	Progress *progress.Task
 }
 
 // subjects returns what the broker can choose by; the rest is chosen by matches.
@@ -231,6 +235,7 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 			return fmt.Errorf("read stream %s: %w", name, err)
 		}
 		left = meta.NumPending
+		f.Progress.Left(int64(min(left, math.MaxInt64))) //nolint:gosec // bounded
 		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
 			return nil
 		}

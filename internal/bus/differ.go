@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
 
 // Difference says what of a stream or of one of its consumers is not as a bridge of this configuration needs it.
@@ -22,9 +24,10 @@ type Difference struct {
 const differTimeout = 10 * time.Second
 
 // Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes
-// nothing. It needs the right to look up and list streams and consumers.
-func (c *Client) Differences(ctx context.Context) ([]Difference, error) {
+// nothing. It needs the right to look up and list streams and consumers. watched is told how far it is, unless it is nil.
+func (c *Client) Differences(ctx context.Context, watched *progress.Task) ([]Difference, error) {
 	var all []Difference
+	watched.Begin("compare the streams", "cloud", int64(len(c.cfg.Clouds)))
 	for _, cloud := range c.cfg.Clouds {
 		ctx, cancel := context.WithTimeout(ctx, differTimeout)
 		found, err := c.differences(ctx, cloud)
@@ -33,6 +36,7 @@ func (c *Client) Differences(ctx context.Context) ([]Difference, error) {
 			return nil, c.Why(err, c.cfg.api(""))
 		}
 		all = append(all, found...)
+		watched.Add(1)
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -95,7 +96,9 @@ func (b *Bus) readEvents(ctx, setup context.Context, stream jetstream.Stream, cl
 		if err != nil {
 			return err
 		}
-		each(newMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
+		m := newMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp)
+		m.Pending = int64(min(meta.NumPending, math.MaxInt64)) //nolint:gosec // bounded
+		each(m)
 		if meta.NumPending == 0 || meta.Sequence.Stream >= last {
 			return nil
 		}

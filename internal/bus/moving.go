@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/plural"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -34,7 +38,8 @@ const moveFor = 2 * time.Second
 // moving is what is being taken over.
 type moving struct {
 	names map[string]bool // streams of ours that are being filled
-	gone  bool            // nothing is left to take over, on this connection
+	watch map[string]*progress.Log
+	gone  bool // nothing is left to take over, on this connection
 }
 
 // isMoving says whether a stream is being filled from one of an older version.
@@ -64,6 +69,25 @@ func (b *Bus) setMoving(name string, is bool) {
 		b.moves.names[name] = true
 	} else {
 		delete(b.moves.names, name)
+		delete(b.moves.watch, name)
+	}
+}
+
+// tellMoving logs from time to time how far a stream is that is being filled.
+func (b *Bus) tellMoving(ctx context.Context, name string, left uint64) {
+	b.mu.Lock()
+	watch := b.moves.watch[name]
+	if watch == nil {
+		watch = &progress.Log{}
+		if b.moves.watch == nil {
+			b.moves.watch = map[string]*progress.Log{}
+		}
+		b.moves.watch[name] = watch
+	}
+	attrs, due := watch.Left(int64(min(left, math.MaxInt64)), time.Now()) //nolint:gosec // bounded
+	b.mu.Unlock()
+	if due {
+		b.log.LogAttrs(ctx, slog.LevelInfo, "stream is being filled from the one of an older version", append(attrs, slog.String("stream", name))...)
 	}
 }
 
@@ -168,6 +192,7 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 			if err != nil {
 				return true, err
 			}
+			b.tellMoving(ctx, want.Name, left)
 			near = near && left <= b.nearly
 		default:
 			b.setMoving(want.Name, false)
@@ -331,6 +356,7 @@ func (b *Bus) take(ctx context.Context, old jetstream.Stream, want streamSpec) e
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
+		b.tellMoving(ctx, want.Name, left)
 		info := have.CachedInfo()
 		idle := !slices.ContainsFunc(info.Sources, func(s *jetstream.StreamSourceInfo) bool { return s.Lag > 0 || s.Active < 0 })
 		if left != before || !idle {
@@ -341,7 +367,7 @@ func (b *Bus) take(ctx context.Context, old jetstream.Stream, want streamSpec) e
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("stream %s: %d messages are left to copy: %w", want.Name, left, ctx.Err())
+			return fmt.Errorf("stream %s: %s left to copy: %w", want.Name, plural.Of(left, "message"), ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

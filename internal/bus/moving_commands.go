@@ -45,6 +45,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		}
 		more = more || left > 0
 		if filling {
+			b.tellMoving(ctx, m.to.Name, left)
 			ready = ready && left <= b.nearly
 			filled = append(filled, m.to)
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -366,10 +367,8 @@ func (s *Spool) State() (text string, ok bool) {
 	switch n := s.waiting(); n {
 	case 0:
 		return "empty", true
-	case 1:
-		return "1 event waits", true
 	default:
-		return fmt.Sprintf("%d events wait", n), true
+		return plural.Of(n, "event") + plural.Choose(n, " waits", " wait"), true
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -127,8 +129,12 @@ func (s *Spool) recount(there stock) {
 // drainLane hands over one cloud's messages until ctx ends.
 func (s *Spool) drainLane(ctx context.Context, l *lane) {
 	failures := 0
+	var watch progress.Log
 	for {
 		for l.idle() {
+			if attrs, told := watch.End(time.Now()); told {
+				s.log.LogAttrs(ctx, slog.LevelInfo, "the spool is handed over", append(attrs, slog.String("cloud", l.cloud))...)
+			}
 			l.drain.seen.forget()
 			select {
 			case <-l.wake:
@@ -146,8 +152,12 @@ func (s *Spool) drainLane(ctx context.Context, l *lane) {
 				s.log.InfoContext(ctx, "the spool is handed over again", "cloud", l.cloud)
 			}
 			failures = 0
+			if attrs, due := watch.Left(l.left(), time.Now()); due {
+				s.log.LogAttrs(ctx, slog.LevelInfo, "the spool is being handed over", append(attrs, slog.String("cloud", l.cloud))...)
+			}
 			continue
 		case err != nil:
+			watch = progress.Log{}                             // how long the failure lasts says nothing of the time after it
 			if failures++; failures == 1 && ctx.Err() == nil { // the same failure again and again is one line
 				s.log.WarnContext(ctx, "the spool cannot be handed over; trying again", "cloud", l.cloud, "error", err)
 			}

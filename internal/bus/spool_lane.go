@@ -37,6 +37,13 @@ func (l *lane) idle() bool {
 	return l.waiting == 0
 }
 
+// left is how many messages wait.
+func (l *lane) left() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
+}
+
 // many says whether more than one message waits.
 func (l *lane) many() bool {
 	l.mu.Lock()

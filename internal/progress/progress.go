@@ -27,6 +27,7 @@ type Task struct {
 	out   io.Writer
 	draw  bool
 	drawn bool // a line stands at the cursor
+	held  bool // the beginning of somebody else's line stands there
 	meter Meter
 	stop  chan struct{}
 	ended chan struct{}
@@ -106,7 +107,7 @@ func (t *Task) Stop() {
 func (t *Task) show() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.meter.what == "" {
+	if t.meter.what == "" || t.held {
 		return
 	}
 	text := t.meter.Text(time.Now())
@@ -143,6 +144,9 @@ func (b beside) Write(text []byte) (int, error) {
 	b.t.mu.Lock()
 	defer b.t.mu.Unlock()
 	b.t.clear()
+	if len(text) > 0 {
+		b.t.held = text[len(text)-1] != '\n'
+	}
 	return b.out.Write(text)
 }
 

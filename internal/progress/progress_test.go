@@ -2,7 +2,9 @@ package progress_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,8 +97,13 @@ func TestLineOnTerminalIsDrawnAgainAndTakenAway(t *testing.T) {
 			t.Error(err)
 		}
 		<-time.After(2300 * time.Millisecond)
-		if _, err := io.WriteString(task.Beside(&out), "printed\n"); err != nil {
-			t.Error(err)
+		for _, text := range []string{"prin", "ted\n"} {
+			if _, err := io.WriteString(task.Beside(&out), text); err != nil {
+				t.Error(err)
+			}
+			if text == "prin" { // half a line is not drawn over
+				<-time.After(time.Second)
+			}
 		}
 		task.Stop()
 		const want = "\r\x1b[?7lupload  [2Jplan.pdf: 50 B of 100 B, 25 B/s, 2s left\x1b[K\x1b[?7h" +
@@ -120,4 +127,29 @@ func TestNobodyWatches(t *testing.T) {
 		t.Error("another writer")
 	}
 	task.Stop()
+}
+
+func TestLogIsToldFromTimeToTime(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var l progress.Log
+	if _, told := l.End(start); told {
+		t.Error("nothing was told")
+	}
+	left, told := int64(100), []string{}
+	for second := range 51 {
+		if attrs, due := l.Left(left, start.Add(time.Duration(second)*time.Second)); due {
+			told = append(told, fmt.Sprint(second, attrs))
+		}
+		left -= 2
+	}
+	attrs, was := l.End(start.Add(50 * time.Second))
+	told = append(told, fmt.Sprint(was, attrs))
+	want := []string{"2 [done=4 total=100 per_second=2 took=2s left=48s]", "32 [done=64 total=100 per_second=2 took=32s left=18s]", "true [done=100 total=100 per_second=2 took=50s]"}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q\nwant %q", told, want)
+	}
+	if _, due := l.Left(5, start.Add(time.Hour)); due {
+		t.Error("it begins anew")
+	}
 }

@@ -168,7 +168,7 @@ func TestSpilledRecords(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t, "spilled")
 	c := &cloud{name: "spilled", log: []happening{lostAt("r-1", 10*time.Minute)}}
-	got, err := c.reconciler(t, b).read(t.Context(), time.Now().Add(-time.Hour), false)
+	got, err := c.reconciler(t, b).read(t.Context(), time.Now().Add(-time.Hour), &pass{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ import (
 // mend publishes what is missing, the oldest first, between the word that there is a gap and the word that there is none
 // any more. Before each event it makes sure that the lease is still ours. Should another process publish the same event
 // nevertheless, it has the same message id, and the stream keeps one.
-func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, missing []record, report *Report) error {
+func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, missing []record, p *pass) error {
+	report := p.report
 	missing = r.unburied(got, missing)
 	if len(missing) == 0 {
 		return nil
@@ -35,7 +36,7 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 		if len(gap.Records) < events.MaxGapRecords {
 			gap.Records = append(gap.Records, told)
 		}
-		if len(report.Gaps) < maxTold {
+		if p.all || len(report.Gaps) < maxTold {
 			report.Gaps = append(report.Gaps, told)
 		}
 	}
@@ -45,6 +46,7 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 	if err := r.tell(ctx, lease, events.GapDetected, gap); err != nil {
 		return err
 	}
+	p.progress.Begin("publish what is missing", "event", int64(len(missing)))
 	for _, rec := range missing { // and once to publish: the records themselves may be too large to be held
 		e, err := r.event(got, rec)
 		if err != nil {
@@ -59,6 +61,7 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 			if err := r.bury(ctx, e, err); err != nil {
 				return err
 			}
+			p.progress.Add(1)
 			continue
 		}
 		if err != nil {
@@ -66,6 +69,7 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 		}
 		gap.Published++
 		report.Published++
+		p.progress.Add(1)
 	}
 	return r.tell(ctx, lease, events.GapClosed, gap)
 }

@@ -26,12 +26,14 @@ type reading struct {
 	end int64
 }
 
-// read reads factro's list since a time. ownPath says that records of webhooks with the bridge's own path were there before.
-func (r *Reconciler) read(ctx context.Context, since time.Time, ownPath bool) (*reading, error) {
+// read reads factro's list since a time.
+func (r *Reconciler) read(ctx context.Context, since time.Time, p *pass) (*reading, error) {
 	out := &reading{spill: spill{held: maxHeld}, end: math.MaxInt64}
 	ourPath := path.Join("/webhooks", r.cfg.Cloud)
+	p.progress.Begin("read what factro has stored", "record", 0)
 	err := r.payloads.Stored(ctx, since, func(raw []byte) error {
 		out.read++
+		p.progress.Add(1)
 		s, err := translate.StoredPayload(raw, r.receipt())
 		if err != nil {
 			out.unusable++
@@ -58,7 +60,7 @@ func (r *Reconciler) read(ctx context.Context, since time.Time, ownPath bool) (*
 		out.cut(r.most)
 	}
 	out.own = slices.ContainsFunc(out.records, func(r record) bool { return r.ours })
-	out.records, out.foreign = onlyOurs(out.records, r.cfg.Callback, ownPath)
+	out.records, out.foreign = onlyOurs(out.records, r.cfg.Callback, p.ownPath)
 	slices.SortFunc(out.records, byTime)
 	out.records = number(out.records)
 	return out, nil
@@ -92,7 +94,7 @@ type told struct {
 }
 
 // events reads what the stream has of the time of the records.
-func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading) (out told, err error) {
+func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, p *pass) (out told, err error) {
 	first, end := int64(math.MaxInt64), got.end // without records, no event is held
 	if end != math.MaxInt64 {
 		end += millis(r.cfg.Overlap)
@@ -101,7 +103,9 @@ func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading) 
 		first = got.records[0].at - millis(r.cfg.Overlap)
 	}
 	recent := time.Now().Add(-r.cfg.Grace)
+	p.progress.Begin("read the stream of events", "event", 0)
 	out.whole, err = r.journal.Events(ctx, r.cfg.Cloud, since.Add(-maxSkew), func(m bus.Message) {
+		p.progress.Left(m.Pending)
 		e, ok := newSeen(m)
 		if !ok {
 			return

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -21,6 +22,10 @@ type Request struct {
 	Since time.Time
 	// DryRun finds what is missing, and changes nothing.
 	DryRun bool
+	// All has the report tell of all that is missing, and not of the first 1000 only.
+	All bool
+	// Progress is told how far the run is, unless it is nil.
+	Progress *progress.Task
 }
 
 // state is what the lease keeps from one run to the next.
@@ -56,6 +61,7 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 		r.metrics.ran(ctx, outcome, report)
 	}()
 
+	q.Progress.Begin("wait for other runs of this cloud", "", 0)
 	lease, err := r.leases.Lease(ctx, r.cfg.Cloud)
 	if err != nil {
 		return report, err
@@ -83,7 +89,7 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 		report.Since = now.Add(-r.cfg.Overlap)
 	}
 	report.Until = now.Add(-r.cfg.Grace)
-	p := progress{report: &report, ownPath: now.Sub(last.OwnPathAt) < pathHolds, open: now.Add(-r.cfg.Overlap)}
+	p := pass{report: &report, all: q.All, progress: q.Progress, ownPath: now.Sub(last.OwnPathAt) < pathHolds, open: now.Add(-r.cfg.Overlap)}
 	if err := r.windows(ctx, lease, &p); err != nil {
 		return report, err
 	}
@@ -124,11 +130,13 @@ func (s state) upTo(now time.Time, overlap time.Duration) state {
 	return s
 }
 
-// progress is what one run knows so far.
-type progress struct {
-	report  *Report
-	ownPath bool // whether there were, a while ago or by now, records of webhooks with the bridge's own path
-	own     bool // whether there were in this run
+// pass is what one run knows so far.
+type pass struct {
+	report   *Report
+	all      bool // whether the report tells of everything
+	progress *progress.Task
+	ownPath  bool // whether there were, a while ago or by now, records of webhooks with the bridge's own path
+	own      bool // whether there were in this run
 	// open is the time from which on another run has to decide again.
 	open time.Time
 }
@@ -149,7 +157,7 @@ var errTooMany = errors.New("more records are of one time than can be compared a
 
 // windows compares the time of the report, in as many windows as it takes. Each window is read from an overlap before it:
 // the records of that time are decided already, but their events must not be taken for those of others.
-func (r *Reconciler) windows(ctx context.Context, lease *bus.Lease, p *progress) error {
+func (r *Reconciler) windows(ctx context.Context, lease *bus.Lease, p *pass) error {
 	from := p.report.Since
 	for behind := r.cfg.Overlap; ; {
 		end, err := r.window(ctx, lease, from.Add(-behind), from, p)
@@ -170,9 +178,9 @@ func (r *Reconciler) windows(ctx context.Context, lease *bus.Lease, p *progress)
 
 // window reads the records since a time, decides those from another time on, and publishes what is missing. It returns
 // the end of what was decided, zero if that is everything.
-func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from time.Time, p *progress) (end time.Time, err error) {
+func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from time.Time, p *pass) (end time.Time, err error) {
 	report := p.report
-	got, err := r.read(ctx, since, p.ownPath)
+	got, err := r.read(ctx, since, p)
 	if err != nil {
 		return end, err
 	}
@@ -196,7 +204,7 @@ func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from t
 			return end, fmt.Errorf("wait for the spool: %w", err)
 		}
 	}
-	told, err := r.events(ctx, since, got)
+	told, err := r.events(ctx, since, got, p)
 	if err != nil {
 		return end, err
 	}
@@ -228,7 +236,7 @@ func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from t
 		}
 	}
 	report.Young = young
-	return end, r.mend(ctx, lease, got, missing, report)
+	return end, r.mend(ctx, lease, got, missing, p)
 }
 
 // decidable returns until when records without an event are missing: until then at most, and not what a spool may still

@@ -23,7 +23,8 @@ const queryTimeout = time.Minute
 // Query asks factro something and returns the answer, the Core API's JSON byte for byte. The caller closes it.
 //
 // An answer that no message can hold is read from the broker's object store, as a stream, while ctx lasts; a Read fails
-// if it was damaged on the way. The bridge keeps such an answer for ten minutes.
+// if it was damaged on the way. The bridge keeps such an answer for ten minutes. Its reader has a method Size() int64, which
+// tells how many bytes there are in all.
 //
 // If the bridge or factro refuse, the error is of type *[Error], and its Status tells more. [nats.ErrNoResponders] means
 // that no bridge answers queries of this cloud. A query changes nothing, so after any error it may be asked again.

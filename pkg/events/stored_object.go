@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type storedObject struct {
 	next     uint64 // the sequence to go on at
 	data     []byte // what is fetched and not read yet
 	fetched  [][]byte
+	size     int64
 	left     uint64 // bytes that are not read yet
 	sum      hash.Hash
 	wantsSum []byte
@@ -68,6 +70,7 @@ func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.
 		err = failed(errors.New("it is a link"))
 	default:
 		o.subject, o.left = "$O."+ref.Bucket+".C."+info.NUID, info.Size
+		o.size = int64(min(info.Size, math.MaxInt64)) //nolint:gosec // bounded
 		text, isSum := strings.CutPrefix(info.Digest, "SHA-256=")
 		o.wantsSum, err = base64.URLEncoding.DecodeString(text)
 		if err != nil || !isSum || Token(info.NUID) != info.NUID {
@@ -80,6 +83,9 @@ func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.
 	}
 	return o, nil
 }
+
+// Size is how many bytes the object has in all.
+func (o *storedObject) Size() int64 { return o.size }
 
 func (o *storedObject) info(ref ObjectRef) (jetstream.ObjectInfo, error) {
 	subject := "$O." + ref.Bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(ref.Name))
