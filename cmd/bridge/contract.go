@@ -56,9 +56,17 @@ inferred (reasoned).`,
 func operation(name string) (factro.Operation, error) {
 	op, ok := factro.Lookup(name)
 	if !ok {
-		return op, usage("there is no operation %q; bridge contract operations lists them", name)
+		return op, usage("there is no operation %q%s; bridge contract operations lists them", name, meant(name, operationNames()))
 	}
 	return op, nil
+}
+
+func operationNames() []string {
+	var names []string
+	for _, op := range factro.Operations() {
+		names = append(names, op.Name)
+	}
+	return names
 }
 
 func listOperations(out io.Writer, asJSON bool) error {

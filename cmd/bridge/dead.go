@@ -73,18 +73,19 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	f.natsFlags.add(cmd)
 	f.progressFlag.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.cloud, "cloud", "", "only this cloud")
+	f.onlyCloudFlag(cmd)
 	flags.StringVar(&f.filter.Operation, "operation", "", "only commands of this operation")
 	flags.StringVar(&f.filter.Kind, "kind", "", "only of this `kind`: command or webhook")
 	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`: "+strings.Join(deadCodes(), ", "))
 	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
 	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
-	flags.StringVar(&f.until, "until", "", "only up to this `time`")
+	flags.StringVar(&f.until, "until", "", "only up to this `time`, given as for --since")
 	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
 	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many, the oldest")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", completeOperation)
+	_ = cmd.RegisterFlagCompletionFunc("id", f.completeLetterID)
 }
 
 // deadCodes are the codes that a dead letter can have.

@@ -27,7 +27,8 @@ func newDeadDrop() *cobra.Command {
 it wants --yes.`,
 		Example: `  bridge dead drop acme/17 acme/18
   bridge dead drop --code expired --until 720h --yes`,
-		Args: cobra.ArbitraryArgs,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: f.completeLetters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			named, err := f.pick(args)
 			if err != nil {

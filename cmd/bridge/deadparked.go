@@ -66,7 +66,7 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 	f.add(cmd)
 	quiet.add(cmd)
 	allFlag(cmd, &all)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only this cloud")
+	f.onlyCloudFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

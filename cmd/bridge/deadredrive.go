@@ -54,7 +54,8 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
   bridge dead redrive --code exhausted --since 2h --rate 2 --dry-run
   bridge dead redrive --kind webhook --set action=TaskCreated
   bridge dead redrive acme/18 --charset iso-8859-1`,
-		Args: cobra.ArbitraryArgs,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: f.completeLetters,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if f.named, err = f.pick(args); err != nil {
 				return err

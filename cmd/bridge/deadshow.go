@@ -31,8 +31,9 @@ func newDeadShow() *cobra.Command {
 factro's status and words, each attempt with its time and outcome, the traces, and what to check before it is sent again.
 
 Values that look like credentials are not shown.`,
-		Example: "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json\n  bridge dead show order-4711",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json\n  bridge dead show order-4711",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.completeLetters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := readLetterName(args[0])
 			if err != nil {
@@ -61,7 +62,7 @@ Values that look like credentials are not shown.`,
 	}
 	f.add(cmd)
 	quiet.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "the cloud, if the letter is named by its sequence alone")
+	f.onlyCloudFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

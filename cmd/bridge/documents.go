@@ -49,7 +49,7 @@ Instead of command.OPERATION or query.OPERATION, the operation alone will do.`,
 			if len(args) == 1 {
 				text, ok := contract.Schema(args[0])
 				if !ok {
-					return usage("there is no schema %q; bridge contract schema lists them", args[0])
+					return usage("there is no schema %q%s; bridge contract schema lists them", args[0], meant(args[0], append(operationNames(), contract.Schemas()...)))
 				}
 				_, err := out.Write(text)
 				return err

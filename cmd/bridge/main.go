@@ -91,10 +91,7 @@ func newRoot() *cobra.Command {
 		Long: `The bridge between factro and NATS JetStream: factro's webhooks become CloudEvents on subjects, commands published
 to NATS become calls to factro's Core API, and each command is answered with a result event.
 
-Start with "bridge dev": it needs nothing, and shows one round trip.
-
-Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 command dead, 5 no result in time,
-6 descriptions or streams differ, or events are missing, 130 interrupted by a second signal.`,
+Start with "bridge dev": it needs nothing, and shows one round trip.`,
 		Example:       "  bridge dev",
 		Args:          cobra.NoArgs,
 		Version:       versionLine(),
@@ -102,26 +99,10 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
-	})
+	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(newDev(), newRun(), newHealthcheck(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newCanary(), newStreams(), newConfig(), newContract(), newVersion())
 	strict(root)
+	tellExits(root)
+	completeFiles(root)
 	return root
-}
-
-// strict gives a mistake in the arguments the exit code of one in the flags.
-func strict(cmd *cobra.Command) {
-	if args := cmd.Args; args != nil {
-		cmd.Args = func(cmd *cobra.Command, given []string) error {
-			err := args(cmd, given)
-			if _, isOurs := errors.AsType[*exitError](err); err == nil || isOurs {
-				return err
-			}
-			return usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		strict(sub)
-	}
 }

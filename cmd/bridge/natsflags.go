@@ -211,6 +211,13 @@ func (f *natsFlags) chooseCloud(ctx context.Context, client *bus.Client) error {
 // cloudFlag declares --cloud for a command that is for one cloud.
 func (f *natsFlags) cloudFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
+	_ = cmd.RegisterFlagCompletionFunc("cloud", f.completeCloud)
+}
+
+// onlyCloudFlag declares --cloud for a command that is for all clouds unless one is named.
+func (f *natsFlags) onlyCloudFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only the cloud of this `name`")
+	_ = cmd.RegisterFlagCompletionFunc("cloud", f.completeCloud)
 }
 
 // oneCloud is the place of the cloud of that name, or of the only one if there is no name. where says where the clouds were

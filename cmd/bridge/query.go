@@ -180,6 +180,10 @@ func completeFields(wanted func(factro.Operation) bool) cobra.CompletionFunc {
 		for _, f := range op.Fields {
 			switch {
 			case given[f.Name]:
+			case f.Name == "file" && strings.HasPrefix(toComplete, "file=@"):
+				for _, path := range uploads(strings.TrimPrefix(toComplete, "file=@")) {
+					out = append(out, "file=@"+path)
+				}
 			case strings.HasPrefix(toComplete, f.Name+"="):
 				values := f.Enum
 				if f.Type == "boolean" {

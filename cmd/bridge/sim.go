@@ -65,6 +65,12 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a fault, as in `latency,delay=200ms,p=0.1`; repeatable")
 	cmd.Flags().StringArrayVar(&variants, "variant", nil, "an unknown of factro, as `name=value`; repeatable")
 	cmd.Flags().StringArrayVar(&deliveries, "delivery", nil, "how webhooks are delivered, as `name=value`; repeatable")
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"fault": completeFault, "webhook": completeWebhook,
+		"variant": completeSettings(sim.VariantSettings()), "delivery": completeSettings(sim.DeliverySettings()),
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, complete)
+	}
 	return cmd
 }
 

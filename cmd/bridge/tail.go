@@ -69,7 +69,7 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.cloud, "cloud", "", "only this cloud")
+	f.onlyCloudFlag(cmd)
 	cmd.Flags().StringVar(&since, "since", "", "begin at this `time`: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z; without it, with the next one")
 	cmd.Flags().StringVar(&filter, "filter", "", "only this `subject`, wildcards allowed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -253,6 +253,15 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 	return nil
 }
 
+// LastLetter is the sequence of the newest dead letter of a cloud, 0 if there was none.
+func (c *Client) LastLetter(ctx context.Context, p events.Prefix, cloud string) (uint64, error) {
+	stream, err := c.js.Stream(ctx, p.DeadStream(cloud))
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", p.DeadStream(cloud), err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
 // DeadLetter returns one dead letter, or ErrNoLetter.
 func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, sequence uint64) (DeadLetter, error) {
 	stream := p.DeadStream(cloud)
