@@ -92,7 +92,7 @@ func TestCommandLine(t *testing.T) {
 		"file not there":     {args: []string{"config", "check", elsewhere}, stdout: []string{"configuration is valid", "files: 1 of those"}, stderr: []string{"warning: line 1: clouds[0].api.key: ", "nowhere"}},
 		"files left out":     {args: []string{"config", "check", "--offline", windows}, stdout: []string{"configuration is valid", "files: not read (--offline)"}},
 		"dropped header":     {args: []string{"config", "check", elsewhere}, stdout: []string{"configuration is valid"}, stderr: []string{"X_Key", "proxies"}},
-		"tail what":          {args: []string{"tail", "everything"}, code: 2, stderr: []string{"invalid argument"}},
+		"tail what":          {args: []string{"tail", "everything"}, code: 2, stderr: []string{"\"everything\" is none of events, results, dead"}},
 		"sim mistakes":       {args: []string{"sim", "--fault", "flood", "--variant", "x=1", "--delivery", "y=1", "--webhook", "z"}, code: 2, stderr: []string{"flood", "latency", `"x"`, `"y"`, "ACTION,URL"}},
 		"complete operation": {args: []string{"__complete", "send", "createT"}, stdout: []string{"createTask\tCreate a task."}},
 		"complete schema":    {args: []string{"__complete", "contract", "schema", ""}, stdout: []string{"result.createTask\n", "createTask\tCreate a task."}},

@@ -97,7 +97,7 @@ func printComparison(out io.Writer, c contract.Comparison, withNames, all bool) 
 			fmt.Fprintf(list, "    %s %s: %s\n", marks[d.Kind], d.Field, d.Ours+d.Fresh)
 		}
 	}
-	if err := printMore(out, rows-rowsOf(rows, all), ""); err != nil {
+	if err := printMore(out, rows-rowsOf(rows, all), "more"); err != nil {
 		return err
 	}
 	if withNames {

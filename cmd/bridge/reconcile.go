@@ -147,7 +147,7 @@ func printGaps(out io.Writer, r reconcile.Report, all bool) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := printMore(out, r.Missing-rows, ""); err != nil {
+	if err := printMore(out, r.Missing-rows, "more"); err != nil {
 		return err
 	}
 	var actions []string

@@ -44,14 +44,11 @@ func newest[T any](rows []T, most int, at func(T) time.Time) []T {
 	return out
 }
 
-// printMore says how many rows were left out, if any were. kind is what they are, such as older.
+// printMore says how many rows were left out, if any were. kind is what they are: more or older.
 func printMore(out io.Writer, left int, kind string) error {
 	if left <= 0 {
 		return nil
 	}
-	if kind != "" {
-		kind = " " + kind
-	}
-	_, err := fmt.Fprintf(out, "… and %d more%s; --all shows them\n", left, kind)
+	_, err := fmt.Fprintf(out, "… and %d %s; --all shows them\n", left, kind)
 	return err
 }

@@ -102,7 +102,7 @@ func printDifferences(out io.Writer, found []bus.Difference, all bool) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := printMore(out, len(found)-rows, ""); err != nil {
+	if err := printMore(out, len(found)-rows, "more"); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(out, plural.Of(len(found), "difference"))

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -220,8 +221,8 @@ func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveU
 	if stuck.Time.After(a.Time.Add(apart)) {
 		return nil // another one: the stream was made anew and counts from 1 again
 	}
-	reason := fmt.Errorf("the consumer %s delivered it %d times without a verdict, and the broker gave it up; factro may have done it",
-		a.Consumer, a.Deliveries)
+	reason := fmt.Errorf("the consumer %s delivered it %s without a verdict, and the broker gave it up; factro may have done it",
+		a.Consumer, plural.Of(a.Deliveries, "time"))
 	cmd, mistake := b.cfg.Prefix.DecodeCommand(stuck.Subject, stuck.Header, stuck.Data, a.position())
 	subject := b.cfg.Prefix.DeadCommand(cloud, cmd.Resource, cmd.Operation)
 	dead := letterOf(subject, stuck.Subject, stuck.Header, stuck.Data)

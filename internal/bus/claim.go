@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -99,7 +100,7 @@ func (b *Bus) madeIn(ctx context.Context, bucket, cloud string, since time.Time,
 				return fmt.Errorf("ledger: read: %w", err)
 			}
 			if info.NumPending > 0 { // what is left out would be taken for nobody's
-				return fmt.Errorf("ledger: read: broke off before the last %d records", info.NumPending)
+				return fmt.Errorf("ledger: read: broke off before the last %s", plural.Of(info.NumPending, "record"))
 			}
 			break
 		}

@@ -41,7 +41,7 @@ func (b *Bus) Alive() error {
 	if m.since.IsZero() || time.Since(m.since) < limit {
 		return nil
 	}
-	return fmt.Errorf("the embedded NATS server has stored nothing since %s, and %d new starts did not help: %w",
+	return fmt.Errorf("the embedded NATS server has stored nothing since %s, and new starts have not helped, up to now %d: %w",
 		m.since.UTC().Format(time.RFC3339), m.attempts, m.why)
 }
 

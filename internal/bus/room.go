@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
@@ -88,7 +90,7 @@ func (s Sizes) validate() error {
 	var errs []error
 	for kind := sizeEvents; kind <= sizeReconcile; kind++ {
 		if n := kind.most(s); n < sizes[kind].least {
-			errs = append(errs, fmt.Errorf("%s: %d bytes are less than %d", kind.setting(), n, sizes[kind].least))
+			errs = append(errs, fmt.Errorf("%s: %s is less than %d", kind.setting(), plural.Of(n, "byte"), sizes[kind].least))
 		}
 	}
 	return errors.Join(errs...)

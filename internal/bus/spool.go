@@ -41,7 +41,7 @@ func (c SpoolConfig) Validate() error {
 	}
 	var errs []error
 	if c.MaxBytes < minSpool {
-		errs = append(errs, fmt.Errorf("spool.max_bytes: %d bytes is less than 16MiB", c.MaxBytes))
+		errs = append(errs, fmt.Errorf("spool.max_bytes: %s is less than 16MiB", plural.Of(c.MaxBytes, "byte")))
 	}
 	if c.DrainPerSecond < 1 {
 		errs = append(errs, fmt.Errorf("spool.drain_per_second: %d is not positive", c.DrainPerSecond))

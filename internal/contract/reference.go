@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -20,7 +21,7 @@ var templates embed.FS
 
 // pages are the templates of the reference. They write subjects for a prefix that is in all of their data.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"cell": cell, "anchor": anchor, "code": codeSpan, "span": words, "size": mebibytes,
+	"cell": cell, "anchor": anchor, "code": codeSpan, "span": words, "size": mebibytes, "count": plural.Of[int],
 }).ParseFS(templates, "templates/*.tmpl"))
 
 // Reference returns the files of docs/reference by their names: an index, the subjects, a page for each resource, and the

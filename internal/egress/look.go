@@ -15,6 +15,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -52,12 +53,12 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 			continue
 		}
 		if errors.Is(a.malformed, errNoBody) { // factro said that it is made; what is not listed may only be late
-			return w.undecided(ctx, j, a, fmt.Sprintf("it was not found, %d times", looks))
+			return w.undecided(ctx, j, a, "it was not found, "+plural.Of(looks, "time"))
 		}
 		if j.attempts >= maxAttempts {
 			return true, w.end(ctx, j, events.Dead, a, &events.Error{
 				Code:    events.CodeExhausted,
-				Message: fmt.Sprintf("factro failed on this command %d times, and made nothing: %s", j.attempts, outcomeText(a)), Detail: detail(a),
+				Message: fmt.Sprintf("factro failed on this command %s, and made nothing: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Detail: detail(a),
 			})
 		}
 		j.again = true

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -87,7 +88,7 @@ func (w *Worker) missed(ctx, stopping context.Context, j *job, err error) (over 
 	if j.misses++; j.misses >= maxAttempts {
 		return true, w.end(ctx, j, events.Dead, answer{}, &events.Error{
 			Code:    events.CodeExhausted,
-			Message: fmt.Sprintf("the file could not be read %d times, and nothing was called: %s", j.misses, err),
+			Message: fmt.Sprintf("the file could not be read, after %s, and nothing was called: %s", plural.Of(j.misses, "attempt"), err),
 		})
 	}
 	w.log.WarnContext(ctx, "file of a command cannot be read; trying again", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)

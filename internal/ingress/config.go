@@ -12,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -69,7 +70,7 @@ const minSecret, goodSecret = 8, 16
 // CheckSecret says that a secret is too short to be one.
 func CheckSecret(s secret.String) error {
 	if len(strings.TrimSpace(s.Reveal())) < minSecret {
-		return fmt.Errorf("the secret has %d bytes, want at least %d", len(s), goodSecret)
+		return fmt.Errorf("the secret has %s, want at least %d", plural.Of(len(s), "byte"), goodSecret)
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func CheckSecret(s secret.String) error {
 func (c Config) Validate() error {
 	var errs []error
 	if c.MaxBody < 1<<10 || c.MaxBody > 64<<20 {
-		errs = append(errs, fmt.Errorf("http.max_body: %d bytes is not between 1KiB and 64MiB", c.MaxBody))
+		errs = append(errs, fmt.Errorf("http.max_body: %s is not between 1KiB and 64MiB", plural.Of(c.MaxBody, "byte")))
 	}
 	if c.MaxInFlight < 1 {
 		errs = append(errs, fmt.Errorf("http.max_in_flight: %d is not positive", c.MaxInFlight))
@@ -87,7 +88,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("http.store_timeout: %s is not between 100ms and %s", c.StoreTimeout, maxStoreTimeout))
 	}
 	if c.MaxMemory < LeastMemory(c.MaxBody) {
-		errs = append(errs, fmt.Errorf("http.max_memory: %d bytes do not hold one body of http.max_body for each cloud's half; want at least %d", c.MaxMemory, LeastMemory(c.MaxBody)))
+		errs = append(errs, fmt.Errorf("http.max_memory: %s cannot hold one body of http.max_body for each cloud's half; want at least %d", plural.Of(c.MaxMemory, "byte"), LeastMemory(c.MaxBody)))
 	}
 	if c.MaxConnections < 16 || c.MaxConnections > 100_000 {
 		errs = append(errs, fmt.Errorf("http.max_connections: %d is not between 16 and 100000", c.MaxConnections))
@@ -96,7 +97,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("http.max_connections_per_address: %d is not between 4 and http.max_connections, which is %d", c.MaxConnectionsPerAddress, c.MaxConnections))
 	}
 	if c.MaxHeader < leastHeader || c.MaxHeader > mostHeaderSize {
-		errs = append(errs, fmt.Errorf("http.max_header: %d bytes is not between 4KiB and 64KiB", c.MaxHeader))
+		errs = append(errs, fmt.Errorf("http.max_header: %s is not between 4KiB and 64KiB", plural.Of(c.MaxHeader, "byte")))
 	}
 	if !prefixForm.MatchString(c.PathPrefix) {
 		errs = append(errs, fmt.Errorf("http.path_prefix: %q is not of the form /factro or /a/b, of letters, digits and ._~-", c.PathPrefix))
@@ -149,7 +150,7 @@ func (c Config) Warnings() []string {
 		}
 		for j, s := range cloud.Secrets {
 			if s.Value != "" && CheckSecret(s.Value) == nil && len(s.Value) < goodSecret {
-				out = append(out, fmt.Sprintf("clouds[%d].webhook.secrets[%d]: the secret has %d bytes, want at least %d; it is all that proves a sender", i, j, len(s.Value), goodSecret))
+				out = append(out, fmt.Sprintf("clouds[%d].webhook.secrets[%d]: the secret has %s, want at least %d; it is all that proves a sender", i, j, plural.Of(len(s.Value), "byte"), goodSecret))
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func Roots(text []byte) (*x509.CertPool, error) {
 	case bytes.Contains(text, []byte(begins)):
 		return nil, errCut
 	case all > blocks: // the library leaves out what it cannot read
-		return nil, fmt.Errorf("%d of its %d certificates and the like are not in base64, or have no end", all-blocks, all)
+		return nil, fmt.Errorf("%d of the parts in it, which are %d, are no certificates: not in base64, or without an end", all-blocks, all)
 	case n == 0:
 		return nil, errNoCertificate
 	}

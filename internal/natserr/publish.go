@@ -80,7 +80,7 @@ func listen(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (*jetstream.PubAc
 		answer, err := sub.NextMsgWithContext(ctx)
 		switch {
 		case err != nil && strangers > 0:
-			return nil, fmt.Errorf("%w; its answer has %d bytes", ErrNoAck, size)
+			return nil, fmt.Errorf("%w; size of its answer: %d", ErrNoAck, size)
 		case err != nil:
 			return nil, err
 		}

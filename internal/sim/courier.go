@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
 // maxPayloads bounds the stored payloads. How long factro keeps them is not known.
@@ -273,7 +275,7 @@ func (c *courier) idle(ctx context.Context) error {
 		select {
 		case <-quiet:
 		case <-ctx.Done():
-			return fmt.Errorf("%d webhooks still have deliveries: %w", busy, ctx.Err())
+			return fmt.Errorf("%s still %s deliveries: %w", plural.Of(busy, "webhook"), plural.Choose(busy, "has", "have"), ctx.Err())
 		}
 	}
 }

@@ -347,7 +347,7 @@ func TestCloseCutsOffWhatDoesNotEnd(t *testing.T) {
 	h.sim.Fire("A", demoProject)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := h.sim.Close(ctx); err == nil || !strings.Contains(err.Error(), "1 webhooks") {
+	if err := h.sim.Close(ctx); err == nil || !strings.Contains(err.Error(), "1 webhook still has") {
 		t.Errorf("close: %v", err)
 	}
 	h.idle()

@@ -19,6 +19,8 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
+
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
 // Content is what the headers of a request say about its body.
@@ -186,7 +188,7 @@ func (b buffer) inflate(raw []byte) ([]byte, error) {
 func (b buffer) whole(r io.Reader, packed *bytes.Reader) ([]byte, error) {
 	out, err := b.read(r)
 	if err == nil && packed.Len() > 0 {
-		return nil, fmt.Errorf("%d bytes behind its end", packed.Len())
+		return nil, fmt.Errorf("%s behind its end", plural.Of(packed.Len(), "byte"))
 	}
 	return out, err
 }

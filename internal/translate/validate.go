@@ -17,6 +17,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -159,7 +160,7 @@ func invalid(mistakes []events.FieldError) error {
 	})
 	mistakes = slices.Compact(mistakes)
 	if more := len(mistakes) - maxMistakes; more > 0 {
-		mistakes = append(mistakes[:maxMistakes:maxMistakes], events.FieldError{Message: fmt.Sprintf("there are %d more mistakes", more)})
+		mistakes = append(mistakes[:maxMistakes:maxMistakes], events.FieldError{Message: fmt.Sprintf("there %s %s", plural.Choose(more, "is", "are"), plural.Of(more, "more mistake"))})
 	}
 	return &InvalidError{mistakes}
 }

@@ -120,10 +120,10 @@ func (s *subscription) adopt(consumer jetstream.Consumer) (jetstream.Consumer, e
 		return nil, fmt.Errorf("%w: %s of stream %s has the ack policy %v, want %v", errDiffers, info.Name, s.stream,
 			have.AckPolicy, jetstream.AckExplicitPolicy)
 	case have.MaxAckPending > s.inFlight || have.MaxAckPending < 1:
-		return nil, fmt.Errorf("%w: %s of stream %s has up to %d events in flight, want %d", errDiffers, info.Name, s.stream,
+		return nil, fmt.Errorf("%w: %s of stream %s has a MaxAckPending of %d, want %d", errDiffers, info.Name, s.stream,
 			have.MaxAckPending, s.inFlight)
 	case have.MaxWaiting < s.inFlight:
-		return nil, fmt.Errorf("%w: %s of stream %s takes %d requests at once, want %d", errDiffers, info.Name, s.stream,
+		return nil, fmt.Errorf("%w: %s of stream %s has a MaxWaiting of %d, want %d", errDiffers, info.Name, s.stream,
 			have.MaxWaiting, s.inFlight)
 	}
 	s.name = info.Name
