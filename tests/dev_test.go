@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -61,6 +62,14 @@ func TestDevLines(t *testing.T) {
 		".setTaskState.rejected\n  setTaskState rejected (404)\n", "not found", "dead letter (refused)", "createTask applied (200)", ".BridgeCanary",
 	} {
 		waitFor(t, "dev tells "+want, func() bool { return strings.Contains(d.text(), want) })
+	}
+
+	link := regexp.MustCompile(`http://\S+/\?p=task&pi=\S+`).FindString(d.text())
+	if page := browsed(t, link); !strings.Contains(page, "<h1>Prüfung der Brücke</h1>") {
+		t.Errorf("the link of the task, %s, does not show it:\n%s", link, page)
+	}
+	if page := browsed(t, regexp.MustCompile(`admin +(\S+)`).FindStringSubmatch(d.text())[1]); !strings.Contains(page, `<a href="/readyz">`) {
+		t.Errorf("the admin address has no index:\n%s", page)
 	}
 
 	// What is wrong with a command that send would not have sent, and why one waits.
@@ -155,6 +164,26 @@ func connectTo(t testing.TB, url string) *nats.Conn {
 	}
 	t.Cleanup(nc.Close)
 	return nc
+}
+
+// browsed is the page that a browser gets.
+func browsed(t testing.TB, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html,*/*;q=0.8")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s, %v", url, resp.Status, err)
+	}
+	return string(page)
 }
 
 func put(t testing.TB, url, body string) {
