@@ -288,7 +288,7 @@ func TestDev(t *testing.T) {
 		t.Errorf("--data is not kept: %v", err)
 	}
 
-	again := startDev(t, "Events follow", "--data", data, "--no-demo")
+	again := startDev(t, "Ctrl-C ends everything", "--data", data, "--no-demo")
 	if strings.Contains(again.text(), "round trip") {
 		t.Errorf("--no-demo plays:\n%s", again.text())
 	}
@@ -317,12 +317,17 @@ type dev struct {
 
 func startDev(t testing.TB, until string, args ...string) *dev {
 	t.Helper()
+	return startDevIn(t, t.TempDir(), until, args...)
+}
+
+func startDevIn(t testing.TB, dir, until string, args ...string) *dev {
+	t.Helper()
 	d := &dev{cmd: exec.Command(binary, append([]string{"dev"}, args...)...), out: &logBuffer{}, exited: make(chan error, 1)}
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.cmd.Stderr = &d.err
+	d.cmd.Stderr, d.cmd.Dir = &d.err, dir
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,21 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -37,10 +34,15 @@ func newDev() *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything in one process: NATS, a simulated factro, and the bridge",
 		Long: `Run an embedded NATS server, the factro simulator and the bridge in one process on this machine, with nothing to
-configure. It plays one round trip, tells it in plain words, and then prints further events until it is interrupted.
+configure. It plays one round trip, tells it in plain words, prints lines to try, and then tells until it is interrupted what
+happens: events, the results of commands with the reason if one is rejected, dead letters, and webhooks that are refused.
 
 The usual ports are 4222 (NATS), 8080 (webhooks), 9090 (admin) and 8081 (simulator). If one is taken, a free one is
-used; if you name an address, it is that one or an error.`,
+used, and it says so; if you name an address, it is that one or an error.
+
+While it runs, the current folder has its configuration, dev.yaml, and the secret of the webhooks and the API key of the
+simulator beside it, so that other commands can be tried with --config dev.yaml. Nothing is overwritten: if the folder is
+read-only or has such files already, they are in the directory of the streams, and the lines to try name them there.`,
 		Example: "  bridge dev\n  bridge dev --no-demo --data ./dev-data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
@@ -78,28 +80,31 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer t.Stop(ctx)
 
-	webhook, key := "dev-"+rand.Text(), "dev-"+rand.Text()
-	factro, err := sim.New(sim.Config{Key: key, Examples: true, Webhooks: []sim.Webhook{{
-		URL: "http://" + d.http.Addr().String() + "/webhooks/" + devCloud, Action: "*", Header: "X-Bridge-Key", Value: webhook,
+	files, err := writeDevFiles(d, server.URL(), f.data)
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
+	defer func() { err = errors.Join(err, files.remove()) }()
+	factro, err := sim.New(sim.Config{Key: files.value(files.key), Examples: true, Webhooks: []sim.Webhook{{
+		URL: d.webhooks(), Action: "*", Header: "X-Bridge-Key", Value: files.value(files.secret),
 	}}}, log)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	cfg := bridge.Default()
-	cfg.NATS.URL = server.URL()
-	cfg.ShutdownTimeout = 5 * time.Second
-	cfg.Clouds = []bridge.Cloud{{
-		Name: devCloud, Source: "urn:factro:cloud:" + devCloud,
-		Webhook: bridge.Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: secret.String(webhook)}}},
-		API: bridge.API{
-			URL: "http://" + d.sim.Addr().String() + "/api/core", Key: secret.Source{Value: secret.String(key)},
-			RequestsPerMinute: 480, Timeout: 20 * time.Second,
-		},
-	}}
+	cfg, err := bridge.Load(files.config, nil) // what other commands are told is what runs
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
 	b, err := bridge.New(cfg, buildVersion(), t.Metrics, log)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
+
+	p := play{
+		out: out, url: server.URL(), prefix: events.DefaultPrefix, demo: factro.Demo(), doors: d, files: files, program: started(),
+		news: newNews(),
+	}
+	b.OnRefused(p.news.refused)
 
 	// The simulated factro outlives the bridge, so that a command in hand can be finished.
 	outer, stopOuter := context.WithCancel(context.WithoutCancel(ctx))
@@ -110,8 +115,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.Run(ctx, bridge.Listeners{HTTP: d.http, Admin: d.admin}) })
 	group.Go(func() error {
-		p := play{out: out, url: server.URL(), prefix: events.DefaultPrefix, demo: factro.Demo()}
-		p.banner(d)
+		p.banner()
 		return p.run(ctx, !f.noDemo)
 	})
 	err = group.Wait()
@@ -122,31 +126,39 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 // doors are the addresses of the parts.
 type doors struct {
 	http, admin, sim net.Listener
-	nats             string // only an address: the server opens it itself
+	nats             string   // only an address: the server opens it itself
+	moved            []string // what listens elsewhere than usual, in sentences
 }
 
 // open opens the named addresses, and free ones where the usual are taken.
 func (f *devFlags) open() (doors, error) {
 	var d doors
-	var err error
+	var broker net.Listener
 	for _, door := range []struct {
-		flag, address, usual string
-		into                 *net.Listener
+		flag, address, usual, what string
+		into                       *net.Listener
 	}{
-		{"--http", f.http, "127.0.0.1:8080", &d.http},
-		{"--admin", f.admin, "127.0.0.1:9090", &d.admin},
-		{"--sim", f.sim, "127.0.0.1:8081", &d.sim},
+		{"--nats", f.nats, "4222", "NATS listens", &broker},
+		{"--http", f.http, "8080", "webhooks are taken", &d.http},
+		{"--admin", f.admin, "9090", "the admin server listens", &d.admin},
+		{"--sim", f.sim, "8081", "the simulated factro listens", &d.sim},
 	} {
-		if *door.into, err = listen(door.address, door.usual); err != nil {
-			return doors{}, errors.Join(fmt.Errorf("%s: %w", door.flag, err), d.close())
+		l, why, err := listen(door.address, door.usual)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", door.flag, err)
+			if broker != nil {
+				err = errors.Join(err, broker.Close())
+			}
+			return doors{}, errors.Join(err, d.close())
+		}
+		*door.into = l
+		if why != "" {
+			_, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address has a port
+			d.moved = append(d.moved, fmt.Sprintf("%s %s, %s on %s", door.usual, why, door.what, port))
 		}
 	}
-	l, err := listen(f.nats, "127.0.0.1:4222")
-	if err != nil {
-		return doors{}, errors.Join(fmt.Errorf("--nats: %w", err), d.close())
-	}
-	d.nats = l.Addr().String()
-	return d, l.Close()
+	d.nats = broker.Addr().String()
+	return d, broker.Close()
 }
 
 func (d doors) close() error {
@@ -159,13 +171,27 @@ func (d doors) close() error {
 	return errors.Join(errs...)
 }
 
-func listen(address, usual string) (net.Listener, error) {
-	if address != "" {
-		return net.Listen("tcp", address)
-	}
-	l, err := net.Listen("tcp", usual)
+// near is how a listener is reached from this machine, as the begin of a URL.
+func near(l net.Listener) string {
+	address, err := local(l.Addr().String())
 	if err != nil {
-		return net.Listen("tcp", "127.0.0.1:0")
+		address = l.Addr().String()
 	}
-	return l, nil
+	return "http://" + address
+}
+
+func (d doors) webhooks() string { return near(d.http) + "/webhooks/" + devCloud }
+
+// listen opens an address, or the usual port of this machine, or a free one, and says why the usual one is not used.
+func listen(address, usual string) (l net.Listener, why string, err error) {
+	if address != "" {
+		l, err = net.Listen("tcp", address)
+		return l, "", err
+	}
+	l, err = net.Listen("tcp", "127.0.0.1:"+usual)
+	if err != nil {
+		why = whyNot(err)
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	return l, why, err
 }

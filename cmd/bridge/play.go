@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -21,33 +25,53 @@ type play struct {
 	url    string
 	prefix events.Prefix
 	demo   sim.Seeded
+	doors  doors
+	files  *devFiles
+	// program is this one as it was started, for lines to copy.
+	program string
+	news    *news
 }
 
 // patience bounds each step of the play. It is generous: the first run may be on a busy machine.
 const patience = time.Minute
 
-func (p play) banner(d doors) {
+func (p play) banner() {
 	fmt.Fprintf(p.out, `factro bridge, everything in one process
 
   NATS with JetStream  %s
-  webhooks             http://%s/webhooks/%s
-  admin                http://%s/metrics, /readyz, /livez
-  simulated factro     http://%s/api/core, its controls at /_sim/
+  webhooks             %s
+  admin                %s/
+  simulated factro     %s/_sim/
+  configuration        %s, and beside it %s and %s; removed at the end
 
-`, p.url, d.http.Addr(), devCloud, d.admin.Addr(), d.sim.Addr())
+`, p.url, p.doors.webhooks(), near(p.doors.admin), near(p.doors.sim), p.files.shown(p.files.config), devSecretName, devKeyName)
+	for _, line := range p.doors.moved {
+		fmt.Fprintf(p.out, "  %s\n", line)
+	}
+	if p.files.instead != "" {
+		fmt.Fprintf(p.out, "  not in the current folder: %s\n", p.files.instead)
+	}
+	if len(p.doors.moved) > 0 || p.files.instead != "" {
+		fmt.Fprintln(p.out)
+	}
 }
 
-// run prints all events from now on, and in between plays one round trip. It ends with ctx.
+// run prints from now on what happens, and first plays one round trip. It ends with ctx.
 func (p play) run(ctx context.Context, demo bool) error {
 	client, err := p.connect(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to end
+		}
 		return err
 	}
 	defer client.Close()
+	since := time.Now() // not "new": nothing of the play must be missed
+	id := uuid.Must(uuid.NewV7()).String()
 	arrived := make(chan bus.Message)
+	ended := ctx.Err // before the group has a context of its own
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		since := time.Now() // not "new": the play must not miss its own event
 		return client.Tail(ctx, p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
 			select {
 			case arrived <- m:
@@ -55,9 +79,10 @@ func (p play) run(ctx context.Context, demo bool) error {
 			}
 		})
 	})
+	group.Go(func() error { return p.news.follow(ctx, client, p.prefix, since, id) })
 	group.Go(func() error {
 		if demo {
-			if err := p.roundTrip(ctx, client, arrived); err != nil && ctx.Err() == nil {
+			if err := p.roundTrip(ctx, client, id, arrived); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("the round trip failed: %w", err)
 			}
 		}
@@ -66,12 +91,17 @@ func (p play) run(ctx context.Context, demo bool) error {
 			select {
 			case m := <-arrived:
 				printMessage(p.out, m)
+			case tell := <-p.news.told:
+				tell(p.out)
 			case <-ctx.Done():
 				return nil
 			}
 		}
 	})
-	return group.Wait()
+	if err := group.Wait(); ended() == nil {
+		return err
+	}
+	return nil // whatever did not begin any more
 }
 
 // connect waits until the bridge has made its streams.
@@ -89,7 +119,7 @@ func (p play) connect(ctx context.Context) (*bus.Client, error) {
 	return client, nil
 }
 
-func (p play) roundTrip(ctx context.Context, client *bus.Client, arrived <-chan bus.Message) error {
+func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arrived <-chan bus.Message) error {
 	ctx, cancel := context.WithTimeout(newTrace(ctx), patience)
 	defer cancel()
 	create := events.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
@@ -101,7 +131,7 @@ func (p play) roundTrip(ctx context.Context, client *bus.Client, arrived <-chan 
 	fmt.Fprintf(p.out, "1. A service asks factro for a new task. It publishes a command:\n   %s\n   %s\n   trace %s\n\n",
 		p.prefix.Command(devCloud, op.Resource, op.Name), data, trace.SpanContextFromContext(ctx).TraceID())
 
-	result, err := client.Bridge(p.prefix, devCloud).Do(ctx, create, events.OnResult(func(e events.Event) {
+	result, err := client.Bridge(p.prefix, devCloud).Do(ctx, create, events.WithID(id), events.OnResult(func(e events.Event) {
 		r, err := e.Result()
 		if err != nil || r.Outcome != events.Applied || r.Resource == nil {
 			return
@@ -134,14 +164,37 @@ func (p play) roundTrip(ctx context.Context, client *bus.Client, arrived <-chan 
 }
 
 func (p play) hints() {
-	fmt.Fprintf(p.out, `Try it yourself, from another terminal:
-   nats --server %[1]s sub 'factro.event.>'
-   nats --server %[1]s pub factro.command.%[2]s.task.createTask '{"title":"Prüfung","targetParentId":"%[3]s"}'
-   go run ./cmd/bridge send --nats %[1]s createTask title=Prüfung targetParentId=%[3]s --wait
-   nats --server %[1]s req factro.query.%[2]s.package.listPackages '{"projectId":"%[4]s"}'
-   go run ./cmd/bridge tail --nats %[1]s results
-
-Events follow as they come. Ctrl-C ends everything.
-
-`, p.url, devCloud, p.demo.Package, p.demo.Project)
+	line := func(command string, rest ...string) {
+		words := append([]string{p.program, command, "--config", p.files.shown(p.files.config)}, rest...)
+		fmt.Fprintf(p.out, "   %s\n", strings.Join(words, " "))
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+	where := ""
+	if dir, err := os.Getwd(); err == nil {
+		where = ", in the folder " + shellWord(dir)
+	}
+	say("Try it yourself, from another terminal%s:\n", where)
+	say("   # be factro: a webhook becomes an event")
+	say(`   curl -i -H "X-Bridge-Key: $(cat %s)" -H 'Content-Type: application/json' -d '{"action":"TaskStateChanged","context":{"entityId":"%s"}}' %s`,
+		p.files.shown(p.files.secret), factro.ExampleTask, p.doors.webhooks())
+	say("   # one without the secret is refused")
+	say("   curl -i -d '{}' %s", p.doors.webhooks())
+	say("   # send a command, and one that factro rejects")
+	line("send", "createTask title=Prüfung targetParentId="+p.demo.Package+" --wait")
+	line("send", "setTaskState taskId="+p.demo.Package+" state=review --wait")
+	say("   # ask factro")
+	line("query", "listPackages projectId="+p.demo.Project)
+	say("   # look into the streams, as they fill (Ctrl-C ends it) or as they are")
+	line("tail", "results --since 1h")
+	line("dead list")
+	say("   # is it healthy, does something go through, and is anything missing?")
+	line("healthcheck")
+	line("canary")
+	line("reconcile", "--since 1h --dry-run")
+	say("   # the same with the nats command, as from any other program")
+	say("   nats --server %s sub 'factro.event.>'", p.url)
+	say(`   nats --server %s pub factro.command.%s.task.createTask '{"title":"Prüfung","targetParentId":"%s"}'`, p.url, devCloud, p.demo.Package)
+	say(`   nats --server %s req factro.query.%s.package.listPackages '{"projectId":"%s"}'`, p.url, devCloud, p.demo.Project)
+	say("\n%s/_sim/ shows the simulated factro, and how to make it fail.", near(p.doors.sim))
+	say("Events, results and what is refused follow as they come. Ctrl-C ends everything.\n")
 }

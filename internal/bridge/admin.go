@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/internal/webpage"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -29,6 +30,7 @@ type readiness struct {
 // does depend on the one inside this process, if that stores nothing and could not be mended.
 func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", adminIndex(b.version))
 	mux.Handle("GET /metrics", b.metrics)
 	mux.Handle("/contract/", contractDocuments(events.Prefix(b.cfg.NATS.Prefix)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -36,6 +38,7 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -46,7 +49,10 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 		}
 		_ = json.NewEncoder(w).Encode(r) // the asker may be gone
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		webpage.Guard(w.Header())
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // ready looks at all parts.

@@ -28,6 +28,8 @@ type Bridge struct {
 	metrics http.Handler
 	// hopeless is how long the embedded server may store nothing before /livez fails, 0 for its default.
 	hopeless time.Duration
+	// refused, if set, is told of each webhook that is refused.
+	refused func(ingress.Refusal)
 }
 
 // New builds a bridge. metrics answers /metrics.
@@ -37,6 +39,9 @@ func New(cfg Config, version string, metrics http.Handler, log *slog.Logger) (*B
 	}
 	return &Bridge{cfg: cfg, version: version, log: log, metrics: metrics}, nil
 }
+
+// OnRefused has each refused webhook told, in place of samples in the log. It must not block, and is called before Run.
+func (b *Bridge) OnRefused(told func(ingress.Refusal)) { b.refused = told }
 
 // Listeners are the open doors of a bridge. HTTP is nil without the role ingress.
 type Listeners struct{ HTTP, Admin net.Listener }
@@ -105,7 +110,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	intake.OnLost = lostAt(ways)
+	intake.OnLost, intake.OnRefused = lostAt(ways), b.refused
 	webhooks, err := ingress.New(intake, spool, b.log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 	asyncAPI := sync.OnceValues(func() ([]byte, error) { return contract.AsyncAPI(prefix) })
 
 	mux := http.NewServeMux()
+	mux.Handle("GET /contract/{$}", contractIndex)
 	mux.HandleFunc("GET /contract/asyncapi.yaml", func(w http.ResponseWriter, r *http.Request) {
 		text, err := asyncAPI()
 		if err != nil {
@@ -53,7 +54,7 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 		write(w, r, "application/schema+json", text)
 	})
 	mux.HandleFunc("/contract/", func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, http.StatusNotFound, "there are /contract/asyncapi.yaml and /contract/schemas/")
+		writeProblem(w, http.StatusNotFound, "there is nothing here; /contract/ lists what there is")
 	})
 	return mux
 }

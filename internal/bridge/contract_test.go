@@ -33,8 +33,9 @@ func TestContractDocuments(t *testing.T) {
 		"/contract/schemas/createTask.json":       {http.StatusOK, "application/schema+json", `"$id": "urn:factro:schema:command.createTask"`},
 		"/contract/schemas/answer.listTasks.json": {http.StatusOK, "application/schema+json", `"$id": "urn:factro:schema:answer.listTasks"`},
 		"/contract/schemas/fly":                   {http.StatusNotFound, "application/problem+json", "/contract/schemas/ lists them"},
-		"/contract/schemas/a/b":                   {http.StatusNotFound, "application/problem+json", "/contract/asyncapi.yaml"},
-		"/contract/":                              {http.StatusNotFound, "application/problem+json", "/contract/asyncapi.yaml"},
+		"/contract/schemas/a/b":                   {http.StatusNotFound, "application/problem+json", "/contract/ lists"},
+		"/contract/x":                             {http.StatusNotFound, "application/problem+json", "/contract/ lists"},
+		"/contract/":                              {http.StatusOK, "text/plain; charset=utf-8", "/contract/asyncapi.yaml"},
 	} {
 		w := get(http.MethodGet, path)
 		if w.Code != want.status || w.Header().Get("Content-Type") != want.contentType || !strings.Contains(w.Body.String(), want.body) {

@@ -45,6 +45,8 @@ type Config struct {
 	// OnLost, if set, is told the cloud of each webhook that came with a right secret and could not be kept, so that it can
 	// be fetched from factro later. It must not block.
 	OnLost func(cloud string)
+	// OnRefused, if set, is told of each request that is refused, in place of the log, which has samples. It must not block.
+	OnRefused func(Refusal)
 	// Kept, if set, is how many webhooks the store has kept by its own count. What arrived is held against it in the metric
 	// factro.bridge.unaccounted.
 	Kept func() int64

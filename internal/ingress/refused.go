@@ -37,10 +37,22 @@ func refusedOption(cloud, reason string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("reason", reason))
 }
 
+// Refusal is a request that was refused, without anything of a stranger's that could be a secret.
+type Refusal struct {
+	Status       int
+	Reason       string // one word, that of the metric
+	Detail       string // a sentence, that of the answer
+	Method, Path string
+}
+
 // refused counts a request that was refused, and now and then logs one: whoever has mistyped a secret or a path sees it here
 // and nowhere else. cloud is a configured one, or "unknown".
 func (s *Server) refused(ctx context.Context, cloud string, p problem, r *http.Request) {
 	s.metrics.refusals.Add(ctx, 1, refusedOption(cloud, p.reason()))
+	if s.cfg.OnRefused != nil {
+		s.cfg.OnRefused(Refusal{p.Status, p.reason(), printable(p.Detail), method(r.Method), s.shownPath(r.URL.Path)})
+		return
+	}
 	switch p.code {
 	case redirected.code, unusable.code, unsupported.code, notStored.code, ourMistake.code:
 		return // who refused it has told more

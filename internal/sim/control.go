@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/webpage"
 )
 
 // maxControlBody bounds a body of the control API.
@@ -21,6 +22,14 @@ func (s *Sim) control() http.Handler {
 	for _, route := range s.controlRoutes() {
 		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := route.run(r)
+			if page, hasPage := answer.(shown); hasPage {
+				w.Header().Set("Vary", "Accept")
+				if webpage.Wanted(r) {
+					page.page(w)
+					return
+				}
+				answer = page.plain
+			}
 			switch text, isText := answer.(string); {
 			case err != nil:
 				writeJSON(w, http.StatusBadRequest, object{"message": err.Error()})
@@ -31,7 +40,10 @@ func (s *Sim) control() http.Handler {
 			}
 		})
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		webpage.Guard(w.Header())
+		mux.ServeHTTP(w, r)
+	})
 }
 
 type controlRoute struct {
@@ -44,7 +56,7 @@ func (s *Sim) controlRoutes() []controlRoute {
 		return func(*http.Request) (any, error) { return get(), nil }
 	}
 	return []controlRoute{
-		{"GET " + controlPath + "/{$}", "this help", read(func() any { return s.help() })},
+		{"GET " + controlPath + "/{$}", "this help; in a browser also what there is and what happened last", s.showFront},
 		{"GET " + controlPath + "/webhooks", "the registered webhooks, without their secrets", read(s.showWebhooks)},
 		{"POST " + controlPath + "/webhooks", `register {"url","action","header","value"}; action "*" is every action`, s.postWebhook},
 		{"DELETE " + controlPath + "/webhooks", "forget all webhooks", read(func() any { s.courier.unregister(); return s.showWebhooks() })},
@@ -59,6 +71,7 @@ func (s *Sim) controlRoutes() []controlRoute {
 		{"GET " + controlPath + "/deliveries", "the last attempts to deliver webhooks", read(func() any { return s.Deliveries() })},
 		{"GET " + controlPath + "/state", "how many objects of each kind there are", read(s.showState)},
 		{"GET " + controlPath + "/objects/{kind}", "all objects of a kind", s.getObjects},
+		{"GET " + controlPath + "/objects/{kind}/{id}", "one object", s.getObject},
 		{"POST " + controlPath + "/fire", `emit {"action","entityId"} as if something had changed`, s.postFire},
 		{"GET " + controlPath + "/demo", "ids of the demo tenant", read(func() any { return s.Demo() })},
 		{"POST " + controlPath + "/reset", "back to the start: demo tenant, settings, webhooks, empty logs", read(func() any { s.Reset(); return s.Demo() })},
@@ -182,14 +195,6 @@ func (s *Sim) showState() any {
 		out[kind] = s.store.count(kind)
 	}
 	return out
-}
-
-func (s *Sim) getObjects(r *http.Request) (any, error) {
-	kind := r.PathValue("kind")
-	if _, known := kinds[kind]; !known {
-		return nil, fmt.Errorf("unknown kind %q, known are %s", kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
-	}
-	return s.Objects(kind), nil
 }
 
 // readControl decodes a body strictly: what is misspelt is an error that names the key.

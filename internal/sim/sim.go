@@ -155,6 +155,13 @@ func (s *Sim) Handler() http.Handler {
 			control.ServeHTTP(w, r)
 			return
 		}
+		if s.webLink(w, r) {
+			return
+		}
+		if path == "/" { // factro's own front page is of no use here
+			http.Redirect(w, r, homePath, http.StatusFound)
+			return
+		}
 		writeHTML(w, http.StatusNotFound, "Error", "Cannot "+r.Method+" "+strings.TrimPrefix(path, "/api"))
 	})
 }

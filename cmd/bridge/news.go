@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// news are what "bridge dev" tells beside the events: results, dead letters, and webhooks that are refused.
+type news struct {
+	told   chan func(io.Writer) // each prints one thing
+	missed atomic.Int64         // refused webhooks that came faster than they are printed
+}
+
+func newNews() *news { return &news{told: make(chan func(io.Writer), 100)} }
+
+// follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
+// the play tells them itself.
+func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
+	tell := func(print func(io.Writer)) {
+		select {
+		case n.told <- print:
+		case <-ctx.Done():
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return client.Tail(ctx, p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
+			if m.Event.Extensions()[events.ExtCausationID] != own {
+				tell(func(out io.Writer) { tellResult(out, m) })
+			}
+		})
+	})
+	group.Go(func() error {
+		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
+		return client.Tail(ctx, p.DeadStream(devCloud), filters, since, func(m bus.Message) {
+			tell(func(out io.Writer) { tellLetter(out, m) })
+		})
+	})
+	return group.Wait()
+}
+
+// tellLetter prints a dead letter; "bridge dead show" prints the rest of it.
+func tellLetter(out io.Writer, m bus.Message) {
+	why := m.Dead()
+	fmt.Fprintf(out, "%s  %s\n  dead letter (%s)\n  %s\n", fineStamp(m.Time), m.Subject, oneLine([]byte(why[events.HeaderDeadCode])),
+		oneLine([]byte(why[events.HeaderDeadReason])))
+	if id := m.TraceID(); id != "" {
+		fmt.Fprintf(out, "  trace    %s\n", id)
+	}
+	fmt.Fprintf(out, "  data     %s\n", oneLine(m.Data))
+}
+
+// tellResult prints what became of a command, with each mistake if it was a wrong one.
+func tellResult(out io.Writer, m bus.Message) {
+	r, err := events.ResultOf(m.Event)
+	if err != nil {
+		printMessage(out, m)
+		return
+	}
+	fmt.Fprintf(out, "%s  %s\n  ", fineStamp(m.Time), m.Subject)
+	printResult(out, r, m.TraceID())
+	var mistakes []events.FieldError
+	if r.Error != nil && json.Unmarshal(r.Error.Detail, &mistakes) == nil {
+		for _, f := range mistakes {
+			fmt.Fprintf(out, "  %-8s %s\n", f.Pointer, f.Message)
+		}
+	}
+}
+
+// refused takes the news of a webhook that was refused. It waits for nobody: a webhook's answer must not.
+func (n *news) refused(r ingress.Refusal) {
+	at := time.Now()
+	print := func(out io.Writer) {
+		fmt.Fprintf(out, "%s  webhook refused (%d %s)\n  %s %s\n  %s\n", fineStamp(at), r.Status, r.Reason, r.Method, r.Path, r.Detail)
+		if more := n.missed.Swap(0); more > 0 {
+			fmt.Fprintf(out, "  and %d more before it\n", more)
+		}
+	}
+	select {
+	case n.told <- print:
+	default:
+		n.missed.Add(1)
+	}
+}

@@ -1,0 +1,245 @@
+package sim
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/webpage"
+)
+
+// What people see of the simulator in a browser. Programs get the same as JSON or text.
+
+// shown is an answer of the control API that a browser gets as a page, and others as plain, which is JSON or text.
+type shown struct {
+	plain any
+	page  func(w http.ResponseWriter)
+}
+
+// listed is an object in a list.
+type listed struct{ Kind, ID, Title, Link string }
+
+var frontPage = webpage.New("Simulated factro", `<p>It plays factro for the bridge. Nothing here is real, and a restart forgets it unless it keeps a journal.</p>
+<p>The Core API is at <code>{{.Core}}</code>, the control API at <code>{{.Control}}</code>.</p>
+<table><caption>Objects</caption>
+<tr><th scope="col">Kind</th><th scope="col">How many</th></tr>
+{{- range .Kinds}}
+<tr><td><a href="{{.Link}}">{{.Kind}}</a></td><td>{{.Title}}</td></tr>
+{{- end}}
+</table>
+<h2>What happened last</h2>
+<table><caption>Requests to the Core API, the newest first</caption>
+<tr><th scope="col">Time</th><th scope="col">Request</th><th scope="col">Operation</th><th scope="col">Status</th><th scope="col">Fault</th></tr>
+{{- range .Requests}}
+<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Method}} {{.Path}}</td><td>{{.Operation}}</td><td>{{or .Status "cut off"}}</td><td>{{.Fault}}</td></tr>
+{{- else}}
+<tr><td colspan="5">none yet</td></tr>
+{{- end}}
+</table>
+`+deliveriesTable+`
+<h2>How to change it</h2>
+<pre>{{.Help}}</pre>
+`)
+
+const deliveriesTable = `<table><caption>Webhooks that were sent, the newest first</caption>
+<tr><th scope="col">Time</th><th scope="col">Action</th><th scope="col">Entity</th><th scope="col">Answer</th></tr>
+{{- range .Deliveries}}
+<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Action}}</td><td>{{.EntityID}}</td><td>{{if .Lost}}never sent{{else}}{{or .Status .Error}}{{end}}</td></tr>
+{{- else}}
+<tr><td colspan="4">none yet</td></tr>
+{{- end}}
+</table>
+`
+
+var listPage = webpage.New("{{.Kind}}", `<p><a href="{{.Home}}">Simulated factro</a></p>
+<table><caption>All objects of the kind {{.Kind}}</caption>
+<tr><th scope="col">Title</th><th scope="col">Id</th></tr>
+{{- range .Objects}}
+<tr><td><a href="{{.Link}}">{{.Title}}</a></td><td>{{.ID}}</td></tr>
+{{- else}}
+<tr><td colspan="2">none</td></tr>
+{{- end}}
+</table>
+`)
+
+var objectPage = webpage.New("{{.Title}}", `<p><a href="{{.Home}}">Simulated factro</a>, <a href="{{.List}}">{{.Kind}}</a></p>
+<table><caption>{{.Kind}} {{.ID}}</caption>
+<tr><th scope="col">Property</th><th scope="col">Value</th></tr>
+{{- range .Properties}}
+<tr><th scope="row">{{.Name}}</th><td>{{if .Link}}<a href="{{.Link}}">{{.Title}}</a> {{end}}{{.Value}}</td></tr>
+{{- end}}
+</table>
+<h2>What refers to it</h2>
+<ul>
+{{- range .Referring}}
+<li>{{.Kind}}: <a href="{{.Link}}">{{.Title}}</a></li>
+{{- else}}
+<li>nothing</li>
+{{- end}}
+</ul>
+<h2>Webhooks about it</h2>
+`+deliveriesTable)
+
+var missingPage = webpage.New("Not found", `<p>There is no {{.Kind}} with the id {{.ID}}. It may have been deleted, or the simulator was started anew.</p>
+<p><a href="{{.Home}}">Simulated factro</a></p>
+`)
+
+// mostShown is how many lines of a log a page has.
+const mostShown = 25
+
+const homePath = controlPath + "/"
+
+func (s *Sim) showFront(*http.Request) (any, error) {
+	help := s.help()
+	return shown{help, func(w http.ResponseWriter) {
+		var kindList []listed
+		s.mu.Lock()
+		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+			kindList = append(kindList, listed{Kind: kind, Title: fmt.Sprint(s.store.count(kind)), Link: listLink(kind)})
+		}
+		s.mu.Unlock()
+		webpage.Write(w, http.StatusOK, frontPage, map[string]any{
+			"Core": corePath, "Control": controlPath, "Kinds": kindList, "Help": help,
+			"Requests": newest(s.Requests()), "Deliveries": newest(s.Deliveries()),
+		})
+	}}, nil
+}
+
+func (s *Sim) getObjects(r *http.Request) (any, error) {
+	kind := r.PathValue("kind")
+	if _, known := kinds[kind]; !known {
+		return nil, fmt.Errorf("unknown kind %q, known are %s", kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	}
+	objects := s.Objects(kind)
+	return shown{objects, func(w http.ResponseWriter) {
+		list := make([]listed, len(objects))
+		for i, o := range objects {
+			list[i] = s.listed(kind, o)
+		}
+		webpage.Write(w, http.StatusOK, listPage, map[string]any{"Kind": kind, "Home": homePath, "Objects": list})
+	}}, nil
+}
+
+func (s *Sim) getObject(r *http.Request) (any, error) {
+	kind, id := r.PathValue("kind"), r.PathValue("id")
+	o := s.object(kind, id)
+	if o == nil && !webpage.Wanted(r) {
+		return nil, fmt.Errorf("there is no %s with the id %q", kind, id)
+	}
+	return shown{o, func(w http.ResponseWriter) { s.showObject(w, kind, id) }}, nil
+}
+
+// webLink answers the address at which factro's web UI would show an object, and reports whether the request is for one.
+func (s *Sim) webLink(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Path != "/"+s.cfg.MandantID[:8]+"/" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	kind, id := r.FormValue("p"), r.FormValue("pi")
+	if kind == "employee" {
+		kind = "user"
+	}
+	s.showObject(w, kind, id)
+	return true
+}
+
+func (s *Sim) object(kind, id string) object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.store.kinds[kind]; c != nil {
+		return c.items[id]
+	}
+	return nil
+}
+
+// property is one of an object, for a page. Link and Title are those of the object that it names, if it names one.
+type property struct{ Name, Value, Title, Link string }
+
+func (s *Sim) showObject(w http.ResponseWriter, kind, id string) {
+	o := s.object(kind, id)
+	if o == nil {
+		webpage.Write(w, http.StatusNotFound, missingPage, map[string]any{"Kind": cmp.Or(kind, "object"), "ID": id, "Home": homePath})
+		return
+	}
+	byID, referring := s.around(id)
+	var properties []property
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if strings.HasPrefix(name, "_") {
+			continue
+		}
+		p := property{Name: name, Value: valueText(o[name])}
+		if other, known := byID[o.str(name)]; known && name != "id" {
+			p.Title, p.Link = other.Title, other.Link
+		}
+		properties = append(properties, p)
+	}
+	about := slices.DeleteFunc(s.Deliveries(), func(a Attempt) bool { return a.EntityID != id })
+	webpage.Write(w, http.StatusOK, objectPage, map[string]any{
+		"Title": title(o), "Kind": kind, "ID": id, "Home": homePath, "List": listLink(kind), "Properties": properties, "Referring": referring,
+		"Deliveries": newest(about),
+	})
+}
+
+// around are all objects by their ids, and those that name the one with this id.
+func (s *Sim) around(id string) (byID map[string]listed, referring []listed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byID = map[string]listed{}
+	for _, kind := range slices.Sorted(maps.Keys(s.store.kinds)) {
+		c := s.store.kinds[kind]
+		for _, other := range c.order {
+			o := c.items[other]
+			entry := s.listed(kind, o)
+			byID[other] = entry
+			if other == id {
+				continue
+			}
+			for _, value := range o {
+				if value == any(id) {
+					referring = append(referring, entry)
+					break
+				}
+			}
+		}
+	}
+	return byID, referring
+}
+
+func (s *Sim) listed(kind string, o object) listed {
+	link := factro.WebLink("", s.cfg.MandantID, kind, o.id())
+	return listed{kind, o.id(), title(o), cmp.Or(link, listLink(kind)+"/"+url.PathEscape(o.id()))}
+}
+
+func listLink(kind string) string { return controlPath + "/objects/" + kind }
+
+// title is what people call an object.
+func title(o object) string {
+	return cmp.Or(o.str("title"), o.str("name"), strings.TrimSpace(o.str("firstName")+" "+o.str("lastName")), o.str("text"), o.id())
+}
+
+// valueText is a value as people read it: text as it is, else JSON, and nothing for null.
+func valueText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
+}
+
+// newest are the last entries of a log, the newest first.
+func newest[T any](log []T) []T {
+	log = slices.Clone(log[max(0, len(log)-mostShown):])
+	slices.Reverse(log)
+	return log
+}
