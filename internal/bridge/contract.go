@@ -32,6 +32,14 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 		}
 		write(w, r, "application/yaml", text)
 	})
+	mux.HandleFunc("GET /contract/asyncapi/{resource}", func(w http.ResponseWriter, r *http.Request) {
+		text, err := contract.AsyncAPIOf(prefix, strings.TrimSuffix(r.PathValue("resource"), ".yaml"))
+		if err != nil {
+			writeProblem(w, http.StatusNotFound, err.Error())
+			return
+		}
+		write(w, r, "application/yaml", text)
+	})
 	mux.HandleFunc("GET /contract/schemas/{$}", func(w http.ResponseWriter, r *http.Request) {
 		var all []schemaEntry
 		for _, name := range contract.Schemas() {
@@ -53,7 +61,7 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 		write(w, r, "application/schema+json", text)
 	})
 	mux.HandleFunc("/contract/", func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, http.StatusNotFound, "there are /contract/asyncapi.yaml and /contract/schemas/")
+		writeProblem(w, http.StatusNotFound, "there are /contract/asyncapi.yaml, /contract/asyncapi/task.yaml, the same for each other resource, and /contract/schemas/")
 	})
 	return mux
 }
