@@ -213,9 +213,16 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 			maps.Copy(msg.Header, tt.header)
 			msg.Header.Set(events.HeaderMessageID, name)
 			publish(t, js, msg)
-			r := results.finalOf(t, name)
+			final := results.finalMessageOf(t, name)
+			r := final.result(t)
 			if r.Outcome != events.Rejected || r.Error == nil || r.Error.Code != tt.code {
 				t.Fatalf("got %+v with %+v, want rejected with %s", r, r.Error, tt.code)
+			}
+			var data struct { // as it is on the wire: events.Error mends what lacks
+				Error struct{ Detail []events.FieldError }
+			}
+			if err := json.Unmarshal(final.data, &data); err != nil || len(data.Error.Detail) == 0 || data.Error.Detail[0].Message == "" {
+				t.Errorf("the detail is no list of reasons: %v, %s", err, final.data)
 			}
 			for _, want := range tt.say {
 				if !strings.Contains(r.Error.Message+string(r.Error.Detail), want) {

@@ -117,9 +117,14 @@ func (w *watch) find(t testing.TB, what string, match func(message) bool) messag
 // finalOf waits for the final result of a command.
 func (w *watch) finalOf(t testing.TB, id string) events.Result {
 	t.Helper()
+	return w.finalMessageOf(t, id).result(t)
+}
+
+func (w *watch) finalMessageOf(t testing.TB, id string) message {
+	t.Helper()
 	return w.find(t, "a final result of "+id, func(m message) bool {
 		return m.event.Extensions()[events.ExtCausationID] == id && !strings.HasSuffix(m.subject, "."+string(events.Deferred))
-	}).result(t)
+	})
 }
 
 // send publishes a plain JSON command, as "nats pub" would, with its id.

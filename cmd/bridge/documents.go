@@ -11,17 +11,24 @@ import (
 )
 
 func newAsyncAPI() *cobra.Command {
-	var prefix string
+	var prefix, resource string
 	cmd := &cobra.Command{
 		Use:   "asyncapi",
 		Short: "Print the contract as an AsyncAPI document",
 		Long: `Print all subjects, messages and schemas of the bridge as an AsyncAPI 3.1 document in YAML.
 
-A running bridge has the same, with its own prefix, at /contract/asyncapi.yaml of its admin address.`,
-		Example: "  bridge contract asyncapi > asyncapi.yaml\n  bridge contract asyncapi --prefix acme",
+With --resource, only what is about that resource: the whole has more than a megabyte, which is too much for some generators.
+Each channel is in the document of a resource. What is about the bridge itself, or about no resource, is in that of "bridge".
+
+A running bridge has the same, with its own prefix, at /contract/asyncapi.yaml and /contract/asyncapi/RESOURCE.yaml of its
+admin address.`,
+		Example: "  bridge contract asyncapi --resource task > task.yaml\n  bridge contract asyncapi > asyncapi.yaml\n  bridge contract asyncapi --prefix acme",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := contract.AsyncAPI(events.Prefix(prefix))
+			if cmd.Flags().Changed("resource") {
+				text, err = contract.AsyncAPIOf(events.Prefix(prefix), resource)
+			}
 			if err != nil {
 				return usage("%w", err)
 			}
@@ -30,6 +37,8 @@ A running bridge has the same, with its own prefix, at /contract/asyncapi.yaml o
 		},
 	}
 	cmd.Flags().StringVar(&prefix, "prefix", events.DefaultPrefix, "first token of the subjects")
+	cmd.Flags().StringVar(&resource, "resource", "", "print only what is about this resource, such as task")
+	_ = cmd.RegisterFlagCompletionFunc("resource", cobra.FixedCompletions(contract.Resources(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
 

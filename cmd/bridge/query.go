@@ -110,6 +110,9 @@ func (f *queryFlags) refused(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		lines := []string{fmt.Sprintf("%s (%d): %s", e.Code, e.Status, e.Message)}
 		for _, m := range e.FieldErrors() {
+			if m.Message == e.Message { // it stands there already
+				continue
+			}
 			lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 		}
 		return &exitError{exitRejected, errors.New(strings.Join(lines, "\n"))}

@@ -33,6 +33,14 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 		}
 		write(w, r, "application/yaml", text)
 	})
+	mux.HandleFunc("GET /contract/asyncapi/{resource}", func(w http.ResponseWriter, r *http.Request) {
+		text, err := contract.AsyncAPIOf(prefix, strings.TrimSuffix(r.PathValue("resource"), ".yaml"))
+		if err != nil {
+			writeProblem(w, http.StatusNotFound, err.Error())
+			return
+		}
+		write(w, r, "application/yaml", text)
+	})
 	mux.HandleFunc("GET /contract/schemas/{$}", func(w http.ResponseWriter, r *http.Request) {
 		var all []schemaEntry
 		for _, name := range contract.Schemas() {

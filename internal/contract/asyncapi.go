@@ -2,6 +2,9 @@ package contract
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -11,7 +14,7 @@ import (
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
 // for additions, the first for what breaks a reader.
-const Version = "2.1.0"
+const Version = "3.0.0"
 
 const componentsPrefix = "#/components/schemas/"
 
@@ -19,30 +22,55 @@ const componentsPrefix = "#/components/schemas/"
 // are told from the bridge's view: it sends events and results, and receives commands and queries.
 //
 // The schemas in it are of the subset that AsyncAPI's own dialect shares with draft 2020-12.
-func AsyncAPI(prefix events.Prefix) ([]byte, error) {
+func AsyncAPI(prefix events.Prefix) ([]byte, error) { return documentOf(prefix, "") }
+
+// AsyncAPIOf is AsyncAPI for what is about one resource, one of Resources. Each channel is in the document of a resource.
+func AsyncAPIOf(prefix events.Prefix, resource string) ([]byte, error) {
+	if all := Resources(); !slices.Contains(all, resource) {
+		return nil, fmt.Errorf("asyncapi: there is no resource %q, want one of %s", resource, strings.Join(all, ", "))
+	}
+	return documentOf(prefix, resource)
+}
+
+// Resources returns the names of factro's resources and of the bridge's own, sorted.
+func Resources() []string {
+	all := []string{events.ResourceBridge}
+	for _, op := range factro.Operations() {
+		all = append(all, op.Resource)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// documentOf makes the document of a resource, or of all if that is "".
+func documentOf(prefix events.Prefix, resource string) ([]byte, error) {
 	if events.Token(string(prefix)) != string(prefix) {
 		return nil, fmt.Errorf("asyncapi: the prefix %q is no token of a subject, want [a-z0-9][a-z0-9-]*", prefix)
 	}
-	d := document{prefix: prefix}
+	d := document{prefix: prefix, resource: resource}
 	for _, s := range bus.Streams(prefix, "{cloud}") {
 		d.streams = append(d.streams, streamOf(s))
 	}
 	if err := d.fill(); err != nil {
 		return nil, fmt.Errorf("asyncapi: %w", err)
 	}
+	used, err := usageOf(d.channels, d.operations, d.messages)
+	if err != nil {
+		return nil, fmt.Errorf("asyncapi: %w", err)
+	}
 	text, err := yamlText(object{
 		{"asyncapi", "3.1.0"},
-		{"id", "urn:factro:bridge"},
-		{"info", info()},
+		{"id", strings.TrimSuffix("urn:factro:bridge:"+resource, ":")},
+		{"info", info(resource)},
 		{"defaultContentType", "application/json"},
 		{"servers", servers()},
 		{"channels", d.channels},
 		{"operations", d.operations},
 		{"components", object{
-			{"parameters", componentParameters()},
+			{"parameters", used.of("parameters", componentParameters())},
 			{"messages", d.messages},
-			{"messageTraits", traits()},
-			{"schemas", componentSchemas()},
+			{"messageTraits", used.of("messageTraits", traits())},
+			{"schemas", componentSchemas(used)},
 			{"securitySchemes", securitySchemes()},
 		}},
 	})
@@ -52,16 +80,19 @@ func AsyncAPI(prefix events.Prefix) ([]byte, error) {
 	return text, nil
 }
 
-func info() object {
-	tags, seen := list{}, map[string]bool{}
+func info(resource string) object {
+	title, tags, seen := "The bridge between factro and NATS JetStream", list{}, map[string]bool{}
 	for _, op := range factro.Operations() {
-		if !seen[op.Resource] {
+		if !seen[op.Resource] && (resource == "" || resource == op.Resource) {
 			seen[op.Resource] = true
 			tags = append(tags, object{{"name", op.Resource}})
 		}
 	}
+	if resource != "" {
+		title += ": " + resource
+	}
 	return object{
-		{"title", "The bridge between factro and NATS JetStream"},
+		{"title", title},
 		{"version", Version},
 		{"description", "factro's webhooks become CloudEvents on JetStream subjects, commands published to subjects become calls to factro's " +
 			"Core API, each answered with a result event, and queries are answered like requests. " +
@@ -132,13 +163,13 @@ func componentParameters() object {
 	}
 }
 
-func componentSchemas() object {
-	used := list{ref("Event"), ref("Gap"), ref("Result"), ref("ResultError"), ref("StoredAnswer")}
-	for _, schema := range makers() {
-		used = append(used, schema())
+func componentSchemas(used usage) object {
+	var direct list
+	for _, name := range used["schemas"] {
+		direct = append(direct, ref(name))
 	}
 	o := object{}
-	for _, name := range needed(used) {
+	for _, name := range needed(direct, component) {
 		o = append(o, member{name, schemaOf(component(name), componentsPrefix)})
 	}
 	return o
@@ -173,6 +204,30 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("P%dD", d/day)
 	}
 	return fmt.Sprintf("PT%dM", d/time.Minute)
+}
+
+// usage are the names of the components that a document refers to, by their kind.
+type usage map[string][]string
+
+var componentRef = regexp.MustCompile(`"#/components/(\w+)/([^"/]+)"`)
+
+func usageOf(parts ...object) (usage, error) {
+	text, err := plainJSON(parts)
+	if err != nil {
+		return nil, err
+	}
+	used := usage{}
+	for _, m := range componentRef.FindAllSubmatch(text, -1) {
+		if kind, name := string(m[1]), string(m[2]); !slices.Contains(used[kind], name) {
+			used[kind] = append(used[kind], name)
+		}
+	}
+	return used, nil
+}
+
+// of leaves those components of a kind that are referred to.
+func (u usage) of(kind string, all object) object {
+	return slices.DeleteFunc(all, func(m member) bool { return !slices.Contains(u[kind], m.key) })
 }
 
 func reference(to string) inline { return inline{object{{"$ref", to}}} }

@@ -120,7 +120,11 @@ func TestAsyncAPIIsValid(t *testing.T) {
 // All references lead somewhere, and no schema says what only draft 2020-12 knows.
 func TestAsyncAPIHoldsTogether(t *testing.T) {
 	t.Parallel()
-	root := documentValue(t)
+	wantTogether(t, documentValue(t))
+}
+
+func wantTogether(t testing.TB, root any) {
+	t.Helper()
 	var walk func(v any, at string)
 	walk = func(v any, at string) {
 		switch v := v.(type) {
@@ -252,6 +256,14 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 	t.Helper()
 	subject := strings.NewReplacer("{cloud}", exampleCloud, "{outcome}", "applied").Replace(address)
 	kind, operation, _ := strings.Cut(name, ".")
+	if name == dryRunName { // it is in the channel of each operation
+		r := events.Result{}
+		e, err := events.FromMsg(header, payload)
+		if err != nil || json.Unmarshal(e.Data(), &r) != nil || e.Extensions()[events.ExtDryRun] != "true" || e.DataSchema() != events.SchemaURI(name) || len(r.Response) == 0 {
+			t.Errorf("%s is read as %v, %v", name, e, err)
+		}
+		return
+	}
 	switch kind {
 	case "command":
 		c, err := prefix.DecodeCommand(subject, header, payload, "")
@@ -322,7 +334,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 		}
 		reply := doc.Operations["command."+op.Name].Reply
 		if reply == nil || reply.Address.Location != "$message.header#/"+events.HeaderReplyTo || reply.Channel.name() != "copy" ||
-			len(reply.Messages) != 1 || reply.Messages[0].name() != "result."+op.Name || doc.Channels["copy"].Messages["result."+op.Name].Ref == "" {
+			len(reply.Messages) != 2 || reply.Messages[0].name() != "result."+op.Name || reply.Messages[1].name() != dryRunName || doc.Channels["copy"].Messages["result."+op.Name].Ref == "" {
 			t.Errorf("%s has the reply %+v", op.Name, reply)
 		}
 		got, err := prefix.ParseResult(doc.Channels["result."+op.Name].Address)
@@ -347,8 +359,13 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	}
 
 	for name, action := range want {
-		if op, ok := doc.Operations[name]; !ok || op.Action != action || op.Channel.name() != name || len(op.Messages) != 1 || op.Messages[0].name() != name {
+		op, ok := doc.Operations[name]
+		if !ok || op.Action != action || op.Channel.name() != name || op.Messages[0].name() != name || len(op.Messages) != len(doc.Channels[name].Messages) {
 			t.Errorf("the operation %s is %+v, want it to %s", name, op, action)
+		}
+		_, ofOperation := strings.CutPrefix(name, resultName+".")
+		if dry := doc.Channels[name].Messages[dryRunName].Ref != ""; dry != ofOperation || len(op.Messages) > 2 {
+			t.Errorf("the channel %s has the messages %v", name, doc.Channels[name].Messages)
 		}
 	}
 	if len(doc.Operations) != len(want) || len(doc.Channels) != len(want)+2 {

@@ -15,8 +15,10 @@ import (
 // document collects the parts of the AsyncAPI document that depend on each other. A channel, its message and its
 // operation have one name.
 type document struct {
-	prefix  events.Prefix
-	streams []inline // events, commands, results, dead letters
+	prefix events.Prefix
+	// resource is the one that the document is about, "" for all.
+	resource string
+	streams  []inline // events, commands, results, dead letters
 
 	channels, operations, messages object
 	// answers are the messages of the one channel that replies to queries go to, copies those of results that go to who
@@ -42,6 +44,9 @@ func (d *document) fill() error {
 		return err
 	}
 	for _, op := range factro.Operations() {
+		if d.resource != "" && d.resource != op.Resource {
+			continue
+		}
 		add := d.query
 		if op.Writes() {
 			add = d.command
@@ -50,10 +55,25 @@ func (d *document) fill() error {
 			return fmt.Errorf("%s: %w", op.Name, err)
 		}
 	}
+	if err := d.afterCommands(); err != nil {
+		return err
+	}
+	d.afterQueries()
+	return d.dead()
+}
+
+// afterCommands adds what belongs to no certain command, if there are any.
+func (d *document) afterCommands() error {
+	if len(d.copies) == 0 {
+		return nil
+	}
 	if err := d.redrive(); err != nil {
 		return err
 	}
 	if err := d.unknown(); err != nil {
+		return err
+	}
+	if err := d.dryRun(); err != nil {
 		return err
 	}
 	d.channels = append(d.channels, member{copyChannel, object{
@@ -62,6 +82,14 @@ func (d *document) fill() error {
 		{"description", "The subject that a command names in its header " + events.HeaderReplyTo + ". A copy is sent at most once; the stream has every result."},
 		{"messages", d.copies},
 	}})
+	return nil
+}
+
+// afterQueries adds what belongs to no certain query, if there are any.
+func (d *document) afterQueries() {
+	if len(d.answers) == 0 {
+		return
+	}
 	d.answer(queryErrorName, refusedQuery())
 	d.answer(storedAnswerName, storedAnswer(d.prefix))
 	d.channels = append(d.channels, member{answerChannel, object{
@@ -70,23 +98,51 @@ func (d *document) fill() error {
 		{"description", "The reply subject of the request, which NATS makes."},
 		{"messages", d.answers},
 	}})
-	return d.dead()
+}
+
+// about returns the token of the resource, and the parameters of a subject: without the resource if that is given.
+func (d *document) about(names ...string) (token string, of object) {
+	if d.resource == "" {
+		return "resource", parameters(names...)
+	}
+	return d.resource, parameters(slices.DeleteFunc(names, func(name string) bool { return name == "resource" })...)
+}
+
+// someCommand returns the operation of examples that are about no certain one.
+func (d *document) someCommand() factro.Operation {
+	op, _ := factro.Lookup("updateTask")
+	if d.resource == "" || d.resource == op.Resource {
+		return op
+	}
+	for _, op := range factro.Operations() {
+		if op.Resource == d.resource && op.Writes() {
+			return op
+		}
+	}
+	return op
 }
 
 func (d *document) event() error {
+	if d.resource == events.ResourceBridge {
+		return nil
+	}
 	s, err := eventSample(d.prefix)
 	if err != nil {
 		return err
 	}
-	d.message(eventName, object{
+	examples := object{{"examples", list{s.example("The smallest body that is proven")}}}
+	if d.resource != "" && d.resource != exampleResource { // of no other, a body is proven
+		examples = nil
+	}
+	d.message(eventName, append(object{
 		{"name", events.EventTypePrefix + "<Action>"},
 		{"title", "Event"},
 		{"summary", "Something happened in factro: the body of one webhook."},
 		{"payload", reference(componentsPrefix + "Event")},
 		{"traits", trait("event")},
-		{"examples", list{s.example("The smallest body that is proven")}},
-	})
-	d.channel(eventName, d.prefix.Event("cloud", "resource", "id", "action"), "Events out of factro", d.streams[0], parameters("cloud", "resource", "id", "action"))
+	}, examples...))
+	resource, names := d.about("cloud", "resource", "id", "action")
+	d.channel(eventName, d.prefix.Event("cloud", resource, "id", "action"), "Events out of factro", d.streams[0], names)
 	d.operation(eventName, "send", object{{"summary", "Publish each webhook, before it is answered with 202."}})
 	return nil
 }
@@ -116,7 +172,7 @@ func (d *document) command(op factro.Operation) error {
 		{"reply", object{
 			{"address", object{{"location", "$message.header#/" + events.HeaderReplyTo}}},
 			{"channel", reference(channelRef(copyChannel))},
-			{"messages", list{reference(channelRef(copyChannel) + "/messages/" + result)}},
+			{"messages", list{reference(channelRef(copyChannel) + "/messages/" + result), reference(channelRef(copyChannel) + "/messages/" + dryRunName)}},
 		}},
 	})
 
@@ -129,14 +185,14 @@ func (d *document) command(op factro.Operation) error {
 		{"examples", list{told.example("Result of " + op.Name)}},
 	})
 	d.channel(result, d.prefix.Result("cloud", op.Resource, op.Name, "outcome"), "Results of "+op.Name, d.streams[2],
-		parameters("cloud", "outcome"))
-	d.operation(result, "send", object{{"summary", "Tell what became of a command " + op.Name + "."}, {"tags", tag(op)}})
+		parameters("cloud", "outcome"), dryRunName)
+	d.operation(result, "send", object{{"summary", "Tell what became of a command " + op.Name + "."}, {"tags", tag(op)}}, dryRunName)
 	return nil
 }
 
 // redrive tells of the commands that an operator sends once more.
 func (d *document) redrive() error {
-	again, err := redriveSample(d.prefix)
+	again, err := redriveSample(d.prefix, d.someCommand())
 	if err != nil {
 		return err
 	}
@@ -153,15 +209,15 @@ func (d *document) redrive() error {
 		{"traits", trait("command")},
 		{"examples", list{again.example("A dead letter that is sent once more")}},
 	})
-	names := parameters("cloud", "resource", "operation")
-	d.channel(redriveName, d.prefix.Redrive("cloud", "resource", "operation"), "Dead commands that are sent once more", d.streams[1], names)
+	resource, names := d.about("cloud", "resource", "operation")
+	d.channel(redriveName, d.prefix.Redrive("cloud", resource, "operation"), "Dead commands that are sent once more", d.streams[1], names)
 	d.operation(redriveName, "receive", object{{"summary", "Carry out a command once more that was given up; \"bridge dead redrive\" sends it."}})
 	return nil
 }
 
 // unknown tells the results of commands whose operation is none: they have no schema of their own.
 func (d *document) unknown() error {
-	told, err := unknownResultSample(d.prefix)
+	told, err := unknownResultSample(d.prefix, d.someCommand().Resource)
 	if err != nil {
 		return err
 	}
@@ -173,9 +229,26 @@ func (d *document) unknown() error {
 		{"traits", trait("result")},
 		{"examples", list{told.example("Result of an unknown operation")}},
 	})
-	names := parameters("cloud", "resource", "operation", "outcome")
-	d.channel(resultName, d.prefix.Result("cloud", "resource", "operation", "outcome"), "Results of unknown operations", d.streams[2], names)
+	resource, names := d.about("cloud", "resource", "operation", "outcome")
+	d.channel(resultName, d.prefix.Result("cloud", resource, "operation", "outcome"), "Results of unknown operations", d.streams[2], names)
 	d.operation(resultName, "send", object{{"summary", "Tell that there is no such operation."}})
+	return nil
+}
+
+// dryRun tells the results of dry runs, which are the same for all operations.
+func (d *document) dryRun() error {
+	told, err := dryRunSample(d.prefix, d.someCommand())
+	if err != nil {
+		return err
+	}
+	d.result(dryRunName, object{
+		{"name", events.ResultTypePrefix + "<outcome>"},
+		{"title", "Result of a dry run"},
+		{"summary", "What would have been called for a command with the attribute dryrun."},
+		{"payload", payload(resultOfDryRun())},
+		{"traits", trait("result")},
+		{"examples", list{told.example("Result of a dry run")}},
+	})
 	return nil
 }
 
@@ -213,10 +286,11 @@ func (d *document) query(op factro.Operation) error {
 }
 
 func (d *document) dead() error {
-	command, err := deadCommandSample(d.prefix)
+	command, err := deadCommandSample(d.prefix, d.someCommand())
 	if err != nil {
 		return err
 	}
+	resource, names := d.about("cloud", "resource", "operation")
 	headers := object{}
 	for _, h := range bus.DeadHeaders() {
 		headers = append(headers, member{h.Name, object{{"type", "string"}, {"description", sentence(h.Meaning)}}})
@@ -227,14 +301,17 @@ func (d *document) dead() error {
 		example                       sample
 	}{
 		{
-			deadCommandName, d.prefix.DeadCommand("cloud", "resource", "operation"), "Dead commands", "A command that was given up, as it came, with its headers.",
-			parameters("cloud", "resource", "operation"), command,
+			deadCommandName, d.prefix.DeadCommand("cloud", resource, "operation"), "Dead commands", "A command that was given up, as it came, with its headers.",
+			names, command,
 		},
 		{
 			deadWebhookName, d.prefix.DeadWebhook("cloud"), "Dead webhooks", "The body of a webhook of which no event could be made.",
 			parameters("cloud"), deadWebhookSample(d.prefix),
 		},
 	} {
+		if letter.name == deadCommandName && len(d.copies) == 0 || letter.name == deadWebhookName && d.resource != "" && d.resource != events.ResourceBridge {
+			continue
+		}
 		d.message(letter.name, object{
 			{"name", letter.name},
 			{"title", letter.title},
@@ -271,12 +348,16 @@ func (d *document) answer(name string, m object) {
 	d.answers = append(d.answers, member{name, messageRef(name)})
 }
 
-// channel adds a channel with the one message of its name.
-func (d *document) channel(name, address, title string, stream inline, parameters object) {
+// channel adds a channel with the message of its name, and others if there are any.
+func (d *document) channel(name, address, title string, stream inline, parameters object, also ...string) {
+	messages := object{{name, messageRef(name)}}
+	for _, other := range also {
+		messages = append(messages, member{other, messageRef(other)})
+	}
 	c := object{
 		{"address", withParameters(address, parameters)},
 		{"title", title},
-		{"messages", object{{name, messageRef(name)}}},
+		{"messages", messages},
 		{"parameters", parameters},
 	}
 	if stream.value != nil {
@@ -297,11 +378,15 @@ func withParameters(subject string, parameters object) string {
 	return strings.Join(tokens, ".")
 }
 
-func (d *document) operation(name, action string, more object) {
+func (d *document) operation(name, action string, more object, also ...string) {
+	messages := list{}
+	for _, message := range append([]string{name}, also...) {
+		messages = append(messages, reference(channelRef(name)+"/messages/"+message))
+	}
 	d.operations = append(d.operations, member{name, append(object{
 		{"action", action},
 		{"channel", reference(channelRef(name))},
-		{"messages", list{reference(channelRef(name) + "/messages/" + name)}},
+		{"messages", messages},
 	}, more...)})
 }
 

@@ -66,8 +66,9 @@ func ref(name string) map[string]any {
 	return map[string]any{"$ref": refPrefix + name}
 }
 
-// needed returns the names of the components that a schema refers to, and those that these refer to, sorted.
-func needed(schema any) []string {
+// needed returns the names of the components that a schema refers to, and those that these refer to, sorted. look returns
+// a component in the form that it has in the document.
+func needed(schema any, look func(name string) map[string]any) []string {
 	found := map[string]bool{}
 	var walk func(v any)
 	walk = func(v any) {
@@ -76,7 +77,7 @@ func needed(schema any) []string {
 			for key, e := range v {
 				if name := componentOf(e); key == "$ref" && !found[name] {
 					found[name] = true
-					walk(component(name))
+					walk(look(name))
 				}
 				walk(e)
 			}
@@ -90,15 +91,17 @@ func needed(schema any) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// bundle makes a schema a document of its own, with the components that it needs.
+// bundle makes a schema a document of its own, with the components that it needs. All of it is strict.
 func bundle(id string, schema map[string]any) object {
+	schema = strict(schema)
+	look := func(name string) map[string]any { return strict(component(name)) }
 	doc := append(object{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", id},
 	}, schemaOf(schema, refPrefix)...)
 	defs := object{}
-	for _, name := range needed(schema) {
-		defs = append(defs, member{name, schemaOf(component(name), refPrefix)})
+	for _, name := range needed(schema, look) {
+		defs = append(defs, member{name, schemaOf(look(name), refPrefix)})
 	}
 	if len(defs) > 0 {
 		doc = append(doc, member{"$defs", defs})

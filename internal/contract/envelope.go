@@ -65,7 +65,7 @@ var envelope = []attribute{
 	},
 	{
 		name: "dataschema", rules: map[string]any{"format": "uri"},
-		use: [kinds]string{"of an event about a gap `" + events.SchemaURI("gap") + "`, else none", "optional, not looked at", "`" + events.SchemaURI("result.<operation>") + "`, without the operation where it is unknown"},
+		use: [kinds]string{"of an event about a gap `" + events.SchemaURI("gap") + "`, else none", "optional, not looked at", "`" + events.SchemaURI("result.<operation>") + "`, without the operation where it is unknown; of a dry run `" + events.SchemaURI(dryRunName) + "`"},
 	},
 	{
 		name: events.ExtTraceParent,

@@ -20,6 +20,9 @@ var gapKinds = []struct{ name, action, title, summary string }{
 
 // gaps tells the bridge's own events. They stand among factro's, so a subscriber to all events of a cloud gets them, too.
 func (d *document) gaps() error {
+	if d.resource != "" && d.resource != events.ResourceBridge {
+		return nil
+	}
 	for _, g := range gapKinds {
 		s, err := gapSample(d.prefix, g.action)
 		if err != nil {
@@ -66,9 +69,6 @@ func exampleGap() events.Gap {
 
 // gapSchema is events.Gap.
 func gapSchema() map[string]any {
-	instant := func(doc string) map[string]any {
-		return map[string]any{"type": "string", "format": "date-time", "description": doc}
-	}
 	count := func(doc string) map[string]any {
 		return map[string]any{"type": "integer", "minimum": 0, "description": doc}
 	}

@@ -26,6 +26,9 @@ type list = []any
 // inline is a value that YAML writes on one line, as JSON does. Examples are copied from there.
 type inline struct{ value any }
 
+// MarshalJSON writes the value.
+func (i inline) MarshalJSON() ([]byte, error) { return plainJSON(i.value) }
+
 // MarshalJSON writes the members in their order.
 func (o object) MarshalJSON() ([]byte, error) {
 	var out bytes.Buffer
@@ -141,7 +144,7 @@ func inlineNode(v any) (*yaml.Node, error) {
 
 // keywords is the order in which a schema is read. What is not listed follows by name.
 var keywords = []string{
-	"$schema", "$id", "title", "description", "x-confidence", "type", "const", "enum", "format", "allOf", "anyOf", "oneOf",
+	"$schema", "$id", "title", "description", "$comment", "x-confidence", "type", "const", "enum", "format", "allOf", "anyOf", "oneOf",
 	"required", "properties", "additionalProperties", "items", "minItems", "examples", "$defs",
 }
 

@@ -13,29 +13,31 @@ func ownComponents() map[string]map[string]any {
 	return map[string]map[string]any{
 		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
 		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(),
+		"FieldError": fieldErrorSchema(), anyJSON: anyJSONSchema(),
 	}
 }
 
 // eventSchema is what can be promised of an event's data, which is the body of a webhook as factro sent it: next to
-// nothing. Keys beside action and context are those of a stored payload, should a delivery carry them. Only what the
-// bridge refuses is refused here, so no key but action has a type: a body with another one is an event all the same.
+// nothing. Keys beside action and context are those of a stored payload, should a delivery carry them. What is proven
+// has its type, since programs are generated from it, and the others have none. The bridge demands action only: a body that
+// is not of this schema is an event all the same.
 func eventSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": list{"action"}, "additionalProperties": true,
 		"description": "The body of a webhook, as UTF-8 without a byte order mark and unpacked, else byte for byte. Proven of it are action and context.entityId; whether a delivery " +
-			"carries the other keys, which are those of a stored payload, is not known. A body that differs in them is an event, too: " +
-			"where a description names a type, expect any other as well.",
+			"carries the other keys, which are those of a stored payload, is not known. Where a description names their type, expect any " +
+			"other as well. The bridge demands action only, so a body that is not of this schema is an event all the same: do not drop it.",
 		"properties": map[string]any{
 			"action": map[string]any{
 				"type": "string", "pattern": `\S`, "maxLength": 256, "x-confidence": "observed",
 				"description": "factro's name of the action, such as TaskStateChanged. An open vocabulary of about 300 names.",
 			},
 			"context": map[string]any{
-				"additionalProperties": true, "x-confidence": "observed",
-				"description": "An object: what happened, by action. No new values are known to be in it: whoever needs them reads the object.",
+				"type": "object", "additionalProperties": true, "x-confidence": "observed",
+				"description": "What happened, by action. No new values are known to be in it: whoever needs them reads the object.",
 				"properties": map[string]any{"entityId": map[string]any{
-					"x-confidence": "observed",
-					"description":  "A string: id of the object that the action happened to: the task, for TaskExecutorChanged.",
+					"type": "string", "x-confidence": "observed",
+					"description": "Id of the object that the action happened to: the task, for TaskExecutorChanged.",
 				}},
 			},
 			"id":               guess("A string: identity of the delivery. Where there is one, or a number, it is the event's id, too."),
@@ -54,11 +56,16 @@ func guess(doc string) map[string]any {
 	return map[string]any{"description": doc, "x-confidence": "inferred"}
 }
 
-// resultSchema is events.Result.
-func resultSchema() map[string]any {
-	instant := func(doc string) map[string]any {
-		return map[string]any{"type": "string", "format": "date-time", "description": doc}
+// instant is a time that the bridge writes. The format is for people and generators: few validators check one.
+func instant(doc string) map[string]any {
+	return map[string]any{
+		"type": "string", "format": "date-time", "description": doc,
+		"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
 	}
+}
+
+// resultSchema is events.Result without its response, which depends on the operation.
+func resultSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": list{"operation", "outcome", "attempts", "startedAt"},
 		"description": "What became of a command.",
@@ -80,7 +87,6 @@ func resultSchema() map[string]any {
 					"url":  map[string]any{"type": "string", "format": "uri", "description": "Shows the object in factro's web UI, where the form of the link is known."},
 				},
 			},
-			"response": map[string]any{"description": "The Core API's JSON as it came. Absent if there was none, or beyond 512 KiB."},
 			"responseOmitted": map[string]any{
 				"type": "boolean", "description": "There was a response, and it was too large to be passed on, or to be kept for a repetition of this result.",
 			},
@@ -107,13 +113,31 @@ func errorSchema() map[string]any {
 		text += fmt.Sprintf(" %s: %s.", c.Name, strings.ReplaceAll(c.Meaning, "`", ""))
 	}
 	return map[string]any{
-		"type": "object", "required": list{"code", "message"}, "description": "Why a command or a query was not carried out.",
+		"type": "object", "required": list{"code", "message", "detail"}, "description": "Why a command or a query was not carried out.",
 		"properties": map[string]any{
 			"code":    map[string]any{"type": "string", "enum": names, "description": text},
 			"message": map[string]any{"type": "string", "description": "A sentence for people."},
 			"detail": map[string]any{
-				"description": "For machines. Of invalid data the list of mistakes, {pointer, message}; else what factro answered, as JSON if it was JSON and as a string otherwise.",
+				"type": "array", "minItems": 1, "items": ref("FieldError"),
+				"description": "For machines: of invalid data all mistakes, else one entry with the reason.",
 			},
+			"answer": map[string]any{
+				"description": "What factro answered, as JSON if it was JSON and as a string otherwise, at most 4 KiB. Absent if it was not asked, or answered nothing.",
+			},
+		},
+	}
+}
+
+// fieldErrorSchema is events.FieldError.
+func fieldErrorSchema() map[string]any {
+	return map[string]any{
+		"type": "object", "required": list{"pointer", "message"}, "description": "A mistake, or another reason.",
+		"properties": map[string]any{
+			"pointer": map[string]any{
+				"type":        "string",
+				"description": "JSON pointer of the value; of the object, if a property is missing; empty if the reason is not in the data, or in all of it.",
+			},
+			"message": map[string]any{"type": "string", "description": "What the value is and what would be right, or the reason."},
 		},
 	}
 }
@@ -176,14 +200,35 @@ func dataSchema(op factro.Operation) map[string]any {
 // resultOf is the data of an operation's results. Nobody checks what the Core API answers: the response's schema is what
 // is known of it.
 func resultOf(op factro.Operation) map[string]any {
-	properties := map[string]any{"operation": map[string]any{"const": op.Name}}
-	if answer := answerSchema(op); answer != nil {
-		properties["response"] = map[string]any{"anyOf": list{answer, ref("PlannedCall")}}
+	response := answerSchema(op)
+	if response == nil {
+		response = anyResponse()
 	}
 	return map[string]any{
 		"title": "Result of " + op.Name, "description": "What became of the command " + op.Name + ". " + answerText(op),
-		"x-confidence": op.Confidence, "type": "object", "allOf": list{ref("Result")}, "properties": properties,
+		"x-confidence": op.Confidence, "type": "object", "required": list{"operation"}, "allOf": list{ref("Result")},
+		"properties": map[string]any{"operation": map[string]any{"const": op.Name}, "response": response},
 	}
+}
+
+// resultOfAny is the data of a result of whatever operation.
+func resultOfAny() map[string]any {
+	return map[string]any{
+		"title": "Data of a result", "description": "What became of a command. Those of an operation have a schema of their own.",
+		"type": "object", "allOf": list{ref("Result")}, "properties": map[string]any{"response": anyResponse()},
+	}
+}
+
+// resultOfDryRun is the data of results of dry runs, of all operations.
+func resultOfDryRun() map[string]any {
+	return map[string]any{
+		"title": "Data of the result of a dry run", "description": "What became of a command with the attribute dryrun. Nothing was called.",
+		"type": "object", "allOf": list{ref("Result")}, "properties": map[string]any{"response": ref("PlannedCall")},
+	}
+}
+
+func anyResponse() map[string]any {
+	return map[string]any{"description": "The Core API's JSON as it came. Absent if there was none, or beyond 512 KiB."}
 }
 
 // answerOf is the answer to a query.

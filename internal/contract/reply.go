@@ -35,7 +35,7 @@ func refusedQuery() object {
 		{"payload", reference(componentsPrefix + "ResultError")},
 		{"examples", list{sample{
 			headers: map[string]string{events.HeaderErrorCode: strconv.Itoa(http.StatusNotFound), events.HeaderError: text},
-			payload: mustJSON(events.Error{Code: events.CodeRefused, Message: text, Detail: mustJSON(text)}),
+			payload: mustJSON(&events.Error{Code: events.CodeRefused, Message: text, Detail: mustJSON([]events.FieldError{{Message: text}}), Answer: mustJSON(text)}),
 		}.example("No such task")}},
 	}
 }

@@ -36,8 +36,11 @@ const (
 
 var exampleTime = time.Date(2026, 9, 1, 9, 30, 0, 0, time.UTC)
 
-// provenBody is the smallest body of a webhook that is proven.
-const provenBody = `{"action":"TaskExecutorChanged","context":{"entityId":"` + exampleEntityID + `"}}`
+// provenBody is the smallest body of a webhook that is proven, exampleResource what it is about.
+const (
+	provenBody      = `{"action":"TaskExecutorChanged","context":{"entityId":"` + exampleEntityID + `"}}`
+	exampleResource = "task"
+)
 
 func eventSample(p events.Prefix) (sample, error) {
 	e, err := translate.Webhook([]byte(provenBody), translate.Receipt{
@@ -81,6 +84,29 @@ func resultSample(p events.Prefix, op factro.Operation) (sample, error) {
 	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
 }
 
+// dryRunSample is the result of a dry run, with the planned call.
+func dryRunSample(p events.Prefix, op factro.Operation) (sample, error) {
+	call, err := translate.Command(op, op.Example())
+	if err != nil {
+		return sample{}, err
+	}
+	cmd := exampleCommand(p, op.Resource, op.Name)
+	cmd.Event.SetExtension(events.ExtDryRun, true)
+	planned := object{{"method", call.Method}, {"path", call.Target}}
+	if len(call.Body) > 0 {
+		planned = append(planned, member{"body", json.RawMessage(call.Body)})
+	}
+	finished := exampleTime
+	e, err := translate.Result(cmd, events.Result{
+		Operation: op.Name, Outcome: events.Applied, StartedAt: exampleTime, FinishedAt: &finished,
+		Resource: &events.Resource{Type: op.Resource, ID: call.EntityID}, Response: mustJSON(planned),
+	}, ".dryrun."+cmd.Position, finished)
+	if err != nil {
+		return sample{}, err
+	}
+	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
+}
+
 // exampleCommand is the command of which results tell.
 func exampleCommand(p events.Prefix, resource, operation string) events.Command {
 	cmd := events.Command{
@@ -93,10 +119,10 @@ func exampleCommand(p events.Prefix, resource, operation string) events.Command 
 }
 
 // unknownResultSample is the result of a command whose operation is none.
-func unknownResultSample(p events.Prefix) (sample, error) {
+func unknownResultSample(p events.Prefix, resource string) (sample, error) {
 	const name = "makeTask"
 	finished := exampleTime
-	cmd := exampleCommand(p, "task", name)
+	cmd := exampleCommand(p, resource, name)
 	e, err := translate.Result(cmd, events.Result{
 		Operation: name, Outcome: events.Rejected, StartedAt: exampleTime, FinishedAt: &finished,
 		Error: &events.Error{Code: events.CodeUnknownOperation, Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", name)},
@@ -104,7 +130,7 @@ func unknownResultSample(p events.Prefix) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	return sampleOf(p.Result(exampleCloud, "task", name, events.Rejected), e)
+	return sampleOf(p.Result(exampleCloud, resource, name, events.Rejected), e)
 }
 
 // sampleOf writes an event as the bridge does.
@@ -121,8 +147,7 @@ func sampleOf(subject string, e event.Event) (sample, error) {
 }
 
 // redriveSample is a command that an operator sends once more.
-func redriveSample(p events.Prefix) (sample, error) {
-	op, _ := factro.Lookup("updateTask")
+func redriveSample(p events.Prefix, op factro.Operation) (sample, error) {
 	s, err := commandSample(p, op)
 	if err != nil {
 		return sample{}, err
@@ -133,8 +158,7 @@ func redriveSample(p events.Prefix) (sample, error) {
 }
 
 // deadCommandSample is a command that factro refused.
-func deadCommandSample(p events.Prefix) (sample, error) {
-	op, _ := factro.Lookup("updateTask")
+func deadCommandSample(p events.Prefix, op factro.Operation) (sample, error) {
 	s, err := commandSample(p, op)
 	if err != nil {
 		return sample{}, err

@@ -13,18 +13,20 @@ import (
 const (
 	eventName     = "event"
 	resultName    = "result"
+	dryRunName    = "dryrun"
+	errorName     = "error"
 	gapName       = "gap"
 	commandPrefix = "command."
 	queryPrefix   = "query."
 	answerPrefix  = "answer."
 )
 
-// Schemas returns the names of all schemas, sorted: event, gap, command.<operation>, result, result.<operation>,
+// Schemas returns the names of all schemas, sorted: event, gap, dryrun, error, command.<operation>, result, result.<operation>,
 // query.<operation> and answer.<operation>.
 func Schemas() []string { return slices.Sorted(maps.Keys(makers())) }
 
 // Schema returns a schema as JSON of draft 2020-12 that refers to nothing outside of itself. Its $id is
-// events.SchemaURI(name). Instead of command.<operation> and query.<operation> the operation alone will do.
+// events.SchemaURI(name). Validators take it in strict mode, with their default settings. Instead of command.<operation> and query.<operation> the operation alone will do.
 func Schema(name string) ([]byte, bool) {
 	name = SchemaName(name)
 	schema, ok := makers()[name]
@@ -55,7 +57,9 @@ func SchemaName(name string) string {
 var makers = sync.OnceValue(func() map[string]func() map[string]any {
 	all := map[string]func() map[string]any{
 		eventName:  func() map[string]any { return titled("Data of an event", "Event") },
-		resultName: func() map[string]any { return titled("Data of a result", "Result") },
+		resultName: resultOfAny,
+		dryRunName: resultOfDryRun,
+		errorName:  func() map[string]any { return titled("Data of an error that answers a query", "ResultError") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
 	}
 	for _, op := range factro.Operations() {

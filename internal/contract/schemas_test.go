@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -89,8 +90,8 @@ func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 	}
-	if want := 3 + 2*len(factro.Operations()); len(seen) != want {
-		t.Errorf("there are %d schemas, want %d: two for each operation, event, gap and result", len(seen), want)
+	if want := 5 + 2*len(factro.Operations()); len(seen) != want {
+		t.Errorf("there are %d schemas, want %d: two for each operation, event, gap, dryrun, error and result", len(seen), want)
 	}
 }
 
@@ -115,7 +116,7 @@ func TestSchemaByTheOperationAlone(t *testing.T) {
 func TestPublishedSchemaIsTheOneThatIsChecked(t *testing.T) {
 	t.Parallel()
 	refused := 0
-	c := newCompiler()
+	c := jsonschema.NewCompiler() // the bridge checks no formats, and the published schema has none for a validator that does
 	if err := c.AddResource(factro.SchemasID, value(t, factro.Schemas)); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +169,8 @@ func spoilt(t testing.TB, example json.RawMessage) []json.RawMessage {
 	return samples
 }
 
-// What the schema says of a body is what the bridge makes of it.
+// The schema takes what is proven of a body and whatever is beside it. What it does not take is still an event, unless the
+// bridge could not read an action in it.
 func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 	t.Parallel()
 	s := compiledSchema(t, "event")
@@ -178,37 +180,43 @@ func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 			t.Errorf("the event's %s is nothing that the description has", name)
 		}
 	}
-	for body, good := range map[string]bool{
-		provenBody: true,
+	const ( // of a body
+		proven = iota
+		other  // an event, but not of the schema
+		none
+	)
+	for body, is := range map[string]int{
+		provenBody: proven,
 		`{"id":"a","webhookId":"b","action":"TaskStateChanged","createdAt":"2026-01-01T00:00:00.000Z","mandantId":"c",
-		  "context":{"entityId":"1","somethingNew":{"any":["thing",1,null]}},"unheardOf":"ä"}`: true,
-		`{"action":"Übergabe Erfolgt"}`:                                   true,
-		`{"action":"TaskCreated","context":{}}`:                           true,
-		`{"action":"TaskCreated","context":null,"id":null}`:               true,
-		`{"action":"TaskCreated","context":{"entityId":"keine uuid"}}`:    true,
-		`{"action":"TaskCreated","deliveryAttempts":2,"webhook":{"a":1}}`: true,
-		`{"context":{"entityId":"1"}}`:                                    false,
-		`{"action":"TaskCreated","id":17,"createdAt":1767225600000}`:      true,
-		`{"action":"TaskCreated","id":{},"webhookId":[],"mandantId":1}`:   true,
-		`{"action":"TaskCreated","context":{"entityId":5}}`:               true,
-		`{"action":"TaskCreated","context":"x"}`:                          true,
-		`{"action":"TaskCreated","context":[]}`:                           true,
-		`{"action":"TaskCreated","webhook":"x","deliveryStatus":false}`:   true,
-		`{"action":"TaskCreated","deliveryAttempts":1.5}`:                 true,
-		`{"action":"` + strings.Repeat("A", 256) + `"}`:                   true,
-		`{"action":"` + strings.Repeat("A", 257) + `"}`:                   false,
-		`{"action":""}`:    false,
-		`{"action":" \t"}`: false,
-		`{"action":7}`:     false,
-		`[]`:               false,
+		  "context":{"entityId":"1","somethingNew":{"any":["thing",1,null]}},"unheardOf":"ä"}`: proven,
+		`{"action":"Übergabe Erfolgt"}`:                                   proven,
+		`{"action":"TaskCreated","context":{}}`:                           proven,
+		`{"action":"TaskCreated","id":null}`:                              proven,
+		`{"action":"TaskCreated","context":null}`:                         other,
+		`{"action":"TaskCreated","context":{"entityId":"keine uuid"}}`:    proven,
+		`{"action":"TaskCreated","deliveryAttempts":2,"webhook":{"a":1}}`: proven,
+		`{"context":{"entityId":"1"}}`:                                    none,
+		`{"action":"TaskCreated","id":17,"createdAt":1767225600000}`:      proven,
+		`{"action":"TaskCreated","id":{},"webhookId":[],"mandantId":1}`:   proven,
+		`{"action":"TaskCreated","context":{"entityId":5}}`:               other,
+		`{"action":"TaskCreated","context":"x"}`:                          other,
+		`{"action":"TaskCreated","context":[]}`:                           other,
+		`{"action":"TaskCreated","webhook":"x","deliveryStatus":false}`:   proven,
+		`{"action":"TaskCreated","deliveryAttempts":1.5}`:                 proven,
+		`{"action":"` + strings.Repeat("A", 256) + `"}`:                   proven,
+		`{"action":"` + strings.Repeat("A", 257) + `"}`:                   none,
+		`{"action":""}`:    none,
+		`{"action":" \t"}`: none,
+		`{"action":7}`:     none,
+		`[]`:               none,
 	} {
-		if err := s.Validate(value(t, []byte(body))); (err == nil) != good {
+		if err := s.Validate(value(t, []byte(body))); (err == nil) != (is == proven) {
 			t.Errorf("%s: %v", body, err)
 		}
 		_, err := translate.Webhook([]byte(body), translate.Receipt{
 			Cloud: exampleCloud, Source: "urn:test", At: exampleTime, NewID: func() string { return exampleEventID },
 		})
-		if (err == nil) != good {
+		if (err == nil) != (is != none) {
 			t.Errorf("%s: the bridge says %v", body, err)
 		}
 	}
@@ -218,7 +226,7 @@ func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 func TestResultSchemaIsTheGoType(t *testing.T) {
 	t.Parallel()
 	for component, typ := range map[string]reflect.Type{
-		"Result": reflect.TypeFor[events.Result](), "ResultError": reflect.TypeFor[events.Error](),
+		"Result": reflect.TypeFor[events.Result](), "ResultError": reflect.TypeFor[events.Error](), "FieldError": reflect.TypeFor[events.FieldError](),
 	} {
 		want := map[string]bool{} // name -> may be left out
 		for field := range typ.Fields() {
@@ -227,6 +235,10 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 			}
 		}
 		properties, required := mergedProperties(components()[component])
+		if component == "Result" { // the response is in the schema of each operation
+			properties = maps.Clone(properties)
+			properties["response"] = nil
+		}
 		got := map[string]bool{}
 		for name := range properties {
 			got[name] = !slices.Contains(required, name)
@@ -243,7 +255,7 @@ func TestResultSchemaDemandsTheReason(t *testing.T) {
 	s := compiledSchema(t, resultName)
 	for _, o := range outcomes {
 		bare := `{"operation":"createTask","outcome":"` + string(o.Name) + `","attempts":1,"startedAt":"2026-09-01T09:30:00Z"`
-		why := `,"error":{"code":"refused","message":"Prüfung fehlt"}`
+		why := `,"error":{"code":"refused","message":"Prüfung fehlt","detail":[{"pointer":"","message":"Prüfung fehlt"}]}`
 		if err := s.Validate(value(t, []byte(bare+why+"}"))); err != nil {
 			t.Errorf("%s with an error: %v", o.Name, err)
 		}

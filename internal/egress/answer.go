@@ -15,7 +15,17 @@ var errOpen = errors.New("the breaker is open")
 
 // refusal is the error of a result for a command that factro said no to.
 func refusal(a answer) *events.Error {
-	return &events.Error{Code: events.CodeRefused, Message: outcomeText(a), Detail: detail(a)}
+	reason := &events.Error{Code: events.CodeRefused, Message: outcomeText(a), Answer: answered(a)}
+	if text := factro.ErrorText(a.header, a.body); text != "" {
+		reason.Detail = entry(text)
+	}
+	return reason
+}
+
+// entry is the detail of an error with one reason that is not in the data.
+func entry(message string) json.RawMessage {
+	out, _ := json.Marshal([]events.FieldError{{Message: message}}) // two strings
+	return out
 }
 
 // mistaken is the error for data that cannot be translated into a call: every mistake, each with its place.
@@ -66,19 +76,19 @@ func cause(a answer) string {
 	return fmt.Sprintf("factro answered %d", a.status)
 }
 
-// maxDetail bounds what of an error's body goes into a result.
-const maxDetail = 4 << 10
+// maxAnswered bounds what of an error's body goes into a result.
+const maxAnswered = 4 << 10
 
-// detail is an error's body for machines: JSON as it came, anything else as a string.
-func detail(a answer) json.RawMessage {
+// answered is an error's body for machines: JSON as it came, anything else as a string.
+func answered(a answer) json.RawMessage {
 	if len(a.body) == 0 {
 		return nil
 	}
 	body := a.body
-	if len(body) <= maxDetail && json.Valid(body) {
+	if len(body) <= maxAnswered && json.Valid(body) {
 		return body
 	}
-	out, err := json.Marshal(string(body[:min(len(body), maxDetail)]))
+	out, err := json.Marshal(string(body[:min(len(body), maxAnswered)]))
 	if err != nil {
 		return nil
 	}

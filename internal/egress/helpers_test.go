@@ -3,6 +3,7 @@ package egress
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -220,6 +221,14 @@ func (d *desk) Publish(ctx context.Context, subject string, e event.Event, id st
 	var r events.Result
 	if err := e.DataAs(&r); err != nil {
 		d.t.Error(err)
+	}
+	if r.Error != nil { // of whatever code: as it is on the wire
+		var data struct {
+			Error struct{ Detail []events.FieldError }
+		}
+		if err := json.Unmarshal(e.Data(), &data); err != nil || len(data.Error.Detail) == 0 || data.Error.Detail[0].Message == "" {
+			d.t.Errorf("a result %s with the detail %+v, %v", r.Error.Code, data.Error.Detail, err)
+		}
 	}
 	if err := d.step(ctx, "publish "+string(r.Outcome)); err != nil {
 		return err

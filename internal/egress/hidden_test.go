@@ -102,7 +102,7 @@ func TestEchoedSecrets(t *testing.T) {
 				got := x.ask(query(q, data))
 				x.add(fmt.Sprintf("%s: %s %+v", name, got.Data, got.Error))
 				if got.Error != nil {
-					x.add(string(got.Error.Detail))
+					x.add(string(got.Error.Detail) + string(got.Error.Answer))
 				}
 			}
 			err := x.w.Stored(t.Context(), time.Now(), func(record []byte) error { x.add(string(record)); return nil })

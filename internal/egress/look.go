@@ -58,7 +58,7 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 		if j.attempts >= maxAttempts {
 			return true, w.end(ctx, j, events.Dead, a, &events.Error{
 				Code:    events.CodeExhausted,
-				Message: fmt.Sprintf("factro failed on this command %s, and made nothing: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Detail: detail(a),
+				Message: fmt.Sprintf("factro failed on this command %s, and made nothing: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Answer: answered(a),
 			})
 		}
 		j.again = true
@@ -115,7 +115,7 @@ func (w *Worker) undecided(ctx context.Context, j *job, a answer, why string) (o
 	if j.op.Search != nil {
 		message += " " + j.op.Search.Check
 	}
-	return true, w.end(ctx, j, events.Dead, a, &events.Error{Code: events.CodeAmbiguous, Message: message, Detail: detail(a)})
+	return true, w.end(ctx, j, events.Dead, a, &events.Error{Code: events.CodeAmbiguous, Message: message, Answer: answered(a)})
 }
 
 // adopt ends a create with what was found of it.

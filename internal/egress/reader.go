@@ -130,7 +130,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 		return bus.Answer{Status: got.status, Error: refusal(got)}
 	case j != done:
 		return bus.Answer{Status: failure(got), Error: &events.Error{
-			Code: events.CodeUnavailable, Message: outcomeText(got), Detail: detail(got),
+			Code: events.CodeUnavailable, Message: outcomeText(got), Answer: answered(got),
 		}, RetryAfter: askedFor(got)}
 	case got.ours != nil:
 		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.cfg.Cloud,

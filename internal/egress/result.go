@@ -235,7 +235,10 @@ func bareOutcome(r events.Result) events.Result {
 		r.Resource = nil
 	}
 	if r.Error != nil {
-		r.Error = &events.Error{Code: r.Error.Code, Message: shorten(r.Error.Message), Status: r.Error.Status}
+		r.Error = &events.Error{
+			Code: r.Error.Code, Message: shorten(r.Error.Message), Status: r.Error.Status,
+			Detail: entry("left out: with all of it, the message was refused by the broker"),
+		}
 	}
 	return r
 }

@@ -262,7 +262,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	if j.attempts >= maxAttempts {
 		return true, w.end(ctx, j, events.Dead, a, &events.Error{
 			Code:    events.CodeExhausted,
-			Message: fmt.Sprintf("factro failed on this command %s: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Detail: detail(a),
+			Message: fmt.Sprintf("factro failed on this command %s: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Answer: answered(a),
 		})
 	}
 	if err := sleep(stopping, backoff(j.attempts)); err != nil {

@@ -41,7 +41,7 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 		Source:          *types.ParseURIRef("urn:factro:bridge:" + cmd.Cloud),
 		Type:            events.ResultTypePrefix + string(r.Outcome),
 		DataContentType: &jsonContentType,
-		DataSchema:      types.ParseURI(events.SchemaURI(resultSchema(r.Operation))),
+		DataSchema:      types.ParseURI(events.SchemaURI(resultSchema(cmd, r.Operation))),
 		Time:            &types.Timestamp{Time: at.UTC()},
 		Extensions:      extensions,
 	}
@@ -52,12 +52,17 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 	return event.Event{Context: attributes, DataEncoded: data}, nil
 }
 
-// resultSchema is the name of the schema of an operation's results. What a subject calls an operation need not be one.
-func resultSchema(operation string) string {
-	if op, ok := factro.Lookup(operation); ok && op.Writes() {
-		return "result." + operation
+// resultSchema is the name of the schema of an operation's results. What a subject calls an operation need not be one. The
+// response of a dry run is no answer of factro's, so these have one of their own.
+func resultSchema(cmd events.Command, operation string) string {
+	op, ok := factro.Lookup(operation)
+	if !ok || !op.Writes() {
+		return "result"
 	}
-	return "result"
+	if dry, err := types.ToBool(cmd.Event.Extensions()[events.ExtDryRun]); err == nil && dry {
+		return "dryrun"
+	}
+	return "result." + operation
 }
 
 // Resource names the object that a call was about: the one in its path, else the one in the answer. mandantID is what the

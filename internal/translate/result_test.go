@@ -51,7 +51,7 @@ func TestResultGolden(t *testing.T) {
 		}},
 		"dead": {nil, func(r *events.Result) {
 			r.Outcome, r.Status, r.Response, r.Resource = events.Dead, 502, nil, nil
-			r.Error = &events.Error{Code: events.CodeAmbiguous, Message: "m", Detail: json.RawMessage(`"<html>"`)}
+			r.Error = &events.Error{Code: events.CodeAmbiguous, Message: "m", Answer: json.RawMessage(`"<html>"`)}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -102,32 +102,6 @@ type Resource struct {
 	URL string `json:"url,omitempty"`
 }
 
-// Error says why a command was not carried out, or a query not answered.
-type Error struct {
-	// Code is one of the Code constants.
-	Code string `json:"code"`
-	// Message is a sentence for people.
-	Message string `json:"message"`
-	// Detail is what machines can use: for an invalid command the list of FieldError, else what factro answered, as
-	// JSON if it was JSON and as a string otherwise.
-	Detail json.RawMessage `json:"detail,omitempty"`
-	// Status is the HTTP status that goes with it, factro's or the bridge's; 0 if nobody was asked. It is no part of the
-	// data: a result and the answer of a query say it elsewhere.
-	Status int `json:"-"`
-}
-
-// Error implements the error interface.
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
-
-// FieldErrors returns the mistakes of an invalid command or query, or nil if the detail is something else.
-func (e *Error) FieldErrors() []FieldError {
-	var mistakes []FieldError
-	if e.Code != CodeInvalid || json.Unmarshal(e.Detail, &mistakes) != nil {
-		return nil
-	}
-	return mistakes
-}
-
 // Codes of Error.
 const (
 	CodeInvalid          = "invalid"           // the command's data or attributes are wrong; nothing was called
@@ -142,11 +116,3 @@ const (
 	CodeAmbiguous        = "ambiguous"         // a create may have happened; a human should look
 	CodeUndeliverable    = "undeliverable"     // the broker gave it up without a verdict; a human should look
 )
-
-// FieldError is one mistake in a command's data.
-type FieldError struct {
-	// Pointer is the JSON pointer of the value; of the object, if a property is missing.
-	Pointer string `json:"pointer"`
-	// Message says what the value is and what would be right.
-	Message string `json:"message"`
-}
