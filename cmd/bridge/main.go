@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -33,6 +36,7 @@ func run(args []string) int {
 	}()
 
 	root := newRoot()
+	rename(root, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
 	root.SetArgs(args)
 	// Much of what is printed others have written.
 	root.SetOut(telemetry.Printable(os.Stdout))
@@ -108,6 +112,22 @@ Exit codes: 0 done, 1 failure, 2 wrong command line, 3 command rejected, 4 comma
 	root.AddCommand(newDev(), newRun(), newHealthcheck(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newCanary(), newStreams(), newConfig(), newContract(), newVersion())
 	strict(root)
 	return root
+}
+
+// rename has help, usage and completion use the name by which the program was started: packages install it as factro-bridge, since
+// iproute2 has another program called bridge.
+func rename(root *cobra.Command, name string) {
+	was := regexp.MustCompile(`(?m)(^ *|[">|] ?)` + root.Name() + ` `)
+	var change func(*cobra.Command)
+	change = func(cmd *cobra.Command) {
+		cmd.Example = was.ReplaceAllString(cmd.Example, "${1}"+name+" ")
+		cmd.Long = was.ReplaceAllString(cmd.Long, "${1}"+name+" ")
+		for _, sub := range cmd.Commands() {
+			change(sub)
+		}
+	}
+	change(root)
+	root.Use = name
 }
 
 // strict gives a mistake in the arguments the exit code of one in the flags.
