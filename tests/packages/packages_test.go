@@ -12,16 +12,16 @@ import (
 
 // What both packages have, with mode and owner. What one of them has besides is below.
 var content = map[string]string{
-	"/etc/factro-bridge/bridge.yaml":                            "-rw-r--r-- root root",
-	"/etc/factro-bridge/secrets":                                "drwx------ root root",
-	"/usr/bin/factro-bridge":                                    "-rwxr-xr-x root root",
-	"/usr/lib/systemd/system/factro-bridge.service":             "-rw-r--r-- root root",
-	"/usr/share/bash-completion/completions/factro-bridge":      "-rw-r--r-- root root",
-	"/usr/share/fish/vendor_completions.d/factro-bridge.fish":   "-rw-r--r-- root root",
-	"deb /usr/share/zsh/vendor-completions/_factro-bridge":      "-rw-r--r-- root root",
-	"deb /usr/share/doc/factro-bridge/copyright":                "-rw-r--r-- root root",
-	"rpm /usr/share/zsh/site-functions/_factro-bridge":          "-rw-r--r-- root root",
-	"rpm /usr/share/licenses/factro-bridge/LICENSE":             "-rw-r--r-- root root",
+	"/etc/factro-bridge/bridge.yaml":                          "-rw-r--r-- root root",
+	"/etc/factro-bridge/secrets":                              "drwx------ root root",
+	"/usr/bin/factro-bridge":                                  "-rwxr-xr-x root root",
+	"/usr/lib/systemd/system/factro-bridge.service":           "-rw-r--r-- root root",
+	"/usr/share/bash-completion/completions/factro-bridge":    "-rw-r--r-- root root",
+	"/usr/share/fish/vendor_completions.d/factro-bridge.fish": "-rw-r--r-- root root",
+	"deb /usr/share/zsh/vendor-completions/_factro-bridge":    "-rw-r--r-- root root",
+	"deb /usr/share/doc/factro-bridge/copyright":              "-rw-r--r-- root root",
+	"rpm /usr/share/zsh/site-functions/_factro-bridge":        "-rw-r--r-- root root",
+	"rpm /usr/share/licenses/factro-bridge/LICENSE":           "-rw-r--r-- root root",
 }
 
 // compare has the files of a package against what it is to have.
