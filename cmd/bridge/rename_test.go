@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestRename: help shows command lines with the name by which the program was started, and no other program's.
+func TestRename(t *testing.T) {
+	t.Parallel()
+	root := newRoot()
+	rename(root, "factro-bridge")
+	names := map[string]bool{}
+	for _, sub := range newRoot().Commands() {
+		names[sub.Name()] = true
+	}
+	shown := regexp.MustCompile(`([\w-]*bridge) ([a-z-]+)`)
+	renamed := 0
+	var look func(*cobra.Command)
+	look = func(cmd *cobra.Command) {
+		var help bytes.Buffer
+		cmd.SetOut(&help)
+		if err := cmd.Help(); err != nil {
+			t.Error(err)
+		}
+		for _, m := range shown.FindAllStringSubmatch(help.String(), -1) {
+			if !names[m[2]] {
+				continue // a sentence about the bridge
+			}
+			if m[1] != "factro-bridge" {
+				t.Errorf("%s: help says %q", cmd.CommandPath(), m[0])
+			}
+			renamed++
+		}
+		for _, sub := range cmd.Commands() {
+			look(sub)
+		}
+	}
+	look(root)
+	if renamed < 20 {
+		t.Errorf("only %d command lines were found: the search is broken", renamed)
+	}
+}
