@@ -12,13 +12,13 @@ import (
 func TestRename(t *testing.T) {
 	t.Parallel()
 	root := newRoot()
-	rename(root, "factro-bridge")
+	renamed := rename(root, "factro-bridge")
 	names := map[string]bool{}
 	for _, sub := range newRoot().Commands() {
 		names[sub.Name()] = true
 	}
 	shown := regexp.MustCompile(`([\w-]*bridge) ([a-z-]+)`)
-	renamed := 0
+	found := 0
 	var look func(*cobra.Command)
 	look = func(cmd *cobra.Command) {
 		var help bytes.Buffer
@@ -33,14 +33,18 @@ func TestRename(t *testing.T) {
 			if m[1] != "factro-bridge" {
 				t.Errorf("%s: help says %q", cmd.CommandPath(), m[0])
 			}
-			renamed++
+			found++
 		}
 		for _, sub := range cmd.Commands() {
 			look(sub)
 		}
 	}
 	look(root)
-	if renamed < 20 {
-		t.Errorf("only %d command lines were found: the search is broken", renamed)
+	const mistake = `nothing is served; "bridge dead list" shows more. A bridge for ./bridge run is running`
+	if got := renamed(mistake); got != `nothing is served; "factro-bridge dead list" shows more. A bridge for ./bridge run is running` {
+		t.Errorf("an error becomes %s", got)
+	}
+	if found < 20 {
+		t.Errorf("only %d command lines were found: the search is broken", found)
 	}
 }
