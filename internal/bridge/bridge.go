@@ -174,7 +174,11 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		"memory_limit", mem.limit, "memory_limit_from", mem.source, "open_files", files, "max_connections", conns.webhooks)
 	// From here on webhooks are taken, with or without NATS, so the service has started. What is not well yet is told by /readyz.
 	b.notify(ctx, systemd.Ready)
-	defer context.AfterFunc(working, func() { b.notify(ctx, systemd.Stopping) })()
+	work.Go(func() error {
+		<-working.Done()
+		b.notify(ctx, systemd.Stopping)
+		return nil
+	})
 
 	err = work.Wait()
 	b.log.InfoContext(ctx, "bridge stopped its work")

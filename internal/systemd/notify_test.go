@@ -85,7 +85,7 @@ func TestWatchdog(t *testing.T) {
 }
 
 // TestWatchdogOfAnother: a process that was started by the service does not answer for it.
-func TestWatchdogOfAnother(t *testing.T) {
+func TestWatchdogOfAnother(t *testing.T) { //nolint:paralleltest // it sets the environment
 	for name, env := range map[string][2]string{
 		"another process": {"2000", strconv.Itoa(os.Getppid())}, "no watchdog": {"", ""}, "no number": {"soon", ""},
 	} {

@@ -61,7 +61,6 @@ func needed(t *testing.T) {
 	if !*asked {
 		t.Skip("only with -packages")
 	}
-	t.Parallel()
 }
 
 // command runs a program of the system, which has to succeed, and returns what it says.

@@ -12,16 +12,16 @@ import (
 
 // What both packages have, with mode and owner. What one of them has besides is below.
 var content = map[string]string{
-	"/etc/factro-bridge/bridge.yaml":                          "-rw-r--r-- root root",
-	"/etc/factro-bridge/secrets":                              "drwx------ root root",
-	"/usr/bin/factro-bridge":                                  "-rwxr-xr-x root root",
-	"/usr/lib/systemd/system/factro-bridge.service":           "-rw-r--r-- root root",
-	"/usr/share/bash-completion/completions/factro-bridge":    "-rw-r--r-- root root",
-	"/usr/share/fish/vendor_completions.d/factro-bridge.fish": "-rw-r--r-- root root",
-	"deb /usr/share/zsh/vendor-completions/_factro-bridge":    "-rw-r--r-- root root",
-	"deb /usr/share/doc/factro-bridge/copyright":              "-rw-r--r-- root root",
-	"rpm /usr/share/zsh/site-functions/_factro-bridge":        "-rw-r--r-- root root",
-	"rpm /usr/share/licenses/factro-bridge/LICENSE":           "-rw-r--r-- root root",
+	"/etc/factro-bridge/bridge.yaml":                          "-rw-r--r-- root:root",
+	"/etc/factro-bridge/secrets":                              "drwx------ root:root",
+	"/usr/bin/factro-bridge":                                  "-rwxr-xr-x root:root",
+	"/usr/lib/systemd/system/factro-bridge.service":           "-rw-r--r-- root:root",
+	"/usr/share/bash-completion/completions/factro-bridge":    "-rw-r--r-- root:root",
+	"/usr/share/fish/vendor_completions.d/factro-bridge.fish": "-rw-r--r-- root:root",
+	"deb /usr/share/zsh/vendor-completions/_factro-bridge":    "-rw-r--r-- root:root",
+	"deb /usr/share/doc/factro-bridge/copyright":              "-rw-r--r-- root:root",
+	"rpm /usr/share/zsh/site-functions/_factro-bridge":        "-rw-r--r-- root:root",
+	"rpm /usr/share/licenses/factro-bridge/LICENSE":           "-rw-r--r-- root:root",
 }
 
 // compare has the files of a package against what it is to have.
@@ -51,6 +51,7 @@ func compare(t *testing.T, kind string, got map[string]string) {
 
 // TestReproducible: the same commit gives the same bytes, whatever the umask, the zone and the time are.
 func TestReproducible(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	deb2, rpm2, err := build(t.TempDir(), "MASK=077", "TZ=Asia/Tokyo", "LC_ALL=C")
 	must(t, err)
@@ -62,6 +63,7 @@ func TestReproducible(t *testing.T) {
 }
 
 func TestDeb(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	files := map[string]string{}
 	for line := range strings.Lines(command(t, "dpkg-deb", "--contents", deb)) {
@@ -70,7 +72,7 @@ func TestDeb(t *testing.T) {
 		if f[0] == "drwxr-xr-x" && f[1] == "root/root" {
 			continue // what a system has anyhow
 		}
-		files[name] = f[0] + " " + strings.Replace(f[1], "/", " ", 1)
+		files[name] = f[0] + " " + strings.Replace(f[1], "/", ":", 1)
 	}
 	compare(t, "deb", files)
 	if got := strings.TrimSpace(command(t, "dpkg-deb", "--info", deb, "conffiles")); got != "/etc/factro-bridge/bridge.yaml" {
@@ -84,17 +86,18 @@ func TestDeb(t *testing.T) {
 }
 
 func TestRPM(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	if got := command(t, "rpm", "--checksig", "--nosignature", rpm); !strings.Contains(got, "digests OK") {
 		t.Error(got)
 	}
 	files := map[string]string{}
 	for line := range strings.Lines(command(t, "rpm", "--query", "--package", "--queryformat",
-		"[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILEFLAGS:fflags}.\n]", rpm)) {
+		"[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags}.\n]", rpm)) {
 		f := strings.Fields(line)
-		files[f[0]] = strings.Join(f[1:4], " ")
-		if isConfig := f[4] == "cn."; isConfig != (f[0] == "/etc/factro-bridge/bridge.yaml") {
-			t.Errorf("%s has the flags %s", f[0], f[4])
+		files[f[0]] = f[1] + " " + f[2]
+		if isConfig := f[3] == "cn."; isConfig != (f[0] == "/etc/factro-bridge/bridge.yaml") {
+			t.Errorf("%s has the flags %s", f[0], f[3])
 		}
 	}
 	compare(t, "rpm", files)
@@ -119,9 +122,9 @@ func TestRPM(t *testing.T) {
 }
 
 // dpkg has the .debs of a folder that stands for a system. Its scripts run outside of it, and know it as $DPKG_ROOT.
-func dpkg(t *testing.T, root string, args ...string) string {
+func dpkg(t *testing.T, root string, args ...string) {
 	t.Helper()
-	return command(t, "dpkg", append([]string{
+	command(t, "dpkg", append([]string{
 		"--root=" + root, "--force-script-chrootless", "--force-not-root", "--force-depends", "--force-confdef", "--log=" + root + ".log",
 	}, args...)...)
 }
@@ -170,6 +173,7 @@ func next(t *testing.T) string {
 }
 
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	root := debRoot(t)
 	dpkg(t, root, "--install", deb)
@@ -185,6 +189,7 @@ func TestInstall(t *testing.T) {
 
 // TestUpgrade: who has changed nothing gets the new sample, and who has keeps what is there, with the new one beside it.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	newer := next(t)
 	for _, edited := range []bool{false, true} {
@@ -209,6 +214,7 @@ func TestUpgrade(t *testing.T) {
 
 // TestRemove: a removal keeps what is the user's, and a purge leaves nothing at all.
 func TestRemove(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	root := debRoot(t)
 	dpkg(t, root, "--install", deb)
@@ -234,6 +240,7 @@ func TestRemove(t *testing.T) {
 
 // TestCompletion: the shells complete the name that the package installs.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	root := debRoot(t)
 	dpkg(t, root, "--install", deb)
@@ -253,6 +260,7 @@ func TestCompletion(t *testing.T) {
 
 // TestUnit: systemd has nothing to say about the unit, and its exposure stays low.
 func TestUnit(t *testing.T) {
+	t.Parallel()
 	needed(t)
 	root := debRoot(t)
 	dpkg(t, root, "--install", deb)
