@@ -70,6 +70,10 @@ hostile-long: ## the same with larger numbers, one attack after the other
 field: ## meet the bridge with what real deployments bring, for two minutes
 	.ci/run field
 
+.PHONY: packages
+packages: ## build a .deb and a .rpm for this machine's architecture into dist/
+	deploy/linux/build
+
 .PHONY: chart
 chart: ## check the Helm chart: every value file against strict schemas
 	.ci/run chart
@@ -94,4 +98,4 @@ ci: ## everything that must pass before a change is taken
 
 .PHONY: clean
 clean: ## remove what the targets above made
-	rm -rf bin coverage.out coverage.html
+	rm -rf bin dist coverage.out coverage.html

@@ -11,7 +11,7 @@ import (
 // Every command line of ours that the documents show, in a block or in a sentence, is one that the binary takes.
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
-	shown := regexp.MustCompile("(?m)(?:^ *(?:\\./bridge|bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
+	shown := regexp.MustCompile("(?m)(?:^ *(?:\\./bridge|bridge|(?:sudo )?factro-bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
 	seen := 0
 	for _, file := range documents(t) {
 		text, err := os.ReadFile(file)

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -33,6 +36,7 @@ func run(args []string) int {
 	}()
 
 	root := newRoot()
+	renamed := rename(root, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
 	root.SetArgs(args)
 	// Much of what is printed others have written.
 	root.SetOut(telemetry.Printable(os.Stdout))
@@ -44,11 +48,11 @@ func run(args []string) int {
 	}
 	if code, ok := errors.AsType[*exitError](err); ok {
 		if code.err != nil {
-			fmt.Fprintln(problems, "bridge:", secret.Scrub(code.err.Error()))
+			fmt.Fprintln(problems, "bridge:", renamed(secret.Scrub(code.err.Error())))
 		}
 		return code.code
 	}
-	fmt.Fprintln(problems, "bridge:", secret.Scrub(err.Error()))
+	fmt.Fprintln(problems, "bridge:", renamed(secret.Scrub(err.Error())))
 	return exitFailure
 }
 
@@ -105,4 +109,25 @@ Start with "bridge dev": it needs nothing, and shows one round trip.`,
 	tellExits(root)
 	completeFiles(root)
 	return root
+}
+
+// rename has help, usage, completion and errors use the name by which the program was started: packages install it as factro-bridge,
+// since iproute2 has another program called bridge. It returns what does so with a text.
+func rename(root *cobra.Command, name string) func(text string) string {
+	var commands []string
+	for _, sub := range root.Commands() {
+		commands = append(commands, sub.Name())
+	}
+	line := regexp.MustCompile(`(^|[^\w./-])` + root.Name() + ` (` + strings.Join(commands, "|") + `)\b`)
+	renamed := func(text string) string { return line.ReplaceAllString(text, "${1}"+name+" ${2}") }
+	var change func(*cobra.Command)
+	change = func(cmd *cobra.Command) {
+		cmd.Example, cmd.Long = renamed(cmd.Example), renamed(cmd.Long)
+		for _, sub := range cmd.Commands() {
+			change(sub)
+		}
+	}
+	change(root)
+	root.Use = name
+	return renamed
 }

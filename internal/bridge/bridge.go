@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/systemd"
 )
 
 // Bridge is everything that runs in one process.
@@ -130,6 +131,12 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background.Go(func() error { return spool.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
+		if err := systemd.Watchdog(needed, broker.Alive); err != nil {
+			b.log.WarnContext(needed, "the watchdog of the service manager does not hear the bridge", "error", err)
+		}
+		return nil
+	})
+	background.Go(func() error {
 		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker.Alive, ready)
 	})
 
@@ -170,6 +177,13 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin),
 		"memory_limit", mem.limit, "memory_limit_from", mem.source, "open_files", files, "max_connections", conns.webhooks)
+	// From here on webhooks are taken, with or without NATS, so the service has started. What is not well yet is told by /readyz.
+	b.notify(ctx, systemd.Ready)
+	work.Go(func() error {
+		<-working.Done()
+		b.notify(ctx, systemd.Stopping)
+		return nil
+	})
 
 	err = work.Wait()
 	b.log.InfoContext(ctx, "bridge stopped its work")
@@ -178,6 +192,13 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 }
 
 // warn tells what an operator should change, although the bridge runs.
+// notify tells the service manager how the bridge does. One that does not listen is no reason to end.
+func (b *Bridge) notify(ctx context.Context, state string) {
+	if err := systemd.Notify(state); err != nil {
+		b.log.WarnContext(ctx, "the service manager does not hear the bridge", "state", state, "error", err)
+	}
+}
+
 func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
 	for _, text := range b.cfg.Warnings() {
 		b.log.WarnContext(ctx, "the configuration should be changed", "why", text)

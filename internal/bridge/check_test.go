@@ -157,4 +157,11 @@ clouds:
 	if err != nil || len(c.Cautions) != 1 || !strings.HasPrefix(c.Cautions[0], "line 4: clouds[0].webhook.secrets[0]: ") || !strings.Contains(strings.Join(c.Meaning(), "\n"), "files: 1 of those") {
 		t.Errorf("with a file that is missing it tells %v, %q, %q", err, c.Cautions, c.Meaning())
 	}
+
+	// A credential of systemd is there only while the service runs, and whoever checks before that is told so.
+	unit := strings.ReplaceAll(strings.Replace(form, "known_actions_file", "#", 1), filepath.Join(dir, "nothing"), "/run/credentials/none.service/secret_key")
+	c, err = Check(put("unit.yaml", unit), nil, false)
+	if err != nil || len(c.Cautions) != 1 || !strings.HasSuffix(c.Cautions[0], "no such file or directory; systemd puts it there when it starts the service, for the service and root only") {
+		t.Errorf("with a credential that is missing it tells %v, %q", err, c.Cautions)
+	}
 }

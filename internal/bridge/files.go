@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -19,7 +20,7 @@ func (c Config) CheckFiles() (missing []string, wrong error) {
 		switch {
 		case err == nil:
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-			missing = append(missing, err.Error())
+			missing = append(missing, err.Error()+ofService(err))
 		default:
 			errs = append(errs, err)
 		}
@@ -35,6 +36,14 @@ func (c Config) CheckFiles() (missing []string, wrong error) {
 		add(err)
 	}
 	return missing, errors.Join(errs...)
+}
+
+// ofService explains a credential of a systemd unit, which is there only while the service runs.
+func ofService(err error) string {
+	if strings.Contains(err.Error(), "/run/credentials/") {
+		return "; systemd puts it there when it starts the service, for the service and root only"
+	}
+	return ""
 }
 
 // CheckSecrets reads the files of secrets, and says which of them hold something that can be none. One that is missing or
