@@ -154,6 +154,35 @@ func withoutScope(text string) string {
 	return out.String()
 }
 
+// The answers of factro decode into the types of the library, those of a map and of a tree among them.
+func TestTypedQueries(t *testing.T) {
+	t.Parallel()
+	a := newAsking(t)
+	a.ask("user", "getUserQuota", "")
+	ctx, demo := t.Context(), a.f.Demo()
+
+	project, err := events.Ask(ctx, a.client, events.GetProject{ProjectID: demo.Project})
+	if err != nil || project.ID != demo.Project || project.Title == "" {
+		t.Errorf("getProject: got %+v, %v", project, err)
+	}
+	rights, err := events.Ask(ctx, a.client, events.GetProjectReadRights{ProjectID: demo.Project})
+	if err != nil || len(rights) == 0 {
+		t.Errorf("getProjectReadRights: got %v, %v", rights, err)
+	}
+	tree, err := events.Ask(ctx, a.client, events.GetProjectStructure{ProjectID: demo.Project})
+	if nodes, ok := tree.Children.Get(); err != nil || tree.ID != demo.Project || !ok || len(nodes) == 0 {
+		t.Errorf("getProjectStructure: got %+v, %v", tree, err)
+	}
+	users, err := events.Ask(ctx, a.client, events.ListUsers{})
+	if err != nil || len(users) == 0 || users[0].EmailAddress == "" {
+		t.Errorf("listUsers: got %v, %v", users, err)
+	}
+	_, err = events.Ask(ctx, a.client, events.GetTask{TaskID: "00000000-0000-4000-8000-00000000ffff"})
+	if refused, ok := errors.AsType[*events.Error](err); !ok || refused.Status != http.StatusNotFound {
+		t.Errorf("a task that is not there: got %v", err)
+	}
+}
+
 // A list that no message can hold comes through the object store, to the library, to the command line and to anybody else.
 func TestLargeQuery(t *testing.T) {
 	t.Parallel()
@@ -175,6 +204,10 @@ func TestLargeQuery(t *testing.T) {
 	got, err := io.ReadAll(answer)
 	if err = errors.Join(err, answer.Close()); err != nil || string(got) != want {
 		t.Errorf("the library got %d bytes, want %d: %v", len(got), len(want), err)
+	}
+	tasks, err := events.Ask(t.Context(), a.client, events.ListTasks{})
+	if count := strings.Count(want, `"taskState"`); err != nil || len(tasks) != count || count == 0 {
+		t.Errorf("the library decoded %d tasks, want %d: %v", len(tasks), count, err)
 	}
 	at := []string{"--nats", a.n.s.ClientURL(), "--cloud", "acme"}
 	if out, errOut, code := bridgeCommand(t, append([]string{"query", "listTasks"}, at...)...); code != 0 || out != want {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -58,6 +60,14 @@ func TestPageRuns(t *testing.T) {
 		seen <- cmd.Event.ID()
 		return []events.Result{refused}
 	})
+	if err := answerer(f.b, func(msg *nats.Msg) *nats.Msg {
+		if msg.Subject != "factro.query.acme.task.getTask" || string(msg.Data) != `{"taskId":"8d3f6c1e"}` {
+			t.Errorf("got the query %s on %s", msg.Data, msg.Subject)
+		}
+		return &nats.Msg{Data: []byte(`{"id":"8d3f6c1e","taskState":"review"}`)}
+	}); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	program, source := filepath.Join(dir, "program"), filepath.Join(dir, "main.go")
 	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.s.ClientURL(), 1)

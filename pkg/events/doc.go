@@ -42,15 +42,12 @@
 //
 // # Queries
 //
-// [Client.Query] reads from factro, by the bridge's own budget of requests and behind its breaker.
+// [Ask] reads from factro, by the bridge's own budget of requests and behind its breaker. Each query has a struct, and an
+// answer with a type.
 //
-//	answer, err := client.Query(ctx, events.Generic{Name: "getTask", Resource: "task", Data: map[string]any{"taskId": id}})
-//	if err != nil {
-//		return err
-//	}
-//	defer answer.Close()
-//	var task events.Task
-//	err = json.NewDecoder(answer).Decode(&task)
+//	task, err := events.Ask(ctx, client, events.GetTask{TaskID: id})
+//
+// The Core API has no pages, so a list is whole. [Client.Query] streams it, and returns any answer byte for byte.
 //
 // # Errors
 //

@@ -149,30 +149,66 @@ func ExampleOptional() {
 	// {"taskId":"8d3f6c1e","executorId":null} <nil> null
 }
 
-func ExampleClient_Query() {
+func ExampleAsk() {
 	js, end := connected(nil)
 	defer end()
-	_, err := js.Conn().Subscribe("factro.query.acme.task.getTask", func(msg *nats.Msg) { // the bridge's side
-		_ = msg.Respond([]byte(`{"id":"8d3f6c1e","title":"Prüfung","taskState":"review"}`))
+	answers(js, map[string]string{
+		"factro.query.acme.task.getTask":                `{"id":"8d3f6c1e","title":"Prüfung","taskState":"review"}`,
+		"factro.query.acme.work-record.listWorkRecords": `[{"minutesWorked":90},{"minutesWorked":30}]`,
 	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	answer, err := events.NewClient(js, "acme").Query(ctx, events.Generic{
-		Name: "getTask", Resource: "task", Data: map[string]string{"taskId": "8d3f6c1e"},
+	client := events.NewClient(js, "acme")
+	task, err := events.Ask(ctx, client, events.GetTask{TaskID: "8d3f6c1e"})
+	fmt.Println(task.Title, task.TaskState, err)
+
+	// The Core API has no pages. Of work records a list can be bounded by days.
+	records, err := events.Ask(ctx, client, events.ListWorkRecords{
+		StartDate: events.Set("2026-09-01"), EndDate: events.Set("2026-09-30"),
 	})
+	fmt.Println(len(records), err)
+	// Output:
+	// Prüfung review <nil>
+	// 2 <nil>
+}
+
+// Query returns the bytes as they came. A list of any length is read one element at a time.
+func ExampleClient_Query() {
+	js, end := connected(nil)
+	defer end()
+	answers(js, map[string]string{
+		"factro.query.acme.task.listTasks": `[{"id":"8d3f6c1e","title":"Prüfung"},{"id":"b7a1","title":"Abnahme"}]`,
+	})
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	answer, err := events.NewClient(js, "acme").Query(ctx, events.ListTasks{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer func() { _ = answer.Close() }()
-	var task events.Task
-	err = json.NewDecoder(answer).Decode(&task)
-	fmt.Println(task.Title, task.TaskState, err)
+	list := json.NewDecoder(answer)
+	_, err = list.Token() // the bracket
+	for err == nil && list.More() {
+		var task events.Task
+		if err = list.Decode(&task); err == nil {
+			fmt.Println(task.ID, task.Title)
+		}
+	}
+	fmt.Println(err)
 	// Output:
-	// Prüfung review <nil>
+	// 8d3f6c1e Prüfung
+	// b7a1 Abnahme
+	// <nil>
+}
+
+// answers plays the bridge's side of queries, by their subjects.
+func answers(js jetstream.JetStream, bySubject map[string]string) {
+	for subject, answer := range bySubject {
+		if _, err := js.Conn().Subscribe(subject, func(msg *nats.Msg) { _ = msg.Respond([]byte(answer)) }); err != nil {
+			panic(err)
+		}
+	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Payload is the data of a command or a query that knows its operation: one of the generated structs, such as
-// [CreateTask], or [Generic]. Its JSON is one object.
+// [CreateTask] and [GetTask], or [Generic]. Its JSON is one object.
 type Payload interface {
 	// Operation names what is asked for. It is what the subject of a command or a query is made of.
 	Operation() Operation
@@ -58,9 +58,9 @@ func payloadData(p Payload) ([]byte, error) {
 	return data, nil
 }
 
-// ErrNoAnswer says that a result holds no answer to decode: factro sent none, null or no JSON, or one of more than
+// ErrNoAnswer says that there is no answer to decode: factro sent none, null or no JSON, or, in a result, one of more than
 // 512 KiB, which the bridge leaves out.
-var ErrNoAnswer = errors.New("the result holds no answer")
+var ErrNoAnswer = errors.New("there is no answer from factro")
 
 // answer decodes the answer of a result, if it is one of that operation that was applied.
 func answer[T any](r Result, operation string) (T, error) {

@@ -37,10 +37,27 @@ func TestEveryCommandHasItsStruct(t *testing.T) {
 	}
 }
 
-// TestPayloadsAreTheTable: for each command, the JSON's keys, what is required, and the types are those of the table.
+// TestEveryQueryHasItsStruct compares the names of the structs with the table, of all resources.
+func TestEveryQueryHasItsStruct(t *testing.T) {
+	t.Parallel()
+	var want, have []string
+	for _, op := range factro.Operations() {
+		if !op.Writes() {
+			want = append(want, strings.ToLower(op.Name))
+		}
+	}
+	for _, p := range queries {
+		have = append(have, strings.ToLower(reflect.TypeOf(p).Name()))
+	}
+	if !slices.Equal(have, want) {
+		t.Errorf("there are the structs %v, and the queries %v", have, want)
+	}
+}
+
+// TestPayloadsAreTheTable: for each command and query, the JSON's keys, what is required, and the types are those of the table.
 func TestPayloadsAreTheTable(t *testing.T) {
 	t.Parallel()
-	for _, p := range payloads {
+	for _, p := range slices.Concat(payloads, queries) {
 		name := p.Operation()
 		op, ok := factro.Lookup(name.Name)
 		if !ok || op.Resource != name.Resource {
@@ -72,7 +89,7 @@ func TestPayloadsAreTheTable(t *testing.T) {
 	}
 }
 
-// TestPayloadsAreValid fills each command, in full and with what is required only, and has the schema of its operation
+// TestPayloadsAreValid fills each command and query, in full and with what is required only, and has the schema of its operation
 // judge it. What comes back is the same.
 func TestPayloadsAreValid(t *testing.T) {
 	t.Parallel()
@@ -87,7 +104,7 @@ func TestPayloadsAreValid(t *testing.T) {
 		}
 	}
 	add(factro.SchemasID, factro.Schemas)
-	for _, p := range payloads {
+	for _, p := range slices.Concat(payloads, queries) {
 		op, _ := factro.Lookup(p.Operation().Name)
 		raw, err := op.DataSchemaJSON()
 		if err != nil {
@@ -150,7 +167,10 @@ func fill(v reflect.Value, how filling) {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), how)
 	case v.Kind() == reflect.Map:
-		v.Set(reflect.ValueOf(map[string]any{"größe": nil}))
+		value := reflect.New(v.Type().Elem()).Elem()
+		fill(value, how)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("größe"), value)
 	case v.Kind() == reflect.String:
 		v.SetString(text[v.Type().Name()])
 	case v.Kind() == reflect.Int64:
@@ -162,11 +182,24 @@ func fill(v reflect.Value, how filling) {
 	}
 }
 
-// text is a value for each type of strings.
-var text = map[string]string{
-	"string": "09:30", "TaskState": "review", "Urgency": "due", "ProjectState": "closed", "WorkRecordReferenceType": "task",
-	"Salutation": "none", "DocumentReferenceType": "task",
-}
+// text is a value for each type of strings: the last that is known of an enumeration.
+var text = func() map[string]string {
+	var doc struct {
+		Defs map[string]struct {
+			Enum []any `json:"enum"`
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(factro.Schemas, &doc); err != nil {
+		panic(err)
+	}
+	values := map[string]string{"string": "09:30"}
+	for name, schema := range doc.Defs {
+		if n := len(schema.Enum); n > 0 {
+			values[name], _ = schema.Enum[n-1].(string)
+		}
+	}
+	return values
+}()
 
 func fillOptional(v reflect.Value, how filling) {
 	switch how {
@@ -178,6 +211,9 @@ func fillOptional(v reflect.Value, how filling) {
 	case full:
 		get, _ := v.Type().MethodByName("Get")
 		inner := reflect.New(get.Type.Out(0))
+		if t := get.Type.Out(0); t.Kind() == reflect.Slice && holds(t.Elem(), v.Type()) { // a tree has to end somewhere
+			how = required
+		}
 		fill(inner.Elem(), how)
 		data, err := json.Marshal(inner.Interface())
 		if err != nil {
@@ -187,6 +223,11 @@ func fillOptional(v reflect.Value, how filling) {
 			panic(err)
 		}
 	}
+}
+
+// holds tells whether a struct has a field of a type.
+func holds(t, field reflect.Type) bool {
+	return t.Kind() == reflect.Struct && slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Type == field })
 }
 
 // TestAnswers decodes what factro answers by the schemas, and says what it cannot decode.
@@ -221,6 +262,51 @@ func TestAnswers(t *testing.T) {
 		tt.change(&changed)
 		if got, err := (events.CreateTask{}).Answer(changed); !contains(err, tt.want) || got.ID != "" {
 			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+}
+
+// TestQueryAnswers has each query decode what the schema of its answer allows, in full and with what is required only.
+func TestQueryAnswers(t *testing.T) {
+	t.Parallel()
+	compiler := jsonschema.NewCompiler()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(factro.Schemas))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiler.AddResource(factro.SchemasID, doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range queries {
+		op, _ := factro.Lookup(q.Operation().Name)
+		schema, err := compiler.Compile(factro.SchemasID + "#/$defs/" + op.AnswerSchema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode := reflect.ValueOf(q).MethodByName("Answer")
+		for _, how := range []filling{required, full} {
+			want := reflect.New(decode.Type().Out(0)).Elem()
+			fill(want, how)
+			data, err := json.Marshal(want.Interface())
+			if err != nil {
+				t.Errorf("%s: %v", op.Name, err)
+				continue
+			}
+			one := data
+			if op.Answer == factro.AnswerList {
+				one = bytes.TrimSuffix(bytes.TrimPrefix(data, []byte("[")), []byte("]"))
+			}
+			doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(one))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(doc); err != nil {
+				t.Errorf("%s: %v\n%s", op.Name, err, data)
+			}
+			got := decode.Call([]reflect.Value{reflect.ValueOf(bytes.NewReader(data))})
+			if again, err := json.Marshal(got[0].Interface()); err != nil || !got[1].IsNil() || !bytes.Equal(again, data) {
+				t.Errorf("%s: got %s, %v %v; want %s", op.Name, again, got[1], err, data)
+			}
 		}
 	}
 }

@@ -2,6 +2,53 @@
 
 package events
 
+// Absence: An absence of a user. (Documented.)
+type Absence struct {
+	// A UUID.
+	EmployeeID string `json:"employeeId"`
+	EndDate    Time   `json:"endDate"`
+	// A UUID.
+	ID string `json:"id"`
+	// A UUID.
+	MandantID string      `json:"mandantId"`
+	StartDate Time        `json:"startDate"`
+	Type      AbsenceType `json:"type"`
+}
+
+// AbsenceType: Kind of an absence. Note the upper-case first letter. (Documented.) These are the known values; factro
+// may have more.
+type AbsenceType string
+
+// Known values of AbsenceType.
+const (
+	AbsenceTypePlanned   AbsenceType = "Planned"
+	AbsenceTypeUnplanned AbsenceType = "Unplanned"
+)
+
+// AccessRightReason: Why an employee may read or write an object. (Observed.)
+type AccessRightReason struct {
+	// A UUID.
+	ListID Optional[string] `json:"listId,omitzero"`
+	// A UUID.
+	PackageID Optional[string] `json:"packageId,omitzero"`
+	// A UUID.
+	ProjectID Optional[string] `json:"projectId,omitzero"`
+	// Open vocabulary. Seen: IsProjectOfficer, IsPackageOfficer, IsTaskOfficer, IsTaskExecutor,
+	// HasDirect{Project,Package,Task}{Read,Write}Right, HasDirect{Project,Package}Team{Read,Write}Right. A 2020 client
+	// spells them with a lower-case first letter, so compare without case. (Observed.)
+	Reason string `json:"reason"`
+	// A UUID.
+	RoomID Optional[string] `json:"roomId,omitzero"`
+	// A UUID.
+	TaskID Optional[string] `json:"taskId,omitzero"`
+	// A UUID.
+	TeamID Optional[string] `json:"teamId,omitzero"`
+}
+
+// AccessRights: Map from employee id to the reasons. Not a list. (A 2020/21 client modelled a list of objects with
+// employeeId and accessRights, without a live test.) (Observed.)
+type AccessRights map[string][]AccessRightReason
+
 // Appointment: A calendar appointment of one employee. (Observed.)
 type Appointment struct {
 	// May be null.
@@ -64,6 +111,37 @@ type ChecklistEntry struct {
 	// The handbook limits it to 255 characters.
 	Title string `json:"title"`
 }
+
+// Comment: A comment looked up by its id, whatever it hangs on. (Documented.)
+type Comment struct {
+	// Milliseconds since the epoch. May be null.
+	ChangeDate   Optional[float64] `json:"changeDate,omitzero"`
+	CreationDate Time              `json:"creationDate"`
+	// A UUID.
+	CreatorID string `json:"creatorId"`
+	// A UUID.
+	ID string `json:"id"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+	// A UUID. May be null.
+	ParentID Optional[string] `json:"parentId,omitzero"`
+	// A UUID.
+	ReferenceID   string               `json:"referenceId"`
+	ReferenceType CommentReferenceType `json:"referenceType"`
+	Text          string               `json:"text"`
+}
+
+// CommentReferenceType: What a comment hangs on. (Documented.) These are the known values; factro may have more.
+type CommentReferenceType string
+
+// Known values of CommentReferenceType.
+const (
+	CommentReferenceTypeTask       CommentReferenceType = "task"
+	CommentReferenceTypeNote       CommentReferenceType = "note"
+	CommentReferenceTypePackage    CommentReferenceType = "package"
+	CommentReferenceTypeProject    CommentReferenceType = "project"
+	CommentReferenceTypeWorkRecord CommentReferenceType = "workRecord"
+)
 
 // Company: A company. Carries neither mandantId nor change dates. (Observed.)
 type Company struct {
@@ -151,6 +229,73 @@ type ContactBatchChange struct {
 	ZipCode     Optional[string]     `json:"zipCode,omitzero"`
 }
 
+// CustomView: A saved view or a template for one. Everything but the id is optional officially. (Documented.)
+type CustomView struct {
+	// Pairs of column id and a flag in the example.
+	ColumnOrder Optional[[]any]          `json:"columnOrder,omitzero"`
+	Config      Optional[map[string]any] `json:"config,omitzero"`
+	// Milliseconds since the epoch. May be null.
+	CreatedAt Optional[float64] `json:"createdAt,omitzero"`
+	// May be null.
+	Description Optional[string]         `json:"description,omitzero"`
+	Filters     Optional[map[string]any] `json:"filters,omitzero"`
+	Grouping    Optional[[]string]       `json:"grouping,omitzero"`
+	// A UUID.
+	ID string `json:"id"`
+	// Absent means false. May be null.
+	IsTemplate Optional[bool] `json:"isTemplate,omitzero"`
+	// A UUID. May be null.
+	MandantID Optional[string] `json:"mandantId,omitzero"`
+	// May be null.
+	Position Optional[int64] `json:"position,omitzero"`
+	// A UUID. May be null.
+	ReferenceID Optional[string] `json:"referenceId,omitzero"`
+	// May be null.
+	ReferenceType Optional[CustomViewReferenceType] `json:"referenceType,omitzero"`
+	Sorting       Optional[[]SortEntry]             `json:"sorting,omitzero"`
+	// A UUID. May be null.
+	SourceTemplateID Optional[string] `json:"sourceTemplateId,omitzero"`
+	// May be null.
+	Title Optional[string] `json:"title,omitzero"`
+	// Milliseconds since the epoch. May be null.
+	UpdatedAt Optional[float64] `json:"updatedAt,omitzero"`
+	// May be null.
+	ViewType Optional[CustomViewViewType] `json:"viewType,omitzero"`
+}
+
+// CustomViewReferenceType: What a custom view belongs to. Note the upper-case first letter. (Documented.) These are the
+// known values; factro may have more.
+type CustomViewReferenceType string
+
+// Known values of CustomViewReferenceType.
+const (
+	CustomViewReferenceTypeProject CustomViewReferenceType = "Project"
+	CustomViewReferenceTypeRoom    CustomViewReferenceType = "Room"
+)
+
+// CustomViewViewType: Kind of a custom view (PSB is the project structure tree). (Documented.) These are the known
+// values; factro may have more.
+type CustomViewViewType string
+
+// Known values of CustomViewViewType.
+const (
+	CustomViewViewTypeKanban       CustomViewViewType = "Kanban"
+	CustomViewViewTypeGantt        CustomViewViewType = "Gantt"
+	CustomViewViewTypeGrid         CustomViewViewType = "Grid"
+	CustomViewViewTypePSB          CustomViewViewType = "PSB"
+	CustomViewViewTypeLink         CustomViewViewType = "Link"
+	CustomViewViewTypeStatusReport CustomViewViewType = "StatusReport"
+	CustomViewViewTypeRoomOverview CustomViewViewType = "RoomOverview"
+)
+
+// DataQuota: Disk space of the tenant. (Documented.)
+type DataQuota struct {
+	// Bytes.
+	MaxDiskSpace float64 `json:"maxDiskSpace"`
+	// Bytes.
+	UsedDiskSpace float64 `json:"usedDiskSpace"`
+}
+
 // Document: Metadata of an uploaded file. No public client knows a Core API route for the file content. (Documented.)
 type Document struct {
 	// May be null.
@@ -200,6 +345,16 @@ type EmployeeAccessRight struct {
 	// A UUID.
 	ReferenceID string `json:"referenceId"`
 }
+
+// ListElementReferenceType: What a to-do list element points at. (Documented.) These are the known values; factro may
+// have more.
+type ListElementReferenceType string
+
+// Known values of ListElementReferenceType.
+const (
+	ListElementReferenceTypeTask ListElementReferenceType = "task"
+	ListElementReferenceTypeNote ListElementReferenceType = "note"
+)
 
 // NewAppointment: Body of POST /appointments and element of the batch route. Needs a subject or a referenced task; with
 // a task its title becomes the subject. An unknown employee, or an end before the start, is refused. (Observed.)
@@ -350,6 +505,26 @@ type NewWorkRecord struct {
 	UTCOffset int64 `json:"utcOffset"`
 	// Left out: presumably the user of the API key. A UUID.
 	WorkEmployeeID Optional[string] `json:"workEmployeeId,omitzero"`
+}
+
+// NoteComment: A comment on a note. (Documented.)
+type NoteComment struct {
+	// Number: milliseconds since the epoch, unlike creationDate. May be null. (Observed.)
+	ChangeDate Optional[float64] `json:"changeDate,omitzero"`
+	// ISO text.
+	CreationDate Time `json:"creationDate"`
+	// A UUID.
+	CreatorID string `json:"creatorId"`
+	// A UUID.
+	ID string `json:"id"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+	// Commented note. A UUID.
+	NoteID string `json:"noteId"`
+	// A UUID. May be null.
+	ParentID Optional[string] `json:"parentId,omitzero"`
+	// HTML fragment in examples.
+	Text string `json:"text"`
 }
 
 // Package: A package. It has no state and no priority of its own. (Observed.)
@@ -568,6 +743,15 @@ const (
 	ProjectStateStopped    ProjectState = "stopped"
 )
 
+// ProjectStructureNode: A node of the project tree. Carries ids only, no titles. (Observed.)
+type ProjectStructureNode struct {
+	// Empty for tasks. Packages nest in packages.
+	Children Optional[[]ProjectStructureNode] `json:"children,omitzero"`
+	// A UUID.
+	ID   string            `json:"id"`
+	Type StructureNodeType `json:"type"`
+}
+
 // Salutation: Salutation of a user or contact. (Observed.) These are the known values; factro may have more.
 type Salutation string
 
@@ -576,6 +760,36 @@ const (
 	SalutationMale   Salutation = "male"
 	SalutationFemale Salutation = "female"
 	SalutationNone   Salutation = "none"
+)
+
+// SecurityGroup: Permission group of a user. The handbook names the four groups Admin, Planer, Mitarbeiter, Gast; the
+// pairing in this order is an inference. (Documented.) These are the known values; factro may have more.
+type SecurityGroup string
+
+// Known values of SecurityGroup.
+const (
+	SecurityGroupAllRights      SecurityGroup = "AllRights"
+	SecurityGroupAdvancedRights SecurityGroup = "AdvancedRights"
+	SecurityGroupBasicRights    SecurityGroup = "BasicRights"
+	SecurityGroupGuestRights    SecurityGroup = "GuestRights"
+)
+
+// SortEntry: A sort criterion. (Documented.)
+type SortEntry struct {
+	// May be null.
+	Desc Optional[bool] `json:"desc,omitzero"`
+	// Column id, such as endDate.
+	ID string `json:"id"`
+}
+
+// StructureNodeType: Kind of a node in the project tree. (Observed.) These are the known values; factro may have more.
+type StructureNodeType string
+
+// Known values of StructureNodeType.
+const (
+	StructureNodeTypeProject StructureNodeType = "project"
+	StructureNodeTypePackage StructureNodeType = "package"
+	StructureNodeTypeTask    StructureNodeType = "task"
 )
 
 // Tag: A tag. The same shape for task, project, company and employee tags, both in the tenant list and in the list of
@@ -706,6 +920,20 @@ type TaskComment struct {
 	Text string `json:"text"`
 }
 
+// TaskConnection: Predecessor or successor relation of a task. (Documented.)
+type TaskConnection struct {
+	// May be null.
+	ChangeDate Optional[Time] `json:"changeDate,omitzero"`
+	// A UUID.
+	ID            string `json:"id"`
+	IsPredecessor bool   `json:"isPredecessor"`
+	IsSuccessor   bool   `json:"isSuccessor"`
+	// The other task. A UUID.
+	ReferenceID string `json:"referenceId"`
+	// A UUID.
+	TaskID string `json:"taskId"`
+}
+
 // TaskState: State of a task. Open means every value except closed and stopped. (Observed.) These are the known values;
 // factro may have more.
 type TaskState string
@@ -720,6 +948,18 @@ const (
 	TaskStateStopped    TaskState = "stopped"
 )
 
+// Team: A team. (Documented.)
+type Team struct {
+	// Colour text such as #3366ff in an example. May be null.
+	Color Optional[string] `json:"color,omitzero"`
+	// A UUID.
+	ID       string `json:"id"`
+	IsActive bool   `json:"isActive"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+	Name      string `json:"name"`
+}
+
 // TeamAccessRight: A granted team right. (Documented.)
 type TeamAccessRight struct {
 	// A UUID.
@@ -732,6 +972,64 @@ type TeamAccessRight struct {
 	TeamID string `json:"teamId"`
 }
 
+// TeamMember: A membership. Its id, not the employee id, removes the member. (Documented.)
+type TeamMember struct {
+	// A UUID.
+	EmployeeID string `json:"employeeId"`
+	// A UUID.
+	ID string `json:"id"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+	// A UUID.
+	TeamID string `json:"teamId"`
+}
+
+// TodoList: A to-do list. Only the id is required officially. (Documented.)
+type TodoList struct {
+	// May be null.
+	CreatedAt Optional[Time] `json:"createdAt,omitzero"`
+	// A UUID. May be null.
+	CreatorID Optional[string] `json:"creatorId,omitzero"`
+	// A UUID.
+	ID string `json:"id"`
+	// May be null.
+	IsArchived   Optional[bool]              `json:"isArchived,omitzero"`
+	ListElements Optional[[]TodoListElement] `json:"listElements,omitzero"`
+	// A UUID. May be null.
+	MandantID Optional[string] `json:"mandantId,omitzero"`
+	// A UUID. May be null.
+	OfficerID Optional[string] `json:"officerId,omitzero"`
+	// May be null.
+	Title Optional[string] `json:"title,omitzero"`
+}
+
+// TodoListElement: An element of a to-do list. (Documented.)
+type TodoListElement struct {
+	Checked              bool                     `json:"checked"`
+	CreatedAt            Time                     `json:"createdAt"`
+	ElementReferenceType ListElementReferenceType `json:"elementReferenceType"`
+	// A UUID.
+	ID string `json:"id"`
+	// The order is a linked list through this field. A UUID. May be null.
+	NextListElementID Optional[string]          `json:"nextListElementId,omitzero"`
+	ReferencedElement TodoListReferencedElement `json:"referencedElement"`
+}
+
+// TodoListReferencedElement: The task or note behind a list element. (Documented.)
+type TodoListReferencedElement struct {
+	// May be null.
+	ColorScheme Optional[string] `json:"colorScheme,omitzero"`
+	// A UUID.
+	ID string `json:"id"`
+	// A UUID. May be null.
+	ParentPackageID Optional[string] `json:"parentPackageId,omitzero"`
+	// A UUID. May be null.
+	ProjectID Optional[string] `json:"projectId,omitzero"`
+	// Null for notes. May be null.
+	TaskState Optional[string] `json:"taskState,omitzero"`
+	Title     string           `json:"title"`
+}
+
 // Urgency: Urgency of a task. The API lists it as writable; the name suggests that factro derives it from the dates.
 // (Documented.) These are the known values; factro may have more.
 type Urgency string
@@ -742,6 +1040,91 @@ const (
 	UrgencyDue     Urgency = "due"
 	UrgencyNormal  Urgency = "normal"
 )
+
+// User: A user. Other objects call this id employeeId, officerId, executorId, creatorId, assigneeId or workEmployeeId.
+// (Observed.)
+type User struct {
+	// Login account; null for guests in the examples. A UUID. May be null.
+	AccountID  Optional[string] `json:"accountId,omitzero"`
+	Anonymized bool             `json:"anonymized"`
+	// Absent in the list. May be null.
+	City         Optional[string] `json:"city,omitzero"`
+	EmailAddress string           `json:"emailAddress"`
+	// May be null.
+	EmployeeNumber Optional[int64] `json:"employeeNumber,omitzero"`
+	// Initials. Absent in the list. May be null.
+	FallbackImageText Optional[string] `json:"fallbackImageText,omitzero"`
+	FirstName         string           `json:"firstName"`
+	// A UUID.
+	ID       string `json:"id"`
+	IsActive bool   `json:"isActive"`
+	LastName string `json:"lastName"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+	// May be null.
+	Salutation    Optional[Salutation] `json:"salutation,omitzero"`
+	SecurityGroup SecurityGroup        `json:"securityGroup"`
+	// Absent in the list. May be null.
+	Street Optional[string] `json:"street,omitzero"`
+	// Absent in the list. May be null.
+	ZipCode Optional[string] `json:"zipCode,omitzero"`
+}
+
+// UserQuota: Seat counters of the tenant. Declared as doubles, integral in practice. (Documented.)
+type UserQuota struct {
+	ActiveGuestUserCount   int64 `json:"activeGuestUserCount"`
+	ActivePaidUserCount    int64 `json:"activePaidUserCount"`
+	ActiveUserCount        int64 `json:"activeUserCount"`
+	AvailablePaidUserSeats int64 `json:"availablePaidUserSeats"`
+	InactiveGuestUserCount int64 `json:"inactiveGuestUserCount"`
+	InactivePaidUserCount  int64 `json:"inactivePaidUserCount"`
+	InactiveUserCount      int64 `json:"inactiveUserCount"`
+	MaxPaidUserCount       int64 `json:"maxPaidUserCount"`
+	MaxUserCount           int64 `json:"maxUserCount"`
+	TotalGuestUserCount    int64 `json:"totalGuestUserCount"`
+	TotalPaidUserCount     int64 `json:"totalPaidUserCount"`
+	TotalUserCount         int64 `json:"totalUserCount"`
+}
+
+// Webhook: A registered webhook. Only seen embedded in a stored payload; no Core API route lists, creates or deletes
+// webhooks. (Documented.)
+type Webhook struct {
+	// The one action this webhook fires on.
+	ActionType string `json:"actionType"`
+	// May be null.
+	AuthenticationHeaderName Optional[string] `json:"authenticationHeaderName,omitzero"`
+	// SECRET in clear text. Redact before logging, storing or publishing. May be null.
+	AuthenticationHeaderValue Optional[string] `json:"authenticationHeaderValue,omitzero"`
+	CallbackUri               string           `json:"callbackUri"`
+	CreatedAt                 Time             `json:"createdAt"`
+	// User who owns the webhook. A UUID.
+	EmployeeID string `json:"employeeId"`
+	// A UUID.
+	ID string `json:"id"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+}
+
+// WebhookPayload: A stored payload: one event of one webhook with its delivery state. (Documented.)
+type WebhookPayload struct {
+	// Open vocabulary of about 300 names.
+	Action string `json:"action"`
+	// Event specific. See WebhookDelivery.
+	Context   Optional[map[string]any] `json:"context,omitzero"`
+	CreatedAt Time                     `json:"createdAt"`
+	// May be null.
+	DeliveryAttempts Optional[int64] `json:"deliveryAttempts,omitzero"`
+	// Vocabulary not public; the only value in any public file is delivered, in a hand-written example. May be null.
+	DeliveryStatus Optional[string] `json:"deliveryStatus,omitzero"`
+	// Declared nullable. The only public candidate for an event identity. A UUID. May be null.
+	ID Optional[string] `json:"id,omitzero"`
+	// A UUID.
+	MandantID string `json:"mandantId"`
+	// May be null.
+	Webhook Optional[Webhook] `json:"webhook,omitzero"`
+	// A UUID. May be null.
+	WebhookID Optional[string] `json:"webhookId,omitzero"`
+}
 
 // WorkRecord: A time booking (Leistung). (Observed.)
 type WorkRecord struct {

@@ -20,6 +20,46 @@ import (
 // queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
 const queryTimeout = time.Minute
 
+// Query is a query whose answer has a Go type: one of the generated structs, such as [GetTask]. [Ask] asks it.
+type Query[T any] interface {
+	Payload
+	// Answer decodes what [Client.Query] returned.
+	Answer(answer io.Reader) (T, error)
+}
+
+// Ask asks factro something and returns the decoded answer. The errors are those of [Client.Query]; another one says that the
+// answer does not have the form that is known. Then Client.Query with the same query has what came.
+//
+// The Core API has no pages: a list is whole, and can be large. Ask holds all of it in memory. Client.Query streams it.
+func Ask[T any](ctx context.Context, c *Client, query Query[T]) (T, error) {
+	var none T
+	body, err := c.Query(ctx, query)
+	if err != nil {
+		return none, err
+	}
+	answer, err := query.Answer(body)
+	if err := errors.Join(err, body.Close()); err != nil {
+		return none, err
+	}
+	return answer, nil
+}
+
+// queryAnswer decodes the answer to a query of that operation.
+func queryAnswer[T any](r io.Reader, operation string) (T, error) {
+	var v, none T
+	data, err := io.ReadAll(r)
+	switch {
+	case err != nil:
+		return none, fmt.Errorf("answer of %s: %w", operation, err)
+	case len(bytes.TrimSpace(data)) == 0, string(bytes.TrimSpace(data)) == "null":
+		return none, fmt.Errorf("answer of %s: %w", operation, ErrNoAnswer)
+	}
+	if err := unmarshal(data, &v); err != nil {
+		return none, fmt.Errorf("answer of %s: %w", operation, err)
+	}
+	return v, nil
+}
+
 // Query asks factro something and returns the answer, the Core API's JSON byte for byte. The caller closes it.
 //
 // An answer that no message can hold is read from the broker's object store, as a stream, while ctx lasts; a Read fails

@@ -87,6 +87,44 @@ func TestQueryRefused(t *testing.T) {
 	}
 }
 
+// TestAsk: what the answer is decodes, and what it is not is an error.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		`{"id":"8d3f","title":"Prüfung","taskState":"wartend","startDate":null,"neu":1}`: "",
+		" null\n":           events.ErrNoAnswer.Error(),
+		"":                  events.ErrNoAnswer.Error(),
+		`{"id":"8d3f"} {}`:  "more than one value",
+		`{"title":1}`:       "answer of getTask: json",
+		`[{"id":"8d3f"}]`:   "answer of getTask: json",
+		`{"id":"8d3f","sta`: "answer of getTask: unexpected EOF",
+	} {
+		t.Run(answer, func(t *testing.T) {
+			t.Parallel()
+			b := startBroker(t)
+			if err := answerer(b, func(msg *nats.Msg) *nats.Msg {
+				if msg.Subject != "factro.query.acme.task.getTask" || string(msg.Data) != `{"taskId":"größe"}` {
+					t.Errorf("got %s on %s", msg.Data, msg.Subject)
+				}
+				return &nats.Msg{Data: []byte(answer)}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			task, err := events.Ask(t.Context(), events.NewClient(b.js, "acme"), events.GetTask{TaskID: "größe"})
+			switch {
+			case want != "" && (!contains(err, want) || task.ID != ""):
+				t.Errorf("got %+v, %v; want %s", task, err, want)
+			case want == "" && (err != nil || task.Title != "Prüfung" || task.TaskState != "wartend"):
+				t.Errorf("got %+v, %v", task, err)
+			}
+		})
+	}
+	b := startBroker(t)
+	if _, err := events.Ask(t.Context(), events.NewClient(b.js, "acme"), events.ListTasks{}); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestQueryLarge: an answer that no message can hold is streamed from the object store, and checked.
 func TestQueryLarge(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
-// Gen writes the table of operations, their schemas and the contract's typed commands from openapi.yaml. It is run by go
+// Gen writes the table of operations, their schemas and the contract's typed commands and queries from openapi.yaml. It is run by go
 // generate in the folder above.
 package main
 
@@ -28,12 +28,12 @@ func main() {
 	if err != nil {
 		log.Fatalf("openapi.yaml: %v", err)
 	}
-	commands, err := payloads(src)
+	structs, err := payloads(src)
 	if err != nil {
 		log.Fatalf("openapi.yaml: %v", err)
 	}
 	files := map[string][]byte{"operations_gen.go": table, "schemas_gen.json": schemas}
-	for name, data := range commands {
+	for name, data := range structs {
 		files[eventsFolder+name] = data
 	}
 	for name, data := range files {

@@ -10,7 +10,15 @@ import (
 const typedThing = `
 paths:
   /tasks/{taskId}:
-    get: {tags: [tasks], operationId: getTask, summary: Read.}
+    get:
+      tags: [tasks]
+      operationId: getTask
+      summary: Read.
+      x-confidence: observed
+      parameters:
+        - {name: taskId, in: path, schema: {type: string}}
+        - {name: since, in: query, schema: {type: string, format: date}}
+      responses: {'200': {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Task'}}}}}}
     put:
       tags: [tasks]
       operationId: moveTask
@@ -21,6 +29,11 @@ paths:
       parameters: [{name: taskId, in: path, description: The task., schema: {type: string, format: uuid}}]
       requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Move'}}}}
       responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/Task'}}}}}
+  /rights:
+    get:
+      tags: [rights]
+      operationId: listRights
+      responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/Rights'}}}}}
 components:
   schemas:
     Move:
@@ -32,6 +45,7 @@ components:
         at: {type: [string, 'null'], format: date-time, x-confidence: observed}
         urlIds: {type: array, items: {type: string}}
     Task: {type: object, description: A task, required: [parts], properties: {parts: {type: array, items: {$ref: '#/components/schemas/Task'}}}}
+    Rights: {type: object, description: By id., additionalProperties: {type: array, items: {}}}
     State: {type: string, description: A state., enum: [inProcess, done], x-confidence: documented}
 `
 
@@ -51,12 +65,23 @@ func TestPayloads(t *testing.T) {
 			`func (MoveTask) Operation() Operation { return Operation{"moveTask", "task"} }`,
 			`func (MoveTask) Answer(r Result) (Task, error) { return answer[Task](r, "moveTask") }`,
 		},
+		"query_task_gen.go": {
+			"import \"io\"\n\n// GetTask is the query getTask. Read.\n//\n// It is GET /tasks/{taskId} (observed).\ntype GetTask struct {\n",
+			"\tTaskID string `json:\"taskId\"`\n",
+			"\t// A date, such as 2026-09-01.\n\tSince Optional[string] `json:\"since,omitzero\"`\n",
+			`func (GetTask) Operation() Operation { return Operation{"getTask", "task"} }`,
+			`func (GetTask) Answer(r io.Reader) ([]Task, error) { return queryAnswer[[]Task](r, "getTask") }`,
+		},
+		"query_right_gen.go": {"func (ListRights) Answer(r io.Reader) (Rights, error)"},
 		"payload_types_gen.go": {
+			"// Rights: By id.\ntype Rights map[string][]any\n",
 			"// State: A state. (Documented.) These are the known values; factro may have more.\ntype State string",
 			`StateInProcess State = "inProcess"`,
 			"Parts []Task `json:\"parts\"`",
 		},
-		"payload_list_gen_test.go": {"package events_test", "events.MoveTask{},"},
+		"payload_list_gen_test.go": {
+			"package events_test", "var payloads = []events.Payload{\n\tevents.MoveTask{},\n}", "var queries = []events.Payload{\n\tevents.GetTask{},\n",
+		},
 	} {
 		for _, text := range want {
 			if !bytes.Contains(files[name], []byte(text)) {
@@ -64,7 +89,7 @@ func TestPayloads(t *testing.T) {
 			}
 		}
 	}
-	if len(files) != 3 || bytes.Contains(files["payload_task_gen.go"], []byte("getTask")) {
+	if len(files) != 5 || bytes.Contains(files["payload_task_gen.go"], []byte("getTask")) {
 		t.Errorf("got %d files, or a read among the commands", len(files))
 	}
 }
@@ -79,6 +104,8 @@ func TestPayloadsRefuse(t *testing.T) {
 		"either of two":     {"taskId: {type: string}", "taskId: {anyOf: [{type: string}, {type: integer}]}", "anyOf of 2 schemas"},
 		"enum of numbers":   {"State: {type: string", "State: {type: number", "enumeration of number"},
 		"no properties":     {"properties: {parts: ", "x-properties: {parts: ", "has no properties"},
+		"odd values":        {"additionalProperties: {type: array, items: {}}", "additionalProperties: {}", "has no Go type"},
+		"query of nothing":  {"responses: {'200': {content: {application/json: {schema: {type: array", "x-responses: {'200': {content: {application/json: {schema: {type: array", "is a query without an answer"},
 		"missing schema":    {"State: {type", "Stage: {type", "schema State: is not there"},
 		"not YAML at all":   {"paths:", "paths: [", "did not find"},
 	} {

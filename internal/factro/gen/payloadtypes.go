@@ -24,7 +24,7 @@ func (p *payloadWriter) types() ([]byte, error) {
 			done[name] = out.String()
 		}
 	}
-	out := bytes.NewBufferString(generatedHeader)
+	out := bytes.NewBufferString(generatedHeader(eventsPackage))
 	for _, name := range slices.Sorted(maps.Keys(done)) {
 		out.WriteString("\n" + done[name])
 	}
@@ -48,7 +48,7 @@ func (p *payloadWriter) component(out *bytes.Buffer, name string) error {
 	}
 	properties, required := p.doc.properties(name)
 	if len(properties) == 0 {
-		return errors.New("has no properties")
+		return p.dictionary(out, name, text, schema)
 	}
 	writeDoc(out, "", text)
 	fmt.Fprintf(out, "type %s struct {\n", name)
@@ -58,6 +58,21 @@ func (p *payloadWriter) component(out *bytes.Buffer, name string) error {
 		}
 	}
 	out.WriteString("}\n")
+	return nil
+}
+
+// dictionary writes the type of an object whose keys are data, such as ids.
+func (p *payloadWriter) dictionary(out *bytes.Buffer, name, text string, schema map[string]any) error {
+	values, ok := schema["additionalProperties"].(map[string]any)
+	if !ok {
+		return errors.New("has no properties")
+	}
+	typ, err := p.goType(values)
+	if err != nil {
+		return err
+	}
+	writeDoc(out, "", text)
+	fmt.Fprintf(out, "type %s map[string]%s\n", name, typ)
 	return nil
 }
 
@@ -106,7 +121,10 @@ func (p *payloadWriter) goType(s map[string]any) (string, error) {
 	case "boolean":
 		return "bool", nil
 	case "array":
-		items, _ := s["items"].(map[string]any)
+		items, ok := s["items"].(map[string]any)
+		if ok && len(items) == 0 { // elements of any form
+			return "[]any", nil
+		}
 		element, err := p.goType(items)
 		return "[]" + element, err
 	case "object":
