@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,7 @@ func TestReconcileByCommand(t *testing.T) {
 			if r := reconciled(t, b, 6, "--since", "1h", "--dry-run"); r.Missing != lost || r.Published != 0 {
 				t.Errorf("the rehearsal found %d missing and published %d, %d were lost", r.Missing, r.Published, lost)
 			}
+			wantRehearsed(t, b, lost)
 			if r := reconciled(t, b, 0, "--since", "1h"); r.Missing != lost || r.Published != lost || r.Records != 300 {
 				t.Errorf("%d of %d records were missing and %d published, %d were lost", r.Missing, r.Records, r.Published, lost)
 			}
@@ -126,6 +128,28 @@ func TestReconcileByCommand(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// wantRehearsed wants a report for people: the oldest rows or all, what was left out, and the summary at the end.
+func wantRehearsed(t testing.TB, b *bridge, lost int) {
+	t.Helper()
+	for _, tt := range []struct {
+		args []string
+		rows int
+		more string
+	}{{nil, 20, fmt.Sprintf("… and %d more; --all shows them\n", lost-20)}, {[]string{"--all"}, lost, ""}} {
+		args := append([]string{"reconcile", "--config", b.configFile, "--cloud", "acme", "--since", "1h", "--dry-run"}, tt.args...)
+		out, errOut, code := bridgeCommand(t, args...)
+		list, summary, _ := strings.Cut(out, "\n\n")
+		if code != 6 || errOut != "" || !strings.HasPrefix(list, "CREATED ") || !strings.Contains(list, tt.more+"by action: ") || strings.Count(list, "Task") < tt.rows ||
+			strings.Contains(list, "more;") != (tt.more != "") || !strings.HasPrefix(summary, "acme: ") ||
+			!regexp.MustCompile(fmt.Sprintf(`missing +%d\n$`, lost)).MatchString(summary) {
+			t.Errorf("%v: exit code %d, %d are lost\n%s%s", tt.args, code, lost, out, errOut)
+		}
+		if rows := strings.Count(list, "\n20"); rows != tt.rows {
+			t.Errorf("%v: %d rows, want %d\n%s", tt.args, rows, tt.rows, out)
+		}
 	}
 }
 
