@@ -80,7 +80,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer t.Stop(ctx)
 
-	files, err := writeDevFiles(d, server.URL(), f.data)
+	files, err := writeDevFiles(ctx, d, server.URL(), f.data)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}

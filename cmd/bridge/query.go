@@ -39,7 +39,7 @@ field=value takes the value as the field's type wants it, field:=json takes any 
 
 An answer that is too large for a message comes through the object store of NATS, without being held in memory.`,
 		Example: `  bridge query getUserQuota
-  bridge query getTask taskId=00000000-0000-4000-8000-000000000002 --pretty
+  bridge query getTask taskId=0f5ac7e0-0000-4000-8000-000000000080 --pretty
   bridge query listTasks --out tasks.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -48,10 +48,10 @@ NATS.
 send checks the command against its schema first, with or without --wait. It lists all mistakes, sends nothing, and exits with 2.
 
 The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
-		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
-  bridge send setTaskState taskId=00000000-0000-4000-8000-000000000002 state=review
-  bridge send updateTask taskId=00000000-0000-4000-8000-000000000002 executorId:=null --wait
-  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf
+		Example: `  bridge send createTask title='Prüfung' targetParentId=0f5ac7e0-0000-4000-8000-000000000020 --wait
+  bridge send setTaskState taskId=0f5ac7e0-0000-4000-8000-000000000080 state=review
+  bridge send updateTask taskId=0f5ac7e0-0000-4000-8000-000000000080 executorId:=null --wait
+  bridge send createTaskDocument taskId=0f5ac7e0-0000-4000-8000-000000000080 file=@plan.pdf
   bridge send createProject title=Umbau --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
