@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,6 +138,31 @@ func (p *page) fails(t *testing.T, code int, want, name string, args ...string) 
 	if got != code || !strings.Contains(errOut, want) || strings.Contains(errOut, "undefined") {
 		t.Errorf("%s %s: exit code %d, want %d and %q:\n%s%s", name, args, got, code, want, out, errOut)
 	}
+}
+
+// The lines that the pages show for a first try do something as they stand there.
+func TestPageLines(t *testing.T) {
+	t.Parallel()
+	inEachLanguage(t, func(t *testing.T, l *language) {
+		s := startSite(t)
+		p := s.page(t, l)
+		s.aTask(t, "damit der Dienst da ist")
+		text, err := os.ReadFile("../../docs/" + l.name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := regexp.MustCompile(`(?m)^`+l.interpreter+` \w+\.\w+ demo .*$`).FindAllString(string(text), -1)
+		if len(lines) != 2 {
+			t.Errorf("the page has the lines %q, want one command and one query", lines)
+		}
+		for _, line := range lines {
+			shell, stdout, stderr := s.program(t, "sh", "-c", line)
+			shell.Dir = p.dir
+			if err := shell.Run(); err != nil || stdout.Len() < 100 {
+				t.Errorf("%s: %v\n%s%s", line, err, stdout, stderr)
+			}
+		}
+	})
 }
 
 // Without a NATS server the programs say so.
