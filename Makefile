@@ -70,6 +70,10 @@ hostile-long: ## the same with larger numbers, one attack after the other
 field: ## meet the bridge with what real deployments bring, for two minutes
 	.ci/run field
 
+.PHONY: firsthour
+firsthour: ## do what new users do, and see what they see
+	.ci/run firsthour
+
 .PHONY: packages
 packages: ## build a .deb and a .rpm for this machine's architecture into dist/
 	deploy/linux/build

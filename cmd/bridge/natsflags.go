@@ -93,6 +93,9 @@ func (f *natsFlags) connection(name string) (bus.Config, error) {
 		if c, err = loadContext(named); err != nil {
 			err = &exitError{exitUsage, err}
 		}
+		if f.cfg != nil {
+			c = f.cfg.ConnectionBy(c)
+		}
 	}
 	if err != nil {
 		return bus.Config{}, err

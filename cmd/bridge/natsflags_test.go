@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,6 +185,10 @@ clouds:
 			if got.URL != tt.want.URL || got.CredsFile != tt.want.CredsFile || got.NkeyFile != tt.want.NkeyFile || got.InboxPrefix != tt.want.InboxPrefix ||
 				got.APIPrefix != tt.want.APIPrefix || got.Domain != tt.want.Domain || got.TLS != tt.want.TLS || f.prefix != tt.pre {
 				t.Errorf("%+v, prefix %s\nwant %+v, prefix %s", got, f.prefix, tt.want, tt.pre)
+			}
+			// What is no part of the way to NATS is the configuration's, whatever the way is.
+			if tt.f.configFile != "" && (string(got.Prefix) != tt.pre || got.Replicas != 1 || !slices.Equal(got.Clouds, []string{"acme"})) {
+				t.Errorf("prefix %q, %d replicas, clouds %q", got.Prefix, got.Replicas, got.Clouds)
 			}
 		})
 	}

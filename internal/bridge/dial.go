@@ -16,6 +16,16 @@ func (c Config) Connection() (bus.Config, error) {
 	return c.bus(nil), nil
 }
 
+// ConnectionBy is Connection by another way: the address and the credentials are those of way, all else, such as the prefix and what the
+// streams are to be, is the configuration's.
+func (c Config) ConnectionBy(way bus.Config) bus.Config {
+	c.NATS.Embedded.DataDir = ""
+	out := c.bus(nil)
+	out.URL, out.CredsFile, out.NkeyFile, out.User, out.Password = way.URL, way.CredsFile, way.NkeyFile, way.User, way.Password
+	out.TLS, out.InboxPrefix, out.APIPrefix, out.Domain = way.TLS, way.InboxPrefix, way.APIPrefix, way.Domain
+	return out
+}
+
 // fromOutside is the configuration for another process than the one that has the embedded server, if there is one.
 func (c Config) fromOutside() (Config, error) {
 	if c.NATS.Embedded.DataDir == "" {
