@@ -255,14 +255,14 @@ func TestDurableDiffers(t *testing.T) {
 	for name, want := range map[string]string{
 		"filter": "has the filter [factro.event.acme.>], want factro.event.acme.task.*.TaskStateChanged",
 		"none":   "has the ack policy AckNone, want AckExplicit",
-		"many":   "has up to 1000 events in flight, want 1",
+		"many":   "has a MaxAckPending of 1000, want 1",
 	} {
 		if err := <-subscribe(t, b, nil, events.Durable(name)).ended(); !contains(err, want) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	many := []events.SubscribeOption{events.Durable("many"), events.InFlight(1000)}
-	if err := <-subscribe(t, b, nil, many...).ended(); !contains(err, "takes 512 requests at once, want 1000") {
+	if err := <-subscribe(t, b, nil, many...).ended(); !contains(err, "has a MaxWaiting of 512, want 1000") {
 		t.Errorf("got %v", err)
 	}
 	if err := <-subscribe(t, b, nil, events.InFlight(1025)).ended(); !contains(err, "1025 events in flight, want at most 1024") {
