@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -197,7 +198,7 @@ func (f *devFiles) value(path string) string { return string(bytes.TrimSpace(f.w
 
 // whyNot is an error of listening in few words.
 func whyNot(err error) string {
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the NATS server gives only a text
 		return "is taken"
 	}
 	if inner, ok := errors.AsType[*os.SyscallError](err); ok {
