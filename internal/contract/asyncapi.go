@@ -11,7 +11,7 @@ import (
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
 // for additions, the first for what breaks a reader.
-const Version = "2.1.0"
+const Version = "2.2.0"
 
 const componentsPrefix = "#/components/schemas/"
 

@@ -101,7 +101,7 @@ func WithPartitionKey(key string) DoOption {
 }
 
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the
-// planned call: method, path and body.
+// planned call, which [Result.PlannedCall] reads.
 func DryRun() DoOption { return func(o *order) { o.dryRun = true } }
 
 // OnDeferred has f called, from within Do, with each result that says that the command has to wait. Do goes on waiting.
