@@ -133,7 +133,7 @@ func componentParameters() object {
 }
 
 func componentSchemas() object {
-	used := list{ref("Event"), ref("Gap"), ref("Result"), ref("ResultError"), ref("StoredAnswer")}
+	used := list{ref("Event"), ref("Gap"), ref("Result"), ref("ResultError"), ref("StoredAnswer"), ref("Status"), ref("StatusRequest")}
 	for _, schema := range makers() {
 		used = append(used, schema())
 	}

@@ -62,6 +62,7 @@ func (d *document) fill() error {
 		{"description", "The subject that a command names in its header " + events.HeaderReplyTo + ". A copy is sent at most once; the stream has every result."},
 		{"messages", d.copies},
 	}})
+	d.status()
 	d.answer(queryErrorName, refusedQuery())
 	d.answer(storedAnswerName, storedAnswer(d.prefix))
 	d.channels = append(d.channels, member{answerChannel, object{

@@ -19,8 +19,8 @@ const (
 	answerPrefix  = "answer."
 )
 
-// Schemas returns the names of all schemas, sorted: event, gap, command.<operation>, result, result.<operation>,
-// query.<operation> and answer.<operation>.
+// Schemas returns the names of all schemas, sorted: event, gap, status, command.<operation>, result,
+// result.<operation>, query.<operation> and answer.<operation>.
 func Schemas() []string { return slices.Sorted(maps.Keys(makers())) }
 
 // Schema returns a schema as JSON of draft 2020-12 that refers to nothing outside of itself. Its $id is
@@ -57,6 +57,7 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 		eventName:  func() map[string]any { return titled("Data of an event", "Event") },
 		resultName: func() map[string]any { return titled("Data of a result", "Result") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
+		statusName: func() map[string]any { return titled("Why commands wait", "Status") },
 	}
 	for _, op := range factro.Operations() {
 		data := func() map[string]any { return dataSchema(op) }

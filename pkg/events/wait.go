@@ -60,6 +60,10 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 			}
 		}()
 	}
+	waits := make(chan news)
+	if w.order.onStatus != nil {
+		go w.watch(reading, waits)
+	}
 	nc := w.client.js.Conn()
 	closed := nc.StatusChanged(nats.CLOSED)
 	defer nc.RemoveStatusListener(closed)
@@ -89,6 +93,9 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 		case f = <-stored:
 		case err := <-other:
 			return Result{}, err
+		case n := <-waits:
+			w.order.onStatus(n.status, n.err)
+			continue
 		}
 		r, err := w.judge(f)
 		switch {
