@@ -115,6 +115,21 @@ func TestSendTellsWhatItWaitsFor(t *testing.T) {
 		s.Factro.Reason != events.ReasonErrorStatus || s.Factro.Status != 503 || s.Factro.Since == nil {
 		t.Errorf("the status of a settled command: %+v, %v", s, err)
 	}
+	query := []string{"query", "getUserQuota", "--nats", n.s.ClientURL(), "--cloud", "acme", "--json"}
+	out, errOut, code := bridgeCommand(t, query...)
+	var refused struct {
+		Status int
+		Error  events.Error
+	}
+	if err := json.Unmarshal([]byte(out), &refused); err != nil || code != 3 || refused.Status != 503 || refused.Error.Code != events.CodeUnavailable ||
+		!strings.Contains(errOut, "\n  factro unreachable since ") {
+		t.Errorf("a query: exit code %d: %s%s", code, out, errOut)
+	}
+	out, _, code = bridgeCommand(t, append(deleteTask, "--json", "--timeout", "1s", "--id", "late")...)
+	onlyJSON(t, out)
+	if code != 5 || !strings.Contains(out, `"id":"late"`) || !strings.Contains(out, `"code":"pending"`) {
+		t.Errorf("a result that did not come: exit code %d: %s", code, out)
+	}
 	if err := f.SetFaults(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +142,13 @@ func TestSendTellsWhatItWaitsFor(t *testing.T) {
 		if !strings.HasPrefix(line, "bridge: waiting: ") || i > 0 && line == lines[i-1] {
 			t.Errorf("it says %q after %q", line, lines[max(i-1, 0)])
 		}
+	}
+
+	if out, _, code := bridgeCommand(t, "send", "setTaskState", "taskId:=7", "--json", "--nats", n.s.ClientURL(), "--cloud", "acme"); code != 2 ||
+		!strings.Contains(out, `{"error":{"code":"invalid"`) || !strings.Contains(out, `"pointer":"/taskId"`) {
+		t.Errorf("an invalid command: exit code %d: %s", code, out)
+	} else {
+		onlyJSON(t, out)
 	}
 
 	f.SetKey(laterKey)

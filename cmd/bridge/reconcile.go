@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -75,12 +76,13 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 	defer cancel()
 	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.cloud, reconcile.Request{Since: since, DryRun: f.dryRun}, buildVersion(), log)
 	if err != nil {
+		if f.asJSON && report.Cloud != "" { // as far as it came
+			err = errors.Join(err, printReportJSON(out, report))
+		}
 		return fmt.Errorf("reconcile %s: %w (%d of %d missing events were published)", f.cloud, err, report.Published, report.Missing)
 	}
 	if f.asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(report)
+		err = printReportJSON(out, report)
 	} else {
 		err = printReport(out, report)
 	}
@@ -91,6 +93,12 @@ func (f *reconcileFlags) run(ctx context.Context, out io.Writer) error {
 		return &exitError{code: exitDifferent}
 	}
 	return nil
+}
+
+func printReportJSON(out io.Writer, r reconcile.Report) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
 }
 
 // printReport prints a report for people.

@@ -82,7 +82,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	if !op.Writes() {
 		return usage("%s reads; commands are the operations that write", name)
 	}
-	client, data, err := f.prepare(ctx, op, args)
+	client, data, err := f.prepare(ctx, out, op, args)
 	if client != nil {
 		defer client.Close()
 	}
@@ -166,7 +166,14 @@ func (f *sendFlags) verdict(out io.Writer, r events.Result, err error) error {
 	if reused, ok := errors.AsType[*events.ReusedError](err); ok {
 		return f.reused(out, r, reused)
 	}
-	if pending, ok := errors.AsType[*events.PendingError](err); ok && errors.Is(err, context.DeadlineExceeded) && !pending.Unsure {
+	pending, isPending := errors.AsType[*events.PendingError](err)
+	if isPending && f.asJSON {
+		why := &events.Error{Code: "pending", Message: pending.Error()} // no code of the contract's: there is no result
+		if err := printError(out, pending.ID, why, nil); err != nil {
+			return err
+		}
+	}
+	if isPending && errors.Is(err, context.DeadlineExceeded) && !pending.Unsure {
 		return &exitError{exitNoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, pending.ID)}
 	}
 	switch r.Outcome {
@@ -214,8 +221,13 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
-func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
-	if err := checkCommand(op, args); err != nil {
+func (f *sendFlags) prepare(ctx context.Context, out io.Writer, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+	wrong, err := checkCommand(op, args)
+	if wrong != nil && f.asJSON {
+		detail, _ := json.Marshal(wrong.Fields) // two strings each
+		err = errors.Join(err, printError(out, f.id, &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}, nil))
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	data, err = commandData(op, args, func(path string) (any, error) {
@@ -245,23 +257,23 @@ func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
 
 // checkCommand holds a command against its schema, as the bridge does. A file counts as one that was read: it is uploaded
 // only for a command that is right.
-func checkCommand(op factro.Operation, args []string) error {
+func checkCommand(op factro.Operation, args []string) (*translate.InvalidError, error) {
 	data, err := commandData(op, args, func(path string) (any, error) {
 		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = translate.Command(op, data)
 	wrong, ok := errors.AsType[*translate.InvalidError](err)
 	if !ok {
-		return err
+		return nil, err
 	}
 	lines := []string{op.Name + " was not sent: the data is invalid"}
 	for _, m := range wrong.Fields {
 		lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 	}
-	return usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
+	return wrong, usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {

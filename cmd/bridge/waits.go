@@ -86,16 +86,23 @@ func waitText(s events.Status) string {
 			parts = append(parts, "the one at the front "+handText(s.InHand))
 		}
 	}
+	parts = append(parts, heldText(s)...)
+	if len(parts) == 0 {
+		return ""
+	}
+	return "waiting: " + strings.Join(parts, "; ")
+}
+
+// heldText says what keeps a bridge from calling factro.
+func heldText(s events.Status) []string {
+	var parts []string
 	if s.Factro.State == events.Unreachable {
 		parts = append(parts, "factro unreachable"+conditionText(s.Factro))
 	}
 	if s.Paused != nil {
 		parts = append(parts, pauseText(*s.Paused))
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "waiting: " + strings.Join(parts, "; ")
+	return parts
 }
 
 func beforeText(n uint64) string {
