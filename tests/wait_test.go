@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
@@ -46,7 +47,7 @@ func (b *syncBuffer) String() string {
 
 func inBackground(t testing.TB, args ...string) *background {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, binary, args...)
 	b := &background{t: t, out: &syncBuffer{}, err: &syncBuffer{}, exited: make(chan int, 1)}
@@ -283,15 +284,11 @@ func TestSendReusedID(t *testing.T) {
 	}
 
 	// Where the stream has forgotten the id, the bridge knows it.
-	if err := forgetIDs(t, js); err != nil {
-		t.Fatal(err)
-	}
+	forgetIDs(t, js)
 	if out, errOut, code := create("eins", "--wait"); code != 0 || !strings.Contains(out, "createTask applied") {
 		t.Errorf("the same again: exit code %d: %s%s", code, out, errOut)
 	}
-	if err := forgetIDs(t, js); err != nil {
-		t.Fatal(err)
-	}
+	forgetIDs(t, js)
 	if out, errOut, code := create("zwei", "--wait"); code != 3 || !strings.HasPrefix(errOut, want) || !strings.Contains(out, "conflict") {
 		t.Errorf("other data, later: exit code %d: %s%s", code, out, errOut)
 	}
@@ -318,22 +315,32 @@ func TestSendReusedID(t *testing.T) {
 }
 
 // forgetIDs has the stream of commands forget the message ids that it knows, as its window does.
-func forgetIDs(t testing.TB, js jetstream.JetStream) error {
+func forgetIDs(t testing.TB, js jetstream.JetStream) {
 	t.Helper()
 	stream, err := js.Stream(t.Context(), prefix.CommandStream("acme"))
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	cfg := stream.CachedInfo().Config
 	window := cfg.Duplicates
-	cfg.Duplicates = 100 * time.Millisecond
-	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
-		return err
+	set := func(to time.Duration) {
+		cfg.Duplicates = to
+		if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
 	}
-	time.Sleep(2 * cfg.Duplicates) // that window is what is waited for
-	cfg.Duplicates = window
-	_, err = js.UpdateStream(t.Context(), cfg)
-	return err
+	// Ids that came before the canary's are forgotten before it.
+	last := nats.NewInbox()
+	canary := func() bool {
+		ack, err := js.Publish(t.Context(), prefix.Command("acme", events.ResourceBridge, events.OperationCanary), nil, jetstream.WithMsgID(last))
+		return err == nil && !ack.Duplicate
+	}
+	if !canary() {
+		t.Fatal("the canary was not sent")
+	}
+	set(100 * time.Millisecond)
+	waitFor(t, "the ids are forgotten", canary)
+	set(window)
 }
 
 // A dry run prints the call that would be made, and no key.

@@ -7,8 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
-
-	"github.com/nats-io/nats.go"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -49,21 +48,29 @@ func (w *waits) print(text string) {
 	fmt.Fprintln(w.notes, "bridge:", text)
 }
 
+// guessAfter is how long nobody is told what is not known for sure.
+const guessAfter = time.Second
+
 // unanswered is what is known although no bridge says what a command waits for; "" if it is not worth a word any more.
 func (w *waits) unanswered(ctx context.Context, err error) string {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		return "what the command waits for is not known: " + e.Message
 	}
+	began := time.Now()
 	served, lookErr := w.client.Served(ctx, w.prefix, w.cloud)
-	switch {
-	case ctx.Err() != nil:
-		return ""
-	case lookErr == nil && !served:
+	if ctx.Err() == nil && lookErr == nil && !served {
 		return fmt.Sprintf("nobody takes commands of the cloud %s at the moment: no bridge with the role egress runs, or it waits for factro; "+
 			"the command waits in the stream", w.cloud)
+	}
+	select { // an older bridge may have carried it out by then
+	case <-time.After(guessAfter - time.Since(began)):
+	case <-ctx.Done():
+		return ""
+	}
+	switch {
 	case lookErr == nil:
 		return "what the command waits for is not known: the bridge is one before contract 2.2"
-	case errors.Is(err, nats.ErrNoResponders):
+	case bus.NobodyAnswers(err):
 		return fmt.Sprintf("nobody says what the command waits for: no bridge with the role egress runs for the cloud %s, or it is one before "+
 			"contract 2.2, or %s is not open to this user; the command waits in the stream", w.cloud, w.prefix.Status(w.cloud))
 	}
@@ -73,6 +80,7 @@ func (w *waits) unanswered(ctx context.Context, err error) string {
 // waitText is one line about what a command waits for, or "" if it does not wait.
 func waitText(s events.Status) string {
 	var parts []string
+	held := heldText(s)
 	switch s.Command {
 	case events.CommandSettled:
 		return ""
@@ -82,11 +90,11 @@ func waitText(s events.Status) string {
 		if s.Before != nil {
 			parts = append(parts, beforeText(*s.Before))
 		}
-		if s.InHand != nil && s.InHand.State != events.HandCalling {
+		if s.InHand != nil && s.InHand.State != events.HandCalling && len(held) == 0 { // else that is why
 			parts = append(parts, "the one at the front "+handText(s.InHand))
 		}
 	}
-	parts = append(parts, heldText(s)...)
+	parts = append(parts, held...)
 	if len(parts) == 0 {
 		return ""
 	}
@@ -121,7 +129,7 @@ func handText(h *events.InHand) string {
 		return "is in hand"
 	}
 	text := map[events.HandState]string{
-		events.HandCalling: "is in hand", events.HandWaiting: "is in hand and may not be sent to factro just now", events.HandRetrying: "is tried again",
+		events.HandCalling: "is in hand", events.HandWaiting: "is in hand, and factro is not asked just now", events.HandRetrying: "is tried again",
 		events.HandLooking:   "got no answer, and the bridge looks at factro for what it has made",
 		events.HandElsewhere: "is with another bridge that does not answer, or comes again in a moment",
 	}[h.State]

@@ -22,12 +22,8 @@ type StatusTeller interface {
 	Status() events.Status
 }
 
-const (
-	// maxStatus bounds the questions about a cloud's commands that are worked on at once; who is not answered asks again.
-	maxStatus = 64
-	// queueFresh is how long what the broker said of the queue is told again: a hundred senders who wait are one look a moment.
-	queueFresh = 250 * time.Millisecond
-)
+// maxStatus bounds the questions about a cloud's commands that are worked on at once; who is not answered asks again.
+const maxStatus = 64
 
 // Several bridges of a cloud hear each question, and an asker takes the first answer; across accounts no other reaches it. So
 // who knows less lets others go first: the one that has the command in hand answers at once, and of those that have none the
@@ -65,8 +61,8 @@ type statusDesk struct {
 	inHand  sync.WaitGroup
 
 	mu     sync.Mutex
-	queue  *jetstream.ConsumerInfo // as it was when it was looked at, nil if it could not be
-	looked time.Time
+	queue  *jetstream.ConsumerInfo // as it was at the last look, nil if there was none
+	looked time.Time               // when that look began
 }
 
 func (d *statusDesk) take(ctx context.Context, msg *nats.Msg) {
@@ -119,7 +115,7 @@ func (d *statusDesk) status(ctx context.Context, position string) (s events.Stat
 	s = d.teller.Status()
 	inHand := s.InHand != nil
 	if queue != nil {
-		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0))) //nolint:gosec // it is not negative
+		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0)))
 		s.Command, s.Before = place(queue, d.bus.cfg.Prefix.CommandStream(d.cloud), position)
 		if !inHand && queue.NumAckPending > 0 {
 			s.InHand = &events.InHand{State: events.HandElsewhere}
@@ -139,7 +135,7 @@ func place(queue *jetstream.ConsumerInfo, stream, position string) (events.Comma
 	if in != stream || err != nil || sequence == 0 {
 		return "", nil
 	}
-	delivered, taken := queue.Delivered.Stream, uint64(max(queue.NumAckPending, 0)) //nolint:gosec // it is not negative
+	delivered, taken := queue.Delivered.Stream, uint64(max(queue.NumAckPending, 0))
 	switch {
 	case sequence > delivered:
 		between := sequence - delivered - 1
@@ -153,17 +149,19 @@ func place(queue *jetstream.ConsumerInfo, stream, position string) (events.Comma
 	return events.CommandSettled, nil
 }
 
-// look returns what the broker says of the queue, or nil if it cannot be asked.
+// look returns what the broker says of the queue, or nil if it cannot be asked. Questions that come during a look share the next
+// one: what was seen before a question may be over, and another bridge may have a command in hand by now.
 func (d *statusDesk) look(ctx context.Context) *jetstream.ConsumerInfo {
+	asked := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.looked) < queueFresh {
+	if d.looked.After(asked) {
 		return d.queue
 	}
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout/2)
 	defer cancel()
+	d.looked, d.queue = time.Now(), nil
 	consumer, err := d.bus.js.Consumer(attempt, d.bus.cfg.Prefix.CommandStream(d.cloud), egressConsumer(d.cloud))
-	d.queue, d.looked = nil, time.Now()
 	if err == nil {
 		d.queue = consumer.CachedInfo()
 	} else if !errors.Is(err, context.Canceled) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -50,7 +50,7 @@ type ledgerClaims interface {
 
 // fingerprint tells commands with one identity apart: by the operation and by what the data says, however it is written.
 func fingerprint(op factro.Operation, data []byte) (string, error) {
-	canonical, err := jsontext.Canonical(data)
+	canonical, err := translate.Canonical(data)
 	if err != nil {
 		return "", err
 	}
