@@ -63,11 +63,11 @@ func TestStatus(t *testing.T) {
 func TestStatusOfTheHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var during events.Status
+		during := make(chan events.Status, 2) // as it was while factro was asked
 		var r *rig
 		answers := inTurn(reply{status: 500}, ok(fits))
 		r = newRig(t, func(req *http.Request, body string) reply {
-			during = r.w.Status()
+			during <- r.w.Status()
 			return answers(req, body)
 		})
 		if s := r.w.Status(); s.InHand != nil {
@@ -80,19 +80,21 @@ func TestStatusOfTheHand(t *testing.T) {
 		if h := between.InHand; h == nil || h.State != events.HandRetrying || h.Attempts != 1 || h.Reason != events.ReasonErrorStatus || h.Since == nil {
 			t.Errorf("between: %+v", h)
 		}
-		if h := during.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 0 {
+		first := <-during
+		if h := first.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 0 {
 			t.Errorf("during the first call: %+v", h)
 		}
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if h := during.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 1 {
+		second := <-during
+		if h := second.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 1 {
 			t.Errorf("during the second call: %+v", h)
 		}
 		if s := r.w.Status(); s.InHand != nil {
 			t.Errorf("after: %+v", s.InHand)
 		}
-		text, err := json.Marshal([]events.Status{during, between})
+		text, err := json.Marshal([]events.Status{first, between, second})
 		if err != nil || strings.Contains(string(text), "t-1") || strings.Contains(string(text), "c-1") || strings.Contains(string(text), "updateTask") {
 			t.Errorf("it tells of the command: %s", text)
 		}
