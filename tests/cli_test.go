@@ -66,7 +66,7 @@ func TestCommandLine(t *testing.T) {
 		"unknown flag":       {args: []string{"run", "--fly"}, code: 2, stderr: []string{"unknown flag", "bridge run --help"}},
 		"sample checks":      {args: []string{"config", "check", sample}, stdout: []string{"configuration is valid: ", "cloud: acme", "NATS:  nats://", "spool: up to 1024 MiB"}},
 		"bad configuration":  {args: []string{"config", "check", bad}, code: 2, stderr: []string{"line 1: htp: there is no such setting", "clouds: none is configured"}},
-		"run with none":      {args: []string{"run"}, code: 2, stderr: []string{"clouds: none is configured"}},
+		"run with none":      {args: []string{"run"}, code: 2, stderr: []string{"no file is named", "bridge config sample"}},
 		"run with bad file":  {args: []string{"run", "--config", bad}, code: 2, stderr: []string{"bad.yaml"}},
 		"operations":         {args: []string{"contract", "operations"}, stdout: []string{"createTask", "command, once", "getUserQuota", "query"}},
 		"one operation":      {args: []string{"contract", "operations", "setTaskState"}, stdout: []string{"taskId", "planned | inProcess", "factro.command.<cloud>.task.setTaskState"}},

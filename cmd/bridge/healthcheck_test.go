@@ -136,7 +136,7 @@ func TestHealthcheckAddress(t *testing.T) {
 		"a path and --live":  {flags: healthFlags{url: "http://bridge/x", live: true}, mistake: "path already"},
 		"no URL":             {flags: healthFlags{url: "bridge:9090"}, mistake: "no http or https address"},
 		"no configuration":   {flags: healthFlags{config: sample + "x"}, mistake: "no such file"},
-		"nothing configured": {mistake: "none is configured"},
+		"nothing configured": {mistake: "no file is named"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

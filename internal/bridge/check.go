@@ -19,7 +19,7 @@ type Checked struct {
 
 // Check is Load that also reads the files that the configuration names, unless offline. Its error has all mistakes.
 func Check(path string, environ []string, offline bool) (Checked, error) {
-	text, err := readConfig(path)
+	text, err := readConfig(path, environ)
 	if err != nil {
 		return Checked{}, err
 	}

@@ -247,7 +247,7 @@ const (
 
 // Load reads a configuration file, or none if path is empty, and the environment, and validates what comes out.
 func Load(path string, environ []string) (Config, error) {
-	text, err := readConfig(path)
+	text, err := readConfig(path, environ)
 	if err != nil {
 		return Config{}, err
 	}
@@ -256,8 +256,18 @@ func Load(path string, environ []string) (Config, error) {
 	return c.load(path, text, environ)
 }
 
-func readConfig(path string) ([]byte, error) {
+// errNoConfig is told in place of what is missing in a configuration that is not there.
+var errNoConfig = errors.New("there is no configuration: no file is named, and no variable begins with " + EnvPrefix +
+	"; \"bridge config sample\" prints a file to begin with")
+
+func readConfig(path string, environ []string) ([]byte, error) {
 	if path == "" {
+		if !slices.ContainsFunc(environ, func(v string) bool {
+			name, _, _ := strings.Cut(v, "=")
+			return strings.HasPrefix(name, EnvPrefix) && !ofKubernetes.MatchString(name)
+		}) {
+			return nil, errNoConfig
+		}
 		return nil, nil
 	}
 	text, err := os.ReadFile(path)

@@ -147,6 +147,9 @@ func runs(t *testing.T, root, file string) {
 	if said[0] != "bridge" || version == "" || !strings.Contains(filepath.Base(file), version) {
 		t.Errorf("%s holds a program that says %q", filepath.Base(file), said)
 	}
+	if n := strings.Count(read(t, filepath.Join(root, "etc/factro-bridge/bridge.yaml")), "      # systemd copies it from /etc/factro-bridge/secrets/ "); n != 2 {
+		t.Errorf("the installed configuration says %d times where a secret comes from, want 2", n)
+	}
 	text := command(t, program, "config", "check", filepath.Join(root, "etc/factro-bridge/bridge.yaml"))
 	for _, want := range []string{
 		"open /run/credentials/factro-bridge.service/secret_acme-webhook: no such file or directory; systemd puts it there",
