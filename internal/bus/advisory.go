@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -120,7 +121,7 @@ func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(backoff(failures), b.lookEvery)):
+		case <-time.After(min(delivery.Backoff(failures), b.lookEvery)):
 		case <-b.closed:
 			return nil
 		}
@@ -130,7 +131,7 @@ func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error
 
 // readAdvisories reads until ctx ends or the consumer is lost.
 func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(context.Context, *nats.Msg) error) error {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	b.ensureAdvisories(ctx, cloud)
@@ -138,8 +139,9 @@ func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(cont
 	if err != nil {
 		return fmt.Errorf("consumer %s: %w", advisoryConsumer, err)
 	}
+	puller := b.puller(c)
 	for ctx.Err() == nil {
-		msg, err := b.pull(ctx, c)
+		msg, err := puller.Next(ctx)
 		switch {
 		case msg != nil:
 			b.settleAdvisory(ctx, msg, handle)
@@ -170,14 +172,14 @@ const advisoryWait = time.Minute
 
 // settleAdvisory handles an advisory and settles it. One that could not be handled comes again.
 func (b *Bus) settleAdvisory(stopping context.Context, msg *nats.Msg, handle func(context.Context, *nats.Msg) error) {
-	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
+	ctx, cancel := delivery.Grace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
 	ctx, late := context.WithTimeout(ctx, advisoryWait)
 	defer late()
 	err := handle(ctx, msg)
-	verdict := "+ACK"
+	verdict := delivery.Ack
 	if err != nil {
-		verdict = nak(min(backoff(0)*4, b.lookEvery))
+		verdict = delivery.Nak(min(delivery.Backoff(0)*4, b.lookEvery))
 	}
 	if err != nil && !errors.Is(err, errNoLetterYet) {
 		b.log.WarnContext(ctx, "an advisory could not be handled; it will come again", "subject", msg.Subject, "error", err)
@@ -273,7 +275,7 @@ func letterOf(subject, original string, header nats.Header, data []byte) *nats.M
 // keepMessageID notes the message id of an original, which is the id of a plain command: without it, the command could
 // not be sent again as the same one.
 func keepMessageID(dead, original nats.Header) {
-	if id := carrier(original).Get(events.HeaderMessageID); id != "" {
+	if id := delivery.Header(original).Get(events.HeaderMessageID); id != "" {
 		dead[headerDeadMessageID] = []string{id}
 	}
 }

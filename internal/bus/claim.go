@@ -41,7 +41,7 @@ func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID st
 // the broker's clock. Who looks for an object of his own leaves these out: so no command pays for a claim but one that
 // was left without an answer.
 func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	made := map[string]bool{}

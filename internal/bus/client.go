@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -132,7 +133,7 @@ type Message struct {
 
 // TraceID returns the trace that the message belongs to, or "".
 func (m Message) TraceID() string {
-	if s := trace.SpanContextFromContext(extract(context.Background(), m.Header)); s.HasTraceID() {
+	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), propagator, m.Header)); s.HasTraceID() {
 		return s.TraceID().String()
 	}
 	return ""

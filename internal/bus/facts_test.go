@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // The facts are told in the words that JetStream itself has for them.
@@ -47,7 +49,7 @@ func TestDeadHeadersAreTold(t *testing.T) {
 	for _, name := range []string{headerDeadPosition, headerDeadAttempts, headerDeadOriginal} { // of the delivery, and of the object store
 		letter.Header[name] = []string{"1"}
 	}
-	parent := carrier{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+	parent := delivery.Header{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
 	Letter{Status: 400, Log: []Attempt{{Status: 400}}}.describe(propagator.Extract(t.Context(), parent), letter.Header)
 	var told []string
 	for _, h := range DeadHeaders() {

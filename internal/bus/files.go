@@ -206,7 +206,7 @@ func (o *opened) Close() error {
 
 // store returns a bucket once the connection is up.
 func (b *Bus) store(ctx context.Context, bucket string) (jetstream.ObjectStore, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("object store %s: %w", bucket, err)
 	}
 	store, err := b.js.ObjectStore(ctx, bucket)

@@ -78,7 +78,7 @@ func (b *Bus) lease(ctx context.Context, key string, ttl time.Duration) (*Lease,
 
 // reconcileBucket returns the bucket once the connection is up.
 func (b *Bus) reconcileBucket(ctx context.Context) (bucketStore, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return bucketStore{}, err
 	}
 	name := ReconcileBucket(b.cfg.Prefix)

@@ -217,7 +217,7 @@ func ledgerOf(cloud string) string { return "the ledger of " + cloud }
 
 // ledger returns the bucket of a cloud once the connection is up.
 func (b *Bus) ledger(ctx context.Context, cloud string) (bucketStore, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return bucketStore{}, fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -234,7 +235,7 @@ const noMessageFound = 10037
 
 // copiedFrom is the sequence that a message had in the stream that it was copied from, as the server notes it.
 func copiedFrom(m jetstream.RawStreamMsg) uint64 {
-	for word := range strings.FieldsSeq(carrier(m.Header).Get("Nats-Stream-Source")) {
+	for word := range strings.FieldsSeq(delivery.Header(m.Header).Get("Nats-Stream-Source")) {
 		if n, err := strconv.ParseUint(word, 10, 64); err == nil {
 			return n
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -273,7 +274,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 		if err != nil {
 			return false, err
 		}
-		if there == "" || there == place || carrier(header).Get("ce-id") == "" || msg.Header[events.HeaderMessageID][0] == place {
+		if there == "" || there == place || delivery.Header(header).Get("ce-id") == "" || msg.Header[events.HeaderMessageID][0] == place {
 			return true, nil
 		}
 		msg.Header[events.HeaderMessageID] = []string{place}
@@ -298,7 +299,7 @@ func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return carrier(there.Header).Get(headerMoved), nil
+	return delivery.Header(there.Header).Get(headerMoved), nil
 }
 
 // isHeaderTooLarge says whether a message has more headers than the server takes.

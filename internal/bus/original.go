@@ -40,7 +40,7 @@ func (b *Bus) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name
 
 // keep stores messages as one object of a cloud.
 func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	content, err := pack(all...)

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -200,7 +201,7 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 			if natserr.HeaderSize(msg.Header) > natserr.MaxHeader-spoolHeaders {
 				return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 			}
-			hop := carrier{}
+			hop := delivery.Header{}
 			propagator.Inject(ctx, hop)
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
 				msg.Header[origin] = hop[events.ExtTraceParent]
@@ -226,7 +227,7 @@ func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason
 		},
 		message: func() (*nats.Msg, error) {
 			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-			propagator.Inject(ctx, carrier(msg.Header))
+			propagator.Inject(ctx, delivery.Header(msg.Header))
 			setDeadHeaders(msg.Header, code, reason)
 			setRequest(msg.Header, request)
 			return msg, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -138,17 +139,17 @@ func TestSpoolWhileAway(t *testing.T) {
 			t.Errorf("%d on %s comes after %d: %v", n, m.Subject, last[m.Subject], err)
 		}
 		last[m.Subject] = n
-		id, err := events.DecodeHeader(carrier(m.Header).Get("Nats-Msg-Id"))
+		id, err := events.DecodeHeader(delivery.Header(m.Header).Get("Nats-Msg-Id"))
 		if want := fmt.Sprintf("acme.%d größer", n); id != want || err != nil {
 			t.Errorf("the message id is %q, want %q", id, want)
 		}
-		origin, hop := carrier(m.Header).Get("ce-traceparent"), carrier(m.Header).Get("traceparent")
+		origin, hop := delivery.Header(m.Header).Get("ce-traceparent"), delivery.Header(m.Header).Get("traceparent")
 		trace := span.SpanContext().TraceID().String()
 		if !strings.Contains(origin, trace) || hop == "" || strings.Contains(hop, trace) {
 			t.Errorf("the origin is %q and the hop %q; the receipt was in %s", origin, hop, trace)
 		}
 		for name, want := range map[string]string{"ce-factroorigin": "spool", "ce-recordedtime": "2025-03-01T10:00:00Z", "Factro-Spool-Id": ""} {
-			if got := carrier(m.Header).Get(name); got != want {
+			if got := delivery.Header(m.Header).Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
