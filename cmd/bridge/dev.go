@@ -11,11 +11,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -67,7 +68,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := bus.StartServer(bus.ServerConfig{DataDir: f.data, Listen: d.nats})
+	server, err := embedded.Start(embedded.Config{DataDir: f.data, Listen: d.nats})
 	if err != nil {
 		return errors.Join(err, d.close())
 	}

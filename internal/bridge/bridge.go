@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -67,15 +69,17 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	files := openFiles()
 	conns, warning := b.cfg.connections(files)
 	b.warn(ctx, mem, warning)
-	var server *bus.Server
+	var server *embedded.Server
+	alive := func() error { return nil } // another process that stores nothing is none of this one's
 	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
-		server, err = bus.StartServer(bus.ServerConfig{
+		server, err = embedded.Start(embedded.Config{
 			DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats, Hopeless: b.hopeless,
 		})
 		if err != nil {
 			return err
 		}
 		defer server.Close()
+		alive = server.Alive
 	}
 	busConfig := b.cfg.bus(server)
 	busConfig.Files = replaced
@@ -125,7 +129,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background.Go(func() error { return spool.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
-		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker.Alive, ready)
+		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, alive, ready)
 	})
 
 	work, working := errgroup.WithContext(ctx)

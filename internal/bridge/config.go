@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
+
 	"github.com/caarlos0/env/v11"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -331,7 +333,7 @@ func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) || c
 
 // The rooms' configurations, made of the file's.
 
-func (c Config) bus(s *bus.Server) bus.Config {
+func (c Config) bus(s *embedded.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		User: secret.Source{File: c.NATS.UserFile}, Password: secret.Source{File: c.NATS.PasswordFile},

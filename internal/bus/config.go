@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -59,7 +61,7 @@ type Config struct {
 	// is about the streams that this needs.
 	Takes, Carries bool
 	// Server, if set, is an embedded server that is reached in process instead of by URL.
-	Server *Server
+	Server *embedded.Server
 	// DrainTimeout bounds how long a command in hand may go on after the bridge was told to stop.
 	DrainTimeout time.Duration
 

@@ -34,7 +34,6 @@ type Bus struct {
 	closed  chan struct{} // closed when the connection is
 	closing atomic.Bool   // whether Close was called
 	health  *health
-	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
 	tries   *attempts
 	samples *logsample.Sampler // of what is logged again and again
@@ -194,7 +193,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 func (b *Bus) Run(ctx context.Context) error {
 	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
-		go b.mendServer(ctx) // it may wait for a disk that hangs, which the end does not
+		go b.cfg.Server.Mend(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
 	}
 	for {
 		if err := b.AwaitUp(ctx); err != nil {

@@ -436,7 +436,7 @@ func TestSpoolMends(t *testing.T) {
 	for i := range 10 {
 		store(t, s, subjectOf(1), fmt.Sprint(i), true)
 	}
-	if err := s.disk.server.current().DisableJetStream(); err != nil {
+	if err := s.disk.server.Current().DisableJetStream(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is noticed, and works again", func() bool {

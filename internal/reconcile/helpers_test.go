@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,7 +37,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 	if len(clouds) == 0 {
 		clouds = []string{"acme"}
 	}
-	s, err := bus.StartServer(bus.ServerConfig{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	s, err := embedded.Start(embedded.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
