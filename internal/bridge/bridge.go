@@ -12,12 +12,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/embedded"
-
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 )

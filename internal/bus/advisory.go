@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -23,28 +24,11 @@ import (
 // deliveries, and somebody else can take a command out of the queue and terminate it. Then a command would be gone, or lie
 // in the queue for good, without a word.
 
-// AdvisoryStream is the name of the work queue of advisories about commands of a cloud that were given up, such as
-// FACTRO_ADVISORIES_ACME.
-func AdvisoryStream(p events.Prefix, cloud string) string { return named(p, "ADVISORIES", cloud) }
-
 // codeTerminated is the code of a letter about a command that somebody else terminated.
 const codeTerminated = "terminated"
 
 // advisoryConsumer is the durable consumer that all bridges share.
 const advisoryConsumer = "egress-advisories"
-
-func advisoryStream(p events.Prefix, cloud string) streamSpec {
-	const subject = "$JS.EVENT.ADVISORY.CONSUMER."
-	return streamSpec{alike(jetstream.StreamConfig{
-		Name: AdvisoryStream(p, cloud), Description: "What the broker says of commands that were given up",
-		Subjects: []string{
-			subject + "MAX_DELIVERIES." + p.CommandStream(cloud) + ".*",
-			subject + "MSG_TERMINATED." + p.CommandStream(cloud) + ".*",
-		},
-		// Old ones go first: without a bridge to read them they must not fill the disk.
-		Retention: jetstream.WorkQueuePolicy, MaxMsgs: 100_000, MaxAge: 30 * 24 * time.Hour,
-	}), sizeAdvisories}
-}
 
 // ensureAdvisories creates the stream of advisories if it is missing. One that cannot be made is told and not more:
 // events and commands do without.
@@ -52,7 +36,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	if !b.cfg.Manage {
 		return
 	}
-	want := b.cfg.shaped(advisoryStream(b.cfg.Prefix, cloud))
+	want := b.cfg.plan().Advisories(cloud)
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	have, err := b.js.Stream(attempt, want.Name)
 	cancel()
@@ -61,7 +45,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		err = b.createStream(ctx, want)
 	case err == nil:
-		why = streamDrift(want.StreamConfig, have.CachedInfo().Config)
+		why = topology.Drift(want.StreamConfig, have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()
@@ -154,14 +138,14 @@ func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(cont
 
 func (b *Bus) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consumer, error) {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	c, err := b.js.Consumer(attempt, AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
+	c, err := b.js.Consumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
 	cancel()
 	if !b.cfg.Manage || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return c, err
 	}
 	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	return b.js.CreateConsumer(attempt, AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
+	return b.js.CreateConsumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
 		Durable: advisoryConsumer, Description: "Makes dead letters of what the broker gave up",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: advisoryWait, MaxDeliver: -1,
 	})
@@ -313,5 +297,5 @@ func (r refusal) forAdvisories(c Config, cloud string) bool {
 			return true
 		}
 	}
-	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(p, cloud))
+	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), topology.AdvisoryStream(p, cloud))
 }

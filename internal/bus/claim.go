@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -45,7 +46,7 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	made := map[string]bool{}
-	if err := b.madeIn(ctx, LedgerBucket(b.cfg.Prefix, cloud), cloud, since, made); err != nil {
+	if err := b.madeIn(ctx, topology.LedgerBucket(b.cfg.Prefix, cloud), cloud, since, made); err != nil {
 		return nil, err
 	}
 	switch old, err := b.oldLedger(ctx); {

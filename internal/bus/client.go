@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -229,7 +230,7 @@ const servedTimeout = 2 * time.Second
 func (c *Client) Served(ctx context.Context, p events.Prefix, cloud string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, servedTimeout)
 	defer cancel()
-	consumer, err := c.js.Consumer(ctx, p.CommandStream(cloud), egressConsumer(cloud))
+	consumer, err := c.js.Consumer(ctx, p.CommandStream(cloud), topology.EgressConsumer(cloud))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return false, nil
 	}

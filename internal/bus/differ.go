@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // Difference says what of a stream or of one of its consumers is not as a bridge of this configuration needs it.
@@ -40,7 +42,7 @@ func (c *Client) Differences(ctx context.Context) ([]Difference, error) {
 func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.cfg.Prefix
-	for _, want := range append(c.cfg.streams(cloud), c.cfg.shaped(advisoryStream(p, cloud))) {
+	for _, want := range append(c.cfg.plan().Streams(cloud), c.cfg.plan().Advisories(cloud)) {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})
@@ -60,7 +62,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
 		}
-		add(streamDrift(want.StreamConfig, have.CachedInfo().Config))
+		add(topology.Drift(want.StreamConfig, have.CachedInfo().Config))
 		weSend := want.Name != p.CommandStream(cloud)
 		for _, err := range []error{
 			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.js, want.StreamConfig, have.CachedInfo(), weSend),
@@ -70,7 +72,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 			}
 		}
 	}
-	for _, want := range append(streams(p, cloud), advisoryStream(p, cloud)) {
+	for _, want := range topology.All(p, cloud) {
 		s, err := c.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue

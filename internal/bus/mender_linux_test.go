@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/embedded"
-
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
 // fewFiles is set for the process that uses up its descriptors, to its directory.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -28,14 +29,14 @@ func intake(p events.Prefix, cloud string) string { return string(p) + ".move." 
 func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 	looking, cancel := context.WithTimeout(ctx, b.lookTimeout)
 	defer cancel()
-	old, err := b.old(looking, oldName(b.cfg.Prefix, "COMMANDS"))
+	old, err := b.old(looking, topology.OldName(b.cfg.Prefix, "COMMANDS"))
 	if old == nil || err != nil {
 		return false, err
 	}
-	var filled []streamSpec
+	var filled []topology.Stream
 	ready := true
 	for _, cloud := range b.cfg.Clouds {
-		m := &mover{b: b, cloud: cloud, old: old, to: commandStream(b.cfg.Prefix, cloud)}
+		m := &mover{b: b, cloud: cloud, old: old, to: topology.Of(topology.Commands, b.cfg.Prefix, cloud)}
 		filling, err := m.begin(looking)
 		if err != nil {
 			return true, err
@@ -62,7 +63,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for _, cloud := range b.cfg.Clouds {
-		m := &mover{b: b, cloud: cloud, old: old, to: commandStream(b.cfg.Prefix, cloud)}
+		m := &mover{b: b, cloud: cloud, old: old, to: topology.Of(topology.Commands, b.cfg.Prefix, cloud)}
 		left, err := m.complete(ctx)
 		if err != nil {
 			return true, err
@@ -77,7 +78,7 @@ type mover struct {
 	b       *Bus
 	cloud   string
 	old     jetstream.Stream
-	to      streamSpec
+	to      topology.Stream
 	filling bool
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -282,11 +283,11 @@ func TestSpoolLongOutage(t *testing.T) {
 		suspect bool
 		done    bool
 	}{
-		{"acme.größe 0", DefaultDuplicateWindow, true, true},
-		{"acme.größe 249", DefaultDuplicateWindow, true, true},
-		{"acme.größe 250", DefaultDuplicateWindow, true, false},
-		{"acme.größe 1", DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
-		{"acme.größe 2", DefaultDuplicateWindow, false, false},                // it was never sent
+		{"acme.größe 0", topology.DefaultDuplicateWindow, true, true},
+		{"acme.größe 249", topology.DefaultDuplicateWindow, true, true},
+		{"acme.größe 250", topology.DefaultDuplicateWindow, true, false},
+		{"acme.größe 1", topology.DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
+		{"acme.größe 2", topology.DefaultDuplicateWindow, false, false},                // it was never sent
 	} {
 		h := &held{at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: eventSubject, Data: taskEvent(t, "").Data()}, id: test.id, suspect: test.suspect}
 		if err := s.search(t.Context(), l, h); err != nil || h.done != test.done {
@@ -297,7 +298,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	h := &held{at: time.Now().Add(-DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
+	h := &held{at: time.Now().Add(-topology.DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range searchAttempts {
