@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -156,14 +155,14 @@ func (f *devFlags) open() (doors, error) {
 
 // startNATS starts the server at the named address, or at the usual one, or where there is room. The server opens it by itself:
 // to look first whether it is free would leave time for another one to take it.
-func (f *devFlags) startNATS(d *doors) (*bus.Server, error) {
+func (f *devFlags) startNATS(d *doors) (*embedded.Server, error) {
 	const usual = "4222"
-	server, err := bus.StartServer(bus.ServerConfig{DataDir: f.data, Listen: cmp.Or(f.nats, "127.0.0.1:"+usual)})
+	server, err := embedded.Start(embedded.Config{DataDir: f.data, Listen: cmp.Or(f.nats, "127.0.0.1:"+usual)})
 	if err == nil || f.nats != "" {
 		return server, err
 	}
 	why := whyNot(err)
-	if server, err = bus.StartServer(bus.ServerConfig{DataDir: f.data, Listen: "127.0.0.1:0"}); err != nil {
+	if server, err = embedded.Start(embedded.Config{DataDir: f.data, Listen: "127.0.0.1:0"}); err != nil {
 		return nil, err
 	}
 	d.moved = append([]string{movedTo(usual, why, "NATS listens", server.URL())}, d.moved...)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/systemd"
@@ -73,15 +74,17 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	files := openFiles()
 	conns, warning := b.cfg.connections(files)
 	b.warn(ctx, mem, warning)
-	var server *bus.Server
+	var server *embedded.Server
+	alive := func() error { return nil } // another process that stores nothing is none of this one's
 	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
-		server, err = bus.StartServer(bus.ServerConfig{
+		server, err = embedded.Start(embedded.Config{
 			DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats, Hopeless: b.hopeless,
 		})
 		if err != nil {
 			return err
 		}
 		defer server.Close()
+		alive = server.Alive
 	}
 	busConfig := b.cfg.bus(server)
 	busConfig.Files = replaced
@@ -131,13 +134,13 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	background.Go(func() error { return spool.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
-		if err := systemd.Watchdog(needed, broker.Alive); err != nil {
+		if err := systemd.Watchdog(needed, alive); err != nil {
 			b.log.WarnContext(needed, "the watchdog of the service manager does not hear the bridge", "error", err)
 		}
 		return nil
 	})
 	background.Go(func() error {
-		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, broker.Alive, ready)
+		return b.serveAdmin(needed, connlimit.New(connlimit.Config{Max: conns.admin}), l.Admin, alive, ready)
 	})
 
 	work, working := errgroup.WithContext(ctx)

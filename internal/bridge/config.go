@@ -14,7 +14,9 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
@@ -138,13 +140,13 @@ type Shape struct {
 	Tags    []string `yaml:"tags" env:"TAGS"`
 }
 
-func (s Streams) shapes() bus.Shapes {
-	shapes := bus.Shapes{}
+func (s Streams) shapes() topology.Shapes {
+	shapes := topology.Shapes{}
 	for name, k := range map[string]Shape{
 		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
 		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals,
 	} {
-		shapes[name] = bus.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
+		shapes[name] = topology.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
 	}
 	return shapes
 }
@@ -222,7 +224,7 @@ func Default() Config {
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		NATS: NATS{
 			URL: "nats://127.0.0.1:4222", DialTimeout: time.Second, Prefix: events.DefaultPrefix, Replicas: 1, Manage: true,
-			DuplicateWindow: bus.DefaultDuplicateWindow, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{},
+			DuplicateWindow: topology.DefaultDuplicateWindow, MaxBytes: defaultMaxBytes(), ReplyPrefixes: []string{},
 		},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
@@ -231,7 +233,7 @@ func Default() Config {
 }
 
 func defaultMaxBytes() MaxBytes {
-	d := bus.DefaultSizes()
+	d := topology.DefaultSizes()
 	return MaxBytes{
 		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
 		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals),
@@ -341,7 +343,7 @@ func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) || c
 
 // The rooms' configurations, made of the file's.
 
-func (c Config) bus(s *bus.Server) bus.Config {
+func (c Config) bus(s *embedded.Server) bus.Config {
 	b := bus.Config{
 		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
 		User: secret.Source{File: c.NATS.UserFile}, Password: secret.Source{File: c.NATS.PasswordFile},
@@ -352,7 +354,7 @@ func (c Config) bus(s *bus.Server) bus.Config {
 		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	m := c.NATS.MaxBytes
-	b.MaxBytes = bus.Sizes{
+	b.MaxBytes = topology.Sizes{
 		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
 		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -23,28 +25,11 @@ import (
 // deliveries, and somebody else can take a command out of the queue and terminate it. Then a command would be gone, or lie
 // in the queue for good, without a word.
 
-// AdvisoryStream is the name of the work queue of advisories about commands of a cloud that were given up, such as
-// FACTRO_ADVISORIES_ACME.
-func AdvisoryStream(p events.Prefix, cloud string) string { return named(p, "ADVISORIES", cloud) }
-
 // codeTerminated is the code of a letter about a command that somebody else terminated.
 const codeTerminated = "terminated"
 
 // advisoryConsumer is the durable consumer that all bridges share.
 const advisoryConsumer = "egress-advisories"
-
-func advisoryStream(p events.Prefix, cloud string) streamSpec {
-	const subject = "$JS.EVENT.ADVISORY.CONSUMER."
-	return streamSpec{alike(jetstream.StreamConfig{
-		Name: AdvisoryStream(p, cloud), Description: "What the broker says of commands that were given up",
-		Subjects: []string{
-			subject + "MAX_DELIVERIES." + p.CommandStream(cloud) + ".*",
-			subject + "MSG_TERMINATED." + p.CommandStream(cloud) + ".*",
-		},
-		// Old ones go first: without a bridge to read them they must not fill the disk.
-		Retention: jetstream.WorkQueuePolicy, MaxMsgs: 100_000, MaxAge: 30 * 24 * time.Hour,
-	}), sizeAdvisories}
-}
 
 // ensureAdvisories creates the stream of advisories if it is missing. One that cannot be made is told and not more:
 // events and commands do without.
@@ -52,7 +37,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	if !b.cfg.Manage {
 		return
 	}
-	want := b.cfg.shaped(advisoryStream(b.cfg.Prefix, cloud))
+	want := b.cfg.plan().Advisories(cloud)
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	have, err := b.js.Stream(attempt, want.Name)
 	cancel()
@@ -61,7 +46,7 @@ func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		err = b.createStream(ctx, want)
 	case err == nil:
-		why = streamDrift(want.StreamConfig, have.CachedInfo().Config)
+		why = topology.Drift(want.StreamConfig, have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()
@@ -121,7 +106,7 @@ func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(backoff(failures), b.lookEvery)):
+		case <-time.After(min(delivery.Backoff(failures), b.lookEvery)):
 		case <-b.closed:
 			return nil
 		}
@@ -131,7 +116,7 @@ func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error
 
 // readAdvisories reads until ctx ends or the consumer is lost.
 func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(context.Context, *nats.Msg) error) error {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	b.ensureAdvisories(ctx, cloud)
@@ -139,8 +124,9 @@ func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(cont
 	if err != nil {
 		return fmt.Errorf("consumer %s: %w", advisoryConsumer, err)
 	}
+	puller := b.puller(c)
 	for ctx.Err() == nil {
-		msg, err := b.pull(ctx, c)
+		msg, err := puller.Next(ctx)
 		switch {
 		case msg != nil:
 			b.settleAdvisory(ctx, msg, handle)
@@ -153,14 +139,14 @@ func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(cont
 
 func (b *Bus) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consumer, error) {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	c, err := b.js.Consumer(attempt, AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
+	c, err := b.js.Consumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
 	cancel()
 	if !b.cfg.Manage || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return c, err
 	}
 	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	return b.js.CreateConsumer(attempt, AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
+	return b.js.CreateConsumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
 		Durable: advisoryConsumer, Description: "Makes dead letters of what the broker gave up",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: advisoryWait, MaxDeliver: -1,
 	})
@@ -171,14 +157,14 @@ const advisoryWait = time.Minute
 
 // settleAdvisory handles an advisory and settles it. One that could not be handled comes again.
 func (b *Bus) settleAdvisory(stopping context.Context, msg *nats.Msg, handle func(context.Context, *nats.Msg) error) {
-	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
+	ctx, cancel := delivery.Grace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
 	ctx, late := context.WithTimeout(ctx, advisoryWait)
 	defer late()
 	err := handle(ctx, msg)
-	verdict := "+ACK"
+	verdict := delivery.Ack
 	if err != nil {
-		verdict = nak(min(backoff(0)*4, b.lookEvery))
+		verdict = delivery.Nak(min(delivery.Backoff(0)*4, b.lookEvery))
 	}
 	if err != nil && !errors.Is(err, errNoLetterYet) {
 		b.log.WarnContext(ctx, "an advisory could not be handled; it will come again", "subject", msg.Subject, "error", err)
@@ -274,7 +260,7 @@ func letterOf(subject, original string, header nats.Header, data []byte) *nats.M
 // keepMessageID notes the message id of an original, which is the id of a plain command: without it, the command could
 // not be sent again as the same one.
 func keepMessageID(dead, original nats.Header) {
-	if id := carrier(original).Get(events.HeaderMessageID); id != "" {
+	if id := delivery.Header(original).Get(events.HeaderMessageID); id != "" {
 		dead[headerDeadMessageID] = []string{id}
 	}
 }
@@ -312,5 +298,5 @@ func (r refusal) forAdvisories(c Config, cloud string) bool {
 			return true
 		}
 	}
-	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), AdvisoryStream(p, cloud))
+	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), topology.AdvisoryStream(p, cloud))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -138,7 +139,7 @@ func (l *recentLetters) add(msg jetstream.Msg) {
 	if meta, err := msg.Metadata(); err == nil {
 		l.next = meta.Sequence.Stream + 1
 	}
-	position := carrier(msg.Headers()).Get(headerDeadPosition)
+	position := delivery.Header(msg.Headers()).Get(headerDeadPosition)
 	if position == "" || l.seen[position] {
 		return
 	}

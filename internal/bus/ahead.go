@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // A durable consumer remembers how far it has read. When a server comes back with an older state of the stream, the stream counts
@@ -65,7 +67,7 @@ func (b *Bus) checkConsumers(ctx context.Context, errs map[string]error) {
 // checkOwn says so if the consumer of commands is ahead of its stream. Only the owner can mend it.
 func (b *Bus) checkOwn(ctx context.Context, cloud string) error {
 	name := b.cfg.Prefix.CommandStream(cloud)
-	c, err := b.js.Consumer(ctx, name, b.consumerConfig(cloud).Durable)
+	c, err := b.js.Consumer(ctx, name, topology.EgressConsumer(cloud))
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (b *Bus) wasNews(name string) bool {
 
 // mendConsumers makes those durable consumers of a cloud's streams anew that are ahead.
 func (b *Bus) mendConsumers(ctx context.Context, cloud string) error {
-	for _, want := range append(streams(b.cfg.Prefix, cloud), advisoryStream(b.cfg.Prefix, cloud)) {
+	for _, want := range topology.All(b.cfg.Prefix, cloud) {
 		s, err := b.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue

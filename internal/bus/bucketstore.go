@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -79,7 +80,7 @@ func (s bucketStore) last(ctx context.Context, key string) (r record, deleted bo
 	if err != nil {
 		return r, false, err
 	}
-	return record{key, m.Data, m.Sequence}, carrier(m.Header).Get(kvOperation) != "", nil
+	return record{key, m.Data, m.Sequence}, delivery.Header(m.Header).Get(kvOperation) != "", nil
 }
 
 // lastOfAny asks any server that holds the bucket. It is for an account that has no right to ask the leader.

@@ -7,6 +7,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // TestHeaderCase: a sender's headers count in any case, as those of other clients and of bridges from HTTP are.
@@ -26,7 +28,7 @@ func TestHeaderCase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := trace.SpanContextFromContext(extract(t.Context(), tt.header)).TraceID().String(); got != traceID {
+			if got := trace.SpanContextFromContext(delivery.Extract(t.Context(), propagator, tt.header)).TraceID().String(); got != traceID {
 				t.Errorf("the trace is %s", got)
 			}
 			broker := startBroker(t)
@@ -39,7 +41,7 @@ func TestHeaderCase(t *testing.T) {
 				t.Errorf("the id is %s, want %s", cmd.Event.ID(), tt.id)
 			}
 			if dead := letterOf("factro.dead.command.acme.task.createTask", "x", tt.header, nil); name == "plain" &&
-				(dead.Header["nats-msg-id"] != nil || carrier(dead.Header).Get(headerDeadMessageID) != tt.id) {
+				(dead.Header["nats-msg-id"] != nil || delivery.Header(dead.Header).Get(headerDeadMessageID) != tt.id) {
 				t.Errorf("the letter's headers are %v", dead.Header)
 			}
 		})

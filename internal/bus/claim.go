@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -42,11 +43,11 @@ func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID st
 // the broker's clock. Who looks for an object of his own leaves these out: so no command pays for a claim but one that
 // was left without an answer.
 func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	made := map[string]bool{}
-	if err := b.madeIn(ctx, LedgerBucket(b.cfg.Prefix, cloud), cloud, since, made); err != nil {
+	if err := b.madeIn(ctx, topology.LedgerBucket(b.cfg.Prefix, cloud), cloud, since, made); err != nil {
 		return nil, err
 	}
 	switch old, err := b.oldLedger(ctx); {

@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -134,7 +136,7 @@ type Message struct {
 
 // TraceID returns the trace that the message belongs to, or "".
 func (m Message) TraceID() string {
-	if s := trace.SpanContextFromContext(extract(context.Background(), m.Header)); s.HasTraceID() {
+	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), propagator, m.Header)); s.HasTraceID() {
 		return s.TraceID().String()
 	}
 	return ""
@@ -230,7 +232,7 @@ const servedTimeout = 2 * time.Second
 func (c *Client) Served(ctx context.Context, p events.Prefix, cloud string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, servedTimeout)
 	defer cancel()
-	consumer, err := c.js.Consumer(ctx, p.CommandStream(cloud), egressConsumer(cloud))
+	consumer, err := c.js.Consumer(ctx, p.CommandStream(cloud), topology.EgressConsumer(cloud))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return false, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
 func dial(t testing.TB, server *broker) *Client {
@@ -63,7 +65,7 @@ func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for round, listen := range []string{"", "127.0.0.1:0"} {
-		s, err := StartServer(ServerConfig{DataDir: dir, Listen: listen, SyncAlways: true})
+		s, err := embedded.Start(embedded.Config{DataDir: dir, Listen: listen, SyncAlways: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +93,7 @@ func TestEmbedded(t *testing.T) {
 		s.Close()
 	}
 	for _, listen := range []string{"nonsense", "127.0.0.1:x"} {
-		if _, err := StartServer(ServerConfig{DataDir: t.TempDir(), Listen: listen}); err == nil {
+		if _, err := embedded.Start(embedded.Config{DataDir: t.TempDir(), Listen: listen}); err == nil {
 			t.Errorf("it listens at %q", listen)
 		}
 	}

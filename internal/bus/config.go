@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -44,11 +46,11 @@ type Config struct {
 	// Clouds are the clouds that the process works for. Each has streams and buckets of its own.
 	Clouds []string
 	// MaxBytes bounds what each of them may hold. A zero stands for the default.
-	MaxBytes Sizes
+	MaxBytes topology.Sizes
 	// Replicas is the number of servers that hold each stream.
 	Replicas int
 	// Shapes says more of how each kind is made. DuplicateWindow is how long a stream recognises a message id; 0 for the default.
-	Shapes          Shapes
+	Shapes          topology.Shapes
 	DuplicateWindow time.Duration
 	// Manage lets the bridge create missing streams and consumers, and take over the streams of an older version. Without
 	// it, it only binds to what is there.
@@ -59,7 +61,7 @@ type Config struct {
 	// is about the streams that this needs.
 	Takes, Carries bool
 	// Server, if set, is an embedded server that is reached in process instead of by URL.
-	Server *Server
+	Server *embedded.Server
 	// DrainTimeout bounds how long a command in hand may go on after the bridge was told to stop.
 	DrainTimeout time.Duration
 
@@ -122,6 +124,11 @@ func (c Config) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
 		return jetstream.NewWithDomain(nc, c.Domain)
 	}
 	return jetstream.New(nc)
+}
+
+// plan is what the operator wants of the streams and buckets.
+func (c Config) plan() topology.Plan {
+	return topology.Plan{Prefix: c.Prefix, Sizes: c.MaxBytes, Shapes: c.Shapes, Replicas: c.Replicas, DuplicateWindow: c.DuplicateWindow}
 }
 
 // apiPrefix is what the subjects of the API of JetStream begin with.
@@ -206,7 +213,7 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
 	}
-	errs = append(errs, c.MaxBytes.validate(), c.validateShapes())
+	errs = append(errs, c.plan().Validate())
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
 	}

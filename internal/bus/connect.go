@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -33,7 +34,6 @@ type Bus struct {
 	closed  chan struct{} // closed when the connection is
 	closing atomic.Bool   // whether Close was called
 	health  *health
-	mender  mender
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
 	tries   *attempts
 	samples *logsample.Sampler // of what is logged again and again
@@ -101,7 +101,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
-		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: heartbeat, lookEvery: lookEvery,
+		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
 	}
@@ -193,10 +193,10 @@ func (b *Bus) options() ([]nats.Option, error) {
 func (b *Bus) Run(ctx context.Context) error {
 	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
-		go b.mendServer(ctx) // it may wait for a disk that hangs, which the end does not
+		go b.cfg.Server.Mend(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
 	}
 	for {
-		if err := b.waitUp(ctx); err != nil {
+		if err := b.AwaitUp(ctx); err != nil {
 			return b.end(ctx)
 		}
 		again := b.lookEvery
@@ -396,8 +396,8 @@ func (b *Bus) setDown() {
 	}
 }
 
-// waitUp waits until the connection is up. There is nothing to wait for once it is closed.
-func (b *Bus) waitUp(ctx context.Context) error {
+// AwaitUp waits until the connection is up. There is nothing to wait for once it is closed.
+func (b *Bus) AwaitUp(ctx context.Context) error {
 	b.mu.Lock()
 	up := b.up
 	b.mu.Unlock()
@@ -415,7 +415,7 @@ func (b *Bus) waitUp(ctx context.Context) error {
 func (b *Bus) Connected(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commandWait)
 	defer cancel()
-	return b.waitUp(ctx)
+	return b.AwaitUp(ctx)
 }
 
 // commandWait is how long a command waits for NATS before it says that it is not there: a server may be starting anew.

@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -84,7 +85,7 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(backoff(failures)):
+		case <-time.After(delivery.Backoff(failures)):
 		case <-better:
 			failures = -1 // what was wrong is over
 		}
@@ -95,7 +96,7 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 
 // consume pulls until ctx ends or the consumer is lost.
 func (b *Bus) consume(ctx context.Context, cloud string, w Worker, t *tally) error {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	setup, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -109,11 +110,12 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker, t *tally) err
 	defer b.metrics.unwatch(cloud)
 	// What the consumer really has: an operator may have made it with another time to wait.
 	renewEvery := max(c.CachedInfo().Config.AckWait/3, 10*time.Millisecond)
+	puller := b.puller(c)
 	for ctx.Err() == nil {
 		if err := w.Ready(ctx); err != nil {
 			return nil
 		}
-		msg, err := b.pull(ctx, c)
+		msg, err := puller.Next(ctx)
 		switch {
 		case msg != nil:
 			b.handle(ctx, w, t, msg, renewEvery)
@@ -126,13 +128,13 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker, t *tally) err
 
 // handle has one message worked on and settles it.
 func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg, renewEvery time.Duration) {
-	ctx, cancel := withGrace(stopping, b.cfg.DrainTimeout)
+	ctx, cancel := delivery.Grace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
 	t.take()
 
-	ctx = extract(ctx, msg.Header)
+	ctx = delivery.Extract(ctx, propagator, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
-	d := newDelivery(msg)
+	d := newTaken(msg)
 	if d.first() {
 		b.metrics.waited.Record(ctx, max(time.Since(d.stored), 0).Seconds(), t.cloud)
 	}
@@ -151,28 +153,26 @@ func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg
 		span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
 	}
 
-	renewed := make(chan struct{})
-	done := make(chan struct{})
-	go func() {
-		defer close(renewed)
-		b.renew(ctx, msg, renewEvery, done)
-	}()
+	stop := delivery.KeepAlive(renewEvery, func() {
+		if err := b.nc.Publish(msg.Reply, []byte(delivery.InProgress)); err != nil && !isDisconnect(err) {
+			b.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject, "error", err)
+		}
+	})
 	verdict := w.Handle(ctx, stopping, cmd, mistake)
 	t.leave(verdict)
 	if stopping.Err() == nil && t.stuck(d.position, verdict) >= b.refusingAfter {
 		verdict = b.abandon(ctx, w, d, mistake, verdict)
 	}
-	close(done)
-	<-renewed
+	stop()
 
 	// The verdict is out: it must reach the broker even if the grace ended meanwhile.
-	settling, stopSettling := withGrace(ctx, settleTimeout)
+	settling, stopSettling := delivery.Grace(ctx, settleTimeout)
 	defer stopSettling()
 	b.settle(settling, span, d, verdict)
 }
 
-// delivery is one delivery of a command.
-type delivery struct {
+// taken is one delivery of a command.
+type taken struct {
 	msg         *nats.Msg
 	position    string    // of the command in its stream, as far as that is known
 	stored      time.Time // when the stream took it; zero if that is not known
@@ -182,8 +182,8 @@ type delivery struct {
 	readable    bool
 }
 
-func newDelivery(msg *nats.Msg) delivery {
-	d := delivery{msg: msg, position: msg.Subject}
+func newTaken(msg *nats.Msg) taken {
+	d := taken{msg: msg, position: msg.Subject}
 	if meta, err := msg.Metadata(); err == nil {
 		d.position, d.stored = meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10), meta.Timestamp
 		d.redelivered, d.others = meta.NumDelivered-1, meta.NumPending
@@ -191,27 +191,4 @@ func newDelivery(msg *nats.Msg) delivery {
 	return d
 }
 
-func (d delivery) first() bool { return d.redelivered == 0 && !d.stored.IsZero() }
-
-// renew tells the broker that the message is still worked on.
-func (b *Bus) renew(ctx context.Context, msg *nats.Msg, every time.Duration, done <-chan struct{}) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-			if err := b.nc.Publish(msg.Reply, []byte("+WPI")); err != nil && !isDisconnect(err) {
-				b.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject, "error", err)
-			}
-		}
-	}
-}
-
-// withGrace returns a context that ends a while after its parent.
-func withGrace(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
-	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
-	return ctx, func() { stop(); cancel() }
-}
+func (d taken) first() bool { return d.redelivered == 0 && !d.stored.IsZero() }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -69,7 +70,7 @@ func (l DeadLetter) Name() string {
 // newDeadLetter reads a letter. Nothing in it is believed: whatever is strange is left empty.
 func newDeadLetter(p events.Prefix, sequence uint64, m Message) DeadLetter {
 	why := func(name string) string {
-		text := carrier(m.Header).Get(name)
+		text := delivery.Header(m.Header).Get(name)
 		if decoded, err := events.DecodeHeader(text); err == nil {
 			return decoded
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
 
@@ -44,7 +45,7 @@ func (c *Client) Differences(ctx context.Context, watched *progress.Task) ([]Dif
 func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.cfg.Prefix
-	for _, want := range append(c.cfg.streams(cloud), c.cfg.shaped(advisoryStream(p, cloud))) {
+	for _, want := range append(c.cfg.plan().Streams(cloud), c.cfg.plan().Advisories(cloud)) {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})
@@ -64,7 +65,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
 		}
-		add(streamDrift(want.StreamConfig, have.CachedInfo().Config))
+		add(topology.Drift(want.StreamConfig, have.CachedInfo().Config))
 		weSend := want.Name != p.CommandStream(cloud)
 		for _, err := range []error{
 			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.js, want.StreamConfig, have.CachedInfo(), weSend),
@@ -74,7 +75,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 			}
 		}
 	}
-	for _, want := range append(streams(p, cloud), advisoryStream(p, cloud)) {
+	for _, want := range topology.All(p, cloud) {
 		s, err := c.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue

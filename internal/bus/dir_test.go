@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
 // plants are what somebody with access to the directory of a server may put there; each is a path in it.
@@ -46,7 +48,7 @@ func TestDirsFollowNoLinks(t *testing.T) {
 				return err
 			},
 			"embedded": func(dir string) error {
-				s, err := StartServer(ServerConfig{DataDir: dir})
+				s, err := embedded.Start(embedded.Config{DataDir: dir})
 				if err == nil {
 					s.Close()
 				}
@@ -76,7 +78,7 @@ func TestDirMayBeALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{link, plain} {
-		s, err := StartServer(ServerConfig{DataDir: dir})
+		s, err := embedded.Start(embedded.Config{DataDir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,13 +95,13 @@ func TestDirsAreApart(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	s, err := StartServer(ServerConfig{DataDir: dir})
+	s, err := embedded.Start(embedded.Config{DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	const want = "uses it"
-	if _, err := StartServer(ServerConfig{DataDir: link}); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := embedded.Start(embedded.Config{DataDir: link}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a second server: %v, want %q", err, want)
 	}
 	if _, err := OpenSpool(t.Context(), spoolConfig(link), b, quiet()); err == nil || !strings.Contains(err.Error(), want) {

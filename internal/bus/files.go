@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -18,24 +19,6 @@ import (
 var ErrNoFile = errors.New("there is no such file")
 
 var errSlow = errors.New("it could not be opened in time")
-
-// Ages of what the two object stores hold. An answer is fetched at once by the one who asked: kept for longer, those of a
-// service that asks every minute would fill the bucket.
-const filesFor, answersFor = 7 * 24 * time.Hour, 10 * time.Minute
-
-// bucketSpec is an object store of a cloud, and what its size is.
-type bucketSpec struct {
-	jetstream.ObjectStoreConfig
-	size
-}
-
-// buckets are the object stores of a cloud.
-func buckets(p events.Prefix, cloud string) []bucketSpec {
-	return []bucketSpec{
-		{jetstream.ObjectStoreConfig{Bucket: p.FileBucket(cloud), Description: "Files that commands upload to factro", TTL: filesFor}, sizeFiles},
-		{jetstream.ObjectStoreConfig{Bucket: p.AnswerBucket(cloud), Description: "Answers to queries that no message can hold", TTL: answersFor}, sizeAnswers},
-	}
-}
 
 // ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
 // example, is told and not more: only large files and large answers need it, and events and commands are not to wait for
@@ -45,7 +28,7 @@ func (b *Bus) ensureBuckets(ctx context.Context) {
 		return
 	}
 	for _, cloud := range b.cfg.Clouds {
-		for _, want := range buckets(b.cfg.Prefix, cloud) {
+		for _, want := range b.cfg.plan().Exchange(cloud) {
 			err := b.ensureBucket(ctx, want)
 			why := ""
 			if err != nil {
@@ -60,12 +43,12 @@ func (b *Bus) ensureBuckets(ctx context.Context) {
 
 // ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
 // of rights is never answered.
-func (b *Bus) ensureBucket(ctx context.Context, want bucketSpec) error {
+func (b *Bus) ensureBucket(ctx context.Context, want topology.Bucket) error {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	have, err := b.js.Stream(attempt, "OBJ_"+want.Bucket)
 	cancel()
 	if err == nil {
-		if d := limitDrift(have.CachedInfo().Config); b.isNews("OBJ_"+want.Bucket, d) {
+		if d := topology.LimitDrift(have.CachedInfo().Config); b.isNews("OBJ_"+want.Bucket, d) {
 			b.log.WarnContext(ctx, "object store differs from the contract; it is left as it is", "bucket", want.Bucket, "drift", d)
 		}
 		return nil
@@ -73,8 +56,7 @@ func (b *Bus) ensureBucket(ctx context.Context, want bucketSpec) error {
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return err
 	}
-	want = b.cfg.shapedBucket(want)
-	made, err := b.withRoom(ctx, "object store "+want.Bucket, want.size, func(ctx context.Context, bytes int64) error {
+	made, err := b.withRoom(ctx, "object store "+want.Bucket, want.Kind, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateObjectStore(ctx, want.ObjectStoreConfig)
 		return err
@@ -206,7 +188,7 @@ func (o *opened) Close() error {
 
 // store returns a bucket once the connection is up.
 func (b *Bus) store(ctx context.Context, bucket string) (jetstream.ObjectStore, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("object store %s: %w", bucket, err)
 	}
 	store, err := b.js.ObjectStore(ctx, bucket)

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -38,7 +39,7 @@ func TestBuckets(t *testing.T) {
 	for bucket, want := range map[string]struct {
 		age  time.Duration
 		most int64
-	}{"FACTRO_FILES_ACME": {7 * 24 * time.Hour, DefaultSizes().Files}, "FACTRO_ANSWERS_ACME": {10 * time.Minute, DefaultSizes().Answers}} {
+	}{"FACTRO_FILES_ACME": {7 * 24 * time.Hour, topology.DefaultSizes().Files}, "FACTRO_ANSWERS_ACME": {10 * time.Minute, topology.DefaultSizes().Answers}} {
 		eventually(t, "there is "+bucket, func() bool {
 			_, err := o.js.ObjectStore(t.Context(), bucket)
 			return err == nil
@@ -112,7 +113,7 @@ func TestBucketsNoRights(t *testing.T) {
 	}
 }
 
-// TestFile: a file is found with its size and read as often as it is opened.
+// TestFile: a file is found with its topology.Kind and read as often as it is opened.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)

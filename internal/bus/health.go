@@ -121,14 +121,17 @@ func (h *health) works(destination string) {
 	h.ill.Store(len(h.failing) > 0)
 }
 
-// unanswered is the error of a destination that has answered no publish for mendAfter, since a moment and until lately.
+// silentAfter is how long publishes have to get no answer until that counts as a fault of the server.
+const silentAfter = 15 * time.Second
+
+// unanswered is the error of a destination that has answered no publish for silentAfter, since a moment and until lately.
 func (h *health) unanswered(since time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	for destination, f := range h.failing {
 		silent := errors.Is(f.err, context.DeadlineExceeded) || errors.Is(f.err, jetstream.ErrNoStreamResponse)
-		if silent && f.last.Sub(later(f.began, since)) >= mendAfter && now.Sub(f.last) < mendAfter {
+		if silent && f.last.Sub(later(f.began, since)) >= silentAfter && now.Sub(f.last) < silentAfter {
 			return fmt.Errorf("%s answers no publish: %w", destination, f.err)
 		}
 	}

@@ -27,7 +27,7 @@ func (b *Bus) Events(ctx context.Context, cloud string, since time.Time, each fu
 }
 
 func (b *Bus) events(ctx context.Context, cloud string, since time.Time, each func(Message)) (whole time.Time, _ error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return whole, err
 	}
 	setup, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
@@ -128,7 +128,7 @@ func (o *outage) goes(now time.Time) {
 
 // Returned waits until the connection was lost and is back, from now on.
 func (b *Bus) Returned(ctx context.Context) error {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -141,5 +141,5 @@ func (b *Bus) Returned(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return b.waitUp(ctx)
+	return b.AwaitUp(ctx)
 }

@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // leaseTTL is how long a lease holds without being renewed. It is renewed three times as often; a crash is noticed after
@@ -22,9 +21,6 @@ const leaseTTL = 30 * time.Second
 
 // ErrLeaseLost says that a lease is no longer ours: another process has it, or could have it.
 var ErrLeaseLost = errors.New("the lease is lost")
-
-// ReconcileBucket is the name of the key-value bucket that holds, for each cloud, who reconciles it and how far that is.
-func ReconcileBucket(p events.Prefix) string { return strings.ToUpper(string(p)) + "_RECONCILE" }
 
 // Lease is the right of one process to do something alone, and a value that only its holder can write.
 //
@@ -78,18 +74,18 @@ func (b *Bus) lease(ctx context.Context, key string, ttl time.Duration) (*Lease,
 
 // reconcileBucket returns the bucket once the connection is up.
 func (b *Bus) reconcileBucket(ctx context.Context) (bucketStore, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return bucketStore{}, err
 	}
-	name := ReconcileBucket(b.cfg.Prefix)
+	name := topology.ReconcileBucket(b.cfg.Prefix)
 	attempt, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
 	defer cancel()
 	_, err := b.js.KeyValue(attempt, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
-		_, err = b.withRoom(ctx, "bucket "+name, sizeReconcile, func(ctx context.Context, bytes int64) error {
-			_, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-				Bucket: name, Description: "Who reconciles each cloud, and how far that is", History: 1, Replicas: b.cfg.replicas(sizeReconcile), Placement: b.cfg.placement(sizeReconcile), MaxBytes: bytes,
-			})
+		_, err = b.withRoom(ctx, "bucket "+name, topology.Reconcile, func(ctx context.Context, bytes int64) error {
+			want := b.cfg.plan().Reconcile()
+			want.MaxBytes = bytes
+			_, err := b.js.CreateOrUpdateKeyValue(ctx, want)
 			return err
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -217,7 +218,7 @@ func ledgerOf(cloud string) string { return "the ledger of " + cloud }
 
 // ledger returns the bucket of a cloud once the connection is up.
 func (b *Bus) ledger(ctx context.Context, cloud string) (bucketStore, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return bucketStore{}, fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
@@ -226,7 +227,7 @@ func (b *Bus) ledger(ctx context.Context, cloud string) (bucketStore, error) {
 	if known {
 		return kv, nil
 	}
-	kv = bucketStore{b, b.js, LedgerBucket(b.cfg.Prefix, cloud)}
+	kv = bucketStore{b, b.js, topology.LedgerBucket(b.cfg.Prefix, cloud)}
 	if _, err := b.js.KeyValue(ctx, kv.bucket); err != nil {
 		return bucketStore{}, fmt.Errorf("ledger: %w", err)
 	}
@@ -236,24 +237,8 @@ func (b *Bus) ledger(ctx context.Context, cloud string) (bucketStore, error) {
 	return kv, nil
 }
 
-// ledgerAge is how long a record is kept: a sender that repeats an id after a week has made a mistake that no ledger can
-// mend.
-const ledgerAge = 7 * 24 * time.Hour
-
 // isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
 func isNoRoom(err error) bool { return natserr.Of(err) == natserr.NoRoom }
-
-// ledgerStream is the bucket, as the stream that it is. It is not made as a bucket, since those refuse what is new when
-// they are full: then all commands would stop, and that for records of days ago.
-func ledgerStream(bucket string) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Description: "Commands that were begun, and how they ended",
-		MaxAge: ledgerAge, Discard: jetstream.DiscardOld, Storage: jetstream.FileStorage,
-		// What makes a stream a bucket.
-		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1,
-		Duplicates: 2 * time.Minute,
-	}
-}
 
 // ledgerKey makes a key of an id that may hold anything.
 func ledgerKey(cloud, commandID string) string { return cloud + "." + keyToken(commandID) }

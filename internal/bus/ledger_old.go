@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // sharedLedger is the bucket in which an older version kept the records of all clouds. They stay valid: who asks for a record
@@ -21,7 +23,7 @@ func (b *Bus) oldLedger(ctx context.Context) (*bucketStore, error) {
 	if shared != nil {
 		return shared.kv, nil
 	}
-	name := oldName(b.cfg.Prefix, "LEDGER")
+	name := topology.OldName(b.cfg.Prefix, "LEDGER")
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	_, err := b.js.KeyValue(attempt, name)
 	cancel()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 func TestLedger(t *testing.T) {
@@ -155,7 +157,7 @@ func TestLedgerFull(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	out := server.outside(t)
-	ledger := ledgerStream("FACTRO_LEDGER_ACME")
+	ledger := topology.Of(topology.Ledger, "factro", "acme").StreamConfig
 	ledger.MaxBytes = 20_000
 	if _, err := out.js.CreateStream(t.Context(), ledger); err != nil {
 		t.Fatal(err)

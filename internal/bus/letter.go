@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -58,7 +59,7 @@ func (l Letter) describe(ctx context.Context, h nats.Header) {
 			h[headerDeadLog] = []string{events.EncodeHeader(string(log))}
 		}
 	}
-	hop := carrier{}
+	hop := delivery.Header{}
 	propagator.Inject(ctx, hop)
 	if parent := hop.Get(events.ExtTraceParent); parent != "" {
 		h[headerDeadTrace] = []string{parent}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -38,7 +39,7 @@ func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string, whole b
 		}
 		b.metrics.gaveUp(ctx, lostOriginal)
 		b.log.ErrorContext(ctx, "a dead letter does not fit into its stream, and the object store does not take the original: only a part of it is kept",
-			"subject", dead.Subject, "position", carrier(dead.Header).Get(headerDeadPosition), "bytes", len(dead.Data), "refused", why, "error", err)
+			"subject", dead.Subject, "position", delivery.Header(dead.Header).Get(headerDeadPosition), "bytes", len(dead.Data), "refused", why, "error", err)
 	}
 	for _, shorten := range []func(*nats.Msg) *nats.Msg{cut, bare} {
 		small := shorten(dead)

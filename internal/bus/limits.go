@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -20,7 +21,7 @@ import (
 const (
 	// DefaultPayload is how large a message may be with a NATS server whose operator says nothing else, EmbeddedPayload with
 	// the embedded one.
-	DefaultPayload, EmbeddedPayload = 1 << 20, maxPayload
+	DefaultPayload, EmbeddedPayload = 1 << 20, embedded.MaxPayload
 	// HeaderRoom is how much of that an event's headers take at most.
 	HeaderRoom = 16 << 10
 	// hopRoom is how much a message grows when it is published: its message id comes on top.

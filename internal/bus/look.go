@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -147,7 +148,7 @@ func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 		names = append(names, p.EventStream(cloud), p.DeadStream(cloud))
 	}
 	if b.cfg.Carries {
-		names = append(names, p.CommandStream(cloud), p.ResultStream(cloud), p.DeadStream(cloud), "KV_"+LedgerBucket(p, cloud))
+		names = append(names, p.CommandStream(cloud), p.ResultStream(cloud), p.DeadStream(cloud), "KV_"+topology.LedgerBucket(p, cloud))
 	}
 	var useless []error
 	for _, name := range names {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
 // fewFiles is set for the process that uses up its descriptors, to its directory.
@@ -35,7 +37,7 @@ func TestEmbeddedServerIsMended(t *testing.T) {
 
 func outOfFiles(t *testing.T, dir string) {
 	t.Helper()
-	s, err := StartServer(ServerConfig{DataDir: dir, Listen: "127.0.0.1:0"})
+	s, err := embedded.Start(embedded.Config{DataDir: dir, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +86,11 @@ func outOfFiles(t *testing.T, dir string) {
 	}
 	eventually(t, "it stores again", func() bool { return publish(taskEvent(t, "after"), "after") == nil })
 	eventually(t, "it is ready again", func() bool { return b.Ready() == nil })
-	if err := b.Alive(); err != nil {
+	if err := s.Alive(); err != nil {
 		t.Error(err)
 	}
 	eventually(t, "others are there again", func() bool { return other.IsConnected() && s.URL() == url })
-	if m := &b.mender; m.attempts == 0 {
+	if other.Stats().Reconnects == 0 {
 		t.Error("it was not started anew, so nothing was mended")
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -51,7 +53,7 @@ func (b *Bus) isMoving(name string) bool {
 
 // isMovingOf says whether any stream of a cloud is.
 func (b *Bus) isMovingOf(cloud string) bool {
-	for _, s := range streams(b.cfg.Prefix, cloud) {
+	for _, s := range topology.Required(b.cfg.Prefix, cloud) {
 		if b.isMoving(s.Name) {
 			return true
 		}
@@ -93,12 +95,12 @@ func (b *Bus) tellMoving(ctx context.Context, name string, left uint64) {
 
 // kindOf is a kind of stream that an older version had.
 type kindOf struct {
-	kind string
-	spec func(events.Prefix, string) streamSpec
+	name string
+	kind topology.Kind
 }
 
 // copied are those whose messages are copied and stay; the queue of commands is moved.
-var copied = []kindOf{{"RESULTS", resultStream}, {"DEAD", deadStream}, {"EVENTS", eventStream}}
+var copied = []kindOf{{"RESULTS", topology.Results}, {"DEAD", topology.Dead}, {"EVENTS", topology.Events}}
 
 // takeOver makes the next steps of taking over what an older version left, and says whether there is more to do.
 func (b *Bus) takeOver(ctx context.Context) (more bool, _ error) {
@@ -120,7 +122,7 @@ func (b *Bus) takeOver(ctx context.Context) (more bool, _ error) {
 	// The same for all is one error, such as that there is no JetStream.
 	errs = slices.CompactFunc(errs, func(a, b error) bool { return a != nil && b != nil && a.Error() == b.Error() })
 	if err := errors.Join(errs...); err != nil {
-		return true, fmt.Errorf("look for streams of an older version: %w", withSetting(err, sizeEvents))
+		return true, fmt.Errorf("look for streams of an older version: %w", withSetting(err, topology.Events))
 	}
 	if !more && ctx.Err() == nil {
 		b.mu.Lock()
@@ -136,8 +138,8 @@ func (b *Bus) tellOld(ctx context.Context) {
 	var left []string
 	p := b.cfg.Prefix
 	for _, name := range []string{
-		oldName(p, "EVENTS"), oldName(p, "COMMANDS"), oldName(p, "RESULTS"), oldName(p, "DEAD"), oldName(p, "ADVISORIES"),
-		"KV_" + oldName(p, "LEDGER"), "OBJ_" + OldFileBucket(p), "OBJ_" + oldName(p, "ANSWERS"),
+		topology.OldName(p, "EVENTS"), topology.OldName(p, "COMMANDS"), topology.OldName(p, "RESULTS"), topology.OldName(p, "DEAD"), topology.OldName(p, "ADVISORIES"),
+		"KV_" + topology.OldName(p, "LEDGER"), "OBJ_" + topology.OldFileBucket(p), "OBJ_" + topology.OldName(p, "ANSWERS"),
 	} {
 		if _, err := b.js.Stream(ctx, name); err == nil {
 			left = append(left, name)
@@ -162,14 +164,14 @@ func (b *Bus) old(ctx context.Context, name string) (jetstream.Stream, error) {
 func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*b.lookTimeout)
 	defer cancel()
-	old, err := b.old(ctx, oldName(b.cfg.Prefix, k.kind))
+	old, err := b.old(ctx, topology.OldName(b.cfg.Prefix, k.name))
 	if old == nil || err != nil {
 		return false, err
 	}
-	var wants []streamSpec // of the clouds whose stream is not there yet, or is being filled
+	var wants []topology.Stream // of the clouds whose stream is not there yet, or is being filled
 	near := true
 	for _, cloud := range b.cfg.Clouds {
-		want := k.spec(b.cfg.Prefix, cloud)
+		want := topology.Of(k.kind, b.cfg.Prefix, cloud)
 		have, err := b.js.Stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -179,7 +181,7 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 				cfg.Sources = append(cfg.Sources, &jetstream.StreamSource{Name: old.CachedInfo().Config.Name, FilterSubject: subject})
 			}
 			if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-				return true, fmt.Errorf("create stream %s: %w", want.Name, withSetting(err, want.size))
+				return true, fmt.Errorf("create stream %s: %w", want.Name, withSetting(err, want.Kind))
 			}
 			b.log.InfoContext(ctx, "stream is filled from the one of an older version", "stream", want.Name, "from", old.CachedInfo().Config.Name)
 			wants, near = append(wants, want), false
@@ -216,8 +218,8 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 }
 
 // filling is the configuration of a stream that is being filled: without a limit, since nothing is to get lost.
-func (b *Bus) filling(want streamSpec) jetstream.StreamConfig {
-	cfg := b.cfg.shaped(want).StreamConfig
+func (b *Bus) filling(want topology.Stream) jetstream.StreamConfig {
+	cfg := b.cfg.plan().Stream(want).StreamConfig
 	cfg.Subjects, cfg.MaxBytes, cfg.Duplicates = nil, -1, copyWindow
 	if cfg.MaxAge > 0 {
 		cfg.Duplicates = min(copyWindow, cfg.MaxAge)
@@ -226,7 +228,7 @@ func (b *Bus) filling(want streamSpec) jetstream.StreamConfig {
 }
 
 // leftToCopy is how many places of the old stream lie between what was copied and the last message of this cloud, at most.
-func (b *Bus) leftToCopy(ctx context.Context, old, have jetstream.Stream, want streamSpec) (left uint64, _ error) {
+func (b *Bus) leftToCopy(ctx context.Context, old, have jetstream.Stream, want topology.Stream) (left uint64, _ error) {
 	for _, subject := range want.Subjects { // each has a source of its own
 		last, err := b.lastOn(ctx, old, subject)
 		if err != nil {
@@ -259,7 +261,7 @@ const noMessageFound = 10037
 
 // copiedFrom is the sequence that a message had in the stream that it was copied from, as the server notes it.
 func copiedFrom(m jetstream.RawStreamMsg) uint64 {
-	for word := range strings.FieldsSeq(carrier(m.Header).Get("Nats-Stream-Source")) {
+	for word := range strings.FieldsSeq(delivery.Header(m.Header).Get("Nats-Stream-Source")) {
 		if n, err := strconv.ParseUint(word, 10, 64); err == nil {
 			return n
 		}
@@ -269,7 +271,7 @@ func copiedFrom(m jetstream.RawStreamMsg) uint64 {
 
 // giveUpSubjects takes the subjects of some clouds from an old stream. It keeps those of clouds of which another bridge carries out
 // commands: that one takes them over itself.
-func (b *Bus) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []streamSpec) error {
+func (b *Bus) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []topology.Stream) error {
 	info, err := old.Info(ctx)
 	if err != nil {
 		return err
@@ -311,21 +313,17 @@ func (b *Bus) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []
 }
 
 // subjectsLike are the subjects of another cloud's stream of the same kind.
-func subjectsLike(spec streamSpec, p events.Prefix, cloud string) []string {
-	for _, k := range append([]kindOf{{"COMMANDS", commandStream}}, copied...) {
-		if other := k.spec(p, cloud); other.size == spec.size {
-			if k.kind == "COMMANDS" {
-				return other.Subjects[:1] // an older version knows no other
-			}
-			return other.Subjects
-		}
+func subjectsLike(spec topology.Stream, p events.Prefix, cloud string) []string {
+	subjects := topology.Of(spec.Kind, p, cloud).Subjects
+	if spec.Kind == topology.Commands {
+		return subjects[:1] // an older version knows no other
 	}
-	return nil
+	return subjects
 }
 
 // otherClouds are those of which another bridge, of the older version, carries out commands.
 func (b *Bus) otherClouds(ctx context.Context) ([]string, error) {
-	queue, err := b.old(ctx, oldName(b.cfg.Prefix, "COMMANDS"))
+	queue, err := b.old(ctx, topology.OldName(b.cfg.Prefix, "COMMANDS"))
 	if queue == nil || err != nil {
 		return nil, err
 	}
@@ -344,7 +342,7 @@ func (b *Bus) otherClouds(ctx context.Context) ([]string, error) {
 const settled = 2 * time.Second
 
 // take waits until the last messages were copied, and gives the stream its subjects and its limit.
-func (b *Bus) take(ctx context.Context, old jetstream.Stream, want streamSpec) error {
+func (b *Bus) take(ctx context.Context, old jetstream.Stream, want topology.Stream) error {
 	var still time.Time // since when nothing came although something is left
 	before := uint64(0)
 	for {
@@ -374,16 +372,16 @@ func (b *Bus) take(ctx context.Context, old jetstream.Stream, want streamSpec) e
 }
 
 // finish makes a stream that was filled the one of the contract. Its limit is what it holds, if that is more than it should.
-func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want streamSpec) error {
+func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want topology.Stream) error {
 	info, err := have.Info(ctx)
 	if err != nil {
 		return err
 	}
-	cfg := b.cfg.shaped(want).StreamConfig
+	cfg := b.cfg.plan().Stream(want).StreamConfig
 	cfg.Replicas = info.Config.Replicas
 	holds := int64(min(info.State.Bytes, 1<<62))
-	wanted := want.most(b.cfg.MaxBytes)
-	least := max(holds+holds/8, leastSize)
+	wanted := want.Kind.Size(b.cfg.MaxBytes)
+	least := max(holds+holds/8, topology.LeastSize)
 	cfg.MaxBytes = max(wanted, least)
 	_, err = b.js.UpdateStream(ctx, cfg)
 	for isNoRoom(err) && cfg.MaxBytes > least {
@@ -405,7 +403,7 @@ func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want streamSpec
 			"stream", want.Name, "holds", holds, "error", full)
 	case cfg.MaxBytes != wanted:
 		b.log.WarnContext(ctx, "stream of an older version is taken over with another limit than it should have", "stream", want.Name,
-			"max_bytes", cfg.MaxBytes, "wanted", wanted, "holds", holds, "setting", want.setting())
+			"max_bytes", cfg.MaxBytes, "wanted", wanted, "holds", holds, "setting", want.Kind.Setting())
 	default:
 		b.log.InfoContext(ctx, "stream of an older version is taken over", "stream", want.Name, "messages", info.State.Msgs)
 	}

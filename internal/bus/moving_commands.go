@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -27,14 +29,14 @@ func intake(p events.Prefix, cloud string) string { return string(p) + ".move." 
 func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 	looking, cancel := context.WithTimeout(ctx, b.lookTimeout)
 	defer cancel()
-	old, err := b.old(looking, oldName(b.cfg.Prefix, "COMMANDS"))
+	old, err := b.old(looking, topology.OldName(b.cfg.Prefix, "COMMANDS"))
 	if old == nil || err != nil {
 		return false, err
 	}
-	var filled []streamSpec
+	var filled []topology.Stream
 	ready := true
 	for _, cloud := range b.cfg.Clouds {
-		m := &mover{b: b, cloud: cloud, old: old, to: commandStream(b.cfg.Prefix, cloud)}
+		m := &mover{b: b, cloud: cloud, old: old, to: topology.Of(topology.Commands, b.cfg.Prefix, cloud)}
 		filling, err := m.begin(looking)
 		if err != nil {
 			return true, err
@@ -62,7 +64,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for _, cloud := range b.cfg.Clouds {
-		m := &mover{b: b, cloud: cloud, old: old, to: commandStream(b.cfg.Prefix, cloud)}
+		m := &mover{b: b, cloud: cloud, old: old, to: topology.Of(topology.Commands, b.cfg.Prefix, cloud)}
 		left, err := m.complete(ctx)
 		if err != nil {
 			return true, err
@@ -77,7 +79,7 @@ type mover struct {
 	b       *Bus
 	cloud   string
 	old     jetstream.Stream
-	to      streamSpec
+	to      topology.Stream
 	filling bool
 }
 
@@ -274,7 +276,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 		if err != nil {
 			return false, err
 		}
-		if there == "" || there == place || carrier(header).Get("ce-id") == "" || msg.Header[events.HeaderMessageID][0] == place {
+		if there == "" || there == place || delivery.Header(header).Get("ce-id") == "" || msg.Header[events.HeaderMessageID][0] == place {
 			return true, nil
 		}
 		msg.Header[events.HeaderMessageID] = []string{place}
@@ -299,7 +301,7 @@ func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return carrier(there.Header).Get(headerMoved), nil
+	return delivery.Header(there.Header).Get(headerMoved), nil
 }
 
 // isHeaderTooLarge says whether a message has more headers than the server takes.

@@ -22,19 +22,19 @@ import (
 func (o outside) older() {
 	o.t.Helper()
 	for _, cfg := range []jetstream.StreamConfig{
-		{Name: "FACTRO_EVENTS", Subjects: []string{"factro.event.>"}, MaxAge: 30 * day, Compression: jetstream.S2Compression},
+		{Name: "FACTRO_EVENTS", Subjects: []string{"factro.event.>"}, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression},
 		{
 			Name: "FACTRO_COMMANDS", Subjects: []string{"factro.command.>"}, Retention: jetstream.WorkQueuePolicy,
 			Discard: jetstream.DiscardNew, MaxMsgs: 100_000, AllowMsgTTL: true,
 		},
-		{Name: "FACTRO_RESULTS", Subjects: []string{"factro.result.>"}, MaxAge: 7 * day},
-		{Name: "FACTRO_DEAD", Subjects: []string{"factro.dead.>"}, MaxAge: 90 * day},
+		{Name: "FACTRO_RESULTS", Subjects: []string{"factro.result.>"}, MaxAge: 7 * 24 * time.Hour},
+		{Name: "FACTRO_DEAD", Subjects: []string{"factro.dead.>"}, MaxAge: 90 * 24 * time.Hour},
 		{
-			Name: "FACTRO_ADVISORIES", Retention: jetstream.WorkQueuePolicy, MaxMsgs: 100_000, MaxAge: 30 * day,
+			Name: "FACTRO_ADVISORIES", Retention: jetstream.WorkQueuePolicy, MaxMsgs: 100_000, MaxAge: 30 * 24 * time.Hour,
 			Subjects: []string{"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.FACTRO_COMMANDS.*", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.FACTRO_COMMANDS.*"},
 		},
 		{
-			Name: "KV_FACTRO_LEDGER", Subjects: []string{"$KV.FACTRO_LEDGER.>"}, MaxAge: 7 * day, MaxBytes: 256 << 20,
+			Name: "KV_FACTRO_LEDGER", Subjects: []string{"$KV.FACTRO_LEDGER.>"}, MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20,
 			MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true,
 		},
 	} {

@@ -11,13 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 const (
-	// originalsFor is how long an original is kept: as long as its dead letter.
-	originalsFor = 90 * 24 * time.Hour
 	// originalWait bounds how long one original may take on its way.
 	originalWait = 10 * time.Second
 )
@@ -40,7 +39,7 @@ func (b *Bus) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name
 
 // keep stores messages as one object of a cloud.
 func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	content, err := pack(all...)
@@ -101,8 +100,8 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 	if !errors.Is(err, jetstream.ErrBucketNotFound) || !b.cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
 		return store, err
 	}
-	made, err := b.withRoom(ctx, "object store "+bucket, sizeOriginals, func(ctx context.Context, bytes int64) error {
-		want := b.cfg.shapedBucket(bucketSpec{originalConfig(bucket), sizeOriginals}).ObjectStoreConfig
+	made, err := b.withRoom(ctx, "object store "+bucket, topology.Originals, func(ctx context.Context, bytes int64) error {
+		want := b.cfg.plan().Originals(cloud).ObjectStoreConfig
 		want.MaxBytes = bytes
 		store, err = b.js.CreateObjectStore(ctx, want)
 		return err
@@ -116,13 +115,6 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 		return b.js.ObjectStore(attempt, bucket)
 	}
 	return store, err
-}
-
-func originalConfig(bucket string) jetstream.ObjectStoreConfig {
-	return jetstream.ObjectStoreConfig{
-		Bucket: bucket, Description: "Originals of dead letters that hold only a part, and what could not be published yet",
-		TTL: originalsFor,
-	}
 }
 
 // silence notes how a request to a store ended that began then. It says whether the store was silent, and since how long

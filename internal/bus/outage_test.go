@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -295,7 +296,7 @@ func TestStartWithoutServer(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for failures := range 70 {
-		if d := backoff(failures); d < 125*time.Millisecond || d > 30*time.Second {
+		if d := delivery.Backoff(failures); d < 125*time.Millisecond || d > 30*time.Second {
 			t.Errorf("after %d failures: %s", failures, d)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -58,7 +59,7 @@ func (b *Bus) giveUp(ctx context.Context, dead packed, whole bool) error {
 }
 
 // parkResult parks the result of a command, and its dead letter, if it has one.
-func (b *Bus) parkResult(ctx context.Context, d delivery, wait *pending) error {
+func (b *Bus) parkResult(ctx context.Context, d taken, wait *pending) error {
 	all := []packed{wait.result}
 	if end, ok := errors.AsType[*terminal](wait.verdict); ok {
 		all = append(all, b.letter(ctx, d.msg, end.letter))
@@ -76,7 +77,7 @@ func (b *Bus) park(ctx context.Context, cloud string, why error, all ...packed) 
 	}
 	b.metrics.gaveUp(ctx, parked)
 	b.log.ErrorContext(ctx, "the broker refuses what is to be published about a command; it is parked, and published once that is possible",
-		"subject", last.msg.Subject, "position", carrier(last.msg.Header).Get(headerDeadPosition),
+		"subject", last.msg.Subject, "position", delivery.Header(last.msg.Header).Get(headerDeadPosition),
 		"bucket", b.cfg.Prefix.OriginalBucket(cloud), "object", name, "error", why)
 	b.recoverSoon()
 	return nil
@@ -87,7 +88,7 @@ const requeuePause = time.Second
 
 // requeue puts a command at the end of its queue, as the same command. It is for what neither its stream nor the object
 // store takes, and only as long as others wait behind it.
-func (b *Bus) requeue(ctx context.Context, d delivery) error {
+func (b *Bus) requeue(ctx context.Context, d taken) error {
 	select {
 	case <-time.After(requeuePause):
 	case <-ctx.Done():
@@ -138,7 +139,7 @@ type abandoner interface {
 }
 
 // abandon gives a command up that comes again and again without a verdict.
-func (b *Bus) abandon(ctx context.Context, w Worker, d delivery, mistake, why error) error {
+func (b *Bus) abandon(ctx context.Context, w Worker, d taken, mistake, why error) error {
 	reason := fmt.Errorf("there was no verdict on it for %s, and factro may have done it: %w", b.refusingAfter, why)
 	b.log.ErrorContext(ctx, "a command cannot be decided and holds up the others; it is given up",
 		"subject", d.msg.Subject, "position", d.position, "error", why)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // Whoever makes streams finds out first what room there is for all of them, with the probe: a stream that holds nothing and
@@ -26,7 +28,7 @@ const (
 	probeReleased = 2 * time.Second
 )
 
-func (b *Bus) probeName() string { return oldName(b.cfg.Prefix, "ROOM") }
+func (b *Bus) probeName() string { return topology.OldName(b.cfg.Prefix, "ROOM") }
 
 // probeSubjects is what the subjects of probes begin with. Only a bridge that takes over a stale probe publishes there.
 func (b *Bus) probeSubjects() string { return string(b.cfg.Prefix) + ".room." }
@@ -75,27 +77,27 @@ func (b *Bus) shareOut(ctx context.Context, see func() map[string]look) map[stri
 func (b *Bus) missing(ctx context.Context, looks map[string]look) (bytes int64) {
 	for _, l := range looks {
 		for _, s := range l.missing {
-			bytes += s.most(b.cfg.MaxBytes)
+			bytes += s.Kind.Size(b.cfg.MaxBytes)
 		}
 		for _, s := range l.rest {
-			bytes += s.most(b.cfg.MaxBytes)
+			bytes += s.Size(b.cfg.MaxBytes)
 		}
 	}
-	if bytes > 0 && b.isMissing(ctx, "KV_"+ReconcileBucket(b.cfg.Prefix)) {
-		bytes += sizeReconcile.most(b.cfg.MaxBytes)
+	if bytes > 0 && b.isMissing(ctx, "KV_"+topology.ReconcileBucket(b.cfg.Prefix)) {
+		bytes += topology.Reconcile.Size(b.cfg.MaxBytes)
 	}
 	return bytes
 }
 
 // missingRest are the sizes of what a cloud lacks beside its streams.
-func (b *Bus) missingRest(ctx context.Context, cloud string) (rest []size) {
-	for _, bucket := range buckets(b.cfg.Prefix, cloud) {
+func (b *Bus) missingRest(ctx context.Context, cloud string) (rest []topology.Kind) {
+	for _, bucket := range b.cfg.plan().Exchange(cloud) {
 		if b.isMissing(ctx, "OBJ_"+bucket.Bucket) {
-			rest = append(rest, bucket.size)
+			rest = append(rest, bucket.Kind)
 		}
 	}
 	if b.isMissing(ctx, "OBJ_"+b.cfg.Prefix.OriginalBucket(cloud)) {
-		rest = append(rest, sizeOriginals)
+		rest = append(rest, topology.Originals)
 	}
 	return rest
 }
@@ -127,7 +129,7 @@ func (b *Bus) setShare(ctx context.Context, room, wanted int64) {
 // reserve returns how much can be reserved: all of it, or a half of it, and so on. taken says that another bridge has the
 // probe.
 func (b *Bus) reserve(ctx context.Context, wanted int64) (bytes int64, taken bool) {
-	for bytes = wanted; bytes > leastSize; bytes /= 2 {
+	for bytes = wanted; bytes > topology.LeastSize; bytes /= 2 {
 		p := &probe{subject: b.probeSubjects() + rand.Text(), asked: time.Now()}
 		b.mu.Lock()
 		b.probed = p.subject

@@ -15,6 +15,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -32,7 +33,7 @@ var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProd
 
 // Publish stores the event in the stream that takes its subject and returns when the stream has acknowledged it. Within
 // ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge, and one that
-// the broker refuses for good whatever its size ErrRefused. After any other error the event may be stored or not, and
+// the broker refuses for good whatever its topology.Kind ErrRefused. After any other error the event may be stored or not, and
 // publishing it again under the same id is right; ErrRefusing says that there is little hope for that.
 func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id string) error {
 	_, err := b.publish(ctx, subject, e, id)
@@ -99,8 +100,8 @@ func (b *Bus) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowle
 
 func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
-	propagator.Inject(ctx, carrier(msg.Header))
-	if hop := carrier(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
+	propagator.Inject(ctx, delivery.Header(msg.Header))
+	if hop := delivery.Header(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
 		if msg.Header["ce-specversion"] != nil {
 			msg.Header["ce-"+events.ExtTraceParent] = []string{hop}
 		}
@@ -114,7 +115,7 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackno
 	}
 	var err error
 	for attempt := 1; ; attempt++ {
-		if err = b.waitUp(ctx); err != nil {
+		if err = b.AwaitUp(ctx); err != nil {
 			return ack, fmt.Errorf("publish to %s: %w", msg.Subject, err)
 		}
 		if !b.keeps(streams[0]) { // it would acknowledge all the same
@@ -156,7 +157,7 @@ func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*j
 func (b *Bus) Reply(ctx context.Context, subject string, e event.Event) error {
 	msg, err := events.ToMsg(subject, e)
 	if err == nil {
-		propagator.Inject(ctx, carrier(msg.Header))
+		propagator.Inject(ctx, delivery.Header(msg.Header))
 		err = b.nc.PublishMsg(msg)
 	}
 	if err != nil {

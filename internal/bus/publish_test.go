@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -225,7 +226,7 @@ func TestPublishTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := out.last("FACTRO_EVENTS_ACME")
-	hop, origin := carrier(m.Header).Get("traceparent"), carrier(m.Header).Get("ce-traceparent")
+	hop, origin := delivery.Header(m.Header).Get("traceparent"), delivery.Header(m.Header).Get("ce-traceparent")
 	if !strings.Contains(hop, id) || origin != hop {
 		t.Errorf("traceparent %q, ce-traceparent %q, want both of trace %s", hop, origin, id)
 	}
@@ -237,10 +238,10 @@ func TestPublishTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	m = out.last("FACTRO_EVENTS_ACME")
-	if got := carrier(m.Header).Get("ce-traceparent"); got != first {
+	if got := delivery.Header(m.Header).Get("ce-traceparent"); got != first {
 		t.Errorf("the origin became %q", got)
 	}
-	if got := carrier(m.Header).Get("traceparent"); !strings.Contains(got, id) {
+	if got := delivery.Header(m.Header).Get("traceparent"); !strings.Contains(got, id) {
 		t.Errorf("the hop is %q, want one of %s", got, id)
 	}
 

@@ -100,7 +100,7 @@ func (b *Bus) recoverSoon() {
 // recoverCloud publishes what is parked of a cloud, the oldest first. The error is why something is left.
 func (b *Bus) recoverCloud(ctx context.Context, cloud string) (published, left int64, _ error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return 0, 0, nil // the connection says so itself
 	}
 	if b.health.isHidden("OBJ_" + bucket) {

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -134,7 +135,7 @@ func repacked(subject string, header nats.Header, e event.Event, id string, data
 
 // Redrive sends a command again and returns its place in the queue when that has it.
 func (c *Client) Redrive(ctx context.Context, p events.Prefix, r Redriven) (position string, err error) {
-	propagator.Inject(ctx, carrier(r.msg.Header))
+	propagator.Inject(ctx, delivery.Header(r.msg.Header))
 	ack, err := c.publishAcked(ctx, p, r.msg)
 	if err != nil {
 		return "", err
@@ -148,7 +149,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
-	propagator.Inject(ctx, carrier(msg.Header))
+	propagator.Inject(ctx, delivery.Header(msg.Header))
 	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
 	ack, err := c.publishAcked(ctx, p, msg)
 	if err != nil || !ack.Duplicate {

@@ -164,7 +164,7 @@ func (b *Bus) ours(violation string) bool {
 		return false // only what a stream refuses needs them, and its sender must not be able to take us out of service
 	}
 	for _, cloud := range b.cfg.Clouds {
-		for _, c := range buckets(b.cfg.Prefix, cloud) { // only large files and large answers need them
+		for _, c := range b.cfg.plan().Exchange(cloud) { // only large files and large answers need them
 			bucket := strings.ToLower(c.Bucket)
 			if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
 				return false

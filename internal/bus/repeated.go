@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -93,7 +94,7 @@ func (b *Bus) sendEvent(ctx context.Context, msg *nats.Msg, id string, tried boo
 func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 	again := &nats.Msg{Subject: msg.Subject, Data: msg.Data, Header: maps.Clone(msg.Header)}
 	const name = "ce-id"
-	if eventID, err := events.DecodeHeader(carrier(msg.Header).Get(name)); err == nil {
+	if eventID, err := events.DecodeHeader(delivery.Header(msg.Header).Get(name)); err == nil {
 		again.Header[name] = []string{events.EncodeHeader(events.OwnID(eventID, msg.Data))}
 	}
 	return again, events.OwnID(id, msg.Data)
@@ -122,7 +123,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	case bytes.Equal(withoutMark(have.Data), withoutMark(ours.Data)), sameHappening(have, ours):
 		return dupRepetition, other
 	}
-	if carrier(have.Header).Get("ce-"+events.ExtOrigin) != originReconcile { // a record is not the body of its webhook
+	if delivery.Header(have.Header).Get("ce-"+events.ExtOrigin) != originReconcile { // a record is not the body of its webhook
 		other.digest = events.BodyDigest(withoutMark(have.Data))
 	}
 	return dupOtherBody, other
@@ -134,12 +135,12 @@ func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xe
 // sameHappening says whether one of two messages of the same id is factro's record of the other: that holds more than the
 // webhook did. They are about the same, and were made at the same time, as far as both tell when.
 func sameHappening(have *jetstream.RawStreamMsg, ours *nats.Msg) bool {
-	theirs, mine := carrier(have.Header), carrier(ours.Header)
+	theirs, mine := delivery.Header(have.Header), delivery.Header(ours.Header)
 	origin := "ce-" + events.ExtOrigin
 	if have.Subject != ours.Subject || theirs.Get(origin) != originReconcile && mine.Get(origin) != originReconcile {
 		return false
 	}
-	tells := func(h carrier) bool { return h.Get("ce-time") != h.Get("ce-"+events.ExtRecordedTime) }
+	tells := func(h delivery.Header) bool { return h.Get("ce-time") != h.Get("ce-"+events.ExtRecordedTime) }
 	return !tells(theirs) || !tells(mine) || theirs.Get("ce-time") == mine.Get("ce-time")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -186,7 +187,7 @@ func TestBindByRole(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	out := broker.outside(t)
-	for _, cfg := range streams("factro", "acme") {
+	for _, cfg := range topology.Required("factro", "acme") {
 		if cfg.Name == "FACTRO_EVENTS_ACME" || cfg.Name == "FACTRO_DEAD_ACME" {
 			if _, err := out.js.CreateStream(t.Context(), cfg.StreamConfig); err != nil {
 				t.Fatal(err)
@@ -217,7 +218,7 @@ func TestBindUnseen(t *testing.T) {
 	if !known {
 		t.Error("the failure is not remembered")
 	}
-	if _, err := broker.outside(t).js.CreateStream(t.Context(), eventStream("factro", "acme").StreamConfig); err != nil {
+	if _, err := broker.outside(t).js.CreateStream(t.Context(), topology.Of(topology.Events, "factro", "acme").StreamConfig); err != nil {
 		t.Fatal(err)
 	}
 	storeEvent(t, b, "e-1")

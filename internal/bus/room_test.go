@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // TestNoRoomAtAll: where not even the least of a stream fits, the error says which, how much, and what to change.
@@ -38,16 +40,16 @@ func TestLittleRoom(t *testing.T) {
 		}
 	}
 	out.noProbe()
-	wantedByCloud := sizes[sizeAdvisories].most // of all that a cloud has, and of the bucket that all of them share
+	wantedByCloud := topology.Advisories.Size(topology.Sizes{}) // of all that a cloud has, and of the bucket that all of them share
 	for _, most := range []int64{
-		DefaultSizes().Events, DefaultSizes().Commands, DefaultSizes().Results, DefaultSizes().Dead, DefaultSizes().Ledger, DefaultSizes().Files,
-		DefaultSizes().Answers, DefaultSizes().Originals,
+		topology.DefaultSizes().Events, topology.DefaultSizes().Commands, topology.DefaultSizes().Results, topology.DefaultSizes().Dead, topology.DefaultSizes().Ledger, topology.DefaultSizes().Files,
+		topology.DefaultSizes().Answers, topology.DefaultSizes().Originals,
 	} {
 		wantedByCloud += most
 	}
 	// One share for all of them, so one line says it.
 	if n := book.count(`"level":"WARN"`); n != 1 || book.count("NATS has little room") != 1 || book.count(`"share":0.0625`) != 1 ||
-		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+sizes[sizeReconcile].most)) != 1 {
+		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+topology.Reconcile.Size(topology.Sizes{}))) != 1 {
 		t.Errorf("it is told %d times:\n%s", n, book)
 	}
 }

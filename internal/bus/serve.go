@@ -18,6 +18,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -75,7 +76,7 @@ func (b *Bus) Serve(ctx context.Context, s Service, r Reader) error {
 	if d.replies, err = queryReplies(s.Cloud, b.cfg.ReplyPrefixes, b.log); err != nil {
 		return err
 	}
-	working, stop := withGrace(ctx, b.cfg.DrainTimeout)
+	working, stop := delivery.Grace(ctx, b.cfg.DrainTimeout)
 	defer stop()
 	subs, err := d.open(working)
 	if err == nil {
@@ -159,7 +160,7 @@ func (d *desk) take(ctx context.Context, msg *nats.Msg) {
 		return
 	}
 	began := time.Now()
-	ctx = extract(ctx, msg.Header)
+	ctx = delivery.Extract(ctx, propagator, msg.Header)
 	ctx, span := d.bus.tracer.Start(ctx, "process "+kind(msg.Subject),
 		// Somebody waits for the answer, unlike with a command: a server, in the terms of traces.
 		trace.WithSpanKind(trace.SpanKindServer),
@@ -216,7 +217,7 @@ func (d *desk) answer(ctx context.Context, span trace.Span, msg *nats.Msg, q Que
 	defer func() { d.service.count(q.Operation, time.Since(began), a) }()
 	reply := message(a)
 	reply.Subject = msg.Reply
-	propagator.Inject(ctx, carrier(reply.Header))
+	propagator.Inject(ctx, delivery.Header(reply.Header))
 	err := d.bus.nc.PublishMsg(reply)
 	if errors.Is(err, nats.ErrMaxPayload) { // a server that takes less than the one before the reconnect
 		a = Answer{Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Error: &events.Error{

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -25,9 +26,9 @@ const (
 )
 
 // withSetting adds to the server's refusal of a stream or bucket the setting that helps, ours or the server's.
-func withSetting(err error, s size) error {
+func withSetting(err error, s topology.Kind) error {
 	var help string
-	kind := kindNames[s]
+	kind := s.Name()
 	refused, ok := natserr.Refusal(err)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
@@ -37,7 +38,7 @@ func withSetting(err error, s size) error {
 	case !ok:
 		return err
 	default:
-		help = settingFor(refused, kind, s.setting())
+		help = settingFor(refused, kind, s.Setting())
 	}
 	if help == "" {
 		return err

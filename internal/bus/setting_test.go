@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // allow changes the limits of the only account.
@@ -48,7 +50,7 @@ func TestRefusalsNameSettings(t *testing.T) {
 		}, client: func(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:right@", 1) }, want: "the account has no JetStream"},
 		"no cluster":        {client: func(c *Config) { c.Replicas = 3 }, want: "set nats.replicas"},
 		"no such domain":    {client: func(c *Config) { c.Domain = "elsewhere" }, want: "nats.domain"},
-		"one kind is large": {client: func(c *Config) { c.Shapes = Shapes{"dead": {Replicas: 3}} }, want: "nats.streams.dead.replicas to 1"},
+		"one kind is large": {client: func(c *Config) { c.Shapes = topology.Shapes{"dead": {Replicas: 3}} }, want: "nats.streams.dead.replicas to 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,20 +83,20 @@ func TestShapes(t *testing.T) {
 	log, book := newLog()
 	b := run(t, broker.connect(t, log, func(c *Config) {
 		c.DuplicateWindow = 3 * time.Hour
-		c.Shapes = Shapes{"events": {MaxAge: 90 * day}, "results": {MaxAge: time.Hour, MaxMessages: 77}, "files": {MaxAge: 2 * day}}
+		c.Shapes = topology.Shapes{"events": {MaxAge: 90 * 24 * time.Hour}, "results": {MaxAge: time.Hour, MaxMessages: 77}, "files": {MaxAge: 2 * 24 * time.Hour}}
 	}))
 	out := broker.outside(t)
 	eventually(t, "the object store is made", func() bool {
 		_, err := out.js.Stream(t.Context(), "OBJ_FACTRO_FILES_ACME")
 		return err == nil
 	})
-	if c := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config; c.MaxAge != 90*day || c.Duplicates != 3*time.Hour {
+	if c := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config; c.MaxAge != 90*24*time.Hour || c.Duplicates != 3*time.Hour {
 		t.Errorf("events: %s, %s", c.MaxAge, c.Duplicates)
 	}
 	if c := out.stream("FACTRO_RESULTS_ACME").CachedInfo().Config; c.MaxAge != time.Hour || c.MaxMsgs != 77 || c.Duplicates != time.Hour {
 		t.Errorf("results: %s, %d, %s", c.MaxAge, c.MaxMsgs, c.Duplicates)
 	}
-	if c := out.stream("OBJ_FACTRO_FILES_ACME").CachedInfo().Config; c.MaxAge != 2*day {
+	if c := out.stream("OBJ_FACTRO_FILES_ACME").CachedInfo().Config; c.MaxAge != 2*24*time.Hour {
 		t.Errorf("files: %s", c.MaxAge)
 	}
 	b.lookAgain()
@@ -107,12 +109,12 @@ func TestValidateShapes(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*Config){
 		"nats.duplicate_window":             func(c *Config) { c.DuplicateWindow = time.Second },
-		"nats.streams.events.replicas":      func(c *Config) { c.Shapes = Shapes{"events": {Replicas: 6}} },
-		"nats.streams.commands.max_age":     func(c *Config) { c.Shapes = Shapes{"commands": {MaxAge: time.Hour}} },
-		"nats.streams.ledger.max_age":       func(c *Config) { c.Shapes = Shapes{"ledger": {MaxAge: time.Hour}} },
-		"nats.streams.files.max_messages":   func(c *Config) { c.Shapes = Shapes{"files": {MaxMessages: 5}} },
-		"nats.streams.results.max_messages": func(c *Config) { c.Shapes = Shapes{"results": {MaxMessages: -1}} },
-		"nats.streams.dead.cluster":         func(c *Config) { c.Shapes = Shapes{"dead": {Cluster: "a b"}} },
+		"nats.streams.events.replicas":      func(c *Config) { c.Shapes = topology.Shapes{"events": {Replicas: 6}} },
+		"nats.streams.commands.max_age":     func(c *Config) { c.Shapes = topology.Shapes{"commands": {MaxAge: time.Hour}} },
+		"nats.streams.ledger.max_age":       func(c *Config) { c.Shapes = topology.Shapes{"ledger": {MaxAge: time.Hour}} },
+		"nats.streams.files.max_messages":   func(c *Config) { c.Shapes = topology.Shapes{"files": {MaxMessages: 5}} },
+		"nats.streams.results.max_messages": func(c *Config) { c.Shapes = topology.Shapes{"results": {MaxMessages: -1}} },
+		"nats.streams.dead.cluster":         func(c *Config) { c.Shapes = topology.Shapes{"dead": {Cluster: "a b"}} },
 		"nats: user_file and password_file": func(c *Config) { c.User.Value = "x" },
 		"nats: domain and api_prefix":       func(c *Config) { c.Domain, c.APIPrefix = "a", "b" },
 		"nats.domain":                       func(c *Config) { c.Domain = "a.b" },

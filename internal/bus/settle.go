@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -25,7 +24,7 @@ const settleTimeout = time.Second
 // settle carries out the verdict. A failure to settle is logged only: the broker delivers the message again, and the
 // worker recognises it. What the broker refuses for good, or again and again, is parked, so that the next command can
 // come.
-func (b *Bus) settle(ctx context.Context, span trace.Span, d delivery, verdict error) {
+func (b *Bus) settle(ctx context.Context, span trace.Span, d taken, verdict error) {
 	var (
 		how  string
 		err  error
@@ -33,19 +32,19 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, d delivery, verdict e
 		wait *pending
 		ret  *retry
 		msg  = d.msg
-		late = nak(backoff(int(min(d.redelivered, 10))))
+		late = delivery.Nak(delivery.Backoff(int(min(d.redelivered, 10))))
 	)
 	switch {
 	case verdict == nil:
-		how, err = "ack", b.confirm(ctx, msg, "+ACK")
+		how, err = "ack", b.confirm(ctx, msg, delivery.Ack)
 	case errors.As(verdict, &wait):
 		how, err = "park", b.parkResult(ctx, d, wait)
-		err = b.conclude(ctx, d, err, "+ACK", late)
+		err = b.conclude(ctx, d, err, delivery.Ack, late)
 	case errors.As(verdict, &end):
 		how, err = "term", b.bury(ctx, msg, end.letter)
-		err = b.conclude(ctx, d, err, "+TERM "+end.letter.Code, late)
+		err = b.conclude(ctx, d, err, delivery.Term(end.letter.Code), late)
 	case errors.As(verdict, &ret):
-		how, err = "nak", b.confirm(ctx, msg, nak(ret.after))
+		how, err = "nak", b.confirm(ctx, msg, delivery.Nak(ret.after))
 	default:
 		how, err = "nak", b.confirm(ctx, msg, late)
 	}
@@ -64,7 +63,7 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, d delivery, verdict e
 
 // conclude ends a command whose letter, or what is parked of it, was stored, and brings back one of which it was not. One
 // that nothing takes goes to the end of the queue, so that it does not hold up those behind it.
-func (b *Bus) conclude(ctx context.Context, d delivery, stored error, verdict, again string) error {
+func (b *Bus) conclude(ctx context.Context, d taken, stored error, verdict, again delivery.Verdict) error {
 	switch {
 	case stored == nil:
 		return b.confirm(ctx, d.msg, verdict)
@@ -72,44 +71,14 @@ func (b *Bus) conclude(ctx context.Context, d delivery, stored error, verdict, a
 		if err := b.requeue(ctx, d); err != nil {
 			return errors.Join(stored, err, b.confirm(ctx, d.msg, again))
 		}
-		return b.confirm(ctx, d.msg, "+ACK")
+		return b.confirm(ctx, d.msg, delivery.Ack)
 	}
 	return errors.Join(stored, b.confirm(ctx, d.msg, again))
 }
 
-// nak asks the broker to deliver the message again after d, at once if that is 0.
-func nak(d time.Duration) string {
-	if d <= 0 {
-		return "-NAK"
-	}
-	return fmt.Sprintf(`-NAK {"delay": %d}`, d.Nanoseconds())
-}
-
-// confirm sends a verdict and waits until the broker has heard it: an acknowledgement that is lost brings the command
-// back, and so does a lost end, after its sender was told that the command is dead. The client can confirm an
-// acknowledgement only; the broker answers every verdict. While the connection is away it waits, as long as ctx allows.
-func (b *Bus) confirm(ctx context.Context, msg *nats.Msg, verdict string) error {
-	for n := 1; ; n++ {
-		if err := b.waitUp(ctx); err != nil {
-			return err
-		}
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		_, err := b.nc.RequestWithContext(attempt, msg.Reply, []byte(verdict))
-		cancel()
-		switch {
-		case err == nil:
-			return nil
-		case isDisconnect(err):
-			n-- // it went nowhere
-		case n == publishAttempts || !errors.Is(err, context.DeadlineExceeded):
-			return err
-		}
-		select { // let a lost connection be noticed
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
-	}
+// confirm sends a verdict and waits until the broker has it.
+func (b *Bus) confirm(ctx context.Context, msg *nats.Msg, verdict delivery.Verdict) error {
+	return delivery.Confirm(ctx, b, b.nc, msg.Reply, verdict)
 }
 
 // Headers of dead letters, beside those of the original message.
@@ -179,12 +148,6 @@ func (b *Bus) letter(ctx context.Context, msg *nats.Msg, letter Letter) packed {
 		id = "dead-" + position + "-" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36)
 	}
 	return packed{id, dead}
-}
-
-// backoff grows from a quarter of a second to half a minute, with jitter so that many do not come back together.
-func backoff(failures int) time.Duration {
-	d := min(250*time.Millisecond<<min(failures, 10), 30*time.Second)
-	return d/2 + rand.N(d/2)
 }
 
 func limit(s string, n int) string {

@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -103,7 +105,7 @@ type Spool struct {
 // OpenSpool opens the spool of cfg in front of a Bus. Close gives its directory back. It is an error if another process
 // has the directory, or if there can be none; a disk that cannot be written is not, and is tried again by Run.
 func OpenSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger) (*Spool, error) {
-	return openSpool(ctx, cfg, b, log, freeSpace)
+	return openSpool(ctx, cfg, b, log, embedded.FreeSpace)
 }
 
 func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
@@ -121,19 +123,19 @@ func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, f
 		return s, nil
 	}
 	s.limiter = rate.NewLimiter(rate.Limit(cfg.DrainPerSecond), min(max(1, cfg.DrainPerSecond/10), roundSize))
-	lock, err := lockDir(cfg.Dir)
+	lock, err := embedded.LockDir(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("spool.dir: %w", err)
 	}
-	if err := plainTree(cfg.Dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("spool.dir: %w", err), unlockDir(lock))
+	if err := embedded.CheckTree(cfg.Dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("spool.dir: %w", err), embedded.UnlockDir(lock))
 	}
 	was, err := SavedLimits(cfg.Dir)
 	if err != nil { // they are seen again as soon as NATS is there
 		log.WarnContext(ctx, "the limits of NATS that were seen last cannot be read", "error", err)
 	}
 	b.limits.restore(was)
-	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, looks: newLooks(free), log: log, lock: lock, mu: newGate()}
+	s.disk = &disk{dir: cfg.Dir, maxBytes: cfg.MaxBytes, space: embedded.NewSpace(free), log: log, lock: lock, mu: newGate()}
 	if s.metrics, err = newSpoolMetrics(s); err != nil {
 		s.disk.close() //nolint:contextcheck // it has a time of its own
 		return nil, err
@@ -201,7 +203,7 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 			if natserr.HeaderSize(msg.Header) > natserr.MaxHeader-spoolHeaders {
 				return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 			}
-			hop := carrier{}
+			hop := delivery.Header{}
 			propagator.Inject(ctx, hop)
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
 				msg.Header[origin] = hop[events.ExtTraceParent]
@@ -227,7 +229,7 @@ func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason
 		},
 		message: func() (*nats.Msg, error) {
 			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-			propagator.Inject(ctx, carrier(msg.Header))
+			propagator.Inject(ctx, delivery.Header(msg.Header))
 			setDeadHeaders(msg.Header, code, reason)
 			setRequest(msg.Header, request)
 			return msg, nil

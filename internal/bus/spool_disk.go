@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -46,7 +47,7 @@ var (
 type disk struct {
 	dir      string
 	maxBytes int64
-	looks    looks
+	space    embedded.Space
 	log      *slog.Logger
 	lock     *os.File
 
@@ -54,7 +55,7 @@ type disk struct {
 	// to see all accounts at one moment.
 	mu     gate
 	over   bool // whether it was closed for good
-	server *Server
+	server *embedded.Server
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream // nil while the server is not open
@@ -71,7 +72,7 @@ type stock struct {
 
 // open starts the server and looks what is there. The caller has the lock for writing, or is alone.
 func (d *disk) open(ctx context.Context) (stock, error) {
-	started, err := startServer(&server.Options{
+	started, err := embedded.Open(&server.Options{
 		ServerName: "factro-bridge-spool", JetStream: true, StoreDir: d.dir, SyncAlways: true, DontListen: true,
 		// The stream has the limit; the server's own would be a share of what is free now, and fall below it.
 		JetStreamMaxStore: 1 << 50, JetStreamMaxMemory: 1 << 20,
@@ -104,7 +105,7 @@ func (d *disk) shut() bool {
 		d.nc.Close()
 	}
 	d.nc = nil
-	if d.server != nil && !d.server.closed(closeTimeout) {
+	if d.server != nil && !d.server.Stop(closeTimeout) {
 		return false
 	}
 	d.server = nil
@@ -122,14 +123,14 @@ func (d *disk) close() {
 	defer d.mu.Unlock()
 	d.over = true
 	_ = d.shut()
-	if err := unlockDir(d.lock); err != nil {
+	if err := embedded.UnlockDir(d.lock); err != nil {
 		d.log.Warn("the lock of the spool could not be closed", "error", err)
 	}
 }
 
 // room says whether the file system has more than the reserve left.
 func (d *disk) room(ctx context.Context, n int) error {
-	free, err := d.looks.space(ctx, d.dir)
+	free, err := d.space.Of(ctx, d.dir)
 	if err != nil {
 		return err
 	}
@@ -260,7 +261,7 @@ func (d *disk) usable() error {
 func (d *disk) mend(ctx context.Context, seen func(stock)) {
 	last := d.fault.Load()
 	if last == nil {
-		if d.server.current().JetStreamEnabled() { // server is only changed where a fault is set, and here
+		if d.server.Current().JetStreamEnabled() { // server is only changed where a fault is set, and here
 			return
 		}
 		d.fault.Store(&errSpoolClosed)

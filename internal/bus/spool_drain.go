@@ -18,6 +18,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -142,7 +143,7 @@ func (s *Spool) drainLane(ctx context.Context, l *lane) {
 				return
 			}
 		}
-		if s.bus.waitUp(ctx) != nil {
+		if s.bus.AwaitUp(ctx) != nil {
 			return // told to stop, or the connection is closed for good and the process ends
 		}
 		n, err := s.round(ctx, l)
@@ -164,7 +165,7 @@ func (s *Spool) drainLane(ctx context.Context, l *lane) {
 		}
 		again := 20 * time.Millisecond // one is being written
 		if err != nil {
-			again = backoff(min(failures, 4))
+			again = delivery.Backoff(min(failures, 4))
 		}
 		select {
 		case <-ctx.Done():
@@ -240,15 +241,15 @@ func (s *Spool) unpack(raw *jetstream.RawStreamMsg) *held {
 			msg.Header[name] = values
 		}
 	}
-	own := carrier(raw.Header)
+	own := delivery.Header(raw.Header)
 	msg.Subject = own.Get(headerSpoolSubject)
 	id, err := events.DecodeHeader(own.Get(headerSpoolID))
 	if err != nil { // we wrote it; should it be damaged, it is still the same each time
 		id = own.Get(headerSpoolID)
 	}
-	about, err := events.DecodeHeader(carrier(msg.Header).Get("ce-subject"))
+	about, err := events.DecodeHeader(delivery.Header(msg.Header).Get("ce-subject"))
 	if err != nil {
-		about = carrier(msg.Header).Get("ce-subject")
+		about = delivery.Header(msg.Header).Get("ce-subject")
 	}
 	return &held{
 		seq: raw.Sequence, at: raw.Time, msg: msg, id: id, entity: entity(msg.Subject, about),
@@ -276,7 +277,7 @@ func (d *drain) batch(most int) []*held {
 
 // deliver publishes one message, as a child of nobody: the webhook's own trace, which may be hours old, becomes a link.
 func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
-	origin := trace.SpanContextFromContext(extract(ctx, h.msg.Header))
+	origin := trace.SpanContextFromContext(delivery.Extract(ctx, propagator, h.msg.Header))
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithNewRoot(), trace.WithAttributes(
 		semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
 		semconv.MessagingDestinationName(h.msg.Subject), semconv.MessagingMessageID(h.id),

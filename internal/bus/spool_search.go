@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -167,7 +168,7 @@ func (b *Bus) scanBatch(ctx context.Context, stream string, request map[string]a
 }
 
 func (s *seen) note(m *nats.Msg) {
-	if id := carrier(m.Header).Get(events.HeaderMessageID); id != "" {
+	if id := delivery.Header(m.Header).Get(events.HeaderMessageID); id != "" {
 		s.ids[id+events.BodyDigest(m.Data)] = true
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -138,17 +140,17 @@ func TestSpoolWhileAway(t *testing.T) {
 			t.Errorf("%d on %s comes after %d: %v", n, m.Subject, last[m.Subject], err)
 		}
 		last[m.Subject] = n
-		id, err := events.DecodeHeader(carrier(m.Header).Get("Nats-Msg-Id"))
+		id, err := events.DecodeHeader(delivery.Header(m.Header).Get("Nats-Msg-Id"))
 		if want := fmt.Sprintf("acme.%d größer", n); id != want || err != nil {
 			t.Errorf("the message id is %q, want %q", id, want)
 		}
-		origin, hop := carrier(m.Header).Get("ce-traceparent"), carrier(m.Header).Get("traceparent")
+		origin, hop := delivery.Header(m.Header).Get("ce-traceparent"), delivery.Header(m.Header).Get("traceparent")
 		trace := span.SpanContext().TraceID().String()
 		if !strings.Contains(origin, trace) || hop == "" || strings.Contains(hop, trace) {
 			t.Errorf("the origin is %q and the hop %q; the receipt was in %s", origin, hop, trace)
 		}
 		for name, want := range map[string]string{"ce-factroorigin": "spool", "ce-recordedtime": "2025-03-01T10:00:00Z", "Factro-Spool-Id": ""} {
-			if got := carrier(m.Header).Get(name); got != want {
+			if got := delivery.Header(m.Header).Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
@@ -281,11 +283,11 @@ func TestSpoolLongOutage(t *testing.T) {
 		suspect bool
 		done    bool
 	}{
-		{"acme.größe 0", DefaultDuplicateWindow, true, true},
-		{"acme.größe 249", DefaultDuplicateWindow, true, true},
-		{"acme.größe 250", DefaultDuplicateWindow, true, false},
-		{"acme.größe 1", DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
-		{"acme.größe 2", DefaultDuplicateWindow, false, false},                // it was never sent
+		{"acme.größe 0", topology.DefaultDuplicateWindow, true, true},
+		{"acme.größe 249", topology.DefaultDuplicateWindow, true, true},
+		{"acme.größe 250", topology.DefaultDuplicateWindow, true, false},
+		{"acme.größe 1", topology.DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
+		{"acme.größe 2", topology.DefaultDuplicateWindow, false, false},                // it was never sent
 	} {
 		h := &held{at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: eventSubject, Data: taskEvent(t, "").Data()}, id: test.id, suspect: test.suspect}
 		if err := s.search(t.Context(), l, h); err != nil || h.done != test.done {
@@ -296,7 +298,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	h := &held{at: time.Now().Add(-DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
+	h := &held{at: time.Now().Add(-topology.DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range searchAttempts {
@@ -435,7 +437,7 @@ func TestSpoolMends(t *testing.T) {
 	for i := range 10 {
 		store(t, s, subjectOf(1), fmt.Sprint(i), true)
 	}
-	if err := s.disk.server.current().DisableJetStream(); err != nil {
+	if err := s.disk.server.Current().DisableJetStream(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is noticed, and works again", func() bool {

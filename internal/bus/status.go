@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -161,7 +162,7 @@ func (d *statusDesk) look(ctx context.Context) *jetstream.ConsumerInfo {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout/2)
 	defer cancel()
 	d.looked, d.queue = time.Now(), nil
-	consumer, err := d.bus.js.Consumer(attempt, d.bus.cfg.Prefix.CommandStream(d.cloud), egressConsumer(d.cloud))
+	consumer, err := d.bus.js.Consumer(attempt, d.bus.cfg.Prefix.CommandStream(d.cloud), topology.EgressConsumer(d.cloud))
 	if err == nil {
 		d.queue = consumer.CachedInfo()
 	} else if !errors.Is(err, context.Canceled) {

@@ -17,14 +17,14 @@ func TestStreams(t *testing.T) {
 	run(t, server.connect(t, quiet()))
 	out := server.outside(t)
 	for _, want := range []jetstream.StreamConfig{
-		{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, MaxAge: 30 * day, MaxMsgs: -1, MaxBytes: 1 << 30},
+		{Name: "FACTRO_EVENTS_ACME", Subjects: []string{"factro.event.acme.>"}, MaxAge: 30 * 24 * time.Hour, MaxMsgs: -1, MaxBytes: 1 << 30},
 		{
 			Name: "FACTRO_COMMANDS_ACME", Subjects: []string{"factro.command.acme.>", "factro.redrive.acme.>"}, MaxMsgs: 100_000,
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, AllowMsgTTL: true, MaxBytes: 128 << 20,
 		},
-		{Name: "FACTRO_RESULTS_ACME", Subjects: []string{"factro.result.acme.>"}, MaxAge: 7 * day, MaxMsgs: -1, MaxBytes: 256 << 20},
+		{Name: "FACTRO_RESULTS_ACME", Subjects: []string{"factro.result.acme.>"}, MaxAge: 7 * 24 * time.Hour, MaxMsgs: -1, MaxBytes: 256 << 20},
 		{
-			Name: "FACTRO_DEAD_ACME", Subjects: []string{"factro.dead.command.acme.>", "factro.dead.webhook.acme"}, MaxAge: 90 * day, MaxMsgs: -1,
+			Name: "FACTRO_DEAD_ACME", Subjects: []string{"factro.dead.command.acme.>", "factro.dead.webhook.acme"}, MaxAge: 90 * 24 * time.Hour, MaxMsgs: -1,
 			MaxBytes: 256 << 20,
 		},
 	} {
@@ -39,7 +39,7 @@ func TestStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := ledger.Status(t.Context()); err != nil || s.TTL() != 7*day || s.History() != 1 {
+	if s, err := ledger.Status(t.Context()); err != nil || s.TTL() != 7*24*time.Hour || s.History() != 1 {
 		t.Errorf("the ledger keeps entries for %s, %d of each: %v", s.TTL(), s.History(), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -26,13 +27,13 @@ func takers(p events.Prefix, subject string) []string {
 	}
 	switch at(1) {
 	case "event":
-		return []string{p.EventStream(at(2)), oldName(p, "EVENTS")}
+		return []string{p.EventStream(at(2)), topology.OldName(p, "EVENTS")}
 	case "command", "redrive":
-		return []string{p.CommandStream(at(2)), oldName(p, "COMMANDS")}
+		return []string{p.CommandStream(at(2)), topology.OldName(p, "COMMANDS")}
 	case "result":
-		return []string{p.ResultStream(at(2)), oldName(p, "RESULTS")}
+		return []string{p.ResultStream(at(2)), topology.OldName(p, "RESULTS")}
 	default:
-		return []string{p.DeadStream(at(3)), oldName(p, "DEAD")}
+		return []string{p.DeadStream(at(3)), topology.OldName(p, "DEAD")}
 	}
 }
 

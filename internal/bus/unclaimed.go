@@ -76,7 +76,7 @@ func (b *Bus) Unclaimed(ctx context.Context) error {
 
 // unclaimed counts the commands in the streams of clouds that are not ours and from which nobody pulls.
 func (b *Bus) unclaimed(ctx context.Context) (map[string]uint64, error) {
-	if err := b.waitUp(ctx); err != nil {
+	if err := b.AwaitUp(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*attemptTimeout)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -48,7 +48,7 @@ func documentOf(prefix events.Prefix, resource string) ([]byte, error) {
 		return nil, fmt.Errorf("asyncapi: the prefix %q is no token of a subject, want [a-z0-9][a-z0-9-]*", prefix)
 	}
 	d := document{prefix: prefix, resource: resource}
-	for _, s := range bus.Streams(prefix, "{cloud}") {
+	for _, s := range topology.StreamsOf(prefix, "{cloud}") {
 		d.streams = append(d.streams, streamOf(s))
 	}
 	if err := d.fill(); err != nil {
@@ -176,7 +176,7 @@ func componentSchemas(used usage) object {
 }
 
 // streamOf is what a subscriber should know of a stream. AsyncAPI's binding for NATS has no words for JetStream.
-func streamOf(s bus.StreamFacts) inline {
+func streamOf(s topology.StreamFacts) inline {
 	o := object{
 		{"stream", s.Name},
 		{"subjects", s.Subjects},

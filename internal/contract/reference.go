@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -99,8 +100,8 @@ func indexOf(prefix events.Prefix, all []page) index {
 type subjects struct {
 	Prefix            events.Prefix
 	Commands, Queries int
-	Streams           []bus.StreamFacts
-	Buckets           []bus.BucketFacts
+	Streams           []topology.StreamFacts
+	Buckets           []topology.BucketFacts
 	Envelope          []envelopeRow
 	Outcomes          any
 	Codes             []code
@@ -139,9 +140,9 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	}
 	s := subjects{
 		Status:    strings.TrimSpace(string(status)),
-		Reconcile: bus.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
-		Prefix: prefix, Streams: bus.Streams(prefix, anyCloud), Buckets: bus.Buckets(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
-		Ledger: bus.LedgerBucket(prefix, anyCloud), Proven: provenBody, Result: strings.TrimSpace(string(result)),
+		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
+		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
+		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: provenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range envelope {
 		command := a.use[aCommand]

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -183,7 +184,7 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 		return mistaken(err)
 	}
 	if bucket := w.cfg.Prefix.FileBucket(w.cfg.Cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
-		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != bus.OldFileBucket(w.cfg.Prefix) {
+		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != topology.OldFileBucket(w.cfg.Prefix) {
 		// Any other could be one that the sender may not read, but the bridge may.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}

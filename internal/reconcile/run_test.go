@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -224,7 +225,7 @@ func TestLostLease(t *testing.T) {
 	c := &cloud{name: "acme", log: []happening{lostAt("r-1", 10*time.Minute), lostAt("r-2", 9*time.Minute)}}
 	lend := &lender{Bus: b.bus}
 	journal := thief{b.bus, func() {
-		kv, err := b.js.KeyValue(t.Context(), bus.ReconcileBucket(prefix))
+		kv, err := b.js.KeyValue(t.Context(), topology.ReconcileBucket(prefix))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +247,7 @@ func TestLostLease(t *testing.T) {
 	if all := b.stored("acme"); len(all) != 1 || all[0].Event.Type() != events.GapDetectedType {
 		t.Errorf("the stream has %d events, want the one about the gap", len(all))
 	}
-	kv, err := b.js.KeyValue(t.Context(), bus.ReconcileBucket(prefix))
+	kv, err := b.js.KeyValue(t.Context(), topology.ReconcileBucket(prefix))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,9 @@ var errDiffers = errors.New("the durable consumer differs")
 // errNotPrepared says that there is no consumer that could be used, and that none is to be made.
 var errNotPrepared = errors.New("somebody with the right to make it has to make the consumer first")
 
+// lostAfter is how long a broker that is up may not know the stream or the consumer: it has just started, or they are gone.
+const lostAfter = 2 * time.Second
+
 // bind returns the consumer, and makes it if it is missing.
 func (s *subscription) bind(ctx context.Context) (jetstream.Consumer, error) {
 	if s.prepared {

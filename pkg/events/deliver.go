@@ -3,35 +3,34 @@ package events
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // deliver has one message handled and carries out the verdict. The error says that the verdict did not reach the broker,
 // so that the event comes again.
-func (s *subscription) deliver(ctx context.Context, d *delivery, renewEvery time.Duration) error {
+func (s *subscription) deliver(ctx context.Context, d *taken, renewEvery time.Duration) error {
 	msg := s.place.last(d)
-	e, unreadable := newEvent(s.prefix, msg.Subject(), msg.Headers(), msg.Data())
+	e, unreadable := newEvent(s.prefix, msg.Subject, msg.Header, msg.Data)
 	if meta, err := msg.Metadata(); err == nil {
 		e.Deliveries, e.Stored, e.Sequence = meta.NumDelivered, meta.Timestamp, meta.Sequence.Stream
 	}
-	ctx = extract(ctx, msg.Headers())
-	ctx, span := startSpan(ctx, "process", msg.Subject(), trace.SpanKindConsumer, withEventID(e.CloudEvent.ID()))
+	ctx = delivery.Extract(ctx, propagator, msg.Header)
+	ctx, span := startSpan(ctx, "process", msg.Subject, trace.SpanKindConsumer, withEventID(e.CloudEvent.ID()))
 	defer span.End()
 
 	if unreadable != nil {
 		span.SetStatus(codes.Error, "unreadable")
 		s.onUnreadable(ctx, e, unreadable)
 		s.place.decided(d)
-		return s.settle(ctx, d, "+TERM unreadable")
+		return s.settle(ctx, d, delivery.Term("unreadable"))
 	}
-	err := s.renewed(ctx, e, d, max(renewEvery, 10*time.Millisecond))
+	err := s.renewed(ctx, e, d, renewEvery)
 	if err != nil {
 		span.SetStatus(codes.Error, "not handled") // the error itself can quote the event's data
 	}
@@ -42,56 +41,33 @@ func (s *subscription) deliver(ctx context.Context, d *delivery, renewEvery time
 	}
 	switch {
 	case err == nil:
-		return s.settle(ctx, d, "+ACK")
+		return s.settle(ctx, d, delivery.Ack)
 	case final:
-		return s.settle(ctx, d, "+TERM rejected")
+		return s.settle(ctx, d, delivery.Term("rejected"))
 	case later:
-		return s.settle(ctx, d, nak(again.after))
+		return s.settle(ctx, d, delivery.Nak(again.after))
 	case ctx.Err() != nil: // it was interrupted and is nobody's fault
-		return s.settle(ctx, d, nak(0))
+		return s.settle(ctx, d, delivery.Nak(0))
 	default:
-		return s.settle(ctx, d, nak(backoff(int(min(max(e.Deliveries, 1)-1, 10)))))
+		return s.settle(ctx, d, delivery.Nak(delivery.Backoff(int(min(max(e.Deliveries, 1)-1, 10)))))
 	}
 }
 
 // renewed calls the handler and tells the broker meanwhile that the event is still worked on.
-func (s *subscription) renewed(ctx context.Context, e Event, d *delivery, every time.Duration) error {
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				_ = s.place.last(d).InProgress() // the next one may get through; else the event comes again, as it may anyway
-			}
-		}
-	}()
-	defer func() { close(done); <-stopped }()
+func (s *subscription) renewed(ctx context.Context, e Event, d *taken, every time.Duration) error {
+	stop := delivery.KeepAlive(every, func() {
+		// An error is harmless: the next one may get through; else the event comes again, as it may anyway.
+		_ = s.js.Conn().Publish(s.place.last(d).Reply, []byte(delivery.InProgress))
+	})
+	defer stop()
 	return s.handle(ctx, e)
 }
 
-// nak asks the broker to deliver the message again after d, at once if that is 0.
-func nak(d time.Duration) string {
-	if d <= 0 {
-		return "-NAK"
-	}
-	return fmt.Sprintf(`-NAK {"delay": %d}`, d.Nanoseconds())
-}
-
-const (
-	// confirmTimeout bounds how long a verdict is carried to a broker that is away. After it the event comes again.
-	confirmTimeout = 10 * time.Second
-	// lostAfter is how long a broker that is there may know nothing of the consumer: it has just started, or the consumer
-	// is gone.
-	lostAfter = 2 * time.Second
-)
+// confirmTimeout bounds how long Confirm waits for a broker that is away. After it the event comes again.
+const confirmTimeout = 10 * time.Second
 
 // settle sends the verdict about an event, until it is about its last delivery.
-func (s *subscription) settle(ctx context.Context, d *delivery, verdict string) error {
+func (s *subscription) settle(ctx context.Context, d *taken, verdict delivery.Verdict) error {
 	for {
 		msg := s.place.last(d)
 		err := s.confirm(ctx, msg, verdict)
@@ -101,29 +77,10 @@ func (s *subscription) settle(ctx context.Context, d *delivery, verdict string) 
 	}
 }
 
-// confirm sends a verdict and waits until the broker has heard it. The client library can confirm an acknowledgement
-// only; the broker answers every verdict. The verdict is out, so it is told even if the subscription is to end.
-//
-// That an event is to come again is told once. By the time of a second word somebody else may have it, and would lose it;
-// without a word it comes after AckWait.
-func (s *subscription) confirm(ctx context.Context, msg jetstream.Msg, verdict string) error {
+// confirm sends a verdict and waits until the broker has it. The verdict is out, so it is sent even if the subscription is to
+// end.
+func (s *subscription) confirm(ctx context.Context, msg *nats.Msg, verdict delivery.Verdict) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
 	defer cancel()
-	nc := s.js.Conn()
-	once := strings.HasPrefix(verdict, "-NAK")
-	began := time.Now()
-	for {
-		err := nats.ErrConnectionReconnecting
-		if nc.IsConnected() || nc.IsClosed() || !once { // else it may lie in the connection's buffer for long
-			attempt, stop := context.WithTimeout(ctx, attemptTimeout)
-			_, err = nc.RequestWithContext(attempt, msg.Reply(), []byte(verdict))
-			stop()
-		}
-		unheard := errors.Is(err, nats.ErrNoResponders)
-		sure := unheard || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting)
-		lost := unheard && time.Since(began) > lostAfter
-		if err == nil || lost || once && !sure || errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, 50*time.Millisecond) {
-			return err
-		}
-	}
+	return delivery.Confirm(ctx, s.line, s.js.Conn(), msg.Reply, verdict)
 }

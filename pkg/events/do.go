@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -161,7 +162,7 @@ func position(stream string, sequence uint64) string {
 // message is what goes over the wire, with the trace of ctx.
 func (o *order) message(ctx context.Context, subject string, e event.Event) (*nats.Msg, error) {
 	if s := trace.SpanContextFromContext(ctx); s.IsValid() { // where the trace begins; the header is of the current hop
-		origin := carrier{}
+		origin := delivery.Header{}
 		propagator.Inject(ctx, origin)
 		for _, name := range origin.Keys() {
 			e.SetExtension(name, origin.Get(name))
@@ -171,7 +172,7 @@ func (o *order) message(ctx context.Context, subject string, e event.Event) (*na
 	if err != nil {
 		return nil, err
 	}
-	inject(ctx, msg.Header)
+	propagator.Inject(ctx, delivery.Header(msg.Header))
 	msg.Header[HeaderMessageID] = []string{o.messageID()}
 	return msg, nil
 }
@@ -273,7 +274,7 @@ func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck,
 }
 
 func commandID(msg *nats.Msg) string {
-	id, _ := unescape(carrier(msg.Header).Get(attributePrefix + "id"))
+	id, _ := unescape(delivery.Header(msg.Header).Get(attributePrefix + "id"))
 	return id
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // SetPatience changes how long Do relies on the copy of the result.
@@ -17,4 +19,6 @@ func Ruled(year int, month time.Month, day int) *time.Location { return ruled(ye
 func LookEvery(d time.Duration) SubscribeOption { return func(s *subscription) { s.lookEvery = d } }
 
 // Extract continues the trace of a message.
-func Extract(ctx context.Context, header nats.Header) context.Context { return extract(ctx, header) }
+func Extract(ctx context.Context, header nats.Header) context.Context {
+	return delivery.Extract(ctx, propagator, header)
+}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -20,14 +21,14 @@ type place struct {
 	// whoever handled them.
 	floor uint64
 	// open are the events that were delivered and have no verdict yet.
-	open map[uint64]*delivery
+	open map[uint64]*taken
 }
 
-// delivery is an event in our hands.
-type delivery struct {
+// taken is an event that was delivered and has no verdict yet.
+type taken struct {
 	sequence uint64
 	// msg is its last delivery. A verdict is about that one.
-	msg jetstream.Msg
+	msg *nats.Msg
 	// held is true until the verdict was sent. Of an event that is to come again it is false.
 	held bool
 	// final is true if it is not to come again.
@@ -61,12 +62,12 @@ func (p *place) look(info *jetstream.ConsumerInfo) {
 }
 
 // delivered notes a delivery. It returns nil if the event is held already: whoever holds it has this delivery now.
-func (p *place) delivered(era int, msg jetstream.Msg) *delivery {
+func (p *place) delivered(era int, msg *nats.Msg) *taken {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	meta, err := msg.Metadata()
 	if err != nil || era != p.era { // of a stream that is gone
-		return &delivery{msg: msg, held: true}
+		return &taken{msg: msg, held: true}
 	}
 	sequence := meta.Sequence.Stream
 	if d := p.open[sequence]; d != nil && d.held {
@@ -74,30 +75,30 @@ func (p *place) delivered(era int, msg jetstream.Msg) *delivery {
 		return nil
 	}
 	if p.open == nil {
-		p.open = map[uint64]*delivery{}
+		p.open = map[uint64]*taken{}
 	}
-	d := &delivery{sequence: sequence, msg: msg, held: true}
+	d := &taken{sequence: sequence, msg: msg, held: true}
 	p.open[sequence] = d
 	p.behind = max(p.behind, sequence+1)
 	return d
 }
 
 // last returns the last delivery of an event.
-func (p *place) last(d *delivery) jetstream.Msg {
+func (p *place) last(d *taken) *nats.Msg {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return d.msg
 }
 
 // decided notes that an event is not to come again, also if its verdict does not reach the broker.
-func (p *place) decided(d *delivery) {
+func (p *place) decided(d *taken) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.final = true
 }
 
 // release lets go of an event whose verdict was sent about msg. It returns false if there is a later delivery.
-func (p *place) release(d *delivery, msg jetstream.Msg) bool {
+func (p *place) release(d *taken, msg *nats.Msg) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d.msg != msg {

@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
@@ -98,7 +100,7 @@ func (c *Client) query(ctx context.Context, subject string, data []byte) (io.Rea
 	}
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
-	inject(ctx, msg.Header)
+	propagator.Inject(ctx, delivery.Header(msg.Header))
 	answer, err := c.js.Conn().RequestMsgWithContext(asking, msg)
 	if err != nil {
 		return nil, fmt.Errorf("query %s: %w", subject, err)

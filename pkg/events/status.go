@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // Status is what the bridge that carries out the commands of a cloud says about them: why a command has to wait. It names
@@ -117,7 +119,7 @@ func (c *Client) Status(ctx context.Context, position string) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	msg := &nats.Msg{Subject: c.prefix.Status(c.cloud), Header: nats.Header{}, Data: data}
-	inject(ctx, msg.Header)
+	propagator.Inject(ctx, delivery.Header(msg.Header))
 	answer, err := c.js.Conn().RequestMsgWithContext(ctx, msg)
 	if err != nil {
 		return Status{}, fmt.Errorf("status %s: %w", msg.Subject, err)

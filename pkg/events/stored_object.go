@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 const (
@@ -105,7 +107,7 @@ func (o *storedObject) get(req getRequest) ([]storedMsg, error) {
 	for attempt := 0; ; attempt++ {
 		got, err := o.chunks.get(o.ctx, req)
 		passing := isOutage(err) || errors.Is(err, errNoStored)
-		if err == nil || !passing || attempt >= readAttempts || !pause(o.ctx, backoff(0)/4<<attempt) {
+		if err == nil || !passing || attempt >= readAttempts || !pause(o.ctx, delivery.Backoff(0)/4<<attempt) {
 			return got, err
 		}
 	}

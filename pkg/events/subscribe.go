@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // Handler handles one event. Its context ends with that of Subscribe and carries the event's trace. The error is the
@@ -56,7 +59,7 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, filter string, handl
 	if s.inFlight > maxInFlight {
 		return fmt.Errorf("subscribe to %s: %d events in flight, want at most %d", filter, s.inFlight, maxInFlight)
 	}
-	s.slots = make(chan struct{}, s.inFlight)
+	s.slots, s.line = make(chan struct{}, s.inFlight), delivery.LineOf(js.Conn())
 	defer s.leave(ctx)
 	defer s.handlers.Wait()
 	return s.run(ctx)
@@ -121,6 +124,7 @@ const maxInFlight = 1024
 
 type subscription struct {
 	js           jetstream.JetStream
+	line         delivery.Line
 	prefix       Prefix
 	stream       string
 	filter       string
@@ -192,7 +196,7 @@ func (s *subscription) run(ctx context.Context) error {
 		if ctx.Err() == nil && failures == 0 {
 			s.log.WarnContext(ctx, "events cannot be pulled; trying again", "subject", s.filter, "error", err)
 		}
-		pause(ctx, backoff(failures))
+		pause(ctx, delivery.Backoff(failures))
 	}
 	return nil
 }
@@ -204,6 +208,10 @@ func (s *subscription) consume(ctx context.Context, consumer jetstream.Consumer)
 	defer stop(nil)
 	era, _ := s.place.known()
 	renewEvery := consumer.CachedInfo().Config.AckWait / 3
+	puller := delivery.Puller{
+		Conn: s.js.Conn(), Line: s.line, API: apiPrefix(s.js), Stream: s.stream, Consumer: consumer.CachedInfo().Name,
+		Heartbeat: delivery.Heartbeat,
+	}
 	var pulls sync.WaitGroup
 	if s.inFlight > 1 {
 		pulls.Go(func() { s.look(pulling, consumer) })
@@ -212,17 +220,17 @@ func (s *subscription) consume(ctx context.Context, consumer jetstream.Consumer)
 		pulls.Add(1)
 		s.handlers.Go(func() {
 			defer func() { <-s.slots }()
-			d, err := s.take(pulling, consumer, era)
+			d, err := s.take(pulling, puller, era)
 			stopping := pulling.Err() != nil
 			pulls.Done()
 			switch {
 			case err == nil && d != nil && stopping: // it reached us while we were to stop
-				_ = s.settle(ctx, d, nak(0)) // else it comes after AckWait
+				_ = s.settle(ctx, d, delivery.Nak(0)) // else it comes after AckWait
 			case err == nil && d != nil:
 				if err := s.deliver(ctx, d, renewEvery); errors.Is(err, nats.ErrNoResponders) {
 					stop(err) // the consumer is gone
 				}
-			case err != nil && (!errors.Is(err, jetstream.ErrNoHeartbeat) || s.js.Conn().IsConnected()):
+			case err != nil && (!errors.Is(err, delivery.ErrNoHeartbeat) || s.js.Conn().IsConnected()):
 				stop(err)
 			}
 		})
@@ -245,10 +253,10 @@ func (s *subscription) enter(ctx context.Context) bool {
 	}
 }
 
-// take pulls one event and notes it. The delivery is nil if the event is in our hands already.
-func (s *subscription) take(ctx context.Context, consumer jetstream.Consumer, era int) (*delivery, error) {
-	msg, err := pull(ctx, consumer)
-	if err != nil {
+// take pulls one event and notes it. The result is nil if none came, or if the event is handled already.
+func (s *subscription) take(ctx context.Context, p delivery.Puller, era int) (*taken, error) {
+	msg, err := p.Next(ctx)
+	if err != nil || msg == nil {
 		return nil, err
 	}
 	return s.place.delivered(era, msg), nil
@@ -263,30 +271,11 @@ func (s *subscription) look(ctx context.Context, consumer jetstream.Consumer) {
 	}
 }
 
-const (
-	// heartbeat is how often the broker says that it still knows of our request. After two that did not come we ask again:
-	// a consumer that is deleted while we are not asking tells nobody.
-	heartbeat = 5 * time.Second
-	// pullExpiry is how long the broker keeps a request.
-	pullExpiry = 30 * time.Second
-)
-
-// pull waits for one message.
-//
-// Each request has an inbox of its own, which is closed before the message is worked on. Over a reconnect the client
-// library sends its request again, and the broker may still have the first one: with a lasting inbox the second would
-// bring the next event while this one is worked on, and its AckWait would run in a buffer.
-func pull(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
-	it, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(heartbeat))
-	if err != nil {
-		return nil, err
+// apiPrefix is where the API of JetStream is, without the last dot.
+func apiPrefix(js jetstream.JetStream) string {
+	o := js.Options()
+	if o.Domain != "" {
+		return "$JS." + o.Domain + ".API"
 	}
-	defer it.Stop()
-	msg, err := it.Next(jetstream.NextContext(ctx))
-	if err == nil || ctx.Err() == nil {
-		return msg, err
-	}
-	// We are to stop. What has reached us meanwhile need not wait for AckWait.
-	it.Drain()
-	return it.Next(jetstream.NextMaxWait(attemptTimeout))
+	return strings.TrimSuffix(cmp.Or(o.APIPrefix, jetstream.DefaultAPIPrefix), ".")
 }

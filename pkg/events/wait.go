@@ -8,6 +8,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
 // waiter waits for the results of one command, on the inbox that gets copies and in the stream that has them all.
@@ -218,7 +220,7 @@ func (w *waiter) read(ctx context.Context, out chan<- found) {
 		}
 		got, err := results.get(ctx, req)
 		if err != nil { // nothing yet, or nobody answers: it is tried again as long as somebody waits
-			pause(ctx, min(backoff(quiet), slowest))
+			pause(ctx, min(delivery.Backoff(quiet), slowest))
 			quiet++
 			continue
 		}

@@ -1,8 +1,9 @@
-package bus
+package embedded
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -10,16 +11,16 @@ import (
 
 // Times of mending an embedded server that stores nothing although the connection is up.
 const (
-	mendAfter    = 15 * time.Second // publishes that nobody answers are believed to be its fault after this time
-	mendPause    = 5 * time.Second  // between the first two attempts; each further one waits twice as long
+	mendPause    = 5 * time.Second // between the first two attempts; each further one waits twice as long
 	mostPause    = time.Minute
 	healthyAfter = time.Minute     // without a fault it counts as mended
 	hopelessFrom = 2 * time.Minute // then /livez fails, so that the process is started anew
 	leastSpace   = 16 << 20        // with less on its disk, a new start mends nothing
 	leastFiles   = 32              // with fewer descriptors left, a new start may miss streams
+	spaceTimeout = time.Second     // for the file system to tell its free space
 )
 
-// mender is what is known of the embedded server's fault.
+// mender is what is known of the server's fault.
 type mender struct {
 	mu       sync.Mutex
 	since    time.Time // when the fault was seen first; zero if there is none
@@ -28,14 +29,13 @@ type mender struct {
 	last     time.Time // the last attempt
 }
 
-// Alive is an error if the embedded server of this process stores nothing and could not be mended, so that only a new process
-// may help. What another NATS server does is no reason: a new process does not mend it.
-func (b *Bus) Alive() error {
-	m := &b.mender
+// Alive is an error if the server stores nothing and could not be mended, so that only a new process may help.
+func (s *Server) Alive() error {
+	m := &s.mender
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	limit := hopelessFrom
-	if s := b.cfg.Server; s != nil && s.hopeless > 0 {
+	if s.hopeless > 0 {
 		limit = s.hopeless
 	}
 	if m.since.IsZero() || time.Since(m.since) < limit {
@@ -45,32 +45,32 @@ func (b *Bus) Alive() error {
 		m.since.UTC().Format(time.RFC3339), m.attempts, m.why)
 }
 
-// mendServer watches the embedded server until ctx ends, and starts it anew when it has given up storing.
-func (b *Bus) mendServer(ctx context.Context) {
+// Mend watches the server until ctx ends, and starts it anew when it has stopped storing. The server may not notice that
+// itself: unanswered returns an error if requests since the last new start got no answer.
+func (s *Server) Mend(ctx context.Context, unanswered func(since time.Time) error, log *slog.Logger) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	disk := newLooks(freeSpace)
+	disk := NewSpace(FreeSpace)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if b.mender.due(b.serverFault(), time.Now()) && hasFiles() && b.hasSpace(ctx, disk) {
-			b.restartServer(ctx)
+		fault := s.fault()
+		if fault == nil {
+			fault = unanswered(s.mender.lastAttempt())
+		}
+		if s.mender.due(fault, time.Now()) && hasFiles() && s.hasSpace(ctx, disk) {
+			s.startAnew(ctx, log)
 		}
 	}
 }
 
-// serverFault is why the embedded server stores nothing, as it says or as its silence does.
-func (b *Bus) serverFault() error {
-	if err := b.cfg.Server.fault(); err != nil {
-		return err
-	}
-	b.mender.mu.Lock()
-	last := b.mender.last
-	b.mender.mu.Unlock()
-	return b.health.unanswered(last)
+func (m *mender) lastAttempt() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
 }
 
 // due notes what is wrong now, and says whether to do something about it.
@@ -92,16 +92,16 @@ func (m *mender) due(fault error, now time.Time) bool {
 }
 
 // hasSpace says whether the server's disk has space. A full one is no fault of the process; readiness tells of it.
-func (b *Bus) hasSpace(ctx context.Context, disk looks) bool {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeoutDisk)
+func (s *Server) hasSpace(ctx context.Context, disk Space) bool {
+	ctx, cancel := context.WithTimeout(ctx, spaceTimeout)
 	defer cancel()
-	free, err := disk.space(ctx, b.cfg.Server.opts.StoreDir)
+	free, err := disk.Of(ctx, s.opts.StoreDir)
 	if err != nil || free >= leastSpace { // if nobody knows, it is tried
 		return true
 	}
-	b.mender.mu.Lock()
-	defer b.mender.mu.Unlock()
-	b.mender.since = time.Now() // a full disk for long is not hopeless
+	s.mender.mu.Lock()
+	defer s.mender.mu.Unlock()
+	s.mender.since = time.Now() // a full disk for long is not hopeless
 	return false
 }
 
@@ -124,18 +124,18 @@ func hasFiles() bool {
 	return true
 }
 
-func (b *Bus) restartServer(ctx context.Context) {
-	m := &b.mender
+func (s *Server) startAnew(ctx context.Context, log *slog.Logger) {
+	m := &s.mender
 	m.mu.Lock()
 	m.attempts++
 	why, attempt := m.why, m.attempts
 	m.mu.Unlock()
-	b.log.ErrorContext(ctx, "the embedded NATS server stores nothing; it is started anew", "error", why, "attempt", attempt)
-	err := b.cfg.Server.restart()
+	log.ErrorContext(ctx, "the embedded NATS server stores nothing; it is started anew", "error", why, "attempt", attempt)
+	err := s.restart()
 	m.mu.Lock()
 	m.last = time.Now()
 	m.mu.Unlock()
 	if err != nil {
-		b.log.ErrorContext(ctx, "the embedded NATS server cannot be started anew; trying again", "error", err)
+		log.ErrorContext(ctx, "the embedded NATS server cannot be started anew; trying again", "error", err)
 	}
 }

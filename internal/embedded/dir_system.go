@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package bus
+package embedded
 
 import (
 	"cmp"
@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// lockDir takes a directory for the JetStream server of this process, as long as the returned file is open. JetStream has no
+// LockDir takes a directory for the JetStream server of this process, as long as the returned file is open. JetStream has no
 // lock of its own, and two servers on one directory would each believe that they know what is in it.
-func lockDir(dir string) (*os.File, error) {
+func LockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -39,20 +39,20 @@ func lockDir(dir string) (*os.File, error) {
 	}
 }
 
-// unlockDir gives the directory back. Closing the file alone would not do: a child that this process is just about to start
+// UnlockDir gives the directory back. Closing the file alone would not do: a child that this process is just about to start
 // has it, too, for a moment.
-func unlockDir(f *os.File) error {
+func UnlockDir(f *os.File) error {
 	if f == nil {
 		return nil
 	}
 	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
-// errNoLockHere is for systems without locks.
-var errNoLockHere = errors.New("directories cannot be locked on this system")
+// ErrNoLock is for systems without locks.
+var ErrNoLock = errors.New("directories cannot be locked on this system")
 
-// freeSpace is how many bytes the file system of a directory has left for us.
-func freeSpace(dir string) (int64, error) {
+// FreeSpace is how many bytes the file system of a directory has left for us.
+func FreeSpace(dir string) (int64, error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, fmt.Errorf("free space of %s: %w", dir, err)

@@ -1,4 +1,4 @@
-package bus
+package topology
 
 import (
 	"cmp"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // Shape says how the streams or buckets of one kind are made, beside their size. A zero stands for the default.
@@ -23,14 +25,8 @@ type Shape struct {
 	Tags    []string
 }
 
-// Shapes are the shapes by the names of their kinds, see Kinds.
+// Shapes are the shapes by the names of their kinds, see [Kind.Name].
 type Shapes map[string]Shape
-
-// kindNames are the kinds as the configuration calls them.
-var kindNames = map[size]string{
-	sizeEvents: "events", sizeCommands: "commands", sizeResults: "results", sizeDead: "dead", sizeLedger: "ledger", sizeFiles: "files",
-	sizeAnswers: "answers", sizeOriginals: "originals", sizeAdvisories: "advisories", sizeReconcile: "reconcile",
-}
 
 // DefaultDuplicateWindow is how long a stream recognises a message id if nobody says otherwise. It spans the retries of a
 // publish and of a sender, and bounds what the server must remember.
@@ -39,30 +35,41 @@ const DefaultDuplicateWindow = 10 * time.Minute
 // Bounds of the window. A shorter one ends before the attempts of one publish do.
 const leastWindow, mostWindow = 10 * time.Second, 24 * time.Hour
 
-// window is how long the streams recognise a message id.
-func (c Config) window() time.Duration { return cmp.Or(c.DuplicateWindow, DefaultDuplicateWindow) }
+// Plan is what the operator wants of all streams and buckets.
+type Plan struct {
+	Prefix events.Prefix
+	Sizes  Sizes
+	Shapes Shapes
+	// Replicas is the number of servers that hold each stream, unless its shape says otherwise.
+	Replicas int
+	// DuplicateWindow is how long a stream recognises a message id; 0 for [DefaultDuplicateWindow].
+	DuplicateWindow time.Duration
+}
 
-func (c Config) shape(s size) Shape { return c.Shapes[kindNames[s]] }
+// Window is how long the streams recognise a message id.
+func (p Plan) Window() time.Duration { return cmp.Or(p.DuplicateWindow, DefaultDuplicateWindow) }
 
-func (c Config) replicas(s size) int { return cmp.Or(c.shape(s).Replicas, c.Replicas) }
+func (p Plan) shape(k Kind) Shape { return p.Shapes[k.Name()] }
 
-func (c Config) placement(s size) *jetstream.Placement {
-	shape := c.shape(s)
+func (p Plan) replicas(k Kind) int { return cmp.Or(p.shape(k).Replicas, p.Replicas) }
+
+func (p Plan) placement(k Kind) *jetstream.Placement {
+	shape := p.shape(k)
 	if shape.Cluster == "" && len(shape.Tags) == 0 {
 		return nil
 	}
 	return &jetstream.Placement{Cluster: shape.Cluster, Tags: shape.Tags}
 }
 
-// shaped is a stream as the configuration wants it.
-func (c Config) shaped(want streamSpec) streamSpec {
-	shape := c.shape(want.size)
-	want.MaxAge, want.Replicas, want.Placement = cmp.Or(shape.MaxAge, want.MaxAge), c.replicas(want.size), c.placement(want.size)
+// Stream is a stream of the contract as the plan wants it.
+func (p Plan) Stream(want Stream) Stream {
+	shape := p.shape(want.Kind)
+	want.MaxAge, want.Replicas, want.Placement = cmp.Or(shape.MaxAge, want.MaxAge), p.replicas(want.Kind), p.placement(want.Kind)
 	if shape.MaxMessages > 0 {
 		want.MaxMsgs = shape.MaxMessages
 	}
-	if want.size != sizeLedger { // a bucket has a window of its own
-		want.Duplicates = c.window()
+	if want.Kind != Ledger { // a bucket has a window of its own
+		want.Duplicates = p.Window()
 	}
 	if want.MaxAge > 0 {
 		want.Duplicates = min(want.Duplicates, want.MaxAge)
@@ -70,20 +77,21 @@ func (c Config) shaped(want streamSpec) streamSpec {
 	return want
 }
 
-// shapedBucket is an object store as the configuration wants it.
-func (c Config) shapedBucket(want bucketSpec) bucketSpec {
-	want.TTL, want.Replicas, want.Placement = cmp.Or(c.shape(want.size).MaxAge, want.TTL), c.replicas(want.size), c.placement(want.size)
+// bucket is an object store as the plan wants it.
+func (p Plan) bucket(want Bucket) Bucket {
+	want.TTL, want.Replicas, want.Placement = cmp.Or(p.shape(want.Kind).MaxAge, want.TTL), p.replicas(want.Kind), p.placement(want.Kind)
 	return want
 }
 
-func (c Config) validateShapes() error {
-	var errs []error
-	if c.DuplicateWindow != 0 && (c.DuplicateWindow < leastWindow || c.DuplicateWindow > mostWindow) {
-		errs = append(errs, fmt.Errorf("nats.duplicate_window: %s is not between %s and %s", c.DuplicateWindow, leastWindow, mostWindow))
+// Validate says what of the plan cannot be, each with its path in the configuration.
+func (p Plan) Validate() error {
+	errs := []error{p.Sizes.Validate()}
+	if p.DuplicateWindow != 0 && (p.DuplicateWindow < leastWindow || p.DuplicateWindow > mostWindow) {
+		errs = append(errs, fmt.Errorf("nats.duplicate_window: %s is not between %s and %s", p.DuplicateWindow, leastWindow, mostWindow))
 	}
-	for kind := sizeEvents; kind <= sizeReconcile; kind++ {
-		name := kindNames[kind]
-		s := c.Shapes[name]
+	for kind := Events; kind <= Reconcile; kind++ {
+		name := kind.Name()
+		s := p.Shapes[name]
 		bad := func(field, format string, args ...any) {
 			errs = append(errs, fmt.Errorf("nats.streams.%s.%s: %s", name, field, fmt.Sprintf(format, args...)))
 		}
@@ -93,17 +101,17 @@ func (c Config) validateShapes() error {
 		switch {
 		case s.MaxAge < 0:
 			bad("max_age", "%s is negative", s.MaxAge)
-		case s.MaxAge > 0 && (kind == sizeCommands || kind == sizeReconcile):
+		case s.MaxAge > 0 && (kind == Commands || kind == Reconcile):
 			bad("max_age", "cannot be set: what waits there must not go without a word")
 		case s.MaxAge > 0 && s.MaxAge < time.Minute:
 			bad("max_age", "%s is shorter than 1m", s.MaxAge)
-		case s.MaxAge > 0 && kind == sizeLedger && s.MaxAge < 24*time.Hour:
+		case s.MaxAge > 0 && kind == Ledger && s.MaxAge < 24*time.Hour:
 			bad("max_age", "%s is shorter than 24h, in which a command may come again", s.MaxAge)
 		}
 		switch {
 		case s.MaxMessages < 0:
 			bad("max_messages", "%d is negative", s.MaxMessages)
-		case s.MaxMessages > 0 && slices.Contains([]size{sizeLedger, sizeFiles, sizeAnswers, sizeOriginals, sizeReconcile}, kind):
+		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Reconcile}, kind):
 			bad("max_messages", "cannot be set for a bucket; nats.max_bytes bounds it")
 		}
 		if strings.ContainsAny(s.Cluster, " \t\r\n.*>") {

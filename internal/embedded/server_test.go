@@ -1,16 +1,18 @@
-package bus
+package embedded_test
 
 import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
 // TestEmbeddedConnections: strangers cannot take all the descriptors of the process by connections to the embedded server.
 func TestEmbeddedConnections(t *testing.T) {
 	t.Parallel()
 	const most = 3
-	s, err := StartServer(ServerConfig{DataDir: t.TempDir(), Listen: "127.0.0.1:0", MaxConnections: most})
+	s, err := embedded.Start(embedded.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", MaxConnections: most})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package bus
+package embedded
 
 import (
 	"errors"
@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 )
 
-// plainTree refuses what JetStream never makes in its directory: it opens its files by their names, so a symbolic link that
+// CheckTree refuses what JetStream never makes in its directory: it opens its files by their names, so a symbolic link that
 // somebody else put there would have it read and write elsewhere, with our rights, and a pipe would have it wait for ever.
 // The directory itself may be a link: that is the operator's choice.
-func plainTree(dir string) error {
+func CheckTree(dir string) error {
 	top := filepath.Join(dir, "jetstream")
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		switch {

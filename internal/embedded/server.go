@@ -1,4 +1,4 @@
-package bus
+package embedded
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// ServerConfig is for a NATS server inside this process.
-type ServerConfig struct {
+// Config is for a NATS server inside this process.
+type Config struct {
 	// DataDir is where JetStream keeps its streams.
 	DataDir string
 	// Listen is the address for other clients, or "" for none.
@@ -29,8 +29,8 @@ type ServerConfig struct {
 	Hopeless time.Duration
 }
 
-// maxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
-const maxPayload = 8 << 20
+// MaxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
+const MaxPayload = 8 << 20
 
 // Server is an embedded NATS server with JetStream. It can be started anew on the same directory and port; who is connected to
 // it in process connects again.
@@ -39,18 +39,20 @@ type Server struct {
 	lock     *os.File // of its directory; nil if somebody else has that
 	hopeless time.Duration
 
+	mender mender
+
 	mu    sync.RWMutex
 	s     *server.Server // nil if it could not be started anew
 	words *serverLog     // of s
 	over  bool           // whether it was closed for good
 }
 
-// StartServer starts an embedded server and waits until it takes connections.
-func StartServer(c ServerConfig) (*Server, error) {
+// Start starts an embedded server and waits until it takes connections.
+func Start(c Config) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "factro-bridge-embedded",
 		JetStream:  true, StoreDir: c.DataDir, SyncAlways: c.SyncAlways,
-		MaxPayload: maxPayload, DontListen: c.Listen == "", MaxConn: c.MaxConnections,
+		MaxPayload: MaxPayload, DontListen: c.Listen == "", MaxConn: c.MaxConnections,
 		NoLog: true, NoSigs: true,
 	}
 	if c.Listen != "" {
@@ -66,19 +68,20 @@ func StartServer(c ServerConfig) (*Server, error) {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
-	lock, err := lockDir(c.DataDir)
-	if err != nil && !errors.Is(err, errNoLockHere) {
+	lock, err := LockDir(c.DataDir)
+	if err != nil && !errors.Is(err, ErrNoLock) {
 		return nil, fmt.Errorf("nats.embedded.data_dir: %w", err)
 	}
-	s, err := startServer(opts)
+	s, err := Open(opts)
 	if err != nil {
-		return nil, errors.Join(err, unlockDir(lock))
+		return nil, errors.Join(err, UnlockDir(lock))
 	}
 	s.lock, s.hopeless = lock, c.Hopeless
 	return s, nil
 }
 
-func startServer(opts *server.Options) (*Server, error) {
+// Open starts a server with options of its own on a directory that the caller has locked.
+func Open(opts *server.Options) (*Server, error) {
 	s := &Server{opts: opts}
 	if err := s.start(); err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func startServer(opts *server.Options) (*Server, error) {
 }
 
 func (s *Server) start() error {
-	if err := plainTree(s.opts.StoreDir); err != nil {
+	if err := CheckTree(s.opts.StoreDir); err != nil {
 		return fmt.Errorf("embedded NATS server: %w", err)
 	}
 	ns, err := server.NewServer(s.opts.Clone())
@@ -118,8 +121,8 @@ func (s *Server) start() error {
 	return nil
 }
 
-// current is the server that runs now, nil if there is none.
-func (s *Server) current() *server.Server {
+// Current is the server that runs now, nil if there is none.
+func (s *Server) Current() *server.Server {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.s
@@ -127,7 +130,7 @@ func (s *Server) current() *server.Server {
 
 // InProcessConn is a connection for a client in this process.
 func (s *Server) InProcessConn() (net.Conn, error) {
-	ns := s.current()
+	ns := s.Current()
 	if ns == nil {
 		return nil, errServerDown
 	}
@@ -136,7 +139,7 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 
 // URL is where other clients reach the server, or "" if it does not listen.
 func (s *Server) URL() string {
-	ns := s.current()
+	ns := s.Current()
 	if ns == nil || ns.Addr() == nil {
 		return ""
 	}
@@ -151,22 +154,35 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()
-	s.closed(stopTimeout)
-	_ = unlockDir(s.lock) // it ends with the process at the latest
+	s.Stop(stopTimeout)
+	_ = UnlockDir(s.lock) // it ends with the process at the latest
 }
 
-// closed stops the server and says whether its files are closed within a time.
-func (s *Server) closed(most time.Duration) bool {
-	ns := s.current()
-	return ns == nil || inTime(most, func() {
+// Stop stops the server and says whether its files are closed within a time. On a disk that hangs they may not be.
+func (s *Server) Stop(most time.Duration) bool {
+	ns := s.Current()
+	if ns == nil {
+		return true
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
 		ns.Shutdown()
 		ns.WaitForShutdown()
-	})
+	}()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // restart starts the server anew: only so it opens a stream again that it has given up.
 func (s *Server) restart() error {
-	if !s.closed(stopTimeout) {
+	if !s.Stop(stopTimeout) {
 		return errors.New("embedded NATS server: it does not stop, so it cannot be started anew")
 	}
 	s.mu.Lock()
