@@ -80,11 +80,15 @@ func TestDevLines(t *testing.T) {
 		}
 	}
 	publish(`{"titel":"x"}`)
-	waitFor(t, "the mistake", func() bool { return strings.Contains(d.text(), "createTask rejected\n") && strings.Contains(d.text(), `"title" is missing`) })
+	waitFor(t, "the mistake", func() bool {
+		return strings.Contains(d.text(), "createTask rejected\n") && strings.Contains(d.text(), `"title" is missing`)
+	})
 	simulated := regexp.MustCompile(`http://\S+/_sim/`).FindString(d.text())
 	put(t, simulated+"key", `{"key":""}`)
 	publish(`{"title":"x","targetParentId":"0f5ac7e0-0000-4000-8000-000000000020"}`)
-	waitFor(t, "why it waits", func() bool { return strings.Contains(d.text(), "createTask deferred") && strings.Contains(d.text(), "API key") })
+	waitFor(t, "why it waits", func() bool {
+		return strings.Contains(d.text(), "createTask deferred") && strings.Contains(d.text(), "API key")
+	})
 
 	_ = d.cmd.Process.Signal(os.Interrupt)
 	<-d.exited

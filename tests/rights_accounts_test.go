@@ -41,6 +41,7 @@ func detours(api string) []detour {
 		{"factro.command.acme.bridge.canary", ""},
 		{"factro.query.acme.user.getUserQuota", ""},
 		{"factro.query.acme.task.listTasks", ""},
+		{"factro.query.acme.status", ""},
 		{"factro.event.acme.task.1.TaskCreated", `{}`},
 	}
 }
@@ -268,7 +269,7 @@ func TestEachImportIsNeeded(t *testing.T) {
 		}
 		return conf
 	})
-	if len(lacking) != 3+3+2+4 {
+	if len(lacking) != 4+3+2+5 {
 		t.Fatalf("%v lack something, want one for each line", lacking)
 	}
 	f := startFactro(t, sim.Config{})
@@ -308,6 +309,9 @@ func TestEachImportIsNeeded(t *testing.T) {
 			if err == nil { // the result of before is in the stream alone
 				_, err = client.Do(ctx, canary, events.DryRun(), id)
 			}
+			if err == nil {
+				_, err = client.Status(ctx, "")
+			}
 			return errors.Join(err, heard(ctx, js))
 		},
 		"subscriber": func(ctx context.Context, js jetstream.JetStream) error {
@@ -332,7 +336,8 @@ func TestEachImportIsNeeded(t *testing.T) {
 		"canary": func(ctx context.Context, js jetstream.JetStream) error {
 			_, err := events.NewClient(js, "acme").Do(ctx, canary, events.DryRun())
 			_, err2 := js.Conn().RequestWithContext(ctx, "JS.factro.API.DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.bridge.1.BridgeCanary", nil)
-			return errors.Join(err, err2, ask(ctx, js, "getUserQuota", "user"), heard(ctx, js))
+			_, err3 := events.NewClient(js, "acme").Status(ctx, "")
+			return errors.Join(err, err2, err3, ask(ctx, js, "getUserQuota", "user"), heard(ctx, js))
 		},
 	}
 	for user, work := range work {

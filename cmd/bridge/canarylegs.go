@@ -70,7 +70,12 @@ func (c *canary) webhook(ctx context.Context) leg {
 func (c *canary) command(ctx context.Context) leg {
 	cmd := events.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
 	l := leg{Name: "command", To: c.prefix.Command(c.cloud, cmd.Resource, cmd.Name)}
-	r, err := c.client.Bridge(c.prefix, c.cloud).Do(ctx, cmd, events.DryRun(), events.OnResult(func(e events.Event) {
+	var last events.Status
+	r, err := c.client.Bridge(c.prefix, c.cloud).Do(ctx, cmd, events.DryRun(), events.OnStatus(func(s events.Status, err error) {
+		if err == nil {
+			last = s
+		}
+	}), events.OnResult(func(e events.Event) {
 		m := bus.Message{Subject: e.Subject, Header: e.Header}
 		l.Arrived, l.Trace = m.Subject, m.TraceID()
 	}))
@@ -81,8 +86,8 @@ func (c *canary) command(ctx context.Context) leg {
 	case isPending && pending.Unsure:
 		return l.failed(exitFailure, fmt.Errorf("the command was not acknowledged: %w", c.client.Why(pending.Err, l.To)))
 	case isPending && errors.Is(err, context.DeadlineExceeded):
-		return l.failed(exitNoResult, c.client.Why(fmt.Errorf("the command %s is in the stream, but within %s no result came; look "+
-			"at /readyz: is there a bridge with the role egress, is the cloud paused, is there a backlog?", pending.ID, c.timeout), l.To))
+		return l.failed(exitNoResult, c.client.Why(fmt.Errorf("the command %s is in the stream, but within %s no result came; %s",
+			pending.ID, c.timeout, why(last)), l.To))
 	case r.Outcome == events.Rejected && r.Error != nil && r.Error.Code == events.CodeUnknownOperation:
 		return l.failed(exitRejected, fmt.Errorf("the bridge does not know the command of this canary: it is older, and the command "+
 			"came through all the same; use the canary of the bridge's version: %w", err))
@@ -92,6 +97,14 @@ func (c *canary) command(ctx context.Context) leg {
 		return l.failed(exitDead, err)
 	}
 	return l.failed(exitFailure, c.client.Why(err, l.To))
+}
+
+// why says what a command waits for by what the bridge said last, or where to look if it said nothing.
+func why(last events.Status) string {
+	if text := waitText(last); text != "" {
+		return text
+	}
+	return "look at /readyz: is there a bridge with the role egress, is the cloud paused, is there a backlog?"
 }
 
 // canaryQuery reads a few counters of the API key's user.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -28,6 +29,7 @@ type redriveFlags struct {
 	dryRun, keep, wait bool
 	timeout            time.Duration
 
+	notes io.Writer // where it is told what a command waits for
 	named []letterName
 	limit *rate.Limiter
 	left  int // letters that were not sent again
@@ -63,6 +65,7 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 			if f.rate <= 0 || f.rate > 1000 {
 				return usage("--rate: %g is not between 0 and 1000", f.rate)
 			}
+			f.notes = cmd.ErrOrStderr()
 			watched := f.start(cmd)
 			defer watched.Stop()
 			return f.redrive(cmd.Context(), watched.Beside(cmd.OutOrStdout()), watched)
@@ -181,7 +184,8 @@ func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.C
 			return err
 		}
 	}
-	if err := client.Redrive(ctx, events.Prefix(f.prefix), again); err != nil {
+	position, err := client.Redrive(ctx, events.Prefix(f.prefix), again)
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s sent %s on %s\n  id     %s\n  trace  %s\n", l.Name(), how, oneLine([]byte(again.Subject)), oneLine([]byte(again.ID)), trace.SpanContextFromContext(ctx).TraceID())
@@ -191,13 +195,19 @@ func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.C
 	if !f.wait {
 		return nil
 	}
-	return f.result(ctx, out, client, again, from)
+	return f.result(ctx, out, client, again, position, from)
 }
 
 // result waits for what became of a command, and remembers the exit code that goes with it.
-func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Client, again bus.Redriven, from uint64) error {
+func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Client, again bus.Redriven, position string, from uint64) error {
 	waiting, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	w := &waits{client: client, prefix: events.Prefix(f.prefix), cloud: again.Cloud, notes: f.notes}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		client.Bridge(w.prefix, again.Cloud).WatchStatus(waiting, position, func(s events.Status, err error) { w.tell(waiting, s, err) })
+	})
+	defer func() { cancel(); watch.Wait(); w.end() }()
 	r, err := client.FinalResult(waiting, events.Prefix(f.prefix), again, from)
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		f.code = max(f.code, exitNoResult)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -69,7 +71,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := bus.StartServer(bus.ServerConfig{DataDir: f.data, Listen: d.nats})
+	server, err := f.startNATS(&d)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -80,7 +82,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer t.Stop(ctx)
 
-	files, err := writeDevFiles(d, server.URL(), f.data)
+	files, err := writeDevFiles(ctx, d, server.URL(), f.data)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -126,39 +128,51 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 // doors are the addresses of the parts.
 type doors struct {
 	http, admin, sim net.Listener
-	nats             string   // only an address: the server opens it itself
 	moved            []string // what listens elsewhere than usual, in sentences
 }
 
 // open opens the named addresses, and free ones where the usual are taken.
 func (f *devFlags) open() (doors, error) {
 	var d doors
-	var broker net.Listener
 	for _, door := range []struct {
 		flag, address, usual, what string
 		into                       *net.Listener
 	}{
-		{"--nats", f.nats, "4222", "NATS listens", &broker},
 		{"--http", f.http, "8080", "webhooks are taken", &d.http},
 		{"--admin", f.admin, "9090", "the admin server listens", &d.admin},
 		{"--sim", f.sim, "8081", "the simulated factro listens", &d.sim},
 	} {
 		l, why, err := listen(door.address, door.usual)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", door.flag, err)
-			if broker != nil {
-				err = errors.Join(err, broker.Close())
-			}
-			return doors{}, errors.Join(err, d.close())
+			return doors{}, errors.Join(fmt.Errorf("%s: %w", door.flag, err), d.close())
 		}
 		*door.into = l
 		if why != "" {
-			_, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address has a port
-			d.moved = append(d.moved, fmt.Sprintf("%s %s, %s on %s", door.usual, why, door.what, port))
+			d.moved = append(d.moved, movedTo(door.usual, why, door.what, l.Addr().String()))
 		}
 	}
-	d.nats = broker.Addr().String()
-	return d, broker.Close()
+	return d, nil
+}
+
+// startNATS starts the server at the named address, or at the usual one, or where there is room. The server opens it by itself:
+// to look first whether it is free would leave time for another one to take it.
+func (f *devFlags) startNATS(d *doors) (*bus.Server, error) {
+	const usual = "4222"
+	server, err := bus.StartServer(bus.ServerConfig{DataDir: f.data, Listen: cmp.Or(f.nats, "127.0.0.1:"+usual)})
+	if err == nil || f.nats != "" {
+		return server, err
+	}
+	why := whyNot(err)
+	if server, err = bus.StartServer(bus.ServerConfig{DataDir: f.data, Listen: "127.0.0.1:0"}); err != nil {
+		return nil, err
+	}
+	d.moved = append([]string{movedTo(usual, why, "NATS listens", server.URL())}, d.moved...)
+	return server, nil
+}
+
+// movedTo says that something is elsewhere than usual. The address ends with its port.
+func movedTo(usual, why, what, address string) string {
+	return fmt.Sprintf("%s %s, %s on %s", usual, why, what, address[strings.LastIndex(address, ":")+1:])
 }
 
 func (d doors) close() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,7 +30,7 @@ type devFiles struct {
 // Names of the files.
 const (
 	devConfigName = "dev.yaml"
-	devSecretName = "dev.webhook-secret"
+	devSecretName = "dev.webhook-secret" //nolint:gosec // the name of its file
 	devKeyName    = "dev.api-key"
 )
 
@@ -42,11 +44,11 @@ var devSecret = regexp.MustCompile(`^dev-[A-Z2-7]+\n$`)
 
 // writeDevFiles writes the files for a bridge behind these doors into the current folder, or into spare if that is not possible:
 // it may be read-only, have files of these names that are not ours, or be the folder of another "bridge dev".
-func writeDevFiles(d doors, natsURL, spare string) (*devFiles, error) {
+func writeDevFiles(ctx context.Context, d doors, natsURL, spare string) (*devFiles, error) {
 	here, err := os.Getwd()
 	if err == nil {
 		var f *devFiles
-		if f, err = writeDevFilesTo(here, d, natsURL); err == nil {
+		if f, err = writeDevFilesTo(ctx, here, d, natsURL); err == nil {
 			return f, nil
 		}
 	}
@@ -54,7 +56,7 @@ func writeDevFiles(d doors, natsURL, spare string) (*devFiles, error) {
 	if absErr != nil {
 		return nil, absErr
 	}
-	f, spareErr := writeDevFilesTo(spare, d, natsURL)
+	f, spareErr := writeDevFilesTo(ctx, spare, d, natsURL)
 	if spareErr != nil {
 		return nil, fmt.Errorf("the configuration for other commands: %w", errors.Join(err, spareErr))
 	}
@@ -62,12 +64,12 @@ func writeDevFiles(d doors, natsURL, spare string) (*devFiles, error) {
 	return f, nil
 }
 
-func writeDevFilesTo(dir string, d doors, natsURL string) (*devFiles, error) {
+func writeDevFilesTo(ctx context.Context, dir string, d doors, natsURL string) (*devFiles, error) {
 	f := &devFiles{
 		config: filepath.Join(dir, devConfigName), secret: filepath.Join(dir, devSecretName), key: filepath.Join(dir, devKeyName),
 		written: map[string][]byte{},
 	}
-	if err := f.clear(d.http.Addr().String()); err != nil {
+	if err := f.clear(ctx, d.http.Addr().String()); err != nil {
 		return nil, err
 	}
 	config := fmt.Appendf(nil, `%s
@@ -102,7 +104,7 @@ clouds:
 
 // clear removes what a "bridge dev" left behind that was killed. The error says why it stays: it is not ours, or in use. own is
 // where the webhooks of this one are taken.
-func (f *devFiles) clear(own string) error {
+func (f *devFiles) clear(ctx context.Context, own string) error {
 	config, err := os.ReadFile(f.config)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // the secrets may be there all the same
@@ -111,7 +113,7 @@ func (f *devFiles) clear(own string) error {
 	case !bytes.HasPrefix(config, []byte(devHeader)):
 		return fmt.Errorf("%s is there, and \"bridge dev\" did not write it", f.config)
 	default:
-		if at := inUse(f.config); at != "" && at != own {
+		if at := inUse(ctx, f.config); at != "" && at != own {
 			return fmt.Errorf("%s is that of another \"bridge dev\", and its address %s is in use", f.config, at)
 		}
 	}
@@ -141,12 +143,12 @@ func (f *devFiles) clear(own string) error {
 
 // inUse is the address of a configuration's bridge if somebody listens there, else "". A bridge listens before its files are
 // written.
-func inUse(config string) string {
+func inUse(ctx context.Context, config string) string {
 	cfg, err := bridge.Load(config, nil)
 	if err != nil {
 		return "" // somebody has edited it; no bridge runs with it
 	}
-	conn, err := net.DialTimeout("tcp", cfg.HTTP.Listen, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", cfg.HTTP.Listen)
 	if err != nil {
 		return ""
 	}
@@ -196,7 +198,7 @@ func (f *devFiles) value(path string) string { return string(bytes.TrimSpace(f.w
 
 // whyNot is an error of listening in few words.
 func whyNot(err error) string {
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the NATS server gives only a text
 		return "is taken"
 	}
 	if inner, ok := errors.AsType[*os.SyscallError](err); ok {

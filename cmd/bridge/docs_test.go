@@ -6,40 +6,66 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
+
+// shownCommand finds the command lines of ours in a text, in a block or in a sentence.
+var shownCommand = regexp.MustCompile("(?m)(?:^ *(?:\\./bridge|bridge|(?:sudo )?factro-bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
 
 // Every command line of ours that the documents show, in a block or in a sentence, is one that the binary takes.
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
-	shown := regexp.MustCompile("(?m)(?:^ *(?:\\./bridge|bridge|(?:sudo )?factro-bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
 	seen := 0
 	for _, file := range documents(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range shown.FindAllStringSubmatch(string(text), -1) {
-			words := strings.Fields(m[1] + m[2])
-			seen++
-			cmd, rest, err := newRoot().Find(words)
-			if strings.HasPrefix(words[0], "-") { // bridge --help
-				cmd, rest = newRoot(), words
-			}
-			if err != nil {
-				t.Errorf("%s shows %q: %v", file, m[0], err)
-				continue
-			}
-			if err := cmd.ParseFlags(rest); err != nil && !strings.Contains(err.Error(), "help requested") {
-				t.Errorf("%s shows %q: %v", file, m[0], err)
-			}
-			if cmd.HasSubCommands() && cmd.HasParent() && len(cmd.Flags().Args()) > 0 {
-				t.Errorf("%s shows %q: there is no such command", file, m[0])
-			}
-		}
+		seen += checkCommands(t, file, string(text))
 	}
 	if seen < 5 {
 		t.Errorf("found %d command lines only: the search is broken", seen)
 	}
+}
+
+// So is every one in the examples of a command's own help, and each command has some.
+func TestHelpExamples(t *testing.T) {
+	t.Parallel()
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		if seen := checkCommands(t, cmd.CommandPath()+" --help", cmd.Example); seen == 0 && cmd.Runnable() {
+			t.Errorf("%s has no examples", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			check(sub)
+		}
+	}
+	check(newRoot())
+}
+
+// checkCommands returns how many command lines it has found in a text.
+func checkCommands(t *testing.T, from, text string) (seen int) {
+	t.Helper()
+	for _, m := range shownCommand.FindAllStringSubmatch(text, -1) {
+		words := strings.Fields(m[1] + m[2])
+		seen++
+		cmd, rest, err := newRoot().Find(words)
+		if strings.HasPrefix(words[0], "-") { // bridge --help
+			cmd, rest = newRoot(), words
+		}
+		if err != nil {
+			t.Errorf("%s shows %q: %v", from, m[0], err)
+			continue
+		}
+		if err := cmd.ParseFlags(rest); err != nil && !strings.Contains(err.Error(), "help requested") {
+			t.Errorf("%s shows %q: %v", from, m[0], err)
+		}
+		if cmd.HasSubCommands() && cmd.HasParent() && len(cmd.Flags().Args()) > 0 {
+			t.Errorf("%s shows %q: there is no such command", from, m[0])
+		}
+	}
+	return seen
 }
 
 // documents are all documents of the repository that people read.

@@ -26,9 +26,9 @@ func newNews() *news { return &news{told: make(chan func(io.Writer), 100)} }
 // follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
 // the play tells them itself.
 func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
-	tell := func(print func(io.Writer)) {
+	tell := func(one func(io.Writer)) {
 		select {
-		case n.told <- print:
+		case n.told <- one:
 		case <-ctx.Done():
 		}
 	}
@@ -80,14 +80,14 @@ func tellResult(out io.Writer, m bus.Message) {
 // refused takes the news of a webhook that was refused. It waits for nobody: a webhook's answer must not.
 func (n *news) refused(r ingress.Refusal) {
 	at := time.Now()
-	print := func(out io.Writer) {
+	one := func(out io.Writer) {
 		fmt.Fprintf(out, "%s  webhook refused (%d %s)\n  %s %s\n  %s\n", fineStamp(at), r.Status, r.Reason, r.Method, r.Path, r.Detail)
 		if more := n.missed.Swap(0); more > 0 {
 			fmt.Fprintf(out, "  and %d more before it\n", more)
 		}
 	}
 	select {
-	case n.told <- print:
+	case n.told <- one:
 	default:
 		n.missed.Add(1)
 	}

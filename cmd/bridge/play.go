@@ -61,7 +61,7 @@ func (p play) run(ctx context.Context, demo bool) error {
 	client, err := p.connect(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end
+			return nil // it was told to end
 		}
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,6 +26,7 @@ type queryFlags struct {
 	out     string
 	timeout time.Duration
 	pretty  bool
+	asJSON  bool
 }
 
 func newQuery() *cobra.Command {
@@ -39,7 +41,7 @@ field=value takes the value as the field's type wants it, field:=json takes any 
 
 An answer that is too large for a message comes through the object store of NATS, without being held in memory.`,
 		Example: `  bridge query getUserQuota
-  bridge query getTask taskId=00000000-0000-4000-8000-000000000002 --pretty
+  bridge query getTask taskId=0f5ac7e0-0000-4000-8000-000000000080 --pretty
   bridge query listTasks --out tasks.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -58,6 +60,7 @@ An answer that is too large for a message comes through the object store of NATS
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print a refusal as JSON, too: {\"status\", \"error\"}")
 	return cmd
 }
 
@@ -92,7 +95,7 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 	answer, err := client.Ask(ctx, events.Prefix(f.prefix), f.cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data)
 	late.Stop() // an answer that has begun may take its time
 	if err != nil {
-		return f.refused(ctx, err)
+		return f.refused(ctx, watched.Beside(cmd.OutOrStdout()), client, err)
 	}
 	defer answer.Close()
 	var total int64
@@ -106,8 +109,13 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 var errLate = errors.New("no answer in time")
 
 // refused gives the reason that there is no answer its exit code.
-func (f *queryFlags) refused(ctx context.Context, err error) error {
+func (f *queryFlags) refused(ctx context.Context, out io.Writer, client *bus.Client, err error) error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
+		if f.asJSON {
+			if err := printError(out, "", e, nil); err != nil {
+				return fmt.Errorf("print the answer: %w", err)
+			}
+		}
 		lines := []string{fmt.Sprintf("%s (%d): %s", e.Code, e.Status, e.Message)}
 		for _, m := range e.FieldErrors() {
 			if m.Message == e.Message { // it stands there already
@@ -115,12 +123,31 @@ func (f *queryFlags) refused(ctx context.Context, err error) error {
 			}
 			lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 		}
+		if passes := []string{events.CodeUnavailable, events.CodeUnauthorized, events.CodeThrottled}; slices.Contains(passes, e.Code) {
+			lines = append(lines, f.held(ctx, client)...)
+		}
 		return &exitError{exitRejected, errors.New(strings.Join(lines, "\n"))}
 	}
 	if errors.Is(context.Cause(ctx), errLate) || errors.Is(err, context.DeadlineExceeded) {
-		return &exitError{exitNoResult, fmt.Errorf("no answer within %s", f.timeout)}
+		lines := append([]string{fmt.Sprintf("no answer within %s", f.timeout)}, f.held(ctx, client)...)
+		return &exitError{exitNoResult, errors.New(strings.Join(lines, "\n"))}
 	}
 	return err
+}
+
+// held says what keeps the bridge of the commands from calling factro, mostly the same one; nothing if it does not say.
+func (f *queryFlags) held(ctx context.Context, client *bus.Client) []string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	s, err := client.Bridge(events.Prefix(f.prefix), f.cloud).Status(ctx, "")
+	if err != nil {
+		return nil
+	}
+	lines := heldText(s)
+	for i := range lines {
+		lines[i] = "  " + lines[i]
+	}
+	return lines
 }
 
 // write writes the answer where it is wanted. A file that could not be written to its end is taken away.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,13 +84,14 @@ func (f *reconcileFlags) run(cmd *cobra.Command) error {
 	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.cloud, request, buildVersion(), log)
 	request.Progress.Stop()
 	if err != nil {
+		if f.asJSON && report.Cloud != "" { // as far as it came
+			err = errors.Join(err, printReportJSON(out, report))
+		}
 		return fmt.Errorf("reconcile %s: %w (%d of %s %s published)", f.cloud, err, report.Published, plural.Of(report.Missing, "missing event"),
 			plural.Choose(report.Missing, "was", "were"))
 	}
 	if f.asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(report)
+		err = printReportJSON(out, report)
 	} else {
 		err = printReport(out, report, f.all)
 	}
@@ -100,6 +102,12 @@ func (f *reconcileFlags) run(cmd *cobra.Command) error {
 		return &exitError{code: exitDifferent}
 	}
 	return nil
+}
+
+func printReportJSON(out io.Writer, r reconcile.Report) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
 }
 
 // printReport prints a report for people: what is missing, and then the summary, which is what one reads on a terminal.

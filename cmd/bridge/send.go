@@ -47,11 +47,15 @@ NATS.
 
 send checks the command against its schema first, with or without --wait. It lists all mistakes, sends nothing, and exits with 2.
 
-The id of a command is its idempotency key: sending it again with the same --id does not do it again.`,
-		Example: `  bridge send createTask title='Prüfung' targetParentId=00000000-0000-4000-8000-000000000001 --wait
-  bridge send setTaskState taskId=00000000-0000-4000-8000-000000000002 state=review
-  bridge send updateTask taskId=00000000-0000-4000-8000-000000000002 executorId:=null --wait
-  bridge send createTaskDocument taskId=00000000-0000-4000-8000-000000000002 file=@plan.pdf
+The id of a command is its idempotency key: sending it again with the same --id does not do it again. Sent with that id, other data
+is refused with exit code 3, and what became of the earlier command is told.
+
+While it waits, send says on standard error what for: commands before it, a factro that cannot be reached, an API key that is
+refused. With --dry-run --wait it prints the call that would be made.`,
+		Example: `  bridge send createTask title='Prüfung' targetParentId=0f5ac7e0-0000-4000-8000-000000000020 --wait
+  bridge send setTaskState taskId=0f5ac7e0-0000-4000-8000-000000000080 state=review
+  bridge send updateTask taskId=0f5ac7e0-0000-4000-8000-000000000080 executorId:=null --wait
+  bridge send createTaskDocument taskId=0f5ac7e0-0000-4000-8000-000000000080 file=@plan.pdf
   bridge send createProject title=Umbau --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -84,7 +88,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	if !op.Writes() {
 		return usage("%s reads; commands are the operations that write", name)
 	}
-	client, data, err := f.prepare(ctx, op, args)
+	client, data, err := f.prepare(ctx, out, op, args)
 	if client != nil {
 		defer client.Close()
 	}
@@ -100,14 +104,17 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	if !f.wait {
 		sent, err := bridge.Send(ctx, cmd, opts...)
 		if err != nil {
-			return f.notSent(ctx, client, op, err)
+			return f.verdict(out, events.Result{}, f.notSent(ctx, client, op, err))
 		}
 		return f.printSent(out, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
-	stop := f.warnUnserved(ctx, notes, client)
-	defer stop()
-	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }))...)
-	return f.verdict(r, f.notSent(ctx, client, op, err))
+	w := &waits{client: client, prefix: events.Prefix(f.prefix), cloud: f.cloud, notes: notes}
+	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }),
+		events.OnStatus(func(s events.Status, err error) { w.tell(ctx, s, err) }))...)
+	err = f.notSent(ctx, client, op, err)
+	cancel() // the result is there, or nobody waits for it any more
+	w.end()
+	return f.verdict(out, r, err)
 }
 
 // printSent tells of a command that nobody waits for.
@@ -130,24 +137,6 @@ func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, t
 		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", subject, sent.ID, traceID)
 	}
 	return err
-}
-
-// warnUnserved warns, while the command waits, that nobody takes commands of the cloud. It says nothing to users without the
-// right to ask. The function that it returns ends it.
-func (f *sendFlags) warnUnserved(ctx context.Context, notes io.Writer, client *bus.Client) func() {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if served, err := client.Served(ctx, events.Prefix(f.prefix), f.cloud); err == nil && !served {
-			fmt.Fprintf(notes, "bridge: nobody takes commands of the cloud %s at the moment: no bridge with the role egress runs, or it waits for factro; "+
-				"the command waits in the stream\n", f.cloud)
-		}
-	}()
-	return func() {
-		cancel() // the result is there, or nobody waits for it any more
-		<-done
-	}
 }
 
 // notSent adds to an error why the command was not sent, as far as it can be found out: a refused permission, or a cloud that
@@ -179,8 +168,18 @@ func (f *sendFlags) options() []events.DoOption {
 }
 
 // verdict gives what became of a command its exit code.
-func (f *sendFlags) verdict(r events.Result, err error) error {
-	if pending, ok := errors.AsType[*events.PendingError](err); ok && errors.Is(err, context.DeadlineExceeded) && !pending.Unsure {
+func (f *sendFlags) verdict(out io.Writer, r events.Result, err error) error {
+	if reused, ok := errors.AsType[*events.ReusedError](err); ok {
+		return f.reused(out, r, reused)
+	}
+	pending, isPending := errors.AsType[*events.PendingError](err)
+	if isPending && f.asJSON {
+		why := &events.Error{Code: "pending", Message: pending.Error()} // no code of the contract's: there is no result
+		if err := printError(out, pending.ID, why, nil); err != nil {
+			return err
+		}
+	}
+	if isPending && errors.Is(err, context.DeadlineExceeded) && !pending.Unsure {
 		return &exitError{exitNoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, pending.ID)}
 	}
 	switch r.Outcome {
@@ -191,6 +190,28 @@ func (f *sendFlags) verdict(r events.Result, err error) error {
 	case events.Applied, events.Deferred:
 	}
 	return err
+}
+
+// reused tells of an id that another command has, and what became of that one. With a result of its own the command has been
+// printed already.
+func (f *sendFlags) reused(out io.Writer, r events.Result, e *events.ReusedError) error {
+	if f.asJSON && r.Outcome == "" {
+		conflict, _ := errors.AsType[*events.Error](e)
+		if err := printError(out, e.ID, conflict, e.Earlier); err != nil {
+			return err
+		}
+	}
+	what := "other data"
+	if e.Operation != "" {
+		what = "the operation " + e.Operation
+	}
+	text := fmt.Sprintf("id %s was used before, for %s; this command was not carried out", e.ID, what)
+	if e.Earlier != nil {
+		var earlier strings.Builder
+		printResult(&earlier, *e.Earlier, "")
+		text = fmt.Sprintf("id %s was used before, for %s; the earlier result was: %s", e.ID, what, strings.TrimSpace(earlier.String()))
+	}
+	return &exitError{exitRejected, errors.New(text)}
 }
 
 func (f *sendFlags) print(out io.Writer, e events.Event) {
@@ -206,8 +227,13 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
-func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
-	if err := checkCommand(op, args); err != nil {
+func (f *sendFlags) prepare(ctx context.Context, out io.Writer, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+	wrong, err := checkCommand(op, args)
+	if wrong != nil && f.asJSON {
+		detail, _ := json.Marshal(wrong.Fields) // two strings each
+		err = errors.Join(err, printError(out, f.id, &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}, nil))
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	data, err = commandData(op, args, func(path string) (any, error) {
@@ -216,7 +242,7 @@ func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []str
 		}
 		watched := f.watch()
 		defer watched.Stop()
-		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud, watched)(path)
+		return newUpload(ctx, client, events.Prefix(f.prefix), f.cloud, f.id, watched)(path)
 	})
 	if err == nil && client == nil {
 		client, err = f.connect(ctx)
@@ -239,23 +265,23 @@ func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
 
 // checkCommand holds a command against its schema, as the bridge does. A file counts as one that was read: it is uploaded
 // only for a command that is right.
-func checkCommand(op factro.Operation, args []string) error {
+func checkCommand(op factro.Operation, args []string) (*translate.InvalidError, error) {
 	data, err := commandData(op, args, func(path string) (any, error) {
 		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = translate.Command(op, data)
 	wrong, ok := errors.AsType[*translate.InvalidError](err)
 	if !ok {
-		return err
+		return nil, err
 	}
 	lines := []string{op.Name + " was not sent: the data is invalid"}
 	for _, m := range wrong.Fields {
 		lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 	}
-	return usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
+	return wrong, usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {
@@ -273,8 +299,22 @@ func printResult(out io.Writer, r events.Result, traceID string) {
 	if r.RetryAt != nil {
 		fmt.Fprintf(out, "  next attempt at %s\n", stamp(*r.RetryAt))
 	}
+	if call, err := r.PlannedCall(); err == nil {
+		printCall(out, call)
+	}
 	if traceID != "" {
 		fmt.Fprintf(out, "  %-8s %s\n", "trace", traceID)
+	}
+}
+
+// printCall prints the call that a dry run would have made.
+func printCall(out io.Writer, c events.PlannedCall) {
+	fmt.Fprintf(out, "  %-8s %s %s\n", "call", c.Method, strings.TrimSuffix(c.Path+"?"+c.Query, "?"))
+	if c.Body != nil {
+		fmt.Fprintf(out, "  %-8s %s\n", "body", c.Body)
+	}
+	if c.File != nil {
+		fmt.Fprintf(out, "  %-8s %s, %s, %d bytes\n", "file", c.File.Name, c.File.ContentType, c.File.Size)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 func TestGoRun(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]bool{
-		"/tmp/go-build3408695508/b001/exe/bridge":                                                         true,
-		"/home/.cache/go-build/64/64b5ad3f63adcbe4989d86375492a7a11b0bb1fda0e5594bbadeae04602a9a1a-d/bridge": true, // from the second time on
+		"/tmp/go-build3408695508/b001/exe/bridge":                                                          true,
+		"/var/cache/go-build/64/64b5ad3f63adcbe4989d86375492a7a11b0bb1fda0e5594bbadeae04602a9a1a-d/bridge": true, // from the second time on
 		"./bridge": false, "bridge": false, "/usr/local/bin/bridge": false, "bin/exe/bridge": false,
 	} {
 		if got := byGoRun.MatchString(path); got != want {

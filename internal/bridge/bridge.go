@@ -155,6 +155,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	for name, o := range ways {
 		if o.worker != nil {
 			work.Go(func() error { return broker.Consume(working, name, o.worker) })
+			work.Go(func() error { return broker.ServeStatus(working, name, o.worker) })
 		}
 		if o.reader != nil {
 			work.Go(func() error { return broker.Serve(working, queryService(name, b.version), o.reader) })

@@ -26,6 +26,9 @@ func TestContractDocuments(t *testing.T) {
 		body        string
 	}{
 		"/contract/asyncapi.yaml":                 {http.StatusOK, "application/yaml", "address: acme.event.{cloud}."},
+		"/contract/asyncapi/task.yaml":            {http.StatusOK, "application/yaml", "address: acme.event.{cloud}.task.{id}.{action}"},
+		"/contract/asyncapi/bridge":               {http.StatusOK, "application/yaml", "address: acme.dead.webhook.{cloud}"},
+		"/contract/asyncapi/tasks.yaml":           {http.StatusNotFound, "application/problem+json", "want one of absence, "},
 		"/contract/schemas/":                      {http.StatusOK, "application/json", `{"name":"command.createTask","id":"urn:factro:schema:command.createTask"}`},
 		"/contract/schemas/event":                 {http.StatusOK, "application/schema+json", `"$id": "urn:factro:schema:event"`},
 		"/contract/schemas/result.setTaskState":   {http.StatusOK, "application/schema+json", `"$id": "urn:factro:schema:result.setTaskState"`},

@@ -31,7 +31,8 @@ func (c *Client) Bridge(p events.Prefix, cloud string) *events.Client {
 // MaxData is how many bytes of data a message of this connection can hold, beside its headers.
 func (c *Client) MaxData() int64 { return max(c.nc.MaxPayload()-answerRoom, 0) }
 
-// Upload puts a file into a cloud's bucket for files, as a stream, and returns what a command refers to it by.
+// Upload puts a file into a cloud's bucket for files, as a stream, and returns what a command refers to it by. What is there
+// under that name already is left alone, since a command may be reading it.
 func (c *Client) Upload(ctx context.Context, p events.Prefix, cloud, name string, content io.Reader) (events.ObjectRef, error) {
 	bucket := p.FileBucket(cloud)
 	store, err := c.js.ObjectStore(ctx, bucket)
@@ -40,6 +41,9 @@ func (c *Client) Upload(ctx context.Context, p events.Prefix, cloud, name string
 	}
 	if err != nil {
 		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, err)
+	}
+	if have, err := store.GetInfo(ctx, name); err == nil {
+		return events.ObjectRef{Bucket: bucket, Name: name, Size: have.Size}, nil
 	}
 	return put(ctx, store, bucket, name, content, c.nc.MaxPayload())
 }

@@ -273,3 +273,6 @@ func (c *Client) WaitStreams(ctx context.Context, p events.Prefix, cloud string)
 
 // NobodyTakes says whether a publish failed since no stream takes its subject.
 func NobodyTakes(err error) bool { return errors.Is(err, jetstream.ErrNoStreamResponse) }
+
+// NobodyAnswers says whether a request failed since nobody hears its subject, as far as this account sees.
+func NobodyAnswers(err error) bool { return errors.Is(err, nats.ErrNoResponders) }

@@ -235,7 +235,7 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 			return fmt.Errorf("read stream %s: %w", name, err)
 		}
 		left = meta.NumPending
-		f.Progress.Left(int64(min(left, math.MaxInt64))) //nolint:gosec // bounded
+		f.Progress.Left(int64(min(left, math.MaxInt64)))
 		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
 			return nil
 		}

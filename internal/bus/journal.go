@@ -97,7 +97,7 @@ func (b *Bus) readEvents(ctx, setup context.Context, stream jetstream.Stream, cl
 			return err
 		}
 		m := newMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp)
-		m.Pending = int64(min(meta.NumPending, math.MaxInt64)) //nolint:gosec // bounded
+		m.Pending = int64(min(meta.NumPending, math.MaxInt64))
 		each(m)
 		if meta.NumPending == 0 || meta.Sequence.Stream >= last {
 			return nil

@@ -84,7 +84,7 @@ func (b *Bus) tellMoving(ctx context.Context, name string, left uint64) {
 		}
 		b.moves.watch[name] = watch
 	}
-	attrs, due := watch.Left(int64(min(left, math.MaxInt64)), time.Now()) //nolint:gosec // bounded
+	attrs, due := watch.Left(int64(min(left, math.MaxInt64)), time.Now())
 	b.mu.Unlock()
 	if due {
 		b.log.LogAttrs(ctx, slog.LevelInfo, "stream is being filled from the one of an older version", append(attrs, slog.String("stream", name))...)

@@ -132,10 +132,14 @@ func repacked(subject string, header nats.Header, e event.Event, id string, data
 	return msg, nil
 }
 
-// Redrive sends a command again and returns when the queue has it.
-func (c *Client) Redrive(ctx context.Context, p events.Prefix, r Redriven) error {
+// Redrive sends a command again and returns its place in the queue when that has it.
+func (c *Client) Redrive(ctx context.Context, p events.Prefix, r Redriven) (position string, err error) {
 	propagator.Inject(ctx, carrier(r.msg.Header))
-	return c.publish(ctx, p, r.msg)
+	ack, err := c.publishAcked(ctx, p, r.msg)
+	if err != nil {
+		return "", err
+	}
+	return ack.Stream + ":" + strconv.FormatUint(ack.Sequence, 10), nil
 }
 
 // PublishEvent stores an event, under an id that makes repeating it harmless.

@@ -158,7 +158,7 @@ func TestRefusedLetters(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if err := client.Redrive(t.Context(), "factro", again); err != nil {
+		if _, err := client.Redrive(t.Context(), "factro", again); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

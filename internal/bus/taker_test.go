@@ -95,7 +95,8 @@ func TestOtherStream(t *testing.T) {
 		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
 			t.Helper()
 			c := broker.client(t)
-			return c.Redrive(t.Context(), "factro", Redriven{msg: &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}}})
+			_, err := c.Redrive(t.Context(), "factro", Redriven{msg: &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}}})
+			return err
 		}},
 		"event of the command line": {"FACTRO_EVENTS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
 			t.Helper()

@@ -58,6 +58,9 @@ func (d *document) fill() error {
 	if err := d.afterCommands(); err != nil {
 		return err
 	}
+	if d.resource == "" || d.resource == events.ResourceBridge {
+		d.status()
+	}
 	d.afterQueries()
 	return d.dead()
 }

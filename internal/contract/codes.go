@@ -14,7 +14,7 @@ var codes = []code{
 	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake; nothing was called"},
 	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
 	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
-	{events.CodeConflict, events.Rejected, "the same source and id were used before with another operation or other data; nothing was called"},
+	{events.CodeConflict, events.Rejected, "the same source and id were used before with another operation or other data; nothing was called; `earlier` is the result of that command without its `response`, once it has one"},
 	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what, `answer` is what it sent"},
 	{events.CodeThrottled, events.Deferred, "the request budget is used up for now"},
 	{events.CodeUnauthorized, events.Deferred, "factro does not accept the API key; the cloud is paused until an operator has renewed it"},

@@ -12,7 +12,7 @@ import (
 func ownComponents() map[string]map[string]any {
 	return map[string]map[string]any{
 		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
-		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(),
+		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(), "Status": statusSchema(), "StatusRequest": statusRequestSchema(),
 		"FieldError": fieldErrorSchema(), anyJSON: anyJSONSchema(),
 	}
 }
@@ -96,6 +96,12 @@ func resultSchema() map[string]any {
 			},
 			"error":   map[string]any{"allOf": list{ref("ResultError")}},
 			"retryAt": instant("When a deferred command is tried next, as far as that can be told."),
+			"commandDigest": map[string]any{
+				"type": "string", "pattern": "^sha256:[0-9a-f]{64}$",
+				"description": "A digest of the command's data: equal for equal data, however it is written (blanks, the order of properties, escapes). " +
+					"A repeated result has that of the data that was carried out, so another digest says that the id was used before, for other data. " +
+					"Absent from results of bridges before contract 2.2, and where the data was no JSON.",
+			},
 		},
 		"if": map[string]any{
 			"required":   list{"outcome"},
@@ -120,6 +126,9 @@ func errorSchema() map[string]any {
 			"detail": map[string]any{
 				"type": "array", "minItems": 1, "items": ref("FieldError"),
 				"description": "For machines: of invalid data all mistakes, else one entry with the reason.",
+			},
+			"earlier": map[string]any{
+				"type": "object", "description": "Of a conflict the result of the command that had the source and id before, without its response, if it has one.",
 			},
 			"answer": map[string]any{
 				"description": "What factro answered, as JSON if it was JSON and as a string otherwise, at most 4 KiB. Absent if it was not asked, or answered nothing.",
@@ -147,9 +156,23 @@ func plannedCallSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": list{"method", "path"}, "description": "The call that a dry run would have made.",
 		"properties": map[string]any{
-			"method": map[string]any{"type": "string", "enum": list{"POST", "PUT", "DELETE"}},
-			"path":   map[string]any{"type": "string", "description": "The path below the Core API's base URL, with the query."},
-			"body":   map[string]any{"description": "The body, if it is JSON."},
+			"method":      map[string]any{"type": "string", "enum": list{"POST", "PUT", "DELETE"}},
+			"path":        map[string]any{"type": "string", "description": "The path below the Core API's base URL."},
+			"query":       map[string]any{"type": "string", "description": "What stands behind the path and a question mark, if anything does."},
+			"contentType": map[string]any{"type": "string", "description": "That of the body, if there is one."},
+			"body":        map[string]any{"description": "The body, if it is JSON."},
+			"file": map[string]any{
+				"type": "object", "required": list{"name", "contentType", "size"}, "description": "The file that an upload would send.",
+				"properties": map[string]any{
+					"name":        map[string]any{"type": "string"},
+					"contentType": map[string]any{"type": "string"},
+					"size":        map[string]any{"type": "integer", "minimum": 0, "description": "Bytes."},
+					"object": map[string]any{
+						"type": "object", "required": list{"bucket", "name"}, "description": "Where it lies, if the command does not hold it.",
+						"properties": map[string]any{"bucket": map[string]any{"type": "string"}, "name": map[string]any{"type": "string"}},
+					},
+				},
+			},
 		},
 	}
 }

@@ -110,6 +110,8 @@ type subjects struct {
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
 	Reconcile, Gap string
+	// Status is JSON to show.
+	Status string
 }
 
 type envelopeRow struct{ Name, Event, Command, Result string }
@@ -122,6 +124,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	result, err := indented(events.Result{
 		Operation: "createTask", Outcome: events.Applied, Status: 200, Attempts: 1, StartedAt: exampleTime, FinishedAt: &finished,
 		Resource: &events.Resource{Type: "task", ID: "…", URL: webOrigin + "/…"}, Response: json.RawMessage(`{"id":"…","title":"Prüfung"}`),
+		CommandDigest: "sha256:…",
 	})
 	if err != nil {
 		return subjects{}, err
@@ -130,7 +133,12 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	if err != nil {
 		return subjects{}, err
 	}
+	status, err := indented(exampleStatus())
+	if err != nil {
+		return subjects{}, err
+	}
 	s := subjects{
+		Status:    strings.TrimSpace(string(status)),
 		Reconcile: bus.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Prefix: prefix, Streams: bus.Streams(prefix, anyCloud), Buckets: bus.Buckets(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
 		Ledger: bus.LedgerBucket(prefix, anyCloud), Proven: provenBody, Result: strings.TrimSpace(string(result)),

@@ -21,8 +21,8 @@ const (
 	answerPrefix  = "answer."
 )
 
-// Schemas returns the names of all schemas, sorted: event, gap, dryrun, error, command.<operation>, result, result.<operation>,
-// query.<operation> and answer.<operation>.
+// Schemas returns the names of all schemas, sorted: event, gap, dryrun, error, status, command.<operation>, result,
+// result.<operation>, query.<operation> and answer.<operation>.
 func Schemas() []string { return slices.Sorted(maps.Keys(makers())) }
 
 // Schema returns a schema as JSON of draft 2020-12 that refers to nothing outside of itself. Its $id is
@@ -61,6 +61,7 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 		dryRunName: resultOfDryRun,
 		errorName:  func() map[string]any { return titled("Data of an error that answers a query", "ResultError") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
+		statusName: func() map[string]any { return titled("Why commands wait", "Status") },
 	}
 	for _, op := range factro.Operations() {
 		data := func() map[string]any { return dataSchema(op) }

@@ -90,8 +90,8 @@ func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 	}
-	if want := 5 + 2*len(factro.Operations()); len(seen) != want {
-		t.Errorf("there are %d schemas, want %d: two for each operation, event, gap, dryrun, error and result", len(seen), want)
+	if want := 6 + 2*len(factro.Operations()); len(seen) != want {
+		t.Errorf("there are %d schemas, want %d: two for each operation, event, gap, dryrun, error, result and status", len(seen), want)
 	}
 }
 
@@ -227,6 +227,8 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 	t.Parallel()
 	for component, typ := range map[string]reflect.Type{
 		"Result": reflect.TypeFor[events.Result](), "ResultError": reflect.TypeFor[events.Error](), "FieldError": reflect.TypeFor[events.FieldError](),
+		"Status": reflect.TypeFor[events.Status](), "StatusRequest": reflect.TypeFor[events.StatusRequest](),
+		"PlannedCall": reflect.TypeFor[events.PlannedCall](),
 	} {
 		want := map[string]bool{} // name -> may be left out
 		for field := range typ.Fields() {

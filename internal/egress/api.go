@@ -107,7 +107,7 @@ func (a *API) exchange(ctx context.Context, try attempt, c translate.Call, key s
 		case try.take != nil && !try.counts && !healthy(j) && !general(got):
 			return got, errNeutral
 		case !healthy(j):
-			a.gate.fails(cause(got))
+			a.gate.fails(got)
 			return got, errUnhealthy
 		}
 		return got, nil

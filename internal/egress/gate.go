@@ -27,12 +27,17 @@ type gate struct {
 	savedAt   time.Time     // no query may be made before this time: few requests remain
 	left      int           // requests that remained of factro's budget by its last answer
 	leftUntil time.Time     // when that is over
+	budgetOf  time.Time     // since when nothing may be called before budgetAt
+	restOf    time.Time     // since when nothing may be called before restAt
 	isBad     bool          // whether factro refused the key, or there is none
+	badSince  time.Time     // since when
 	badKey    secret.String // that key
 	probeAt   time.Time     // while the key is bad: when to ask again
 	cause     string        // why the last call failed that speaks against factro
-	downSince time.Time     // while the breaker is not closed: since when
-	news      []turn        // what nobody was told of yet
+	reason    string        // the same as a code, with the status that factro answered, or 0
+	status    int
+	downSince time.Time // while the breaker is not closed: since when
+	news      []turn    // what nobody was told of yet
 }
 
 // turn is the breaker's opening after calls that went well, or its closing.
@@ -82,10 +87,11 @@ func (g *gate) turns(to gobreaker.State, now time.Time) {
 }
 
 // fails notes why a call failed, before the breaker hears of it.
-func (g *gate) fails(cause string) {
+func (g *gate) fails(a answer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cause = cause
+	g.cause = cause(a)
+	g.reason, g.status = reasonCode(a), a.status
 }
 
 // untold returns what the breaker did since it was asked last.
@@ -152,13 +158,19 @@ func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) 
 	defer func() { is = g.keyState() }()
 	switch j {
 	case unauthorized:
+		if !g.isBad || (g.badKey == "") != (key == "") {
+			g.badSince = now
+		}
 		g.isBad, g.badKey, g.probeAt = true, key, now.Add(probeEvery)
 	case throttled:
-		g.budgetAt = now.Add(factro.RetryAfter(a.header, now))
+		g.spent(now, now.Add(factro.RetryAfter(a.header, now)))
 	case done, refused:
 		g.isBad, g.badKey, g.restAt = false, "", time.Time{}
 	case failed, unknown:
 		if a.header.Get("Retry-After") != "" && (counts || gateway(a.status)) {
+			if !g.restAt.After(now) {
+				g.restOf = now
+			}
 			g.restAt = now.Add(min(factro.RetryAfter(a.header, now), maxRest))
 		}
 	}
@@ -168,7 +180,7 @@ func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) 
 	}
 	reset := now.Add(min(max(b.Reset, time.Second), time.Minute))
 	if b.Remaining == 0 && j != throttled {
-		g.budgetAt = reset
+		g.spent(now, reset)
 	}
 	g.left, g.leftUntil = b.Remaining, reset
 	g.savedAt = time.Time{}
@@ -176,6 +188,14 @@ func (g *gate) learnFrom(j judgement, a answer, key secret.String, counts bool) 
 		g.savedAt = reset
 	}
 	return was, is
+}
+
+// spent notes that nothing may be called before a time. It is called under the lock.
+func (g *gate) spent(now, until time.Time) {
+	if !g.budgetAt.After(now) {
+		g.budgetOf = now
+	}
+	g.budgetAt = until
 }
 
 // fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, or 50 of one that the

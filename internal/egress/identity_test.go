@@ -84,6 +84,49 @@ func TestSameSource(t *testing.T) {
 	}
 }
 
+// TestDigest: each result tells of which data it is, a repeated one that of the data that was carried out, also if an older bridge
+// has written it into the ledger; and a conflict what became of the command that had the id before.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	mine := create()
+	other := command("createTask", `{"title":"U","targetParentId":"p-1"}`)
+	for name, withDigest := range map[string]bool{"of this bridge": true, "of an older one": false} {
+		r := newRig(t, always(ok(`{"id":"t-9","secret":"x"}`)))
+		_ = r.do(mine)
+		if !withDigest {
+			record := r.desk.ledger[ledgerEntry]
+			var result events.Result
+			if err := json.Unmarshal(record.Result, &result); err != nil || result.CommandDigest == "" {
+				t.Fatalf("%s, %v", record.Result, err)
+			}
+			result.CommandDigest = ""
+			var err error
+			if record.Result, err = json.Marshal(result); err != nil {
+				t.Fatal(err)
+			}
+			r.desk.ledger[ledgerEntry] = record
+		}
+		spelled := command("createTask", `{ "targetParentId":"p-1", "title":"\u0054" }`)
+		_ = r.do(placed("FACTRO_COMMANDS:18", spelled))
+		_ = r.do(placed("FACTRO_COMMANDS:19", other))
+		if len(r.desk.sent) != 3 || r.count("call POST") != 1 {
+			t.Fatalf("%s: %s", name, r)
+		}
+		for i, want := range []events.Command{mine, mine, other} {
+			if got := r.desk.sent[i].result.CommandDigest; got != events.CommandDigest(want.Event.Data()) {
+				t.Errorf("%s: the result %d has the digest %q", name, i, got)
+			}
+		}
+		reason := r.desk.sent[2].result.Error
+		if reason.Code != events.CodeConflict {
+			t.Fatalf("%s: %v", name, reason)
+		}
+		if e := reason.Earlier; e == nil || e.Outcome != events.Applied || e.Resource.ID != "t-9" || e.Response != nil || !e.Omitted {
+			t.Errorf("%s: the earlier result is told as %+v", name, e)
+		}
+	}
+}
+
 // TestRejectionsApart: of each message that is rejected before anything is called there is a result, one of each: also if
 // another one with its id was rejected before.
 func TestRejectionsApart(t *testing.T) {

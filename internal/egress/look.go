@@ -23,6 +23,7 @@ import (
 // resolve decides about a create that may have happened, by looking for what it has made. If nothing is there the create
 // is to be repeated: over then is false.
 func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over bool, verdict error) {
+	w.hand.is(events.HandLooking)
 	if !searchable(j.op) {
 		return w.unseen(ctx, j, a, "factro offers no way to look for it")
 	}

@@ -164,10 +164,7 @@ func (w *Worker) resume(ctx, stopping context.Context, j *job, have bus.Record, 
 // known decides about a command by its record, if that is enough to decide: it was another command, or it is finished.
 func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool, verdict error) {
 	if !j.describedBy(have) {
-		return true, w.end(ctx, j, events.Rejected, answer{}, &events.Error{
-			Code:    events.CodeConflict,
-			Message: "a command with this source and id was sent before with other data; an id is for one command",
-		})
+		return true, w.end(ctx, j, events.Rejected, answer{}, conflict(have))
 	}
 	if have.Result == nil {
 		return false, nil
@@ -181,6 +178,26 @@ func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool,
 	}
 	j.record.Log = have.Log
 	return true, w.tell(ctx, j, r)
+}
+
+// conflict is why a command is not carried out whose source and id the ledger knows for another one. What became of that one is
+// told without factro's answer: it is as large as it likes, and was given to who sent the data.
+func conflict(have bus.Record) *events.Error {
+	e := &events.Error{
+		Code:    events.CodeConflict,
+		Message: "a command with this source and id was sent before with other data; an id is for one command",
+	}
+	var earlier events.Result
+	if have.Result == nil || json.Unmarshal(have.Result, &earlier) != nil {
+		return e // it is not finished
+	}
+	earlier.Omitted = earlier.Omitted || earlier.Response != nil
+	earlier.Response = nil
+	if earlier.Error != nil {
+		earlier.Error.Answer, earlier.Error.Earlier = nil, nil
+	}
+	e.Earlier = &earlier
+	return e
 }
 
 // recall tells the result of a command that is finished without waiting for factro, which need not be asked for it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a answ
 	now := time.Now().UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: outcome, Status: a.status, Attempts: j.attempts,
-		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason,
+		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: events.CommandDigest(j.cmd.Event.Data()),
 	}
 	if outcome == events.Applied {
 		switch r.Adopted = j.adopted; {
@@ -137,28 +136,12 @@ var deferral = map[string]string{
 // noKey is the deferral for a key that factro never saw.
 const noKey = "the bridge has no API key: its file cannot be read or holds none; an operator has to provide it"
 
-// rehearse answers a dry run with the call that would be made. over tells that the command has its verdict.
-func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, verdict error) {
-	if _, err := w.find(ctx, j.call.Upload); err != nil {
-		return w.missed(ctx, stopping, j, err)
-	}
-	planned, err := json.Marshal(struct {
-		Method string          `json:"method"`
-		Path   string          `json:"path"`
-		Body   json.RawMessage `json:"body,omitempty"`
-	}{j.call.Method, j.call.Target, jsonOrNil(j.call.Body)})
-	if err != nil {
-		return true, fmt.Errorf("dry run: %w", err)
-	}
-	now := time.Now().UTC()
-	return true, w.tell(ctx, j, events.Result{
-		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Response: planned,
-		Resource: w.resource(j, answer{}),
-	})
-}
-
-// result is a result as it is published.
+// result is a result as it is published. One that the ledger has from an older bridge has no digest: it is of the same data,
+// else the command would be a conflict.
 func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
+	if r.CommandDigest == "" {
+		r.CommandDigest = events.CommandDigest(j.cmd.Event.Data())
+	}
 	if e, err = translate.Result(j.cmd, r, variant(j, r), time.Now()); err != nil {
 		return "", e, "", err
 	}

@@ -204,6 +204,27 @@ func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
 	}
 }
 
+// TestUploadRehearsed: a dry run tells which file would be sent, not what is in it.
+func TestUploadRehearsed(t *testing.T) {
+	t.Parallel()
+	for want, file := range map[string]map[string]any{
+		`{"name":"a.txt","contentType":"text/plain","size":4}`: {"name": "a.txt", "contentType": "text/plain", "data": "cGxhbg=="},
+		`{"name":"a","contentType":"application/octet-stream","size":9000000,"object":{"bucket":"FACTRO_FILES_ACME","name":"here"}}`: {
+			"name": "a", "object": reference("here"),
+		},
+	} {
+		r := newRig(t, always(ok(fits)))
+		r.desk.files = map[string]bus.File{"here": {Size: 9_000_000}}
+		c := upload(file)
+		c.Event.SetExtension("dryrun", true)
+		s := r.wantDone(r.do(c), events.Applied, "")
+		prefix := `{"method":"POST","path":"/tasks/t-1/documents","contentType":"multipart/form-data","file":`
+		if got := string(s.result.Response); got != prefix+want+"}" {
+			t.Errorf("the planned call is %s", got)
+		}
+	}
+}
+
 // TestUploadRefused: a reference that leads nowhere, or where the bridge may read and the sender perhaps not, is the sender's
 // mistake; nothing is called, and the ledger forgets.
 func TestUploadRefused(t *testing.T) {

@@ -46,6 +46,7 @@ type Worker struct {
 	webOrigin string
 	mandant   agreed // the mandant's id, once an answer has told it
 	concluded atomic.Int64
+	hand      hand
 }
 
 // New builds a worker.
@@ -99,6 +100,8 @@ func (w *Worker) Concluded() int64 { return w.concluded.Load() }
 func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
 	cmd.Cloud = w.cfg.Cloud // a subject that is no command's does not tell it
 	j := &job{cmd: cmd, ledgerID: cmd.Identity(), startedAt: time.Now()}
+	w.hand.take(j.startedAt)
+	defer w.hand.drop()
 	if reason := w.plan(j, mistake); reason != nil {
 		return w.end(ctx, j, events.Rejected, answer{}, reason)
 	}
@@ -137,6 +140,8 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 
 // turn waits until a call may be made for a command.
 func (w *Worker) turn(ctx, stopping context.Context, j *job) error {
+	before := w.hand.is(events.HandWaiting)
+	defer func() { w.hand.is(before) }()
 	if err := w.pass(stopping, func(o obstacle) { w.deferred(ctx, j, o) }); err != nil {
 		return err
 	}
@@ -223,10 +228,12 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	}
 	j.attempts++
 	j.ours = true
+	w.hand.is(events.HandCalling)
 	crashpoint("before-call")
 	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, call, w.key())
 	crashpoint("after-call")
 	j.noted(ctx, judgement, a)
+	w.hand.called(j.attempts, failureCode(judgement, a))
 	if ctx.Err() != nil && a.err != nil {
 		// Told to stop, and the call took longer than the grace. The ledger knows that a create may have happened.
 		err := fmt.Errorf("stopped during the call: %w", a.err)
@@ -265,6 +272,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 			Message: fmt.Sprintf("factro failed on this command %s: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Answer: answered(a),
 		})
 	}
+	w.hand.is(events.HandRetrying)
 	if err := sleep(stopping, backoff(j.attempts)); err != nil {
 		return true, bus.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
 	}

@@ -48,3 +48,21 @@ func FuzzKeepApart(f *testing.F) {
 		}
 	})
 }
+
+func TestCanonical(t *testing.T) {
+	t.Parallel()
+	want, err := Canonical([]byte(`{"b":[1.0,1e3,12345678901234567890],"a":"Prüfung <b>"}`))
+	if err != nil || string(want) != `{"a":"Prüfung <b>","b":[1.0,1e3,12345678901234567890]}` {
+		t.Fatalf("%s, %v", want, err)
+	}
+	for text, same := range map[string]bool{
+		`{ "a" : "Pr\u00fcfung \u003cb\u003e", "b":[ 1.0, 1e3, 12345678901234567890 ] }`: true,
+		`{"b":[1,1e3,12345678901234567890],"a":"Prüfung <b>"}`:                           false,
+		`{"b":[1.0,1e3,12345678901234567891],"a":"Prüfung <b>"}`:                         false,
+		`{"b":[1e3,1.0,12345678901234567890],"a":"Prüfung <b>"}`:                         false,
+	} {
+		if got, err := Canonical([]byte(text)); err != nil || (string(got) == string(want)) != same {
+			t.Errorf("%s became %s, %v; want it the same: %t", text, got, err, same)
+		}
+	}
+}

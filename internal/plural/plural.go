@@ -15,7 +15,7 @@ var irregular = map[string]string{
 
 // Of is a number of things: 1 dead letter, 2 dead letters.
 func Of[N int | int64 | uint64](n N, noun string) string {
-	digits := strconv.FormatInt(int64(n), 10) //nolint:gosec // nothing that we count gets near the limit
+	digits := strconv.FormatInt(int64(n), 10)
 	return digits + " " + Choose(n, noun, many(noun))
 }
 

@@ -1,4 +1,4 @@
-package progress_test
+package progress
 
 import (
 	"bytes"
@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
 
 func TestMeterTellsOnlyWhatItKnows(t *testing.T) {
@@ -29,8 +27,8 @@ func TestMeterTellsOnlyWhatItKnows(t *testing.T) {
 		"x: 41 letters, 10/s, 4s so far":                    {"letter", 40, 41, -1, 4 * time.Second, 4 * time.Second},  // more than there were to be
 		"x: 12 of 40 letters, 0.4/s, 30s so far":            {"letter", 40, 12, -1, 6 * time.Second, 30 * time.Second}, // nothing goes on
 		"x: 1 of 4 letters, 2.0/min, 1m30s left":            {"letter", 4, 1, -1, 5 * time.Second, 30 * time.Second},   // it is that slow
-		"x: 2.0 MiB of 8.0 MiB, 1.0 MiB/s, 6s left":         {progress.Bytes, 8 << 20, 2 << 20, -1, 2 * time.Second, 2 * time.Second},
-		"x: 512 B, 256 B/s, 2s so far":                      {progress.Bytes, 0, 512, -1, 2 * time.Second, 2 * time.Second},
+		"x: 2.0 MiB of 8.0 MiB, 1.0 MiB/s, 6s left":         {Bytes, 8 << 20, 2 << 20, -1, 2 * time.Second, 2 * time.Second},
+		"x: 512 B, 256 B/s, 2s so far":                      {Bytes, 0, 512, -1, 2 * time.Second, 2 * time.Second},
 		"x: 5s so far":                                      {"", 0, 0, -1, 0, 5 * time.Second},
 		"x: 10 of 60 letters, 5.0/s, 10s left":              {"letter", 40, 10, 50, 2 * time.Second, 2 * time.Second}, // twenty came on top
 		"x: 10 of 7210 letters, 1.0/s, 2h left":             {"letter", 7210, 10, -1, 10 * time.Second, 10 * time.Second},
@@ -38,7 +36,7 @@ func TestMeterTellsOnlyWhatItKnows(t *testing.T) {
 		"x: 10 of 190 letters, 1.0/s, 3m left":              {"letter", 190, 10, 180, 10 * time.Second, 10 * time.Second},
 		"x: 2 of 10000000000000 letters, 0.2/s, 10s so far": {"letter", 1e13, 2, -1, 10 * time.Second, 10 * time.Second}, // more than a lifetime
 	} {
-		meter := progress.NewMeter("x", m.noun, m.total, start)
+		meter := NewMeter("x", m.noun, m.total, start)
 		meter.Add(m.done, at(m.moved))
 		if m.left >= 0 {
 			meter.Left(m.left, at(m.moved))
@@ -53,10 +51,10 @@ func TestNothingIsSaidOfWhatIsShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		for _, start := range []func(io.Writer) *progress.Task{progress.OnTerminal, progress.InLines} {
+		for _, start := range []func(io.Writer) *Task{OnTerminal, InLines} {
 			task := start(&out)
 			task.Begin("read", "event", 10)
-			<-time.After(progress.Quiet - time.Millisecond)
+			<-time.After(Quiet - time.Millisecond)
 			task.Stop()
 		}
 		if out.Len() > 0 {
@@ -69,7 +67,7 @@ func TestLinesFromTimeToTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		task := progress.InLines(&out)
+		task := InLines(&out)
 		task.Begin("read", "event", 23)
 		<-time.After(500 * time.Millisecond)
 		for range 22 {
@@ -91,8 +89,8 @@ func TestLineOnTerminalIsDrawnAgainAndTakenAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		task := progress.OnTerminal(&out)
-		task.Begin("upload \x1b[2Jplan.pdf", progress.Bytes, 100)
+		task := OnTerminal(&out)
+		task.Begin("upload \x1b[2Jplan.pdf", Bytes, 100)
 		if _, err := io.ReadAll(task.Reader(strings.NewReader(strings.Repeat("x", 50)))); err != nil {
 			t.Error(err)
 		}
@@ -116,7 +114,7 @@ func TestLineOnTerminalIsDrawnAgainAndTakenAway(t *testing.T) {
 
 func TestNobodyWatches(t *testing.T) {
 	t.Parallel()
-	var task *progress.Task
+	var task *Task
 	task.Begin("read", "event", 1)
 	task.Add(1)
 	task.Left(0)
@@ -132,7 +130,7 @@ func TestNobodyWatches(t *testing.T) {
 func TestLogIsToldFromTimeToTime(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	var l progress.Log
+	var l Log
 	if _, told := l.End(start); told {
 		t.Error("nothing was told")
 	}

@@ -27,12 +27,6 @@ type listed struct{ Kind, ID, Title, Link string }
 
 var frontPage = webpage.New("Simulated factro", `<p>It plays factro for the bridge. Nothing here is real, and a restart forgets it unless it keeps a journal.</p>
 <p>The Core API is at <code>{{.Core}}</code>, the control API at <code>{{.Control}}</code>.</p>
-<table><caption>Objects</caption>
-<tr><th scope="col">Kind</th><th scope="col">How many</th></tr>
-{{- range .Kinds}}
-<tr><td><a href="{{.Link}}">{{.Kind}}</a></td><td>{{.Title}}</td></tr>
-{{- end}}
-</table>
 <h2>What happened last</h2>
 <table><caption>Requests to the Core API, the newest first</caption>
 <tr><th scope="col">Time</th><th scope="col">Request</th><th scope="col">Operation</th><th scope="col">Status</th><th scope="col">Fault</th></tr>
@@ -43,6 +37,13 @@ var frontPage = webpage.New("Simulated factro", `<p>It plays factro for the brid
 {{- end}}
 </table>
 `+deliveriesTable+`
+<h2>What there is</h2>
+<table><caption>Objects</caption>
+<tr><th scope="col">Kind</th><th scope="col">How many</th></tr>
+{{- range .Kinds}}
+<tr><td><a href="{{.Link}}">{{.Kind}}</a></td><td>{{.Title}}</td></tr>
+{{- end}}
+</table>
 <h2>How to change it</h2>
 <pre>{{.Help}}</pre>
 `)
@@ -222,13 +223,10 @@ func title(o object) string {
 	return cmp.Or(o.str("title"), o.str("name"), strings.TrimSpace(o.str("firstName")+" "+o.str("lastName")), o.str("text"), o.id())
 }
 
-// valueText is a value as people read it: text as it is, else JSON, and nothing for null.
+// valueText is a value as people read it: text as it is, else JSON.
 func valueText(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
+	if text, isText := v.(string); isText {
+		return text
 	}
 	text, err := json.Marshal(v)
 	if err != nil {

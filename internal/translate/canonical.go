@@ -1,22 +1,6 @@
 package translate
 
-import (
-	"encoding/json"
-	"fmt"
-	"strings"
+import "github.com/factro-bridge/factro-bridge/internal/jsontext"
 
-	"github.com/factro-bridge/factro-bridge/internal/jsontext"
-)
-
-// Canonical writes JSON so that equal data has equal bytes: without blanks, with the properties of objects in their order,
-// and strings in one way of escaping. Numbers keep their digits, since 1 and 1.0 may be two things to factro, and
-// what is no valid text stays apart. The result is for comparing, not for sending.
-func Canonical(data []byte) ([]byte, error) {
-	d := json.NewDecoder(strings.NewReader(jsontext.KeepApart(string(data))))
-	d.UseNumber()
-	var value any
-	if err := d.Decode(&value); err != nil {
-		return nil, fmt.Errorf("canonical form: %w", err)
-	}
-	return encode(value)
-}
+// Canonical writes JSON so that equal data has equal bytes. The result is for comparing, not for sending.
+func Canonical(data []byte) ([]byte, error) { return jsontext.Canonical(data) }

@@ -25,6 +25,8 @@ type fakeBridge struct {
 	loseCopies bool
 	// older has its results tell the id of their command only, as those of earlier bridges.
 	older bool
+	// noDigest has its results tell no digest of the data, as those of bridges before contract 2.2.
+	noDigest bool
 
 	mu   sync.Mutex
 	seen []events.Command
@@ -73,6 +75,9 @@ func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {
 	f.mu.Unlock()
 	for i, r := range f.work(cmd) {
 		r.Operation = cmd.Operation
+		if !f.noDigest {
+			r.CommandDigest = events.CommandDigest(cmd.Event.Data())
+		}
 		out, err := resultMsg(cmd, r)
 		if err != nil {
 			return err

@@ -70,6 +70,7 @@ type order struct {
 	dryRun     bool
 	onDeferred func(Result)
 	onResult   func(Event)
+	onStatus   func(Status, error)
 }
 
 // DefaultSource is the source of commands whose sender gives none.
@@ -101,7 +102,7 @@ func WithPartitionKey(key string) DoOption {
 }
 
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the
-// planned call: method, path and body.
+// planned call, which [Result.PlannedCall] reads.
 func DryRun() DoOption { return func(o *order) { o.dryRun = true } }
 
 // OnDeferred has f called, from within Do, with each result that says that the command has to wait. Do goes on waiting.
@@ -109,3 +110,7 @@ func OnDeferred(f func(Result)) DoOption { return func(o *order) { o.onDeferred 
 
 // OnResult has f called, from within Do, with the event of each result, the deferred ones and the final one.
 func OnResult(f func(Event)) DoOption { return func(o *order) { o.onResult = f } }
+
+// OnStatus has f called, from within Do, with what the bridge says the command waits for: after a second, and then whenever that
+// has changed. With an error nothing is known of it; see [Client.Status]. That no bridge is there is told at once.
+func OnStatus(f func(Status, error)) DoOption { return func(o *order) { o.onStatus = f } }

@@ -28,8 +28,9 @@ import (
 // command is in the stream, the bridge will still carry it out, and calling Do again with the same payload and its id gets
 // the result. Any other error says that the command was not sent.
 //
-// A command whose source and id the stream of commands knows already is not sent again: within that stream's window, of ten
-// minutes or more, it gets the earlier result, also if the payload is another one of the same operation. Senders choose
+// A command whose source and id were used before is not carried out again: it gets the earlier result. If they were used for
+// another payload, the error is a *[ReusedError] instead, with that result where it is known; bridges before contract 2.2 tell
+// the difference only after the window of the stream of commands, ten minutes or more. Senders choose
 // their message ids, so the stream can take a command for one that somebody else has sent to the same cloud. As soon as that
 // one has a result, Do says that the command was not sent; it never returns somebody else's result.
 //
@@ -55,13 +56,18 @@ type Sent struct {
 	// ID is the command's.
 	ID string
 	// Duplicate is true if the stream had a message with that message id already. Then this command was left out. Mostly it is
-	// a command with the same source and id, of this or another operation. But senders choose their message ids, so whoever
-	// may send commands to the cloud may have used it for a command of his own. Do tells these apart.
+	// a command with the same source and id. But senders choose their message ids, so whoever may send commands to the cloud
+	// may have used it for a command of his own. Do tells these apart, and so does Send as far as it may read the streams.
 	Duplicate bool
+	// Position is the place of the command in its stream, "<stream>:<sequence>"; of a duplicate that of the first one.
+	Position string
 }
 
 // Send sends a command, returns when the stream has it, and does not wait for what becomes of it. The error is as that of
 // [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
+//
+// Of a duplicate Send looks for up to two seconds whether the earlier command had the same payload; if not, the error is a
+// *[ReusedError]. That needs the right to read the stream of commands or that of results by direct get.
 func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (Sent, error) {
 	o, subject, e, err := c.order(cmd, opts)
 	if err != nil {
@@ -69,12 +75,21 @@ func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (Sent,
 	}
 	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(cmd.Operation()), withEventID(e.ID()))
 	defer span.End()
+	began := time.Now()
 	ack, err := c.send(ctx, subject, e, o)
 	if err != nil {
 		span.SetStatus(codes.Error, verdict(err))
 		return Sent{}, err
 	}
-	return Sent{ID: e.ID(), Duplicate: ack.Duplicate}, nil
+	sent := Sent{ID: e.ID(), Duplicate: ack.Duplicate, Position: position(ack.Stream, ack.Sequence)}
+	if ack.Duplicate {
+		w := c.waiter(subject, e, o, began, ack)
+		if err := w.compare(ctx); err != nil {
+			span.SetStatus(codes.Error, verdict(err))
+			return sent, err
+		}
+	}
+	return sent, nil
 }
 
 func (c *Client) send(ctx context.Context, subject string, e event.Event, o order) (*jetstream.PubAck, error) {
@@ -123,11 +138,24 @@ func (c *Client) do(ctx context.Context, subject string, e event.Event, o order)
 	if err != nil {
 		return Result{}, err
 	}
-	w := waiter{client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, told: map[string]bool{}}
-	if ack.Duplicate {
-		w.duplicate = ack.Stream + ":" + strconv.FormatUint(ack.Sequence, 10)
+	return c.waiter(subject, e, o, began, ack).wait(ctx, copies)
+}
+
+// waiter makes what waits for the results of a command that the stream has.
+func (c *Client) waiter(subject string, e event.Event, o order, began time.Time, ack *jetstream.PubAck) *waiter {
+	w := &waiter{
+		client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, told: map[string]bool{},
+		digest: CommandDigest(e.Data()), place: position(ack.Stream, ack.Sequence), stream: ack.Stream, sequence: ack.Sequence,
 	}
-	return w.wait(ctx, copies)
+	if ack.Duplicate {
+		w.duplicate = w.place
+	}
+	return w
+}
+
+// position is the place of a message in a stream.
+func position(stream string, sequence uint64) string {
+	return stream + ":" + strconv.FormatUint(sequence, 10)
 }
 
 // message is what goes over the wire, with the trace of ctx.

@@ -17,6 +17,9 @@ type Error struct {
 	// Answer is what factro answered, as JSON if it was JSON and as a string otherwise; nil if it was not asked or did not
 	// answer, or with an empty body.
 	Answer json.RawMessage `json:"answer,omitempty"`
+	// Earlier is, of [CodeConflict], the result of the command that had the source and id before, without factro's answer; nil if it
+	// has none yet.
+	Earlier *Result `json:"earlier,omitempty"`
 	// Status is the HTTP status that goes with it, factro's or the bridge's; 0 if nobody was asked. It is no part of the
 	// data: a result and the answer of a query say it elsewhere.
 	Status int `json:"-"`

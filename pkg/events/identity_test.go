@@ -190,7 +190,7 @@ func TestDoMessageIDTaken(t *testing.T) {
 				t.Errorf("said to be pending: %v", err)
 			}
 			sent, err := c.Send(t.Context(), setState, events.WithID("inv-1"), events.WithSource("urn:victim"))
-			if err != nil || !sent.Duplicate {
+			if !contains(err, "command not sent: its message id was used before by another command") || !sent.Duplicate {
 				t.Errorf("sent: %+v, %v", sent, err)
 			}
 			if _, err := c.Do(t.Context(), setState, events.WithID("inv-1"), events.WithSource("urn:other")); err != nil {

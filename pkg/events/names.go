@@ -44,6 +44,10 @@ func (p Prefix) Query(cloud, resource, operation string) string {
 	return string(p) + ".query." + cloud + "." + resource + "." + operation
 }
 
+// Status is the subject on which the bridge is asked why the commands of a cloud wait: factro.query.<cloud>.status. No query
+// has a subject like it.
+func (p Prefix) Status(cloud string) string { return string(p) + ".query." + cloud + ".status" }
+
 // EventFilter matches events: EventFilter("acme", "task", Any, "TaskStateChanged") is
 // factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events of
 // which the same is true, so look at the event's own, too.

@@ -80,7 +80,7 @@ type Result struct {
 	// Resource is the object that the command was about, as far as it is known.
 	Resource *Resource `json:"resource,omitempty"`
 	// Response is the Core API's JSON as it came, with all digits of its numbers; absent if there was none or if it was
-	// too large for a message. Of a dry run it is the planned call: method, path and body.
+	// too large for a message. Of a dry run it is the planned call.
 	Response json.RawMessage `json:"response,omitempty"`
 	// Omitted tells that there was a response, and that it was too large to be passed on or kept.
 	Omitted bool `json:"responseOmitted,omitempty"`
@@ -90,6 +90,9 @@ type Result struct {
 	Error   *Error `json:"error,omitempty"`
 	// RetryAt says when a deferred command is tried next, as far as that can be told.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
+	// CommandDigest is the [CommandDigest] of the data that the result is of. A repeated result has that of the command that was
+	// carried out. It is "" in results of older bridges, and where the data was no JSON.
+	CommandDigest string `json:"commandDigest,omitempty"`
 	// DryRun tells that nothing was called. It is an attribute of the event and no part of its data.
 	DryRun bool `json:"-"`
 }

@@ -40,7 +40,7 @@ func TestSend(t *testing.T) {
 	}
 	for _, duplicate := range []bool{false, true} {
 		sent, err := c.Send(t.Context(), setState, events.WithID("the-id"))
-		if want := (events.Sent{ID: "the-id", Duplicate: duplicate}); err != nil || sent != want {
+		if want := (events.Sent{ID: "the-id", Duplicate: duplicate, Position: "FACTRO_COMMANDS_ACME:2"}); err != nil || sent != want {
 			t.Fatalf("got %+v, %v; want %+v", sent, err, want)
 		}
 	}

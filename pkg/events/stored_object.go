@@ -70,7 +70,7 @@ func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.
 		err = failed(errors.New("it is a link"))
 	default:
 		o.subject, o.left = "$O."+ref.Bucket+".C."+info.NUID, info.Size
-		o.size = int64(min(info.Size, math.MaxInt64)) //nolint:gosec // bounded
+		o.size = int64(min(info.Size, math.MaxInt64))
 		text, isSum := strings.CutPrefix(info.Digest, "SHA-256=")
 		o.wantsSum, err = base64.URLEncoding.DecodeString(text)
 		if err != nil || !isSum || Token(info.NUID) != info.NUID {

@@ -18,7 +18,12 @@ type waiter struct {
 	source  string
 	order   order
 	began   time.Time
-	// duplicate is the place of the message that the stream has instead of the command, or "": mostly it is the same command,
+	digest  string // of the command's data
+	// place is where the command is in its stream, or the message that the stream has instead.
+	place    string
+	stream   string
+	sequence uint64
+	// duplicate is that place if the stream has another message instead of the command, or "": mostly it is the same command,
 	// and its result may be there, too.
 	duplicate string
 	// from is what since has found out, or zero.
@@ -46,8 +51,18 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 		case <-reading.Done():
 		}
 	}()
+	other := make(chan error, 1)
 	if w.duplicate != "" {
 		begin <- struct{}{}
+		go func() { // while the earlier one waits, it is still in the stream
+			if _, err := w.compareStored(reading); err != nil {
+				other <- err
+			}
+		}()
+	}
+	waits := make(chan news)
+	if w.order.onStatus != nil {
+		go w.watch(reading, waits)
 	}
 	nc := w.client.js.Conn()
 	closed := nc.StatusChanged(nats.CLOSED)
@@ -76,6 +91,11 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 			}
 			f.header, f.event = msg.Header, e
 		case f = <-stored:
+		case err := <-other:
+			return Result{}, err
+		case n := <-waits:
+			w.order.onStatus(n.status, n.err)
+			continue
 		}
 		r, err := w.judge(f)
 		switch {
@@ -84,7 +104,7 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 			return Result{}, err
 		case r.Outcome.Final():
 			w.tell(f, r)
-			return r, r.Err()
+			return r, w.verdict(r)
 		case !w.told[string(f.event.Data())]:
 			w.told[string(f.event.Data())] = true
 			w.tell(f, r)
@@ -124,6 +144,12 @@ func (w *waiter) judge(f found) (Result, error) {
 	if err != nil || r.DryRun != w.order.dryRun {
 		return Result{}, errOther
 	}
+	if r.CommandDigest != "" && r.CommandDigest != w.digest && w.isOperation(f) {
+		if place, _ := f.event.Extensions()[ExtCausationPosition].(string); w.duplicate == "" || place != w.duplicate {
+			return Result{}, errOther // of an earlier command; what the bridge says of this one follows
+		}
+		return Result{}, &ReusedError{ID: w.id, Earlier: &r}
+	}
 	if f.subject == "" {
 		return r, nil
 	}
@@ -134,10 +160,18 @@ func (w *waiter) judge(f found) (Result, error) {
 	}
 	// The stream knows ids and nothing else, so it takes a new command under an old id for the old one.
 	if p.Command(a.Cloud, a.Resource, a.Operation) != w.subject {
-		return Result{}, fmt.Errorf("command not sent: the id %s was used before, for %s of %s; choose another one",
-			quote(w.id), a.Operation, a.Cloud)
+		return Result{}, &ReusedError{ID: w.id, Operation: a.Operation, Cloud: a.Cloud, Earlier: &r}
 	}
 	return r, nil
+}
+
+// isOperation says whether a result is of the command's operation, as far as its subject tells.
+func (w *waiter) isOperation(f found) bool {
+	if f.subject == "" {
+		return true
+	}
+	a, err := w.client.prefix.ParseResult(f.subject)
+	return err != nil || w.client.prefix.Command(a.Cloud, a.Resource, a.Operation) == w.subject
 }
 
 // taken says whether a result of another command shows that the stream has that one instead of ours: its sender has used our
@@ -148,8 +182,13 @@ func (w *waiter) taken(f found) error {
 		return errOther
 	}
 	id, _ := f.event.Extensions()[ExtCausationID].(string)
-	source, ok := f.event.Extensions()[ExtCausationSource].(string)
-	if !ok {
+	source, _ := f.event.Extensions()[ExtCausationSource].(string)
+	return takenBy(id, source)
+}
+
+// takenBy says that a command of a source, or of a sender that named none, has the message id.
+func takenBy(id, source string) error {
+	if source == "" {
 		source = "a sender that named no source"
 	} else {
 		source = quote(source)

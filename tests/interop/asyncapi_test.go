@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // Severities of the AsyncAPI parser's diagnostics; information and hints follow.
@@ -47,6 +48,29 @@ func TestAsyncAPI(t *testing.T) {
 	operations, _ := found["operations"].(float64)
 	if channels < least || operations < least {
 		t.Errorf("the parser found %v, want at least %v channels and operations", found, least)
+	}
+}
+
+// So it does of the documents of single resources, which say the same.
+func TestAsyncAPIByResource(t *testing.T) {
+	t.Parallel()
+	needNode(t)
+	for _, resource := range []string{"task", "document", events.ResourceBridge} {
+		cmd, document, stderr := program(t, bridgeBinary, "contract", "asyncapi", "--resource", resource)
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("bridge contract asyncapi --resource %s: %v\n%s", resource, err, stderr)
+		}
+		bad, found := judge(t, document.String())
+		for _, d := range bad {
+			t.Errorf("%s: %v", resource, d)
+		}
+		least := 3.0 // of the bridge: two of gaps, and dead webhooks
+		if resource != events.ResourceBridge {
+			least = float64(len(slices.DeleteFunc(factro.Operations(), func(op factro.Operation) bool { return op.Resource != resource })))
+		}
+		if channels, _ := found["channels"].(float64); channels < least {
+			t.Errorf("%s: the parser found %v, want at least %v channels", resource, found, least)
+		}
 	}
 }
 

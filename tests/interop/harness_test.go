@@ -46,6 +46,7 @@ type site struct {
 	factro *sim.Sim
 	http   string // URL of the bridge's webhooks
 	admin  string // URL of its endpoints for operators
+	access string // settings of the bridge's connection beside the URL
 }
 
 func startSite(t *testing.T) *site {
@@ -59,25 +60,36 @@ func startSite(t *testing.T) *site {
 
 func (s *site) startNATS(t *testing.T) {
 	t.Helper()
-	var err error
-	s.server, err = server.NewServer(&server.Options{
+	s.runNATS(t, &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.server.Start()
-	t.Cleanup(func() { s.server.Shutdown(); s.server.WaitForShutdown() })
-	if !s.server.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	}, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+}
+
+// runNATS starts a server and connects as the owner of the streams.
+func (s *site) runNATS(t *testing.T, options *server.Options, owner ...nats.Option) {
+	t.Helper()
+	s.serve(t, options)
+	t.Cleanup(func() { s.server.Shutdown(); s.server.WaitForShutdown() }) // the one that runs by then
 	s.nats = s.server.ClientURL()
-	if s.nc, err = nats.Connect(s.nats); err != nil {
+	var err error
+	if s.nc, err = nats.Connect(s.nats, owner...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.nc.Close)
 	if s.js, err = jetstream.New(s.nc); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func (s *site) serve(t *testing.T, options *server.Options) {
+	t.Helper()
+	var err error
+	if s.server, err = server.NewServer(options); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Start()
+	if !s.server.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not start")
 	}
 }
 
@@ -116,12 +128,12 @@ func (s *site) launchBridge(t *testing.T, api string) {
 	text := fmt.Sprintf(`
 http: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0"}
-nats: {url: %q}
+nats: {url: %q%s}
 clouds:
   - name: %s
     webhook: {header: %s, secrets: [{value: %s}]}
     api: {url: %q, key: {value: %s}, requests_per_minute: 100000}
-`, s.nats, cloud, webhookHeader, webhookSecret, api, apiKey)
+`, s.nats, s.access, cloud, webhookHeader, webhookSecret, api, apiKey)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +301,7 @@ func program(t *testing.T, name string, args ...string) (cmd *exec.Cmd, stdout, 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, name, args...)
-	cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "NO_COLOR=1"}
+	cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "NO_COLOR=1", "PYTHONPATH=" + os.Getenv("PYTHONPATH")}
 	cmd.WaitDelay = time.Second
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr

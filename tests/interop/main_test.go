@@ -18,6 +18,10 @@ var (
 	natsBinary   string // the stock nats command, at the version in natscli.mod
 	// nodeAbsent says why the Node scripts cannot run, or is empty.
 	nodeAbsent string
+	// pythonAbsent says why the programs of docs/python.md cannot run, or is empty.
+	pythonAbsent string
+	// nkeysAbsent says why Python cannot use keys, or is empty.
+	nkeysAbsent string
 )
 
 // nodeMajor is the oldest Node that the packages in js/package.json run on.
@@ -47,6 +51,7 @@ func testMain(m *testing.M) int {
 			return fail(err)
 		}
 	}
+	pythonAbsent, nkeysAbsent = lookForPython(pythonPackages), lookForPython("import nkeys")
 	return m.Run()
 }
 
@@ -84,6 +89,30 @@ func lookForNode() string {
 		return fmt.Sprintf("node is %s, want %d or newer", version, nodeMajor)
 	}
 	return ""
+}
+
+// pythonPackages fails with what is missing. A nats-py that was not installed but lies on PYTHONPATH has no version.
+const pythonPackages = `
+import sys
+if sys.version_info < (3, 9): sys.exit(f"Python is {sys.version.split()[0]}, want 3.9 or newer")
+import jsonschema, nats
+from importlib import metadata
+try: version = metadata.version("nats-py")
+except metadata.PackageNotFoundError: sys.exit()
+if tuple(map(int, version.split(".")[:2])) < (2, 15): sys.exit(f"nats-py is {version}, want 2.15 or newer")
+`
+
+// lookForPython returns why there is no Python that runs the program, or "".
+func lookForPython(program string) string {
+	if _, err := exec.LookPath("python3"); err != nil {
+		return "it is not installed"
+	}
+	out, err := exec.Command("python3", "-c", program).CombinedOutput()
+	if err == nil {
+		return ""
+	}
+	text := strings.TrimSpace(string(out))
+	return text[strings.LastIndexByte(text, '\n')+1:] // the error, without the way that led to it
 }
 
 // installed tells whether the npm packages are those of the lock file: npm writes its own copy of it when it is done.

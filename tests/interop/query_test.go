@@ -26,25 +26,6 @@ func (s *site) aTask(t *testing.T, title string) string {
 	return `{"taskId":"` + r.Resource.ID + `"}`
 }
 
-// JavaScript asks factro something with one request, and is told what factro says if it is refused.
-func TestNodeQueries(t *testing.T) {
-	t.Parallel()
-	needNode(t)
-	s := startSite(t)
-	task := s.aTask(t, "Büroprüfung")
-	if got := s.node(t, "query.mjs", cloud, "task.getTask", task); len(got) != 1 || got[0]["title"] != "Büroprüfung" {
-		t.Errorf("got %v", got)
-	}
-	cmd, stdout, stderr := s.program(t, "node", "query.mjs", cloud, "task.getTask", `{"taskId":"`+unknownTask+`"}`)
-	cmd.Dir = "js"
-	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 1 {
-		t.Errorf("the script ended with %v", err)
-	}
-	if text := stderr.String(); !strings.HasPrefix(text, "404 refused: ") || !strings.Contains(text, unknownTask) || stdout.Len() > 0 {
-		t.Errorf("the script prints %q and %q", stdout, text)
-	}
-}
-
 // The stock nats command takes the queries for what they are, the endpoints of a NATS service: it lists, describes, asks
 // and counts them.
 func TestNatsCommandQueries(t *testing.T) {

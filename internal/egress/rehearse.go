@@ -1,0 +1,50 @@
+package egress
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// rehearse answers a dry run with the call that would be made. over tells that the command has its verdict.
+func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, verdict error) {
+	object, err := w.find(ctx, j.call.Upload)
+	if err != nil {
+		return w.missed(ctx, stopping, j, err)
+	}
+	now := time.Now().UTC()
+	dated, _ := w.clock.at(now)
+	call, err := translate.Dated(j.op, j.call, dated)
+	if err != nil {
+		return true, fmt.Errorf("dry run: %w", err)
+	}
+	planned, err := json.Marshal(plannedCall(call, object))
+	if err != nil {
+		return true, fmt.Errorf("dry run: %w", err)
+	}
+	r := events.Result{
+		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, answer{}),
+	}
+	if r.Response = planned; len(planned) > maxResponse {
+		r.Response, r.Omitted = nil, true
+	}
+	return true, w.tell(ctx, j, r)
+}
+
+// plannedCall is a call as it is told: all but the key. object is the file, if it is in the object store.
+func plannedCall(call translate.Call, object bus.File) events.PlannedCall {
+	path, query, _ := strings.Cut(call.Target, "?")
+	c := events.PlannedCall{Method: call.Method, Path: path, Query: query, ContentType: call.ContentType, Body: jsonOrNil(call.Body)}
+	if u := call.Upload; u != nil {
+		c.ContentType = "multipart/form-data"
+		c.File = &events.PlannedFile{Name: u.Name, ContentType: u.ContentType, Size: cmp.Or(u.Size, object.Size), Object: u.Object}
+	}
+	return c
+}

@@ -1,0 +1,102 @@
+package egress
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// TestStatus: what keeps commands waiting is told by codes and times, and by nothing that factro or the network wrote.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer reply
+		calls  int // that are made before it is asked
+		key    string
+		want   string
+	}{
+		"well":            {answer: ok(fits), calls: 1, want: `"factro":{"state":"reachable"}`},
+		"no connection":   {answer: reply{unsent: true}, calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"no-connection","retryAt":"2000-01-01T00:00:15Z"}`},
+		"an error":        {answer: reply{status: 503, body: "db-7.internal"}, calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"error-status","status":503,"retryAt":"2000-01-01T00:00:15Z"}`},
+		"another's page":  {answer: ok("<html>"), calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"bad-answer","status":200,"retryAt":"2000-01-01T00:00:15Z"}`},
+		"too few":         {answer: reply{unsent: true}, calls: 4, want: `"factro":{"state":"reachable"}`},
+		"no key":          {answer: ok(fits), key: "none", want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"key-missing","retryAt":"2000-01-01T00:00:30Z"}`},
+		"the key refused": {answer: reply{status: 401}, calls: 1, want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"key-refused","retryAt":"2000-01-01T00:00:30Z"}`},
+		"throttled": {
+			answer: reply{status: 429, header: map[string]string{"Retry-After": "20"}}, calls: 1,
+			want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"throttled","retryAt":"2000-01-01T00:00:20Z"}`,
+		},
+		"asked to wait": {
+			answer: reply{status: 503, header: map[string]string{"Retry-After": "20"}}, calls: 1,
+			want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"asked-to-wait","retryAt":"2000-01-01T00:00:20Z"}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(*http.Request, string) reply { return tt.answer }, func(c *Config) {
+					if tt.key != "" {
+						c.Key = secret.Source{File: "/nowhere"}
+					}
+				})
+				for range tt.calls {
+					r.w.probe(t.Context(), r.w.key())
+				}
+				if tt.key != "" {
+					r.w.withoutKey(t.Context())
+				}
+				text, err := json.Marshal(r.w.Status())
+				if want := `{"cloud":"acme","at":"2000-01-01T00:00:00Z",` + tt.want + `}`; err != nil || string(text) != want {
+					t.Errorf("got\n%s, %v, want\n%s", text, err, want)
+				}
+			})
+		})
+	}
+}
+
+// TestStatusOfTheHand: what is done with the command in hand is told while it is done, and nothing of what it is.
+func TestStatusOfTheHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		during := make(chan events.Status, 2) // as it was while factro was asked
+		var r *rig
+		answers := inTurn(reply{status: 500}, ok(fits))
+		r = newRig(t, func(req *http.Request, body string) reply {
+			during <- r.w.Status()
+			return answers(req, body)
+		})
+		if s := r.w.Status(); s.InHand != nil {
+			t.Errorf("before: %+v", s.InHand)
+		}
+		done := make(chan error, 1)
+		go func() { done <- r.do(update()) }()
+		synctest.Wait() // it has failed once, and waits
+		between := r.w.Status()
+		if h := between.InHand; h == nil || h.State != events.HandRetrying || h.Attempts != 1 || h.Reason != events.ReasonErrorStatus || h.Since == nil {
+			t.Errorf("between: %+v", h)
+		}
+		first := <-during
+		if h := first.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 0 {
+			t.Errorf("during the first call: %+v", h)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		second := <-during
+		if h := second.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 1 {
+			t.Errorf("during the second call: %+v", h)
+		}
+		if s := r.w.Status(); s.InHand != nil {
+			t.Errorf("after: %+v", s.InHand)
+		}
+		text, err := json.Marshal([]events.Status{first, between, second})
+		if err != nil || strings.Contains(string(text), "t-1") || strings.Contains(string(text), "c-1") || strings.Contains(string(text), "updateTask") {
+			t.Errorf("it tells of the command: %s", text)
+		}
+	})
+}
