@@ -52,7 +52,7 @@ func TestMistakes(t *testing.T) {
 	d.types("bridge run --config bridge.yaml").exits(2).matches(`^line \d+: http\.max_in_flight: `).matches(`^line \d+: log\.level: `)
 	d.types("bridge run --config nowhere.yaml").exits(2).says("nowhere.yaml: no such file or directory")
 	for _, line := range []string{"run", "config check", "canary", "reconcile", "streams diff"} {
-		d.types("bridge " + line).exits(2).says("no file is named", "bridge config sample")
+		d.types("bridge "+line).exits(2).says("no file is named", "bridge config sample")
 	}
 }
 
