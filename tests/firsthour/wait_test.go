@@ -50,7 +50,7 @@ func TestWaiting(t *testing.T) {
 	d.types(send + "8s --config bridge.yaml").exits(5).says("factro unreachable since 20")
 	d.types(send + "4s --config bridge.yaml").exits(5).matches(`1 command before it`)
 	b.Kill()
-	d.types(send+"4s --config bridge.yaml").exits(5).says("a bridge took commands of the cloud acme a moment ago").never("applied")
+	d.types(send + "4s --config bridge.yaml").exits(5).says("a bridge took commands of the cloud acme a moment ago").never("applied")
 
 	d.write("secrets/acme-api-key", "a-key-of-yesterday")
 	d.factro()
