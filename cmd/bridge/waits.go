@@ -69,8 +69,11 @@ func (w *waits) unanswered(ctx context.Context, err error) string {
 		return ""
 	}
 	switch {
+	case lookErr == nil && bus.NobodyAnswers(err):
+		return fmt.Sprintf("what the command waits for is not known: a bridge took commands of the cloud %s a moment ago, and does not answer; it has "+
+			"ended, or it is one before contract 2.2", w.cloud)
 	case lookErr == nil:
-		return "what the command waits for is not known: the bridge is one before contract 2.2"
+		return "what the command waits for is not known: the bridge does not say so in time"
 	case bus.NobodyAnswers(err):
 		return fmt.Sprintf("nobody says what the command waits for: no bridge with the role egress runs for the cloud %s, or it is one before "+
 			"contract 2.2, or %s is not open to this user; the command waits in the stream", w.cloud, w.prefix.Status(w.cloud))

@@ -155,4 +155,11 @@ func TestCompletion(t *testing.T) {
 	}
 	d.types("bridge __complete send createTas").exits(0).says("createTask")
 	d.types("bridge __complete send createTask ti").exits(0).says("title=")
+	d.types("bridge __complete query --config bridge.yaml listProjects --cloud ''").exits(0).matches(`^acme\b`)
+	d.types("bridge __complete dead list --code am").exits(0).says("ambiguous")
+	d.types("bridge __complete sim --fault ''").exits(0).says("latency")
+	d.webhook("acme", secret, "this is no JSON", http.StatusBadRequest)
+	d.await("a dead letter is completed", func() bool {
+		return strings.Contains(d.types("bridge __complete dead show --config bridge.yaml ''").out, "acme/1")
+	})
 }
