@@ -51,11 +51,7 @@ func TestMistakes(t *testing.T) {
 		matches(`^line \d+: log\.level: `).matches(`^line \d+: clouds\[0\]\.name: `).matches(`^line \d+: roles`).never("valid: bridge.yaml")
 	d.types("bridge run --config bridge.yaml").exits(2).matches(`^line \d+: http\.max_in_flight: `).matches(`^line \d+: log\.level: `)
 	d.types("bridge run --config nowhere.yaml").exits(2).says("nowhere.yaml: no such file or directory")
-<<<<<<< HEAD
-	for _, line := range []string{"run", "config check", "healthcheck", "canary", "reconcile", "streams diff"} {
-=======
 	for _, line := range []string{"run", "config check", "canary", "reconcile", "streams diff"} {
->>>>>>> install
 		d.types("bridge "+line).exits(2).says("no file is named", "bridge config sample")
 	}
 }
