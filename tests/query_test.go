@@ -327,7 +327,7 @@ func TestQueryCommand(t *testing.T) {
 	if _, errOut, code := ask("getTask", "taskId="+nobody, "--cloud", "acme"); code != 3 || !strings.Contains(errOut, "refused (404)") {
 		t.Errorf("exit code %d: %s", code, errOut)
 	}
-	if _, errOut, code := ask("getTask", "taskId:=7", "wrong:=null", "--cloud", "acme"); code != 3 || !strings.Contains(errOut, "\n  /taskId: got number") || !strings.Contains(errOut, "\n  /wrong: ") {
+	if _, errOut, code := ask("getTask", "taskId:=7", "wrong:=null", "--cloud", "acme"); code != 2 || !strings.Contains(errOut, "\n  /taskId: got number") || !strings.Contains(errOut, "\n  /wrong: ") {
 		t.Errorf("exit code %d: %s", code, errOut)
 	}
 	if _, errOut, code := ask("createTask", "--cloud", "acme"); code != 2 || !strings.Contains(errOut, "bridge send createTask") {

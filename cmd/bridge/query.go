@@ -37,7 +37,8 @@ func newQuery() *cobra.Command {
 		Long: `Ask factro something through the bridge, and print the Core API's JSON as it came. "bridge contract operations" lists
 the operations; the ones that read are queries.
 
-field=value takes the value as the field's type wants it, field:=json takes any JSON.
+field=value takes the value as the field's type wants it, field:=json takes any JSON. query checks them against the schema first; it
+lists all mistakes, asks nothing, and exits with 2.
 
 An answer that is too large for a message comes through the object store of NATS, without being held in memory.`,
 		Example: `  bridge query getUserQuota
@@ -72,6 +73,13 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 	}
 	if op.Writes() {
 		return usage("%s writes, so it is a command: bridge send %s", name, name)
+	}
+	wrong, err := checkData(op, args)
+	if wrong != nil && f.asJSON {
+		err = errors.Join(err, printInvalid(cmd.OutOrStdout(), "", wrong))
+	}
+	if err != nil {
+		return err
 	}
 	data, err := commandData(op, args, nil)
 	if err != nil {

@@ -228,10 +228,9 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
 func (f *sendFlags) prepare(ctx context.Context, out io.Writer, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
-	wrong, err := checkCommand(op, args)
+	wrong, err := checkData(op, args)
 	if wrong != nil && f.asJSON {
-		detail, _ := json.Marshal(wrong.Fields) // two strings each
-		err = errors.Join(err, printError(out, f.id, &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}, nil))
+		err = errors.Join(err, printInvalid(out, f.id, wrong))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -263,9 +262,9 @@ func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
 	return client, nil
 }
 
-// checkCommand holds a command against its schema, as the bridge does. A file counts as one that was read: it is uploaded
-// only for a command that is right.
-func checkCommand(op factro.Operation, args []string) (*translate.InvalidError, error) {
+// checkData checks the data of a command or query against its schema, as the bridge does. A file counts as one that was read: it
+// is uploaded only for a command that is right.
+func checkData(op factro.Operation, args []string) (*translate.InvalidError, error) {
 	data, err := commandData(op, args, func(path string) (any, error) {
 		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
 	})
@@ -282,6 +281,12 @@ func checkCommand(op factro.Operation, args []string) (*translate.InvalidError, 
 		lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 	}
 	return wrong, usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
+}
+
+// printInvalid prints what is wrong with the data as JSON.
+func printInvalid(out io.Writer, id string, wrong *translate.InvalidError) error {
+	detail, _ := json.Marshal(wrong.Fields) // two strings each
+	return printError(out, id, &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}, nil)
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {

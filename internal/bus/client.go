@@ -200,9 +200,6 @@ func (c *Client) Tail(ctx context.Context, stream string, filters []string, sinc
 	}
 }
 
-// errNoCloud says that there is nothing of a bridge.
-var errNoCloud = errors.New("there are no streams of a bridge with this prefix")
-
 // Clouds returns the names of the clouds that have streams, sorted. It needs the right to list all streams.
 func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // a request that is refused is never answered
@@ -218,7 +215,8 @@ func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) 
 		return nil, fmt.Errorf("find the clouds by their streams, which needs the right to list them (else name one with --cloud): %w", err)
 	}
 	if len(clouds) == 0 {
-		return nil, errNoCloud
+		return nil, fmt.Errorf("no bridge has made streams at %s with the prefix %s (there is no stream %s…); is it the right server, account and prefix?",
+			secret.Address(c.nc.ConnectedUrl()), p, p.DeadStream(""))
 	}
 	slices.Sort(clouds)
 	return clouds, nil

@@ -30,7 +30,8 @@ func TestInvalidCommand(t *testing.T) {
 	d.types("bridge send createTsk title=x --config bridge.yaml").exits(2).says("createTsk", "bridge contract operations")
 	d.types("bridge send setTaskState taskId=$task state=reviw --config bridge.yaml").exits(2).says("state", "review")
 	d.types("bridge send setTaskState taskId=$task estate --config bridge.yaml").exits(2).says("estate", "field=value")
-	d.types("bridge query getTask --config bridge.yaml").exits(3).says("taskId")
+	d.types("bridge query getTask --config bridge.yaml").exits(2).says("getTask was not sent", "taskId")
+	d.types("bridge query getTask --json --config bridge.yaml").exits(2).says(`"code":"invalid"`, "taskId")
 	d.types("bridge query getTask taskId=nowhere --config bridge.yaml").exits(3)
 	d.types("bridge dead list --config bridge.yaml").exits(0).says("no dead letters")
 }
