@@ -38,7 +38,7 @@ func TestNoBridge(t *testing.T) {
 	for _, line := range []string{
 		"bridge send setTaskState taskId=$task state=review", "bridge query listProjects", "bridge dead list", "bridge tail events --since 1h",
 	} {
-		d.types(line + at).exits(1).says("no bridge has made streams at nats://127.0.0.1:", "with the prefix factro").never("demo")
+		d.types(line+at).exits(1).says("no bridge has made streams at nats://127.0.0.1:", "with the prefix factro").never("demo")
 	}
 	d.types("bridge send setTaskState taskId=$task state=review --cloud acme" + at).exits(1).says("acme")
 	d.types("bridge query listProjects --cloud acme --timeout 3s" + at).exits(1).says("no bridge answers queries of the cloud acme")
