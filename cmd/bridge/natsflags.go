@@ -234,7 +234,15 @@ func oneCloud(name string, clouds []string, where string) (int, error) {
 	case name == "":
 		return -1, usage("--cloud: which one? There are %s", strings.Join(clouds, ", "))
 	case i < 0:
-		return -1, usage("--cloud: %q is not %s; there are %s", name, where, strings.Join(clouds, ", "))
+		return -1, usage("--cloud: %q is not %s; %s", name, where, thereAre(clouds))
 	}
 	return i, nil
+}
+
+// thereAre says which names could have been meant.
+func thereAre(names []string) string {
+	if len(names) == 1 {
+		return "there is only " + names[0]
+	}
+	return "there are " + strings.Join(names, ", ")
 }

@@ -149,7 +149,7 @@ func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.O
 	if bus.NobodyTakes(err) {
 		there := "its streams are not there"
 		if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, f.cloud) {
-			there = "there are " + strings.Join(clouds, ", ")
+			there = thereAre(clouds)
 		}
 		return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", f.cloud, p, there, err)
 	}
