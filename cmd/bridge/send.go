@@ -149,15 +149,10 @@ func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.O
 	if err == nil {
 		return nil
 	}
-	p := events.Prefix(f.prefix)
 	if bus.NobodyTakes(err) {
-		there := "its streams are not there"
-		if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, f.cloud) {
-			there = thereAre(clouds)
-		}
-		return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", f.cloud, p, there, err)
+		return f.unserved(ctx, client, f.cloud, err)
 	}
-	return client.Why(err, p.Command(f.cloud, op.Resource, op.Name))
+	return client.Why(err, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name))
 }
 
 func (f *sendFlags) options() []events.DoOption {
