@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,8 +40,13 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 	if err := wrong.err(); err != nil {
 		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
+	placed := make([]mistake, len(checked.Cautions))
 	for i, text := range checked.Cautions {
-		checked.Cautions[i] = wrong.placed(settingOf(text), text).Error()
+		placed[i] = wrong.placed(settingOf(text), text)
+	}
+	slices.SortStableFunc(placed, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
+	for i, m := range placed {
+		checked.Cautions[i] = m.Error()
 	}
 	return checked, nil
 }

@@ -158,6 +158,12 @@ clouds:
 		t.Errorf("with a file that is missing it tells %v, %q, %q", err, c.Cautions, c.Meaning())
 	}
 
+	put("gone.yaml", strings.Replace(strings.Replace(form, "known_actions_file", "#", 1), key, filepath.Join(dir, "gone"), 1))
+	c, err = Check(filepath.Join(dir, "gone.yaml"), nil, false)
+	if err != nil || len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], "line 4: ") || !strings.HasPrefix(c.Cautions[1], "line 6: ") {
+		t.Errorf("two missing files are told in the order %q, %v", c.Cautions, err)
+	}
+
 	// A credential of systemd is there only while the service runs, and whoever checks before that is told so.
 	unit := strings.ReplaceAll(strings.Replace(form, "known_actions_file", "#", 1), filepath.Join(dir, "nothing"), "/run/credentials/none.service/secret_key")
 	c, err = Check(put("unit.yaml", unit), nil, false)
