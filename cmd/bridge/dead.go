@@ -361,7 +361,7 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.
 func (f *deadFlags) printNone(out io.Writer) error {
 	text := "there are no dead letters"
 	if f.chosen() || f.cloud != "" {
-		text = "no dead letter is like that"
+		text = "no dead letter matches"
 	}
 	_, err := fmt.Fprintln(out, text)
 	return err

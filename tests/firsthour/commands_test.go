@@ -71,7 +71,7 @@ func TestDeadLetters(t *testing.T) {
 	})
 	d.types("bridge dead list --config bridge.yaml").exits(0).matches(`^NAME +TIME +OPERATION +CODE `).says("unusable").matches(`acme/1 +20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d`)
 	d.types("bridge dead list --config bridge.yaml --code unusable --since 1h").exits(0).says("acme/1")
-	d.types("bridge dead list --config bridge.yaml --code refused").exits(0).says("no dead letter is like that").never("acme/1")
+	d.types("bridge dead list --config bridge.yaml --code refused").exits(0).says("no dead letter matches").never("acme/1")
 	d.types("bridge dead show acme/1 --config bridge.yaml").exits(0).says("this is no JSON")
 }
 
