@@ -30,7 +30,7 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 	if err != nil {
 		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
-	checked := Checked{Config: c, offline: offline, Cautions: c.Warnings()}
+	checked := Checked{Config: c, offline: offline, Cautions: slices.Concat(c.Warnings(), c.tooFast())}
 	if !offline {
 		missing, err := c.CheckFiles()
 		wrong.add(err)
@@ -49,6 +49,24 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 		checked.Cautions[i] = m.Error()
 	}
 	return checked, nil
+}
+
+// factroRequests is how many requests a minute factro allows to a key.
+const factroRequests = 500
+
+// tooFast tells of clouds that would be called more often than factro allows. A running bridge does not warn of it: what counts
+// there is what factro answers.
+func (c Config) tooFast() []string {
+	if !c.calls() {
+		return nil
+	}
+	var all []string
+	for i, cloud := range c.Clouds {
+		if n := cloud.API.RequestsPerMinute; n > factroRequests {
+			all = append(all, fmt.Sprintf("clouds[%d].api.requests_per_minute: %d is more than the %d that factro allows; it refuses what is above", i, n, factroRequests))
+		}
+	}
+	return all
 }
 
 // Meaning says what a bridge with this configuration does, a line for each part.
