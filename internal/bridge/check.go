@@ -102,10 +102,16 @@ func (c Checked) rolesText() string {
 }
 
 func (c Checked) natsText() string {
+	prefix := ", subjects begin with " + c.NATS.Prefix
+	if e := c.NATS.Embedded; e.DataDir != "" {
+		text := "a server inside the bridge, which stores in " + e.DataDir
+		if e.Listen == "" {
+			return text + " and which no other process reaches" + prefix
+		}
+		return text + " and listens at " + e.Listen + prefix
+	}
 	text := secret.Address(c.NATS.URL)
 	switch {
-	case c.NATS.Embedded.DataDir != "":
-		text = "a server inside the bridge, which stores in " + c.NATS.Embedded.DataDir
 	case c.NATS.CredsFile != "":
 		text += " with the credentials in " + c.NATS.CredsFile
 	case c.NATS.NkeyFile != "":
@@ -113,7 +119,7 @@ func (c Checked) natsText() string {
 	case c.NATS.UserFile != "":
 		text += " with the user in " + c.NATS.UserFile
 	}
-	return text + ", subjects begin with " + c.NATS.Prefix + ". Whether it can be reached is not checked"
+	return text + prefix + ". Whether it can be reached is not checked"
 }
 
 func (c Checked) spoolText() string {

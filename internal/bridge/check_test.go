@@ -163,6 +163,13 @@ clouds:
 		t.Errorf("of too many requests it tells %v, %q", err, c.Cautions)
 	}
 
+	for listen, want := range map[string]string{"": "and which no other process reaches", ", listen: '127.0.0.1:4222'": "and listens at 127.0.0.1:4222"} {
+		c, err = Check(put("embedded.yaml", form+"nats: {embedded: {data_dir: /data"+listen+"}}\n"), nil, true)
+		if err != nil || !slices.Contains(c.Meaning(), "NATS:  a server inside the bridge, which stores in /data "+want+", subjects begin with factro") {
+			t.Errorf("of an embedded server it tells %v, %q", err, c.Meaning())
+		}
+	}
+
 	put("gone.yaml", strings.Replace(strings.Replace(form, "known_actions_file", "#", 1), key, filepath.Join(dir, "gone"), 1))
 	c, err = Check(filepath.Join(dir, "gone.yaml"), nil, false)
 	if err != nil || len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], "line 4: ") || !strings.HasPrefix(c.Cautions[1], "line 6: ") {
