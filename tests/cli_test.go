@@ -218,8 +218,11 @@ func TestSendAndTail(t *testing.T) {
 		t.Errorf("no answer: exit code %d: %s", code, errOut)
 	}
 	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "acmee", "--wait"); code != 1 ||
-		!strings.Contains(errOut, `no bridge serves a cloud "acmee" with the prefix factro here: there are acme`) {
+		!strings.Contains(errOut, `no bridge serves a cloud "acmee" with the prefix factro here: there is only acme`) {
 		t.Errorf("a cloud that is not there: exit code %d: %s", code, errOut)
+	}
+	if _, errOut, code := bridgeCommand(t, "tail", "events", "--nats", n.s.ClientURL(), "--cloud", "acmee"); code != 1 || !strings.Contains(errOut, `no bridge serves a cloud "acmee"`) {
+		t.Errorf("events of a cloud that is not there: exit code %d: %s", code, errOut)
 	}
 	if out, errOut, code := bridgeCommand(t, "send", "setTaskState", "taskId="+id, "state=closed", "--nats", n.s.ClientURL(), "--wait"); code != 0 || strings.Contains(errOut, "nobody") {
 		t.Errorf("the only cloud need not be named: exit code %d: %s%s", code, out, errOut)

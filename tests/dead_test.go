@@ -135,9 +135,15 @@ func TestDeadLetterIsFound(t *testing.T) {
 	t.Parallel()
 	p := newPostbox(t)
 	for line, want := range map[string]string{
-		"list": "there are no dead letters\n", "list --code refused": "no dead letter is like that\n", "list --json": "", "drop --code refused --yes": "no dead letter is like that\n",
+		"list": "there are no dead letters\n", "list --code refused": "no dead letter matches\n", "list --json": "", "drop --code refused --yes": "no dead letter matches\n",
 	} {
 		if out, errOut, code := p.dead(strings.Fields(line)...); out != want || code != 0 {
+			t.Errorf("%s: exit code %d: %s%s", line, code, out, errOut)
+		}
+	}
+	const nobody = `no bridge serves a cloud "acmee" with the prefix factro here: there is only acme`
+	for _, line := range []string{"list --cloud acmee", "show acmee/1", "show falsch-1 --cloud acmee"} {
+		if out, errOut, code := p.dead(strings.Fields(line)...); code != 1 || !strings.Contains(errOut, nobody) {
 			t.Errorf("%s: exit code %d: %s%s", line, code, out, errOut)
 		}
 	}

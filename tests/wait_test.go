@@ -356,7 +356,7 @@ func TestSendDryRun(t *testing.T) {
 		text []string
 	}{
 		"a body": {[]string{"createTask", "title=Prüfung", "targetParentId=p 1"}, []string{
-			"createTask applied\n", "\n  call     POST /tasks\n", "\n  body     {\"creationDate\":\"2", `"targetParentId":"p 1","title":"Prüfung"}`,
+			"createTask would be applied (dry run)\n", "\n  call     POST /tasks\n", "\n  body     {\"creationDate\":\"2", `"targetParentId":"p 1","title":"Prüfung"}`,
 		}},
 		"none":   {[]string{"deleteTask", "taskId=" + noTask}, []string{"\n  call     DELETE /tasks/" + noTask + "\n"}},
 		"a file": {[]string{"createProjectDocument", "projectId=" + noTask, "file=@" + plan}, []string{"\n  call     POST /projects/" + noTask + "/documents\n", "\n  file     Plan.pdf, application/pdf, 8 bytes\n"}},
@@ -367,6 +367,9 @@ func TestSendDryRun(t *testing.T) {
 			if code != 0 || errOut != "" || !strings.Contains(out, want) || strings.Contains(out, apiKey) {
 				t.Errorf("%s: exit code %d, want %q: %s%s", name, code, want, out, errOut)
 			}
+		}
+		if out, _, code := bridgeCommand(t, append(args, "--wait=false")...); code != 0 || !strings.Contains(out, " as a dry run\n") {
+			t.Errorf("%s, without waiting: exit code %d: %s", name, code, out)
 		}
 		out, _, code = bridgeCommand(t, append(args, "--json")...)
 		onlyJSON(t, out)

@@ -179,7 +179,7 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 			return do(l)
 		})
 		if err != nil || f.filter.Limit > 0 && left <= 0 {
-			return err
+			return f.noStream(ctx, client, cloud, err)
 		}
 	}
 	return nil
@@ -198,7 +198,8 @@ func (f *natsFlags) letter(ctx context.Context, client *bus.Client, n letterName
 		if err != nil {
 			return bus.DeadLetter{}, err
 		}
-		return client.DeadLetter(ctx, p, cloud, n.sequence)
+		letter, err := client.DeadLetter(ctx, p, cloud, n.sequence)
+		return letter, f.noStream(ctx, client, cloud, err)
 	}
 	clouds, err := f.clouds(ctx, client)
 	if err != nil {
@@ -212,7 +213,7 @@ func (f *natsFlags) letter(ctx context.Context, client *bus.Client, n letterName
 			return nil
 		})
 		if err != nil {
-			return bus.DeadLetter{}, err
+			return bus.DeadLetter{}, f.noStream(ctx, client, cloud, err)
 		}
 	}
 	switch len(found) {
@@ -360,7 +361,7 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.
 func (f *deadFlags) printNone(out io.Writer) error {
 	text := "there are no dead letters"
 	if f.chosen() || f.cloud != "" {
-		text = "no dead letter is like that"
+		text = "no dead letter matches"
 	}
 	_, err := fmt.Fprintln(out, text)
 	return err

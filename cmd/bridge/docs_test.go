@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -26,6 +27,22 @@ func TestDocumentedCommandsExist(t *testing.T) {
 	}
 	if seen < 5 {
 		t.Errorf("found %d command lines only: the search is broken", seen)
+	}
+}
+
+// The event in the German page has the form that tail prints.
+func TestDocumentedEvent(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/de/erste-schritte.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`(?m)^ +(\S+)  factro\.event\.`).FindSubmatch(text)
+	if shown == nil {
+		t.Fatal("the page shows no event")
+	}
+	if _, err := time.Parse(fineForm, string(shown[1])); err != nil {
+		t.Errorf("tail prints other times: %v", err)
 	}
 }
 

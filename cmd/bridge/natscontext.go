@@ -79,9 +79,9 @@ func loadContext(name string) (bus.Config, error) {
 	path := filepath.Join(dir, name+".json")
 	text, err := os.ReadFile(path) //nolint:gosec // whoever runs the command names the context
 	if errors.Is(err, fs.ErrNotExist) {
-		have := "there is none; \"nats context add\" makes one"
+		have := "\"nats context add\" makes one"
 		if names := contextNames(); len(names) > 0 {
-			have = "there are " + strings.Join(names, ", ")
+			have = thereAre(names)
 		}
 		return bus.Config{}, fmt.Errorf("NATS context %s: there is no file %s; %s", name, path, have)
 	}

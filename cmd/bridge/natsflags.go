@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -193,6 +195,24 @@ func (f *natsFlags) clouds(ctx context.Context, client *bus.Client) ([]string, e
 	return client.Clouds(ctx, events.Prefix(f.prefix))
 }
 
+// noStream adds to the error of a stream that is not there that no bridge serves the cloud.
+func (f *natsFlags) noStream(ctx context.Context, client *bus.Client, cloud string, err error) error {
+	if natserr.NoStream(err) {
+		return f.unserved(ctx, client, cloud, err)
+	}
+	return err
+}
+
+// unserved says that no bridge serves a cloud, and which ones there are, as far as that can be found out.
+func (f *natsFlags) unserved(ctx context.Context, client *bus.Client, cloud string, err error) error {
+	p := events.Prefix(f.prefix)
+	there := "its streams are not there"
+	if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, cloud) {
+		there = thereAre(clouds)
+	}
+	return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", cloud, p, there, err)
+}
+
 // chooseCloud makes sure that there is a cloud to work for: the one in --cloud, or the only one that there is.
 func (f *natsFlags) chooseCloud(ctx context.Context, client *bus.Client) error {
 	if f.cfg != nil {
@@ -234,7 +254,15 @@ func oneCloud(name string, clouds []string, where string) (int, error) {
 	case name == "":
 		return -1, usage("--cloud: which one? There are %s", strings.Join(clouds, ", "))
 	case i < 0:
-		return -1, usage("--cloud: %q is not %s; there are %s", name, where, strings.Join(clouds, ", "))
+		return -1, usage("--cloud: %q is not %s; %s", name, where, thereAre(clouds))
 	}
 	return i, nil
+}
+
+// thereAre says which names could have been meant.
+func thereAre(names []string) string {
+	if len(names) == 1 {
+		return "there is only " + names[0]
+	}
+	return "there are " + strings.Join(names, ", ")
 }

@@ -236,6 +236,7 @@ func TestWhichCloud(t *testing.T) {
 		{"", []string{"acme"}, 0, ""},
 		{"beta", []string{"acme", "beta"}, 1, ""},
 		{"", []string{"acme", "demo"}, -1, "which one? There are acme, demo"},
+		{"gamma", []string{"acme"}, -1, `"gamma" is not in the configuration; there is only acme`},
 		{"gamma", []string{"acme", "beta"}, -1, `"gamma" is not in the configuration; there are acme, beta`},
 	} {
 		got, err := oneCloud(tt.name, tt.clouds, "in the configuration")

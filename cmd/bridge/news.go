@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -69,9 +70,19 @@ func tellResult(out io.Writer, m bus.Message) {
 	}
 	fmt.Fprintf(out, "%s  %s\n  ", fineStamp(m.Time), m.Subject)
 	printResult(out, r, m.TraceID())
+	if r.Error != nil {
+		printMistakes(out, *r.Error)
+	}
+}
+
+// printMistakes prints the single mistakes that the message of the error does not tell already.
+func printMistakes(out io.Writer, e events.Error) {
 	var mistakes []events.FieldError
-	if r.Error != nil && json.Unmarshal(r.Error.Detail, &mistakes) == nil {
-		for _, f := range mistakes {
+	if json.Unmarshal(e.Detail, &mistakes) != nil {
+		return
+	}
+	for _, f := range mistakes {
+		if !strings.Contains(e.Message, f.Message) {
 			fmt.Fprintf(out, "  %-8s %s\n", f.Pointer, f.Message)
 		}
 	}

@@ -115,7 +115,7 @@ func printReport(out io.Writer, r reconcile.Report, all bool) error {
 	if err := printGaps(out, r, all); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s: %s to %s\n", r.Cloud, stamp(r.Since), stamp(r.Until))
+	fmt.Fprintf(out, "%s: %s to %s; events of younger records may still come\n", r.Cloud, stamp(r.Since), stamp(r.Until))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, line := range []struct {
 		what   string

@@ -134,7 +134,11 @@ func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, t
 	case sent.Duplicate:
 		_, err = fmt.Fprintf(out, "not sent again\n  id     %s was used before\n", sent.ID)
 	default:
-		_, err = fmt.Fprintf(out, "sent %s\n  id     %s\n  trace  %s\n", subject, sent.ID, traceID)
+		how := ""
+		if f.dryRun {
+			how = " as a dry run"
+		}
+		_, err = fmt.Fprintf(out, "sent %s%s\n  id     %s\n  trace  %s\n", subject, how, sent.ID, traceID)
 	}
 	return err
 }
@@ -145,15 +149,10 @@ func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.O
 	if err == nil {
 		return nil
 	}
-	p := events.Prefix(f.prefix)
 	if bus.NobodyTakes(err) {
-		there := "its streams are not there"
-		if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, f.cloud) {
-			there = "there are " + strings.Join(clouds, ", ")
-		}
-		return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", f.cloud, p, there, err)
+		return f.unserved(ctx, client, f.cloud, err)
 	}
-	return client.Why(err, p.Command(f.cloud, op.Resource, op.Name))
+	return client.Why(err, events.Prefix(f.prefix).Command(f.cloud, op.Resource, op.Name))
 }
 
 func (f *sendFlags) options() []events.DoOption {
@@ -290,7 +289,13 @@ func printInvalid(out io.Writer, id string, wrong *translate.InvalidError) error
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {
-	fmt.Fprintf(out, "%s %s", r.Operation, r.Outcome)
+	call, err := r.PlannedCall()
+	dryRun := err == nil
+	if dryRun {
+		fmt.Fprintf(out, "%s would be %s (dry run)", r.Operation, r.Outcome)
+	} else {
+		fmt.Fprintf(out, "%s %s", r.Operation, r.Outcome)
+	}
 	if r.Status != 0 {
 		fmt.Fprintf(out, " (%d)", r.Status)
 	}
@@ -304,7 +309,7 @@ func printResult(out io.Writer, r events.Result, traceID string) {
 	if r.RetryAt != nil {
 		fmt.Fprintf(out, "  next attempt at %s\n", stamp(*r.RetryAt))
 	}
-	if call, err := r.PlannedCall(); err == nil {
+	if dryRun {
 		printCall(out, call)
 	}
 	if traceID != "" {

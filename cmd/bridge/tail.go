@@ -101,11 +101,12 @@ func (f *natsFlags) tail(ctx context.Context, client *bus.Client, kind, filter s
 			}
 		}
 		group.Go(func() error {
-			return client.Tail(ctx, t.stream(p, cloud), filters, since, func(m bus.Message) {
+			err := client.Tail(ctx, t.stream(p, cloud), filters, since, func(m bus.Message) {
 				printing.Lock()
 				defer printing.Unlock()
 				each(m)
 			})
+			return f.noStream(ctx, client, cloud, err)
 		})
 	}
 	return group.Wait()

@@ -14,7 +14,9 @@ import (
 func stamp(t time.Time) string { return t.Local().Format(time.RFC3339) }
 
 // fineStamp is stamp to the millisecond, for what comes in quick succession.
-func fineStamp(t time.Time) string { return t.Local().Format("2006-01-02T15:04:05.000Z07:00") }
+func fineStamp(t time.Time) string { return t.Local().Format(fineForm) }
+
+const fineForm = "2006-01-02T15:04:05.000Z07:00"
 
 // stampForms are the forms of a time that flags take. Those without a zone are in this machine's.
 var stampForms = []string{

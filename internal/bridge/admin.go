@@ -92,7 +92,7 @@ func (r *readiness) locked(clouds map[string]error, of int) {
 	}
 	r.Parts["webhooks"] = notForAll
 	for name, err := range clouds {
-		r.Clouds[name] = "no webhook secret: " + err.Error()
+		r.add(name, "no webhook secret: "+err.Error())
 	}
 	if len(clouds) == of {
 		r.Ready, r.Parts["webhooks"] = false, "no webhook secret can be read"
@@ -104,8 +104,17 @@ const notForAll = "not for all clouds"
 // partly notes what keeps a part that works for other clouds from the work of one.
 func (r *readiness) partly(part, cloud string, err error) {
 	if was := r.Parts[part]; err != nil && (was == "ok" || was == notForAll) {
-		r.Parts[part], r.Clouds[cloud] = notForAll, err.Error()
+		r.Parts[part] = notForAll
+		r.add(cloud, err.Error())
 	}
+}
+
+// add notes one more thing that is wrong with a cloud.
+func (r *readiness) add(cloud, text string) {
+	if was := r.Clouds[cloud]; was != "" && was != "ok" && was != text {
+		text = was + "; " + text
+	}
+	r.Clouds[cloud] = text
 }
 
 // readiness says what the health of the broker means for this process. spools says whether webhooks can wait.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 	if err != nil {
 		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
-	checked := Checked{Config: c, offline: offline, Cautions: c.Warnings()}
+	checked := Checked{Config: c, offline: offline, Cautions: slices.Concat(c.Warnings(), c.tooFast())}
 	if !offline {
 		missing, err := c.CheckFiles()
 		wrong.add(err)
@@ -39,10 +40,33 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 	if err := wrong.err(); err != nil {
 		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
+	placed := make([]mistake, len(checked.Cautions))
 	for i, text := range checked.Cautions {
-		checked.Cautions[i] = wrong.placed(settingOf(text), text).Error()
+		placed[i] = wrong.placed(settingOf(text), text)
+	}
+	slices.SortStableFunc(placed, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
+	for i, m := range placed {
+		checked.Cautions[i] = m.Error()
 	}
 	return checked, nil
+}
+
+// factroRequests is how many requests a minute factro allows to a key.
+const factroRequests = 500
+
+// tooFast tells of clouds that would be called more often than factro allows. A running bridge does not warn of it: what counts
+// there is what factro answers.
+func (c Config) tooFast() []string {
+	if !c.calls() {
+		return nil
+	}
+	var all []string
+	for i, cloud := range c.Clouds {
+		if n := cloud.API.RequestsPerMinute; n > factroRequests {
+			all = append(all, fmt.Sprintf("clouds[%d].api.requests_per_minute: %d is more than the %d that factro allows; it refuses what is above", i, n, factroRequests))
+		}
+	}
+	return all
 }
 
 // Meaning says what a bridge with this configuration does, a line for each part.
@@ -78,10 +102,16 @@ func (c Checked) rolesText() string {
 }
 
 func (c Checked) natsText() string {
+	prefix := ", subjects begin with " + c.NATS.Prefix
+	if e := c.NATS.Embedded; e.DataDir != "" {
+		text := "a server inside the bridge, which stores in " + e.DataDir
+		if e.Listen == "" {
+			return text + " and which no other process reaches" + prefix
+		}
+		return text + " and listens at " + e.Listen + prefix
+	}
 	text := secret.Address(c.NATS.URL)
 	switch {
-	case c.NATS.Embedded.DataDir != "":
-		text = "a server inside the bridge, which stores in " + c.NATS.Embedded.DataDir
 	case c.NATS.CredsFile != "":
 		text += " with the credentials in " + c.NATS.CredsFile
 	case c.NATS.NkeyFile != "":
@@ -89,7 +119,7 @@ func (c Checked) natsText() string {
 	case c.NATS.UserFile != "":
 		text += " with the user in " + c.NATS.UserFile
 	}
-	return text + ", subjects begin with " + c.NATS.Prefix + ". Whether it can be reached is not checked"
+	return text + prefix + ". Whether it can be reached is not checked"
 }
 
 func (c Checked) spoolText() string {

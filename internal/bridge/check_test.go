@@ -53,7 +53,7 @@ shutdown_timeout: 1ms
 		"line 11: nats.streams.events.tags: want a list of texts, not a group of settings",
 		"line 12: log.level: want debug, info, warn or error, not this text",
 		"line 13: roles: want a list of texts, not this text",
-		`line 15: clouds[0].name: "Ac me"`,
+		`line 15: clouds[0].name: "Ac me" is no name such as acme: want lower-case letters, digits and hyphens, `,
 		"line 17: clouds[0].webhook.header: ",
 		"line 18: clouds[0].webhook.secrets[0]: ",
 		"line 18: clouds[0].webhook.secrets[1]: want settings below it, not this text",
@@ -156,6 +156,24 @@ clouds:
 	c, err = Check(put("good.yaml", strings.Replace(form, "known_actions_file", "#", 1)), nil, false)
 	if err != nil || len(c.Cautions) != 1 || !strings.HasPrefix(c.Cautions[0], "line 4: clouds[0].webhook.secrets[0]: ") || !strings.Contains(strings.Join(c.Meaning(), "\n"), "files: 1 of those") {
 		t.Errorf("with a file that is missing it tells %v, %q, %q", err, c.Cautions, c.Meaning())
+	}
+
+	c, err = Check(put("fast.yaml", strings.Replace(form, "known_actions_file", "#", 1)+"      requests_per_minute: 501\n"), nil, true)
+	if err != nil || len(c.Cautions) != 1 || !strings.HasPrefix(c.Cautions[0], "line 7: clouds[0].api.requests_per_minute: 501 is more than the 500 that factro allows") {
+		t.Errorf("of too many requests it tells %v, %q", err, c.Cautions)
+	}
+
+	for listen, want := range map[string]string{"": "and which no other process reaches", ", listen: '127.0.0.1:4222'": "and listens at 127.0.0.1:4222"} {
+		c, err = Check(put("embedded.yaml", form+"nats: {embedded: {data_dir: /data"+listen+"}}\n"), nil, true)
+		if err != nil || !slices.Contains(c.Meaning(), "NATS:  a server inside the bridge, which stores in /data "+want+", subjects begin with factro") {
+			t.Errorf("of an embedded server it tells %v, %q", err, c.Meaning())
+		}
+	}
+
+	put("gone.yaml", strings.Replace(strings.Replace(form, "known_actions_file", "#", 1), key, filepath.Join(dir, "gone"), 1))
+	c, err = Check(filepath.Join(dir, "gone.yaml"), nil, false)
+	if err != nil || len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], "line 4: ") || !strings.HasPrefix(c.Cautions[1], "line 6: ") {
+		t.Errorf("two missing files are told in the order %q, %v", c.Cautions, err)
 	}
 
 	// A credential of systemd is there only while the service runs, and whoever checks before that is told so.

@@ -2,10 +2,24 @@ package bridge
 
 import (
 	"errors"
+	"maps"
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 )
+
+// TestAllThatIsWrongWithACloud: the key that is missing is not hidden behind the secret that is missing, too.
+func TestAllThatIsWrongWithACloud(t *testing.T) {
+	t.Parallel()
+	r := readiness{Ready: true, Parts: map[string]string{"commands": "ok", "nats": "ok"}, Clouds: map[string]string{"acme": "paused: no key", "demo": "ok"}}
+	r.locked(map[string]error{"acme": errors.New("no file")}, 2)
+	r.partly("commands", "demo", errors.New("no stream"))
+	r.partly("nats", "demo", errors.New("no stream"))
+	want := map[string]string{"acme": "paused: no key; no webhook secret: no file", "demo": "no stream"}
+	if !maps.Equal(r.Clouds, want) || r.Parts["commands"] != notForAll || r.Parts["webhooks"] != notForAll {
+		t.Errorf("it is %+v, want %v", r, want)
+	}
+}
 
 // TestReadiness: what the broker refuses of commands never makes a process unready that takes webhooks, and never claims
 // that webhooks are spooled.

@@ -28,7 +28,7 @@ func (c Config) Validate() error {
 	seen := map[string]bool{}
 	for i, cloud := range c.Clouds {
 		if !cloudName.MatchString(cloud.Name) {
-			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is not of the form [a-z0-9-]+, at most 63 long", i, cloud.Name))
+			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is no name such as acme: want lower-case letters, digits and hyphens, at most 63 and no hyphen first", i, cloud.Name))
 		}
 		if seen[cloud.Name] {
 			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is there twice", i, cloud.Name))

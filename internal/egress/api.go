@@ -45,6 +45,7 @@ func NewAPI(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, er
 		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key, cfg.Files, lastgood.APIKey), gate: newGate(cfg.Cloud),
 		pace: newPace(cfg.RequestsPerMinute), probes: make(chan struct{}, 1),
 	}
+	_, _ = a.secret.Get() // so that a key that cannot be used is in the log at once, also while NATS is away
 	var err error
 	a.calls, err = newCalls(a)
 	return a, err

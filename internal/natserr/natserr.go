@@ -59,6 +59,9 @@ func Refusal(err error) (*jetstream.APIError, bool) {
 	return refused, ok && refused != nil
 }
 
+// NoStream says whether the stream that was asked for is not there.
+func NoStream(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) }
+
 // TooLarge says whether a message is larger than the server, its limit on headers, or an operator's limit on the stream
 // allows. A smaller form of it may be taken.
 func TooLarge(err error) bool {

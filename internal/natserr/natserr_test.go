@@ -148,6 +148,9 @@ func TestClass(t *testing.T) {
 			if got := TooLarge(tt.err); got != tt.large {
 				t.Errorf("too large is %t, want %t", got, tt.large)
 			}
+			if got := NoStream(tt.err); got != (name == "stream is gone") {
+				t.Errorf("no stream is %t", got)
+			}
 		})
 	}
 }

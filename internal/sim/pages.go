@@ -31,7 +31,7 @@ var frontPage = webpage.New("Simulated factro", `<p>It plays factro for the brid
 <table><caption>Requests to the Core API, the newest first</caption>
 <tr><th scope="col">Time</th><th scope="col">Request</th><th scope="col">Operation</th><th scope="col">Status</th><th scope="col">Fault</th></tr>
 {{- range .Requests}}
-<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Method}} {{.Path}}</td><td>{{.Operation}}</td><td>{{or .Status "cut off"}}</td><td>{{.Fault}}</td></tr>
+<tr><td>{{.Time.Format "2006-01-02 15:04:05.000Z07:00"}}</td><td>{{.Method}} {{.Path}}</td><td>{{.Operation}}</td><td>{{or .Status "cut off"}}</td><td>{{.Fault}}</td></tr>
 {{- else}}
 <tr><td colspan="5">none yet</td></tr>
 {{- end}}
@@ -51,7 +51,7 @@ var frontPage = webpage.New("Simulated factro", `<p>It plays factro for the brid
 const deliveriesTable = `<table><caption>Webhooks that were sent, the newest first</caption>
 <tr><th scope="col">Time</th><th scope="col">Action</th><th scope="col">Entity</th><th scope="col">Answer</th></tr>
 {{- range .Deliveries}}
-<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Action}}</td><td>{{.EntityID}}</td><td>{{if .Lost}}never sent{{else}}{{or .Status .Error}}{{end}}</td></tr>
+<tr><td>{{.Time.Format "2006-01-02 15:04:05.000Z07:00"}}</td><td>{{.Action}}</td><td>{{.EntityID}}</td><td>{{if .Lost}}never sent{{else}}{{or .Status .Error}}{{end}}</td></tr>
 {{- else}}
 <tr><td colspan="4">none yet</td></tr>
 {{- end}}

@@ -101,6 +101,10 @@ func TestPagesEscape(t *testing.T) {
 	if w.Code != http.StatusOK || id == nil {
 		t.Fatalf("the task was not made: %d %s", w.Code, w.Body)
 	}
+	front := get(t, s, "/_sim/", browser).Body.String()
+	if !regexp.MustCompile(`<td>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)</td><td>POST /tasks</td>`).MatchString(front) {
+		t.Errorf("the request has no date or no zone:\n%s", front)
+	}
 	for _, path := range []string{
 		factro.WebLink("", factro.ExampleMandant, "task", id[1]), "/_sim/objects/task", factro.WebLink("", factro.ExampleMandant, "package", factro.ExamplePackage),
 		"/api/core/" + url.PathEscape(evil), "/_sim/",

@@ -63,12 +63,13 @@ func TestNothingThere(t *testing.T) {
 	d := sit(t)
 	d.configured()
 	b := d.runs()
+	b.logs(`"level":"ERROR"`, "a file cannot be used", "api_key", "secrets/acme-api-key: no such file or directory")
 	d.ready(http.StatusServiceUnavailable, `"ready":false`, "no webhook secret: open secrets/acme-webhook: no such file or directory",
 		fmt.Sprintf("not connected to NATS: 127.0.0.1:%d: connection refused", d.natsPort), "next attempt at 20")
 	b.logs(`"level":"WARN"`, "NATS cannot be reached; trying again", "connection refused", `"next_attempt":"20`)
 	b.logs(`"level":"ERROR"`, "a file cannot be used", "webhook_secret", "secrets/acme-webhook: no such file or directory")
 	d.webhook("acme", secret, event("1"), http.StatusServiceUnavailable)
-	d.types("bridge healthcheck --config bridge.yaml").exits(1).says("no webhook secret: open secrets/acme-webhook: no such file or directory")
+	d.types("bridge healthcheck --config bridge.yaml").exits(1).says("paused: there is no API key: open secrets/acme-api-key: no such file or directory; no webhook secret: open secrets/acme-webhook: no such file or directory")
 
 	d.serve()
 	b.logs(`"level":"INFO"`, "connected to NATS", fmt.Sprintf("127.0.0.1:%d", d.natsPort))
