@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -228,6 +229,10 @@ func TestPageWaits(t *testing.T) {
 		}
 		if err := waiting.cmd.Wait(); err != nil || !strings.Contains(waiting.stderr.String(), "deferred: ") {
 			t.Errorf("%v: %s", err, waiting.stderr)
+		}
+		told := regexp.MustCompile("(?m)^deferred: .*$").FindAllString(waiting.stderr.String(), -1)
+		if once := slices.Compact(slices.Sorted(slices.Values(told))); len(once) != len(told) {
+			t.Errorf("a deferred result was told more than once:\n%s", strings.Join(told, "\n"))
 		}
 		if n := s.tasks("später"); n != 1 {
 			t.Errorf("factro has %d tasks, want 1", n)
