@@ -100,7 +100,7 @@ func resultSchema() map[string]any {
 				"type": "string", "pattern": "^sha256:[0-9a-f]{64}$",
 				"description": "A digest of the command's data: equal for equal data, however it is written (blanks, the order of properties, escapes). " +
 					"A repeated result has that of the data that was carried out, so another digest says that the id was used before, for other data. " +
-					"Absent from results of bridges before contract 2.2, and where the data was no JSON.",
+					"Absent from results of bridges before contract 3.0, and where the data was no JSON.",
 			},
 		},
 		"if": map[string]any{
@@ -128,7 +128,7 @@ func errorSchema() map[string]any {
 				"description": "For machines: of invalid data all mistakes, else one entry with the reason.",
 			},
 			"earlier": map[string]any{
-				"type": "object", "description": "Of a conflict the result of the command that had the source and id before, without its response, if it has one.",
+				"allOf": list{ref("Result")}, "description": "Of a conflict the result of the command that had the source and id before, without its response, if it has one.",
 			},
 			"answer": map[string]any{
 				"description": "What factro answered, as JSON if it was JSON and as a string otherwise, at most 4 KiB. Absent if it was not asked, or answered nothing.",

@@ -84,7 +84,7 @@ func (s *Sim) help() string {
 	for _, r := range s.controlRoutes() {
 		fmt.Fprintf(&b, "  %-30s %s\n", strings.TrimSuffix(r.pattern, "{$}"), r.doc)
 	}
-	b.WriteString("\nFaults, as JSON or as text such as cut-after,op=createTask,count=3:\n")
+	b.WriteString("\nFaults, here as JSON such as [{\"kind\":\"cut-after\",\"op\":\"createTask\",\"count\":3}], on the command line as cut-after,op=createTask,count=3:\n")
 	for _, k := range faultKinds {
 		fmt.Fprintf(&b, "  %-16s %s\n", k.kind, k.doc)
 	}

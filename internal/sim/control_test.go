@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,20 @@ func TestControlErrors(t *testing.T) {
 		if status, body := control(t, s, c.method, c.path, c.body); status != 400 || !strings.Contains(body, c.says) {
 			t.Errorf("%s %s %s: %d %s, want %s", c.method, c.path, c.body, status, body, c.says)
 		}
+	}
+}
+
+// The help shows a list of faults that can be sent as it stands there.
+func TestHelpShowsFaults(t *testing.T) {
+	t.Parallel()
+	s, err := sim.New(sim.Config{}, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, help := control(t, s, "GET", "/", "")
+	list := regexp.MustCompile(`\[\{.*\}\]`).FindString(help)
+	if status, body := control(t, s, "PUT", "/faults", list); status != 200 || !strings.Contains(body, `"kind":"cut-after"`) {
+		t.Errorf("%q: %d %s", list, status, body)
 	}
 }
 

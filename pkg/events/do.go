@@ -260,6 +260,9 @@ func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck,
 			if unsure {
 				return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: err}
 			}
+			if errors.Is(err, jetstream.ErrNoStreamResponse) {
+				return nil, fmt.Errorf("send command: no stream takes %s: is the cloud's name right, and has its bridge run once? %w", msg.Subject, err)
+			}
 			if help := natserr.Help(err); help != "" {
 				return nil, fmt.Errorf("send command: %w (%s)", err, help)
 			}

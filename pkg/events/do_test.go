@@ -121,7 +121,7 @@ func TestDoAgain(t *testing.T) {
 	if !contains(err, `the id "once" was used before, for setTaskState of acme`) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := events.NewClient(f.b.js, "other").Do(t.Context(), setState, events.WithID("once")); !contains(err, "no response from stream") {
+	if _, err := events.NewClient(f.b.js, "other").Do(t.Context(), setState, events.WithID("once")); !contains(err, "no stream takes factro.command.other.task.setTaskState: is the cloud's name right") {
 		t.Errorf("a cloud that no bridge serves: got %v", err)
 	}
 }

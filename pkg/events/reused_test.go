@@ -1,6 +1,8 @@
 package events_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -22,6 +24,13 @@ func TestCommandDigest(t *testing.T) {
 		if got := events.CommandDigest([]byte(data)); (got == digest) != same {
 			t.Errorf("%s has %s, the other %s", data, got, digest)
 		}
+	}
+	// Programs in other languages compute it, too, so it stays what it is.
+	sum := sha256.Sum256([]byte(`{"10":1e21,"9":[1.50,true,null],"a":"ü/<&>\"\\\b\f\n\r\t\u0007\u2028\u2029` + "\x7f" + `😀","￮":{},"😀":{}}`))
+	whole := `{ "😀": {}, "￮": {}, "a": "\u00fc\/\u003c&>\u0022\u005C\u0008\u000C\u000a\u000d\u0009\u0007\u2028` + " " + `\u007f\ud83d\ude00",
+		"9": [1.50, true, null], "10": 1e21 }`
+	if got, want := events.CommandDigest([]byte(whole)), "sha256:"+hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("%s has %s, want %s", whole, got, want)
 	}
 	if a, b := events.CommandDigest(nil), events.CommandDigest([]byte(" {} ")); a != b || a == "" {
 		t.Errorf("no data has %q, {} has %q", a, b)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -107,7 +108,27 @@ func TestPageSendsCommands(t *testing.T) {
 		if n := s.tasks(title); n != 1 {
 			t.Errorf("factro has %d tasks of this title, want 1", n)
 		}
-		p.fails(t, 1, "used before, for createTask of urn:example:script", "command", cloud, "task.deleteTask", `{"taskId":"x"}`, "größe 1")
+		// An id is for one command, whether the stream drops the second one or the bridge refuses it.
+		p.fails(t, 3, "used before, for createTask of urn:example:script", "command", cloud, "task.deleteTask", `{"taskId":"x"}`, "größe 1")
+		p.fails(t, 3, "used before, for other data", "command", cloud, "task.createTask", s.newTask("anders"), "größe 1")
+		p.fails(t, 3, "the earlier command: {", "command", cloud, "task.createTask", s.newTask("anders"), "größe 1")
+		create := events.CreateTask{Title: "gibt der Nachricht eine andere Id", TargetParentID: s.factro.Demo().Package}
+		if _, err := events.NewClient(s.js, cloud).Do(t.Context(), create, events.WithID("größe 2"), events.WithSource("urn:example:script")); err != nil {
+			t.Fatal(err)
+		}
+		p.fails(t, 3, "used before, for other data", "command", cloud, "task.createTask", s.newTask("anders"), "größe 2")
+		p.fails(t, 3, "the earlier command: {", "command", cloud, "task.createTask", s.newTask("noch anders"), "größe 2")
+		if n := s.tasks("anders") + s.tasks("noch anders"); n != 0 {
+			t.Errorf("factro has %d tasks more", n)
+		}
+		// The same data is the same in whatever way it is written.
+		const letters = `"plannedEffort":1.50,"customFields":{"10":1e21,"9":0.1,"😀":2,"￮":null,"é":"\u2028\u0007\ud83d\ude00\u007f\/\\\b"}}`
+		written := p.applied(t, "command", cloud, "task.createTask", strings.TrimSuffix(s.newTask("überall <&>"), "}")+","+letters, "größe 3")
+		again := p.applied(t, "command", cloud, "task.createTask", "{"+strings.TrimSuffix(letters, "}")+", "+s.newTask("überall <&>")[1:], "größe 3")
+		if !reflect.DeepEqual(again, written) {
+			t.Errorf("the second time got\n%v, want\n%v", again, written)
+		}
+		p.fails(t, 1, `the operation is "createTask", want <resource>.<operation>`, "command", cloud, "createTask", `{}`)
 		p.fails(t, 3, "createTask rejected: invalid: ", "command", cloud, "task.createTask", `{"title":1}`)
 		p.fails(t, 3, "/title: got number, want string", "command", cloud, "task.createTask", `{"title":1}`)
 		p.fails(t, 3, "setTaskState rejected: refused: ", "command", cloud, "task.setTaskState", `{"taskId":"`+unknownTask+`","state":"review"}`)
@@ -209,6 +230,10 @@ func TestPageWaits(t *testing.T) {
 		if err := waiting.cmd.Wait(); err != nil || !strings.Contains(waiting.stderr.String(), "deferred: ") {
 			t.Errorf("%v: %s", err, waiting.stderr)
 		}
+		told := regexp.MustCompile("(?m)^deferred: .*$").FindAllString(waiting.stderr.String(), -1)
+		if once := slices.Compact(slices.Sorted(slices.Values(told))); len(once) != len(told) {
+			t.Errorf("a deferred result was told more than once:\n%s", strings.Join(told, "\n"))
+		}
 		if n := s.tasks("später"); n != 1 {
 			t.Errorf("factro has %d tasks, want 1", n)
 		}
@@ -247,6 +272,11 @@ func TestPageAsks(t *testing.T) {
 		}
 		p.fails(t, 1, "404 refused: ", "query", cloud, "task.getTask", `{"taskId":"`+unknownTask+`"}`)
 		p.fails(t, 1, "400 invalid: ", "query", cloud, "task.getTask", `{}`)
+		p.fails(t, 1, "nobody answers for the cloud elsewhere", "query", "elsewhere", "task.listTasks")
+		p.fails(t, 1, `the operation is "listTasks", want <resource>.<operation>`, "query", cloud, "listTasks")
+		if strings.Contains(errOut, "disconnected") {
+			t.Errorf("the end of the program is told as a lost connection: %s", errOut)
+		}
 
 		var items []any
 		for range 40 {

@@ -39,6 +39,7 @@ export function ofAny(result: DataOfAResult): unknown {
 
 export const planned = (result: DataOfTheResultOfADryRun): string | undefined => result.response && `${result.response.method} ${result.response.path}`;
 export const whyNot = (error: DataOfAnErrorThatAnswersAQuery): string => `${error.code}: ${error.detail[0].message}`;
+export const before = (result: DataOfAResult): string | undefined => result.error?.earlier && `${result.error.earlier.outcome} ${result.error.earlier.resource?.id}`;
 export const open = (task: AnswerToGetTask): boolean => task.taskState.length > 0 && !task.isMilestone;
 export const all = (tasks: AnswerToListTasks): string[] => tasks.map((task) => task.id);
 export const missed = (gap: DataOfAnEventAboutAGap): string[] => gap.records.map((record) => record.action);
