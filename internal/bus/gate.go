@@ -3,26 +3,53 @@ package bus
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
 
-// gate is a lock for many readers or one writer for which nobody waits longer than a context allows.
-type gate struct{ sem *semaphore.Weighted }
+// gate is a lock for many readers or one writer for which nobody waits longer than a context allows. It counts who came and
+// who left, so that somebody who only observes need not take it.
+type gate struct {
+	sem           *semaphore.Weighted
+	entered, left *atomic.Uint64
+}
 
 const gateWidth = 1 << 30
 
-func newGate() gate { return gate{semaphore.NewWeighted(gateWidth)} }
+func newGate() gate {
+	return gate{semaphore.NewWeighted(gateWidth), new(atomic.Uint64), new(atomic.Uint64)}
+}
 
 func (g gate) RLock(ctx context.Context) error { return g.acquire(ctx, 1) }
-func (g gate) RUnlock()                        { g.sem.Release(1) }
+func (g gate) RUnlock()                        { g.release(1) }
 
 func (g gate) Lock(ctx context.Context) error { return g.acquire(ctx, gateWidth) }
-func (g gate) Unlock()                        { g.sem.Release(gateWidth) }
+func (g gate) Unlock()                        { g.release(gateWidth) }
 
 func (g gate) acquire(ctx context.Context, n int64) error {
 	if err := g.sem.Acquire(ctx, n); err != nil {
 		return fmt.Errorf("wait for the disk: %w", err)
 	}
+	g.entered.Add(1)
 	return nil
+}
+
+func (g gate) release(n int64) {
+	g.left.Add(1)
+	g.sem.Release(n)
+}
+
+// quiet calls observe, and says whether no other was inside meanwhile. It holds up no reader, and waits for nobody.
+func (g gate) quiet(observe func()) bool {
+	if !g.sem.TryAcquire(1) { // a writer is inside, or waits
+		return false
+	}
+	defer g.sem.Release(1)
+	left := g.left.Load()
+	if g.entered.Load() != left {
+		return false
+	}
+	observe()
+	return g.entered.Load() == left
 }

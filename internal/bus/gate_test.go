@@ -69,3 +69,24 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 }
 
 func release(s *Spool) bool { s.disk.mu.RUnlock(); return false }
+
+// TestObservationHoldsUpNobody: while the account is taken, a webhook is written, and the account does not count.
+func TestObservationHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	_, b := away(t)
+	s := spool(t, b, spoolConfig(t.TempDir()))
+	alone := s.disk.mu.quiet(func() { store(t, s, subjectOf(1), "1", true) })
+	if alone {
+		t.Error("a webhook was written meanwhile, and the account counts")
+	}
+	if _, miss, ok := s.balance(t.Context()); !ok || miss != 0 {
+		t.Errorf("afterwards %d are missing, %v", miss, ok)
+	}
+	if err := s.disk.mu.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.disk.mu.Unlock()
+	if s.disk.mu.quiet(func() { t.Error("it looked while the disk was being opened") }) {
+		t.Error("and it counts")
+	}
+}

@@ -97,9 +97,9 @@ type Spool struct {
 	unsure                         atomic.Int64 // writes of which nobody knows whether they are on the disk
 
 	// Guarded by the lock of disk.
-	found    int64  // messages that were there at the start
-	old      uint64 // what lies up to this sequence was there when the disk was opened, so that the broker may have it
-	openings int    // how often the disk was opened anew
+	found    atomic.Int64 // messages that were there at the start
+	old      uint64       // what lies up to this sequence was there when the disk was opened, so that the broker may have it
+	openings int          // how often the disk was opened anew
 }
 
 // OpenSpool opens the spool of cfg in front of a Bus. Close gives its directory back. It is an error if another process

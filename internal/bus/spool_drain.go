@@ -113,7 +113,7 @@ func (s *Spool) recount(there stock) {
 	}
 	s.settled.Store(0)
 	s.unsure.Store(0)
-	s.found += miss - s.missing(there)
+	s.found.Add(miss - s.missing(there))
 	s.old = there.last
 	s.openings++
 	for subject := range there.clouds {

@@ -75,36 +75,49 @@ func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
 // unaccountedMeaning describes a gauge that several rooms have a part in.
 const unaccountedMeaning = "What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."
 
-// balance compares what came into the spool with what left it and what is on the disk, all at one moment. There is none
-// while the disk is away.
+// balanceTries is how often a balance is tried that was disturbed, within balanceTimeout.
+const balanceTries, balanceTimeout = 20, time.Second
+
+// balance compares what came into the spool with what left it and what is on the disk, all at one moment. A webhook must not
+// wait for somebody who reads metrics, so the balance holds up nobody: there is none while the disk is away, nor while something is
+// written or removed at each try.
 func (s *Spool) balance(ctx context.Context) (there stock, miss int64, ok bool) {
-	if s.disk.fault.Load() != nil { // who opens it anew has the lock, perhaps for long
-		return stock{}, 0, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
 	defer cancel()
-	if s.disk.mu.Lock(ctx) != nil { // once it is ours, nothing is being written or removed
-		return stock{}, 0, false
+	for range balanceTries {
+		if s.disk.fault.Load() != nil || ctx.Err() != nil {
+			return stock{}, 0, false
+		}
+		var err error
+		alone := s.disk.mu.quiet(func() {
+			if there, err = s.disk.count(ctx); err == nil {
+				miss = s.missing(there)
+			}
+		})
+		switch {
+		case err != nil:
+			return stock{}, 0, false
+		case alone && s.disk.fault.Load() == nil:
+			if miss < 0 && miss >= -s.unsure.Load() {
+				miss = 0 // these may or may not be there
+			}
+			return there, miss, true
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
-	defer s.disk.mu.Unlock()
-	there, err := s.disk.count(ctx)
-	if err != nil || s.disk.fault.Load() != nil {
-		return stock{}, 0, false
-	}
-	miss = s.missing(there)
-	if miss < 0 && miss >= -s.unsure.Load() {
-		miss = 0 // these may or may not be there
-	}
-	return there, miss, true
+	return stock{}, 0, false
 }
 
-// missing is what should be on the disk less what is. The caller has the disk's lock.
+// missing is what should be on the disk less what is.
 func (s *Spool) missing(there stock) int64 {
 	waiting := int64(0)
 	for _, n := range there.clouds {
 		waiting += int64(n) //nolint:gosec // far below the limit of the type
 	}
-	return s.found + s.written.Load() + s.moved.Load() - s.drained.Load() - s.dead.Load() + s.settled.Load() - waiting
+	return s.found.Load() + s.written.Load() + s.moved.Load() - s.drained.Load() - s.dead.Load() + s.settled.Load() - waiting
 }
 
 // stop ends the observation. There is nothing left to observe, so its error tells nobody anything.
