@@ -142,7 +142,7 @@ func TestDeadLetterIsFound(t *testing.T) {
 		}
 	}
 	const nobody = `no bridge serves a cloud "acmee" with the prefix factro here: there is only acme`
-	for _, line := range []string{"list --cloud acmee", "show acmee/1", "show falsch-1 --cloud acmee"} {
+	for _, line := range []string{"list --cloud acmee", "parked --cloud acmee", "show acmee/1", "show falsch-1 --cloud acmee"} {
 		if out, errOut, code := p.dead(strings.Fields(line)...); code != 1 || !strings.Contains(errOut, nobody) {
 			t.Errorf("%s: exit code %d: %s%s", line, code, out, errOut)
 		}

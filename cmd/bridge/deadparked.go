@@ -57,6 +57,9 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 					return err
 				}
 			}
+			if err := f.known(cmd.Context(), client); err != nil {
+				return err
+			}
 			if asJSON {
 				return nil
 			}

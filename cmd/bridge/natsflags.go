@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -48,6 +49,8 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.inboxPrefix, "inbox-prefix", "", "what the inboxes begin with (default $NATS_INBOX_PREFIX, else _INBOX)")
 	flags.StringVar(&f.apiPrefix, "js-api-prefix", "", "where the API of JetStream is (default $NATS_JS_API_PREFIX, else $JS.API)")
 	flags.StringVar(&f.domain, "js-domain", "", "`name` of the JetStream domain (default $NATS_JS_DOMAIN)")
+	flags.StringVar(&f.domain, "domain", "", "the same as --js-domain, which is the name that the nats command has for it")
+	_ = flags.MarkHidden("domain") // it is there
 	flags.StringVar(&f.prefix, "prefix", "", "first token of the subjects (default that of --config, else "+events.DefaultPrefix+")")
 	_ = cmd.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return contextNames(), cobra.ShellCompDirectiveNoFileComp
@@ -202,6 +205,20 @@ func (f *natsFlags) noStream(ctx context.Context, client *bus.Client, cloud stri
 	}
 	return err
 }
+
+// known makes sure that the cloud in --cloud has streams, where nothing else would tell that it has none. Who may not list streams
+// is believed.
+func (f *natsFlags) known(ctx context.Context, client *bus.Client) error {
+	if f.cloud == "" {
+		return nil
+	}
+	if clouds, err := client.Clouds(ctx, events.Prefix(f.prefix)); err == nil && !slices.Contains(clouds, f.cloud) {
+		return f.unserved(ctx, client, f.cloud, errNoStreams)
+	}
+	return nil
+}
+
+var errNoStreams = errors.New("it has no streams")
 
 // unserved says that no bridge serves a cloud, and which ones there are, as far as that can be found out.
 func (f *natsFlags) unserved(ctx context.Context, client *bus.Client, cloud string, err error) error {

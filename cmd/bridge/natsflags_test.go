@@ -35,7 +35,7 @@ func TestSameFlagsEverywhere(t *testing.T) {
 		}
 		for _, flag := range []string{
 			"config", "context", "nats", "creds", "nkey", "user", "password-file", "tlsca", "tlscert", "tlskey", "tlsfirst", "inbox-prefix", "js-api-prefix",
-			"js-domain", "prefix",
+			"js-domain", "domain", "prefix",
 		} {
 			got, same := cmd.Flags().Lookup(flag), all.Flags().Lookup(flag)
 			if got == nil || got.Usage != same.Usage || got.Shorthand != same.Shorthand || got.DefValue != same.DefValue {
