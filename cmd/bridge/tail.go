@@ -59,6 +59,13 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 				return err
 			}
 			defer client.Close()
+			go client.Outages(cmd.Context(), func(up bool) {
+				if up {
+					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: connected to NATS again; what came meanwhile follows")
+				} else {
+					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: the connection to NATS is lost; trying again")
+				}
+			})
 			return f.tail(cmd.Context(), client, args[0], filter, from, func(m bus.Message) {
 				if asJSON {
 					printJSON(cmd.OutOrStdout(), m)

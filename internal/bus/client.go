@@ -167,11 +167,48 @@ func newMessage(subject string, header nats.Header, data []byte, at time.Time) M
 	return m
 }
 
+// next is the sequence of the next message of a stream, or 0 if the user may not ask for it. The client makes an ordered consumer
+// anew after an outage; if nothing had come by then, "new" would leave out what came meanwhile.
+func (c *Client) next(ctx context.Context, stream string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	s, err := c.js.Stream(ctx, stream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, err
+	case err != nil:
+		return 0, nil //nolint:nilerr // a request that is refused gets no answer; making the consumer tells what else is wrong
+	}
+	return s.CachedInfo().State.LastSeq + 1, nil
+}
+
+// Outages calls tell when the connection is lost, and when it is back, until ctx ends.
+func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
+	changed := c.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	defer c.nc.RemoveStatusListener(changed)
+	was := true
+	for {
+		select {
+		case status := <-changed:
+			if up := status == nats.CONNECTED; up != was {
+				was = up
+				tell(up)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Tail hands over the messages of a stream that match one of the filters, the new ones or those since a time, until ctx ends.
 func (c *Client) Tail(ctx context.Context, stream string, filters []string, since time.Time, each func(Message)) error {
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
 	if !since.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	} else if next, err := c.next(ctx, stream); err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	} else if next > 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
 	}
 	consumer, err := c.js.OrderedConsumer(ctx, stream, cfg)
 	if err != nil {

@@ -51,6 +51,40 @@ func TestTail(t *testing.T) {
 	}
 }
 
+// TestTailOverOutage: what comes while the reader is cut off is shown, also if it has shown nothing before.
+func TestTailOverOutage(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "old"), "old"); err != nil {
+		t.Fatal(err)
+	}
+	got, outages := make(chan Message, 10), make(chan bool, 10)
+	c := dial(t, server)
+	before := server.outside(t).stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers
+	start(t, func(ctx context.Context) error {
+		return c.Tail(ctx, "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m Message) { got <- m })
+	})
+	start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
+	eventually(t, "the reader is there", func() bool {
+		return server.outside(t).stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers > before
+	})
+	server.stop()
+	if receive(t, outages) {
+		t.Error("the outage is told as its end")
+	}
+	server.start()
+	eventually(t, "the bridge stores again", func() bool { // before the reader, which waits two seconds until it connects again
+		return b.Publish(t.Context(), eventSubject, taskEvent(t, "meanwhile"), "meanwhile") == nil
+	})
+	if !receive(t, outages) {
+		t.Error("the end of the outage is told as another one")
+	}
+	if m := receive(t, got); m.Event.ID() != "meanwhile" {
+		t.Errorf("got %s", m.Event.ID())
+	}
+}
+
 func TestWaitStreamsGivesUp(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
