@@ -129,19 +129,24 @@ func (s *Spool) recount(there stock) {
 
 // drainLane hands over one cloud's messages until ctx ends.
 func (s *Spool) drainLane(ctx context.Context, l *lane) {
-	failures := 0
+	failures, handed := 0, 0
+	begun := s.spooling(ctx, l, l.idle())
 	var watch progress.Log
 	for {
 		for l.idle() {
 			if attrs, told := watch.End(time.Now()); told {
 				s.log.LogAttrs(ctx, slog.LevelInfo, "the spool is handed over", append(attrs, slog.String("cloud", l.cloud))...)
+			} else if begun && handed > 0 {
+				s.log.InfoContext(ctx, "the spool is handed over", "cloud", l.cloud, "messages", handed)
 			}
+			handed = 0
 			l.drain.seen.forget()
 			select {
 			case <-l.wake:
 			case <-ctx.Done():
 				return
 			}
+			begun = s.spooling(ctx, l, l.idle())
 		}
 		if s.bus.AwaitUp(ctx) != nil {
 			return // told to stop, or the connection is closed for good and the process ends
@@ -153,6 +158,7 @@ func (s *Spool) drainLane(ctx context.Context, l *lane) {
 				s.log.InfoContext(ctx, "the spool is handed over again", "cloud", l.cloud)
 			}
 			failures = 0
+			handed += n
 			if attrs, due := watch.Left(l.left(), time.Now()); due {
 				s.log.LogAttrs(ctx, slog.LevelInfo, "the spool is being handed over", append(attrs, slog.String("cloud", l.cloud))...)
 			}
@@ -173,6 +179,18 @@ func (s *Spool) drainLane(ctx context.Context, l *lane) {
 		case <-time.After(again):
 		}
 	}
+}
+
+// spooling says that webhooks of a cloud go to the spool, at most once a minute, and whether it did.
+func (s *Spool) spooling(ctx context.Context, l *lane, idle bool) bool {
+	if idle {
+		return false
+	}
+	_, due := s.bus.samples.Due("spooling "+l.cloud, time.Now())
+	if due {
+		s.log.InfoContext(ctx, "webhooks wait in the spool until NATS takes them", "cloud", l.cloud)
+	}
+	return due
 }
 
 var errNothingTakes = errors.New("neither the stream nor the object store takes what is waiting")

@@ -42,6 +42,29 @@ func TestSpoolTellsHowFarItIs(t *testing.T) {
 	}
 }
 
+// That webhooks go to the spool is logged when it begins and when it is over, also if it was short; but not each time of many.
+func TestSpoolTellsWhenItIsUsed(t *testing.T) {
+	t.Parallel()
+	server, b := away(t)
+	log, book := newLog()
+	s, err := openSpool(t.Context(), spoolConfig(t.TempDir()), b, log, plenty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	s.attempt, s.patience = patience, patience
+	start(t, s.Run)
+	const begun, over = `"msg":"webhooks wait in the spool until NATS takes them","cloud":"acme"`, `"msg":"the spool is handed over","cloud":"acme","messages":`
+	for round := range 2 {
+		store(t, s, subjectOf(1), fmt.Sprint(round), true)
+		eventually(t, "the begin is logged", func() bool { return book.count(begun) == 1 })
+		server.start()
+		wantBalance(t, s)
+		eventually(t, "the end is logged", func() bool { return book.count(over) == 1 })
+		server.stop()
+	}
+}
+
 // What is taken over from an older version is logged from time to time, with the time that it still takes.
 func TestTakeOverTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
