@@ -177,7 +177,7 @@ func (c *Client) next(ctx context.Context, stream string) (uint64, error) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return 0, err
 	case err != nil:
-		return 0, nil //nolint:nilerr // a request that is refused gets no answer; making the consumer tells what else is wrong
+		return 0, nil // a request that is refused gets no answer; making the consumer tells what else is wrong
 	}
 	return s.CachedInfo().State.LastSeq + 1, nil
 }
