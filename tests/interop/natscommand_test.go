@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -62,12 +63,12 @@ func TestNatsCommandOfTheReadme(t *testing.T) {
 	if line, _, _ = bytes.Cut(line, []byte("\n")); !found {
 		t.Fatal("the README shows no line that begins with nats pub")
 	}
-	const blank = "<id of a package>"
-	if !bytes.Contains(line, []byte(blank)) {
-		t.Fatalf("the README's line has no %s: %s", blank, line)
+	shown := regexp.MustCompile(`"targetParentId":"([^"]+)"`).FindSubmatch(line)
+	if shown == nil {
+		t.Fatalf("the README's line names no package: %s", line)
 	}
 	shell, stdout, stderr := s.program(t, "sh", "-c",
-		filepath.Base(natsBinary)+" pub "+strings.ReplaceAll(string(line), blank, s.factro.Demo().Package))
+		filepath.Base(natsBinary)+" pub "+strings.ReplaceAll(string(line), string(shown[1]), s.factro.Demo().Package))
 	shell.Env = append(shell.Env, "PATH="+filepath.Dir(natsBinary))
 	if err := shell.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s%s", line, err, stdout, stderr)
