@@ -259,6 +259,10 @@ func TestSendReusedID(t *testing.T) {
 	if out, errOut, code := create("eins", "--wait"); code != 0 {
 		t.Fatalf("exit code %d: %s%s", code, out, errOut)
 	}
+	waitFor(t, "the command is settled", func() bool { // else it is compared itself, and has no result to tell
+		s, err := js.Stream(t.Context(), "FACTRO_COMMANDS_ACME")
+		return err == nil && s.CachedInfo().State.Msgs == 0
+	})
 	const want = "bridge: id once was used before, for other data; the earlier result was: createTask applied (200)"
 	for _, how := range [][]string{{"--wait"}, nil} {
 		out, errOut, code := create("zwei", how...)
