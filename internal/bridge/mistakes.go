@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,11 +26,13 @@ func (p *complaints) readEnvironment(c *Config) {
 	if err == nil {
 		return
 	}
-	// The library names Go's fields and quotes values. Each variable alone tells which of them is meant.
+	// The library names Go's fields and quotes values. Each variable alone tells which of them is meant. Alone, an item of a list
+	// is the first one: the library stops where one is missing.
 	found := false
 	for _, name := range slices.Sorted(maps.Keys(p.environ)) {
 		var alone Config
-		one := env.ParseWithOptions(&alone, env.Options{Prefix: EnvPrefix, Environment: map[string]string{name: p.environ[name]}})
+		first := itemNumber.ReplaceAllString(name, "_0$1")
+		one := env.ParseWithOptions(&alone, env.Options{Prefix: EnvPrefix, Environment: map[string]string{first: p.environ[name]}})
 		if parse, ok := errors.AsType[env.ParseError](one); ok {
 			found = true
 			p.all = append(p.all, mistake{setting: name, text: name + ": want " + wanted(typeOf(parse)) + ", not this text", unread: true})
@@ -39,6 +42,9 @@ func (p *complaints) readEnvironment(c *Config) {
 		p.all = append(p.all, mistake{text: "environment: a variable that begins with " + EnvPrefix + " cannot be read"})
 	}
 }
+
+// itemNumber is the number of an item of a list in a variable's name, as in CLOUDS_1_NAME.
+var itemNumber = regexp.MustCompile(`_[0-9]+(_|$)`)
 
 // typeOf is the type that a value of the environment was to have.
 func typeOf(err env.ParseError) reflect.Type { return cmp.Or(err.Type, reflect.TypeFor[string]()) }
