@@ -81,17 +81,18 @@ shutdown_timeout: 1ms
 	}
 }
 
-// TestMistakesOfVariables: a variable of an item that is not the first is named as any other is.
+// TestMistakesOfVariables: a variable of an item that is not the first is named as any other is, and a setting is told of once, by its name.
 func TestMistakesOfVariables(t *testing.T) {
 	t.Parallel()
 	const two = "clouds:\n  - &acme {name: acme, webhook: {header: X-Bridge-Key, secrets: [{value: a-long-secret}]}, api: {key: {value: an-api-key}}}\n" +
-		"  - {<<: *acme, name: beta}\n"
+		"  - {<<: *acme, name: beta}\nshutdown_timeout: -3s\n"
 	_, err := Default().load("two.yaml", []byte(two), []string{
 		EnvPrefix + "CLOUDS_1_API_TIMEOUT=geheim", EnvPrefix + "CLOUDS_0_API_REQUESTS_PER_MINUTE=geheim", EnvPrefix + "LOG_LEVEL=info",
 	})
 	want := "configuration two.yaml:\n" +
 		EnvPrefix + "CLOUDS_0_API_REQUESTS_PER_MINUTE: want a whole number, not this text\n" +
-		EnvPrefix + "CLOUDS_1_API_TIMEOUT: want a duration such as 500ms, 10s or 5m, not this text"
+		EnvPrefix + "CLOUDS_1_API_TIMEOUT: want a duration such as 500ms, 10s or 5m, not this text\n" +
+		"line 4: shutdown_timeout: -3s is not positive"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

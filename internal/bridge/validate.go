@@ -103,7 +103,7 @@ func (c Config) validateServers() error {
 	if c.Log.Format != "" && c.Log.Format != telemetry.Text && c.Log.Format != telemetry.JSON {
 		errs = append(errs, fmt.Errorf("log.format: %q is neither text nor json; leave it empty for text on a terminal and json elsewhere", c.Log.Format))
 	}
-	if c.ShutdownTimeout < time.Second {
+	if c.ShutdownTimeout > 0 && c.ShutdownTimeout < time.Second { // one that is not positive is told of by the bus
 		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))
 	}
 	return errors.Join(append(errs, c.HTTP.TLS.validate())...)

@@ -215,7 +215,7 @@ func (c Config) Validate() error {
 	}
 	errs = append(errs, c.plan().Validate())
 	if c.DrainTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("drain timeout: %s is not positive", c.DrainTimeout))
+		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is not positive", c.DrainTimeout))
 	}
 	return errors.Join(errs...)
 }

@@ -179,7 +179,7 @@ func TestConnectRefusesMistakes(t *testing.T) {
 	if err == nil {
 		t.Fatal("a configuration full of mistakes is accepted")
 	}
-	for _, want := range []string{"nats.url", "creds_file", "nats.tls", "nats.prefix", "nats.replicas", "drain timeout"} {
+	for _, want := range []string{"nats.url", "creds_file", "nats.tls", "nats.prefix", "nats.replicas", "shutdown_timeout"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not reported: %v", want, err)
 		}
