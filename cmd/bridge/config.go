@@ -45,11 +45,11 @@ bridge. With --offline no other file is read. NATS and factro are never asked.`,
 				path, name = args[0], args[0]
 			}
 			checked, err := bridge.Check(path, os.Environ(), offline)
-			if err != nil {
-				return &exitError{exitUsage, err}
-			}
 			for _, text := range checked.Cautions {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
+			}
+			if err != nil {
+				return &exitError{exitUsage, err}
 			}
 			out := cmd.OutOrStdout()
 			if _, err := fmt.Fprintln(out, "configuration is valid:", name); err != nil {

@@ -18,7 +18,8 @@ type Checked struct {
 	missing  int
 }
 
-// Check is Load that also reads the files that the configuration names, unless offline. Its error has all mistakes.
+// Check is Load that also reads the files that the configuration names, unless offline. Its error has all mistakes; the
+// cautions are there beside it.
 func Check(path string, environ []string, offline bool) (Checked, error) {
 	text, err := readConfig(path, environ)
 	if err != nil {
@@ -37,9 +38,6 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 		checked.missing = len(missing)
 		checked.Cautions = slices.Concat(checked.Cautions, c.Loose(), missing)
 	}
-	if err := wrong.err(); err != nil {
-		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
-	}
 	placed := make([]mistake, len(checked.Cautions))
 	for i, text := range checked.Cautions {
 		placed[i] = wrong.placed(settingOf(text), text)
@@ -47,6 +45,9 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 	slices.SortStableFunc(placed, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
 	for i, m := range placed {
 		checked.Cautions[i] = m.Error()
+	}
+	if err := wrong.err(); err != nil {
+		return checked, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
 	return checked, nil
 }

@@ -146,16 +146,20 @@ clouds:
       key: {file: ` + key + `}
 `
 	path := put("bridge.yaml", "log: {format: yes}\n"+form)
-	_, err := Check(path, nil, false)
+	c, err := Check(path, []string{EnvPrefix + "NATS_URI=x"}, false)
 	if err == nil {
 		t.Fatal("no mistake is told")
+	}
+	// What is not good beside the mistakes is told in the same run.
+	if len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], EnvPrefix+"NATS_URI: is no setting") || !strings.HasPrefix(c.Cautions[1], "line 5: clouds[0].webhook.secrets[0]: ") {
+		t.Errorf("beside mistakes it tells %q", c.Cautions)
 	}
 	for _, want := range []string{"line 1: log.format: ", "line 2: known_actions_file: ", "line 7: clouds[0].api.key: ", "several lines"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("it lacks %q:\n%v", want, err)
 		}
 	}
-	c, err := Check(put("good.yaml", form), []string{EnvPrefix + "SPOOL_DIR=" + dir, EnvPrefix + "NATS_URL=nats://m:geheim@h:1"}, true)
+	c, err = Check(put("good.yaml", form), []string{EnvPrefix + "SPOOL_DIR=" + dir, EnvPrefix + "NATS_URL=nats://m:geheim@h:1"}, true)
 	if err != nil || len(c.Cautions) > 0 {
 		t.Errorf("offline it tells %v, %q", err, c.Cautions)
 	}
