@@ -61,7 +61,8 @@ An answer that is too large for a message comes through the object store of NATS
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print a refusal as JSON, too: {\"status\", \"error\"}")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print errors as JSON, too: {\"status\", \"error\"}")
+	jsonErrors(cmd, &f.asJSON, new(string))
 	return cmd
 }
 
