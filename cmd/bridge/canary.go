@@ -85,7 +85,7 @@ func (f *canaryFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer t.Stop(ctx)
-	client, err := bus.Dial(connection)
+	client, err := f.reach(connection)
 	if err != nil {
 		return err
 	}

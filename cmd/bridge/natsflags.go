@@ -63,8 +63,37 @@ func (f *natsFlags) dial() (*bus.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bus.Dial(c)
+	return f.reach(c)
 }
+
+// flagNames are the flags in place of the settings that the bus names in its errors.
+var flagNames = strings.NewReplacer(
+	"nats.creds_file", "--creds", "nats.nkey_file", "--nkey", "nats.user_file", "--user", "nats.password_file", "--password-file",
+	"nats.tls.ca_file", "--tlsca", "nats.tls.cert_file", "--tlscert", "nats.tls.key_file", "--tlskey",
+	"nats.url", "--nats", "nats.inbox_prefix", "--inbox-prefix", "nats.api_prefix", "--js-api-prefix", "nats.domain", "--js-domain",
+)
+
+// reach connects. If the configuration does not say how, an error names the context, and flags in place of settings.
+func (f *natsFlags) reach(c bus.Config) (*bus.Client, error) {
+	client, err := bus.Dial(c)
+	if err == nil || f.cfg != nil && f.context == "" {
+		return client, err
+	}
+	text := flagNames.Replace(err.Error())
+	if named := cmp.Or(f.context, os.Getenv("NATS_CONTEXT")); named != "" {
+		text = "with the NATS context " + named + ": " + text
+	}
+	return nil, &rewordedError{text, err}
+}
+
+// rewordedError is an error in the words of the command line.
+type rewordedError struct {
+	text string
+	err  error
+}
+
+func (e *rewordedError) Error() string { return e.text }
+func (e *rewordedError) Unwrap() error { return e.err }
 
 // bridgeConfig is the bridge's configuration: of the file that is named, or of the environment alone. Its prefix is that of
 // the flag, if that is set.

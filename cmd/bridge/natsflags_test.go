@@ -245,3 +245,59 @@ func TestWhichCloud(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorsNameFlags: who connects by flags or by a context reads of those, and who connects by the configuration of its settings.
+func TestErrorsNameFlags(t *testing.T) {
+	address := guarded(t)
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("NATS_CONTEXT", "")
+	write(t, filepath.Join(dir, "nats", "context", "prod.json"), fmt.Sprintf(`{"url":%q,"creds":"/nowhere.creds"}`, address))
+	config := write(t, filepath.Join(dir, "bridge.yaml"), fmt.Sprintf(`
+nats: {url: %q}
+clouds:
+  - name: acme
+    webhook: {header: X-Key, secrets: [{value: long-enough-secret}]}
+    api: {url: "http://127.0.0.1:1", key: {value: key}}
+`, address))
+	for name, tt := range map[string]struct { //nolint:paralleltest // the test sets the environment
+		f           natsFlags
+		want, never string
+	}{
+		"context":       {natsFlags{context: "prod"}, "with the NATS context prod: --creds: open /nowhere.creds: ", "nats.creds_file"},
+		"flag":          {natsFlags{url: address, nkey: "/nowhere.nk"}, "--nkey: open /nowhere.nk: ", "nats.nkey_file"},
+		"refused":       {natsFlags{url: address}, "look at --user and --password-file, --creds, --nkey or the user in --nats", "nats.url"},
+		"configuration": {natsFlags{configFile: config}, "nats.creds_file", "--creds"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tt.f.dial()
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), tt.never) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestNoJetStream: without JetStream nobody is told that a right is missing.
+func TestNoJetStream(t *testing.T) {
+	t.Parallel()
+	port, err := freeport.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	f := natsFlags{url: fmt.Sprintf("nats://127.0.0.1:%d", port)}
+	client, err := f.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := f.clouds(t.Context(), client); err == nil || !strings.Contains(err.Error(), "there is no JetStream at nats://127.0.0.1:") || strings.Contains(err.Error(), "right to list") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -61,7 +61,7 @@ func (f *streamsFlags) diff(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	client, err := bus.Dial(connection)
+	client, err := f.reach(connection)
 	if err != nil {
 		return err
 	}

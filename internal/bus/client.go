@@ -249,6 +249,10 @@ func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) 
 		}
 	}
 	if err := names.Err(); err != nil {
+		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return nil, fmt.Errorf("there is no JetStream at %s for this account; is it the right server, account, --js-domain and --js-api-prefix? %w",
+				secret.Address(c.nc.ConnectedUrl()), err)
+		}
 		return nil, fmt.Errorf("find the clouds by their streams, which needs the right to list them (else name one with --cloud): %w", err)
 	}
 	if len(clouds) == 0 {
