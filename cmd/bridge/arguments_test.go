@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Whoever mistypes is told what would be right, with the exit code of a wrong command line.
+// A typing mistake gets an error that says what would be right, and the exit code of a wrong command line.
 func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{

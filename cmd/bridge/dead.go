@@ -142,7 +142,7 @@ func sequence(s string) (uint64, error) {
 }
 
 // each hands over the letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
-// there is an error. watched is told how many were looked at, unless it is nil.
+// there is an error. watched counts the dead letters that were looked at; it may be nil.
 func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task, do func(bus.DeadLetter) error) error {
 	p := events.Prefix(f.prefix)
 	if len(named) > 0 {
@@ -185,7 +185,7 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 	return nil
 }
 
-// beginLook begins to look through the letters of a cloud. How many there are is told by those that are left.
+// beginLook starts the progress for the dead letters of a cloud. The total follows from how many are left.
 func beginLook(watched *progress.Task, cloud string) {
 	watched.Begin("look through the dead letters of "+cloud, "dead letter", 0)
 }

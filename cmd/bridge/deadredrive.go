@@ -29,7 +29,7 @@ type redriveFlags struct {
 	dryRun, keep, wait bool
 	timeout            time.Duration
 
-	notes io.Writer // where it is told what a command waits for
+	notes io.Writer // where lines about what a command waits for go
 	named []letterName
 	limit *rate.Limiter
 	left  int // letters that were not sent again

@@ -47,8 +47,8 @@ NATS.
 
 send checks the command against its schema first, with or without --wait. It lists all mistakes, sends nothing, and exits with 2.
 
-The id of a command is its idempotency key: sending it again with the same --id does not do it again. Sent with that id, other data
-is refused with exit code 3, and what became of the earlier command is told.
+The id of a command is its idempotency key: sending it again with the same --id does not do it again. Other data under
+that id is refused with exit code 3, and send shows the result of the earlier command.
 
 While it waits, send says on standard error what for: commands before it, a factro that cannot be reached, an API key that is
 refused. With --dry-run --wait it prints the call that would be made.`,

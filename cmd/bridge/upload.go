@@ -27,7 +27,7 @@ type upload func(path string) (any, error)
 const inlineMost = 256 << 10
 
 // newUpload returns what makes an upload of a file: a small one goes along in the command, a larger one through the object
-// store, which watched is told of. id is that of the command, or "" for a new one.
+// store, and watched shows the progress. id is that of the command, or "" for a new one.
 func newUpload(ctx context.Context, client *bus.Client, p events.Prefix, cloud, id string, watched *progress.Task) upload {
 	return func(path string) (any, error) {
 		file, err := os.Open(path)

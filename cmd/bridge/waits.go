@@ -49,7 +49,7 @@ func (w *waits) print(text string) {
 	fmt.Fprintln(w.notes, "bridge:", text)
 }
 
-// guessAfter is how long nobody is told what is not known for sure.
+// guessAfter is how long a guess is held back.
 const guessAfter = time.Second
 
 // unanswered is what is known although no bridge says what a command waits for; "" if it is not worth a word any more.
@@ -71,12 +71,12 @@ func (w *waits) unanswered(ctx context.Context, err error) string {
 	switch {
 	case lookErr == nil && bus.NobodyAnswers(err):
 		return fmt.Sprintf("what the command waits for is not known: a bridge took commands of the cloud %s a moment ago, and does not answer; it has "+
-			"ended, or it is one before contract 2.2", w.cloud)
+			"ended, or it is one before contract 3.0", w.cloud)
 	case lookErr == nil:
 		return "what the command waits for is not known: the bridge does not say so in time"
 	case bus.NobodyAnswers(err):
 		return fmt.Sprintf("nobody says what the command waits for: no bridge with the role egress runs for the cloud %s, or it is one before "+
-			"contract 2.2, or %s is not open to this user; the command waits in the stream", w.cloud, w.prefix.Status(w.cloud))
+			"contract 3.0, or %s is not open to this user; the command waits in the stream", w.cloud, w.prefix.Status(w.cloud))
 	}
 	return fmt.Sprintf("nobody says what the command waits for; perhaps this user may not ask on %s", w.prefix.Status(w.cloud))
 }
@@ -118,13 +118,10 @@ func heldText(s events.Status) []string {
 }
 
 func beforeText(n uint64) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "the command is the next one"
-	case 1:
-		return "1 command before it"
 	}
-	return fmt.Sprintf("%d commands before it", n)
+	return plural.Of(n, "command") + " before it"
 }
 
 // handText says what is done with a command in hand.

@@ -20,7 +20,7 @@ import (
 const fewFiles = "FACTRO_BRIDGE_TEST_FEW_FILES"
 
 // TestEmbeddedServerIsMended: a stream that met the end of the descriptors once refuses everything for good, while the
-// connection is up and its state looks well. The server is started anew, and stores again. The test runs itself once more,
+// connection is up and its state looks well. The server is restarted, and stores again. The test runs itself once more,
 // since descriptors are the whole process's.
 func TestEmbeddedServerIsMended(t *testing.T) {
 	t.Parallel()
@@ -91,6 +91,6 @@ func outOfFiles(t *testing.T, dir string) {
 	}
 	eventually(t, "others are there again", func() bool { return other.IsConnected() && s.URL() == url })
 	if other.Stats().Reconnects == 0 {
-		t.Error("it was not started anew, so nothing was mended")
+		t.Error("it was not restarted, so nothing was mended")
 	}
 }

@@ -14,7 +14,7 @@ const (
 	mendPause    = 5 * time.Second // between the first two attempts; each further one waits twice as long
 	mostPause    = time.Minute
 	healthyAfter = time.Minute     // without a fault it counts as mended
-	hopelessFrom = 2 * time.Minute // then /livez fails, so that the process is started anew
+	hopelessFrom = 2 * time.Minute // then /livez fails, so that the process is restarted
 	leastSpace   = 16 << 20        // with less on its disk, a new start mends nothing
 	leastFiles   = 32              // with fewer descriptors left, a new start may miss streams
 	spaceTimeout = time.Second     // for the file system to tell its free space
@@ -45,7 +45,7 @@ func (s *Server) Alive() error {
 		m.since.UTC().Format(time.RFC3339), m.attempts, m.why)
 }
 
-// Mend watches the server until ctx ends, and starts it anew when it has stopped storing. The server may not notice that
+// Mend watches the server until ctx ends, and restarts it when it has stopped storing. The server may not notice that
 // itself: unanswered returns an error if requests since the last new start got no answer.
 func (s *Server) Mend(ctx context.Context, unanswered func(since time.Time) error, log *slog.Logger) {
 	tick := time.NewTicker(time.Second)
@@ -130,12 +130,12 @@ func (s *Server) startAnew(ctx context.Context, log *slog.Logger) {
 	m.attempts++
 	why, attempt := m.why, m.attempts
 	m.mu.Unlock()
-	log.ErrorContext(ctx, "the embedded NATS server stores nothing; it is started anew", "error", why, "attempt", attempt)
+	log.ErrorContext(ctx, "the embedded NATS server stores nothing; it is restarted", "error", why, "attempt", attempt)
 	err := s.restart()
 	m.mu.Lock()
 	m.last = time.Now()
 	m.mu.Unlock()
 	if err != nil {
-		log.ErrorContext(ctx, "the embedded NATS server cannot be started anew; trying again", "error", err)
+		log.ErrorContext(ctx, "the embedded NATS server cannot be restarted; trying again", "error", err)
 	}
 }

@@ -32,7 +32,7 @@ type Config struct {
 // MaxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
 const MaxPayload = 8 << 20
 
-// Server is an embedded NATS server with JetStream. It can be started anew on the same directory and port; who is connected to
+// Server is an embedded NATS server with JetStream. It can be restarted on the same directory and port; a client that is connected to
 // it in process connects again.
 type Server struct {
 	opts     *server.Options
@@ -42,7 +42,7 @@ type Server struct {
 	mender mender
 
 	mu    sync.RWMutex
-	s     *server.Server // nil if it could not be started anew
+	s     *server.Server // nil if it could not be restarted
 	words *serverLog     // of s
 	over  bool           // whether it was closed for good
 }
@@ -183,7 +183,7 @@ func (s *Server) Stop(most time.Duration) bool {
 // restart starts the server anew: only so it opens a stream again that it has given up.
 func (s *Server) restart() error {
 	if !s.Stop(stopTimeout) {
-		return errors.New("embedded NATS server: it does not stop, so it cannot be started anew")
+		return errors.New("embedded NATS server: it does not stop, so it cannot be restarted")
 	}
 	s.mu.Lock()
 	s.s = nil

@@ -87,7 +87,7 @@ var objectPage = webpage.New("{{.Title}}", `<p><a href="{{.Home}}">Simulated fac
 <h2>Webhooks about it</h2>
 `+deliveriesTable)
 
-var missingPage = webpage.New("Not found", `<p>There is no {{.Kind}} with the id {{.ID}}. It may have been deleted, or the simulator was started anew.</p>
+var missingPage = webpage.New("Not found", `<p>There is no {{.Kind}} with the id {{.ID}}. It may have been deleted, or the simulator was restarted.</p>
 <p><a href="{{.Home}}">Simulated factro</a></p>
 `)
 

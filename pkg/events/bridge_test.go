@@ -25,7 +25,7 @@ type fakeBridge struct {
 	loseCopies bool
 	// older has its results tell the id of their command only, as those of earlier bridges.
 	older bool
-	// noDigest has its results tell no digest of the data, as those of bridges before contract 2.2.
+	// noDigest has its results tell no digest of the data, as those of bridges before contract 3.0.
 	noDigest bool
 
 	mu   sync.Mutex

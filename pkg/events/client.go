@@ -112,5 +112,5 @@ func OnDeferred(f func(Result)) DoOption { return func(o *order) { o.onDeferred 
 func OnResult(f func(Event)) DoOption { return func(o *order) { o.onResult = f } }
 
 // OnStatus has f called, from within Do, with what the bridge says the command waits for: after a second, and then whenever that
-// has changed. With an error nothing is known of it; see [Client.Status]. That no bridge is there is told at once.
+// has changed. With an error nothing is known of it; see [Client.Status]. If no bridge is there, f hears so at once.
 func OnStatus(f func(Status, error)) DoOption { return func(o *order) { o.onStatus = f } }

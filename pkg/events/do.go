@@ -30,7 +30,7 @@ import (
 // the result. Any other error says that the command was not sent.
 //
 // A command whose source and id were used before is not carried out again: it gets the earlier result. If they were used for
-// another payload, the error is a *[ReusedError] instead, with that result where it is known; bridges before contract 2.2 tell
+// another payload, the error is a *[ReusedError] instead, with that result where it is known; bridges before contract 3.0 tell
 // the difference only after the window of the stream of commands, ten minutes or more. Senders choose
 // their message ids, so the stream can take a command for one that somebody else has sent to the same cloud. As soon as that
 // one has a result, Do says that the command was not sent; it never returns somebody else's result.

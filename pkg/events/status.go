@@ -106,8 +106,8 @@ const statusTimeout = 2 * time.Second
 // Status asks the bridge why the commands of the cloud wait, and with the position of a command, how far that is. The bridge
 // answers without calling factro, so also while factro is away.
 //
-// [nats.ErrNoResponders] means that no bridge with the role egress is connected for this cloud, that it is one before contract 2.2,
-// or, in an account of its own, that [Prefix.Status] is not imported there. Whoever lacks the right gets no answer in time.
+// [nats.ErrNoResponders] means that no bridge with the role egress is connected for this cloud, that it is one before contract 3.0,
+// or, in an account of its own, that [Prefix.Status] is not imported there. A user without the right gets no answer in time.
 func (c *Client) Status(ctx context.Context, position string) (Status, error) {
 	if err := c.check(); err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)
@@ -135,19 +135,19 @@ func (c *Client) Status(ctx context.Context, position string) (Status, error) {
 }
 
 const (
-	// statusAfter is how long nobody is told why a command waits: mostly its result is there before.
+	// statusAfter is how long OnStatus is silent: most results come before that.
 	statusAfter = time.Second
 	// statusEvery is how often it is asked.
 	statusEvery = 2 * time.Second
 	// unansweredMost is after how many questions without any word nobody is asked again: the right is missing, and each one is an
 	// error in the server's log.
 	unansweredMost = 2
-	// absences is how often in a row nobody is there until that is told: a bridge that restarts is back in a moment.
+	// absences is how many times in a row there has to be no bridge before f hears so: one that restarts is back in a moment.
 	absences = 3
 )
 
 // WatchStatus calls f with what [Client.Status] says, after a second and then whenever it has changed, until ctx ends. The first
-// error is told, too, and that nobody is there to answer at once.
+// error is reported, too, and at once if no bridge is there.
 func (c *Client) WatchStatus(ctx context.Context, position string, f func(Status, error)) {
 	began := time.Now()
 	var told []byte // the last status that was told, without what changes all the time

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -35,23 +34,12 @@ func run(m *testing.M) int {
 		*seed = rand.Uint64N(1_000_000_000)
 	}
 	fmt.Fprintf(os.Stdout, "seed %d\n", *seed)
-	dir, err := os.MkdirTemp("", "factro-bridge-chaos-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if *bridge == "" {
-		*bridge = filepath.Join(dir, "bridge")
-		if err := process.Build(*bridge, "-tags", "chaos"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	return process.Suite("chaos", bridge, func() int {
+		started := time.Now()
+		code := m.Run()
+		if len(table.rows) > 0 {
+			fmt.Fprintf(os.Stdout, "\n%s\nseed %d, %s form, %s\n", table.markdown(), *seed, *form, time.Since(started).Round(time.Second))
 		}
-	}
-	started := time.Now()
-	code := m.Run()
-	if len(table.rows) > 0 {
-		fmt.Fprintf(os.Stdout, "\n%s\nseed %d, %s form, %s\n", table.markdown(), *seed, *form, time.Since(started).Round(time.Second))
-	}
-	return code
+		return code
+	}, "-tags", "chaos")
 }

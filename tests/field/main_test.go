@@ -2,9 +2,7 @@ package field
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/tests/process"
@@ -27,18 +25,5 @@ func run(m *testing.M) int {
 	if !*asked {
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "factro-bridge-field-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if *binary == "" {
-		*binary = filepath.Join(dir, "bridge")
-		if err := process.Build(*binary); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	return m.Run()
+	return process.Suite("field", binary, m.Run)
 }

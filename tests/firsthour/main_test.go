@@ -2,9 +2,7 @@ package firsthour
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -30,18 +28,5 @@ func run(m *testing.M) int {
 	if !*asked {
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "factro-bridge-firsthour-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if *binary == "" {
-		*binary = filepath.Join(dir, "bridge")
-		if err := process.Build(*binary); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	return m.Run()
+	return process.Suite("firsthour", binary, m.Run)
 }

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,25 +28,14 @@ func run(m *testing.M) int {
 	if *form == "" {
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "factro-bridge-hostile-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if *binary == "" {
-		*binary = filepath.Join(dir, "bridge")
-		if err := process.Build(*binary); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	return process.Suite("hostile", binary, func() int {
+		started := time.Now()
+		code := m.Run()
+		if text := table.markdown(); text != "" {
+			fmt.Fprintf(os.Stdout, "\n%s\n%s form, %s\n", text, *form, time.Since(started).Round(time.Second))
 		}
-	}
-	started := time.Now()
-	code := m.Run()
-	if text := table.markdown(); text != "" {
-		fmt.Fprintf(os.Stdout, "\n%s\n%s form, %s\n", text, *form, time.Since(started).Round(time.Second))
-	}
-	return code
+		return code
+	})
 }
 
 // attacking skips the test unless a form was asked for.

@@ -106,8 +106,26 @@ func Start(o Options, args ...string) (*Process, error) {
 	}
 }
 
-// Build builds the bridge, for a test in a folder of tests. flags are further ones of "go build", such as tags.
-func Build(path string, flags ...string) error {
+// Suite runs a suite that was asked for: it builds the program, unless binary names one already, and returns what run does.
+func Suite(name string, binary *string, run func() int, flags ...string) int {
+	dir, err := os.MkdirTemp("", "factro-bridge-"+name+"-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if *binary == "" {
+		*binary = filepath.Join(dir, "bridge")
+		if err := build(*binary, flags...); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return run()
+}
+
+// build builds the bridge, for a test in a folder of tests. flags are further ones of "go build", such as tags.
+func build(path string, flags ...string) error {
 	args := append(append([]string{"build"}, flags...), "-o", path, "../../cmd/bridge")
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build the bridge: %w\n%s", err, out)
