@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -22,22 +23,35 @@ func printError(out io.Writer, id string, e *events.Error, earlier *events.Resul
 	}{id, e.Status, e, earlier})
 }
 
-// jsonErrors has a command print each error as JSON, if it was asked for JSON and has printed nothing yet: also one of the command
-// line or of the connection.
-func jsonErrors(cmd *cobra.Command, asJSON *bool, id *string) {
+// jsonErrors has each command with a flag --json print its errors as JSON, too, if it was asked for JSON and has printed nothing
+// yet: also errors of the command line and of the connection.
+func jsonErrors(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		jsonErrors(sub)
+	}
+	if cmd.Flags().Lookup("json") == nil {
+		return
+	}
 	check, run := cmd.Args, cmd.RunE
 	var out *watchedOutput
-	tell := func(err error) error {
-		if err == nil || !*asJSON || out != nil && out.written {
+	tell := func(cmd *cobra.Command, err error) error {
+		asked, _ := cmd.Flags().GetBool("json") // it has the flag
+		if err == nil || !asked || out != nil && out.written {
 			return err
 		}
-		return errors.Join(err, printError(cmd.OutOrStdout(), *id, machineError(err), nil))
+		id := ""
+		if f := cmd.Flags().Lookup("id"); f != nil {
+			id = f.Value.String()
+		}
+		return errors.Join(err, printError(cmd.OutOrStdout(), id, machineError(err), nil))
 	}
-	cmd.Args = func(cmd *cobra.Command, args []string) error { return tell(check(cmd, args)) }
+	if check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return tell(cmd, check(cmd, args)) }
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out = &watchedOutput{Writer: cmd.OutOrStdout()}
 		cmd.SetOut(out)
-		return tell(run(cmd, args))
+		return tell(cmd, run(cmd, args))
 	}
 }
 
@@ -45,6 +59,10 @@ func jsonErrors(cmd *cobra.Command, asJSON *bool, id *string) {
 func machineError(err error) *events.Error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		return e
+	}
+	if wrong, ok := errors.AsType[*translate.InvalidError](err); ok {
+		detail, _ := json.Marshal(wrong.Fields) // two strings each
+		return &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}
 	}
 	code := "failure" // no code of the contract's: no bridge has said so
 	if exit, ok := errors.AsType[*exitError](err); ok && exit.code == exitUsage {

@@ -84,6 +84,15 @@ func (e *exitError) Error() string {
 }
 func (e *exitError) Unwrap() error { return e.err }
 
+// rewordedError is an error with another text, for people.
+type rewordedError struct {
+	text string
+	err  error
+}
+
+func (e *rewordedError) Error() string { return e.text }
+func (e *rewordedError) Unwrap() error { return e.err }
+
 func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
@@ -106,6 +115,7 @@ Start with "bridge dev": it needs nothing, and shows one round trip.`,
 	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(newDev(), newRun(), newHealthcheck(), newSim(), newSend(), newQuery(), newTail(), newDead(), newReconcile(), newCanary(), newStreams(), newConfig(), newContract(), newVersion())
 	strict(root)
+	jsonErrors(root)
 	tellExits(root)
 	completeFiles(root)
 	return root

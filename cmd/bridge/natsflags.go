@@ -86,15 +86,6 @@ func (f *natsFlags) reach(c bus.Config) (*bus.Client, error) {
 	return nil, &rewordedError{text, err}
 }
 
-// rewordedError is an error in the words of the command line.
-type rewordedError struct {
-	text string
-	err  error
-}
-
-func (e *rewordedError) Error() string { return e.text }
-func (e *rewordedError) Unwrap() error { return e.err }
-
 // bridgeConfig is the bridge's configuration: of the file that is named, or of the environment alone. Its prefix is that of
 // the flag, if that is set.
 func (f *natsFlags) bridgeConfig() (bridge.Config, error) {

@@ -26,7 +26,6 @@ type queryFlags struct {
 	out     string
 	timeout time.Duration
 	pretty  bool
-	asJSON  bool
 }
 
 func newQuery() *cobra.Command {
@@ -61,8 +60,7 @@ An answer that is too large for a message comes through the object store of NATS
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait for the answer to begin")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print errors as JSON, too: {\"status\", \"error\"}")
-	jsonErrors(cmd, &f.asJSON, new(string))
+	cmd.Flags().Bool("json", false, "print errors as JSON, too: {\"status\", \"error\"}")
 	return cmd
 }
 
@@ -75,11 +73,7 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 	if op.Writes() {
 		return usage("%s writes, so it is a command: bridge send %s", name, name)
 	}
-	wrong, err := checkData(op, args)
-	if wrong != nil && f.asJSON {
-		err = errors.Join(err, printInvalid(cmd.OutOrStdout(), "", wrong))
-	}
-	if err != nil {
+	if err := checkData(op, args); err != nil {
 		return err
 	}
 	data, err := commandData(op, args, nil)
@@ -104,7 +98,7 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 	answer, err := client.Ask(ctx, events.Prefix(f.prefix), f.cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data)
 	late.Stop() // an answer that has begun may take its time
 	if err != nil {
-		return f.refused(ctx, watched.Beside(cmd.OutOrStdout()), client, err)
+		return f.refused(ctx, client, err)
 	}
 	defer answer.Close()
 	var total int64
@@ -118,13 +112,8 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 var errLate = errors.New("no answer in time")
 
 // refused gives the reason that there is no answer its exit code.
-func (f *queryFlags) refused(ctx context.Context, out io.Writer, client *bus.Client, err error) error {
+func (f *queryFlags) refused(ctx context.Context, client *bus.Client, err error) error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
-		if f.asJSON {
-			if err := printError(out, "", e, nil); err != nil {
-				return fmt.Errorf("print the answer: %w", err)
-			}
-		}
 		lines := []string{fmt.Sprintf("%s (%d): %s", e.Code, e.Status, e.Message)}
 		for _, m := range e.FieldErrors() {
 			if m.Message == e.Message { // it stands there already
@@ -135,7 +124,7 @@ func (f *queryFlags) refused(ctx context.Context, out io.Writer, client *bus.Cli
 		if passes := []string{events.CodeUnavailable, events.CodeUnauthorized, events.CodeThrottled}; slices.Contains(passes, e.Code) {
 			lines = append(lines, f.held(ctx, client)...)
 		}
-		return &exitError{exitRejected, errors.New(strings.Join(lines, "\n"))}
+		return &exitError{exitRejected, &rewordedError{strings.Join(lines, "\n"), e}}
 	}
 	if errors.Is(context.Cause(ctx), errLate) || errors.Is(err, context.DeadlineExceeded) {
 		lines := append([]string{fmt.Sprintf("no answer within %s", f.timeout)}, f.held(ctx, client)...)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +15,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -77,7 +75,6 @@ refused. With --dry-run --wait it prints the call that would be made.`,
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	durationFlag(cmd.Flags(), &f.timeout, "timeout", 30*time.Second, "how long to wait")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, else what was sent; errors, too")
-	jsonErrors(cmd, &f.asJSON, &f.id)
 	return cmd
 }
 
@@ -89,7 +86,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	if !op.Writes() {
 		return usage("%s reads; commands are the operations that write", name)
 	}
-	client, data, err := f.prepare(ctx, out, op, args)
+	client, data, err := f.prepare(ctx, op, args)
 	if client != nil {
 		defer client.Close()
 	}
@@ -227,12 +224,8 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
-func (f *sendFlags) prepare(ctx context.Context, out io.Writer, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
-	wrong, err := checkData(op, args)
-	if wrong != nil && f.asJSON {
-		err = errors.Join(err, printInvalid(out, f.id, wrong))
-	}
-	if err != nil {
+func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+	if err := checkData(op, args); err != nil {
 		return nil, nil, err
 	}
 	data, err = commandData(op, args, func(path string) (any, error) {
@@ -260,33 +253,6 @@ func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
 		return nil, err
 	}
 	return client, nil
-}
-
-// checkData checks the data of a command or query against its schema, as the bridge does. A file counts as one that was read: it
-// is uploaded only for a command that is right.
-func checkData(op factro.Operation, args []string) (*translate.InvalidError, error) {
-	data, err := commandData(op, args, func(path string) (any, error) {
-		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = translate.Command(op, data)
-	wrong, ok := errors.AsType[*translate.InvalidError](err)
-	if !ok {
-		return nil, err
-	}
-	lines := []string{op.Name + " was not sent: the data is invalid"}
-	for _, m := range wrong.Fields {
-		lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
-	}
-	return wrong, usage("%s\n\"bridge contract operations %s\" shows its fields", strings.Join(lines, "\n"), op.Name)
-}
-
-// printInvalid prints what is wrong with the data as JSON.
-func printInvalid(out io.Writer, id string, wrong *translate.InvalidError) error {
-	detail, _ := json.Marshal(wrong.Fields) // two strings each
-	return printError(out, id, &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}, nil)
 }
 
 func printResult(out io.Writer, r events.Result, traceID string) {
@@ -325,58 +291,8 @@ func printCall(out io.Writer, c events.PlannedCall) {
 		fmt.Fprintf(out, "  %-8s %s\n", "body", c.Body)
 	}
 	if c.File != nil {
-		fmt.Fprintf(out, "  %-8s %s, %s, %d bytes\n", "file", c.File.Name, c.File.ContentType, c.File.Size)
+		fmt.Fprintf(out, "  %-8s %s, %s, %s\n", "file", c.File.Name, c.File.ContentType, plural.Of(c.File.Size, "byte"))
 	}
-}
-
-// commandData makes the data of a command or a query of field=value arguments. file makes the value of file=@path.
-func commandData(op factro.Operation, args []string, file upload) ([]byte, error) {
-	data := map[string]any{}
-	for _, arg := range args {
-		name, value, ok := strings.Cut(arg, "=")
-		if !ok {
-			return nil, usage("%q is not of the form field=value", arg)
-		}
-		if raw, isJSON := strings.CutSuffix(name, ":"); isJSON {
-			if !json.Valid([]byte(value)) {
-				return nil, usage("%s: %q is not JSON", raw, value)
-			}
-			data[raw] = json.RawMessage(value)
-			continue
-		}
-		i := slices.IndexFunc(op.Fields, func(f factro.Field) bool { return f.Name == name })
-		if i < 0 {
-			return nil, usage("%s has no field %q; it has %s (for one that we do not know, write %s:=json)",
-				op.Name, name, strings.Join(fieldNames(op), ", "), name)
-		}
-		v, err := fieldValue(op.Fields[i], value, file)
-		if err != nil {
-			return nil, err
-		}
-		data[name] = v
-	}
-	return json.Marshal(data)
-}
-
-func fieldValue(f factro.Field, value string, file upload) (any, error) {
-	if path, ok := strings.CutPrefix(value, "@"); ok && f.Name == "file" && file != nil {
-		return file(path)
-	}
-	if f.Type == "string" || f.Type == "" {
-		return value, nil
-	}
-	if !json.Valid([]byte(value)) {
-		return nil, usage("%s: %q is no %s", f.Name, value, f.Type)
-	}
-	return json.RawMessage(value), nil
-}
-
-func fieldNames(op factro.Operation) []string {
-	names := make([]string, len(op.Fields))
-	for i, f := range op.Fields {
-		names[i] = f.Name
-	}
-	return names
 }
 
 // newTrace begins a trace, so that the command line can say which one to look for.
