@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -31,7 +32,7 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 	if err != nil {
 		return Checked{}, fmt.Errorf("%s:\n%w", origin(path), err)
 	}
-	checked := Checked{Config: c, offline: offline, Cautions: slices.Concat(c.Warnings(), c.tooFast())}
+	checked := Checked{Config: c, offline: offline, Cautions: slices.Concat(c.Warnings(), c.doubts())}
 	if !offline {
 		missing, err := c.CheckFiles()
 		wrong.add(err)
@@ -55,16 +56,25 @@ func Check(path string, environ []string, offline bool) (Checked, error) {
 // factroRequests is how many requests a minute factro allows to a key.
 const factroRequests = 500
 
-// tooFast tells of clouds that would be called more often than factro allows. A running bridge does not warn of it: what counts
-// there is what factro answers.
-func (c Config) tooFast() []string {
-	if !c.calls() {
-		return nil
-	}
+// doubts are settings that are possible and probably mistakes. A running bridge does not warn of them: what counts there is what
+// factro answers.
+func (c Config) doubts() []string {
 	var all []string
 	for i, cloud := range c.Clouds {
+		doubt := func(setting, format string, args ...any) {
+			all = append(all, fmt.Sprintf("clouds[%d].%s: ", i, setting)+fmt.Sprintf(format, args...))
+		}
+		if _, err := url.Parse(cloud.Source); err != nil || strings.ContainsAny(cloud.Source, " \t") {
+			doubt("source", "%q is no URI reference, which CloudEvents wants; some readers will refuse the events", cloud.Source)
+		}
+		if !c.calls() {
+			continue
+		}
+		if u, err := url.Parse(cloud.API.URL); err == nil && strings.Trim(u.Path, "/") == "" {
+			doubt("api.url", "it has no path, and factro's Core API is below /api/core: every call would be answered with 404")
+		}
 		if n := cloud.API.RequestsPerMinute; n > factroRequests {
-			all = append(all, fmt.Sprintf("clouds[%d].api.requests_per_minute: %d is more than the %d that factro allows; it refuses what is above", i, n, factroRequests))
+			doubt("api.requests_per_minute", "%d is more than the %d that factro allows; it refuses what is above", n, factroRequests)
 		}
 	}
 	return all

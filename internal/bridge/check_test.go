@@ -179,6 +179,10 @@ clouds:
 		t.Errorf("with a file that is missing it tells %v, %q, %q", err, c.Cautions, c.Meaning())
 	}
 
+	c, err = Check(put("doubtful.yaml", strings.Replace(form, "known_actions_file", "#", 1)+"      url: http://factro.example\n    source: not a uri\n"), nil, true)
+	if err != nil || len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], "line 7: clouds[0].api.url: it has no path") || !strings.HasPrefix(c.Cautions[1], `line 8: clouds[0].source: "not a uri" is no URI reference`) {
+		t.Errorf("of doubtful settings it tells %v, %q", err, c.Cautions)
+	}
 	c, err = Check(put("fast.yaml", strings.Replace(form, "known_actions_file", "#", 1)+"      requests_per_minute: 501\n"), nil, true)
 	if err != nil || len(c.Cautions) != 1 || !strings.HasPrefix(c.Cautions[0], "line 7: clouds[0].api.requests_per_minute: 501 is more than the 500 that factro allows") {
 		t.Errorf("of too many requests it tells %v, %q", err, c.Cautions)
