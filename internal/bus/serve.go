@@ -82,7 +82,7 @@ func (b *Bus) Serve(ctx context.Context, s Service, r Reader) error {
 	if err == nil {
 		<-ctx.Done()
 	}
-	return errors.Join(err, d.close(subs))
+	return errors.Join(err, finish(subs, &d.inHand))
 }
 
 // desk takes queries and hands out answers.
@@ -120,8 +120,8 @@ func (d *desk) open(ctx context.Context) ([]*nats.Subscription, error) {
 	return subs, nil
 }
 
-// close stops taking queries, and waits for those in hand. What has reached us by then is in hand, too.
-func (d *desk) close(subs []*nats.Subscription) error {
+// finish ends subscriptions, and waits for the requests that are worked on, those that have arrived by then included.
+func finish(subs []*nats.Subscription, inHand *sync.WaitGroup) error {
 	closed := make(chan struct{}, len(subs))
 	var open int
 	var errs []error
@@ -143,11 +143,11 @@ func (d *desk) close(subs []*nats.Subscription) error {
 			for _, sub := range subs {
 				_ = sub.Unsubscribe() // nothing is to begin any more; those that are closed say so
 			}
-			d.inHand.Wait()
+			inHand.Wait()
 			return errors.Join(errs...)
 		}
 	}
-	d.inHand.Wait()
+	inHand.Wait()
 	return errors.Join(errs...)
 }
 

@@ -47,9 +47,7 @@ func (b *Bus) ServeStatus(ctx context.Context, cloud string, teller StatusTeller
 		return fmt.Errorf("subscribe to %s: %w", subject, err)
 	}
 	<-ctx.Done()
-	_ = sub.Unsubscribe() // an error says that the connection is closed
-	d.inHand.Wait()
-	return nil
+	return finish([]*nats.Subscription{sub}, &d.inHand)
 }
 
 // statusDesk answers the questions about one cloud's commands.
