@@ -15,7 +15,7 @@ import (
 func allow(t testing.TB, b *broker, change func(*server.JetStreamAccountLimits)) {
 	t.Helper()
 	l := server.JetStreamAccountLimits{
-		MaxMemory: -1, MaxStore: 20 << 30, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1,
+		MaxMemory: -1, MaxStore: 5 << 30, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1,
 	}
 	change(&l)
 	if err := b.s.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": l}); err != nil {
