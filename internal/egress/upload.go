@@ -116,7 +116,7 @@ func setForm(req *http.Request, u *translate.Upload, f *file, alive func()) erro
 
 	body := func(content io.ReadCloser) io.ReadCloser {
 		return &form{
-			Reader: io.MultiReader(bytes.NewReader(before), &source{ctx: req.Context(), r: content, file: f, alive: alive}, bytes.NewReader(after)),
+			Reader: io.MultiReader(bytes.NewReader(before), &source{ctx: req.Context(), r: content, file: f, left: f.size, alive: alive}, bytes.NewReader(after)),
 			Closer: content,
 		}
 	}
@@ -144,8 +144,12 @@ type source struct {
 	ctx   context.Context //nolint:containedctx // that of the request; a Reader takes none
 	r     io.Reader
 	file  *file
+	left  int64 // of the size that the request announces
 	alive func()
 }
+
+// errNotItsSize says that a file is longer or shorter than the object store says.
+var errNotItsSize = errors.New("its size is not the one in the object store's index")
 
 // Read returns an error when the request has ended and the content does not come: the client waits for its return. That it
 // did not come is the fault of its source, and not of factro.
@@ -160,6 +164,11 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	if n > 0 {
 		s.alive()
+	}
+	// What goes on would be cut off at the announced length, and factro could take the beginning for the whole: the end of the form
+	// is not to follow.
+	if s.left -= int64(n); s.left < 0 || err == io.EOF && s.left > 0 { //nolint:errorlint // as below
+		n, err = 0, errNotItsSize
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // the end of a reader is exactly this
 		err = fmt.Errorf("read the file: %w", err)
