@@ -56,7 +56,7 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, webhooks *ingress.Server, ways map[string]way) readiness {
+func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, spool *bus.Spool, webhooks *ingress.Server, ways map[string]way) readiness {
 	text, spools := spool.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Health(), spools)
 	if text != "" {

@@ -13,7 +13,7 @@ import (
 )
 
 // afterOutages reconciles a cloud whenever NATS was away: a webhook may have come meanwhile.
-func afterOutages(ctx context.Context, broker *bus.Bus, r *reconcile.Reconciler) error {
+func afterOutages(ctx context.Context, broker *bus.Conn, r *reconcile.Reconciler) error {
 	for broker.Returned(ctx) == nil {
 		r.Trigger()
 	}

@@ -17,7 +17,7 @@ type way struct {
 }
 
 // ways builds the ways to all clouds, by their names; none for a process that does not call the Core API.
-func (b *Bridge) ways(broker *bus.Bus, spool *bus.Spool, files *lastgood.Files) (map[string]way, error) {
+func (b *Bridge) ways(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (map[string]way, error) {
 	out := map[string]way{}
 	if !b.cfg.calls() {
 		return out, nil

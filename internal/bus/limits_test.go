@@ -35,7 +35,7 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	b.lookAgain()
+	b.Recheck()
 	eventually(t, "the stream's limit is seen", func() bool { return b.Limits().Of("acme") == 64<<10 })
 	if other := b.Limits().Of("other"); other != 128<<10 {
 		t.Errorf("another cloud may have messages of %d bytes", other)
