@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// sizedEvent is an event whose data has this topology.Kind.
+// sizedEvent is an event whose data has this size.
 func sizedEvent(t testing.TB, s *Spool, id string, size int) error {
 	t.Helper()
 	e := taskEvent(t, id)

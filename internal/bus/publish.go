@@ -33,7 +33,7 @@ var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProd
 
 // Publish stores the event in the stream that takes its subject and returns when the stream has acknowledged it. Within
 // ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge, and one that
-// the broker refuses for good whatever its content is ErrRefused. After any other error the event may be stored or not, and
+// the broker refuses for good whatever its size is ErrRefused. After any other error the event may be stored or not, and
 // publishing it again under the same id is right; ErrRefusing says that there is little hope for that.
 func (b *Conn) Publish(ctx context.Context, subject string, e event.Event, id string) error {
 	_, err := b.publish(ctx, subject, e, id)
