@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -24,7 +25,7 @@ import (
 
 // Bridge is everything that runs in one process.
 type Bridge struct {
-	cfg     Config
+	cfg     config.Config
 	version string
 	log     *slog.Logger
 	metrics http.Handler
@@ -35,7 +36,7 @@ type Bridge struct {
 }
 
 // New builds a bridge. metrics answers /metrics.
-func New(cfg Config, version string, metrics http.Handler, log *slog.Logger) (*Bridge, error) {
+func New(cfg config.Config, version string, metrics http.Handler, log *slog.Logger) (*Bridge, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (b *Bridge) Listen() (Listeners, error) {
 	if l.Admin, err = net.Listen("tcp", b.cfg.Admin.Listen); err != nil {
 		return Listeners{}, fmt.Errorf("admin.listen: %w", err)
 	}
-	if b.cfg.has(RoleIngress) {
+	if b.cfg.Has(config.RoleIngress) {
 		if l.HTTP, err = net.Listen("tcp", b.cfg.HTTP.Listen); err != nil {
 			return Listeners{}, errors.Join(fmt.Errorf("http.listen: %w", err), l.Admin.Close())
 		}
@@ -72,7 +73,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	mem := knowMemory("/proc", "/sys/fs/cgroup")
 	files := openFiles()
-	conns, warning := b.cfg.connections(files)
+	conns, warning := divide(b.cfg, files)
 	b.warn(ctx, mem, warning)
 	var server *embedded.Server
 	alive := func() error { return nil } // another process that stores nothing is none of this one's
@@ -86,14 +87,14 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		defer server.Close()
 		alive = server.Alive
 	}
-	busConfig := b.cfg.bus(server)
+	busConfig := b.cfg.BusConfig(server)
 	busConfig.Files = replaced
 	broker, err := bus.Connect(busConfig, b.log)
 	if err != nil {
 		return err
 	}
 	defer broker.Close()
-	serverTLS, err := b.cfg.HTTP.TLS.config(replaced)
+	serverTLS, err := b.cfg.HTTP.TLS.Config(replaced)
 	if err != nil {
 		return err
 	}
@@ -102,9 +103,9 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	intake.Files = replaced
-	intake.MaxMemory = b.cfg.webhookMemory(mem.limit)
+	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	spool, err := bus.OpenSpool(ctx, b.cfg.spool(), broker, b.log)
+	spool, err := bus.OpenSpool(ctx, b.cfg.SpoolConfig(), broker, b.log)
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	for _, u := range units {
 		work.Go(func() error { return u.run(working) })
 	}
-	if b.cfg.has(RoleEgress) {
+	if b.cfg.Has(config.RoleEgress) {
 		work.Go(func() error { return broker.Unclaimed(working) })
 		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(units))) })
 	}
@@ -194,7 +195,7 @@ func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
 	if connections != "" {
 		b.log.WarnContext(ctx, "there are fewer connections than configured", "why", connections)
 	}
-	if need := 2 * b.cfg.webhookMemory(mem.limit); b.cfg.has(RoleIngress) && mem.limit > 0 && need > mem.limit {
+	if need := 2 * b.cfg.WebhookMemory(mem.limit); b.cfg.Has(config.RoleIngress) && mem.limit > 0 && need > mem.limit {
 		b.log.WarnContext(ctx, "webhooks may take more than half of the memory of the process; lower http.max_memory or http.max_body, or raise the limit",
 			"webhooks", need/2, "limit", mem.limit)
 	}
@@ -209,12 +210,12 @@ func address(l net.Listener) string {
 }
 
 func (b *Bridge) ingressConfig() (ingress.Config, error) {
-	c := b.cfg.ingress()
-	if !b.cfg.has(RoleIngress) {
+	c := b.cfg.IngressConfig()
+	if !b.cfg.Has(config.RoleIngress) {
 		c.Clouds = nil
 	}
 	var err error
-	c.KnownActions, err = b.cfg.knownActions()
+	c.KnownActions, err = b.cfg.KnownActions()
 	return c, err
 }
 

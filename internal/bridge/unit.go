@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -28,7 +29,7 @@ type unit struct {
 // units builds the units of all clouds, by their names; none for a process that does not call the Core API.
 func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (map[string]*unit, error) {
 	out := map[string]*unit{}
-	if !b.cfg.calls() {
+	if !b.cfg.Calls() {
 		return out, nil
 	}
 	for _, cloud := range b.cfg.Clouds {
@@ -42,26 +43,26 @@ func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files
 }
 
 // unit builds the unit of one cloud.
-func (b *Bridge) unit(cloud Cloud, broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (*unit, error) {
-	cfg := b.cfg.egress(cloud, b.version)
+func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (*unit, error) {
+	cfg := b.cfg.EgressConfig(cloud, b.version)
 	cfg.Files = files
 	api, err := egress.NewAPI(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, broker: broker}
-	if b.cfg.has(RoleEgress) {
+	if b.cfg.Has(config.RoleEgress) {
 		if u.worker, err = egress.New(api, broker, broker, broker); err != nil {
 			return nil, err
 		}
 	}
-	if b.cfg.has(RoleQuery) {
+	if b.cfg.Has(config.RoleQuery) {
 		if u.reader, err = egress.NewReader(api, broker); err != nil {
 			return nil, err
 		}
 	}
-	if b.cfg.has(RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.reconcile(cloud), api, broker, broker, spool, b.log); err != nil {
+	if b.cfg.Has(config.RoleReconcile) {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, spool, b.log); err != nil {
 			return nil, err
 		}
 	}
