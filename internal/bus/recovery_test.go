@@ -94,7 +94,7 @@ func TestStoreEmptied(t *testing.T) {
 
 	broker.stop()
 	unready(t, b, "not connected")
-	if err := os.RemoveAll(broker.opts.StoreDir); err != nil {
+	if err := os.RemoveAll(broker.Options.StoreDir); err != nil {
 		t.Fatal(err)
 	}
 	broker.start()
