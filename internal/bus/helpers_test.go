@@ -129,7 +129,7 @@ func (o outside) publish(m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(o.t.Context(), 20*time.Second)
 	defer cancel()
 	for {
-		attempt, stop := context.WithTimeout(ctx, attemptTimeout) // during a change of leader one is never answered
+		attempt, stop := context.WithTimeout(ctx, AttemptTimeout) // during a change of leader one is never answered
 		_, err := o.js.PublishMsg(attempt, m)
 		stop()
 		if err == nil {

@@ -405,7 +405,7 @@ func TestSilence(t *testing.T) {
 	run(t, b)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
 	wire.freeze()
-	ctx, cancel := context.WithTimeout(t.Context(), attemptTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), AttemptTimeout)
 	defer cancel()
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Fatal("it was stored")
