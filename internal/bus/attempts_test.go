@@ -315,7 +315,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 	eventually(t, "the log says that it is connected", func() bool { return book.count("connected to NATS") == 1 })
 	broker.stop()
 	tries(t, b, 20)
-	withUser(&broker.opts)
+	withUser(&broker.Options)
 	broker.start()
 	eventually(t, "another reason", func() bool { return strings.Contains(b.Ready().Error(), "refuses the credentials") })
 	tries(t, b, 20)

@@ -170,7 +170,7 @@ func (c *Client) publish(ctx context.Context, p events.Prefix, msg *nats.Msg) er
 }
 
 func (c *Client) publishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (ack *jetstream.PubAck, _ error) {
-	ctx, cancel := context.WithTimeout(ctx, publishAttempts*attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, PublishAttempts*AttemptTimeout)
 	defer cancel()
 	streams := takers(p, msg.Subject)
 	natserr.Expect(msg, streams[0])

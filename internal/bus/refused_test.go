@@ -202,7 +202,7 @@ func TestLetterWithoutOriginal(t *testing.T) {
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b := run(t, srv.connect(t, log, func(c *Config) { c.Manage = false; c.Carries = true }))
 	w, _ := refuser()
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.plan().Consumer("acme", b.ackWait)); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, b, w)
@@ -463,7 +463,7 @@ func TestRequeued(t *testing.T) {
 	noOriginals(t, out)
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b, book := impatientBus(t, srv, func(c *Config) { c.Manage = false; c.Carries = true })
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.plan().Consumer("acme", b.ackWait)); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
 	limited(t, out, "FACTRO_DEAD_ACME", 100)

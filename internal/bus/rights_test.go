@@ -26,14 +26,7 @@ func users(p *server.Permissions) func(*server.Options) {
 
 func asBridge(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:b@", 1) }
 
-// reload gives a running server other options, as an operator does.
-func (b *broker) reload(change func(*server.Options)) {
-	b.t.Helper()
-	change(&b.opts)
-	if err := b.s.ReloadOptions(b.opts.Clone()); err != nil {
-		b.t.Fatal(err)
-	}
-}
+func (b *broker) reload(change func(*server.Options)) { b.Reload(change) }
 
 func denied(publish, subscribe string) *server.Permissions {
 	p := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}

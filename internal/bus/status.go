@@ -157,7 +157,7 @@ func (d *statusDesk) look(ctx context.Context) *jetstream.ConsumerInfo {
 	if d.looked.After(asked) {
 		return d.queue
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout/2)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout/2)
 	defer cancel()
 	d.looked, d.queue = time.Now(), nil
 	consumer, err := d.bus.js.Consumer(attempt, d.bus.cfg.Prefix.CommandStream(d.cloud), topology.EgressConsumer(d.cloud))

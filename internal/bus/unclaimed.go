@@ -79,7 +79,7 @@ func (b *Conn) unclaimed(ctx context.Context) (map[string]uint64, error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*AttemptTimeout)
 	defer cancel()
 	clouds := map[string]uint64{}
 	kind := b.cfg.Prefix.CommandStream("")
