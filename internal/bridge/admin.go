@@ -17,9 +17,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, or
-// its factro cannot be reached, which is told, but it is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: of a process that
-// takes webhooks it is told as a part, and decides nothing.
+// readiness is the answer of /readyz. Ready is about this process. A cloud whose key has expired, or whose factro cannot be
+// reached, is reported, but is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: a process
+// that takes webhooks reports it as a part, and stays ready.
 type readiness struct {
 	Ready  bool              `json:"ready"`
 	Parts  map[string]string `json:"parts"`
@@ -56,7 +56,7 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, webhooks *ingress.Server, ways map[string]way) readiness {
+func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, spool *bus.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
 	text, spools := spool.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Health(), spools)
 	if text != "" {
@@ -68,7 +68,7 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spo
 	if stopping.Err() != nil {
 		r.Ready, r.Parts["bridge"] = false, "stopping"
 	}
-	for name, to := range ways {
+	for name, to := range units {
 		r.Clouds[name] = "ok"
 		if err := to.Trouble(); err != nil {
 			r.Clouds[name] = err.Error()
@@ -129,9 +129,12 @@ func (b *Bridge) readiness(h bus.Health, spools bool) readiness {
 	if b.cfg.has(RoleEgress) {
 		r.Parts["commands"] = "ok"
 	}
-	if h.Commands != nil {
+	switch {
+	case h.Commands != nil:
 		r.Parts["commands"] = h.Commands.Error()
 		r.Ready = r.Ready && b.cfg.has(RoleIngress)
+	case h.Broker != nil && b.cfg.has(RoleEgress):
+		r.Parts["commands"] = "waiting for NATS" // the part nats says why
 	}
 	return r
 }

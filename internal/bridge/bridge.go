@@ -110,17 +110,17 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer spool.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = spool.Kept
-	ways, err := b.ways(broker, spool, replaced) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(broker, spool, replaced) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
-	intake.OnLost, intake.OnRefused = lostAt(ways), b.refused
+	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
 	webhooks, err := ingress.New(intake, spool, b.log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, ways) }
+	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
@@ -155,28 +155,12 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if l.HTTP != nil {
 		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, webhooks) })
 	}
-	for name, o := range ways {
-		if o.worker != nil {
-			work.Go(func() error { return broker.Consume(working, name, o.worker) })
-			work.Go(func() error { return broker.ServeStatus(working, name, o.worker) })
-		}
-		if o.reader != nil {
-			work.Go(func() error { return broker.Serve(working, queryService(name, b.version), o.reader) })
-		}
-		if o.reconciler != nil {
-			work.Go(func() error {
-				broker.Begun(working, name)
-				return o.reconciler.Run(working)
-			})
-			work.Go(func() error { return afterOutages(working, broker, o.reconciler) })
-		}
+	for _, u := range units {
+		work.Go(func() error { return u.run(working) })
 	}
 	if b.cfg.has(RoleEgress) {
-		for _, cloud := range b.cfg.Clouds {
-			work.Go(func() error { return broker.Advisories(working, cloud.Name, gaveUp(ways)) })
-		}
 		work.Go(func() error { return broker.Unclaimed(working) })
-		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(ways))) })
+		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(units))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin),
@@ -195,14 +179,14 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	return errors.Join(err, background.Wait())
 }
 
-// warn tells what an operator should change, although the bridge runs.
-// notify tells the service manager how the bridge does. One that does not listen is no reason to end.
+// notify reports the bridge's state to the service manager. One that does not listen is no reason to end.
 func (b *Bridge) notify(ctx context.Context, state string) {
 	if err := systemd.Notify(state); err != nil {
 		b.log.WarnContext(ctx, "the service manager does not hear the bridge", "state", state, "error", err)
 	}
 }
 
+// warn logs what an operator should change, although the bridge runs.
 func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
 	for _, text := range b.cfg.Warnings() {
 		b.log.WarnContext(ctx, "the configuration should be changed", "why", text)

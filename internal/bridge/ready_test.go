@@ -41,7 +41,7 @@ func TestReadiness(t *testing.T) {
 		"queries fail":                 {roles: []string{RoleQuery}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
 		"webhooks fail":                {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Webhooks: broken}, nats: "broken", commands: "ok"},
 		"webhooks fail, with a spool":  {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Webhooks: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled", commands: "ok"},
-		"the broker is away":           {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Broker: broken}, nats: "broken", commands: "ok"},
+		"the broker is away":           {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Broker: broken}, nats: "broken", commands: "waiting for NATS"},
 		"it is away, and with a spool": {roles: []string{RoleIngress}, health: bus.Health{Broker: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled"},
 	} {
 		t.Run(name, func(t *testing.T) {

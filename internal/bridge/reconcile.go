@@ -12,23 +12,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
 
-// afterOutages reconciles a cloud whenever NATS was away: a webhook may have come meanwhile.
-func afterOutages(ctx context.Context, broker *bus.Bus, r *reconcile.Reconciler) error {
-	for broker.Returned(ctx) == nil {
-		r.Trigger()
-	}
-	return nil
-}
-
-// lostAt reconciles a cloud of which a webhook could not be kept: factro may have stored it, and may not send it again.
-func lostAt(ways map[string]way) func(cloud string) {
-	return func(cloud string) {
-		if r := ways[cloud].reconciler; r != nil {
-			r.Trigger()
-		}
-	}
-}
-
 // ReconcileNow makes one reconciliation of a cloud now, beside the bridges that may be running. It waits until none of them
 // reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, of which it uses one or two requests.
 func ReconcileNow(ctx context.Context, cfg Config, nats bus.Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {

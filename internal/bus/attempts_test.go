@@ -154,7 +154,7 @@ func TestWhyNotConnected(t *testing.T) {
 }
 
 // tries waits for so many more attempts to connect.
-func tries(t testing.TB, b *Bus, more int) {
+func tries(t testing.TB, b *Conn, more int) {
 	t.Helper()
 	count := func() int {
 		b.tries.mu.Lock()

@@ -22,7 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Client is a short-lived connection for the command line: unlike Bus it says at once that the server is not there.
+// Client is a short-lived connection for the command line: unlike Conn it says at once that the server is not there.
 type Client struct {
 	cfg Config
 	nc  *nats.Conn

@@ -71,7 +71,7 @@ func (c *cluster) leader(stream string) *broker {
 }
 
 // connect returns a bus that knows all members and has the streams held by all.
-func (c *cluster) connect(t testing.TB, change ...func(*Config)) *Bus {
+func (c *cluster) connect(t testing.TB, change ...func(*Config)) *Conn {
 	t.Helper()
 	return c.members[0].connect(t, quiet(), append([]func(*Config){hasty, func(cfg *Config) {
 		cfg.URL, cfg.Replicas = c.urls(), 3
@@ -98,7 +98,7 @@ func (c *cluster) outside(t testing.TB) outside {
 }
 
 // insist publishes an event until it is stored, as a sender does that is answered with 503.
-func insist(t testing.TB, b *Bus, id string) {
+func insist(t testing.TB, b *Conn, id string) {
 	t.Helper()
 	for end := time.Now().Add(2 * patience); ; {
 		err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id)

@@ -178,7 +178,7 @@ func TestNkeyReplaced(t *testing.T) {
 }
 
 // reconnects ends the connection, and waits until there is another one that stores events.
-func reconnects(t *testing.T, b *Bus) {
+func reconnects(t *testing.T, b *Conn) {
 	t.Helper()
 	before := b.nc.Stats().Reconnects
 	if err := b.nc.ForceReconnect(); err != nil {

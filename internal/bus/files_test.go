@@ -113,7 +113,7 @@ func TestBucketsNoRights(t *testing.T) {
 	}
 }
 
-// TestFile: a file is found with its topology.Kind and read as often as it is opened.
+// TestFile: a file is found with its size and read as often as it is opened.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)

@@ -191,7 +191,7 @@ func (b *broker) config() Config {
 func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds = names } }
 
 // connect returns a bus with short times, which does not run yet.
-func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Bus {
+func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Conn {
 	t.Helper()
 	cfg := b.config()
 	for _, c := range change {
@@ -211,14 +211,14 @@ func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)
 }
 
 // run runs the bus until the test ends and waits until it is ready.
-func run(t testing.TB, b *Bus) *Bus {
+func run(t testing.TB, b *Conn) *Conn {
 	t.Helper()
 	start(t, b.Run)
 	ready(t, b)
 	return b
 }
 
-func ready(t testing.TB, b *Bus) {
+func ready(t testing.TB, b *Conn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -247,7 +247,7 @@ func start(t testing.TB, run func(context.Context) error) (stop func()) {
 }
 
 // consume starts to consume the commands of the cloud acme.
-func consume(t testing.TB, b *Bus, w Worker) (stop func()) {
+func consume(t testing.TB, b *Conn, w Worker) (stop func()) {
 	t.Helper()
 	return start(t, func(ctx context.Context) error { return b.Consume(ctx, "acme", w) })
 }
@@ -359,7 +359,7 @@ func taskEvent(t testing.TB, id string) event.Event {
 const eventSubject = "factro.event.acme.task.1.TaskStateChanged"
 
 // waitReady waits until Ready is nil.
-func waitReady(ctx context.Context, b *Bus) error {
+func waitReady(ctx context.Context, b *Conn) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

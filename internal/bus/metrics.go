@@ -33,7 +33,7 @@ type metrics struct {
 	tallies   *[]*tally
 }
 
-func newMetrics(b *Bus) (metrics, error) {
+func newMetrics(b *Conn) (metrics, error) {
 	meter := otel.Meter(scope)
 	m := metrics{attrs: &sync.Map{}, mu: &sync.Mutex{}, consumers: map[string]jetstream.Consumer{}, tallies: &[]*tally{}}
 	var err error

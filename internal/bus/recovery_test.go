@@ -23,7 +23,7 @@ func hasty(c *Config) {
 }
 
 // unready waits until readiness gives a reason that holds the text.
-func unready(t testing.TB, b *Bus, text string) {
+func unready(t testing.TB, b *Conn, text string) {
 	t.Helper()
 	var last error
 	if !within(func() bool {
@@ -35,7 +35,7 @@ func unready(t testing.TB, b *Bus, text string) {
 }
 
 // storeEvent publishes an event and fails the test if that fails.
-func storeEvent(t testing.TB, b *Bus, id string) {
+func storeEvent(t testing.TB, b *Conn, id string) {
 	t.Helper()
 	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id); err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func refuser() (worker, <-chan string) {
 }
 
 // sample asks for the health until the test ends, and wants it to be good.
-func sample(t testing.TB, b *Bus) {
+func sample(t testing.TB, b *Conn) {
 	t.Helper()
 	var asked atomic.Int64
 	start(t, func(ctx context.Context) error {
@@ -237,7 +237,7 @@ func seal(t testing.TB, out outside, stream string) {
 }
 
 // impatientBus connects a bus that does not wait long for what is refused.
-func impatientBus(t testing.TB, srv *broker, change ...func(*Config)) (*Bus, *logbook) {
+func impatientBus(t testing.TB, srv *broker, change ...func(*Config)) (*Conn, *logbook) {
 	t.Helper()
 	log, book := newLog()
 	b := srv.connect(t, log, change...)

@@ -70,7 +70,7 @@ const (
 
 // Serve answers the queries of a cloud until ctx ends. Then it takes no more, and finishes those in hand within the drain
 // timeout. It begins as soon as there is a connection, and goes on after each reconnect.
-func (b *Bus) Serve(ctx context.Context, s Service, r Reader) error {
+func (b *Conn) Serve(ctx context.Context, s Service, r Reader) error {
 	d := &desk{bus: b, reader: r, cloud: s.Cloud, places: make(chan struct{}, maxQueries), service: newService(b.cfg.Prefix, s)}
 	var err error
 	if d.replies, err = queryReplies(s.Cloud, b.cfg.ReplyPrefixes, b.log); err != nil {
@@ -87,7 +87,7 @@ func (b *Bus) Serve(ctx context.Context, s Service, r Reader) error {
 
 // desk takes queries and hands out answers.
 type desk struct {
-	bus     *Bus
+	bus     *Conn
 	reader  Reader
 	cloud   string
 	service *service

@@ -35,7 +35,7 @@ var acme = Service{Cloud: "acme", Version: "v1.2.3", Endpoints: []Endpoint{
 }}
 
 // serve answers the queries of the cloud acme, and waits until it does.
-func serve(t testing.TB, b *Bus, o outside, r Reader) (stop func()) {
+func serve(t testing.TB, b *Conn, o outside, r Reader) (stop func()) {
 	t.Helper()
 	stop = start(t, func(ctx context.Context) error { return b.Serve(ctx, acme, r) })
 	eventually(t, "the service answers", func() bool {

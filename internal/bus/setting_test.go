@@ -99,7 +99,7 @@ func TestShapes(t *testing.T) {
 	if c := out.stream("OBJ_FACTRO_FILES_ACME").CachedInfo().Config; c.MaxAge != 2*24*time.Hour {
 		t.Errorf("files: %s", c.MaxAge)
 	}
-	b.lookAgain()
+	b.Recheck()
 	if book.count("differs from the contract") != 0 {
 		t.Errorf("the log is\n%s", book)
 	}

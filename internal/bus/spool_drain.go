@@ -312,10 +312,10 @@ func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
 	var err error
 	if token(msg.Subject, 1) == "event" {
 		var other *otherEvent
-		other, err = s.bus.sendEvent(ctx, msg, h.id, tried)
+		other, err = s.bus.SendEvent(ctx, msg, h.id, tried)
 		s.bodies.correct(h.id, other)
 	} else {
-		err = s.bus.send(ctx, msg, h.id)
+		err = s.bus.Send(ctx, msg, h.id)
 	}
 	if h.refusedForGood(err, s.bus.refusingAfter) {
 		span.SetStatus(codes.Error, "refused")

@@ -35,7 +35,7 @@ const (
 )
 
 // ServeStatus answers the questions why the commands of a cloud wait, until ctx ends.
-func (b *Bus) ServeStatus(ctx context.Context, cloud string, teller StatusTeller) error {
+func (b *Conn) ServeStatus(ctx context.Context, cloud string, teller StatusTeller) error {
 	replies, err := newReplies(cloud, "status", append([]string{inboxes, imported}, b.cfg.ReplyPrefixes...), b.log)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (b *Bus) ServeStatus(ctx context.Context, cloud string, teller StatusTeller
 
 // statusDesk answers the questions about one cloud's commands.
 type statusDesk struct {
-	bus     *Bus
+	bus     *Conn
 	cloud   string
 	teller  StatusTeller
 	replies *Replies

@@ -38,7 +38,7 @@ func takers(p events.Prefix, subject string) []string {
 }
 
 // nameOther adds to an error which stream takes a subject that is ours, as far as this process may ask.
-func (b *Bus) nameOther(ctx context.Context, subject string, ours []string, err error) error {
+func (b *Conn) nameOther(ctx context.Context, subject string, ours []string, err error) error {
 	if !errors.Is(err, natserr.ErrOtherStream) || !b.cfg.Manage {
 		return err
 	}
