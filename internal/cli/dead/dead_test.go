@@ -16,12 +16,12 @@ func letterOf(operation, data string) bus.DeadLetter {
 	return bus.DeadLetter{Message: bus.Message{Data: []byte(data), Broken: errors.New("plain")}, Kind: bus.DeadCommand, Address: events.Address{Operation: operation}}
 }
 
-func TestChange(t *testing.T) {
+func TestEdits(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		Lookup, data  string
-		sets          []string
-		want, mistake string
+		operation, data string
+		sets            []string
+		want, mistake   string
 	}{
 		"nothing":          {"createTask", `{"title":"a"}`, nil, "", ""},
 		"the same":         {"createTask", `{"title":"Prüfung", "x":1.0}`, []string{"title=Prüfung"}, "", ""},
@@ -40,7 +40,11 @@ func TestChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := change(letterOf(tt.Lookup, tt.data), tt.sets)
+			var got []byte
+			edits, err := parseEdits(tt.sets)
+			if err == nil {
+				got, err = applyEdits(letterOf(tt.operation, tt.data), edits, fieldsOf(tt.operation))
+			}
 			if tt.mistake != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.mistake) {
 					t.Errorf("error %v, want %q", err, tt.mistake)

@@ -9,15 +9,44 @@ import (
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
-	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
-	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// change applies field=value arguments to the data of a letter. It returns nil if that changes nothing: then it is the same
-// command as before.
-func change(l bus.DeadLetter, sets []string) ([]byte, error) {
-	if len(sets) == 0 {
+// edit sets one field of the data of a dead letter.
+type edit struct {
+	name  string // as it was given: a path such as context.entityId
+	value string
+	json  bool // value is JSON; else it is as the field's type wants it
+}
+
+// field is a field of an operation. Its type is one of JSON Schema; "" is not known.
+type field struct{ name, kind string }
+
+// editError is a mistake in an edit itself, whatever letter it is for.
+type editError struct{ text string }
+
+func (e *editError) Error() string { return e.text }
+
+// parseEdits reads field=value and field:=json.
+func parseEdits(sets []string) ([]edit, error) {
+	edits := make([]edit, len(sets))
+	for i, s := range sets {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return nil, &editError{fmt.Sprintf("%q is not of the form field=value", s)}
+		}
+		e := edit{value: value}
+		e.name, e.json = strings.CutSuffix(name, ":")
+		if e.json && !json.Valid([]byte(value)) {
+			return nil, &editError{fmt.Sprintf("%s: %q is not JSON", e.name, value)}
+		}
+		edits[i] = e
+	}
+	return edits, nil
+}
+
+// applyEdits changes the data of a letter. It returns nil if that changes nothing: then it is the same command as before.
+func applyEdits(l bus.DeadLetter, edits []edit, fields []field) ([]byte, error) {
+	if len(edits) == 0 {
 		return nil, nil
 	}
 	data := json.RawMessage(bytes.TrimPrefix(l.Data, []byte("\xef\xbb\xbf")))
@@ -28,15 +57,13 @@ func change(l bus.DeadLetter, sets []string) ([]byte, error) {
 		data = json.RawMessage("{}")
 	}
 	before := data
-	op, _ := factro.Lookup(l.Operation)
-	for _, arg := range sets {
-		name, value, ok := strings.Cut(arg, "=")
-		if !ok || name == "" {
-			return nil, exit.Usage("--set: %q is not of the form field=value", arg)
+	for _, e := range edits {
+		value, err := e.raw(l.Operation, fields)
+		if err != nil {
+			return nil, err
 		}
-		var err error
-		if data, err = set(data, op, name, value); err != nil {
-			return nil, fmt.Errorf("--set %s: %w", name, err)
+		if data, err = setPath(data, strings.Split(e.name, "."), value); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.name, err)
 		}
 	}
 	if sameJSON(before, data) {
@@ -45,37 +72,32 @@ func change(l bus.DeadLetter, sets []string) ([]byte, error) {
 	return data, nil
 }
 
-// set sets one field, named by its path: context.entityId is entityId in context. A name that ends in a colon takes JSON.
-func set(data json.RawMessage, op factro.Operation, name, value string) (json.RawMessage, error) {
-	name, isJSON := strings.CutSuffix(name, ":")
-	path := strings.Split(name, ".")
-	if !isJSON && op.Name != "" && len(path) == 1 {
-		i := slices.IndexFunc(op.Fields, func(f factro.Field) bool { return f.Name == name })
+// raw is the value as JSON. A field inside of an object, or of an operation that is not known, gets text.
+func (e edit) raw(operation string, fields []field) (json.RawMessage, error) {
+	kind := "string"
+	if !e.json && fields != nil && !strings.Contains(e.name, ".") {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.name })
 		if i < 0 {
-			return nil, exit.Usage("%s has no such field; it has %s (for one that we do not know, write %s:=json)",
-				op.Name, strings.Join(operation.FieldNames(op), ", "), name)
+			var names []string
+			for _, f := range fields {
+				names = append(names, f.name)
+			}
+			return nil, &editError{fmt.Sprintf("%s: %s has no such field; it has %s (for one that we do not know, write %s:=json)",
+				e.name, operation, strings.Join(names, ", "), e.name)}
 		}
-		v, err := operation.FieldValue(op.Fields[i], value, nil)
-		if err != nil {
-			return nil, err
-		}
-		raw, err := json.Marshal(v)
-		if err != nil {
-			return nil, err
-		}
-		return setPath(data, path, raw)
+		kind = fields[i].kind
 	}
-	raw := json.RawMessage(value)
-	if !isJSON {
-		raw, _ = json.Marshal(value) // a string
+	switch {
+	case e.json:
+	case kind == "string" || kind == "":
+		return json.Marshal(e.value)
+	case !json.Valid([]byte(e.value)):
+		return nil, &editError{fmt.Sprintf("%s: %q is no %s", e.name, e.value, kind)}
 	}
-	if !json.Valid(raw) {
-		return nil, exit.Usage("%q is not JSON", value)
-	}
-	return setPath(data, path, raw)
+	return json.RawMessage(e.value), nil
 }
 
-// setPath sets what the path leads to. Objects on the way that are not there are made.
+// setPath sets the field that the path leads to. Objects on the way that are missing are made.
 func setPath(data json.RawMessage, path []string, value json.RawMessage) (json.RawMessage, error) {
 	object := map[string]json.RawMessage{}
 	if len(data) > 0 {
@@ -93,7 +115,7 @@ func setPath(data json.RawMessage, path []string, value json.RawMessage) (json.R
 	return json.Marshal(object)
 }
 
-// sameJSON says whether two texts are the same to whoever reads JSON, to the last digit of its numbers.
+// sameJSON says whether two texts are the same to a reader of JSON, to the last digit of their numbers.
 func sameJSON(a, b []byte) bool {
 	read := func(text []byte) (any, bool) {
 		var v any

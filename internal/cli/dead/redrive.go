@@ -1,6 +1,7 @@
 package dead
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,18 +10,17 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
-	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -34,11 +34,9 @@ type redriveFlags struct {
 	dryRun, keep, wait bool
 	timeout            time.Duration
 
-	notes io.Writer // where lines about what a command waits for go
 	named []letterName
-	limit *rate.Limiter
-	left  int // letters that were not sent again
-	code  int // the exit code
+	edits []edit
+	notes io.Writer // for lines about what a command waits for
 }
 
 func newDeadRedrive() *cobra.Command {
@@ -70,6 +68,9 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 			if f.rate <= 0 || f.rate > 1000 {
 				return exit.Usage("--rate: %g is not between 0 and 1000", f.rate)
 			}
+			if f.edits, err = parseEdits(f.sets); err != nil {
+				return f.mistake(err)
+			}
 			f.notes = cmd.ErrOrStderr()
 			watched := f.Start(cmd)
 			defer watched.Stop()
@@ -88,149 +89,125 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 	return cmd
 }
 
+// mistake gives a mistake in an edit the name of its flag.
+func (f *redriveFlags) mistake(err error) error { return exit.Usage("--set: %w", err) }
+
+func (f *redriveFlags) options() options {
+	return options{
+		prefix: events.Prefix(f.Prefix), edits: f.edits, fields: fieldsOf, decode: f.decode, event: f.event,
+		unsure: len(f.named) > 0 || f.filter.Code != "", perSecond: f.rate, dryRun: f.dryRun, keep: f.keep, watch: f.wait,
+	}
+}
+
+// fieldsOf are the fields of an operation.
+func fieldsOf(name string) []field {
+	op, ok := factro.Lookup(name)
+	if !ok {
+		return nil
+	}
+	fields := make([]field, len(op.Fields))
+	for i, f := range op.Fields {
+		fields[i] = field{f.Name, f.Type}
+	}
+	return fields
+}
+
 func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *progress.Task) error {
 	client, err := f.Dial()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	f.limit = rate.NewLimiter(rate.Limit(f.rate), 1)
 	count, err := f.count(ctx, client, f.named, watched)
 	if err != nil {
 		return err
 	}
+	r := newRedriver(client, f.options())
 	watched.Begin("send dead letters again", "dead letter", int64(count))
-	total := 0
+	total, left, code := 0, 0, exit.OK
 	err = f.each(ctx, client, f.named, nil, func(l bus.DeadLetter) error {
 		total++
 		defer watched.Add(1)
-		err := f.one(telemetry.NewTrace(ctx), out, client, l)
-		if left := (*staysError)(nil); errors.As(err, &left) {
-			f.left++
-			f.code = max(f.code, exit.Failure)
-			_, err = fmt.Fprintf(out, "%s left: %s\n", l.Name(), output.OneLine([]byte(left.Error())))
+		o, err := r.redrive(ctx, l)
+		if printErr := f.print(out, o); printErr != nil {
+			return errors.Join(err, printErr)
 		}
-		return err
+		switch {
+		case err != nil:
+			return err
+		case o.left != nil:
+			left++
+			code = max(code, exit.Failure)
+		case f.wait && o.command != nil:
+			ended, err := f.result(ctx, out, client, o)
+			code = max(code, ended)
+			return err
+		}
+		return nil
 	})
+	if wrong, ok := errors.AsType[*editError](err); ok {
+		return f.mistake(wrong)
+	}
 	switch {
 	case err != nil:
 		return err
 	case total == 0:
 		return f.printNone(out)
-	case f.left > 0:
-		return exit.With(f.code, fmt.Errorf("%d of %s %s left", f.left, plural.Of(total, "dead letter"), plural.Choose(f.left, "was", "were")))
-	case f.code != exit.OK:
-		return exit.Silent(f.code)
+	case left > 0:
+		return exit.With(code, fmt.Errorf("%d of %s %s left", left, plural.Of(total, "dead letter"), plural.Choose(left, "was", "were")))
+	case code != exit.OK:
+		return exit.Silent(code)
 	}
 	return nil
 }
 
-// staysError is why a letter is left where it is.
-type staysError struct{ error }
-
-func (e *staysError) Unwrap() error { return e.error }
-
-// one sends one letter again.
-func (f *redriveFlags) one(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter) error {
-	whole, err := client.Original(ctx, events.Prefix(f.Prefix), l)
-	if errors.Is(err, bus.ErrNoFile) {
-		return &staysError{fmt.Errorf("only a part of it was kept, and the rest is gone: %w", err)}
-	}
-	if err != nil {
-		return err
-	}
-	l = whole
-	if l.Kind == bus.DeadWebhook && !l.Partial {
-		if l.Data, err = f.decode(l); err != nil {
-			return &staysError{err}
+// print prints what became of one dead letter.
+func (f *redriveFlags) print(out io.Writer, o outcome) error {
+	name := o.letter.Name()
+	how := "published"
+	if o.letter.Kind == bus.DeadCommand {
+		how = "sent again"
+		if o.edited {
+			how = "sent as a new command"
 		}
 	}
-	data, err := change(l, f.sets)
-	if err != nil {
-		if _, isUsage := errors.AsType[*exit.Error](err); isUsage {
-			return err
-		}
-		return &staysError{err}
+	if f.dryRun {
+		how = "would be " + how
 	}
-	if l.Kind == bus.DeadWebhook {
-		err = f.webhook(ctx, out, client, l, data)
-	} else {
-		err = f.command(ctx, out, client, l, data)
+	var err error
+	switch {
+	case o.left != nil:
+		_, err = fmt.Fprintf(out, "%s left: %s\n", name, output.OneLine([]byte(o.left.Error())))
+	case o.subject != "":
+		_, err = fmt.Fprintf(out, "%s %s on %s\n  id     %s\n", name, how, output.OneLine([]byte(o.subject)), output.OneLine([]byte(o.id)))
 	}
-	if bus.Permanent(err) { // that one's own fault: the others go on
-		return &staysError{err}
+	if err == nil && o.command != nil {
+		_, err = fmt.Fprintf(out, "  trace  %s\n", o.trace)
 	}
 	return err
 }
 
-func (f *redriveFlags) command(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
-	if len(f.named) == 0 && f.filter.Code == "" && (l.Code == events.CodeAmbiguous || l.Code == events.CodeUndeliverable) {
-		return &staysError{fmt.Errorf("it is %s, so factro may have done it; look there, and then name it or with --code %s", l.Code, l.Code)}
-	}
-	p := events.Prefix(f.Prefix)
-	again, err := bus.PrepareRedrive(p, l, data, time.Now())
-	if err != nil {
-		return &staysError{err}
-	}
-	how := "again"
-	if data != nil {
-		how = "as a new command"
-	}
-	if f.dryRun {
-		_, err := fmt.Fprintf(out, "%s would be sent %s on %s\n  id     %s\n", l.Name(), how, output.OneLine([]byte(again.Subject)), output.OneLine([]byte(again.ID)))
-		return err
-	}
-	if err := f.limit.Wait(ctx); err != nil {
-		return err
-	}
-	var from uint64
-	if f.wait {
-		if from, err = client.NextResult(ctx, p, again.Cloud); err != nil {
-			return err
-		}
-	}
-	position, err := client.Redrive(ctx, events.Prefix(f.Prefix), again)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "%s sent %s on %s\n  id     %s\n  trace  %s\n", l.Name(), how, output.OneLine([]byte(again.Subject)), output.OneLine([]byte(again.ID)), trace.SpanContextFromContext(ctx).TraceID())
-	if err := f.drop(ctx, client, l); err != nil {
-		return err
-	}
-	if !f.wait {
-		return nil
-	}
-	return f.result(ctx, out, client, again, position, from)
-}
-
-// result waits for what became of a command, and remembers the exit code that goes with it.
-func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Client, again bus.Redriven, position string, from uint64) error {
+// result waits for what became of a command, prints it, and returns the exit code that goes with it.
+func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Client, o outcome) (int, error) {
 	waiting, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	w := &operation.Waits{Client: client, Prefix: events.Prefix(f.Prefix), Cloud: again.Cloud, Notes: f.notes}
+	p, cloud := events.Prefix(f.Prefix), o.command.Cloud
+	w := operation.NewWaits(client, p, cloud, f.notes)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		client.Bridge(w.Prefix, again.Cloud).WatchStatus(waiting, position, func(s events.Status, err error) { w.Tell(waiting, s, err) })
+		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s events.Status, err error) { w.Tell(waiting, s, err) })
 	})
 	defer func() { cancel(); watch.Wait(); w.End() }()
-	r, err := client.FinalResult(waiting, events.Prefix(f.Prefix), again, from)
+	r, err := client.FinalResult(waiting, p, *o.command, o.from)
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		f.code = max(f.code, exit.NoResult)
 		_, err = fmt.Fprintf(out, "  no final result within %s; the command is in the stream\n", f.timeout)
-		return err
+		return exit.NoResult, err
 	}
 	if err != nil {
-		return err
+		return exit.OK, err
 	}
 	output.PrintResult(out, r, "")
-	switch r.Outcome {
-	case events.Rejected:
-		f.code = max(f.code, exit.Rejected)
-	case events.Dead:
-		f.code = max(f.code, exit.Dead)
-	case events.Applied, events.Deferred:
-	}
-	return nil
+	return operation.ExitCode(r.Outcome), nil
 }
 
 // largestBody is the largest body that a bridge can be told to take.
@@ -247,20 +224,10 @@ func (f *redriveFlags) decode(l bus.DeadLetter) ([]byte, error) {
 	return content.Decode(l.Data, largestBody, nil)
 }
 
-// webhook translates the body of a webhook again and publishes the event.
-func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.Client, l bus.DeadLetter, data []byte) error {
-	if l.Partial {
-		return &staysError{errors.New("only a part of it was kept")}
-	}
-	if data == nil {
-		data = l.Data
-	}
-	source := f.source
-	if source == "" {
-		source = "urn:factro:cloud:" + l.Cloud
-	}
-	e, err := translate.Webhook(data, translate.Receipt{
-		Cloud: l.Cloud, Source: source, At: l.Died, Origin: "webhook",
+// event translates the body of a webhook again.
+func (f *redriveFlags) event(l bus.DeadLetter, data []byte) (subject string, e event.Event, err error) {
+	made, err := translate.Webhook(data, translate.Receipt{
+		Cloud: l.Cloud, Source: cmp.Or(f.source, "urn:factro:cloud:"+l.Cloud), At: l.Died, Origin: "webhook",
 		// Sent again after a crash in between it is the same event.
 		NewID: func() string {
 			return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s:%d:%d", l.Subject, l.Sequence, l.Time.UnixNano())).String()
@@ -271,26 +238,7 @@ func (f *redriveFlags) webhook(ctx context.Context, out io.Writer, client *bus.C
 		if !utf8.Valid(data) {
 			hint = "; if you know its charset, give it with --charset"
 		}
-		return &staysError{fmt.Errorf("it is still no event: %w%s", err, hint)}
+		return "", event.Event{}, fmt.Errorf("it is still no event: %w%s", err, hint)
 	}
-	subject := events.Prefix(f.Prefix).Event(l.Cloud, e.Resource, e.EntityID, e.Action)
-	if f.dryRun {
-		_, err := fmt.Fprintf(out, "%s would be published on %s\n  id     %s\n", l.Name(), output.OneLine([]byte(subject)), output.OneLine([]byte(e.ID())))
-		return err
-	}
-	if err := f.limit.Wait(ctx); err != nil {
-		return err
-	}
-	if err := client.PublishEvent(ctx, events.Prefix(f.Prefix), subject, e.Event, l.Cloud+"."+e.ID()); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "%s published on %s\n  id     %s\n", l.Name(), output.OneLine([]byte(subject)), output.OneLine([]byte(e.ID())))
-	return f.drop(ctx, client, l)
-}
-
-func (f *redriveFlags) drop(ctx context.Context, client *bus.Client, l bus.DeadLetter) error {
-	if f.keep {
-		return nil
-	}
-	return client.DropLetter(ctx, events.Prefix(f.Prefix), l.Cloud, l.Sequence)
+	return events.Prefix(f.Prefix).Event(l.Cloud, made.Resource, made.EntityID, made.Action), made.Event, nil
 }

@@ -110,7 +110,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 		}
 		return f.printSent(out, events.Prefix(f.Prefix).Command(f.Cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
-	w := &Waits{Client: client, Prefix: events.Prefix(f.Prefix), Cloud: f.Cloud, Notes: notes}
+	w := NewWaits(client, events.Prefix(f.Prefix), f.Cloud, notes)
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }),
 		events.OnStatus(func(s events.Status, err error) { w.Tell(ctx, s, err) }))...)
 	err = f.notSent(ctx, client, op, err)
@@ -183,14 +183,22 @@ func (f *sendFlags) verdict(out io.Writer, r events.Result, err error) error {
 	if isPending && errors.Is(err, context.DeadlineExceeded) && !pending.Unsure {
 		return exit.With(exit.NoResult, fmt.Errorf("no final result within %s; the command %s is in the stream", f.timeout, pending.ID))
 	}
-	switch r.Outcome {
-	case events.Rejected:
-		return exit.Silent(exit.Rejected)
-	case events.Dead:
-		return exit.Silent(exit.Dead)
-	case events.Applied, events.Deferred:
+	if code := ExitCode(r.Outcome); code != exit.OK {
+		return exit.Silent(code)
 	}
 	return err
+}
+
+// ExitCode is the exit code of the outcome of a command.
+func ExitCode(o events.Outcome) int {
+	switch o {
+	case events.Rejected:
+		return exit.Rejected
+	case events.Dead:
+		return exit.Dead
+	case events.Applied, events.Deferred:
+	}
+	return exit.OK
 }
 
 // reused tells of an id that another command has, and what became of that one. With a result of its own the command has been
