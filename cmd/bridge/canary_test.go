@@ -18,13 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-func acmeHook(t *testing.T, cfg bridge.Config, to string) (*hook, error) {
+func acmeHook(t *testing.T, cfg config.Config, to string) (*hook, error) {
 	t.Helper()
-	return newHook(cfg, bridge.Cloud{Name: "acme", Webhook: bridge.Webhook{
+	return newHook(cfg, config.Cloud{Name: "acme", Webhook: config.Webhook{
 		Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: "first-secret"}, {Value: "second-secret"}},
 	}}, to)
 }
@@ -45,7 +45,7 @@ func TestHookAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := bridge.Default()
+			cfg := config.Default()
 			cfg.HTTP.Listen = tt.listen
 			h, err := acmeHook(t, cfg, tt.to)
 			if code, ok := errors.AsType[*exitError](err); tt.want == "" {
@@ -81,7 +81,7 @@ func TestHookRefused(t *testing.T) {
 				w.WriteHeader(status)
 			}))
 			defer server.Close()
-			h, err := acmeHook(t, bridge.Default(), server.URL)
+			h, err := acmeHook(t, config.Default(), server.URL)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestHookHides(t *testing.T) {
 	}))
 	defer echo.Close()
 	for _, host := range []string{echo.Listener.Addr().String(), "127.0.0.1:1"} {
-		h, err := acmeHook(t, bridge.Default(), "http://user:password@"+host+"/webhooks/acme?token=ticket")
+		h, err := acmeHook(t, config.Default(), "http://user:password@"+host+"/webhooks/acme?token=ticket")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestHookTLS(t *testing.T) {
 		}
 	}
 	for file, want := range map[string]bool{right: true, wrong: false} {
-		cfg := bridge.Default()
+		cfg := config.Default()
 		cfg.HTTP.TLS.CertFile, cfg.HTTP.Listen = file, server.Listener.Addr().(*net.TCPAddr).String()
 		h, err := acmeHook(t, cfg, "")
 		if err != nil {

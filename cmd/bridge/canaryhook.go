@@ -15,7 +15,7 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -31,7 +31,7 @@ type hook struct {
 }
 
 // newHook makes the sender of a cloud's webhooks, with the first of its secrets.
-func newHook(cfg bridge.Config, cloud bridge.Cloud, to string) (*hook, error) {
+func newHook(cfg config.Config, cloud config.Cloud, to string) (*hook, error) {
 	if len(cloud.Webhook.Secrets) == 0 || cloud.Webhook.Header == "" {
 		return nil, usage("clouds: %s has no webhook.header or no webhook.secrets; take a configuration of the role ingress", cloud.Name)
 	}

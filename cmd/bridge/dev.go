@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -93,7 +94,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	cfg, err := bridge.Load(files.config, nil) // what other commands are told is what runs
+	cfg, err := config.Load(files.config, nil) // what other commands are told is what runs
 	if err != nil {
 		return errors.Join(err, d.close())
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -27,7 +27,7 @@ type natsFlags struct {
 	tls                             bus.TLS
 
 	// cfg is the bridge's configuration once it was read, nil if nobody named one.
-	cfg *bridge.Config
+	cfg *config.Config
 }
 
 const defaultNATS = "nats://127.0.0.1:4222"
@@ -88,11 +88,11 @@ func (f *natsFlags) reach(c bus.Config) (*bus.Client, error) {
 
 // bridgeConfig is the bridge's configuration: of the file that is named, or of the environment alone. Its prefix is that of
 // the flag, if that is set.
-func (f *natsFlags) bridgeConfig() (bridge.Config, error) {
+func (f *natsFlags) bridgeConfig() (config.Config, error) {
 	if f.cfg == nil {
-		cfg, err := bridge.Load(f.configFile, os.Environ())
+		cfg, err := config.Load(f.configFile, os.Environ())
 		if err != nil {
-			return bridge.Config{}, &exitError{exitUsage, err}
+			return config.Config{}, &exitError{exitUsage, err}
 		}
 		cfg.NATS.Prefix = cmp.Or(f.prefix, cfg.NATS.Prefix)
 		f.cfg, f.prefix = &cfg, cfg.NATS.Prefix
@@ -185,10 +185,10 @@ func (f *natsFlags) over(c *bus.Config) {
 }
 
 // configuredCloud is the cloud in --cloud, or the only one of the configuration.
-func (f *natsFlags) configuredCloud() (bridge.Cloud, error) {
+func (f *natsFlags) configuredCloud() (config.Cloud, error) {
 	cfg, err := f.bridgeConfig()
 	if err != nil {
-		return bridge.Cloud{}, err
+		return config.Cloud{}, err
 	}
 	names := make([]string, len(cfg.Clouds))
 	for i, c := range cfg.Clouds {
@@ -196,7 +196,7 @@ func (f *natsFlags) configuredCloud() (bridge.Cloud, error) {
 	}
 	i, err := oneCloud(f.cloud, names, "in the configuration")
 	if err != nil {
-		return bridge.Cloud{}, err
+		return config.Cloud{}, err
 	}
 	f.cloud = names[i]
 	return cfg.Clouds[i], nil

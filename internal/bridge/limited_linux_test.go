@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
@@ -90,10 +91,10 @@ func runLimited(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	signal.Ignore(syscall.SIGXFSZ) // a write that is refused is an error
-	cfg := Default()
-	cfg.NATS.URL, cfg.NATS.Embedded = "", Embedded{DataDir: filepath.Join(dir, "nats"), Listen: os.Getenv(limitedDir + "_NATS")}
-	cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = "127.0.0.1:0", "127.0.0.1:0", []string{RoleIngress}
-	cfg.Clouds = []Cloud{{Name: "acme", Source: "urn:factro:cloud:acme", Webhook: Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: limitedSecret}}}}}
+	cfg := config.Default()
+	cfg.NATS.URL, cfg.NATS.Embedded = "", config.Embedded{DataDir: filepath.Join(dir, "nats"), Listen: os.Getenv(limitedDir + "_NATS")}
+	cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = "127.0.0.1:0", "127.0.0.1:0", []string{config.RoleIngress}
+	cfg.Clouds = []config.Cloud{{Name: "acme", Source: "urn:factro:cloud:acme", Webhook: config.Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: limitedSecret}}}}}
 	b, err := New(cfg, "test", http.NotFoundHandler(), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		t.Fatal(err)

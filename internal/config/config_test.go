@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"errors"
@@ -123,7 +123,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		}
 	}
 	cloud := c.Clouds[0]
-	known, err := c.knownActions()
+	known, err := c.KnownActions()
 	for name, ok := range map[string]bool{
 		"NATS connection": c.NATS.TLS.HandshakeFirst && c.NATS.DialTimeout == 3*time.Second && c.NATS.IgnoreDiscoveredServers,
 		"streams":         c.NATS.DuplicateWindow == 5*time.Minute && reflect.DeepEqual(c.NATS.Streams.Dead, Shape{103 * time.Hour, 5, 2, "east", []string{"a", "b"}}),
@@ -136,8 +136,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"secrets":         len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
 		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
 		"actions":         err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
-		"inboxes":         c.NATS.InboxPrefix == "_INBOX.egress" && c.NATS.APIPrefix == "JS.factro.API" && c.bus(nil).InboxPrefix == "_INBOX.egress",
-		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.egress(cloud, "").ReplyPrefixes, c.NATS.ReplyPrefixes),
+		"inboxes":         c.NATS.InboxPrefix == "_INBOX.egress" && c.NATS.APIPrefix == "JS.factro.API" && c.BusConfig(nil).InboxPrefix == "_INBOX.egress",
+		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.EgressConfig(cloud, "").ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
 		"others": c.ShutdownTimeout == 11*time.Second && c.Log == Log{4, "text"} && c.Admin.Listen == "127.0.0.1:2",

@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"crypto/tls"
@@ -25,8 +25,8 @@ func (t ServerTLS) validate() error {
 	return nil
 }
 
-// config returns nil for plain HTTP. All files are read again while the bridge runs, so that renewed ones need no restart.
-func (t ServerTLS) config(files *lastgood.Files) (*tls.Config, error) {
+// Config returns nil for plain HTTP. All files are read again while the bridge runs, so that renewed ones need no restart.
+func (t ServerTLS) Config(files *lastgood.Files) (*tls.Config, error) {
 	if t.CertFile == "" {
 		return nil, nil //nolint:nilnil // no TLS is no error
 	}

@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"errors"
@@ -13,14 +13,14 @@ func (c Config) Connection() (bus.Config, error) {
 	if err != nil {
 		return bus.Config{}, err
 	}
-	return c.bus(nil), nil
+	return c.BusConfig(nil), nil
 }
 
 // ConnectionBy is Connection by another way: the address and the credentials are those of way, all else, such as the prefix and what the
 // streams are to be, is the configuration's.
 func (c Config) ConnectionBy(way bus.Config) bus.Config {
 	c.NATS.Embedded.DataDir = ""
-	out := c.bus(nil)
+	out := c.BusConfig(nil)
 	out.URL, out.CredsFile, out.NkeyFile, out.User, out.Password = way.URL, way.CredsFile, way.NkeyFile, way.User, way.Password
 	out.TLS, out.InboxPrefix, out.APIPrefix, out.Domain = way.TLS, way.InboxPrefix, way.APIPrefix, way.Domain
 	return out

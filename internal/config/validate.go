@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ import (
 
 // Validate reports every mistake at once, each with the path of its setting.
 func (c Config) Validate() error {
-	_, err := c.knownActions()
-	errs := []error{c.bus(nil).Validate(), c.NATS.validateReplies(), c.validateServers(), c.validateRoles(), err}
+	_, err := c.KnownActions()
+	errs := []error{c.BusConfig(nil).Validate(), c.NATS.validateReplies(), c.validateServers(), c.validateRoles(), err}
 	if len(c.Clouds) == 0 {
 		errs = append(errs, errors.New("clouds: none is configured"))
 	}
@@ -34,17 +34,17 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("clouds[%d].name: %q is there twice", i, cloud.Name))
 		}
 		seen[cloud.Name] = true
-		if c.calls() {
-			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.egress(cloud, "").Validate()))
+		if c.Calls() {
+			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.EgressConfig(cloud, "").Validate()))
 		}
-		if c.has(RoleReconcile) {
+		if c.Has(RoleReconcile) {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), reconcile.ValidateCallback(cloud.Webhook.URL)))
 		}
 	}
-	if c.has(RoleIngress) {
-		errs = append(errs, c.ingress().Validate(), c.spool().Validate(), c.validateDirs())
+	if c.Has(RoleIngress) {
+		errs = append(errs, c.IngressConfig().Validate(), c.SpoolConfig().Validate(), c.validateDirs())
 	}
-	if c.has(RoleReconcile) {
+	if c.Has(RoleReconcile) {
 		errs = append(errs, c.Reconcile.timing().Validate())
 	}
 	return errors.Join(errs...)
@@ -56,10 +56,10 @@ func (c Config) Warnings() []string {
 	for _, name := range c.unknown {
 		all = append(all, name+": is no setting, so this variable of the environment does nothing; is it misspelt, or is an item of a list left out before it?")
 	}
-	if !c.has(RoleIngress) {
+	if !c.Has(RoleIngress) {
 		return all
 	}
-	return slices.Concat(all, c.ingress().Warnings(), c.sizeWarnings())
+	return slices.Concat(all, c.IngressConfig().Warnings(), c.sizeWarnings())
 }
 
 // sizeWarnings tells whether the largest webhook fits into a message, as far as that is known without NATS.
@@ -72,14 +72,14 @@ func (c Config) sizeWarnings() []string {
 	case err != nil || limits.Payload == 0:
 		limits.Payload, source = bus.DefaultPayload, "of a NATS server whose operator says nothing else"
 	}
-	if cloud, text := c.unfit(limits); text != "" {
+	if cloud, text := c.Unfit(limits); text != "" {
 		return []string{fmt.Sprintf("%s (for %s, %s)", text, cloud, source)}
 	}
 	return nil
 }
 
-// unfit says for which cloud the largest webhook does not fit into a message, and why; "" if it fits for all.
-func (c Config) unfit(limits bus.Limits) (cloud, text string) {
+// Unfit says for which cloud the largest webhook does not fit into a message, and why; "" if it fits for all.
+func (c Config) Unfit(limits bus.Limits) (cloud, text string) {
 	for _, cloud := range c.Clouds {
 		most := limits.Of(cloud.Name)
 		if need := int64(c.HTTP.MaxBody) + bus.HeaderRoom; most > 0 && need > most {
@@ -93,7 +93,7 @@ func (c Config) unfit(limits bus.Limits) (cloud, text string) {
 
 func (c Config) validateServers() error {
 	var errs []error
-	if c.has(RoleIngress) {
+	if c.Has(RoleIngress) {
 		errs = append(errs, listens("http.listen", c.HTTP.Listen, ":8080"))
 	}
 	errs = append(errs, listens("admin.listen", c.Admin.Listen, "127.0.0.1:9090"))

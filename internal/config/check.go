@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"cmp"
@@ -67,7 +67,7 @@ func (c Config) doubts() []string {
 		if _, err := url.Parse(cloud.Source); err != nil || strings.ContainsAny(cloud.Source, " \t") {
 			doubt("source", "%q is no URI reference, which CloudEvents wants; some readers will refuse the events", cloud.Source)
 		}
-		if !c.calls() {
+		if !c.Calls() {
 			continue
 		}
 		if u, err := url.Parse(cloud.API.URL); err == nil && strings.Trim(u.Path, "/") == "" {
@@ -85,10 +85,10 @@ func (c Checked) Meaning() []string {
 	lines := []string{"roles: " + c.rolesText()}
 	for _, cloud := range c.Clouds {
 		line := "cloud: " + cloud.Name
-		if c.has(RoleIngress) {
+		if c.Has(RoleIngress) {
 			line += fmt.Sprintf(", webhooks at /webhooks/%s with their secret in the header %s", cloud.Name, cloud.Webhook.Header)
 		}
-		if c.calls() {
+		if c.Calls() {
 			line += ", Core API at " + secret.Address(cloud.API.URL)
 		}
 		lines = append(lines, line)
@@ -135,7 +135,7 @@ func (c Checked) natsText() string {
 
 func (c Checked) spoolText() string {
 	switch {
-	case !c.has(RoleIngress):
+	case !c.Has(RoleIngress):
 		return "not needed, since this process takes no webhooks"
 	case c.Spool.Dir == "":
 		return "none. While NATS cannot be reached, webhooks are answered with 503"

@@ -1,4 +1,4 @@
-package bridge
+package config
 
 import (
 	"errors"
@@ -30,9 +30,9 @@ func (c Config) CheckFiles() (missing []string, wrong error) {
 			add(fmt.Errorf("%s: %w", setting, err))
 		}
 	}
-	add(c.bus(nil).CheckFiles())
-	if c.has(RoleIngress) {
-		_, err := c.HTTP.TLS.config(nil)
+	add(c.BusConfig(nil).CheckFiles())
+	if c.Has(RoleIngress) {
+		_, err := c.HTTP.TLS.Config(nil)
 		add(err)
 	}
 	return missing, errors.Join(errs...)
@@ -62,14 +62,14 @@ func (c Config) CheckSecrets() error {
 func (c Config) secrets() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for i, cloud := range c.Clouds {
-			if s := cloud.API.Key; c.calls() && s.File != "" {
+			if s := cloud.API.Key; c.Calls() && s.File != "" {
 				_, err := secret.NewReader(s, nil, "").Get()
 				if !yield(fmt.Sprintf("clouds[%d].api.key", i), err) {
 					return
 				}
 			}
 			for n, s := range cloud.Webhook.Secrets {
-				if !c.has(RoleIngress) || s.File == "" {
+				if !c.Has(RoleIngress) || s.File == "" {
 					continue
 				}
 				_, err := secret.NewReader(s, nil, "", ingress.CheckSecret).Get()

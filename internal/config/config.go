@@ -1,25 +1,14 @@
-package bridge
+package config
 
 import (
 	_ "embed"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/caarlos0/env/v11"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
-	"github.com/factro-bridge/factro-bridge/internal/egress"
-	"github.com/factro-bridge/factro-bridge/internal/embedded"
-	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/ingress"
-	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -247,203 +236,13 @@ const (
 	defaultTimeout           = 20 * time.Second
 )
 
-// Load reads a configuration file, or none if path is empty, and the environment, and validates what comes out.
-func Load(path string, environ []string) (Config, error) {
-	text, err := readConfig(path, environ)
-	if err != nil {
-		return Config{}, err
-	}
-	c := Default()
-	c.path = path
-	return c.load(path, text, environ)
-}
-
-// errNoConfig is told in place of what is missing in a configuration that is not there.
-var errNoConfig = errors.New("there is no configuration: no file is named, and no variable begins with " + EnvPrefix +
-	"; \"bridge config sample\" prints a file to begin with")
-
-func readConfig(path string, environ []string) ([]byte, error) {
-	if path == "" {
-		if !slices.ContainsFunc(environ, func(v string) bool {
-			name, _, _ := strings.Cut(v, "=")
-			return strings.HasPrefix(name, EnvPrefix) && !ofKubernetes.MatchString(name)
-		}) {
-			return nil, errNoConfig
-		}
-		return nil, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	return text, nil
-}
-
-func (c Config) load(path string, text []byte, environ []string) (Config, error) {
-	c, wrong, err := c.read(text, environ)
-	if err == nil {
-		err = wrong.err()
-	}
-	if err != nil {
-		return Config{}, fmt.Errorf("%s:\n%w", origin(path), err)
-	}
-	return c, nil
-}
-
-// origin says where a configuration comes from.
-func origin(path string) string {
-	if path == "" {
-		return "configuration from the environment"
-	}
-	return "configuration " + path
-}
-
-// read reads the file's text and the environment, and says everything that is wrong with them. Its error is one of the form of
-// the file.
-func (c Config) read(text []byte, environ []string) (Config, *complaints, error) {
-	doc, err := readDocument(text, &c)
-	if err != nil {
-		return c, nil, err
-	}
-	wrong := &complaints{doc: doc, environ: env.ToMap(environ), all: doc.mistakes}
-	wrong.readEnvironment(&c)
-	c.unknown = unknownVariables(&c, wrong.environ)
-	for i := range c.Clouds {
-		c.Clouds[i].setDefaults()
-	}
-	wrong.add(c.Validate())
-	if c.calls() {
-		wrong.add(checkProxies(environ))
-	}
-	return c, wrong, nil
-}
-
-func (c *Cloud) setDefaults() {
-	if c.Source == "" {
-		c.Source = "urn:factro:cloud:" + c.Name
-	}
-	if c.API.URL == "" {
-		c.API.URL = defaultAPI
-	}
-	if c.API.RequestsPerMinute == 0 {
-		c.API.RequestsPerMinute = defaultRequestsPerMinute
-	}
-	if c.API.Timeout == 0 {
-		c.API.Timeout = defaultTimeout
-	}
-}
-
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.
 var cloudName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-func (c Config) has(role string) bool { return slices.Contains(c.Roles, role) }
+// Has says whether the process has a role.
+func (c Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
 
-// calls says whether this process calls the Core API.
-func (c Config) calls() bool { return c.has(RoleEgress) || c.has(RoleQuery) || c.has(RoleReconcile) }
+// Calls says whether this process Calls the Core API.
+func (c Config) Calls() bool { return c.Has(RoleEgress) || c.Has(RoleQuery) || c.Has(RoleReconcile) }
 
 // The rooms' configurations, made of the file's.
-
-func (c Config) bus(s *embedded.Server) bus.Config {
-	b := bus.Config{
-		URL: c.NATS.URL, Name: "factro-bridge", CredsFile: c.NATS.CredsFile, NkeyFile: c.NATS.NkeyFile, TLS: c.NATS.TLS,
-		User: secret.Source{File: c.NATS.UserFile}, Password: secret.Source{File: c.NATS.PasswordFile},
-		DialTimeout: c.NATS.DialTimeout, IgnoreDiscovered: c.NATS.IgnoreDiscoveredServers,
-		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix, Domain: c.NATS.Domain,
-		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
-		ReplyPrefixes: c.NATS.ReplyPrefixes, Shapes: c.NATS.Streams.shapes(), DuplicateWindow: c.NATS.DuplicateWindow,
-		Takes: c.has(RoleIngress), Carries: c.has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
-	}
-	m := c.NATS.MaxBytes
-	b.MaxBytes = topology.Sizes{
-		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
-		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
-	}
-	for _, cloud := range c.Clouds {
-		b.Clouds = append(b.Clouds, cloud.Name)
-	}
-	if c.NATS.Embedded.DataDir != "" {
-		b.URL = "nats://embedded"
-	}
-	return b
-}
-
-// spool is that of a process that takes webhooks; others have none.
-func (c Config) spool() bus.SpoolConfig {
-	if !c.has(RoleIngress) {
-		return bus.SpoolConfig{}
-	}
-	return bus.SpoolConfig{Dir: c.Spool.Dir, MaxBytes: int64(c.Spool.MaxBytes), DrainPerSecond: c.Spool.DrainPerSecond}
-}
-
-// knownActions is the operator's list of factro's actions.
-func (c Config) knownActions() ([]string, error) {
-	if c.KnownActionsFile == "" || c.offline {
-		return nil, nil
-	}
-	text, err := os.ReadFile(c.KnownActionsFile)
-	if err != nil {
-		return nil, fmt.Errorf("known_actions_file: %w", err)
-	}
-	names, err := factro.ReadActions(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("known_actions_file: %s: %w", c.KnownActionsFile, err)
-	}
-	return names, nil
-}
-
-func (c Config) ingress() ingress.Config {
-	out := ingress.Config{
-		Prefix: events.Prefix(c.NATS.Prefix), MaxBody: int64(c.HTTP.MaxBody), MaxInFlight: c.HTTP.MaxInFlight,
-		MaxMemory: c.webhookMemory(0), StoreTimeout: c.HTTP.StoreTimeout, IdleTimeout: c.HTTP.IdleTimeout,
-		MaxHeader: int(c.HTTP.MaxHeader), PathPrefix: c.HTTP.PathPrefix,
-		MaxConnections: c.HTTP.MaxConnections, MaxConnectionsPerAddress: c.HTTP.MaxConnectionsPerAddress,
-	}
-	for _, cloud := range c.Clouds {
-		out.Clouds = append(out.Clouds, ingress.Cloud{
-			Name: cloud.Name, Source: cloud.Source, Header: cloud.Webhook.Header, Secrets: cloud.Webhook.Secrets,
-		})
-	}
-	return out
-}
-
-// Parts of the process's memory that webhooks get if nobody says how much: an eighth, since what is stored is in memory more
-// than once, as a body, as an event and on its way. Without a limit it is what the chart's limit would give.
-const memoryPart, usualMemory = 8, 256 << 20
-
-// webhookMemory is how much memory webhooks may take, of a process that may use so much; 0 if nobody limits it.
-func (c Config) webhookMemory(limit int64) int64 {
-	if c.HTTP.MaxMemory > 0 {
-		return int64(c.HTTP.MaxMemory)
-	}
-	if limit == 0 {
-		limit = usualMemory
-	}
-	return max(limit/memoryPart, ingress.LeastMemory(int64(c.HTTP.MaxBody)))
-}
-
-func (c Config) egress(cloud Cloud, version string) egress.Config {
-	return egress.Config{
-		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
-		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
-		ReplyPrefixes: c.NATS.ReplyPrefixes,
-	}
-}
-
-func (c Config) reconcile(cloud Cloud) reconcile.Config {
-	return reconcile.Config{
-		Cloud: cloud.Name, Source: cloud.Source, Prefix: events.Prefix(c.NATS.Prefix), Timing: c.Reconcile.timing(),
-		Actions: c.Reconcile.Actions, Callback: cloud.Webhook.URL,
-	}
-}
-
-func (r Reconcile) timing() reconcile.Timing {
-	return reconcile.Timing{Every: r.Every, Overlap: r.Overlap, Grace: r.Grace}
-}
-
-// prefixed puts the path of a group before each of its mistakes.
-func prefixed(prefix string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.New(prefix + strings.ReplaceAll(err.Error(), "\n", "\n"+prefix))
-}
