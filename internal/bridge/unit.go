@@ -6,6 +6,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -52,7 +54,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, broker: broker}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, broker, broker, broker); err != nil {
+		if u.worker, err = egress.New(api, broker, ledger.New(broker, b.log), broker); err != nil {
 			return nil, err
 		}
 	}
@@ -62,7 +64,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, lease.New(broker, broker, b.log), spool, b.log); err != nil {
 			return nil, err
 		}
 	}
