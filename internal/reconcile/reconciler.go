@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 )
 
 // Payloads are factro's stored payloads.
@@ -41,8 +42,8 @@ type Publisher interface {
 
 // Leases let one process work at a time.
 type Leases interface {
-	// Lease takes the lease of a key as soon as nobody else has it.
-	Lease(ctx context.Context, key string) (*bus.Lease, error)
+	// Acquire takes the lease of a key as soon as nobody else has it.
+	Acquire(ctx context.Context, key string) (*lease.Lease, error)
 }
 
 // Spool is where events wait that could not be published yet.

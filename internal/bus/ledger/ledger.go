@@ -1,4 +1,4 @@
-package bus
+package ledger
 
 import (
 	"bytes"
@@ -8,10 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bucket"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -39,8 +43,8 @@ type Record struct {
 	// Open tells that no call so far can have had an effect.
 	Open bool `json:"open,omitempty"`
 	// Attempts is how many calls were made, Log what became of the last of them.
-	Attempts int       `json:"attempts,omitempty"`
-	Log      []Attempt `json:"log,omitempty"`
+	Attempts int           `json:"attempts,omitempty"`
+	Log      []bus.Attempt `json:"log,omitempty"`
 	// Made are the ids of the objects that the command made.
 	Made []string `json:"made,omitempty"`
 	// Redrive names the dead letter by which the record was opened again.
@@ -51,13 +55,42 @@ type Record struct {
 	revision uint64
 }
 
-// ErrTaken says that another bridge works on the command by now, so that its record is not ours to write.
-var ErrTaken = errors.New("another bridge has taken the command over")
+// Conn is what the ledger needs of the connection to NATS.
+type Conn interface {
+	bucket.Conn
+	State
+	// Observe records how a write that began then has ended. It returns the error.
+	Observe(destination string, began time.Time, err error) error
+}
+
+// State is what the ledger needs to know of the connection.
+type State interface {
+	AwaitUp(ctx context.Context) error
+	// Epoch counts the connections: what was found on one may not be there on the next.
+	Epoch() int
+	// Hidden says whether the server has refused to look a stream up, on this connection.
+	Hidden(stream string) bool
+}
+
+// Ledger is the ledger of all clouds of a bridge.
+type Ledger struct {
+	conn Conn
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	buckets map[string]*bucket.Bucket // those that were asked for, by their cloud
+	older   *older                    // that of an older version, once it was looked for
+}
+
+// New returns the ledger of the configured clouds. It asks nobody.
+func New(conn Conn, log *slog.Logger) *Ledger {
+	return &Ledger{conn: conn, log: log, buckets: map[string]*bucket.Bucket{}}
+}
 
 // Begin writes down that a command is about to be carried out. If the ledger has it already, Begin changes nothing and
 // returns the record with known = true. The record that it returns is the one to be passed to Save.
-func (b *Conn) Begin(ctx context.Context, cloud, commandID string, r Record) (known bool, _ Record, _ error) {
-	kv, err := b.ledger(ctx, cloud)
+func (l *Ledger) Begin(ctx context.Context, cloud, commandID string, r Record) (known bool, _ Record, _ error) {
+	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
 		return false, Record{}, err
 	}
@@ -65,28 +98,28 @@ func (b *Conn) Begin(ctx context.Context, cloud, commandID string, r Record) (kn
 	if err != nil {
 		return false, Record{}, fmt.Errorf("ledger: %w", err)
 	}
-	key := ledgerKey(cloud, commandID)
-	if err := b.adopt(ctx, cloud, kv, key); err != nil {
+	key := keyOf(cloud, commandID)
+	if err := l.adopt(ctx, cloud, kv, key); err != nil {
 		return false, Record{}, err
 	}
 	attempt := 1
 	for ; ; attempt++ {
-		if r.revision, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, value) }); err == nil {
+		if r.revision, err = l.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) }); err == nil {
 			return false, r, nil
 		}
 		if errors.Is(err, jetstream.ErrKeyExists) {
 			break
 		}
-		if attempt == PublishAttempts || ctx.Err() != nil {
+		if attempt == bus.PublishAttempts || ctx.Err() != nil {
 			return false, Record{}, fmt.Errorf("ledger: write: %w", err)
 		}
 	}
-	entry, err := kv.get(ctx, key)
+	entry, err := kv.Get(ctx, key)
 	if err != nil {
 		return false, Record{}, fmt.Errorf("ledger: read: %w", err)
 	}
-	if attempt > 1 && bytes.Equal(entry.value, value) {
-		r.revision = entry.revision
+	if attempt > 1 && bytes.Equal(entry.Value, value) {
+		r.revision = entry.Revision
 		return false, r, nil // it is ours: the first attempt was written, but its acknowledgement was lost
 	}
 	have, err := recordOf(entry)
@@ -94,16 +127,16 @@ func (b *Conn) Begin(ctx context.Context, cloud, commandID string, r Record) (kn
 }
 
 // Look returns the record of a command; known is false if there is none.
-func (b *Conn) Look(ctx context.Context, cloud, commandID string) (known bool, _ Record, _ error) {
-	kv, err := b.ledger(ctx, cloud)
+func (l *Ledger) Look(ctx context.Context, cloud, commandID string) (known bool, _ Record, _ error) {
+	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
 		return false, Record{}, err
 	}
-	key := ledgerKey(cloud, commandID)
-	if err := b.adopt(ctx, cloud, kv, key); err != nil {
+	key := keyOf(cloud, commandID)
+	if err := l.adopt(ctx, cloud, kv, key); err != nil {
 		return false, Record{}, err
 	}
-	entry, err := kv.get(ctx, key)
+	entry, err := kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return false, Record{}, nil
 	}
@@ -116,8 +149,8 @@ func (b *Conn) Look(ctx context.Context, cloud, commandID string) (known bool, _
 
 // LookFormer returns the record that an earlier bridge has left of a command with this id: its key is made of the id alone. It
 // may be of another command, with another source. The record of a plain command that a bridge of today wrote is none.
-func (b *Conn) LookFormer(ctx context.Context, cloud, id string) (known bool, _ Record, _ error) {
-	known, have, err := b.Look(ctx, cloud, id)
+func (l *Ledger) LookFormer(ctx context.Context, cloud, id string) (known bool, _ Record, _ error) {
+	known, have, err := l.Look(ctx, cloud, id)
 	if err != nil || !known || have.Plain {
 		return false, Record{}, err
 	}
@@ -125,10 +158,10 @@ func (b *Conn) LookFormer(ctx context.Context, cloud, id string) (known bool, _ 
 }
 
 // Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If
-// somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge, one
-// that the broker refuses for another reason of its own ErrRefused.
-func (b *Conn) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
-	kv, err := b.ledger(ctx, cloud)
+// somebody else has written it meanwhile the error is bus.ErrTaken. A record that no entry can hold is events.ErrTooLarge, one
+// that the broker refuses for another reason of its own bus.ErrRefused.
+func (l *Ledger) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
+	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
 		return r, err
 	}
@@ -136,18 +169,18 @@ func (b *Conn) Save(ctx context.Context, cloud, commandID string, r Record) (Rec
 	if err != nil {
 		return r, fmt.Errorf("ledger: %w", err)
 	}
-	key := ledgerKey(cloud, commandID)
-	revision, err := b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.update(ctx, key, value, r.revision) })
+	key := keyOf(cloud, commandID)
+	revision, err := l.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Update(ctx, key, value, r.revision) })
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		revision, err = b.contend(ctx, cloud, kv, key, value)
+		revision, err = l.contend(ctx, cloud, kv, key, value)
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch): // a moment later
-		return r, fmt.Errorf("ledger: write: %w", ErrTaken)
-	case isTooLarge(err):
+		return r, fmt.Errorf("ledger: write: %w", bus.ErrTaken)
+	case natserr.TooLarge(err):
 		return r, fmt.Errorf("ledger: write: %w: %d bytes: %w", events.ErrTooLarge, len(value), err)
 	case natserr.Of(err) == natserr.Permanent:
-		return r, fmt.Errorf("ledger: write: %w: %w", ErrRefused, err)
+		return r, fmt.Errorf("ledger: write: %w: %w", bus.ErrRefused, err)
 	case err != nil:
 		return r, fmt.Errorf("ledger: write: %w", err)
 	}
@@ -156,19 +189,19 @@ func (b *Conn) Save(ctx context.Context, cloud, commandID string, r Record) (Rec
 }
 
 // Forget takes back a record, of a command for which nothing was called. If somebody else has written it meanwhile the
-// error is ErrTaken.
-func (b *Conn) Forget(ctx context.Context, cloud, commandID string, r Record) error {
-	kv, err := b.ledger(ctx, cloud)
+// error is bus.ErrTaken.
+func (l *Ledger) Forget(ctx context.Context, cloud, commandID string, r Record) error {
+	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
 		return err
 	}
-	key := ledgerKey(cloud, commandID)
-	err = kv.purge(ctx, key, r.revision)
+	key := keyOf(cloud, commandID)
+	err = kv.Purge(ctx, key, r.revision)
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		if _, err = kv.get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
+		if _, err = kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
 			return nil // it is gone already
 		}
-		err = ErrTaken
+		err = bus.ErrTaken
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: forget: %w", err)
@@ -178,70 +211,64 @@ func (b *Conn) Forget(ctx context.Context, cloud, commandID string, r Record) er
 
 // contend finds out why a record is not as we left it. It may be our own writing, of which only the acknowledgement was
 // lost; and it may have given way to newer ones, in a bucket that is full.
-func (b *Conn) contend(ctx context.Context, cloud string, kv bucketStore, key string, value []byte) (uint64, error) {
-	entry, err := kv.get(ctx, key)
+func (l *Ledger) contend(ctx context.Context, cloud string, kv *bucket.Bucket, key string, value []byte) (uint64, error) {
+	entry, err := kv.Get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, value) })
+		return l.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, value) })
 	case err != nil:
 		return 0, err
-	case bytes.Equal(entry.value, value):
-		return entry.revision, nil
+	case bytes.Equal(entry.Value, value):
+		return entry.Revision, nil
 	}
-	return 0, ErrTaken
+	return 0, bus.ErrTaken
 }
 
-func recordOf(entry record) (Record, error) {
+func recordOf(entry bucket.Entry) (Record, error) {
 	var r Record
-	if err := json.Unmarshal(entry.value, &r); err != nil {
-		return Record{}, fmt.Errorf("ledger: entry %s: %w", entry.key, err)
+	if err := json.Unmarshal(entry.Value, &r); err != nil {
+		return Record{}, fmt.Errorf("ledger: entry %s: %w", entry.Key, err)
 	}
-	r.revision = entry.revision
+	r.revision = entry.Revision
 	return r, nil
 }
 
 // writeOnce is one attempt to write, and readiness is to know how it ended.
-func (b *Conn) writeOnce(ctx context.Context, cloud string, write func(context.Context) (uint64, error)) (uint64, error) {
+func (l *Ledger) writeOnce(ctx context.Context, cloud string, write func(context.Context) (uint64, error)) (uint64, error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
 	defer cancel()
 	revision, err := write(ctx)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		_ = b.Observe(ledgerOf(cloud), began, nil) // it was heard
+		_ = l.conn.Observe(bus.LedgerOf(cloud), began, nil) // it was heard
 		return revision, err
 	}
-	return revision, b.Observe(ledgerOf(cloud), began, err)
+	return revision, l.conn.Observe(bus.LedgerOf(cloud), began, err)
 }
 
-// ledgerOf names a ledger where publishes have a destination.
-func ledgerOf(cloud string) string { return "the ledger of " + cloud }
-
-// ledger returns the bucket of a cloud once the connection is up.
-func (b *Conn) ledger(ctx context.Context, cloud string) (bucketStore, error) {
-	if err := b.AwaitUp(ctx); err != nil {
-		return bucketStore{}, fmt.Errorf("ledger: %w", err)
+// bucket returns the bucket of a cloud once the connection is up.
+func (l *Ledger) bucket(ctx context.Context, cloud string) (*bucket.Bucket, error) {
+	if err := l.conn.AwaitUp(ctx); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	b.mu.Lock()
-	kv, known := b.ledgers[cloud]
-	b.mu.Unlock()
+	l.mu.Lock()
+	kv, known := l.buckets[cloud]
+	l.mu.Unlock()
 	if known {
 		return kv, nil
 	}
-	kv = bucketStore{b, b.js, topology.LedgerBucket(b.cfg.Prefix, cloud)}
-	if _, err := b.js.KeyValue(ctx, kv.bucket); err != nil {
-		return bucketStore{}, fmt.Errorf("ledger: %w", err)
+	kv = bucket.Of(l.conn, topology.LedgerBucket(l.conn.Settings().Prefix, cloud), l.log)
+	if _, err := l.conn.JetStream().KeyValue(ctx, kv.Name); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	b.mu.Lock()
-	b.ledgers[cloud] = kv
-	b.mu.Unlock()
+	l.mu.Lock()
+	l.buckets[cloud] = kv
+	l.mu.Unlock()
 	return kv, nil
 }
 
-// isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
-func isNoRoom(err error) bool { return natserr.Of(err) == natserr.NoRoom }
-
-// ledgerKey makes a key of an id that may hold anything.
-func ledgerKey(cloud, commandID string) string { return cloud + "." + keyToken(commandID) }
+// keyOf makes a key of an id that may hold anything.
+func keyOf(cloud, commandID string) string { return cloud + "." + keyToken(commandID) }
 
 func keyToken(id string) string {
 	sum := sha256.Sum256([]byte(id))

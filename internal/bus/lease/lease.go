@@ -1,4 +1,4 @@
-package bus
+package lease
 
 import (
 	"context"
@@ -6,21 +6,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bucket"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
-// leaseTTL is how long a lease holds without being renewed. It is renewed three times as often; a crash is noticed after
+// defaultTTL is how long a lease holds without being renewed. It is renewed three times as often; a crash is noticed after
 // as long.
-const leaseTTL = 30 * time.Second
+const defaultTTL = 30 * time.Second
 
-// ErrLeaseLost says that a lease is no longer ours: another process has it, or could have it.
-var ErrLeaseLost = errors.New("the lease is lost")
+// ErrLost says that a lease is no longer ours: another process has it, or could have it.
+var ErrLost = errors.New("the lease is lost")
 
 // Lease is the right of one process to do something alone, and a value that only its holder can write.
 //
@@ -29,8 +32,7 @@ var ErrLeaseLost = errors.New("the lease is lost")
 // compares clocks: who wants the lease watches the entry, and takes it once it has been still for the time that a lease
 // holds.
 type Lease struct {
-	b    *Conn
-	kv   bucketStore
+	kv   *bucket.Bucket
 	key  string
 	name string
 	ttl  time.Duration
@@ -45,24 +47,54 @@ type Lease struct {
 	stopped chan struct{}
 }
 
-// leaseEntry is what stands in the bucket. Without a holder the lease is free.
-type leaseEntry struct {
+// holding is an entry of the bucket. Without a holder the lease is free.
+type holding struct {
 	Holder string          `json:"holder,omitempty"`
 	Value  json.RawMessage `json:"value,omitempty"`
 }
 
-// Lease takes the lease of a key, as soon as nobody else has it, and renews it until Release. It waits as long as ctx
-// allows, also for the connection. The bucket is made if it is missing and the bridge may.
-func (b *Conn) Lease(ctx context.Context, key string) (*Lease, error) {
-	return b.lease(ctx, key, leaseTTL)
+// Conn is what leases need of the connection to NATS.
+type Conn interface {
+	bucket.Conn
+	AwaitUp(ctx context.Context) error
 }
 
-func (b *Conn) lease(ctx context.Context, key string, ttl time.Duration) (*Lease, error) {
-	kv, err := b.reconcileBucket(ctx)
+// Room makes buckets with what room there is.
+type Room interface {
+	WithRoom(ctx context.Context, what string, kind topology.Kind, create func(context.Context, int64) error) (made bool, _ error)
+}
+
+// Leases are the leases of one bridge.
+type Leases struct {
+	conn Conn
+	room Room
+	log  *slog.Logger
+	ttl  time.Duration
+}
+
+// New returns the leases that the bucket of the configured prefix holds. It asks nobody.
+func New(conn Conn, room Room, log *slog.Logger, options ...Option) *Leases {
+	ls := &Leases{conn: conn, room: room, log: log, ttl: defaultTTL}
+	for _, o := range options {
+		o(ls)
+	}
+	return ls
+}
+
+// Option changes how leases are kept.
+type Option func(*Leases)
+
+// WithTTL has a lease hold for so long without being renewed.
+func WithTTL(ttl time.Duration) Option { return func(ls *Leases) { ls.ttl = ttl } }
+
+// Acquire takes the lease of a key, as soon as nobody else has it, and renews it until Release. It waits as long as ctx
+// allows, also for the connection. The bucket is made if it is missing and the bridge may.
+func (ls *Leases) Acquire(ctx context.Context, key string) (*Lease, error) {
+	kv, err := ls.bucket(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	l := &Lease{b: b, kv: kv, key: key, name: rand.Text(), ttl: ttl, stopped: make(chan struct{})}
+	l := &Lease{kv: kv, key: key, name: rand.Text(), ttl: ls.ttl, stopped: make(chan struct{})}
 	if err := l.take(ctx); err != nil {
 		return nil, fmt.Errorf("lease of %s: %w", key, err)
 	}
@@ -72,27 +104,28 @@ func (b *Conn) lease(ctx context.Context, key string, ttl time.Duration) (*Lease
 	return l, nil
 }
 
-// reconcileBucket returns the bucket once the connection is up.
-func (b *Conn) reconcileBucket(ctx context.Context) (bucketStore, error) {
-	if err := b.AwaitUp(ctx); err != nil {
-		return bucketStore{}, err
+// bucket returns the bucket once the connection is up.
+func (ls *Leases) bucket(ctx context.Context) (*bucket.Bucket, error) {
+	if err := ls.conn.AwaitUp(ctx); err != nil {
+		return nil, err
 	}
-	name := topology.ReconcileBucket(b.cfg.Prefix)
-	attempt, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
+	cfg, js := ls.conn.Settings(), ls.conn.JetStream()
+	name := topology.ReconcileBucket(cfg.Prefix)
+	attempt, cancel := context.WithTimeout(ctx, 5*bus.AttemptTimeout)
 	defer cancel()
-	_, err := b.js.KeyValue(attempt, name)
-	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
-		_, err = b.WithRoom(ctx, "bucket "+name, topology.Reconcile, func(ctx context.Context, bytes int64) error {
-			want := b.cfg.Plan().Reconcile()
+	_, err := js.KeyValue(attempt, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) && cfg.Manage {
+		_, err = ls.room.WithRoom(ctx, "bucket "+name, topology.Reconcile, func(ctx context.Context, bytes int64) error {
+			want := cfg.Plan().Reconcile()
 			want.MaxBytes = bytes
-			_, err := b.js.CreateOrUpdateKeyValue(ctx, want)
+			_, err := js.CreateOrUpdateKeyValue(ctx, want)
 			return err
 		})
 	}
 	if err != nil {
-		return bucketStore{}, fmt.Errorf("bucket %s: %w", name, err)
+		return nil, fmt.Errorf("bucket %s: %w", name, err)
 	}
-	return bucketStore{b, b.js, name}, nil
+	return bucket.Of(ls.conn, name, ls.log), nil
 }
 
 // take waits until the entry is free, or has been still for too long, and writes our name.
@@ -113,7 +146,7 @@ func (l *Lease) take(ctx context.Context) error {
 		case err != nil && !isPassing(err):
 			return err
 		case free:
-			if err = l.write(ctx, leaseEntry{l.name, have.Value}, revision); err == nil || isRefusedWrite(err) {
+			if err = l.write(ctx, holding{l.name, have.Value}, revision); err == nil || isRefusedWrite(err) {
 				return err
 			}
 		case err == nil && revision != still.revision:
@@ -133,7 +166,7 @@ func isPassing(err error) bool {
 		class := natserr.Of(err)
 		return (class == natserr.Passing || class == natserr.NoRoom) && refused.Code != 404 // else the bucket has to be made anew
 	}
-	return errors.Is(err, context.DeadlineExceeded) || isDisconnect(err)
+	return errors.Is(err, context.DeadlineExceeded) || natserr.Disconnected(err)
 }
 
 // isRefusedWrite says whether the broker never takes an entry as it is, and not since another process has written it.
@@ -142,36 +175,36 @@ func isRefusedWrite(err error) bool {
 }
 
 // read returns the entry; revision 0 if there is none.
-func (l *Lease) read(ctx context.Context) (leaseEntry, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+func (l *Lease) read(ctx context.Context) (holding, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
 	defer cancel()
-	var have leaseEntry
-	entry, err := l.kv.get(ctx, l.key)
+	var have holding
+	entry, err := l.kv.Get(ctx, l.key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return have, 0, nil
 	case err != nil:
 		return have, 0, err
 	}
-	if err := json.Unmarshal(entry.value, &have); err != nil {
+	if err := json.Unmarshal(entry.Value, &have); err != nil {
 		return have, 0, fmt.Errorf("entry %s: %w", l.key, err)
 	}
-	return have, entry.revision, nil
+	return have, entry.Revision, nil
 }
 
 // write replaces the revision that it names. The caller holds the lock, or is the only one to know the lease.
-func (l *Lease) write(ctx context.Context, e leaseEntry, revision uint64) error {
+func (l *Lease) write(ctx context.Context, e holding, revision uint64) error {
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
 	defer cancel()
 	began := time.Now()
 	if revision == 0 {
-		revision, err = l.kv.create(ctx, l.key, text)
+		revision, err = l.kv.Create(ctx, l.key, text)
 	} else {
-		revision, err = l.kv.update(ctx, l.key, text, revision)
+		revision, err = l.kv.Update(ctx, l.key, text, revision)
 	}
 	if err != nil {
 		return err
@@ -181,7 +214,7 @@ func (l *Lease) write(ctx context.Context, e leaseEntry, revision uint64) error 
 }
 
 // replace writes the entry as its holder. If the answer to a write is lost, the entry tells whether it is still ours.
-func (l *Lease) replace(ctx context.Context, e leaseEntry) error {
+func (l *Lease) replace(ctx context.Context, e holding) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.lost && ctx.Err() == nil {
@@ -200,7 +233,7 @@ func (l *Lease) replace(ctx context.Context, e leaseEntry) error {
 		}
 	}
 	if l.lost {
-		return ErrLeaseLost
+		return ErrLost
 	}
 	return ctx.Err()
 }
@@ -217,9 +250,9 @@ func (l *Lease) renew(ctx context.Context) {
 		case <-tick.C:
 		}
 		attempt, cancel := context.WithTimeout(ctx, l.ttl)
-		err := l.replace(attempt, leaseEntry{l.name, l.Value()})
+		err := l.replace(attempt, holding{l.name, l.Value()})
 		cancel()
-		if errors.Is(err, ErrLeaseLost) {
+		if errors.Is(err, ErrLost) {
 			return
 		}
 	}
@@ -232,15 +265,15 @@ func (l *Lease) Value() json.RawMessage {
 	return l.value
 }
 
-// Keep writes a value, for the next holder and for oneself. The error is ErrLeaseLost if the lease is another's.
+// Keep writes a value, for the next holder and for oneself. The error is ErrLost if the lease is another's.
 func (l *Lease) Keep(ctx context.Context, value json.RawMessage) error {
-	if err := l.replace(ctx, leaseEntry{l.name, value}); err != nil {
+	if err := l.replace(ctx, holding{l.name, value}); err != nil {
 		return fmt.Errorf("keep the value of %s: %w", l.key, err)
 	}
 	return nil
 }
 
-// Check says whether the lease is ours, or ErrLeaseLost. It asks the broker only if the last renewal is a while ago, and
+// Check says whether the lease is ours, or ErrLost. It asks the broker only if the last renewal is a while ago, and
 // then waits for the answer as long as the lease could still be ours.
 func (l *Lease) Check(ctx context.Context) error {
 	l.mu.Lock()
@@ -249,14 +282,14 @@ func (l *Lease) Check(ctx context.Context) error {
 	l.mu.Unlock()
 	switch {
 	case lost:
-		return ErrLeaseLost
+		return ErrLost
 	case age < l.ttl/2:
 		return nil
 	}
 	attempt, cancel := context.WithTimeout(ctx, l.ttl)
 	defer cancel()
-	if err := l.replace(attempt, leaseEntry{l.name, l.Value()}); err != nil {
-		return ErrLeaseLost
+	if err := l.replace(attempt, holding{l.name, l.Value()}); err != nil {
+		return ErrLost
 	}
 	return nil
 }
@@ -265,7 +298,7 @@ func (l *Lease) Check(ctx context.Context) error {
 func (l *Lease) Release(ctx context.Context) {
 	l.stop()
 	<-l.stopped
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), AttemptTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bus.AttemptTimeout)
 	defer cancel()
-	_ = l.replace(ctx, leaseEntry{Value: l.Value()})
+	_ = l.replace(ctx, holding{Value: l.Value()})
 }

@@ -1,4 +1,4 @@
-package bus
+package ledger
 
 import (
 	"context"
@@ -16,45 +16,45 @@ import (
 
 // Claim says that an object at factro was made by a command, and returns whether it is this command's: an object has
 // exactly one maker. To claim twice what is one's own is right.
-func (b *Conn) Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, _ error) {
-	kv, err := b.ledger(ctx, cloud)
+func (l *Ledger) Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, _ error) {
+	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
 		return false, err
 	}
 	key := cloud + ".claim." + events.Token(resource) + "." + keyToken(objectID)
-	if err := b.adopt(ctx, cloud, kv, key); err != nil {
+	if err := l.adopt(ctx, cloud, kv, key); err != nil {
 		return false, err
 	}
-	_, err = b.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.create(ctx, key, []byte(commandID)) })
+	_, err = l.writeOnce(ctx, cloud, func(ctx context.Context) (uint64, error) { return kv.Create(ctx, key, []byte(commandID)) })
 	if err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) {
 		return false, fmt.Errorf("ledger: claim: %w", err)
 	}
-	entry, err := kv.get(ctx, key)
+	entry, err := kv.Get(ctx, key)
 	if err != nil {
 		return false, fmt.Errorf("ledger: claim: %w", err)
 	}
-	return string(entry.value) == commandID, nil
+	return string(entry.Value) == commandID, nil
 }
 
 // Made returns the ids of the objects that commands of a cloud have made, by the records that were written since a time of
 // the broker's clock. Who looks for an object of his own leaves these out: so no command pays for a claim but one that
 // was left without an answer.
-func (b *Conn) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
-	if err := b.AwaitUp(ctx); err != nil {
+func (l *Ledger) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
+	if err := l.conn.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	made := map[string]bool{}
-	if err := b.madeIn(ctx, topology.LedgerBucket(b.cfg.Prefix, cloud), cloud, since, made); err != nil {
+	if err := l.madeIn(ctx, topology.LedgerBucket(l.conn.Settings().Prefix, cloud), cloud, since, made); err != nil {
 		return nil, err
 	}
-	switch old, err := b.oldLedger(ctx); {
+	switch old, err := l.oldLedger(ctx); {
 	case err != nil:
 		return nil, err
 	case old != nil:
-		if err := b.madeIn(ctx, old.bucket, cloud, since, made); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := l.madeIn(ctx, old.Name, cloud, since, made); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil, err
 		}
 	}
@@ -62,9 +62,9 @@ func (b *Conn) Made(ctx context.Context, cloud string, since time.Time) (map[str
 }
 
 // madeIn adds what the records of one bucket say.
-func (b *Conn) madeIn(ctx context.Context, bucket, cloud string, since time.Time, made map[string]bool) error {
+func (l *Ledger) madeIn(ctx context.Context, bucket, cloud string, since time.Time, made map[string]bool) error {
 	stream := "KV_" + bucket
-	c, err := b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+	c, err := l.conn.JetStream().CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: "$KV." + bucket + "." + cloud + ".*", // the claims have more tokens
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
@@ -72,7 +72,7 @@ func (b *Conn) madeIn(ctx context.Context, bucket, cloud string, since time.Time
 	if err != nil {
 		return fmt.Errorf("ledger: read: %w", err)
 	}
-	defer func() { _ = b.js.DeleteConsumer(context.WithoutCancel(ctx), stream, c.CachedInfo().Name) }() // it ends by itself, too
+	defer func() { _ = l.conn.JetStream().DeleteConsumer(context.WithoutCancel(ctx), stream, c.CachedInfo().Name) }() // it ends by itself, too
 	for left := c.CachedInfo().NumPending; left > 0; {
 		batch, err := c.FetchNoWait(1000)
 		if err != nil {
