@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/webpage"
@@ -62,7 +63,7 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, spool *bus.Sp
 	if text != "" {
 		r.Parts["spool"] = text
 	}
-	if _, why := b.cfg.unfit(broker.Limits()); b.cfg.has(RoleIngress) && why != "" {
+	if _, why := b.cfg.Unfit(broker.Limits()); b.cfg.Has(config.RoleIngress) && why != "" {
 		r.Parts["max_body"] = why // it decides nothing: smaller webhooks are welcome
 	}
 	if stopping.Err() != nil {
@@ -74,7 +75,7 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, spool *bus.Sp
 			r.Clouds[name] = err.Error()
 		}
 	}
-	if b.cfg.has(RoleIngress) {
+	if b.cfg.Has(config.RoleIngress) {
 		r.locked(webhooks.Unusable(), len(b.cfg.Clouds))
 	}
 	for _, cloud := range b.cfg.Clouds { // what is wrong with one cloud takes nothing from the others
@@ -126,14 +127,14 @@ func (b *Bridge) readiness(h bus.Health, spools bool) readiness {
 	case err != nil:
 		r.Ready, r.Parts["nats"] = false, err.Error()
 	}
-	if b.cfg.has(RoleEgress) {
+	if b.cfg.Has(config.RoleEgress) {
 		r.Parts["commands"] = "ok"
 	}
 	switch {
 	case h.Commands != nil:
 		r.Parts["commands"] = h.Commands.Error()
-		r.Ready = r.Ready && b.cfg.has(RoleIngress)
-	case h.Broker != nil && b.cfg.has(RoleEgress):
+		r.Ready = r.Ready && b.cfg.Has(config.RoleIngress)
+	case h.Broker != nil && b.cfg.Has(config.RoleEgress):
 		r.Parts["commands"] = "waiting for NATS" // the part nats says why
 	}
 	return r

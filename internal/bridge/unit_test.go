@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -30,10 +31,10 @@ func TestUnitAlone(t *testing.T) {
 	if !s.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the NATS server is not ready")
 	}
-	cfg := Default()
-	cfg.NATS.URL, cfg.Roles = s.ClientURL(), []string{RoleEgress, RoleQuery}
+	cfg := config.Default()
+	cfg.NATS.URL, cfg.Roles = s.ClientURL(), []string{config.RoleEgress, config.RoleQuery}
 	for _, name := range []string{"acme", "demo"} {
-		cfg.Clouds = append(cfg.Clouds, Cloud{Name: name, API: API{
+		cfg.Clouds = append(cfg.Clouds, config.Cloud{Name: name, API: config.API{
 			URL: "http://127.0.0.1:1/api/core", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,
 		}})
 	}
@@ -41,7 +42,7 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker, err := bus.Connect(b.cfg.bus(nil), b.log)
+	broker, err := bus.Connect(b.cfg.BusConfig(nil), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func(run func(context.Context) error) (stop func()) {
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // that of the test ends before its cleanups
 		ended := make(chan error, 1)
 		go func() { ended <- run(ctx) }()
 		return func() {
@@ -62,9 +63,9 @@ func TestUnitAlone(t *testing.T) {
 			}
 		}
 	}
-	defer start(broker.Run)()
+	t.Cleanup(start(broker.Run))
 	stopAcme := start(units["acme"].run)
-	defer start(units["demo"].run)()
+	t.Cleanup(start(units["demo"].run))
 
 	nc, err := nats.Connect(s.ClientURL())
 	if err != nil {
@@ -101,6 +102,6 @@ func TestUnitAlone(t *testing.T) {
 	if waiting := queue.CachedInfo(); waiting.NumPending != 1 {
 		t.Errorf("%d commands wait while the unit is stopped, want 1", waiting.NumPending)
 	}
-	defer start(units["acme"].run)()
+	t.Cleanup(start(units["acme"].run))
 	do(acme, "meanwhile")
 }

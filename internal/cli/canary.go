@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/canary"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -118,7 +118,7 @@ var canaryExits = map[canary.Outcome]int{
 
 // canaryWebhook is where a cloud's webhooks go, with the first of its secrets: to the URL in --webhook-url, else to where the bridge
 // listens on this machine.
-func canaryWebhook(cfg bridge.Config, cloud bridge.Cloud, to string) (canary.Webhook, error) {
+func canaryWebhook(cfg config.Config, cloud config.Cloud, to string) (canary.Webhook, error) {
 	if len(cloud.Webhook.Secrets) == 0 || cloud.Webhook.Header == "" {
 		return canary.Webhook{}, exit.Usage("clouds: %s has no webhook.header or no webhook.secrets; take a configuration of the role ingress", cloud.Name)
 	}

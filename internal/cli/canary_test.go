@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/canary"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -31,9 +31,9 @@ func TestCanaryWebhook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := bridge.Default()
+			cfg := config.Default()
 			cfg.HTTP.Listen = tt.listen
-			w, err := canaryWebhook(cfg, bridge.Cloud{Name: "acme", Webhook: bridge.Webhook{
+			w, err := canaryWebhook(cfg, config.Cloud{Name: "acme", Webhook: config.Webhook{
 				Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: "first-secret"}, {Value: "second-secret"}},
 			}}, tt.to)
 			if code, ok := errors.AsType[*exit.Error](err); tt.want == "" {

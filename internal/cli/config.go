@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
 func newConfig() *cobra.Command {
@@ -19,7 +19,7 @@ func newConfig() *cobra.Command {
 		&cobra.Command{
 			Use: "sample", Short: "Print a commented configuration file", Example: "  bridge config sample > bridge.yaml", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				_, err := cmd.OutOrStdout().Write(bridge.Sample)
+				_, err := cmd.OutOrStdout().Write(config.Sample)
 				return err
 			},
 		},
@@ -45,7 +45,7 @@ bridge. With --offline no other file is read. NATS and factro are never asked.`,
 			if len(args) > 0 {
 				path, name = args[0], args[0]
 			}
-			checked, err := bridge.Check(path, os.Environ(), offline)
+			checked, err := config.Check(path, os.Environ(), offline)
 			for _, text := range checked.Cautions {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
 			}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -74,7 +74,7 @@ func (f *healthFlags) address(environ []string) (string, error) {
 		}
 		return u.String(), nil
 	}
-	cfg, err := bridge.Load(f.config, environ)
+	cfg, err := config.Load(f.config, environ)
 	if err != nil {
 		return "", err
 	}

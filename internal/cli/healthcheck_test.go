@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -30,11 +31,11 @@ func health(t testing.TB, args ...string) (string, error) {
 
 // startAdmin runs a bridge until the test ends, and returns the URL of its admin server. With a URL of NATS where nobody
 // listens it is alive, but never ready.
-func startAdmin(t *testing.T, nats bridge.NATS) string {
+func startAdmin(t *testing.T, nats config.NATS) string {
 	t.Helper()
-	cfg := bridge.Default()
-	cfg.NATS, cfg.Admin.Listen, cfg.Roles = nats, "127.0.0.1:0", []string{bridge.RoleEgress}
-	cfg.Clouds = []bridge.Cloud{{Name: "acme", API: bridge.API{
+	cfg := config.Default()
+	cfg.NATS, cfg.Admin.Listen, cfg.Roles = nats, "127.0.0.1:0", []string{config.RoleEgress}
+	cfg.Clouds = []config.Cloud{{Name: "acme", API: config.API{
 		URL: "http://127.0.0.1:1", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,
 	}}}
 	b, err := bridge.New(cfg, "test", http.NotFoundHandler(), slog.New(slog.DiscardHandler))
@@ -59,9 +60,9 @@ func startAdmin(t *testing.T, nats bridge.NATS) string {
 
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
-	ready := bridge.Default().NATS
+	ready := config.Default().NATS
 	ready.URL, ready.Embedded.DataDir = "", t.TempDir()
-	away := bridge.Default().NATS
+	away := config.Default().NATS
 	away.URL = "nats://127.0.0.1:1"
 	admin, waiting := startAdmin(t, ready), startAdmin(t, away)
 
@@ -93,7 +94,7 @@ func TestHealthcheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "bridge.yaml")
-	text := bytes.Replace(bridge.Sample, []byte("127.0.0.1:9090"), []byte(address), 1)
+	text := bytes.Replace(config.Sample, []byte("127.0.0.1:9090"), []byte(address), 1)
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestHealthcheckRefused(t *testing.T) {
 func TestHealthcheckAddress(t *testing.T) {
 	t.Parallel()
 	sample := filepath.Join(t.TempDir(), "bridge.yaml")
-	if err := os.WriteFile(sample, bridge.Sample, 0o600); err != nil {
+	if err := os.WriteFile(sample, config.Sample, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
 
@@ -27,7 +28,7 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 		Example: "  bridge config sample > bridge.yaml\n  bridge run --config bridge.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := bridge.Load(path, os.Environ())
+			cfg, err := config.Load(path, os.Environ())
 			if err != nil {
 				return exit.With(exit.WrongUsage, err)
 			}
@@ -68,7 +69,7 @@ func hearHangups(ctx context.Context, log *slog.Logger) (stop func()) {
 }
 
 // runBridge runs one bridge between starting and stopping telemetry.
-func runBridge(ctx context.Context, cfg bridge.Config, version string, log *slog.Logger) error {
+func runBridge(ctx context.Context, cfg config.Config, version string, log *slog.Logger) error {
 	slog.SetDefault(log)
 	for _, w := range cfg.Loose() {
 		log.WarnContext(ctx, "everybody on this machine may read a secret", "file", w)

@@ -9,18 +9,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // ConfiguredCloud is the cloud in --cloud, or the only one of the configuration.
-func (f *Flags) ConfiguredCloud() (bridge.Cloud, error) {
+func (f *Flags) ConfiguredCloud() (config.Cloud, error) {
 	cfg, err := f.BridgeConfig()
 	if err != nil {
-		return bridge.Cloud{}, err
+		return config.Cloud{}, err
 	}
 	names := make([]string, len(cfg.Clouds))
 	for i, c := range cfg.Clouds {
@@ -28,7 +28,7 @@ func (f *Flags) ConfiguredCloud() (bridge.Cloud, error) {
 	}
 	i, err := oneCloud(f.Cloud, names, "in the configuration")
 	if err != nil {
-		return bridge.Cloud{}, err
+		return config.Cloud{}, err
 	}
 	f.Cloud = names[i]
 	return cfg.Clouds[i], nil

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -23,7 +23,7 @@ type Flags struct {
 	tls                             bus.TLS
 
 	// cfg is the bridge's configuration once it was read, nil if nobody named one.
-	Config *bridge.Config
+	Config *config.Config
 }
 
 const defaultNATS = "nats://127.0.0.1:4222"
@@ -84,11 +84,11 @@ func (f *Flags) Reach(c bus.Config) (*bus.Client, error) {
 
 // BridgeConfig is the bridge's configuration: of the file that is named, or of the environment alone. Its prefix is that of
 // the flag, if that is set.
-func (f *Flags) BridgeConfig() (bridge.Config, error) {
+func (f *Flags) BridgeConfig() (config.Config, error) {
 	if f.Config == nil {
-		cfg, err := bridge.Load(f.ConfigFile, os.Environ())
+		cfg, err := config.Load(f.ConfigFile, os.Environ())
 		if err != nil {
-			return bridge.Config{}, exit.With(exit.WrongUsage, err)
+			return config.Config{}, exit.With(exit.WrongUsage, err)
 		}
 		cfg.NATS.Prefix = cmp.Or(f.Prefix, cfg.NATS.Prefix)
 		f.Config, f.Prefix = &cfg, cfg.NATS.Prefix

@@ -16,6 +16,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bridge"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -95,7 +96,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer, version string) (err 
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	cfg, err := bridge.Load(files.config, nil) // what other commands are told is what runs
+	cfg, err := config.Load(files.config, nil) // what other commands are told is what runs
 	if err != nil {
 		return errors.Join(err, d.close())
 	}

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bridge"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
 // devFiles are the configuration of the bridge of "bridge dev" and its two secrets, as files, so that other commands can be
@@ -143,8 +143,8 @@ func (f *devFiles) clear(ctx context.Context, own string) error {
 
 // inUse is the address of a configuration's bridge if somebody listens there, else "". A bridge listens before its files are
 // written.
-func inUse(ctx context.Context, config string) string {
-	cfg, err := bridge.Load(config, nil)
+func inUse(ctx context.Context, file string) string {
+	cfg, err := config.Load(file, nil)
 	if err != nil {
 		return "" // somebody has edited it; no bridge runs with it
 	}
