@@ -1,51 +1,46 @@
-package sim
+package tenant
 
 import (
 	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
 // tx is one operation at work on the store, under the simulator's lock. What it did is undone if it fails, and its
 // events are fired only if it succeeds.
 type tx struct {
+	*Call
+	Env
+	Config
 	store    *store
 	contract *contract
-	newID    func() string
-	payloads func(since time.Time, action string) []any
-	variants Variants
-	delivery Delivery
-	mandant  string
 	user     string // the key's user
 	now      time.Time
 
-	op     factro.Operation
-	params map[string]string
-	query  url.Values
-	body   any // decoded, numbers as json.Number; nil without a body
-	file   *upload
-	// elements are the errors that the contract found in the elements of a partial batch, by index.
-	elements map[int]error
-
 	status int // of a good answer, if it is not the usual one
 	undo   []func()
-	done   []change // what undo would take back, as the journal has it
-	events []event
+	done   []Change // what undo would take back, as the journal has it
+	events []Event
 }
 
-// event is something that happened to an object.
-type event struct {
-	action, entity string
+// Change is an object as it is from now on; null if it is gone. Last is the last running number of its kind.
+type Change struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Object Object `json:"object"`
+	Last   int64  `json:"last,omitempty"`
+}
+
+// Event is something that happened to an object.
+type Event struct {
+	Action, EntityID string
 }
 
 func (t *tx) fire(action, entity string) {
 	if action != "" {
-		t.events = append(t.events, event{action, entity})
+		t.events = append(t.events, Event{action, entity})
 	}
 }
 
@@ -62,22 +57,22 @@ func (t *tx) atomically(change func() error) error {
 	return err
 }
 
-func (t *tx) put(kind string, o object) {
+func (t *tx) put(kind string, o Object) {
 	var readable time.Time
-	if t.delivery.ReadableAfter > 0 {
-		readable = t.now.Add(t.delivery.ReadableAfter)
+	if t.ReadableAfter > 0 {
+		readable = t.now.Add(t.ReadableAfter)
 	}
 	t.undo = append(t.undo, t.store.put(kind, o, readable))
-	t.done = append(t.done, change{kind, o.id(), o, t.store.of(kind).last})
+	t.done = append(t.done, Change{kind, o.ID(), o, t.store.of(kind).last})
 }
 
 func (t *tx) remove(kind, id string) {
 	t.undo = append(t.undo, t.store.remove(kind, id))
-	t.done = append(t.done, change{Kind: kind, ID: id})
+	t.done = append(t.done, Change{Kind: kind, ID: id})
 }
 
 // get finds an object: queries see what is readable, commands what is.
-func (t *tx) get(kind, id string) (object, error) {
+func (t *tx) get(kind, id string) (Object, error) {
 	c := t.store.of(kind)
 	o := c.items[id]
 	if !t.op.Writes() {
@@ -90,8 +85,8 @@ func (t *tx) get(kind, id string) (object, error) {
 }
 
 // list returns the objects that match, in the order of their creation. A nil match takes all.
-func (t *tx) list(kind string, match func(object) bool) []object {
-	c, out := t.store.of(kind), []object{}
+func (t *tx) list(kind string, match func(Object) bool) []Object {
+	c, out := t.store.of(kind), []Object{}
 	for _, id := range c.order {
 		if o, err := t.get(kind, id); err == nil && (match == nil || match(o)) {
 			out = append(out, o)
@@ -101,36 +96,36 @@ func (t *tx) list(kind string, match func(object) bool) []object {
 }
 
 // where matches objects by one property.
-func where(key, value string) func(object) bool {
-	return func(o object) bool { return o.str(key) == value }
+func where(key, value string) func(Object) bool {
+	return func(o Object) bool { return o.Str(key) == value }
 }
 
 // fields is the request's body as an object.
-func (t *tx) fields() object {
+func (t *tx) fields() Object {
 	m, _ := t.body.(map[string]any)
 	return m
 }
 
-// instant is a point in time as factro writes it.
-func instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+// Instant is a point in time as factro writes it.
+func Instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func millis(at time.Time) json.Number { return whole(at.UnixMilli()) }
 
 // render is what leaves the simulator of an object.
-func (t *tx) render(kind string, o object, row bool) object {
+func (t *tx) render(kind string, o Object, row bool) Object {
 	k, out := kinds[kind], maps.Clone(o)
 	for key, value := range out {
 		switch {
 		case strings.HasPrefix(key, "_"),
 			row && slices.Contains(k.notInRows, key),
-			value == nil && t.variants.AbsentNull && !slices.Contains(t.contract.shape(k.schema).required, key):
+			value == nil && t.Variants.AbsentNull && !slices.Contains(t.contract.shape(k.schema).required, key):
 			delete(out, key)
 		}
 	}
 	return out
 }
 
-func (t *tx) renderRows(kind string, objects []object) []any {
+func (t *tx) renderRows(kind string, objects []Object) []any {
 	out := make([]any, len(objects))
 	for i, o := range objects {
 		out[i] = t.render(kind, o, true)

@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"slices"
@@ -9,15 +9,15 @@ const taskClosed = "Task is closed"
 
 // checkOpen refuses writes to a closed task. It holds for everything below /tasks/{taskId} but the state route, the
 // delete included: public clients have seen the 403 on updates only, and the stricter reading finds more mistakes.
-func checkOpen(task object) error {
-	if task.str("taskState") == "closed" {
+func checkOpen(task Object) error {
+	if task.Str("taskState") == "closed" {
 		return forbidden(taskClosed)
 	}
 	return nil
 }
 
 // settleTask places a new task, gives it an executor, and guards a closed one.
-func settleTask(t *tx, before, after, body object) error {
+func settleTask(t *tx, before, after, body Object) error {
 	if before != nil {
 		if err := checkOpen(before); err != nil {
 			return err
@@ -39,18 +39,18 @@ func settleTask(t *tx, before, after, body object) error {
 		return err
 	}
 	if before != nil {
-		t.fire("TaskMoved", after.id())
+		t.fire("TaskMoved", after.ID())
 	}
 	return nil
 }
 
 // placeTask puts a task below a package, or directly below a project if that is allowed.
-func (t *tx) placeTask(task object, parent string) error {
+func (t *tx) placeTask(task Object, parent string) error {
 	if p, err := t.get("package", parent); err == nil {
 		task["projectId"], task["parentPackageId"] = p["projectId"], parent
 		return nil
 	}
-	if _, err := t.get("project", parent); err != nil || t.variants.PackageParentsOnly {
+	if _, err := t.get("project", parent); err != nil || t.Variants.PackageParentsOnly {
 		return notFound("package", parent)
 	}
 	task["projectId"], task["parentPackageId"] = parent, nil
@@ -63,20 +63,20 @@ func setTaskState(t *tx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, changes := t.fields().str("state"), object{"pausedUntil": nil}
+	state, changes := t.fields().Str("state"), Object{"pausedUntil": nil}
 	if until, sent := t.fields()["pausedUntil"].(string); sent && state == "pushedBack" {
 		at, err := time.Parse(time.RFC3339, until)
 		if err != nil {
-			return nil, invalid("pausedUntil", "pausedUntil: %q is no instant", until)
+			return nil, Invalid("pausedUntil", "pausedUntil: %q is no instant", until)
 		}
-		changes["pausedUntil"] = instant(at)
+		changes["pausedUntil"] = Instant(at)
 	}
-	if task.str("taskState") == state && task["pausedUntil"] == changes["pausedUntil"] {
+	if task.Str("taskState") == state && task["pausedUntil"] == changes["pausedUntil"] {
 		return nil, nil
 	}
-	changes["taskState"], changes["changeDate"] = state, instant(t.now)
-	t.put("task", task.with(changes))
-	t.fire("TaskStateChanged", task.id())
+	changes["taskState"], changes["changeDate"] = state, Instant(t.now)
+	t.put("task", task.With(changes))
+	t.fire("TaskStateChanged", task.ID())
 	return nil, nil
 }
 
@@ -86,38 +86,38 @@ func listTasksByProject(t *tx) (any, error) {
 }
 
 // change stores new values of an object behind a void route and fires the kind's event.
-func (t *tx) change(kind string, o, changes object, event string) {
+func (t *tx) change(kind string, o, changes Object, event string) {
 	if k := kinds[kind]; k.changed != "" {
 		setStamp(changes, k.changed, k.changedStamp, t.now)
 	}
-	t.put(kind, o.with(changes))
-	t.fire(event, o.id())
+	t.put(kind, o.With(changes))
+	t.fire(event, o.ID())
 }
 
 func moveTaskToProject(t *tx) (any, error) {
-	return t.moveTask(func(_ object) (object, error) {
-		project := t.fields().str("projectId")
+	return t.moveTask(func(_ Object) (Object, error) {
+		project := t.fields().Str("projectId")
 		_, err := t.get("project", project)
-		return object{"projectId": project, "parentPackageId": nil}, err
+		return Object{"projectId": project, "parentPackageId": nil}, err
 	})
 }
 
 func removeTaskFromProject(t *tx) (any, error) {
-	return t.moveTask(func(object) (object, error) { return object{"projectId": nil, "parentPackageId": nil}, nil })
+	return t.moveTask(func(Object) (Object, error) { return Object{"projectId": nil, "parentPackageId": nil}, nil })
 }
 
 func moveTaskToPackage(t *tx) (any, error) {
-	return t.moveTask(func(object) (object, error) {
-		p, err := t.get("package", t.fields().str("packageId"))
-		return object{"projectId": p["projectId"], "parentPackageId": p["id"]}, err
+	return t.moveTask(func(Object) (Object, error) {
+		p, err := t.get("package", t.fields().Str("packageId"))
+		return Object{"projectId": p["projectId"], "parentPackageId": p["id"]}, err
 	})
 }
 
 func removeTaskFromPackage(t *tx) (any, error) {
-	return t.moveTask(func(object) (object, error) { return object{"parentPackageId": nil}, nil })
+	return t.moveTask(func(Object) (Object, error) { return Object{"parentPackageId": nil}, nil })
 }
 
-func (t *tx) moveTask(to func(task object) (object, error)) (any, error) {
+func (t *tx) moveTask(to func(task Object) (Object, error)) (any, error) {
 	task, err := t.get("task", t.params["taskId"])
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (t *tx) moveTask(to func(task object) (object, error)) (any, error) {
 		return nil, err
 	}
 	t.change("task", task, changes, "TaskMoved")
-	moved, err := t.get("task", task.id())
+	moved, err := t.get("task", task.ID())
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +135,12 @@ func (t *tx) moveTask(to func(task object) (object, error)) (any, error) {
 	return nil, nil
 }
 
-func settleChecklistEntry(t *tx, before, after, _ object) error {
-	if title := []rune(after.str("title")); len(title) > 255 {
-		return invalid("title", "title: %d characters are more than 255", len(title))
+func settleChecklistEntry(t *tx, before, after, _ Object) error {
+	if title := []rune(after.Str("title")); len(title) > 255 {
+		return Invalid("title", "title: %d characters are more than 255", len(title))
 	}
 	if before == nil {
-		after["position"] = whole(int64(len(t.list("checklistEntry", where("taskId", after.str("taskId")))) + 1))
+		after["position"] = whole(int64(len(t.list("checklistEntry", where("taskId", after.Str("taskId")))) + 1))
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func settleChecklistEntry(t *tx, before, after, _ object) error {
 func entryOfTask(verb handler) handler {
 	return func(t *tx) (any, error) {
 		entry, err := t.get("checklistEntry", t.params["entryId"])
-		if err != nil || entry.str("taskId") != t.params["taskId"] {
+		if err != nil || entry.Str("taskId") != t.params["taskId"] {
 			return nil, notFound("checklistEntry", t.params["entryId"])
 		}
 		return verb(t)
@@ -159,12 +159,12 @@ func entryOfTask(verb handler) handler {
 // addTaskConnection stores the connection once for each side, since each task lists it from its own point of view.
 func addTaskConnection(t *tx) (any, error) {
 	body, from := t.fields(), t.params["taskId"]
-	to, predecessor, successor := body.str("connectedTaskId"), body["isPredecessor"], body["isSuccessor"]
+	to, predecessor, successor := body.Str("connectedTaskId"), body["isPredecessor"], body["isSuccessor"]
 	if predecessor == true && successor == true {
-		return nil, invalid("isPredecessor", "a task is either predecessor or successor, not both")
+		return nil, Invalid("isPredecessor", "a task is either predecessor or successor, not both")
 	}
 	if to == from {
-		return nil, invalid("connectedTaskId", "a task cannot be connected to itself")
+		return nil, Invalid("connectedTaskId", "a task cannot be connected to itself")
 	}
 	for _, id := range []string{from, to} {
 		if _, err := t.get("task", id); err != nil {
@@ -179,17 +179,17 @@ func addTaskConnection(t *tx) (any, error) {
 }
 
 func (t *tx) connect(from, to string, predecessor, successor any) {
-	t.put("taskConnection", object{
-		"id": t.newID(), "taskId": from, "referenceId": to,
-		"isPredecessor": predecessor, "isSuccessor": successor, "changeDate": instant(t.now),
+	t.put("taskConnection", Object{
+		"id": t.NewID(), "taskId": from, "referenceId": to,
+		"isPredecessor": predecessor, "isSuccessor": successor, "changeDate": Instant(t.now),
 	})
 }
 
 func (t *tx) disconnect(from, to string) (found bool) {
 	for _, c := range t.list("taskConnection", nil) {
-		ends := []string{c.str("taskId"), c.str("referenceId")}
+		ends := []string{c.Str("taskId"), c.Str("referenceId")}
 		if slices.Contains(ends, from) && slices.Contains(ends, to) {
-			t.remove("taskConnection", c.id())
+			t.remove("taskConnection", c.ID())
 			found = true
 		}
 	}

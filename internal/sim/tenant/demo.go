@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"time"
@@ -40,10 +40,10 @@ type Seeded struct {
 	Note              string `json:"note"` // any uuid is a note
 }
 
-// Demo returns the ids of the demo tenant.
-func (s *Sim) Demo() Seeded {
+// Demo are the ids of the demo tenant.
+func Demo(mandantID string) Seeded {
 	return Seeded{
-		MandantID: s.cfg.MandantID, User: demoUser, Colleague: demoColleague, Guest: demoGuest, Project: demoProject,
+		MandantID: mandantID, User: demoUser, Colleague: demoColleague, Guest: demoGuest, Project: demoProject,
 		Package: demoPackage, Company: demoCompany, SecondCompany: demoSecondCompany, Contact: demoContact,
 		ViewTemplate: demoViewTemplate, StructureTemplate: demoStructureTemplate, TaskTemplate: demoTaskTemplate, Note: demoNote,
 	}
@@ -51,14 +51,14 @@ func (s *Sim) Demo() Seeded {
 
 // seed fills a store with the demo tenant. The objects are complete, so that the description is not needed yet.
 func seed(st *store, mandant string, now time.Time) {
-	at := instant(now)
-	plan := object{
+	at := Instant(now)
+	plan := Object{
 		"description": nil, "startDate": nil, "endDate": nil, "creationDate": at, "changeDate": at, "creatorId": demoUser,
 		"officerId": demoUser, "companyId": nil, "companyContactId": nil, "plannedEffort": nil, "realizedEffort": nil,
 		"remainingEffort": nil, "colorScheme": nil, "customFields": map[string]any{}, "mandantId": mandant,
 	}
-	user := func(id, first, last, mail, group string) object {
-		o := object{
+	user := func(id, first, last, mail, group string) Object {
+		o := Object{
 			"id": id, "firstName": first, "lastName": last, "emailAddress": mail, "securityGroup": group, "isActive": true,
 			"anonymized": false, "employeeNumber": nil, "accountId": nil, "salutation": "none", "street": nil, "zipCode": nil,
 			"city": nil, "fallbackImageText": first[:1] + last[:1], "mandantId": mandant,
@@ -68,8 +68,8 @@ func seed(st *store, mandant string, now time.Time) {
 		}
 		return o
 	}
-	company := func(id, name string) object {
-		return object{
+	company := func(id, name string) Object {
+		return Object{
 			"id": id, "name": name, "shortName": nil, "description": nil, "companyNumber": st.nextNumber("company"),
 			"customerId": nil, "emailAddress": nil, "phone": nil, "website": nil, "street": "Lange Straße 1",
 			"zipCode": "12345", "city": "Musterstadt", "contactIds": []any{},
@@ -77,31 +77,31 @@ func seed(st *store, mandant string, now time.Time) {
 	}
 	for _, o := range []struct {
 		kind   string
-		object object
+		object Object
 	}{
 		{"user", user(demoUser, "Anna", "Beispiel", "anna@example.test", "AllRights")},
 		{"user", user(demoColleague, "Bernd", "Muster", "bernd@example.test", "BasicRights")},
 		{"user", user(demoGuest, "Gast", "Probe", "gast@example.test", "GuestRights")},
-		{"company", company(demoCompany, "Beispiel GmbH").with(object{"contactIds": []any{demoContact}})},
+		{"company", company(demoCompany, "Beispiel GmbH").With(Object{"contactIds": []any{demoContact}})},
 		{"company", company(demoSecondCompany, "Muster AG")},
-		{"contact", object{
+		{"contact", Object{
 			"id": demoContact, "firstName": "Clara", "lastName": "Kontakt", "salutation": "female", "companyId": demoCompany,
 			"description": nil, "emailAddress": "clara@example.test", "phone": nil, "mobilePhone": nil, "street": nil,
 			"zipCode": nil, "city": nil,
 		}},
 		// The days are entered in the UI: local midnight, before and after the change of the clocks.
-		{"project", plan.with(object{
+		{"project", plan.With(Object{
 			"id": demoProject, "title": "Demo", "projectState": "inProcess", "priority": nil, "isArchived": false,
 			"isDraft": false, "plannedStartDate": "2026-08-31T22:00:00.000Z", "plannedEndDate": "2026-11-30T23:00:00.000Z",
 			"number": st.nextNumber("project"),
 		})},
-		{"package", plan.with(object{
+		{"package", plan.With(Object{
 			"id": demoPackage, "title": "Demo package", "projectId": demoProject, "parentPackageId": nil,
 			"number": st.nextNumber("package"),
 		})},
-		{"customView", object{"id": demoViewTemplate, "title": "Board", "viewType": "Kanban", "isTemplate": true, "mandantId": mandant}},
-		{"structureTemplate", object{"id": demoStructureTemplate, "title": "Demo structure"}},
-		{"taskTemplate", object{"id": demoTaskTemplate, "title": "Demo task"}},
+		{"customView", Object{"id": demoViewTemplate, "title": "Board", "viewType": "Kanban", "isTemplate": true, "mandantId": mandant}},
+		{"structureTemplate", Object{"id": demoStructureTemplate, "title": "Demo structure"}},
+		{"taskTemplate", Object{"id": demoTaskTemplate, "title": "Demo task"}},
 	} {
 		st.put(o.kind, o.object, time.Time{})
 	}

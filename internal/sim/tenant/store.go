@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"encoding/json"
@@ -7,16 +7,19 @@ import (
 	"time"
 )
 
-// object is one JSON object. Objects in the store are never changed in place: a change puts a changed copy, so that an
+// Object is one JSON object. Objects in the store are never changed in place: a change puts a changed copy, so that an
 // answer can be encoded after the lock is gone and a batch can be undone. Keys with a leading underscore never leave the
 // simulator.
-type object map[string]any
+type Object map[string]any
 
-func (o object) str(key string) string { s, _ := o[key].(string); return s }
+// Str is the text of a property; "" if it is none.
+func (o Object) Str(key string) string { s, _ := o[key].(string); return s }
 
-func (o object) id() string { return o.str("id") }
+// ID is the id of an object.
+func (o Object) ID() string { return o.Str("id") }
 
-func (o object) with(changes object) object {
+// With is a copy of an object with changes.
+func (o Object) With(changes Object) Object {
 	out := maps.Clone(o)
 	maps.Copy(out, changes)
 	return out
@@ -24,7 +27,7 @@ func (o object) with(changes object) object {
 
 // version is what a read shows of an object until a change becomes readable.
 type version struct {
-	object object // nil: the object did not exist
+	object Object // nil: the object did not exist
 	until  time.Time
 }
 
@@ -35,7 +38,7 @@ type store struct {
 
 type collection struct {
 	order []string
-	items map[string]object
+	items map[string]Object
 	past  map[string]version
 	last  int64 // running number
 }
@@ -45,7 +48,7 @@ func newStore() *store { return &store{kinds: map[string]*collection{}} }
 func (st *store) of(kind string) *collection {
 	c := st.kinds[kind]
 	if c == nil {
-		c = &collection{items: map[string]object{}, past: map[string]version{}}
+		c = &collection{items: map[string]Object{}, past: map[string]version{}}
 		st.kinds[kind] = c
 	}
 	return c
@@ -60,7 +63,7 @@ func (st *store) count(kind string) int {
 }
 
 // seen is what a read shows of an object: while a change is on its way to the readers, the state from before.
-func (c *collection) seen(id string, now time.Time) object {
+func (c *collection) seen(id string, now time.Time) Object {
 	if v, delayed := c.past[id]; delayed {
 		if now.Before(v.until) {
 			return v.object
@@ -71,8 +74,8 @@ func (c *collection) seen(id string, now time.Time) object {
 }
 
 // put stores an object under its id and returns what takes it back. Until readable, reads show what was there before.
-func (st *store) put(kind string, o object, readable time.Time) (undo func()) {
-	c, id := st.of(kind), o.id()
+func (st *store) put(kind string, o Object, readable time.Time) (undo func()) {
+	c, id := st.of(kind), o.ID()
 	before, existed := c.items[id]
 	past, hadPast := c.past[id]
 	c.items[id] = o

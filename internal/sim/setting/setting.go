@@ -1,4 +1,4 @@
-package sim
+package setting
 
 import (
 	"bytes"
@@ -12,16 +12,17 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
-// setting is one named value of Variants, Delivery or Fault. The same table of settings serves the command line, the
+// Setting is one named value of Variants, Delivery or Fault. The same table of settings serves the command line, the
 // control API and its help, so that a name means the same everywhere.
-type setting struct {
-	name, doc string
-	get       func() any         // the value as it stands in JSON
+type Setting struct {
+	Name, Doc string
+	Get       func() any         // the value as it stands in JSON
 	set       func(string) error // the value from text
 }
 
-func boolean(name string, p *bool, doc string) setting {
-	return setting{name, doc, func() any { return *p }, func(text string) error {
+// Boolean is true or false.
+func Boolean(name string, p *bool, doc string) Setting {
+	return Setting{name, doc, func() any { return *p }, func(text string) error {
 		v, err := strconv.ParseBool(text)
 		if err != nil {
 			return fmt.Errorf("%s: %q is neither true nor false", name, text)
@@ -31,8 +32,9 @@ func boolean(name string, p *bool, doc string) setting {
 	}}
 }
 
-func number(name string, p *int, doc string) setting {
-	return setting{name, doc, func() any { return *p }, func(text string) error {
+// Number is a whole number.
+func Number(name string, p *int, doc string) Setting {
+	return Setting{name, doc, func() any { return *p }, func(text string) error {
 		v, err := strconv.Atoi(text)
 		if err != nil {
 			return fmt.Errorf("%s: %q is no whole number", name, text)
@@ -42,8 +44,9 @@ func number(name string, p *int, doc string) setting {
 	}}
 }
 
-func fraction(name string, p *float64, doc string) setting {
-	return setting{name, doc, func() any { return *p }, func(text string) error {
+// Fraction is any number.
+func Fraction(name string, p *float64, doc string) Setting {
+	return Setting{name, doc, func() any { return *p }, func(text string) error {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			return fmt.Errorf("%s: %q is no number", name, text)
@@ -53,8 +56,9 @@ func fraction(name string, p *float64, doc string) setting {
 	}}
 }
 
-func duration(name string, p *time.Duration, doc string) setting {
-	return setting{name, doc, func() any { return p.String() }, func(text string) error {
+// Duration is a length of time.
+func Duration(name string, p *time.Duration, doc string) Setting {
+	return Setting{name, doc, func() any { return p.String() }, func(text string) error {
 		v, err := timetext.Duration(text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -64,41 +68,43 @@ func duration(name string, p *time.Duration, doc string) setting {
 	}}
 }
 
-func text(name string, p *string, doc string) setting {
-	return setting{name, doc, func() any { return *p }, func(text string) error {
+// Text is any text.
+func Text(name string, p *string, doc string) Setting {
+	return Setting{name, doc, func() any { return *p }, func(text string) error {
 		*p = text
 		return nil
 	}}
 }
 
-// setByName sets the setting called name. The error of an unknown name lists the names there are.
-func setByName(settings []setting, name, value string) error {
-	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+// Set sets the setting called name. The error of an unknown name lists the names there are.
+func Set(settings []Setting, name, value string) error {
+	i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
 	if i < 0 {
 		return fmt.Errorf("unknown name %q, known are %s", name, strings.Join(names(settings), ", "))
 	}
 	return settings[i].set(value)
 }
 
-func names(settings []setting) []string {
+func names(settings []Setting) []string {
 	out := make([]string, len(settings))
 	for i, s := range settings {
-		out[i] = s.name
+		out[i] = s.Name
 	}
 	return out
 }
 
-func settingsJSON(settings []setting) ([]byte, error) {
+// JSON is an object with all values.
+func JSON(settings []Setting) ([]byte, error) {
 	m := make(map[string]any, len(settings))
 	for _, s := range settings {
-		m[s.name] = s.get()
+		m[s.Name] = s.Get()
 	}
 	return json.Marshal(m)
 }
 
-// settingsFromJSON sets what the object holds. Keys that are unknown are errors, because a misspelt fault that silently
+// FromJSON sets what the object holds. Keys that are unknown are errors, because a misspelt fault that silently
 // does nothing makes a test pass that should not.
-func settingsFromJSON(settings []setting, data []byte) error {
+func FromJSON(settings []Setting, data []byte) error {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(data, &m); err != nil {
 		return fmt.Errorf("not a JSON object: %w", err)
@@ -113,18 +119,18 @@ func settingsFromJSON(settings []setting, data []byte) error {
 		case value == "null" || strings.ContainsAny(value[:1], "{["):
 			return fmt.Errorf("%s: %s is no plain value", name, value)
 		}
-		if err := setByName(settings, name, value); err != nil {
+		if err := Set(settings, name, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settingsHelp is one line for each setting.
-func settingsHelp(settings []setting) string {
+// Help is one line for each setting.
+func Help(settings []Setting) string {
 	var b strings.Builder
 	for _, s := range settings {
-		fmt.Fprintf(&b, "  %-16s %s\n", s.name, s.doc)
+		fmt.Fprintf(&b, "  %-16s %s\n", s.Name, s.Doc)
 	}
 	return b.String()
 }

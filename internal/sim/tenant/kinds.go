@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 // stamp is how a kind writes down when it was created or changed.
 type stamp int
@@ -16,7 +16,7 @@ type kind struct {
 	schema string // component schema of the answers
 	action string // begins the names of its events, see actions.go; empty fires nothing
 	// defaults are the values of a new object beside the nulls of its nullable properties.
-	defaults object
+	defaults Object
 	// creator is the property that gets the key's user.
 	creator string
 	// created and changed are the properties that get the time; their forms differ between kinds, as at factro.
@@ -33,7 +33,7 @@ type kind struct {
 	// owns is what goes when an object goes: a kind, and the property in which it names its owner.
 	owns [][2]string
 	// settle completes and judges an object before it is stored. before is nil for a new one, body is what was sent.
-	settle func(t *tx, before, after, body object) error
+	settle func(t *tx, before, after, body Object) error
 }
 
 var kinds map[string]kind
@@ -44,7 +44,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		"task": {
 			noun: "Task", schema: "Task", action: "Task", creator: "creatorId", numbered: true,
 			created: "creationDate", createdStamp: isoStamp, changed: "changeDate", changedStamp: isoStamp,
-			defaults: object{"taskState": "planned", "isMilestone": false, "urgency": "normal", "customFields": map[string]any{}},
+			defaults: Object{"taskState": "planned", "isMilestone": false, "urgency": "normal", "customFields": map[string]any{}},
 			refs:     map[string]string{"officerId": "user", "executorId": "user", "companyId": "company", "companyContactId": "contact"},
 			renamed:  map[string]string{"targetParentId": ""},
 			owns: [][2]string{
@@ -61,7 +61,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		"project": {
 			noun: "Project", schema: "Project", action: "Project", creator: "creatorId", numbered: true,
 			created: "creationDate", createdStamp: isoStamp, changed: "changeDate", changedStamp: isoStamp,
-			defaults: object{"projectState": "planned", "isArchived": false, "isDraft": false, "customFields": map[string]any{}},
+			defaults: Object{"projectState": "planned", "isArchived": false, "isDraft": false, "customFields": map[string]any{}},
 			refs:     person,
 			owns: [][2]string{
 				{"task", "projectId"},
@@ -76,7 +76,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		"package": {
 			noun: "Package", schema: "Package", action: "Package", creator: "creatorId", numbered: true,
 			created: "creationDate", createdStamp: isoStamp, changed: "changeDate", changedStamp: isoStamp,
-			defaults: object{"customFields": map[string]any{}},
+			defaults: Object{"customFields": map[string]any{}},
 			refs:     person,
 			owns: [][2]string{
 				{"task", "parentPackageId"},
@@ -106,7 +106,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		},
 		"company": {
 			noun: "Company", schema: "Company", action: "Company", noMandant: true,
-			defaults:  object{"contactIds": []any{}},
+			defaults:  Object{"contactIds": []any{}},
 			notInRows: []string{"street", "zipCode", "city"},
 			owns:      [][2]string{{"tagLink", "ownerId"}},
 		},
@@ -116,7 +116,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		},
 		"user": {
 			noun: "User", schema: "User", action: "User",
-			defaults:  object{"isActive": true, "anonymized": false},
+			defaults:  Object{"isActive": true, "anonymized": false},
 			notInRows: []string{"street", "zipCode", "city", "fallbackImageText"},
 			owns: [][2]string{
 				{"absence", "employeeId"},
@@ -134,7 +134,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		"workRecord": {
 			noun: "WorkRecord", schema: "WorkRecord", action: "WorkRecord", creator: "creatorEmployeeId",
 			created: "createdAt", createdStamp: msStamp, changed: "updatedAt", changedStamp: msStamp,
-			defaults: object{"isBillable": true, "isBilled": false, "location": map[string]any{
+			defaults: Object{"isBillable": true, "isBilled": false, "location": map[string]any{
 				"name": nil, "street": nil, "city": nil, "zipCode": nil, "country": nil,
 			}},
 			refs:    map[string]string{"workEmployeeId": "user"},
@@ -149,7 +149,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 			settle: settleAppointment,
 		},
 		"team": {
-			noun: "Team", schema: "Team", action: "Team", defaults: object{"isActive": true},
+			noun: "Team", schema: "Team", action: "Team", defaults: Object{"isActive": true},
 			owns: [][2]string{{"teamMember", "teamId"}, {"right", "teamId"}},
 		},
 		"teamMember": {

@@ -1,4 +1,4 @@
-package sim
+package courier
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
 // Delivery says how webhooks are delivered. Nothing but the POST with action and context.entityId is proven of factro.
@@ -53,31 +55,32 @@ var StoredContexts = []string{"delivered", "named", "empty"}
 // StoredOrders are the orders in which they may be listed.
 var StoredOrders = []string{"oldest", "newest", "shuffled"}
 
-func (d *Delivery) settings() []setting {
-	return []setting{
-		boolean("wide", &d.Wide, "body with id, webhookId, createdAt, mandantId and an unknown context key"),
-		number("retries", &d.Retries, "how often a failed delivery is tried again"),
-		duration("retryDelay", &d.RetryDelay, "time between attempts, such as 200ms"),
-		text("retryOn", &d.RetryOn, "failed answers, such as 5xx,429; empty is everything but 2xx"),
-		fraction("duplicates", &d.Duplicates, "probability that a delivery is repeated"),
-		fraction("reorder", &d.Reorder, "probability that a delivery lets the next one go first"),
-		fraction("loss", &d.Loss, "probability that an event is never delivered"),
-		duration("delay", &d.Delay, "time before each delivery"),
-		duration("readableAfter", &d.ReadableAfter, "time for which reads show the state before a change"),
-		duration("storedAfter", &d.StoredAfter, "time until a payload shows up among the stored ones"),
-		fraction("storedLate", &d.StoredLate, "probability that a payload takes that long; 0 is all"),
-		text("storedContext", &d.StoredContext, "context of stored payloads: "+strings.Join(StoredContexts, ", ")),
-		text("storedOrder", &d.StoredOrder, "order of stored payloads: "+strings.Join(StoredOrders, ", ")),
-		boolean("nullIDs", &d.NullIDs, "stored payloads have neither ids nor delivery state nor webhook"),
-		boolean("silent", &d.Silent, "changes through the API fire nothing"),
-		duration("timeout", &d.Timeout, "bound of one attempt, 10s if zero"),
+// Settings are its values by name.
+func (d *Delivery) Settings() []setting.Setting {
+	return []setting.Setting{
+		setting.Boolean("wide", &d.Wide, "body with id, webhookId, createdAt, mandantId and an unknown context key"),
+		setting.Number("retries", &d.Retries, "how often a failed delivery is tried again"),
+		setting.Duration("retryDelay", &d.RetryDelay, "time between attempts, such as 200ms"),
+		setting.Text("retryOn", &d.RetryOn, "failed answers, such as 5xx,429; empty is everything but 2xx"),
+		setting.Fraction("duplicates", &d.Duplicates, "probability that a delivery is repeated"),
+		setting.Fraction("reorder", &d.Reorder, "probability that a delivery lets the next one go first"),
+		setting.Fraction("loss", &d.Loss, "probability that an event is never delivered"),
+		setting.Duration("delay", &d.Delay, "time before each delivery"),
+		setting.Duration("readableAfter", &d.ReadableAfter, "time for which reads show the state before a change"),
+		setting.Duration("storedAfter", &d.StoredAfter, "time until a payload shows up among the stored ones"),
+		setting.Fraction("storedLate", &d.StoredLate, "probability that a payload takes that long; 0 is all"),
+		setting.Text("storedContext", &d.StoredContext, "context of stored payloads: "+strings.Join(StoredContexts, ", ")),
+		setting.Text("storedOrder", &d.StoredOrder, "order of stored payloads: "+strings.Join(StoredOrders, ", ")),
+		setting.Boolean("nullIDs", &d.NullIDs, "stored payloads have neither ids nor delivery state nor webhook"),
+		setting.Boolean("silent", &d.Silent, "changes through the API fire nothing"),
+		setting.Duration("timeout", &d.Timeout, "bound of one attempt, 10s if zero"),
 	}
 }
 
 // Set sets one value from text, as a flag does. A mistake changes nothing.
 func (d *Delivery) Set(name, value string) error {
 	changed := *d
-	if err := setByName(changed.settings(), name, value); err != nil {
+	if err := setting.Set(changed.Settings(), name, value); err != nil {
 		return fmt.Errorf("delivery: %w", err)
 	}
 	if err := changed.Validate(); err != nil {
@@ -150,11 +153,11 @@ func (d Delivery) failed(status int) bool {
 }
 
 // MarshalJSON writes every value under the name that Set takes.
-func (d Delivery) MarshalJSON() ([]byte, error) { return settingsJSON(d.settings()) }
+func (d Delivery) MarshalJSON() ([]byte, error) { return setting.JSON(d.Settings()) }
 
 // UnmarshalJSON sets what is named and keeps the rest.
 func (d *Delivery) UnmarshalJSON(data []byte) error {
-	if err := settingsFromJSON(d.settings(), data); err != nil {
+	if err := setting.FromJSON(d.Settings(), data); err != nil {
 		return fmt.Errorf("delivery: %w", err)
 	}
 	return nil

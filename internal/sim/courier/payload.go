@@ -1,4 +1,4 @@
-package sim
+package courier
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // Delivery states of stored payloads. Only delivered is seen in a public file, the others are invented.
@@ -20,8 +22,8 @@ const (
 // payload is one event for one webhook. Its state is guarded by the courier's lock.
 type payload struct {
 	id        string
-	hook      *hook
-	event     event
+	hook      *Hook
+	event     tenant.Event
 	createdAt time.Time // on the simulator's clock
 	fired     time.Time // on the real clock, from which delays count
 
@@ -33,7 +35,7 @@ type payload struct {
 
 func (p *payload) attempt(at time.Time, set func(*Attempt)) Attempt {
 	a := Attempt{
-		Time: at, WebhookID: p.hook.id, PayloadID: p.id, URL: p.hook.URL, Action: p.event.action, EntityID: p.event.entity,
+		Time: at, WebhookID: p.hook.ID, PayloadID: p.id, URL: p.hook.URL, Action: p.event.Action, EntityID: p.event.EntityID,
 	}
 	set(&a)
 	return a
@@ -43,7 +45,7 @@ func (p *payload) attempt(at time.Time, set func(*Attempt)) Attempt {
 const defaultTimeout = 10 * time.Second
 
 // deliver sends one payload, again if that fails, and once more if a duplicate is wanted.
-func (c *courier) deliver(p *payload, d Delivery) {
+func (c *Courier) deliver(p *payload, d Delivery) {
 	if !c.pause(time.Until(p.fired.Add(d.Delay))) {
 		return
 	}
@@ -57,13 +59,13 @@ func (c *courier) deliver(p *payload, d Delivery) {
 			return
 		}
 	}
-	if p.status == statusDelivered && c.dice.hits(d.Duplicates) {
+	if p.status == statusDelivered && c.dice.Hits(d.Duplicates) {
 		c.send(p, d, true)
 	}
 }
 
 // pause waits, and reports whether the courier still works.
-func (c *courier) pause(d time.Duration) bool {
+func (c *Courier) pause(d time.Duration) bool {
 	if d <= 0 {
 		return c.ctx.Err() == nil
 	}
@@ -77,18 +79,19 @@ func (c *courier) pause(d time.Duration) bool {
 	}
 }
 
-func (c *courier) settle(p *payload, ok bool) {
+func (c *Courier) settle(p *payload, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.status = statusFailed
 	if ok {
 		p.status = statusDelivered
 	}
-	c.keepLine(line{Settled: &settledLine{p.id, p.status, p.attempts}})
+	l := SettledLine{p.id, p.status, p.attempts}
+	c.keepLine(func(j Journal) error { return j.Settled(l) })
 }
 
 // send makes one attempt, writes it down, and reports whether it counts as delivered.
-func (c *courier) send(p *payload, d Delivery, duplicate bool) bool {
+func (c *Courier) send(p *payload, d Delivery, duplicate bool) bool {
 	c.mu.Lock()
 	p.attempts++
 	number := p.attempts
@@ -96,20 +99,20 @@ func (c *courier) send(p *payload, d Delivery, duplicate bool) bool {
 	started := c.now()
 	status, err := c.post(p, d)
 	failed := d.failed(status)
-	c.attempts.add(p.attempt(started, func(a *Attempt) {
+	c.Attempts.Add(p.attempt(started, func(a *Attempt) {
 		a.Number, a.Duplicate, a.Status = number, duplicate, status
 		if err != nil {
 			a.Error = err.Error()
 		}
 	}))
 	if failed {
-		c.log.WarnContext(c.ctx, "webhook delivery failed", "url", p.hook.URL, "action", p.event.action, "status", status, "error", err)
+		c.log.WarnContext(c.ctx, "webhook delivery failed", "url", p.hook.URL, "action", p.event.Action, "status", status, "error", err)
 	}
 	return !failed
 }
 
 // post sends the body with the configured header, unchanged, and nothing that would not come from factro either.
-func (c *courier) post(p *payload, d Delivery) (status int, err error) {
+func (c *Courier) post(p *payload, d Delivery) (status int, err error) {
 	timeout := d.Timeout
 	if timeout == 0 {
 		timeout = defaultTimeout
@@ -139,13 +142,12 @@ func (c *courier) post(p *payload, d Delivery) (status int, err error) {
 }
 
 // body is what a webhook gets: the two proven keys, or the wider body that must not break a receiver.
-func (c *courier) body(p *payload, d Delivery) object {
-	thin := object{"action": p.event.action, "context": object{"entityId": p.event.entity}}
+func (c *Courier) body(p *payload, d Delivery) map[string]any {
 	if !d.Wide {
-		return thin
+		return map[string]any{"action": p.event.Action, "context": map[string]any{"entityId": p.event.EntityID}}
 	}
-	return thin.with(object{
-		"id": p.id, "webhookId": p.hook.id, "createdAt": instant(p.createdAt), "mandantId": c.mandant,
-		"context": object{"entityId": p.event.entity, "somethingNew": object{"any": []any{"thing", 1, nil}}},
-	})
+	return map[string]any{
+		"action": p.event.Action, "id": p.id, "webhookId": p.hook.ID, "createdAt": tenant.Instant(p.createdAt), "mandantId": c.mandant,
+		"context": map[string]any{"entityId": p.event.EntityID, "somethingNew": map[string]any{"any": []any{"thing", 1, nil}}},
+	}
 }

@@ -1,7 +1,11 @@
-package sim
+package tenant
 
-// action is a name of a webhook action that the simulator fires by itself.
-type action struct {
+import (
+	"slices"
+)
+
+// Action is a name of a webhook action that the simulator fires by itself.
+type Action struct {
 	Name string `json:"name"`
 	// Invented names are the simulator's own. factro has about 300 actions; only three names are public. Nobody may take
 	// an invented name for a fact, nor derive others from it.
@@ -10,7 +14,7 @@ type action struct {
 }
 
 // actions is every name the simulator fires, the proven ones first. An operator may fire any other name by hand.
-var actions = []action{
+var actions = []Action{
 	{"TaskCreated", false, "a task was created"},
 	{"TaskStateChanged", false, "the state route changed a task's state"},
 	{"TaskExecutorChanged", false, "a task's executor changed"},
@@ -55,4 +59,12 @@ var actions = []action{
 	{"TeamDeleted", true, "a team was deleted"},
 	{"TeamMemberCreated", true, "a team got a member"},
 	{"TeamMemberDeleted", true, "a team lost a member"},
+}
+
+// Actions are the actions that the tenant fires by itself.
+func Actions() []Action { return actions }
+
+// Invented says whether an action is none of the names that are proven.
+func Invented(name string) bool {
+	return !slices.ContainsFunc(actions, func(a Action) bool { return a.Name == name && !a.Invented })
 }

@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"encoding/json"
@@ -8,46 +8,46 @@ import (
 )
 
 // settleAppointment judges the times, borrows the task's title as subject, and derives the duration in hours.
-func settleAppointment(t *tx, _, after, body object) error {
-	start, startErr := time.Parse(time.RFC3339, after.str("startDate"))
-	end, endErr := time.Parse(time.RFC3339, after.str("endDate"))
+func settleAppointment(t *tx, _, after, body Object) error {
+	start, startErr := time.Parse(time.RFC3339, after.Str("startDate"))
+	end, endErr := time.Parse(time.RFC3339, after.Str("endDate"))
 	if startErr != nil || endErr != nil {
-		return invalid("startDate", "startDate and endDate are no instants")
+		return Invalid("startDate", "startDate and endDate are no instants")
 	}
 	if end.Before(start) {
-		return invalid("endDate", "endDate lies before startDate")
+		return Invalid("endDate", "endDate lies before startDate")
 	}
 	after["duration"] = decimal(end.Sub(start).Hours())
-	if _, sent := body["subject"]; sent || after.str("subject") != "" {
+	if _, sent := body["subject"]; sent || after.Str("subject") != "" {
 		return nil
 	}
-	task, err := t.get("task", after.str("referencedTaskId"))
+	task, err := t.get("task", after.Str("referencedTaskId"))
 	if err != nil {
-		return invalid("subject", "an appointment needs a subject or a referenced task")
+		return Invalid("subject", "an appointment needs a subject or a referenced task")
 	}
 	after["subject"] = task["title"]
 	return nil
 }
 
 // settleWorkRecord judges what time is booked on and carries the sums over to the task.
-func settleWorkRecord(t *tx, before, after, body object) error {
-	if before == nil && after.str("workEmployeeId") == "" {
+func settleWorkRecord(t *tx, before, after, body Object) error {
+	if before == nil && after.Str("workEmployeeId") == "" {
 		after["workEmployeeId"] = t.user
 	}
-	kind := after.str("bookedOnReferenceType")
-	booked, err := t.get(kind, after.str("bookedOnReferenceId"))
+	kind := after.Str("bookedOnReferenceType")
+	booked, err := t.get(kind, after.Str("bookedOnReferenceId"))
 	if err != nil {
 		return err
 	}
 	after["title"] = booked["title"]
-	if context, err := t.get("project", after.str("createdInContextOfReferenceId")); err == nil {
+	if context, err := t.get("project", after.Str("createdInContextOfReferenceId")); err == nil {
 		after["createdInContextOfReferenceTitle"] = context["title"]
 	}
 	if rest, sent := body["remainingTaskEffort"]; sent && kind == "task" {
 		if err := checkOpen(booked); err != nil {
 			return err
 		}
-		t.change("task", booked, object{"remainingEffort": rest}, "TaskUpdated")
+		t.change("task", booked, Object{"remainingEffort": rest}, "TaskUpdated")
 	}
 	return nil
 }
@@ -61,12 +61,12 @@ func booking(verb handler) handler {
 		}
 		minutes := map[string]float64{}
 		for _, r := range t.list("workRecord", where("bookedOnReferenceType", "task")) {
-			minutes[r.str("bookedOnReferenceId")] += float(r["minutesWorked"])
+			minutes[r.Str("bookedOnReferenceId")] += float(r["minutesWorked"])
 		}
 		for _, task := range t.list("task", nil) {
-			hours := decimal(minutes[task.id()] / 60)
+			hours := decimal(minutes[task.ID()] / 60)
 			if float(task["realizedEffort"]) != float(hours) {
-				t.put("task", task.with(object{"realizedEffort": hours}))
+				t.put("task", task.With(Object{"realizedEffort": hours}))
 			}
 		}
 		return answer, nil
@@ -82,15 +82,15 @@ func listWorkRecords(t *tx) (any, error) {
 			return nil, err
 		}
 	}
-	return t.renderRows("workRecord", t.list("workRecord", func(r object) bool {
-		day := r.str("startDate")
+	return t.renderRows("workRecord", t.list("workRecord", func(r Object) bool {
+		day := r.Str("startDate")
 		return (from == "" || day >= from) && (to == "" || day <= to) && (project == "" || t.bookedIn(r) == project)
 	})), nil
 }
 
 // bookedIn is the project that a work record counts for.
-func (t *tx) bookedIn(record object) string {
-	kind, id := record.str("bookedOnReferenceType"), record.str("bookedOnReferenceId")
+func (t *tx) bookedIn(record Object) string {
+	kind, id := record.Str("bookedOnReferenceType"), record.Str("bookedOnReferenceId")
 	if kind == "project" {
 		return id
 	}
@@ -98,7 +98,7 @@ func (t *tx) bookedIn(record object) string {
 	if err != nil {
 		return ""
 	}
-	return o.str("projectId")
+	return o.Str("projectId")
 }
 
 func float(value any) float64 {

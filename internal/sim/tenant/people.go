@@ -1,9 +1,11 @@
-package sim
+package tenant
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+)
 
 // settleUser fills in the initials, which no body carries.
-func settleUser(_ *tx, _, after, _ object) error {
+func settleUser(_ *tx, _, after, _ Object) error {
 	initial := func(name string) string {
 		r, size := utf8.DecodeRuneInString(name)
 		if size == 0 {
@@ -11,7 +13,7 @@ func settleUser(_ *tx, _, after, _ object) error {
 		}
 		return string(r)
 	}
-	after["fallbackImageText"] = initial(after.str("firstName")) + initial(after.str("lastName"))
+	after["fallbackImageText"] = initial(after.Str("firstName")) + initial(after.Str("lastName"))
 	return nil
 }
 
@@ -22,9 +24,9 @@ func (t *tx) linkedUsers(from, to string) (any, error) {
 	if _, err := t.get("user", t.params["userId"]); err != nil {
 		return nil, err
 	}
-	users := []object{}
+	users := []Object{}
 	for _, link := range t.list("substitute", where(from, t.params["userId"])) {
-		if user, err := t.get("user", link.str(to)); err == nil {
+		if user, err := t.get("user", link.Str(to)); err == nil {
 			users = append(users, user)
 		}
 	}
@@ -32,13 +34,13 @@ func (t *tx) linkedUsers(from, to string) (any, error) {
 }
 
 func addSubstitute(t *tx) (any, error) {
-	user, substitute := t.params["userId"], t.fields().str("substituteId")
+	user, substitute := t.params["userId"], t.fields().Str("substituteId")
 	for _, id := range []string{user, substitute} {
 		if _, err := t.get("user", id); err != nil {
 			return nil, err
 		}
 	}
-	t.put("substitute", object{"id": user + " " + substitute, "userId": user, "substituteId": substitute})
+	t.put("substitute", Object{"id": user + " " + substitute, "userId": user, "substituteId": substitute})
 	return nil, nil
 }
 
@@ -56,7 +58,7 @@ const paidSeats = 50
 func userQuota(t *tx) (any, error) {
 	var active, inactive, activeGuests, inactiveGuests int64
 	for _, u := range t.list("user", nil) {
-		guest := u.str("securityGroup") == "GuestRights"
+		guest := u.Str("securityGroup") == "GuestRights"
 		switch {
 		case guest && u["isActive"] == true:
 			activeGuests++
@@ -68,7 +70,7 @@ func userQuota(t *tx) (any, error) {
 			inactive++
 		}
 	}
-	return object{
+	return Object{
 		"maxPaidUserCount": whole(paidSeats), "activePaidUserCount": whole(active), "inactivePaidUserCount": whole(inactive),
 		"availablePaidUserSeats": whole(paidSeats - active), "totalPaidUserCount": whole(active + inactive),
 		"activeGuestUserCount": whole(activeGuests), "inactiveGuestUserCount": whole(inactiveGuests),
@@ -82,7 +84,7 @@ func userQuota(t *tx) (any, error) {
 // removeTeamMember takes the membership's id. An employee's id is refused as unknown, as at factro.
 func removeTeamMember(t *tx) (any, error) {
 	member, err := t.get("teamMember", t.params["memberId"])
-	if err != nil || member.str("teamId") != t.params["teamId"] {
+	if err != nil || member.Str("teamId") != t.params["teamId"] {
 		return nil, notFound("teamMember", t.params["memberId"])
 	}
 	return deleteOne("teamMember", "memberId")(t)

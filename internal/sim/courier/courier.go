@@ -1,4 +1,4 @@
-package sim
+package courier
 
 import (
 	"context"
@@ -10,20 +10,32 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/plural"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // maxPayloads bounds the stored payloads. How long factro keeps them is not known.
 const maxPayloads = 10000
 
-// courier stores what happens and delivers it: for each webhook in order, one at a time. A webhook has a goroutine only
+// maxLogged is how many attempts are remembered.
+const maxLogged = 1000
+
+// Config says for whom is delivered.
+type Config struct {
+	Now       func() time.Time
+	MandantID string
+	Owner     string // who has registered the webhooks
+}
+
+// Courier stores what happens and delivers it: for each webhook in order, one at a time. A webhook has a goroutine only
 // while it has something to deliver.
-type courier struct {
+type Courier struct {
 	client   *http.Client
 	log      *slog.Logger
-	dice     *dice
+	dice     *Dice
 	now      func() time.Time
 	mandant  string
-	attempts *ring[Attempt]
+	owner    string // who has registered the webhooks
+	Attempts *Ring[Attempt]
 
 	// Deliveries outlive the requests that caused them, so they have a context of their own, which close ends.
 	ctx    context.Context //nolint:containedctx // see above
@@ -31,40 +43,42 @@ type courier struct {
 
 	mu       sync.Mutex
 	delivery Delivery
-	hooks    []*hook
+	hooks    []*Hook
 	payloads []*payload
 	busy     int           // webhooks that are delivering
 	quiet    chan struct{} // closed when busy becomes 0
 	closed   bool
-	journal  *journal
+	journal  Journal // nil keeps nothing
 }
 
-// hook is one registered webhook and what waits for it.
-type hook struct {
+// Hook is one registered webhook and what waits for it.
+type Hook struct {
 	Webhook
-	id        string
+	ID        string
 	createdAt time.Time
 	queue     []*payload
 	working   bool
 	arrived   chan struct{} // gets a token when something is queued
 }
 
-func (h *hook) wants(action string) bool { return h.Action == action || h.Action == "*" }
+func (h *Hook) wants(action string) bool { return h.Action == action || h.Action == "*" }
 
-func newCourier(cfg Config, dice *dice, log *slog.Logger) *courier {
+// New makes a courier without webhooks.
+func New(cfg Config, dice *Dice, log *slog.Logger) *Courier {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &courier{
+	return &Courier{
 		client: &http.Client{
 			Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second},
 			// A redirect is an answer like any other: whether factro follows one is not known.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		log: log, dice: dice, now: cfg.Now, mandant: cfg.MandantID, attempts: newRing[Attempt](maxLogged),
+		log: log, dice: dice, now: cfg.Now, mandant: cfg.MandantID, owner: cfg.Owner, Attempts: NewRing[Attempt](maxLogged),
 		ctx: ctx, cutOff: cancel,
 	}
 }
 
-func (c *courier) reset(d Delivery, hooks []Webhook) {
+// Reset forgets everything and registers these webhooks.
+func (c *Courier) Reset(d Delivery, hooks []Webhook) {
 	c.mu.Lock()
 	c.delivery, c.payloads = d, nil
 	for _, h := range c.hooks {
@@ -72,26 +86,28 @@ func (c *courier) reset(d Delivery, hooks []Webhook) {
 	}
 	c.hooks = nil
 	c.mu.Unlock()
-	c.attempts.clear()
+	c.Attempts.Clear()
 	for _, h := range hooks {
-		c.register(h)
+		c.Register(h)
 	}
 }
 
-func (c *courier) setDelivery(d Delivery) {
+// SetDelivery changes how is delivered, from the next delivery on.
+func (c *Courier) SetDelivery(d Delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.delivery = d
 }
 
-func (c *courier) register(h Webhook) {
+// Register adds a webhook.
+func (c *Courier) Register(h Webhook) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hooks = append(c.hooks, &hook{Webhook: h, id: c.dice.id(), createdAt: c.now(), arrived: make(chan struct{}, 1)})
+	c.hooks = append(c.hooks, &Hook{Webhook: h, ID: c.dice.ID(), createdAt: c.now(), arrived: make(chan struct{}, 1)})
 }
 
-// unregister forgets all webhooks and what waits for them. Stored payloads stay.
-func (c *courier) unregister() {
+// Unregister forgets all webhooks and what waits for them. Stored payloads stay.
+func (c *Courier) Unregister() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.hooks {
@@ -100,77 +116,86 @@ func (c *courier) unregister() {
 	c.hooks = nil
 }
 
-func (c *courier) registered() []*hook {
+// Registered are the webhooks that there are.
+func (c *Courier) Registered() []*Hook {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.hooks)
 }
 
-// fire stores events for the webhooks that want them, and queues them. It neither sends nor waits.
-func (c *courier) fire(events []event) {
+// Fire stores events for the webhooks that want them, and queues them. It neither sends nor waits.
+func (c *Courier) Fire(events []tenant.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range events {
 		for _, h := range c.hooks {
-			if h.wants(e.action) {
+			if h.wants(e.Action) {
 				c.enqueue(h, e)
 			}
 		}
 	}
 }
 
-func (c *courier) enqueue(h *hook, e event) {
-	p := &payload{id: c.dice.id(), hook: h, event: e, createdAt: c.now(), fired: time.Now(), status: statusPending}
-	p.prompt = c.delivery.StoredLate > 0 && !c.dice.hits(c.delivery.StoredLate)
+func (c *Courier) enqueue(h *Hook, e tenant.Event) {
+	p := &payload{id: c.dice.ID(), hook: h, event: e, createdAt: c.now(), fired: time.Now(), status: statusPending}
+	p.prompt = c.delivery.StoredLate > 0 && !c.dice.Hits(c.delivery.StoredLate)
 	c.payloads = append(c.payloads, p)
 	if over := len(c.payloads) - maxPayloads; over > 0 {
 		c.payloads = slices.Delete(c.payloads, 0, over)
 	}
-	lost := c.dice.hits(c.delivery.Loss)
-	c.keepLine(line{Payload: &payloadLine{p.id, h.id, h.Webhook, e.action, e.entity, p.createdAt, lost}})
+	lost := c.dice.Hits(c.delivery.Loss)
+	c.keepLine(func(j Journal) error {
+		return j.Payload(PayloadLine{p.id, h.ID, h.Webhook, e.Action, e.EntityID, p.createdAt, lost})
+	})
 	if lost {
 		p.status = statusFailed
-		c.attempts.add(p.attempt(c.now(), func(a *Attempt) { a.Lost = true }))
+		c.Attempts.Add(p.attempt(c.now(), func(a *Attempt) { a.Lost = true }))
 		return
 	}
 	c.queue(h, p)
 }
 
-// keep has the courier write down from now on what it stores.
-func (c *courier) keep(j *journal) {
+// Keep has the courier write down from now on what it stores.
+func (c *Courier) Keep(j Journal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.journal = j
 }
 
 // keepLine writes a line into the journal. factro would not undo a change because its log is full, so neither do we.
-func (c *courier) keepLine(l line) {
-	if err := c.journal.write(l); err != nil {
+func (c *Courier) keepLine(write func(Journal) error) {
+	if c.journal == nil {
+		return
+	}
+	if err := write(c.journal); err != nil {
 		c.log.ErrorContext(c.ctx, "payload is not kept", "error", err)
 	}
 }
 
-// restore takes back a payload from the journal, for the webhook that is registered now as it was then.
-func (c *courier) restore(l payloadLine, end settledLine, over bool) {
+// Restore takes back a payload from the journal, and how its delivery ended if it has, for the webhook that is registered now as it was then.
+func (c *Courier) Restore(l PayloadLine, end *SettledLine) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := slices.IndexFunc(c.hooks, func(h *hook) bool { return h.Webhook == l.Hook })
-	h := &hook{Webhook: l.Hook, id: l.HookID, createdAt: l.CreatedAt}
+	at := slices.IndexFunc(c.hooks, func(h *Hook) bool { return h.Webhook == l.Hook })
+	h := &Hook{Webhook: l.Hook, ID: l.HookID, createdAt: l.CreatedAt}
 	if at >= 0 {
 		h = c.hooks[at]
-		h.id = l.HookID
+		h.ID = l.HookID
 	}
-	p := &payload{id: l.ID, hook: h, event: event{l.Action, l.Entity}, createdAt: l.CreatedAt, fired: time.Now(), status: statusPending}
+	p := &payload{id: l.ID, hook: h, event: tenant.Event{Action: l.Action, EntityID: l.Entity}, createdAt: l.CreatedAt, fired: time.Now(), status: statusPending}
 	c.payloads = append(c.payloads, p)
-	if over {
+	switch {
+	case l.Lost:
+		p.status = statusFailed
+	case end != nil:
 		p.status, p.attempts = end.Status, end.Attempts
-	} else if at >= 0 {
+	case at >= 0:
 		h.queue = append(h.queue, p)
 	}
 }
 
 // queue has a payload delivered.
-func (c *courier) queue(h *hook, p *payload) {
+func (c *Courier) queue(h *Hook, p *payload) {
 	if c.closed {
 		return
 	}
@@ -183,7 +208,7 @@ func (c *courier) queue(h *hook, p *payload) {
 }
 
 // start has what waits for a webhook delivered, if nobody does it yet.
-func (c *courier) start(h *hook) {
+func (c *Courier) start(h *Hook) {
 	if h.working || len(h.queue) == 0 {
 		return
 	}
@@ -194,8 +219,8 @@ func (c *courier) start(h *hook) {
 	go c.work(h)
 }
 
-// resume delivers what waited when the journal was written.
-func (c *courier) resume() {
+// Resume delivers what waited when the journal was written.
+func (c *Courier) Resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.hooks {
@@ -204,13 +229,13 @@ func (c *courier) resume() {
 }
 
 // work delivers until nothing waits.
-func (c *courier) work(h *hook) {
+func (c *Courier) work(h *Hook) {
 	for {
 		p, d := c.next(h)
 		if p == nil {
 			return
 		}
-		if !p.held && c.dice.hits(d.Reorder) {
+		if !p.held && c.dice.Hits(d.Reorder) {
 			p.held = true
 			if c.letPass(h, p) {
 				continue
@@ -222,7 +247,7 @@ func (c *courier) work(h *hook) {
 
 // next takes the next payload from the queue. If there is none, the worker is done; both is decided under one lock, so
 // that nothing is queued in between and forgotten.
-func (c *courier) next(h *hook) (*payload, Delivery) {
+func (c *Courier) next(h *Hook) (*payload, Delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(h.queue) == 0 || c.ctx.Err() != nil {
@@ -241,7 +266,7 @@ func (c *courier) next(h *hook) (*payload, Delivery) {
 const reorderPatience = 500 * time.Millisecond
 
 // letPass puts a payload behind the next one of its webhook, for which it waits a little. It reports whether one came.
-func (c *courier) letPass(h *hook, p *payload) bool {
+func (c *Courier) letPass(h *Hook, p *payload) bool {
 	patience := time.NewTimer(reorderPatience)
 	defer patience.Stop()
 	for {
@@ -263,8 +288,8 @@ func (c *courier) letPass(h *hook, p *payload) bool {
 	}
 }
 
-// idle waits until nothing is under way.
-func (c *courier) idle(ctx context.Context) error {
+// Idle waits until nothing is under way.
+func (c *Courier) Idle(ctx context.Context) error {
 	for {
 		c.mu.Lock()
 		busy, quiet := c.busy, c.quiet
@@ -280,15 +305,15 @@ func (c *courier) idle(ctx context.Context) error {
 	}
 }
 
-// close takes no further deliveries, waits for the ones under way, and cuts them off when ctx ends.
-func (c *courier) close(ctx context.Context) error {
+// Close takes no further deliveries, waits for the ones under way, and cuts them off when ctx ends.
+func (c *Courier) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	err := c.idle(ctx)
+	err := c.Idle(ctx)
 	c.cutOff()
 	if err != nil {
-		_ = c.idle(context.WithoutCancel(ctx)) // ends at once, now that their context has
+		_ = c.Idle(context.WithoutCancel(ctx)) // ends at once, now that their context has
 	}
 	c.client.CloseIdleConnections()
 	return err

@@ -1,10 +1,12 @@
-package sim
+package tenant
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
 // Variants are the things that nobody outside factro knows. The zero value of each is what is best supported, or, where
@@ -39,27 +41,28 @@ type Variants struct {
 // InvalidBodies are the forms in which a refusal may come.
 var InvalidBodies = []string{"message", "error", "detail", "title", "errors", "violations", "details", "text"}
 
-func (v *Variants) settings() []setting {
-	return []setting{
-		number("createStatus", &v.CreateStatus, "status of a create: 200 (default) or 201"),
-		number("invalidStatus", &v.InvalidStatus, "status of refused input: 400 (default) or 422"),
-		text("invalidBody", &v.InvalidBody, "form of refused input: "+strings.Join(InvalidBodies, ", ")+"; default message"),
-		boolean("voidBody", &v.VoidBody, "void routes answer 200 with a body instead of 204"),
-		boolean("noRetryAfter", &v.NoRetryAfter, "429 comes without Retry-After"),
-		boolean("limitByAddress", &v.LimitByAddress, "budget for each client address instead of each key"),
-		boolean("reverseBatches", &v.ReverseBatches, "partial batches answer in reverse order"),
-		number("partialStatus", &v.PartialStatus, "status of a partly refused batch: 200 (default), 207, 400 or 422"),
-		boolean("absentNull", &v.AbsentNull, "null properties are absent from answers"),
-		boolean("mergeCustomFields", &v.MergeCustomFields, "PUT keeps the custom fields it does not name"),
-		boolean("packageParentsOnly", &v.PackageParentsOnly, "a new task's targetParentId must be a package"),
-		boolean("lowerCaseReasons", &v.LowerCaseReasons, "access reasons begin with a lower-case letter"),
+// Settings are the variants by name.
+func (v *Variants) Settings() []setting.Setting {
+	return []setting.Setting{
+		setting.Number("createStatus", &v.CreateStatus, "status of a create: 200 (default) or 201"),
+		setting.Number("invalidStatus", &v.InvalidStatus, "status of refused input: 400 (default) or 422"),
+		setting.Text("invalidBody", &v.InvalidBody, "form of refused input: "+strings.Join(InvalidBodies, ", ")+"; default message"),
+		setting.Boolean("voidBody", &v.VoidBody, "void routes answer 200 with a body instead of 204"),
+		setting.Boolean("noRetryAfter", &v.NoRetryAfter, "429 comes without Retry-After"),
+		setting.Boolean("limitByAddress", &v.LimitByAddress, "budget for each client address instead of each key"),
+		setting.Boolean("reverseBatches", &v.ReverseBatches, "partial batches answer in reverse order"),
+		setting.Number("partialStatus", &v.PartialStatus, "status of a partly refused batch: 200 (default), 207, 400 or 422"),
+		setting.Boolean("absentNull", &v.AbsentNull, "null properties are absent from answers"),
+		setting.Boolean("mergeCustomFields", &v.MergeCustomFields, "PUT keeps the custom fields it does not name"),
+		setting.Boolean("packageParentsOnly", &v.PackageParentsOnly, "a new task's targetParentId must be a package"),
+		setting.Boolean("lowerCaseReasons", &v.LowerCaseReasons, "access reasons begin with a lower-case letter"),
 	}
 }
 
 // Set sets one variant from text, as a flag does. A mistake changes nothing.
 func (v *Variants) Set(name, value string) error {
 	changed := *v
-	if err := setByName(changed.settings(), name, value); err != nil {
+	if err := setting.Set(changed.Settings(), name, value); err != nil {
 		return fmt.Errorf("variants: %w", err)
 	}
 	if err := changed.Validate(); err != nil {
@@ -92,19 +95,12 @@ func (v Variants) Validate() error {
 }
 
 // MarshalJSON writes every variant under the name that Set takes.
-func (v Variants) MarshalJSON() ([]byte, error) { return settingsJSON(v.settings()) }
+func (v Variants) MarshalJSON() ([]byte, error) { return setting.JSON(v.Settings()) }
 
 // UnmarshalJSON sets what is named and keeps the rest.
 func (v *Variants) UnmarshalJSON(data []byte) error {
-	if err := settingsFromJSON(v.settings(), data); err != nil {
+	if err := setting.FromJSON(v.Settings(), data); err != nil {
 		return fmt.Errorf("variants: %w", err)
 	}
 	return nil
-}
-
-func orElse(value, otherwise int) int {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }

@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"encoding/json"
@@ -190,10 +190,10 @@ func fromSchema(t *tx) (any, error) {
 	case factro.AnswerVoid:
 		return nil, nil
 	case factro.AnswerList:
-		return []any{sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.newID)}, nil
+		return []any{sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.NewID)}, nil
 	case factro.AnswerObject:
 	}
-	return sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.newID), nil
+	return sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.NewID), nil
 }
 
 // storedPayloads reads the payloads since an instant, the bound included. How factro writes the bound is not
@@ -202,11 +202,11 @@ func storedPayloads(t *tx) (any, error) {
 	text := t.params["startDate"]
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
 		if since, err := time.Parse(form, text); err == nil {
-			return t.payloads(since, t.params["actionType"]), nil
+			return t.Payloads(since, t.params["actionType"]), nil
 		}
 	}
 	if ms, err := json.Number(text).Int64(); err == nil {
-		return t.payloads(time.UnixMilli(ms), t.params["actionType"]), nil
+		return t.Payloads(time.UnixMilli(ms), t.params["actionType"]), nil
 	}
-	return nil, invalid("startDate", "startDate: %q is no instant", text)
+	return nil, Invalid("startDate", "startDate: %q is no instant", text)
 }

@@ -1,6 +1,8 @@
-package sim
+package tenant
 
-import "strings"
+import (
+	"strings"
+)
 
 // Access rights are grants to employees and teams, plus what follows from roles. The answer is a map from employee to
 // reasons, not a list.
@@ -13,7 +15,7 @@ type righted struct {
 	roles       map[string]string
 }
 
-func (rt righted) object(t *tx) (object, error) {
+func (rt righted) object(t *tx) (Object, error) {
 	if rt.kind == "package" {
 		return t.packageInPath()
 	}
@@ -29,11 +31,11 @@ func (rt righted) get(write bool) handler {
 		}
 		out := map[string][]any{}
 		for role, reason := range rt.roles {
-			if employee := o.str(role); employee != "" {
-				out[employee] = append(out[employee], rt.reason(t, reason, o.id(), ""))
+			if employee := o.Str(role); employee != "" {
+				out[employee] = append(out[employee], rt.reason(t, reason, o.ID(), ""))
 			}
 		}
-		for _, grant := range t.list("right", where("referenceId", o.id())) {
+		for _, grant := range t.list("right", where("referenceId", o.ID())) {
 			if write && grant["canEdit"] != true {
 				continue
 			}
@@ -41,26 +43,26 @@ func (rt righted) get(write bool) handler {
 			if grant["canEdit"] == true {
 				word = "Write"
 			}
-			team := grant.str("teamId")
+			team := grant.Str("teamId")
 			if team == "" {
-				employee := grant.str("employeeId")
-				out[employee] = append(out[employee], rt.reason(t, "HasDirect"+rt.noun+word+"Right", o.id(), ""))
+				employee := grant.Str("employeeId")
+				out[employee] = append(out[employee], rt.reason(t, "HasDirect"+rt.noun+word+"Right", o.ID(), ""))
 				continue
 			}
 			for _, member := range t.list("teamMember", where("teamId", team)) {
-				employee := member.str("employeeId")
-				out[employee] = append(out[employee], rt.reason(t, "HasDirect"+rt.noun+"Team"+word+"Right", o.id(), team))
+				employee := member.Str("employeeId")
+				out[employee] = append(out[employee], rt.reason(t, "HasDirect"+rt.noun+"Team"+word+"Right", o.ID(), team))
 			}
 		}
 		return out, nil
 	}
 }
 
-func (rt righted) reason(t *tx, reason, id, team string) object {
-	if t.variants.LowerCaseReasons {
+func (rt righted) reason(t *tx, reason, id, team string) Object {
+	if t.Variants.LowerCaseReasons {
 		reason = strings.ToLower(reason[:1]) + reason[1:]
 	}
-	out := object{"reason": reason}
+	out := Object{"reason": reason}
 	if rt.property != "" {
 		out[rt.property] = id
 	}
@@ -77,31 +79,31 @@ func (rt righted) grant(grantee, granteeKind string, write bool) handler {
 		if err != nil {
 			return nil, err
 		}
-		to := t.fields().str(grantee)
+		to := t.fields().Str(grantee)
 		if _, err := t.get(granteeKind, to); err != nil {
 			return nil, err
 		}
-		if known := t.grants(o.id(), grantee, to, write); len(known) > 0 {
+		if known := t.grants(o.ID(), grantee, to, write); len(known) > 0 {
 			return rt.granted(known[0], grantee), nil
 		}
-		right := object{
-			"id": t.newID(), grantee: to, "referenceId": o.id(), "canEdit": write, "mandantId": t.mandant,
+		right := Object{
+			"id": t.NewID(), grantee: to, "referenceId": o.ID(), "canEdit": write, "mandantId": t.MandantID,
 		}
 		t.put("right", right)
 		return rt.granted(right, grantee), nil
 	}
 }
 
-func (rt righted) granted(right object, grantee string) object {
+func (rt righted) granted(right Object, grantee string) Object {
 	if grantee == "employeeId" {
 		return right
 	}
-	return object{"id": right["id"], "teamId": right["teamId"], "referenceId": right["referenceId"], "mandantId": right["mandantId"]}
+	return Object{"id": right["id"], "teamId": right["teamId"], "referenceId": right["referenceId"], "mandantId": right["mandantId"]}
 }
 
-func (t *tx) grants(reference, grantee, to string, write bool) []object {
-	return t.list("right", func(o object) bool {
-		return o.str("referenceId") == reference && o.str(grantee) == to && o["canEdit"] == write
+func (t *tx) grants(reference, grantee, to string, write bool) []Object {
+	return t.list("right", func(o Object) bool {
+		return o.Str("referenceId") == reference && o.Str(grantee) == to && o["canEdit"] == write
 	})
 }
 
@@ -112,8 +114,8 @@ func (rt righted) revoke(grantee string, write bool) handler {
 		if err != nil {
 			return nil, err
 		}
-		for _, right := range t.grants(o.id(), grantee, t.params[grantee], write) {
-			t.remove("right", right.id())
+		for _, right := range t.grants(o.ID(), grantee, t.params[grantee], write) {
+			t.remove("right", right.ID())
 		}
 		return nil, nil
 	}

@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"cmp"
@@ -47,35 +47,29 @@ var exampleSteps = []struct{ operation, id string }{
 }
 
 // addExamples carries out the steps on a store, without a request and without an event.
-func (s *Sim) addExamples(on *store) error {
-	contract, err := parsedContract()
-	if err != nil {
-		return err
-	}
+func (n *Tenant) addExamples() error {
 	for _, step := range exampleSteps {
 		op, known := factro.Lookup(step.operation)
 		if !known {
 			return fmt.Errorf("there is no operation %s", step.operation)
 		}
-		t := &tx{
-			store: on, contract: contract, mandant: s.cfg.MandantID, user: demoUser, now: s.cfg.Now(), op: op, params: map[string]string{},
-			newID: func() string { return cmp.Or(step.id, s.dice.id()) },
-		}
-		var data object
-		if err := decode(op.Example(), &data); err != nil {
+		t := n.tx(&Call{op: op, params: map[string]string{}}, Env{})
+		t.Config.NewID = func() string { return cmp.Or(step.id, n.config.NewID()) }
+		var data Object
+		if err := Decode(op.Example(), &data); err != nil {
 			return fmt.Errorf("%s: %w", op.Name, err)
 		}
 		for _, p := range op.Params {
-			t.params[p.Name] = data.str(p.Field)
+			t.params[p.Name] = data.Str(p.Field)
 			delete(data, p.Field)
 		}
 		if op.Body == factro.BodyMultipart {
-			file := object(data["file"].(map[string]any)) //nolint:errcheck // the example of an upload has one
-			t.file = &upload{file.str("name"), file.str("contentType"), 0}
+			file := Object(data["file"].(map[string]any)) //nolint:errcheck // the example of an upload has one
+			t.file = &upload{file.Str("name"), file.Str("contentType"), 0}
 		} else {
 			t.body = map[string]any(data)
 		}
-		if _, err := s.handlers[op.Name](t); err != nil {
+		if _, err := n.handlers[op.Name](t); err != nil {
 			return fmt.Errorf("%s: %w", op.Name, err)
 		}
 	}

@@ -1,18 +1,18 @@
-package sim
+package tenant
 
 // What hangs on an object: tags, comments, documents. Each family has the same routes for several owners.
 
 // attachTag answers an unknown owner or tag with 404 and attaches a tag once only.
 func attachTag(ownerKind, param, tagKind string) handler {
 	return func(t *tx) (any, error) {
-		owner, tag := t.params[param], t.fields().str("tagId")
+		owner, tag := t.params[param], t.fields().Str("tagId")
 		if _, err := t.get(ownerKind, owner); err != nil {
 			return nil, err
 		}
 		if _, err := t.get(tagKind, tag); err != nil {
 			return nil, err
 		}
-		t.put("tagLink", object{"id": owner + " " + tag, "ownerId": owner, "tagId": tag})
+		t.put("tagLink", Object{"id": owner + " " + tag, "ownerId": owner, "tagId": tag})
 		t.fire(kinds[ownerKind].action+"Updated", owner)
 		return nil, nil
 	}
@@ -38,9 +38,9 @@ func tagsOf(ownerKind, param, tagKind string) handler {
 		if _, err := t.get(ownerKind, owner); err != nil && ownerKind != "company" {
 			return nil, err
 		}
-		tags := []object{}
+		tags := []Object{}
 		for _, link := range t.list("tagLink", where("ownerId", owner)) {
-			if tag, err := t.get(tagKind, link.str("tagId")); err == nil {
+			if tag, err := t.get(tagKind, link.Str("tagId")); err == nil {
 				tags = append(tags, tag)
 			}
 		}
@@ -63,20 +63,20 @@ func (c commented) owner(t *tx) (string, error) {
 	}
 	if c.kind == "package" {
 		p, err := t.packageInPath()
-		return p.id(), err
+		return p.ID(), err
 	}
 	o, err := t.get(c.kind, t.params[c.param])
-	return o.id(), err
+	return o.ID(), err
 }
 
-func (c commented) render(t *tx, comment object) object {
+func (c commented) render(t *tx, comment Object) Object {
 	out := t.render("comment", comment, false)
 	out[c.property] = out["referenceId"]
 	delete(out, "referenceId")
 	delete(out, "referenceType")
 	if c.nested {
 		answers := []any{}
-		for _, answer := range t.list("comment", where("parentId", comment.id())) {
+		for _, answer := range t.list("comment", where("parentId", comment.ID())) {
 			answers = append(answers, c.render(t, answer))
 		}
 		out["subComments"] = answers
@@ -91,7 +91,7 @@ func (c commented) list(t *tx) (any, error) {
 	}
 	out := []any{}
 	for _, comment := range t.list("comment", where("referenceId", owner)) {
-		if !c.nested || comment.str("parentId") == "" {
+		if !c.nested || comment.Str("parentId") == "" {
 			out = append(out, c.render(t, comment))
 		}
 	}
@@ -103,20 +103,20 @@ func (c commented) create(t *tx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	comment, err := t.create("comment", t.fields(), object{"referenceId": owner, "referenceType": c.reference})
+	comment, err := t.create("comment", t.fields(), Object{"referenceId": owner, "referenceType": c.reference})
 	if err != nil {
 		return nil, err
 	}
 	return c.render(t, comment), nil
 }
 
-func (c commented) find(t *tx) (object, error) {
+func (c commented) find(t *tx) (Object, error) {
 	owner, err := c.owner(t)
 	if err != nil {
 		return nil, err
 	}
 	comment, err := t.get("comment", t.params["commentId"])
-	if err != nil || comment.str("referenceId") != owner {
+	if err != nil || comment.Str("referenceId") != owner {
 		return nil, notFound("comment", t.params["commentId"])
 	}
 	return comment, nil
@@ -140,8 +140,8 @@ func (c commented) delete(t *tx) (any, error) {
 	return answer, nil
 }
 
-func settleComment(t *tx, _, after, _ object) error {
-	parent := after.str("parentId")
+func settleComment(t *tx, _, after, _ Object) error {
+	parent := after.Str("parentId")
 	if parent == "" {
 		return nil
 	}
@@ -162,7 +162,7 @@ func uploadTo(ownerKind, param string) handler {
 		if _, err := t.get(ownerKind, t.params[param]); err != nil {
 			return nil, err
 		}
-		o, err := t.create("document", nil, object{
+		o, err := t.create("document", nil, Object{
 			"title": t.file.name, "contentType": t.file.contentType, "size": whole(t.file.size),
 			"referenceId": t.params[param], "referenceType": ownerKind,
 		})
@@ -177,7 +177,7 @@ func uploadTo(ownerKind, param string) handler {
 func documentOf(param string, verb handler) handler {
 	return func(t *tx) (any, error) {
 		d, err := t.get("document", t.params["documentId"])
-		if err != nil || d.str("referenceId") != t.params[param] {
+		if err != nil || d.Str("referenceId") != t.params[param] {
 			return nil, notFound("document", t.params["documentId"])
 		}
 		return verb(t)
@@ -193,7 +193,7 @@ func dataQuota(t *tx) (any, error) {
 			used += n
 		}
 	}
-	return object{"maxDiskSpace": whole(50 << 30), "usedDiskSpace": whole(used)}, nil
+	return Object{"maxDiskSpace": whole(50 << 30), "usedDiskSpace": whole(used)}, nil
 }
 
 // associate sets or clears one property behind a void route, such as the company of a project.
@@ -205,13 +205,13 @@ func associate(kind, param, property, bodyProperty, refKind string) handler {
 		}
 		var value any
 		if bodyProperty != "" {
-			id := t.fields().str(bodyProperty)
+			id := t.fields().Str(bodyProperty)
 			if _, err := t.get(refKind, id); err != nil {
 				return nil, err
 			}
 			value = id
 		}
-		t.change(kind, o, object{property: value}, kinds[kind].action+"Updated")
+		t.change(kind, o, Object{property: value}, kinds[kind].action+"Updated")
 		return nil, nil
 	}
 }

@@ -1,27 +1,26 @@
-package sim
+package tenant
 
-// Custom views and templates. No route lists or creates templates of structures and tasks: the ones of the demo tenant
-// are all there are.
+import (
+	"maps"
+)
 
-import "maps"
-
-func customViews(isTemplate bool, match func(t *tx, o object) bool) handler {
+func customViews(isTemplate bool, match func(t *tx, o Object) bool) handler {
 	return func(t *tx) (any, error) {
-		return t.renderRows("customView", t.list("customView", func(o object) bool {
+		return t.renderRows("customView", t.list("customView", func(o Object) bool {
 			return (o["isTemplate"] == true) == isTemplate && (match == nil || match(t, o))
 		})), nil
 	}
 }
 
 // viewsByReference does not refuse an unknown reference: it may be a room, and rooms have no routes of their own.
-func viewsByReference(t *tx, o object) bool { return o.str("referenceId") == t.params["referenceId"] }
+func viewsByReference(t *tx, o Object) bool { return o.Str("referenceId") == t.params["referenceId"] }
 
 // settleCustomView takes from the template what the body leaves out.
-func settleCustomView(t *tx, before, after, _ object) error {
+func settleCustomView(t *tx, before, after, _ Object) error {
 	if before != nil {
 		return nil
 	}
-	source, err := t.get("customView", after.str("sourceTemplateId"))
+	source, err := t.get("customView", after.Str("sourceTemplateId"))
 	if err != nil {
 		return err
 	}
@@ -30,22 +29,22 @@ func settleCustomView(t *tx, before, after, _ object) error {
 			after[inherited] = value
 		}
 	}
-	after["position"] = whole(int64(len(t.list("customView", where("referenceId", after.str("referenceId"))))))
+	after["position"] = whole(int64(len(t.list("customView", where("referenceId", after.Str("referenceId"))))))
 	return nil
 }
 
-func asTemplate(t *tx) (object, error) {
-	return object{"isTemplate": true, "sourceTemplateId": t.params["sourceTemplateId"]}, nil
+func asTemplate(t *tx) (Object, error) {
+	return Object{"isTemplate": true, "sourceTemplateId": t.params["sourceTemplateId"]}, nil
 }
 
 func setCustomViewPosition(t *tx) (any, error) {
 	view, err := t.get("customView", t.params["customViewId"])
-	if err != nil || view.str("referenceId") != t.params["referenceId"] {
+	if err != nil || view.Str("referenceId") != t.params["referenceId"] {
 		return nil, notFound("customView", t.params["customViewId"])
 	}
-	changes := object{"position": jsonNumber(t.params["position"])}
+	changes := Object{"position": jsonNumber(t.params["position"])}
 	t.change("customView", view, changes, "")
-	return t.render("customView", view.with(changes), false), nil
+	return t.render("customView", view.With(changes), false), nil
 }
 
 // applyStructureTemplate makes a project with the template's one package, or puts that package below a parent. Doing it
@@ -59,25 +58,25 @@ func applyStructureTemplate(t *tx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.create("package", nil, object{
-		"title": template.str("title"), "projectId": project.id(), "parentPackageId": parent,
+	if _, err := t.create("package", nil, Object{
+		"title": template.Str("title"), "projectId": project.ID(), "parentPackageId": parent,
 	}); err != nil {
 		return nil, err
 	}
 	return t.render("project", project, false), nil
 }
 
-func (t *tx) templateTarget(template object) (project object, parent any, err error) {
-	target := t.fields().str("targetParentId")
+func (t *tx) templateTarget(template Object) (project Object, parent any, err error) {
+	target := t.fields().Str("targetParentId")
 	if target == "" {
-		more := object{"title": template.str("title")}
+		more := Object{"title": template.Str("title")}
 		overwrites, _ := t.fields()["projectPropertyOverwrites"].(map[string]any)
 		maps.Copy(more, overwrites)
 		project, err = t.create("project", nil, more)
 		return project, nil, err
 	}
 	if p, err := t.get("package", target); err == nil {
-		project, err = t.get("project", p.str("projectId"))
+		project, err = t.get("project", p.Str("projectId"))
 		return project, target, err
 	}
 	project, err = t.get("project", target)
@@ -90,7 +89,7 @@ func applyTaskTemplate(t *tx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	task, err := t.create("task", t.fields(), object{"title": template.str("title")})
+	task, err := t.create("task", t.fields(), Object{"title": template.Str("title")})
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"cmp"
@@ -19,23 +19,23 @@ func getProjectStructure(t *tx) (any, error) {
 	return t.node("project", project), nil
 }
 
-func (t *tx) node(kind string, o object) object {
+func (t *tx) node(kind string, o Object) Object {
 	children := []any{}
 	for _, child := range t.children(kind, o) {
 		children = append(children, t.node(child.kind, child.object))
 	}
-	return object{"id": o.id(), "type": kind, "children": children}
+	return Object{"id": o.ID(), "type": kind, "children": children}
 }
 
 type child struct {
 	kind   string
-	object object
+	object Object
 }
 
-func (t *tx) children(kind string, o object) []child {
+func (t *tx) children(kind string, o Object) []child {
 	var out []child
 	for _, k := range []string{"package", "task"} {
-		for _, c := range t.list(k, func(c object) bool { return isParent(kind, o, c) }) {
+		for _, c := range t.list(k, func(c Object) bool { return isParent(kind, o, c) }) {
 			out = append(out, child{k, c})
 		}
 	}
@@ -43,18 +43,18 @@ func (t *tx) children(kind string, o object) []child {
 	return out
 }
 
-func isParent(kind string, parent, c object) bool {
+func isParent(kind string, parent, c Object) bool {
 	switch kind {
 	case "project":
-		return c.str("projectId") == parent.id() && c.str("parentPackageId") == ""
+		return c.Str("projectId") == parent.ID() && c.Str("parentPackageId") == ""
 	case "package":
-		return c.str("parentPackageId") == parent.id()
+		return c.Str("parentPackageId") == parent.ID()
 	}
 	return false
 }
 
 // order sorts siblings; nodes that never moved come last, as they were created.
-func order(o object) int {
+func order(o Object) int {
 	if n, placed := o["_order"].(json.Number); placed {
 		at, _ := n.Int64() // written below
 		return int(at)
@@ -63,16 +63,16 @@ func order(o object) int {
 }
 
 // position puts a node at the body's position among its siblings.
-func (t *tx) position(kind string, o object) {
+func (t *tx) position(kind string, o Object) {
 	number, sent := t.fields()["position"].(json.Number)
 	if !sent {
 		return
 	}
-	parentKind, parent := "package", o.str("parentPackageId")
+	parentKind, parent := "package", o.Str("parentPackageId")
 	if parent == "" {
-		parentKind, parent = "project", o.str("projectId")
+		parentKind, parent = "project", o.Str("projectId")
 	}
-	siblings := slices.DeleteFunc(t.children(parentKind, object{"id": parent}), func(c child) bool { return c.object.id() == o.id() })
+	siblings := slices.DeleteFunc(t.children(parentKind, Object{"id": parent}), func(c child) bool { return c.object.ID() == o.ID() })
 	at, err := number.Int64()
 	if err != nil {
 		return
@@ -80,12 +80,12 @@ func (t *tx) position(kind string, o object) {
 	i := int(min(max(at, 0), int64(len(siblings))))
 	siblings = slices.Insert(siblings, i, child{kind, o})
 	for n, c := range siblings {
-		t.put(c.kind, c.object.with(object{"_order": whole(int64(n))}))
+		t.put(c.kind, c.object.With(Object{"_order": whole(int64(n))}))
 	}
 }
 
-func settlePackage(t *tx, before, after, _ object) error {
-	parent := after.str("parentPackageId")
+func settlePackage(t *tx, before, after, _ Object) error {
+	parent := after.Str("parentPackageId")
 	if before != nil || parent == "" {
 		return nil
 	}
@@ -105,12 +105,12 @@ func inProject(verb handler) handler {
 	}
 }
 
-func (t *tx) packageInPath() (object, error) {
+func (t *tx) packageInPath() (Object, error) {
 	if _, err := t.get("project", t.params["projectId"]); err != nil {
 		return nil, err
 	}
 	p, err := t.get("package", t.params["packageId"])
-	if err != nil || p.str("projectId") != t.params["projectId"] {
+	if err != nil || p.Str("projectId") != t.params["projectId"] {
 		return nil, notFound("package", t.params["packageId"])
 	}
 	return p, nil
@@ -118,18 +118,18 @@ func (t *tx) packageInPath() (object, error) {
 
 // updatePackages is atomic, and every element must be a package of the project in the path.
 func updatePackages(t *tx) (any, error) {
-	return batch("package", func(t *tx, element object) (object, error) {
-		p, err := t.get("package", element.id())
-		if err != nil || p.str("projectId") != t.params["projectId"] {
-			return nil, notFound("package", element.id())
+	return batch("package", func(t *tx, element Object) (Object, error) {
+		p, err := t.get("package", element.ID())
+		if err != nil || p.Str("projectId") != t.params["projectId"] {
+			return nil, notFound("package", element.ID())
 		}
-		return t.update("package", element.id(), element)
+		return t.update("package", element.ID(), element)
 	})(t)
 }
 
 func movePackageToProject(t *tx) (any, error) {
 	return t.movePackage(func() (project string, parent any, err error) {
-		project = t.fields().str("projectId")
+		project = t.fields().Str("projectId")
 		_, err = t.get("project", project)
 		return project, nil, err
 	})
@@ -137,8 +137,8 @@ func movePackageToProject(t *tx) (any, error) {
 
 func movePackageToPackage(t *tx) (any, error) {
 	return t.movePackage(func() (string, any, error) {
-		parent, err := t.get("package", t.fields().str("parentPackageId"))
-		return parent.str("projectId"), parent["id"], err
+		parent, err := t.get("package", t.fields().Str("parentPackageId"))
+		return parent.Str("projectId"), parent["id"], err
 	})
 }
 
@@ -155,15 +155,15 @@ func (t *tx) movePackage(to func() (project string, parent any, err error)) (any
 	if err != nil {
 		return nil, err
 	}
-	inside := t.below(p.id())
-	if parent == p.id() || slices.ContainsFunc(inside, func(c child) bool { return c.object.id() == parent }) {
-		return nil, invalid("parentPackageId", "a package cannot be moved into itself")
+	inside := t.below(p.ID())
+	if parent == p.ID() || slices.ContainsFunc(inside, func(c child) bool { return c.object.ID() == parent }) {
+		return nil, Invalid("parentPackageId", "a package cannot be moved into itself")
 	}
 	for _, c := range inside {
-		t.put(c.kind, c.object.with(object{"projectId": project}))
+		t.put(c.kind, c.object.With(Object{"projectId": project}))
 	}
-	t.change("package", p, object{"projectId": project, "parentPackageId": parent}, "PackageMoved")
-	moved, err := t.get("package", p.id())
+	t.change("package", p, Object{"projectId": project, "parentPackageId": parent}, "PackageMoved")
+	moved, err := t.get("package", p.ID())
 	if err != nil {
 		return nil, err
 	}
@@ -174,10 +174,10 @@ func (t *tx) movePackage(to func() (project string, parent any, err error)) (any
 // below is every package and task inside a package, however deep.
 func (t *tx) below(packageID string) []child {
 	var out []child
-	for _, c := range t.children("package", object{"id": packageID}) {
+	for _, c := range t.children("package", Object{"id": packageID}) {
 		out = append(out, c)
 		if c.kind == "package" {
-			out = append(out, t.below(c.object.id())...)
+			out = append(out, t.below(c.object.ID())...)
 		}
 	}
 	return out
@@ -193,12 +193,12 @@ func shiftPackageWithSuccessors(t *tx) (any, error) {
 	days, _ := t.fields()["daysDelta"].(json.Number) // the contract has checked that it is a number
 	delta, err := strconv.ParseFloat(string(days), 64)
 	if err != nil {
-		return nil, invalid("daysDelta", "daysDelta is no number")
+		return nil, Invalid("daysDelta", "daysDelta is no number")
 	}
 	seen, waiting := map[string]bool{}, []string{}
-	for _, c := range t.below(p.id()) {
+	for _, c := range t.below(p.ID()) {
 		if c.kind == "task" {
-			waiting = append(waiting, c.object.id())
+			waiting = append(waiting, c.object.ID())
 		}
 	}
 	for len(waiting) > 0 {
@@ -209,12 +209,12 @@ func shiftPackageWithSuccessors(t *tx) (any, error) {
 			continue
 		}
 		seen[id] = true
-		t.change("task", task, object{
+		t.change("task", task, Object{
 			"startDate": shifted(task["startDate"], delta), "endDate": shifted(task["endDate"], delta),
 		}, "TaskUpdated")
 		for _, c := range t.list("taskConnection", where("taskId", id)) {
 			if c["isSuccessor"] == true {
-				waiting = append(waiting, c.str("referenceId"))
+				waiting = append(waiting, c.Str("referenceId"))
 			}
 		}
 	}
@@ -227,5 +227,5 @@ func shifted(date any, days float64) any {
 	if err != nil {
 		return date
 	}
-	return instant(at.Add(time.Duration(days * 24 * float64(time.Hour))))
+	return Instant(at.Add(time.Duration(days * 24 * float64(time.Hour))))
 }

@@ -1,4 +1,4 @@
-package sim
+package tenant
 
 import (
 	"encoding/json"
@@ -14,12 +14,12 @@ import (
 type handler func(t *tx) (any, error)
 
 // fixed are properties that do not come from the body but, for instance, from the path.
-type fixed func(t *tx) (object, error)
+type fixed func(t *tx) (Object, error)
 
 func fromPath(property, param, kind string) fixed {
-	return func(t *tx) (object, error) {
+	return func(t *tx) (Object, error) {
 		_, err := t.get(kind, t.params[param])
-		return object{property: t.params[param]}, err
+		return Object{property: t.params[param]}, err
 	}
 }
 
@@ -58,7 +58,7 @@ func createOne(kind string, from fixed) handler {
 }
 
 func createMany(kind string, from fixed) handler {
-	return batch(kind, func(t *tx, element object) (object, error) { return t.createFrom(kind, element, from) })
+	return batch(kind, func(t *tx, element Object) (Object, error) { return t.createFrom(kind, element, from) })
 }
 
 func updateOne(kind, param string) handler {
@@ -72,7 +72,7 @@ func updateOne(kind, param string) handler {
 }
 
 func updateMany(kind string) handler {
-	return batch(kind, func(t *tx, element object) (object, error) { return t.update(kind, element.id(), element) })
+	return batch(kind, func(t *tx, element Object) (Object, error) { return t.update(kind, element.ID(), element) })
 }
 
 func deleteOne(kind, param string) handler {
@@ -88,13 +88,13 @@ func deleteOne(kind, param string) handler {
 
 // batch does the same with every element. An atomic batch fails with its first bad element; a partial one leaves bad
 // elements out, and is refused only if no element is good. What factro says of the elements left out is not known.
-func batch(kind string, one func(t *tx, element object) (object, error)) handler {
+func batch(kind string, one func(t *tx, element Object) (Object, error)) handler {
 	return func(t *tx) (any, error) {
 		list, _ := t.body.([]any)
 		out, refused := []any{}, []error(nil)
 		for i, e := range list {
 			element, _ := e.(map[string]any)
-			var o object
+			var o Object
 			err := t.elements[i]
 			if err == nil {
 				err = t.atomically(func() error {
@@ -115,18 +115,18 @@ func batch(kind string, one func(t *tx, element object) (object, error)) handler
 		if len(refused) > 0 && len(out) == 0 {
 			return nil, refused[0]
 		}
-		if len(refused) > 0 && t.variants.PartialStatus != 0 {
-			t.status = t.variants.PartialStatus
+		if len(refused) > 0 && t.Variants.PartialStatus != 0 {
+			t.status = t.Variants.PartialStatus
 		}
-		if t.variants.ReverseBatches && t.op.Batch != factro.BatchAtomic {
+		if t.Variants.ReverseBatches && t.op.Batch != factro.BatchAtomic {
 			slices.Reverse(out)
 		}
 		return out, nil
 	}
 }
 
-func (t *tx) createFrom(kind string, body object, from fixed) (object, error) {
-	var more object
+func (t *tx) createFrom(kind string, body Object, from fixed) (Object, error) {
+	var more Object
 	if from != nil {
 		var err error
 		if more, err = from(t); err != nil {
@@ -137,16 +137,16 @@ func (t *tx) createFrom(kind string, body object, from fixed) (object, error) {
 }
 
 // create makes an object from a body and from properties that no body may set.
-func (t *tx) create(kind string, body, more object) (object, error) {
+func (t *tx) create(kind string, body, more Object) (Object, error) {
 	k, shape := kinds[kind], t.contract.shape(kinds[kind].schema)
-	o := object{}
+	o := Object{}
 	for _, property := range shape.nullable {
 		o[property] = nil
 	}
 	maps.Copy(o, k.defaults)
-	o["id"] = t.newID()
+	o["id"] = t.NewID()
 	if !k.noMandant {
-		o["mandantId"] = t.mandant
+		o["mandantId"] = t.MandantID
 	}
 	if k.creator != "" {
 		o[k.creator] = t.user
@@ -163,13 +163,13 @@ func (t *tx) create(kind string, body, more object) (object, error) {
 	}
 	t.put(kind, o)
 	if k.action != "" {
-		t.fire(k.action+"Created", o.id())
+		t.fire(k.action+"Created", o.ID())
 	}
 	return o, nil
 }
 
 // update changes what the body names and nothing else. An empty body changes nothing, not even the change date.
-func (t *tx) update(kind, id string, body object) (object, error) {
+func (t *tx) update(kind, id string, body Object) (Object, error) {
 	k := kinds[kind]
 	before, err := t.get(kind, id)
 	if err != nil {
@@ -177,11 +177,11 @@ func (t *tx) update(kind, id string, body object) (object, error) {
 	}
 	changes := t.stored(k, body)
 	delete(changes, "id")
-	if fields, named := changes["customFields"].(map[string]any); named && t.variants.MergeCustomFields {
+	if fields, named := changes["customFields"].(map[string]any); named && t.Variants.MergeCustomFields {
 		kept, _ := before["customFields"].(map[string]any)
-		changes["customFields"] = map[string]any(object(kept).with(fields))
+		changes["customFields"] = map[string]any(Object(kept).With(fields))
 	}
-	after := before.with(changes)
+	after := before.With(changes)
 	if err := t.settle(k, before, after, body); err != nil {
 		return nil, err
 	}
@@ -195,42 +195,42 @@ func (t *tx) update(kind, id string, body object) (object, error) {
 }
 
 // fireUpdated fires what a change means. A task's executor has a proven action of its own.
-func (t *tx) fireUpdated(kind string, before, after, changes object) {
+func (t *tx) fireUpdated(kind string, before, after, changes Object) {
 	k := kinds[kind]
 	_, named := changes["executorId"]
 	if kind == "task" && named {
 		if before["executorId"] != after["executorId"] {
-			t.fire("TaskExecutorChanged", after.id())
+			t.fire("TaskExecutorChanged", after.ID())
 		}
 		if len(changes) == 1 {
 			return
 		}
 	}
 	if len(changes) > 0 && k.action != "" { // a move alone has fired already
-		t.fire(k.action+"Updated", after.id())
+		t.fire(k.action+"Updated", after.ID())
 	}
 }
 
 // delete removes an object and all it owns. Only the object itself fires: what factro fires for the rest is not known.
-func (t *tx) delete(kind string, o object) {
-	t.remove(kind, o.id())
+func (t *tx) delete(kind string, o Object) {
+	t.remove(kind, o.ID())
 	for _, owned := range kinds[kind].owns {
-		for _, part := range t.list(owned[0], where(owned[1], o.id())) {
+		for _, part := range t.list(owned[0], where(owned[1], o.ID())) {
 			quiet := len(t.events)
 			t.delete(owned[0], part)
 			t.events = t.events[:quiet]
 		}
 	}
 	if k := kinds[kind]; k.action != "" {
-		t.fire(k.action+"Deleted", o.id())
+		t.fire(k.action+"Deleted", o.ID())
 	}
 }
 
 // stored is what is kept of a body: the properties that the operation's schema knows, under the names of the answers,
 // with instants in factro's form. Unknown properties are let through by the description and have no effect.
-func (t *tx) stored(k kind, body object) object {
+func (t *tx) stored(k kind, body Object) Object {
 	accepted, shape := t.contract.shape(t.op.BodySchema), t.contract.shape(k.schema)
-	out := object{}
+	out := Object{}
 	for key, value := range body {
 		if !accepted.known[key] {
 			continue
@@ -244,7 +244,7 @@ func (t *tx) stored(k kind, body object) object {
 		}
 		if text, isText := value.(string); isText && slices.Contains(shape.instants, name) {
 			if at, err := time.Parse(time.RFC3339, text); err == nil {
-				value = instant(at)
+				value = Instant(at)
 			}
 		}
 		out[name] = value
@@ -253,9 +253,9 @@ func (t *tx) stored(k kind, body object) object {
 }
 
 // settle judges the references that a body sets, then leaves the rest to the kind.
-func (t *tx) settle(k kind, before, after, body object) error {
+func (t *tx) settle(k kind, before, after, body Object) error {
 	for _, property := range slices.Sorted(maps.Keys(k.refs)) {
-		id := after.str(property)
+		id := after.Str(property)
 		if _, sent := body[property]; id == "" || !sent && before != nil {
 			continue
 		}
@@ -269,10 +269,10 @@ func (t *tx) settle(k kind, before, after, body object) error {
 	return k.settle(t, before, after, body)
 }
 
-func setStamp(o object, property string, form stamp, at time.Time) {
+func setStamp(o Object, property string, form stamp, at time.Time) {
 	switch form {
 	case isoStamp:
-		o[property] = instant(at)
+		o[property] = Instant(at)
 	case msStamp:
 		o[property] = millis(at)
 	case noStamp:
