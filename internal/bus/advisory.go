@@ -37,8 +37,8 @@ func (b *Conn) ensureAdvisories(ctx context.Context, cloud string) {
 	if !b.cfg.Manage {
 		return
 	}
-	want := b.cfg.plan().Advisories(cloud)
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	want := b.cfg.Plan().Advisories(cloud)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	have, err := b.js.Stream(attempt, want.Name)
 	cancel()
 	why := ""
@@ -138,13 +138,13 @@ func (b *Conn) readAdvisories(ctx context.Context, cloud string, handle func(con
 }
 
 func (b *Conn) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consumer, error) {
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	c, err := b.js.Consumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
 	cancel()
 	if !b.cfg.Manage || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return c, err
 	}
-	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel = context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	return b.js.CreateConsumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
 		Durable: advisoryConsumer, Description: "Makes dead letters of what the broker gave up",
@@ -294,9 +294,9 @@ func (r refusal) forAdvisories(c Config, cloud string) bool {
 		"DIRECT.GET." + commands, "CONSUMER.CREATE." + dead + ".", "CONSUMER.DELETE." + dead + ".",
 		"CONSUMER.MSG.NEXT." + dead + ".",
 	} {
-		if strings.HasPrefix(r.subject, c.api(start)) {
+		if strings.HasPrefix(r.subject, c.API(start)) {
 			return true
 		}
 	}
-	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), topology.AdvisoryStream(p, cloud))
+	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.API(""))) && slices.Contains(strings.Split(r.subject, "."), topology.AdvisoryStream(p, cloud))
 }

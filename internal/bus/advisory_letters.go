@@ -118,7 +118,7 @@ func (l *recentLetters) read(ctx context.Context, from time.Time) error {
 	}
 	defer func() { _ = l.bus.js.DeleteConsumer(ctx, stream, c.CachedInfo().Name) }() // else the broker does, in a while
 	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(int(min(left, 256)), jetstream.FetchMaxWait(attemptTimeout))
+		batch, err := c.Fetch(int(min(left, 256)), jetstream.FetchMaxWait(AttemptTimeout))
 		if err != nil {
 			return err
 		}

@@ -85,7 +85,7 @@ func (s bucketStore) last(ctx context.Context, key string) (r record, deleted bo
 
 // lastOfAny asks any server that holds the bucket. It is for an account that has no right to ask the leader.
 func (s bucketStore) lastOfAny(ctx context.Context, key string) (r record, deleted bool, err error) {
-	msg, err := s.bus.nc.RequestWithContext(ctx, s.bus.cfg.api("DIRECT.GET."+s.stream()+"."+s.subject(key)), nil)
+	msg, err := s.bus.nc.RequestWithContext(ctx, s.bus.cfg.API("DIRECT.GET."+s.stream()+"."+s.subject(key)), nil)
 	if err != nil {
 		return r, false, err
 	}
@@ -142,7 +142,7 @@ func (s bucketStore) write(ctx context.Context, key string, value []byte, revisi
 	}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(revision, 10)}
 	subject := s.subject(key)
-	if prefix := s.bus.cfg.apiPrefix(); prefix != jsAPI { // where the server, or an import, takes it to the bucket
+	if prefix := s.bus.cfg.APIRoot(); prefix != jsAPI { // where the server, or an import, takes it to the bucket
 		subject = prefix + "." + subject
 	}
 	ack, err := natserr.Publish(ctx, s.js, &nats.Msg{Subject: subject, Header: header, Data: value}, s.stream())
@@ -158,7 +158,7 @@ func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string
 	if err != nil {
 		return nil, err
 	}
-	answer, err := b.nc.RequestWithContext(ctx, b.cfg.api("STREAM.MSG.GET."+stream), text)
+	answer, err := b.nc.RequestWithContext(ctx, b.cfg.API("STREAM.MSG.GET."+stream), text)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string
 // onlyDirect notes that the leader of a stream may not be asked, and says whether that is what was refused. Then any server
 // answers for it, as before this right was needed.
 func (b *Conn) onlyDirect(r refusal) bool {
-	stream, ok := strings.CutPrefix(r.subject, b.cfg.api("STREAM.MSG.GET."))
+	stream, ok := strings.CutPrefix(r.subject, b.cfg.API("STREAM.MSG.GET."))
 	if !ok || !r.publish {
 		return false
 	}

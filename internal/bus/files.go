@@ -28,7 +28,7 @@ func (b *Conn) ensureBuckets(ctx context.Context) {
 		return
 	}
 	for _, cloud := range b.cfg.Clouds {
-		for _, want := range b.cfg.plan().Exchange(cloud) {
+		for _, want := range b.cfg.Plan().Exchange(cloud) {
 			err := b.ensureBucket(ctx, want)
 			why := ""
 			if err != nil {
@@ -44,7 +44,7 @@ func (b *Conn) ensureBuckets(ctx context.Context) {
 // ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
 // of rights is never answered.
 func (b *Conn) ensureBucket(ctx context.Context, want topology.Bucket) error {
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	have, err := b.js.Stream(attempt, "OBJ_"+want.Bucket)
 	cancel()
 	if err == nil {

@@ -30,7 +30,7 @@ func (b *Conn) events(ctx context.Context, cloud string, since time.Time, each f
 	if err := b.AwaitUp(ctx); err != nil {
 		return whole, err
 	}
-	setup, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
+	setup, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
 	defer cancel()
 	stream, err := b.js.Stream(setup, b.cfg.Prefix.EventStream(cloud))
 	if err != nil {
@@ -44,7 +44,7 @@ func (b *Conn) events(ctx context.Context, cloud string, since time.Time, each f
 		return whole, err
 	}
 	// Only now: meanwhile the stream may have dropped what was still to be read.
-	after, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
+	after, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
 	defer cancel()
 	info, err := stream.Info(after)
 	if err != nil {
@@ -137,7 +137,7 @@ func (b *Conn) Returned(ctx context.Context) error {
 	select {
 	case <-down:
 	case <-b.closed:
-		return errClosed
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -78,12 +78,12 @@ func (b *Conn) reconcileBucket(ctx context.Context) (bucketStore, error) {
 		return bucketStore{}, err
 	}
 	name := topology.ReconcileBucket(b.cfg.Prefix)
-	attempt, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
 	defer cancel()
 	_, err := b.js.KeyValue(attempt, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
 		_, err = b.WithRoom(ctx, "bucket "+name, topology.Reconcile, func(ctx context.Context, bytes int64) error {
-			want := b.cfg.plan().Reconcile()
+			want := b.cfg.Plan().Reconcile()
 			want.MaxBytes = bytes
 			_, err := b.js.CreateOrUpdateKeyValue(ctx, want)
 			return err
@@ -143,7 +143,7 @@ func isRefusedWrite(err error) bool {
 
 // read returns the entry; revision 0 if there is none.
 func (l *Lease) read(ctx context.Context) (leaseEntry, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	var have leaseEntry
 	entry, err := l.kv.get(ctx, l.key)
@@ -165,7 +165,7 @@ func (l *Lease) write(ctx context.Context, e leaseEntry, revision uint64) error 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	began := time.Now()
 	if revision == 0 {
@@ -265,7 +265,7 @@ func (l *Lease) Check(ctx context.Context) error {
 func (l *Lease) Release(ctx context.Context) {
 	l.stop()
 	<-l.stopped
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), AttemptTimeout)
 	defer cancel()
 	_ = l.replace(ctx, leaseEntry{Value: l.Value()})
 }

@@ -77,7 +77,7 @@ func (b *Conn) Begin(ctx context.Context, cloud, commandID string, r Record) (kn
 		if errors.Is(err, jetstream.ErrKeyExists) {
 			break
 		}
-		if attempt == publishAttempts || ctx.Err() != nil {
+		if attempt == PublishAttempts || ctx.Err() != nil {
 			return false, Record{}, fmt.Errorf("ledger: write: %w", err)
 		}
 	}
@@ -203,7 +203,7 @@ func recordOf(entry record) (Record, error) {
 // writeOnce is one attempt to write, and readiness is to know how it ended.
 func (b *Conn) writeOnce(ctx context.Context, cloud string, write func(context.Context) (uint64, error)) (uint64, error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	revision, err := write(ctx)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {

@@ -24,7 +24,7 @@ func (b *Conn) oldLedger(ctx context.Context) (*bucketStore, error) {
 		return shared.kv, nil
 	}
 	name := topology.OldName(b.cfg.Prefix, "LEDGER")
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	_, err := b.js.KeyValue(attempt, name)
 	cancel()
 	kv := &bucketStore{b, b.js, name}

@@ -219,7 +219,7 @@ func (b *Conn) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) 
 
 // filling is the configuration of a stream that is being filled: without a limit, since nothing is to get lost.
 func (b *Conn) filling(want topology.Stream) jetstream.StreamConfig {
-	cfg := b.cfg.plan().Stream(want).StreamConfig
+	cfg := b.cfg.Plan().Stream(want).StreamConfig
 	cfg.Subjects, cfg.MaxBytes, cfg.Duplicates = nil, -1, copyWindow
 	if cfg.MaxAge > 0 {
 		cfg.Duplicates = min(copyWindow, cfg.MaxAge)
@@ -377,7 +377,7 @@ func (b *Conn) finish(ctx context.Context, have jetstream.Stream, want topology.
 	if err != nil {
 		return err
 	}
-	cfg := b.cfg.plan().Stream(want).StreamConfig
+	cfg := b.cfg.Plan().Stream(want).StreamConfig
 	cfg.Replicas = info.Config.Replicas
 	holds := int64(min(info.State.Bytes, 1<<62))
 	wanted := want.Kind.Size(b.cfg.MaxBytes)

@@ -287,7 +287,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 const headerMoved = "Factro-Moved-From"
 
 func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	return natserr.Publish(ctx, m.b.js, msg, m.to.Name)
 }

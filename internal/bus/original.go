@@ -94,14 +94,14 @@ func (b *Conn) originals(ctx context.Context, cloud string) (jetstream.ObjectSto
 	if b.health.isHidden("OBJ_" + bucket) {
 		return nil, fmt.Errorf("%w: no permission", jetstream.ErrBucketNotFound)
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	store, err := b.js.ObjectStore(attempt, bucket)
 	cancel()
 	if !errors.Is(err, jetstream.ErrBucketNotFound) || !b.cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
 		return store, err
 	}
 	made, err := b.WithRoom(ctx, "object store "+bucket, topology.Originals, func(ctx context.Context, bytes int64) error {
-		want := b.cfg.plan().Originals(cloud).ObjectStoreConfig
+		want := b.cfg.Plan().Originals(cloud).ObjectStoreConfig
 		want.MaxBytes = bytes
 		store, err = b.js.CreateObjectStore(ctx, want)
 		return err
@@ -110,7 +110,7 @@ func (b *Conn) originals(ctx context.Context, cloud string) (jetstream.ObjectSto
 		b.log.InfoContext(ctx, "object store created", "bucket", bucket)
 	}
 	if err == nil && !made { // somebody else was quicker
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 		defer cancel()
 		return b.js.ObjectStore(attempt, bucket)
 	}

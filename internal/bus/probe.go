@@ -91,7 +91,7 @@ func (b *Conn) missing(ctx context.Context, looks map[string]look) (bytes int64)
 
 // missingRest are the sizes of what a cloud lacks beside its streams.
 func (b *Conn) missingRest(ctx context.Context, cloud string) (rest []topology.Kind) {
-	for _, bucket := range b.cfg.plan().Exchange(cloud) {
+	for _, bucket := range b.cfg.Plan().Exchange(cloud) {
 		if b.isMissing(ctx, "OBJ_"+bucket.Bucket) {
 			rest = append(rest, bucket.Kind)
 		}
@@ -103,7 +103,7 @@ func (b *Conn) missingRest(ctx context.Context, cloud string) (rest []topology.K
 }
 
 func (b *Conn) isMissing(ctx context.Context, stream string) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	_, err := b.js.Stream(ctx, stream)
 	return errors.Is(err, jetstream.ErrStreamNotFound)
@@ -233,7 +233,7 @@ func (b *Conn) awaitProbe(ctx context.Context) {
 
 // isProbed says whether another bridge has the probe. A stale one is deleted.
 func (b *Conn) isProbed(ctx context.Context) bool {
-	looking, cancel := context.WithTimeout(ctx, attemptTimeout)
+	looking, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	have, err := b.js.Stream(looking, b.probeName())
 	if err != nil { // there is none, or nobody says so
@@ -261,7 +261,7 @@ func (b *Conn) isProbed(ctx context.Context) bool {
 	case stale && !b.takeProbe(ctx, subject, info.State.LastSeq):
 		return true
 	}
-	deleting, stop := context.WithTimeout(ctx, attemptTimeout)
+	deleting, stop := context.WithTimeout(ctx, AttemptTimeout)
 	defer stop()
 	if err := b.js.DeleteStream(deleting, info.Config.Name); err != nil {
 		return !errors.Is(err, jetstream.ErrStreamNotFound)
@@ -273,7 +273,7 @@ func (b *Conn) isProbed(ctx context.Context) bool {
 // takeProbe takes over a stale probe, and says whether it did. Of several bridges the server lets one: who comes later finds
 // a message in it, or, once another probe has its name, nobody who listens to its subject.
 func (b *Conn) takeProbe(ctx context.Context, subject string, last uint64) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	_, err := b.js.Publish(ctx, subject, nil, jetstream.WithExpectLastSequence(last), jetstream.WithRetryAttempts(0))
 	return err == nil

@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	// publishAttempts bounds how often one message is sent. It is the same message id each time, so the stream keeps one.
-	publishAttempts = 3
-	// attemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
+	// PublishAttempts bounds how often one message is sent. It is the same message id each time, so the stream keeps one.
+	PublishAttempts = 3
+	// AttemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
 	// never answered; the next one is.
-	attemptTimeout = 2 * time.Second
+	AttemptTimeout = 2 * time.Second
 )
 
 // producerSpan is made once: the options of a span that nobody records still cost.
@@ -100,7 +100,7 @@ func (b *Conn) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowl
 
 func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
-	propagator.Inject(ctx, delivery.Header(msg.Header))
+	Propagator.Inject(ctx, delivery.Header(msg.Header))
 	if hop := delivery.Header(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
 		if msg.Header["ce-specversion"] != nil {
 			msg.Header["ce-"+events.ExtTraceParent] = []string{hop}
@@ -136,7 +136,7 @@ func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackn
 		case errors.Is(err, natserr.ErrOtherStream), errors.Is(err, natserr.ErrNoAck):
 			err, refused = b.nameOther(ctx, msg.Subject, streams, err), true
 		}
-		if attempt == publishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
+		if attempt == PublishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
 			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
 		}
 		select { // let a lost connection be noticed, or a new leader be found
@@ -147,7 +147,7 @@ func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackn
 }
 
 func (b *Conn) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	return natserr.Publish(ctx, b.js, msg, streams...)
 }
@@ -157,7 +157,7 @@ func (b *Conn) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*
 func (b *Conn) Reply(ctx context.Context, subject string, e event.Event) error {
 	msg, err := events.ToMsg(subject, e)
 	if err == nil {
-		propagator.Inject(ctx, delivery.Header(msg.Header))
+		Propagator.Inject(ctx, delivery.Header(msg.Header))
 		err = b.nc.PublishMsg(msg)
 	}
 	if err != nil {

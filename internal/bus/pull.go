@@ -10,6 +10,6 @@ import (
 func (b *Conn) puller(c jetstream.Consumer) delivery.Puller {
 	info := c.CachedInfo()
 	return delivery.Puller{
-		Conn: b.nc, Line: b, API: b.cfg.apiPrefix(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat,
+		Conn: b.nc, Line: b, API: b.cfg.APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat,
 	}
 }

@@ -59,7 +59,7 @@ func TestOutlastsTheClient(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	if err := b.Ready(); !errors.Is(err, errNotConnected) {
+	if err := b.Ready(); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	if err := l.Close(); err != nil {
@@ -94,7 +94,7 @@ func TestStoreEmptied(t *testing.T) {
 
 	broker.stop()
 	unready(t, b, "not connected")
-	if err := os.RemoveAll(broker.opts.StoreDir); err != nil {
+	if err := os.RemoveAll(broker.Options.StoreDir); err != nil {
 		t.Fatal(err)
 	}
 	broker.start()
@@ -405,7 +405,7 @@ func TestSilence(t *testing.T) {
 	run(t, b)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
 	wire.freeze()
-	ctx, cancel := context.WithTimeout(t.Context(), attemptTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), AttemptTimeout)
 	defer cancel()
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Fatal("it was stored")

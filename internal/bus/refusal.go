@@ -68,7 +68,7 @@ func (b *Conn) isRefused(err error) {
 	}
 	r := readRefusal(err)
 	r.cloud = b.cloudIn(r.subject)
-	if stream, look := strings.CutPrefix(r.subject, b.cfg.api("STREAM.INFO.")); look && !b.cfg.Manage {
+	if stream, look := strings.CutPrefix(r.subject, b.cfg.API("STREAM.INFO.")); look && !b.cfg.Manage {
 		b.health.hide(stream) // who may only bind need not be allowed to look
 		return
 	}
@@ -119,7 +119,7 @@ func (b *Conn) granted(ctx context.Context, r refusal) bool {
 		}
 		defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	if b.nc.FlushWithContext(attempt) != nil {
 		return false
@@ -152,7 +152,7 @@ func (b *Conn) ours(violation string) bool {
 	if !toPublish {
 		return true
 	}
-	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.api(""))); ok { // wherever the API is
+	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.API(""))); ok { // wherever the API is
 		subject = strings.ToLower(jsAPI) + "." + rest
 		if strings.HasPrefix(rest, "$") { // what is written to buckets by way of the API
 			subject = rest
@@ -164,7 +164,7 @@ func (b *Conn) ours(violation string) bool {
 		return false // only what a stream refuses needs them, and its sender must not be able to take us out of service
 	}
 	for _, cloud := range b.cfg.Clouds {
-		for _, c := range b.cfg.plan().Exchange(cloud) { // only large files and large answers need them
+		for _, c := range b.cfg.Plan().Exchange(cloud) { // only large files and large answers need them
 			bucket := strings.ToLower(c.Bucket)
 			if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
 				return false

@@ -202,7 +202,7 @@ func TestLetterWithoutOriginal(t *testing.T) {
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b := run(t, srv.connect(t, log, func(c *Config) { c.Manage = false; c.Carries = true }))
 	w, _ := refuser()
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.plan().Consumer("acme", b.ackWait)); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, b, w)
@@ -463,7 +463,7 @@ func TestRequeued(t *testing.T) {
 	noOriginals(t, out)
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b, book := impatientBus(t, srv, func(c *Config) { c.Manage = false; c.Carries = true })
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.plan().Consumer("acme", b.ackWait)); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
 	limited(t, out, "FACTRO_DEAD_ACME", 100)
@@ -543,7 +543,7 @@ func TestIsStuck(t *testing.T) {
 		"later":             {RetryAfter(errors.New("x"), 0), false},
 		"parked":            {&pending{why: ErrRefusing}, false},
 		"another bridge":    {fmt.Errorf("x: %w", ErrTaken), false},
-		"no connection":     {errNotConnected, false},
+		"no connection":     {ErrNotConnected, false},
 		"no answer":         {fmt.Errorf("ledger: %w", context.DeadlineExceeded), false},
 		"no leader":         {&jetstream.APIError{Code: 503, ErrorCode: 10008}, false},
 		"the ledger sealed": {&jetstream.APIError{Code: 400, ErrorCode: 10109}, false},

@@ -139,7 +139,7 @@ func (b *Conn) scanBatch(ctx context.Context, stream string, request map[string]
 		return 0, err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
-	if err := b.nc.PublishRequest(b.cfg.api("DIRECT.GET."+stream), inbox, text); err != nil {
+	if err := b.nc.PublishRequest(b.cfg.API("DIRECT.GET."+stream), inbox, text); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, searchQuiet)

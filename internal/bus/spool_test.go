@@ -416,7 +416,7 @@ func TestSpoolFull(t *testing.T) {
 	if _, miss, ok := s.balance(t.Context()); miss != 0 || !ok {
 		t.Errorf("%d are missing", miss)
 	}
-	server.opts.MaxPayload = 4 << 20
+	server.Options.MaxPayload = 4 << 20
 	server.start()
 	start(t, s.Run)
 	wantBalance(t, s)

@@ -45,9 +45,9 @@ func (c Config) storedMsg(ctx context.Context, js jetstream.JetStream, stream st
 	if err != nil {
 		return nil, err
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
-	msg, err := js.Conn().RequestWithContext(attempt, c.api("DIRECT.GET."+stream), request)
+	msg, err := js.Conn().RequestWithContext(attempt, c.API("DIRECT.GET."+stream), request)
 	if errors.Is(err, nats.ErrNoResponders) { // it allows no direct get; its leader tells the headers apart from its own words
 		s, err := js.Stream(ctx, stream)
 		if err != nil {

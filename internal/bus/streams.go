@@ -14,7 +14,7 @@ import (
 
 // Window is how long the stream of a cloud's events recognises a message id.
 func (b *Conn) Window(cloud string) time.Duration {
-	window := b.cfg.plan().Window()
+	window := b.cfg.Plan().Window()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if have, ok := b.windows[cloud]; ok {
@@ -74,7 +74,7 @@ type look struct {
 // lookAt looks whether the streams of a cloud are there and as they should be.
 func (b *Conn) lookAt(ctx context.Context, cloud string) look {
 	var l look
-	for _, want := range b.cfg.plan().Streams(cloud) {
+	for _, want := range b.cfg.Plan().Streams(cloud) {
 		if b.isMoving(want.Name) {
 			continue
 		}
@@ -127,8 +127,9 @@ func (b *Conn) CreateStream(ctx context.Context, want topology.Stream) error {
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second
 
-func (b *Conn) consumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
-	want := b.cfg.plan().Consumer(cloud, b.ackWait)
+// CommandConsumer binds the durable consumer of a cloud's commands, and creates it if it is missing and the bridge may.
+func (b *Conn) CommandConsumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
+	want := b.cfg.Plan().Consumer(cloud, b.ackWait)
 	c, err := b.js.Consumer(ctx, b.cfg.Prefix.CommandStream(cloud), want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound) && b.cfg.Manage:

@@ -65,7 +65,7 @@ type other struct {
 
 // otherOn is the name of a stream that takes a subject and is none of ours, or "". A subject is in one stream at most.
 func otherOn(ctx context.Context, js jetstream.JetStream, subject string, ours ...string) string {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
 	for name := range names.Name() {
