@@ -39,6 +39,7 @@ var (
 	pageHeading     = regexp.MustCompile(`(?m)^#{1,6} (.+)$`)
 	decisionHeading = regexp.MustCompile(`^(\d+)\. (.+)$`)
 	decisionPart    = regexp.MustCompile(`(?m)^\*\*(\w+)\.\*\*`)
+	decisionItem    = regexp.MustCompile(`(?m)^\d+\. .{0,40}`)
 	decisionRow     = regexp.MustCompile(`(?m)^\| \d+ \|.*$`)
 	// In a comment, the end of a line and the marks of the comment can stand between the word and its number.
 	decisionReference = regexp.MustCompile(`(?i)\bdecisions?[\s/*#]+(\d+)((?:(?:\s*,|\s*[-–]|\s+to|\s+and|\s+or)+\s*\d+)*)`)
@@ -86,6 +87,19 @@ func numberFaults(all []decision) (faults []string) {
 	for n := 1; n <= slices.Max(append(slices.Collect(maps.Keys(files)), 0)); n++ {
 		if files[n] == "" {
 			faults = append(faults, fmt.Sprintf("there is no decision %d; take the next free number for a new one", n))
+		}
+	}
+	return faults
+}
+
+// formFaults reports decisions of a page that are written as items of a list, and those that are in the index itself.
+func formFaults(file, text string) (faults []string) {
+	for _, item := range decisionItem.FindAllString(text, -1) {
+		faults = append(faults, fmt.Sprintf("%s: %q: a decision is a section with a heading, not an item of a list", file, item))
+	}
+	if file == decisionsIndex {
+		for _, d := range sections(file, text) {
+			faults = append(faults, fmt.Sprintf("%s: decision %d belongs into a chapter in %s", file, d.number, decisionsFolder))
 		}
 	}
 	return faults
@@ -158,6 +172,7 @@ func TestDecisions(t *testing.T) {
 		t.Fatalf("no chapters of decisions are found: %v", err)
 	}
 	var all []decision
+	var faults []string
 	anchors := map[string][]string{}
 	for _, page := range append(pages, filepath.Join("..", decisionsIndex)) {
 		text := readText(t, page)
@@ -166,8 +181,9 @@ func TestDecisions(t *testing.T) {
 			anchors[page] = append(anchors[page], anchor(h[1]))
 		}
 		all = append(all, sections(page, text)...)
+		faults = append(faults, formFaults(page, text)...)
 	}
-	faults := numberFaults(all)
+	faults = append(faults, numberFaults(all)...)
 	rows := decisionRow.FindAllString(readText(t, filepath.Join("..", decisionsIndex)), -1)
 	highest := 0
 	for _, d := range all {
@@ -207,6 +223,8 @@ func TestDecisionChecks(t *testing.T) {
 		"a number twice":     numberFaults(chapter("## 1. First\n" + good + "## 1. Second\n" + good)),
 		"a missing number":   numberFaults(chapter("## 1. First\n" + good + "## 3. Third\n" + good)),
 		"out of order":       numberFaults(chapter("## 2. Second\n" + good + "## 1. First\n" + good)),
+		"an item of a list":  formFaults("docs/decisions/a.md", "3. **Third.** Why.\n"),
+		"in the index":       formFaults(decisionsIndex, "## 3. Third\n"+good),
 		"a missing part":     partFaults(chapter("## 1. First\n**Context.** Why.\n\n**Decision.** What.\n")[0]),
 		"an empty part":      partFaults(chapter("## 1. First\n" + strings.Replace(good, "Price.", "", 1))[0]),
 		"a reference":        referenceFaults("a.go", "see "+word+" 3", 2),
@@ -222,7 +240,7 @@ func TestDecisionChecks(t *testing.T) {
 		}
 	}
 	for name, got := range map[string][]string{
-		"numbers": numberFaults(two), "parts": partFaults(two[1]),
+		"numbers": numberFaults(two), "parts": partFaults(two[1]), "form": formFaults(decisionsIndex, two[0].row()),
 		"references": referenceFaults("a.go", word+"s 1 and 2. 3 others", 2),
 		"links":      links("[" + word + " 1](decisions/a.md#1-first), [d](decisions/a.md), [e](https://example.com/decisions/c.md)"),
 	} {
