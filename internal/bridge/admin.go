@@ -11,15 +11,16 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/webpage"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// readiness is the answer of /readyz. Ready is about this process: a cloud whose key has expired is paused, or
-// its factro cannot be reached, which is told, but it is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: of a process that
-// takes webhooks it is told as a part, and decides nothing.
+// readiness is the answer of /readyz. Ready is about this process. A cloud whose key has expired, or whose factro cannot be
+// reached, is reported, but is no reason to send its webhooks elsewhere. Nor is what the broker refuses of commands: a process
+// that takes webhooks reports it as a part, and stays ready.
 type readiness struct {
 	Ready  bool              `json:"ready"`
 	Parts  map[string]string `json:"parts"`
@@ -56,25 +57,25 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *bus.Bus, spool *bus.Spool, webhooks *ingress.Server, ways map[string]way) readiness {
+func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, spool *bus.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
 	text, spools := spool.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Health(), spools)
 	if text != "" {
 		r.Parts["spool"] = text
 	}
-	if _, why := b.cfg.unfit(broker.Limits()); b.cfg.has(RoleIngress) && why != "" {
+	if _, why := b.cfg.Unfit(broker.Limits()); b.cfg.Has(config.RoleIngress) && why != "" {
 		r.Parts["max_body"] = why // it decides nothing: smaller webhooks are welcome
 	}
 	if stopping.Err() != nil {
 		r.Ready, r.Parts["bridge"] = false, "stopping"
 	}
-	for name, to := range ways {
+	for name, to := range units {
 		r.Clouds[name] = "ok"
 		if err := to.Trouble(); err != nil {
 			r.Clouds[name] = err.Error()
 		}
 	}
-	if b.cfg.has(RoleIngress) {
+	if b.cfg.Has(config.RoleIngress) {
 		r.locked(webhooks.Unusable(), len(b.cfg.Clouds))
 	}
 	for _, cloud := range b.cfg.Clouds { // what is wrong with one cloud takes nothing from the others
@@ -126,12 +127,15 @@ func (b *Bridge) readiness(h bus.Health, spools bool) readiness {
 	case err != nil:
 		r.Ready, r.Parts["nats"] = false, err.Error()
 	}
-	if b.cfg.has(RoleEgress) {
+	if b.cfg.Has(config.RoleEgress) {
 		r.Parts["commands"] = "ok"
 	}
-	if h.Commands != nil {
+	switch {
+	case h.Commands != nil:
 		r.Parts["commands"] = h.Commands.Error()
-		r.Ready = r.Ready && b.cfg.has(RoleIngress)
+		r.Ready = r.Ready && b.cfg.Has(config.RoleIngress)
+	case h.Broker != nil && b.cfg.Has(config.RoleEgress):
+		r.Parts["commands"] = "waiting for NATS" // the part nats says why
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -20,9 +21,9 @@ import (
 // tells makes it fail.
 func TestLivez(t *testing.T) {
 	t.Parallel()
-	cfg := Default()
-	cfg.NATS.URL, cfg.Roles = "nats://127.0.0.1:1", []string{RoleEgress}
-	cfg.Clouds = []Cloud{{Name: "acme", API: API{
+	cfg := config.Default()
+	cfg.NATS.URL, cfg.Roles = "nats://127.0.0.1:1", []string{config.RoleEgress}
+	cfg.Clouds = []config.Cloud{{Name: "acme", API: config.API{
 		URL: "http://127.0.0.1:1", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,
 	}}}
 	b, err := New(cfg, "test", http.NotFoundHandler(), slog.New(slog.DiscardHandler))

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -24,28 +25,29 @@ import (
 
 // Bridge is everything that runs in one process.
 type Bridge struct {
-	cfg     Config
+	cfg     config.Config
 	version string
 	log     *slog.Logger
 	metrics http.Handler
 	// hopeless is how long the embedded server may store nothing before /livez fails, 0 for its default.
 	hopeless time.Duration
-	// refused, if set, is told of each webhook that is refused.
+	// refused, if set, is called for each webhook that is refused.
 	refused func(ingress.Refusal)
 }
 
 // New builds a bridge. metrics answers /metrics.
-func New(cfg Config, version string, metrics http.Handler, log *slog.Logger) (*Bridge, error) {
+func New(cfg config.Config, version string, metrics http.Handler, log *slog.Logger) (*Bridge, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	return &Bridge{cfg: cfg, version: version, log: log, metrics: metrics}, nil
 }
 
-// OnRefused has each refused webhook told, in place of samples in the log. It must not block, and is called before Run.
-func (b *Bridge) OnRefused(told func(ingress.Refusal)) { b.refused = told }
+// OnRefused sets a function that is called for each refused webhook, in place of samples in the log. It must not block. Call
+// OnRefused before Run.
+func (b *Bridge) OnRefused(f func(ingress.Refusal)) { b.refused = f }
 
-// Listeners are the open doors of a bridge. HTTP is nil without the role ingress.
+// Listeners are the listeners of a bridge. HTTP is nil without the role ingress.
 type Listeners struct{ HTTP, Admin net.Listener }
 
 // Listen opens the configured addresses.
@@ -55,7 +57,7 @@ func (b *Bridge) Listen() (Listeners, error) {
 	if l.Admin, err = net.Listen("tcp", b.cfg.Admin.Listen); err != nil {
 		return Listeners{}, fmt.Errorf("admin.listen: %w", err)
 	}
-	if b.cfg.has(RoleIngress) {
+	if b.cfg.Has(config.RoleIngress) {
 		if l.HTTP, err = net.Listen("tcp", b.cfg.HTTP.Listen); err != nil {
 			return Listeners{}, errors.Join(fmt.Errorf("http.listen: %w", err), l.Admin.Close())
 		}
@@ -63,7 +65,7 @@ func (b *Bridge) Listen() (Listeners, error) {
 	return l, nil
 }
 
-// Run runs the bridge until ctx ends, then closes the mouths first: it accepts and pulls no more, finishes what is in
+// Run runs the bridge until ctx ends, then closes the listeners first: it accepts and pulls no more, finishes what is in
 // flight, lets go of NATS and returns. It closes the listeners.
 func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	replaced, err := lastgood.NewFiles(b.log) //nolint:contextcheck // metrics live as long as the process
@@ -72,10 +74,10 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	mem := knowMemory("/proc", "/sys/fs/cgroup")
 	files := openFiles()
-	conns, warning := b.cfg.connections(files)
+	conns, warning := divide(b.cfg, files)
 	b.warn(ctx, mem, warning)
 	var server *embedded.Server
-	alive := func() error { return nil } // another process that stores nothing is none of this one's
+	alive := func() error { return nil } // another process that stores nothing is not this one's concern
 	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
 		server, err = embedded.Start(embedded.Config{
 			DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats, Hopeless: b.hopeless,
@@ -86,14 +88,14 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		defer server.Close()
 		alive = server.Alive
 	}
-	busConfig := b.cfg.bus(server)
+	busConfig := b.cfg.BusConfig(server)
 	busConfig.Files = replaced
 	broker, err := bus.Connect(busConfig, b.log)
 	if err != nil {
 		return err
 	}
 	defer broker.Close()
-	serverTLS, err := b.cfg.HTTP.TLS.config(replaced)
+	serverTLS, err := b.cfg.HTTP.TLS.Config(replaced)
 	if err != nil {
 		return err
 	}
@@ -102,25 +104,25 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	intake.Files = replaced
-	intake.MaxMemory = b.cfg.webhookMemory(mem.limit)
+	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	spool, err := bus.OpenSpool(ctx, b.cfg.spool(), broker, b.log)
+	spool, err := bus.OpenSpool(ctx, b.cfg.SpoolConfig(), broker, b.log)
 	if err != nil {
 		return err
 	}
 	defer spool.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = spool.Kept
-	ways, err := b.ways(broker, spool, replaced) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(broker, spool, replaced) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
-	intake.OnLost, intake.OnRefused = lostAt(ways), b.refused
+	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
 	webhooks, err := ingress.New(intake, spool, b.log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, ways) }
+	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
@@ -155,33 +157,17 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if l.HTTP != nil {
 		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, webhooks) })
 	}
-	for name, o := range ways {
-		if o.worker != nil {
-			work.Go(func() error { return broker.Consume(working, name, o.worker) })
-			work.Go(func() error { return broker.ServeStatus(working, name, o.worker) })
-		}
-		if o.reader != nil {
-			work.Go(func() error { return broker.Serve(working, queryService(name, b.version), o.reader) })
-		}
-		if o.reconciler != nil {
-			work.Go(func() error {
-				broker.Begun(working, name)
-				return o.reconciler.Run(working)
-			})
-			work.Go(func() error { return afterOutages(working, broker, o.reconciler) })
-		}
+	for _, u := range units {
+		work.Go(func() error { return u.run(working) })
 	}
-	if b.cfg.has(RoleEgress) {
-		for _, cloud := range b.cfg.Clouds {
-			work.Go(func() error { return broker.Advisories(working, cloud.Name, gaveUp(ways)) })
-		}
+	if b.cfg.Has(config.RoleEgress) {
 		work.Go(func() error { return broker.Unclaimed(working) })
-		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(ways))) })
+		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(units))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin),
 		"memory_limit", mem.limit, "memory_limit_from", mem.source, "open_files", files, "max_connections", conns.webhooks)
-	// From here on webhooks are taken, with or without NATS, so the service has started. What is not well yet is told by /readyz.
+	// From here on webhooks are taken, with or without NATS, so the service has started. /readyz reports what does not work yet.
 	b.notify(ctx, systemd.Ready)
 	work.Go(func() error {
 		<-working.Done()
@@ -195,14 +181,14 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	return errors.Join(err, background.Wait())
 }
 
-// warn tells what an operator should change, although the bridge runs.
-// notify tells the service manager how the bridge does. One that does not listen is no reason to end.
+// notify reports the bridge's state to the service manager. One that does not listen is no reason to end.
 func (b *Bridge) notify(ctx context.Context, state string) {
 	if err := systemd.Notify(state); err != nil {
 		b.log.WarnContext(ctx, "the service manager does not hear the bridge", "state", state, "error", err)
 	}
 }
 
+// warn logs what an operator should change, although the bridge runs.
 func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
 	for _, text := range b.cfg.Warnings() {
 		b.log.WarnContext(ctx, "the configuration should be changed", "why", text)
@@ -210,7 +196,7 @@ func (b *Bridge) warn(ctx context.Context, mem memory, connections string) {
 	if connections != "" {
 		b.log.WarnContext(ctx, "there are fewer connections than configured", "why", connections)
 	}
-	if need := 2 * b.cfg.webhookMemory(mem.limit); b.cfg.has(RoleIngress) && mem.limit > 0 && need > mem.limit {
+	if need := 2 * b.cfg.WebhookMemory(mem.limit); b.cfg.Has(config.RoleIngress) && mem.limit > 0 && need > mem.limit {
 		b.log.WarnContext(ctx, "webhooks may take more than half of the memory of the process; lower http.max_memory or http.max_body, or raise the limit",
 			"webhooks", need/2, "limit", mem.limit)
 	}
@@ -225,12 +211,12 @@ func address(l net.Listener) string {
 }
 
 func (b *Bridge) ingressConfig() (ingress.Config, error) {
-	c := b.cfg.ingress()
-	if !b.cfg.has(RoleIngress) {
+	c := b.cfg.IngressConfig()
+	if !b.cfg.Has(config.RoleIngress) {
 		c.Clouds = nil
 	}
 	var err error
-	c.KnownActions, err = b.cfg.knownActions()
+	c.KnownActions, err = b.cfg.KnownActions()
 	return c, err
 }
 

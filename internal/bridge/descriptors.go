@@ -1,6 +1,10 @@
 package bridge
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/factro-bridge/factro-bridge/internal/config"
+)
 
 // connections is how many connections each server of the process may have, so that none of them takes the descriptors that
 // the others and the disk need.
@@ -26,9 +30,9 @@ const (
 	minWebhooks        = 16
 )
 
-// connections divides the descriptors that the process may have; 0 says that nobody limits them. A warning says that there
+// divide divides the descriptors that the process may have; 0 says that nobody limits them. A warning says that there
 // are too few for what is configured.
-func (c Config) connections(files int) (connections, string) {
+func divide(c config.Config, files int) (connections, string) {
 	out := connections{webhooks: c.HTTP.MaxConnections, perAddress: c.HTTP.MaxConnectionsPerAddress, admin: maxAdmin, nats: maxNATS}
 	if files <= 0 {
 		return out, ""
@@ -37,7 +41,7 @@ func (c Config) connections(files int) (connections, string) {
 	if c.NATS.Embedded.DataDir != "" {
 		kept += keptPerServer + keptStreams*len(c.Clouds)
 	}
-	if c.Spool.Dir != "" && c.has(RoleIngress) {
+	if c.Spool.Dir != "" && c.Has(config.RoleIngress) {
 		kept += keptPerServer
 	}
 	out.admin = min(max(files/16, minAdmin), maxAdmin)
@@ -46,7 +50,7 @@ func (c Config) connections(files int) (connections, string) {
 	if c.NATS.Embedded.DataDir != "" && c.NATS.Embedded.Listen != "" {
 		left -= out.nats
 	}
-	if !c.has(RoleIngress) || left >= out.webhooks {
+	if !c.Has(config.RoleIngress) || left >= out.webhooks {
 		return out, ""
 	}
 	want := out.webhooks

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
 // TestCgroupMemory: the limit is found as containers and hosts show it, and the least of several counts.
@@ -55,15 +57,15 @@ func TestCgroupMemory(t *testing.T) {
 // it if webhooks get less than configured.
 func TestConnections(t *testing.T) {
 	t.Parallel()
-	c := Default()
-	c.Clouds = []Cloud{{Name: "acme"}, {Name: "beta"}}
+	c := config.Default()
+	c.Clouds = []config.Cloud{{Name: "acme"}, {Name: "beta"}}
 	embedded := c
-	embedded.NATS.Embedded = Embedded{DataDir: "d", Listen: "127.0.0.1:0"}
+	embedded.NATS.Embedded = config.Embedded{DataDir: "d", Listen: "127.0.0.1:0"}
 	embedded.Spool.Dir = "s"
 	noIngress := embedded
-	noIngress.Roles = []string{RoleEgress}
+	noIngress.Roles = []string{config.RoleEgress}
 	for name, tt := range map[string]struct {
-		cfg    Config
+		cfg    config.Config
 		files  int
 		want   connections
 		warned bool
@@ -78,7 +80,7 @@ func TestConnections(t *testing.T) {
 		"just enough":          {c, 1000 + 48 + 16 + 64, connections{1000, 500, 64, 141}, false},
 		"one less than enough": {c, 1000 + 48 + 16 + 64 - 1, connections{999, 499, 64, 140}, true},
 	} {
-		got, warning := tt.cfg.connections(tt.files)
+		got, warning := divide(tt.cfg, tt.files)
 		if got != tt.want || (warning != "") != tt.warned {
 			t.Errorf("%s: %+v, %q, want %+v", name, got, warning, tt.want)
 		}
@@ -91,14 +93,14 @@ func TestConnections(t *testing.T) {
 // TestWebhookMemory: bodies in flight are a part of what the process has, and at least one of the largest fits.
 func TestWebhookMemory(t *testing.T) {
 	t.Parallel()
-	c := Default()
+	c := config.Default()
 	for limit, want := range map[int64]int64{0: 32 << 20, 256 << 20: 32 << 20, 1 << 30: 128 << 20, 16 << 20: 4<<20 - 64<<10 + 40<<10} {
-		if got := c.webhookMemory(limit); got != want {
+		if got := c.WebhookMemory(limit); got != want {
 			t.Errorf("of %d: %d, want %d", limit, got, want)
 		}
 	}
 	c.HTTP.MaxMemory = 5 << 20
-	if got := c.webhookMemory(1 << 30); got != 5<<20 {
+	if got := c.WebhookMemory(1 << 30); got != 5<<20 {
 		t.Errorf("as configured: %d", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -31,23 +32,23 @@ func TestOversizedWebhook(t *testing.T) {
 		t.Fatal("the NATS server is not ready")
 	}
 	const key = "a-secret-of-24-characters"
-	cfg := Default()
-	cfg.NATS.URL, cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = s.ClientURL(), "127.0.0.1:0", "127.0.0.1:0", []string{RoleIngress}
-	cfg.Clouds = []Cloud{{
+	cfg := config.Default()
+	cfg.NATS.URL, cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = s.ClientURL(), "127.0.0.1:0", "127.0.0.1:0", []string{config.RoleIngress}
+	cfg.Clouds = []config.Cloud{{
 		Name: "acme", Source: "urn:factro:cloud:acme",
-		Webhook: Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: key}}},
+		Webhook: config.Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: key}}},
 	}}
 	b, err := New(cfg, "test", http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	doors, err := b.Listen()
+	listeners, err := b.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- b.Run(ctx, doors) }()
+	go func() { ended <- b.Run(ctx, listeners) }()
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -55,7 +56,7 @@ func TestOversizedWebhook(t *testing.T) {
 		}
 	}()
 	post := func(body string) int {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+doors.HTTP.Addr().String()+"/webhooks/acme", strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listeners.HTTP.Addr().String()+"/webhooks/acme", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
 // TestAllThatIsWrongWithACloud: the key that is missing is not hidden behind the secret that is missing, too.
@@ -33,20 +34,20 @@ func TestReadiness(t *testing.T) {
 		ready          bool
 		nats, commands string
 	}{
-		"all well":                     {roles: []string{RoleIngress, RoleEgress}, ready: true, nats: "ok", commands: "ok"},
-		"webhooks only":                {roles: []string{RoleIngress}, ready: true, nats: "ok"},
-		"commands fail":                {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Commands: broken}, ready: true, nats: "ok", commands: "broken"},
-		"commands fail, with a spool":  {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Commands: broken}, spools: true, ready: true, nats: "ok", commands: "broken"},
-		"commands fail, without them":  {roles: []string{RoleEgress}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
-		"queries fail":                 {roles: []string{RoleQuery}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
-		"webhooks fail":                {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Webhooks: broken}, nats: "broken", commands: "ok"},
-		"webhooks fail, with a spool":  {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Webhooks: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled", commands: "ok"},
-		"the broker is away":           {roles: []string{RoleIngress, RoleEgress}, health: bus.Health{Broker: broken}, nats: "broken", commands: "ok"},
-		"it is away, and with a spool": {roles: []string{RoleIngress}, health: bus.Health{Broker: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled"},
+		"all well":                     {roles: []string{config.RoleIngress, config.RoleEgress}, ready: true, nats: "ok", commands: "ok"},
+		"webhooks only":                {roles: []string{config.RoleIngress}, ready: true, nats: "ok"},
+		"commands fail":                {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Commands: broken}, ready: true, nats: "ok", commands: "broken"},
+		"commands fail, with a spool":  {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Commands: broken}, spools: true, ready: true, nats: "ok", commands: "broken"},
+		"commands fail, without them":  {roles: []string{config.RoleEgress}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
+		"queries fail":                 {roles: []string{config.RoleQuery}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
+		"webhooks fail":                {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Webhooks: broken}, nats: "broken", commands: "ok"},
+		"webhooks fail, with a spool":  {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Webhooks: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled", commands: "ok"},
+		"the broker is away":           {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Broker: broken}, nats: "broken", commands: "waiting for NATS"},
+		"it is away, and with a spool": {roles: []string{config.RoleIngress}, health: bus.Health{Broker: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &Bridge{cfg: Config{Roles: tt.roles}}
+			b := &Bridge{cfg: config.Config{Roles: tt.roles}}
 			r := b.readiness(tt.health, tt.spools)
 			if r.Ready != tt.ready || r.Parts["nats"] != tt.nats || r.Parts["commands"] != tt.commands {
 				t.Errorf("it is %+v, want %+v", r, tt)

@@ -7,32 +7,16 @@ import (
 	"slices"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
 
-// afterOutages reconciles a cloud whenever NATS was away: a webhook may have come meanwhile.
-func afterOutages(ctx context.Context, broker *bus.Bus, r *reconcile.Reconciler) error {
-	for broker.Returned(ctx) == nil {
-		r.Trigger()
-	}
-	return nil
-}
-
-// lostAt reconciles a cloud of which a webhook could not be kept: factro may have stored it, and may not send it again.
-func lostAt(ways map[string]way) func(cloud string) {
-	return func(cloud string) {
-		if r := ways[cloud].reconciler; r != nil {
-			r.Trigger()
-		}
-	}
-}
-
 // ReconcileNow makes one reconciliation of a cloud now, beside the bridges that may be running. It waits until none of them
-// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, of which it uses one or two requests.
-func ReconcileNow(ctx context.Context, cfg Config, nats bus.Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
-	i := slices.IndexFunc(cfg.Clouds, func(c Cloud) bool { return c.Name == cloud })
+// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, and uses one or two requests of it.
+func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
+	i := slices.IndexFunc(cfg.Clouds, func(c config.Cloud) bool { return c.Name == cloud })
 	if i < 0 {
 		return reconcile.Report{}, fmt.Errorf("clouds: there is no %q in the configuration", cloud)
 	}
@@ -40,7 +24,7 @@ func ReconcileNow(ctx context.Context, cfg Config, nats bus.Config, cloud string
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	way := cfg.egress(cfg.Clouds[i], version)
+	way := cfg.EgressConfig(cfg.Clouds[i], version)
 	way.Files, nats.Files = files, files
 	api, err := egress.NewAPI(way, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
@@ -55,7 +39,7 @@ func ReconcileNow(ctx context.Context, cfg Config, nats bus.Config, cloud string
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.reconcile(cfg.Clouds[i]), api, broker, broker, nil, log)
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, broker, broker, nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -10,11 +10,12 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // TestRunConnectionClosed: a bridge whose connection is closed for good ends with an error, so that its process is started
-// again. The server closes it for a line of the protocol that is too long, which a long prefix brings about.
+// again. The server closes it for a line of the protocol that is too long, which a long prefix causes.
 func TestRunConnectionClosed(t *testing.T) {
 	t.Parallel()
 	s, err := server.NewServer(&server.Options{
@@ -28,10 +29,10 @@ func TestRunConnectionClosed(t *testing.T) {
 	if !s.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the NATS server is not ready")
 	}
-	cfg := Default()
+	cfg := config.Default()
 	cfg.NATS.URL, cfg.NATS.Prefix, cfg.Admin.Listen = s.ClientURL(), strings.Repeat("x", 170), "127.0.0.1:0"
-	cfg.Roles = []string{RoleEgress}
-	cfg.Clouds = []Cloud{{Name: "acme", API: API{
+	cfg.Roles = []string{config.RoleEgress}
+	cfg.Clouds = []config.Cloud{{Name: "acme", API: config.API{
 		URL: "http://127.0.0.1:1", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,
 	}}}
 	b, err := New(cfg, "test", http.NotFoundHandler(), slog.New(slog.DiscardHandler))

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 )
 
@@ -123,7 +124,7 @@ func (a *authority) client(of *authority) *http.Client {
 func TestTLSFilesReplaced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	files := ServerTLS{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), ClientCAFile: filepath.Join(dir, "ca.crt")}
+	files := config.ServerTLS{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), ClientCAFile: filepath.Join(dir, "ca.crt")}
 	put := func(file string, content []byte) {
 		t.Helper()
 		if err := os.WriteFile(file, content, 0o600); err != nil {
@@ -141,7 +142,7 @@ func TestTLSFilesReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := files.config(set)
+	config, err := files.Config(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func TestTLSFilesReplaced(t *testing.T) {
 	for file, good := range map[string][]byte{files.CertFile: next, files.KeyFile: nextKey, files.ClientCAFile: after.pem} {
 		for _, bad := range [][]byte{nil, good[:len(good)/2], []byte("\xff\xfe-\x00")} {
 			put(file, bad)
-			if _, err := files.config(set); err == nil || !strings.Contains(err.Error(), file) || !strings.HasPrefix(err.Error(), "http.tls.") {
+			if _, err := files.Config(set); err == nil || !strings.Contains(err.Error(), file) || !strings.HasPrefix(err.Error(), "http.tls.") {
 				t.Errorf("%s with %q in it: %v", filepath.Base(file), bad, err)
 			}
 		}

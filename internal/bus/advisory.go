@@ -33,25 +33,25 @@ const advisoryConsumer = "egress-advisories"
 
 // ensureAdvisories creates the stream of advisories if it is missing. One that cannot be made is told and not more:
 // events and commands do without.
-func (b *Bus) ensureAdvisories(ctx context.Context, cloud string) {
+func (b *Conn) ensureAdvisories(ctx context.Context, cloud string) {
 	if !b.cfg.Manage {
 		return
 	}
-	want := b.cfg.plan().Advisories(cloud)
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	want := b.cfg.Plan().Advisories(cloud)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	have, err := b.js.Stream(attempt, want.Name)
 	cancel()
 	why := ""
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		err = b.createStream(ctx, want)
+		err = b.CreateStream(ctx, want)
 	case err == nil:
 		why = topology.Drift(want.StreamConfig, have.CachedInfo().Config)
 	}
 	if err != nil {
 		why = err.Error()
 	}
-	if ctx.Err() == nil && b.isNews(want.Name, why) {
+	if ctx.Err() == nil && b.News(want.Name, why) {
 		b.log.WarnContext(ctx, "stream of advisories is not as it should be; what the broker gives up may go unnoticed",
 			"stream", want.Name, "error", why)
 	}
@@ -83,9 +83,9 @@ type GaveUp func(ctx context.Context, cmd events.Command, mistake, reason error)
 
 // Advisories makes dead letters of the commands of a cloud that the broker gave up, until ctx ends, and tells their senders.
 // Each is read by one of all bridges. Without the stream, or without rights on it, it says so once and goes on trying.
-func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error {
+func (b *Conn) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error {
 	select {
-	case <-b.begun(cloud):
+	case <-b.StreamsReady(cloud):
 	case <-ctx.Done():
 		return nil
 	}
@@ -101,7 +101,7 @@ func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error
 		if time.Since(began) > time.Minute {
 			failures = 0
 		}
-		if err != nil && b.isNews(advisoryConsumer+" of "+cloud, err.Error()) {
+		if err != nil && b.News(advisoryConsumer+" of "+cloud, err.Error()) {
 			b.log.WarnContext(ctx, "advisories cannot be read; what the broker gives up goes unnoticed", "cloud", cloud, "error", err)
 		}
 		select {
@@ -115,7 +115,7 @@ func (b *Bus) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error
 }
 
 // readAdvisories reads until ctx ends or the consumer is lost.
-func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(context.Context, *nats.Msg) error) error {
+func (b *Conn) readAdvisories(ctx context.Context, cloud string, handle func(context.Context, *nats.Msg) error) error {
 	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
@@ -137,14 +137,14 @@ func (b *Bus) readAdvisories(ctx context.Context, cloud string, handle func(cont
 	return nil
 }
 
-func (b *Bus) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consumer, error) {
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (b *Conn) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consumer, error) {
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	c, err := b.js.Consumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), advisoryConsumer)
 	cancel()
 	if !b.cfg.Manage || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return c, err
 	}
-	attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel = context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	return b.js.CreateConsumer(attempt, topology.AdvisoryStream(b.cfg.Prefix, cloud), jetstream.ConsumerConfig{
 		Durable: advisoryConsumer, Description: "Makes dead letters of what the broker gave up",
@@ -156,7 +156,7 @@ func (b *Bus) bindAdvisories(ctx context.Context, cloud string) (jetstream.Consu
 const advisoryWait = time.Minute
 
 // settleAdvisory handles an advisory and settles it. One that could not be handled comes again.
-func (b *Bus) settleAdvisory(stopping context.Context, msg *nats.Msg, handle func(context.Context, *nats.Msg) error) {
+func (b *Conn) settleAdvisory(stopping context.Context, msg *nats.Msg, handle func(context.Context, *nats.Msg) error) {
 	ctx, cancel := delivery.Grace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
 	ctx, late := context.WithTimeout(ctx, advisoryWait)
@@ -175,7 +175,7 @@ func (b *Bus) settleAdvisory(stopping context.Context, msg *nats.Msg, handle fun
 }
 
 // advised does what an advisory asks for.
-func (b *Bus) advised(ctx context.Context, cloud string, letters *recentLetters, msg *nats.Msg, gaveUp GaveUp) error {
+func (b *Conn) advised(ctx context.Context, cloud string, letters *recentLetters, msg *nats.Msg, gaveUp GaveUp) error {
 	var a advisory
 	if err := json.Unmarshal(msg.Data, &a); err != nil || a.Stream != b.cfg.Prefix.CommandStream(cloud) || a.Sequence == 0 {
 		b.log.WarnContext(ctx, "an advisory is none that we know; it is dropped", "subject", msg.Subject)
@@ -192,12 +192,12 @@ func (b *Bus) advised(ctx context.Context, cloud string, letters *recentLetters,
 
 // undeliverable takes a command out of the queue that the broker delivers no more: first the letter, then the word to its
 // sender, then the message, so that a crash in between does it again and loses nothing.
-func (b *Bus) undeliverable(ctx context.Context, cloud string, a advisory, gaveUp GaveUp) error {
+func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gaveUp GaveUp) error {
 	stream, err := b.js.Stream(ctx, a.Stream)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", a.Stream, err)
 	}
-	stuck, err := b.storedMsg(ctx, a.Stream, a.Sequence, "")
+	stuck, err := b.StoredMsg(ctx, a.Stream, a.Sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil // settled after all, or taken away
 	}
@@ -273,7 +273,7 @@ func burialID(position string, stored time.Time) string {
 
 // onlyForAdvisories says whether a refused permission is one that only the care for what the broker gives up needs. Without
 // it, events and commands go on.
-func (b *Bus) onlyForAdvisories(violation error) bool {
+func (b *Conn) onlyForAdvisories(violation error) bool {
 	r := readRefusal(violation)
 	if !r.publish {
 		return false
@@ -294,9 +294,9 @@ func (r refusal) forAdvisories(c Config, cloud string) bool {
 		"DIRECT.GET." + commands, "CONSUMER.CREATE." + dead + ".", "CONSUMER.DELETE." + dead + ".",
 		"CONSUMER.MSG.NEXT." + dead + ".",
 	} {
-		if strings.HasPrefix(r.subject, c.api(start)) {
+		if strings.HasPrefix(r.subject, c.API(start)) {
 			return true
 		}
 	}
-	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.api(""))) && slices.Contains(strings.Split(r.subject, "."), topology.AdvisoryStream(p, cloud))
+	return (strings.HasPrefix(r.subject, "$JS.") || strings.HasPrefix(r.subject, c.API(""))) && slices.Contains(strings.Split(r.subject, "."), topology.AdvisoryStream(p, cloud))
 }

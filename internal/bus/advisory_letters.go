@@ -25,7 +25,7 @@ const patientLooks = 3
 
 // terminated looks at a termination. One of our own has its letter, which was stored before. That of somebody else took the
 // command away, and of it only the advisory is left.
-func (b *Bus) terminated(ctx context.Context, letters *recentLetters, a advisory, msg *nats.Msg) error {
+func (b *Conn) terminated(ctx context.Context, letters *recentLetters, a advisory, msg *nats.Msg) error {
 	found, err := letters.has(ctx, a)
 	if err != nil || found {
 		return err
@@ -73,7 +73,7 @@ func reasonOr(reason string) string {
 // recentLetters knows the positions of the letters that were stored of late. Advisories come in the order of the letters,
 // so each letter is read once and not once for each advisory.
 type recentLetters struct {
-	bus   *Bus
+	bus   *Conn
 	cloud string
 	next  uint64 // the sequence to go on at, or 0: at the advisory's time
 	seen  map[string]bool
@@ -118,7 +118,7 @@ func (l *recentLetters) read(ctx context.Context, from time.Time) error {
 	}
 	defer func() { _ = l.bus.js.DeleteConsumer(ctx, stream, c.CachedInfo().Name) }() // else the broker does, in a while
 	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(int(min(left, 256)), jetstream.FetchMaxWait(attemptTimeout))
+		batch, err := c.Fetch(int(min(left, 256)), jetstream.FetchMaxWait(AttemptTimeout))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // advise starts to read advisories and returns what senders are told.
-func advise(t testing.TB, b *Bus) <-chan events.Command {
+func advise(t testing.TB, b *Conn) <-chan events.Command {
 	t.Helper()
 	told := make(chan events.Command, 100)
 	start(t, func(ctx context.Context) error {

@@ -30,7 +30,7 @@ func aheadText(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) string {
 }
 
 // consumersDue says whether it is time to look at the consumers.
-func (b *Bus) consumersDue(now time.Time) bool {
+func (b *Conn) consumersDue(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Sub(b.consumersSeen) < consumersEvery {
@@ -42,7 +42,7 @@ func (b *Bus) consumersDue(now time.Time) bool {
 
 // checkConsumers looks for consumers that are ahead of their streams: all durable ones if the process may manage, else its own.
 // A cloud in errs has other trouble.
-func (b *Bus) checkConsumers(ctx context.Context, errs map[string]error) {
+func (b *Conn) checkConsumers(ctx context.Context, errs map[string]error) {
 	if !b.consumersDue(time.Now()) {
 		return
 	}
@@ -65,7 +65,7 @@ func (b *Bus) checkConsumers(ctx context.Context, errs map[string]error) {
 }
 
 // checkOwn says so if the consumer of commands is ahead of its stream. Only the owner can mend it.
-func (b *Bus) checkOwn(ctx context.Context, cloud string) error {
+func (b *Conn) checkOwn(ctx context.Context, cloud string) error {
 	name := b.cfg.Prefix.CommandStream(cloud)
 	c, err := b.js.Consumer(ctx, name, topology.EgressConsumer(cloud))
 	if err != nil {
@@ -78,7 +78,7 @@ func (b *Bus) checkOwn(ctx context.Context, cloud string) error {
 	if info := c.CachedInfo(); ahead(info, s.CachedInfo()) {
 		text := aheadText(info, s.CachedInfo())
 		b.health.pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
-		if b.isNews("ahead "+name, text) {
+		if b.News("ahead "+name, text) {
 			b.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
 		}
 		b.mu.Lock()
@@ -86,14 +86,14 @@ func (b *Bus) checkOwn(ctx context.Context, cloud string) error {
 		b.mu.Unlock()
 		return nil
 	}
-	if b.wasNews("ahead " + name) {
+	if b.WasNews("ahead " + name) {
 		b.health.pulls(cloud, nil)
 	}
 	return nil
 }
 
-// wasNews forgets what was told, and says whether anything was.
-func (b *Bus) wasNews(name string) bool {
+// WasNews forgets what was told, and says whether anything was.
+func (b *Conn) WasNews(name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.warned[name] != ""
@@ -102,7 +102,7 @@ func (b *Bus) wasNews(name string) bool {
 }
 
 // mendConsumers makes those durable consumers of a cloud's streams anew that are ahead.
-func (b *Bus) mendConsumers(ctx context.Context, cloud string) error {
+func (b *Conn) mendConsumers(ctx context.Context, cloud string) error {
 	for _, want := range topology.All(b.cfg.Prefix, cloud) {
 		s, err := b.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -154,7 +154,7 @@ func aheadOf(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo
 // mendConsumer makes a consumer anew, so that it gets what it has not: of a work queue all that is left, of another stream what
 // came since the server was away, or, if nobody knows when that was, everything. What it had before comes again rather than
 // what is new not at all.
-func (b *Bus) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {
+func (b *Conn) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {
 	cfg, text := c.Config, aheadText(c, s.CachedInfo())
 	if cfg.DeliverSubject != "" {
 		b.log.ErrorContext(ctx, "a push consumer is ahead of its stream; its owner has to create it again", "stream", c.Stream, "consumer", c.Name, "problem", text)

@@ -129,7 +129,7 @@ func TestWhyNotConnected(t *testing.T) {
 			}
 			t.Cleanup(b.Close)
 			tells := func(err error) bool {
-				return errors.Is(err, errNotConnected) && strings.Contains(err.Error(), host+": ") && strings.Contains(err.Error(), tt.want) &&
+				return errors.Is(err, ErrNotConnected) && strings.Contains(err.Error(), host+": ") && strings.Contains(err.Error(), tt.want) &&
 					strings.Contains(err.Error(), "next attempt at 20")
 			}
 			if !within(func() bool { return tells(b.Ready()) }) {
@@ -154,7 +154,7 @@ func TestWhyNotConnected(t *testing.T) {
 }
 
 // tries waits for so many more attempts to connect.
-func tries(t testing.TB, b *Bus, more int) {
+func tries(t testing.TB, b *Conn, more int) {
 	t.Helper()
 	count := func() int {
 		b.tries.mu.Lock()
@@ -315,7 +315,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 	eventually(t, "the log says that it is connected", func() bool { return book.count("connected to NATS") == 1 })
 	broker.stop()
 	tries(t, b, 20)
-	withUser(&broker.opts)
+	withUser(&broker.Options)
 	broker.start()
 	eventually(t, "another reason", func() bool { return strings.Contains(b.Ready().Error(), "refuses the credentials") })
 	tries(t, b, 20)

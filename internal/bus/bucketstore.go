@@ -20,7 +20,7 @@ import (
 // library reads from any server that holds the bucket, and one that has stopped answers with the past, or not at all. Here
 // the leader is asked, with a short time-out.
 type bucketStore struct {
-	bus    *Bus
+	bus    *Conn
 	js     jetstream.JetStream // to write with
 	bucket string
 }
@@ -73,7 +73,7 @@ func (s bucketStore) last(ctx context.Context, key string) (r record, deleted bo
 	if s.bus.health.isDirect(s.stream()) {
 		return s.lastOfAny(ctx, key)
 	}
-	m, err := s.bus.fromLeader(ctx, s.stream(), map[string]any{"last_by_subj": s.subject(key)})
+	m, err := s.bus.FromLeader(ctx, s.stream(), map[string]any{"last_by_subj": s.subject(key)})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return r, false, jetstream.ErrKeyNotFound
 	}
@@ -85,7 +85,7 @@ func (s bucketStore) last(ctx context.Context, key string) (r record, deleted bo
 
 // lastOfAny asks any server that holds the bucket. It is for an account that has no right to ask the leader.
 func (s bucketStore) lastOfAny(ctx context.Context, key string) (r record, deleted bool, err error) {
-	msg, err := s.bus.nc.RequestWithContext(ctx, s.bus.cfg.api("DIRECT.GET."+s.stream()+"."+s.subject(key)), nil)
+	msg, err := s.bus.nc.RequestWithContext(ctx, s.bus.cfg.API("DIRECT.GET."+s.stream()+"."+s.subject(key)), nil)
 	if err != nil {
 		return r, false, err
 	}
@@ -142,7 +142,7 @@ func (s bucketStore) write(ctx context.Context, key string, value []byte, revisi
 	}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(revision, 10)}
 	subject := s.subject(key)
-	if prefix := s.bus.cfg.apiPrefix(); prefix != jsAPI { // where the server, or an import, takes it to the bucket
+	if prefix := s.bus.cfg.APIRoot(); prefix != jsAPI { // where the server, or an import, takes it to the bucket
 		subject = prefix + "." + subject
 	}
 	ack, err := natserr.Publish(ctx, s.js, &nats.Msg{Subject: subject, Header: header, Data: value}, s.stream())
@@ -152,13 +152,13 @@ func (s bucketStore) write(ctx context.Context, key string, value []byte, revisi
 	return ack.Sequence, nil
 }
 
-// fromLeader reads a message of a stream from the server that leads it: what is there is there, and what is not is not.
-func (b *Bus) fromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error) {
+// FromLeader reads a message of a stream from the server that leads it: what is there is there, and what is not is not.
+func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error) {
 	text, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := b.nc.RequestWithContext(ctx, b.cfg.api("STREAM.MSG.GET."+stream), text)
+	answer, err := b.nc.RequestWithContext(ctx, b.cfg.API("STREAM.MSG.GET."+stream), text)
 	if err != nil {
 		return nil, err
 	}
@@ -193,8 +193,8 @@ func (b *Bus) fromLeader(ctx context.Context, stream string, request map[string]
 
 // onlyDirect notes that the leader of a stream may not be asked, and says whether that is what was refused. Then any server
 // answers for it, as before this right was needed.
-func (b *Bus) onlyDirect(r refusal) bool {
-	stream, ok := strings.CutPrefix(r.subject, b.cfg.api("STREAM.MSG.GET."))
+func (b *Conn) onlyDirect(r refusal) bool {
+	stream, ok := strings.CutPrefix(r.subject, b.cfg.API("STREAM.MSG.GET."))
 	if !ok || !r.publish {
 		return false
 	}

@@ -28,7 +28,7 @@ func TestHeaderCase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := trace.SpanContextFromContext(delivery.Extract(t.Context(), propagator, tt.header)).TraceID().String(); got != traceID {
+			if got := trace.SpanContextFromContext(delivery.Extract(t.Context(), Propagator, tt.header)).TraceID().String(); got != traceID {
 				t.Errorf("the trace is %s", got)
 			}
 			broker := startBroker(t)
@@ -55,7 +55,7 @@ func TestLeaderNotAsked(t *testing.T) {
 	run(t, broker.connect(t, quiet())).Close()
 	broker.stop()
 	denies := denied("$JS.API.STREAM.MSG.GET.>", "")
-	broker.opts.Users = append(broker.opts.Users, &server.User{Username: "bridge", Password: "right", Permissions: denies})
+	broker.Options.Users = append(broker.Options.Users, &server.User{Username: "bridge", Password: "right", Permissions: denies})
 	broker.start()
 	log, book := newLog()
 	b := run(t, broker.connect(t, log, func(c *Config) { userFiles(t, c, "right") }))

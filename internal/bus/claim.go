@@ -16,7 +16,7 @@ import (
 
 // Claim says that an object at factro was made by a command, and returns whether it is this command's: an object has
 // exactly one maker. To claim twice what is one's own is right.
-func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, _ error) {
+func (b *Conn) Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, _ error) {
 	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return false, err
@@ -42,7 +42,7 @@ func (b *Bus) Claim(ctx context.Context, cloud, resource, objectID, commandID st
 // Made returns the ids of the objects that commands of a cloud have made, by the records that were written since a time of
 // the broker's clock. Who looks for an object of his own leaves these out: so no command pays for a claim but one that
 // was left without an answer.
-func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
+func (b *Conn) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -62,7 +62,7 @@ func (b *Bus) Made(ctx context.Context, cloud string, since time.Time) (map[stri
 }
 
 // madeIn adds what the records of one bucket say.
-func (b *Bus) madeIn(ctx context.Context, bucket, cloud string, since time.Time, made map[string]bool) error {
+func (b *Conn) madeIn(ctx context.Context, bucket, cloud string, since time.Time, made map[string]bool) error {
 	stream := "KV_" + bucket
 	c, err := b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: "$KV." + bucket + "." + cloud + ".*", // the claims have more tokens

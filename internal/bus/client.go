@@ -22,7 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Client is a short-lived connection for the command line: unlike Bus it says at once that the server is not there.
+// Client is a short-lived connection for the command line: unlike Conn it says at once that the server is not there.
 type Client struct {
 	cfg Config
 	nc  *nats.Conn
@@ -136,7 +136,7 @@ type Message struct {
 
 // TraceID returns the trace that the message belongs to, or "".
 func (m Message) TraceID() string {
-	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), propagator, m.Header)); s.HasTraceID() {
+	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), Propagator, m.Header)); s.HasTraceID() {
 		return s.TraceID().String()
 	}
 	return ""
@@ -170,7 +170,7 @@ func newMessage(subject string, header nats.Header, data []byte, at time.Time) M
 // next is the sequence of the next message of a stream, or 0 if the user may not ask for it. The client makes an ordered consumer
 // anew after an outage; if nothing had come by then, "new" would leave out what came meanwhile.
 func (c *Client) next(ctx context.Context, stream string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	s, err := c.js.Stream(ctx, stream)
 	switch {

@@ -4,101 +4,66 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
-	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
 
 // cluster is three servers that hold each stream three times.
 type cluster struct {
-	t       testing.TB
+	*natstest.Cluster
 	members [3]*broker
 }
 
 // newCluster returns three servers that are away.
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
-	var routes []*url.URL
-	var ports [3]int
-	for i := range ports {
-		var err error
-		if ports[i], err = freeport.New(); err != nil {
-			t.Fatal(err)
-		}
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[i])})
-	}
-	for i := range c.members {
-		c.members[i] = newBroker(t, func(o *server.Options) {
-			o.ServerName = fmt.Sprintf("n%d", i)
-			o.Cluster = server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: ports[i]}
-			o.Routes = routes
-			o.LameDuckDuration, o.LameDuckGracePeriod = 50*time.Millisecond, 10*time.Millisecond
-		})
-	}
-	return c
+	return membersOf(natstest.NewCluster(t))
 }
 
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := newCluster(t)
-	var all sync.WaitGroup
-	for _, m := range c.members {
-		all.Go(m.start)
+	return membersOf(natstest.StartCluster(t))
+}
+
+func membersOf(servers *natstest.Cluster) *cluster {
+	c := &cluster{Cluster: servers}
+	for i, s := range servers.Members {
+		c.members[i] = &broker{s}
 	}
-	all.Wait()
-	eventually(t, "the cluster has a leader", func() bool { return c.leader("") != nil })
 	return c
 }
 
 // leader is the member that leads a stream, or the cluster itself if that is "".
 func (c *cluster) leader(stream string) *broker {
-	for _, m := range c.members {
-		if m.s != nil && (stream == "" && m.s.JetStreamIsLeader() || stream != "" && m.s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream)) {
-			return m
-		}
+	if s := c.Leader(stream); s != nil {
+		return &broker{s}
 	}
 	return nil
 }
 
 // connect returns a bus that knows all members and has the streams held by all.
-func (c *cluster) connect(t testing.TB, change ...func(*Config)) *Bus {
+func (c *cluster) connect(t testing.TB, change ...func(*Config)) *Conn {
 	t.Helper()
 	return c.members[0].connect(t, quiet(), append([]func(*Config){hasty, func(cfg *Config) {
-		cfg.URL, cfg.Replicas = c.urls(), 3
+		cfg.URL, cfg.Replicas = c.URLs(), 3
 		cfg.rhythm.pingInterval = time.Second
 	}}, change...)...)
 }
 
-func (c *cluster) urls() string {
-	return strings.Join([]string{c.members[0].url(), c.members[1].url(), c.members[2].url()}, ",")
-}
-
 func (c *cluster) outside(t testing.TB) outside {
 	t.Helper()
-	nc, err := nats.Connect(c.urls(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	nc, js := c.Connect(t)
 	return outside{t, nc, js}
 }
 
 // insist publishes an event until it is stored, as a sender does that is answered with 503.
-func insist(t testing.TB, b *Bus, id string) {
+func insist(t testing.TB, b *Conn, id string) {
 	t.Helper()
 	for end := time.Now().Add(2 * patience); ; {
 		err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id)
@@ -265,7 +230,7 @@ func TestNoQuorum(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
 		t.Error("it was stored by one of three")
 	}
-	if err := b.Ready(); err == nil || errors.Is(err, errNotConnected) {
+	if err := b.Ready(); err == nil || errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	c.members[1].start()
@@ -291,8 +256,8 @@ func TestLameDuck(t *testing.T) {
 	first := b.nc.ConnectedUrl()
 	for _, m := range c.members {
 		if m.url() == first {
-			s := m.s
-			m.s = nil
+			s := m.Running
+			m.Running = nil
 			left := make(chan struct{})
 			go func() {
 				defer close(left)

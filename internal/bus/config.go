@@ -126,13 +126,13 @@ func (c Config) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
 	return jetstream.New(nc)
 }
 
-// plan is what the operator wants of the streams and buckets.
-func (c Config) plan() topology.Plan {
+// Plan is what the operator wants of the streams and buckets.
+func (c Config) Plan() topology.Plan {
 	return topology.Plan{Prefix: c.Prefix, Sizes: c.MaxBytes, Shapes: c.Shapes, Replicas: c.Replicas, DuplicateWindow: c.DuplicateWindow}
 }
 
-// apiPrefix is what the subjects of the API of JetStream begin with.
-func (c Config) apiPrefix() string {
+// APIRoot is what the subjects of the API of JetStream begin with.
+func (c Config) APIRoot() string {
 	if c.Domain != "" {
 		return "$JS." + c.Domain + ".API"
 	}
@@ -142,8 +142,8 @@ func (c Config) apiPrefix() string {
 // jsAPI is where the API of JetStream is unless somebody says otherwise.
 const jsAPI = "$JS.API"
 
-// api is the subject of a request to the API of JetStream.
-func (c Config) api(request string) string { return c.apiPrefix() + "." + request }
+// API is the subject of a request to the API of JetStream.
+func (c Config) API(request string) string { return c.APIRoot() + "." + request }
 
 // checkAddresses says what is wrong with the addresses of servers. It quotes nothing of what may be a user or a password.
 func checkAddresses(all string) error {
@@ -213,7 +213,7 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("nats.replicas: %d is not between 1 and 5", c.Replicas))
 	}
-	errs = append(errs, c.plan().Validate())
+	errs = append(errs, c.Plan().Validate())
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is not positive", c.DrainTimeout))
 	}

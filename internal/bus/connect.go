@@ -21,10 +21,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-const scope = "github.com/factro-bridge/factro-bridge/internal/bus"
+// Scope names what the bus and its packages measure and trace. It is one for all, since several count in the same metrics.
+const Scope = "github.com/factro-bridge/factro-bridge/internal/bus"
 
-// Bus is a connection to NATS and the streams of the contract.
-type Bus struct {
+// Conn is a connection to NATS and the streams of the contract.
+type Conn struct {
 	cfg     Config
 	log     *slog.Logger
 	nc      *nats.Conn
@@ -83,27 +84,32 @@ const (
 const writeTimeout = 10 * time.Second
 
 var (
-	errNotConnected = errors.New("not connected to NATS")
-	errNotBound     = errors.New("the streams have not been looked up yet")
-	errClosed       = errors.New("the connection to NATS was closed for good")
+	// ErrNotConnected says that there is no connection at the moment.
+	ErrNotConnected = errors.New("not connected to NATS")
+	// ErrClosed says that there will be no connection again in this process.
+	ErrClosed   = errors.New("the connection to NATS was closed for good")
+	errNotBound = errors.New("the streams have not been looked up yet")
 )
 
 // Connect validates the configuration and starts to connect. It does not wait for the server: a bridge has to come up
 // while NATS is away. An error is a mistake in the configuration.
-func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
+func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if cfg.rhythm == (rhythm{}) {
 		cfg.rhythm = defaultRhythm
 	}
-	b := &Bus{
-		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
+	b := &Conn{
+		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
+	}
+	for _, change := range options {
+		change(b)
 	}
 	for _, cloud := range cfg.Clouds {
 		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
@@ -135,7 +141,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 // options are what keeps the bridge alive through any outage: it never stops to reconnect, not even after refused
 // credentials, since those are rotated; it keeps no buffer, so that a publish during an outage fails at once instead of
 // being sent after its caller has given up; and it hears of refused permissions, which otherwise are silent.
-func (b *Bus) options() ([]nats.Option, error) {
+func (b *Conn) options() ([]nats.Option, error) {
 	b.tries.result = func() error {
 		if nc := b.signing.Load(); nc != nil {
 			return nc.LastError()
@@ -190,7 +196,7 @@ func (b *Bus) options() ([]nats.Option, error) {
 // and then it looks whether they are there. It returns when ctx ends, and with an error if the connection is closed for
 // good although nobody called Close: the client does so after an error of the server's that it does not know, and then
 // only a new process connects again.
-func (b *Bus) Run(ctx context.Context) error {
+func (b *Conn) Run(ctx context.Context) error {
 	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
 		go b.cfg.Server.Mend(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
@@ -215,18 +221,18 @@ func (b *Bus) Run(ctx context.Context) error {
 }
 
 // end is how Run ends: with nil if it was told to, by ctx or by Close.
-func (b *Bus) end(ctx context.Context) error {
+func (b *Conn) end(ctx context.Context) error {
 	if ctx.Err() != nil || b.closing.Load() {
 		return nil //nolint:nilerr // the end of ctx is the ordinary end
 	}
 	if why := b.nc.LastError(); why != nil {
-		return fmt.Errorf("%w: %w", errClosed, why)
+		return fmt.Errorf("%w: %w", ErrClosed, why)
 	}
-	return errClosed
+	return ErrClosed
 }
 
 // begin lets the work of a cloud begin.
-func (b *Bus) begin(cloud string) {
+func (b *Conn) begin(cloud string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if begun := b.started[cloud]; begun != nil {
@@ -238,26 +244,26 @@ func (b *Bus) begin(cloud string) {
 	}
 }
 
-func (b *Bus) hasBegun(cloud string) bool {
+func (b *Conn) hasBegun(cloud string) bool {
 	select {
-	case <-b.begun(cloud):
+	case <-b.StreamsReady(cloud):
 		return true
 	default:
 		return false
 	}
 }
 
-// begun is closed once the streams of a cloud were there for the first time. Before that there is nothing to bind to.
-func (b *Bus) begun(cloud string) <-chan struct{} {
+// StreamsReady is closed once the streams of a cloud were there for the first time. Before that there is nothing to bind to.
+func (b *Conn) StreamsReady(cloud string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.started[cloud]
 }
 
 // Begun waits until the streams of a cloud were there for the first time, or until ctx ends.
-func (b *Bus) Begun(ctx context.Context, cloud string) {
+func (b *Conn) Begun(ctx context.Context, cloud string) {
 	select {
-	case <-b.begun(cloud):
+	case <-b.StreamsReady(cloud):
 	case <-ctx.Done():
 	}
 }
@@ -275,7 +281,7 @@ type Health struct {
 
 // Health says what keeps the bus from its work. A part that works for one cloud is healthy: what is wrong with the others,
 // CloudHealth tells.
-func (b *Bus) Health() Health {
+func (b *Conn) Health() Health {
 	b.mu.Lock()
 	up := b.isUp
 	b.mu.Unlock()
@@ -312,7 +318,7 @@ func ofAll(errs []error) error {
 
 // CloudHealth says what keeps the bus from the work of a cloud beside what Health says of all: streams that are missing,
 // broken or full, publishes that are refused, commands that cannot be pulled.
-func (b *Bus) CloudHealth(cloud string) Health {
+func (b *Conn) CloudHealth(cloud string) Health {
 	b.mu.Lock()
 	bound := b.bound[cloud]
 	b.mu.Unlock()
@@ -323,12 +329,12 @@ func (b *Bus) CloudHealth(cloud string) Health {
 }
 
 // Ready says whether the bus can do work of each kind, or why not.
-func (b *Bus) Ready() error { return b.Health().first() }
+func (b *Conn) Ready() error { return b.Health().first() }
 
 func (h Health) first() error { return cmp.Or(h.Broker, h.Webhooks, h.Commands) }
 
 // Troubles says what keeps the bus from the work of a cloud. Clouds of which all is well are left out.
-func (b *Bus) Troubles() map[string]error {
+func (b *Conn) Troubles() map[string]error {
 	troubles := map[string]error{}
 	for _, cloud := range b.cfg.Clouds {
 		if err := b.CloudHealth(cloud).first(); err != nil {
@@ -339,7 +345,7 @@ func (b *Bus) Troubles() map[string]error {
 }
 
 // Close flushes what was published, ends the subscriptions and waits until the connection is closed.
-func (b *Bus) Close() {
+func (b *Conn) Close() {
 	b.closing.Store(true)
 	b.metrics.stop()
 	if err := b.nc.Drain(); err != nil {
@@ -348,7 +354,7 @@ func (b *Bus) Close() {
 	<-b.closed
 }
 
-func (b *Bus) setUp() {
+func (b *Conn) setUp() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.isUp {
@@ -365,11 +371,11 @@ func (b *Bus) setUp() {
 	b.swept, b.stocked = false, false
 	b.health.renewed()
 	close(b.up)
-	b.lookAgain()
+	b.Recheck()
 }
 
 // startedAway notes that the first attempt to connect failed.
-func (b *Bus) startedAway() {
+func (b *Conn) startedAway() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.away = true
@@ -378,15 +384,15 @@ func (b *Bus) startedAway() {
 	}
 }
 
-// lookAgain has Run look at the streams soon.
-func (b *Bus) lookAgain() {
+// Recheck has Run look at the streams soon.
+func (b *Conn) Recheck() {
 	select {
 	case b.changed <- struct{}{}:
 	default: // it is going to anyway
 	}
 }
 
-func (b *Bus) setDown() {
+func (b *Conn) setDown() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.isUp {
@@ -397,7 +403,7 @@ func (b *Bus) setDown() {
 }
 
 // AwaitUp waits until the connection is up. There is nothing to wait for once it is closed.
-func (b *Bus) AwaitUp(ctx context.Context) error {
+func (b *Conn) AwaitUp(ctx context.Context) error {
 	b.mu.Lock()
 	up := b.up
 	b.mu.Unlock()
@@ -405,14 +411,14 @@ func (b *Bus) AwaitUp(ctx context.Context) error {
 	case <-up:
 		return nil
 	case <-b.closed:
-		return errClosed
+		return ErrClosed
 	case <-ctx.Done():
 		return b.tries.err()
 	}
 }
 
 // Connected waits for the first connection for as long as a command should. The error tells why there is none.
-func (b *Bus) Connected(ctx context.Context) error {
+func (b *Conn) Connected(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commandWait)
 	defer cancel()
 	return b.AwaitUp(ctx)
@@ -422,7 +428,7 @@ func (b *Bus) Connected(ctx context.Context) error {
 const commandWait = 5 * time.Second
 
 // asyncError hears what the server says outside of any request.
-func (b *Bus) asyncError(err error) {
+func (b *Conn) asyncError(err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		if b.onlyDirect(readRefusal(err)) {
 			return

@@ -59,9 +59,9 @@ func RetryAfter(err error, d time.Duration) error { return &retry{err, d} }
 
 // Consume pulls the commands of a cloud one by one and has the worker handle each, until ctx ends. A command in hand is
 // finished first, within the drain timeout. Consume survives a lost connection and a deleted consumer: it binds again.
-func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
+func (b *Conn) Consume(ctx context.Context, cloud string, w Worker) error {
 	select {
-	case <-b.begun(cloud): // before Run has made the streams there is nothing to bind to
+	case <-b.StreamsReady(cloud): // before Run has made the streams there is nothing to bind to
 	case <-ctx.Done():
 		return nil
 	}
@@ -75,11 +75,11 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 		if time.Since(began) > time.Minute { // it worked for a while, so this is news
 			failures = 0
 		}
-		better := b.gotBetter()
-		if err != nil && !isDisconnect(err) && !errors.Is(err, errNotConnected) {
+		better := b.Recovered()
+		if err != nil && !isDisconnect(err) && !errors.Is(err, ErrNotConnected) {
 			b.health.pulls(cloud, err)
 		}
-		b.lookAgain() // perhaps the stream is gone too
+		b.Recheck() // perhaps the stream is gone too
 		if failures == 0 {
 			b.log.WarnContext(ctx, "commands cannot be pulled; trying again", "cloud", cloud, "error", err)
 		}
@@ -95,13 +95,13 @@ func (b *Bus) Consume(ctx context.Context, cloud string, w Worker) error {
 }
 
 // consume pulls until ctx ends or the consumer is lost.
-func (b *Bus) consume(ctx context.Context, cloud string, w Worker, t *tally) error {
+func (b *Conn) consume(ctx context.Context, cloud string, w Worker, t *tally) error {
 	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
 	setup, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	c, err := b.consumer(setup, cloud)
+	c, err := b.CommandConsumer(setup, cloud)
 	if err != nil {
 		return err
 	}
@@ -127,12 +127,12 @@ func (b *Bus) consume(ctx context.Context, cloud string, w Worker, t *tally) err
 }
 
 // handle has one message worked on and settles it.
-func (b *Bus) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg, renewEvery time.Duration) {
+func (b *Conn) handle(stopping context.Context, w Worker, t *tally, msg *nats.Msg, renewEvery time.Duration) {
 	ctx, cancel := delivery.Grace(stopping, b.cfg.DrainTimeout)
 	defer cancel()
 	t.take()
 
-	ctx = delivery.Extract(ctx, propagator, msg.Header)
+	ctx = delivery.Extract(ctx, Propagator, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
 	d := newTaken(msg)
 	if d.first() {

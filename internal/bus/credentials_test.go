@@ -110,7 +110,7 @@ func TestCredentialsEnd(t *testing.T) {
 			o, trusted := newOperator(t)
 			broker := startBroker(t, trusted)
 			name := o.claims.Subject
-			account, err := broker.s.LookupAccount(name)
+			account, err := broker.Running.LookupAccount(name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestCredentialsEnd(t *testing.T) {
 			storeEvent(t, b, "e-1")
 			if how == "revoked" {
 				o.claims.Revoke(public)
-				broker.s.UpdateAccountClaims(account, o.claims)
+				broker.Running.UpdateAccountClaims(account, o.claims)
 			} else { // only a connection that is made with it ends with it
 				o.user(file, time.Now().Add(3*time.Second))
 				if err := b.nc.ForceReconnect(); err != nil {
@@ -178,7 +178,7 @@ func TestNkeyReplaced(t *testing.T) {
 }
 
 // reconnects ends the connection, and waits until there is another one that stores events.
-func reconnects(t *testing.T, b *Bus) {
+func reconnects(t *testing.T, b *Conn) {
 	t.Helper()
 	before := b.nc.Stats().Reconnects
 	if err := b.nc.ForceReconnect(); err != nil {
@@ -218,12 +218,12 @@ func TestCredentialsUnusable(t *testing.T) {
 		replaceFile(t, file, content)
 		reconnects(t, b)
 		_, err := Connect(Config{
-			URL: broker.s.ClientURL(), Prefix: "factro", Replicas: 1, DrainTimeout: time.Second, CredsFile: file,
+			URL: broker.Running.ClientURL(), Prefix: "factro", Replicas: 1, DrainTimeout: time.Second, CredsFile: file,
 		}, quiet())
 		if err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) || strings.Contains(err.Error(), "SU") {
 			t.Errorf("started with one that is %s: %v", name, err)
 		}
-		if _, err := Dial(Config{URL: broker.s.ClientURL(), CredsFile: file}); err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) {
+		if _, err := Dial(Config{URL: broker.Running.ClientURL(), CredsFile: file}); err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) {
 			t.Errorf("dialled with one that is %s: %v", name, err)
 		}
 	}

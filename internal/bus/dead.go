@@ -214,7 +214,7 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 	defer it.Stop()
 	gone := false // whether nothing was left at the last look
 	for left, wanted := info.NumPending, f.Limit; left > 0; {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 		msg, err := it.Next(jetstream.NextContext(attempt))
 		cancel()
 		switch {

@@ -34,7 +34,7 @@ func (c *Client) Differences(ctx context.Context, watched *progress.Task) ([]Dif
 		found, err := c.differences(ctx, cloud)
 		cancel()
 		if err != nil {
-			return nil, c.Why(err, c.cfg.api(""))
+			return nil, c.Why(err, c.cfg.API(""))
 		}
 		all = append(all, found...)
 		watched.Add(1)
@@ -45,7 +45,7 @@ func (c *Client) Differences(ctx context.Context, watched *progress.Task) ([]Dif
 func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.cfg.Prefix
-	for _, want := range append(c.cfg.plan().Streams(cloud), c.cfg.plan().Advisories(cloud)) {
+	for _, want := range append(c.cfg.Plan().Streams(cloud), c.cfg.Plan().Advisories(cloud)) {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})

@@ -30,7 +30,7 @@ const (
 // It makes no consumer. It needs the right to publish to $JS.API.DIRECT.GET.<stream>.<subject>, which tells nothing of other
 // subjects.
 func (c *Client) Expect(ctx context.Context, stream, subject string) (*Expectation, error) {
-	e := &Expectation{client: c, stream: stream, request: c.cfg.api("DIRECT.GET." + stream + "." + subject)}
+	e := &Expectation{client: c, stream: stream, request: c.cfg.API("DIRECT.GET." + stream + "." + subject)}
 	if _, _, err := e.look(ctx); err != nil {
 		return nil, err
 	}

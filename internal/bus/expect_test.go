@@ -11,7 +11,7 @@ import (
 // guest is a short-lived client with the permissions of the bridge.
 func guest(t *testing.T, b *broker) *Client {
 	t.Helper()
-	cfg := Config{URL: b.s.ClientURL()}
+	cfg := Config{URL: b.Running.ClientURL()}
 	asBridge(&cfg)
 	c, err := Dial(cfg)
 	if err != nil {

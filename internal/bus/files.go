@@ -23,18 +23,18 @@ var errSlow = errors.New("it could not be opened in time")
 // ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
 // example, is told and not more: only large files and large answers need it, and events and commands are not to wait for
 // that.
-func (b *Bus) ensureBuckets(ctx context.Context) {
+func (b *Conn) ensureBuckets(ctx context.Context) {
 	if !b.cfg.Manage {
 		return
 	}
 	for _, cloud := range b.cfg.Clouds {
-		for _, want := range b.cfg.plan().Exchange(cloud) {
+		for _, want := range b.cfg.Plan().Exchange(cloud) {
 			err := b.ensureBucket(ctx, want)
 			why := ""
 			if err != nil {
 				why = err.Error()
 			}
-			if ctx.Err() == nil && b.isNews(want.Bucket, why) {
+			if ctx.Err() == nil && b.News(want.Bucket, why) {
 				b.log.WarnContext(ctx, "object store is not there; large files or answers will fail", "bucket", want.Bucket, "error", err)
 			}
 		}
@@ -43,12 +43,12 @@ func (b *Bus) ensureBuckets(ctx context.Context) {
 
 // ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
 // of rights is never answered.
-func (b *Bus) ensureBucket(ctx context.Context, want topology.Bucket) error {
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (b *Conn) ensureBucket(ctx context.Context, want topology.Bucket) error {
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	have, err := b.js.Stream(attempt, "OBJ_"+want.Bucket)
 	cancel()
 	if err == nil {
-		if d := topology.LimitDrift(have.CachedInfo().Config); b.isNews("OBJ_"+want.Bucket, d) {
+		if d := topology.LimitDrift(have.CachedInfo().Config); b.News("OBJ_"+want.Bucket, d) {
 			b.log.WarnContext(ctx, "object store differs from the contract; it is left as it is", "bucket", want.Bucket, "drift", d)
 		}
 		return nil
@@ -56,7 +56,7 @@ func (b *Bus) ensureBucket(ctx context.Context, want topology.Bucket) error {
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return err
 	}
-	made, err := b.withRoom(ctx, "object store "+want.Bucket, want.Kind, func(ctx context.Context, bytes int64) error {
+	made, err := b.WithRoom(ctx, "object store "+want.Bucket, want.Kind, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateObjectStore(ctx, want.ObjectStoreConfig)
 		return err
@@ -90,7 +90,7 @@ const (
 
 // File looks a file up in a bucket, which is the cloud's own for files or the one that an older version had for all. One that is not there, or that cannot be one, is ErrNoFile; any other
 // error passes.
-func (b *Bus) File(ctx context.Context, bucket, name string) (File, error) {
+func (b *Conn) File(ctx context.Context, bucket, name string) (File, error) {
 	if len(name) > maxName {
 		return File{}, fmt.Errorf("object store %s: %w: its name would have %d bytes", bucket, ErrNoFile, len(name))
 	}
@@ -119,7 +119,7 @@ func (b *Bus) File(ctx context.Context, bucket, name string) (File, error) {
 
 // hasContent looks for the last part of an object. If there is none, as when the parts have aged out before their index, the
 // reader would wait for them until its time is over, and the commands behind it as long.
-func (b *Bus) hasContent(ctx context.Context, bucket string, info *jetstream.ObjectInfo) error {
+func (b *Conn) hasContent(ctx context.Context, bucket string, info *jetstream.ObjectInfo) error {
 	if info.Size == 0 {
 		return nil
 	}
@@ -187,7 +187,7 @@ func (o *opened) Close() error {
 }
 
 // store returns a bucket once the connection is up.
-func (b *Bus) store(ctx context.Context, bucket string) (jetstream.ObjectStore, error) {
+func (b *Conn) store(ctx context.Context, bucket string) (jetstream.ObjectStore, error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("object store %s: %w", bucket, err)
 	}
@@ -218,13 +218,13 @@ const (
 )
 
 // MaxAnswer is how many bytes of an answer a message can hold.
-func (b *Bus) MaxAnswer() int {
+func (b *Conn) MaxAnswer() int {
 	return int(min(max(b.nc.MaxPayload()-answerRoom, 0), answerMost))
 }
 
 // Keep stores an answer of a cloud that no message can hold, as a stream, and returns where it is. When it fails, or the content
 // does, nothing is left of it: what of it was stored is taken away, or, if NATS cannot be reached for that, ages out.
-func (b *Bus) Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error) {
+func (b *Conn) Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error) {
 	bucket := b.cfg.Prefix.AnswerBucket(cloud)
 	looking, cancel := context.WithTimeout(ctx, keepWait)
 	defer cancel()

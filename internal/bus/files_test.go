@@ -113,7 +113,7 @@ func TestBucketsNoRights(t *testing.T) {
 	}
 }
 
-// TestFile: a file is found with its topology.Kind and read as often as it is opened.
+// TestFile: a file is found with its size and read as often as it is opened.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	srv := startBroker(t)
@@ -353,7 +353,7 @@ func TestKeepFull(t *testing.T) {
 func TestKeepAway(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t).connect(t, quiet())
-	if _, err := b.Keep(t.Context(), "acme", "a", strings.NewReader("x")); !errors.Is(err, errNotConnected) {
+	if _, err := b.Keep(t.Context(), "acme", "a", strings.NewReader("x")); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("kept: %v", err)
 	}
 }

@@ -270,7 +270,7 @@ func destination(subject string) string {
 
 // cloudIn is the one of our clouds that a destination, or a subject with the name of a stream or bucket in it, is about,
 // or "".
-func (b *Bus) cloudIn(text string) string {
+func (b *Conn) cloudIn(text string) string {
 	found, ofLedger := strings.CutPrefix(text, ledgerOf(""))
 	t := strings.Split(text, ".")
 	switch {
@@ -294,22 +294,22 @@ func (b *Bus) cloudIn(text string) string {
 	return ""
 }
 
-// remember keeps in mind how a publish that began then ended, if others would meet the same. It returns the error, as
+// Observe records how a publish that began then has ended, if it says something about the next ones. It returns the error, as
 // ErrRefusing if the destination has refused everything for too long.
-func (b *Bus) remember(destination string, began time.Time, err error) error {
+func (b *Conn) Observe(destination string, began time.Time, err error) error {
 	switch {
 	case err == nil:
 		b.health.works(destination)
 	case Permanent(err), errors.Is(err, context.Canceled):
 		// That is the message's own fault, or its sender has gone away.
-	case isDisconnect(err), errors.Is(err, errNotConnected), errors.Is(err, errClosed):
+	case isDisconnect(err), errors.Is(err, ErrNotConnected), errors.Is(err, ErrClosed):
 		// That is the connection's, of which we know.
-	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < attemptTimeout/4:
+	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < AttemptTimeout/4:
 		// There was hardly any time.
 	default:
 		news, refused := b.health.fails(destination, b.cloudIn(destination), err)
 		if news {
-			b.lookAgain()
+			b.Recheck()
 			if errors.Is(err, natserr.ErrOtherStream) || errors.Is(err, natserr.ErrNoAck) { // nothing else says so in the log
 				b.log.Error("messages are not stored; somebody else is on their subject", "destination", destination, "error", err)
 			}

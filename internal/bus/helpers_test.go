@@ -24,8 +24,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
-	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
 
 // What the bus records, for all tests: the providers are global, and are set before anything asks for them.
@@ -49,58 +49,24 @@ func TestMain(m *testing.M) {
 }
 
 // broker is a NATS server that can go away and come back with its port and its store.
-type broker struct {
-	t    testing.TB
-	opts server.Options
-	s    *server.Server
-}
+type broker struct{ *natstest.Server }
 
 func startBroker(t testing.TB, change ...func(*server.Options)) *broker {
 	t.Helper()
-	b := newBroker(t, change...)
-	b.start()
-	return b
+	return &broker{natstest.Start(t, change...)}
 }
 
 // newBroker returns a server that is away.
 func newBroker(t testing.TB, change ...func(*server.Options)) *broker {
 	t.Helper()
-	port, err := freeport.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &broker{t: t, opts: server.Options{
-		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	}}
-	for _, c := range change {
-		c(&b.opts)
-	}
-	t.Cleanup(b.stop)
-	return b
+	return &broker{natstest.New(t, change...)}
 }
 
-func (b *broker) start() {
-	b.t.Helper()
-	s, err := server.NewServer(b.opts.Clone())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		b.t.Fatal("the NATS server is not ready")
-	}
-	b.s = s
-}
+func (b *broker) start() { b.Start() }
 
-func (b *broker) stop() {
-	if b.s != nil {
-		b.s.Shutdown()
-		b.s.WaitForShutdown()
-		b.s = nil
-	}
-}
+func (b *broker) stop() { b.Stop() }
 
-func (b *broker) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", b.opts.Port) }
+func (b *broker) url() string { return b.URL() }
 
 // outside is a connection of somebody else's, to look at what the bus does and to send commands.
 type outside struct {
@@ -111,15 +77,7 @@ type outside struct {
 
 func (b *broker) outside(t testing.TB) outside {
 	t.Helper()
-	nc, err := nats.Connect(b.url(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	nc, js := b.Connect(t)
 	return outside{t, nc, js}
 }
 
@@ -171,7 +129,7 @@ func (o outside) publish(m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(o.t.Context(), 20*time.Second)
 	defer cancel()
 	for {
-		attempt, stop := context.WithTimeout(ctx, attemptTimeout) // during a change of leader one is never answered
+		attempt, stop := context.WithTimeout(ctx, AttemptTimeout) // during a change of leader one is never answered
 		_, err := o.js.PublishMsg(attempt, m)
 		stop()
 		if err == nil {
@@ -191,7 +149,7 @@ func (b *broker) config() Config {
 func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds = names } }
 
 // connect returns a bus with short times, which does not run yet.
-func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Bus {
+func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Conn {
 	t.Helper()
 	cfg := b.config()
 	for _, c := range change {
@@ -211,14 +169,14 @@ func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)
 }
 
 // run runs the bus until the test ends and waits until it is ready.
-func run(t testing.TB, b *Bus) *Bus {
+func run(t testing.TB, b *Conn) *Conn {
 	t.Helper()
 	start(t, b.Run)
 	ready(t, b)
 	return b
 }
 
-func ready(t testing.TB, b *Bus) {
+func ready(t testing.TB, b *Conn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -247,7 +205,7 @@ func start(t testing.TB, run func(context.Context) error) (stop func()) {
 }
 
 // consume starts to consume the commands of the cloud acme.
-func consume(t testing.TB, b *Bus, w Worker) (stop func()) {
+func consume(t testing.TB, b *Conn, w Worker) (stop func()) {
 	t.Helper()
 	return start(t, func(ctx context.Context) error { return b.Consume(ctx, "acme", w) })
 }
@@ -281,41 +239,19 @@ func collector() (worker, <-chan events.Command) {
 	}}, got
 }
 
-// patience bounds a wait that should be short; a test that reaches it has failed.
-const patience = 30 * time.Second
+const patience = natstest.Patience
 
 func receive[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
+	return natstest.Receive(t, c)
 }
 
-// eventually waits until something is so.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	if !within(ok) {
-		t.Fatalf("never came true: %s", what)
-	}
+	natstest.Eventually(t, what, ok)
 }
 
-func within(ok func() bool) bool {
-	end := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			return false
-		}
-	}
-	return true
-}
+func within(ok func() bool) bool { return natstest.Within(ok) }
 
 // logbook keeps what was logged.
 type logbook struct {
@@ -359,7 +295,7 @@ func taskEvent(t testing.TB, id string) event.Event {
 const eventSubject = "factro.event.acme.task.1.TaskStateChanged"
 
 // waitReady waits until Ready is nil.
-func waitReady(ctx context.Context, b *Bus) error {
+func waitReady(ctx context.Context, b *Conn) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

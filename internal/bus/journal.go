@@ -18,7 +18,7 @@ const silence = 30 * time.Second
 //
 // The stream may no longer have all that it took: whole is the time since when it certainly has, zero if it has everything
 // from its beginning.
-func (b *Bus) Events(ctx context.Context, cloud string, since time.Time, each func(Message)) (whole time.Time, _ error) {
+func (b *Conn) Events(ctx context.Context, cloud string, since time.Time, each func(Message)) (whole time.Time, _ error) {
 	whole, err := b.events(ctx, cloud, since, each)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the events of %s: %w", cloud, err)
@@ -26,11 +26,11 @@ func (b *Bus) Events(ctx context.Context, cloud string, since time.Time, each fu
 	return whole, nil
 }
 
-func (b *Bus) events(ctx context.Context, cloud string, since time.Time, each func(Message)) (whole time.Time, _ error) {
+func (b *Conn) events(ctx context.Context, cloud string, since time.Time, each func(Message)) (whole time.Time, _ error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return whole, err
 	}
-	setup, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
+	setup, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
 	defer cancel()
 	stream, err := b.js.Stream(setup, b.cfg.Prefix.EventStream(cloud))
 	if err != nil {
@@ -44,7 +44,7 @@ func (b *Bus) events(ctx context.Context, cloud string, since time.Time, each fu
 		return whole, err
 	}
 	// Only now: meanwhile the stream may have dropped what was still to be read.
-	after, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
+	after, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
 	defer cancel()
 	info, err := stream.Info(after)
 	if err != nil {
@@ -65,7 +65,7 @@ func wholeSince(state jetstream.StreamState) time.Time {
 }
 
 // readEvents reads what the stream has of a cloud up to its last message of now. setup bounds the beginning.
-func (b *Bus) readEvents(ctx, setup context.Context, stream jetstream.Stream, cloud string, since time.Time, each func(Message)) error {
+func (b *Conn) readEvents(ctx, setup context.Context, stream jetstream.Stream, cloud string, since time.Time, each func(Message)) error {
 	last := stream.CachedInfo().State.LastSeq
 	consumer, err := stream.OrderedConsumer(setup, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{string(b.cfg.Prefix) + ".event." + cloud + ".>"},
@@ -110,7 +110,7 @@ const flapping = 15 * time.Minute
 
 // Outage tells since when the connection was away the last time, and when it came back. back is zero if it never was away,
 // lost if it was from the beginning, so that nobody knows since when.
-func (b *Bus) Outage() (lost, back time.Time) {
+func (b *Conn) Outage() (lost, back time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.outage.lost, b.outage.back
@@ -127,7 +127,7 @@ func (o *outage) goes(now time.Time) {
 }
 
 // Returned waits until the connection was lost and is back, from now on.
-func (b *Bus) Returned(ctx context.Context) error {
+func (b *Conn) Returned(ctx context.Context) error {
 	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (b *Bus) Returned(ctx context.Context) error {
 	select {
 	case <-down:
 	case <-b.closed:
-		return errClosed
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -29,7 +29,7 @@ var ErrLeaseLost = errors.New("the lease is lost")
 // compares clocks: who wants the lease watches the entry, and takes it once it has been still for the time that a lease
 // holds.
 type Lease struct {
-	b    *Bus
+	b    *Conn
 	kv   bucketStore
 	key  string
 	name string
@@ -53,11 +53,11 @@ type leaseEntry struct {
 
 // Lease takes the lease of a key, as soon as nobody else has it, and renews it until Release. It waits as long as ctx
 // allows, also for the connection. The bucket is made if it is missing and the bridge may.
-func (b *Bus) Lease(ctx context.Context, key string) (*Lease, error) {
+func (b *Conn) Lease(ctx context.Context, key string) (*Lease, error) {
 	return b.lease(ctx, key, leaseTTL)
 }
 
-func (b *Bus) lease(ctx context.Context, key string, ttl time.Duration) (*Lease, error) {
+func (b *Conn) lease(ctx context.Context, key string, ttl time.Duration) (*Lease, error) {
 	kv, err := b.reconcileBucket(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
@@ -73,17 +73,17 @@ func (b *Bus) lease(ctx context.Context, key string, ttl time.Duration) (*Lease,
 }
 
 // reconcileBucket returns the bucket once the connection is up.
-func (b *Bus) reconcileBucket(ctx context.Context) (bucketStore, error) {
+func (b *Conn) reconcileBucket(ctx context.Context) (bucketStore, error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return bucketStore{}, err
 	}
 	name := topology.ReconcileBucket(b.cfg.Prefix)
-	attempt, cancel := context.WithTimeout(ctx, 5*attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, 5*AttemptTimeout)
 	defer cancel()
 	_, err := b.js.KeyValue(attempt, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) && b.cfg.Manage {
-		_, err = b.withRoom(ctx, "bucket "+name, topology.Reconcile, func(ctx context.Context, bytes int64) error {
-			want := b.cfg.plan().Reconcile()
+		_, err = b.WithRoom(ctx, "bucket "+name, topology.Reconcile, func(ctx context.Context, bytes int64) error {
+			want := b.cfg.Plan().Reconcile()
 			want.MaxBytes = bytes
 			_, err := b.js.CreateOrUpdateKeyValue(ctx, want)
 			return err
@@ -143,7 +143,7 @@ func isRefusedWrite(err error) bool {
 
 // read returns the entry; revision 0 if there is none.
 func (l *Lease) read(ctx context.Context) (leaseEntry, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	var have leaseEntry
 	entry, err := l.kv.get(ctx, l.key)
@@ -165,7 +165,7 @@ func (l *Lease) write(ctx context.Context, e leaseEntry, revision uint64) error 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	began := time.Now()
 	if revision == 0 {
@@ -265,7 +265,7 @@ func (l *Lease) Check(ctx context.Context) error {
 func (l *Lease) Release(ctx context.Context) {
 	l.stop()
 	<-l.stopped
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), AttemptTimeout)
 	defer cancel()
 	_ = l.replace(ctx, leaseEntry{Value: l.Value()})
 }

@@ -56,7 +56,7 @@ var ErrTaken = errors.New("another bridge has taken the command over")
 
 // Begin writes down that a command is about to be carried out. If the ledger has it already, Begin changes nothing and
 // returns the record with known = true. The record that it returns is the one to be passed to Save.
-func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (known bool, _ Record, _ error) {
+func (b *Conn) Begin(ctx context.Context, cloud, commandID string, r Record) (known bool, _ Record, _ error) {
 	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return false, Record{}, err
@@ -77,7 +77,7 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 		if errors.Is(err, jetstream.ErrKeyExists) {
 			break
 		}
-		if attempt == publishAttempts || ctx.Err() != nil {
+		if attempt == PublishAttempts || ctx.Err() != nil {
 			return false, Record{}, fmt.Errorf("ledger: write: %w", err)
 		}
 	}
@@ -94,7 +94,7 @@ func (b *Bus) Begin(ctx context.Context, cloud, commandID string, r Record) (kno
 }
 
 // Look returns the record of a command; known is false if there is none.
-func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ Record, _ error) {
+func (b *Conn) Look(ctx context.Context, cloud, commandID string) (known bool, _ Record, _ error) {
 	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return false, Record{}, err
@@ -116,7 +116,7 @@ func (b *Bus) Look(ctx context.Context, cloud, commandID string) (known bool, _ 
 
 // LookFormer returns the record that an earlier bridge has left of a command with this id: its key is made of the id alone. It
 // may be of another command, with another source. The record of a plain command that a bridge of today wrote is none.
-func (b *Bus) LookFormer(ctx context.Context, cloud, id string) (known bool, _ Record, _ error) {
+func (b *Conn) LookFormer(ctx context.Context, cloud, id string) (known bool, _ Record, _ error) {
 	known, have, err := b.Look(ctx, cloud, id)
 	if err != nil || !known || have.Plain {
 		return false, Record{}, err
@@ -127,7 +127,7 @@ func (b *Bus) LookFormer(ctx context.Context, cloud, id string) (known bool, _ R
 // Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If
 // somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge, one
 // that the broker refuses for another reason of its own ErrRefused.
-func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
+func (b *Conn) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
 	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return r, err
@@ -157,7 +157,7 @@ func (b *Bus) Save(ctx context.Context, cloud, commandID string, r Record) (Reco
 
 // Forget takes back a record, of a command for which nothing was called. If somebody else has written it meanwhile the
 // error is ErrTaken.
-func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) error {
+func (b *Conn) Forget(ctx context.Context, cloud, commandID string, r Record) error {
 	kv, err := b.ledger(ctx, cloud)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (b *Bus) Forget(ctx context.Context, cloud, commandID string, r Record) err
 
 // contend finds out why a record is not as we left it. It may be our own writing, of which only the acknowledgement was
 // lost; and it may have given way to newer ones, in a bucket that is full.
-func (b *Bus) contend(ctx context.Context, cloud string, kv bucketStore, key string, value []byte) (uint64, error) {
+func (b *Conn) contend(ctx context.Context, cloud string, kv bucketStore, key string, value []byte) (uint64, error) {
 	entry, err := kv.get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
@@ -201,23 +201,23 @@ func recordOf(entry record) (Record, error) {
 }
 
 // writeOnce is one attempt to write, and readiness is to know how it ended.
-func (b *Bus) writeOnce(ctx context.Context, cloud string, write func(context.Context) (uint64, error)) (uint64, error) {
+func (b *Conn) writeOnce(ctx context.Context, cloud string, write func(context.Context) (uint64, error)) (uint64, error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	revision, err := write(ctx)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		_ = b.remember(ledgerOf(cloud), began, nil) // it was heard
+		_ = b.Observe(ledgerOf(cloud), began, nil) // it was heard
 		return revision, err
 	}
-	return revision, b.remember(ledgerOf(cloud), began, err)
+	return revision, b.Observe(ledgerOf(cloud), began, err)
 }
 
 // ledgerOf names a ledger where publishes have a destination.
 func ledgerOf(cloud string) string { return "the ledger of " + cloud }
 
 // ledger returns the bucket of a cloud once the connection is up.
-func (b *Bus) ledger(ctx context.Context, cloud string) (bucketStore, error) {
+func (b *Conn) ledger(ctx context.Context, cloud string) (bucketStore, error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return bucketStore{}, fmt.Errorf("ledger: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 type sharedLedger struct{ kv *bucketStore } // nil if there is none
 
 // oldLedger returns the bucket of an older version, or nil. It is looked for once for each connection.
-func (b *Bus) oldLedger(ctx context.Context) (*bucketStore, error) {
+func (b *Conn) oldLedger(ctx context.Context) (*bucketStore, error) {
 	b.mu.Lock()
 	shared := b.shared
 	b.mu.Unlock()
@@ -24,7 +24,7 @@ func (b *Bus) oldLedger(ctx context.Context) (*bucketStore, error) {
 		return shared.kv, nil
 	}
 	name := topology.OldName(b.cfg.Prefix, "LEDGER")
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	_, err := b.js.KeyValue(attempt, name)
 	cancel()
 	kv := &bucketStore{b, b.js, name}
@@ -44,7 +44,7 @@ func (b *Bus) oldLedger(ctx context.Context) (*bucketStore, error) {
 }
 
 // adopt puts what the old bucket has under a key into the cloud's own, if that lacks it.
-func (b *Bus) adopt(ctx context.Context, cloud string, kv bucketStore, key string) error {
+func (b *Conn) adopt(ctx context.Context, cloud string, kv bucketStore, key string) error {
 	old, err := b.oldLedger(ctx)
 	if old == nil || err != nil {
 		return err

@@ -66,7 +66,7 @@ func TestLedger(t *testing.T) {
 func TestLedgerRace(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
-	buses := []*Bus{run(t, server.connect(t, quiet())), run(t, server.connect(t, quiet()))}
+	buses := []*Conn{run(t, server.connect(t, quiet())), run(t, server.connect(t, quiet()))}
 	r := Record{Fingerprint: "f", StartedAt: time.Now()} // the same for all
 	for _, id := range []string{"a", "b", "c"} {
 		var first atomic.Int32

@@ -24,10 +24,10 @@ import (
 // that is taken.
 //
 // Of what must be kept whole nothing is stored if the object store does not take it: that is errNotKept.
-func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
+func (b *Conn) sendLetter(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
 	id = shortID(id)
 	original := &nats.Msg{Subject: dead.Subject, Data: dead.Data, Header: maps.Clone(dead.Header)} // without what sending adds
-	err := b.send(ctx, dead, id)
+	err := b.Send(ctx, dead, id)
 	if !Permanent(err) {
 		return err
 	}
@@ -46,7 +46,7 @@ func (b *Bus) sendLetter(ctx context.Context, dead *nats.Msg, id string, whole b
 		if name != "" {
 			small.Header[headerDeadOriginal] = []string{name}
 		}
-		if err = b.send(ctx, small, id); !Permanent(err) {
+		if err = b.Send(ctx, small, id); !Permanent(err) {
 			return err
 		}
 	}

@@ -159,7 +159,7 @@ func SavedLimits(dir string) (l Limits, err error) {
 }
 
 // Limits are the sizes that the broker takes, as they were seen last.
-func (b *Bus) Limits() Limits { return b.limits.get() }
+func (b *Conn) Limits() Limits { return b.limits.get() }
 
 // errUnknownLimit says that nobody knows whether the broker will take a message.
 var errUnknownLimit = errors.New("the largest message that NATS takes is not known yet, since it was never reached")

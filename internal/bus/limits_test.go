@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// sizedEvent is an event whose data has this topology.Kind.
+// sizedEvent is an event whose data has this size.
 func sizedEvent(t testing.TB, s *Spool, id string, size int) error {
 	t.Helper()
 	e := taskEvent(t, id)
@@ -35,7 +35,7 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	b.lookAgain()
+	b.Recheck()
 	eventually(t, "the stream's limit is seen", func() bool { return b.Limits().Of("acme") == 64<<10 })
 	if other := b.Limits().Of("other"); other != 128<<10 {
 		t.Errorf("another cloud may have messages of %d bytes", other)

@@ -15,7 +15,7 @@ import (
 )
 
 // lookOnce looks whether the streams are there and take what is sent to them, and says whether all is well.
-func (b *Bus) lookOnce(ctx context.Context) bool {
+func (b *Conn) lookOnce(ctx context.Context) bool {
 	began := time.Now()
 	if n := b.nc.MaxPayload(); n > 0 {
 		b.limits.sawPayload(n)
@@ -65,20 +65,20 @@ func (b *Bus) lookOnce(ctx context.Context) bool {
 		}
 	}
 	if moving && err == nil {
-		b.lookAgain()
+		b.Recheck()
 	}
 	return b.Ready() == nil && len(b.Troubles()) == 0
 }
 
 // isStocked notes that the buckets were looked for, and made as far as that is possible.
-func (b *Bus) isStocked(ctx context.Context) {
+func (b *Conn) isStocked(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stocked = b.stocked || ctx.Err() == nil
 }
 
 // found keeps what a look found of a cloud's streams, and says whether it is a failure and news.
-func (b *Bus) found(cloud string, err error) (news bool) {
+func (b *Conn) found(cloud string, err error) (news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.bound[cloud]
@@ -95,7 +95,7 @@ const cloudsAtOnce = 8
 
 // eachCloud does something for all clouds side by side, each within the time of a look: one whose streams have no leader
 // takes no time from the others.
-func (b *Bus) eachCloud(ctx context.Context, do func(context.Context, string) look) map[string]look {
+func (b *Conn) eachCloud(ctx context.Context, do func(context.Context, string) look) map[string]look {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	places := make(chan struct{}, cloudsAtOnce)
@@ -117,7 +117,7 @@ func (b *Bus) eachCloud(ctx context.Context, do func(context.Context, string) lo
 }
 
 // whileUp returns a context that ends when the connection goes down: what was asked on it is never answered.
-func (b *Bus) whileUp(ctx context.Context) (context.Context, context.CancelFunc) {
+func (b *Conn) whileUp(ctx context.Context) (context.Context, context.CancelFunc) {
 	b.mu.Lock()
 	down := b.down
 	b.mu.Unlock()
@@ -132,8 +132,8 @@ func (b *Bus) whileUp(ctx context.Context) (context.Context, context.CancelFunc)
 	return ctx, cancel
 }
 
-// gotBetter is closed when a look finds well what was not.
-func (b *Bus) gotBetter() <-chan struct{} {
+// Recovered is closed when a look finds well what was not.
+func (b *Conn) Recovered() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.better
@@ -141,7 +141,7 @@ func (b *Bus) gotBetter() <-chan struct{} {
 
 // bindStreams looks up what this process needs of a cloud, as far as it may. Whether a stream is there that it may not look
 // up, its publishes and pulls will tell.
-func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
+func (b *Conn) bindStreams(ctx context.Context, cloud string) error {
 	p := b.cfg.Prefix
 	var names []string
 	if b.cfg.Takes {
@@ -162,7 +162,7 @@ func (b *Bus) bindStreams(ctx context.Context, cloud string) error {
 	return first(useless)
 }
 
-func (b *Bus) bindStream(ctx context.Context, cloud, name string, weSend bool) error {
+func (b *Conn) bindStream(ctx context.Context, cloud, name string, weSend bool) error {
 	if b.health.isHidden(name) {
 		return nil
 	}
@@ -196,7 +196,7 @@ var (
 )
 
 // sawUsable says why a stream that is there is of no use. Publishes are to know if it acknowledges what it does not keep.
-func (b *Bus) sawUsable(info *jetstream.StreamInfo, weSend bool) error {
+func (b *Conn) sawUsable(info *jetstream.StreamInfo, weSend bool) error {
 	err := usable(info, weSend)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -209,7 +209,7 @@ func (b *Bus) sawUsable(info *jetstream.StreamInfo, weSend bool) error {
 }
 
 // keeps says whether a stream keeps what it acknowledges, as far as that was seen.
-func (b *Bus) keeps(stream string) bool {
+func (b *Conn) keeps(stream string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.unkept[stream]

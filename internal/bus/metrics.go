@@ -33,8 +33,8 @@ type metrics struct {
 	tallies   *[]*tally
 }
 
-func newMetrics(b *Bus) (metrics, error) {
-	meter := otel.Meter(scope)
+func newMetrics(b *Conn) (metrics, error) {
+	meter := otel.Meter(Scope)
 	m := metrics{attrs: &sync.Map{}, mu: &sync.Mutex{}, consumers: map[string]jetstream.Consumer{}, tallies: &[]*tally{}}
 	var err error
 	m.published, err = meter.Int64Counter("factro.bridge.published", metric.WithUnit("{message}"),

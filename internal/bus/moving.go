@@ -45,14 +45,14 @@ type moving struct {
 }
 
 // isMoving says whether a stream is being filled from one of an older version.
-func (b *Bus) isMoving(name string) bool {
+func (b *Conn) isMoving(name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.moves.names[name]
 }
 
 // isMovingOf says whether any stream of a cloud is.
-func (b *Bus) isMovingOf(cloud string) bool {
+func (b *Conn) isMovingOf(cloud string) bool {
 	for _, s := range topology.Required(b.cfg.Prefix, cloud) {
 		if b.isMoving(s.Name) {
 			return true
@@ -61,7 +61,7 @@ func (b *Bus) isMovingOf(cloud string) bool {
 	return false
 }
 
-func (b *Bus) setMoving(name string, is bool) {
+func (b *Conn) setMoving(name string, is bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.moves.names == nil {
@@ -76,7 +76,7 @@ func (b *Bus) setMoving(name string, is bool) {
 }
 
 // tellMoving logs from time to time how far a stream is that is being filled.
-func (b *Bus) tellMoving(ctx context.Context, name string, left uint64) {
+func (b *Conn) tellMoving(ctx context.Context, name string, left uint64) {
 	b.mu.Lock()
 	watch := b.moves.watch[name]
 	if watch == nil {
@@ -103,7 +103,7 @@ type kindOf struct {
 var copied = []kindOf{{"RESULTS", topology.Results}, {"DEAD", topology.Dead}, {"EVENTS", topology.Events}}
 
 // takeOver makes the next steps of taking over what an older version left, and says whether there is more to do.
-func (b *Bus) takeOver(ctx context.Context) (more bool, _ error) {
+func (b *Conn) takeOver(ctx context.Context) (more bool, _ error) {
 	b.mu.Lock()
 	gone := b.moves.gone
 	b.mu.Unlock()
@@ -134,7 +134,7 @@ func (b *Bus) takeOver(ctx context.Context) (more bool, _ error) {
 }
 
 // tellOld says what is left of an older version.
-func (b *Bus) tellOld(ctx context.Context) {
+func (b *Conn) tellOld(ctx context.Context) {
 	var left []string
 	p := b.cfg.Prefix
 	for _, name := range []string{
@@ -145,14 +145,14 @@ func (b *Bus) tellOld(ctx context.Context) {
 			left = append(left, name)
 		}
 	}
-	if len(left) > 0 && b.isNews("taken over", strings.Join(left, ",")) {
+	if len(left) > 0 && b.News("taken over", strings.Join(left, ",")) {
 		b.log.InfoContext(ctx, "the streams of an older version are taken over; once all bridges have been replaced they can be deleted, the buckets after a week",
 			"streams", left)
 	}
 }
 
 // old returns a stream of an older version, or nil.
-func (b *Bus) old(ctx context.Context, name string) (jetstream.Stream, error) {
+func (b *Conn) old(ctx context.Context, name string) (jetstream.Stream, error) {
 	s, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
@@ -161,7 +161,7 @@ func (b *Bus) old(ctx context.Context, name string) (jetstream.Stream, error) {
 }
 
 // takeOverKind copies the messages of one kind, and makes our clouds' streams the ones that take them.
-func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
+func (b *Conn) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*b.lookTimeout)
 	defer cancel()
 	old, err := b.old(ctx, topology.OldName(b.cfg.Prefix, k.name))
@@ -218,8 +218,8 @@ func (b *Bus) takeOverKind(ctx context.Context, k kindOf) (more bool, _ error) {
 }
 
 // filling is the configuration of a stream that is being filled: without a limit, since nothing is to get lost.
-func (b *Bus) filling(want topology.Stream) jetstream.StreamConfig {
-	cfg := b.cfg.plan().Stream(want).StreamConfig
+func (b *Conn) filling(want topology.Stream) jetstream.StreamConfig {
+	cfg := b.cfg.Plan().Stream(want).StreamConfig
 	cfg.Subjects, cfg.MaxBytes, cfg.Duplicates = nil, -1, copyWindow
 	if cfg.MaxAge > 0 {
 		cfg.Duplicates = min(copyWindow, cfg.MaxAge)
@@ -228,7 +228,7 @@ func (b *Bus) filling(want topology.Stream) jetstream.StreamConfig {
 }
 
 // leftToCopy is how many places of the old stream lie between what was copied and the last message of this cloud, at most.
-func (b *Bus) leftToCopy(ctx context.Context, old, have jetstream.Stream, want topology.Stream) (left uint64, _ error) {
+func (b *Conn) leftToCopy(ctx context.Context, old, have jetstream.Stream, want topology.Stream) (left uint64, _ error) {
 	for _, subject := range want.Subjects { // each has a source of its own
 		last, err := b.lastOn(ctx, old, subject)
 		if err != nil {
@@ -244,9 +244,9 @@ func (b *Bus) leftToCopy(ctx context.Context, old, have jetstream.Stream, want t
 }
 
 // lastOn is the last message on any subject that a filter means; an empty one if there is none.
-func (b *Bus) lastOn(ctx context.Context, s jetstream.Stream, filter string) (last jetstream.RawStreamMsg, _ error) {
+func (b *Conn) lastOn(ctx context.Context, s jetstream.Stream, filter string) (last jetstream.RawStreamMsg, _ error) {
 	name := s.CachedInfo().Config.Name
-	m, err := b.fromLeader(ctx, name, map[string]any{"last_by_subj": filter}) // the client's own words take no wildcards
+	m, err := b.FromLeader(ctx, name, map[string]any{"last_by_subj": filter}) // the client's own words take no wildcards
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return last, nil
@@ -271,7 +271,7 @@ func copiedFrom(m jetstream.RawStreamMsg) uint64 {
 
 // giveUpSubjects takes the subjects of some clouds from an old stream. It keeps those of clouds of which another bridge carries out
 // commands: that one takes them over itself.
-func (b *Bus) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []topology.Stream) error {
+func (b *Conn) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []topology.Stream) error {
 	info, err := old.Info(ctx)
 	if err != nil {
 		return err
@@ -322,7 +322,7 @@ func subjectsLike(spec topology.Stream, p events.Prefix, cloud string) []string 
 }
 
 // otherClouds are those of which another bridge, of the older version, carries out commands.
-func (b *Bus) otherClouds(ctx context.Context) ([]string, error) {
+func (b *Conn) otherClouds(ctx context.Context) ([]string, error) {
 	queue, err := b.old(ctx, topology.OldName(b.cfg.Prefix, "COMMANDS"))
 	if queue == nil || err != nil {
 		return nil, err
@@ -342,7 +342,7 @@ func (b *Bus) otherClouds(ctx context.Context) ([]string, error) {
 const settled = 2 * time.Second
 
 // take waits until the last messages were copied, and gives the stream its subjects and its limit.
-func (b *Bus) take(ctx context.Context, old jetstream.Stream, want topology.Stream) error {
+func (b *Conn) take(ctx context.Context, old jetstream.Stream, want topology.Stream) error {
 	var still time.Time // since when nothing came although something is left
 	before := uint64(0)
 	for {
@@ -372,12 +372,12 @@ func (b *Bus) take(ctx context.Context, old jetstream.Stream, want topology.Stre
 }
 
 // finish makes a stream that was filled the one of the contract. Its limit is what it holds, if that is more than it should.
-func (b *Bus) finish(ctx context.Context, have jetstream.Stream, want topology.Stream) error {
+func (b *Conn) finish(ctx context.Context, have jetstream.Stream, want topology.Stream) error {
 	info, err := have.Info(ctx)
 	if err != nil {
 		return err
 	}
-	cfg := b.cfg.plan().Stream(want).StreamConfig
+	cfg := b.cfg.Plan().Stream(want).StreamConfig
 	cfg.Replicas = info.Config.Replicas
 	holds := int64(min(info.State.Bytes, 1<<62))
 	wanted := want.Kind.Size(b.cfg.MaxBytes)

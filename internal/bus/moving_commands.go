@@ -26,7 +26,7 @@ import (
 func intake(p events.Prefix, cloud string) string { return string(p) + ".move." + cloud + ".>" }
 
 // takeOverCommands moves the queues of all clouds.
-func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
+func (b *Conn) takeOverCommands(ctx context.Context) (more bool, _ error) {
 	looking, cancel := context.WithTimeout(ctx, b.lookTimeout)
 	defer cancel()
 	old, err := b.old(looking, topology.OldName(b.cfg.Prefix, "COMMANDS"))
@@ -76,7 +76,7 @@ func (b *Bus) takeOverCommands(ctx context.Context) (more bool, _ error) {
 
 // mover moves the queue of one cloud.
 type mover struct {
-	b       *Bus
+	b       *Conn
 	cloud   string
 	old     jetstream.Stream
 	to      topology.Stream
@@ -209,7 +209,7 @@ func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
 func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) {
 	subject := string(m.b.cfg.Prefix) + ".command." + m.cloud + ".>"
 	for next := uint64(1); time.Now().Before(end); {
-		msg, err := m.b.storedMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
+		msg, err := m.b.StoredMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return 0, nil
 		}
@@ -287,14 +287,14 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 const headerMoved = "Factro-Moved-From"
 
 func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	return natserr.Publish(ctx, m.b.js, msg, m.to.Name)
 }
 
 // movedAs is the place that a command in the new queue had in the old one, or "".
 func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
-	there, err := m.b.storedMsg(ctx, m.to.Name, sequence, "")
+	there, err := m.b.StoredMsg(ctx, m.to.Name, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}

@@ -165,11 +165,11 @@ func TestTakeOver(t *testing.T) {
 		crashing.Wait()
 	}
 	log, book := newLog()
-	for _, b := range []*Bus{broker.connect(t, log, clouds("acme", "beta")), broker.connect(t, quiet(), clouds("beta", "acme"))} {
+	for _, b := range []*Conn{broker.connect(t, log, clouds("acme", "beta")), broker.connect(t, quiet(), clouds("beta", "acme"))} {
 		start(t, b.Run)
 		for _, cloud := range []string{"acme", "beta"} {
 			select {
-			case <-b.begun(cloud):
+			case <-b.StreamsReady(cloud):
 			case <-time.After(4 * patience): // there is much to copy
 				t.Fatalf("the streams of %s were not taken over", cloud)
 			}
@@ -246,12 +246,12 @@ func TestTakeOverOfOneCloud(t *testing.T) {
 	out := broker.outside(t)
 	out.older()
 	b := run(t, broker.connect(t, quiet(), clouds("acme")))
-	receive(t, b.begun("acme"))
+	receive(t, b.StreamsReady("acme"))
 	for _, subject := range []string{"factro.event.beta.task.1.x", "factro.result.beta.task.createTask.applied", "factro.dead.webhook.beta", "factro.command.beta.task.createTask"} {
 		out.publish(&nats.Msg{Subject: subject})
 	}
 	later := run(t, broker.connect(t, quiet(), clouds("beta")))
-	receive(t, later.begun("beta"))
+	receive(t, later.StreamsReady("beta"))
 	for _, kind := range []string{"EVENTS", "RESULTS", "DEAD", "COMMANDS"} {
 		if n := out.count("FACTRO_" + kind + "_BETA"); n != 1 {
 			t.Errorf("%s of beta has %d messages", kind, n)
@@ -282,7 +282,7 @@ func TestTakeOverInHand(t *testing.T) {
 	b := run(t, broker.connect(t, quiet()))
 	w, got := collector()
 	consume(t, b, w)
-	receive(t, b.begun("acme"))
+	receive(t, b.StreamsReady("acme"))
 	out.command("c")
 	if id := receive(t, got).Event.ID(); id != "c" {
 		t.Errorf("%s came, which the older bridge has in hand or has before it", id)

@@ -29,7 +29,7 @@ const (
 
 // keepOriginal stores a dead letter that its stream does not take, and returns the name of the object. errNotKept says
 // that the store does not take it; any other error passes.
-func (b *Bus) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name string, _ error) {
+func (b *Conn) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name string, _ error) {
 	name = originalName + id
 	if err := b.keep(ctx, token(dead.Subject, 3), name, packed{id, dead}); err != nil {
 		return "", err
@@ -38,7 +38,7 @@ func (b *Bus) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name
 }
 
 // keep stores messages as one object of a cloud.
-func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error {
+func (b *Conn) keep(ctx context.Context, cloud, name string, all ...packed) error {
 	if err := b.AwaitUp(ctx); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error
 	switch {
 	case err == nil:
 		return nil
-	case isDisconnect(err), !b.connected():
+	case isDisconnect(err), !b.Up():
 		return err
 	case natserr.Answered(err), errors.Is(err, jetstream.ErrBucketNotFound), silent && quiet >= b.refusingAfter:
 		return notKept(withHelp(err))
@@ -70,7 +70,7 @@ func (b *Bus) keep(ctx context.Context, cloud, name string, all ...packed) error
 
 // ensureOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
 // what no stream takes needs it.
-func (b *Bus) ensureOriginals(ctx context.Context) {
+func (b *Conn) ensureOriginals(ctx context.Context) {
 	if !b.cfg.Manage {
 		return
 	}
@@ -81,7 +81,7 @@ func (b *Bus) ensureOriginals(ctx context.Context) {
 		if err != nil {
 			why = err.Error()
 		}
-		if ctx.Err() == nil && b.isNews(bucket, why) {
+		if ctx.Err() == nil && b.News(bucket, why) {
 			b.log.WarnContext(ctx, "object store is not there; of what no stream takes only a part will be kept", "bucket", bucket, "error", err)
 		}
 	}
@@ -89,19 +89,19 @@ func (b *Bus) ensureOriginals(ctx context.Context) {
 
 // originals returns the bucket of a cloud, and makes it if it is missing and the bridge may. Each request has a time of its
 // own: one that is refused for want of rights is never answered.
-func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
+func (b *Conn) originals(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
 	if b.health.isHidden("OBJ_" + bucket) {
 		return nil, fmt.Errorf("%w: no permission", jetstream.ErrBucketNotFound)
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	store, err := b.js.ObjectStore(attempt, bucket)
 	cancel()
 	if !errors.Is(err, jetstream.ErrBucketNotFound) || !b.cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
 		return store, err
 	}
-	made, err := b.withRoom(ctx, "object store "+bucket, topology.Originals, func(ctx context.Context, bytes int64) error {
-		want := b.cfg.plan().Originals(cloud).ObjectStoreConfig
+	made, err := b.WithRoom(ctx, "object store "+bucket, topology.Originals, func(ctx context.Context, bytes int64) error {
+		want := b.cfg.Plan().Originals(cloud).ObjectStoreConfig
 		want.MaxBytes = bytes
 		store, err = b.js.CreateObjectStore(ctx, want)
 		return err
@@ -110,7 +110,7 @@ func (b *Bus) originals(ctx context.Context, cloud string) (jetstream.ObjectStor
 		b.log.InfoContext(ctx, "object store created", "bucket", bucket)
 	}
 	if err == nil && !made { // somebody else was quicker
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 		defer cancel()
 		return b.js.ObjectStore(attempt, bucket)
 	}

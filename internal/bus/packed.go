@@ -75,7 +75,7 @@ func unpackAll(content io.Reader) ([]packed, error) {
 			return nil, fmt.Errorf("%w: %w", errPacked, err)
 		}
 		if head.Size < 0 || head.Size > mostPacked {
-			return nil, fmt.Errorf("%w: its topology.Kind is %d", errPacked, head.Size)
+			return nil, fmt.Errorf("%w: its size is %d", errPacked, head.Size)
 		}
 		msg := &nats.Msg{Subject: head.Subject, Header: nats.Header{}, Data: make([]byte, head.Size)}
 		for _, h := range head.Header {

@@ -50,7 +50,7 @@ func Pending(verdict error, subject string, result event.Event, id string, why e
 func unpublishable(err error) bool { return Permanent(err) || errors.Is(err, ErrRefusing) }
 
 // giveUp stores a dead letter, or parks it. A whole one is errNotKept if only a part of it could be kept.
-func (b *Bus) giveUp(ctx context.Context, dead packed, whole bool) error {
+func (b *Conn) giveUp(ctx context.Context, dead packed, whole bool) error {
 	err := b.sendLetter(ctx, dead.msg, dead.id, whole)
 	if err == nil || errors.Is(err, errNotKept) || !unpublishable(err) {
 		return err
@@ -59,7 +59,7 @@ func (b *Bus) giveUp(ctx context.Context, dead packed, whole bool) error {
 }
 
 // parkResult parks the result of a command, and its dead letter, if it has one.
-func (b *Bus) parkResult(ctx context.Context, d taken, wait *pending) error {
+func (b *Conn) parkResult(ctx context.Context, d taken, wait *pending) error {
 	all := []packed{wait.result}
 	if end, ok := errors.AsType[*terminal](wait.verdict); ok {
 		all = append(all, b.letter(ctx, d.msg, end.letter))
@@ -68,7 +68,7 @@ func (b *Bus) parkResult(ctx context.Context, d taken, wait *pending) error {
 }
 
 // park keeps messages of a cloud until they can be published.
-func (b *Bus) park(ctx context.Context, cloud string, why error, all ...packed) error {
+func (b *Conn) park(ctx context.Context, cloud string, why error, all ...packed) error {
 	last := all[len(all)-1] // the letter, if there is one: of a command there is one only
 	// In the order of their parking.
 	name := pendingName + time.Now().UTC().Format(parkedTime) + "/" + shortID(last.id)
@@ -88,7 +88,7 @@ const requeuePause = time.Second
 
 // requeue puts a command at the end of its queue, as the same command. It is for what neither its stream nor the object
 // store takes, and only as long as others wait behind it.
-func (b *Bus) requeue(ctx context.Context, d taken) error {
+func (b *Conn) requeue(ctx context.Context, d taken) error {
 	select {
 	case <-time.After(requeuePause):
 	case <-ctx.Done():
@@ -106,7 +106,7 @@ func (b *Bus) requeue(ctx context.Context, d taken) error {
 	if msg.Header == nil {
 		msg.Header = nats.Header{}
 	}
-	if err := b.send(ctx, msg, "requeue-"+d.position); err != nil {
+	if err := b.Send(ctx, msg, "requeue-"+d.position); err != nil {
 		return fmt.Errorf("requeue: %w", err)
 	}
 	b.metrics.gaveUp(ctx, requeued)
@@ -126,7 +126,7 @@ func isStuck(verdict error) bool {
 	switch {
 	case verdict == nil, errors.As(verdict, &end), errors.As(verdict, &wait), errors.As(verdict, &ret):
 		return false
-	case errors.Is(verdict, ErrTaken), errors.Is(verdict, errNotConnected), errors.Is(verdict, errClosed):
+	case errors.Is(verdict, ErrTaken), errors.Is(verdict, ErrNotConnected), errors.Is(verdict, ErrClosed):
 		return false
 	}
 	class := natserr.Of(verdict)
@@ -139,7 +139,7 @@ type abandoner interface {
 }
 
 // abandon gives a command up that comes again and again without a verdict.
-func (b *Bus) abandon(ctx context.Context, w Worker, d taken, mistake, why error) error {
+func (b *Conn) abandon(ctx context.Context, w Worker, d taken, mistake, why error) error {
 	reason := fmt.Errorf("there was no verdict on it for %s, and factro may have done it: %w", b.refusingAfter, why)
 	b.log.ErrorContext(ctx, "a command cannot be decided and holds up the others; it is given up",
 		"subject", d.msg.Subject, "position", d.position, "error", why)

@@ -28,13 +28,13 @@ const (
 	probeReleased = 2 * time.Second
 )
 
-func (b *Bus) probeName() string { return topology.OldName(b.cfg.Prefix, "ROOM") }
+func (b *Conn) probeName() string { return topology.OldName(b.cfg.Prefix, "ROOM") }
 
 // probeSubjects is what the subjects of probes begin with. Only a bridge that takes over a stale probe publishes there.
-func (b *Bus) probeSubjects() string { return string(b.cfg.Prefix) + ".room." }
+func (b *Conn) probeSubjects() string { return string(b.cfg.Prefix) + ".room." }
 
 // newProbe is the configuration of a probe. Its subject is its own, and so tells it from those of other bridges.
-func (b *Bus) newProbe(subject string, bytes int64) jetstream.StreamConfig {
+func (b *Conn) newProbe(subject string, bytes int64) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: b.probeName(), Description: "Measures what room there is; whoever made it deletes it in a moment", Subjects: []string{subject},
 		MaxBytes: bytes, MaxMsgs: 1, Replicas: b.cfg.Replicas, Storage: jetstream.FileStorage,
@@ -43,7 +43,7 @@ func (b *Bus) newProbe(subject string, bytes int64) jetstream.StreamConfig {
 
 // shareOut looks what is missing, and finds out whether there is room for all of it, or what share of it. Where something is
 // missing this bridge has the probe afterwards, if it can be had, and whoever looks releases it.
-func (b *Bus) shareOut(ctx context.Context, see func() map[string]look) map[string]look {
+func (b *Conn) shareOut(ctx context.Context, see func() map[string]look) map[string]look {
 	looks := see()
 	wanted := b.missing(ctx, looks)
 	for try := 0; wanted > 0 && try < probeTries && ctx.Err() == nil; try++ {
@@ -74,7 +74,7 @@ func (b *Bus) shareOut(ctx context.Context, see func() map[string]look) map[stri
 }
 
 // missing is the size of all that is missing.
-func (b *Bus) missing(ctx context.Context, looks map[string]look) (bytes int64) {
+func (b *Conn) missing(ctx context.Context, looks map[string]look) (bytes int64) {
 	for _, l := range looks {
 		for _, s := range l.missing {
 			bytes += s.Kind.Size(b.cfg.MaxBytes)
@@ -90,8 +90,8 @@ func (b *Bus) missing(ctx context.Context, looks map[string]look) (bytes int64) 
 }
 
 // missingRest are the sizes of what a cloud lacks beside its streams.
-func (b *Bus) missingRest(ctx context.Context, cloud string) (rest []topology.Kind) {
-	for _, bucket := range b.cfg.plan().Exchange(cloud) {
+func (b *Conn) missingRest(ctx context.Context, cloud string) (rest []topology.Kind) {
+	for _, bucket := range b.cfg.Plan().Exchange(cloud) {
 		if b.isMissing(ctx, "OBJ_"+bucket.Bucket) {
 			rest = append(rest, bucket.Kind)
 		}
@@ -102,15 +102,15 @@ func (b *Bus) missingRest(ctx context.Context, cloud string) (rest []topology.Ki
 	return rest
 }
 
-func (b *Bus) isMissing(ctx context.Context, stream string) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (b *Conn) isMissing(ctx context.Context, stream string) bool {
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	_, err := b.js.Stream(ctx, stream)
 	return errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // setShare keeps what share of the sizes there is room for, and tells it once.
-func (b *Bus) setShare(ctx context.Context, room, wanted int64) {
+func (b *Conn) setShare(ctx context.Context, room, wanted int64) {
 	share, news := 0.0, ""
 	if room < wanted {
 		share = float64(room) / float64(wanted)
@@ -119,7 +119,7 @@ func (b *Bus) setShare(ctx context.Context, room, wanted int64) {
 	b.mu.Lock()
 	b.shares = share
 	b.mu.Unlock()
-	if b.isNews("room", news) {
+	if b.News("room", news) {
 		b.log.WarnContext(ctx, "NATS has little room, so the streams and buckets that are missing are made with this share of their sizes, or the least that each needs; "+
 			"they may forget before their time, or refuse what is new earlier. Give NATS more room, or make nats.max_bytes smaller",
 			"share", share, "bytes", room, "wanted", wanted)
@@ -128,7 +128,7 @@ func (b *Bus) setShare(ctx context.Context, room, wanted int64) {
 
 // reserve returns how much can be reserved: all of it, or a half of it, and so on. taken says that another bridge has the
 // probe.
-func (b *Bus) reserve(ctx context.Context, wanted int64) (bytes int64, taken bool) {
+func (b *Conn) reserve(ctx context.Context, wanted int64) (bytes int64, taken bool) {
 	for bytes = wanted; bytes > topology.LeastSize; bytes /= 2 {
 		p := &probe{subject: b.probeSubjects() + rand.Text(), asked: time.Now()}
 		b.mu.Lock()
@@ -160,14 +160,14 @@ type probe struct {
 	late    *time.Timer // gives it back when it was kept for too long
 }
 
-func (b *Bus) hasProbe() bool {
+func (b *Conn) hasProbe() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.probe != nil
 }
 
 // shrinkProbe leaves the room that was measured to what is to be made. Without that, the probe is given back.
-func (b *Bus) shrinkProbe(ctx context.Context) {
+func (b *Conn) shrinkProbe(ctx context.Context) {
 	b.mu.Lock()
 	p := b.probe
 	b.mu.Unlock()
@@ -183,7 +183,7 @@ func (b *Bus) shrinkProbe(ctx context.Context) {
 
 // releaseProbe deletes the probe of this bridge. It is ours for as long as it is not stale; one that could not be deleted
 // becomes so.
-func (b *Bus) releaseProbe(ctx context.Context) {
+func (b *Conn) releaseProbe(ctx context.Context) {
 	b.mu.Lock()
 	p := b.probe
 	b.probe = nil
@@ -200,7 +200,7 @@ func (b *Bus) releaseProbe(ctx context.Context) {
 }
 
 // sweepProbe looks, once for each connection, for a probe that a bridge has left which is gone: it would keep its bytes.
-func (b *Bus) sweepProbe(ctx context.Context) {
+func (b *Conn) sweepProbe(ctx context.Context) {
 	b.mu.Lock()
 	swept := b.swept
 	b.mu.Unlock()
@@ -209,14 +209,14 @@ func (b *Bus) sweepProbe(ctx context.Context) {
 	}
 }
 
-func (b *Bus) setSwept(is bool) {
+func (b *Conn) setSwept(is bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.swept = is
 }
 
 // awaitProbe waits until no other bridge shares out the room, or until that takes longer than it can.
-func (b *Bus) awaitProbe(ctx context.Context) {
+func (b *Conn) awaitProbe(ctx context.Context) {
 	end := time.After(b.probeHeld + b.probeStale)
 	look := time.NewTicker(probeLook)
 	defer look.Stop()
@@ -232,8 +232,8 @@ func (b *Bus) awaitProbe(ctx context.Context) {
 }
 
 // isProbed says whether another bridge has the probe. A stale one is deleted.
-func (b *Bus) isProbed(ctx context.Context) bool {
-	looking, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (b *Conn) isProbed(ctx context.Context) bool {
+	looking, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	have, err := b.js.Stream(looking, b.probeName())
 	if err != nil { // there is none, or nobody says so
@@ -251,7 +251,7 @@ func (b *Bus) isProbed(ctx context.Context) bool {
 	stale := info.TimeStamp.Sub(since) > b.probeStale
 	switch {
 	case subject != info.Config.Name && !strings.HasPrefix(subject, b.probeSubjects()):
-		if b.isNews(info.Config.Name, "foreign") {
+		if b.News(info.Config.Name, "foreign") {
 			b.log.WarnContext(ctx, "a stream that is none of the bridge's has the name by which it measures what room there is; streams are made without that",
 				"stream", info.Config.Name)
 		}
@@ -261,7 +261,7 @@ func (b *Bus) isProbed(ctx context.Context) bool {
 	case stale && !b.takeProbe(ctx, subject, info.State.LastSeq):
 		return true
 	}
-	deleting, stop := context.WithTimeout(ctx, attemptTimeout)
+	deleting, stop := context.WithTimeout(ctx, AttemptTimeout)
 	defer stop()
 	if err := b.js.DeleteStream(deleting, info.Config.Name); err != nil {
 		return !errors.Is(err, jetstream.ErrStreamNotFound)
@@ -272,8 +272,8 @@ func (b *Bus) isProbed(ctx context.Context) bool {
 
 // takeProbe takes over a stale probe, and says whether it did. Of several bridges the server lets one: who comes later finds
 // a message in it, or, once another probe has its name, nobody who listens to its subject.
-func (b *Bus) takeProbe(ctx context.Context, subject string, last uint64) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (b *Conn) takeProbe(ctx context.Context, subject string, last uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	_, err := b.js.Publish(ctx, subject, nil, jetstream.WithExpectLastSequence(last), jetstream.WithRetryAttempts(0))
 	return err == nil

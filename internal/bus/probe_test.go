@@ -28,7 +28,7 @@ func TestRoomOfTwoClouds(t *testing.T) {
 					out.probe("factro.room.LEFT", c.room/2)
 				}
 				log, book := newLog()
-				var both []*Bus
+				var both []*Conn
 				for range 2 {
 					b := broker.connect(t, log, clouds("acme", "beta"))
 					start(t, b.Run)

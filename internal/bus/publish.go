@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	// publishAttempts bounds how often one message is sent. It is the same message id each time, so the stream keeps one.
-	publishAttempts = 3
-	// attemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
+	// PublishAttempts bounds how often one message is sent. It is the same message id each time, so the stream keeps one.
+	PublishAttempts = 3
+	// AttemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
 	// never answered; the next one is.
-	attemptTimeout = 2 * time.Second
+	AttemptTimeout = 2 * time.Second
 )
 
 // producerSpan is made once: the options of a span that nobody records still cost.
@@ -33,15 +33,15 @@ var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProd
 
 // Publish stores the event in the stream that takes its subject and returns when the stream has acknowledged it. Within
 // ctx it waits for a lost connection to come back. An event that no message can hold is events.ErrTooLarge, and one that
-// the broker refuses for good whatever its topology.Kind ErrRefused. After any other error the event may be stored or not, and
+// the broker refuses for good whatever its size is ErrRefused. After any other error the event may be stored or not, and
 // publishing it again under the same id is right; ErrRefusing says that there is little hope for that.
-func (b *Bus) Publish(ctx context.Context, subject string, e event.Event, id string) error {
+func (b *Conn) Publish(ctx context.Context, subject string, e event.Event, id string) error {
 	_, err := b.publish(ctx, subject, e, id)
 	return err
 }
 
 // publish returns the other event, if the event was stored under an id of its own since its id was that of another one.
-func (b *Bus) publish(ctx context.Context, subject string, e event.Event, id string) (other *otherEvent, _ error) {
+func (b *Conn) publish(ctx context.Context, subject string, e event.Event, id string) (other *otherEvent, _ error) {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 
@@ -58,15 +58,15 @@ func (b *Bus) publish(ctx context.Context, subject string, e event.Event, id str
 		)
 	}
 	if token(subject, 1) == "event" {
-		other, err = b.sendEvent(ctx, msg, id, false)
+		other, err = b.SendEvent(ctx, msg, id, false)
 	} else {
-		err = b.send(ctx, msg, id)
+		err = b.Send(ctx, msg, id)
 	}
 	return other, b.published(ctx, span, subject, err)
 }
 
 // published ends the span of a publish and counts it.
-func (b *Bus) published(ctx context.Context, span trace.Span, subject string, err error) error {
+func (b *Conn) published(ctx context.Context, span trace.Span, subject string, err error) error {
 	outcome := "stored"
 	if err != nil {
 		outcome = "failed"
@@ -76,9 +76,9 @@ func (b *Bus) published(ctx context.Context, span trace.Span, subject string, er
 	return err
 }
 
-// send publishes a message whose id is that of no other message, with the current trace context, in bounded attempts. What
+// Send publishes a message whose id is that of no other message, with the current trace context, in bounded attempts. What
 // the stream has already is stored.
-func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
+func (b *Conn) Send(ctx context.Context, msg *nats.Msg, id string) error {
 	ack, err := b.sendAcked(ctx, msg, id)
 	if err == nil && ack.Duplicate {
 		reason := dupRepetition
@@ -90,17 +90,17 @@ func (b *Bus) send(ctx context.Context, msg *nats.Msg, id string) error {
 	return err
 }
 
-func (b *Bus) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowledged, error) {
+func (b *Conn) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowledged, error) {
 	began := time.Now()
 	ack, err := b.attempts(ctx, msg, id)
-	err = b.remember(destination(msg.Subject), began, err)
+	err = b.Observe(destination(msg.Subject), began, err)
 	b.metrics.sent(ctx, msg, time.Since(began), err)
 	return ack, err
 }
 
-func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
+func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
-	propagator.Inject(ctx, delivery.Header(msg.Header))
+	Propagator.Inject(ctx, delivery.Header(msg.Header))
 	if hop := delivery.Header(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
 		if msg.Header["ce-specversion"] != nil {
 			msg.Header["ce-"+events.ExtTraceParent] = []string{hop}
@@ -132,11 +132,11 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackno
 		case natserr.Disconnected(err):
 			attempt-- // it went nowhere; waitUp waits, as soon as it has heard of the disconnect
 		case errors.Is(err, jetstream.ErrNoStreamResponse):
-			b.lookAgain()
+			b.Recheck()
 		case errors.Is(err, natserr.ErrOtherStream), errors.Is(err, natserr.ErrNoAck):
 			err, refused = b.nameOther(ctx, msg.Subject, streams, err), true
 		}
-		if attempt == publishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
+		if attempt == PublishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
 			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
 		}
 		select { // let a lost connection be noticed, or a new leader be found
@@ -146,18 +146,18 @@ func (b *Bus) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackno
 	}
 }
 
-func (b *Bus) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (b *Conn) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	return natserr.Publish(ctx, b.js, msg, streams...)
 }
 
 // Reply sends a copy of an event to a subject that a command's sender named. Nobody acknowledges it: the stream has the
 // result.
-func (b *Bus) Reply(ctx context.Context, subject string, e event.Event) error {
+func (b *Conn) Reply(ctx context.Context, subject string, e event.Event) error {
 	msg, err := events.ToMsg(subject, e)
 	if err == nil {
-		propagator.Inject(ctx, delivery.Header(msg.Header))
+		Propagator.Inject(ctx, delivery.Header(msg.Header))
 		err = b.nc.PublishMsg(msg)
 	}
 	if err != nil {
@@ -168,7 +168,7 @@ func (b *Bus) Reply(ctx context.Context, subject string, e event.Event) error {
 
 // Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters. request are the
 // headers that they came with, without secrets; nil if there are none.
-func (b *Bus) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+func (b *Conn) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}

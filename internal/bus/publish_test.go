@@ -357,7 +357,7 @@ func TestPermissions(t *testing.T) {
 
 func TestOurs(t *testing.T) {
 	t.Parallel()
-	b := &Bus{cfg: Config{Prefix: "factro", Clouds: []string{"acme"}}}
+	b := &Conn{cfg: Config{Prefix: "factro", Clouds: []string{"acme"}}}
 	for text, want := range map[string]bool{
 		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.X"`:                                                true,
 		`nats: permissions violation: Permissions Violation for Publish to "factro.result.a"`:                                                      true,

@@ -7,9 +7,9 @@ import (
 )
 
 // puller pulls from a consumer one message at a time.
-func (b *Bus) puller(c jetstream.Consumer) delivery.Puller {
+func (b *Conn) puller(c jetstream.Consumer) delivery.Puller {
 	info := c.CachedInfo()
 	return delivery.Puller{
-		Conn: b.nc, Line: b, API: b.cfg.apiPrefix(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat,
+		Conn: b.nc, Line: b, API: b.cfg.APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat,
 	}
 }

@@ -23,7 +23,7 @@ const (
 
 // Recover publishes what was parked of the commands of clouds, as soon as the streams take it, until ctx ends. Several
 // bridges may do so at once: what they publish has the same message ids.
-func (b *Bus) Recover(ctx context.Context, clouds []string) error {
+func (b *Conn) Recover(ctx context.Context, clouds []string) error {
 	var waiting atomic.Int64
 	stop, err := b.watchPending(&waiting)
 	if err != nil {
@@ -35,7 +35,7 @@ func (b *Bus) Recover(ctx context.Context, clouds []string) error {
 		published, left := int64(0), int64(0)
 		for _, cloud := range clouds {
 			select {
-			case <-b.begun(cloud):
+			case <-b.StreamsReady(cloud):
 			default:
 				continue // there is nothing to publish to yet
 			}
@@ -45,7 +45,7 @@ func (b *Bus) Recover(ctx context.Context, clouds []string) error {
 			if err != nil {
 				why = err.Error()
 			}
-			if ctx.Err() == nil && b.isNews("recover "+cloud, why) {
+			if ctx.Err() == nil && b.News("recover "+cloud, why) {
 				b.log.WarnContext(ctx, "what is parked cannot be published yet; trying again", "cloud", cloud, "left", rest, "error", err)
 			}
 		}
@@ -72,8 +72,8 @@ func (b *Bus) Recover(ctx context.Context, clouds []string) error {
 }
 
 // watchPending shows how much is parked.
-func (b *Bus) watchPending(waiting *atomic.Int64) (stop func(), _ error) {
-	meter := otel.Meter(scope)
+func (b *Conn) watchPending(waiting *atomic.Int64) (stop func(), _ error) {
+	meter := otel.Meter(Scope)
 	gauge, err := meter.Int64ObservableGauge("factro.bridge.commands.parked", metric.WithUnit("{command}"),
 		metric.WithDescription("Commands that are settled, and whose result or dead letter is parked until its stream takes it."))
 	if err != nil {
@@ -90,7 +90,7 @@ func (b *Bus) watchPending(waiting *atomic.Int64) (stop func(), _ error) {
 }
 
 // recoverSoon has Recover look at what is parked.
-func (b *Bus) recoverSoon() {
+func (b *Conn) recoverSoon() {
 	select {
 	case b.parked <- struct{}{}:
 	default: // it is going to anyway
@@ -98,7 +98,7 @@ func (b *Bus) recoverSoon() {
 }
 
 // recoverCloud publishes what is parked of a cloud, the oldest first. The error is why something is left.
-func (b *Bus) recoverCloud(ctx context.Context, cloud string) (published, left int64, _ error) {
+func (b *Conn) recoverCloud(ctx context.Context, cloud string) (published, left int64, _ error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
 	if err := b.AwaitUp(ctx); err != nil {
 		return 0, 0, nil // the connection says so itself
@@ -131,7 +131,7 @@ func (b *Bus) recoverCloud(ctx context.Context, cloud string) (published, left i
 }
 
 // unlessGone is the error of a look for a bucket. Without one, and without the right to look, nothing is parked.
-func (b *Bus) unlessGone(err error) error {
+func (b *Conn) unlessGone(err error) error {
 	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, context.DeadlineExceeded) || isDisconnect(err) {
 		return nil
 	}
@@ -157,7 +157,7 @@ func pendingNames(ctx context.Context, store jetstream.ObjectStore) ([]string, e
 }
 
 // recoverOne publishes what one object holds, and deletes it.
-func (b *Bus) recoverOne(ctx context.Context, store jetstream.ObjectStore, bucket, name string) error {
+func (b *Conn) recoverOne(ctx context.Context, store jetstream.ObjectStore, bucket, name string) error {
 	reading, cancel := context.WithTimeout(ctx, originalWait)
 	defer cancel()
 	all, err := fetch(reading, store, bucket, name)
@@ -186,13 +186,13 @@ func (b *Bus) recoverOne(ctx context.Context, store jetstream.ObjectStore, bucke
 
 // publishParked publishes a message that was parked. Only our own kinds: whoever can write to the bucket shall not have us
 // publish to a subject of his choice.
-func (b *Bus) publishParked(ctx context.Context, p packed) error {
+func (b *Conn) publishParked(ctx context.Context, p packed) error {
 	switch {
 	case token(p.msg.Subject, 0) != string(b.cfg.Prefix):
 	case token(p.msg.Subject, 1) == "dead":
 		return b.sendLetter(ctx, p.msg, p.id, token(p.msg.Subject, 2) == DeadWebhook)
 	case token(p.msg.Subject, 1) == "result":
-		return b.send(ctx, p.msg, p.id)
+		return b.Send(ctx, p.msg, p.id)
 	}
 	return fmt.Errorf("%w: its subject is none of a result or a dead letter", ErrRefused)
 }

@@ -23,7 +23,7 @@ func hasty(c *Config) {
 }
 
 // unready waits until readiness gives a reason that holds the text.
-func unready(t testing.TB, b *Bus, text string) {
+func unready(t testing.TB, b *Conn, text string) {
 	t.Helper()
 	var last error
 	if !within(func() bool {
@@ -35,7 +35,7 @@ func unready(t testing.TB, b *Bus, text string) {
 }
 
 // storeEvent publishes an event and fails the test if that fails.
-func storeEvent(t testing.TB, b *Bus, id string) {
+func storeEvent(t testing.TB, b *Conn, id string) {
 	t.Helper()
 	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestOutlastsTheClient(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	if err := b.Ready(); !errors.Is(err, errNotConnected) {
+	if err := b.Ready(); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	if err := l.Close(); err != nil {
@@ -94,7 +94,7 @@ func TestStoreEmptied(t *testing.T) {
 
 	broker.stop()
 	unready(t, b, "not connected")
-	if err := os.RemoveAll(broker.opts.StoreDir); err != nil {
+	if err := os.RemoveAll(broker.Options.StoreDir); err != nil {
 		t.Fatal(err)
 	}
 	broker.start()
@@ -405,7 +405,7 @@ func TestSilence(t *testing.T) {
 	run(t, b)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
 	wire.freeze()
-	ctx, cancel := context.WithTimeout(t.Context(), attemptTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), AttemptTimeout)
 	defer cancel()
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Fatal("it was stored")

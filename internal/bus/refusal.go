@@ -62,13 +62,13 @@ const mostRefused = 64
 // isRefused remembers a refused permission until it is granted: the publish that met it only times out and cannot tell
 // why. A reply subject that is refused does not count: the sender of a command named it, and must not be able to take
 // the bridge out of service.
-func (b *Bus) isRefused(err error) {
+func (b *Conn) isRefused(err error) {
 	if !b.ours(err.Error()) {
 		return
 	}
 	r := readRefusal(err)
 	r.cloud = b.cloudIn(r.subject)
-	if stream, look := strings.CutPrefix(r.subject, b.cfg.api("STREAM.INFO.")); look && !b.cfg.Manage {
+	if stream, look := strings.CutPrefix(r.subject, b.cfg.API("STREAM.INFO.")); look && !b.cfg.Manage {
 		b.health.hide(stream) // who may only bind need not be allowed to look
 		return
 	}
@@ -82,7 +82,7 @@ func (b *Bus) isRefused(err error) {
 // askRefused asks whether what was refused is granted by now: a server that is told other permissions applies them to
 // the connections it has, and says nothing. A subscription that was refused is not there even then, and the client does
 // not know that, so a new connection makes it again.
-func (b *Bus) askRefused(ctx context.Context) {
+func (b *Conn) askRefused(ctx context.Context) {
 	b.health.mu.Lock()
 	refused := maps.Clone(b.health.refused)
 	b.health.mu.Unlock()
@@ -106,7 +106,7 @@ func (b *Bus) askRefused(ctx context.Context) {
 }
 
 // granted asks for one permission. The server says no before it answers the flush.
-func (b *Bus) granted(ctx context.Context, r refusal) bool {
+func (b *Conn) granted(ctx context.Context, r refusal) bool {
 	before := b.nc.LastError()
 	if r.publish {
 		if b.nc.PublishMsg(b.harmless(r.subject)) != nil {
@@ -119,7 +119,7 @@ func (b *Bus) granted(ctx context.Context, r refusal) bool {
 		}
 		defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	if b.nc.FlushWithContext(attempt) != nil {
 		return false
@@ -131,7 +131,7 @@ func (b *Bus) granted(ctx context.Context, r refusal) bool {
 // harmless is a message that asks for the permission to publish, and does nothing if there is one: the server is to follow
 // its way and to deliver it to nobody. To servers before 2.11, which do not know that, it is one for another stream, so
 // that no stream stores it, or a word to the broker that changes nothing.
-func (b *Bus) harmless(subject string) *nats.Msg {
+func (b *Conn) harmless(subject string) *nats.Msg {
 	m := nats.NewMsg(subject)
 	m.Header["Nats-Trace-Dest"] = []string{b.nc.NewInbox()}
 	m.Header["Nats-Trace-Only"] = []string{"true"}
@@ -143,7 +143,7 @@ func (b *Bus) harmless(subject string) *nats.Msg {
 }
 
 // ours says whether a refused permission, of which the server tells in words only, is one that the bridge itself needs.
-func (b *Bus) ours(violation string) bool {
+func (b *Conn) ours(violation string) bool {
 	violation = strings.ToLower(violation)
 	if strings.Contains(violation, `subscription to "$srv.`) { // who asks about our services gets no answer, and that is all
 		return false
@@ -152,7 +152,7 @@ func (b *Bus) ours(violation string) bool {
 	if !toPublish {
 		return true
 	}
-	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.api(""))); ok { // wherever the API is
+	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.API(""))); ok { // wherever the API is
 		subject = strings.ToLower(jsAPI) + "." + rest
 		if strings.HasPrefix(rest, "$") { // what is written to buckets by way of the API
 			subject = rest
@@ -164,7 +164,7 @@ func (b *Bus) ours(violation string) bool {
 		return false // only what a stream refuses needs them, and its sender must not be able to take us out of service
 	}
 	for _, cloud := range b.cfg.Clouds {
-		for _, c := range b.cfg.plan().Exchange(cloud) { // only large files and large answers need them
+		for _, c := range b.cfg.Plan().Exchange(cloud) { // only large files and large answers need them
 			bucket := strings.ToLower(c.Bucket)
 			if strings.HasPrefix(subject, "$o."+bucket+".") || strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+bucket) {
 				return false

@@ -14,7 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// ErrRefused says that the broker does not take a message as it is, however often it is sent, and that its topology.Kind is not the
+// ErrRefused says that the broker does not take a message as it is, however often it is sent, and that its size is not the
 // reason.
 var ErrRefused = errors.New("the broker refuses the message for good")
 

@@ -35,7 +35,7 @@ func refuser() (worker, <-chan string) {
 }
 
 // sample asks for the health until the test ends, and wants it to be good.
-func sample(t testing.TB, b *Bus) {
+func sample(t testing.TB, b *Conn) {
 	t.Helper()
 	var asked atomic.Int64
 	start(t, func(ctx context.Context) error {
@@ -202,7 +202,7 @@ func TestLetterWithoutOriginal(t *testing.T) {
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b := run(t, srv.connect(t, log, func(c *Config) { c.Manage = false; c.Carries = true }))
 	w, _ := refuser()
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.plan().Consumer("acme", b.ackWait)); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, b, w)
@@ -237,7 +237,7 @@ func seal(t testing.TB, out outside, stream string) {
 }
 
 // impatientBus connects a bus that does not wait long for what is refused.
-func impatientBus(t testing.TB, srv *broker, change ...func(*Config)) (*Bus, *logbook) {
+func impatientBus(t testing.TB, srv *broker, change ...func(*Config)) (*Conn, *logbook) {
 	t.Helper()
 	log, book := newLog()
 	b := srv.connect(t, log, change...)
@@ -463,7 +463,7 @@ func TestRequeued(t *testing.T) {
 	noOriginals(t, out)
 	run(t, srv.connect(t, quiet())) // makes the streams
 	b, book := impatientBus(t, srv, func(c *Config) { c.Manage = false; c.Carries = true })
-	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.plan().Consumer("acme", b.ackWait)); err != nil {
+	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
 	limited(t, out, "FACTRO_DEAD_ACME", 100)
@@ -543,7 +543,7 @@ func TestIsStuck(t *testing.T) {
 		"later":             {RetryAfter(errors.New("x"), 0), false},
 		"parked":            {&pending{why: ErrRefusing}, false},
 		"another bridge":    {fmt.Errorf("x: %w", ErrTaken), false},
-		"no connection":     {errNotConnected, false},
+		"no connection":     {ErrNotConnected, false},
 		"no answer":         {fmt.Errorf("ledger: %w", context.DeadlineExceeded), false},
 		"no leader":         {&jetstream.APIError{Code: 503, ErrorCode: 10008}, false},
 		"the ledger sealed": {&jetstream.APIError{Code: 400, ErrorCode: 10109}, false},

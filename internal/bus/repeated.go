@@ -45,7 +45,7 @@ func dupOption(destination, reason string) metric.MeasurementOption {
 }
 
 // repeated counts and logs that a stream has dropped a message, for whatever reason.
-func (b *Bus) repeated(ctx context.Context, subject, reason string, ack acknowledged) {
+func (b *Conn) repeated(ctx context.Context, subject, reason string, ack acknowledged) {
 	b.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), reason))
 	args := []any{"subject", subject, "stream", ack.Stream, "sequence", ack.Sequence, "reason", reason}
 	switch skipped, due := b.samples.Due(kind(subject)+" "+reason, time.Now()); {
@@ -67,9 +67,9 @@ type otherEvent struct {
 	digest string // of its body, or "" if that is not known
 }
 
-// sendEvent publishes the message of an event. If its id is that of another event, the message gets an id of its own, and
+// SendEvent publishes the message of an event. If its id is that of another event, the message gets an id of its own, and
 // that other event is returned. tried says that the stream may have it already.
-func (b *Bus) sendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*otherEvent, error) {
+func (b *Conn) SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*otherEvent, error) {
 	ack, err := b.sendAcked(ctx, msg, id)
 	if err != nil || !ack.Duplicate {
 		return nil, err

@@ -240,15 +240,15 @@ func TestDuplicateWindow(t *testing.T) {
 			t.Errorf("%s has a window of %s", name, have)
 		}
 	}
-	if b.window("acme") != 15*time.Second || book.count("differs from the contract") != 0 {
-		t.Errorf("the window is %s; the log says %s", b.window("acme"), book)
+	if b.Window("acme") != 15*time.Second || book.count("differs from the contract") != 0 {
+		t.Errorf("the window is %s; the log says %s", b.Window("acme"), book)
 	}
 	later := run(t, server.connect(t, log)) // which wants ten minutes
 	ready(t, later)
 	if book.count("duplicate window is 15s, want 10m0s") == 0 {
 		t.Errorf("the log says %s", book)
 	}
-	eventually(t, "the shorter window is known", func() bool { return later.window("acme") == 15*time.Second })
+	eventually(t, "the shorter window is known", func() bool { return later.Window("acme") == 15*time.Second })
 	for _, wrong := range []time.Duration{time.Second, 25 * time.Hour, -time.Minute} {
 		cfg := server.config()
 		cfg.DuplicateWindow = wrong

@@ -26,14 +26,7 @@ func users(p *server.Permissions) func(*server.Options) {
 
 func asBridge(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:b@", 1) }
 
-// reload gives a running server other options, as an operator does.
-func (b *broker) reload(change func(*server.Options)) {
-	b.t.Helper()
-	change(&b.opts)
-	if err := b.s.ReloadOptions(b.opts.Clone()); err != nil {
-		b.t.Fatal(err)
-	}
-}
+func (b *broker) reload(change func(*server.Options)) { b.Reload(change) }
 
 func denied(publish, subscribe string) *server.Permissions {
 	p := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
@@ -106,9 +99,11 @@ func TestSubscriptionRevoked(t *testing.T) {
 			broker := startBroker(t, users(nil))
 			b := run(t, broker.connect(t, quiet(), asBridge, hasty))
 			out := broker.outside(t)
-			serve(t, b, out, reads(echo))
+			if _, err := b.nc.QueueSubscribe("factro.query.acme.*.*", "q", func(m *nats.Msg) { _ = b.nc.Publish(m.Reply, m.Data) }); err != nil {
+				t.Fatal(err)
+			}
 			ask := func() bool {
-				m, err := out.nc.Request(taskQuery, []byte(`{"taskId":"ü"}`), time.Second)
+				m, err := out.nc.Request("factro.query.acme.task.getTask", []byte(`{"taskId":"ü"}`), time.Second)
 				return err == nil && string(m.Data) == `{"taskId":"ü"}`
 			}
 			eventually(t, "queries are answered", ask)
@@ -162,7 +157,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 	start(t, maker.Run)
 	ready(t, maker)
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)
@@ -174,7 +169,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)

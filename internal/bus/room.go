@@ -14,10 +14,10 @@ import (
 // createTimeout is how long the broker may take to make a stream: in a cluster it elects a leader first.
 const createTimeout = 5 * time.Second
 
-// withRoom has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
+// WithRoom has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
 // quarter of that again and again as long as there is no room. While another bridge shares out the room, or this one measures
 // it, it waits. made says whether this call made it, and not somebody else.
-func (b *Bus) withRoom(ctx context.Context, what string, s topology.Kind, create func(context.Context, int64) error) (made bool, _ error) {
+func (b *Conn) WithRoom(ctx context.Context, what string, s topology.Kind, create func(context.Context, int64) error) (made bool, _ error) {
 	b.measuring.RLock()
 	defer b.measuring.RUnlock()
 	b.awaitProbe(ctx)
@@ -49,7 +49,7 @@ func (b *Bus) withRoom(ctx context.Context, what string, s topology.Kind, create
 }
 
 // share is what of a size may be had: all of it unless there was too little room.
-func (b *Bus) share(wanted, least int64) int64 {
+func (b *Conn) share(wanted, least int64) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.shares == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 // allow changes the limits of the only account.
@@ -18,7 +19,7 @@ func allow(t testing.TB, b *broker, change func(*server.JetStreamAccountLimits))
 		MaxMemory: -1, MaxStore: 5 << 30, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1,
 	}
 	change(&l)
-	if err := b.s.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": l}); err != nil {
+	if err := b.Running.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": l}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -99,7 +100,7 @@ func TestShapes(t *testing.T) {
 	if c := out.stream("OBJ_FACTRO_FILES_ACME").CachedInfo().Config; c.MaxAge != 2*24*time.Hour {
 		t.Errorf("files: %s", c.MaxAge)
 	}
-	b.lookAgain()
+	b.Recheck()
 	if book.count("differs from the contract") != 0 {
 		t.Errorf("the log is\n%s", book)
 	}
@@ -120,7 +121,7 @@ func TestValidateShapes(t *testing.T) {
 		"nats.domain":                       func(c *Config) { c.Domain = "a.b" },
 		"nats.dial_timeout":                 func(c *Config) { c.DialTimeout = time.Hour },
 	} {
-		cfg := (&broker{opts: server.Options{Port: 4222}}).config()
+		cfg := (&broker{&natstest.Server{Options: server.Options{Port: 4222}}}).config()
 		change(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

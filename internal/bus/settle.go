@@ -24,7 +24,7 @@ const settleTimeout = time.Second
 // settle carries out the verdict. A failure to settle is logged only: the broker delivers the message again, and the
 // worker recognises it. What the broker refuses for good, or again and again, is parked, so that the next command can
 // come.
-func (b *Bus) settle(ctx context.Context, span trace.Span, d taken, verdict error) {
+func (b *Conn) settle(ctx context.Context, span trace.Span, d taken, verdict error) {
 	var (
 		how  string
 		err  error
@@ -63,7 +63,7 @@ func (b *Bus) settle(ctx context.Context, span trace.Span, d taken, verdict erro
 
 // conclude ends a command whose letter, or what is parked of it, was stored, and brings back one of which it was not. One
 // that nothing takes goes to the end of the queue, so that it does not hold up those behind it.
-func (b *Bus) conclude(ctx context.Context, d taken, stored error, verdict, again delivery.Verdict) error {
+func (b *Conn) conclude(ctx context.Context, d taken, stored error, verdict, again delivery.Verdict) error {
 	switch {
 	case stored == nil:
 		return b.confirm(ctx, d.msg, verdict)
@@ -77,7 +77,7 @@ func (b *Bus) conclude(ctx context.Context, d taken, stored error, verdict, agai
 }
 
 // confirm sends a verdict and waits until the broker has it.
-func (b *Bus) confirm(ctx context.Context, msg *nats.Msg, verdict delivery.Verdict) error {
+func (b *Conn) confirm(ctx context.Context, msg *nats.Msg, verdict delivery.Verdict) error {
 	return delivery.Confirm(ctx, b, b.nc, msg.Reply, verdict)
 }
 
@@ -120,13 +120,13 @@ func setDeadHeaders(h nats.Header, code string, reason error) {
 }
 
 // bury stores the message, as it came, among the dead letters, or parks it.
-func (b *Bus) bury(ctx context.Context, msg *nats.Msg, letter Letter) error {
+func (b *Conn) bury(ctx context.Context, msg *nats.Msg, letter Letter) error {
 	dead := b.letter(ctx, msg, letter)
 	return b.giveUp(ctx, dead, false)
 }
 
 // letter is the dead letter of a message, and its message id.
-func (b *Bus) letter(ctx context.Context, msg *nats.Msg, letter Letter) packed {
+func (b *Conn) letter(ctx context.Context, msg *nats.Msg, letter Letter) packed {
 	dead := &nats.Msg{Subject: letter.Subject, Data: msg.Data, Header: nats.Header{}}
 	maps.Copy(dead.Header, msg.Header)
 	for name := range dead.Header {

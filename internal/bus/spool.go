@@ -68,12 +68,12 @@ const (
 	headerSpoolTried   = headerSpool + "Tried"   // set if the broker may have it already
 )
 
-// Spool takes webhooks for a Bus. While the broker takes none, it keeps them on the local disk and hands them over later,
+// Spool takes webhooks for a Conn. While the broker takes none, it keeps them on the local disk and hands them over later,
 // under their message ids and, for each entity, in the order of their arrival. Without a directory it only keeps that
 // order.
 type Spool struct {
 	cfg     SpoolConfig
-	bus     *Bus
+	bus     *Conn
 	log     *slog.Logger
 	disk    *disk // nil without a directory
 	limiter *rate.Limiter
@@ -102,13 +102,13 @@ type Spool struct {
 	openings int          // how often the disk was opened anew
 }
 
-// OpenSpool opens the spool of cfg in front of a Bus. Close gives its directory back. It is an error if another process
+// OpenSpool opens the spool of cfg in front of a Conn. Close gives its directory back. It is an error if another process
 // has the directory, or if there can be none; a disk that cannot be written is not, and is tried again by Run.
-func OpenSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger) (*Spool, error) {
+func OpenSpool(ctx context.Context, cfg SpoolConfig, b *Conn, log *slog.Logger) (*Spool, error) {
 	return openSpool(ctx, cfg, b, log, embedded.FreeSpace)
 }
 
-func openSpool(ctx context.Context, cfg SpoolConfig, b *Bus, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
+func openSpool(ctx context.Context, cfg SpoolConfig, b *Conn, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 				return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 			}
 			hop := delivery.Header{}
-			propagator.Inject(ctx, hop)
+			Propagator.Inject(ctx, hop)
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
 				msg.Header[origin] = hop[events.ExtTraceParent]
 			}
@@ -220,7 +220,7 @@ const spoolHeaders = 4 << 10
 // originSpool is the attribute factroorigin of an event that waited in the spool.
 const originSpool = "spool"
 
-// Quarantine stores bytes that could not be made into an event, as Bus.Quarantine does, or in the spool.
+// Quarantine stores bytes that could not be made into an event, as Conn.Quarantine does, or in the spool.
 func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	_, err := s.keep(ctx, parcel{
 		cloud: token(subject, 3), id: id,
@@ -229,7 +229,7 @@ func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason
 		},
 		message: func() (*nats.Msg, error) {
 			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-			propagator.Inject(ctx, delivery.Header(msg.Header))
+			Propagator.Inject(ctx, delivery.Header(msg.Header))
 			setDeadHeaders(msg.Header, code, reason)
 			setRequest(msg.Header, request)
 			return msg, nil
@@ -261,7 +261,7 @@ func (s *Spool) keep(ctx context.Context, p parcel) (spooled bool, err error) {
 	}
 	l := s.lane(p.cloud)
 	tried := false
-	if l.idle() && s.bus.connected() && time.Since(began) <= s.patience {
+	if l.idle() && s.bus.Up() && time.Since(began) <= s.patience {
 		tried = true
 		attempt, cancel := s.part(ctx)
 		err := s.direct(attempt, p)
@@ -273,7 +273,7 @@ func (s *Spool) keep(ctx context.Context, p parcel) (spooled bool, err error) {
 	}
 	idle := l.idle()
 	sure, err := s.put(ctx, l, p, tried)
-	for errors.Is(err, errSpoolClosed) && (tried || !idle || !s.bus.connected()) && s.disk.mended(ctx) {
+	for errors.Is(err, errSpoolClosed) && (tried || !idle || !s.bus.Up()) && s.disk.mended(ctx) {
 		sure, err = s.put(ctx, l, p, tried)
 	}
 	switch {
@@ -394,8 +394,8 @@ func (s *Spool) all() []*lane {
 	return all
 }
 
-// connected says whether the connection is known to be up.
-func (b *Bus) connected() bool {
+// Up says whether the connection is known to be up.
+func (b *Conn) Up() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.isUp

@@ -58,7 +58,7 @@ func (s *sight) forget() {
 // search looks in the stream for a message that the broker may have, if it came there so long ago that the stream may
 // have forgotten its id. What it finds is done.
 func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
-	window := s.bus.window(l.cloud)
+	window := s.bus.Window(l.cloud)
 	if !h.suspect || time.Since(h.at) <= window/2 {
 		return nil
 	}
@@ -94,7 +94,7 @@ var errMoving = errors.New("the stream is being filled from the one of an older 
 var errScan = errors.New("the broker ended its answer early")
 
 // scan reads on in a stream, under one subject: from a time, or from where it was the last time.
-func (b *Bus) scan(ctx context.Context, stream, subject string, from time.Time, into *seen) error {
+func (b *Conn) scan(ctx context.Context, stream, subject string, from time.Time, into *seen) error {
 	for {
 		request := map[string]any{"next_by_subj": subject, "batch": searchBatch}
 		if into.last == 0 {
@@ -111,9 +111,9 @@ func (b *Bus) scan(ctx context.Context, stream, subject string, from time.Time, 
 
 // catchUp reads on from the leader of a stream. Any server may have answered the scan, and one that has stopped does not know the
 // last messages. An account without the right to ask the leader does without.
-func (b *Bus) catchUp(ctx context.Context, stream, subject string, into *seen) error {
+func (b *Conn) catchUp(ctx context.Context, stream, subject string, into *seen) error {
 	for !b.health.isDirect(stream) {
-		m, err := b.storedMsg(ctx, stream, into.last+1, subject)
+		m, err := b.StoredMsg(ctx, stream, into.last+1, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, nats.ErrNoResponders) { // or the account does not import it
 			return nil
 		}
@@ -128,7 +128,7 @@ func (b *Bus) catchUp(ctx context.Context, stream, subject string, into *seen) e
 
 // scanBatch makes one request and returns how many messages came. The client has no word for it; it is JetStream's direct
 // get with a batch.
-func (b *Bus) scanBatch(ctx context.Context, stream string, request map[string]any, into *seen) (n int, err error) {
+func (b *Conn) scanBatch(ctx context.Context, stream string, request map[string]any, into *seen) (n int, err error) {
 	text, err := json.Marshal(request)
 	if err != nil {
 		return 0, err
@@ -139,7 +139,7 @@ func (b *Bus) scanBatch(ctx context.Context, stream string, request map[string]a
 		return 0, err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
-	if err := b.nc.PublishRequest(b.cfg.api("DIRECT.GET."+stream), inbox, text); err != nil {
+	if err := b.nc.PublishRequest(b.cfg.API("DIRECT.GET."+stream), inbox, text); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, searchQuiet)

@@ -30,7 +30,7 @@ func spoolConfig(dir string) SpoolConfig {
 func plenty(string) (int64, error) { return 1 << 40, nil }
 
 // spool opens a spool that nobody drains yet.
-func spool(t testing.TB, b *Bus, cfg SpoolConfig) *Spool {
+func spool(t testing.TB, b *Conn, cfg SpoolConfig) *Spool {
 	t.Helper()
 	s, err := openSpool(t.Context(), cfg, b, quiet(), plenty)
 	if err != nil {
@@ -42,7 +42,7 @@ func spool(t testing.TB, b *Bus, cfg SpoolConfig) *Spool {
 }
 
 // away returns a bus without a broker, and the broker, which can be started.
-func away(t testing.TB, change ...func(*server.Options)) (*broker, *Bus) {
+func away(t testing.TB, change ...func(*server.Options)) (*broker, *Conn) {
 	t.Helper()
 	server := newBroker(t, change...)
 	b := server.connect(t, quiet())
@@ -416,7 +416,7 @@ func TestSpoolFull(t *testing.T) {
 	if _, miss, ok := s.balance(t.Context()); miss != 0 || !ok {
 		t.Errorf("%d are missing", miss)
 	}
-	server.opts.MaxPayload = 4 << 20
+	server.Options.MaxPayload = 4 << 20
 	server.start()
 	start(t, s.Run)
 	wantBalance(t, s)
@@ -618,7 +618,7 @@ func TestSpoolIsMended(t *testing.T) {
 	b := run(t, server.connect(t, quiet()))
 	s := spool(t, b, spoolConfig(t.TempDir()))
 	server.stop()
-	eventually(t, "the outage is known", func() bool { return !b.connected() })
+	eventually(t, "the outage is known", func() bool { return !b.Up() })
 	s.disk.fault.Store(&errSpoolClosed)
 	few, cancel := context.WithTimeout(t.Context(), leastWrite/2)
 	defer cancel()

@@ -12,9 +12,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// storedMsg is Config.storedMsg, but asks the leader of the stream: whether a message is there decides what is done with it, and
+// StoredMsg is Config.StoredMsg, but asks the leader of the stream: whether a message is there decides what is done with it, and
 // another server may answer with the past.
-func (b *Bus) storedMsg(ctx context.Context, stream string, sequence uint64, subject string) (m *jetstream.RawStreamMsg, err error) {
+func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (m *jetstream.RawStreamMsg, err error) {
 	request := map[string]any{"seq": sequence}
 	if subject != "" {
 		request["next_by_subj"] = subject
@@ -24,7 +24,7 @@ func (b *Bus) storedMsg(ctx context.Context, stream string, sequence uint64, sub
 			return b.cfg.storedMsg(ctx, b.js, stream, sequence, subject)
 		}
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
-		m, err = b.fromLeader(attempt, stream, request)
+		m, err = b.FromLeader(attempt, stream, request)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			break
@@ -33,7 +33,7 @@ func (b *Bus) storedMsg(ctx context.Context, stream string, sequence uint64, sub
 	return m, err
 }
 
-// storedMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
+// StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
 //
 // A sender may write headers that the broker uses to tell about a message: its subject, its sequence, its time, or that there
 // is none. The broker appends its own words, and the client library takes the first ones. Here the last ones count.
@@ -45,9 +45,9 @@ func (c Config) storedMsg(ctx context.Context, js jetstream.JetStream, stream st
 	if err != nil {
 		return nil, err
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
-	msg, err := js.Conn().RequestWithContext(attempt, c.api("DIRECT.GET."+stream), request)
+	msg, err := js.Conn().RequestWithContext(attempt, c.API("DIRECT.GET."+stream), request)
 	if errors.Is(err, nats.ErrNoResponders) { // it allows no direct get; its leader tells the headers apart from its own words
 		s, err := js.Stream(ctx, stream)
 		if err != nil {

@@ -55,14 +55,14 @@ func TestTakeOverFalseHeaders(t *testing.T) {
 	for range 3 {
 		out.publish(falseHeaders(&nats.Msg{Subject: "factro.command.acme.task.createTask"}))
 	}
-	receive(t, run(t, broker.connect(t, quiet(), clouds("acme"))).begun("acme"))
+	receive(t, run(t, broker.connect(t, quiet(), clouds("acme"))).StreamsReady("acme"))
 	if n := out.count("FACTRO_COMMANDS_ACME"); n != 3 {
 		t.Errorf("%d commands of acme were moved, want 3", n)
 	}
 	if n := out.count("FACTRO_COMMANDS"); n != 1 {
 		t.Errorf("the old queue has %d commands, want that of beta", n)
 	}
-	receive(t, run(t, broker.connect(t, quiet(), clouds("beta"))).begun("beta"))
+	receive(t, run(t, broker.connect(t, quiet(), clouds("beta"))).StreamsReady("beta"))
 	if n := out.count("FACTRO_COMMANDS_BETA"); n != 1 {
 		t.Errorf("%d commands of beta were moved, want 1", n)
 	}

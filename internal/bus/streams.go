@@ -12,9 +12,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
-// window is how long the stream of a cloud's events recognises a message id.
-func (b *Bus) window(cloud string) time.Duration {
-	window := b.cfg.plan().Window()
+// Window is how long the stream of a cloud's events recognises a message id.
+func (b *Conn) Window(cloud string) time.Duration {
+	window := b.cfg.Plan().Window()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if have, ok := b.windows[cloud]; ok {
@@ -24,7 +24,7 @@ func (b *Bus) window(cloud string) time.Duration {
 }
 
 // sawStream keeps what has to be known of a stream of events between two looks.
-func (b *Bus) sawStream(cloud string, c jetstream.StreamConfig) {
+func (b *Conn) sawStream(cloud string, c jetstream.StreamConfig) {
 	if c.Name != b.cfg.Prefix.EventStream(cloud) {
 		return
 	}
@@ -36,7 +36,7 @@ func (b *Bus) sawStream(cloud string, c jetstream.StreamConfig) {
 
 // ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
 // the right to manage it only looks.
-func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
+func (b *Conn) ensureStreams(ctx context.Context) map[string]error {
 	var looks map[string]look
 	if b.cfg.Manage {
 		looks = b.shareOut(ctx, func() map[string]look { return b.eachCloud(ctx, b.lookAt) })
@@ -47,7 +47,7 @@ func (b *Bus) ensureStreams(ctx context.Context) map[string]error {
 		for _, cloud := range b.cfg.Clouds {
 			l := looks[cloud]
 			if i := slices.IndexFunc(l.missing, func(s topology.Stream) bool { return s.Name == topology.Required(b.cfg.Prefix, cloud)[kind].Name }); i >= 0 {
-				if err := b.createStream(ctx, l.missing[i]); err != nil {
+				if err := b.CreateStream(ctx, l.missing[i]); err != nil {
 					l.useless = append(l.useless, fmt.Errorf("create stream %s: %w", l.missing[i].Name, err))
 				}
 				looks[cloud] = l
@@ -72,9 +72,9 @@ type look struct {
 }
 
 // lookAt looks whether the streams of a cloud are there and as they should be.
-func (b *Bus) lookAt(ctx context.Context, cloud string) look {
+func (b *Conn) lookAt(ctx context.Context, cloud string) look {
 	var l look
-	for _, want := range b.cfg.plan().Streams(cloud) {
+	for _, want := range b.cfg.Plan().Streams(cloud) {
 		if b.isMoving(want.Name) {
 			continue
 		}
@@ -87,7 +87,7 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 			return l
 		default:
 			b.sawStream(cloud, have.CachedInfo().Config)
-			if d := topology.Drift(want.StreamConfig, have.CachedInfo().Config); b.isNews(want.Name, d) {
+			if d := topology.Drift(want.StreamConfig, have.CachedInfo().Config); b.News(want.Name, d) {
 				b.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
 			weSend := want.Name != b.cfg.Prefix.CommandStream(cloud)
@@ -112,8 +112,8 @@ func (b *Bus) lookAt(ctx context.Context, cloud string) look {
 	return l
 }
 
-func (b *Bus) createStream(ctx context.Context, want topology.Stream) error {
-	made, err := b.withRoom(ctx, "stream "+want.Name, want.Kind, func(ctx context.Context, bytes int64) error {
+func (b *Conn) CreateStream(ctx context.Context, want topology.Stream) error {
+	made, err := b.WithRoom(ctx, "stream "+want.Name, want.Kind, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes
 		_, err := b.js.CreateStream(ctx, want.StreamConfig)
 		return withOther(ctx, b.js, want.StreamConfig, err)
@@ -127,8 +127,9 @@ func (b *Bus) createStream(ctx context.Context, want topology.Stream) error {
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second
 
-func (b *Bus) consumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
-	want := b.cfg.plan().Consumer(cloud, b.ackWait)
+// CommandConsumer binds the durable consumer of a cloud's commands, and creates it if it is missing and the bridge may.
+func (b *Conn) CommandConsumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
+	want := b.cfg.Plan().Consumer(cloud, b.ackWait)
 	c, err := b.js.Consumer(ctx, b.cfg.Prefix.CommandStream(cloud), want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound) && b.cfg.Manage:
@@ -138,15 +139,15 @@ func (b *Bus) consumer(ctx context.Context, cloud string) (jetstream.Consumer, e
 	case err != nil:
 		return nil, fmt.Errorf("bind consumer %s: %w", want.Durable, err)
 	default:
-		if d := topology.ConsumerDrift(want, c.CachedInfo().Config); b.isNews(want.Durable, d) {
+		if d := topology.ConsumerDrift(want, c.CachedInfo().Config); b.News(want.Durable, d) {
 			b.log.WarnContext(ctx, "consumer differs from the contract; it is left as it is", "consumer", want.Durable, "drift", d)
 		}
 	}
 	return c, nil
 }
 
-// isNews says whether the operator has yet to be told of a drift: once is enough, over all the times that we look.
-func (b *Bus) isNews(name, drift string) bool {
+// News says whether the operator has yet to be told of a drift: once is enough, over all the times that we look.
+func (b *Conn) News(name, drift string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	news := drift != "" && b.warned[name] != drift

@@ -38,7 +38,7 @@ func takers(p events.Prefix, subject string) []string {
 }
 
 // nameOther adds to an error which stream takes a subject that is ours, as far as this process may ask.
-func (b *Bus) nameOther(ctx context.Context, subject string, ours []string, err error) error {
+func (b *Conn) nameOther(ctx context.Context, subject string, ours []string, err error) error {
 	if !errors.Is(err, natserr.ErrOtherStream) || !b.cfg.Manage {
 		return err
 	}
@@ -65,7 +65,7 @@ type other struct {
 
 // otherOn is the name of a stream that takes a subject and is none of ours, or "". A subject is in one stream at most.
 func otherOn(ctx context.Context, js jetstream.JetStream, subject string, ours ...string) string {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
 	for name := range names.Name() {

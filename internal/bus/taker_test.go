@@ -73,32 +73,32 @@ func TestOtherStream(t *testing.T) {
 	t.Parallel()
 	for kind, tt := range map[string]struct {
 		ours    string
-		publish func(testing.TB, *broker, *Bus) error
+		publish func(testing.TB, *broker, *Conn) error
 	}{
-		"event": {"FACTRO_EVENTS_ACME", func(t testing.TB, _ *broker, b *Bus) error {
+		"event": {"FACTRO_EVENTS_ACME", func(t testing.TB, _ *broker, b *Conn) error {
 			t.Helper()
 			return b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1")
 		}},
-		"result": {"FACTRO_RESULTS_ACME", func(t testing.TB, _ *broker, b *Bus) error {
+		"result": {"FACTRO_RESULTS_ACME", func(t testing.TB, _ *broker, b *Conn) error {
 			t.Helper()
 			return b.Publish(t.Context(), "factro.result.acme.task.createTask.applied", taskEvent(t, "1"), "1")
 		}},
-		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Bus) error {
+		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Conn) error {
 			t.Helper()
 			return b.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"), nil)
 		}},
-		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
+		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
 			_, err := events.NewClient(broker.outside(t).js, "acme").Send(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage("{}")})
 			return err
 		}},
-		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
+		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
 			c := broker.client(t)
 			_, err := c.Redrive(t.Context(), "factro", Redriven{msg: &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}}})
 			return err
 		}},
-		"event of the command line": {"FACTRO_EVENTS_ACME", func(t testing.TB, broker *broker, _ *Bus) error {
+		"event of the command line": {"FACTRO_EVENTS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
 			return broker.client(t).PublishEvent(t.Context(), "factro", eventSubject, taskEvent(t, "1"), "1")
 		}},

@@ -70,7 +70,7 @@ func TestTakeOverTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, book := newLog()
-		b := &Bus{log: log}
+		b := &Conn{log: log}
 		b.setMoving("FACTRO_EVENTS_ACME", true)
 		for left := 1000; left > 0; left -= 20 {
 			b.tellMoving(t.Context(), "FACTRO_EVENTS_ACME", uint64(left))

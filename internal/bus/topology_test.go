@@ -19,7 +19,7 @@ import (
 
 // worksThrough has a bus do all that it does with JetStream: it makes streams and buckets, stores an event, carries out a command of
 // pkg/events, keeps the ledger, a lease and a file, and publishes a result that its sender reads.
-func worksThrough(t *testing.T, b *Bus, js jetstream.JetStream) {
+func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 	t.Helper()
 	run(t, b)
 	storeEvent(t, b, "e-1")

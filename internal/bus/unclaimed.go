@@ -20,12 +20,12 @@ import (
 // commands are refused where they are sent.
 //
 // It needs the right to list all streams, which only the owner has: without Manage it returns at once.
-func (b *Bus) Unclaimed(ctx context.Context) error {
+func (b *Conn) Unclaimed(ctx context.Context) error {
 	if !b.cfg.Manage {
 		return nil
 	}
 	var waiting atomic.Int64
-	gauge, err := otel.Meter(scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
+	gauge, err := otel.Meter(Scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
 		metric.WithDescription("Commands in streams of clouds that are not configured here and from which nobody pulls."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if n := waiting.Load(); n >= 0 && ctx.Err() == nil {
@@ -46,7 +46,7 @@ func (b *Bus) Unclaimed(ctx context.Context) error {
 		clouds, err := b.unclaimed(ctx)
 		if err != nil {
 			waiting.Store(-1)
-			if ctx.Err() == nil && !errors.Is(err, errNotConnected) && b.isNews("unclaimed", err.Error()) {
+			if ctx.Err() == nil && !errors.Is(err, ErrNotConnected) && b.News("unclaimed", err.Error()) {
 				b.log.WarnContext(ctx, "it cannot be seen whether there are commands that nobody reads", "error", err)
 			}
 			continue
@@ -56,14 +56,14 @@ func (b *Bus) Unclaimed(ctx context.Context) error {
 			total += clouds[name]
 			// Twice in a row: between two commands nobody pulls for a moment. Told once, and again only if somebody had read
 			// them in between.
-			if suspects[name] && b.isNews("unclaimed "+name, "waiting") {
+			if suspects[name] && b.News("unclaimed "+name, "waiting") {
 				b.log.WarnContext(ctx, "commands wait for a cloud that nobody reads; was it taken out of the configuration, or is its bridge down?",
 					"cloud", name, "commands", clouds[name])
 			}
 		}
 		for name := range suspects {
 			if clouds[name] == 0 {
-				b.isNews("unclaimed "+name, "")
+				b.News("unclaimed "+name, "")
 			}
 		}
 		suspects = map[string]bool{}
@@ -75,11 +75,11 @@ func (b *Bus) Unclaimed(ctx context.Context) error {
 }
 
 // unclaimed counts the commands in the streams of clouds that are not ours and from which nobody pulls.
-func (b *Bus) unclaimed(ctx context.Context) (map[string]uint64, error) {
+func (b *Conn) unclaimed(ctx context.Context) (map[string]uint64, error) {
 	if err := b.AwaitUp(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*AttemptTimeout)
 	defer cancel()
 	clouds := map[string]uint64{}
 	kind := b.cfg.Prefix.CommandStream("")

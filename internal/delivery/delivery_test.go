@@ -8,32 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
-
-// connect starts a server with JetStream inside the test and connects to it.
-func connect(t *testing.T) (*server.Server, *nats.Conn) {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	nc, err := nats.Connect(s.ClientURL(), nats.ReconnectWait(10*time.Millisecond), nats.MaxReconnects(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return s, nc
-}
 
 // broker answers verdicts on a subject, from the n-th on, and counts them.
 func broker(t *testing.T, nc *nats.Conn, n int32) (reply string, count *atomic.Int32) {
@@ -72,7 +52,7 @@ func TestConfirmRepeats(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, nc := connect(t)
+			nc, _ := natstest.Start(t).Connect(t)
 			reply, count := broker(t, nc, tt.answers)
 			if err := delivery.Confirm(t.Context(), delivery.LineOf(nc), nc, reply, tt.verdict); !errors.Is(err, tt.err) {
 				t.Errorf("it returned %v, want %v", err, tt.err)
@@ -90,7 +70,7 @@ func TestConfirmWaits(t *testing.T) {
 	for _, verdict := range []delivery.Verdict{delivery.Ack, delivery.Nak(0)} {
 		t.Run(string(verdict), func(t *testing.T) {
 			t.Parallel()
-			_, nc := connect(t)
+			nc, _ := natstest.Start(t).Connect(t)
 			reply := nc.NewInbox()
 			confirmed := make(chan error, 1)
 			go func() { confirmed <- delivery.Confirm(t.Context(), delivery.LineOf(nc), nc, reply, verdict) }()
@@ -116,14 +96,14 @@ func TestConfirmGivesUp(t *testing.T) {
 	t.Parallel()
 	t.Run("nobody", func(t *testing.T) {
 		t.Parallel()
-		_, nc := connect(t)
+		nc, _ := natstest.Start(t).Connect(t)
 		if err := delivery.Confirm(t.Context(), delivery.LineOf(nc), nc, nc.NewInbox(), delivery.Ack); !errors.Is(err, nats.ErrNoResponders) {
 			t.Error(err)
 		}
 	})
 	t.Run("closed", func(t *testing.T) {
 		t.Parallel()
-		_, nc := connect(t)
+		nc, _ := natstest.Start(t).Connect(t)
 		nc.Close()
 		if err := delivery.Confirm(t.Context(), delivery.LineOf(nc), nc, nc.NewInbox(), delivery.Ack); !errors.Is(err, nats.ErrConnectionClosed) {
 			t.Error(err)
@@ -131,9 +111,10 @@ func TestConfirmGivesUp(t *testing.T) {
 	})
 	t.Run("away", func(t *testing.T) {
 		t.Parallel()
-		s, nc := connect(t)
+		s := natstest.Start(t)
+		nc, _ := s.Connect(t)
 		gone := nc.StatusChanged(nats.RECONNECTING)
-		s.Shutdown()
+		s.Stop()
 		<-gone
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -167,7 +148,7 @@ func consumer(t *testing.T, nc *nats.Conn) (jetstream.JetStream, delivery.Puller
 // TestPull: a message comes with what its verdict needs, and each request leaves nothing behind.
 func TestPull(t *testing.T) {
 	t.Parallel()
-	_, nc := connect(t)
+	nc, _ := natstest.Start(t).Connect(t)
 	js, p := consumer(t, nc)
 	before := nc.NumSubscriptions()
 	msg, err := p.Next(t.Context())
@@ -217,7 +198,7 @@ func TestPullTells(t *testing.T) {
 	}
 	t.Run("no such consumer", func(t *testing.T) {
 		t.Parallel()
-		_, nc := connect(t)
+		nc, _ := natstest.Start(t).Connect(t)
 		js, p := consumer(t, nc)
 		drop(t, js)
 		if msg, err := p.Next(t.Context()); !errors.Is(err, nats.ErrNoResponders) {
@@ -226,7 +207,7 @@ func TestPullTells(t *testing.T) {
 	})
 	t.Run("deleted meanwhile", func(t *testing.T) {
 		t.Parallel()
-		_, nc := connect(t)
+		nc, _ := natstest.Start(t).Connect(t)
 		js, p := consumer(t, nc)
 		if err := js.DeleteStream(t.Context(), "S"); err != nil {
 			t.Fatal(err)
@@ -258,7 +239,7 @@ func TestPullTells(t *testing.T) {
 	})
 	t.Run("silence", func(t *testing.T) {
 		t.Parallel()
-		_, nc := connect(t)
+		nc, _ := natstest.Start(t).Connect(t)
 		if _, err := nc.Subscribe("MUTE.>", func(*nats.Msg) {}); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +250,7 @@ func TestPullTells(t *testing.T) {
 	})
 	t.Run("the connection is lost", func(t *testing.T) {
 		t.Parallel()
-		_, nc := connect(t)
+		nc, _ := natstest.Start(t).Connect(t)
 		if _, err := nc.Subscribe("MUTE.>", func(*nats.Msg) { _ = nc.ForceReconnect() }); err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,7 @@ func TestClockBehind(t *testing.T) {
 
 // outage is a journal of a bus that was away.
 type outage struct {
-	*bus.Bus
+	*bus.Conn
 	lost, back time.Time
 }
 

@@ -26,7 +26,7 @@ const prefix = events.Prefix(events.DefaultPrefix)
 // broker is a real broker, and the bus on it.
 type broker struct {
 	t   testing.TB
-	bus *bus.Bus
+	bus *bus.Conn
 	js  jetstream.JetStream
 }
 

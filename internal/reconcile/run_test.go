@@ -194,12 +194,12 @@ func TestSpool(t *testing.T) {
 
 // thief is a journal that takes the lease away as soon as there is a gap.
 type thief struct {
-	*bus.Bus
+	*bus.Conn
 	steal func()
 }
 
 func (j thief) Publish(ctx context.Context, subject string, e event.Event, id string) error {
-	err := j.Bus.Publish(ctx, subject, e, id)
+	err := j.Conn.Publish(ctx, subject, e, id)
 	if e.Type() == events.GapDetectedType {
 		j.steal()
 	}
@@ -208,12 +208,12 @@ func (j thief) Publish(ctx context.Context, subject string, e event.Event, id st
 
 // lender lends leases and remembers the last one.
 type lender struct {
-	*bus.Bus
+	*bus.Conn
 	last *bus.Lease
 }
 
 func (l *lender) Lease(ctx context.Context, key string) (*bus.Lease, error) {
-	lease, err := l.Bus.Lease(ctx, key)
+	lease, err := l.Conn.Lease(ctx, key)
 	l.last = lease
 	return lease, err
 }
@@ -223,7 +223,7 @@ func TestLostLease(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	c := &cloud{name: "acme", log: []happening{lostAt("r-1", 10*time.Minute), lostAt("r-2", 9*time.Minute)}}
-	lend := &lender{Bus: b.bus}
+	lend := &lender{Conn: b.bus}
 	journal := thief{b.bus, func() {
 		kv, err := b.js.KeyValue(t.Context(), topology.ReconcileBucket(prefix))
 		if err != nil {

@@ -1,0 +1,134 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/reconcile"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
+// stops alone; what the clouds share (the connection, the spool, the listeners) outlives it.
+type unit struct {
+	*egress.API
+	cloud      string
+	version    string
+	log        *slog.Logger
+	broker     *bus.Conn
+	worker     *egress.Worker        // nil without the role egress
+	reader     *egress.Reader        // nil without the role query
+	reconciler *reconcile.Reconciler // nil without the role reconcile
+}
+
+// units builds the units of all clouds, by their names; none for a process that does not call the Core API.
+func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (map[string]*unit, error) {
+	out := map[string]*unit{}
+	if !b.cfg.Calls() {
+		return out, nil
+	}
+	for _, cloud := range b.cfg.Clouds {
+		u, err := b.unit(cloud, broker, spool, files)
+		if err != nil {
+			return nil, err
+		}
+		out[cloud.Name] = u
+	}
+	return out, nil
+}
+
+// unit builds the unit of one cloud.
+func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (*unit, error) {
+	cfg := b.cfg.EgressConfig(cloud, b.version)
+	cfg.Files = files
+	api, err := egress.NewAPI(cfg, nil, b.log)
+	if err != nil {
+		return nil, err
+	}
+	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
+	if b.cfg.Has(config.RoleEgress) {
+		if u.worker, err = egress.New(api, broker, broker, broker); err != nil {
+			return nil, err
+		}
+	}
+	if b.cfg.Has(config.RoleQuery) {
+		if u.reader, err = egress.NewReader(api, broker); err != nil {
+			return nil, err
+		}
+	}
+	if b.cfg.Has(config.RoleReconcile) {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, spool, b.log); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// run works until ctx ends, and returns when what was in flight is finished. The first error of a part ends the others. It
+// may be called again afterwards.
+func (u *unit) run(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	if u.worker != nil {
+		parts.Go(func() error { return u.broker.Consume(ctx, u.cloud, u.worker) })
+		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
+		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.gaveUp) })
+	}
+	if u.reader != nil {
+		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })
+	}
+	if u.reconciler != nil {
+		parts.Go(func() error {
+			u.broker.Begun(ctx, u.cloud)
+			return u.reconciler.Run(ctx)
+		})
+		parts.Go(func() error { return u.afterOutages(ctx) })
+	}
+	return parts.Wait()
+}
+
+// gaveUp reports to the sender of a command that the broker has given it up. Of a cloud that is not configured here, the dead
+// letter is all that is left.
+func (u *unit) gaveUp(ctx context.Context, cmd events.Command, mistake, reason error) error {
+	if cmd.Cloud != u.cloud {
+		return nil
+	}
+	return u.worker.Undeliverable(ctx, cmd, mistake, reason)
+}
+
+// afterOutages reconciles whenever NATS was away: a webhook may have come meanwhile.
+func (u *unit) afterOutages(ctx context.Context) error {
+	for u.broker.Returned(ctx) == nil {
+		u.reconciler.Trigger()
+	}
+	return nil
+}
+
+// lostAt reconciles a cloud one of whose webhooks could not be kept: factro may have stored it, and may not send it again.
+func lostAt(units map[string]*unit) func(cloud string) {
+	return func(cloud string) {
+		if u := units[cloud]; u != nil && u.reconciler != nil {
+			u.reconciler.Trigger()
+		}
+	}
+}
+
+// queryService is what a cloud's queries show of themselves: one endpoint for each operation that reads.
+func queryService(cloud, version string) queries.Service {
+	s := queries.Service{Cloud: cloud, Version: version}
+	for _, op := range factro.Operations() {
+		if !op.Writes() {
+			s.Endpoints = append(s.Endpoints, queries.Endpoint{Resource: op.Resource, Operation: op.Name, Metadata: map[string]string{
+				"method": op.Method, "path": op.Path, "confidence": op.Confidence,
+			}})
+		}
+	}
+	return s
+}

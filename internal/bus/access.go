@@ -1,0 +1,18 @@
+package bus
+
+import (
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// JetStream gives access to streams and buckets. Calls fail while the connection is down; see AwaitUp.
+func (b *Conn) JetStream() jetstream.JetStream { return b.js }
+
+// NATS returns the underlying connection.
+func (b *Conn) NATS() *nats.Conn { return b.nc }
+
+// Settings returns the configuration of the connection.
+func (b *Conn) Settings() Config { return b.cfg }
+
+// Pulls records why the commands of a cloud cannot be pulled. Nil means that they can be, or that nobody wants to.
+func (b *Conn) Pulls(cloud string, err error) { b.health.pulls(cloud, err) }

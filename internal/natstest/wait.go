@@ -1,0 +1,44 @@
+package natstest
+
+import (
+	"testing"
+	"time"
+)
+
+// Patience bounds a wait that should be short. A test that reaches it has failed.
+const Patience = 30 * time.Second
+
+// Eventually waits until something is true.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	if !Within(ok) {
+		t.Fatalf("never came true: %s", what)
+	}
+}
+
+// Within says whether something becomes true in time.
+func Within(ok func() bool) bool {
+	end := time.After(Patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		}
+	}
+	return true
+}
+
+// Receive waits for the next value of a channel.
+func Receive[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(Patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
