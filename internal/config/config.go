@@ -242,7 +242,5 @@ var cloudName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 // Has says whether the process has a role.
 func (c Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
 
-// Calls says whether this process Calls the Core API.
+// Calls says whether this process calls the Core API.
 func (c Config) Calls() bool { return c.Has(RoleEgress) || c.Has(RoleQuery) || c.Has(RoleReconcile) }
-
-// The rooms' configurations, made of the file's.

@@ -1,6 +1,7 @@
-// Package timetext reads durations as people write them.
+// Package timetext reads and writes times and durations as people do.
 //
-// In: the text of a flag or of a setting of the simulator. Out: a duration, or what would be right. It imports none of the bridge.
+// In: the text of a flag or of a setting of the simulator. Out: a time or a duration, or what would be right. It imports none of the
+// bridge.
 package timetext
 
 import (

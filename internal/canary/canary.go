@@ -1,0 +1,99 @@
+package canary
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Config says which bridge to test.
+type Config struct {
+	Prefix  events.Prefix
+	Cloud   string
+	Webhook Webhook
+	// Timeout bounds each leg.
+	Timeout time.Duration
+	// NoQuery leaves out the query, where no bridge has the role.
+	NoQuery bool
+}
+
+// Canary tests one cloud of a bridge.
+type Canary struct {
+	cfg    Config
+	sender *sender
+}
+
+// New makes a canary. It sends nothing yet.
+func New(cfg Config) (*Canary, error) {
+	s, err := newSender(cfg.Webhook)
+	if err != nil {
+		return nil, err
+	}
+	return &Canary{cfg: cfg, sender: s}, nil
+}
+
+// flight is one run of a canary.
+type flight struct {
+	*Canary
+	client *bus.Client
+	id     string // names the entity of the webhook and of the command; there is none of that id at factro
+}
+
+// Run tries all legs, also where one has failed, since which of them work tells where to look. It stops early when ctx ends. watched
+// tells what it waits for.
+func (c *Canary) Run(ctx context.Context, client *bus.Client, watched *progress.Task) Report {
+	defer c.sender.client.CloseIdleConnections()
+	ctx, span := rootSpan(ctx)
+	defer span.End()
+	f := &flight{Canary: c, client: client, id: uuid.Must(uuid.NewV7()).String()}
+	type step struct {
+		waiting string
+		run     func(context.Context) Leg
+	}
+	steps := []step{{"wait for the event of the webhook", f.webhook}, {"wait for the result of the command", f.command}}
+	if !c.cfg.NoQuery {
+		steps = append(steps, step{"wait for the answer to the query", f.query})
+	}
+	report := Report{Cloud: c.cfg.Cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(), Legs: []Leg{}}
+	for _, s := range steps {
+		if ctx.Err() != nil {
+			report.Outcome = cmp.Or(report.Outcome, Failed)
+			break
+		}
+		began := time.Now()
+		watched.Begin(fmt.Sprintf("%s, at most %s", s.waiting, c.cfg.Timeout), "", 0)
+		bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+		l := s.run(bounded)
+		cancel()
+		l.Millis = millis(time.Since(began))
+		if l.Outcome != Passed && ctx.Err() != nil {
+			l = l.failed(Failed, errors.New("interrupted"))
+		}
+		l.OK = l.Outcome == Passed
+		report.Outcome = cmp.Or(report.Outcome, l.Outcome)
+		report.Legs = append(report.Legs, l)
+	}
+	report.OK = report.Outcome == Passed
+	return report
+}
+
+// rootSpan begins the trace of a canary. Where this process exports none, the trace is begun by its id alone, so that what
+// the bridge exports of it can be found all the same.
+func rootSpan(ctx context.Context) (context.Context, trace.Span) {
+	own, span := otel.Tracer("github.com/factro-bridge/factro-bridge/internal/canary").Start(ctx, "canary")
+	if span.IsRecording() {
+		return own, span
+	}
+	return telemetry.NewTrace(ctx), span
+}

@@ -1,0 +1,5 @@
+// Package connect has the flags of the commands that talk to NATS, and connects as they say.
+//
+// In: flags, contexts of the nats command, the configuration of a bridge, and the environment. Out: a connection, and the clouds that
+// are meant. It sends nothing.
+package connect

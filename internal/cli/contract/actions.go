@@ -1,0 +1,42 @@
+package contract
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+func newActions() *cobra.Command {
+	return &cobra.Command{
+		Use:   "actions [FILE]",
+		Short: "List the names of factro's actions",
+		Long: `List the names of the actions that webhooks can have. Without a file, those that are public, of about 300.
+
+With a file, all names in factro's own description of its API (see "bridge contract diff"), one a line: the form that the
+setting known_actions_file takes.`,
+		Example: "  bridge contract actions\n  bridge contract actions swagger-ui-init.js > actions.txt",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				for _, a := range factro.Actions() {
+					fmt.Fprintf(cmd.OutOrStdout(), "%-22s # %s\n", a.Name, a.Confidence)
+				}
+				return nil
+			}
+			text, err := readInput(cmd.InOrStdin(), args[0])
+			if err != nil {
+				return err
+			}
+			actions, err := contract.Actions(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(actions, "\n"))
+			return err
+		},
+	}
+}

@@ -1,0 +1,74 @@
+package dead
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// recentLetters is how far back in a cloud's dead letters a completion looks.
+const recentLetters = 100
+
+// completeLetters completes the names of dead letters, the newest ones, and the ids of commands that begin as what was typed.
+func completeLetters(f *connect.Flags) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if strings.HasPrefix(cmd.Use, "show") && len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return letters(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
+			name := l.Name()
+			if f.Cloud != "" && !strings.Contains(toComplete, "/") {
+				_, name, _ = strings.Cut(name, "/")
+			}
+			text := strings.Join([]string{what(l), l.Code, l.ID}, " ")
+			if !slices.Contains(args, name) && strings.HasPrefix(name, toComplete) {
+				offer(name + "\t" + output.OneLine([]byte(text)))
+			}
+			if toComplete != "" && l.ID != "" && strings.HasPrefix(l.ID, toComplete) && !slices.Contains(args, l.ID) {
+				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(l.Name()+" "+what(l)+" "+l.Code)))
+			}
+		}), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeLetterID completes the ids of commands that are dead letters.
+func completeLetterID(f *connect.Flags) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return letters(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
+			if l.ID != "" {
+				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(what(l)+" "+l.Code)))
+			}
+		}), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func letters(ctx context.Context, f *connect.Flags, each func(bus.DeadLetter, func(string))) []string {
+	return connect.Within(ctx, func(ctx context.Context, offer func(string)) {
+		if f.ConfigFile != "" {
+			if _, err := f.BridgeConfig(); err != nil {
+				return
+			}
+		}
+		p := func() events.Prefix { return events.Prefix(f.Prefix) }
+		f.Connected(ctx, func(client *bus.Client, clouds []string) {
+			for _, cloud := range clouds {
+				last, err := client.LastLetter(ctx, p(), cloud)
+				if err != nil {
+					continue
+				}
+				first := last - min(last, recentLetters) + 1
+				_ = client.DeadLetters(ctx, p(), bus.DeadFilter{Cloud: cloud, First: first}, func(l bus.DeadLetter) error {
+					each(l, offer)
+					return ctx.Err()
+				})
+			}
+		})
+	})
+}

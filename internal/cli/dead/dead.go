@@ -1,0 +1,286 @@
+package dead
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
+	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
+	"github.com/factro-bridge/factro-bridge/internal/timetext"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// New makes the command dead.
+func New() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dead",
+		Short: "Look at dead letters, send them again, or drop them",
+		Long: `Look at dead letters, send them again, or drop them. A dead letter is a command that the bridge gave up, or a webhook of
+which no event could be made, as it came, with the reason.
+
+A dead letter is called by its cloud and its sequence there, as in acme/17, or by the id of its command. The sequence alone will
+do with --cloud, or if there is only one cloud. To find the clouds needs the right to list streams; --cloud needs only the cloud's.`,
+		Example: "  bridge dead list --since 24h\n  bridge dead show acme/17\n  bridge dead show order-4711\n  bridge dead redrive acme/17 --wait",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDeadList(), newDeadShow(), newDeadParked(), newDeadRedrive(), newDeadDrop())
+	return cmd
+}
+
+// deadFlags choose dead letters.
+type deadFlags struct {
+	connect.Flags
+	output.ProgressFlag
+	filter            bus.DeadFilter
+	since, until, seq string
+	// last bounds the sequences of each cloud, if it is not nil; clouds that are not in it have none.
+	last map[string]uint64
+}
+
+// letterName is what a dead letter is called by: its cloud and its sequence there, or the id of the command. Without a cloud it
+// is of the only one that has it.
+type letterName struct {
+	cloud    string
+	sequence uint64
+	id       string
+}
+
+// readLetterName reads acme/17, 17, or the id of a command.
+func readLetterName(s string) (letterName, error) {
+	cloud, number, ok := strings.Cut(s, "/")
+	if !ok {
+		cloud, number = "", s
+	}
+	n, err := strconv.ParseUint(number, 10, 64)
+	switch {
+	case err == nil && n > 0 && (cloud != "" || !ok):
+		return letterName{cloud: cloud, sequence: n}, nil
+	case s == "" || err == nil: // acme/0 and /17 are slips, not ids
+		return letterName{}, exit.Usage("%q is neither a dead letter such as acme/17 nor the id of a command; bridge dead list shows both", s)
+	}
+	return letterName{id: s}, nil
+}
+
+func (f *deadFlags) add(cmd *cobra.Command) {
+	f.Flags.Add(cmd)
+	f.ProgressFlag.Add(cmd)
+	flags := cmd.Flags()
+	f.OnlyCloudFlag(cmd)
+	flags.StringVar(&f.filter.Operation, "operation", "", "only commands of this operation")
+	flags.StringVar(&f.filter.Kind, "kind", "", "only of this `kind`: command or webhook")
+	flags.StringVar(&f.filter.Code, "code", "", "only with this `code`: "+strings.Join(deadCodes(), ", "))
+	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
+	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
+	flags.StringVar(&f.until, "until", "", "only up to this `time`, given as for --since")
+	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
+	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many, the oldest")
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("operation", operation.Complete)
+	_ = cmd.RegisterFlagCompletionFunc("id", completeLetterID(&f.Flags))
+}
+
+// deadCodes are the codes that a dead letter can have.
+func deadCodes() []string { return slices.Sorted(maps.Keys(checks)) }
+
+// chosen says whether any flag chooses among the letters.
+func (f *deadFlags) chosen() bool {
+	return f.filter != (bus.DeadFilter{}) || f.since != "" || f.until != "" || f.seq != ""
+}
+
+// read makes the filter of the flags.
+func (f *deadFlags) read(now time.Time) error {
+	if k := f.filter.Kind; k != "" && k != bus.DeadCommand && k != bus.DeadWebhook {
+		return exit.Usage("--kind: %q is neither command nor webhook", k)
+	}
+	if _, ok := checks[f.filter.Code]; !ok && f.filter.Code != "" {
+		return exit.Usage("--code: %q is no code of a dead letter; there are %s", f.filter.Code, strings.Join(deadCodes(), ", "))
+	}
+	if f.filter.Limit < 0 {
+		return exit.Usage("--limit: %d is negative", f.filter.Limit)
+	}
+	var err error
+	if f.filter.Since, err = timetext.Moment(f.since, now); err != nil {
+		return exit.Usage("--since: %w", err)
+	}
+	if f.filter.Until, err = timetext.Moment(f.until, now); err != nil {
+		return exit.Usage("--until: %w", err)
+	}
+	if f.seq == "" {
+		return nil
+	}
+	first, last, isRange := strings.Cut(f.seq, "-")
+	if !isRange {
+		last = first
+	}
+	if f.filter.First, err = sequence(first); err == nil {
+		f.filter.Last, err = sequence(last)
+	}
+	if err == nil && f.filter.Last < f.filter.First {
+		err = exit.Usage("%s ends before it begins", f.seq)
+	}
+	if err != nil {
+		return exit.Usage("--seq: %w", err)
+	}
+	return nil
+}
+
+func sequence(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 {
+		return 0, exit.Usage("%q is no sequence; bridge dead list shows them", s)
+	}
+	return n, nil
+}
+
+// each hands over the letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
+// there is an error. watched counts the dead letters that were looked at; it may be nil.
+func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task, do func(bus.DeadLetter) error) error {
+	p := events.Prefix(f.Prefix)
+	if len(named) > 0 {
+		for _, n := range named {
+			l, err := letter(ctx, &f.Flags, client, n, watched)
+			if err == nil {
+				err = do(l)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	clouds, err := f.Clouds(ctx, client)
+	if err != nil {
+		return err
+	}
+	if f.seq != "" && len(clouds) > 1 {
+		return exit.Usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
+	}
+	left := f.filter.Limit
+	for _, cloud := range clouds {
+		filter := f.filter
+		filter.Cloud, filter.Limit, filter.Progress = cloud, left, watched
+		if last, ok := f.last[cloud]; ok {
+			filter.Last = last
+		} else if f.last != nil {
+			continue
+		}
+		beginLook(watched, cloud)
+		err := client.DeadLetters(ctx, p, filter, func(l bus.DeadLetter) error {
+			left--
+			return do(l)
+		})
+		if err != nil || f.filter.Limit > 0 && left <= 0 {
+			return f.NoStream(ctx, client, cloud, err)
+		}
+	}
+	return nil
+}
+
+// beginLook starts the progress for the dead letters of a cloud. The total follows from how many are left.
+func beginLook(watched *progress.Task, cloud string) {
+	watched.Begin("look through the dead letters of "+cloud, "dead letter", 0)
+}
+
+// letter is the dead letter of that name.
+func letter(ctx context.Context, f *connect.Flags, client *bus.Client, n letterName, watched *progress.Task) (bus.DeadLetter, error) {
+	p := events.Prefix(f.Prefix)
+	if n.id == "" {
+		cloud, err := cloudOf(ctx, f, client, n)
+		if err != nil {
+			return bus.DeadLetter{}, err
+		}
+		letter, err := client.DeadLetter(ctx, p, cloud, n.sequence)
+		return letter, f.NoStream(ctx, client, cloud, err)
+	}
+	clouds, err := f.Clouds(ctx, client)
+	if err != nil {
+		return bus.DeadLetter{}, err
+	}
+	var found []bus.DeadLetter
+	for _, cloud := range clouds {
+		beginLook(watched, cloud)
+		err := client.DeadLetters(ctx, p, bus.DeadFilter{Cloud: cloud, ID: n.id, Progress: watched}, func(l bus.DeadLetter) error {
+			found = append(found, l)
+			return nil
+		})
+		if err != nil {
+			return bus.DeadLetter{}, f.NoStream(ctx, client, cloud, err)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return bus.DeadLetter{}, fmt.Errorf("%q: %w: no command of %s with this id is one", n.id, bus.ErrNoLetter, strings.Join(clouds, ", "))
+	case 1:
+		return found[0], nil
+	}
+	names := make([]string, len(found))
+	for i, l := range found {
+		names[i] = l.Name()
+	}
+	return bus.DeadLetter{}, exit.Usage("%q is the id of several dead letters: %s; name the one that you mean", n.id, strings.Join(names, ", "))
+}
+
+// cloudOf is the cloud of a letter: the one that it is named with, that of the flag, or the only one.
+func cloudOf(ctx context.Context, f *connect.Flags, client *bus.Client, n letterName) (string, error) {
+	switch {
+	case n.cloud != "" && f.Cloud != "" && n.cloud != f.Cloud:
+		return "", exit.Usage("%s/%d is not of the cloud in --cloud, %s", n.cloud, n.sequence, f.Cloud)
+	case n.cloud != "":
+		return n.cloud, nil
+	case f.Cloud != "":
+		return f.Cloud, nil
+	}
+	clouds, err := f.Clouds(ctx, client)
+	if err != nil {
+		return "", err
+	}
+	if len(clouds) > 1 {
+		return "", exit.Usage("%d of which cloud? Write %s/%d, or add --cloud; there are %s", n.sequence, clouds[0], n.sequence, strings.Join(clouds, ", "))
+	}
+	return clouds[0], nil
+}
+
+// pick reads the arguments of a command that changes something: it wants to be told which letters.
+func (f *deadFlags) pick(args []string) ([]letterName, error) {
+	var named []letterName
+	for _, a := range args {
+		n, err := readLetterName(a)
+		if err != nil {
+			return nil, err
+		}
+		named = append(named, n)
+	}
+	switch {
+	case len(named) == 0 && !f.chosen() && f.Cloud == "":
+		return nil, exit.Usage("which letters? Give their names, such as acme/17, or filters such as --code refused --since 24h")
+	case len(named) > 0 && f.chosen():
+		return nil, exit.Usage("give names or filters, not both")
+	}
+	return named, f.read(time.Now())
+}
+
+// count counts the letters that are named or chosen. From then on they are the ones that are meant: what dies later was not
+// asked about.
+func (f *deadFlags) count(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task) (int, error) {
+	n, last := 0, map[string]uint64{}
+	err := f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
+		n++
+		last[l.Cloud] = max(last[l.Cloud], l.Sequence)
+		return nil
+	})
+	f.last = last
+	return n, err
+}

@@ -1,0 +1,103 @@
+package dead
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func newDeadDrop() *cobra.Command {
+	var f deadFlags
+	var yes, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "drop [CLOUD/SEQ | ID]...",
+		Short: "Delete dead letters",
+		Long: `Delete dead letters: those with the given names, or those that the filters choose. On a terminal it asks first; elsewhere
+it wants --yes.`,
+		Example: `  bridge dead drop acme/17 acme/18
+  bridge dead drop --code expired --until 720h --yes`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeLetters(&f.Flags),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			named, err := f.pick(args)
+			if err != nil {
+				return err
+			}
+			if !yes && !dryRun && !output.IsTerminal(os.Stdin) {
+				return exit.Usage("there is no terminal to ask on; say --yes, or --dry-run")
+			}
+			client, err := f.Dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			watched := f.Start(cmd)
+			defer watched.Stop()
+			out := watched.Beside(cmd.OutOrStdout())
+			ask := func(n int) bool { return yes || confirmed(cmd.InOrStdin(), out, n) }
+			if dryRun {
+				ask = nil
+			}
+			return f.drop(cmd.Context(), out, client, named, ask, watched)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be deleted")
+	return cmd
+}
+
+// drop deletes letters if ask agrees to so many; without it, it lists them.
+func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, ask func(int) bool, watched *progress.Task) error {
+	if ask == nil {
+		n, err := f.print(ctx, out, client, named, watched)
+		if err != nil || n == 0 {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%d would be deleted\n", n)
+		return err
+	}
+	n, err := f.count(ctx, client, named, watched)
+	watched.Begin("", "", 0) // the question is not to be drawn over
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return f.printNone(out)
+	case !ask(n):
+		return exit.With(exit.Failure, errors.New("nothing was deleted"))
+	}
+	done := 0
+	watched.Begin("delete dead letters", "dead letter", int64(n))
+	err = f.each(ctx, client, named, nil, func(l bus.DeadLetter) error {
+		if err := client.DropLetter(ctx, events.Prefix(f.Prefix), l.Cloud, l.Sequence); err != nil {
+			return err
+		}
+		done++
+		watched.Add(1)
+		return nil
+	})
+	fmt.Fprintf(out, "%d deleted\n", done)
+	return err
+}
+
+// confirmed asks a human.
+func confirmed(in io.Reader, out io.Writer, n int) bool {
+	fmt.Fprintf(out, "Delete %s for good? [y/N] ", plural.Of(n, "dead letter"))
+	line, _ := bufio.NewReader(in).ReadString('\n') // no answer is none
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}

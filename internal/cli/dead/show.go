@@ -1,0 +1,210 @@
+package dead
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/plural"
+	"github.com/factro-bridge/factro-bridge/internal/timetext"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+func newDeadShow() *cobra.Command {
+	var f connect.Flags
+	var quiet output.ProgressFlag
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show CLOUD/SEQ | ID",
+		Short: "Show a dead letter with all that is known of it",
+		Long: `Show a dead letter with all that is known of it: the original with its subject, headers and data, why it was given up,
+factro's status and words, each attempt with its time and outcome, the traces, and what to check before it is sent again.
+
+Values that look like credentials are not shown.`,
+		Example:           "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json\n  bridge dead show order-4711",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeLetters(&f),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := readLetterName(args[0])
+			if err != nil {
+				return err
+			}
+			client, err := f.Dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			watched := quiet.Start(cmd)
+			l, err := letter(cmd.Context(), &f, client, n, watched)
+			watched.Stop()
+			if err != nil {
+				return err
+			}
+			// What is there is shown in any case.
+			if l, err = client.Original(cmd.Context(), events.Prefix(f.Prefix), l); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "only a part of it is shown: %v\n", err)
+			}
+			if asJSON {
+				return printLetterJSON(cmd.OutOrStdout(), l, true)
+			}
+			return printLetter(cmd.OutOrStdout(), l)
+		},
+	}
+	f.Add(cmd)
+	quiet.Add(cmd)
+	f.OnlyCloudFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// checks say what to look at before a letter is sent again, by the code of its end.
+var checks = map[string]string{
+	events.CodeInvalid:          "The command itself is wrong, and is so each time. Send it with the right data: --set field=value.",
+	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right one.",
+	events.CodeExpired:          "It came too late for its sender. Drop it, or send a new command.",
+	events.CodeConflict:         "Its source and id were used before with other data. With other data it gets an id of its own: --set field=value.",
+	events.CodeRefused:          "factro said no, in the words above. Mend what it says at factro and send it again, or mend the data: --set field=value.",
+	events.CodeExhausted:        "factro failed on it each time. Look whether factro works by now, and whether it has done it all the same.",
+	events.CodeAmbiguous:        "factro may have done it. Look there for the object first: if it is there, drop the letter, else send it again.",
+	events.CodeUndeliverable: "Somebody's consumer of commands gives up after some deliveries, and factro may have done it. Look there first; then look " +
+		"why no verdict came, and give the consumer no limit of deliveries.",
+	"terminated": "Somebody else reads the queue of commands and ends them. Find out who does; ask the sender for the command.",
+	"too_large":  "The broker takes no message of this size. Raise its max_payload or the stream's max_msg_size, then send it again.",
+	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated, --charset iso-8859-1.",
+}
+
+// check is what to look at, of a create also where factro shows it.
+func check(l bus.DeadLetter) string {
+	op, _ := factro.Lookup(l.Operation)
+	if l.Code == events.CodeAmbiguous && op.Search != nil {
+		return checks[l.Code] + " " + op.Search.Check
+	}
+	return checks[l.Code]
+}
+
+// printLetter prints a letter for people.
+func printLetter(out io.Writer, l bus.DeadLetter) error {
+	data, err := shownData(l)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "dead letter %s\n", l.Name())
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(out, "  %-9s %s\n", name, output.OneLine([]byte(value)))
+		}
+	}
+	row("died", timetext.Stamp(l.Died))
+	row("kind", l.Kind)
+	row("cloud", l.Cloud)
+	row("subject", l.Original)
+	row("id", l.ID)
+	row("original", l.Kept)
+	row("code", l.Code)
+	if l.Status != 0 {
+		row("status", strconv.Itoa(l.Status))
+	}
+	row("reason", l.Reason)
+	if l.Position != "" {
+		row("position", l.Position+", delivered "+plural.Of(l.Deliveries, "time"))
+	}
+	row("trace", traceOf(l.Parent))
+	if sender := l.TraceID(); sender != traceOf(l.Parent) {
+		row("sender's", sender)
+	}
+	if len(l.Attempts) > 0 {
+		fmt.Fprintln(out, "attempts")
+	}
+	for i, a := range l.Attempts {
+		fmt.Fprintf(out, "  %2d  %s  %s  %s  trace %s\n", i+1, timetext.FineStamp(a.At), statusOf(a), orDash(output.OneLine([]byte(a.Error))),
+			orDash(output.OneLine([]byte(a.Trace))))
+	}
+	printHeaders(out, "headers", shownHeaders(l))
+	printHeaders(out, "headers of its request", l.Request)
+	size := "data, " + plural.Of(len(l.Data), "byte")
+	if l.Partial {
+		size = fmt.Sprintf("data, the first %d of %s", len(l.Data), plural.Of(l.Size, "byte"))
+	}
+	fmt.Fprintf(out, "%s\n%s\n", size, indentedOr(data))
+	if text := check(l); text != "" {
+		fmt.Fprintf(out, "what to check\n  %s\n", text)
+	}
+	return nil
+}
+
+func printHeaders(out io.Writer, title string, headers map[string][]string) {
+	if len(headers) > 0 {
+		fmt.Fprintln(out, title)
+	}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		for _, v := range headers[name] {
+			fmt.Fprintf(out, "  %s: %s\n", output.OneLine([]byte(name)), output.OneLine([]byte(v)))
+		}
+	}
+}
+
+func statusOf(a bus.Attempt) string {
+	if a.Status == 0 {
+		return "  -"
+	}
+	return strconv.Itoa(a.Status)
+}
+
+// shownData is the original's data without the secrets of stored webhooks.
+func shownData(l bus.DeadLetter) ([]byte, error) {
+	data, err := io.ReadAll(translate.Redact(bytes.NewReader(l.Data)))
+	if err != nil {
+		return nil, fmt.Errorf("dead letter %s: %w", l.Name(), err)
+	}
+	return data, nil
+}
+
+// hidden are the parts of names of headers whose values are nobody's business.
+var hidden = []string{"authorization", "secret", "token", "password", "api-key", "apikey", "cookie", "credential"}
+
+// shownHeaders are the headers of the original.
+func shownHeaders(l bus.DeadLetter) map[string][]string {
+	h := l.OriginalHeader()
+	for name := range h {
+		lower := strings.ToLower(name)
+		if slices.ContainsFunc(hidden, func(part string) bool { return strings.Contains(lower, part) }) {
+			h[name] = []string{"(not shown)"}
+		}
+	}
+	return h
+}
+
+// indentedOr indents JSON, and keeps a terminal in order whatever else it is.
+func indentedOr(data []byte) string {
+	var text bytes.Buffer
+	if json.Indent(&text, data, "  ", "  ") == nil {
+		return "  " + printable(text.Bytes())
+	}
+	if !utf8.Valid(data) {
+		return fmt.Sprintf("  (not text) %q", data)
+	}
+	return "  " + printable(data)
+}
+
+// printable replaces what moves a cursor; lines stay.
+func printable(text []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, string(text))
+}

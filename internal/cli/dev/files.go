@@ -1,0 +1,208 @@
+package dev
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/config"
+)
+
+// devFiles are the configuration of the bridge of "bridge dev" and its two secrets, as files, so that other commands can be
+// tried on it with the flags that they have elsewhere. They are there while it runs.
+type devFiles struct {
+	config, secret, key string // paths, absolute
+	// instead says why they are not in the current folder; "" if they are.
+	instead string
+	written map[string][]byte // by path
+}
+
+// Names of the files.
+const (
+	devConfigName = "dev.yaml"
+	devSecretName = "dev.webhook-secret" //nolint:gosec // the name of its file
+	devKeyName    = "dev.api-key"
+)
+
+// devHeader is the begin of each dev.yaml, by which one that was left behind is known.
+const devHeader = `# "bridge dev" wrote this file, and removes it when it ends. It is the configuration of the bridge that it runs: other commands
+# find that bridge with --config. Copy it if you want to keep it.
+`
+
+// devSecret is the form of our secrets.
+var devSecret = regexp.MustCompile(`^dev-[A-Z2-7]+\n$`)
+
+// writeDevFiles writes the files for a bridge behind these doors into the current folder, or into spare if that is not possible:
+// it may be read-only, have files of these names that are not ours, or be the folder of another "bridge dev".
+func writeDevFiles(ctx context.Context, d doors, natsURL, spare string) (*devFiles, error) {
+	here, err := os.Getwd()
+	if err == nil {
+		var f *devFiles
+		if f, err = writeDevFilesTo(ctx, here, d, natsURL); err == nil {
+			return f, nil
+		}
+	}
+	spare, absErr := filepath.Abs(spare)
+	if absErr != nil {
+		return nil, absErr
+	}
+	f, spareErr := writeDevFilesTo(ctx, spare, d, natsURL)
+	if spareErr != nil {
+		return nil, fmt.Errorf("the configuration for other commands: %w", errors.Join(err, spareErr))
+	}
+	f.instead = err.Error()
+	return f, nil
+}
+
+func writeDevFilesTo(ctx context.Context, dir string, d doors, natsURL string) (*devFiles, error) {
+	f := &devFiles{
+		config: filepath.Join(dir, devConfigName), secret: filepath.Join(dir, devSecretName), key: filepath.Join(dir, devKeyName),
+		written: map[string][]byte{},
+	}
+	if err := f.clear(ctx, d.http.Addr().String()); err != nil {
+		return nil, err
+	}
+	config := fmt.Appendf(nil, `%s
+http: {listen: %q}
+admin: {listen: %q}
+nats: {url: %q}
+shutdown_timeout: 5s
+clouds:
+  - name: %s
+    webhook:
+      header: X-Bridge-Key
+      secrets: [{file: %q}]
+    api:
+      url: %q
+      key: {file: %q}
+`, devHeader, d.http.Addr(), d.admin.Addr(), natsURL, devCloud, f.secret, "http://"+d.sim.Addr().String()+"/api/core", f.key)
+	for _, file := range []struct {
+		path string
+		text []byte
+	}{
+		{f.secret, []byte("dev-" + rand.Text() + "\n")},
+		{f.key, []byte("dev-" + rand.Text() + "\n")},
+		{f.config, config}, // last: whoever finds it finds the others
+	} {
+		if err := writeNew(file.path, file.text); err != nil {
+			return nil, errors.Join(err, f.remove())
+		}
+		f.written[file.path] = file.text
+	}
+	return f, nil
+}
+
+// clear removes what a "bridge dev" left behind that was killed. The error says why it stays: it is not ours, or in use. own is
+// where the webhooks of this one are taken.
+func (f *devFiles) clear(ctx context.Context, own string) error {
+	config, err := os.ReadFile(f.config)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // the secrets may be there all the same
+	case err != nil:
+		return err
+	case !bytes.HasPrefix(config, []byte(devHeader)):
+		return fmt.Errorf("%s is there, and \"bridge dev\" did not write it", f.config)
+	default:
+		if at := inUse(ctx, f.config); at != "" && at != own {
+			return fmt.Errorf("%s is that of another \"bridge dev\", and its address %s is in use", f.config, at)
+		}
+	}
+	var stale []string
+	for _, path := range []string{f.secret, f.key} {
+		text, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return err
+		case !devSecret.Match(text):
+			return fmt.Errorf("%s is there, and \"bridge dev\" did not write it", path)
+		}
+		stale = append(stale, path)
+	}
+	if config != nil {
+		stale = append(stale, f.config)
+	}
+	for _, path := range stale {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// inUse is the address of a configuration's bridge if somebody listens there, else "". A bridge listens before its files are
+// written.
+func inUse(ctx context.Context, file string) string {
+	cfg, err := config.Load(file, nil)
+	if err != nil {
+		return "" // somebody has edited it; no bridge runs with it
+	}
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", cfg.HTTP.Listen)
+	if err != nil {
+		return ""
+	}
+	_ = conn.Close() // nothing was sent
+	return cfg.HTTP.Listen
+}
+
+// writeNew writes a file that must not be there yet, for its owner alone.
+func writeNew(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// remove removes the files, unless somebody has changed them.
+func (f *devFiles) remove() error {
+	var errs []error
+	for path, text := range f.written {
+		now, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Equal(now, text) {
+			continue
+		}
+		if err == nil {
+			err = os.Remove(path)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// shown is a file's path as one would type it in the current folder.
+func (f *devFiles) shown(path string) string {
+	if f.instead == "" {
+		return filepath.Base(path)
+	}
+	return shellWord(path)
+}
+
+// value is the secret in one of the files.
+func (f *devFiles) value(path string) string { return string(bytes.TrimSpace(f.written[path])) }
+
+// whyNot is an error of listening in few words.
+func whyNot(err error) string {
+	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the NATS server gives only a text
+		return "is taken"
+	}
+	if inner, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = inner.Err
+	}
+	return fmt.Sprintf("cannot be used (%v)", err)
+}

@@ -1,0 +1,107 @@
+package dev
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/internal/timetext"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// news are what "bridge dev" tells beside the events: results, dead letters, and webhooks that are refused.
+type news struct {
+	told   chan func(io.Writer) // each prints one thing
+	missed atomic.Int64         // refused webhooks that came faster than they are printed
+}
+
+func newNews() *news { return &news{told: make(chan func(io.Writer), 100)} }
+
+// follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
+// the play tells them itself.
+func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
+	tell := func(one func(io.Writer)) {
+		select {
+		case n.told <- one:
+		case <-ctx.Done():
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return client.Tail(ctx, p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
+			if m.Event.Extensions()[events.ExtCausationID] != own {
+				tell(func(out io.Writer) { tellResult(out, m) })
+			}
+		})
+	})
+	group.Go(func() error {
+		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
+		return client.Tail(ctx, p.DeadStream(devCloud), filters, since, func(m bus.Message) {
+			tell(func(out io.Writer) { tellLetter(out, m) })
+		})
+	})
+	return group.Wait()
+}
+
+// tellLetter prints a dead letter; "bridge dead show" prints the rest of it.
+func tellLetter(out io.Writer, m bus.Message) {
+	why := m.Dead()
+	fmt.Fprintf(out, "%s  %s\n  dead letter (%s)\n  %s\n", timetext.FineStamp(m.Time), m.Subject, output.OneLine([]byte(why[events.HeaderDeadCode])),
+		output.OneLine([]byte(why[events.HeaderDeadReason])))
+	if id := m.TraceID(); id != "" {
+		fmt.Fprintf(out, "  trace    %s\n", id)
+	}
+	fmt.Fprintf(out, "  data     %s\n", output.OneLine(m.Data))
+}
+
+// tellResult prints what became of a command, with each mistake if it was a wrong one.
+func tellResult(out io.Writer, m bus.Message) {
+	r, err := events.ResultOf(m.Event)
+	if err != nil {
+		output.PrintMessage(out, m)
+		return
+	}
+	fmt.Fprintf(out, "%s  %s\n  ", timetext.FineStamp(m.Time), m.Subject)
+	output.PrintResult(out, r, m.TraceID())
+	if r.Error != nil {
+		printMistakes(out, *r.Error)
+	}
+}
+
+// printMistakes prints the single mistakes that the message of the error does not tell already.
+func printMistakes(out io.Writer, e events.Error) {
+	var mistakes []events.FieldError
+	if json.Unmarshal(e.Detail, &mistakes) != nil {
+		return
+	}
+	for _, f := range mistakes {
+		if !strings.Contains(e.Message, f.Message) {
+			fmt.Fprintf(out, "  %-8s %s\n", f.Pointer, f.Message)
+		}
+	}
+}
+
+// refused takes the news of a webhook that was refused. It waits for nobody: a webhook's answer must not.
+func (n *news) refused(r ingress.Refusal) {
+	at := time.Now()
+	one := func(out io.Writer) {
+		fmt.Fprintf(out, "%s  webhook refused (%d %s)\n  %s %s\n  %s\n", timetext.FineStamp(at), r.Status, r.Reason, r.Method, r.Path, r.Detail)
+		if more := n.missed.Swap(0); more > 0 {
+			fmt.Fprintf(out, "  and %d more before it\n", more)
+		}
+	}
+	select {
+	case n.told <- one:
+	default:
+		n.missed.Add(1)
+	}
+}

@@ -1,0 +1,202 @@
+package dev
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// play is the guided first event of "bridge dev".
+type play struct {
+	out    io.Writer
+	url    string
+	prefix events.Prefix
+	demo   sim.Seeded
+	doors  doors
+	files  *devFiles
+	// program is this one as it was started, for lines to copy.
+	program string
+	news    *news
+}
+
+// patience bounds each step of the play. It is generous: the first run may be on a busy machine.
+const patience = time.Minute
+
+func (p play) banner() {
+	fmt.Fprintf(p.out, `factro bridge, everything in one process
+
+  NATS with JetStream  %s
+  webhooks             %s
+  admin                %s/
+  simulated factro     %s/_sim/
+  configuration        %s, and beside it %s and %s; removed at the end
+
+`, p.url, p.doors.webhooks(), near(p.doors.admin), near(p.doors.sim), p.files.shown(p.files.config), devSecretName, devKeyName)
+	for _, line := range p.doors.moved {
+		fmt.Fprintf(p.out, "  %s\n", line)
+	}
+	if p.files.instead != "" {
+		fmt.Fprintf(p.out, "  not in the current folder: %s\n", p.files.instead)
+	}
+	if len(p.doors.moved) > 0 || p.files.instead != "" {
+		fmt.Fprintln(p.out)
+	}
+}
+
+// run prints from now on what happens, and first plays one round trip. It ends with ctx.
+func (p play) run(ctx context.Context, demo bool) error {
+	client, err := p.connect(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it was told to end
+		}
+		return err
+	}
+	defer client.Close()
+	since := time.Now() // not "new": nothing of the play must be missed
+	id := uuid.Must(uuid.NewV7()).String()
+	arrived := make(chan bus.Message)
+	ended := ctx.Err // before the group has a context of its own
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return client.Tail(ctx, p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
+			select {
+			case arrived <- m:
+			case <-ctx.Done():
+			}
+		})
+	})
+	group.Go(func() error { return p.news.follow(ctx, client, p.prefix, since, id) })
+	group.Go(func() error {
+		if demo {
+			if err := p.roundTrip(ctx, client, id, arrived); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("the round trip failed: %w", err)
+			}
+		}
+		p.hints()
+		for {
+			select {
+			case m := <-arrived:
+				output.PrintMessage(p.out, m)
+			case tell := <-p.news.told:
+				tell(p.out)
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	if err := group.Wait(); ended() == nil {
+		return err
+	}
+	return nil // whatever did not begin any more
+}
+
+// connect waits until the bridge has made its streams.
+func (p play) connect(ctx context.Context) (*bus.Client, error) {
+	client, err := bus.Dial(bus.Config{URL: p.url, Name: "bridge dev"})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := client.WaitStreams(ctx, p.prefix, devCloud); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arrived <-chan bus.Message) error {
+	ctx, cancel := context.WithTimeout(telemetry.NewTrace(ctx), patience)
+	defer cancel()
+	create := events.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
+	data, err := json.Marshal(create)
+	if err != nil {
+		return err
+	}
+	op := create.Operation()
+	fmt.Fprintf(p.out, "1. A service asks factro for a new task. It publishes a command:\n   %s\n   %s\n   trace %s\n\n",
+		p.prefix.Command(devCloud, op.Resource, op.Name), data, trace.SpanContextFromContext(ctx).TraceID())
+
+	result, err := client.Bridge(p.prefix, devCloud).Do(ctx, create, events.WithID(id), events.OnResult(func(e events.Event) {
+		r, err := e.Result()
+		if err != nil || r.Outcome != events.Applied || r.Resource == nil {
+			return
+		}
+		m := bus.Message{Subject: e.Subject, Header: e.Header}
+		fmt.Fprintf(p.out, "2. The bridge called the Core API, and tells what became of the command:\n   %s\n   task %s\n   %s\n   trace %s, the same\n\n",
+			m.Subject, r.Resource.ID, r.Resource.URL, m.TraceID())
+	}))
+	if err != nil {
+		return fmt.Errorf("the command: %w", err)
+	}
+	if result.Resource == nil || result.Resource.ID == "" {
+		return fmt.Errorf("the result does not tell the new task: %s", result.Response)
+	}
+	for {
+		select {
+		case m := <-arrived:
+			if m.Broken != nil || m.Event.Subject() != "task/"+result.Resource.ID {
+				output.PrintMessage(p.out, m)
+				continue
+			}
+			fmt.Fprintf(p.out, "3. factro noticed the new task and called the bridge's webhook. Whoever subscribes gets the event:\n"+
+				"   %s\n   %s\n   trace %s, a new one: factro passes no traces on\n\n", m.Subject, output.OneLine(m.Data), m.TraceID())
+			fmt.Fprint(p.out, "That was it: the round trip is complete.\n\n")
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("no event came: %w", ctx.Err())
+		}
+	}
+}
+
+func (p play) hints() {
+	line := func(command string, rest ...string) {
+		words := append([]string{p.program, command, "--config", p.files.shown(p.files.config)}, rest...)
+		fmt.Fprintf(p.out, "   %s\n", strings.Join(words, " "))
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+	where := ""
+	if dir, err := os.Getwd(); err == nil {
+		where = ", in the folder " + shellWord(dir)
+	}
+	say("Try it yourself, from another terminal%s:\n", where)
+	say("   # be factro: a webhook becomes an event")
+	say(`   curl -i -H "X-Bridge-Key: $(cat %s)" -H 'Content-Type: application/json' -d '{"action":"TaskStateChanged","context":{"entityId":"%s"}}' %s`,
+		p.files.shown(p.files.secret), factro.ExampleTask, p.doors.webhooks())
+	say("   # one without the secret is refused")
+	say("   curl -i -d '{}' %s", p.doors.webhooks())
+	say("   # send a command, and one that factro rejects")
+	line("send", "createTask title=Prüfung targetParentId="+p.demo.Package+" --wait")
+	line("send", "setTaskState taskId="+p.demo.Package+" state=review --wait")
+	say("   # ask factro")
+	line("query", "listPackages projectId="+p.demo.Project)
+	say("   # look into the streams, as they fill (Ctrl-C ends it) or as they are")
+	line("tail", "results --since 1h")
+	line("dead list")
+	say("   # is it healthy, does something go through, and is anything missing?")
+	line("healthcheck")
+	line("canary")
+	line("reconcile", "--since 1h --dry-run")
+	say("   # the same with the nats command, as from any other program")
+	say("   nats --server %s sub 'factro.event.>'", p.url)
+	say(`   nats --server %s pub factro.command.%s.task.createTask '{"title":"Prüfung","targetParentId":"%s"}'`, p.url, devCloud, p.demo.Package)
+	say(`   nats --server %s req factro.query.%s.package.listPackages '{"projectId":"%s"}'`, p.url, devCloud, p.demo.Project)
+	say("\n%s/_sim/ shows the simulated factro, and how to make it fail.", near(p.doors.sim))
+	say("Events, results and what is refused follow as they come. Ctrl-C ends everything.\n")
+}

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// jsonErrors has each command with a flag --json print its errors as JSON, too, if it was asked for JSON and has printed nothing
+// yet: also errors of the command line and of the connection.
+func jsonErrors(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		jsonErrors(sub)
+	}
+	if cmd.Flags().Lookup("json") == nil {
+		return
+	}
+	check, run := cmd.Args, cmd.RunE
+	var out *watchedOutput
+	tell := func(cmd *cobra.Command, err error) error {
+		asked, _ := cmd.Flags().GetBool("json") // it has the flag
+		if err == nil || !asked || out != nil && out.written {
+			return err
+		}
+		id := ""
+		if f := cmd.Flags().Lookup("id"); f != nil {
+			id = f.Value.String()
+		}
+		return errors.Join(err, output.PrintError(cmd.OutOrStdout(), id, machineError(err), nil))
+	}
+	if check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return tell(cmd, check(cmd, args)) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		out = &watchedOutput{Writer: cmd.OutOrStdout()}
+		cmd.SetOut(out)
+		return tell(cmd, run(cmd, args))
+	}
+}
+
+// machineError is an error of this program in the form of the bridge's.
+func machineError(err error) *events.Error {
+	if e, ok := errors.AsType[*events.Error](err); ok {
+		return e
+	}
+	if wrong, ok := errors.AsType[*translate.InvalidError](err); ok {
+		detail, _ := json.Marshal(wrong.Fields) // two strings each
+		return &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}
+	}
+	code := "failure" // no code of the contract's: no bridge has said so
+	if wrong, ok := errors.AsType[*exit.Error](err); ok && wrong.Code == exit.WrongUsage {
+		code = events.CodeInvalid
+	}
+	text := secret.Scrub(err.Error())
+	detail, _ := json.Marshal([]events.FieldError{{Message: text}}) // two strings
+	return &events.Error{Code: code, Message: text, Detail: detail}
+}
+
+// watchedOutput knows whether something was printed.
+type watchedOutput struct {
+	io.Writer
+	written bool
+}
+
+func (w *watchedOutput) Write(p []byte) (int, error) {
+	w.written = w.written || len(p) > 0
+	return w.Writer.Write(p) //nolint:wrapcheck // it is the output's own
+}

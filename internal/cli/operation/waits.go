@@ -1,0 +1,86 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/statustext"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Waits tells people, line by line, what a command waits for.
+type Waits struct {
+	client *bus.Client
+	prefix events.Prefix
+	cloud  string
+
+	asking sync.WaitGroup
+	mu     sync.Mutex // guards notes and last
+	notes  io.Writer
+	last   string
+}
+
+// NewWaits makes what prints on notes what a command of a cloud waits for.
+func NewWaits(client *bus.Client, p events.Prefix, cloud string, notes io.Writer) *Waits {
+	return &Waits{client: client, prefix: p, cloud: cloud, notes: notes}
+}
+
+// Tell prints what the bridge says, if it is news. It does not keep its caller waiting.
+func (w *Waits) Tell(ctx context.Context, s events.Status, err error) {
+	if err == nil {
+		w.print(statustext.Waiting(s))
+		return
+	}
+	// The broker may know more: those who may look at the consumer are told whether somebody takes commands at all.
+	w.asking.Go(func() { w.print(w.unanswered(ctx, err)) })
+}
+
+// End waits until nothing more is printed; the context of Tell has ended by then.
+func (w *Waits) End() { w.asking.Wait() }
+
+func (w *Waits) print(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if text == "" || text == w.last {
+		return
+	}
+	w.last = text
+	fmt.Fprintln(w.notes, "bridge:", text)
+}
+
+// guessAfter is how long a guess is held back.
+const guessAfter = time.Second
+
+// unanswered is what is known although no bridge says what a command waits for; "" if it is not worth a word any more.
+func (w *Waits) unanswered(ctx context.Context, err error) string {
+	if e, ok := errors.AsType[*events.Error](err); ok {
+		return "what the command waits for is not known: " + e.Message
+	}
+	began := time.Now()
+	served, lookErr := w.client.Served(ctx, w.prefix, w.cloud)
+	if ctx.Err() == nil && lookErr == nil && !served {
+		return fmt.Sprintf("nobody takes commands of the cloud %s at the moment: no bridge with the role egress runs, or it waits for factro; "+
+			"the command waits in the stream", w.cloud)
+	}
+	select { // an older bridge may have carried it out by then
+	case <-time.After(guessAfter - time.Since(began)):
+	case <-ctx.Done():
+		return ""
+	}
+	switch {
+	case lookErr == nil && bus.NobodyAnswers(err):
+		return fmt.Sprintf("what the command waits for is not known: a bridge took commands of the cloud %s a moment ago, and does not answer; it has "+
+			"ended, or it is one before contract 3.0", w.cloud)
+	case lookErr == nil:
+		return "what the command waits for is not known: the bridge does not say so in time"
+	case bus.NobodyAnswers(err):
+		return fmt.Sprintf("nobody says what the command waits for: no bridge with the role egress runs for the cloud %s, or it is one before "+
+			"contract 3.0, or %s is not open to this user; the command waits in the stream", w.cloud, w.prefix.Status(w.cloud))
+	}
+	return fmt.Sprintf("nobody says what the command waits for; perhaps this user may not ask on %s", w.prefix.Status(w.cloud))
+}

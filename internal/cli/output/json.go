@@ -1,0 +1,43 @@
+package output
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// PrintError prints an error of the bridge's for machines: with --json standard output holds nothing but JSON, and says why
+// there is no result. earlier is the result of the command that had the id before, if it is about that.
+func PrintError(out io.Writer, id string, e *events.Error, earlier *events.Result) error {
+	return json.NewEncoder(out).Encode(struct {
+		ID      string         `json:"id,omitempty"` // of the command
+		Status  int            `json:"status,omitempty"`
+		Error   *events.Error  `json:"error"`
+		Earlier *events.Result `json:"earlier,omitempty"`
+	}{id, e.Status, e, earlier})
+}
+
+// PrintJSON prints a message for machines.
+func PrintJSON(out io.Writer, m bus.Message) {
+	line := struct {
+		Subject string            `json:"subject"`
+		Time    *time.Time        `json:"time,omitempty"`
+		Trace   string            `json:"trace,omitempty"`
+		Event   json.RawMessage   `json:"event,omitempty"`
+		Dead    map[string]string `json:"dead,omitempty"` // why it is a dead letter
+		Data    []byte            `json:"data,omitempty"` // in base64, if it is no event
+	}{Subject: m.Subject, Trace: m.TraceID(), Dead: m.Dead()}
+	if !m.Time.IsZero() {
+		line.Time = &m.Time
+	}
+	// In the structured mode of our own codec, which writes JSON as JSON whatever parameters its content type has.
+	if structured, err := events.ToStructuredMsg(m.Subject, m.Event); m.Broken == nil && err == nil {
+		line.Event = json.RawMessage(structured.Data)
+	} else {
+		line.Data = m.Data
+	}
+	_ = json.NewEncoder(out).Encode(line) // a closed pipe ends the program anyway
+}

@@ -1,0 +1,40 @@
+package output
+
+import (
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/factro-bridge/factro-bridge/internal/progress"
+)
+
+// IsTerminal says whether there may be somebody to ask. The null device is a device, too, and nobody.
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+// ProgressFlag is the flag of the commands that can take long.
+type ProgressFlag struct{ quiet bool }
+
+// Add declares the flag.
+func (f *ProgressFlag) Add(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "tell no progress on standard error")
+}
+
+// Start begins to tell progress, nil if it is not wanted: as a line on a terminal, else as lines from time to time. It is to be
+// stopped.
+func (f *ProgressFlag) Start(cmd *cobra.Command) *progress.Task {
+	switch {
+	case f.quiet:
+		return nil
+	case IsTerminal(os.Stderr) && os.Getenv("TERM") != "dumb" && runtime.GOOS != "windows":
+		return progress.OnTerminal(os.Stderr) // past what escapes control characters
+	}
+	return progress.InLines(cmd.ErrOrStderr())
+}

@@ -1,0 +1,131 @@
+package documents
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// root is the folder of the repository.
+const root = "../.."
+
+// rule is a line of words.txt.
+type rule struct {
+	kind   string // prose or name
+	words  *regexp.Regexp
+	better string
+}
+
+// exception is a line of exceptions.txt: where a word is right.
+type exception struct {
+	line, path, kind, word string
+}
+
+// uncovered is a line of uncovered.txt: a directory whose words are not checked.
+type uncovered struct {
+	line, dir string
+}
+
+func rules(t testing.TB) []rule {
+	t.Helper()
+	var all []rule
+	for _, line := range entries(t, "words.txt") {
+		kind, expression, _ := strings.Cut(line.left, " ")
+		if kind != prose && kind != name {
+			t.Fatalf("words.txt: %q begins with %q, want %s or %s", line.text, kind, prose, name)
+		}
+		all = append(all, rule{kind: kind, words: compile(strings.TrimSpace(expression)), better: line.right})
+	}
+	return all
+}
+
+// compile makes whole words of an expression, in which a blank stands for any white space.
+func compile(expression string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(?:` + strings.ReplaceAll(expression, " ", `\s+`) + `)\b`)
+}
+
+func exceptions(t testing.TB) []exception {
+	t.Helper()
+	var all []exception
+	for _, line := range entries(t, "exceptions.txt") {
+		fields := strings.Fields(line.left)
+		if len(fields) < 3 {
+			t.Fatalf("exceptions.txt: %q, want a path, a kind and a word before =>", line.text)
+		}
+		all = append(all, exception{line: line.text, path: fields[0], kind: fields[1], word: strings.ToLower(strings.Join(fields[2:], " "))})
+	}
+	return all
+}
+
+func uncoveredDirs(t testing.TB) []uncovered {
+	t.Helper()
+	var all []uncovered
+	for _, line := range entries(t, "uncovered.txt") {
+		all = append(all, uncovered{line: line.text, dir: line.left})
+	}
+	return all
+}
+
+// entry is a line of a list, taken apart at "=>". Both sides have to be there: a rule has a better word, an exception a reason.
+type entry struct{ text, left, right string }
+
+func entries(t testing.TB, file string) []entry {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []entry
+	for line := range strings.Lines(string(content)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		left, right, _ := strings.Cut(line, "=>")
+		e := entry{text: line, left: strings.TrimSpace(left), right: strings.TrimSpace(right)}
+		if e.left == "" || e.right == "" {
+			t.Fatalf("%s: %q has nothing before or behind =>", file, line)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// below says whether a file is the path, or in the directory of that name.
+func below(file, path string) bool {
+	return file == path || strings.HasPrefix(file, strings.TrimSuffix(path, "/")+"/")
+}
+
+// files returns the files of the repository that are ours to read, tracked or about to be, by their paths from its root.
+func files(t testing.TB) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	var all []string
+	for file := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if info, err := os.Stat(filepath.Join(root, file)); err == nil && info.Mode().IsRegular() {
+			all = append(all, file)
+		}
+	}
+	if len(all) < 100 {
+		t.Fatalf("git ls-files: %d files only", len(all))
+	}
+	return all
+}
+
+// read returns a file of the repository.
+func read(t testing.TB, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}

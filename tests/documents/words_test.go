@@ -1,0 +1,132 @@
+package documents
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// finding is a word in a file that should be another one.
+type finding struct {
+	file, kind, word, better string
+	line                     int
+}
+
+func (f finding) String() string {
+	return fmt.Sprintf("%s:%d: %s %q: write %s", f.file, f.line, f.kind, f.word, f.better)
+}
+
+// No document, comment, message or name has a word of words.txt, unless exceptions.txt has it. Directories of uncovered.txt
+// are left out, and have to leave the list once they are clean.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	all, allowed, open := rules(t), exceptions(t), uncoveredDirs(t)
+	used := map[string]int{}
+	checked := 0
+	for _, file := range files(t) {
+		if !isOurs(file) {
+			continue
+		}
+		checked++
+		for _, f := range findingsIn(t, all, file, read(t, file)) {
+			if i := slices.IndexFunc(allowed, func(e exception) bool { return e.fits(f) }); i >= 0 {
+				used[allowed[i].line]++
+			} else if i := slices.IndexFunc(open, func(u uncovered) bool { return below(file, u.dir) }); i >= 0 {
+				used[open[i].line]++
+			} else {
+				t.Error(f)
+			}
+		}
+	}
+	for _, e := range allowed {
+		if used[e.line] == 0 {
+			t.Errorf("exceptions.txt: nothing needs %q any more: take the line out", e.line)
+		}
+	}
+	for _, u := range open {
+		if used[u.line] == 0 {
+			t.Errorf("uncovered.txt: %s has no such word any more: take the line out, so that it stays so", u.dir)
+		} else {
+			t.Logf("%s is not covered yet: %d findings", u.dir, used[u.line])
+		}
+	}
+	t.Logf("%d files, %d rules", checked, len(all))
+}
+
+func (e exception) fits(f finding) bool {
+	return below(f.file, e.path) && e.kind == f.kind && e.word == strings.ToLower(f.word)
+}
+
+// isOurs leaves out what others wrote, data of tests, German documents, and the lists of this test.
+func isOurs(file string) bool {
+	for _, part := range []string{"testdata/", "docs/de/", "tests/documents/"} {
+		if strings.Contains(file, part) {
+			return false
+		}
+	}
+	return filepath.Base(file) != "LICENSE"
+}
+
+func findingsIn(t testing.TB, all []rule, file, text string) []finding {
+	t.Helper()
+	var found []finding
+	sentences := proseOf(t, file, text)
+	names := map[string]int{}
+	if filepath.Ext(file) == ".go" {
+		names = declared(t, file, text)
+	}
+	for _, r := range all {
+		if r.kind == prose {
+			for _, at := range r.words.FindAllStringIndex(sentences, -1) {
+				word := strings.Join(strings.Fields(sentences[at[0]:at[1]]), " ")
+				found = append(found, finding{file, prose, word, r.better, 1 + strings.Count(sentences[:at[0]], "\n")})
+			}
+			continue
+		}
+		for n, line := range names {
+			if r.words.MatchString(wordsOf(n)) {
+				found = append(found, finding{file, name, n, r.better, line})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b finding) int { return a.line - b.line })
+	return found
+}
+
+// What the search finds and what it leaves alone.
+func TestFindings(t *testing.T) {
+	t.Parallel()
+	all := []rule{
+		{prose, compile("whom"), "who"}, {prose, compile("in hand"), "in flight"}, {name, compile("(heed|parcels?)"), "another name"},
+	}
+	for what, c := range map[string]struct {
+		file, text string
+		want       []string
+	}{
+		"a document":               {"a.md", "Nobody knows\nwhom.", []string{`a.md:2: prose "whom": write who`}},
+		"over a line end":          {"a.md", "What is in\nhand.", []string{`a.md:1: prose "in hand": write in flight`}},
+		"code in a document":       {"a.md", "`whom`\n\n```sh\nwhom\n```\n[x](whom.md)", nil},
+		"a part of a word":         {"a.md", "whomever", nil},
+		"a comment":                {"a.go", "package a\n\n// What is in\n// hand.\nvar x int", []string{`a.go:3: prose "in hand": write in flight`}},
+		"a message":                {"a.go", "package a\n\nvar x = \"for whom\"", []string{`a.go:3: prose "whom": write who`}},
+		"a word of a protocol":     {"a.go", "package a\n\nvar x = \"whom\"", nil},
+		"a string of a test":       {"a_test.go", "package a\n\nvar x = \"for whom\"", nil},
+		"two comments":             {"a.go", "package a\n\n// in\nvar x int\n\n// hand\nvar y int", nil},
+		"a name":                   {"a.go", "package a\n\nfunc HeedAll(sentParcels int) {}", []string{`a.go:3: name "HeedAll": write another name`, `a.go:3: name "sentParcels": write another name`}},
+		"a short variable":         {"a.go", "package a\n\nfunc f() { for parcel := range 3 { _ = parcel } }", []string{`a.go:3: name "parcel": write another name`}},
+		"a name that is only used": {"a.go", "package a\n\nvar x = b.Parcel", nil},
+		"the name of a file":       {"heed.go", "package a", []string{`heed.go:1: name "heed": write another name`}},
+		"a configuration":          {"a.yaml", "# for whom\nx: 1", []string{`a.yaml:1: prose "whom": write who`}},
+	} {
+		var got []string
+		for _, f := range findingsIn(t, all, c.file, c.text) {
+			got = append(got, f.String())
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %q, want %q", what, got, c.want)
+		}
+	}
+}
