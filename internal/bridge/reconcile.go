@@ -15,7 +15,7 @@ import (
 )
 
 // ReconcileNow makes one reconciliation of a cloud now, beside the bridges that may be running. It waits until none of them
-// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, of which it uses one or two requests.
+// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, and uses one or two requests of it.
 func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
 	i := slices.IndexFunc(cfg.Clouds, func(c config.Cloud) bool { return c.Name == cloud })
 	if i < 0 {

@@ -21,7 +21,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-const scope = "github.com/factro-bridge/factro-bridge/internal/bus"
+// Scope names what the bus and its packages measure and trace. It is one for all, since several count in the same metrics.
+const Scope = "github.com/factro-bridge/factro-bridge/internal/bus"
 
 // Conn is a connection to NATS and the streams of the contract.
 type Conn struct {
@@ -82,9 +83,11 @@ const (
 const writeTimeout = 10 * time.Second
 
 var (
-	errNotConnected = errors.New("not connected to NATS")
-	errNotBound     = errors.New("the streams have not been looked up yet")
-	errClosed       = errors.New("the connection to NATS was closed for good")
+	// ErrNotConnected says that there is no connection at the moment.
+	ErrNotConnected = errors.New("not connected to NATS")
+	// ErrClosed says that there will be no connection again in this process.
+	ErrClosed   = errors.New("the connection to NATS was closed for good")
+	errNotBound = errors.New("the streams have not been looked up yet")
 )
 
 // Connect validates the configuration and starts to connect. It does not wait for the server: a bridge has to come up
@@ -97,15 +100,15 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 		cfg.rhythm = defaultRhythm
 	}
 	b := &Conn{
-		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
+		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
 	}
-	for _, o := range options {
-		o(b)
+	for _, change := range options {
+		change(b)
 	}
 	for _, cloud := range cfg.Clouds {
 		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
@@ -132,14 +135,6 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
 	return b, nil
-}
-
-// Option changes how a connection works.
-type Option func(*Conn)
-
-// WithLooks has the streams looked at so often, each time for at most the timeout.
-func WithLooks(every, timeout time.Duration) Option {
-	return func(b *Conn) { b.lookEvery, b.lookTimeout = every, timeout }
 }
 
 // options are what keeps the bridge alive through any outage: it never stops to reconnect, not even after refused
@@ -230,9 +225,9 @@ func (b *Conn) end(ctx context.Context) error {
 		return nil //nolint:nilerr // the end of ctx is the ordinary end
 	}
 	if why := b.nc.LastError(); why != nil {
-		return fmt.Errorf("%w: %w", errClosed, why)
+		return fmt.Errorf("%w: %w", ErrClosed, why)
 	}
-	return errClosed
+	return ErrClosed
 }
 
 // begin lets the work of a cloud begin.
@@ -416,7 +411,7 @@ func (b *Conn) AwaitUp(ctx context.Context) error {
 	case <-up:
 		return nil
 	case <-b.closed:
-		return errClosed
+		return ErrClosed
 	case <-ctx.Done():
 		return b.tries.err()
 	}

@@ -305,7 +305,7 @@ func (b *Conn) Observe(destination string, began time.Time, err error) error {
 		b.health.works(destination)
 	case Permanent(err), errors.Is(err, context.Canceled):
 		// That is the message's own fault, or its sender has gone away.
-	case isDisconnect(err), errors.Is(err, errNotConnected), errors.Is(err, errClosed):
+	case isDisconnect(err), errors.Is(err, ErrNotConnected), errors.Is(err, ErrClosed):
 		// That is the connection's, of which we know.
 	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < AttemptTimeout/4:
 		// There was hardly any time.

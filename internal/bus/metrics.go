@@ -34,7 +34,7 @@ type metrics struct {
 }
 
 func newMetrics(b *Conn) (metrics, error) {
-	meter := otel.Meter(scope)
+	meter := otel.Meter(Scope)
 	m := metrics{attrs: &sync.Map{}, mu: &sync.Mutex{}, consumers: map[string]jetstream.Consumer{}, tallies: &[]*tally{}}
 	var err error
 	m.published, err = meter.Int64Counter("factro.bridge.published", metric.WithUnit("{message}"),

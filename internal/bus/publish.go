@@ -100,7 +100,7 @@ func (b *Conn) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowl
 
 func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
-	propagator.Inject(ctx, delivery.Header(msg.Header))
+	Propagator.Inject(ctx, delivery.Header(msg.Header))
 	if hop := delivery.Header(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
 		if msg.Header["ce-specversion"] != nil {
 			msg.Header["ce-"+events.ExtTraceParent] = []string{hop}
@@ -157,7 +157,7 @@ func (b *Conn) sendOnce(ctx context.Context, msg *nats.Msg, streams []string) (*
 func (b *Conn) Reply(ctx context.Context, subject string, e event.Event) error {
 	msg, err := events.ToMsg(subject, e)
 	if err == nil {
-		propagator.Inject(ctx, delivery.Header(msg.Header))
+		Propagator.Inject(ctx, delivery.Header(msg.Header))
 		err = b.nc.PublishMsg(msg)
 	}
 	if err != nil {

@@ -59,7 +59,7 @@ func TestOutlastsTheClient(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	if err := b.Ready(); !errors.Is(err, errNotConnected) {
+	if err := b.Ready(); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	if err := l.Close(); err != nil {

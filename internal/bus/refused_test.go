@@ -543,7 +543,7 @@ func TestIsStuck(t *testing.T) {
 		"later":             {RetryAfter(errors.New("x"), 0), false},
 		"parked":            {&pending{why: ErrRefusing}, false},
 		"another bridge":    {fmt.Errorf("x: %w", ErrTaken), false},
-		"no connection":     {errNotConnected, false},
+		"no connection":     {ErrNotConnected, false},
 		"no answer":         {fmt.Errorf("ledger: %w", context.DeadlineExceeded), false},
 		"no leader":         {&jetstream.APIError{Code: 503, ErrorCode: 10008}, false},
 		"the ledger sealed": {&jetstream.APIError{Code: 400, ErrorCode: 10109}, false},

@@ -99,9 +99,11 @@ func TestSubscriptionRevoked(t *testing.T) {
 			broker := startBroker(t, users(nil))
 			b := run(t, broker.connect(t, quiet(), asBridge, hasty))
 			out := broker.outside(t)
-			serve(t, b, out, reads(echo))
+			if _, err := b.nc.QueueSubscribe("factro.query.acme.*.*", "q", func(m *nats.Msg) { _ = b.nc.Publish(m.Reply, m.Data) }); err != nil {
+				t.Fatal(err)
+			}
 			ask := func() bool {
-				m, err := out.nc.Request(taskQuery, []byte(`{"taskId":"ü"}`), time.Second)
+				m, err := out.nc.Request("factro.query.acme.task.getTask", []byte(`{"taskId":"ü"}`), time.Second)
 				return err == nil && string(m.Data) == `{"taskId":"ü"}`
 			}
 			eventually(t, "queries are answered", ask)
@@ -155,7 +157,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 	start(t, maker.Run)
 	ready(t, maker)
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)
@@ -167,7 +169,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)

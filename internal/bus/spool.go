@@ -204,7 +204,7 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 				return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 			}
 			hop := delivery.Header{}
-			propagator.Inject(ctx, hop)
+			Propagator.Inject(ctx, hop)
 			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
 				msg.Header[origin] = hop[events.ExtTraceParent]
 			}
@@ -229,7 +229,7 @@ func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason
 		},
 		message: func() (*nats.Msg, error) {
 			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-			propagator.Inject(ctx, delivery.Header(msg.Header))
+			Propagator.Inject(ctx, delivery.Header(msg.Header))
 			setDeadHeaders(msg.Header, code, reason)
 			setRequest(msg.Header, request)
 			return msg, nil

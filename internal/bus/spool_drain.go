@@ -295,7 +295,7 @@ func (d *drain) batch(most int) []*held {
 
 // deliver publishes one message, as a child of nobody: the webhook's own trace, which may be hours old, becomes a link.
 func (s *Spool) deliver(ctx context.Context, l *lane, h *held) error {
-	origin := trace.SpanContextFromContext(delivery.Extract(ctx, propagator, h.msg.Header))
+	origin := trace.SpanContextFromContext(delivery.Extract(ctx, Propagator, h.msg.Header))
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithNewRoot(), trace.WithAttributes(
 		semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
 		semconv.MessagingDestinationName(h.msg.Subject), semconv.MessagingMessageID(h.id),

@@ -17,7 +17,7 @@ type spoolMetrics struct {
 }
 
 func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
-	meter := otel.Meter(scope)
+	meter := otel.Meter(Scope)
 	if m.spooled, err = meter.Int64Counter("factro.bridge.spooled", metric.WithUnit("{message}"),
 		metric.WithDescription("Webhooks that were written to the spool.")); err != nil {
 		return m, err

@@ -17,7 +17,7 @@ import (
 // hear has what the library says of itself go to the log, at WARN: without that it writes lines of its own, which are no JSON.
 func hear(log *slog.Logger) {
 	q := &quiet{next: log.Handler()}
-	h := heard{quiet: q}
+	h := libraryLog{quiet: q}
 	otel.SetLogger(logr.FromSlogHandler(h))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		q.say(context.Background(), "telemetry reports an error", slog.String("error", secret.Scrub(hidden(err).Error())))
@@ -67,8 +67,8 @@ func (q *quiet) say(ctx context.Context, message string, attrs ...slog.Attr) {
 	_ = q.next.Handle(ctx, r) // there is nowhere to say so
 }
 
-// heard is the handler of the library's own log.
-type heard struct {
+// libraryLog is the handler of the library's own log.
+type libraryLog struct {
 	quiet *quiet
 	attrs []slog.Attr
 }
@@ -80,9 +80,9 @@ var harmless = []string{"file", "environment variable"}
 // The library's levels, in those of slog: a warning is -1, information -4, debugging -8.
 const libraryWarns = slog.Level(-1)
 
-func (h heard) Enabled(_ context.Context, level slog.Level) bool { return level >= libraryWarns }
+func (h libraryLog) Enabled(_ context.Context, level slog.Level) bool { return level >= libraryWarns }
 
-func (h heard) Handle(ctx context.Context, r slog.Record) error {
+func (h libraryLog) Handle(ctx context.Context, r slog.Record) error {
 	attrs := slices.Clone(h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok {
@@ -96,8 +96,8 @@ func (h heard) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-func (h heard) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return heard{h.quiet, slices.Concat(h.attrs, attrs)}
+func (h libraryLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return libraryLog{h.quiet, slices.Concat(h.attrs, attrs)}
 }
 
-func (h heard) WithGroup(string) slog.Handler { return h }
+func (h libraryLog) WithGroup(string) slog.Handler { return h }

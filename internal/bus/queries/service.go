@@ -1,4 +1,4 @@
-package bus
+package queries
 
 import (
 	"crypto/rand"
@@ -16,8 +16,8 @@ import (
 // and "stats" know them.
 //
 // The protocol is that of the client's package micro, and so are the types; the serving is ours. There, an endpoint works
-// on one request at a time, and counts it when its handler returns. A handler that leaves the work to others, so that a
-// slow list does not hold up the next one, would be counted as quick and never failing.
+// on one request at a time, and counts it when its handler returns. A handler that works in the background, so that a
+// slow list does not delay the next request, would be counted as quick and never failing.
 type service struct {
 	info  micro.Info
 	began time.Time
@@ -37,14 +37,14 @@ func newService(p events.Prefix, s Service) *service {
 	for _, e := range s.Endpoints {
 		subject := p.Query(s.Cloud, e.Resource, e.Operation)
 		v.info.Endpoints = append(v.info.Endpoints, micro.EndpointInfo{
-			Name: e.Operation, Subject: subject, QueueGroup: queryQueue, Metadata: e.Metadata,
+			Name: e.Operation, Subject: subject, QueueGroup: Queue, Metadata: e.Metadata,
 		})
-		v.stats[e.Operation] = &micro.EndpointStats{Name: e.Operation, Subject: subject, QueueGroup: queryQueue}
+		v.stats[e.Operation] = &micro.EndpointStats{Name: e.Operation, Subject: subject, QueueGroup: Queue}
 	}
 	return v
 }
 
-// versionForm is a version as NATS services must have one. A build between releases has none.
+// versionForm is the form that NATS services require of a version. A build between releases has no such version.
 var versionForm = regexp.MustCompile(`^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$`)
 
 func semantic(version string) string {
@@ -57,24 +57,24 @@ func semantic(version string) string {
 	return "0.0.0"
 }
 
-// questions are the subjects that ask about the service, each with what answers it.
-func (v *service) questions() map[string]func() any {
+// requests are the subjects of requests about the service, each with the function that answers it.
+func (v *service) requests() map[string]func() any {
 	all := map[string]func() any{}
-	for verb, tell := range map[micro.Verb]func() any{
+	for verb, describe := range map[micro.Verb]func() any{
 		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: v.info.ServiceIdentity, Type: micro.PingResponseType} },
 		micro.InfoVerb:  func() any { return v.info },
-		micro.StatsVerb: func() any { return v.told() },
+		micro.StatsVerb: func() any { return v.statistics() },
 	} {
 		subject := fmt.Sprintf("%s.%s", micro.APIPrefix, verb)
-		all[subject] = tell                                               // to all services
-		all[subject+"."+v.info.Name] = tell                               // to those of this name
-		all[subject+"."+v.info.Name+"."+v.info.ServiceIdentity.ID] = tell // to this one
+		all[subject] = describe                                               // to all services
+		all[subject+"."+v.info.Name] = describe                               // to those of this name
+		all[subject+"."+v.info.Name+"."+v.info.ServiceIdentity.ID] = describe // to this one
 	}
 	return all
 }
 
-// told are the statistics as they are now.
-func (v *service) told() micro.Stats {
+// statistics are those up to now.
+func (v *service) statistics() micro.Stats {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	out := micro.Stats{ServiceIdentity: v.info.ServiceIdentity, Type: micro.StatsResponseType, Started: v.began}
@@ -85,7 +85,7 @@ func (v *service) told() micro.Stats {
 	return out
 }
 
-// count adds an answer to the statistics of its operation. One that there is not has none.
+// count adds an answer to the statistics of its operation. An unknown operation has none.
 func (v *service) count(operation string, took time.Duration, a Answer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

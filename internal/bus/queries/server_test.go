@@ -1,10 +1,11 @@
-package bus
+package queries
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -34,40 +38,36 @@ var acme = Service{Cloud: "acme", Version: "v1.2.3", Endpoints: []Endpoint{
 	{Resource: "task", Operation: "getTask", Metadata: map[string]string{"method": "GET"}}, {Resource: "task", Operation: "listTasks"},
 }}
 
-// serve answers the queries of the cloud acme, and waits until it does.
-func serve(t testing.TB, b *Conn, o outside, r Reader) (stop func()) {
+// answered runs a server until the test ends, and waits until it answers.
+func answered(t testing.TB, b *bus.Conn, o bustest.Outside, r Reader, log *slog.Logger) (stop func()) {
 	t.Helper()
-	stop = start(t, func(ctx context.Context) error { return b.Serve(ctx, acme, r) })
-	eventually(t, "the service answers", func() bool {
-		_, err := o.nc.Request("$SRV.PING.factro-query-acme", nil, time.Second)
+	stop = bustest.Start(t, func(ctx context.Context) error { return Serve(ctx, b, acme, r, log) })
+	natstest.Eventually(t, "the service answers", func() bool {
+		_, err := o.NC.Request("$SRV.PING.factro-query-acme", nil, time.Second)
 		return err == nil
 	})
 	return stop
 }
 
-func (o outside) ask(subject, data string, header nats.Header) *nats.Msg {
-	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), patience)
-	defer cancel()
-	m, err := o.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: header, Data: []byte(data)})
-	if err != nil {
-		o.t.Fatalf("ask on %s: %v", subject, err)
-	}
-	return m
+// serve is answered without a log.
+func serve(t testing.TB, b *bus.Conn, o bustest.Outside, r Reader) (stop func()) {
+	t.Helper()
+	return answered(t, b, o, r, bustest.Quiet())
 }
 
-func (o outside) tell(subject string, into any) {
-	o.t.Helper()
-	if err := json.Unmarshal(o.ask(subject, "", nil).Data, into); err != nil {
-		o.t.Fatalf("%s: %v", subject, err)
+// describe asks about the service.
+func describe(t *testing.T, o bustest.Outside, subject string, into any) {
+	t.Helper()
+	if err := json.Unmarshal(o.Ask(subject, "", nil).Data, into); err != nil {
+		t.Fatalf("%s: %v", subject, err)
 	}
 }
 
 // TestServeForms: a query is plain JSON, nothing, or a CloudEvent in either mode.
 func TestServeForms(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet()), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet()), bustest.Connected(t, srv)
 	got := make(chan Query, 1)
 	serve(t, b, o, reads(func(ctx context.Context, q Query) Answer { got <- q; return echo(ctx, q) }))
 
@@ -82,8 +82,8 @@ func TestServeForms(t *testing.T) {
 		"no data":    {binary, "", "{}"},
 		"structured": {nil, `{"specversion":"1.0","id":"1","source":"urn:test","type":"any","data":{"taskId":"2"}}`, `{"taskId":"2"}`},
 	} {
-		m := o.ask(taskQuery, tt.data, tt.header)
-		q := receive(t, got)
+		m := o.Ask(taskQuery, tt.data, tt.header)
+		q := natstest.Receive(t, got)
 		if string(m.Data) != tt.want || q.Mistake != nil || q.Address != (events.Address{Cloud: "acme", Resource: "task", Operation: "getTask"}) {
 			t.Errorf("%s: %s, %+v", name, m.Data, q)
 		}
@@ -91,8 +91,8 @@ func TestServeForms(t *testing.T) {
 			t.Errorf("%s: the headers are %v", name, m.Header)
 		}
 	}
-	o.ask(taskQuery, "{}", nats.Header{"ce-specversion": {"1.0"}})
-	if q := receive(t, got); q.Mistake == nil {
+	o.Ask(taskQuery, "{}", nats.Header{"ce-specversion": {"1.0"}})
+	if q := natstest.Receive(t, got); q.Mistake == nil {
 		t.Error("a broken CloudEvent is no mistake")
 	}
 }
@@ -100,8 +100,8 @@ func TestServeForms(t *testing.T) {
 // TestServeErrors: an error is in the headers that NATS services have, and whole in the data.
 func TestServeErrors(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet()), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet()), bustest.Connected(t, srv)
 	detail := json.RawMessage(`[{"pointer":"/x","message":"ü"}]`)
 	serve(t, b, o, reads(func(_ context.Context, q Query) Answer {
 		if q.Operation == "listTasks" {
@@ -112,7 +112,7 @@ func TestServeErrors(t *testing.T) {
 			RetryAfter: 1500 * time.Millisecond,
 		}
 	}))
-	m := o.ask(taskQuery, "", nil)
+	m := o.Ask(taskQuery, "", nil)
 	var e events.Error
 	if err := json.Unmarshal(m.Data, &e); err != nil || e.Code != "throttled" || e.Message != "zu\r\nviele\x00 Anfragen" || string(e.Detail) != string(detail) {
 		t.Errorf("the error is %s: %v", m.Data, err)
@@ -124,7 +124,7 @@ func TestServeErrors(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	m = o.ask(tasksQuery, "", nil)
+	m = o.Ask(tasksQuery, "", nil)
 	if string(m.Data) != `{"object":{"bucket":"FACTRO_ANSWERS_ACME","name":"n","size":7}}` || m.Header.Get("Factro-Object") != "FACTRO_ANSWERS_ACME/n" {
 		t.Errorf("the answer is %s with %v", m.Data, m.Header)
 	}
@@ -133,8 +133,8 @@ func TestServeErrors(t *testing.T) {
 // TestServeStatistics: the tools of NATS see the service, each of its endpoints, and every error.
 func TestServeStatistics(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet()), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet()), bustest.Connected(t, srv)
 	serve(t, b, o, reads(func(ctx context.Context, q Query) Answer {
 		if q.Operation == "listTasks" || string(q.Data) == "{}" {
 			return Answer{Status: 404, Error: &events.Error{Code: "refused", Message: "not here"}}
@@ -142,12 +142,12 @@ func TestServeStatistics(t *testing.T) {
 		return echo(ctx, q)
 	}))
 	var ping micro.Ping
-	o.tell("$SRV.PING", &ping)
+	describe(t, o, "$SRV.PING", &ping)
 	if ping.Name != "factro-query-acme" || ping.Version != "1.2.3" || ping.Metadata["cloud"] != "acme" || ping.Type != micro.PingResponseType {
 		t.Errorf("the ping is %+v", ping)
 	}
 	var info micro.Info
-	o.tell("$SRV.INFO.factro-query-acme."+ping.ID, &info)
+	describe(t, o, "$SRV.INFO.factro-query-acme."+ping.ID, &info)
 	if len(info.Endpoints) != 2 || info.Description == "" || info.Type != micro.InfoResponseType {
 		t.Fatalf("the info is %+v", info)
 	}
@@ -155,13 +155,13 @@ func TestServeStatistics(t *testing.T) {
 		t.Errorf("the endpoint is %+v", e)
 	}
 	for _, data := range []string{`{"taskId":"1"}`, `{"taskId":"2"}`, "", ""} {
-		o.ask(taskQuery, data, nil)
+		o.Ask(taskQuery, data, nil)
 	}
-	o.ask(tasksQuery, "", nil)
-	o.ask("factro.query.acme.task.inventTask", `{"x":1}`, nil)
+	o.Ask(tasksQuery, "", nil)
+	o.Ask("factro.query.acme.task.inventTask", `{"x":1}`, nil)
 	var stats micro.Stats
-	eventually(t, "all are counted", func() bool { // which comes right after the answer
-		o.tell("$SRV.STATS.factro-query-acme", &stats)
+	natstest.Eventually(t, "all are counted", func() bool { // which comes right after the answer
+		describe(t, o, "$SRV.STATS.factro-query-acme", &stats)
 		return stats.Endpoints[0].NumRequests == 4 && stats.Endpoints[1].NumRequests == 1
 	})
 	if e := stats.Endpoints[0]; e.NumErrors != 2 || e.LastError != "404:not here" || e.ProcessingTime <= 0 || e.AverageProcessingTime != e.ProcessingTime/4 {
@@ -175,37 +175,37 @@ func TestServeStatistics(t *testing.T) {
 // TestServeAtOnce: a slow query holds up no other, of the same operation either; beyond the limit one is told to come again.
 func TestServeAtOnce(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet()), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet()), bustest.Connected(t, srv)
 	begun, goOn := make(chan struct{}, maxQueries), make(chan struct{})
 	serve(t, b, o, reads(func(ctx context.Context, q Query) Answer {
 		begun <- struct{}{}
 		<-goOn
 		return echo(ctx, q)
 	}))
-	inbox, err := o.nc.SubscribeSync("_INBOX.test.*")
+	inbox, err := o.NC.SubscribeSync("_INBOX.test.*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range maxQueries {
-		if err := o.nc.PublishRequest(taskQuery, fmt.Sprintf("_INBOX.test.%d", i), []byte("{}")); err != nil {
+		if err := o.NC.PublishRequest(taskQuery, fmt.Sprintf("_INBOX.test.%d", i), []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range maxQueries {
-		receive(t, begun)
+		natstest.Receive(t, begun)
 	}
-	m := o.ask(taskQuery, "", nil)
+	m := o.Ask(taskQuery, "", nil)
 	if m.Header.Get(events.HeaderErrorCode) != "503" || m.Header.Get("Retry-After") != "1" {
 		t.Errorf("the answer to one too many is %s with %v", m.Data, m.Header)
 	}
 	close(goOn)
 	for range maxQueries {
-		if m, err := inbox.NextMsg(patience); err != nil || string(m.Data) != "{}" {
+		if m, err := inbox.NextMsg(natstest.Patience); err != nil || string(m.Data) != "{}" {
 			t.Fatalf("got %v, %v", m, err)
 		}
 	}
-	if m := o.ask(taskQuery, "", nil); m.Header.Get(events.HeaderErrorCode) != "" {
+	if m := o.Ask(taskQuery, "", nil); m.Header.Get(events.HeaderErrorCode) != "" {
 		t.Errorf("afterwards: %v", m.Header)
 	}
 }
@@ -213,8 +213,8 @@ func TestServeAtOnce(t *testing.T) {
 // TestServeStops: what is in hand is finished, what comes later goes to another bridge.
 func TestServeStops(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet()), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet()), bustest.Connected(t, srv)
 	begun, goOn := make(chan struct{}, 1), make(chan struct{})
 	stop := serve(t, b, o, reads(func(ctx context.Context, q Query) Answer {
 		begun <- struct{}{}
@@ -226,12 +226,12 @@ func TestServeStops(t *testing.T) {
 		return echo(ctx, q)
 	}))
 	answer := make(chan *nats.Msg, 1)
-	go func() { answer <- o.ask(taskQuery, `{"taskId":"1"}`, nil) }()
-	receive(t, begun)
+	go func() { answer <- o.Ask(taskQuery, `{"taskId":"1"}`, nil) }()
+	natstest.Receive(t, begun)
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
-	eventually(t, "nobody takes queries", func() bool {
-		_, err := o.nc.Request(taskQuery, nil, time.Second)
+	natstest.Eventually(t, "nobody takes queries", func() bool {
+		_, err := o.NC.Request(taskQuery, nil, time.Second)
 		return errors.Is(err, nats.ErrNoResponders)
 	})
 	select {
@@ -240,17 +240,17 @@ func TestServeStops(t *testing.T) {
 	default:
 	}
 	close(goOn)
-	if m := receive(t, answer); string(m.Data) != `{"taskId":"1"}` {
+	if m := natstest.Receive(t, answer); string(m.Data) != `{"taskId":"1"}` {
 		t.Errorf("the answer is %s", m.Data)
 	}
-	receive(t, stopped)
+	natstest.Receive(t, stopped)
 }
 
 // TestServeGrace: a query that takes longer than the grace is given up.
 func TestServeGrace(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet(), func(c *Config) { c.DrainTimeout = 10 * time.Millisecond }), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet(), func(c *bus.Config) { c.DrainTimeout = 10 * time.Millisecond }), bustest.Connected(t, srv)
 	begun := make(chan struct{}, 1)
 	stop := serve(t, b, o, reads(func(ctx context.Context, _ Query) Answer {
 		begun <- struct{}{}
@@ -258,10 +258,10 @@ func TestServeGrace(t *testing.T) {
 		return Answer{Status: 503, Error: &events.Error{Code: "unavailable", Message: "stopped"}}
 	}))
 	answer := make(chan *nats.Msg, 1)
-	go func() { answer <- o.ask(taskQuery, "", nil) }()
-	receive(t, begun)
+	go func() { answer <- o.Ask(taskQuery, "", nil) }()
+	natstest.Receive(t, begun)
 	stop()
-	if m := receive(t, answer); m.Header.Get(events.HeaderErrorCode) != "503" {
+	if m := natstest.Receive(t, answer); m.Header.Get(events.HeaderErrorCode) != "503" {
 		t.Errorf("the answer is %s", m.Data)
 	}
 }
@@ -269,14 +269,14 @@ func TestServeGrace(t *testing.T) {
 // TestServeShares: several bridges share the queries, and nobody is answered twice.
 func TestServeShares(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	o := srv.outside(t)
+	srv := natstest.Start(t)
+	o := bustest.Connected(t, srv)
 	took := make(chan int, 200)
 	for i := range 2 {
-		serve(t, srv.connect(t, quiet()), o, reads(func(ctx context.Context, q Query) Answer { took <- i; return echo(ctx, q) }))
+		serve(t, bustest.Connect(t, srv, bustest.Quiet()), o, reads(func(ctx context.Context, q Query) Answer { took <- i; return echo(ctx, q) }))
 	}
-	eventually(t, "both have answered", func() bool {
-		o.ask(taskQuery, "", nil)
+	natstest.Eventually(t, "both have answered", func() bool {
+		o.Ask(taskQuery, "", nil)
 		return len(took) >= 100
 	})
 	counts := map[int]int{}
@@ -291,47 +291,47 @@ func TestServeShares(t *testing.T) {
 // TestServeOutage: it begins while NATS is away, and goes on when it is back.
 func TestServeOutage(t *testing.T) {
 	t.Parallel()
-	srv := newBroker(t)
-	b := srv.connect(t, quiet())
-	start(t, func(ctx context.Context) error { return b.Serve(ctx, acme, reads(echo)) })
-	srv.start()
-	o := srv.outside(t)
+	srv := natstest.New(t)
+	b := bustest.Connect(t, srv, bustest.Quiet())
+	bustest.Start(t, func(ctx context.Context) error { return Serve(ctx, b, acme, reads(echo), bustest.Quiet()) })
+	srv.Start()
+	o := bustest.Connected(t, srv)
 	answered := func() bool {
-		m, err := o.nc.Request(taskQuery, []byte(`{"taskId":"1"}`), time.Second)
+		m, err := o.NC.Request(taskQuery, []byte(`{"taskId":"1"}`), time.Second)
 		return err == nil && string(m.Data) == `{"taskId":"1"}`
 	}
-	eventually(t, "it answers when NATS has come", answered)
-	srv.stop()
-	eventually(t, "the bus knows that NATS is away", func() bool { return errors.Is(b.Ready(), errNotConnected) })
-	srv.start()
-	eventually(t, "it answers when NATS is back", answered)
+	natstest.Eventually(t, "it answers when NATS has come", answered)
+	srv.Stop()
+	natstest.Eventually(t, "the bus knows that NATS is away", func() bool { return errors.Is(b.Ready(), bus.ErrNotConnected) })
+	srv.Start()
+	natstest.Eventually(t, "it answers when NATS is back", answered)
 }
 
 // TestServeStopsWithoutNATS: the end does not wait for a server that is away.
 func TestServeStopsWithoutNATS(t *testing.T) {
 	t.Parallel()
-	srv := newBroker(t)
-	b := srv.connect(t, quiet())
-	start(t, func(ctx context.Context) error { return b.Serve(ctx, acme, reads(echo)) })()
+	srv := natstest.New(t)
+	b := bustest.Connect(t, srv, bustest.Quiet())
+	bustest.Start(t, func(ctx context.Context) error { return Serve(ctx, b, acme, reads(echo), bustest.Quiet()) })()
 }
 
 // TestServeReplySubject: a requester cannot have the bridge write where only the bridge may; nor does one who wants no answer
 // cost a request.
 func TestServeReplySubject(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	log, book := newLog()
-	b, o := run(t, srv.connect(t, log)), srv.outside(t)
+	srv := natstest.Start(t)
+	log, book := bustest.NewLog()
+	b, o := bustest.Run(t, bustest.Connect(t, srv, log)), bustest.Connected(t, srv)
 	asked := make(chan Query, 10)
-	serve(t, b, o, reads(func(ctx context.Context, q Query) Answer { asked <- q; return echo(ctx, q) }))
+	answered(t, b, o, reads(func(ctx context.Context, q Query) Answer { asked <- q; return echo(ctx, q) }), log)
 	for _, reply := range []string{"", "another.program", "factro.command.acme.task.deleteTask", "$JS.API.STREAM.PURGE.FACTRO_EVENTS_ACME", "a." + strings.Repeat("x", 2000)} {
-		if err := o.nc.PublishMsg(&nats.Msg{Subject: taskQuery, Reply: reply, Data: []byte(`{"taskId":"1"}`)}); err != nil {
+		if err := o.NC.PublishMsg(&nats.Msg{Subject: taskQuery, Reply: reply, Data: []byte(`{"taskId":"1"}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "they are dropped", func() bool { return book.count("reply subject is neither an inbox nor below") == 1 })
-	o.ask(taskQuery, "", nil)
-	if n := o.count("FACTRO_COMMANDS_ACME"); n != 0 || b.Ready() != nil {
+	natstest.Eventually(t, "they are dropped", func() bool { return book.Count("reply subject is neither an inbox nor below") == 1 })
+	o.Ask(taskQuery, "", nil)
+	if n := o.Count("FACTRO_COMMANDS_ACME"); n != 0 || b.Ready() != nil {
 		t.Errorf("%d commands; ready: %v", n, b.Ready())
 	}
 	if len(asked) != 1 {
@@ -342,13 +342,13 @@ func TestServeReplySubject(t *testing.T) {
 // TestServeTrace: the requester's trace goes on, and the answer belongs to it.
 func TestServeTrace(t *testing.T) {
 	t.Parallel()
-	srv := startBroker(t)
-	b, o := srv.connect(t, quiet()), srv.outside(t)
+	srv := natstest.Start(t)
+	b, o := bustest.Connect(t, srv, bustest.Quiet()), bustest.Connected(t, srv)
 	serve(t, b, o, reads(echo))
 	traceID, spanID := strings.ReplaceAll(uuid.NewString(), "-", ""), "00f067aa0ba902b7"
-	m := o.ask(taskQuery, "", nats.Header{"traceparent": {"00-" + traceID + "-" + spanID + "-01"}})
-	eventually(t, "the span has ended", func() bool {
-		for _, s := range spans.GetSpans() {
+	m := o.Ask(taskQuery, "", nats.Header{"traceparent": {"00-" + traceID + "-" + spanID + "-01"}})
+	natstest.Eventually(t, "the span has ended", func() bool {
+		for _, s := range bustest.Spans.GetSpans() {
 			if s.SpanContext.TraceID().String() != traceID {
 				continue
 			}

@@ -1,4 +1,4 @@
-package bus
+package queries
 
 import (
 	"context"
@@ -11,10 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// status is a StatusTeller made of a function.
+// status is a StatusReporter made of a function.
 type status func() events.Status
 
 func (f status) Status() events.Status { return f() }
@@ -59,52 +61,54 @@ func TestPlace(t *testing.T) {
 // TestServeStatus: of several bridges the one answers that knows most, and what is no question is told so.
 func TestServeStatus(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	in, goOn := make(chan string, 1), make(chan struct{})
-	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
-		in <- cmd.Position
-		<-goOn
-		return nil
-	}})
-	out := server.outside(t)
-	client := events.NewClient(out.js, "acme")
+	server := natstest.Start(t)
+	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+	out := bustest.Connected(t, server)
+	client := events.NewClient(out.JS, "acme")
 	if _, err := client.Status(t.Context(), ""); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("without a bridge: %v", err)
 	}
 	var holds atomic.Bool
 	since := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
-	start(t, func(ctx context.Context) error {
-		return b.ServeStatus(ctx, "acme", status(func() events.Status {
+	bustest.Start(t, func(ctx context.Context) error {
+		return ServeStatus(ctx, b, "acme", status(func() events.Status {
 			s := events.Status{Cloud: "holder", Factro: events.Condition{State: events.Reachable}}
 			if holds.Load() {
 				s.InHand = &events.InHand{State: events.HandCalling, Since: &since}
 			}
 			return s
-		}))
+		}), bustest.Quiet())
 	})
 	for range 2 {
-		other := server.connect(t, quiet())
-		start(t, func(ctx context.Context) error {
-			return other.ServeStatus(ctx, "acme", status(func() events.Status {
+		other := bustest.Connect(t, server, bustest.Quiet())
+		bustest.Start(t, func(ctx context.Context) error {
+			return ServeStatus(ctx, other, "acme", status(func() events.Status {
 				return events.Status{Cloud: "held up", Factro: events.Condition{State: events.Unreachable}}
-			}))
+			}), bustest.Quiet())
 		})
 	}
 	ask := func(position string) (s events.Status) {
-		eventually(t, "an answer", func() bool {
+		natstest.Eventually(t, "an answer", func() bool {
 			var err error
 			s, err = client.Status(t.Context(), position)
 			return err == nil
 		})
 		return s
 	}
-	eventually(t, "who would take the next command answers", func() bool { return ask("").Cloud == "holder" })
-	out.command("first")
-	position := receive(t, in)
+	natstest.Eventually(t, "who would take the next command answers", func() bool { return ask("").Cloud == "holder" })
+	out.Command("first")
+	queue, err := b.CommandConsumer(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := queue.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const position = "FACTRO_COMMANDS_ACME:1"
 	holds.Store(true)
-	out.command("second")
-	eventually(t, "who has it in hand answers", func() bool {
+	out.Command("second")
+	natstest.Eventually(t, "who has it in hand answers", func() bool {
 		s := ask(position)
 		return s.Cloud == "holder" && s.Command == events.CommandInHand && s.InHand.State == events.HandCalling && s.Waiting != nil && *s.Waiting == 2
 	})
@@ -115,11 +119,17 @@ func TestServeStatus(t *testing.T) {
 	if s := ask("FACTRO_COMMANDS_ACME:2"); s.InHand == nil || s.InHand.State != events.HandElsewhere {
 		t.Errorf("nobody has it: %+v", s)
 	}
-	refused := out.ask("factro.query.acme.status", "no question", nil)
+	refused := out.Ask("factro.query.acme.status", "no question", nil)
 	if refused.Header.Get(events.HeaderErrorCode) != "400" {
 		t.Errorf("no question is answered with %v %s", refused.Header, refused.Data)
 	}
-	close(goOn)
-	receive(t, in)
-	eventually(t, "it is settled", func() bool { return ask(position).Command == events.CommandSettled })
+	for _, settle := range []func() error{first.Ack, func() error {
+		second, err := queue.Next()
+		return errors.Join(err, second.Ack())
+	}} {
+		if err := settle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	natstest.Eventually(t, "it is settled", func() bool { return ask(position).Command == events.CommandSettled })
 }
