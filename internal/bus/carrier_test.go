@@ -28,7 +28,7 @@ func TestHeaderCase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := trace.SpanContextFromContext(delivery.Extract(t.Context(), propagator, tt.header)).TraceID().String(); got != traceID {
+			if got := trace.SpanContextFromContext(delivery.Extract(t.Context(), Propagator, tt.header)).TraceID().String(); got != traceID {
 				t.Errorf("the trace is %s", got)
 			}
 			broker := startBroker(t)

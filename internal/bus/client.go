@@ -136,7 +136,7 @@ type Message struct {
 
 // TraceID returns the trace that the message belongs to, or "".
 func (m Message) TraceID() string {
-	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), propagator, m.Header)); s.HasTraceID() {
+	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), Propagator, m.Header)); s.HasTraceID() {
 		return s.TraceID().String()
 	}
 	return ""

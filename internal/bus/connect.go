@@ -21,7 +21,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-const scope = "github.com/factro-bridge/factro-bridge/internal/bus"
+// Scope names what the bus and its packages measure and trace. It is one for all, since several count in the same metrics.
+const Scope = "github.com/factro-bridge/factro-bridge/internal/bus"
 
 // Conn is a connection to NATS and the streams of the contract.
 type Conn struct {
@@ -98,7 +99,7 @@ func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
 		cfg.rhythm = defaultRhythm
 	}
 	b := &Conn{
-		cfg: cfg, log: log, tracer: otel.Tracer(scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
+		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
@@ -384,6 +385,13 @@ func (b *Conn) Recheck() {
 	case b.changed <- struct{}{}:
 	default: // it is going to anyway
 	}
+}
+
+// Up says whether the connection is known to be up.
+func (b *Conn) Up() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.isUp
 }
 
 func (b *Conn) setDown() {

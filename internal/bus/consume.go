@@ -132,7 +132,7 @@ func (b *Conn) handle(stopping context.Context, w Worker, t *tally, msg *nats.Ms
 	defer cancel()
 	t.take()
 
-	ctx = delivery.Extract(ctx, propagator, msg.Header)
+	ctx = delivery.Extract(ctx, Propagator, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
 	d := newTaken(msg)
 	if d.first() {

@@ -21,7 +21,7 @@ func TestDeadHeadersAreTold(t *testing.T) {
 		letter.Header[name] = []string{"1"}
 	}
 	parent := delivery.Header{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
-	Letter{Status: 400, Log: []Attempt{{Status: 400}}}.describe(propagator.Extract(t.Context(), parent), letter.Header)
+	Letter{Status: 400, Log: []Attempt{{Status: 400}}}.describe(Propagator.Extract(t.Context(), parent), letter.Header)
 	var told []string
 	for _, h := range DeadHeaders() {
 		told = append(told, h.Name)

@@ -60,7 +60,7 @@ func (l Letter) describe(ctx context.Context, h nats.Header) {
 		}
 	}
 	hop := delivery.Header{}
-	propagator.Inject(ctx, hop)
+	Propagator.Inject(ctx, hop)
 	if parent := hop.Get(events.ExtTraceParent); parent != "" {
 		h[headerDeadTrace] = []string{parent}
 	}

@@ -73,7 +73,7 @@ func (b *Conn) Recover(ctx context.Context, clouds []string) error {
 
 // watchPending shows how much is parked.
 func (b *Conn) watchPending(waiting *atomic.Int64) (stop func(), _ error) {
-	meter := otel.Meter(scope)
+	meter := otel.Meter(Scope)
 	gauge, err := meter.Int64ObservableGauge("factro.bridge.commands.parked", metric.WithUnit("{command}"),
 		metric.WithDescription("Commands that are settled, and whose result or dead letter is parked until its stream takes it."))
 	if err != nil {

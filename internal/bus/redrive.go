@@ -135,7 +135,7 @@ func repacked(subject string, header nats.Header, e event.Event, id string, data
 
 // Redrive sends a command again and returns its place in the queue when that has it.
 func (c *Client) Redrive(ctx context.Context, p events.Prefix, r Redriven) (position string, err error) {
-	propagator.Inject(ctx, delivery.Header(r.msg.Header))
+	Propagator.Inject(ctx, delivery.Header(r.msg.Header))
 	ack, err := c.publishAcked(ctx, p, r.msg)
 	if err != nil {
 		return "", err
@@ -149,7 +149,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
-	propagator.Inject(ctx, delivery.Header(msg.Header))
+	Propagator.Inject(ctx, delivery.Header(msg.Header))
 	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
 	ack, err := c.publishAcked(ctx, p, msg)
 	if err != nil || !ack.Duplicate {

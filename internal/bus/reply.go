@@ -53,7 +53,7 @@ func queryReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies, 
 func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
 	r := &Replies{cloud: cloud, to: to, prefixes: prefixes, log: log}
 	attrs := metric.WithAttributes(cloudAttr(cloud), attribute.String("to", to))
-	meter := otel.Meter(scope)
+	meter := otel.Meter(Scope)
 	refused, err := meter.Int64ObservableCounter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
 		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."))
 	if err != nil {

@@ -160,7 +160,7 @@ func (d *desk) take(ctx context.Context, msg *nats.Msg) {
 		return
 	}
 	began := time.Now()
-	ctx = delivery.Extract(ctx, propagator, msg.Header)
+	ctx = delivery.Extract(ctx, Propagator, msg.Header)
 	ctx, span := d.bus.tracer.Start(ctx, "process "+kind(msg.Subject),
 		// Somebody waits for the answer, unlike with a command: a server, in the terms of traces.
 		trace.WithSpanKind(trace.SpanKindServer),
@@ -217,7 +217,7 @@ func (d *desk) answer(ctx context.Context, span trace.Span, msg *nats.Msg, q Que
 	defer func() { d.service.count(q.Operation, time.Since(began), a) }()
 	reply := message(a)
 	reply.Subject = msg.Reply
-	propagator.Inject(ctx, delivery.Header(reply.Header))
+	Propagator.Inject(ctx, delivery.Header(reply.Header))
 	err := d.bus.nc.PublishMsg(reply)
 	if errors.Is(err, nats.ErrMaxPayload) { // a server that takes less than the one before the reconnect
 		a = Answer{Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Error: &events.Error{

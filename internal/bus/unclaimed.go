@@ -25,7 +25,7 @@ func (b *Conn) Unclaimed(ctx context.Context) error {
 		return nil
 	}
 	var waiting atomic.Int64
-	gauge, err := otel.Meter(scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
+	gauge, err := otel.Meter(Scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
 		metric.WithDescription("Commands in streams of clouds that are not configured here and from which nobody pulls."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if n := waiting.Load(); n >= 0 && ctx.Err() == nil {
