@@ -2,10 +2,14 @@ package bridge
 
 import (
 	"context"
+	"log/slog"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
@@ -21,6 +25,7 @@ type unit struct {
 	*egress.API
 	cloud      string
 	version    string
+	log        *slog.Logger
 	broker     *bus.Conn
 	worker     *egress.Worker        // nil without the role egress
 	reader     *egress.Reader        // nil without the role query
@@ -51,9 +56,9 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, 
 	if err != nil {
 		return nil, err
 	}
-	u := &unit{API: api, cloud: cloud.Name, version: b.version, broker: broker}
+	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, broker, broker, broker); err != nil {
+		if u.worker, err = egress.New(api, broker, ledger.New(broker, b.log), broker); err != nil {
 			return nil, err
 		}
 	}
@@ -63,7 +68,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, 
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, store, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, lease.New(broker, broker, b.log), store, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -76,11 +81,11 @@ func (u *unit) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	if u.worker != nil {
 		parts.Go(func() error { return u.broker.Consume(ctx, u.cloud, u.worker) })
-		parts.Go(func() error { return u.broker.ServeStatus(ctx, u.cloud, u.worker) })
+		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
 		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.gaveUp) })
 	}
 	if u.reader != nil {
-		parts.Go(func() error { return u.broker.Serve(ctx, queryService(u.cloud, u.version), u.reader) })
+		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })
 	}
 	if u.reconciler != nil {
 		parts.Go(func() error {
@@ -119,11 +124,11 @@ func lostAt(units map[string]*unit) func(cloud string) {
 }
 
 // queryService is what a cloud's queries show of themselves: one endpoint for each operation that reads.
-func queryService(cloud, version string) bus.Service {
-	s := bus.Service{Cloud: cloud, Version: version}
+func queryService(cloud, version string) queries.Service {
+	s := queries.Service{Cloud: cloud, Version: version}
 	for _, op := range factro.Operations() {
 		if !op.Writes() {
-			s.Endpoints = append(s.Endpoints, bus.Endpoint{Resource: op.Resource, Operation: op.Name, Metadata: map[string]string{
+			s.Endpoints = append(s.Endpoints, queries.Endpoint{Resource: op.Resource, Operation: op.Name, Metadata: map[string]string{
 				"method": op.Method, "path": op.Path, "confidence": op.Confidence,
 			}})
 		}

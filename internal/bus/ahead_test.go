@@ -110,7 +110,7 @@ func TestConsumerAhead(t *testing.T) {
 	if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_EVENTS_ACME", jetstream.ConsumerConfig{Durable: "mirror", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	maker.Close()
@@ -139,10 +139,10 @@ func TestConsumerAhead(t *testing.T) {
 	if n := mirror.CachedInfo().NumPending; n != 1 {
 		t.Errorf("the mirror waits for %d events, want all, 1", n)
 	}
-	if known, _, err := b.Begin(t.Context(), "acme", "c-1", Record{Fingerprint: "f"}); known || err != nil {
+	if known, err := ledger(b).Begin(t.Context(), "acme", "c-1"); known || err != nil {
 		t.Errorf("the ledger: %t, %v", known, err)
 	}
-	if known, _, err := b.Look(t.Context(), "acme", "c-1"); !known || err != nil {
+	if known, err := ledger(b).Look(t.Context(), "acme", "c-1"); !known || err != nil {
 		t.Errorf("the ledger: %t, %v", known, err)
 	}
 	if strings.Contains(book.String(), "Permissions Violation") {
@@ -156,7 +156,7 @@ func TestConsumerAheadUnmanaged(t *testing.T) {
 	broker := startBroker(t, onlyRelayed)
 	r := startRelay(t, broker, "FACTRO_COMMANDS_ACME.egress-acme")
 	maker := run(t, broker.connect(t, quiet()))
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	b := broker.connect(t, quiet(), throughRelay(t), func(c *Config) { c.Manage, c.Carries = false, true })

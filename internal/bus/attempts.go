@@ -228,11 +228,11 @@ func (a *attempts) reasons() error {
 func (a *attempts) err() error {
 	why := a.reasons()
 	if why == nil {
-		return errNotConnected
+		return ErrNotConnected
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := fmt.Errorf("%w: %w", errNotConnected, why)
+	err := fmt.Errorf("%w: %w", ErrNotConnected, why)
 	if !a.next.IsZero() {
 		err = fmt.Errorf("%w; next attempt at %s", err, a.next.UTC().Format(time.RFC3339))
 	}

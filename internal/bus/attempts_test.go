@@ -129,7 +129,7 @@ func TestWhyNotConnected(t *testing.T) {
 			}
 			t.Cleanup(b.Close)
 			tells := func(err error) bool {
-				return errors.Is(err, errNotConnected) && strings.Contains(err.Error(), host+": ") && strings.Contains(err.Error(), tt.want) &&
+				return errors.Is(err, ErrNotConnected) && strings.Contains(err.Error(), host+": ") && strings.Contains(err.Error(), tt.want) &&
 					strings.Contains(err.Error(), "next attempt at 20")
 			}
 			if !within(func() bool { return tells(b.Ready()) }) {

@@ -230,7 +230,7 @@ func TestNoQuorum(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
 		t.Error("it was stored by one of three")
 	}
-	if err := b.Ready(); err == nil || errors.Is(err, errNotConnected) {
+	if err := b.Ready(); err == nil || errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	c.members[1].start()

@@ -44,18 +44,17 @@ type Conn struct {
 	up            chan struct{} // closed while the connection is up; a new one while it is down
 	down          chan struct{} // closed when the connection goes down; a new one once it is up
 	isUp          bool
+	epoch         int  // counts the connections
 	away          bool // whether the connection ever was
 	outage        outage
 	bound         map[string]error         // of each cloud: nil once its streams are known to be there
 	started       map[string]chan struct{} // of each cloud: closed once its streams were there for the first time
-	ledgers       map[string]bucketStore   // those that were asked for, by their cloud
 	moves         moving
 	shares        float64                  // what of their sizes streams that are made may have; 0 for all
 	probe         *probe                   // that of this bridge, while it shares out the room
 	probed        string                   // the subject of the last one that it asked for
 	swept         bool                     // no probe was left, on this connection
 	stocked       bool                     // the buckets were looked for, on this connection
-	shared        *sharedLedger            // that of an older version, once it was looked for
 	changed       chan struct{}            // has a token when the streams should be looked at again
 	better        chan struct{}            // closed when a look finds well what was not; then a new one
 	parked        chan struct{}            // has a token when something was parked
@@ -84,14 +83,16 @@ const (
 const writeTimeout = 10 * time.Second
 
 var (
-	errNotConnected = errors.New("not connected to NATS")
-	errNotBound     = errors.New("the streams have not been looked up yet")
-	errClosed       = errors.New("the connection to NATS was closed for good")
+	// ErrNotConnected says that there is no connection at the moment.
+	ErrNotConnected = errors.New("not connected to NATS")
+	// ErrClosed says that there will be no connection again in this process.
+	ErrClosed   = errors.New("the connection to NATS was closed for good")
+	errNotBound = errors.New("the streams have not been looked up yet")
 )
 
 // Connect validates the configuration and starts to connect. It does not wait for the server: a bridge has to come up
 // while NATS is away. An error is a mistake in the configuration.
-func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
+func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -101,10 +102,13 @@ func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
 	b := &Conn{
 		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
-		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
+		bound: map[string]error{}, started: map[string]chan struct{}{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
+	}
+	for _, change := range options {
+		change(b)
 	}
 	for _, cloud := range cfg.Clouds {
 		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
@@ -221,9 +225,9 @@ func (b *Conn) end(ctx context.Context) error {
 		return nil //nolint:nilerr // the end of ctx is the ordinary end
 	}
 	if why := b.nc.LastError(); why != nil {
-		return fmt.Errorf("%w: %w", errClosed, why)
+		return fmt.Errorf("%w: %w", ErrClosed, why)
 	}
-	return errClosed
+	return ErrClosed
 }
 
 // begin lets the work of a cloud begin.
@@ -362,7 +366,8 @@ func (b *Conn) setUp() {
 	for cloud := range b.bound {
 		b.bound[cloud] = errNotBound // it may be another server, with an empty store
 	}
-	b.moves, b.shared, b.consumersSeen = moving{}, nil, time.Time{}
+	b.epoch++
+	b.moves, b.consumersSeen = moving{}, time.Time{}
 	b.swept, b.stocked = false, false
 	b.health.renewed()
 	close(b.up)
@@ -413,7 +418,7 @@ func (b *Conn) AwaitUp(ctx context.Context) error {
 	case <-up:
 		return nil
 	case <-b.closed:
-		return errClosed
+		return ErrClosed
 	case <-ctx.Done():
 		return b.tries.err()
 	}

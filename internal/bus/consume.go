@@ -76,7 +76,7 @@ func (b *Conn) Consume(ctx context.Context, cloud string, w Worker) error {
 			failures = 0
 		}
 		better := b.Recovered()
-		if err != nil && !isDisconnect(err) && !errors.Is(err, errNotConnected) {
+		if err != nil && !isDisconnect(err) && !errors.Is(err, ErrNotConnected) {
 			b.health.pulls(cloud, err)
 		}
 		b.Recheck() // perhaps the stream is gone too
@@ -101,7 +101,7 @@ func (b *Conn) consume(ctx context.Context, cloud string, w Worker, t *tally) er
 	}
 	setup, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	c, err := b.consumer(setup, cloud)
+	c, err := b.CommandConsumer(setup, cloud)
 	if err != nil {
 		return err
 	}

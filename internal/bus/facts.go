@@ -1,13 +1,5 @@
 package bus
 
-// Facts about the service that answers queries.
-const (
-	// QueryQueue is its queue group.
-	QueryQueue = queryQueue
-	// HeaderRetryAfter is the header of an error that passes.
-	HeaderRetryAfter = headerRetryAfter
-)
-
 // HeaderFact is a header that the contract promises, and its meaning.
 type HeaderFact struct{ Name, Meaning string }
 

@@ -353,7 +353,7 @@ func TestKeepFull(t *testing.T) {
 func TestKeepAway(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t).connect(t, quiet())
-	if _, err := b.Keep(t.Context(), "acme", "a", strings.NewReader("x")); !errors.Is(err, errNotConnected) {
+	if _, err := b.Keep(t.Context(), "acme", "a", strings.NewReader("x")); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("kept: %v", err)
 	}
 }

@@ -268,10 +268,13 @@ func destination(subject string) string {
 	return strings.Join(t[:min(len(t), 4)], ".")
 }
 
+// LedgerOf names the ledger of a cloud where publishes have a destination.
+func LedgerOf(cloud string) string { return "the ledger of " + cloud }
+
 // cloudIn is the one of our clouds that a destination, or a subject with the name of a stream or bucket in it, is about,
 // or "".
 func (b *Conn) cloudIn(text string) string {
-	found, ofLedger := strings.CutPrefix(text, ledgerOf(""))
+	found, ofLedger := strings.CutPrefix(text, LedgerOf(""))
 	t := strings.Split(text, ".")
 	switch {
 	case ofLedger:
@@ -302,7 +305,7 @@ func (b *Conn) Observe(destination string, began time.Time, err error) error {
 		b.health.works(destination)
 	case Permanent(err), errors.Is(err, context.Canceled):
 		// That is the message's own fault, or its sender has gone away.
-	case isDisconnect(err), errors.Is(err, errNotConnected), errors.Is(err, errClosed):
+	case isDisconnect(err), errors.Is(err, ErrNotConnected), errors.Is(err, ErrClosed):
 		// That is the connection's, of which we know.
 	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < AttemptTimeout/4:
 		// There was hardly any time.

@@ -137,7 +137,7 @@ func (b *Conn) Returned(ctx context.Context) error {
 	select {
 	case <-down:
 	case <-b.closed:
-		return errClosed
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

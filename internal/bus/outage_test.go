@@ -148,7 +148,7 @@ func TestServerRestart(t *testing.T) {
 	for i := range 6 {
 		if i == 3 {
 			server.stop()
-			eventually(t, "readiness knows", func() bool { return errors.Is(b.Ready(), errNotConnected) })
+			eventually(t, "readiness knows", func() bool { return errors.Is(b.Ready(), ErrNotConnected) })
 			server.start()
 		}
 		out.command(strconv.Itoa(i))
@@ -253,10 +253,10 @@ func TestConnectionClosed(t *testing.T) {
 	if err := b.nc.Publish(strings.Repeat("x", 5000), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, ended); !errors.Is(err, errClosed) || !strings.Contains(strings.ToLower(err.Error()), "maximum control line") {
+	if err := receive(t, ended); !errors.Is(err, ErrClosed) || !strings.Contains(strings.ToLower(err.Error()), "maximum control line") {
 		t.Errorf("run ended with %v", err)
 	}
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); !errors.Is(err, errClosed) {
+	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); !errors.Is(err, ErrClosed) {
 		t.Errorf("published: %v", err)
 	}
 	if err := b.Ready(); err == nil {
@@ -284,7 +284,7 @@ func TestStartWithoutServer(t *testing.T) {
 	start(t, b.Run)
 	w, got := collector()
 	consume(t, b, w)
-	if err := b.Ready(); !errors.Is(err, errNotConnected) {
+	if err := b.Ready(); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	server.start()

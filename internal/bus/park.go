@@ -126,7 +126,7 @@ func isStuck(verdict error) bool {
 	switch {
 	case verdict == nil, errors.As(verdict, &end), errors.As(verdict, &wait), errors.As(verdict, &ret):
 		return false
-	case errors.Is(verdict, ErrTaken), errors.Is(verdict, errNotConnected), errors.Is(verdict, errClosed):
+	case errors.Is(verdict, ErrTaken), errors.Is(verdict, ErrNotConnected), errors.Is(verdict, ErrClosed):
 		return false
 	}
 	class := natserr.Of(verdict)

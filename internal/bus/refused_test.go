@@ -543,7 +543,7 @@ func TestIsStuck(t *testing.T) {
 		"later":             {RetryAfter(errors.New("x"), 0), false},
 		"parked":            {&pending{why: ErrRefusing}, false},
 		"another bridge":    {fmt.Errorf("x: %w", ErrTaken), false},
-		"no connection":     {errNotConnected, false},
+		"no connection":     {ErrNotConnected, false},
 		"no answer":         {fmt.Errorf("ledger: %w", context.DeadlineExceeded), false},
 		"no leader":         {&jetstream.APIError{Code: 503, ErrorCode: 10008}, false},
 		"the ledger sealed": {&jetstream.APIError{Code: 400, ErrorCode: 10109}, false},
@@ -654,29 +654,6 @@ func TestBareLetter(t *testing.T) {
 	whole, err := client.Original(t.Context(), "factro", l)
 	if err != nil || string(whole.Data) != data || whole.ID != "c-1" {
 		t.Errorf("the original is %+v, %v", whole, err)
-	}
-}
-
-// TestLeaseRefused: an entry that the broker never takes is an error, and not a wait without end.
-func TestLeaseRefused(t *testing.T) {
-	t.Parallel()
-	srv := startBroker(t)
-	b := run(t, srv.connect(t, quiet()))
-	l, err := b.Lease(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Release(t.Context())
-	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 500)
-	if err := l.Keep(t.Context(), []byte(`"`+strings.Repeat("x", 1000)+`"`)); natserr.Of(err) != natserr.Permanent {
-		t.Errorf("a value that is too large: %v", err)
-	}
-	if err := l.Keep(t.Context(), []byte(`"x"`)); err != nil {
-		t.Errorf("the lease is lost for it: %v", err)
-	}
-	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 10)
-	if _, err := b.Lease(t.Context(), "beta"); natserr.Of(err) != natserr.Permanent {
-		t.Errorf("a lease that cannot be written: %v", err)
 	}
 }
 

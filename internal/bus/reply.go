@@ -14,9 +14,9 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Replies decides where answers and copies of results of one cloud may go. A stranger names the subject, and the bridge
-// publishes there with its own rights: anything but an inbox, or what the operator has chosen, could be an order to the
-// server or to another program.
+// Replies decides where answers and copies of results of one cloud may go. An untrusted sender names the subject, and the
+// bridge publishes there with its own rights: anything but an inbox, or a prefix that the operator has chosen, could be an
+// instruction to the server or to another program.
 type Replies struct {
 	cloud, to string
 	prefixes  []string
@@ -29,12 +29,12 @@ type Replies struct {
 }
 
 const (
-	// inboxes begins the subjects on which NATS clients hear answers.
+	// inboxes begins the subjects on which NATS clients receive answers.
 	inboxes = "_INBOX"
-	// imported begins the reply subjects that the server makes for requests from other accounts. It lets no client name one
-	// in a request; in a header it would not notice.
+	// imported begins the reply subjects that the server makes for requests from other accounts. It allows no client to name
+	// one in a request; in a header it would not notice.
 	imported = "_R_"
-	// maxReply bounds a reply subject: one beyond the server's limit on a line of its protocol would cost us the connection.
+	// maxReply bounds a reply subject: one beyond the server's limit on a line of its protocol would end the connection.
 	maxReply = 1 << 10
 	// replyWarnEvery is how often a refused subject is logged. All are counted.
 	replyWarnEvery = time.Minute
@@ -45,9 +45,10 @@ func CommandReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies
 	return newReplies(cloud, "command", append([]string{inboxes}, prefixes...), log)
 }
 
-// queryReplies are the reply subjects of queries: the same, and those of other accounts.
-func queryReplies(cloud string, prefixes []string, log *slog.Logger) (*Replies, error) {
-	return newReplies(cloud, "query", append([]string{inboxes, imported}, prefixes...), log)
+// RequestReplies are the reply subjects of requests: the same, and those of other accounts. kind says what is requested,
+// for the log and the metric.
+func RequestReplies(cloud, kind string, prefixes []string, log *slog.Logger) (*Replies, error) {
+	return newReplies(cloud, kind, append([]string{inboxes, imported}, prefixes...), log)
 }
 
 func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
@@ -88,7 +89,7 @@ func (r *Replies) Allow(ctx context.Context, subject, eventID string) bool {
 	return false
 }
 
-// sample says whether a refusal is to be logged, and how many were not since the last.
+// sample says whether to log a refusal, and how many were not logged since the last.
 func (r *Replies) sample(now time.Time) (skipped int, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,7 +16,7 @@ func TestReplies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	queries, err := queryReplies("acme", []string{"replies.acme"}, slog.New(slog.DiscardHandler))
+	queries, err := RequestReplies("acme", "query", []string{"replies.acme"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

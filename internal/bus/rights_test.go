@@ -63,7 +63,7 @@ func TestPublishRevoked(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var tries sync.WaitGroup // until one of them is refused
 			tries.Go(func() { _ = b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1") })
-			tries.Go(func() { _, _, _ = b.Begin(ctx, "acme", "1", Record{}) })
+			tries.Go(func() { _, _ = ledger(b).Begin(ctx, "acme", "1") })
 			unready(t, b, `violation for publish to "`+strings.TrimSuffix(subject, ">"))
 			cancel()
 			tries.Wait()
@@ -99,9 +99,11 @@ func TestSubscriptionRevoked(t *testing.T) {
 			broker := startBroker(t, users(nil))
 			b := run(t, broker.connect(t, quiet(), asBridge, hasty))
 			out := broker.outside(t)
-			serve(t, b, out, reads(echo))
+			if _, err := b.nc.QueueSubscribe("factro.query.acme.*.*", "q", func(m *nats.Msg) { _ = b.nc.Publish(m.Reply, m.Data) }); err != nil {
+				t.Fatal(err)
+			}
 			ask := func() bool {
-				m, err := out.nc.Request(taskQuery, []byte(`{"taskId":"ü"}`), time.Second)
+				m, err := out.nc.Request("factro.query.acme.task.getTask", []byte(`{"taskId":"ü"}`), time.Second)
 				return err == nil && string(m.Data) == `{"taskId":"ü"}`
 			}
 			eventually(t, "queries are answered", ask)
@@ -155,7 +157,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 	start(t, maker.Run)
 	ready(t, maker)
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)
@@ -167,7 +169,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.consumer(t.Context(), "acme"); err != nil {
+	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)

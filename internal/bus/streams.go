@@ -127,7 +127,8 @@ func (b *Conn) CreateStream(ctx context.Context, want topology.Stream) error {
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second
 
-func (b *Conn) consumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
+// CommandConsumer binds the durable consumer of a cloud's commands, and creates it if it is missing and the bridge may.
+func (b *Conn) CommandConsumer(ctx context.Context, cloud string) (jetstream.Consumer, error) {
 	want := b.cfg.Plan().Consumer(cloud, b.ackWait)
 	c, err := b.js.Consumer(ctx, b.cfg.Prefix.CommandStream(cloud), want.Durable)
 	switch {

@@ -46,7 +46,7 @@ func (b *Conn) Unclaimed(ctx context.Context) error {
 		clouds, err := b.unclaimed(ctx)
 		if err != nil {
 			waiting.Store(-1)
-			if ctx.Err() == nil && !errors.Is(err, errNotConnected) && b.News("unclaimed", err.Error()) {
+			if ctx.Err() == nil && !errors.Is(err, ErrNotConnected) && b.News("unclaimed", err.Error()) {
 				b.log.WarnContext(ctx, "it cannot be seen whether there are commands that nobody reads", "error", err)
 			}
 			continue

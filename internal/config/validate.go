@@ -104,7 +104,7 @@ func (c Config) validateServers() error {
 	if c.Log.Format != "" && c.Log.Format != telemetry.Text && c.Log.Format != telemetry.JSON {
 		errs = append(errs, fmt.Errorf("log.format: %q is neither text nor json; leave it empty for text on a terminal and json elsewhere", c.Log.Format))
 	}
-	if c.ShutdownTimeout > 0 && c.ShutdownTimeout < time.Second { // one that is not positive is told of by the bus
+	if c.ShutdownTimeout > 0 && c.ShutdownTimeout < time.Second { // the bus reports one that is not positive
 		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))
 	}
 	return errors.Join(append(errs, c.HTTP.TLS.validate())...)
@@ -150,7 +150,7 @@ func listens(setting, address, example string) error {
 	return nil
 }
 
-// Loose tells of the files with secrets that everybody on the machine may read.
+// Loose names the files with secrets that everybody on the machine may read.
 func (c Config) Loose() []string {
 	files := map[string]string{
 		"nats.creds_file": c.NATS.CredsFile, "nats.nkey_file": c.NATS.NkeyFile, "nats.password_file": c.NATS.PasswordFile, "nats.tls.key_file": c.NATS.TLS.KeyFile,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -283,7 +284,7 @@ func (d *document) query(op factro.Operation) error {
 		{"x-confidence", op.Confidence},
 		{"x-request", op.Method + " " + op.Path},
 		{"reply", object{{"channel", reference(channelRef(answerChannel))}, {"messages", replies}}},
-		{"bindings", inline{object{{"nats", object{{"queue", bus.QueryQueue}, {"bindingVersion", "0.1.0"}}}}}},
+		{"bindings", inline{object{{"nats", object{{"queue", queries.Queue}, {"bindingVersion", "0.1.0"}}}}}},
 	})
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -29,7 +29,7 @@ func refusedQuery() object {
 			{"properties", object{
 				{events.HeaderErrorCode, object{{"type", "string"}, {"pattern", "^[1-5][0-9][0-9]$"}, {"description", "factro's HTTP status, or the one that the bridge would give."}}},
 				{events.HeaderError, object{{"type", "string"}, {"description", "One line for people."}}},
-				{bus.HeaderRetryAfter, object{{"type", "string"}, {"pattern", "^[0-9]+$"}, {"description", "Seconds until it is worth asking again, if that is known."}}},
+				{queries.HeaderRetryAfter, object{{"type", "string"}, {"pattern", "^[0-9]+$"}, {"description", "Seconds until it is worth asking again, if that is known."}}},
 			}},
 		}},
 		{"payload", reference(componentsPrefix + "ResultError")},

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -22,15 +22,15 @@ type flight struct {
 	waiting int
 	cancel  context.CancelFunc
 	landed  chan struct{} // closed when answer is there
-	answer  bus.Answer
+	answer  queries.Answer
 }
 
 // read makes one read. It calls depart just before it asks factro.
-type read func(ctx context.Context, depart func()) bus.Answer
+type read func(ctx context.Context, depart func()) queries.Answer
 
 // join waits for a read of a key that has not departed yet, and plans one if there is none; shared tells that there was. A
 // read goes on as long as anybody waits for it: whose ctx ends leaves the others alone, and the last one to leave ends it.
-func (fs *flights) join(ctx context.Context, key string, do read) (a bus.Answer, shared bool) {
+func (fs *flights) join(ctx context.Context, key string, do read) (a queries.Answer, shared bool) {
 	fs.mu.Lock()
 	f, shared := fs.boarding[key]
 	if !shared {
@@ -53,7 +53,7 @@ func (fs *flights) join(ctx context.Context, key string, do read) (a bus.Answer,
 	return stopped, shared
 }
 
-var stopped = bus.Answer{Status: http.StatusServiceUnavailable, Error: &events.Error{
+var stopped = queries.Answer{Status: http.StatusServiceUnavailable, Error: &events.Error{
 	Code: events.CodeUnavailable, Message: "the bridge stopped before the answer was there",
 }}
 

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -30,7 +30,7 @@ func TestSharedQuery(t *testing.T) {
 			return reply{status: 200, body: long(r, 1<<12), delay: time.Second}
 		})
 		x.empty()
-		answers := make([]bus.Answer, 50)
+		answers := make([]queries.Answer, 50)
 		var all sync.WaitGroup
 		for i := range answers {
 			all.Go(func() { answers[i] = x.ask(query("listTasks", "{}")) })

@@ -166,16 +166,16 @@ func (m *metrics) finished(ctx context.Context, j *job, r events.Result) {
 	}
 }
 
-// queries are what is counted of a cloud's queries.
-type queries struct {
+// queryMetrics are what is counted of a cloud's queries.
+type queryMetrics struct {
 	cloud    attribute.KeyValue
 	count    metric.Int64Counter
 	duration metric.Float64Histogram
 }
 
-func newQueries(cloud string) (*queries, error) {
+func newQueryMetrics(cloud string) (*queryMetrics, error) {
 	meter := otel.Meter(scope)
-	q := &queries{cloud: attribute.String("factro.cloud", cloud)}
+	q := &queryMetrics{cloud: attribute.String("factro.cloud", cloud)}
 	var err error
 	if q.count, err = meter.Int64Counter("factro.bridge.queries", metric.WithUnit("{query}"),
 		metric.WithDescription("Answered queries, by operation and class of status.")); err != nil {
@@ -188,7 +188,7 @@ func newQueries(cloud string) (*queries, error) {
 }
 
 // answered counts an answer. What a requester wrote as the operation is a label only if it is one.
-func (q *queries) answered(ctx context.Context, op factro.Operation, status int, took time.Duration) {
+func (q *queryMetrics) answered(ctx context.Context, op factro.Operation, status int, took time.Duration) {
 	class := attribute.String("status", strconv.Itoa(status/100)+"xx")
 	q.count.Add(ctx, 1, metric.WithAttributes(q.cloud, attribute.String("factro.operation", cmp.Or(op.Name, "unknown")), class))
 	// Not by operation: 71 of them with 14 buckets each would be more series than all the rest.

@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/text/encoding/unicode"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -28,31 +28,31 @@ type Shelf interface {
 	Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error)
 }
 
-// Reader answers the queries of one cloud, any number of them at once. It is a bus.Reader.
+// Reader answers the queries of one cloud, any number of them at once. It is a queries.Reader.
 type Reader struct {
 	*API
 	shelf   Shelf
-	queries *queries
+	queries *queryMetrics
 	flights flights
 }
 
 // NewReader builds a reader.
 func NewReader(api *API, shelf Shelf) (*Reader, error) {
-	q, err := newQueries(api.cfg.Cloud)
+	q, err := newQueryMetrics(api.cfg.Cloud)
 	return &Reader{API: api, shelf: shelf, queries: q}, err
 }
 
 // Query answers a query. Equal queries that wait at the same time are one call to factro. One that has been made already
 // is joined by nobody: who has heard of a change, by whatever way, is not answered with what was read before it.
-func (r *Reader) Query(ctx context.Context, q bus.Query) bus.Answer {
+func (r *Reader) Query(ctx context.Context, q queries.Query) queries.Answer {
 	began := time.Now()
 	op, call, wrong := r.plan(q)
-	var a bus.Answer
+	var a queries.Answer
 	if wrong != nil {
 		a = *wrong
 	} else {
 		var shared bool
-		a, shared = r.flights.join(ctx, op.Name+" "+call.Target, func(ctx context.Context, depart func()) bus.Answer {
+		a, shared = r.flights.join(ctx, op.Name+" "+call.Target, func(ctx context.Context, depart func()) queries.Answer {
 			return r.read(ctx, depart, op, call)
 		})
 		trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("factro.query.shared", shared))
@@ -68,10 +68,10 @@ func (r *Reader) Query(ctx context.Context, q bus.Query) bus.Answer {
 }
 
 // plan finds the operation and translates the query, or answers why it cannot be made.
-func (r *Reader) plan(q bus.Query) (factro.Operation, translate.Call, *bus.Answer) {
+func (r *Reader) plan(q queries.Query) (factro.Operation, translate.Call, *queries.Answer) {
 	op, known := factro.Lookup(q.Operation)
-	fail := func(status int, reason *events.Error) (factro.Operation, translate.Call, *bus.Answer) {
-		return op, translate.Call{}, &bus.Answer{Status: status, Error: reason}
+	fail := func(status int, reason *events.Error) (factro.Operation, translate.Call, *queries.Answer) {
+		return op, translate.Call{}, &queries.Answer{Status: status, Error: reason}
 	}
 	switch {
 	case !known:
@@ -100,7 +100,7 @@ func (r *Reader) plan(q bus.Query) (factro.Operation, translate.Call, *bus.Answe
 }
 
 // read makes the call for a query.
-func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, call translate.Call) bus.Answer {
+func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, call translate.Call) queries.Answer {
 	key, o := r.admit(ctx)
 	if o.code != "" {
 		return held(o)
@@ -108,7 +108,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 	depart()
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	var a bus.Answer
+	var a queries.Answer
 	got, j := r.exchange(ctx, attempt{op: op, number: 1, take: func(body io.Reader) (err error) {
 		a.Data, a.Object, err = r.take(ctx, op, body)
 		return err
@@ -127,15 +127,15 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 		}
 		return held(obstacle{code: code, until: time.Now().Add(time.Second)})
 	case j == refused:
-		return bus.Answer{Status: got.status, Error: refusal(got)}
+		return queries.Answer{Status: got.status, Error: refusal(got)}
 	case j != done:
-		return bus.Answer{Status: failure(got), Error: &events.Error{
+		return queries.Answer{Status: failure(got), Error: &events.Error{
 			Code: events.CodeUnavailable, Message: outcomeText(got), Answer: answered(got),
 		}, RetryAfter: askedFor(got)}
 	case got.ours != nil:
 		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.cfg.Cloud,
 			"operation", op.Name, "error", got.ours)
-		return bus.Answer{Status: http.StatusServiceUnavailable, RetryAfter: shelfAgain, Error: &events.Error{
+		return queries.Answer{Status: http.StatusServiceUnavailable, RetryAfter: shelfAgain, Error: &events.Error{
 			Code: events.CodeUnavailable, Message: "the answer is too large for a message and could not be stored: " + got.ours.Error(),
 		}}
 	}
@@ -166,8 +166,8 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 }
 
 // held is the answer while factro is not to be called: at once, so that nobody waits for what will not come in time.
-func held(o obstacle) bus.Answer {
-	return bus.Answer{
+func held(o obstacle) queries.Answer {
+	return queries.Answer{
 		Status: map[string]int{
 			events.CodeThrottled: http.StatusTooManyRequests, events.CodeUnauthorized: http.StatusUnauthorized,
 			events.CodeUnavailable: http.StatusServiceUnavailable,

@@ -16,7 +16,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -65,15 +65,15 @@ func newReading(t testing.TB, script func(r *http.Request, body string) reply, c
 	return x
 }
 
-func query(operation, data string) bus.Query {
-	return bus.Query{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Data: []byte(data)}
+func query(operation, data string) queries.Query {
+	return queries.Query{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Data: []byte(data)}
 }
 
-func getTask(id string) bus.Query { return query("getTask", `{"taskId":"`+id+`"}`) }
+func getTask(id string) queries.Query { return query("getTask", `{"taskId":"`+id+`"}`) }
 
-func (x *reading) ask(q bus.Query) bus.Answer { return x.r.Query(context.Background(), q) }
+func (x *reading) ask(q queries.Query) queries.Answer { return x.r.Query(context.Background(), q) }
 
-func (x *reading) wantError(a bus.Answer, status int, code string) {
+func (x *reading) wantError(a queries.Answer, status int, code string) {
 	x.t.Helper()
 	if a.Status != status || a.Error == nil || a.Error.Code != code || a.Error.Message == "" || a.Data != nil || a.Object != nil {
 		x.t.Errorf("the answer is %+v with %+v, want %d %s: %s", a, a.Error, status, code, x)

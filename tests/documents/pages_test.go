@@ -30,6 +30,9 @@ func TestLinks(t *testing.T) {
 			continue
 		}
 		text := read(t, file)
+		if !strings.Contains(text, "/blob/main/") && filepath.Ext(file) != ".md" {
+			continue
+		}
 		for _, m := range blobURL.FindAllStringSubmatch(text, -1) {
 			checked++
 			wantTarget(t, file, m[1], "")

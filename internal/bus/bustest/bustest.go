@@ -1,0 +1,181 @@
+package bustest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
+)
+
+// Config is that of a bridge that owns the streams of the cloud acme.
+func Config(s *natstest.Server) bus.Config {
+	return bus.Config{URL: s.URL(), Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
+}
+
+// Connect returns a connection that does not run yet. It is closed at the end of the test.
+func Connect(t testing.TB, s *natstest.Server, log *slog.Logger, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	return ConnectWith(t, s, log, bus.Timing{}, change...)
+}
+
+// ConnectWith is Connect with other intervals than the usual ones of tests, as far as they are not zero.
+func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.Timing, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	cfg := Config(s)
+	for _, c := range change {
+		c(&cfg)
+	}
+	var err error
+	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
+		t.Fatal(err)
+	}
+	usual := bus.Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second}
+	conn, err := bus.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// Run runs a connection until the test ends, and waits until its streams are there.
+func Run(t testing.TB, conn *bus.Conn) *bus.Conn {
+	t.Helper()
+	Start(t, conn.Run)
+	Ready(t, conn)
+	return conn
+}
+
+// Ready waits until a connection reports that all is well.
+func Ready(t testing.TB, conn *bus.Conn) {
+	t.Helper()
+	if !natstest.Within(func() bool { return conn.Ready() == nil }) {
+		t.Fatalf("the connection is not ready: %v", conn.Ready())
+	}
+}
+
+// Start runs something in the background. The returned function stops it and waits for its end; so does the end of the test.
+func Start(t testing.TB, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // t.Context ends before the cleanups, whose order counts
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(ctx); err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// Outside is an ordinary client, which sees what the bridge stored and sends what others send.
+type Outside struct {
+	NC *nats.Conn
+	JS jetstream.JetStream
+
+	t testing.TB
+}
+
+// Connected returns a client of a server.
+func Connected(t testing.TB, s *natstest.Server) Outside {
+	t.Helper()
+	nc, js := s.Connect(t)
+	return Outside{nc, js, t}
+}
+
+// Stream looks a stream up.
+func (o Outside) Stream(name string) jetstream.Stream {
+	o.t.Helper()
+	s, err := o.JS.Stream(o.t.Context(), name)
+	if err != nil {
+		o.t.Fatalf("stream %s: %v", name, err)
+	}
+	return s
+}
+
+// Count is how many messages a stream holds.
+func (o Outside) Count(name string) uint64 {
+	o.t.Helper()
+	return o.Stream(name).CachedInfo().State.Msgs
+}
+
+// Last is the last message of a stream.
+func (o Outside) Last(name string) *jetstream.RawStreamMsg {
+	o.t.Helper()
+	s := o.Stream(name)
+	m, err := s.GetMsg(o.t.Context(), s.CachedInfo().State.LastSeq)
+	if err != nil {
+		o.t.Fatalf("last message of %s: %v", name, err)
+	}
+	return m
+}
+
+// Commands is the state of the consumer of the commands of acme.
+func (o Outside) Commands() *jetstream.ConsumerInfo {
+	o.t.Helper()
+	c, err := o.JS.Consumer(o.t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return c.CachedInfo()
+}
+
+// Command publishes a plain command with an id.
+func (o Outside) Command(id string) {
+	o.t.Helper()
+	m := nats.NewMsg("factro.command.acme.task.deleteTask")
+	m.Header.Set("Nats-Msg-Id", id)
+	m.Data = []byte(`{"taskId":"` + id + `"}`)
+	o.Publish(m)
+}
+
+// Publish stores a message in the stream that takes its subject.
+func (o Outside) Publish(m *nats.Msg) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), natstest.Patience)
+	defer cancel()
+	for {
+		attempt, stop := context.WithTimeout(ctx, 2*time.Second) // a change of leader leaves one without an answer
+		_, err := o.JS.PublishMsg(attempt, m)
+		stop()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			o.t.Fatalf("publish to %s: %v", m.Subject, err)
+		}
+	}
+}
+
+// Ask sends a request and returns its answer.
+func (o Outside) Ask(subject, data string, header nats.Header) *nats.Msg {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), natstest.Patience)
+	defer cancel()
+	m, err := o.NC.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: header, Data: []byte(data)})
+	if err != nil {
+		o.t.Fatalf("request to %s: %v", subject, err)
+	}
+	return m
+}
+
+// Clouds makes a configuration one for these clouds.
+func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
+
+// Running returns a connection that runs until the test ends, and whose streams are there.
+func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	return Run(t, Connect(t, s, Quiet(), change...))
+}

@@ -1,0 +1,184 @@
+package queries
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// StatusReporter reports what a process knows about why commands wait.
+type StatusReporter interface {
+	Status() events.Status
+}
+
+const (
+	// maxStatus bounds the status requests of a cloud that are in flight at once. Whoever gets no answer asks again.
+	maxStatus = 64
+	// statusWait bounds how long the broker may take to describe the queue of commands.
+	statusWait = time.Second
+)
+
+// Several bridges of a cloud receive each request, and the requester uses the first answer; across accounts it receives no
+// other. So a bridge that knows less lets the others go first. The one that has the command in flight answers at once, and
+// of those that have none the ones that could start it. The delays are far above what an answer takes inside a cluster.
+const (
+	blockedDelay   = 150 * time.Millisecond // we cannot call factro; another bridge perhaps can
+	elsewhereDelay = 300 * time.Millisecond // another bridge has the command in flight
+)
+
+// ServeStatus answers the requests why the commands of a cloud wait, until ctx ends.
+func ServeStatus(ctx context.Context, conn Conn, cloud string, reporter StatusReporter, log *slog.Logger) error {
+	cfg := conn.Settings()
+	replies, err := bus.RequestReplies(cloud, "status", cfg.ReplyPrefixes, log)
+	if err != nil {
+		return err
+	}
+	d := &statusServer{
+		nc: conn.NATS(), js: conn.JetStream(), stream: cfg.Prefix.CommandStream(cloud),
+		cloud: cloud, reporter: reporter, replies: replies, log: log, slots: make(chan struct{}, maxStatus),
+	}
+	subject := cfg.Prefix.Status(cloud)
+	sub, err := d.nc.Subscribe(subject, func(msg *nats.Msg) { d.accept(ctx, msg) })
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	<-ctx.Done()
+	return drain([]*nats.Subscription{sub}, &d.inFlight)
+}
+
+// statusServer answers the requests about one cloud's commands.
+type statusServer struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	stream   string // of the commands
+	cloud    string
+	reporter StatusReporter
+	replies  *bus.Replies
+	log      *slog.Logger
+	slots    chan struct{} // bounds the requests in flight
+	inFlight sync.WaitGroup
+
+	mu      sync.Mutex
+	queue   *jetstream.ConsumerInfo // what the broker answered last, nil if it did not
+	checked time.Time               // when it was asked
+}
+
+func (d *statusServer) accept(ctx context.Context, msg *nats.Msg) {
+	if msg.Reply == "" || !d.replies.Allow(ctx, msg.Reply, "") {
+		return
+	}
+	select {
+	case d.slots <- struct{}{}:
+	default:
+		return
+	}
+	d.inFlight.Go(func() {
+		defer func() { <-d.slots }()
+		reply := d.answer(ctx, msg.Data).message()
+		reply.Subject = msg.Reply
+		if err := d.nc.PublishMsg(reply); err != nil {
+			d.log.DebugContext(ctx, "why commands wait could not be reported", "cloud", d.cloud, "error", err)
+		}
+	})
+}
+
+// answer makes the answer, after the delay that lets better informed bridges go first.
+func (d *statusServer) answer(ctx context.Context, data []byte) Answer {
+	var ask events.StatusRequest
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &ask); err != nil {
+			return Answer{Status: http.StatusBadRequest, Error: &events.Error{
+				Code: events.CodeInvalid, Message: "the question is not of the form {\"position\": \"<stream>:<sequence>\"}",
+			}}
+		}
+	}
+	s, delay := d.status(ctx, ask.Position)
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+		s, _ = d.status(ctx, ask.Position) // it may have changed by now
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return Answer{Status: http.StatusInternalServerError, Error: &events.Error{Code: events.CodeUnavailable, Message: err.Error()}}
+	}
+	return Answer{Status: http.StatusOK, Data: text}
+}
+
+// status is what we know, and how long to let bridges go first that may know more.
+func (d *statusServer) status(ctx context.Context, position string) (s events.Status, delay time.Duration) {
+	queue := d.check(ctx)
+	s = d.reporter.Status()
+	inHand := s.InHand != nil
+	if queue != nil {
+		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0)))
+		s.Command, s.Before = place(queue, d.stream, position)
+		if !inHand && queue.NumAckPending > 0 {
+			s.InHand = &events.InHand{State: events.HandElsewhere}
+			return s, elsewhereDelay
+		}
+	}
+	if !inHand && (s.Paused != nil || s.Factro.State == events.Unreachable) {
+		return s, blockedDelay
+	}
+	return s, 0
+}
+
+// place is the state of a command by its place in the queue, and how many are before it.
+func place(queue *jetstream.ConsumerInfo, stream, position string) (events.CommandState, *uint64) {
+	in, number, _ := strings.Cut(position, ":")
+	sequence, err := strconv.ParseUint(number, 10, 64)
+	if in != stream || err != nil || sequence == 0 {
+		return "", nil
+	}
+	delivered, inFlight := queue.Delivered.Stream, uint64(max(queue.NumAckPending, 0))
+	switch {
+	case sequence > delivered:
+		between := sequence - delivered - 1
+		if queue.NumPending > 0 { // what was deleted from the queue does not count
+			between = min(between, queue.NumPending-1)
+		}
+		return events.CommandQueued, new(between + inFlight)
+	case inFlight > 0 && sequence > queue.AckFloor.Stream:
+		return events.CommandInHand, new(uint64(0))
+	}
+	return events.CommandSettled, nil
+}
+
+// check asks the broker for the state of the queue. It returns nil if the broker cannot be asked. Requests that come during
+// a check share the next one: the state before a request may be out of date, and another bridge may have a command in
+// progress by now.
+func (d *statusServer) check(ctx context.Context) *jetstream.ConsumerInfo {
+	asked := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.checked.After(asked) {
+		return d.queue
+	}
+	attempt, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	d.checked, d.queue = time.Now(), nil
+	consumer, err := d.js.Consumer(attempt, d.stream, topology.EgressConsumer(d.cloud))
+	if err == nil {
+		d.queue = consumer.CachedInfo()
+	} else if !errors.Is(err, context.Canceled) {
+		d.log.DebugContext(ctx, "the queue of commands cannot be inspected", "cloud", d.cloud, "error", err)
+	}
+	return d.queue
+}

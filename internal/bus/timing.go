@@ -1,0 +1,32 @@
+package bus
+
+import "time"
+
+// Option changes how a connection works.
+type Option func(*Conn)
+
+// Timing are intervals of a connection. Zero means the default.
+type Timing struct {
+	// AckWait is how long the broker waits for the verdict on a command before it delivers the command again.
+	AckWait time.Duration
+	// Heartbeat is how often the broker confirms that it still has a request to pull.
+	Heartbeat time.Duration
+	// CheckEvery is how often the streams are checked while all is well; CheckTimeout bounds one check of a cloud.
+	CheckEvery, CheckTimeout time.Duration
+	// RefusingAfter is how long a destination has to refuse everything until that is ErrRefusing.
+	RefusingAfter time.Duration
+}
+
+// WithTiming shortens the intervals, so that a test need not wait for them.
+func WithTiming(t Timing) Option {
+	return func(b *Conn) {
+		for have, want := range map[*time.Duration]time.Duration{
+			&b.ackWait: t.AckWait, &b.heartbeat: t.Heartbeat, &b.lookEvery: t.CheckEvery, &b.lookTimeout: t.CheckTimeout,
+			&b.refusingAfter: t.RefusingAfter,
+		} {
+			if want > 0 {
+				*have = want
+			}
+		}
+	}
+}
