@@ -15,6 +15,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -166,7 +167,7 @@ var errUnknownLimit = errors.New("the largest message that NATS takes is not kno
 
 // fits says whether the broker will take a message that waits in the spool. What it would refuse must not be promised.
 func (s *Spool) fits(cloud string, msg *nats.Msg, id string) error {
-	size := int64(natserr.HeaderSize(msg.Header)+len(msg.Data)+len(events.EncodeHeader(id))) + hopRoom
+	size := int64(natserr.HeaderSize(msg.Header)+len(msg.Data)+len(percent.Encode(id))) + hopRoom
 	switch most := s.bus.Limits().Of(cloud); {
 	case most == 0 && size > DefaultPayload:
 		return fmt.Errorf("a message of %d bytes: %w", size, errUnknownLimit)

@@ -19,8 +19,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // SpoolConfig says where webhooks wait while the broker takes none.
@@ -199,14 +201,14 @@ func (s *Spool) Publish(ctx context.Context, subject string, e event.Event, id s
 			if err != nil {
 				return nil, fmt.Errorf("spool: %w", err)
 			}
-			msg.Header["ce-"+events.ExtOrigin] = []string{originSpool}
+			msg.Header["ce-"+attr.Origin] = []string{originSpool}
 			if natserr.HeaderSize(msg.Header) > natserr.MaxHeader-spoolHeaders {
 				return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 			}
 			hop := delivery.Header{}
 			Propagator.Inject(ctx, hop)
-			if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
-				msg.Header[origin] = hop[events.ExtTraceParent]
+			if origin := "ce-" + attr.TraceParent; msg.Header[origin] == nil && hop.Get(attr.TraceParent) != "" {
+				msg.Header[origin] = hop[attr.TraceParent]
 			}
 			return msg, s.fits(token(subject, 2), msg, id)
 		},
@@ -315,7 +317,7 @@ func (s *Spool) put(ctx context.Context, l *lane, p parcel, tried bool) (sure bo
 	if err != nil {
 		return true, err
 	}
-	msg.Header[headerSpoolSubject], msg.Header[headerSpoolID] = []string{msg.Subject}, []string{events.EncodeHeader(p.id)}
+	msg.Header[headerSpoolSubject], msg.Header[headerSpoolID] = []string{msg.Subject}, []string{percent.Encode(p.id)}
 	if tried {
 		msg.Header[headerSpoolTried] = []string{"1"}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -364,7 +365,7 @@ func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error 
 		}
 		setDeadHeaders(dead.Header, code, reason)
 		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
-		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
+		dead.Header[headerDeadMessageID] = []string{percent.Encode(h.id)}
 	}
 	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead}, true) // it was answered with 202, or with the promise to keep it
 	if errors.Is(err, errNotKept) && l.many() {
@@ -383,7 +384,7 @@ func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error 
 // putBack writes a webhook that nothing takes to the end of the spool, so that it does not hold up those behind it.
 func (s *Spool) putBack(ctx context.Context, l *lane, h *held) error {
 	msg := &nats.Msg{Subject: l.subject, Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
-	msg.Header[headerSpoolSubject], msg.Header[headerSpoolID] = []string{h.msg.Subject}, []string{events.EncodeHeader(h.id)}
+	msg.Header[headerSpoolSubject], msg.Header[headerSpoolID] = []string{h.msg.Subject}, []string{percent.Encode(h.id)}
 	msg.Header[headerSpoolTried] = []string{"1"}
 	if err := s.disk.mu.RLock(ctx); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -85,7 +86,7 @@ func (s *Spool) search(ctx context.Context, l *lane, h *held) error {
 			"subject", h.msg.Subject, "error", err)
 	}
 	digest := events.BodyDigest(h.msg.Data)
-	h.done = there.ids[events.EncodeHeader(h.id)+digest] || there.ids[events.EncodeHeader(events.OwnID(h.id, h.msg.Data))+digest]
+	h.done = there.ids[percent.Encode(h.id)+digest] || there.ids[percent.Encode(events.OwnID(h.id, h.msg.Data))+digest]
 	return nil
 }
 
