@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
@@ -145,7 +146,7 @@ func traits() object {
 		{"event", of(anEvent, "A CloudEvent out of factro, in binary mode")},
 		{"command", append(of(aCommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"),
 			correlation("id", "The causationid of its results."))},
-		{"result", append(of(aResult, "A CloudEvent about a command, in binary mode"), correlation(events.ExtCausationID, "The id of its command."))},
+		{"result", append(of(aResult, "A CloudEvent about a command, in binary mode"), correlation(attr.CausationID, "The id of its command."))},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // kind is one of the three events of the contract.
@@ -68,49 +69,49 @@ var envelope = []attribute{
 		use: [kinds]string{"of an event about a gap `" + events.SchemaURI("gap") + "`, else none", "optional, not looked at", "`" + events.SchemaURI("result.<operation>") + "`, without the operation where it is unknown; of a dry run `" + events.SchemaURI(dryRunName) + "`"},
 	},
 	{
-		name: events.ExtTraceParent,
+		name: attr.TraceParent,
 		use: [kinds]string{
 			"the trace in which the event began", "the sender's trace, which is continued", "the command's trace",
 		},
 	},
 	{
-		name: events.ExtRecordedTime, rules: map[string]any{"format": "date-time"}, required: [kinds]bool{true, false, false},
+		name: attr.RecordedTime, rules: map[string]any{"format": "date-time"}, required: [kinds]bool{true, false, false},
 		use: [kinds]string{"when the bridge received it", "", ""},
 	},
 	{
-		name: events.ExtAction, required: [kinds]bool{true, false, false},
+		name: attr.Action, required: [kinds]bool{true, false, false},
 		use: [kinds]string{"the action, as factro wrote it", "", ""},
 	},
 	{
-		name: events.ExtCloud, required: [kinds]bool{true, false, true},
+		name: attr.Cloud, required: [kinds]bool{true, false, true},
 		use: [kinds]string{"the cloud's name", "", "the cloud's name"},
 	},
 	{
-		name: events.ExtOrigin, required: [kinds]bool{true, false, false},
+		name: attr.Origin, required: [kinds]bool{true, false, false},
 		use: [kinds]string{"how it came: `webhook`; `spool`, if it waited on a disk of the bridge's for the broker; or `reconcile`, if its webhook did not come", "", ""},
 	},
 	{
-		name: events.ExtExpiryTime, rules: map[string]any{"format": "date-time"},
+		name: attr.ExpiryTime, rules: map[string]any{"format": "date-time"},
 		use: [kinds]string{"", "the command is not carried out at or after this time", ""},
 	},
 	{
-		name: events.ExtDryRun, rules: map[string]any{"enum": list{"true", "false"}},
+		name: attr.DryRun, rules: map[string]any{"enum": list{"true", "false"}},
 		use: [kinds]string{"", "`true`: check it and tell the planned call, but do not make it", "the command's"},
 	},
 	{
-		name: events.ExtCorrelationID,
+		name: attr.CorrelationID,
 		use:  [kinds]string{"", "the sender's, for its own use", "the command's"},
 	},
 	{
-		name: events.ExtCausationID, required: [kinds]bool{false, false, true},
+		name: attr.CausationID, required: [kinds]bool{false, false, true},
 		use: [kinds]string{"", "", "the command's id"},
 	},
 	{
-		name: events.ExtCausationSource,
+		name: attr.CausationSource,
 		use:  [kinds]string{"", "", "the command's source; none of a plain JSON command"},
 	},
 	{
-		name: events.ExtCausationPosition,
+		name: attr.CausationPosition,
 		use:  [kinds]string{"", "", "the command's place in its stream, `<stream>:<sequence>`"},
 	},
 }
@@ -145,7 +146,7 @@ func headersOf(k kind) object {
 	properties = append(properties, member{events.HeaderMessageID, object{
 		{"type", "string"}, {"description", "JetStream's own, to recognise a repetition. The bridge writes <cloud>.<id>, percent-encoded."},
 	}})
-	for _, name := range []string{events.ExtTraceParent, events.ExtTraceState} {
+	for _, name := range []string{attr.TraceParent, attr.TraceState} {
 		properties = append(properties, member{name, object{
 			{"type", "string"}, {"description", "W3C Trace Context of the current hop."},
 		}})

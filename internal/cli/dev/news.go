@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // news are what "bridge dev" tells beside the events: results, dead letters, and webhooks that are refused.
@@ -38,7 +39,7 @@ func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return client.Tail(ctx, p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
-			if m.Event.Extensions()[events.ExtCausationID] != own {
+			if m.Event.Extensions()[attr.CausationID] != own {
 				tell(func(out io.Writer) { tellResult(out, m) })
 			}
 		})
