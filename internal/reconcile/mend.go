@@ -26,19 +26,19 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 		ByAction: map[string]int{}, Records: []events.GapRecord{},
 	}
 	report.Missing += len(missing)
-	for _, rec := range missing { // once to tell
+	for _, rec := range missing { // once to report
 		e, err := r.event(got, rec)
 		if err != nil {
 			return err
 		}
 		gap.ByAction[e.Action]++
 		report.ByAction[e.Action]++
-		told := events.GapRecord{ID: e.ID(), Action: e.Action, Subject: e.Event.Subject(), CreatedAt: e.CreatedAt}
+		record := events.GapRecord{ID: e.ID(), Action: e.Action, Subject: e.Event.Subject(), CreatedAt: e.CreatedAt}
 		if len(gap.Records) < events.MaxGapRecords {
-			gap.Records = append(gap.Records, told)
+			gap.Records = append(gap.Records, record)
 		}
-		if p.all || len(report.Gaps) < maxTold {
-			report.Gaps = append(report.Gaps, told)
+		if p.all || len(report.Gaps) < maxReported {
+			report.Gaps = append(report.Gaps, record)
 		}
 	}
 	if report.DryRun {

@@ -26,7 +26,7 @@ type Journal interface {
 	// Events hands over the events of a cloud that the stream took since a time. whole is the time since when the stream
 	// has all that it took; zero if it has everything.
 	Events(ctx context.Context, cloud string, since time.Time, each func(bus.Message)) (whole time.Time, err error)
-	// Outage tells since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
+	// Outage returns since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
 	// the beginning.
 	Outage() (lost, back time.Time)
 	Publisher

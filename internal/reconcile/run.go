@@ -24,7 +24,7 @@ type Request struct {
 	DryRun bool
 	// All has the report tell of all that is missing, and not of the first 1000 only.
 	All bool
-	// Progress is told how far the run is, unless it is nil.
+	// Progress, unless it is nil, gets to know how far the run is.
 	Progress *progress.Task
 }
 
@@ -133,7 +133,7 @@ func (s state) upTo(now time.Time, overlap time.Duration) state {
 // pass is what one run knows so far.
 type pass struct {
 	report   *Report
-	all      bool // whether the report tells of everything
+	all      bool // whether the report lists everything
 	progress *progress.Task
 	ownPath  bool // whether there were, a while ago or by now, records of webhooks with the bridge's own path
 	own      bool // whether there were in this run
@@ -204,16 +204,16 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 			return end, fmt.Errorf("wait for the spool: %w", err)
 		}
 	}
-	told, err := r.events(ctx, since, got, p)
+	stream, err := r.events(ctx, since, got, p)
 	if err != nil {
 		return end, err
 	}
-	if from.Before(told.whole.Add(maxSkew)) && !told.whole.IsZero() { // of what was before, the stream may have lost the events since
-		from = told.whole.Add(maxSkew)
+	if from.Before(stream.whole.Add(maxSkew)) && !stream.whole.IsZero() { // the stream may have lost events from before
+		from = stream.whole.Add(maxSkew)
 	}
-	report.Until = r.decidable(*report, told.sure)
+	report.Until = r.decidable(*report, stream.sure)
 	ages := ages{report.Until.UnixMilli(), millis(r.cfg.Grace)}
-	offset := match(got.records, told.events, span{millis(maxSkew), millis(r.cfg.Overlap)}, ages)
+	offset := match(got.records, stream.events, span{millis(maxSkew), millis(r.cfg.Overlap)}, ages)
 
 	var missing []record
 	young := 0
@@ -240,8 +240,8 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 }
 
 // decidable returns until when records without an event are missing: until then at most, and not what a spool may still
-// hold. Another process's spool is not to be seen, but what came of it into the stream is, and that NATS was away for us:
-// within grace after that it is to be handed over.
+// hold. Another process's spool cannot be seen. What came out of it into the stream can, and so can that NATS was away for us:
+// it has to be handed over within grace after that.
 func (r *Reconciler) decidable(report Report, sure time.Time) time.Time {
 	until := report.Until
 	if !sure.IsZero() {

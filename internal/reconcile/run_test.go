@@ -352,7 +352,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestValidate: each mistake is told.
+// TestValidate: each mistake is reported.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	err := Config{Timing: Timing{Grace: -1, Overlap: -2}, Callback: "nowhere"}.Validate()

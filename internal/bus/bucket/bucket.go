@@ -142,4 +142,3 @@ func (b *Bucket) write(ctx context.Context, key string, value []byte, revision u
 	}
 	return ack.Sequence, nil
 }
-
