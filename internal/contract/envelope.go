@@ -32,7 +32,7 @@ type attribute struct {
 
 var always = [kinds]bool{true, true, true}
 
-// Envelope are the attributes of all kinds, in the order in which they are told.
+// Envelope are the attributes of all kinds, in the order of the documents.
 var Envelope = []attribute{
 	{
 		Name: "specversion", Required: always, rules: map[string]any{"const": "1.0"},

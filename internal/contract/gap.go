@@ -14,7 +14,7 @@ import (
 var gapKinds = []struct{ name, action, title, summary string }{
 	{
 		"event.gap.detected", events.GapDetected, "Gap detected",
-		"factro's stored payloads have records of which the stream has no event. Those are published next, with factroorigin reconcile.",
+		"factro's stored payloads have records without an event in the stream. Those are published next, with factroorigin reconcile.",
 	},
 	{"event.gap.closed", events.GapClosed, "Gap closed", "The missing events of a gap were published."},
 }

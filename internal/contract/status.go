@@ -11,7 +11,7 @@ import (
 // statusAnswerName is the answer to the question why commands wait.
 const statusAnswerName = "answer.status"
 
-// status tells of the question why the commands of a cloud wait.
+// status describes the question why the commands of a cloud wait.
 func (d *document) status() {
 	d.message(schemas.StatusName, ordered.Object{
 		{"name", schemas.StatusName},
@@ -25,7 +25,7 @@ func (d *document) status() {
 	d.answer(statusAnswerName, ordered.Object{
 		{"name", statusAnswerName},
 		{"title", "What commands wait for"},
-		{"summary", "What the bridge that has a command in hand knows, or else one that would take the next. factro is not called for it."},
+		{"summary", "What the bridge that has a command in flight knows, or else one that would take the next. factro is not called for it."},
 		{"contentType", "application/json"},
 		{"payload", reference(componentsPrefix + "Status")},
 		{"examples", ordered.List{sample{payload: mustJSON(ExampleStatus())}.example("factro cannot be reached")}},

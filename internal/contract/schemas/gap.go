@@ -16,7 +16,7 @@ func gapSchema() map[string]any {
 		"type": "object", "required": ordered.List{"gapId", "since", "until", "missing", "byAction", "records", "published"},
 		"description": "What factro's stored payloads had and the stream of events had not.",
 		"properties": map[string]any{
-			"gapId":     map[string]any{"type": "string", "description": "The gap's id. The event that tells of its end has the same."},
+			"gapId":     map[string]any{"type": "string", "description": "The gap's id. The event that reports its end has the same."},
 			"since":     instant("Where the time begins that was compared, by the records' createdAt."),
 			"until":     instant("Where it ends."),
 			"missing":   count("How many events were missing."),

@@ -26,7 +26,7 @@ func ResultOf(op factro.Operation) map[string]any {
 		response = anyResponse()
 	}
 	return map[string]any{
-		"title": "Result of " + op.Name, "description": "What became of the command " + op.Name + ". " + AnswerText(op),
+		"title": "Result of " + op.Name, "description": "The outcome of the command " + op.Name + ". " + AnswerText(op),
 		"x-confidence": op.Confidence, "type": "object", "required": ordered.List{"operation"}, "allOf": ordered.List{Ref("Result")},
 		"properties": map[string]any{"operation": map[string]any{"const": op.Name}, "response": response},
 	}
@@ -35,7 +35,7 @@ func ResultOf(op factro.Operation) map[string]any {
 // resultOfAny is the data of a result of whatever operation.
 func resultOfAny() map[string]any {
 	return map[string]any{
-		"title": "Data of a result", "description": "What became of a command. Those of an operation have a schema of their own.",
+		"title": "Data of a result", "description": "The outcome of a command. Each operation has its own schema of it.",
 		"type": "object", "allOf": ordered.List{Ref("Result")}, "properties": map[string]any{"response": anyResponse()},
 	}
 }
@@ -43,7 +43,7 @@ func resultOfAny() map[string]any {
 // ResultOfDryRun is the data of results of dry runs, of all operations.
 func ResultOfDryRun() map[string]any {
 	return map[string]any{
-		"title": "Data of the result of a dry run", "description": "What became of a command with the attribute dryrun. Nothing was called.",
+		"title": "Data of the result of a dry run", "description": "The outcome of a command with the attribute dryrun. Nothing was called.",
 		"type": "object", "allOf": ordered.List{Ref("Result")}, "properties": map[string]any{"response": Ref("PlannedCall")},
 	}
 }

@@ -68,7 +68,7 @@ func instant(doc string) map[string]any {
 func resultSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": ordered.List{"operation", "outcome", "attempts", "startedAt"},
-		"description": "What became of a command.",
+		"description": "The outcome of a command.",
 		"properties": map[string]any{
 			"operation": map[string]any{"type": "string", "description": "The operation of the command's subject."},
 			"outcome":   map[string]any{"type": "string", "enum": OutcomeNames(), "description": OutcomeText()},
@@ -95,7 +95,7 @@ func resultSchema() map[string]any {
 				"description": "factro did not answer the call, and what it had made was found by looking for it. The response is the object as factro lists it.",
 			},
 			"error":   map[string]any{"allOf": ordered.List{Ref("ResultError")}},
-			"retryAt": instant("When a deferred command is tried next, as far as that can be told."),
+			"retryAt": instant("When a deferred command is tried next, as far as that is known."),
 			"commandDigest": map[string]any{
 				"type": "string", "pattern": "^sha256:[0-9a-f]{64}$",
 				"description": "A digest of the command's data: equal for equal data, however it is written (blanks, the order of properties, escapes). " +

@@ -38,15 +38,15 @@ func statusSchema() map[string]any {
 		"properties": map[string]any{
 			"cloud":   text("The cloud's name."),
 			"at":      instant("When the bridge said so."),
-			"waiting": count("The commands that are not settled, the one in hand included. Absent if the bridge cannot see the queue."),
+			"waiting": count("The commands that are not settled, the one in flight included. Absent if the bridge cannot see the queue."),
 			"command": text("How far the command is that was asked about: queued, inHand, or settled, which means that its result is there."),
-			"before":  count("How many commands are before it, the one in hand included."),
+			"before":  count("How many commands are before it, the one in flight included."),
 			"inHand": map[string]any{
 				"type": "object", "required": ordered.List{"state"}, "description": "The command that is worked on, of whomever. Absent if there is none.",
 				"properties": map[string]any{
 					"state": text("calling: factro is asked. waiting: it may not be asked just now. retrying: the last call failed, the next is due in a moment. " +
 						"looking: it is looked for what a call without an answer has made. elsewhere: another bridge has it and does not answer, or it comes again in a moment."),
-					"since":    instant("When it was taken in hand."),
+					"since":    instant("When the bridge took it."),
 					"attempts": count("The calls that were made for it."),
 					"reason":   text("Why the last of them failed, as in factro."),
 				},
