@@ -1,4 +1,4 @@
-package contract
+package schemas
 
 import (
 	"fmt"
@@ -8,15 +8,16 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
 // refPrefix is how a schema in this room refers to a component. A document puts its own place instead.
 const refPrefix = "#/$defs/"
 
-// components are the schemas that others refer to, by name: those of the Core API, as the description has them, and the
+// Components are the schemas that others refer to, by name: those of the Core API, as the description has them, and the
 // contract's own. x-confidence stays with what it is said of; where the facts come from is the description's affair.
-var components = sync.OnceValue(func() map[string]map[string]any {
+var Components = sync.OnceValue(func() map[string]map[string]any {
 	var doc struct {
 		Components struct {
 			Schemas map[string]map[string]any `yaml:"schemas"`
@@ -38,12 +39,12 @@ var components = sync.OnceValue(func() map[string]map[string]any {
 	return all
 })
 
-// component returns a component by its name, also one of those that tell an answer.
-func component(name string) map[string]any {
+// Component returns a component by its name, also one of those that tell an answer.
+func Component(name string) map[string]any {
 	if schema, ok := answerComponents()[name]; ok {
 		return schema
 	}
-	return components()[name]
+	return Components()[name]
 }
 
 func withoutSources(v any) {
@@ -60,22 +61,22 @@ func withoutSources(v any) {
 	}
 }
 
-// ref is a schema that is a component. Where anything else is said beside it, it stands in an allOf, since draft-07 reads
+// Ref is a schema that is a component. Where anything else is said beside it, it stands in an allOf, since draft-07 reads
 // nothing beside a $ref.
-func ref(name string) map[string]any {
+func Ref(name string) map[string]any {
 	return map[string]any{"$ref": refPrefix + name}
 }
 
-// needed returns the names of the components that a schema refers to, and those that these refer to, sorted. look returns
+// Needed returns the names of the components that a schema refers to, and those that these refer to, sorted. look returns
 // a component in the form that it has in the document.
-func needed(schema any, look func(name string) map[string]any) []string {
+func Needed(schema any, look func(name string) map[string]any) []string {
 	found := map[string]bool{}
 	var walk func(v any)
 	walk = func(v any) {
 		switch v := v.(type) {
 		case map[string]any:
 			for key, e := range v {
-				if name := componentOf(e); key == "$ref" && !found[name] {
+				if name := ComponentOf(e); key == "$ref" && !found[name] {
 					found[name] = true
 					walk(look(name))
 				}
@@ -92,19 +93,19 @@ func needed(schema any, look func(name string) map[string]any) []string {
 }
 
 // bundle makes a schema a document of its own, with the components that it needs. All of it is strict.
-func bundle(id string, schema map[string]any) object {
+func bundle(id string, schema map[string]any) ordered.Object {
 	schema = strict(schema)
-	look := func(name string) map[string]any { return strict(component(name)) }
-	doc := append(object{
+	look := func(name string) map[string]any { return strict(Component(name)) }
+	doc := append(ordered.Object{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", id},
-	}, schemaOf(schema, refPrefix)...)
-	defs := object{}
-	for _, name := range needed(schema, look) {
-		defs = append(defs, member{name, schemaOf(look(name), refPrefix)})
+	}, Ordered(schema, refPrefix)...)
+	defs := ordered.Object{}
+	for _, name := range Needed(schema, look) {
+		defs = append(defs, ordered.Member{name, Ordered(look(name), refPrefix)})
 	}
 	if len(defs) > 0 {
-		doc = append(doc, member{"$defs", defs})
+		doc = append(doc, ordered.Member{"$defs", defs})
 	}
 	return doc
 }

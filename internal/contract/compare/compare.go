@@ -1,4 +1,4 @@
-package contract
+package compare
 
 import (
 	"errors"
@@ -43,9 +43,9 @@ type Comparison struct {
 	Names map[string]string `json:"names,omitempty"`
 }
 
-// Diff compares a fresh description of factro's Core API with the one that the bridge is made from. It takes OpenAPI 3 as
+// Descriptions compares a fresh description of factro's Core API with the one that the bridge is made from. It takes OpenAPI 3 as
 // JSON or YAML, or the file swagger-ui-init.js of the vendor's pages, which holds it.
-func Diff(fresh []byte) (Comparison, error) {
+func Descriptions(fresh []byte) (Comparison, error) {
 	return diff(factro.OpenAPI, fresh)
 }
 

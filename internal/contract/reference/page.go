@@ -1,10 +1,11 @@
-package contract
+package reference
 
 import (
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -76,7 +77,7 @@ func schemaSections(entries []entry) []schemaSection {
 		if _, known := sections[name]; known || name == "" {
 			return
 		}
-		schema := components()[name]
+		schema := schemas.Components()[name]
 		s := schemaSection{Name: name, Rows: schemaRows(schema)}
 		s.Doc, _ = schema["description"].(string)
 		s.Confidence, _ = schema["x-confidence"].(string)

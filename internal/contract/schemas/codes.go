@@ -1,16 +1,22 @@
-package contract
+package schemas
 
-import "github.com/factro-bridge/factro-bridge/pkg/events"
+import (
+	"fmt"
+	"strings"
 
-// code is a code of events.Error with what it says of a command.
-type code struct {
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Code is a code of events.Error with what it says of a command.
+type Code struct {
 	Name    string
 	Outcome events.Outcome
 	Meaning string
 }
 
-// codes are all of them, in the order in which a command can meet them.
-var codes = []code{
+// Codes are all of them, in the order in which a command can meet them.
+var Codes = []Code{
 	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake; nothing was called"},
 	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
 	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
@@ -24,8 +30,8 @@ var codes = []code{
 	{events.CodeAmbiguous, events.Dead, "a create may have happened, and the bridge cannot find out; a human should look, and `message` says where"},
 }
 
-// outcomes are all of them, each with its meaning.
-var outcomes = []struct {
+// Outcomes are all of them, each with its meaning.
+var Outcomes = []struct {
 	Name    events.Outcome
 	Meaning string
 }{
@@ -33,4 +39,22 @@ var outcomes = []struct {
 	{events.Rejected, "final: the input was wrong, or factro said no"},
 	{events.Deferred, "still the bridge's, a final outcome follows"},
 	{events.Dead, "given up, and kept among the dead letters"},
+}
+
+// OutcomeNames are the outcomes of commands.
+func OutcomeNames() ordered.List {
+	names := ordered.List{}
+	for _, o := range Outcomes {
+		names = append(names, string(o.Name))
+	}
+	return names
+}
+
+// OutcomeText says what each outcome means.
+func OutcomeText() string {
+	parts := make([]string, len(Outcomes))
+	for i, o := range Outcomes {
+		parts[i] = fmt.Sprintf("%s: %s.", o.Name, o.Meaning)
+	}
+	return strings.Join(parts, " ")
 }

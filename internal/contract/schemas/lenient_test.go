@@ -1,4 +1,4 @@
-package contract
+package schemas
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
@@ -35,9 +36,9 @@ func TestAnswersAreTakenAsTheyCome(t *testing.T) {
 				}
 			}
 			required, _ := l["required"].([]any)
-			properties, _ := mergedProperties(s)
+			properties, _ := MergedProperties(s)
 			for _, field := range required {
-				if _, _, null := typeOf(properties[fmt.Sprint(field)]); null {
+				if Nullable(properties[fmt.Sprint(field)]) {
 					t.Errorf("%s demands %v, which may be null", name, field)
 				}
 			}
@@ -50,7 +51,7 @@ func TestAnswersAreTakenAsTheyCome(t *testing.T) {
 				walk(fields[field], loosened[field])
 			}
 		}
-		walk(components()[strings.TrimPrefix(name, answerPrefix)], schema)
+		walk(Components()[strings.TrimPrefix(name, AnswerPrefix)], schema)
 	}
 	if values < 5 {
 		t.Errorf("only %d enumerations were found: the search is broken", values)
@@ -60,28 +61,28 @@ func TestAnswersAreTakenAsTheyCome(t *testing.T) {
 func TestLenient(t *testing.T) {
 	t.Parallel()
 	strict := map[string]any{
-		"type": "object", "required": list{"id", "state", "parent", "note", "enum"},
+		"type": "object", "required": ordered.List{"id", "state", "parent", "note", "enum"},
 		"properties": map[string]any{
 			"id":     map[string]any{"type": "string"},
-			"state":  map[string]any{"allOf": list{ref("TaskState")}},
-			"parent": map[string]any{"anyOf": list{ref("Task"), map[string]any{"type": "null"}}},
-			"note":   map[string]any{"type": list{"string", "null"}, "enum": list{"kurz", "länger", nil}, "description": "Notiz."},
-			"enum":   map[string]any{"type": "array", "items": map[string]any{"enum": list{1, 2}}},
+			"state":  map[string]any{"allOf": ordered.List{Ref("TaskState")}},
+			"parent": map[string]any{"anyOf": ordered.List{Ref("Task"), map[string]any{"type": "null"}}},
+			"note":   map[string]any{"type": ordered.List{"string", "null"}, "enum": ordered.List{"kurz", "länger", nil}, "description": "Notiz."},
+			"enum":   map[string]any{"type": "array", "items": map[string]any{"enum": ordered.List{1, 2}}},
 		},
 	}
 	before := fmt.Sprint(strict)
 	want := map[string]any{
-		"type": "object", "required": list{"id", "state", "enum"},
+		"type": "object", "required": ordered.List{"id", "state", "enum"},
 		"properties": map[string]any{
 			"id":     map[string]any{"type": "string"},
-			"state":  map[string]any{"allOf": list{ref("answer.TaskState")}},
-			"parent": map[string]any{"anyOf": list{ref("answer.Task"), map[string]any{"type": "null"}}},
+			"state":  map[string]any{"allOf": ordered.List{Ref("answer.TaskState")}},
+			"parent": map[string]any{"anyOf": ordered.List{Ref("answer.Task"), map[string]any{"type": "null"}}},
 			"note": map[string]any{
-				"type": list{"string", "null"}, "examples": list{"kurz", "länger", nil},
+				"type": ordered.List{"string", "null"}, "examples": ordered.List{"kurz", "länger", nil},
 				"description": "Notiz. Known values, there may be others: kurz, länger.",
 			},
 			"enum": map[string]any{"type": "array", "items": map[string]any{
-				"examples": list{1, 2}, "description": "Known values, there may be others: 1, 2.",
+				"examples": ordered.List{1, 2}, "description": "Known values, there may be others: 1, 2.",
 			}},
 		},
 	}
@@ -111,17 +112,20 @@ func TestNewValuesInAnswersAndCommands(t *testing.T) {
 			delete(task, field)
 		}
 	}
-	answer := mustJSON(task)
-	if err := compiledSchema(t, answerPrefix+op.Name).Validate(value(t, answer)); err != nil {
+	answer, err := json.Marshal(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiledSchema(t, AnswerPrefix+op.Name).Validate(value(t, answer)); err != nil {
 		t.Errorf("%s: %v", answer, err)
 	}
 	result := `{"operation":"updateTask","outcome":"applied","attempts":1,"startedAt":"2026-09-01T09:30:00Z","response":` + string(answer) + `}`
-	if err := compiledSchema(t, resultName+".updateTask").Validate(value(t, []byte(result))); err != nil {
+	if err := compiledSchema(t, ResultName+".updateTask").Validate(value(t, []byte(result))); err != nil {
 		t.Errorf("%s: %v", result, err)
 	}
 	s := compiledSchema(t, "setTaskState")
 	for state, good := range map[string]bool{"closed": true, "geprüft": false} {
-		command := `{"taskId":"` + exampleEntityID + `","state":"` + state + `"}`
+		command := `{"taskId":"00000000-0000-4000-8000-000000000001","state":"` + state + `"}`
 		if err := s.Validate(value(t, []byte(command))); (err == nil) != good {
 			t.Errorf("%s: %v", command, err)
 		}

@@ -1,9 +1,11 @@
-package contract
+package schemas
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 )
 
 // strict is a schema for validators in their strict mode, with their default settings. Nothing is changed in the schema
@@ -27,7 +29,7 @@ func strict(schema map[string]any) map[string]any {
 				out[key] = value
 				break
 			}
-			choices := list{}
+			choices := ordered.List{}
 			for _, t := range types {
 				choices = append(choices, map[string]any{"type": t})
 			}
@@ -45,7 +47,7 @@ func strict(schema map[string]any) map[string]any {
 			out[key] = value
 		}
 	}
-	if choices, split := out["anyOf"].(list); split && schema["type"] != nil {
+	if choices, split := out["anyOf"].(ordered.List); split && schema["type"] != nil {
 		for _, limit := range []string{"minLength", "maxLength", "pattern"} { // it warns of these where there is no string
 			if value, ok := out[limit]; ok {
 				moveTo(choices, "string", limit, value)
@@ -64,7 +66,7 @@ func strict(schema map[string]any) map[string]any {
 	return out
 }
 
-func moveTo(choices list, kind, key string, value any) {
+func moveTo(choices ordered.List, kind, key string, value any) {
 	for _, c := range choices {
 		if choice, ok := c.(map[string]any); ok && choice["type"] == kind {
 			choice[key] = value
@@ -78,11 +80,11 @@ func strictPart(key string, value any) any {
 	case map[string]any:
 		part := strict(value)
 		if slices.Contains([]string{"properties", "items", "additionalProperties"}, key) && saysNothing(part) {
-			part["allOf"] = list{ref(anyJSON)}
+			part["allOf"] = ordered.List{Ref(anyJSON)}
 		}
 		return part
 	case []any:
-		parts := make(list, len(value))
+		parts := make(ordered.List, len(value))
 		for i, e := range value {
 			parts[i] = strictPart(key, e)
 		}
@@ -105,7 +107,7 @@ func saysNothing(schema map[string]any) bool {
 const anyJSON = "AnyJSON"
 
 func anyJSONSchema() map[string]any {
-	choices := list{}
+	choices := ordered.List{}
 	for _, t := range []string{"object", "array", "string", "number", "boolean", "null"} {
 		choices = append(choices, map[string]any{"type": t})
 	}

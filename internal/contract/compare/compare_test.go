@@ -1,4 +1,4 @@
-package contract
+package compare
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 
 func TestOurOwnDescriptionHasNoDifference(t *testing.T) {
 	t.Parallel()
-	c, err := Diff(factro.OpenAPI)
+	c, err := Descriptions(factro.OpenAPI)
 	if err != nil || len(c.Differences) != 0 || len(c.Names) != 0 || c.Same != len(factro.Operations()) {
 		t.Errorf("got %+v, %v", c, err)
 	}
@@ -204,7 +204,7 @@ func TestDiffReadsWhatTheVendorServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "window.onload = function() {\n  let options = {\n  \"swaggerDoc\": " + string(text) + ",\n  \"customOptions\": {}\n};\n}"
-	c, err := Diff([]byte(script))
+	c, err := Descriptions([]byte(script))
 	if err != nil || len(c.Differences) != 0 {
 		t.Errorf("got %+v, %v", c.Differences, err)
 	}
@@ -245,7 +245,7 @@ func TestDiffOfWhatIsNoDescription(t *testing.T) {
 		`{"openapi":"3.0.0","paths":{}}`:    "no operations",
 		`x = {"swaggerDoc": {"openapi":"3.`: "swaggerDoc",
 	} {
-		if _, err := Diff([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Descriptions([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}

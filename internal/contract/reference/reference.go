@@ -1,4 +1,4 @@
-package contract
+package reference
 
 import (
 	"bytes"
@@ -12,6 +12,9 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,11 +28,11 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"cell": cell, "anchor": anchor, "code": codeSpan, "span": words, "size": mebibytes, "count": plural.Of[int],
 }).ParseFS(templates, "templates/*.tmpl"))
 
-// Reference returns the files of docs/reference by their names: an index, the subjects, a page for each resource, and the
+// Pages returns the files of docs/reference by their names: an index, the subjects, a page for each resource, and the
 // AsyncAPI document.
-func Reference(prefix events.Prefix) (map[string][]byte, error) {
+func Pages(prefix events.Prefix) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	doc, err := AsyncAPI(prefix)
+	doc, err := contract.AsyncAPI(prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ type subjects struct {
 	Buckets           []topology.BucketFacts
 	Envelope          []envelopeRow
 	Outcomes          any
-	Codes             []code
+	Codes             []schemas.Code
 	Actions           []factro.Action
 	DeadHeaders       []bus.HeaderFact
 	// Ledger is the name of the bucket, Proven and Result are JSON to show.
@@ -121,35 +124,35 @@ type envelopeRow struct{ Name, Event, Command, Result string }
 const anyCloud = "<cloud>"
 
 func subjectsOf(prefix events.Prefix) (subjects, error) {
-	finished := exampleTime.Add(200 * time.Millisecond)
-	result, err := indented(events.Result{
-		Operation: "createTask", Outcome: events.Applied, Status: 200, Attempts: 1, StartedAt: exampleTime, FinishedAt: &finished,
-		Resource: &events.Resource{Type: "task", ID: "…", URL: webOrigin + "/…"}, Response: json.RawMessage(`{"id":"…","title":"Prüfung"}`),
+	finished := contract.ExampleTime.Add(200 * time.Millisecond)
+	result, err := ordered.Indented(events.Result{
+		Operation: "createTask", Outcome: events.Applied, Status: 200, Attempts: 1, StartedAt: contract.ExampleTime, FinishedAt: &finished,
+		Resource: &events.Resource{Type: "task", ID: "…", URL: contract.WebOrigin + "/…"}, Response: json.RawMessage(`{"id":"…","title":"Prüfung"}`),
 		CommandDigest: "sha256:…",
 	})
 	if err != nil {
 		return subjects{}, err
 	}
-	gap, err := indented(exampleGap())
+	gap, err := ordered.Indented(contract.ExampleGap())
 	if err != nil {
 		return subjects{}, err
 	}
-	status, err := indented(exampleStatus())
+	status, err := ordered.Indented(contract.ExampleStatus())
 	if err != nil {
 		return subjects{}, err
 	}
 	s := subjects{
 		Status:    strings.TrimSpace(string(status)),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
-		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
-		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: provenBody, Result: strings.TrimSpace(string(result)),
+		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
+		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}
-	for _, a := range envelope {
-		command := a.use[aCommand]
-		if a.required[aCommand] {
+	for _, a := range contract.Envelope {
+		command := a.Use[contract.ACommand]
+		if a.Required[contract.ACommand] {
 			command += " (required)"
 		}
-		s.Envelope = append(s.Envelope, envelopeRow{a.name, a.use[anEvent], command, a.use[aResult]})
+		s.Envelope = append(s.Envelope, envelopeRow{a.Name, a.Use[contract.AnEvent], command, a.Use[contract.AResult]})
 	}
 	for _, op := range factro.Operations() {
 		if op.Writes() {

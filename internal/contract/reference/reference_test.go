@@ -1,4 +1,4 @@
-package contract
+package reference
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-var factroReference = sync.OnceValues(func() (map[string][]byte, error) { return Reference("factro") })
+var factroReference = sync.OnceValues(func() (map[string][]byte, error) { return Pages("factro") })
 
 func referenceFiles(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -29,7 +29,7 @@ func referenceFiles(t testing.TB) map[string][]byte {
 // What is made twice is the same, byte for byte.
 func TestReferenceIsDeterministic(t *testing.T) {
 	t.Parallel()
-	again, err := Reference("factro")
+	again, err := Pages("factro")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestLinksOfTheReference(t *testing.T) {
 				to = name
 			}
 			if outside, is := strings.CutPrefix(to, "../../"); is {
-				if _, err := os.Stat(filepath.Join("../..", outside)); err != nil {
+				if _, err := os.Stat(filepath.Join("../../..", outside)); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 				continue
@@ -122,8 +122,8 @@ func TestShellLinesOfTheReference(t *testing.T) {
 			t.Errorf("%s: a shell reads %q", op.Name, got)
 		}
 		for i, m := range members(op.Example()) {
-			if !strings.HasPrefix(got[3+i], m.key+"=") && !strings.HasPrefix(got[3+i], m.key+":=") {
-				t.Errorf("%s: argument %q, want one of %s", op.Name, got[3+i], m.key)
+			if !strings.HasPrefix(got[3+i], m.Key+"=") && !strings.HasPrefix(got[3+i], m.Key+":=") {
+				t.Errorf("%s: argument %q, want one of %s", op.Name, got[3+i], m.Key)
 			}
 		}
 	}

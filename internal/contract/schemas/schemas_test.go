@@ -1,4 +1,4 @@
-package contract
+package schemas
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -24,7 +25,7 @@ import (
 // compiledSchema compiles one of the schemas by itself: nothing else is known to the compiler.
 func compiledSchema(t testing.TB, name string) *jsonschema.Schema {
 	t.Helper()
-	text, ok := Schema(name)
+	text, ok := Document(name)
 	if !ok {
 		t.Fatalf("there is no schema %s", name)
 	}
@@ -61,9 +62,9 @@ func value(t testing.TB, text []byte) any {
 func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, name := range Schemas() {
+	for _, name := range Names() {
 		s := compiledSchema(t, name)
-		text, _ := Schema(name)
+		text, _ := Document(name)
 		var doc struct {
 			Schema      string            `json:"$schema"`
 			ID          string            `json:"$id"`
@@ -86,7 +87,7 @@ func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 				t.Errorf("%s does not take its own example %s: %v", name, example, err)
 			}
 		}
-		if data := strings.HasPrefix(name, commandPrefix) || strings.HasPrefix(name, queryPrefix); data && len(doc.Examples) == 0 {
+		if data := strings.HasPrefix(name, CommandPrefix) || strings.HasPrefix(name, QueryPrefix); data && len(doc.Examples) == 0 {
 			t.Errorf("%s has no example", name)
 		}
 	}
@@ -98,14 +99,14 @@ func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 func TestSchemaByTheOperationAlone(t *testing.T) {
 	t.Parallel()
 	for short, full := range map[string]string{"createTask": "command.createTask", "getTask": "query.getTask", "event": "event"} {
-		got, ok := Schema(short)
-		want, _ := Schema(full)
+		got, ok := Document(short)
+		want, _ := Document(full)
 		if !ok || !bytes.Equal(got, want) {
 			t.Errorf("%s is not %s", short, full)
 		}
 	}
 	for _, name := range []string{"", "nothing", "command.getTask", "answer.createTask", "query.createTask", "result.getTask"} {
-		if text, ok := Schema(name); ok {
+		if text, ok := Document(name); ok {
 			t.Errorf("there is a schema %q: %s", name, text)
 		}
 	}
@@ -174,7 +175,7 @@ func spoilt(t testing.TB, example json.RawMessage) []json.RawMessage {
 func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 	t.Parallel()
 	s := compiledSchema(t, "event")
-	properties, _ := mergedProperties(components()["Event"])
+	properties, _ := MergedProperties(Components()["Event"])
 	for name := range properties {
 		if !factro.KnowsWebhookKey(name) {
 			t.Errorf("the event's %s is nothing that the description has", name)
@@ -186,7 +187,7 @@ func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 		none
 	)
 	for body, is := range map[string]int{
-		provenBody: proven,
+		`{"action":"TaskExecutorChanged","context":{"entityId":"00000000-0000-4000-8000-000000000001"}}`: proven,
 		`{"id":"a","webhookId":"b","action":"TaskStateChanged","createdAt":"2026-01-01T00:00:00.000Z","mandantId":"c",
 		  "context":{"entityId":"1","somethingNew":{"any":["thing",1,null]}},"unheardOf":"ä"}`: proven,
 		`{"action":"Übergabe Erfolgt"}`:                                   proven,
@@ -214,7 +215,7 @@ func TestEventSchemaTakesWhatFactroMaySend(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 		_, err := translate.Webhook([]byte(body), translate.Receipt{
-			Cloud: exampleCloud, Source: "urn:test", At: exampleTime, NewID: func() string { return exampleEventID },
+			Cloud: "demo", Source: "urn:test", At: time.Date(2026, 9, 1, 9, 30, 0, 0, time.UTC), NewID: func() string { return "0198f2a5-7f00-7000-8000-000000000001" },
 		})
 		if (err == nil) != (is != none) {
 			t.Errorf("%s: the bridge says %v", body, err)
@@ -236,7 +237,7 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 				want[name] = strings.HasPrefix(options, "omit")
 			}
 		}
-		properties, required := mergedProperties(components()[component])
+		properties, required := MergedProperties(Components()[component])
 		if component == "Result" { // the response is in the schema of each operation
 			properties = maps.Clone(properties)
 			properties["response"] = nil
@@ -254,8 +255,8 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 // A result that says that a command was not carried out says why.
 func TestResultSchemaDemandsTheReason(t *testing.T) {
 	t.Parallel()
-	s := compiledSchema(t, resultName)
-	for _, o := range outcomes {
+	s := compiledSchema(t, ResultName)
+	for _, o := range Outcomes {
 		bare := `{"operation":"createTask","outcome":"` + string(o.Name) + `","attempts":1,"startedAt":"2026-09-01T09:30:00Z"`
 		why := `,"error":{"code":"refused","message":"Prüfung fehlt","detail":[{"pointer":"","message":"Prüfung fehlt"}]}`
 		if err := s.Validate(value(t, []byte(bare+why+"}"))); err != nil {
@@ -271,7 +272,7 @@ func TestResultSchemaDemandsTheReason(t *testing.T) {
 // The results that the bridge is tested to make, of all outcomes, are of the schema that they name.
 func TestRealResultsAreOfTheirSchema(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../translate/testdata/result/*.golden")
+	files, err := filepath.Glob("../../translate/testdata/result/*.golden")
 	if err != nil || len(files) < 4 {
 		t.Fatalf("found %v, %v", files, err)
 	}
@@ -295,7 +296,7 @@ func TestRealResultsAreOfTheirSchema(t *testing.T) {
 			t.Errorf("%s has the dataschema %q", file, golden.Event.DataSchema)
 			continue
 		}
-		if err := compiledSchema(t, resultName).Validate(data); err != nil {
+		if err := compiledSchema(t, ResultName).Validate(data); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 		// The response of the golden files is made up, so it may not be of the operation's schema.
@@ -311,7 +312,7 @@ func TestRealResultsAreOfTheirSchema(t *testing.T) {
 // Every code and every outcome that pkg/events has is documented.
 func TestAllCodesAndOutcomesAreDocumented(t *testing.T) {
 	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../pkg/events/result.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../../pkg/events/result.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,10 +331,10 @@ func TestAllCodesAndOutcomesAreDocumented(t *testing.T) {
 		return true
 	})
 	var got []string
-	for _, c := range codes {
+	for _, c := range Codes {
 		got = append(got, c.Name)
 	}
-	for _, o := range outcomes {
+	for _, o := range Outcomes {
 		got = append(got, string(o.Name))
 	}
 	slices.Sort(want)

@@ -1,4 +1,4 @@
-package contract
+package reference
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
@@ -21,7 +22,7 @@ type row struct {
 
 // dataRows are the fields of an operation's data, in the order of the table: parameters first.
 func dataRows(op factro.Operation) []row {
-	properties, _ := propertiesOfComponent(op.BodySchema)
+	properties, _ := schemas.PropertiesOfComponent(op.BodySchema)
 	var rows []row
 	for i, f := range op.Fields {
 		r := row{Name: f.Name, Required: f.Required, Null: f.Nullable, Doc: f.Doc}
@@ -43,7 +44,7 @@ func dataRows(op factro.Operation) []row {
 
 // schemaRows are the properties of a schema, sorted; those that are required first.
 func schemaRows(schema map[string]any) []row {
-	properties, required := mergedProperties(schema)
+	properties, required := schemas.MergedProperties(schema)
 	var rows []row
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		r := row{Name: name, Required: slices.Contains(required, name)}
@@ -54,63 +55,22 @@ func schemaRows(schema map[string]any) []row {
 	return rows
 }
 
-func propertiesOfComponent(name string) (map[string]map[string]any, []string) {
-	return mergedProperties(components()[name])
-}
-
-// mergedProperties are the properties of a schema, those of its parts included.
-func mergedProperties(schema map[string]any) (properties map[string]map[string]any, required []string) {
-	properties = map[string]map[string]any{}
-	var collect func(s map[string]any)
-	collect = func(s map[string]any) {
-		if to, ok := s["$ref"]; ok {
-			collect(components()[componentOf(to)])
-		}
-		parts, _ := s["allOf"].([]any)
-		for _, part := range parts {
-			if p, ok := part.(map[string]any); ok {
-				collect(p)
-			}
-		}
-		own, _ := s["properties"].(map[string]any)
-		for name, property := range own {
-			properties[name], _ = property.(map[string]any)
-		}
-		names, _ := s["required"].([]any)
-		for _, name := range names {
-			required = append(required, fmt.Sprint(name))
-		}
-	}
-	collect(schema)
-	return properties, required
-}
-
 // typeOf says in words what a schema allows, which component it is about, if that has a section, and whether null is
 // allowed.
 func typeOf(schema map[string]any) (text, component string, null bool) {
-	for _, key := range []string{"allOf", "anyOf"} {
-		parts, _ := schema[key].([]any)
-		for _, part := range parts {
-			if p, ok := part.(map[string]any); ok && p["type"] == "null" {
-				null = true
-			} else if ok {
-				schema = p
-			}
-		}
-	}
+	null = schemas.Nullable(schema)
+	schema = schemas.MeantPart(schema)
 	if to, ok := schema["$ref"]; ok {
-		component = componentOf(to)
-		schema = components()[component]
-		if properties, _ := mergedProperties(schema); len(properties) > 0 {
+		component = schemas.ComponentOf(to)
+		schema = schemas.Components()[component]
+		if properties, _ := schemas.MergedProperties(schema); len(properties) > 0 {
 			return link(component), component, null
 		}
 	}
 	kind, isText := schema["type"].(string)
 	if kinds, ok := schema["type"].([]any); ok {
 		for _, k := range kinds {
-			if k == "null" {
-				null = true
-			} else if kind == "" {
+			if k != "null" && kind == "" {
 				kind, isText = fmt.Sprint(k), true
 			}
 		}

@@ -1,10 +1,10 @@
-package contract
+package schemas
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -23,7 +23,7 @@ func ownComponents() map[string]map[string]any {
 // is not of this schema is an event all the same.
 func eventSchema() map[string]any {
 	return map[string]any{
-		"type": "object", "required": list{"action"}, "additionalProperties": true,
+		"type": "object", "required": ordered.List{"action"}, "additionalProperties": true,
 		"description": "The body of a webhook, as UTF-8 without a byte order mark and unpacked, else byte for byte. Proven of it are action and context.entityId; whether a delivery " +
 			"carries the other keys, which are those of a stored payload, is not known. Where a description names their type, expect any " +
 			"other as well. The bridge demands action only, so a body that is not of this schema is an event all the same: do not drop it.",
@@ -67,11 +67,11 @@ func instant(doc string) map[string]any {
 // resultSchema is events.Result without its response, which depends on the operation.
 func resultSchema() map[string]any {
 	return map[string]any{
-		"type": "object", "required": list{"operation", "outcome", "attempts", "startedAt"},
+		"type": "object", "required": ordered.List{"operation", "outcome", "attempts", "startedAt"},
 		"description": "The outcome of a command.",
 		"properties": map[string]any{
 			"operation": map[string]any{"type": "string", "description": "The operation of the command's subject."},
-			"outcome":   map[string]any{"type": "string", "enum": outcomeNames(), "description": outcomeText()},
+			"outcome":   map[string]any{"type": "string", "enum": OutcomeNames(), "description": OutcomeText()},
 			"status": map[string]any{
 				"type": "integer", "minimum": 100, "maximum": 599,
 				"description": "The Core API's HTTP status. Absent if it was not asked or did not answer.",
@@ -80,7 +80,7 @@ func resultSchema() map[string]any {
 			"startedAt":  instant("When the bridge took the command into its hand."),
 			"finishedAt": instant("When it was decided. Absent from a deferred result."),
 			"resource": map[string]any{
-				"type": "object", "required": list{"type"}, "description": "The object that the command was about, as far as it is known.",
+				"type": "object", "required": ordered.List{"type"}, "description": "The object that the command was about, as far as it is known.",
 				"properties": map[string]any{
 					"type": map[string]any{"type": "string", "description": "factro's resource in the singular, such as task."},
 					"id":   map[string]any{"type": "string"},
@@ -94,7 +94,7 @@ func resultSchema() map[string]any {
 				"type":        "boolean",
 				"description": "factro did not answer the call, and what it had made was found by looking for it. The response is the object as factro lists it.",
 			},
-			"error":   map[string]any{"allOf": list{ref("ResultError")}},
+			"error":   map[string]any{"allOf": ordered.List{Ref("ResultError")}},
 			"retryAt": instant("When a deferred command is tried next, as far as that is known."),
 			"commandDigest": map[string]any{
 				"type": "string", "pattern": "^sha256:[0-9a-f]{64}$",
@@ -104,31 +104,31 @@ func resultSchema() map[string]any {
 			},
 		},
 		"if": map[string]any{
-			"required":   list{"outcome"},
-			"properties": map[string]any{"outcome": map[string]any{"enum": list{string(events.Rejected), string(events.Dead)}}},
+			"required":   ordered.List{"outcome"},
+			"properties": map[string]any{"outcome": map[string]any{"enum": ordered.List{string(events.Rejected), string(events.Dead)}}},
 		},
-		"then": map[string]any{"required": list{"error"}},
+		"then": map[string]any{"required": ordered.List{"error"}},
 	}
 }
 
 // errorSchema is events.Error.
 func errorSchema() map[string]any {
-	names, text := list{}, "Why it was not carried out."
-	for _, c := range codes {
+	names, text := ordered.List{}, "Why it was not carried out."
+	for _, c := range Codes {
 		names = append(names, c.Name)
 		text += fmt.Sprintf(" %s: %s.", c.Name, strings.ReplaceAll(c.Meaning, "`", ""))
 	}
 	return map[string]any{
-		"type": "object", "required": list{"code", "message", "detail"}, "description": "Why a command or a query was not carried out.",
+		"type": "object", "required": ordered.List{"code", "message", "detail"}, "description": "Why a command or a query was not carried out.",
 		"properties": map[string]any{
 			"code":    map[string]any{"type": "string", "enum": names, "description": text},
 			"message": map[string]any{"type": "string", "description": "A sentence for people."},
 			"detail": map[string]any{
-				"type": "array", "minItems": 1, "items": ref("FieldError"),
+				"type": "array", "minItems": 1, "items": Ref("FieldError"),
 				"description": "For machines: of invalid data all mistakes, else one entry with the reason.",
 			},
 			"earlier": map[string]any{
-				"allOf": list{ref("Result")}, "description": "Of a conflict the result of the command that had the source and id before, without its response, if it has one.",
+				"allOf": ordered.List{Ref("Result")}, "description": "Of a conflict the result of the command that had the source and id before, without its response, if it has one.",
 			},
 			"answer": map[string]any{
 				"description": "What factro answered, as JSON if it was JSON and as a string otherwise, at most 4 KiB. Absent if it was not asked, or answered nothing.",
@@ -140,7 +140,7 @@ func errorSchema() map[string]any {
 // fieldErrorSchema is events.FieldError.
 func fieldErrorSchema() map[string]any {
 	return map[string]any{
-		"type": "object", "required": list{"pointer", "message"}, "description": "A mistake, or another reason.",
+		"type": "object", "required": ordered.List{"pointer", "message"}, "description": "A mistake, or another reason.",
 		"properties": map[string]any{
 			"pointer": map[string]any{
 				"type":        "string",
@@ -154,21 +154,21 @@ func fieldErrorSchema() map[string]any {
 // plannedCallSchema is the response of a dry run.
 func plannedCallSchema() map[string]any {
 	return map[string]any{
-		"type": "object", "required": list{"method", "path"}, "description": "The call that a dry run would have made.",
+		"type": "object", "required": ordered.List{"method", "path"}, "description": "The call that a dry run would have made.",
 		"properties": map[string]any{
-			"method":      map[string]any{"type": "string", "enum": list{"POST", "PUT", "DELETE"}},
+			"method":      map[string]any{"type": "string", "enum": ordered.List{"POST", "PUT", "DELETE"}},
 			"path":        map[string]any{"type": "string", "description": "The path below the Core API's base URL."},
 			"query":       map[string]any{"type": "string", "description": "What stands behind the path and a question mark, if anything does."},
 			"contentType": map[string]any{"type": "string", "description": "That of the body, if there is one."},
 			"body":        map[string]any{"description": "The body, if it is JSON."},
 			"file": map[string]any{
-				"type": "object", "required": list{"name", "contentType", "size"}, "description": "The file that an upload would send.",
+				"type": "object", "required": ordered.List{"name", "contentType", "size"}, "description": "The file that an upload would send.",
 				"properties": map[string]any{
 					"name":        map[string]any{"type": "string"},
 					"contentType": map[string]any{"type": "string"},
 					"size":        map[string]any{"type": "integer", "minimum": 0, "description": "Bytes."},
 					"object": map[string]any{
-						"type": "object", "required": list{"bucket", "name"}, "description": "Where it lies, if the command does not hold it.",
+						"type": "object", "required": ordered.List{"bucket", "name"}, "description": "Where it lies, if the command does not hold it.",
 						"properties": map[string]any{"bucket": map[string]any{"type": "string"}, "name": map[string]any{"type": "string"}},
 					},
 				},
@@ -180,11 +180,11 @@ func plannedCallSchema() map[string]any {
 // storedAnswerSchema is the reply to a query whose answer no message can hold.
 func storedAnswerSchema() map[string]any {
 	return map[string]any{
-		"type": "object", "required": list{"object"},
+		"type": "object", "required": ordered.List{"object"},
 		"description": "Where an answer lies that is too large for a message: an object of JetStream's object store. The header " +
 			events.HeaderObject + " says the same.",
 		"properties": map[string]any{"object": map[string]any{
-			"type": "object", "required": list{"bucket", "name"},
+			"type": "object", "required": ordered.List{"bucket", "name"},
 			"properties": map[string]any{
 				"bucket": map[string]any{"type": "string"},
 				"name":   map[string]any{"type": "string"},
@@ -192,110 +192,4 @@ func storedAnswerSchema() map[string]any {
 			},
 		}},
 	}
-}
-
-func outcomeNames() list {
-	names := list{}
-	for _, o := range outcomes {
-		names = append(names, string(o.Name))
-	}
-	return names
-}
-
-func outcomeText() string {
-	parts := make([]string, len(outcomes))
-	for i, o := range outcomes {
-		parts[i] = fmt.Sprintf("%s: %s.", o.Name, o.Meaning)
-	}
-	return strings.Join(parts, " ")
-}
-
-// dataSchema is the data of a command or a query.
-func dataSchema(op factro.Operation) map[string]any {
-	schema := op.DataSchema()
-	schema["title"] = op.Name
-	schema["description"] = about(op)
-	schema["x-confidence"] = op.Confidence
-	schema["examples"] = list{op.Example()}
-	return schema
-}
-
-// resultOf is the data of an operation's results. Nobody checks what the Core API answers: the response's schema is what
-// is known of it.
-func resultOf(op factro.Operation) map[string]any {
-	response := answerSchema(op)
-	if response == nil {
-		response = anyResponse()
-	}
-	return map[string]any{
-		"title": "Result of " + op.Name, "description": "The outcome of the command " + op.Name + ". " + answerText(op),
-		"x-confidence": op.Confidence, "type": "object", "required": list{"operation"}, "allOf": list{ref("Result")},
-		"properties": map[string]any{"operation": map[string]any{"const": op.Name}, "response": response},
-	}
-}
-
-// resultOfAny is the data of a result of whatever operation.
-func resultOfAny() map[string]any {
-	return map[string]any{
-		"title": "Data of a result", "description": "The outcome of a command. Each operation has its own schema of it.",
-		"type": "object", "allOf": list{ref("Result")}, "properties": map[string]any{"response": anyResponse()},
-	}
-}
-
-// resultOfDryRun is the data of results of dry runs, of all operations.
-func resultOfDryRun() map[string]any {
-	return map[string]any{
-		"title": "Data of the result of a dry run", "description": "The outcome of a command with the attribute dryrun. Nothing was called.",
-		"type": "object", "allOf": list{ref("Result")}, "properties": map[string]any{"response": ref("PlannedCall")},
-	}
-}
-
-func anyResponse() map[string]any {
-	return map[string]any{"description": "The Core API's JSON as it came. Absent if there was none, or beyond 512 KiB."}
-}
-
-// answerOf is the answer to a query.
-func answerOf(op factro.Operation) map[string]any {
-	schema := map[string]any{
-		"title": "Answer to " + op.Name, "description": answerText(op), "x-confidence": op.Confidence,
-	}
-	if answer := answerSchema(op); answer != nil {
-		schema["allOf"] = list{answer}
-		schema["examples"] = list{op.ExampleAnswer()}
-	}
-	return schema
-}
-
-// answerSchema is what a good answer holds; nil if nothing is promised.
-func answerSchema(op factro.Operation) map[string]any {
-	switch op.Answer {
-	case factro.AnswerObject:
-		return ref(answerPrefix + op.AnswerSchema)
-	case factro.AnswerList:
-		return map[string]any{"type": "array", "items": ref(answerPrefix + op.AnswerSchema)}
-	case factro.AnswerVoid:
-	}
-	return nil
-}
-
-// answerText is answerSchema in words.
-func answerText(op factro.Operation) string {
-	switch op.Answer {
-	case factro.AnswerObject:
-		return "factro answers with one " + op.AnswerSchema + "."
-	case factro.AnswerList:
-		return "factro answers with a list of " + op.AnswerSchema + "."
-	case factro.AnswerVoid:
-	}
-	return "No answer of factro's is promised."
-}
-
-// about says in sentences what an operation does.
-func about(op factro.Operation) string {
-	parts := []string{op.Summary}
-	if op.Remarks != "" {
-		parts = append(parts, op.Remarks)
-	}
-	parts = append(parts, fmt.Sprintf("%s %s of the Core API, %s.", op.Method, op.Path, op.Confidence))
-	return strings.Join(parts, " ")
 }

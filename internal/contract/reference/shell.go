@@ -1,4 +1,4 @@
-package contract
+package reference
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -15,9 +17,9 @@ import (
 // shellLines are an operation's example as one would type it: first for bridge, then for nats. The cloud is that of the
 // demonstration, which is the default of bridge.
 func shellLines(prefix events.Prefix, op factro.Operation) []string {
-	verb, nats, subject := "query", "req", prefix.Query(exampleCloud, op.Resource, op.Name)
+	verb, nats, subject := "query", "req", prefix.Query(contract.ExampleCloud, op.Resource, op.Name)
 	if op.Writes() {
-		verb, nats, subject = "send", "pub", prefix.Command(exampleCloud, op.Resource, op.Name)
+		verb, nats, subject = "send", "pub", prefix.Command(contract.ExampleCloud, op.Resource, op.Name)
 	}
 	example := op.Example()
 	return []string{
@@ -30,28 +32,28 @@ func shellLines(prefix events.Prefix, op factro.Operation) []string {
 func arguments(op factro.Operation, data json.RawMessage) []string {
 	var args []string
 	for _, m := range members(data) {
-		raw, _ := m.value.(json.RawMessage)
-		known := slices.ContainsFunc(op.Fields, func(f factro.Field) bool { return f.Name == m.key })
+		raw, _ := m.Value.(json.RawMessage)
+		known := slices.ContainsFunc(op.Fields, func(f factro.Field) bool { return f.Name == m.Key })
 		var text string
 		switch isText := json.Unmarshal(raw, &text) == nil && raw[0] == '"'; {
 		case isText && known:
-			args = append(args, m.key+"="+quoted(text))
+			args = append(args, m.Key+"="+quoted(text))
 		case raw[0] == '{' || raw[0] == '[' || string(raw) == "null" || !known:
-			args = append(args, m.key+":="+quoted(string(raw)))
+			args = append(args, m.Key+":="+quoted(string(raw)))
 		default:
-			args = append(args, m.key+"="+string(raw))
+			args = append(args, m.Key+"="+string(raw))
 		}
 	}
 	return args
 }
 
 // members takes a JSON object apart and keeps its order.
-func members(data json.RawMessage) object {
+func members(data json.RawMessage) ordered.Object {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if _, err := dec.Token(); err != nil {
 		panic(err) // it is an example of the table
 	}
-	var o object
+	var o ordered.Object
 	for dec.More() {
 		key, err := dec.Token()
 		var value json.RawMessage
@@ -62,7 +64,7 @@ func members(data json.RawMessage) object {
 		if err != nil || !ok {
 			panic(err)
 		}
-		o = append(o, member{name, value})
+		o = append(o, ordered.Member{name, value})
 	}
 	return o
 }
@@ -84,7 +86,7 @@ func mebibytes(n int64) string { return strconv.FormatInt(n>>20, 10) + " MiB" }
 // words is a duration for people, in whole days or minutes.
 func words(d time.Duration) string {
 	if d%(24*time.Hour) == 0 {
-		return strings.TrimSuffix(strings.TrimPrefix(span(d), "P"), "D") + " days"
+		return strings.TrimSuffix(strings.TrimPrefix(contract.Span(d), "P"), "D") + " days"
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(span(d), "PT"), "M") + " minutes"
+	return strings.TrimSuffix(strings.TrimPrefix(contract.Span(d), "PT"), "M") + " minutes"
 }

@@ -1,19 +1,21 @@
-package contract
+package schemas
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 )
 
 // answerComponents are the Core API's components as they tell what factro answers, each as answer.<name>. A command is
 // checked against what is known; an answer is taken as it comes, and so should be by whoever reads it.
 var answerComponents = sync.OnceValue(func() map[string]map[string]any {
 	own, all := ownComponents(), map[string]map[string]any{}
-	for name, schema := range components() {
+	for name, schema := range Components() {
 		if _, ours := own[name]; !ours {
-			all[answerPrefix+name] = lenient(schema)
+			all[AnswerPrefix+name] = lenient(schema)
 		}
 	}
 	return all
@@ -26,7 +28,7 @@ func lenient(schema map[string]any) map[string]any {
 	for key, value := range schema {
 		switch key {
 		case "$ref":
-			out[key] = refPrefix + answerPrefix + componentOf(value)
+			out[key] = refPrefix + AnswerPrefix + ComponentOf(value)
 		case "enum":
 			out["examples"] = value
 		case "required":
@@ -58,7 +60,7 @@ func lenientValue(value any) any {
 	case map[string]any:
 		return lenient(value)
 	case []any:
-		l := make(list, len(value))
+		l := make(ordered.List, len(value))
 		for i, e := range value {
 			l[i] = lenientValue(e)
 		}
@@ -68,16 +70,15 @@ func lenientValue(value any) any {
 }
 
 // neverNull are the names that stay required.
-func neverNull(schema map[string]any, required any) list {
-	properties, _ := mergedProperties(schema)
+func neverNull(schema map[string]any, required any) ordered.List {
+	properties, _ := MergedProperties(schema)
 	names, _ := required.([]any)
 	return slices.DeleteFunc(slices.Clone(names), func(name any) bool {
-		_, _, null := typeOf(properties[fmt.Sprint(name)])
-		return null
+		return Nullable(properties[fmt.Sprint(name)])
 	})
 }
 
-func knownValues(values list) string {
+func knownValues(values ordered.List) string {
 	var known []string
 	for _, v := range values {
 		if v != nil {
