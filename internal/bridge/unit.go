@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
@@ -55,7 +57,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, broker, broker, broker); err != nil {
+		if u.worker, err = egress.New(api, broker, ledger.New(broker, b.log), broker); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +67,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, lease.New(broker, broker, b.log), spool, b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -712,29 +712,6 @@ func TestBareLetter(t *testing.T) {
 	}
 }
 
-// TestLeaseRefused: an entry that the broker never takes is an error, and not a wait without end.
-func TestLeaseRefused(t *testing.T) {
-	t.Parallel()
-	srv := startBroker(t)
-	b := run(t, srv.connect(t, quiet()))
-	l, err := b.Lease(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Release(t.Context())
-	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 500)
-	if err := l.Keep(t.Context(), []byte(`"`+strings.Repeat("x", 1000)+`"`)); natserr.Of(err) != natserr.Permanent {
-		t.Errorf("a value that is too large: %v", err)
-	}
-	if err := l.Keep(t.Context(), []byte(`"x"`)); err != nil {
-		t.Errorf("the lease is lost for it: %v", err)
-	}
-	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 10)
-	if _, err := b.Lease(t.Context(), "beta"); natserr.Of(err) != natserr.Permanent {
-		t.Errorf("a lease that cannot be written: %v", err)
-	}
-}
-
 func TestPack(t *testing.T) {
 	t.Parallel()
 	odd := &nats.Msg{Subject: "a", Header: nats.Header{"\xff": {"\xfe", ""}, "x": {"y"}}, Data: []byte("\n\x00{")}

@@ -170,3 +170,12 @@ func (o Outside) Ask(subject, data string, header nats.Header) *nats.Msg {
 	}
 	return m
 }
+
+// Clouds makes a configuration one for these clouds.
+func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
+
+// Running returns a connection that runs until the test ends, and whose streams are there.
+func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	return Run(t, Connect(t, s, Quiet(), change...))
+}
