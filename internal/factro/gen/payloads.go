@@ -169,7 +169,7 @@ func (p *payloadWriter) answer(out *bytes.Buffer, name, operation, typ, schema s
 	fmt.Fprintf(out, "func (%s) Answer(r events.Result) (%s, error) { return answer[%s](r, %q) }\n\n", name, typ, typ, operation)
 }
 
-// batchText says what becomes of a list with a bad element, by the value of x-batch-atomicity.
+// batchText says what happens to a list with a bad element, by the value of x-batch-atomicity.
 var batchText = map[string]string{
 	"":                       "",
 	"atomic":                 "A list takes effect as a whole or not at all.",

@@ -1,4 +1,4 @@
-package bus
+package spool
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func diskFull(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	server, b := away(t)
-	s := spool(t, b, spoolConfig(filepath.Join(dir, "spool"))) // it believes that there is plenty, so that it meets the end
+	s := newSpool(t, b, config(filepath.Join(dir, "spool"))) // it believes that there is plenty, so that it meets the end
 	start(t, s.Run)
 	var accepted []string
 	publish := func(id string, patience time.Duration) error {
@@ -61,7 +61,7 @@ func diskFull(t *testing.T, dir string) {
 		e.DataEncoded = []byte(`"` + strings.Repeat("x", 1<<20-2000) + `"`)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		_, spooled, err := s.Publish(ctx, subjectOf(1), e, "acme."+id)
+		_, spooled, err := s.Publish(ctx, task(1), e, "acme."+id)
 		if err == nil && spooled {
 			accepted = append(accepted, id)
 		}
@@ -81,7 +81,7 @@ func diskFull(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	eventually(t, "it takes webhooks again", func() bool { return publish("900", 5*time.Second) == nil })
-	server.start()
+	server.Start()
 	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
 	if _, miss, ok := s.balance(t.Context()); !ok || miss != 0 {
 		t.Errorf("%d are missing, %v", miss, ok)

@@ -1,9 +1,10 @@
-package bus
+package spool
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,94 +18,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
-
-func spoolConfig(dir string) SpoolConfig {
-	return SpoolConfig{Dir: dir, MaxBytes: 64 << 20, DrainPerSecond: 100_000}
-}
-
-// plenty is a file system that never fills.
-func plenty(string) (int64, error) { return 1 << 40, nil }
-
-// spool opens a spool that nobody drains yet.
-func spool(t testing.TB, b *Conn, cfg SpoolConfig) *Spool {
-	t.Helper()
-	s, err := openSpool(t.Context(), cfg, b, quiet(), plenty)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	s.attempt, s.patience = patience, patience // a busy machine is no slow broker
-	return s
-}
-
-// away returns a bus without a broker, and the broker, which can be started.
-func away(t testing.TB, change ...func(*server.Options)) (*broker, *Conn) {
-	t.Helper()
-	server := newBroker(t, change...)
-	b := server.connect(t, quiet())
-	start(t, b.Run)
-	return server, b
-}
-
-func subjectOf(entity int) string {
-	return fmt.Sprintf("factro.event.acme.task.%d.TaskStateChanged", entity)
-}
-
-// store publishes an event and wants it to be spooled or not.
-func store(t testing.TB, s *Spool, subject, id string, wantSpooled bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	_, spooled, err := s.Publish(ctx, subject, taskEvent(t, id), "acme."+id)
-	if err != nil || spooled != wantSpooled {
-		t.Fatalf("%s: spooled %v, %v; want %v", id, spooled, err, wantSpooled)
-	}
-}
-
-// eventIDs returns the ids of the stored events, in order.
-func (o outside) eventIDs() []string {
-	o.t.Helper()
-	var out []string
-	for _, m := range o.events() {
-		out = append(out, m.Header.Get("ce-id"))
-	}
-	return out
-}
-
-// events are the messages of the stream of events, in order.
-func (o outside) events() []*jetstream.RawStreamMsg {
-	o.t.Helper()
-	var out []*jetstream.RawStreamMsg
-	s := o.stream("FACTRO_EVENTS_ACME")
-	for seq := s.CachedInfo().State.FirstSeq; seq > 0 && seq <= s.CachedInfo().State.LastSeq; seq++ {
-		m, err := s.GetMsg(o.t.Context(), seq)
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
-// wantBalance waits until all is handed over, and wants nothing to be missing.
-func wantBalance(t testing.TB, s *Spool) {
-	t.Helper()
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	there, miss, ok := s.balance(t.Context())
-	if !ok || miss != 0 || len(there.clouds) != 0 {
-		t.Errorf("%d messages are not accounted for, %v are on the disk, %v", miss, there.clouds, ok)
-	}
-}
 
 // TestSpoolWhileAway: what came while the broker was away is there afterwards, once, in order, as it came.
 func TestSpoolWhileAway(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
-	s := spool(t, b, spoolConfig(t.TempDir()))
+	s := newSpool(t, b, config(t.TempDir()))
 	start(t, s.Run)
 	ctx, span := otel.Tracer("test").Start(t.Context(), "receipt")
 	defer span.End()
@@ -113,11 +39,11 @@ func TestSpoolWhileAway(t *testing.T) {
 		e := taskEvent(t, fmt.Sprint(i))
 		e.SetExtension(events.ExtOrigin, "webhook")
 		e.SetExtension(events.ExtRecordedTime, "2025-03-01T10:00:00Z")
-		if _, spooled, err := s.Publish(ctx, subjectOf(i%entities), e, fmt.Sprintf("acme.%d größer", i)); err != nil || !spooled {
+		if _, spooled, err := s.Publish(ctx, task(i%entities), e, fmt.Sprintf("acme.%d größer", i)); err != nil || !spooled {
 			t.Fatal(spooled, err)
 		}
 	}
-	if err := s.Quarantine(ctx, "factro.dead.webhook.acme", "q-1", "unusable", errors.New("kein JSON"), []byte("<xml/>"), nil); err != nil {
+	if err := s.Quarantine(ctx, "acme", "q-1", "unusable", errors.New("kein JSON"), []byte("<xml/>"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if text, ok := s.State(); text != "101 events wait" || !ok {
@@ -126,7 +52,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	if _, miss, ok := s.balance(t.Context()); miss != 0 || !ok {
 		t.Errorf("%d are missing, %v", miss, ok)
 	}
-	server.start()
+	server.Start()
 	wantBalance(t, s)
 	if text, ok := s.State(); text != "empty" || !ok {
 		t.Errorf("the state is %q, %v", text, ok)
@@ -162,9 +88,9 @@ func TestSpoolWhileAway(t *testing.T) {
 	if string(letter.Data) != "<xml/>" || letter.Header.Get(headerDeadCode) != "unusable" || letter.Header.Get("Nats-Msg-Id") != "q-1" {
 		t.Errorf("the dead letter is %v %s", letter.Header, letter.Data)
 	}
-	store(t, s, subjectOf(1), "after", false)
-	if s.Kept() != each*entities+2 || s.drained.Load() != each*entities+1 {
-		t.Errorf("kept %d, drained %d", s.Kept(), s.drained.Load())
+	store(t, s, task(1), "after", false)
+	if s.Kept() != each*entities+2 || s.account.drained.Load() != each*entities+1 {
+		t.Errorf("kept %d, drained %d", s.Kept(), s.account.drained.Load())
 	}
 	linked := 0
 	for _, sp := range spans.GetSpans() {
@@ -183,7 +109,7 @@ func TestSpoolOrder(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	s := spool(t, b, spoolConfig(t.TempDir()))
+	s := newSpool(t, b, config(t.TempDir()))
 	start(t, s.Run)
 	const senders, each = 8, 60
 	var group sync.WaitGroup
@@ -192,7 +118,7 @@ func TestSpoolOrder(t *testing.T) {
 		group.Go(func() {
 			for i := range each {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-				if _, _, err := s.Publish(ctx, subjectOf(n), taskEvent(t, fmt.Sprintf("%d-%03d", n, i)), fmt.Sprintf("acme.%d-%03d", n, i)); err != nil {
+				if _, _, err := s.Publish(ctx, task(n), taskEvent(t, fmt.Sprintf("%d-%03d", n, i)), fmt.Sprintf("acme.%d-%03d", n, i)); err != nil {
 					t.Error(err)
 				}
 				cancel()
@@ -203,11 +129,11 @@ func TestSpoolOrder(t *testing.T) {
 		})
 	}
 	for range senders {
-		receive(t, half)
+		natstest.Receive(t, half)
 	}
-	server.stop()
-	eventually(t, "some are spooled", func() bool { return s.written.Load() > senders })
-	server.start()
+	server.Stop()
+	eventually(t, "some are spooled", func() bool { return s.account.written.Load() > senders })
+	server.Start()
 	group.Wait()
 	wantBalance(t, s)
 	for n := range senders {
@@ -232,25 +158,25 @@ func TestSpoolSurvivesACrash(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
 	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
-	cfg := spoolConfig(dir)
+	cfg := config(dir)
 	cfg.DrainPerSecond = 300
-	s := spool(t, b, cfg)
+	s := newSpool(t, b, cfg)
 	const total = 600
 	var want []string
 	for i := range total {
-		store(t, s, subjectOf(i%7), fmt.Sprintf("%03d", i), true)
+		store(t, s, task(i%7), fmt.Sprintf("%03d", i), true)
 		want = append(want, fmt.Sprintf("%03d", i))
 	}
-	server.start()
+	server.Start()
 	ready(t, b)
 	stop := start(t, s.Run)
-	eventually(t, "some are handed over", func() bool { return s.drained.Load() > 50 })
+	eventually(t, "some are handed over", func() bool { return s.account.drained.Load() > 50 })
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
 	stop()
 	s.Close()
-	again := spool(t, b, spoolConfig(copied))
+	again := newSpool(t, b, config(copied))
 	if n := again.waiting(); n < total/2 || n > total {
 		t.Errorf("%d are found", n)
 	}
@@ -271,12 +197,12 @@ func TestSpoolLongOutage(t *testing.T) {
 	out := server.outside(t)
 	const there = 250 // more than one answer of a search holds
 	for i := range there {
-		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, fmt.Sprint(i)), fmt.Sprintf("acme.größe %d", i)); err != nil {
+		if err := b.Publish(t.Context(), subjectOf(1), taskEvent(t, fmt.Sprint(i)), fmt.Sprintf("acme.größe %d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := &Spool{bus: b, log: quiet()}
-	l := &lane{cloud: "acme"}
+	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: quiet()}
+	l := &cloudQueue{cloud: "acme"}
 	for _, test := range []struct {
 		id      string
 		age     time.Duration
@@ -289,7 +215,7 @@ func TestSpoolLongOutage(t *testing.T) {
 		{"acme.größe 1", topology.DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
 		{"acme.größe 2", topology.DefaultDuplicateWindow, false, false},                // it was never sent
 	} {
-		h := &held{at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: eventSubject, Data: taskEvent(t, "").Data()}, id: test.id, suspect: test.suspect}
+		h := &spooled{event: true, at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: subjectOf(1), Data: taskEvent(t, "").Data()}, id: test.id, suspect: test.suspect}
 		if err := s.search(t.Context(), l, h); err != nil || h.done != test.done {
 			t.Errorf("%s: found %v, %v", test.id, h.done, err)
 		}
@@ -298,7 +224,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	h := &held{at: time.Now().Add(-topology.DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
+	h := &spooled{event: true, at: time.Now().Add(-topology.DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range searchAttempts {
@@ -312,13 +238,13 @@ func TestSpoolLongOutage(t *testing.T) {
 func TestSpoolMarks(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
-	b := run(t, server.connect(t, quiet(), func(c *Config) { c.Manage = false })) // nobody makes the streams
+	b := run(t, server.connect(t, quiet(), func(c *bus.Config) { c.Manage = false })) // nobody makes the streams
 	dir := t.TempDir()
-	s := spool(t, b, spoolConfig(dir))
-	store(t, s, subjectOf(1), "tried", true)
-	store(t, s, subjectOf(2), "behind", true)
-	held := func(s *Spool) []*held {
-		l := s.lane("acme")
+	s := newSpool(t, b, config(dir))
+	store(t, s, task(1), "tried", true)
+	store(t, s, task(2), "behind", true)
+	held := func(s *Spool) []*spooled {
+		l := s.queue("acme")
 		if err := s.fill(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
@@ -328,8 +254,8 @@ func TestSpoolMarks(t *testing.T) {
 		t.Errorf("%d are in hand: %v", len(got), got)
 	}
 	s.Close()
-	again := spool(t, b, spoolConfig(dir))
-	store(t, again, subjectOf(3), "new", true)
+	again := newSpool(t, b, config(dir))
+	store(t, again, task(3), "new", true)
 	if got := held(again); len(got) != 3 || !got[0].suspect || !got[1].suspect || got[2].suspect {
 		t.Errorf("%d are in hand: %v", len(got), got)
 	}
@@ -340,16 +266,16 @@ func TestSpoolMarks(t *testing.T) {
 func TestSpoolTooLarge(t *testing.T) {
 	t.Parallel()
 	server, b := away(t, func(o *server.Options) { o.MaxPayload = 128 << 10 })
-	s := spool(t, b, spoolConfig(t.TempDir()))
+	s := newSpool(t, b, config(t.TempDir()))
 	start(t, s.Run)
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("ü", 100<<10) + `"`)
-	store(t, s, eventSubject, "before", true)
-	if _, spooled, err := s.Publish(t.Context(), eventSubject, large, "acme.large"); err != nil || !spooled {
+	store(t, s, task(1), "before", true)
+	if _, spooled, err := s.Publish(t.Context(), task(1), large, "acme.large"); err != nil || !spooled {
 		t.Fatal(spooled, err)
 	}
-	store(t, s, eventSubject, "after", true)
-	server.start()
+	store(t, s, task(1), "after", true)
+	server.Start()
 	wantBalance(t, s)
 	out := server.outside(t)
 	if got := out.eventIDs(); !slices.Equal(got, []string{"before", "after"}) {
@@ -357,10 +283,10 @@ func TestSpoolTooLarge(t *testing.T) {
 	}
 	letter := out.last("FACTRO_DEAD_ACME")
 	if letter.Subject != "factro.dead.webhook.acme" || letter.Header.Get(headerDeadCode) != "too_large" ||
-		letter.Header.Get(headerDeadSubject) != eventSubject || letter.Header.Get("ce-id") != "large" || letter.Header.Get(headerDeadCut) == "" {
+		letter.Header.Get(headerDeadSubject) != subjectOf(1) || letter.Header.Get("ce-id") != "large" || letter.Header.Get(headerDeadCut) == "" {
 		t.Errorf("the dead letter is on %s: %v", letter.Subject, letter.Header)
 	}
-	if _, _, err := s.Publish(t.Context(), eventSubject, large, "acme.large2"); !errors.Is(err, events.ErrTooLarge) {
+	if _, _, err := s.Publish(t.Context(), task(1), large, "acme.large2"); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -372,26 +298,26 @@ func TestSpoolFull(t *testing.T) {
 	var mu sync.Mutex
 	left := int64(1 << 40)
 	free := func(string) (int64, error) { mu.Lock(); defer mu.Unlock(); return left, nil }
-	cfg := spoolConfig(t.TempDir())
-	cfg.MaxBytes = minSpool
-	s, err := openSpool(t.Context(), cfg, b, quiet(), free)
+	cfg := config(t.TempDir())
+	cfg.MaxBytes = minBytes
+	s, err := open(t.Context(), cfg, b, b, quiet(), free)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	b.limits.sawPayload(8 << 20)
+	s.limits.saved.Payload = 8 << 20 // as an earlier process has seen it
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("x", 3<<20) + `"`)
 	publish := func(id string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		_, _, err := s.Publish(ctx, eventSubject, large, id)
+		_, _, err := s.Publish(ctx, task(1), large, id)
 		return err
 	}
 	wantPassing := func(err error) {
 		t.Helper()
 		var passing interface{ RetryAfter() time.Duration }
-		if !errors.As(err, &passing) || passing.RetryAfter() != blindRetry || !errors.Is(err, errSpoolFull) {
+		if !errors.As(err, &passing) || passing.RetryAfter() != unknownRetry || !errors.Is(err, disk.ErrFull) {
 			t.Errorf("got %v", err)
 		}
 		if text, ok := s.State(); ok || !strings.HasPrefix(text, "full") {
@@ -407,7 +333,7 @@ func TestSpoolFull(t *testing.T) {
 		t.Errorf("%d of 3 MiB went into 16 MiB", n)
 	}
 	mu.Lock()
-	left = spoolReserve + 1<<20
+	left = disk.Reserve + 1<<20
 	mu.Unlock()
 	wantPassing(publish("no space"))
 	mu.Lock()
@@ -417,7 +343,7 @@ func TestSpoolFull(t *testing.T) {
 		t.Errorf("%d are missing", miss)
 	}
 	server.Options.MaxPayload = 4 << 20
-	server.start()
+	server.Start()
 	start(t, s.Run)
 	wantBalance(t, s)
 	if got := server.outside(t).count("FACTRO_EVENTS_ACME"); got != uint64(n) {
@@ -428,29 +354,24 @@ func TestSpoolFull(t *testing.T) {
 	}
 }
 
-// TestSpoolMends: a server that has switched itself off, as it does on a full disk, is opened anew with all that was there.
-func TestSpoolMends(t *testing.T) {
-	t.Parallel()
-	server, b := away(t)
-	s := spool(t, b, spoolConfig(t.TempDir()))
-	start(t, s.Run)
-	for i := range 10 {
-		store(t, s, subjectOf(1), fmt.Sprint(i), true)
-	}
-	if err := s.disk.server.Current().DisableJetStream(); err != nil {
+// damage makes the directory of a spool one that its server cannot be opened on, until it is repaired.
+func damage(t testing.TB, dir string) (repair func()) {
+	t.Helper()
+	there, aside := filepath.Join(dir, "jetstream"), filepath.Join(dir, "aside")
+	if err := os.Rename(there, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	eventually(t, "it is noticed, and works again", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		_, spooled, err := s.Publish(ctx, subjectOf(1), taskEvent(t, "10"), "acme.10")
-		return err == nil && spooled
-	})
-	server.start()
-	wantBalance(t, s)
-	want := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}
-	if got := server.outside(t).eventIDs(); !slices.Equal(got, want) {
-		t.Errorf("the events are %v", got)
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		err := os.Remove(there)
+		if _, missing := os.Stat(aside); missing == nil {
+			err = errors.Join(err, os.Rename(aside, there))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -460,37 +381,29 @@ func TestSpoolStartsWithoutADisk(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	cfg := spoolConfig(t.TempDir())
-	before := spool(t, b, cfg)
-	if err := before.disk.mu.RLock(t.Context()); err != nil {
+	cfg := config(t.TempDir())
+	before := newSpool(t, b, cfg)
+	if err := before.disk.Enter(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 { // as if the broker had been away
 		msg := nats.NewMsg("spool.acme")
 		msg.Header.Set(headerSpoolSubject, subjectOf(i))
-		if _, err := before.disk.write(t.Context(), msg); err != nil {
+		if _, err := before.disk.Write(t.Context(), msg); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before.disk.mu.RUnlock()
+	before.disk.Leave()
 	before.Close()
-	there, aside := filepath.Join(cfg.Dir, "jetstream"), filepath.Join(cfg.Dir, "aside")
-	if err := os.Rename(there, aside); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(there, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := spool(t, b, cfg)
+	repair := damage(t, cfg.Dir)
+	s := newSpool(t, b, cfg)
 	if text, ok := s.State(); ok || !strings.HasPrefix(text, "not writable: ") {
 		t.Errorf("the state is %q, %v", text, ok)
 	}
-	store(t, s, eventSubject, "1", false)
-	if err := errors.Join(os.Remove(there), os.Rename(aside, there)); err != nil {
-		t.Fatal(err)
-	}
+	store(t, s, task(1), "1", false)
+	repair()
 	start(t, s.Run)
-	eventually(t, "the disk is used", func() bool { _, ok := s.State(); return ok && s.drained.Load() == 3 })
+	eventually(t, "the disk is used", func() bool { _, ok := s.State(); return ok && s.account.drained.Load() == 3 })
 	wantBalance(t, s)
 }
 
@@ -498,18 +411,18 @@ func TestSpoolStartsWithoutADisk(t *testing.T) {
 func TestSpoolIsLocked(t *testing.T) {
 	t.Parallel()
 	_, b := away(t)
-	cfg := spoolConfig(t.TempDir())
-	s := spool(t, b, cfg)
-	if _, err := OpenSpool(t.Context(), cfg, b, quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
+	cfg := config(t.TempDir())
+	s := newSpool(t, b, cfg)
+	if _, err := Open(t.Context(), cfg, b, b, quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Errorf("got %v", err)
 	}
 	s.Close()
-	spool(t, b, cfg)
+	newSpool(t, b, cfg)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSpool(t.Context(), spoolConfig(file), b, quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
+	if _, err := Open(t.Context(), config(file), b, b, quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -518,14 +431,14 @@ func TestSpoolIsLocked(t *testing.T) {
 func TestSpoolOff(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
-	s := spool(t, b, SpoolConfig{})
+	s := newSpool(t, b, Config{Prefix: prefix})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, _, err := s.Publish(ctx, eventSubject, taskEvent(t, "1"), "acme.1"); err == nil {
+	if _, _, err := s.Publish(ctx, task(1), taskEvent(t, "1"), "acme.1"); err == nil {
 		t.Error("it was stored nowhere")
 	}
-	server.start()
-	store(t, s, eventSubject, "2", false)
+	server.Start()
+	store(t, s, task(1), "2", false)
 	if text, ok := s.State(); text != "" || ok || s.Kept() != 1 || s.Run(t.Context()) != nil {
 		t.Errorf("the state is %q, %v, kept %d", text, ok, s.Kept())
 	}
@@ -536,19 +449,19 @@ func TestSpoolTurns(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	s := spool(t, b, SpoolConfig{})
+	s := newSpool(t, b, Config{Prefix: prefix})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	go func() {
-		_, _ = s.keep(t.Context(), parcel{cloud: "acme", entity: "x", direct: func(context.Context) error {
+		_, _ = s.keep(t.Context(), pendingPublish{cloud: "acme", entity: "x", direct: func(context.Context) error {
 			close(entered)
 			<-leave
 			return nil
 		}})
 	}()
-	receive(t, entered)
+	natstest.Receive(t, entered)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := s.keep(ctx, parcel{cloud: "acme", entity: "x", direct: func(context.Context) error { t.Error("it overtook"); return nil }})
+	_, err := s.keep(ctx, pendingPublish{cloud: "acme", entity: "x", direct: func(context.Context) error { t.Error("it overtook"); return nil }})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
@@ -561,7 +474,7 @@ func TestSpoolHangs(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	s := spool(t, b, spoolConfig(t.TempDir()))
+	s := newSpool(t, b, config(t.TempDir()))
 	s.attempt = directTimeout
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -569,7 +482,7 @@ func TestSpoolHangs(t *testing.T) {
 		return &nats.Msg{Subject: subjectOf(1), Header: nats.Header{}}, nil
 	}
 	left := time.Duration(0)
-	spooled, err := s.keep(ctx, parcel{cloud: "acme", entity: "x", id: "1", message: message, direct: func(ctx context.Context) error {
+	spooled, err := s.keep(ctx, pendingPublish{cloud: "acme", entity: "x", id: "1", message: message, direct: func(ctx context.Context) error {
 		deadline, _ := ctx.Deadline()
 		left = time.Until(deadline)
 		return context.DeadlineExceeded
@@ -578,7 +491,7 @@ func TestSpoolHangs(t *testing.T) {
 		t.Errorf("it had %s for the broker and was spooled %v, %v", left, spooled, err)
 	}
 	s.patience = 0 // as if it had waited for its turn
-	spooled, err = s.keep(ctx, parcel{cloud: "other", entity: "y", id: "2", message: message, direct: func(context.Context) error {
+	spooled, err = s.keep(ctx, pendingPublish{cloud: "other", entity: "y", id: "2", message: message, direct: func(context.Context) error {
 		t.Error("it was tried at the broker")
 		return nil
 	}})
@@ -587,47 +500,67 @@ func TestSpoolHangs(t *testing.T) {
 	}
 }
 
-// TestSpoolIsBeingOpened: while the server is opened anew, which may take long, webhooks and scrapes do not wait for it,
-// and a webhook whose time is over is not taken for the disk's failure.
+// opening has the disk of a spool be opened again, and be open to nobody until the test is over.
+func opening(t testing.TB, s *Spool, repair func()) {
+	t.Helper()
+	repair()
+	entered, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		s.disk.Mend(context.Background(), func(there disk.Content) { //nolint:usetesting // it goes on after the test
+			close(entered)
+			<-leave
+			s.recount(there)
+		})
+	}()
+	t.Cleanup(func() { close(leave); <-done })
+	natstest.Receive(t, entered)
+}
+
+// TestSpoolIsBeingOpened: while the server is opened again, which may take long, webhooks and scrapes do not wait for it.
 func TestSpoolIsBeingOpened(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	s := spool(t, b, spoolConfig(t.TempDir()))
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, _, err := s.Publish(over, subjectOf(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, context.Canceled) || s.disk.usable() != nil {
-		t.Errorf("got %v, and the disk says %v", err, s.disk.usable())
-	}
-	s.disk.fault.Store(&errSpoolClosed)
-	if err := s.disk.mu.Lock(t.Context()); err != nil { // as mend has it
-		t.Fatal(err)
-	}
-	defer s.disk.mu.Unlock()
+	cfg := config(t.TempDir())
+	repair := damage(t, cfg.Dir)
+	s := newSpool(t, b, cfg)
+	opening(t, s, repair)
 	s.patience = -1 // nobody tries the broker first
-	store(t, s, subjectOf(1), "1", false)
+	store(t, s, task(1), "1", false)
 	if _, _, ok := s.balance(t.Context()); ok {
 		t.Error("there is a balance of what nobody sees")
 	}
 }
 
-// TestSpoolIsMended: with the broker away, a webhook waits for a disk that is being opened anew, if it has the time.
-func TestSpoolIsMended(t *testing.T) {
+// TestSpoolTimeIsOver: a webhook whose time is over is not taken for the disk's failure.
+func TestSpoolTimeIsOver(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	s := spool(t, b, spoolConfig(t.TempDir()))
-	server.stop()
-	eventually(t, "the outage is known", func() bool { return !b.Up() })
-	s.disk.fault.Store(&errSpoolClosed)
-	few, cancel := context.WithTimeout(t.Context(), leastWrite/2)
+	s := newSpool(t, b, config(t.TempDir()))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := s.Publish(over, task(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, context.Canceled) || s.disk.Usable() != nil {
+		t.Errorf("got %v, and the disk says %v", err, s.disk.Usable())
+	}
+}
+
+// TestSpoolIsMended: with the broker away, a webhook waits for a disk that is being opened again, if it has the time.
+func TestSpoolIsMended(t *testing.T) {
+	t.Parallel()
+	_, b := away(t)
+	cfg := config(t.TempDir())
+	repair := damage(t, cfg.Dir)
+	s := newSpool(t, b, cfg)
+	few, cancel := context.WithTimeout(t.Context(), disk.LeastWrite/2)
 	defer cancel()
-	if _, _, err := s.Publish(few, subjectOf(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, errSpoolClosed) {
+	if _, _, err := s.Publish(few, task(1), taskEvent(t, "0"), "acme.0"); !errors.Is(err, disk.ErrClosed) {
 		t.Errorf("without the time to wait: %v", err)
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, spooled, err := s.Publish(t.Context(), subjectOf(1), taskEvent(t, "1"), "acme.1")
+		_, spooled, err := s.Publish(t.Context(), task(1), taskEvent(t, "1"), "acme.1")
 		if err == nil && !spooled {
 			err = errors.New("it is not in the spool")
 		}
@@ -638,56 +571,39 @@ func TestSpoolIsMended(t *testing.T) {
 		t.Fatalf("it did not wait: %v", err)
 	case <-time.After(200 * time.Millisecond): // long enough to see one that does not
 	}
-	s.disk.mend(t.Context(), s.recount)
+	repair()
+	s.disk.Mend(t.Context(), s.recount)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestSpoolWriteHasTime: a write that has begun is not cut off by what little is left of a webhook's time.
-func TestSpoolWriteHasTime(t *testing.T) {
-	t.Parallel()
-	for left, want := range map[time.Duration]time.Duration{time.Millisecond: leastWrite, time.Hour: time.Hour} {
-		few, cancel := context.WithTimeout(t.Context(), left)
-		ctx, stop := enough(few)
-		deadline, _ := ctx.Deadline()
-		if got := time.Until(deadline); got > want || got < want-time.Minute || ctx.Err() != nil {
-			t.Errorf("of %s it has %s", left, got)
-		}
-		stop()
-		cancel()
-	}
-}
-
+// TestEntity: an event from the disk keeps its order with those that were not there.
 func TestEntity(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ subject, about, want string }{
-		{"factro.event.acme.task.1.TaskCreated", "task/1", "factro.event.acme.task.1"},
-		{"factro.event.acme.task._.TaskCreated", "task/größe", "acme task/größe"},
-		{"factro.event.acme.task._.TaskCreated", "", ""},
-		{"factro.event.acme.task._._", "task/x.y", "acme task/x.y"},
+	for _, test := range []struct{ id, action, about, want string }{
+		{"1", "TaskCreated", "task/1", "acme.task.1"},
+		{"1", "Task größer", "task/1", "acme.task.1"},
+		{"größe", "TaskCreated", "task/größe", "acme task/größe"},
+		{"", "TaskCreated", "", ""},
+		{"x.y", "_", "task/x.y", "acme task/x.y"},
 	} {
-		if got := entity(test.subject, test.about); got != test.want {
-			t.Errorf("%s about %q: %q, want %q", test.subject, test.about, got, test.want)
+		to := events.EventAddress{Cloud: "acme", Resource: "task", ID: test.id, Action: test.action}
+		if got := entityOf(to, test.about); got != test.want {
+			t.Errorf("%+v about %q: %q, want %q", to, test.about, got, test.want)
 		}
-	}
-}
-
-// TestTempo: what a sender is told follows the measured rate.
-func TestTempo(t *testing.T) {
-	t.Parallel()
-	var p tempo
-	now := time.Now()
-	if got := p.perSecond(now); got != 0 {
-		t.Errorf("%f before anything moved", got)
-	}
-	for i := range 60 {
-		p.add(10, now.Add(time.Duration(i)*100*time.Millisecond))
-	}
-	if got := p.perSecond(now.Add(6 * time.Second)); got < 80 || got > 120 {
-		t.Errorf("%f a second, want about 100", got)
-	}
-	if got := p.perSecond(now.Add(time.Minute)); got != 0 {
-		t.Errorf("%f after a minute without any", got)
+		e := taskEvent(t, "1")
+		if test.about != "" {
+			e.SetSubject(test.about)
+		}
+		msg, err := eventMessage(t.Context(), prefix.Event(to.Cloud, to.Resource, to.ID, to.Action), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed := pack(msg, "acme", "acme.1", false)
+		read := unpack(&jetstream.RawStreamMsg{Subject: packed.Subject, Header: packed.Header, Data: packed.Data}, 0)
+		if !read.event || read.entity != test.want || read.msg.Subject != msg.Subject || read.id != "acme.1" {
+			t.Errorf("from the disk it is %+v, want the entity %q", read, test.want)
+		}
 	}
 }

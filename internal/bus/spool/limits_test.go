@@ -1,4 +1,4 @@
-package bus
+package spool
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -17,7 +18,7 @@ func sizedEvent(t testing.TB, s *Spool, id string, size int) error {
 	t.Helper()
 	e := taskEvent(t, id)
 	e.DataEncoded = []byte(`"` + strings.Repeat("x", size-2) + `"`)
-	_, _, err := s.Publish(t.Context(), eventSubject, e, "acme."+id)
+	_, _, err := s.Publish(t.Context(), task(1), e, "acme."+id)
 	return err
 }
 
@@ -40,16 +41,16 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 	if other := b.Limits().Of("other"); other != 128<<10 {
 		t.Errorf("another cloud may have messages of %d bytes", other)
 	}
-	first := spool(t, b, spoolConfig(dir))
+	first := newSpool(t, b, config(dir))
 	stop := start(t, first.Run)
 	eventually(t, "the limits are written down", func() bool { l, err := SavedLimits(dir); return err == nil && l.Of("acme") == 64<<10 })
 	stop()
 	first.Close()
-	server.stop()
+	server.Stop()
 
 	away := server.connect(t, quiet())
 	start(t, away.Run)
-	s := spool(t, away, spoolConfig(dir))
+	s := newSpool(t, away, config(dir))
 	if err := sizedEvent(t, s, "fits", 60<<10); err != nil {
 		t.Errorf("an event that fits: %v", err)
 	}
@@ -59,7 +60,7 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 	if n := s.waiting(); n != 1 {
 		t.Errorf("%d events wait", n)
 	}
-	server.start()
+	server.Start()
 	start(t, s.Run)
 	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
 	if got := server.outside(t).eventIDs(); len(got) != 1 || got[0] != "fits" {
@@ -71,13 +72,13 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 func TestSpoolOfUnknownLimits(t *testing.T) {
 	t.Parallel()
 	_, b := away(t)
-	s := spool(t, b, spoolConfig(t.TempDir()))
-	if err := sizedEvent(t, s, "usual", DefaultPayload-HeaderRoom); err != nil {
+	s := newSpool(t, b, config(t.TempDir()))
+	if err := sizedEvent(t, s, "usual", bus.DefaultPayload-bus.HeaderRoom); err != nil {
 		t.Errorf("an event of the usual size: %v", err)
 	}
 	large := taskEvent(t, "large")
-	large.DataEncoded = []byte(`"` + strings.Repeat("x", DefaultPayload) + `"`)
-	msg, err := events.ToMsg(eventSubject, large)
+	large.DataEncoded = []byte(`"` + strings.Repeat("x", bus.DefaultPayload) + `"`)
+	msg, err := events.ToMsg(subjectOf(1), large)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,15 +91,15 @@ func TestSpoolOfUnknownLimits(t *testing.T) {
 func TestSpooledIsNeverCut(t *testing.T) {
 	t.Parallel()
 	server, b := away(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
-	b.limits.sawPayload(1 << 20) // as it was before somebody lowered it
-	s := spool(t, b, spoolConfig(t.TempDir()))
+	s := newSpool(t, b, config(t.TempDir()))
+	s.limits.saved.Payload = 1 << 20 // as it was before somebody lowered it
 	if err := sizedEvent(t, s, "large", 512<<10); err != nil {
 		t.Fatal(err)
 	}
 	if err := sizedEvent(t, s, "after", 100); err != nil {
 		t.Fatal(err)
 	}
-	server.start()
+	server.Start()
 	ready(t, b)
 	out := server.outside(t)
 	store := func(most int32) {
@@ -118,11 +119,7 @@ func TestSpooledIsNeverCut(t *testing.T) {
 	}
 	store(-1)
 	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	c, err := Dial(server.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := server.dial(t)
 	l, err := c.DeadLetter(t.Context(), "factro", "acme", 1)
 	if err == nil {
 		l, err = c.Original(t.Context(), "factro", l)
@@ -145,12 +142,21 @@ func TestSavedLimits(t *testing.T) {
 		t.Errorf("a broken file: %v", err)
 	}
 	_, b := away(t)
-	s := spool(t, b, spoolConfig(dir)) // which opens all the same
-	b.limits.sawPayload(5000)
-	b.limits.sawMessages("acme", 300)
-	s.Close()
-	if l, err := SavedLimits(dir); err != nil || l.Of("acme") != 300 || l.Of("other") != 5000 {
-		t.Errorf("saved are %+v, %v", l, err)
+	s := newSpool(t, b, config(dir)) // which opens all the same
+	for _, test := range []struct {
+		seen      bus.Limits
+		acme, all int64
+	}{
+		{bus.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
+		{bus.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
+		{bus.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
+	} {
+		if err := s.limits.save(dir, test.seen); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := SavedLimits(dir); err != nil || l.Of("acme") != test.acme || l.Of("other") != test.all {
+			t.Errorf("of %+v saved are %+v, %v", test.seen, l, err)
+		}
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, limitsFile+".*")); err != nil || len(left) != 0 {
 		t.Errorf("left over are %v, %v", left, err)

@@ -1,4 +1,4 @@
-package bus
+package disk
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// gate is a lock for many readers or one writer for which nobody waits longer than a context allows. It counts who came and
-// who left, so that somebody who only observes need not take it.
+// gate is a lock for many readers or one writer. Nobody waits for it longer than a context allows. It counts who came and who
+// left, so that an observer need not take it.
 type gate struct {
 	sem           *semaphore.Weighted
 	entered, left *atomic.Uint64
@@ -40,13 +40,10 @@ func (g gate) release(n int64) {
 	g.sem.Release(n)
 }
 
-// quiet calls observe, and says whether no other was inside meanwhile. It holds up no reader, and waits for nobody.
-func (g gate) quiet(observe func()) bool {
-	if !g.sem.TryAcquire(1) { // a writer is inside, or waits
-		return false
-	}
-	defer g.sem.Release(1)
-	left := g.left.Load()
+// undisturbed calls observe, and says whether nobody was inside from its beginning to its end, neither a reader nor a writer.
+// It takes no lock, so however long observe needs, nobody waits for it.
+func (g gate) undisturbed(observe func()) bool {
+	left := g.left.Load() // first: whoever enters in between makes entered larger
 	if g.entered.Load() != left {
 		return false
 	}
