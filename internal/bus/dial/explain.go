@@ -1,4 +1,4 @@
-package bus
+package dial
 
 import (
 	"crypto/tls"
@@ -45,30 +45,30 @@ func explain(err error, c Config) error {
 	case errors.As(err, &noTLS):
 		return fmt.Errorf("the server does not answer with TLS: %w", noTLS)
 	case errors.As(err, &alert), strings.Contains(text, "remote error: tls"):
-		return fmt.Errorf("the server refuses the TLS handshake; does it want a client certificate (nats.tls.cert_file, nats.tls.key_file)? %w", inner(err))
+		return fmt.Errorf("the server refuses the TLS handshake; does it want a client certificate (nats.tls.cert_file, nats.tls.key_file)? %w", Inner(err))
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return errors.New("the server offers no TLS, and nats.tls or the address asks for it")
 	case strings.Contains(text, "authorization"), strings.Contains(text, "authentication"), strings.Contains(text, "user jwt"):
-		return fmt.Errorf("the server refuses the credentials; look at nats.user_file and nats.password_file, nats.creds_file, nats.nkey_file or the user in nats.url: %w", inner(err))
+		return fmt.Errorf("the server refuses the credentials; look at nats.user_file and nats.password_file, nats.creds_file, nats.nkey_file or the user in nats.url: %w", Inner(err))
 	case strings.Contains(text, "info not received"), strings.Contains(text, "invalid character"):
-		return fmt.Errorf("what answers there is no NATS server, or that is not its port for clients: it did not introduce itself: %w", inner(err))
+		return fmt.Errorf("what answers there is no NATS server, or that is not its port for clients: it did not introduce itself: %w", Inner(err))
 	case errors.Is(err, nats.ErrMixingWebsocketSchemes):
 		return errMixed
 	case errors.As(err, &timeout) && timeout.Timeout() && dialing:
 		return fmt.Errorf("the dial was not answered within %s", c.dialTimeout())
 	case c.TLS.HandshakeFirst && (errors.Is(err, io.EOF) || errors.As(err, &timeout) && timeout.Timeout()):
-		return fmt.Errorf("the server took the connection and did not answer the TLS handshake; should nats.tls.handshake_first be false? %w", inner(err))
+		return fmt.Errorf("the server took the connection and did not answer the TLS handshake; should nats.tls.handshake_first be false? %w", Inner(err))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("the server took the connection and did not introduce itself; if it expects TLS first, set nats.tls.handshake_first to true; "+
-			"is it a NATS server, and its port for clients? %w", inner(err))
+			"is it a NATS server, and its port for clients? %w", Inner(err))
 	case errors.Is(err, io.EOF), cutOff(err):
-		return fmt.Errorf("the server ended the connection and did not introduce itself, or did not say why; if it expects TLS first, set nats.tls.handshake_first to true: %w", inner(err))
+		return fmt.Errorf("the server ended the connection and did not introduce itself, or did not say why; if it expects TLS first, set nats.tls.handshake_first to true: %w", Inner(err))
 	}
-	return inner(err)
+	return Inner(err)
 }
 
-// inner is an error without the addresses of its connection.
-func inner(err error) error {
+// Inner is an error without the addresses of its connection.
+func Inner(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}

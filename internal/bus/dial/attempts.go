@@ -1,4 +1,4 @@
-package bus
+package dial
 
 import (
 	"context"
@@ -18,6 +18,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
+// ErrAway says that there is no connection at the moment.
+var ErrAway = errors.New("not connected to NATS")
+
 const (
 	// awayLogEvery is how often an outage is logged whose reason stays the same.
 	awayLogEvery = 5 * time.Minute
@@ -27,11 +30,12 @@ const (
 	embeddedServer = "the embedded server"
 )
 
-// attempts knows why there is no connection: for each server the reason of its last attempt, and when the next one is. The
+// Attempts knows why there is no connection: for each server the reason of its last attempt, and when the next one is. The
 // client library reports failed dials to one handler, refused credentials to another, and failed TLS handshakes to none. So
 // it dials for the library, and chooses the server of each attempt, which is when the result of the last one is known.
-type attempts struct {
+type Attempts struct {
 	cfg    Config
+	rhythm Rhythm
 	log    *slog.Logger
 	result func() error // of the last attempt that got past the dial, or nil
 
@@ -53,8 +57,10 @@ type attempt struct {
 	told string // the reason that was logged
 }
 
-func newAttempts(cfg Config, log *slog.Logger) *attempts {
-	a := &attempts{cfg: cfg, log: log, servers: map[string]*attempt{}, last: embeddedServer, result: func() error { return nil }}
+// NewAttempts knows nothing yet. result is asked for what became of the last attempt that got past the dial, which is nil if it
+// went well.
+func NewAttempts(cfg Config, rhythm Rhythm, result func() error, log *slog.Logger) *Attempts {
+	a := &Attempts{cfg: cfg, rhythm: rhythm, log: log, servers: map[string]*attempt{}, last: embeddedServer, result: result}
 	if cfg.Server == nil { // what goes wrong before the first dial is about all of them
 		a.last = secret.Address(cfg.URL)
 	}
@@ -62,7 +68,7 @@ func newAttempts(cfg Config, log *slog.Logger) *attempts {
 }
 
 // Dial connects to a server for the client library. Its addresses are tried in random order, within one time-out.
-func (a *attempts) Dial(network, server string) (net.Conn, error) {
+func (a *Attempts) Dial(network, server string) (net.Conn, error) {
 	a.mu.Lock()
 	a.count++
 	a.last, a.refused = server, false
@@ -105,8 +111,15 @@ func cutOff(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
+// Dials is how often it has dialed.
+func (a *Attempts) Dials() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.count
+}
+
 // failed notes why an attempt failed.
-func (a *attempts) failed(server string, why error) {
+func (a *Attempts) failed(server string, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.servers[server] == nil {
@@ -117,9 +130,9 @@ func (a *attempts) failed(server string, why error) {
 	a.servers[server].why = explain(why, a.cfg)
 }
 
-// reported notes an error that the library reports, unless Dial has seen it: of the first round of attempts, of a websocket's
+// Reported notes an error that the library reports, unless Dial has seen it: of the first round of attempts, of a websocket's
 // handshake, or of the embedded server.
-func (a *attempts) reported(err error) {
+func (a *Attempts) Reported(err error) {
 	a.mu.Lock()
 	server := a.last
 	known, refused := a.servers[server] != nil, a.refused
@@ -137,9 +150,9 @@ func isDial(err error) bool {
 	return ofName || ofOp && op.Op == "dial"
 }
 
-// choose is the library's question for the next server, and how long to wait before it is tried. The library holds the lock
+// Choose is the library's question for the next server, and how long to wait before it is tried. The library holds the lock
 // of its connection here and lets go of it for the wait, so what came of the last attempt is asked for beside it.
-func (a *attempts) choose(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
+func (a *Attempts) Choose(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	pool = different(pool)
@@ -151,7 +164,7 @@ func (a *attempts) choose(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, 
 	wait := nextServerAfter
 	if a.tried++; a.tried >= len(pool) {
 		a.tried = 0
-		wait = a.cfg.rhythm.reconnectWait + rand.N(max(a.cfg.rhythm.jitter, 1))
+		wait = a.rhythm.ReconnectWait + rand.N(max(a.rhythm.Jitter, 1))
 	}
 	a.next = time.Now().Add(wait)
 	go a.judge(a.count, a.last)
@@ -170,7 +183,7 @@ func different(pool []nats.Server) []nats.Server {
 }
 
 // judge notes and logs what became of the last attempt, unless another one has begun meanwhile.
-func (a *attempts) judge(count int, server string) {
+func (a *Attempts) judge(count int, server string) {
 	why := a.result()
 	a.mu.Lock()
 	begun := a.count != count
@@ -182,7 +195,7 @@ func (a *attempts) judge(count int, server string) {
 }
 
 // tell logs the reasons: at once if one is new, and else rarely.
-func (a *attempts) tell() {
+func (a *Attempts) tell() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
@@ -201,8 +214,8 @@ func (a *attempts) tell() {
 	}
 }
 
-// connected forgets all reasons.
-func (a *attempts) connected() {
+// Connected forgets all reasons.
+func (a *Attempts) Connected() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.servers, a.next, a.tried, a.logged, a.silent = map[string]*attempt{}, time.Time{}, 0, time.Time{}, 0
@@ -210,7 +223,7 @@ func (a *attempts) connected() {
 }
 
 // reasons says of each server why it cannot be used; nil if nothing is known.
-func (a *attempts) reasons() error {
+func (a *Attempts) reasons() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var all error
@@ -224,15 +237,15 @@ func (a *attempts) reasons() error {
 	return all
 }
 
-// err says that there is no connection, and as far as that is known why and when the next attempt is.
-func (a *attempts) err() error {
+// Err says that there is no connection, and as far as that is known why and when the next attempt is.
+func (a *Attempts) Err() error {
 	why := a.reasons()
 	if why == nil {
-		return ErrNotConnected
+		return ErrAway
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := fmt.Errorf("%w: %w", ErrNotConnected, why)
+	err := fmt.Errorf("%w: %w", ErrAway, why)
 	if !a.next.IsZero() {
 		err = fmt.Errorf("%w; next attempt at %s", err, a.next.UTC().Format(time.RFC3339))
 	}
