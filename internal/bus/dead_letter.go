@@ -93,7 +93,7 @@ func SetDeadDelivery(h nats.Header, position string, deliveries uint64) {
 // DeadPosition is the position that the headers of a dead letter name, or "".
 func DeadPosition(h delivery.Header) string { return h.Get(headerDeadPosition) }
 
-// keepMessageID notes the message id of an original, which is the id of a plain command: without it, the command could
+// keepMessageID notes the message id of an original. It is the id of a plain command: without it, the command could
 // not be sent again as the same one.
 func keepMessageID(dead, original nats.Header) {
 	if id := delivery.Header(original).Get(events.HeaderMessageID); id != "" {

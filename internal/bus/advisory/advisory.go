@@ -77,7 +77,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 	for failures := 0; ; failures++ {
 		if r.conn.AwaitUp(ctx) != nil {
-			return nil //nolint:nilerr // told to stop, or the connection is closed for good and the process ends
+			return nil //nolint:nilerr // ctx has ended, or the connection is closed for good and the process ends
 		}
 		began := time.Now()
 		err := r.read(ctx)

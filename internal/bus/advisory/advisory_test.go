@@ -32,19 +32,19 @@ func newReader(t testing.TB, conn *bus.Conn, gaveUp GaveUp, log *slog.Logger) *R
 	return r
 }
 
-// advise starts to read advisories and returns what senders are told.
+// advise starts to read advisories and returns what is reported to senders.
 func advise(t testing.TB, conn *bus.Conn, log *slog.Logger) <-chan events.Command {
 	t.Helper()
-	told := make(chan events.Command, 100)
+	reported := make(chan events.Command, 100)
 	r := newReader(t, conn, func(_ context.Context, cmd events.Command, mistake, reason error) error {
 		if mistake != nil || reason == nil {
-			t.Errorf("told of %v with the mistake %v and the reason %v", cmd.Event.ID(), mistake, reason)
+			t.Errorf("reported %v with the mistake %v and the reason %v", cmd.Event.ID(), mistake, reason)
 		}
-		told <- cmd
+		reported <- cmd
 		return nil
 	}, log)
 	bustest.Start(t, r.Run)
-	return told
+	return reported
 }
 
 // letters returns the dead letters that are there.
@@ -85,14 +85,14 @@ func queue(t testing.TB, out bustest.Outside, maxDeliver int) jetstream.Consumer
 	return c
 }
 
-// TestUndeliverable: what a consumer with a limit of deliveries gives up becomes a dead letter, its sender is told, and
+// TestUndeliverable: what a consumer with a limit of deliveries gives up becomes a dead letter, its sender gets a report, and
 // the queue is free of it.
 func TestUndeliverable(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	conn := bustest.Running(t, server)
 	out := bustest.Connected(t, server)
-	told := advise(t, conn, bustest.Quiet())
+	reported := advise(t, conn, bustest.Quiet())
 	natstest.Eventually(t, "the stream of advisories", func() bool {
 		_, err := out.JS.Stream(t.Context(), advisoryStream)
 		return err == nil
@@ -104,8 +104,8 @@ func TestUndeliverable(t *testing.T) {
 	}
 	t.Cleanup(reading.Stop)
 
-	if cmd := natstest.Receive(t, told); cmd.Event.ID() != "größe-1" || cmd.Cloud != "acme" {
-		t.Errorf("told of %+v", cmd)
+	if cmd := natstest.Receive(t, reported); cmd.Event.ID() != "größe-1" || cmd.Cloud != "acme" {
+		t.Errorf("reported %+v", cmd)
 	}
 	natstest.Eventually(t, "the queue is empty", func() bool { return out.Count(commandStream) == 0 })
 	natstest.Eventually(t, "the advisory is settled", func() bool { return out.Count(advisoryStream) == 0 })
@@ -125,7 +125,7 @@ func TestUndeliverableFalseHeaders(t *testing.T) {
 	server := natstest.Start(t)
 	conn := bustest.Running(t, server)
 	out := bustest.Connected(t, server)
-	told := advise(t, conn, bustest.Quiet())
+	reported := advise(t, conn, bustest.Quiet())
 	natstest.Eventually(t, "the stream of advisories", func() bool {
 		_, err := out.JS.Stream(t.Context(), advisoryStream)
 		return err == nil
@@ -140,8 +140,8 @@ func TestUndeliverableFalseHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(reading.Stop)
-	if cmd := natstest.Receive(t, told); cmd.Cloud != "acme" || cmd.Operation != "createTask" {
-		t.Errorf("told of %+v", cmd)
+	if cmd := natstest.Receive(t, reported); cmd.Cloud != "acme" || cmd.Operation != "createTask" {
+		t.Errorf("reported %+v", cmd)
 	}
 	natstest.Eventually(t, "the queue is empty", func() bool { return out.Count(commandStream) == 0 })
 	all := letters(t, out)
@@ -162,10 +162,10 @@ func TestUndeliverableAgain(t *testing.T) {
 	a := advisory{Type: maxDeliver, Stream: commandStream, Consumer: consumer, Sequence: 1, Deliveries: 2, Time: time.Now()}
 	crash := newReader(t, conn, func(context.Context, events.Command, error, error) error { return context.Canceled }, bustest.Quiet())
 	if err := crash.undeliverable(t.Context(), a); err == nil {
-		t.Fatal("a sender that could not be told is not an error")
+		t.Fatal("a report that could not be sent is not an error")
 	}
 	if n := out.Count(commandStream); n != 1 {
-		t.Fatalf("the command is gone before its sender was told: %d", n)
+		t.Fatalf("the command is gone before its sender got a report: %d", n)
 	}
 	r := newReader(t, conn, nil, bustest.Quiet())
 	for range 2 {
@@ -279,7 +279,7 @@ func TestWithoutRights(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 	if n := book.Count("Permissions Violation"); n != book.Count("NATS refuses a permission for advisories") {
-		t.Errorf("the refusals are told %d times:\n%s", n, book)
+		t.Errorf("the refusals are logged %d times:\n%s", n, book)
 	}
 }
 

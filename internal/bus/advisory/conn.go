@@ -42,7 +42,7 @@ type Checks interface {
 	News(name, text string) bool
 }
 
-// DeadLetters keeps what becomes of a command.
+// DeadLetters keeps commands that were given up.
 type DeadLetters interface {
 	// GiveUp stores a dead letter under a message id, or parks it.
 	GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error
