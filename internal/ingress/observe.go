@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 )
 
 // route is the one route that webhooks are taken at.
@@ -55,7 +55,7 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 		s.told(ctx, name, id, a, r, took)
 	}()
 	if id != "" {
-		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
+		w.Header().Set("Factro-Event-Id", percent.Encode(id))
 	}
 	a.write(w, r)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // TestSpoolWhileAway: what came while the broker was away is there afterwards, once, in order, as it came.
@@ -38,8 +39,8 @@ func TestSpoolWhileAway(t *testing.T) {
 	const each, entities = 20, 5
 	for i := range each * entities {
 		e := taskEvent(t, fmt.Sprint(i))
-		e.SetExtension(events.ExtOrigin, "webhook")
-		e.SetExtension(events.ExtRecordedTime, "2025-03-01T10:00:00Z")
+		e.SetExtension(attr.Origin, "webhook")
+		e.SetExtension(attr.RecordedTime, "2025-03-01T10:00:00Z")
 		if _, spooled, err := s.Publish(ctx, task(i%entities), e, fmt.Sprintf("acme.%d größer", i)); err != nil || !spooled {
 			t.Fatal(spooled, err)
 		}
