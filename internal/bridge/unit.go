@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/advisory"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
@@ -86,7 +87,7 @@ func (u *unit) run(ctx context.Context) error {
 	if u.worker != nil {
 		parts.Go(func() error { return u.broker.Consume(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
-		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.gaveUp) })
+		parts.Go(func() error { return advisory.New(u.broker, u.cloud, u.broker, u.gaveUp, u.log).Run(ctx) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })

@@ -102,7 +102,7 @@ func newDeadLetter(p events.Prefix, sequence uint64, m Message) DeadLetter {
 			*field = tokens[i+1]
 		}
 	}
-	if l.Kind == DeadCommand && l.Code != codeTerminated {
+	if l.Kind == DeadCommand && l.Code != CodeTerminated {
 		l.ID = l.command(p).Event.ID()
 	}
 	return l
@@ -134,7 +134,7 @@ func (l DeadLetter) OriginalHeader() nats.Header {
 }
 
 // Lost says whether the original's data is gone, so that the letter can only be read.
-func (l DeadLetter) Lost() bool { return l.Kind == DeadCommand && l.Code == codeTerminated }
+func (l DeadLetter) Lost() bool { return l.Kind == DeadCommand && l.Code == CodeTerminated }
 
 // DeadFilter says which dead letters are meant. An empty field means all.
 type DeadFilter struct {
@@ -289,7 +289,7 @@ func (c *Client) DropLetter(ctx context.Context, p events.Prefix, cloud string, 
 	if err == nil {
 		err = stream.DeleteMsg(ctx, sequence)
 	}
-	if err != nil && !isGone(err) {
+	if err != nil && !IsGone(err) {
 		return fmt.Errorf("delete dead letter %s/%d: %w", cloud, sequence, err)
 	}
 	return nil

@@ -4,12 +4,15 @@ import (
 	"context"
 	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // refusal is a permission that the server has refused.
@@ -173,4 +176,13 @@ func (b *Conn) ours(violation string) bool {
 		}
 	}
 	return strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
+}
+
+// onlyForAdvisories says whether a refused permission is one that only the care for what the broker gives up needs. Without
+// it, events and commands go on.
+func (b *Conn) onlyForAdvisories(violation error) bool {
+	r := readRefusal(violation)
+	return r.publish && slices.ContainsFunc(b.cfg.Clouds, func(cloud string) bool {
+		return topology.OnlyForAdvisories(r.subject, b.cfg.APIRoot(), b.cfg.Prefix, cloud)
+	})
 }

@@ -134,5 +134,5 @@ func (s *Server) lost(ctx context.Context, c *cloud, err error) answer {
 	return notStored.after(after)
 }
 
-// retryAfter is what a sender is told when nothing can be stored and the store has no better idea: long enough for a broker to elect a leader.
+// retryAfter is the time that a sender should wait when nothing can be stored and the store has no better idea: long enough for a broker to elect a leader.
 const retryAfter = 5 * time.Second

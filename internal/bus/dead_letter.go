@@ -5,12 +5,20 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
+
+// CodeTerminated is the code of a dead letter about a command that somebody else terminated.
+const CodeTerminated = "terminated"
 
 // Codes of dead letters about webhooks that the broker does not take: no message can hold it, or another reason.
 const (
@@ -59,3 +67,52 @@ func RefusedWebhook(subject string, refused *nats.Msg, id string, reason error) 
 	dead.Header[headerDeadMessageID] = []string{percent.Encode(id)}
 	return dead
 }
+
+// DeadCopy is a dead letter of an original, without a reason yet.
+func DeadCopy(subject, original string, header nats.Header, data []byte) *nats.Msg {
+	dead := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	maps.Copy(dead.Header, header)
+	for name := range dead.Header {
+		if ofBroker(name) || strings.HasPrefix(name, headerDead) {
+			delete(dead.Header, name)
+		}
+	}
+	keepMessageID(dead.Header, header)
+	dead.Header[headerDeadSubject] = []string{original}
+	return dead
+}
+
+// SetDeadReason writes the headers that every dead letter has.
+func SetDeadReason(h nats.Header, code string, reason error) { setDeadHeaders(h, code, reason) }
+
+// SetDeadDelivery writes the headers that say which message of which stream it was, and how often it was delivered.
+func SetDeadDelivery(h nats.Header, position string, deliveries uint64) {
+	h[headerDeadPosition] = []string{position}
+	h[headerDeadAttempts] = []string{strconv.FormatUint(deliveries, 10)}
+}
+
+// DeadPosition is the position that the headers of a dead letter name, or "".
+func DeadPosition(h delivery.Header) string { return h.Get(headerDeadPosition) }
+
+// keepMessageID notes the message id of an original. It is the id of a plain command: without it, the command could
+// not be sent again as the same one.
+func keepMessageID(dead, original nats.Header) {
+	if id := delivery.Header(original).Get(events.HeaderMessageID); id != "" {
+		dead[headerDeadMessageID] = []string{id}
+	}
+}
+
+// DeadID is the message id of the dead letter about a command. The time of the command is part of it, because a stream that was
+// created again counts from 1 again.
+func DeadID(position string, stored time.Time) string {
+	return "dead-" + position + "-" + strconv.FormatInt(stored.UnixNano(), 36)
+}
+
+// IsGone says whether a message was not there to be deleted.
+func IsGone(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &refused) && refused.ErrorCode == noMessage
+}
+
+// noMessage is the server's code for a sequence that it does not have.
+const noMessage = 10043
