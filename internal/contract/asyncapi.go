@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
@@ -147,7 +148,7 @@ func traits() ordered.Object {
 		{"event", of(AnEvent, "A CloudEvent out of factro, in binary mode")},
 		{"command", append(of(ACommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"),
 			correlation("id", "The causationid of its results."))},
-		{"result", append(of(AResult, "A CloudEvent about a command, in binary mode"), correlation(events.ExtCausationID, "The id of its command."))},
+		{"result", append(of(AResult, "A CloudEvent about a command, in binary mode"), correlation(attr.CausationID, "The id of its command."))},
 	}
 }
 

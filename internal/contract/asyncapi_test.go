@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // asyncAPI is what the tests read of the document.
@@ -259,7 +260,7 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 	if name == schemas.DryRunName { // it is in the channel of each operation
 		r := events.Result{}
 		e, err := events.FromMsg(header, payload)
-		if err != nil || json.Unmarshal(e.Data(), &r) != nil || e.Extensions()[events.ExtDryRun] != "true" || e.DataSchema() != events.SchemaURI(name) || len(r.Response) == 0 {
+		if err != nil || json.Unmarshal(e.Data(), &r) != nil || e.Extensions()[attr.DryRun] != "true" || e.DataSchema() != events.SchemaURI(name) || len(r.Response) == 0 {
 			t.Errorf("%s is read as %v, %v", name, e, err)
 		}
 		return

@@ -7,6 +7,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // kind is one of the three events of the contract.
@@ -70,49 +71,49 @@ var Envelope = []attribute{
 		Use: [kinds]string{"of an event about a gap `" + events.SchemaURI("gap") + "`, else none", "optional, not looked at", "`" + events.SchemaURI("result.<operation>") + "`, without the operation where it is unknown; of a dry run `" + events.SchemaURI(schemas.DryRunName) + "`"},
 	},
 	{
-		Name: events.ExtTraceParent,
+		Name: attr.TraceParent,
 		Use: [kinds]string{
 			"the trace in which the event began", "the sender's trace, which is continued", "the command's trace",
 		},
 	},
 	{
-		Name: events.ExtRecordedTime, rules: map[string]any{"format": "date-time"}, Required: [kinds]bool{true, false, false},
+		Name: attr.RecordedTime, rules: map[string]any{"format": "date-time"}, Required: [kinds]bool{true, false, false},
 		Use: [kinds]string{"when the bridge received it", "", ""},
 	},
 	{
-		Name: events.ExtAction, Required: [kinds]bool{true, false, false},
+		Name: attr.Action, Required: [kinds]bool{true, false, false},
 		Use: [kinds]string{"the action, as factro wrote it", "", ""},
 	},
 	{
-		Name: events.ExtCloud, Required: [kinds]bool{true, false, true},
+		Name: attr.Cloud, Required: [kinds]bool{true, false, true},
 		Use: [kinds]string{"the cloud's name", "", "the cloud's name"},
 	},
 	{
-		Name: events.ExtOrigin, Required: [kinds]bool{true, false, false},
+		Name: attr.Origin, Required: [kinds]bool{true, false, false},
 		Use: [kinds]string{"how it came: `webhook`; `spool`, if it waited on a disk of the bridge's for the broker; or `reconcile`, if its webhook did not come", "", ""},
 	},
 	{
-		Name: events.ExtExpiryTime, rules: map[string]any{"format": "date-time"},
+		Name: attr.ExpiryTime, rules: map[string]any{"format": "date-time"},
 		Use: [kinds]string{"", "the command is not carried out at or after this time", ""},
 	},
 	{
-		Name: events.ExtDryRun, rules: map[string]any{"enum": ordered.List{"true", "false"}},
+		Name: attr.DryRun, rules: map[string]any{"enum": ordered.List{"true", "false"}},
 		Use: [kinds]string{"", "`true`: check it and tell the planned call, but do not make it", "the command's"},
 	},
 	{
-		Name: events.ExtCorrelationID,
+		Name: attr.CorrelationID,
 		Use:  [kinds]string{"", "the sender's, for its own use", "the command's"},
 	},
 	{
-		Name: events.ExtCausationID, Required: [kinds]bool{false, false, true},
+		Name: attr.CausationID, Required: [kinds]bool{false, false, true},
 		Use: [kinds]string{"", "", "the command's id"},
 	},
 	{
-		Name: events.ExtCausationSource,
+		Name: attr.CausationSource,
 		Use:  [kinds]string{"", "", "the command's source; none of a plain JSON command"},
 	},
 	{
-		Name: events.ExtCausationPosition,
+		Name: attr.CausationPosition,
 		Use:  [kinds]string{"", "", "the command's place in its stream, `<stream>:<sequence>`"},
 	},
 }
@@ -147,7 +148,7 @@ func headersOf(k kind) ordered.Object {
 	properties = append(properties, ordered.Member{events.HeaderMessageID, ordered.Object{
 		{"type", "string"}, {"description", "JetStream's own, to recognise a repetition. The bridge writes <cloud>.<id>, percent-encoded."},
 	}})
-	for _, name := range []string{events.ExtTraceParent, events.ExtTraceState} {
+	for _, name := range []string{attr.TraceParent, attr.TraceState} {
 		properties = append(properties, ordered.Member{name, ordered.Object{
 			{"type", "string"}, {"description", "W3C Trace Context of the current hop."},
 		}})

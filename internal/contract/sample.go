@@ -12,8 +12,10 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // sample is an example of a message as it is on the wire. Events and results are made by the same code that makes the
@@ -93,7 +95,7 @@ func dryRunSample(p events.Prefix, op factro.Operation) (sample, error) {
 		return sample{}, err
 	}
 	cmd := exampleCommand(p, op.Resource, op.Name)
-	cmd.Event.SetExtension(events.ExtDryRun, true)
+	cmd.Event.SetExtension(attr.DryRun, true)
 	planned := ordered.Object{{"method", call.Method}, {"path", call.Target}}
 	if len(call.Body) > 0 {
 		planned = append(planned, ordered.Member{"body", json.RawMessage(call.Body)})
@@ -183,7 +185,7 @@ func deadWebhookSample(p events.Prefix) sample {
 
 func deadHeaders(code, reason string) map[string]string {
 	return map[string]string{
-		"Factro-Dead-Code": code, "Factro-Dead-Reason": events.EncodeHeader(reason),
+		"Factro-Dead-Code": code, "Factro-Dead-Reason": percent.Encode(reason),
 		"Factro-Dead-Time": ExampleTime.Format(time.RFC3339Nano),
 	}
 }

@@ -1,4 +1,4 @@
-package events
+package binding
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
-	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // structuredPayload writes an event in the JSON format, its attributes in the order of their names but for those of
@@ -39,7 +38,7 @@ func structuredPayload(e event.Event, attrs []attribute) []byte {
 func appendData(b []byte, e event.Event) []byte {
 	data, contentType := e.DataEncoded, e.DataContentType()
 	// Data in base64 without a content type is bytes of which nobody claimed that they are JSON.
-	asJSON := isJSON(contentType) && (!e.DataBase64 || contentType != "")
+	asJSON := IsJSON(contentType) && (!e.DataBase64 || contentType != "")
 	if asJSON { // older bridges kept the mark that some senders put before JSON, where it does not belong
 		data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	}
@@ -48,7 +47,7 @@ func appendData(b []byte, e event.Event) []byte {
 		return b
 	case asJSON && utf8.Valid(data) && json.Valid(data):
 		return append(append(b, `,"data":`...), data...)
-	case !isJSON(contentType) && !e.DataBase64 && utf8.Valid(data):
+	case !IsJSON(contentType) && !e.DataBase64 && utf8.Valid(data):
 		return appendString(append(b, `,"data":`...), string(data))
 	}
 	b = base64.StdEncoding.AppendEncode(append(b, `,"data_base64":"`...), data)
@@ -96,7 +95,7 @@ func (b *builder) readStructured(payload []byte, sure bool) bool {
 			data = m.value
 		case m.name == "data_base64":
 			encoded = m.value
-		case binding.Shape(m.value) != "null": // null is as good as absent
+		case Shape(m.value) != "null": // null is as good as absent
 			b.saw(m.name)
 			b.setJSON(m.name, m.value)
 		}
@@ -109,7 +108,7 @@ func (b *builder) readStructured(payload []byte, sure bool) bool {
 // setJSON takes an attribute that came as JSON. Those of CloudEvents are strings; an extension may also be a boolean or
 // a whole number of 32 bits.
 func (b *builder) setJSON(name string, raw []byte) {
-	switch s := binding.Shape(raw); {
+	switch s := Shape(raw); {
 	case s == "a string" && !jsontext.Valid(string(raw)):
 		b.Addf("%s is no valid text: it has half of a surrogate pair", b.where(name)) // two of them would be one U+FFFD
 	case s == "a string":
@@ -134,15 +133,15 @@ func (b *builder) setJSON(name string, raw []byte) {
 // and comes as a string.
 func (b *builder) setData(data, encoded []byte) {
 	contentType := b.event().DataContentType()
-	if encoded != nil && binding.Shape(encoded) == "null" {
+	if encoded != nil && Shape(encoded) == "null" {
 		encoded = nil
 	}
 	switch {
 	case encoded != nil && data != nil:
 		b.Addf("data and data_base64 are both there, want one of them")
 	case encoded != nil:
-		if binding.Shape(encoded) != "a string" {
-			b.Addf("data_base64 is %s, want a string", binding.Shape(encoded))
+		if Shape(encoded) != "a string" {
+			b.Addf("data_base64 is %s, want a string", Shape(encoded))
 			return
 		}
 		raw, err := base64.StdEncoding.DecodeString(text(encoded))
@@ -154,11 +153,11 @@ func (b *builder) setData(data, encoded []byte) {
 		if len(raw) > 0 {
 			b.data = raw
 		}
-	case data != nil && isJSON(contentType):
+	case data != nil && IsJSON(contentType):
 		b.data = data
-	case data != nil && binding.Shape(data) != "null":
-		if binding.Shape(data) != "a string" {
-			b.Addf("data is %s, want a string, since datacontenttype is %s", binding.Shape(data), binding.Quote(contentType))
+	case data != nil && Shape(data) != "null":
+		if Shape(data) != "a string" {
+			b.Addf("data is %s, want a string, since datacontenttype is %s", Shape(data), Quote(contentType))
 			return
 		}
 		if s := text(data); s != "" {

@@ -1,4 +1,4 @@
-package events
+package binding
 
 import (
 	"encoding/base64"
@@ -10,8 +10,6 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
-
-	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 const specVersion = event.CloudEventsVersionV1
@@ -35,7 +33,7 @@ func prepare(e event.Event, attrs []attribute) (event.Event, []attribute, error)
 		}
 		e.Context = old.AsV1()
 	}
-	if err := validate(e); err != nil {
+	if err := Validate(e); err != nil {
 		return e, nil, err
 	}
 	c, ok := e.Context.(*event.EventContextV1)
@@ -56,9 +54,9 @@ func prepare(e event.Event, attrs []attribute) (event.Event, []attribute, error)
 	if c.Subject != nil {
 		attrs = append(attrs, attribute{name: "subject", value: *c.Subject})
 	}
-	var bad binding.Problems
+	var bad Problems
 	if c.Time != nil {
-		text, ok := binding.FormatTime(c.Time.Time)
+		text, ok := FormatTime(c.Time.Time)
 		if !ok {
 			bad.Addf("attribute time is in the year %d, want 0 to 9999", c.Time.UTC().Year())
 		}
@@ -66,19 +64,19 @@ func prepare(e event.Event, attrs []attribute) (event.Event, []attribute, error)
 	}
 	for name, value := range c.Extensions {
 		if why := badExtensionName(name); why != "" {
-			bad.Addf("attribute %s: %s", binding.Printable(name), why)
+			bad.Addf("attribute %s: %s", Printable(name), why)
 			continue
 		}
 		a, why := extension(name, value)
 		if why != "" {
-			bad.Addf("attribute %s %s", binding.Printable(name), why)
+			bad.Addf("attribute %s %s", Printable(name), why)
 			continue
 		}
 		attrs = append(attrs, a)
 	}
 	for _, a := range attrs {
 		if !utf8.ValidString(a.value) {
-			bad.Addf("attribute %s is not UTF-8", binding.Printable(a.name))
+			bad.Addf("attribute %s is not UTF-8", Printable(a.name))
 		}
 	}
 	return e, attrs, bad.Err()
@@ -100,7 +98,7 @@ func extension(name string, value any) (a attribute, why string) {
 	case types.URIRef:
 		return attribute{name: name, value: v.String()}, ""
 	case types.Timestamp:
-		text, ok := binding.FormatTime(v.Time)
+		text, ok := FormatTime(v.Time)
 		if !ok {
 			return attribute{}, fmt.Sprintf("is in the year %d, want 0 to 9999", v.UTC().Year())
 		}
@@ -145,16 +143,16 @@ func isCore(name string) bool {
 	return false
 }
 
-// validate is [event.Event.Validate] with an error that is one sentence and always the same one.
-func validate(e event.Event) error {
+// Validate is [event.Event.Validate] with an error that is one sentence and always the same one.
+func Validate(e event.Event) error {
 	err := e.Validate()
 	if err == nil {
 		return nil
 	}
-	var bad binding.Problems
+	var bad Problems
 	if fields, ok := errors.AsType[event.ValidationError](err); ok {
 		for name, err := range fields {
-			bad.Addf("attribute %s: %v", binding.Printable(name), err)
+			bad.Addf("attribute %s: %v", Printable(name), err)
 		}
 		return bad.Err()
 	}
@@ -172,7 +170,7 @@ func parseURI(s string) (u url.URL, why string) {
 			err = inner.Err
 		}
 		reason := err.Error()
-		return url.URL{}, "is no URI: " + reason[:min(len(reason), binding.MaxQuoted)]
+		return url.URL{}, "is no URI: " + reason[:min(len(reason), MaxQuoted)]
 	}
 	return *parsed, ""
 }

@@ -1,4 +1,4 @@
-package events_test
+package binding_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/binding"
+	sdk "github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/protocol"
 	protocoltest "github.com/cloudevents/sdk-go/v2/protocol/test"
@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // startJetStream runs a NATS server in the test, with a stream on "test.>".
@@ -72,9 +72,9 @@ func newWire(t testing.TB, js jetstream.JetStream, stream jetstream.Stream, subj
 	return &wire{js, consumer, subject, enc}
 }
 
-func (w *wire) Send(ctx context.Context, in binding.Message, transformers ...binding.Transformer) (err error) {
+func (w *wire) Send(ctx context.Context, in sdk.Message, transformers ...sdk.Transformer) (err error) {
 	defer func() { _ = in.Finish(err) }()
-	e, err := binding.ToEvent(ctx, in, transformers...)
+	e, err := sdk.ToEvent(ctx, in, transformers...)
 	if err != nil {
 		return err
 	}
@@ -86,16 +86,16 @@ func (w *wire) Send(ctx context.Context, in binding.Message, transformers ...bin
 	return err
 }
 
-func (w *wire) Receive(ctx context.Context) (binding.Message, error) {
+func (w *wire) Receive(ctx context.Context) (sdk.Message, error) {
 	m, err := w.consumer.Next(jetstream.FetchContext(ctx))
 	if err != nil {
 		return nil, err
 	}
-	e, err := events.FromMsg(m.Headers(), m.Data())
+	e, err := binding.FromMsg(m.Headers(), m.Data())
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%q\n%q", err, m.Headers(), m.Data())
 	}
-	return binding.WithFinish(binding.ToMessage(&e), func(error) { _ = m.Ack() }), nil
+	return sdk.WithFinish(sdk.ToMessage(&e), func(error) { _ = m.Ack() }), nil
 }
 
 // TestSendReceive sends the SDK's test events through a real server. Those of CloudEvents 0.3 arrive as 1.0, and
@@ -113,7 +113,7 @@ func TestSendReceive(t *testing.T) {
 				w := newWire(t, js, stream, subject, enc)
 				want := e.Clone()
 				want.Context = want.Context.AsV1()
-				protocoltest.SendReceive(t, ctx, binding.ToMessage(&e), w, w, func(out binding.Message) {
+				protocoltest.SendReceive(t, ctx, sdk.ToMessage(&e), w, w, func(out sdk.Message) {
 					got := eventtest.MustToEvent(t, ctx, out)
 					eventtest.AssertEventEquals(t, eventtest.ConvertEventExtensionsToString(t, want),
 						eventtest.ConvertEventExtensionsToString(t, got))
@@ -138,7 +138,7 @@ func TestNastyValues(t *testing.T) {
 				sent.DataEncoded = []byte("\x00\xff" + value + "\r\n")
 			}
 			want := sent.Clone()
-			if err := w.Send(t.Context(), binding.ToMessage(&sent)); err != nil {
+			if err := w.Send(t.Context(), sdk.ToMessage(&sent)); err != nil {
 				t.Fatal(err)
 			}
 			m, err := w.Receive(t.Context())

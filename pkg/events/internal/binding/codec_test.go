@@ -1,4 +1,4 @@
-package events_test
+package binding_test
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // nasty are values that must come back as they were.
@@ -51,7 +51,7 @@ func TestBinaryHeaders(t *testing.T) {
 		"uri": types.URI{URL: uri(t, "https://example.com/ä")}, "when": types.Timestamp{Time: c.Time.Time},
 		"small": uint8(7), "wide": int64(42), "pointer": new("p"), "clock": c.Time.Time,
 	}
-	m, err := events.ToMsg("a.b", e)
+	m, err := binding.ToMsg("a.b", e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestStructuredPayload(t *testing.T) {
 				c.DataContentType = &tt.contentType
 			}
 			e.DataEncoded, e.DataBase64 = []byte(tt.data), tt.base64
-			m, err := events.ToStructuredMsg("a.b", e)
+			m, err := binding.ToStructuredMsg("a.b", e)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestStructuredWithoutMark(t *testing.T) {
 	t.Parallel()
 	e := taskEvent(t)
 	e.DataEncoded = []byte("\xef\xbb\xbf{\"a\":1}")
-	m, err := events.ToStructuredMsg("a.b", e)
+	m, err := binding.ToStructuredMsg("a.b", e)
 	if err != nil || !json.Valid(m.Data) || !strings.Contains(string(m.Data), `"data":{"a":1}`) {
 		t.Errorf("got %s: %v", m.Data, err)
 	}
@@ -149,7 +149,7 @@ func TestStructuredReadBySDK(t *testing.T) {
 	c := e.Context.(*event.EventContextV1)
 	c.Subject = new("Müller \"&\" Söhne\n")
 	c.Extensions["dryrun"], c.Extensions["count"] = true, int32(-3)
-	m, err := events.ToStructuredMsg("a.b", e)
+	m, err := binding.ToStructuredMsg("a.b", e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestStructuredReadBySDK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err = events.FromMsg(nil, written)
+	got, err = binding.FromMsg(nil, written)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestEncodeRefuses(t *testing.T) {
 		}},
 		"errors of setters": func() event.Event { e := taskEvent(t); e.SetTime(time.Now()); e.SetSource(":"); return e }(),
 	} {
-		if m, err := events.ToMsg("a.b", e); err == nil {
+		if m, err := binding.ToMsg("a.b", e); err == nil {
 			t.Errorf("%s: got %s, want an error", name, describe(m))
 		}
 	}
@@ -281,7 +281,7 @@ func TestReadBinary(t *testing.T) {
 			h := nats.Header{tt.header: {tt.value}}
 			maps.Copy(h, minimal)
 			data := []byte{0, 1, 0xff}
-			e, err := events.FromMsg(h, data)
+			e, err := binding.FromMsg(h, data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +307,7 @@ func TestReadStructured(t *testing.T) {
 			if !strings.Contains(strings.ToLower(contentType), "cloudevents") {
 				delete(h, "ce-id") // headers of attributes would make it binary
 			}
-			e, err := events.FromMsg(h, []byte(payload))
+			e, err := binding.FromMsg(h, []byte(payload))
 			if err != nil {
 				t.Errorf("%q: %v", contentType, err)
 				continue
@@ -328,8 +328,8 @@ func TestPlain(t *testing.T) {
 		"", "{}", "[]", "null", "hello", `"specversion"`, `{"a":"specversion"}`, `[{"specversion":"1.0"}]`, `{"specversion":`,
 		`{"nested":{"specversion":"1.0"}}`, "\xff\xfespecversion",
 	} {
-		e, err := events.FromMsg(nats.Header{"Nats-Msg-Id": {"1"}, "traceparent": {"x"}, "Ce": {"x"}}, []byte(data))
-		if !errors.Is(err, events.ErrPlain) || e.Context != nil {
+		e, err := binding.FromMsg(nats.Header{"Nats-Msg-Id": {"1"}, "traceparent": {"x"}, "Ce": {"x"}}, []byte(data))
+		if !errors.Is(err, binding.ErrPlain) || e.Context != nil {
 			t.Errorf("%q: got %v, %v; want ErrPlain", data, e, err)
 		}
 	}
@@ -418,14 +418,14 @@ func TestDecodeErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, err := events.FromMsg(tt.header, []byte(tt.data))
+			e, err := binding.FromMsg(tt.header, []byte(tt.data))
 			if err == nil {
 				t.Fatalf("got %v, want an error", e)
 			}
 			if want := "decode message: " + tt.want; !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("\n got %s\nwant %s", err, want)
 			}
-			if errors.Is(err, events.ErrPlain) || e.Context != nil || strings.Contains(err.Error(), "s3cret") {
+			if errors.Is(err, binding.ErrPlain) || e.Context != nil || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("got %v, %v", e, err)
 			}
 		})

@@ -1,4 +1,4 @@
-package events_test
+package binding_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // FuzzRoundTrip holds that what we write we read back, in both modes.
@@ -68,7 +68,7 @@ func FuzzRoundTrip(f *testing.F) {
 			if _, err := url.Parse(u.String()); err != nil {
 				continue // a URL that net/url reads, but does not read back
 			}
-			got, err := events.FromMsg(m.Header, m.Data)
+			got, err := binding.FromMsg(m.Header, m.Data)
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", enc.name, err, describe(m))
 			}
@@ -106,12 +106,12 @@ func FuzzFromMsg(f *testing.F) {
 		h.Set(name1, value1)
 		h.Add(name2, value2)
 		h.Set(name3, value3)
-		e, err := events.FromMsg(h, data)
+		e, err := binding.FromMsg(h, data)
 		if err != nil {
 			if e.Context != nil || err.Error() == "" || len(err.Error()) > 4000 {
 				t.Errorf("got %v, %v", e, err)
 			}
-			if required && errors.Is(err, events.ErrPlain) {
+			if required && errors.Is(err, binding.ErrPlain) {
 				t.Errorf("has attributes: %v", err)
 			}
 			return
@@ -124,7 +124,7 @@ func FuzzFromMsg(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s: cannot pass on: %v", enc.name, err)
 			}
-			got, err := events.FromMsg(m.Header, m.Data)
+			got, err := binding.FromMsg(m.Header, m.Data)
 			if err != nil {
 				t.Fatalf("%s: cannot read again: %v\n%s", enc.name, err, describe(m))
 			}

@@ -1,10 +1,8 @@
-package events
+package binding
 
 import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
-
-	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // builder makes an event of the attributes of a message and notes what is wrong with them. It writes into the context
@@ -17,14 +15,14 @@ type builder struct {
 	present [len(required)]bool
 	// prefix stands before the name of an attribute in errors, such as "header ce-".
 	prefix string
-	binding.Problems
+	Problems
 }
 
 // required are the attributes that every event has.
 var required = [...]string{"specversion", "id", "source", "type"}
 
 // where names an attribute in errors.
-func (b *builder) where(name string) string { return b.prefix + binding.Printable(name) }
+func (b *builder) where(name string) string { return b.prefix + Printable(name) }
 
 // set takes an attribute that came as text.
 func (b *builder) set(name, value string) {
@@ -32,7 +30,7 @@ func (b *builder) set(name, value string) {
 	switch name {
 	case "specversion":
 		if value != specVersion {
-			b.Addf("%s is %s, want %q", b.where(name), binding.Quote(value), specVersion)
+			b.Addf("%s is %s, want %q", b.where(name), Quote(value), specVersion)
 		}
 	case "id":
 		c.ID = value
@@ -58,9 +56,9 @@ func (b *builder) set(name, value string) {
 		}
 		c.DataSchema = &types.URI{URL: u}
 	case "time":
-		t, ok := binding.ParseTime(value)
+		t, ok := ParseTime(value)
 		if !ok {
-			b.Addf("%s is %s, want RFC 3339 such as 2026-01-31T09:30:00Z", b.where(name), binding.Quote(value))
+			b.Addf("%s is %s, want RFC 3339 such as 2026-01-31T09:30:00Z", b.where(name), Quote(value))
 			return
 		}
 		c.Time = &types.Timestamp{Time: t}
@@ -108,5 +106,5 @@ func (b *builder) check() error {
 	if err := b.Err(); err != nil {
 		return err
 	}
-	return validate(b.event())
+	return Validate(b.event())
 }

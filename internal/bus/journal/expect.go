@@ -1,4 +1,4 @@
-package bus
+package journal
 
 import (
 	"context"
@@ -8,11 +8,21 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 )
+
+// Client is what the expectation of a message needs of a connection of the command line.
+type Client interface {
+	NATS() *nats.Conn
+	Settings() bus.Config
+	// Why adds to an error which permission the server has refused.
+	Why(err error, subjects ...string) error
+}
 
 // Expectation waits for what a stream gets on one subject.
 type Expectation struct {
-	client  *Client
+	client  Client
 	stream  string
 	request string
 }
@@ -29,8 +39,8 @@ const (
 //
 // It makes no consumer. It needs the right to publish to $JS.API.DIRECT.GET.<stream>.<subject>, which tells nothing of other
 // subjects.
-func (c *Client) Expect(ctx context.Context, stream, subject string) (*Expectation, error) {
-	e := &Expectation{client: c, stream: stream, request: c.cfg.API("DIRECT.GET." + stream + "." + subject)}
+func Expect(ctx context.Context, c Client, stream, subject string) (*Expectation, error) {
+	e := &Expectation{client: c, stream: stream, request: c.Settings().API("DIRECT.GET." + stream + "." + subject)}
 	if _, _, err := e.look(ctx); err != nil {
 		return nil, err
 	}
@@ -38,16 +48,16 @@ func (c *Client) Expect(ctx context.Context, stream, subject string) (*Expectati
 }
 
 // Next waits for the message, as long as ctx allows.
-func (e *Expectation) Next(ctx context.Context) (Message, error) {
+func (e *Expectation) Next(ctx context.Context) (bus.Message, error) {
 	for wait := expectAtFirst; ; wait = min(2*wait, expectEvery) {
 		m, there, err := e.look(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return Message{}, e.why(ctx.Err())
+			return bus.Message{}, e.why(ctx.Err())
 		case there:
 			return m, nil
 		case err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrNoResponders): // it may be back soon
-			return Message{}, err
+			return bus.Message{}, err
 		}
 		select {
 		case <-time.After(wait):
@@ -57,10 +67,10 @@ func (e *Expectation) Next(ctx context.Context) (Message, error) {
 }
 
 // look asks once whether there is a message.
-func (e *Expectation) look(ctx context.Context) (m Message, there bool, err error) {
+func (e *Expectation) look(ctx context.Context) (m bus.Message, there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, expectAnswer)
 	defer cancel()
-	msg, err := e.client.nc.RequestWithContext(ctx, e.request, nil)
+	msg, err := e.client.NATS().RequestWithContext(ctx, e.request, nil)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return m, false, e.why(fmt.Errorf("read stream %s: it is not there, or it does not allow direct get (allow_direct): %w", e.stream, err))
@@ -72,7 +82,7 @@ func (e *Expectation) look(ctx context.Context) (m Message, there bool, err erro
 	switch status := msg.Header.Get("Status"); {
 	case len(subjects) > 0 && len(times) > 0:
 		at, _ := time.Parse(time.RFC3339Nano, times[len(times)-1]) // else it is not known
-		return newMessage(subjects[len(subjects)-1], msg.Header, msg.Data, at), true, nil
+		return bus.NewMessage(subjects[len(subjects)-1], msg.Header, msg.Data, at), true, nil
 	case status == "404":
 		return m, false, nil
 	default:

@@ -1,4 +1,4 @@
-package events_test
+package binding_test
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // BenchmarkCodec measures an event of ten attributes and 1 KiB of data, beside the SDK's JSON form of it.
@@ -40,7 +40,7 @@ func BenchmarkCodec(b *testing.B) {
 		b.Run("decode/"+enc.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := events.FromMsg(m.Header, m.Data); err != nil {
+				if _, err := binding.FromMsg(m.Header, m.Data); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,14 +1,18 @@
-package events
+// Package percent encodes values for the headers of NATS messages, as the NATS protocol binding of CloudEvents encodes
+// attributes. Text goes in, printable ASCII without blanks, quotes and bare percent signs comes out, and back again. It
+// knows no message.
+package percent
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 )
 
-// escape percent-encodes what may not stand in a header as it is: blanks, double quotes, percent signs, and every byte
+// Encode percent-encodes what may not stand in a header as it is: blanks, double quotes, percent signs, and every byte
 // outside of the printable ASCII characters.
-func escape(s string) string {
+func Encode(s string) string {
 	n := 0
 	for i := range len(s) {
 		if mustEscape(s[i]) {
@@ -35,14 +39,15 @@ func escape(s string) string {
 
 func mustEscape(c byte) bool { return c <= ' ' || c > '~' || c == '"' || c == '%' }
 
-// unescape undoes escape, or says what is wrong with the value of a header. It first takes off double quotes and
+// Decode undoes [Encode]. The error says what is wrong, to follow the name of the value. Decode first takes off double quotes and
 // backslashes, which older senders write, and then does one round of percent-decoding. Characters that should have been
 // encoded but were not are taken as they are, if they are UTF-8. Blanks around a value belong to the header, not to it.
-func unescape(s string) (value, why string) {
+func Decode(s string) (string, error) {
 	s = strings.Trim(s, " \t")
 	if strings.HasPrefix(s, `"`) {
-		if s, why = unquote(s); why != "" {
-			return "", why
+		var err error
+		if s, err = unquote(s); err != nil {
+			return "", err
 		}
 	}
 	if i := strings.IndexByte(s, '%'); i >= 0 {
@@ -54,7 +59,7 @@ func unescape(s string) (value, why string) {
 				continue
 			}
 			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-				return "", fmt.Sprintf("has the broken escape %q, want %% and two hex digits (a percent sign is %%25)",
+				return "", fmt.Errorf("has the broken escape %q, want %% and two hex digits (a percent sign is %%25)",
 					s[i:min(i+3, len(s))])
 			}
 			b.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
@@ -63,30 +68,30 @@ func unescape(s string) (value, why string) {
 		s = b.String()
 	}
 	if !utf8.ValidString(s) {
-		return "", "is not UTF-8"
+		return "", errors.New("is not UTF-8")
 	}
-	return s, ""
+	return s, nil
 }
 
 // unquote returns what stands in a pair of double quotes. A backslash makes the next character stand for itself.
-func unquote(s string) (value, why string) {
+func unquote(s string) (string, error) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
 		case '"':
 			if i != len(s)-1 {
-				return "", "goes on after its closing quote"
+				return "", errors.New("goes on after its closing quote")
 			}
-			return b.String(), ""
+			return b.String(), nil
 		case '\\':
 			i++
 			if i == len(s) {
-				return "", "has no closing quote"
+				return "", errors.New("has no closing quote")
 			}
 		}
 		b.WriteByte(s[i])
 	}
-	return "", "has no closing quote"
+	return "", errors.New("has no closing quote")
 }
 
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' }

@@ -1,23 +1,26 @@
-package events
+package binding
 
 import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/percent"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// attributePrefix begins the names of the headers that hold attributes.
-const attributePrefix = "ce-"
+// AttributePrefix begins the names of the headers that hold attributes.
+const AttributePrefix = "ce-"
 
 // headerNames saves building the names of the headers that nearly every event has.
 var headerNames = func() map[string]string {
 	names := map[string]string{}
 	for _, name := range []string{
 		"specversion", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time",
-		ExtTraceParent, ExtTraceState, ExtRecordedTime, ExtAction, ExtCloud, ExtOrigin, ExtExpiryTime, ExtCorrelationID,
-		ExtCausationID, ExtCausationSource, ExtCausationPosition, ExtPartitionKey, ExtDryRun,
+		attr.TraceParent, attr.TraceState, attr.RecordedTime, attr.Action, attr.Cloud, attr.Origin, attr.ExpiryTime, attr.CorrelationID,
+		attr.CausationID, attr.CausationSource, attr.CausationPosition, attr.PartitionKey, attr.DryRun,
 	} {
-		names[name] = attributePrefix + name
+		names[name] = AttributePrefix + name
 	}
 	return names
 }()
@@ -30,9 +33,9 @@ func binaryHeader(attrs []attribute) nats.Header {
 	for i, a := range attrs {
 		name, ok := headerNames[a.name]
 		if !ok {
-			name = attributePrefix + a.name
+			name = AttributePrefix + a.name
 		}
-		values[i] = escape(a.value)
+		values[i] = percent.Encode(a.value)
 		h[name] = values[i : i+1 : i+1]
 	}
 	return h
@@ -49,12 +52,12 @@ func hasAttributes(header nats.Header) bool {
 }
 
 func isAttribute(header string) bool {
-	return len(header) >= len(attributePrefix) && strings.EqualFold(header[:len(attributePrefix)], attributePrefix)
+	return len(header) >= len(AttributePrefix) && strings.EqualFold(header[:len(AttributePrefix)], AttributePrefix)
 }
 
 // readBinary takes the attributes from the headers and the data from the payload.
 func (b *builder) readBinary(header nats.Header, data []byte) {
-	b.prefix = "header " + attributePrefix
+	b.prefix = "header " + AttributePrefix
 	if len(data) > 0 {
 		b.data = data
 	}
@@ -62,15 +65,15 @@ func (b *builder) readBinary(header nats.Header, data []byte) {
 		if !isAttribute(k) {
 			continue
 		}
-		name := k[len(attributePrefix):]
+		name := k[len(AttributePrefix):]
 		b.saw(name)
 		if len(values) != 1 {
 			b.Addf("%s is given %d times, want once", b.where(name), len(values))
 			continue
 		}
-		value, why := unescape(values[0])
-		if why != "" {
-			b.Addf("%s %s", b.where(name), why)
+		value, err := percent.Decode(values[0])
+		if err != nil {
+			b.Addf("%s %v", b.where(name), err)
 			continue
 		}
 		b.set(name, value)

@@ -10,24 +10,29 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
-// problem is an answer by RFC 9457.
-type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
+// answer is what a request gets. Its zero value says that nothing is decided yet.
+type answer struct {
+	status  int
+	outcome string // for the metric
+	why     string // more exactly, if outcome does not say it
+	detail  string // of a problem, for the sender
 
 	retryAfter time.Duration
-	code       string // for the metric
-	why        string // what of it, if code does not tell
-	stranger   bool   // it answers somebody who has not shown a secret
-	kept       bool   // what came is kept nevertheless, among the dead letters
-	lost       bool   // what came with a right secret is kept nowhere, through no fault of the sender's
+	stranger   bool // it goes to somebody who has not shown a secret
+	kept       bool // what came is durable: at the broker, in the spool or among the dead letters
+	lost       bool // what came with a right secret is kept nowhere, through no fault of the sender's
 }
+
+// decided says whether a request has its answer, so that nothing more is done about it.
+func (a answer) decided() bool { return a != answer{} }
+
+// isProblem says whether a request is refused.
+func (a answer) isProblem() bool { return a.status >= http.StatusBadRequest }
 
 // write answers r. For the rest of a stranger's body it does not wait: net/http would read on before it answers, for as
 // long as a good body may take. A stranger who reads no answers gets no more of them.
-func (p problem) write(w http.ResponseWriter, r *http.Request) {
-	if p.stranger || p == harmless {
+func (a answer) write(w http.ResponseWriter, r *http.Request) {
+	if a.stranger {
 		done, ok := connlimit.Of(r.Context()).Answering(w.Header())
 		if !ok {
 			panic(http.ErrAbortHandler)
@@ -37,24 +42,40 @@ func (p problem) write(w http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(w).SetReadDeadline(past) // what cannot do this has no slow senders
 		}
 	}
-	if p.Status < http.StatusBadRequest {
-		w.WriteHeader(p.Status)
+	if !a.isProblem() {
+		w.WriteHeader(a.status)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	if p.Status == http.StatusUnsupportedMediaType {
+	if a.status == http.StatusUnsupportedMediaType {
 		h.Set("Accept-Encoding", translate.Encodings) // RFC 7694
 	}
-	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	if a.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))
 	}
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the sender may be gone; there is nobody else to tell
+	w.WriteHeader(a.status)
+	_ = json.NewEncoder(w).Encode(problem{http.StatusText(a.status), a.status, a.detail}) // the sender may be gone; there is nobody else to report it to
 }
 
-// The answers that are no success. The type is about:blank, so the title is that of the status.
+// problem is the body of an answer that refuses a request, by RFC 9457. The type is about:blank, so the title is that of the
+// status.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Answers to requests that are not refused.
+var (
+	accepted = answer{status: http.StatusAccepted, outcome: "stored", kept: true}
+	spooled  = answer{status: http.StatusAccepted, outcome: "spooled", kept: true}
+	probe    = answer{status: http.StatusNoContent, outcome: "probe", stranger: true} // factro, or a balancer, may check whether somebody is here
+	empty    = answer{status: http.StatusNoContent, outcome: "empty"}                 // with a right secret
+)
+
+// Answers to requests that are refused.
 var (
 	nothingHere  = refuse(http.StatusNotFound, "not_found", "webhooks are taken at /webhooks/{cloud}").toStranger()
 	largeHeader  = refuse(http.StatusRequestHeaderFieldsTooLarge, "header_too_large", "the header is larger than http.max_header allows").toStranger()
@@ -75,27 +96,26 @@ var (
 	notStored    = refuse(http.StatusServiceUnavailable, "not_stored", "the event could not be stored").andLost()
 )
 
-// Answers that are no problem.
-var (
-	accepted = problem{Status: http.StatusAccepted, code: "stored"}
-	spooled  = problem{Status: http.StatusAccepted, code: "spooled"}
-	harmless = problem{Status: http.StatusNoContent, code: "probe"}
-	empty    = problem{Status: http.StatusNoContent, code: "empty"} // with a right secret
-)
-
-// keeps says whether the answer promises that the store has what came.
-func (p problem) keeps() bool { return p == accepted || p == spooled || p.kept }
-
-func refuse(status int, code, detail string) problem {
-	return problem{Title: http.StatusText(status), Status: status, Detail: detail, code: code}
+func refuse(status int, outcome, detail string) answer {
+	return answer{status: status, outcome: outcome, detail: detail}
 }
 
-func (p problem) toStranger() problem { p.stranger = true; return p }
+func (a answer) toStranger() answer { a.stranger = true; return a }
 
-func (p problem) andLost() problem { p.lost = true; return p }
+func (a answer) andLost() answer { a.lost = true; return a }
 
-func (p problem) andKept() problem { p.kept = true; return p }
+func (a answer) andKept() answer { a.kept = true; return a }
 
-func (p problem) because(detail string) problem { p.Detail = detail; return p }
+func (a answer) because(detail string) answer { a.detail = detail; return a }
 
-func (p problem) after(d time.Duration) problem { p.retryAfter = d; return p }
+func (a answer) since(why string) answer { a.why = why; return a }
+
+func (a answer) after(d time.Duration) answer { a.retryAfter = d; return a }
+
+// reason is why a request is refused, for the metric and the log.
+func (a answer) reason() string {
+	if a.why != "" {
+		return a.why
+	}
+	return a.outcome
+}
