@@ -20,20 +20,20 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// news are what "bridge dev" tells beside the events: results, dead letters, and webhooks that are refused.
-type news struct {
-	told   chan func(io.Writer) // each prints one thing
+// feed is what "bridge dev" prints beside the events: results, dead letters, and webhooks that are refused.
+type feed struct {
+	lines  chan func(io.Writer) // each prints one thing
 	missed atomic.Int64         // refused webhooks that came faster than they are printed
 }
 
-func newNews() *news { return &news{told: make(chan func(io.Writer), 100)} }
+func newFeed() *feed { return &feed{lines: make(chan func(io.Writer), 100)} }
 
 // follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
-// the play tells them itself.
-func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
-	tell := func(one func(io.Writer)) {
+// the play prints them itself.
+func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
+	show := func(one func(io.Writer)) {
 		select {
-		case n.told <- one:
+		case n.lines <- one:
 		case <-ctx.Done():
 		}
 	}
@@ -41,21 +41,21 @@ func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	group.Go(func() error {
 		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
 			if m.Event.Extensions()[attr.CausationID] != own {
-				tell(func(out io.Writer) { tellResult(out, m) })
+				show(func(out io.Writer) { printOutcome(out, m) })
 			}
 		})
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
 		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m bus.Message) {
-			tell(func(out io.Writer) { tellLetter(out, m) })
+			show(func(out io.Writer) { printDeadLetter(out, m) })
 		})
 	})
 	return group.Wait()
 }
 
-// tellLetter prints a dead letter; "bridge dead show" prints the rest of it.
-func tellLetter(out io.Writer, m bus.Message) {
+// printDeadLetter prints a dead letter; "bridge dead show" prints the rest of it.
+func printDeadLetter(out io.Writer, m bus.Message) {
 	why := m.Dead()
 	fmt.Fprintf(out, "%s  %s\n  dead letter (%s)\n  %s\n", timetext.FineStamp(m.Time), m.Subject, output.OneLine([]byte(why[events.HeaderDeadCode])),
 		output.OneLine([]byte(why[events.HeaderDeadReason])))
@@ -65,8 +65,8 @@ func tellLetter(out io.Writer, m bus.Message) {
 	fmt.Fprintf(out, "  data     %s\n", output.OneLine(m.Data))
 }
 
-// tellResult prints what became of a command, with each mistake if it was a wrong one.
-func tellResult(out io.Writer, m bus.Message) {
+// printOutcome prints what became of a command, with each mistake if it was a wrong one.
+func printOutcome(out io.Writer, m bus.Message) {
 	r, err := events.ResultOf(m.Event)
 	if err != nil {
 		output.PrintMessage(out, m)
@@ -79,7 +79,7 @@ func tellResult(out io.Writer, m bus.Message) {
 	}
 }
 
-// printMistakes prints the single mistakes that the message of the error does not tell already.
+// printMistakes prints the single mistakes that the message of the error does not have already.
 func printMistakes(out io.Writer, e events.Error) {
 	var mistakes []events.FieldError
 	if json.Unmarshal(e.Detail, &mistakes) != nil {
@@ -92,8 +92,8 @@ func printMistakes(out io.Writer, e events.Error) {
 	}
 }
 
-// refused takes the news of a webhook that was refused. It waits for nobody: a webhook's answer must not.
-func (n *news) refused(r ingress.Refusal) {
+// refused takes a refused webhook. It never blocks: the answer to the webhook must not wait.
+func (n *feed) refused(r ingress.Refusal) {
 	at := time.Now()
 	one := func(out io.Writer) {
 		fmt.Fprintf(out, "%s  webhook refused (%d %s)\n  %s %s\n  %s\n", timetext.FineStamp(at), r.Status, r.Reason, r.Method, r.Path, r.Detail)
@@ -102,7 +102,7 @@ func (n *news) refused(r ingress.Refusal) {
 		}
 	}
 	select {
-	case n.told <- one:
+	case n.lines <- one:
 	default:
 		n.missed.Add(1)
 	}
