@@ -26,13 +26,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Store keeps what arrived. It returns nil only when that is durable. An error may have a method RetryAfter that tells
-// how long the sender should wait; events.ErrTooLarge says that waiting does not help.
+// Store keeps webhooks. It returns nil only when they are durable. An error may have a method RetryAfter that returns how long
+// the sender should wait; events.ErrTooLarge means that waiting does not help.
 type Store interface {
-	// Publish keeps an event, under its id, or under one of its own if that is the id of an event with another body. spooled
-	// says that it is not in the stream yet.
+	// Publish keeps an event under its id, or under another id if an event with a different body already has that one. spooled
+	// means that it is not in the stream yet.
 	Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error)
-	// Quarantine keeps bytes that could not be made into an event, with the reason and with the headers of their request.
+	// Quarantine keeps bytes that are not a valid event, with the reason and the headers of their request.
 	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
 }
 
@@ -44,14 +44,14 @@ type Server struct {
 	clouds   map[string]*cloud
 	prefix   []string // segments of http.path_prefix
 	slots    *shares  // how many webhooks may be stored at once
-	memory   *shares  // bytes of those that are read and stored
+	memory   *shares  // bytes of the webhooks being read and stored
 	conns    *connlimit.Limiter
 	throttle throttle
 	samples  *logsample.Sampler
 	account  account
 	metrics  *metrics
 	drift    *drift
-	// unpacking has room for the one body that is unpacked or converted.
+	// unpacking has room for one body: only one is decompressed or converted at a time.
 	unpacking chan struct{}
 	tracer    trace.Tracer
 	newID     func() string
@@ -59,7 +59,7 @@ type Server struct {
 
 type cloud struct {
 	Cloud
-	door *door
+	authenticator *authenticator
 }
 
 // New builds the server.
@@ -85,7 +85,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Patience: patience, Owners: len(cfg.Clouds), Dropped: s.dropped,
 	})
 	for _, c := range cfg.Clouds {
-		d := &door{header: c.Header, log: log.With("cloud", c.Name)}
+		d := &authenticator{header: c.Header, log: log.With("cloud", c.Name)}
 		for _, source := range c.Secrets {
 			d.readers = append(d.readers, secret.NewReader(source, cfg.Files, lastgood.WebhookSecret, CheckSecret))
 		}
@@ -99,15 +99,15 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	return s, err
 }
 
-// Run serves on l until ctx ends, and then finishes what is in flight within grace. tlsConfig may be nil.
+// Run serves on l until ctx ends, then finishes the requests in flight within grace. tlsConfig may be nil.
 func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config, grace time.Duration) error {
 	srv := &http.Server{
 		Handler: s.Handler(), TLSConfig: tlsConfig,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: 2*s.cfg.MaxHeader - headerSlop,
-		// It runs from the end of the header, so a slow body and a slow store must leave time to say that all is well.
+		// It starts at the end of the header, so it has to include the time for the body and the store.
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
 		HTTP2:        s.http2(),
-		// Else net/http answers OPTIONS * with 200, and nobody hears of it.
+		// Otherwise net/http itself answers OPTIONS * with 200, and it is neither logged nor counted.
 		DisableGeneralOptionsHandler: true,
 
 		ErrorLog: slog.NewLogLogger(errorLog{s.log.Handler(), s}, slog.LevelDebug),
@@ -115,7 +115,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	s.conns.Apply(srv)
 	l = s.conns.Listen(l)
 	for name, c := range s.clouds {
-		c.door.check(ctx)
+		c.authenticator.check(ctx)
 		s.metrics.expect(ctx, name)
 		s.drift.expect(ctx, name)
 	}
@@ -135,30 +135,30 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := srv.Shutdown(stop)
-	<-served //nolint:errcheck // it says that it was shut down
+	<-served //nolint:errcheck // always ErrServerClosed
 	if err != nil {
 		return fmt.Errorf("webhook server: requests were cut off: %w", errors.Join(err, srv.Close()))
 	}
 	return nil
 }
 
-// webhook works on one request, and returns the cloud's name, the id of the event and the answer.
+// webhook processes one request and returns the cloud's name, the id of the event and the answer.
 func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name, id string, p problem) {
 	name = r.PathValue("cloud")
 	c, known := s.clouds[name]
 	if !known {
-		return "unknown", "", unknownCloud // a stranger's invention is no label
+		return "unknown", "", unknownCloud // names from unknown senders do not become labels
 	}
-	id, p = s.survive(ctx, c, func() (string, problem) { return s.receive(ctx, c, w, r) })
+	id, p = s.recoverPanic(ctx, c, func() (string, problem) { return s.receive(ctx, c, w, r) })
 	if p.lost && s.cfg.OnLost != nil {
 		s.cfg.OnLost(name)
 	}
 	return name, id, p
 }
 
-// survive calls do and answers for a panic. net/http would hang up without a word and log it as it logs strangers' broken
-// connections, which nobody reads.
-func (s *Server) survive(ctx context.Context, c *cloud, do func() (string, problem)) (id string, p problem) {
+// recoverPanic calls do and turns a panic into an answer. net/http would close the connection without an answer and log the panic
+// together with broken connections of strangers, which nobody reads.
+func (s *Server) recoverPanic(ctx context.Context, c *cloud, do func() (string, problem)) (id string, p problem) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.ErrorContext(ctx, "a webhook made the bridge panic", "cloud", c.Name,
@@ -169,22 +169,22 @@ func (s *Server) survive(ctx context.Context, c *cloud, do func() (string, probl
 	return do()
 }
 
-// receive takes one request apart and returns the id of the stored event, or why there is none. The order matters: the
-// secret before anything that costs, the body before the slot, so that a slow sender holds none.
+// receive handles one request and returns the id of the stored event, or why there is none. The order matters: the secret comes
+// before anything expensive, and the body before the slot, so that a slow sender does not occupy one.
 func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
 	known := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost
 	switch {
 	case len(r.TransferEncoding) > 0 && connlimit.Of(ctx).HasLength():
 		return "", ambiguous
 	case known && r.ContentLength == 0 && strings.Join(r.Header.Values(c.Header), "") == "":
-		return "", harmless // factro, or a balancer, may look whether somebody is here
+		return "", harmless // factro or a load balancer may check that the server is up
 	case !known:
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
 	}
-	switch why := c.door.refuses(r); why {
+	switch why := c.authenticator.refuses(r); why {
 	case "":
-	case secretUnusable: // whether the sender's is right cannot be said yet, so it is to come again
+	case secretUnusable: // the sender's secret cannot be checked now, so it should retry
 		return "", noSecret.since(why)
 	default:
 		if wait := s.throttle.wrongSecret(connlimit.AddressOf(r.RemoteAddr), time.Now()); wait > 0 {
@@ -197,7 +197,7 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	switch {
 	case r.Method != http.MethodPost:
 		if skipped, due := s.due(c, "redirected"); due {
-			s.log.WarnContext(ctx, "a request with the right secret is no POST: was the webhook's URL redirected? A 301, 302 or 303 makes a GET of a webhook, and its body is lost",
+			s.log.WarnContext(ctx, "a request with the right secret is not a POST: was the webhook's URL redirected? A 301, 302 or 303 turns a webhook into a GET, and its body is lost",
 				"cloud", c.Name, "method", method(r.Method), "not_logged", skipped)
 		}
 		w.Header().Set("Allow", "POST")
@@ -210,18 +210,18 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	return s.take(ctx, c, w, r)
 }
 
-// Unusable says of each cloud that can admit nobody, since none of its secrets can be read, why that is so.
+// Unusable returns the error of each cloud that can authenticate no request because none of its secrets can be read.
 func (s *Server) Unusable() map[string]error {
 	out := map[string]error{}
 	for name, c := range s.clouds {
-		if err := c.door.unusable(); err != nil {
+		if err := c.authenticator.unusable(); err != nil {
 			out[name] = err
 		}
 	}
 	return out
 }
 
-// withoutBody answers a webhook that brought nothing.
+// withoutBody answers a webhook without a body.
 func (s *Server) withoutBody(ctx context.Context, c *cloud) problem {
 	if skipped, due := s.due(c, "empty"); due {
 		s.log.WarnContext(ctx, "a webhook with the right secret has no body: does a proxy drop it?", "cloud", c.Name, "not_logged", skipped)
@@ -229,7 +229,7 @@ func (s *Server) withoutBody(ctx context.Context, c *cloud) problem {
 	return empty
 }
 
-// take reads a webhook's body and has it stored.
+// take reads a webhook's body and stores it.
 func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
 	l := &load{shares: s.memory, cloud: c.Name}
 	body, p := s.read(w, r, l)
@@ -250,13 +250,13 @@ func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *h
 	})
 }
 
-// errHangs stands for what the store would say.
+// errHangs is used in place of the store's error.
 var errHangs = errors.New("the store does not answer")
 
-// within stores a webhook, and answers in time whatever the store does. What the store still holds when the time is over
-// keeps its slot and its memory until the store lets go of it, and done is called.
+// within stores a webhook and answers in time even if the store hangs. A webhook that the store still works on after the timeout
+// keeps its slot and its memory until the store returns and done is called.
 func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) (id string, _ problem) {
-	// The body is here, and perhaps factro never sends it again: a sender that hangs up now does not stop it.
+	// The body has arrived, and factro may never send it again, so a sender that disconnects now does not cancel it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
 	type outcome struct {
 		id string
@@ -267,12 +267,12 @@ func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) 
 	go func() {
 		defer cancel()
 		var o outcome
-		o.id, o.p = s.survive(ctx, c, func() (string, problem) { return s.keep(ctx, c, d) })
+		o.id, o.p = s.recoverPanic(ctx, c, func() (string, problem) { return s.keep(ctx, c, d) })
 		done()
 		select {
 		case stored <- o:
 		case <-gaveUp:
-			s.account.late(o.p.keeps())
+			s.account.resolveHanging(o.p.keeps())
 		}
 	}()
 	timer := time.NewTimer(s.cfg.StoreTimeout + storeMargin)
@@ -291,8 +291,8 @@ func (s *Server) sizeProblem() problem {
 	return tooLarge.because("the body, unpacked and as UTF-8, is larger than " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes")
 }
 
-// keep makes an event of the body and stores it. A body that cannot be one came from somebody who knows the secret, so
-// it is kept as well.
+// keep turns the body into an event and stores it. An invalid body came from a sender that knows the secret, so it is kept as
+// a dead letter.
 func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ problem) {
 	body, p, err := s.decode(ctx, d)
 	switch {
@@ -315,25 +315,25 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 	if err != nil {
 		return "", s.lost(ctx, c, err)
 	}
-	s.drift.look(ctx, c.Name, e)
+	s.drift.check(ctx, c.Name, e)
 	if waits {
 		return storedAs, spooled
 	}
 	return storedAs, accepted
 }
 
-// quarantine keeps a body that is no event among the dead letters, and answers with a problem that says why.
+// quarantine keeps an invalid body as a dead letter, and returns a problem with the reason.
 func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem, why error) problem {
 	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
 	if err != nil {
 		return s.lost(ctx, c, err)
 	}
-	s.log.WarnContext(ctx, "a webhook's body is no event; it is kept as a dead letter", "cloud", c.Name, "bytes", len(d.body), "status", p.Status)
+	s.log.WarnContext(ctx, "a webhook's body is not a valid event; it is kept as a dead letter", "cloud", c.Name, "bytes", len(d.body), "status", p.Status)
 	return p.because("webhook: " + why.Error())
 }
 
-// oversized keeps the body of a webhook whose event no message can hold among the dead letters: from there it can be sent
-// on once the broker takes it.
+// oversized keeps the body of a webhook whose event is too large for a message as a dead letter. It can be sent again after the
+// broker's limit has been raised.
 func (s *Server) oversized(ctx context.Context, c *cloud, d delivery, why error) problem {
 	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
 	if err != nil {
@@ -344,7 +344,7 @@ func (s *Server) oversized(ctx context.Context, c *cloud, d delivery, why error)
 	return tooLarge.because("the broker takes no message of this size; it is kept as a dead letter").andKept()
 }
 
-// lost answers for what could not be stored.
+// lost returns the answer for a webhook that could not be stored.
 func (s *Server) lost(ctx context.Context, c *cloud, err error) problem {
 	if errors.Is(err, events.ErrTooLarge) {
 		s.log.ErrorContext(ctx, "a webhook is too large for the broker; raise its max_payload", "cloud", c.Name, "error", err)
@@ -352,12 +352,13 @@ func (s *Server) lost(ctx context.Context, c *cloud, err error) problem {
 	}
 	s.log.ErrorContext(ctx, "a webhook could not be stored", "cloud", c.Name, "error", err)
 	after := retryAfter
-	var passing interface{ RetryAfter() time.Duration }
-	if errors.As(err, &passing) {
-		after = passing.RetryAfter()
+	var temporary interface{ RetryAfter() time.Duration }
+	if errors.As(err, &temporary) {
+		after = temporary.RetryAfter()
 	}
 	return notStored.after(after)
 }
 
-// retryAfter is what a sender is told when nothing can be stored and the store has no better idea: long enough for a broker to elect a leader.
+// retryAfter is the Retry-After of a webhook that could not be stored, unless the store gives one: long enough for the broker to
+// elect a leader.
 const retryAfter = 5 * time.Second
