@@ -392,6 +392,13 @@ func (b *Conn) Recheck() {
 	}
 }
 
+// Up says whether the connection is known to be up.
+func (b *Conn) Up() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.isUp
+}
+
 func (b *Conn) setDown() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

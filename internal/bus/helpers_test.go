@@ -57,9 +57,9 @@ func startBroker(t testing.TB, change ...func(*server.Options)) *broker {
 }
 
 // newBroker returns a server that is away.
-func newBroker(t testing.TB, change ...func(*server.Options)) *broker {
+func newBroker(t testing.TB) *broker {
 	t.Helper()
-	return &broker{natstest.New(t, change...)}
+	return &broker{natstest.New(t)}
 }
 
 func (b *broker) start() { b.Start() }

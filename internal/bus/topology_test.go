@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
 
@@ -51,7 +52,7 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 	consume(t, b, w)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	sent, err := events.NewClient(js, "acme").Send(ctx, events.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage(`{"title":"a"}`)})
+	sent, err := events.NewClient(js, "acme").Send(ctx, payload.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage(`{"title":"a"}`)})
 	if err != nil {
 		t.Fatalf("send: %v", err)
 	}

@@ -14,13 +14,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // Config configures the webhooks of all clouds.
 type Config struct {
-	// Prefix is the first token of the subjects.
-	Prefix events.Prefix
 	// MaxBody is the maximum size of a body in bytes.
 	MaxBody int64
 	// MaxInFlight limits how many webhooks are stored at once, MaxMemory the bytes of the webhooks that are being read and

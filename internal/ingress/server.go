@@ -29,11 +29,11 @@ import (
 // Store keeps webhooks. It returns nil only when they are durable. An error may have a method RetryAfter that returns how long
 // the sender should wait; events.ErrTooLarge means that waiting does not help.
 type Store interface {
-	// Publish keeps an event under its id, or under another id if an event with a different body already has that one. spooled
-	// means that it is not in the stream yet.
-	Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error)
-	// Quarantine keeps bytes that are not a valid event, with the reason and the headers of their request.
-	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
+	// Publish keeps an event under its id, or under another id if an event with a different body already has that one. The
+	// destination may contain any text. spooled means that it is not in the stream yet.
+	Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error)
+	// Quarantine keeps bytes for a cloud that are not a valid event, with the reason and the headers of their request.
+	Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error
 }
 
 // Server answers the webhooks of all configured clouds.
@@ -307,8 +307,8 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 	if err != nil {
 		return "", s.quarantine(ctx, c, d, unusable, err)
 	}
-	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
-	storedAs, waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
+	to := events.EventAddress{Cloud: c.Name, Resource: e.Resource, ID: e.EntityID, Action: e.Action}
+	storedAs, waits, err := s.store.Publish(ctx, to, e.Event, c.Name+"."+e.ID())
 	if errors.Is(err, events.ErrTooLarge) {
 		return "", s.oversized(ctx, c, d, err)
 	}
@@ -324,7 +324,7 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 
 // quarantine keeps an invalid body as a dead letter, and returns a problem with the reason.
 func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem, why error) problem {
-	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
+	err := s.store.Quarantine(ctx, c.Name, c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
 	if err != nil {
 		return s.lost(ctx, c, err)
 	}
@@ -335,7 +335,7 @@ func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem
 // oversized keeps the body of a webhook whose event is too large for a message as a dead letter. It can be sent again after the
 // broker's limit has been raised.
 func (s *Server) oversized(ctx context.Context, c *cloud, d delivery, why error) problem {
-	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
+	err := s.store.Quarantine(ctx, c.Name, c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
 	if err != nil {
 		return s.lost(ctx, c, errors.Join(why, err))
 	}

@@ -129,8 +129,11 @@ func entries(t testing.TB, file string) []entry {
 	return all
 }
 
-// below says whether a file is the path, or in the directory of that name.
+// below says whether a file is the path, or in the directory of that name. A path that ends with "/*" has no directories below it.
 func below(file, path string) bool {
+	if dir, ok := strings.CutSuffix(path, "/*"); ok {
+		return filepath.Dir(file) == dir
+	}
 	return file == path || strings.HasPrefix(file, strings.TrimSuffix(path, "/")+"/")
 }
 
