@@ -47,7 +47,7 @@ func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) 
 		select {
 		case stored <- o:
 		case <-gaveUp:
-			s.account.late(o.a.kept)
+			s.account.resolveHanging(o.a.kept)
 		}
 	}()
 	timer := time.NewTimer(s.cfg.StoreTimeout + storeMargin)
@@ -90,7 +90,7 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ a
 	if err != nil {
 		return "", s.lost(ctx, c, err)
 	}
-	s.drift.look(ctx, c.Name, e)
+	s.drift.check(ctx, c.Name, e)
 	if waits {
 		return storedAs, spooled
 	}
