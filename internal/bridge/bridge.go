@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
@@ -106,23 +107,23 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	intake.Files = replaced
 	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	spool, err := bus.OpenSpool(ctx, b.cfg.SpoolConfig(), broker, b.log)
+	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, broker, b.log)
 	if err != nil {
 		return err
 	}
-	defer spool.Close() //nolint:contextcheck // it has a time of its own
-	intake.Kept = spool.Kept
-	units, err := b.units(broker, spool, replaced) //nolint:contextcheck // metrics live as long as the process
+	defer store.Close() //nolint:contextcheck // it has a time of its own
+	intake.Kept = store.Kept
+	units, err := b.units(broker, store, replaced) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
-	webhooks, err := ingress.New(intake, spool, b.log) //nolint:contextcheck // metrics live as long as the process
+	webhooks, err := ingress.New(intake, store, b.log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, units) }
+	ready := func() readiness { return b.ready(ctx, broker, store, webhooks, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
-	background.Go(func() error { return spool.Run(needed) })
+	background.Go(func() error { return store.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
 		if err := systemd.Watchdog(needed, alive); err != nil {

@@ -7,7 +7,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
@@ -32,13 +35,13 @@ type unit struct {
 }
 
 // units builds the units of all clouds, by their names; none for a process that does not call the Core API.
-func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (map[string]*unit, error) {
+func (b *Bridge) units(broker *bus.Conn, store *spool.Spool, files *lastgood.Files) (map[string]*unit, error) {
 	out := map[string]*unit{}
 	if !b.cfg.Calls() {
 		return out, nil
 	}
 	for _, cloud := range b.cfg.Clouds {
-		u, err := b.unit(cloud, broker, spool, files)
+		u, err := b.unit(cloud, broker, store, files)
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +51,7 @@ func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files
 }
 
 // unit builds the unit of one cloud.
-func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (*unit, error) {
+func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, files *lastgood.Files) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
 	cfg.Files = files
 	api, err := coreapi.New(cfg, nil, b.log)
@@ -57,7 +60,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: broker, Ledger: broker, Files: broker}
+		stores := egress.Stores{Results: broker, Ledger: ledger.New(broker, b.log), Files: broker}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
@@ -68,7 +71,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, lease.New(broker, broker, b.log), store, b.log); err != nil {
 			return nil, err
 		}
 	}

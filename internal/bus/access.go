@@ -16,3 +16,13 @@ func (b *Conn) Settings() Config { return b.cfg }
 
 // Pulls records why the commands of a cloud cannot be pulled. Nil means that they can be, or that nobody wants to.
 func (b *Conn) Pulls(cloud string, err error) { b.health.pulls(cloud, err) }
+
+// Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
+func (b *Conn) Epoch() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.epoch
+}
+
+// Hidden says whether the server has refused to look a stream up, on this connection.
+func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }

@@ -11,3 +11,6 @@ var Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceCont
 
 // ofBroker says whether a header is an instruction to the broker, or a word of it.
 func ofBroker(name string) bool { return len(name) >= 5 && strings.EqualFold(name[:5], "Nats-") }
+
+// OfBroker says whether a header is an instruction to the broker, or a word of it.
+func OfBroker(name string) bool { return ofBroker(name) }

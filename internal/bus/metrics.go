@@ -66,7 +66,7 @@ func newMetrics(b *Conn) (metrics, error) {
 		return m, err
 	}
 	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
-		metric.WithDescription(unaccountedMeaning))
+		metric.WithDescription(UnaccountedMeaning))
 	if err != nil {
 		return m, err
 	}
@@ -87,13 +87,16 @@ func newMetrics(b *Conn) (metrics, error) {
 			return nil
 		}
 		for _, q := range seen.queues(ctx) {
-			o.ObserveInt64(pending, q.pending, cloudOption(q.cloud))
-			o.ObserveInt64(redelivered, q.redelivered, cloudOption(q.cloud))
+			o.ObserveInt64(pending, q.pending, CloudOption(q.cloud))
+			o.ObserveInt64(redelivered, q.redelivered, CloudOption(q.cloud))
 		}
 		return nil
 	}, connected, reconnects, pending, redelivered, unaccounted)
 	return m, err
 }
+
+// UnaccountedMeaning is the description of a gauge that several packages have a part in.
+const UnaccountedMeaning = "What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."
 
 // queue is how the commands of a cloud stand.
 type queue struct {
@@ -202,6 +205,11 @@ func (m metrics) expect(ctx context.Context, prefix string, clouds []string) {
 	}
 }
 
+// CloudOption is the label of a cloud.
+func CloudOption(cloud string) metric.MeasurementOption {
+	return metric.WithAttributes(cloudAttr(cloud))
+}
+
 func letterOption(kind, code string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("kind", kind), attribute.String("code", code))
 }
@@ -235,7 +243,7 @@ func (m metrics) unwatch(cloud string) {
 func (m metrics) tally(cloud string, w Worker) *tally {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := &tally{w: w, cloud: cloudOption(cloud)}
+	t := &tally{w: w, cloud: CloudOption(cloud)}
 	*m.tallies = append(*m.tallies, t)
 	return t
 }

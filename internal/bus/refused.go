@@ -43,6 +43,9 @@ func refusedFor(msg *nats.Msg, err error, most int64) error {
 	return fmt.Errorf("publish to %s: %w: %w", msg.Subject, ErrRefused, err)
 }
 
+// ErrTaken says that another bridge works on the command by now, so that its record is not ours to write.
+var ErrTaken = errors.New("another bridge has taken the command over")
+
 // withHelp adds to an error what an operator can do about it.
 func withHelp(err error) error {
 	if help := natserr.Help(err); help != "" {
@@ -56,6 +59,9 @@ func isTooLarge(err error) bool { return natserr.TooLarge(err) }
 
 // isDisconnect says whether something failed only since the connection was away.
 func isDisconnect(err error) bool { return natserr.Disconnected(err) }
+
+// isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
+func isNoRoom(err error) bool { return natserr.Of(err) == natserr.NoRoom }
 
 // What became of what the broker did not take, for the metric.
 var (

@@ -606,61 +606,6 @@ func TestRefusingClock(t *testing.T) {
 	})
 }
 
-// TestSpoolRefused: what the broker never takes of the spool becomes a dead letter with its original, and what nothing takes
-// holds up nobody.
-func TestSpoolRefused(t *testing.T) {
-	t.Parallel()
-	for _, dead := range []bool{true, false} {
-		t.Run(fmt.Sprint("dead letters are taken: ", dead), func(t *testing.T) {
-			t.Parallel()
-			srv := startBroker(t)
-			out := srv.outside(t)
-			if !dead {
-				noOriginals(t, out)
-			}
-			run(t, srv.connect(t, quiet())) // makes the streams
-			limited(t, out, "FACTRO_EVENTS_ACME", 10<<10)
-			if !dead {
-				limited(t, out, "FACTRO_DEAD_ACME", 100)
-			}
-			srv.stop()
-			log, _ := newLog()
-			b := srv.connect(t, log, func(c *Config) { c.Manage = dead; c.Takes = true })
-			start(t, b.Run)
-			s := spool(t, b, spoolConfig(t.TempDir()))
-			start(t, s.Run)
-			for i := range 200 {
-				e := taskEvent(t, fmt.Sprint(i))
-				if i == 3 {
-					if err := e.SetData("application/json", []byte(`{"action":"TaskStateChanged","x":"`+strings.Repeat("x", 100<<10)+`"}`)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if _, _, err := s.Publish(t.Context(), subjectOf(i%7), e, fmt.Sprintf("acme.%d", i)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			srv.start()
-			eventually(t, "the others are there", func() bool { return len(out.eventIDs()) == 199 })
-			if !dead {
-				eventually(t, "it waits alone", func() bool { return s.waiting() == 1 })
-				if _, miss, ok := s.balance(t.Context()); ok && miss != 0 {
-					t.Errorf("%d are not accounted for", miss)
-				}
-				return
-			}
-			wantBalance(t, s)
-			l, err := dialTo(t, srv).DeadLetter(t.Context(), "factro", "acme", 1)
-			if err != nil || l.Code != codeTooLarge {
-				t.Fatalf("the letter is %+v, %v", l, err)
-			}
-			if n := len(l.Data); n < 100<<10 {
-				t.Errorf("the letter has %d bytes", n)
-			}
-		})
-	}
-}
-
 // TestQuarantineKept: a webhook that is no event and that no dead letter can hold is not cut silently.
 func TestQuarantineKept(t *testing.T) {
 	t.Parallel()
@@ -709,29 +654,6 @@ func TestBareLetter(t *testing.T) {
 	whole, err := client.Original(t.Context(), "factro", l)
 	if err != nil || string(whole.Data) != data || whole.ID != "c-1" {
 		t.Errorf("the original is %+v, %v", whole, err)
-	}
-}
-
-// TestLeaseRefused: an entry that the broker never takes is an error, and not a wait without end.
-func TestLeaseRefused(t *testing.T) {
-	t.Parallel()
-	srv := startBroker(t)
-	b := run(t, srv.connect(t, quiet()))
-	l, err := b.Lease(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Release(t.Context())
-	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 500)
-	if err := l.Keep(t.Context(), []byte(`"`+strings.Repeat("x", 1000)+`"`)); natserr.Of(err) != natserr.Permanent {
-		t.Errorf("a value that is too large: %v", err)
-	}
-	if err := l.Keep(t.Context(), []byte(`"x"`)); err != nil {
-		t.Errorf("the lease is lost for it: %v", err)
-	}
-	limited(t, srv.outside(t), "KV_FACTRO_RECONCILE", 10)
-	if _, err := b.Lease(t.Context(), "beta"); natserr.Of(err) != natserr.Permanent {
-		t.Errorf("a lease that cannot be written: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -64,7 +65,7 @@ func (c Config) Warnings() []string {
 
 // sizeWarnings tells whether the largest webhook fits into a message, as far as that is known without NATS.
 func (c Config) sizeWarnings() []string {
-	limits, err := bus.SavedLimits(c.Spool.Dir)
+	limits, err := spool.SavedLimits(c.Spool.Dir)
 	source := "as it was seen last"
 	switch {
 	case c.NATS.Embedded.DataDir != "":
@@ -181,7 +182,7 @@ func (c Config) validateDirs() error {
 	if c.Spool.Dir == "" || c.NATS.Embedded.DataDir == "" {
 		return nil
 	}
-	spool, err := filepath.Abs(c.Spool.Dir)
+	dir, err := filepath.Abs(c.Spool.Dir)
 	if err != nil {
 		return fmt.Errorf("spool.dir: %w", err)
 	}
@@ -189,7 +190,7 @@ func (c Config) validateDirs() error {
 	if err != nil {
 		return fmt.Errorf("nats.embedded.data_dir: %w", err)
 	}
-	if spool == data {
+	if dir == data {
 		return fmt.Errorf("spool.dir: %s is nats.embedded.data_dir too; give each a directory of its own", c.Spool.Dir)
 	}
 	return nil

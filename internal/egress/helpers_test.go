@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -57,7 +58,7 @@ type desk struct {
 	mu     sync.Mutex
 	sent   []sent
 	copies []string
-	ledger map[string]bus.Record
+	ledger map[string]ledger.Record
 	claims map[string]string
 	fail   func(step string) error
 }
@@ -104,9 +105,9 @@ func (d *desk) Reply(ctx context.Context, subject string, _ event.Event) error {
 	return nil
 }
 
-func (d *desk) Begin(ctx context.Context, cloud, id string, r bus.Record) (bool, bus.Record, error) {
+func (d *desk) Begin(ctx context.Context, cloud, id string, r ledger.Record) (bool, ledger.Record, error) {
 	if err := d.step(ctx, "begin"); err != nil {
-		return false, bus.Record{}, err
+		return false, ledger.Record{}, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -117,9 +118,9 @@ func (d *desk) Begin(ctx context.Context, cloud, id string, r bus.Record) (bool,
 	return false, r, nil
 }
 
-func (d *desk) Look(ctx context.Context, cloud, id string) (bool, bus.Record, error) {
+func (d *desk) Look(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
 	if err := d.step(ctx, "look"); err != nil {
-		return false, bus.Record{}, err
+		return false, ledger.Record{}, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -128,7 +129,7 @@ func (d *desk) Look(ctx context.Context, cloud, id string) (bool, bus.Record, er
 }
 
 // LookFormer is no step: it changes nothing.
-func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, bus.Record, error) {
+func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	have, known := d.ledger[cloud+" "+id]
@@ -136,7 +137,7 @@ func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, bus.Reco
 }
 
 // Save calls writing a result finish, that nothing was done release, and all else save.
-func (d *desk) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+func (d *desk) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	step := "save"
 	if r.Result != nil {
 		step = "finish"
@@ -182,7 +183,7 @@ func (d *desk) Made(ctx context.Context, cloud string, _ time.Time) (map[string]
 	return made, nil
 }
 
-func (d *desk) Forget(ctx context.Context, cloud, id string, _ bus.Record) error {
+func (d *desk) Forget(ctx context.Context, cloud, id string, _ ledger.Record) error {
 	if err := d.step(ctx, "forget"); err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body stri
 	r := &rig{
 		t: t, Diary: d, log: &bytes.Buffer{},
 		api:  &apitest.Factro{Diary: d, Script: script},
-		desk: &desk{Diary: d, t: t, ledger: map[string]bus.Record{}, claims: map[string]string{}},
+		desk: &desk{Diary: d, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
 	}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -64,7 +65,7 @@ func TestBrokerRefuses(t *testing.T) {
 // smallLedger takes no record with a log.
 type smallLedger struct{ *desk }
 
-func (l smallLedger) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+func (l smallLedger) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	if len(r.Log) > 0 {
 		return r, events.ErrTooLarge
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -95,7 +96,7 @@ type job struct {
 	ledgerID  string // by which the ledger knows the command
 	op        factro.Operation
 	call      translate.Call
-	record    bus.Record
+	record    ledger.Record
 	startedAt time.Time
 	expiry    time.Time // zero if it has none
 	dryRun    bool

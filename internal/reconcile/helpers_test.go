@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -28,6 +29,8 @@ type broker struct {
 	t   testing.TB
 	bus *bus.Conn
 	js  jetstream.JetStream
+
+	leases *lease.Leases
 }
 
 // startBroker starts a server and a bus for some clouds; for acme if none is named.
@@ -76,7 +79,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		case <-tick.C:
 		}
 	}
-	return &broker{t, b, js}
+	return &broker{t, b, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.
@@ -276,7 +279,7 @@ func (c *cloud) reconciler(t testing.TB, b *broker, change ...func(*Config)) *Re
 	for _, f := range change {
 		f(&cfg)
 	}
-	r, err := New(cfg, c, b.bus, b.bus, nil, slog.New(slog.DiscardHandler))
+	r, err := New(cfg, c, b.bus, b.leases, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,15 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 	return conn
 }
 
+// Running returns a connection whose streams are there.
+func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	return Run(t, Connect(t, s, Quiet(), change...))
+}
+
+// Clouds has a connection work for these.
+func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
+
 // Run runs a connection until the test ends, and waits until its streams are there.
 func Run(t testing.TB, conn *bus.Conn) *bus.Conn {
 	t.Helper()
