@@ -23,7 +23,7 @@ func (w *Worker) await(ctx context.Context, j *job) finding {
 func (w *Worker) turn(ctx context.Context, j *job) error {
 	before := w.hand.is(events.HandWaiting)
 	defer func() { w.hand.is(before) }()
-	return w.api.Turn(ctx, func(o coreapi.Obstacle) { w.deferred(ctx, j, o) })
+	return w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.deferred(ctx, j, o) })
 }
 
 // try makes one attempt.

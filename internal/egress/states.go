@@ -14,12 +14,12 @@ const (
 	calling                 // factro is called
 	looking                 // a create that may have happened is looked for
 	pausing                 // factro failed: a pause before the next attempt
-	concluding              // the ledger hears what became of it
-	telling                 // the sender hears what became of it
+	concluding              // the result goes into the ledger
+	telling                 // the result goes to the sender
 	settled                 // the bus has its verdict
 )
 
-// finding is what came of the work of a state. The zero value says that nothing stands in the way: go on.
+// finding is what the work of a state leads to. The zero value says that nothing stands in the way: go on.
 type finding int
 
 const (
@@ -29,8 +29,8 @@ const (
 	held               // factro works on nothing just now, and has not worked on this
 	repeat             // factro failed on it, which may pass
 	doubtful           // a create may have happened or not
-	concluded          // it is known what became of it
-	remembered         // its result is there as it is to be told
+	concluded          // its outcome is known
+	remembered         // its result exists already
 	stopped            // the bridge stops: another delivery goes on with it
 	broken             // the ledger or the broker failed: the bus decides when it is delivered again
 )
