@@ -46,7 +46,7 @@ func (a Answer) Text() string {
 		return "no answer: " + factro.Escape(a.Err.Error())
 	}
 	if a.Malformed != nil {
-		return a.told()
+		return a.report()
 	}
 	text := factro.ErrorText(a.Header, a.Body)
 	if text == "" {
@@ -85,8 +85,8 @@ func (a Answer) Quoted() json.RawMessage {
 	return out
 }
 
-// told is what an answer said that is not in its form, for people.
-func (a Answer) told() string {
+// report is what an answer said that is not in its form, for people.
+func (a Answer) report() string {
 	text := factro.ErrorText(a.Header, a.Body)
 	if text == "" || errors.Is(a.Malformed, shape.ErrNoBody) {
 		return fmt.Sprintf("factro answered %d with %s", a.Status, a.Malformed)

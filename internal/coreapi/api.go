@@ -147,7 +147,7 @@ func (a *API) Exchange(ctx context.Context, try Attempt, c translate.Call, key s
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return Answer{Err: errOpen, Unsent: true}, Failed
 	}
-	a.tellTurns(ctx)
+	a.reportChanges(ctx)
 	a.learn(ctx, try, got, j, key)
 	return got, j
 }

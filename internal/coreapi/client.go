@@ -33,7 +33,7 @@ type client struct {
 	http            *http.Client
 }
 
-// Attempt is one try at a call: what a span is told of it beside what the HTTP client sees, and the streams that are sent
+// Attempt is one try at a call: what a span knows of it beside what the HTTP client sees, and the streams that are sent
 // and taken.
 type Attempt struct {
 	Op     factro.Operation
@@ -75,7 +75,7 @@ func newClient(c Config, transport http.RoundTripper) *client {
 }
 
 // do makes one call. A failure is part of the answer. The timeout bounds the whole call; while a stream is sent or taken
-// it begins anew with parts of it, since a large file takes its time.
+// it begins again with parts of it, since a large file takes its time.
 func (c *client) do(ctx context.Context, key secret.String, a Attempt, call translate.Call) Answer {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -239,7 +239,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// plain takes the URL out of a client's error: ids belong into the result, not into every log line and span.
+// plain takes the URL out of a client's error: ids belong in the result, not into every log line and span.
 func plain(err error) error {
 	if u, ok := err.(*url.Error); ok { //nolint:errorlint // http.Client returns exactly this
 		return u.Err

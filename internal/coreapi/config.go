@@ -58,7 +58,7 @@ func (c Config) Validate() error {
 }
 
 const (
-	// deferAfter is how long a wait must be for the sender to be told of it.
+	// deferAfter is how long a wait must be for the sender to hear of it.
 	deferAfter = 2 * time.Second
 	// probeEvery is how often a paused cloud is asked whether its key is good again. A new key is tried at once.
 	probeEvery = 30 * time.Second
@@ -85,7 +85,7 @@ const (
 	narrowSkew = 3 * time.Second
 	WideSkew   = 2 * time.Minute
 	// budgetWait bounds how long a query waits for its share of the request budget. It is below the five seconds that the
-	// nats command waits for an answer: a requester who is told to come later knows more than one who was told nothing.
+	// nats command waits for an answer: a requester who hears to come later knows more than one who heard nothing.
 	budgetWait = 4 * time.Second
 	// QueryTimeout bounds a query from its call to the end of its answer, however steadily that comes.
 	QueryTimeout = 10 * time.Minute

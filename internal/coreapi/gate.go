@@ -33,11 +33,11 @@ type gate struct {
 	reason    string        // the same as a code, with the status that factro answered, or 0
 	status    int
 	downSince time.Time // while the breaker is not closed: since when
-	news      []turn    // what nobody was told of yet
+	news      []change  // what nobody has reported yet
 }
 
-// turn is the breaker's opening after calls that went well, or its closing.
-type turn struct {
+// change is the breaker's opening after calls that went well, or its closing.
+type change struct {
 	down  bool
 	cause string
 	next  time.Time     // when down: when factro is asked again
@@ -59,13 +59,13 @@ func newGate(cloud string) *gate {
 			return c.ConsecutiveFailures >= 5 || answered >= 20 && c.TotalFailures*2 >= answered
 		},
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
-		OnStateChange: func(_ string, _, to gobreaker.State) { g.turns(to, time.Now()) },
+		OnStateChange: func(_ string, _, to gobreaker.State) { g.changed(to, time.Now()) },
 	})
 	return g
 }
 
-// turns notes a new state of the breaker. It runs under the breaker's lock: the breaker must not be asked anything.
-func (g *gate) turns(to gobreaker.State, now time.Time) {
+// changed notes a new state of the breaker. It runs under the breaker's lock: the breaker must not be asked anything.
+func (g *gate) changed(to gobreaker.State, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.openUntil = time.Time{}
@@ -74,10 +74,10 @@ func (g *gate) turns(to gobreaker.State, now time.Time) {
 		g.openUntil = now.Add(openFor + time.Millisecond) // the breaker wants its time to be over, not just up
 		if g.downSince.IsZero() {
 			g.downSince = now
-			g.news = append(g.news, turn{down: true, cause: g.cause, next: g.openUntil})
+			g.news = append(g.news, change{down: true, cause: g.cause, next: g.openUntil})
 		}
 	case to == gobreaker.StateClosed && !g.downSince.IsZero():
-		g.news = append(g.news, turn{after: now.Sub(g.downSince)})
+		g.news = append(g.news, change{after: now.Sub(g.downSince)})
 		g.downSince = time.Time{}
 	}
 }
@@ -91,7 +91,7 @@ func (g *gate) fails(a Answer) {
 }
 
 // untold returns what the breaker did since it was asked last.
-func (g *gate) untold() []turn {
+func (g *gate) untold() []change {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	news := g.news
@@ -112,7 +112,7 @@ func (g *gate) learn(j Judgement, a Answer, key secret.String) (was, is keyState
 }
 
 // learnFrom is learn for an answer to a call that may be such that its failure says nothing about other calls: only a
-// gateway's wish to be left alone is heeded then.
+// gateway's wish to be left alone counts then.
 func (g *gate) learnFrom(j Judgement, a Answer, key secret.String, counts bool) (was, is keyState) {
 	now := time.Now()
 	g.mu.Lock()

@@ -23,7 +23,7 @@ const maxKeys = 3
 
 func newHidden(sources []secret.Source) *hidden {
 	h := &hidden{}
-	for _, s := range sources { // the way in tells of a file that is no good
+	for _, s := range sources { // the way in reports a file that is no good
 		h.more = append(h.more, secret.NewReader(s, nil, ""))
 	}
 	return h

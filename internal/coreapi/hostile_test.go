@@ -170,7 +170,7 @@ func wantUnknown(t *testing.T, url, operation string) {
 	}
 }
 
-// stubborn is a transport that heeds no context: it never answers, or with a body that never ends.
+// stubborn is a transport that ignores its context: it never answers, or with a body that never ends.
 type stubborn struct{ answers bool }
 
 func (s stubborn) RoundTrip(*http.Request) (*http.Response, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// Answer is what came of a call.
+// Answer is the outcome of a call.
 type Answer struct {
 	Status int
 	Header http.Header

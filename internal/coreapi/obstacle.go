@@ -41,7 +41,7 @@ func (g *gate) obstacle(now time.Time, key secret.String) Obstacle {
 	return Obstacle{}
 }
 
-// Message is what is told of an obstacle to whoever waits for it. It names no file of this machine.
+// Message is how an obstacle is described to whoever waits for it. It names no file of this machine.
 func (o Obstacle) Message() string {
 	if o.noKey {
 		return noKey

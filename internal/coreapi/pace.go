@@ -15,7 +15,7 @@ import (
 type pace struct {
 	bucket  *rate.Limiter
 	reserve float64       // tokens that queries leave in the bucket
-	turn    chan struct{} // has a place for the query whose turn it is; channels serve in the order of arrival
+	slot    chan struct{} // has a place for the query whose turn it is; channels serve in the order of arrival
 }
 
 func newPace(perMinute int) *pace {
@@ -23,7 +23,7 @@ func newPace(perMinute int) *pace {
 	burst := max(2, perMinute/30)
 	return &pace{
 		bucket:  rate.NewLimiter(rate.Limit(float64(perMinute)/60), burst),
-		reserve: float64(burst / 2), turn: make(chan struct{}, 1),
+		reserve: float64(burst / 2), slot: make(chan struct{}, 1),
 	}
 }
 
@@ -43,8 +43,8 @@ func (p *pace) missing(now time.Time) time.Duration {
 // commands until a time, it takes none.
 func (p *pace) waitBehind(ctx context.Context, saved func() time.Time) error {
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.slot <- struct{}{}:
+		defer func() { <-p.slot }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -13,15 +13,15 @@ import (
 )
 
 // Pass waits until a call may be made. While factro is failing or refuses the key, a cheap read finds out whether it is
-// well again: nobody's command is used for that. told hears once of a wait that is worth telling.
-func (a *API) Pass(ctx context.Context, told func(Obstacle)) error {
+// well again: nobody's command is used for that. report hears once of a wait that is worth reporting.
+func (a *API) Pass(ctx context.Context, report func(Obstacle)) error {
 	for {
 		key := a.Key()
 		now := time.Now()
 		if o := a.gate.obstacle(now, key); o.Code != "" {
-			if told != nil && o.Until.Sub(now) >= deferAfter {
-				told(o)
-				told = nil
+			if report != nil && o.Until.Sub(now) >= deferAfter {
+				report(o)
+				report = nil
 			}
 			wait := o.Until.Sub(now)
 			if o.Code == events.CodeUnauthorized {
@@ -59,10 +59,10 @@ func (a *API) Clear() bool {
 	return a.gate.open() && a.gate.obstacle(time.Now(), a.Key()).Code == ""
 }
 
-// Turn waits until a call may be made for a command: until nothing is in the way, and for its share of the budget. told hears once of a
-// wait that is worth telling.
-func (a *API) Turn(ctx context.Context, told func(Obstacle)) error {
-	if err := a.Pass(ctx, told); err != nil {
+// AwaitSlot waits until a call may be made for a command: until nothing is in the way, and for its share of the budget.
+// report hears once of a wait that is worth reporting.
+func (a *API) AwaitSlot(ctx context.Context, report func(Obstacle)) error {
+	if err := a.Pass(ctx, report); err != nil {
 		return err
 	}
 	return a.pace.Wait(ctx)
@@ -94,7 +94,7 @@ func (a *API) withoutKey(ctx context.Context) {
 	a.tellKey(ctx, was, is)
 }
 
-// tellKey tells the operator what became of the key.
+// tellKey tells the operator the new state of the key.
 func (a *API) tellKey(ctx context.Context, was, is keyState) {
 	switch {
 	case was == is:
@@ -108,8 +108,8 @@ func (a *API) tellKey(ctx context.Context, was, is keyState) {
 	}
 }
 
-// tellTurns tells the operator once that factro fails, with the cause, and once that it is well again.
-func (a *API) tellTurns(ctx context.Context) {
+// reportChanges tells the operator once that factro fails, with the cause, and once that it is well again.
+func (a *API) reportChanges(ctx context.Context) {
 	for _, t := range a.gate.untold() {
 		if t.down {
 			a.log.WarnContext(ctx, "factro cannot be reached or fails; what is for it waits", "cloud", a.cfg.Cloud, "error", t.cause,

@@ -12,9 +12,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// TestRedirectIsNoWay: the client follows no redirect, and does not even hear where one leads. Each of the two suffices to keep
+// TestRedirectKeepsKey: the client follows no redirect, and does not even hear where one leads. Each of the two suffices to keep
 // the key from another address, so each is tried without the other.
-func TestRedirectIsNoWay(t *testing.T) {
+func TestRedirectKeepsKey(t *testing.T) {
 	t.Parallel()
 	var followed atomic.Int32
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))

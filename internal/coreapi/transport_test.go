@@ -60,7 +60,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionClosed: a server closes a kept connection as a call goes out. What became of the call is not known, but it
+// TestKeptConnectionClosed: a server closes a kept connection as a call goes out. The outcome of the call is not known, but it
 // says nothing about factro's health; a new connection that is closed does.
 func TestKeptConnectionClosed(t *testing.T) {
 	t.Parallel()

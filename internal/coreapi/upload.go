@@ -19,7 +19,7 @@ type File struct {
 	Size int64
 	// First is the content, opened before the call, so that what is wrong with its source stops no more than this command.
 	First io.ReadCloser
-	// Open opens the content anew, if the client has to send it once more.
+	// Open opens the content again, if the client has to send it once more.
 	Open   func() (io.ReadCloser, error)
 	failed atomic.Pointer[error]
 }

@@ -27,7 +27,7 @@ func TestRepeated(t *testing.T) {
 			t.Run(name+" "+cmd.Operation, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, apitest.InTurn(answers...))
+					r := newRig(t, apitest.Sequence(answers...))
 					began := time.Now()
 					s := r.wantDone(r.do(cmd), events.Applied, "")
 					if s.result.Attempts != 3 || r.Count("call") != 3 {
@@ -87,7 +87,7 @@ func TestAmbiguous(t *testing.T) {
 func TestCutRefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Reply{Status: 429, Cut: true}, apitest.Reply{Status: 422, Body: "bad ti", Cut: true}))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429, Cut: true}, apitest.Reply{Status: 422, Body: "bad ti", Cut: true}))
 		s := r.wantDone(r.do(create()), events.Rejected, "refused")
 		if s.result.Status != 422 || r.Count("call POST") != 2 {
 			t.Errorf("the result is %s: %s", s.event.Data(), r)
@@ -99,7 +99,7 @@ func TestCutRefusal(t *testing.T) {
 func TestUnsentCreate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Nowhere, apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Sequence(apitest.Nowhere, apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		want := "begin; " + strings.Repeat("call POST /api/core/tasks; release; save; ", 2) + "call POST /api/core/tasks; finish; publish applied"
 		if r.String() != want || s.result.Attempts != 3 {
@@ -119,7 +119,7 @@ func TestUnsentCreate(t *testing.T) {
 func TestExpiresWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
 		c := create()
 		c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
 		r.wantDone(r.do(c), events.Rejected, "expired")
@@ -128,7 +128,7 @@ func TestExpiresWhileWaiting(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // but what factro may have begun is carried on with
-		r := newRig(t, apitest.InTurn(apitest.Reply{Hang: true}, apitest.OK(apitest.Fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Hang: true}, apitest.OK(apitest.Fits)))
 		c := update()
 		c.Event.SetExtension("expirytime", time.Now().Add(5*time.Second))
 		r.wantDone(r.do(c), events.Applied, "")
@@ -203,7 +203,7 @@ func TestBeginFails(t *testing.T) {
 func TestInsists(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Sequence(apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
 		began := time.Now()
 		r.desk.fail = func(step string) error {
 			if step != "begin" && time.Since(began) < 10*time.Minute || step == "publish applied" && time.Since(began) < 20*time.Minute {

@@ -23,8 +23,22 @@ func (w *Worker) find(ctx context.Context, u *translate.Upload) (bus.File, error
 	return w.files.File(ctx, u.Object.Bucket, u.Object.Name)
 }
 
-// file opens the content of an upload. It returns nil if there is none.
-func (w *Worker) file(ctx context.Context, u *translate.Upload) (*coreapi.File, error) {
+// open opens the file that the call sends, if it sends one.
+func (w *Worker) open(ctx context.Context, j *job) finding {
+	ctx = finishing(ctx)
+	var err error
+	if j.file, err = w.content(ctx, j.call.Upload); err == nil {
+		return goOn
+	}
+	j.unread = err
+	if err := w.release(ctx, j); err != nil {
+		return j.fail(err)
+	}
+	return unread
+}
+
+// content opens the content of an upload. It returns nil if there is none.
+func (w *Worker) content(ctx context.Context, u *translate.Upload) (*coreapi.File, error) {
 	if u == nil {
 		return nil, nil
 	}
@@ -43,25 +57,27 @@ func (w *Worker) file(ctx context.Context, u *translate.Upload) (*coreapi.File, 
 	return f, err
 }
 
-// missed decides about a command whose file could not be found or opened, so that nothing was called. It is tried again for
-// a while, in the worker's hand; not for ever, since without rights on the object store it would hold up all commands
-// behind it. over tells that the command has its verdict.
-func (w *Worker) missed(ctx, stopping context.Context, j *job, err error) (over bool, verdict error) {
+// awaitFile decides about a command whose file could not be found or opened, so that nothing was called. It is tried again
+// for a while, in the worker's hand; not for ever, since without rights on the object store it would hold up all commands
+// behind it.
+func (w *Worker) awaitFile(ctx context.Context, j *job) finding {
+	err := j.unread
 	if errors.Is(err, bus.ErrNoFile) {
-		return true, w.end(ctx, j, events.Rejected, coreapi.Answer{}, missing(j.call.Upload.Object, err))
+		return j.reject(noSuchFile(j.call.Upload.Object, err))
 	}
-	if stopping.Err() != nil {
-		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+	if ctx.Err() != nil {
+		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
 	if j.misses++; j.misses >= maxAttempts {
-		return true, w.end(ctx, j, events.Dead, coreapi.Answer{}, &events.Error{
-			Code:    events.CodeExhausted,
-			Message: fmt.Sprintf("the file could not be read, after %s, and nothing was called: %s", plural.Of(j.misses, "attempt"), err),
-		})
+		return j.conclude(events.Dead, coreapi.Answer{}, exhausted(
+			fmt.Sprintf("the file could not be read, after %s, and nothing was called: %s", plural.Of(j.misses, "attempt"), err), coreapi.Answer{}))
 	}
 	w.log.WarnContext(ctx, "file of a command cannot be read; trying again", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
-	if coreapi.Sleep(stopping, backoff(j.misses)) != nil {
-		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+	if coreapi.Sleep(ctx, backoff(j.misses)) != nil {
+		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
-	return false, nil
+	if j.dryRun {
+		return rehearse
+	}
+	return goOn
 }

@@ -28,7 +28,7 @@ func TestNoSuccess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, apitest.InTurn(answer, apitest.OK(apitest.Fits)))
+				r := newRig(t, apitest.Sequence(answer, apitest.OK(apitest.Fits)))
 				if s := r.wantDone(r.do(update()), events.Applied, ""); s.result.Attempts != 2 {
 					t.Errorf("it took %d attempts", s.result.Attempts)
 				}
@@ -106,7 +106,7 @@ func TestRest(t *testing.T) {
 	} {
 		for _, status := range []int{408, 500, 502, 503, 504, 520} {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, apitest.InTurn(apitest.Reply{Status: status, Header: map[string]string{"Retry-After": after}}, apitest.OK(apitest.Fits)))
+				r := newRig(t, apitest.Sequence(apitest.Reply{Status: status, Header: map[string]string{"Retry-After": after}}, apitest.OK(apitest.Fits)))
 				r.wantDone(r.do(update()), events.Applied, "")
 				if d := r.api.At[1].Sub(r.api.At[0]); d != want {
 					t.Errorf("%d, %s: called again after %s, want %s", status, after, d, want)
@@ -144,7 +144,7 @@ func TestUnsendableKey(t *testing.T) {
 	write(t, file, "one\ntwo")
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.Key = secret.Source{File: file} })
-		if key, o := r.w.api.Admit(t.Context()); key != "" || o.Code != events.CodeUnauthorized {
+		if key, o := r.w.api.Acquire(t.Context()); key != "" || o.Code != events.CodeUnauthorized {
 			t.Errorf("the way is free: %+v", o)
 		}
 		if !strings.Contains(r.log.String(), "several lines") || strings.Contains(r.log.String(), "two") || r.Count("call") != 0 {

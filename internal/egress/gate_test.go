@@ -41,7 +41,7 @@ func TestThrottled(t *testing.T) {
 			t.Run(name+" "+cmd.Operation, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, apitest.InTurn(apitest.Reply{Status: 429, Header: test.header, Body: "Rate limit exceeded"}, apitest.OK(`{"id":"t-1"}`)))
+					r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429, Header: test.header, Body: "Rate limit exceeded"}, apitest.OK(`{"id":"t-1"}`)))
 					began := time.Now()
 					s := r.wantDone(r.do(cmd), events.Applied, "")
 					if d := r.api.At[1].Sub(began); d != test.want || len(r.api.At) != 2 {
@@ -108,7 +108,7 @@ func TestBudgetUsedUp(t *testing.T) {
 func TestDeferredIsACourtesy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Reply{Status: 429}, apitest.OK(apitest.Fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429}, apitest.OK(apitest.Fits)))
 		r.desk.fail = func(step string) error {
 			if step == "publish deferred" {
 				return errors.New("away")
@@ -225,7 +225,7 @@ func TestNoKey(t *testing.T) {
 		if err := r.w.api.Stored(t.Context(), time.Now(), nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "; next attempt at 2") {
 			t.Errorf("reconciliation is told of %v", err)
 		}
-		if _, o := r.w.api.Admit(t.Context()); o.Code != events.CodeUnauthorized || !strings.HasPrefix(o.Message(), noKeyText) {
+		if _, o := r.w.api.Acquire(t.Context()); o.Code != events.CodeUnauthorized || !strings.HasPrefix(o.Message(), noKeyText) {
 			t.Errorf("a query is answered with %+v", o)
 		}
 		write(t, file, "new")

@@ -55,9 +55,9 @@ func traces() (all []string) {
 }
 
 // withReader is a reader beside the worker of a rig.
-func withReader(t testing.TB, r *rig) (*query.Reader, *apitest.Shelf) {
+func withReader(t testing.TB, r *rig) (*query.Reader, *apitest.AnswerStore) {
 	t.Helper()
-	s := &apitest.Shelf{Most: 1 << 10, Kept: map[string]string{}}
+	s := &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}
 	q, err := query.New(r.w.api, s, r.w.log)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestEchoedSecrets(t *testing.T) {
 		}, func(c *coreapi.Config) {
 			c.Key, c.Hidden = secret.Source{File: file}, []secret.Source{{Value: hookSecret}}
 		})
-		reader, shelf := withReader(t, x)
+		reader, store := withReader(t, x)
 		x.wantDone(x.do(update()), events.Applied, "")
 		write(t, file, newKey)
 		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble: until the file is read again
@@ -132,7 +132,7 @@ func TestEchoedSecrets(t *testing.T) {
 		for _, r := range x.desk.ledger {
 			seen += fmt.Sprintf("%s %+v %s", r.Result, r.Log, r.Made)
 		}
-		for _, content := range shelf.Kept {
+		for _, content := range store.Kept {
 			seen += content
 		}
 		for _, s := range spans.GetSpans() {

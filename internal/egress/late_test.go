@@ -69,7 +69,7 @@ func printOf(t *testing.T, r *rig, c events.Command) string {
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Reset, apitest.OK(apitest.Fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reset, apitest.OK(apitest.Fits)))
 		saves := 0
 		r.desk.fail = func(step string) error {
 			if step == "save" {

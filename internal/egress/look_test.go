@@ -206,7 +206,7 @@ func TestRedrive(t *testing.T) {
 func TestRecall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.OK(apitest.Fits), apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
+		r := newRig(t, apitest.Sequence(apitest.OK(apitest.Fits), apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
 		r.wantDone(r.do(update()), events.Applied, "")
 		c := update()
 		c.Event.SetID("c-2")

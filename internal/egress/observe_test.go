@@ -27,7 +27,7 @@ import (
 func TestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Broken, apitest.OK(apitest.Fits)))
+		r := newRig(t, apitest.Sequence(apitest.Broken, apitest.OK(apitest.Fits)))
 		ctx, parent := otel.Tracer("test").Start(t.Context(), "process")
 		if err := r.w.Handle(ctx, t.Context(), update(), nil); err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestSecrets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, apitest.InTurn(answer, apitest.OK(body)))
+				r := newRig(t, apitest.Sequence(answer, apitest.OK(body)))
 				r.desk.fail = func(step string) error {
 					if step == "publish deferred" || step == "reply" {
 						return fmt.Errorf("away")
@@ -150,7 +150,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	cloud := fmt.Sprintf("metered-%d", time.Now().UnixNano()) // the counters are those of the process
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, apitest.InTurn(apitest.Reply{Status: 429}, apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.Cloud = cloud })
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429}, apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.Cloud = cloud })
 		if err := r.do(update()); err != nil {
 			t.Fatal(err)
 		}

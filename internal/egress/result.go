@@ -17,15 +17,17 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// end publishes the final result of a command and returns the verdict.
-func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a coreapi.Answer, reason *events.Error) error {
+// end makes the final result of what became of a command, and writes it into the ledger.
+func (w *Worker) end(ctx context.Context, j *job) finding {
+	ctx = finishing(ctx)
+	outcome, a, reason := j.conclusion.outcome, j.answer, j.conclusion.reason
 	now := time.Now().UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: outcome, Status: a.Status, Attempts: j.attempts,
 		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: events.CommandDigest(j.cmd.Event.Data()),
 	}
 	if outcome == events.Applied {
-		switch r.Adopted = j.adopted; {
+		switch r.Adopted = j.conclusion.adopted; {
 		case !json.Valid(a.Body):
 		case len(a.Body) <= maxResponse:
 			r.Response = a.Body
@@ -42,21 +44,28 @@ func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a core
 	// The ledger before the result: a crash in between publishes the same result again instead of calling again. What
 	// was refused before anything was called is not in the ledger and need not be.
 	switch {
-	case j.begun && (j.attempts > 0 || !j.record.Open):
+	case j.begun() && (j.attempts > 0 || !j.record.Open):
 		if err := w.finish(ctx, j, r); err != nil {
-			return err
+			return j.fail(err)
 		}
-	case j.begun:
+	case j.begun():
 		if err := w.forget(ctx, j); err != nil {
-			return err
+			return j.fail(err)
 		}
 	}
 	crashpoint("after-ledger")
-	return w.tell(ctx, j, r)
+	j.result = r
+	return goOn
 }
 
-// tell publishes a final result and returns the verdict that goes with it.
-func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
+// tell publishes the final result of a command, and settles it with the verdict that goes with it.
+func (w *Worker) tell(ctx context.Context, j *job) finding {
+	j.verdict = w.told(finishing(ctx), j, j.result)
+	return goOn
+}
+
+// told publishes a final result and returns the verdict.
+func (w *Worker) told(ctx context.Context, j *job, r events.Result) error {
 	err := fitting(r, func(r events.Result) error {
 		return insist(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
 	})
@@ -121,7 +130,7 @@ func (w *Worker) deferred(ctx context.Context, j *job, o coreapi.Obstacle) {
 		Error: &events.Error{Code: o.Code, Message: o.Message()}, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	w.metrics.finished(ctx, j, r)
-	ctx, cancel := context.WithTimeout(ctx, courtesy)
+	ctx, cancel := context.WithTimeout(finishing(ctx), courtesy)
 	defer cancel()
 	if err := w.publish(ctx, j, r); err != nil {
 		w.log.WarnContext(ctx, "deferred result could not be published", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)

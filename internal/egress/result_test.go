@@ -352,7 +352,7 @@ func TestFitting(t *testing.T) {
 // TestWebLink: the mandant's id, once told by any answer, links the results of others too.
 func TestWebLink(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, apitest.InTurn(apitest.OK(`{"id":"t-9","mandantId":"abcdefgh-1"}`), apitest.Reply{Status: 204}))
+	r := newRig(t, apitest.Sequence(apitest.OK(`{"id":"t-9","mandantId":"abcdefgh-1"}`), apitest.Reply{Status: 204}))
 	r.wantDone(r.do(create()), events.Applied, "")
 	r.desk.sent = nil
 	c := update()

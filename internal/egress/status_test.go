@@ -50,7 +50,7 @@ func TestStatus(t *testing.T) {
 					r.w.api.Exchange(t.Context(), coreapi.Attempt{Op: coreapi.Probe, Number: 1}, probeCall, apitest.Key)
 				}
 				if tt.key != "" {
-					r.w.api.Admit(t.Context())
+					r.w.api.Acquire(t.Context())
 				}
 				text, err := json.Marshal(r.w.Status())
 				if want := `{"cloud":"acme","at":"2000-01-01T00:00:00Z",` + tt.want + `}`; err != nil || string(text) != want {
@@ -67,7 +67,7 @@ func TestStatusOfTheHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		during := make(chan events.Status, 2) // as it was while factro was asked
 		var r *rig
-		answers := apitest.InTurn(apitest.Reply{Status: 500}, apitest.OK(apitest.Fits))
+		answers := apitest.Sequence(apitest.Reply{Status: 500}, apitest.OK(apitest.Fits))
 		r = newRig(t, func(req *http.Request, body string) apitest.Reply {
 			during <- r.w.Status()
 			return answers(req, body)

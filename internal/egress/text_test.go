@@ -47,7 +47,7 @@ func TestAnswersInOtherForms(t *testing.T) {
 					answer.Header["Content-Encoding"] = tt.encoding
 				}
 				x := newRig(t, apitest.Always(answer))
-				reader, shelf := withReader(t, x)
+				reader, store := withReader(t, x)
 				for _, c := range []events.Command{create(), update()} {
 					x.desk.sent, x.desk.ledger = nil, map[string]ledger.Record{}
 					if got := x.wantDone(x.do(c), events.Applied, ""); string(got.result.Response) != tt.want {
@@ -55,11 +55,11 @@ func TestAnswersInOtherForms(t *testing.T) {
 					}
 				}
 				for _, most := range []int{1 << 10, 10} { // in the message, and beside it
-					shelf.Most = most
+					store.Most = most
 					a := reader.Query(t.Context(), queries.Query{Address: events.Address{Cloud: "acme", Resource: "task", Operation: "getTask"}, Data: []byte(`{"taskId":"t-1"}`)})
 					text := string(a.Data)
 					if a.Object != nil {
-						text = shelf.Kept[a.Object.Name]
+						text = store.Kept[a.Object.Name]
 					}
 					if a.Status != 200 || text != tt.want {
 						t.Errorf("the query is answered %d %q %v, want %q", a.Status, text, a.Error, tt.want)

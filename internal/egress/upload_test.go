@@ -400,7 +400,7 @@ func TestUploadRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bodies []string
-		answers := apitest.InTurn(apitest.Nowhere, apitest.Reply{Status: 429}, apitest.OK(`{"id":"d-1"}`))
+		answers := apitest.Sequence(apitest.Nowhere, apitest.Reply{Status: 429}, apitest.OK(`{"id":"d-1"}`))
 		r := newRig(t, func(q *http.Request, body string) apitest.Reply {
 			if !apitest.IsProbe(q) {
 				bodies = append(bodies, body)

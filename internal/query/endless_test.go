@@ -45,12 +45,12 @@ func TestQueryHarmsNoCommand(t *testing.T) {
 	}
 }
 
-// TestQuerySlowShelf: how long the place for an answer takes is not factro's fault, and the answer waits for it.
-func TestQuerySlowShelf(t *testing.T) {
+// TestQuerySlowStore: how long the place for an answer takes is not factro's fault, and the answer waits for it.
+func TestQuerySlowStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := newReading(t, func(r *http.Request, _ string) apitest.Reply { return apitest.OK(apitest.Long(r, 1<<20)) })
-		x.shelf.Wait = 25 * time.Second // more than the timeout of a call
+		x.store.Wait = 25 * time.Second // more than the timeout of a call
 		var all sync.WaitGroup
 		for i := range 5 {
 			all.Go(func() {
@@ -69,7 +69,7 @@ func TestQuerySlowShelf(t *testing.T) {
 // step is how much of an answer has to come within each timeout.
 const step = 64 << 10
 
-// TestQueryTakesItsTime: a large answer may take longer than the timeout, but none may take for ever, and what comes byte by
+// TestQueryTakesItsTime: a large answer may take longer than the timeout, but none may go on without limit, and what comes byte by
 // byte is not worth waiting for.
 func TestQueryTakesItsTime(t *testing.T) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func TestQueryTakesItsTime(t *testing.T) {
 				x := newReading(t, func(r *http.Request, _ string) apitest.Reply {
 					return apitest.Reply{Status: 200, Body: apitest.Long(r, test.size), Drip: 19 * time.Second, Part: test.part}
 				})
-				x.shelf.Most = step
+				x.store.Most = step
 				began := time.Now()
 				a := x.ask(query("listTasks", "{}"))
 				if d := time.Since(began); a.Status != test.status || d > test.most {

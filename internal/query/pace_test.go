@@ -123,8 +123,8 @@ func TestQueryBudgetWait(t *testing.T) {
 	})
 }
 
-// TestSmallBudget: with the smallest budgets, too, a query leaves a token to the command behind it, and who is sent away is
-// told when it is worth coming again.
+// TestSmallBudget: with the smallest budgets, too, a query leaves a token to the command behind it, and who is sent away
+// learns when it is worth coming again.
 func TestSmallBudget(t *testing.T) {
 	t.Parallel()
 	for _, perMinute := range []int{1, 2, 10, 59} {

@@ -23,8 +23,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Shelf keeps answers that no message can hold.
-type Shelf interface {
+// AnswerStore keeps answers that no message can hold.
+type AnswerStore interface {
 	// MaxAnswer is how many bytes of an answer a message can hold.
 	MaxAnswer() int
 	// Keep stores an answer of a cloud under a name and returns where it is. If it fails, or the content does, nothing is left of it.
@@ -35,15 +35,15 @@ type Shelf interface {
 type Reader struct {
 	api     *coreapi.API
 	log     *slog.Logger
-	shelf   Shelf
+	answers AnswerStore
 	queries *metrics
 	flights flights
 }
 
 // New builds a reader.
-func New(api *coreapi.API, shelf Shelf, log *slog.Logger) (*Reader, error) {
+func New(api *coreapi.API, store AnswerStore, log *slog.Logger) (*Reader, error) {
 	q, err := newMetrics(api.Cloud())
-	return &Reader{api: api, log: log, shelf: shelf, queries: q}, err
+	return &Reader{api: api, log: log, answers: store, queries: q}, err
 }
 
 // Query answers a query. Equal queries that wait at the same time are one call to factro. One that has been made already
@@ -105,7 +105,7 @@ func (r *Reader) plan(q queries.Query) (factro.Operation, translate.Call, *queri
 
 // read makes the call for a query.
 func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, call translate.Call) queries.Answer {
-	key, o := r.api.Admit(ctx)
+	key, o := r.api.Acquire(ctx)
 	if o.Code != "" {
 		return held(o)
 	}
@@ -139,7 +139,7 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 	case got.Ours != nil:
 		r.log.WarnContext(ctx, "answer is too large for a message and could not be stored", "cloud", r.api.Cloud(),
 			"operation", op.Name, "error", got.Ours)
-		return queries.Answer{Status: http.StatusServiceUnavailable, RetryAfter: shelfAgain, Error: &events.Error{
+		return queries.Answer{Status: http.StatusServiceUnavailable, RetryAfter: storeAgain, Error: &events.Error{
 			Code: events.CodeUnavailable, Message: "the answer is too large for a message and could not be stored: " + got.Ours.Error(),
 		}}
 	}
@@ -147,9 +147,9 @@ func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, c
 	return a
 }
 
-// take reads an answer: into memory, if a message can hold it, else as a stream onto the shelf.
+// take reads an answer: into memory, if a message can hold it, else as a stream into the answer store.
 func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) ([]byte, *events.ObjectRef, error) {
-	most := r.shelf.MaxAnswer()
+	most := r.answers.MaxAnswer()
 	body = unicode.UTF8.NewDecoder().Reader(body) // the answer says that it is JSON
 	var begin bytes.Buffer
 	n, err := io.Copy(&begin, io.LimitReader(body, int64(most)+1))
@@ -161,7 +161,7 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 	}
 	name := r.api.Cloud() + "." + op.Name + "." + rand.Text()
 	content := shape.Checked(op, io.MultiReader(&begin, body))
-	ref, err := r.shelf.Keep(ctx, r.api.Cloud(), name, content)
+	ref, err := r.answers.Keep(ctx, r.api.Cloud(), name, content)
 	_ = content.Close() // a pipe's never fails
 	if wrong := content.Wrong(); wrong != nil {
 		err = wrong

@@ -23,20 +23,20 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// reading is a reader between a scripted factro and a shelf.
+// reading is a reader between a scripted factro and a store.
 type reading struct {
 	*apitest.Diary
 	t     testing.TB
 	core  *coreapi.API
 	r     *Reader
 	api   *apitest.Factro
-	shelf *apitest.Shelf
+	store *apitest.AnswerStore
 }
 
 func newReading(t testing.TB, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *reading {
 	t.Helper()
 	d := &apitest.Diary{}
-	x := &reading{Diary: d, t: t, api: &apitest.Factro{Diary: d, Script: script}, shelf: &apitest.Shelf{Most: 1 << 10, Kept: map[string]string{}}}
+	x := &reading{Diary: d, t: t, api: &apitest.Factro{Diary: d, Script: script}, store: &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
 		RequestsPerMinute: 480, Timeout: 20 * time.Second, UserAgent: "factro-bridge/test",
@@ -48,7 +48,7 @@ func newReading(t testing.TB, script func(r *http.Request, body string) apitest.
 	if x.core, err = coreapi.New(cfg, x.api, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if x.r, err = New(x.core, x.shelf, slog.New(slog.DiscardHandler)); err != nil {
+	if x.r, err = New(x.core, x.store, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return x
@@ -58,7 +58,7 @@ func newReading(t testing.TB, script func(r *http.Request, body string) apitest.
 func (x *reading) command(operation, target string) {
 	x.t.Helper()
 	op, _ := factro.Lookup(operation)
-	if err := x.core.Turn(x.t.Context(), nil); err != nil {
+	if err := x.core.AwaitSlot(x.t.Context(), nil); err != nil {
 		x.t.Fatal(err)
 	}
 	call := translate.Call{Method: op.Method, Target: target, Body: []byte("{}")}
@@ -112,7 +112,7 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// TestQueryMistakes: what cannot be asked is told with all that is wrong with it, and nothing is called.
+// TestQueryMistakes: what cannot be asked is reported with all that is wrong with it, and nothing is called.
 func TestQueryMistakes(t *testing.T) {
 	t.Parallel()
 	x := newReading(t, apitest.Always(apitest.OK(apitest.Fits)))
@@ -192,7 +192,7 @@ func TestQueryErrors(t *testing.T) {
 	}
 }
 
-// TestQueryClosedGate: while factro is not to be called, a query is told so at once, and until when.
+// TestQueryClosedGate: while factro is not to be called, a query hears so at once, and until when.
 func TestQueryClosedGate(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -209,7 +209,7 @@ func TestQueryClosedGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				x := newReading(t, apitest.InTurn(append(test.closing, apitest.OK(apitest.Fits))...))
+				x := newReading(t, apitest.Sequence(append(test.closing, apitest.OK(apitest.Fits))...))
 				for range test.closing {
 					x.ask(getTask("t-1"))
 				}
@@ -233,11 +233,11 @@ func TestQueryClosedGate(t *testing.T) {
 	}
 }
 
-// TestQueryRetryAfter: who asks is told when the answer says to come again. What only this query meets stops nobody else.
+// TestQueryRetryAfter: who asks hears when the answer says to come again. What only this query meets stops nobody else.
 func TestQueryRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x := newReading(t, apitest.InTurn(apitest.Reply{Status: 500, Header: map[string]string{"Retry-After": "7"}}, apitest.OK(apitest.Fits)))
+		x := newReading(t, apitest.Sequence(apitest.Reply{Status: 500, Header: map[string]string{"Retry-After": "7"}}, apitest.OK(apitest.Fits)))
 		if a := x.ask(getTask("t-1")); a.Status != 500 || a.RetryAfter != 7*time.Second {
 			t.Errorf("got %+v", a)
 		}
@@ -248,7 +248,7 @@ func TestQueryRetryAfter(t *testing.T) {
 }
 
 // TestQueryProbe: a half-open breaker and a paused cloud are asked by one probe, and by no query, also in a process without
-// commands; who comes meanwhile is told to come again.
+// commands; who comes meanwhile is asked to come again.
 func TestQueryProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -295,7 +295,7 @@ func TestQueryNoKey(t *testing.T) {
 	})
 }
 
-// TestLargeQuery: an answer that no message can hold goes to the shelf, whole, and an answer that can does not.
+// TestLargeQuery: an answer that no message can hold goes to the store, whole, and an answer that can does not.
 func TestLargeQuery(t *testing.T) {
 	t.Parallel()
 	for size, kept := range map[int]bool{1 << 10: false, 1<<10 + 1: true, 1 << 20: true} {
@@ -308,7 +308,7 @@ func TestLargeQuery(t *testing.T) {
 		case !kept && string(a.Data) != body:
 			t.Errorf("%d bytes: got %d", size, len(a.Data))
 		case kept:
-			if a.Data != nil || a.Object.Size != uint64(size) || x.shelf.Kept[a.Object.Name] != body ||
+			if a.Data != nil || a.Object.Size != uint64(size) || x.store.Kept[a.Object.Name] != body ||
 				!strings.HasPrefix(a.Object.Name, "acme.listTasks.") || a.Object.Bucket != "FACTRO_ANSWERS_ACME" {
 				t.Errorf("%d bytes: %+v", size, a.Object)
 			}
@@ -316,21 +316,21 @@ func TestLargeQuery(t *testing.T) {
 	}
 }
 
-// TestLargeQueryFails: half an answer is none, whoever broke it off; and that a shelf is full says nothing about factro.
+// TestLargeQueryFails: half an answer is none, whoever broke it off; and that a store is full says nothing about factro.
 func TestLargeQueryFails(t *testing.T) {
 	t.Parallel()
 	large := `["` + strings.Repeat("7", 1<<12) + `"]`
 	x := newReading(t, apitest.Always(apitest.Reply{Status: 200, Body: large, Cut: true}))
 	x.wantError(x.ask(query("listTasks", "{}")), 503, "unavailable")
-	if len(x.shelf.Kept) != 0 {
-		t.Errorf("on the shelf are %d", len(x.shelf.Kept))
+	if len(x.store.Kept) != 0 {
+		t.Errorf("in the store are %d", len(x.store.Kept))
 	}
 	x = newReading(t, apitest.Always(apitest.OK(large)))
-	x.shelf.Fail = errors.New("the shelf is full")
+	x.store.Fail = errors.New("the store is full")
 	for range 10 {
 		a := x.ask(query("listTasks", "{}"))
 		x.wantError(a, 503, "unavailable")
-		if !strings.Contains(a.Error.Message, "the shelf is full") || a.RetryAfter != shelfAgain {
+		if !strings.Contains(a.Error.Message, "the store is full") || a.RetryAfter != storeAgain {
 			t.Errorf("the message is %q; come again after %s", a.Error.Message, a.RetryAfter)
 		}
 	}

@@ -19,7 +19,7 @@ func (x *reading) empty() {
 	x.t.Helper()
 	began := time.Now()
 	for range 480 / 30 {
-		if err := x.core.Turn(x.t.Context(), nil); err != nil || time.Since(began) != 0 {
+		if err := x.core.AwaitSlot(x.t.Context(), nil); err != nil || time.Since(began) != 0 {
 			x.t.Fatal("the bucket was not full", err)
 		}
 	}
@@ -40,8 +40,8 @@ func TestSharedQuery(t *testing.T) {
 		}
 		all.Go(func() { x.ask(getTask("t-1")) })
 		all.Wait()
-		if x.Count("call GET /api/core/tasks/t-1") != 1 || x.Count("call") != 2 || len(x.shelf.Kept) != 2 {
-			t.Errorf("what happened: %s; on the shelf are %d", x, len(x.shelf.Kept))
+		if x.Count("call GET /api/core/tasks/t-1") != 1 || x.Count("call") != 2 || len(x.store.Kept) != 2 {
+			t.Errorf("what happened: %s; in the store are %d", x, len(x.store.Kept))
 		}
 		for _, a := range answers {
 			if a.Error != nil || a.Object == nil || *a.Object != *answers[0].Object {

@@ -170,8 +170,8 @@ func Always(answer Reply) func(*http.Request, string) Reply {
 	}
 }
 
-// InTurn answers the calls one after the other, then always with the last; the probe is always well.
-func InTurn(answers ...Reply) func(*http.Request, string) Reply {
+// Sequence answers the calls one after the other, then always with the last; the probe is always well.
+func Sequence(answers ...Reply) func(*http.Request, string) Reply {
 	return func(r *http.Request, _ string) Reply {
 		if IsProbe(r) {
 			return OK(Fits)

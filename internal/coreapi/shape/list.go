@@ -43,7 +43,7 @@ func Records(body io.Reader, each func(record []byte) error) error {
 }
 
 // allowance is a reader that fails when more was read of it than was allowed. It fills what it is given to read into: a
-// JSON decoder looks at a blank again after each read, so that small reads of many blanks would take it for ever.
+// JSON decoder looks at a blank again after each read, so that small reads of many blanks would never end.
 type allowance struct {
 	r    io.Reader
 	left int

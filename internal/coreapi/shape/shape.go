@@ -15,7 +15,7 @@ import (
 )
 
 // Error says that an answer with a status of success is not in the form of its operation: it is not the API that has
-// answered, or the answer is not whole. Nobody can tell then what became of the call.
+// answered, or the answer is not whole. Nobody can tell then the outcome of the call.
 type Error struct{ what string }
 
 // Malformed is an error of this kind: what the answer is instead.

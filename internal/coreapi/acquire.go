@@ -8,9 +8,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Admit lets a query through to factro, or tells what is in its way and until when. It waits for its share of the budget
+// Acquire lets a query through to factro, or tells what is in its way and until when. It waits for its share of the budget
 // for a bounded time, and never for a closed gate.
-func (a *API) Admit(ctx context.Context) (secret.String, Obstacle) {
+func (a *API) Acquire(ctx context.Context) (secret.String, Obstacle) {
 	key, o := a.knock(ctx)
 	if o.Code != "" {
 		return "", o
@@ -43,8 +43,8 @@ func (a *API) share(ctx context.Context) Obstacle {
 	return Obstacle{Code: events.CodeThrottled, Until: until}
 }
 
-// knock finds out whether the gate is open. If that can only be told by asking factro, one query does so by a probe, and
-// the others are told to come again: nobody's query is the probe either.
+// knock finds out whether the gate is open. If that can only be known by asking factro, one query does so by a probe, and
+// the others have to come again: nobody's query is the probe either.
 func (a *API) knock(ctx context.Context) (secret.String, Obstacle) {
 	key := a.Key()
 	if key == "" {

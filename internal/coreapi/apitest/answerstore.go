@@ -10,8 +10,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Shelf is a Shelf in memory. fail, if set, is why it takes nothing; wait is how long it takes to begin.
-type Shelf struct {
+// AnswerStore is a store in memory. fail, if set, is why it takes nothing; wait is how long it takes to begin.
+type AnswerStore struct {
 	Most int
 	Fail error
 	Wait time.Duration
@@ -20,10 +20,10 @@ type Shelf struct {
 }
 
 // MaxAnswer is how many bytes a message of this test holds.
-func (s *Shelf) MaxAnswer() int { return s.Most }
+func (s *AnswerStore) MaxAnswer() int { return s.Most }
 
 // Keep stores an answer in memory.
-func (s *Shelf) Keep(ctx context.Context, _, name string, content io.Reader) (events.ObjectRef, error) {
+func (s *AnswerStore) Keep(ctx context.Context, _, name string, content io.Reader) (events.ObjectRef, error) {
 	if err := pause(ctx, s.Wait); err != nil {
 		return events.ObjectRef{}, err
 	}
@@ -32,7 +32,7 @@ func (s *Shelf) Keep(ctx context.Context, _, name string, content io.Reader) (ev
 		err = s.Fail
 	}
 	if err != nil {
-		return events.ObjectRef{}, fmt.Errorf("shelf: %w", err)
+		return events.ObjectRef{}, fmt.Errorf("store: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
