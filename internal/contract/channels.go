@@ -181,7 +181,7 @@ func (d *document) redrive() error {
 	return nil
 }
 
-// unknown tells the results of commands whose operation is none: they have no schema of their own.
+// unknown describes the results of commands whose operation does not exist: they have no schema of their own.
 func (d *document) unknown() error {
 	shown, err := unknownResultSample(d.prefix, d.someCommand().Resource)
 	if err != nil {
@@ -201,7 +201,7 @@ func (d *document) unknown() error {
 	return nil
 }
 
-// dryRun tells the results of dry runs, which are the same for all operations.
+// dryRun describes the results of dry runs, which are the same for all operations.
 func (d *document) dryRun() error {
 	shown, err := dryRunSample(d.prefix, d.someCommand())
 	if err != nil {

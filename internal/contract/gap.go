@@ -19,7 +19,7 @@ var gapKinds = []struct{ name, action, title, summary string }{
 	{"event.gap.closed", events.GapClosed, "Gap closed", "The missing events of a gap were published."},
 }
 
-// gaps tells the bridge's own events. They stand among factro's, so a subscriber to all events of a cloud gets them, too.
+// gaps describes the bridge's own events. They stand among factro's, so a subscriber to all events of a cloud gets them, too.
 func (d *document) gaps() error {
 	if d.resource != "" && d.resource != events.ResourceBridge {
 		return nil

@@ -22,7 +22,7 @@ type described struct {
 	fields map[string]string // where -> what, such as "request.title" -> "string, required"
 }
 
-// operationsOf tells a description as operations by their routes. Two paths that differ in the names of their parameters
+// operationsOf are the operations of a description by their routes. Two paths that differ in the names of their parameters
 // only are one route; the first one counts.
 func operationsOf(doc *openapi3.T, prefix string) map[string]described {
 	out := map[string]described{}

@@ -39,7 +39,7 @@ var Components = sync.OnceValue(func() map[string]map[string]any {
 	return all
 })
 
-// Component returns a component by its name, also one of those that tell an answer.
+// Component returns a component by its name, also one of those that describe an answer.
 func Component(name string) map[string]any {
 	if schema, ok := answerComponents()[name]; ok {
 		return schema

@@ -9,8 +9,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 )
 
-// answerComponents are the Core API's components as they tell what factro answers, each as answer.<name>. A command is
-// checked against what is known; an answer is taken as it comes, and so should be by whoever reads it.
+// answerComponents are the Core API's components as they describe what factro answers, each as answer.<name>. A command is
+// checked against what is known; an answer is taken as it comes, and readers should do the same.
 var answerComponents = sync.OnceValue(func() map[string]map[string]any {
 	own, all := ownComponents(), map[string]map[string]any{}
 	for name, schema := range Components() {
@@ -21,7 +21,7 @@ var answerComponents = sync.OnceValue(func() map[string]map[string]any {
 	return all
 })
 
-// lenient is a schema of the Core API that takes what factro may add: values that are known are only told, and what may
+// lenient is a schema of the Core API that takes what factro may add: known values are only listed, and what may
 // be null may be absent. Nothing is changed in the schema itself.
 func lenient(schema map[string]any) map[string]any {
 	out := map[string]any{}

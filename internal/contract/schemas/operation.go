@@ -18,7 +18,7 @@ func DataSchema(op factro.Operation) map[string]any {
 	return schema
 }
 
-// ResultOf is the data of an operation's results. Nobody checks what the Core API answers: the response's schema is what
+// ResultOf is the data of an operation's results. What the Core API answers is not checked: the response's schema is what
 // is known of it.
 func ResultOf(op factro.Operation) map[string]any {
 	response := answerSchema(op)

@@ -51,7 +51,7 @@ func eventSchema() map[string]any {
 	}
 }
 
-// guess is a key of the stored payload that nobody has seen in a delivery.
+// guess is a key of the stored payload that is not proven for a delivery.
 func guess(doc string) map[string]any {
 	return map[string]any{"description": doc, "x-confidence": "inferred"}
 }

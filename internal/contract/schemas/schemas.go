@@ -55,7 +55,7 @@ func NameOf(name string) string {
 	}
 }
 
-// makers builds each schema when it is asked for: all 450 at once would take a second and nobody needs them.
+// makers builds each schema when it is asked for: all 450 at once would take a second, and few are used.
 var makers = sync.OnceValue(func() map[string]func() map[string]any {
 	all := map[string]func() map[string]any{
 		EventName:  func() map[string]any { return titled("Data of an event", "Event") },

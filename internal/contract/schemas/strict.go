@@ -93,7 +93,7 @@ func strictPart(key string, value any) any {
 	return value
 }
 
-// saysNothing tells whether a schema takes every value.
+// saysNothing says whether a schema takes every value.
 func saysNothing(schema map[string]any) bool {
 	for key := range schema {
 		if key != "description" && key != "title" && key != "examples" && key != "$comment" {

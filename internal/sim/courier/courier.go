@@ -17,7 +17,7 @@ const maxPayloads = 10000
 // maxLogged is how many attempts are remembered.
 const maxLogged = 1000
 
-// Config says for whom is delivered.
+// Config says for which tenant it delivers.
 type Config struct {
 	Now       func() time.Time
 	MandantID string
@@ -205,7 +205,7 @@ func (c *Courier) queue(h *Hook, p *payload) {
 	c.start(h)
 }
 
-// start has what waits for a webhook delivered, if nobody does it yet.
+// start begins to deliver what waits for a webhook, if that has not begun yet.
 func (c *Courier) start(h *Hook) {
 	if h.working || len(h.queue) == 0 {
 		return
