@@ -14,9 +14,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,13 +26,13 @@ import (
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
 // stops alone; what the clouds share (the connection, the spool, the listeners) outlives it.
 type unit struct {
-	*egress.API
+	*coreapi.API
 	cloud      string
 	version    string
 	log        *slog.Logger
 	broker     *bus.Conn
 	worker     *egress.Worker        // nil without the role egress
-	reader     *egress.Reader        // nil without the role query
+	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
 }
 
@@ -52,20 +54,21 @@ func (b *Bridge) units(broker *bus.Conn, store *spool.Spool, files *lastgood.Fil
 
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, files *lastgood.Files) (*unit, error) {
-	cfg := b.cfg.EgressConfig(cloud, b.version)
+	cfg := b.cfg.APIConfig(cloud, b.version)
 	cfg.Files = files
-	api, err := egress.NewAPI(cfg, nil, b.log)
+	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, broker, ledger.New(broker, b.log), broker); err != nil {
+		stores := egress.Stores{Results: broker, Ledger: ledger.New(broker, b.log), Files: broker}
+		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = egress.NewReader(api, broker); err != nil {
+		if u.reader, err = query.New(api, broker, b.log); err != nil {
 			return nil, err
 		}
 	}

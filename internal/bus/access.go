@@ -1,9 +1,16 @@
 package bus
 
 import (
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// Config says which NATS server to use and how its streams are made.
+type Config = dial.Config
+
+// TLS are the files for a connection by TLS.
+type TLS = dial.TLS
 
 // JetStream gives access to streams and buckets. Calls fail while the connection is down; see AwaitUp.
 func (b *Conn) JetStream() jetstream.JetStream { return b.js }

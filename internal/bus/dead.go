@@ -269,7 +269,7 @@ func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, 
 	if _, err := c.js.Stream(ctx, stream); err != nil {
 		return DeadLetter{}, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	m, err := c.cfg.storedMsg(ctx, c.js, stream, sequence, "")
+	m, err := storedMsg(ctx, c.cfg, c.js, stream, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, fmt.Errorf("%s/%d: %w", cloud, sequence, ErrNoLetter)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
@@ -156,7 +157,7 @@ func (b *Conn) ours(violation string) bool {
 		return true
 	}
 	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.API(""))); ok { // wherever the API is
-		subject = strings.ToLower(DefaultAPI) + "." + rest
+		subject = strings.ToLower(dial.DefaultAPI) + "." + rest
 		if strings.HasPrefix(rest, "$") { // what is written to buckets by way of the API
 			subject = rest
 		}
