@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
@@ -63,7 +64,7 @@ func New(conn Conn, cloud string, letters DeadLetters, gaveUp GaveUp, log *slog.
 	prefix := conn.Settings().Prefix
 	return &Reader{
 		cloud: cloud, conn: conn, letters: letters, gaveUp: gaveUp, log: log, mostPause: mostPause,
-		recent: recentLetters{js: conn.JetStream(), stream: prefix.DeadStream(cloud), filter: string(prefix) + ".dead.command.>"},
+		recent: recentLetters{reader: journal.New(conn.JetStream()).HeadersOnly(), stream: prefix.DeadStream(cloud), filter: string(prefix) + ".dead.command.>"},
 	}
 }
 

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
@@ -16,14 +15,12 @@ const (
 	recentMost = 10_000
 	// recentBefore is how long before an advisory its dead letter may have been stored.
 	recentBefore = time.Minute
-	// recentBatch is how many dead letters one request asks for.
-	recentBatch = 256
 )
 
 // recentLetters knows the positions of the dead letters that were stored of late. Advisories come in the order of the dead
 // letters, so each of these is read once, and not once for each advisory.
 type recentLetters struct {
-	js             jetstream.JetStream
+	reader         journal.Reader
 	stream, filter string
 
 	next  uint64 // the sequence to go on at, or 0: at the advisory's time
@@ -47,36 +44,17 @@ func (l *recentLetters) has(ctx context.Context, a advisory) (bool, error) {
 }
 
 // read reads the headers of the dead letters that came since.
-func (l *recentLetters) read(ctx context.Context, from time.Time) error {
-	cfg := jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, FilterSubject: l.filter,
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &from, InactiveThreshold: ackWait, MemoryStorage: true,
-	}
+func (l *recentLetters) read(ctx context.Context, since time.Time) error {
+	from := journal.Since(since)
 	if l.next > 0 {
-		cfg.DeliverPolicy, cfg.OptStartTime, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, nil, l.next
+		from = journal.At(l.next)
 	}
-	c, err := l.js.CreateConsumer(ctx, l.stream, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = l.js.DeleteConsumer(ctx, l.stream, c.CachedInfo().Name) }() // else the broker does, in a while
-	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(int(min(left, recentBatch)), jetstream.FetchMaxWait(bus.AttemptTimeout))
+	for m, err := range l.reader.Read(ctx, l.stream, from, journal.Present(), l.filter) {
 		if err != nil {
 			return err
 		}
-		got := uint64(0)
-		for msg := range batch.Messages() {
-			got++
-			if meta, err := msg.Metadata(); err == nil {
-				l.next = meta.Sequence.Stream + 1
-			}
-			l.add(bus.DeadPosition(delivery.Header(msg.Headers())))
-		}
-		if got == 0 {
-			return batch.Error()
-		}
-		left -= min(got, left)
+		l.next = m.Sequence + 1
+		l.add(bus.DeadPosition(delivery.Header(m.Header)))
 	}
 	return nil
 }

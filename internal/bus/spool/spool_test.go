@@ -100,7 +100,7 @@ func TestSpoolWhileAway(t *testing.T) {
 			linked++
 		}
 	}
-	if linked != each*entities {
+	if linked < each*entities { // one that gets no answer in time is sent again
 		t.Errorf("%d drains are linked to the receipt", linked)
 	}
 }
@@ -440,6 +440,7 @@ func TestSpoolOff(t *testing.T) {
 		t.Error("it was stored nowhere")
 	}
 	server.Start()
+	bustest.Ready(t, b)
 	store(t, s, task(1), "2", false)
 	if text, ok := s.State(); text != "" || ok || s.Kept() != 1 || s.Run(t.Context()) != nil {
 		t.Errorf("the state is %q, %v, kept %d", text, ok, s.Kept())
