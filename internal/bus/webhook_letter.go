@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -55,6 +56,6 @@ func RefusedWebhook(subject string, refused *nats.Msg, id string, reason error) 
 	}
 	setDeadHeaders(dead.Header, code, reason)
 	dead.Header[headerDeadSubject] = []string{refused.Subject}
-	dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(id)}
+	dead.Header[headerDeadMessageID] = []string{percent.Encode(id)}
 	return dead
 }
