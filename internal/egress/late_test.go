@@ -55,6 +55,37 @@ func TestExpiredRedelivery(t *testing.T) {
 	}
 }
 
+// TestInterruptedDoesNotExpire: what an earlier delivery may have called is carried on with, also if its time passes while it
+// waits for factro.
+func TestInterruptedDoesNotExpire(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		record *ledger.Record // of an earlier delivery
+		want   events.Outcome
+		code   string
+	}{
+		"a call may have been made": {&ledger.Record{}, events.Applied, ""},
+		"no call was made":          {&ledger.Record{Open: true}, events.Rejected, events.CodeExpired},
+		"the first delivery":        {nil, events.Rejected, events.CodeExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				throttled := apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}
+				r := newRig(t, apitest.Sequence(throttled, apitest.OK(apitest.Fits)))
+				c := update()
+				c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
+				if test.record != nil {
+					record := *test.record
+					record.Fingerprint, record.StartedAt, record.CalledAt = printOf(t, r, c), time.Now(), time.Now()
+					r.desk.ledger[ledgerEntry] = record
+				}
+				r.wantDone(r.do(c), test.want, test.code)
+			})
+		})
+	}
+}
+
 func printOf(t *testing.T, r *rig, c events.Command) string {
 	t.Helper()
 	j := &job{cmd: c}
