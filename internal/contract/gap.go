@@ -7,15 +7,16 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // gapKinds are the events about a gap, in their order.
 var gapKinds = []struct{ name, action, title, summary string }{
 	{
-		"event.gap.detected", events.GapDetected, "Gap detected",
+		"event.gap.detected", gap.Detected, "Gap detected",
 		"factro's stored payloads have records without an event in the stream. Those are published next, with factroorigin reconcile.",
 	},
-	{"event.gap.closed", events.GapClosed, "Gap closed", "The missing events of a gap were published."},
+	{"event.gap.closed", gap.Closed, "Gap closed", "The missing events of a gap were published."},
 }
 
 // gaps tells the bridge's own events. They stand among factro's, so a subscriber to all events of a cloud gets them, too.
@@ -43,31 +44,31 @@ func (d *document) gaps() error {
 }
 
 func gapSample(p events.Prefix, action string) (sample, error) {
-	gap := exampleGap()
-	if action == events.GapClosed {
-		gap.Published = gap.Missing
+	g := exampleGap()
+	if action == gap.Closed {
+		g.Published = g.Missing
 	}
-	e, err := translate.Gap(exampleCloud, action, gap, exampleTime.Add(time.Hour))
+	e, err := translate.Gap(exampleCloud, action, g, exampleTime.Add(time.Hour))
 	if err != nil {
 		return sample{}, fmt.Errorf("example of %s: %w", action, err)
 	}
-	return sampleOf(p.Event(exampleCloud, events.ResourceBridge, gap.GapID, action), e)
+	return sampleOf(p.Event(exampleCloud, events.ResourceBridge, g.GapID, action), e)
 }
 
-func gapRecord() events.GapRecord {
-	return events.GapRecord{
+func gapRecord() gap.Record {
+	return gap.Record{
 		ID: "00000000-0000-4000-8000-0000000000aa", Action: "TaskExecutorChanged", Subject: "task/" + exampleEntityID, CreatedAt: exampleTime,
 	}
 }
 
-func exampleGap() events.Gap {
-	return events.Gap{
+func exampleGap() gap.Gap {
+	return gap.Gap{
 		GapID: "0198f2a5-7f00-7000-8000-000000000003", Since: exampleTime.Add(-10 * time.Minute), Until: exampleTime.Add(55 * time.Minute),
-		Missing: 1, ByAction: map[string]int{"TaskExecutorChanged": 1}, Records: []events.GapRecord{gapRecord()},
+		Missing: 1, ByAction: map[string]int{"TaskExecutorChanged": 1}, Records: []gap.Record{gapRecord()},
 	}
 }
 
-// gapSchema is events.Gap.
+// gapSchema is gap.Gap.
 func gapSchema() map[string]any {
 	count := func(doc string) map[string]any {
 		return map[string]any{"type": "integer", "minimum": 0, "description": doc}
@@ -86,8 +87,8 @@ func gapSchema() map[string]any {
 				"description": "How many of each action were missing.",
 			},
 			"records": map[string]any{
-				"type": "array", "maxItems": events.MaxGapRecords,
-				"description": fmt.Sprintf("The missing events, the oldest first, at most %d.", events.MaxGapRecords),
+				"type": "array", "maxItems": gap.MaxRecords,
+				"description": fmt.Sprintf("The missing events, the oldest first, at most %d.", gap.MaxRecords),
 				"items": map[string]any{
 					"type": "object", "required": list{"id", "action", "createdAt"},
 					"properties": map[string]any{

@@ -3,7 +3,7 @@ package contract
 import (
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // Names of the question why commands wait, and of its answer.
@@ -20,7 +20,7 @@ func (d *document) status() {
 		{"summary", "Asks the bridge with the role egress why the commands of a cloud wait, and how far one of them is."},
 		{"contentType", "application/json"},
 		{"payload", reference(componentsPrefix + "StatusRequest")},
-		{"examples", list{sample{payload: mustJSON(events.StatusRequest{Position: d.prefix.CommandStream(exampleCloud) + ":17"})}.example("How far is this command?")}},
+		{"examples", list{sample{payload: mustJSON(status.Request{Position: d.prefix.CommandStream(exampleCloud) + ":17"})}.example("How far is this command?")}},
 	})
 	d.channel(statusName, d.prefix.Status("cloud"), "Why commands wait", inline{}, parameters("cloud"))
 	d.answer(statusAnswerName, object{
@@ -41,16 +41,16 @@ func (d *document) status() {
 	})
 }
 
-func exampleStatus() events.Status {
+func exampleStatus() status.Status {
 	since, next := exampleTime, exampleTime.Add(2*time.Minute)
-	return events.Status{
-		Cloud: exampleCloud, At: exampleTime.Add(time.Minute), Waiting: new(uint64(4)), Command: events.CommandQueued, Before: new(uint64(3)),
-		InHand: &events.InHand{State: events.HandWaiting, Since: &since, Attempts: 5, Reason: events.ReasonNoConnection},
-		Factro: events.Condition{State: events.Unreachable, Since: &since, Reason: events.ReasonNoConnection, RetryAt: &next},
+	return status.Status{
+		Cloud: exampleCloud, At: exampleTime.Add(time.Minute), Waiting: new(uint64(4)), Command: status.CommandQueued, Before: new(uint64(3)),
+		InFlight: &status.InFlight{State: status.Waiting, Since: &since, Attempts: 5, Reason: status.ReasonNoConnection},
+		Factro:   status.Condition{State: status.Unreachable, Since: &since, Reason: status.ReasonNoConnection, RetryAt: &next},
 	}
 }
 
-// statusRequestSchema is events.StatusRequest.
+// statusRequestSchema is status.Request.
 func statusRequestSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "description": "What is asked about. No data at all counts as {}.",
@@ -60,7 +60,7 @@ func statusRequestSchema() map[string]any {
 	}
 }
 
-// statusSchema is events.Status. Its codes are open: there will be further reasons.
+// statusSchema is status.Status. Its codes are open: there will be further reasons.
 func statusSchema() map[string]any {
 	text := func(doc string) map[string]any { return map[string]any{"type": "string", "description": doc} }
 	instant := func(doc string) map[string]any {

@@ -18,12 +18,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // resolve decides about a create that may have happened, by looking for what it has made. If nothing is there the create
 // is to be repeated: over then is false.
 func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over bool, verdict error) {
-	w.hand.is(events.HandLooking)
+	w.hand.is(status.Searching)
 	if !searchable(j.op) {
 		return w.unseen(ctx, j, a, "factro offers no way to look for it")
 	}

@@ -7,20 +7,20 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // reasonCode is why a call failed, as a code: for who may not read what factro or the network wrote.
 func reasonCode(a answer) string {
 	switch {
 	case errors.Is(a.err, errSilent), errors.Is(a.err, context.DeadlineExceeded):
-		return events.ReasonNoAnswer
+		return status.ReasonNoAnswer
 	case a.err != nil:
-		return events.ReasonNoConnection
+		return status.ReasonNoConnection
 	case a.malformed != nil:
-		return events.ReasonBadAnswer
+		return status.ReasonBadAnswer
 	}
-	return events.ReasonErrorStatus
+	return status.ReasonErrorStatus
 }
 
 // failureCode is the code of a call that certainly or perhaps was not carried out since factro failed, or "".
@@ -32,27 +32,27 @@ func failureCode(j judgement, a answer) string {
 }
 
 // conditions say whether factro can be reached, and why nothing is begun although it can.
-func (g *gate) conditions(now time.Time, key secret.String) (reach events.Condition, paused *events.Condition) {
+func (g *gate) conditions(now time.Time, key secret.String) (reach status.Condition, paused *status.Condition) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	reach.State = events.Reachable
+	reach.State = status.Reachable
 	if !g.downSince.IsZero() {
-		reach = events.Condition{State: events.Unreachable, Since: instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: instant(g.openUntil)}
+		reach = status.Condition{State: status.Unreachable, Since: instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: instant(g.openUntil)}
 	}
 	switch {
 	case g.budgetAt.After(now):
-		paused = &events.Condition{Reason: events.ReasonThrottled, Since: instant(g.budgetOf), RetryAt: instant(g.budgetAt)}
+		paused = &status.Condition{Reason: status.ReasonThrottled, Since: instant(g.budgetOf), RetryAt: instant(g.budgetAt)}
 	case g.isBad && g.badKey == key:
-		paused = &events.Condition{Reason: events.ReasonKeyRefused, Since: instant(g.badSince), RetryAt: instant(g.probeAt)}
+		paused = &status.Condition{Reason: status.ReasonKeyRefused, Since: instant(g.badSince), RetryAt: instant(g.probeAt)}
 		if key == "" {
-			paused.Reason = events.ReasonKeyMissing
+			paused.Reason = status.ReasonKeyMissing
 		}
 	case g.downSince.IsZero() && g.restAt.After(now):
-		paused = &events.Condition{Reason: events.ReasonAskedToWait, Since: instant(g.restOf), RetryAt: instant(g.restAt)}
+		paused = &status.Condition{Reason: status.ReasonAskedToWait, Since: instant(g.restOf), RetryAt: instant(g.restAt)}
 	default:
 		return reach, nil
 	}
-	paused.State = events.Paused
+	paused.State = status.Paused
 	return reach, paused
 }
 
@@ -66,8 +66,8 @@ func instant(t time.Time) *time.Time {
 }
 
 // Status says why commands wait, as far as this process knows: what it has in hand, and what keeps it from calling factro.
-func (w *Worker) Status() events.Status {
-	s := events.Status{Cloud: w.cfg.Cloud, At: time.Now().UTC(), InHand: w.hand.status()}
+func (w *Worker) Status() status.Status {
+	s := status.Status{Cloud: w.cfg.Cloud, At: time.Now().UTC(), InFlight: w.hand.status()}
 	s.Factro, s.Paused = w.gate.conditions(time.Now(), w.key())
 	return s
 }
@@ -75,13 +75,13 @@ func (w *Worker) Status() events.Status {
 // hand is what the worker has in hand, for those who ask.
 type hand struct {
 	mu sync.Mutex
-	in *events.InHand
+	in *status.InFlight
 }
 
 func (h *hand) take(since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.in = &events.InHand{State: events.HandCalling, Since: instant(since)}
+	h.in = &status.InFlight{State: status.Calling, Since: instant(since)}
 }
 
 func (h *hand) drop() {
@@ -91,7 +91,7 @@ func (h *hand) drop() {
 }
 
 // is notes what is done now with the command in hand, and returns what was before.
-func (h *hand) is(s events.HandState) (before events.HandState) {
+func (h *hand) is(s status.Activity) (before status.Activity) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.in != nil {
@@ -109,7 +109,7 @@ func (h *hand) called(attempts int, reason string) {
 	}
 }
 
-func (h *hand) status() *events.InHand {
+func (h *hand) status() *status.InFlight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.in == nil {

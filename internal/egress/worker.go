@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // Results takes what became of commands.
@@ -143,7 +144,7 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 
 // turn waits until a call may be made for a command.
 func (w *Worker) turn(ctx, stopping context.Context, j *job) error {
-	before := w.hand.is(events.HandWaiting)
+	before := w.hand.is(status.Waiting)
 	defer func() { w.hand.is(before) }()
 	if err := w.pass(stopping, func(o obstacle) { w.deferred(ctx, j, o) }); err != nil {
 		return err
@@ -231,7 +232,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	}
 	j.attempts++
 	j.ours = true
-	w.hand.is(events.HandCalling)
+	w.hand.is(status.Calling)
 	crashpoint("before-call")
 	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, call, w.key())
 	crashpoint("after-call")
@@ -275,7 +276,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 			Message: fmt.Sprintf("factro failed on this command %s: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Answer: answered(a),
 		})
 	}
-	w.hand.is(events.HandRetrying)
+	w.hand.is(status.Retrying)
 	if err := sleep(stopping, backoff(j.attempts)); err != nil {
 		return true, bus.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
 	}

@@ -18,13 +18,13 @@ import (
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	const self = "github.com/factro-bridge/factro-bridge"
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{end}}{{.ImportPath}}", ".", "./payload").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{end}}{{.ImportPath}}", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := []string{
-		"pkg/events", "pkg/events/attr", "pkg/events/payload", "pkg/events/internal/binding",
-		"internal/delivery", "internal/jsontext", "internal/natserr", "internal/percent", // leaves, which import no room of the bridge
+		"pkg/events", "pkg/events/attr", "pkg/events/gap", "pkg/events/payload", "pkg/events/status", "pkg/events/internal/binding",
+		"internal/delivery", "internal/identity", "internal/jsontext", "internal/natserr", "internal/percent", // leaves, which import no room of the bridge
 	}
 	var truth []string
 	for line := range strings.Lines(string(out)) {

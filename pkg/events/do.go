@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -149,7 +150,7 @@ func (c *Client) do(ctx context.Context, subject string, e event.Event, o order)
 func (c *Client) waiter(subject string, e event.Event, o order, began time.Time, ack *jetstream.PubAck) *waiter {
 	w := &waiter{
 		client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, told: map[string]bool{},
-		digest: CommandDigest(e.Data()), place: position(ack.Stream, ack.Sequence), stream: ack.Stream, sequence: ack.Sequence,
+		digest: identity.CommandDigest(e.Data()), place: position(ack.Stream, ack.Sequence), stream: ack.Stream, sequence: ack.Sequence,
 	}
 	if ack.Duplicate {
 		w.duplicate = w.place
@@ -216,7 +217,7 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 // messageID is the id by which the stream recognises the command when it is sent again. It tells apart what is not the same:
 // commands of other sources, and a rehearsal from the performance. No encoded id has a percent sign without two hex digits.
 func (o *order) messageID() string {
-	id := percent.Encode(o.id) + "%source." + SourceDigest(o.source)
+	id := percent.Encode(o.id) + "%source." + identity.SourceDigest(o.source)
 	if o.dryRun {
 		return id + "%dryrun"
 	}

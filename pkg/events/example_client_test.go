@@ -29,9 +29,9 @@ func connected(work func(events.Command) []events.Result) (js jetstream.JetStrea
 	return b.js, func() { f.stop(); b.close(); remove() }
 }
 
-// happened has the bridge publish an event.
+// happened has the bridge publish an event about a task.
 func happened(js jetstream.JetStream, action, id string) {
-	msg, err := events.ToMsg(prefix.Event("acme", events.ResourceOf(action), id, action), webhook(action, id))
+	msg, err := events.ToMsg(prefix.Event("acme", "task", id, action), webhook(action, id))
 	if err == nil {
 		_, err = js.PublishMsg(context.Background(), msg)
 	}

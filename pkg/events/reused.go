@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
@@ -93,7 +94,7 @@ func (w *waiter) compareStored(ctx context.Context) (seen bool, err error) {
 		return true, takenBy(have.Event.ID(), have.Source())
 	case p.Command(have.Cloud, have.Resource, have.Operation) != w.subject:
 		return true, &ReusedError{ID: w.id, Operation: have.Operation, Cloud: have.Cloud}
-	case CommandDigest(have.Event.Data()) != w.digest:
+	case identity.CommandDigest(have.Event.Data()) != w.digest:
 		return true, &ReusedError{ID: w.id}
 	}
 	return true, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
@@ -141,7 +142,7 @@ var errOther = errors.New("result of another command")
 
 // judge returns the result if it is the command's.
 func (w *waiter) judge(f found) (Result, error) {
-	if !Caused(f.event, w.source, w.id) {
+	if !identity.Caused(f.event, w.source, w.id) {
 		return Result{}, w.taken(f)
 	}
 	r, err := ResultOf(f.event)
