@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
@@ -68,7 +69,7 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, 
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, lease.New(broker, broker, b.log), store, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{broker, journal.Of(broker)}, lease.New(broker, broker, b.log), store, b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -26,3 +26,12 @@ func (b *Conn) Epoch() int {
 
 // Hidden says whether the server has refused to look a stream up, on this connection.
 func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }
+
+// JetStream gives access to streams and buckets.
+func (c *Client) JetStream() jetstream.JetStream { return c.js }
+
+// NATS returns the underlying connection.
+func (c *Client) NATS() *nats.Conn { return c.nc }
+
+// Settings returns the configuration of the connection.
+func (c *Client) Settings() Config { return c.cfg }

@@ -240,7 +240,7 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
 			return nil
 		}
-		l := newDeadLetter(p, meta.Sequence.Stream, newMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
+		l := newDeadLetter(p, meta.Sequence.Stream, NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
 		if !f.matches(l) || !f.Since.IsZero() && l.Time.Before(f.Since) {
 			continue
 		}
@@ -280,7 +280,7 @@ func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, 
 	maps.DeleteFunc(header, func(name string, _ []string) bool { // what the broker adds to tell where it is from
 		return ofBroker(name)
 	})
-	return newDeadLetter(p, sequence, newMessage(m.Subject, header, m.Data, m.Time)), nil
+	return newDeadLetter(p, sequence, NewMessage(m.Subject, header, m.Data, m.Time)), nil
 }
 
 // DropLetter deletes a dead letter. One that is gone already is no error.

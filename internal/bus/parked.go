@@ -74,7 +74,7 @@ func newParked(p events.Prefix, cloud, name string, all []packed, broken error) 
 	out.Since, _ = time.Parse(parkedTime, at)
 	for _, one := range all {
 		out.Subjects = append(out.Subjects, one.msg.Subject)
-		m := newMessage(one.msg.Subject, one.msg.Header, one.msg.Data, out.Since)
+		m := NewMessage(one.msg.Subject, one.msg.Header, one.msg.Data, out.Since)
 		switch token(one.msg.Subject, 1) {
 		case "dead":
 			l := newDeadLetter(p, 0, m)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -38,7 +39,7 @@ func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return client.Tail(ctx, p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
 			if m.Event.Extensions()[attr.CausationID] != own {
 				tell(func(out io.Writer) { tellResult(out, m) })
 			}
@@ -46,7 +47,7 @@ func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
-		return client.Tail(ctx, p.DeadStream(devCloud), filters, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m bus.Message) {
 			tell(func(out io.Writer) { tellLetter(out, m) })
 		})
 	})
