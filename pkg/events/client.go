@@ -86,7 +86,7 @@ const DefaultSource = "urn:factro:client"
 // An id counts for its cloud and the source of the command. At most 512 bytes, else the command is not sent.
 func WithID(id string) DoOption { return func(o *order) { o.id = id } }
 
-// WithSource sets who sends the command, a URI such as urn:example:billing. With the id it is what the command is known by, so
+// WithSource sets who sends the command, a URI such as urn:example:billing. Together with the id it identifies the command, so
 // give each program a source of its own. At most 512 bytes, else the command is not sent.
 func WithSource(uri string) DoOption { return func(o *order) { o.source = uri } }
 

@@ -94,7 +94,7 @@ func ExampleClient_Do() {
 	// 2026 September 1
 }
 
-// An error tells what became of the command, and whether it is still on its way.
+// An error says what became of the command, and whether it is still on its way.
 func ExampleClient_Do_errors() {
 	js, end := connected(always(events.Result{Outcome: events.Rejected, Status: 403, Attempts: 1, Error: &events.Error{
 		Code: events.CodeRefused, Message: "factro answered 403: Task is closed",

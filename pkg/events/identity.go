@@ -8,7 +8,7 @@ import (
 // id alone can be taken for a source and an id.
 const identitySeparator = "\xff"
 
-// Identity tells a command from all other commands of its cloud, and is the same for every delivery of it. It is made of
+// Identity distinguishes a command from all other commands of its cloud, and is the same for every delivery of it. It is made of
 // the source and the id; of a plain JSON command it is the id alone. It is not for people, and its form may change.
 func (c Command) Identity() string {
 	source := c.Source()

@@ -48,8 +48,8 @@ func (p Prefix) Query(cloud, resource, operation string) string {
 func (p Prefix) Status(cloud string) string { return string(p) + ".query." + cloud + ".status" }
 
 // EventFilter matches events: EventFilter("acme", "task", Any, "TaskStateChanged") is
-// factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events of
-// which the same is true, so look at the event's own, too.
+// factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events with such
+// an id or action, so check the event's own, too.
 func (p Prefix) EventFilter(cloud, resource, id, action string) string {
 	return string(p) + ".event." + wild(cloud) + "." + wild(resource) + "." + wild(id) + "." + wild(action)
 }

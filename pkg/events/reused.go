@@ -89,7 +89,7 @@ func (w *waiter) compareStored(ctx context.Context) (seen bool, err error) {
 	have, err := p.DecodeCommand(got[0].subject, got[0].header, got[0].data, w.place)
 	switch {
 	case err != nil:
-		return false, nil //nolint:nilerr // the bridge will tell its sender
+		return false, nil //nolint:nilerr // the bridge will answer its sender
 	case have.Event.ID() != w.id || have.Source() != w.source:
 		return true, takenBy(have.Event.ID(), have.Source())
 	case p.Command(have.Cloud, have.Resource, have.Operation) != w.subject:

@@ -64,8 +64,8 @@ const (
 // error is reported, too, and at once if no bridge is there.
 func (c *Client) WatchStatus(ctx context.Context, position string, f func(status.Status, error)) {
 	began := time.Now()
-	var told []byte // the last status that was told, without what changes all the time
-	var failed bool // the last word was an error
+	var reported []byte // the last status that was reported, without what changes all the time
+	var failed bool     // the last word was an error
 	for absent, silent := 0, 0; ctx.Err() == nil; {
 		s, err := c.Status(ctx, position)
 		next := statusEvery
@@ -79,7 +79,7 @@ func (c *Client) WatchStatus(ctx context.Context, position string, f func(status
 			if !failed {
 				f(status.Status{}, err)
 			}
-			failed, told = true, nil
+			failed, reported = true, nil
 			if silent++; errors.Is(err, nats.ErrNoResponders) || isDisconnect(err) {
 				silent = 0
 			}
@@ -92,9 +92,9 @@ func (c *Client) WatchStatus(ctx context.Context, position string, f func(status
 				next = rest
 				break
 			}
-			if now := essence(s); !bytes.Equal(now, told) {
+			if now := essence(s); !bytes.Equal(now, reported) {
 				f(s, nil)
-				told = now
+				reported = now
 			}
 		}
 		pause(ctx, next)
@@ -122,7 +122,7 @@ type news struct {
 	err    error
 }
 
-// watch tells the loop that waits for results what it waits for, until ctx ends.
+// watch reports what the command waits for to the loop that waits for results, until ctx ends.
 func (w *waiter) watch(ctx context.Context, out chan<- news) {
 	w.client.WatchStatus(ctx, w.place, func(s status.Status, err error) {
 		select {

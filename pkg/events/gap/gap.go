@@ -31,7 +31,7 @@ const MaxRecords = 100
 
 // Gap is the data of an event about a gap: what factro's stored payloads had and the stream of events had not.
 type Gap struct {
-	// GapID is the gap's; the event that tells of its end has the same. A gap without an end was cut short, and the next
+	// GapID is the gap's; the event about its end has the same. A gap without an end was cut short, and the next
 	// one begins with what was left of it.
 	GapID string `json:"gapId"`
 	// Since and Until are the time, by the records' createdAt, that was compared.
