@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // quickly has a reconciliation take records at once, and come again each second.
@@ -48,7 +49,7 @@ func eventsOf(t testing.TB, js jetstream.JetStream, byEntity bool) map[string]in
 	t.Helper()
 	all := map[string]int{}
 	for _, m := range read(t, js, prefix.EventStream("acme"), "factro.event.acme.>") {
-		if strings.HasPrefix(m.event.Type(), events.GapTypePrefix) {
+		if strings.HasPrefix(m.event.Type(), gap.TypePrefix) {
 			continue
 		}
 		_, entity, _ := strings.Cut(m.event.Subject(), "/")
@@ -179,8 +180,8 @@ func TestReconcileByItself(t *testing.T) {
 		t.Errorf("later the stream has\n%v, factro\n%v", got, want)
 	}
 	published := 0
-	for _, m := range read(t, js, prefix.EventStream("acme"), prefix.EventFilter("acme", events.ResourceBridge, events.Any, events.GapClosed)) {
-		gap, err := events.GapOf(m.event)
+	for _, m := range read(t, js, prefix.EventStream("acme"), prefix.EventFilter("acme", events.ResourceBridge, events.Any, gap.Closed)) {
+		gap, err := gap.Of(m.event)
 		if err != nil {
 			t.Fatal(err)
 		}

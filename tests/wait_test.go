@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // background is a command that runs while a test goes on.
@@ -113,8 +114,8 @@ func TestSendTellsWhatItWaitsFor(t *testing.T) {
 	}
 	client := events.NewClient(js, "acme")
 	s, err := client.Status(t.Context(), "FACTRO_COMMANDS_ACME:1")
-	if err != nil || s.Command != events.CommandSettled || s.Before != nil || s.Waiting == nil || *s.Waiting != 4 || s.Factro.State != events.Unreachable ||
-		s.Factro.Reason != events.ReasonErrorStatus || s.Factro.Status != 503 || s.Factro.Since == nil {
+	if err != nil || s.Command != status.CommandSettled || s.Before != nil || s.Waiting == nil || *s.Waiting != 4 || s.Factro.State != status.Unreachable ||
+		s.Factro.Reason != status.ReasonErrorStatus || s.Factro.Status != 503 || s.Factro.Since == nil {
 		t.Errorf("the status of a settled command: %+v, %v", s, err)
 	}
 	query := []string{"query", "getUserQuota", "--nats", n.s.ClientURL(), "--cloud", "acme", "--json"}
@@ -213,7 +214,7 @@ func TestStatusOfSeveralBridges(t *testing.T) {
 	}
 	_, js := n.client()
 	client := events.NewClient(js, "acme")
-	if s, err := client.Status(t.Context(), ""); err != nil || s.InHand != nil || s.Command != "" || s.Waiting == nil || *s.Waiting != 0 || s.Factro.State != events.Reachable {
+	if s, err := client.Status(t.Context(), ""); err != nil || s.InFlight != nil || s.Command != "" || s.Waiting == nil || *s.Waiting != 0 || s.Factro.State != status.Reachable {
 		t.Errorf("idle: %+v, %v", s, err)
 	}
 	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultLatency, Delay: 4 * time.Second, Operation: "deleteTask"}}); err != nil {
@@ -229,11 +230,11 @@ func TestStatusOfSeveralBridges(t *testing.T) {
 	}
 	waitFor(t, "it is in hand", func() bool {
 		s, err := client.Status(t.Context(), first.Position)
-		return err == nil && s.Command == events.CommandInHand
+		return err == nil && s.Command == status.CommandInFlight
 	})
 	for range 10 {
 		s, err := client.Status(t.Context(), second.Position)
-		if err != nil || s.Command != events.CommandQueued || s.Before == nil || *s.Before != 1 || s.InHand == nil || s.InHand.State != events.HandCalling || s.InHand.Since == nil {
+		if err != nil || s.Command != status.CommandQueued || s.Before == nil || *s.Before != 1 || s.InFlight == nil || s.InFlight.State != status.Calling || s.InFlight.Since == nil {
 			text, _ := json.Marshal(s)
 			t.Fatalf("got %s, %v", text, err)
 		}

@@ -1,9 +1,10 @@
 package bus
 
 import (
-	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 )
 
 // Config says which NATS server to use and how its streams are made.

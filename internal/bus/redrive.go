@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -77,7 +78,7 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 		r.msg = &nats.Msg{Subject: r.Subject, Header: header, Data: l.Data}
 	}
 	messageID := r.ID
-	if digest := events.SourceDigest(r.Source); digest != "" {
+	if digest := identity.SourceDigest(r.Source); digest != "" {
 		messageID += "." + digest
 	}
 	if data == nil {
@@ -223,7 +224,7 @@ func (c *Client) FinalResult(ctx context.Context, p events.Prefix, r Redriven, f
 			return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 		}
 		e, err := events.FromMsg(msg.Headers(), msg.Data())
-		if err != nil || !events.Caused(e, r.Source, r.ID) {
+		if err != nil || !identity.Caused(e, r.Source, r.ID) {
 			continue
 		}
 		if result, err := events.ResultOf(e); err == nil && result.Outcome.Final() {

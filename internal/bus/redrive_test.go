@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -73,7 +74,7 @@ func TestMendedIsACommand(t *testing.T) {
 		}
 		cmd, err := p.DecodeCommand(r.msg.Subject, r.msg.Header, r.msg.Data, "FACTRO_COMMANDS:8")
 		if err != nil || cmd.Redrive != "" || r.Subject != "factro.command.acme.task.createTask" || cmd.Event.ID() != r.ID || cmd.Event.ID() == "c-1" ||
-			cmd.Source() != "urn:billing" || !strings.HasSuffix(r.msg.Header.Get(events.HeaderMessageID), events.SourceDigest("urn:billing")) {
+			cmd.Source() != "urn:billing" || !strings.HasSuffix(r.msg.Header.Get(events.HeaderMessageID), identity.SourceDigest("urn:billing")) {
 			t.Errorf("%s: %+v, %v", original, r, err)
 		}
 	}

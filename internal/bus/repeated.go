@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -96,9 +97,9 @@ func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 	again := &nats.Msg{Subject: msg.Subject, Data: msg.Data, Header: maps.Clone(msg.Header)}
 	const name = "ce-id"
 	if eventID, err := events.DecodeHeader(delivery.Header(msg.Header).Get(name)); err == nil {
-		again.Header[name] = []string{percent.Encode(events.OwnID(eventID, msg.Data))}
+		again.Header[name] = []string{percent.Encode(identity.OwnID(eventID, msg.Data))}
 	}
-	return again, events.OwnID(id, msg.Data)
+	return again, identity.OwnID(id, msg.Data)
 }
 
 // Reading what the stream has: a replica may be behind its leader for a moment.
@@ -125,7 +126,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 		return dupRepetition, other
 	}
 	if delivery.Header(have.Header).Get("ce-"+attr.Origin) != originReconcile { // a record is not the body of its webhook
-		other.BodyDigest = events.BodyDigest(withoutMark(have.Data))
+		other.BodyDigest = identity.BodyDigest(withoutMark(have.Data))
 	}
 	return dupOtherBody, other
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -63,7 +64,7 @@ func TestSameIDOtherBody(t *testing.T) {
 		}
 	}
 	out.wantBodies(map[string]string{
-		"w-1": `{"n":1}`, events.OwnID("w-1", []byte(`{"n":2}`)): `{"n":2}`, events.OwnID("w-1", []byte(`{"n":3}`)): `{"n":3}`,
+		"w-1": `{"n":1}`, identity.OwnID("w-1", []byte(`{"n":2}`)): `{"n":2}`, identity.OwnID("w-1", []byte(`{"n":3}`)): `{"n":3}`,
 	})
 	if book.count(otherBody) != 1 || book.count(`"reason":"repetition"`) == 0 {
 		t.Errorf("the log says %s", book)
@@ -115,7 +116,7 @@ func TestRedrivenEventOfAKnownID(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	server.outside(t).wantBodies(map[string]string{"w-1": `{"n":1}`, events.OwnID("w-1", []byte(`{"n":2}`)): `{"n":2}`})
+	server.outside(t).wantBodies(map[string]string{"w-1": `{"n":1}`, identity.OwnID("w-1", []byte(`{"n":2}`)): `{"n":2}`})
 }
 
 func TestDuplicateWindow(t *testing.T) {

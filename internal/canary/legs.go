@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // webhook sends a webhook and waits for its event, in the stream.
@@ -46,8 +47,8 @@ func (c *flight) webhook(ctx context.Context) Leg {
 func (c *flight) command(ctx context.Context) Leg {
 	cmd := payload.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
 	l := Leg{Name: "command", To: c.cfg.Prefix.Command(c.cfg.Cloud, cmd.Resource, cmd.Name)}
-	var last events.Status
-	r, err := c.client.Bridge(c.cfg.Prefix, c.cfg.Cloud).Do(ctx, cmd, events.DryRun(), events.OnStatus(func(s events.Status, err error) {
+	var last status.Status
+	r, err := c.client.Bridge(c.cfg.Prefix, c.cfg.Cloud).Do(ctx, cmd, events.DryRun(), events.OnStatus(func(s status.Status, err error) {
 		if err == nil {
 			last = s
 		}
@@ -76,7 +77,7 @@ func (c *flight) command(ctx context.Context) Leg {
 }
 
 // why says what a command waits for by what the bridge said last, or where to look if it said nothing.
-func why(last events.Status) string {
+func why(last status.Status) string {
 	if text := statustext.Waiting(last); text != "" {
 		return text
 	}

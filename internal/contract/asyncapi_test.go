@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // asyncAPI is what the tests read of the document.
@@ -281,7 +282,7 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 			return
 		}
 		if strings.HasPrefix(name, "event.gap.") {
-			gap, err := events.GapOf(e)
+			gap, err := gap.Of(e)
 			at, parseErr := prefix.ParseEvent(strings.Replace(address, "{id}", gap.GapID, 1))
 			if err != nil || parseErr != nil || e.Subject() != at.Resource+"/"+at.ID || e.Type() != "com.factro.bridge."+operation || len(gap.Records) != 1 {
 				t.Errorf("%s is read as %+v, %v, %v", name, gap, err, parseErr)

@@ -8,15 +8,16 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // gapKinds are the events about a gap, in their order.
 var gapKinds = []struct{ name, action, title, summary string }{
 	{
-		"event.gap.detected", events.GapDetected, "Gap detected",
+		"event.gap.detected", gap.Detected, "Gap detected",
 		"factro's stored payloads have records without an event in the stream. Those are published next, with factroorigin reconcile.",
 	},
-	{"event.gap.closed", events.GapClosed, "Gap closed", "The missing events of a gap were published."},
+	{"event.gap.closed", gap.Closed, "Gap closed", "The missing events of a gap were published."},
 }
 
 // gaps describes the bridge's own events. They stand among factro's, so a subscriber to all events of a cloud gets them, too.
@@ -44,27 +45,27 @@ func (d *document) gaps() error {
 }
 
 func gapSample(p events.Prefix, action string) (sample, error) {
-	gap := ExampleGap()
-	if action == events.GapClosed {
-		gap.Published = gap.Missing
+	g := ExampleGap()
+	if action == gap.Closed {
+		g.Published = g.Missing
 	}
-	e, err := translate.Gap(ExampleCloud, action, gap, ExampleTime.Add(time.Hour))
+	e, err := translate.Gap(ExampleCloud, action, g, ExampleTime.Add(time.Hour))
 	if err != nil {
 		return sample{}, fmt.Errorf("example of %s: %w", action, err)
 	}
-	return sampleOf(p.Event(ExampleCloud, events.ResourceBridge, gap.GapID, action), e)
+	return sampleOf(p.Event(ExampleCloud, events.ResourceBridge, g.GapID, action), e)
 }
 
-func gapRecord() events.GapRecord {
-	return events.GapRecord{
+func gapRecord() gap.Record {
+	return gap.Record{
 		ID: "00000000-0000-4000-8000-0000000000aa", Action: "TaskExecutorChanged", Subject: "task/" + exampleEntityID, CreatedAt: ExampleTime,
 	}
 }
 
 // ExampleGap is an event about a gap to show.
-func ExampleGap() events.Gap {
-	return events.Gap{
+func ExampleGap() gap.Gap {
+	return gap.Gap{
 		GapID: "0198f2a5-7f00-7000-8000-000000000003", Since: ExampleTime.Add(-10 * time.Minute), Until: ExampleTime.Add(55 * time.Minute),
-		Missing: 1, ByAction: map[string]int{"TaskExecutorChanged": 1}, Records: []events.GapRecord{gapRecord()},
+		Missing: 1, ByAction: map[string]int{"TaskExecutorChanged": 1}, Records: []gap.Record{gapRecord()},
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // statusAnswerName is the answer to the question why commands wait.
@@ -19,7 +19,7 @@ func (d *document) status() {
 		{"summary", "Asks the bridge with the role egress why the commands of a cloud wait, and how far one of them is."},
 		{"contentType", "application/json"},
 		{"payload", reference(componentsPrefix + "StatusRequest")},
-		{"examples", ordered.List{sample{payload: mustJSON(events.StatusRequest{Position: d.prefix.CommandStream(ExampleCloud) + ":17"})}.example("How far is this command?")}},
+		{"examples", ordered.List{sample{payload: mustJSON(status.Request{Position: d.prefix.CommandStream(ExampleCloud) + ":17"})}.example("How far is this command?")}},
 	})
 	d.channel(schemas.StatusName, d.prefix.Status("cloud"), "Why commands wait", ordered.Inline{}, parameters("cloud"))
 	d.answer(statusAnswerName, ordered.Object{
@@ -41,11 +41,11 @@ func (d *document) status() {
 }
 
 // ExampleStatus is a status of a cloud to show.
-func ExampleStatus() events.Status {
+func ExampleStatus() status.Status {
 	since, next := ExampleTime, ExampleTime.Add(2*time.Minute)
-	return events.Status{
-		Cloud: ExampleCloud, At: ExampleTime.Add(time.Minute), Waiting: new(uint64(4)), Command: events.CommandQueued, Before: new(uint64(3)),
-		InHand: &events.InHand{State: events.HandWaiting, Since: &since, Attempts: 5, Reason: events.ReasonNoConnection},
-		Factro: events.Condition{State: events.Unreachable, Since: &since, Reason: events.ReasonNoConnection, RetryAt: &next},
+	return status.Status{
+		Cloud: ExampleCloud, At: ExampleTime.Add(time.Minute), Waiting: new(uint64(4)), Command: status.CommandQueued, Before: new(uint64(3)),
+		InFlight: &status.InFlight{State: status.Waiting, Since: &since, Attempts: 5, Reason: status.ReasonNoConnection},
+		Factro:   status.Condition{State: status.Unreachable, Since: &since, Reason: status.ReasonNoConnection, RetryAt: &next},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // API is the way to the Core API of one cloud: its key, its request budget, its breaker, and one HTTP client. The
@@ -72,7 +73,7 @@ func (a *API) Failures() int   { return int(a.gate.breaker.Counts().TotalFailure
 func (a *API) Breaker() string { return a.gate.breaker.State().String() }
 
 // Conditions say whether factro can be reached, and why nothing is begun although it can.
-func (a *API) Conditions() (reach events.Condition, paused *events.Condition) {
+func (a *API) Conditions() (reach status.Condition, paused *status.Condition) {
 	return a.gate.conditions(time.Now(), a.Key())
 }
 

@@ -6,20 +6,20 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // reason is why a call failed, as a code: for who may not read what factro or the network wrote.
 func (a Answer) reason() string {
 	switch {
 	case a.Silent(), errors.Is(a.Err, context.DeadlineExceeded):
-		return events.ReasonNoAnswer
+		return status.ReasonNoAnswer
 	case a.Err != nil:
-		return events.ReasonNoConnection
+		return status.ReasonNoConnection
 	case a.Malformed != nil:
-		return events.ReasonBadAnswer
+		return status.ReasonBadAnswer
 	}
-	return events.ReasonErrorStatus
+	return status.ReasonErrorStatus
 }
 
 // FailureCode is the code of a call that certainly or perhaps was not carried out since factro failed, or "".
@@ -31,27 +31,27 @@ func FailureCode(j Judgement, a Answer) string {
 }
 
 // conditions say whether factro can be reached, and why nothing is begun although it can.
-func (g *gate) conditions(now time.Time, key secret.String) (reach events.Condition, paused *events.Condition) {
+func (g *gate) conditions(now time.Time, key secret.String) (reach status.Condition, paused *status.Condition) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	reach.State = events.Reachable
+	reach.State = status.Reachable
 	if !g.downSince.IsZero() {
-		reach = events.Condition{State: events.Unreachable, Since: Instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: Instant(g.openUntil)}
+		reach = status.Condition{State: status.Unreachable, Since: Instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: Instant(g.openUntil)}
 	}
 	switch {
 	case g.budgetAt.After(now):
-		paused = &events.Condition{Reason: events.ReasonThrottled, Since: Instant(g.budgetOf), RetryAt: Instant(g.budgetAt)}
+		paused = &status.Condition{Reason: status.ReasonThrottled, Since: Instant(g.budgetOf), RetryAt: Instant(g.budgetAt)}
 	case g.isBad && g.badKey == key:
-		paused = &events.Condition{Reason: events.ReasonKeyRefused, Since: Instant(g.badSince), RetryAt: Instant(g.probeAt)}
+		paused = &status.Condition{Reason: status.ReasonKeyRefused, Since: Instant(g.badSince), RetryAt: Instant(g.probeAt)}
 		if key == "" {
-			paused.Reason = events.ReasonKeyMissing
+			paused.Reason = status.ReasonKeyMissing
 		}
 	case g.downSince.IsZero() && g.restAt.After(now):
-		paused = &events.Condition{Reason: events.ReasonAskedToWait, Since: Instant(g.restOf), RetryAt: Instant(g.restAt)}
+		paused = &status.Condition{Reason: status.ReasonAskedToWait, Since: Instant(g.restOf), RetryAt: Instant(g.restAt)}
 	default:
 		return reach, nil
 	}
-	paused.State = events.Paused
+	paused.State = status.Paused
 	return reach, paused
 }
 

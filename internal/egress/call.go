@@ -9,6 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // await waits until a call may be made. What expires meanwhile is not called.
@@ -21,7 +22,7 @@ func (w *Worker) await(ctx context.Context, j *job) finding {
 
 // turn waits for the turn of a command, or of a read that it needs.
 func (w *Worker) turn(ctx context.Context, j *job) error {
-	before := w.hand.is(events.HandWaiting)
+	before := w.hand.is(status.Waiting)
 	defer func() { w.hand.is(before) }()
 	return w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.deferred(ctx, j, o) })
 }
@@ -36,7 +37,7 @@ func (w *Worker) try(ctx context.Context, j *job) finding {
 	}
 	j.attempts++
 	j.calls++
-	w.hand.is(events.HandCalling)
+	w.hand.is(status.Calling)
 	crashpoint("before-call")
 	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: j.file}, call, w.api.Key())
 	crashpoint("after-call")
@@ -90,7 +91,7 @@ func (w *Worker) judged(ctx context.Context, j *job, judgement coreapi.Judgement
 
 // pause waits before the next attempt.
 func (w *Worker) pause(ctx context.Context, j *job) finding {
-	w.hand.is(events.HandRetrying)
+	w.hand.is(status.Retrying)
 	if err := coreapi.Sleep(ctx, backoff(j.attempts)); err != nil {
 		return j.stop(fmt.Errorf("stopped between attempts: %w", err))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -115,7 +116,7 @@ func TestDigest(t *testing.T) {
 			t.Fatalf("%s: %s", name, r)
 		}
 		for i, want := range []events.Command{mine, mine, other} {
-			if got := r.desk.sent[i].result.CommandDigest; got != events.CommandDigest(want.Event.Data()) {
+			if got := r.desk.sent[i].result.CommandDigest; got != identity.CommandDigest(want.Event.Data()) {
 				t.Errorf("%s: the result %d has the digest %q", name, i, got)
 			}
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
-
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"

@@ -11,13 +11,14 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // resolve decides about a create that may have happened, by looking for what it has made. If nothing is there the create
 // goes on, to be made again.
 func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	a := j.answer
-	w.hand.is(events.HandLooking)
+	w.hand.is(status.Searching)
 	if !j.op.Searchable() {
 		return w.unseen(j, a, "factro offers no way to look for it")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,7 +25,7 @@ func (w *Worker) end(ctx context.Context, j *job) finding {
 	now := time.Now().UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: outcome, Status: a.Status, Attempts: j.attempts,
-		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: events.CommandDigest(j.cmd.Event.Data()),
+		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: identity.CommandDigest(j.cmd.Event.Data()),
 	}
 	if outcome == events.Applied {
 		switch r.Adopted = j.conclusion.adopted; {
@@ -141,7 +142,7 @@ func (w *Worker) deferred(ctx context.Context, j *job, o coreapi.Obstacle) {
 // else the command would be a conflict.
 func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
 	if r.CommandDigest == "" {
-		r.CommandDigest = events.CommandDigest(j.cmd.Event.Data())
+		r.CommandDigest = identity.CommandDigest(j.cmd.Event.Data())
 	}
 	if e, err = translate.Result(j.cmd, r, variant(j, r), time.Now()); err != nil {
 		return "", e, "", err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -98,7 +99,7 @@ func TestResult(t *testing.T) {
 				test.cmd.Event.SetExtension("correlationid", "k-1")
 				verdict := r.do(test.cmd)
 				s := r.only()
-				want := strings.TrimSuffix(test.want, "}") + `,"commandDigest":"` + events.CommandDigest(test.cmd.Event.Data()) + `"}`
+				want := strings.TrimSuffix(test.want, "}") + `,"commandDigest":"` + identity.CommandDigest(test.cmd.Event.Data()) + `"}`
 				if got := string(s.event.Data()); got != want {
 					t.Errorf("got\n%s, want\n%s", got, want)
 				}

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // Status says why commands wait, as far as this process knows: what it has in hand, and what keeps it from calling factro.
-func (w *Worker) Status() events.Status {
-	s := events.Status{Cloud: w.cloud, At: time.Now().UTC(), InHand: w.hand.status()}
+func (w *Worker) Status() status.Status {
+	s := status.Status{Cloud: w.cloud, At: time.Now().UTC(), InFlight: w.hand.status()}
 	s.Factro, s.Paused = w.api.Conditions()
 	return s
 }
@@ -18,13 +18,13 @@ func (w *Worker) Status() events.Status {
 // hand is what the worker has in hand, for those who ask.
 type hand struct {
 	mu sync.Mutex
-	in *events.InHand
+	in *status.InFlight
 }
 
 func (h *hand) take(since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.in = &events.InHand{State: events.HandCalling, Since: coreapi.Instant(since)}
+	h.in = &status.InFlight{State: status.Calling, Since: coreapi.Instant(since)}
 }
 
 func (h *hand) drop() {
@@ -34,7 +34,7 @@ func (h *hand) drop() {
 }
 
 // is notes what is done now with the command in hand, and returns what was before.
-func (h *hand) is(s events.HandState) (before events.HandState) {
+func (h *hand) is(s status.Activity) (before status.Activity) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.in != nil {
@@ -52,7 +52,7 @@ func (h *hand) called(attempts int, reason string) {
 	}
 }
 
-func (h *hand) status() *events.InHand {
+func (h *hand) status() *status.InFlight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.in == nil {

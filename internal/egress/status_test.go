@@ -10,7 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // TestStatus: what keeps commands waiting is told by codes and times, and by nothing that factro or the network wrote.
@@ -65,38 +65,38 @@ func TestStatus(t *testing.T) {
 func TestStatusOfTheHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		during := make(chan events.Status, 2) // as it was while factro was asked
+		during := make(chan status.Status, 2) // as it was while factro was asked
 		var r *rig
 		answers := apitest.Sequence(apitest.Reply{Status: 500}, apitest.OK(apitest.Fits))
 		r = newRig(t, func(req *http.Request, body string) apitest.Reply {
 			during <- r.w.Status()
 			return answers(req, body)
 		})
-		if s := r.w.Status(); s.InHand != nil {
-			t.Errorf("before: %+v", s.InHand)
+		if s := r.w.Status(); s.InFlight != nil {
+			t.Errorf("before: %+v", s.InFlight)
 		}
 		done := make(chan error, 1)
 		go func() { done <- r.do(update()) }()
 		synctest.Wait() // it has failed once, and waits
 		between := r.w.Status()
-		if h := between.InHand; h == nil || h.State != events.HandRetrying || h.Attempts != 1 || h.Reason != events.ReasonErrorStatus || h.Since == nil {
+		if h := between.InFlight; h == nil || h.State != status.Retrying || h.Attempts != 1 || h.Reason != status.ReasonErrorStatus || h.Since == nil {
 			t.Errorf("between: %+v", h)
 		}
 		first := <-during
-		if h := first.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 0 {
+		if h := first.InFlight; h == nil || h.State != status.Calling || h.Attempts != 0 {
 			t.Errorf("during the first call: %+v", h)
 		}
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 		second := <-during
-		if h := second.InHand; h == nil || h.State != events.HandCalling || h.Attempts != 1 {
+		if h := second.InFlight; h == nil || h.State != status.Calling || h.Attempts != 1 {
 			t.Errorf("during the second call: %+v", h)
 		}
-		if s := r.w.Status(); s.InHand != nil {
-			t.Errorf("after: %+v", s.InHand)
+		if s := r.w.Status(); s.InFlight != nil {
+			t.Errorf("after: %+v", s.InFlight)
 		}
-		text, err := json.Marshal([]events.Status{first, between, second})
+		text, err := json.Marshal([]status.Status{first, between, second})
 		if err != nil || strings.Contains(string(text), "t-1") || strings.Contains(string(text), "c-1") || strings.Contains(string(text), "updateTask") {
 			t.Errorf("it tells of the command: %s", text)
 		}

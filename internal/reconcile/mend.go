@@ -8,8 +8,10 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // mend publishes what is missing, the oldest first, between the word that there is a gap and the word that there is none
@@ -21,9 +23,9 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 	if len(missing) == 0 {
 		return nil
 	}
-	gap := events.Gap{
+	found := gap.Gap{
 		GapID: r.newID(), Since: report.Since.UTC(), Until: report.Until.UTC(), Missing: len(missing),
-		ByAction: map[string]int{}, Records: []events.GapRecord{},
+		ByAction: map[string]int{}, Records: []gap.Record{},
 	}
 	report.Missing += len(missing)
 	for _, rec := range missing { // once to report
@@ -31,11 +33,11 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 		if err != nil {
 			return err
 		}
-		gap.ByAction[e.Action]++
+		found.ByAction[e.Action]++
 		report.ByAction[e.Action]++
-		record := events.GapRecord{ID: e.ID(), Action: e.Action, Subject: e.Event.Subject(), CreatedAt: e.CreatedAt}
-		if len(gap.Records) < events.MaxGapRecords {
-			gap.Records = append(gap.Records, record)
+		record := gap.Record{ID: e.ID(), Action: e.Action, Subject: e.Event.Subject(), CreatedAt: e.CreatedAt}
+		if len(found.Records) < gap.MaxRecords {
+			found.Records = append(found.Records, record)
 		}
 		if p.all || len(report.Gaps) < maxReported {
 			report.Gaps = append(report.Gaps, record)
@@ -44,7 +46,7 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 	if report.DryRun {
 		return nil
 	}
-	if err := r.tell(ctx, held, events.GapDetected, gap); err != nil {
+	if err := r.tell(ctx, held, gap.Detected, found); err != nil {
 		return err
 	}
 	p.progress.Begin("publish what is missing", "event", int64(len(missing)))
@@ -68,11 +70,11 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 		if err != nil {
 			return err
 		}
-		gap.Published++
+		found.Published++
 		report.Published++
 		p.progress.Add(1)
 	}
-	return r.tell(ctx, held, events.GapClosed, gap)
+	return r.tell(ctx, held, gap.Closed, found)
 }
 
 // event makes the event of a record, from the record itself.
@@ -89,28 +91,28 @@ func (r *Reconciler) event(got *reading, rec record) (translate.Stored, error) {
 		s.SetID(translate.DerivedID(rec.digest, rec.ordinal))
 	}
 	if rec.shared {
-		s.SetID(events.OwnID(s.ID(), s.Data()))
+		s.SetID(identity.OwnID(s.ID(), s.Data()))
 	}
 	return s, nil
 }
 
 // tell publishes an event about a gap.
-func (r *Reconciler) tell(ctx context.Context, held *lease.Lease, action string, gap events.Gap) error {
-	e, err := translate.Gap(r.cfg.Cloud, action, gap, time.Now())
+func (r *Reconciler) tell(ctx context.Context, held *lease.Lease, action string, g gap.Gap) error {
+	e, err := translate.Gap(r.cfg.Cloud, action, g, time.Now())
 	if err != nil {
 		return err
 	}
 	if err := held.Check(ctx); err != nil {
 		return err
 	}
-	subject := r.cfg.Prefix.Event(r.cfg.Cloud, events.ResourceBridge, gap.GapID, action)
+	subject := r.cfg.Prefix.Event(r.cfg.Cloud, events.ResourceBridge, g.GapID, action)
 	err = r.journal.Publish(ctx, subject, e, r.cfg.Cloud+"."+e.ID())
-	if bus.Permanent(err) && len(gap.Records) > 0 { // it is worth more without the list than not at all
-		gap.Records = []events.GapRecord{}
-		return r.tell(ctx, held, action, gap)
+	if bus.Permanent(err) && len(g.Records) > 0 { // it is worth more without the list than not at all
+		g.Records = []gap.Record{}
+		return r.tell(ctx, held, action, g)
 	}
 	if bus.Permanent(err) {
-		r.log.ErrorContext(ctx, "the broker refuses the event about a gap for good", "cloud", r.cfg.Cloud, "gap_id", gap.GapID, "error", err)
+		r.log.ErrorContext(ctx, "the broker refuses the event about a gap for good", "cloud", r.cfg.Cloud, "gap_id", g.GapID, "error", err)
 		return nil
 	}
 	return err

@@ -35,7 +35,7 @@ func nearest(line []moment, within span) []pair {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.index, b.index))
 	})
 	next, prev := make([]int, len(line)), make([]int, len(line))
-	q := &gaps{}
+	q := &distances{}
 	consider := func(left, right int) {
 		if left < 0 || right >= len(line) || line[left].isEvent == line[right].isEvent {
 			return
@@ -45,7 +45,7 @@ func nearest(line []moment, within span) []pair {
 			record, event = event, record
 		}
 		if within.holds(record.at, event.at) {
-			heap.Push(q, gap{line[right].at - line[left].at, left, right})
+			heap.Push(q, distance{line[right].at - line[left].at, left, right})
 		}
 	}
 	for i := range line {
@@ -55,7 +55,7 @@ func nearest(line []moment, within span) []pair {
 	gone := make([]bool, len(line))
 	var out []pair
 	for q.Len() > 0 {
-		g, _ := heap.Pop(q).(gap)
+		g, _ := heap.Pop(q).(distance)
 		if gone[g.left] || gone[g.right] {
 			continue
 		}
@@ -77,26 +77,26 @@ func nearest(line []moment, within span) []pair {
 	return out
 }
 
-// gap is the time between two neighbours on the line, one of them a record and the other an event.
-type gap struct {
+// distance is the time between two neighbours on the line, one of them a record and the other an event.
+type distance struct {
 	width       int64
 	left, right int
 }
 
-// gaps is a heap, the narrowest first.
-type gaps []gap
+// distances is a heap, the narrowest first.
+type distances []distance
 
-func (q gaps) Len() int { return len(q) }
-func (q gaps) Less(i, j int) bool {
+func (q distances) Len() int { return len(q) }
+func (q distances) Less(i, j int) bool {
 	return cmp.Or(cmp.Compare(q[i].width, q[j].width), cmp.Compare(q[i].left, q[j].left)) < 0
 }
-func (q gaps) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *gaps) Push(x any) {
-	g, _ := x.(gap)
+func (q distances) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *distances) Push(x any) {
+	g, _ := x.(distance)
 	*q = append(*q, g)
 }
 
-func (q *gaps) Pop() any {
+func (q *distances) Pop() any {
 	last := (*q)[len(*q)-1]
 	*q = (*q)[:len(*q)-1]
 	return last

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // Texts are compared by their hashes, so that what is held of a record is small. Two texts among a hundred thousand have
@@ -64,7 +66,7 @@ func newRecord(s translate.Stored, ourPath string, where place) record {
 		where: where, digest: s.Digest, derived: s.Digest != [16]byte{},
 	}
 	if !r.derived {
-		r.id, r.own = hash(s.ID()), hash(events.OwnID(s.ID(), s.Data()))
+		r.id, r.own = hash(s.ID()), hash(identity.OwnID(s.ID(), s.Data()))
 	}
 	for _, v := range s.Context.Values {
 		r.values = append(r.values, alikeHash(s.Action, v))
@@ -163,7 +165,7 @@ type streamEvent struct {
 
 // newStreamEvent reads an event of the stream; false for what did not come from factro.
 func newStreamEvent(m bus.Message) (streamEvent, bool) {
-	if m.Broken != nil || strings.HasPrefix(m.Event.Type(), events.GapTypePrefix) {
+	if m.Broken != nil || strings.HasPrefix(m.Event.Type(), gap.TypePrefix) {
 		return streamEvent{}, false
 	}
 	extension := func(name string) string {

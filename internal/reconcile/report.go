@@ -3,7 +3,7 @@ package reconcile
 import (
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // Report is what one run found and did.
@@ -24,10 +24,10 @@ type Report struct {
 	Matched Matched `json:"matched"`
 	// Missing is how many records of that time have no event, ByAction how many of each action, and Gaps lists them, the
 	// oldest first: of the first 1000, or of all if the request wants all. Published is how many were published.
-	Missing   int                `json:"missing"`
-	ByAction  map[string]int     `json:"byAction"`
-	Gaps      []events.GapRecord `json:"gaps"`
-	Published int                `json:"published"`
+	Missing   int            `json:"missing"`
+	ByAction  map[string]int `json:"byAction"`
+	Gaps      []gap.Record   `json:"gaps"`
+	Published int            `json:"published"`
 }
 
 // Matched counts the records that have an event, by how it was found.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // Request says what a run is to do.
@@ -51,7 +51,7 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 	defer span.End()
 	outcome := "failed"
 	report = Report{
-		Cloud: r.cfg.Cloud, Since: q.Since, DryRun: q.DryRun, ByAction: map[string]int{}, Gaps: []events.GapRecord{},
+		Cloud: r.cfg.Cloud, Since: q.Since, DryRun: q.DryRun, ByAction: map[string]int{}, Gaps: []gap.Record{},
 	}
 	defer func() {
 		span.SetAttributes(attribute.Int("factro.reconcile.records", report.Records), attribute.Int("factro.reconcile.missing", report.Missing))

@@ -19,7 +19,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // state reads what the lease of a cloud keeps.
@@ -200,7 +200,7 @@ type thief struct {
 
 func (j thief) Publish(ctx context.Context, subject string, e event.Event, id string) error {
 	err := j.Conn.Publish(ctx, subject, e, id)
-	if e.Type() == events.GapDetectedType {
+	if e.Type() == gap.DetectedType {
 		j.steal()
 	}
 	return err
@@ -244,7 +244,7 @@ func TestLostLease(t *testing.T) {
 	if !errors.Is(err, lease.ErrLost) || report.Published != 0 || report.Missing != 2 {
 		t.Errorf("got %v: %s", err, brief(report))
 	}
-	if all := b.stored("acme"); len(all) != 1 || all[0].Event.Type() != events.GapDetectedType {
+	if all := b.stored("acme"); len(all) != 1 || all[0].Event.Type() != gap.DetectedType {
 		t.Errorf("the stream has %d events, want the one about the gap", len(all))
 	}
 	kv, err := b.js.KeyValue(t.Context(), topology.ReconcileBucket(prefix))

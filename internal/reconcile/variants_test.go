@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // variants are all that a factro may be. Where the record names no entity, the event cannot name one either.
@@ -201,15 +201,15 @@ func TestGapEvents(t *testing.T) {
 			t.Errorf("%s is older than the one before it", all[i].Event.ID())
 		}
 	}
-	one, err := events.GapOf(opened.Event)
-	two, err2 := events.GapOf(closed.Event)
+	one, err := gap.Of(opened.Event)
+	two, err2 := gap.Of(closed.Event)
 	if err != nil || err2 != nil || one.GapID == "" || one.GapID != two.GapID {
 		t.Fatalf("the gap is %+v (%v), then %+v (%v)", one, err, two, err2)
 	}
-	if one.Missing != 150 || one.Published != 0 || two.Published != 150 || len(one.Records) != events.MaxGapRecords || len(one.ByAction) != len(testActions) {
+	if one.Missing != 150 || one.Published != 0 || two.Published != 150 || len(one.Records) != gap.MaxRecords || len(one.ByAction) != len(testActions) {
 		t.Errorf("the gap is %+v, then %+v", one, two)
 	}
-	if want := prefix.Event("gap", "bridge", one.GapID, events.GapClosed); closed.Subject != want || closed.Event.Type() != events.GapClosedType {
+	if want := prefix.Event("gap", "bridge", one.GapID, gap.Closed); closed.Subject != want || closed.Event.Type() != gap.ClosedType {
 		t.Errorf("the end is %s on %s, want it on %s", closed.Event.Type(), closed.Subject, want)
 	}
 }

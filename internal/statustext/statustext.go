@@ -6,24 +6,24 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // Waiting is one line about what a command waits for, or "" if it does not wait.
-func Waiting(s events.Status) string {
+func Waiting(s status.Status) string {
 	var parts []string
 	held := Held(s)
 	switch s.Command {
-	case events.CommandSettled:
+	case status.CommandSettled:
 		return ""
-	case events.CommandInHand:
-		parts = append(parts, "the command "+inFlightText(s.InHand))
-	case events.CommandQueued:
+	case status.CommandInFlight:
+		parts = append(parts, "the command "+inFlightText(s.InFlight))
+	case status.CommandQueued:
 		if s.Before != nil {
 			parts = append(parts, beforeText(*s.Before))
 		}
-		if s.InHand != nil && s.InHand.State != events.HandCalling && len(held) == 0 { // else that is why
-			parts = append(parts, "the one at the front "+inFlightText(s.InHand))
+		if s.InFlight != nil && s.InFlight.State != status.Calling && len(held) == 0 { // else that is why
+			parts = append(parts, "the one at the front "+inFlightText(s.InFlight))
 		}
 	}
 	parts = append(parts, held...)
@@ -34,9 +34,9 @@ func Waiting(s events.Status) string {
 }
 
 // Held says what keeps a bridge from calling factro.
-func Held(s events.Status) []string {
+func Held(s status.Status) []string {
 	var parts []string
-	if s.Factro.State == events.Unreachable {
+	if s.Factro.State == status.Unreachable {
 		parts = append(parts, "factro unreachable"+conditionText(s.Factro))
 	}
 	if s.Paused != nil {
@@ -53,14 +53,14 @@ func beforeText(n uint64) string {
 }
 
 // inFlightText says what is done with a command in flight.
-func inFlightText(h *events.InHand) string {
+func inFlightText(h *status.InFlight) string {
 	if h == nil {
 		return "is in flight"
 	}
-	text := map[events.HandState]string{
-		events.HandCalling: "is in flight", events.HandWaiting: "is in flight, and factro is not asked just now", events.HandRetrying: "is tried again",
-		events.HandLooking:   "got no answer, and the bridge looks at factro for the created object",
-		events.HandElsewhere: "is with another bridge that does not answer, or comes again in a moment",
+	text := map[status.Activity]string{
+		status.Calling: "is in flight", status.Waiting: "is in flight, and factro is not asked just now", status.Retrying: "is tried again",
+		status.Searching: "got no answer, and the bridge looks at factro for the created object",
+		status.Elsewhere: "is with another bridge that does not answer, or comes again in a moment",
 	}[h.State]
 	if text == "" {
 		text = "is in flight (" + string(h.State) + ")"
@@ -74,21 +74,21 @@ func inFlightText(h *events.InHand) string {
 	return text
 }
 
-func pauseText(c events.Condition) string {
+func pauseText(c status.Condition) string {
 	switch c.Reason {
-	case events.ReasonKeyRefused:
+	case status.ReasonKeyRefused:
 		return "factro refuses the API key" + sinceText(c)
-	case events.ReasonKeyMissing:
+	case status.ReasonKeyMissing:
 		return "the bridge has no API key" + sinceText(c)
-	case events.ReasonThrottled:
+	case status.ReasonThrottled:
 		return "factro's request budget is used up" + sinceText(c) + untilText(c)
-	case events.ReasonAskedToWait:
+	case status.ReasonAskedToWait:
 		return "factro asks to be left alone for a while" + sinceText(c) + untilText(c)
 	}
 	return "paused" + conditionText(c)
 }
 
-func conditionText(c events.Condition) string {
+func conditionText(c status.Condition) string {
 	text := sinceText(c)
 	if c.Reason != "" {
 		text += " (" + reasonText(c.Reason, c.Status) + ")"
@@ -96,14 +96,14 @@ func conditionText(c events.Condition) string {
 	return text
 }
 
-func sinceText(c events.Condition) string {
+func sinceText(c status.Condition) string {
 	if c.Since == nil {
 		return ""
 	}
 	return " since " + timetext.Stamp(*c.Since)
 }
 
-func untilText(c events.Condition) string {
+func untilText(c status.Condition) string {
 	if c.RetryAt == nil {
 		return ""
 	}
@@ -111,18 +111,18 @@ func untilText(c events.Condition) string {
 }
 
 // reasonText says a reason in words. Of one that this version does not know it is the code.
-func reasonText(reason string, status int) string {
+func reasonText(reason string, httpStatus int) string {
 	switch reason {
-	case events.ReasonNoConnection:
+	case status.ReasonNoConnection:
 		return "no connection"
-	case events.ReasonNoAnswer:
+	case status.ReasonNoAnswer:
 		return "no answer in time"
-	case events.ReasonErrorStatus:
-		if status != 0 {
-			return fmt.Sprintf("it answers %d", status)
+	case status.ReasonErrorStatus:
+		if httpStatus != 0 {
+			return fmt.Sprintf("it answers %d", httpStatus)
 		}
 		return "it answers with an error"
-	case events.ReasonBadAnswer:
+	case status.ReasonBadAnswer:
 		return "what answers is not its API"
 	}
 	return reason

@@ -9,16 +9,17 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 // gapTypes are the types of the events about a gap, and the suffixes of their ids after the gap's id.
 var gapTypes = map[string]struct{ eventType, suffix string }{
-	events.GapDetected: {events.GapDetectedType, ".detected"},
-	events.GapClosed:   {events.GapClosedType, ".closed"},
+	gap.Detected: {gap.DetectedType, ".detected"},
+	gap.Closed:   {gap.ClosedType, ".closed"},
 }
 
-// Gap makes the event that reports a gap: action is events.GapDetected or events.GapClosed.
-func Gap(cloud, action string, gap events.Gap, now time.Time) (event.Event, error) {
+// Gap makes the event that reports a gap: action is gap.Detected or gap.Closed.
+func Gap(cloud, action string, gap gap.Gap, now time.Time) (event.Event, error) {
 	kind, known := gapTypes[action]
 	if !known {
 		return event.Event{}, fmt.Errorf("event about a gap: %q is not an action of a gap", action)

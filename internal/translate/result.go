@@ -9,6 +9,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -27,7 +28,7 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 	id := cmd.Event.ID() + "." + string(r.Outcome) + variant
 	if source := cmd.Source(); source != "" {
 		extensions[attr.CausationSource] = source
-		id += "." + events.SourceDigest(source)
+		id += "." + identity.SourceDigest(source)
 	}
 	if cmd.Position != "" {
 		extensions[attr.CausationPosition] = cmd.Position

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
 func storedReceipt() Receipt {
@@ -120,18 +120,18 @@ func TestContextOf(t *testing.T) {
 // TestGap: no other events are made of gaps than the two.
 func TestGap(t *testing.T) {
 	t.Parallel()
-	if e, err := Gap("acme", "GapWidened", events.Gap{}, storedReceipt().At); err == nil {
+	if e, err := Gap("acme", "GapWidened", gap.Gap{}, storedReceipt().At); err == nil {
 		t.Errorf("there is %v", e)
 	}
-	e, err := Gap("acme", events.GapClosed, events.Gap{GapID: "g"}, storedReceipt().At)
+	e, err := Gap("acme", gap.Closed, gap.Gap{GapID: "g"}, storedReceipt().At)
 	if err != nil || e.Validate() != nil || e.ID() != "g.closed" || e.Subject() != "bridge/g" {
 		t.Errorf("%v, %v", e, err)
 	}
-	if g, err := events.GapOf(e); err != nil || g.GapID != "g" {
+	if g, err := gap.Of(e); err != nil || g.GapID != "g" {
 		t.Errorf("%+v, %v", g, err)
 	}
 	e.SetType("com.factro.TaskCreated")
-	if g, err := events.GapOf(e); err == nil {
+	if g, err := gap.Of(e); err == nil {
 		t.Errorf("another event has the gap %+v", g)
 	}
 }

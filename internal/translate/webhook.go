@@ -77,7 +77,7 @@ func Webhook(raw []byte, r Receipt) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	out := Event{Action: action, Resource: events.ResourceOf(action), NewKeys: body.newKeys}
+	out := Event{Action: action, Resource: ResourceOf(action), NewKeys: body.newKeys}
 	if id, _ := identifier(body.entityID); len(id) <= maxEntity {
 		out.EntityID = id
 	}

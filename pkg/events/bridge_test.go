@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -77,7 +78,7 @@ func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {
 	for i, r := range f.work(cmd) {
 		r.Operation = cmd.Operation
 		if !f.noDigest {
-			r.CommandDigest = events.CommandDigest(cmd.Event.Data())
+			r.CommandDigest = identity.CommandDigest(cmd.Event.Data())
 		}
 		out, err := resultMsg(cmd, r)
 		if err != nil {
@@ -140,13 +141,13 @@ func always(results ...events.Result) func(events.Command) []events.Result {
 	return func(events.Command) []events.Result { return results }
 }
 
-// webhook is an event out of factro with the smallest body that is proven.
+// webhook is an event out of factro about a task, with the smallest body that is proven.
 func webhook(action, id string) event.Event {
 	e := event.New()
 	e.SetID(action + "." + id)
 	e.SetSource("urn:factro:cloud:acme")
 	e.SetType(events.EventTypePrefix + action)
-	e.SetSubject(events.ResourceOf(action) + "/" + id)
+	e.SetSubject("task/" + id)
 	e.SetExtension(attr.Action, action)
 	e.SetDataContentType(event.ApplicationJSON)
 	e.DataEncoded = fmt.Appendf(nil, `{"action":%q,"context":{"entityId":%q}}`, action, id)

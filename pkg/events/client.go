@@ -9,6 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // Client sends commands and queries to the bridge of one factro cloud. It holds no resources of its own and may be used
@@ -73,7 +74,7 @@ type order struct {
 	dryRun     bool
 	onDeferred func(Result)
 	onResult   func(Event)
-	onStatus   func(Status, error)
+	onStatus   func(status.Status, error)
 }
 
 // DefaultSource is the source of commands whose sender gives none.
@@ -85,7 +86,7 @@ const DefaultSource = "urn:factro:client"
 // An id counts for its cloud and the source of the command. At most 512 bytes, else the command is not sent.
 func WithID(id string) DoOption { return func(o *order) { o.id = id } }
 
-// WithSource sets who sends the command, a URI such as urn:example:billing. With the id it is what the command is known by, so
+// WithSource sets who sends the command, a URI such as urn:example:billing. Together with the id it identifies the command, so
 // give each program a source of its own. At most 512 bytes, else the command is not sent.
 func WithSource(uri string) DoOption { return func(o *order) { o.source = uri } }
 
@@ -116,4 +117,4 @@ func OnResult(f func(Event)) DoOption { return func(o *order) { o.onResult = f }
 
 // OnStatus has f called, from within Do, with what the bridge says the command waits for: after a second, and then whenever that
 // has changed. With an error nothing is known of it; see [Client.Status]. If no bridge is there, f hears so at once.
-func OnStatus(f func(Status, error)) DoOption { return func(o *order) { o.onStatus = f } }
+func OnStatus(f func(status.Status, error)) DoOption { return func(o *order) { o.onStatus = f } }

@@ -32,7 +32,7 @@ func ToMsg(subject string, e event.Event) (*nats.Msg, error) { return binding.To
 // the data. It refuses what ToMsg refuses.
 //
 // JSON data is written as JSON, also if the event is marked with DataBase64, as [event.Event.SetData] marks all bytes.
-// It keeps its bytes but for blanks around it. Text is written as a string, and what is neither as data_base64.
+// It keeps its bytes, except blanks around it. Text is written as a string, and what is neither as data_base64.
 func ToStructuredMsg(subject string, e event.Event) (*nats.Msg, error) {
 	return binding.ToStructuredMsg(subject, e)
 }
@@ -42,7 +42,7 @@ func ToStructuredMsg(subject string, e event.Event) (*nats.Msg, error) {
 // The event shares the memory of the payload.
 //
 // It returns ErrPlain if the message is no CloudEvent, and an error that names all that is wrong if it is a broken one.
-// Header names count without case. A header that is given twice, be it in another case, is an error and not a choice,
+// Header names count without case. A header that is given twice, even in another case, is an error and not a choice,
 // since two readers could choose differently.
 func FromMsg(header nats.Header, data []byte) (event.Event, error) {
 	return binding.FromMsg(header, data)

@@ -23,7 +23,7 @@ type Command struct {
 	// Event holds the attributes and the data. It is a field of its own and not embedded, since it brings methods, such
 	// as String and MarshalJSON, that know nothing of the rest of a command.
 	Event event.Event
-	// Plain tells that the sender sent plain JSON and no CloudEvent. Then the event's source and type are made up.
+	// Plain says that the sender sent plain JSON and no CloudEvent. Then the event's source and type are made up.
 	Plain bool
 	// Position is the place of the message in its stream, "<stream>:<sequence>".
 	Position string
@@ -42,9 +42,9 @@ type Command struct {
 // input.
 //
 // A command that an operator sends once more comes on the subject that [Prefix.Redrive] builds. There it must have the header
-// [HeaderRedrive], and on the subject of a command it must not have it, since everybody who sends commands may publish there.
+// [HeaderRedrive], and on the subject of a command it must not have it, since every sender of commands may publish there.
 //
-// The error is a sentence for the sender, who is told all mistakes at once. It names headers, attributes and shapes,
+// The error is a sentence for the sender, who gets all mistakes at once. It names headers, attributes and shapes,
 // and quotes at most 80 bytes of a value, never the data. With an error too the command holds what is known of it, so
 // that a result can be published: the address if the subject is one of a command, the reply subject, the attributes that
 // could be read, and always an id, if need be that of a plain message.
@@ -100,7 +100,7 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	return c, err
 }
 
-// redrive reads the header of a command that is sent once more. allowed tells that the subject is one for that.
+// redrive reads the header of a command that is sent once more. allowed says that the subject is one for that.
 func redrive(header nats.Header, allowed bool, bad *binding.Problems) string {
 	values := binding.Lookup(header, HeaderRedrive)
 	switch {
@@ -142,7 +142,7 @@ func plainCommand(subject, operation string, data []byte) event.Event {
 // maxCopied is the size in bytes of what a result copies from its command into headers: the broker takes 64 KiB of them.
 const maxCopied = 512
 
-// capAttributes takes out what is too long to be copied into a result, so that the sender can be told.
+// capAttributes takes out what is too long to be copied into a result, so that the sender can get an answer.
 func capAttributes(e event.Event, plain bool, bad *binding.Problems) {
 	c, ok := e.Context.(*event.EventContextV1)
 	if !ok {
@@ -162,7 +162,7 @@ func capAttributes(e event.Event, plain bool, bad *binding.Problems) {
 	}
 }
 
-// plainID is the id of a message that brings none: the message id that its sender gave it for JetStream, else its
+// plainID is the id of a message without one: the message id that its sender gave it for JetStream, else its
 // position.
 func plainID(header nats.Header, position string, bad *binding.Problems) string {
 	switch ids := binding.Lookup(header, HeaderMessageID); {

@@ -76,7 +76,7 @@ func (s *subscription) find(ctx context.Context) (jetstream.Consumer, error) {
 }
 
 // recognise finds out whether the stream is still the one it was. Who has no right to ask for it never knows; the broker
-// tells nothing then, as one does that has just started.
+// reports nothing then, as one does that has just started.
 func (s *subscription) recognise(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -130,12 +130,12 @@ func (s *subscription) adopt(consumer jetstream.Consumer) (jetstream.Consumer, e
 			have.MaxWaiting, s.inFlight)
 	}
 	s.name = info.Name
-	s.place.look(info)
+	s.place.sync(info)
 	return consumer, nil
 }
 
 const (
-	// minWaiting is how many requests for an event the broker keeps of a consumer, unless it is told otherwise.
+	// minWaiting is how many requests for an event the broker keeps of a consumer, unless its configuration says otherwise.
 	minWaiting = 512
 	// sharers is how many programs may share a durable consumer that they have filled with requests.
 	sharers = 4

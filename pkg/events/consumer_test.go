@@ -142,7 +142,7 @@ func TestLook(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	way := b.relay(t)
-	s := subscribe(t, way.b, nil, events.InFlight(2), events.Durable("billing"), events.LookEvery(time.Millisecond))
+	s := subscribe(t, way.b, nil, events.InFlight(2), events.Durable("billing"), events.SyncEvery(time.Millisecond))
 	for _, id := range []string{"1", "2", "3"} {
 		b.publish(t, stateChanged, id)
 	}
@@ -151,7 +151,7 @@ func TestLook(t *testing.T) {
 	for len(way.seen) > 0 {
 		<-way.seen
 	}
-	for range 3 { // the first may have been under way, the third tells that the second was answered
+	for range 3 { // the first may have been under way, the third says that the second was answered
 		way.until("$JS.API.CONSUMER.INFO.")
 	}
 	b.waiting(t, "billing", 1)

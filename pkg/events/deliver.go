@@ -36,7 +36,7 @@ func (s *subscription) deliver(ctx context.Context, d *taken, renewEvery time.Du
 	}
 	_, final := errors.AsType[*reject](err)
 	again, later := errors.AsType[*retry](err)
-	if err == nil || final { // it is not to come again, also if a consumer is made anew
+	if err == nil || final { // it is not to come again, even if a consumer is created again
 		s.place.decided(d)
 	}
 	switch {
@@ -53,7 +53,7 @@ func (s *subscription) deliver(ctx context.Context, d *taken, renewEvery time.Du
 	}
 }
 
-// renewed calls the handler and tells the broker meanwhile that the event is still worked on.
+// renewed calls the handler and meanwhile reports to the broker that the event is still in progress.
 func (s *subscription) renewed(ctx context.Context, e Event, d *taken, every time.Duration) error {
 	stop := delivery.KeepAlive(every, func() {
 		// An error is harmless: the next one may get through; else the event comes again, as it may anyway.

@@ -1,6 +1,9 @@
 package events_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,13 +21,13 @@ import (
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	const self = "github.com/factro-bridge/factro-bridge"
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{end}}{{.ImportPath}}", ".", "./payload").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{end}}{{.ImportPath}}", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := []string{
-		"pkg/events", "pkg/events/attr", "pkg/events/payload", "pkg/events/internal/binding",
-		"internal/delivery", "internal/jsontext", "internal/natserr", "internal/percent", // leaves, which import no room of the bridge
+		"pkg/events", "pkg/events/attr", "pkg/events/gap", "pkg/events/payload", "pkg/events/status", "pkg/events/internal/binding",
+		"internal/delivery", "internal/identity", "internal/jsontext", "internal/natserr", "internal/percent", // leaves, which import no room of the bridge
 	}
 	var truth []string
 	for line := range strings.Lines(string(out)) {
@@ -108,4 +111,85 @@ func goPage(t *testing.T, language string) string {
 		t.Fatalf("docs/go.md has no block of %s", language)
 	}
 	return string(m[1])
+}
+
+// exported returns the names that a package exports on its first level, without methods and fields.
+func exported(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declared := range parsed.Decls {
+			for _, name := range declaredNames(declared) {
+				if name.IsExported() {
+					names[name.Name] = true
+				}
+			}
+		}
+	}
+	return names
+}
+
+func declaredNames(declared ast.Decl) (names []*ast.Ident) {
+	switch d := declared.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			names = append(names, d.Name)
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				names = append(names, s.Name)
+			case *ast.ValueSpec:
+				names = append(names, s.Names...)
+			}
+		}
+	}
+	return names
+}
+
+// TestFewNames: a reader sees the whole of the package. What belongs to one subject goes into a package below it.
+func TestFewNames(t *testing.T) {
+	t.Parallel()
+	if names := exported(t, "."); len(names) >= 100 {
+		t.Errorf("there are %d exported names, want fewer than 100", len(names))
+	}
+}
+
+// TestPageOfNames: of the names in the page's table the old ones are gone, and the new ones are there.
+func TestPageOfNames(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/go.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]map[string]bool{"events": exported(t, ".")}
+	for _, name := range []string{"attr", "gap", "payload", "status"} {
+		have[name] = exported(t, name)
+	}
+	rows := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| (.*`+"`"+`events\..*) \| (.*) \|$`).FindAllSubmatch(page, -1) {
+		rows++
+		for i, column := range row[1:] {
+			for _, name := range regexp.MustCompile("`([a-z]+)\\.([A-Z][A-Za-z]*)`").FindAllSubmatch(column, -1) {
+				if isThere := have[string(name[1])][string(name[2])]; isThere != (i == 1) {
+					t.Errorf("%s.%s is there: %t, in the row %s", name[1], name[2], isThere, row[0])
+				}
+			}
+		}
+	}
+	if rows < 15 {
+		t.Errorf("the table has %d rows", rows)
+	}
 }

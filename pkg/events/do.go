@@ -2,12 +2,10 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -19,7 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
-	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
@@ -60,8 +58,8 @@ type Sent struct {
 	// ID is the command's.
 	ID string
 	// Duplicate is true if the stream had a message with that message id already. Then this command was left out. Mostly it is
-	// a command with the same source and id. But senders choose their message ids, so whoever may send commands to the cloud
-	// may have used it for a command of his own. Do tells these apart, and so does Send as far as it may read the streams.
+	// a command with the same source and id. But senders choose their message ids, so another sender to the same cloud
+	// may have used it for another command. Do can distinguish these, and so can Send as far as it may read the streams.
 	Duplicate bool
 	// Position is the place of the command in its stream, "<stream>:<sequence>"; of a duplicate that of the first one.
 	Position string
@@ -70,7 +68,7 @@ type Sent struct {
 // Send sends a command, returns when the stream has it, and does not wait for what becomes of it. The error is as that of
 // [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
 //
-// Of a duplicate Send looks for up to two seconds whether the earlier command had the same payload; if not, the error is a
+// Of a duplicate Send checks for up to two seconds whether the earlier command had the same payload; if not, the error is a
 // *[ReusedError]. That needs the right to read the stream of commands or that of results by direct get.
 func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (Sent, error) {
 	o, subject, e, err := c.order(cmd, opts)
@@ -148,8 +146,8 @@ func (c *Client) do(ctx context.Context, subject string, e event.Event, o order)
 // waiter makes what waits for the results of a command that the stream has.
 func (c *Client) waiter(subject string, e event.Event, o order, began time.Time, ack *jetstream.PubAck) *waiter {
 	w := &waiter{
-		client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, told: map[string]bool{},
-		digest: CommandDigest(e.Data()), place: position(ack.Stream, ack.Sequence), stream: ack.Stream, sequence: ack.Sequence,
+		client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, reported: map[string]bool{},
+		digest: identity.CommandDigest(e.Data()), place: position(ack.Stream, ack.Sequence), stream: ack.Stream, sequence: ack.Sequence,
 	}
 	if ack.Duplicate {
 		w.duplicate = w.place
@@ -213,117 +211,17 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 	return e, bad.Err()
 }
 
-// messageID is the id by which the stream recognises the command when it is sent again. It tells apart what is not the same:
+// messageID is the id by which the stream recognises the command when it is sent again. It differs for what is not the same:
 // commands of other sources, and a rehearsal from the performance. No encoded id has a percent sign without two hex digits.
 func (o *order) messageID() string {
-	id := percent.Encode(o.id) + "%source." + SourceDigest(o.source)
+	id := percent.Encode(o.id) + "%source." + identity.SourceDigest(o.source)
 	if o.dryRun {
 		return id + "%dryrun"
 	}
 	return id
 }
 
-const (
-	// publishAttempts bounds how often a command is sent that nobody acknowledges. It is the same message id each time, so
-	// the stream keeps one.
-	publishAttempts = 3
-	// attemptTimeout is how long an attempt waits for the acknowledgement. During a change of leader the one in flight is
-	// never answered; the next one is.
-	attemptTimeout = 2 * time.Second
-)
-
-// publish stores a message in its stream and waits for a lost connection meanwhile.
-func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	// Commands of all clouds were in one stream once. Its bridge takes them over.
-	stream, former := c.prefix.CommandStream(c.cloud), strings.ToUpper(string(c.prefix))+"_COMMANDS"
-	natserr.Expect(msg, stream)
-	if err := natserr.CheckHeader(msg.Header); err != nil {
-		return nil, fmt.Errorf("send command: %w: %w", ErrTooLarge, err)
-	}
-	unsure := false // whether an attempt may have reached the stream without a word
-	for attempt := 1; ; attempt++ {
-		once, cancel := context.WithTimeout(ctx, attemptTimeout)
-		ack, err := natserr.Publish(once, c.js, msg, stream, former)
-		cancel()
-		_, refused := natserr.Refusal(err)
-		refused = refused || errors.Is(err, natserr.ErrOtherStream)
-		away := isDisconnect(err) || !c.js.Conn().IsConnected()
-		timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
-		unsure = unsure || timeout || errors.Is(err, nats.ErrDisconnected)
-		switch {
-		case err == nil:
-			return ack, nil
-		case natserr.TooLarge(err):
-			return nil, fmt.Errorf("send command: %w: %d bytes of data: %w", ErrTooLarge, len(msg.Data), err)
-		case natserr.Of(err) == natserr.Permanent:
-			return nil, fmt.Errorf("send command: %w", err) // each attempt meets the same, so none has stored it
-		case ctx.Err() != nil:
-			return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: ctx.Err()}
-		case refused && natserr.Answered(err) || errors.Is(err, nats.ErrConnectionClosed) || attempt >= publishAttempts && !away:
-			if unsure {
-				return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: err}
-			}
-			if errors.Is(err, jetstream.ErrNoStreamResponse) {
-				return nil, fmt.Errorf("send command: no stream takes %s: is the cloud's name right, and has its bridge run once? %w", msg.Subject, err)
-			}
-			if help := natserr.Help(err); help != "" {
-				return nil, fmt.Errorf("send command: %w (%s)", err, help)
-			}
-			return nil, fmt.Errorf("send command: %w", err)
-		case away:
-			attempt-- // it did not fail, there is only nobody there
-		}
-		if !pause(ctx, 50*time.Millisecond) {
-			return nil, &PendingError{ID: commandID(msg), Unsure: true, Err: ctx.Err()}
-		}
-	}
-}
-
-func commandID(msg *nats.Msg) string {
-	id, _ := percent.Decode(delivery.Header(msg.Header).Get(binding.AttributePrefix + "id"))
-	return id
-}
-
-// isDisconnect says whether something failed only since the connection was away.
-func isDisconnect(err error) bool { return natserr.Disconnected(err) }
-
-// pause waits, and returns false if ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// PendingError says that a command has no final result yet, and may have one later. Calling Do again with the same
-// payload and [WithID] asks for it; the command is not carried out twice.
-type PendingError struct {
-	// ID is the command's.
-	ID string
-	// Unsure is true if the stream did not acknowledge the command, so that it may be there or not. Else it is.
-	Unsure bool
-	// Duplicate is true if the stream had a message with the command's message id already, as in Sent.
-	Duplicate bool
-	// Err is why Do stopped waiting, mostly the error of its context.
-	Err error
-}
-
-func (e *PendingError) Error() string {
-	where := "is in the stream and has no final result yet"
-	switch {
-	case e.Unsure:
-		where = "may be in the stream or not"
-	case e.Duplicate:
-		where = "was not sent again, since the stream has its message id already, and has no final result yet"
-	}
-	return fmt.Sprintf("command %s %s; do it again with this id to get its result: %v", e.ID, where, e.Err)
-}
-
-func (e *PendingError) Unwrap() error { return e.Err }
-
-// verdict is what a span may tell of an error.
+// verdict is what a span may say about an error.
 func verdict(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -332,35 +230,4 @@ func verdict(err error) string {
 		return "pending"
 	}
 	return "not sent"
-}
-
-// Err returns nil if the command was applied, and else an error of type *Error.
-func (r Result) Err() error {
-	if r.Outcome == Applied {
-		return nil
-	}
-	if r.Error == nil { // not by this contract, but then there is no other word for it
-		return &Error{Code: string(r.Outcome), Message: strings.TrimSpace(r.Operation + " was not applied"), Status: r.Status}
-	}
-	e := *r.Error
-	e.Status = r.Status
-	return &e
-}
-
-// ResultOf reads the result that an event carries, be it from a subscription or from elsewhere.
-func ResultOf(e event.Event) (Result, error) {
-	if !strings.HasPrefix(e.Type(), ResultTypePrefix) {
-		return Result{}, fmt.Errorf("the event's type is %s, which is none of a result", binding.Quote(e.Type()))
-	}
-	var r Result
-	if err := json.Unmarshal(e.Data(), &r); err != nil {
-		return Result{}, fmt.Errorf("result: %w", err)
-	}
-	switch dry := e.Extensions()[attr.DryRun].(type) {
-	case bool:
-		r.DryRun = dry
-	case string:
-		r.DryRun = dry == "true"
-	}
-	return r, nil
 }

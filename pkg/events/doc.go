@@ -16,7 +16,7 @@
 //	}, events.Durable("billing"))
 //
 // What factro sent is what comes: an event's data is the delivered body, byte for byte. Only two of its keys are proven,
-// action and context.entityId; anything else may be there or not. Events tell that something has changed and not what it
+// action and context.entityId; anything else may be there or not. Events say that something has changed and not what it
 // is now: ask for it.
 //
 // # Commands
@@ -33,10 +33,10 @@
 //	}
 //	task, err := create.Answer(result)
 //
-// A property that may be left out is a payload.Optional: absent, null or set. In a change, absent leaves the value at factro as
-// it is, and null clears it.
+// A property that may be left out is a payload.Optional: absent, null or set. In a change, absent leaves the value at factro
+// as it is, and null clears it.
 //
-// A command's id is its idempotency key. A create is never made twice under one id, and who lost the answer does the same
+// A command's id is its idempotency key. A create is never made twice under one id, and a sender that lost the answer does the same
 // again with [WithID]. For how long: the streams recognise an id for ten minutes, unless their operator has chosen otherwise,
 // and the bridge remembers creates for seven days.
 //
@@ -63,7 +63,7 @@
 //
 // # Messages
 //
-// Who wants the messages themselves has [ToMsg] and [FromMsg]. Events are
+// A program that wants the messages themselves uses [ToMsg] and [FromMsg]. Events are
 // [github.com/cloudevents/sdk-go/v2/event.Event]; the codec is this package's own, true to the NATS protocol binding of
 // CloudEvents 1.0.
 package events

@@ -15,7 +15,7 @@ import (
 
 // Event is a message that a subscription hands over: an event out of factro, a result or a dead letter.
 type Event struct {
-	// CloudEvent has the attributes and the data. Its methods tell them: ID, Type, Time, Extensions and so on. A dead
+	// CloudEvent has the attributes and the data. Its methods return them: ID, Type, Time, Extensions and so on. A dead
 	// letter may have been no CloudEvent; then it has no attributes.
 	CloudEvent event.Event
 	// Subject is the one that the message has in its stream.

@@ -29,9 +29,9 @@ func connected(work func(events.Command) []events.Result) (js jetstream.JetStrea
 	return b.js, func() { f.stop(); b.close(); remove() }
 }
 
-// happened has the bridge publish an event.
+// happened has the bridge publish an event about a task.
 func happened(js jetstream.JetStream, action, id string) {
-	msg, err := events.ToMsg(prefix.Event("acme", events.ResourceOf(action), id, action), webhook(action, id))
+	msg, err := events.ToMsg(prefix.Event("acme", "task", id, action), webhook(action, id))
 	if err == nil {
 		_, err = js.PublishMsg(context.Background(), msg)
 	}
@@ -94,7 +94,7 @@ func ExampleClient_Do() {
 	// 2026 September 1
 }
 
-// An error tells what became of the command, and whether it is still on its way.
+// An error says what became of the command, and whether it is still on its way.
 func ExampleClient_Do_errors() {
 	js, end := connected(always(events.Result{Outcome: events.Rejected, Status: 403, Attempts: 1, Error: &events.Error{
 		Code: events.CodeRefused, Message: "factro answered 403: Task is closed",

@@ -55,8 +55,7 @@ func ExampleFromMsg() {
 
 func ExamplePrefix() {
 	p := events.Prefix("factro")
-	action := "WorkRecordCreated"
-	fmt.Println(p.Event("acme", events.ResourceOf(action), "8d3f6c1e", action))
+	fmt.Println(p.Event("acme", "work-record", "8d3f6c1e", "WorkRecordCreated"))
 	fmt.Println(p.Command("acme", "task", "createTask"))
 	fmt.Println(p.Result("acme", "task", "createTask", events.Applied), "in", p.ResultStream("acme"))
 	// Output:

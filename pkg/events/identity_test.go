@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -85,33 +85,6 @@ func TestDecodeRedrive(t *testing.T) {
 	}
 }
 
-func TestCaused(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		extensions map[string]any
-		want       bool
-	}{
-		"its own":               {map[string]any{"causationid": "c", "causationsource": "urn:a", "causationposition": "S:1"}, true},
-		"of another source":     {map[string]any{"causationid": "c", "causationsource": "urn:b", "causationposition": "S:1"}, false},
-		"of a plain command":    {map[string]any{"causationid": "c", "causationposition": "S:1"}, false},
-		"of an earlier bridge":  {map[string]any{"causationid": "c"}, true},
-		"of another id":         {map[string]any{"causationid": "d", "causationsource": "urn:a", "causationposition": "S:1"}, false},
-		"of no command":         {nil, false},
-		"another id, of before": {map[string]any{"causationid": "d"}, false},
-	} {
-		e := event.New()
-		for k, v := range tt.extensions {
-			e.SetExtension(k, v)
-		}
-		if got := events.Caused(e, "urn:a", "c"); got != tt.want {
-			t.Errorf("%s: %v", name, got)
-		}
-		if got := events.Caused(e, "", "c"); name == "of a plain command" && !got {
-			t.Errorf("%s: %v for the plain command", name, got)
-		}
-	}
-}
-
 // TestDoSources: two senders use one id. Each of their commands is carried out and each hears of its own, by a copy or from
 // the stream, also if it asks again.
 func TestDoSources(t *testing.T) {
@@ -162,7 +135,7 @@ func TestDoEarlierBridge(t *testing.T) {
 // stream takes ours for a repetition of his. His result is not ours, and ours was not sent.
 func TestDoMessageIDTaken(t *testing.T) {
 	t.Parallel()
-	taken := "inv-1%source." + events.SourceDigest("urn:victim")
+	taken := "inv-1%source." + identity.SourceDigest("urn:victim")
 	for name, m := range map[string]*nats.Msg{
 		"plain": {Subject: prefix.Command("acme", "task", "setTaskState"), Data: []byte(`{"taskId":"1","state":"review"}`)},
 		"another source": {Subject: prefix.Command("acme", "task", "setTaskState"), Header: nats.Header{

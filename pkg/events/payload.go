@@ -40,6 +40,6 @@ func payloadData(p Payload) ([]byte, error) {
 type ObjectRef struct {
 	Bucket string `json:"bucket"`
 	Name   string `json:"name"`
-	// Size is the number of bytes, where it is told.
+	// Size is the number of bytes, where it is known.
 	Size uint64 `json:"size,omitzero"`
 }

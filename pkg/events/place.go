@@ -17,7 +17,7 @@ type place struct {
 	era int
 	// behind is the sequence after the last event that was delivered; 0 if there was no consumer yet.
 	behind uint64
-	// floor is the first event of which the broker had no verdict when it was last asked. Those before it are through,
+	// floor is the first event without a verdict when the broker was last asked. Those before it are done,
 	// whoever handled them.
 	floor uint64
 	// open are the events that were delivered and have no verdict yet.
@@ -46,15 +46,15 @@ func (p *place) recognise(created time.Time) {
 	p.created = created
 }
 
-// known tells whether the stream can be recognised, and which one it is of those that there were.
+// known reports whether the stream can be recognised, and which one it is of those that there were.
 func (p *place) known() (era int, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.era, !p.created.IsZero()
 }
 
-// look notes what the broker says about the consumer.
-func (p *place) look(info *jetstream.ConsumerInfo) {
+// sync notes what the broker says about the consumer.
+func (p *place) sync(info *jetstream.ConsumerInfo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.floor = info.AckFloor.Stream + 1

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// PlannedCall is the call of the Core API that a dry run would have made, but for the API key.
+// PlannedCall is the call of the Core API that a dry run would have made, without the API key.
 type PlannedCall struct {
 	Method string `json:"method"`
 	// Path is what is appended to the Core API's base URL, Query what stands behind a question mark there, both escaped.
@@ -26,7 +26,7 @@ type PlannedFile struct {
 	ContentType string `json:"contentType"`
 	// Size is the number of bytes.
 	Size int64 `json:"size"`
-	// Object is where the file lies, if the command does not hold it.
+	// Object is where the file is, if the command does not hold it.
 	Object *ObjectRef `json:"object,omitempty"`
 }
 

@@ -51,9 +51,9 @@ func Ask[T any](ctx context.Context, c *Client, query Query[T]) (T, error) {
 //
 // An answer that no message can hold is read from the broker's object store, as a stream, while ctx lasts; a Read fails
 // if it was damaged on the way. The bridge keeps such an answer for ten minutes. Its reader has a method Size() int64, which
-// tells how many bytes there are in all.
+// returns the number of bytes in all.
 //
-// If the bridge or factro refuse, the error is of type *[Error], and its Status tells more. [nats.ErrNoResponders] means
+// If the bridge or factro refuse, the error is of type *[Error], and its Status says more. [nats.ErrNoResponders] means
 // that no bridge answers queries of this cloud. A query changes nothing, so after any error it may be asked again.
 func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error) {
 	if err := c.check(); err != nil {

@@ -2,7 +2,14 @@ package events
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Types of events begin with one of these. What follows is factro's action, the operation, or the outcome.
@@ -44,7 +51,7 @@ const (
 	Dead     Outcome = "dead"     // given up and parked among the dead letters
 )
 
-// Final tells whether no other result of the same command follows.
+// Final reports whether no other result of the same command follows.
 func (o Outcome) Final() bool { return o != Deferred }
 
 // Result is the data of a result event. The Answer methods of the typed commands decode its Response: only that of a
@@ -63,18 +70,18 @@ type Result struct {
 	// Response is the Core API's JSON as it came, with all digits of its numbers; absent if there was none or if it was
 	// too large for a message. Of a dry run it is the planned call.
 	Response json.RawMessage `json:"response,omitempty"`
-	// Omitted tells that there was a response, and that it was too large to be passed on or kept.
+	// Omitted says that there was a response, and that it was too large to be passed on or kept.
 	Omitted bool `json:"responseOmitted,omitempty"`
-	// Adopted tells that factro did not answer the call, and that what it had made was found by looking for it. The
+	// Adopted says that factro did not answer the call, and that a search found what it had created. The
 	// response is then the object as factro lists it.
 	Adopted bool   `json:"adopted,omitempty"`
 	Error   *Error `json:"error,omitempty"`
-	// RetryAt says when a deferred command is tried next, as far as that can be told.
+	// RetryAt says when a deferred command is tried next, as far as that is known.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
 	// CommandDigest is the [CommandDigest] of the data that the result is of. A repeated result has that of the command that was
 	// carried out. It is "" in results of older bridges, and where the data was no JSON.
 	CommandDigest string `json:"commandDigest,omitempty"`
-	// DryRun tells that nothing was called. It is an attribute of the event and no part of its data.
+	// DryRun says that nothing was called. It is an attribute of the event and no part of its data.
 	DryRun bool `json:"-"`
 }
 
@@ -92,7 +99,7 @@ const (
 	CodeUnknownOperation = "unknown-operation" // no such operation; nothing was called
 	CodeExpired          = "expired"           // expirytime had passed; nothing was called
 	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
-	CodeRefused          = "refused"           // factro said no; status and detail tell what
+	CodeRefused          = "refused"           // factro said no; status and detail say what
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused
 	CodeUnavailable      = "unavailable"       // factro fails or cannot be reached
@@ -100,3 +107,34 @@ const (
 	CodeAmbiguous        = "ambiguous"         // a create may have happened; a human should look
 	CodeUndeliverable    = "undeliverable"     // the broker gave it up without a verdict; a human should look
 )
+
+// Err returns nil if the command was applied, and else an error of type *Error.
+func (r Result) Err() error {
+	if r.Outcome == Applied {
+		return nil
+	}
+	if r.Error == nil { // not by this contract, but then there is no other word for it
+		return &Error{Code: string(r.Outcome), Message: strings.TrimSpace(r.Operation + " was not applied"), Status: r.Status}
+	}
+	e := *r.Error
+	e.Status = r.Status
+	return &e
+}
+
+// ResultOf reads the result that an event carries, from a subscription or from elsewhere.
+func ResultOf(e event.Event) (Result, error) {
+	if !strings.HasPrefix(e.Type(), ResultTypePrefix) {
+		return Result{}, fmt.Errorf("the event's type is %s, which is none of a result", binding.Quote(e.Type()))
+	}
+	var r Result
+	if err := json.Unmarshal(e.Data(), &r); err != nil {
+		return Result{}, fmt.Errorf("result: %w", err)
+	}
+	switch dry := e.Extensions()[attr.DryRun].(type) {
+	case bool:
+		r.DryRun = dry
+	case string:
+		r.DryRun = dry == "true"
+	}
+	return r, nil
+}

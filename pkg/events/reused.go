@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
@@ -88,12 +89,12 @@ func (w *waiter) compareStored(ctx context.Context) (seen bool, err error) {
 	have, err := p.DecodeCommand(got[0].subject, got[0].header, got[0].data, w.place)
 	switch {
 	case err != nil:
-		return false, nil //nolint:nilerr // the bridge will tell its sender
+		return false, nil //nolint:nilerr // the bridge will answer its sender
 	case have.Event.ID() != w.id || have.Source() != w.source:
 		return true, takenBy(have.Event.ID(), have.Source())
 	case p.Command(have.Cloud, have.Resource, have.Operation) != w.subject:
 		return true, &ReusedError{ID: w.id, Operation: have.Operation, Cloud: have.Cloud}
-	case CommandDigest(have.Event.Data()) != w.digest:
+	case identity.CommandDigest(have.Event.Data()) != w.digest:
 		return true, &ReusedError{ID: w.id}
 	}
 	return true, nil

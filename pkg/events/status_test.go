@@ -13,10 +13,11 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // answerStatus has the bridge's side answer the question why commands wait.
-func answerStatus(t *testing.T, b *broker, answer func(events.StatusRequest) any) {
+func answerStatus(t *testing.T, b *broker, answer func(status.Request) any) {
 	t.Helper()
 	nc, _, err := b.connect()
 	if err != nil {
@@ -24,7 +25,7 @@ func answerStatus(t *testing.T, b *broker, answer func(events.StatusRequest) any
 	}
 	t.Cleanup(nc.Close)
 	if _, err := nc.Subscribe(prefix.Status("acme"), func(msg *nats.Msg) {
-		var ask events.StatusRequest
+		var ask status.Request
 		if err := json.Unmarshal(msg.Data, &ask); err != nil {
 			panic(err)
 		}
@@ -48,18 +49,18 @@ func TestOnStatus(t *testing.T) {
 	c, f := client(t, func(events.Command) []events.Result { <-goOn; return []events.Result{applied(nil)} })
 	var before atomic.Uint64
 	before.Store(2)
-	answerStatus(t, f.b, func(ask events.StatusRequest) any {
+	answerStatus(t, f.b, func(ask status.Request) any {
 		if ask.Position != "FACTRO_COMMANDS_ACME:1" {
 			t.Errorf("asked about %q", ask.Position)
 		}
 		retry := time.Now() // what changes all the time is no news
-		return events.Status{
-			Cloud: "acme", At: time.Now(), Command: events.CommandQueued, Before: new(before.Load()), Factro: events.Condition{State: events.Unreachable, RetryAt: &retry},
+		return status.Status{
+			Cloud: "acme", At: time.Now(), Command: status.CommandQueued, Before: new(before.Load()), Factro: status.Condition{State: status.Unreachable, RetryAt: &retry},
 		}
 	})
 	began := time.Now()
 	var told []uint64
-	r, err := c.Do(t.Context(), setState, events.OnStatus(func(s events.Status, err error) {
+	r, err := c.Do(t.Context(), setState, events.OnStatus(func(s status.Status, err error) {
 		if err != nil {
 			t.Error(err)
 			return
@@ -87,14 +88,14 @@ func TestOnStatusNobody(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	var told []string
-	_, err := c.Do(ctx, setState, events.OnStatus(func(s events.Status, err error) {
+	_, err := c.Do(ctx, setState, events.OnStatus(func(s status.Status, err error) {
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			if d := time.Since(began); d > 2*time.Second {
 				t.Errorf("told after %s", d)
 			}
 			told = append(told, "nobody")
-			answerStatus(t, b, func(events.StatusRequest) any { return events.Status{Cloud: "acme"} })
+			answerStatus(t, b, func(status.Request) any { return status.Status{Cloud: "acme"} })
 		case err != nil:
 			t.Error(err)
 		default:

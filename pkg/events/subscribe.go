@@ -41,11 +41,11 @@ type Handler func(ctx context.Context, e Event) error
 // yet, of those that came to this call. With [InFlight], others may hold earlier ones, so it begins where the broker last
 // said that all before had a verdict: what was handled in the half minute before may come again. An event that comes again
 // while it is handled is not handled twice at once; the verdict to come counts. A durable consumer that is deleted while
-// nobody subscribes has lost its place, and begins anew. Of a stream that was made anew it gets all, if it may ask the
+// nobody subscribes has lost its place, and starts over. From a stream that was created again it gets everything, if it may ask the
 // broker about the stream.
 func Subscribe(ctx context.Context, js jetstream.JetStream, filter string, handle Handler, opts ...SubscribeOption) error {
 	s := subscription{
-		js: js, filter: filter, handle: handle, inFlight: 1, ackWait: ackWait, lookEvery: lookEvery, log: slog.Default(),
+		js: js, filter: filter, handle: handle, inFlight: 1, ackWait: ackWait, syncEvery: syncEvery, log: slog.Default(),
 	}
 	s.onUnreadable = func(ctx context.Context, e Event, err error) {
 		s.log.WarnContext(ctx, "message is no readable event and is left out", "subject", e.Subject, "sequence", e.Sequence, "error", err)
@@ -116,9 +116,9 @@ func OnUnreadable(f func(ctx context.Context, e Event, err error)) SubscribeOpti
 // unnoticed.
 const ackWait = 30 * time.Second
 
-// lookEvery is how often a subscription with many events in flight asks how far its consumer is. What was handled since
+// syncEvery is how often a subscription with many events in flight asks how far its consumer is. What was handled since
 // comes again if the consumer is lost.
-const lookEvery = 30 * time.Second
+const syncEvery = 30 * time.Second
 
 // maxInFlight bounds how many events a subscription has in flight. Each has a request of its own at the broker.
 const maxInFlight = 1024
@@ -135,7 +135,7 @@ type subscription struct {
 	since        *time.Time
 	inFlight     int
 	ackWait      time.Duration
-	lookEvery    time.Duration
+	syncEvery    time.Duration
 	log          *slog.Logger
 	onUnreadable func(context.Context, Event, error)
 
@@ -215,7 +215,7 @@ func (s *subscription) consume(ctx context.Context, consumer jetstream.Consumer)
 	}
 	var pulls sync.WaitGroup
 	if s.inFlight > 1 {
-		pulls.Go(func() { s.look(pulling, consumer) })
+		pulls.Go(func() { s.sync(pulling, consumer) })
 	}
 	for s.enter(pulling) {
 		pulls.Add(1)
@@ -263,11 +263,11 @@ func (s *subscription) take(ctx context.Context, p delivery.Puller, era int) (*t
 	return s.place.delivered(era, msg), nil
 }
 
-// look keeps in mind how far the consumer is, with all who share it.
-func (s *subscription) look(ctx context.Context, consumer jetstream.Consumer) {
-	for pause(ctx, s.lookEvery) {
+// sync remembers how far the consumer is, with all who share it.
+func (s *subscription) sync(ctx context.Context, consumer jetstream.Consumer) {
+	for pause(ctx, s.syncEvery) {
 		if info, err := consumer.Info(ctx); err == nil {
-			s.place.look(info)
+			s.place.sync(info)
 		}
 	}
 }

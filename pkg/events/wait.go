@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
@@ -32,8 +33,8 @@ type waiter struct {
 	duplicate string
 	// from is what since has found out, or zero.
 	from time.Time
-	// told are the deferred results that the caller has heard of; they come on both ways.
-	told map[string]bool
+	// reported are the deferred results that the caller has; they arrive in two ways.
+	reported map[string]bool
 }
 
 // found is an event of a result, with the subject in the stream, or "" if it is a copy.
@@ -71,7 +72,7 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 	nc := w.client.js.Conn()
 	closed := nc.StatusChanged(nats.CLOSED)
 	defer nc.RemoveStatusListener(closed)
-	if nc.IsClosed() { // nobody tells that again
+	if nc.IsClosed() { // no other notice of that follows
 		return Result{}, w.pending(nats.ErrConnectionClosed)
 	}
 	patience := time.After(w.client.patience)
@@ -107,11 +108,11 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, err
 		case err != nil:
 			return Result{}, err
 		case r.Outcome.Final():
-			w.tell(f, r)
+			w.report(f, r)
 			return r, w.verdict(r)
-		case !w.told[string(f.event.Data())]:
-			w.told[string(f.event.Data())] = true
-			w.tell(f, r)
+		case !w.reported[string(f.event.Data())]:
+			w.reported[string(f.event.Data())] = true
+			w.report(f, r)
 		}
 	}
 }
@@ -121,8 +122,8 @@ func (w *waiter) pending(err error) error {
 	return &PendingError{ID: w.id, Duplicate: w.duplicate != "", Err: err}
 }
 
-// tell passes a result on to those who want to hear of each.
-func (w *waiter) tell(f found, r Result) {
+// report passes each result on to the callbacks.
+func (w *waiter) report(f found, r Result) {
 	if w.order.onDeferred != nil && !r.Outcome.Final() {
 		w.order.onDeferred(r)
 	}
@@ -141,7 +142,7 @@ var errOther = errors.New("result of another command")
 
 // judge returns the result if it is the command's.
 func (w *waiter) judge(f found) (Result, error) {
-	if !Caused(f.event, w.source, w.id) {
+	if !identity.Caused(f.event, w.source, w.id) {
 		return Result{}, w.taken(f)
 	}
 	r, err := ResultOf(f.event)
@@ -209,7 +210,7 @@ func (w *waiter) read(ctx context.Context, out chan<- found) {
 		return // it is of our making
 	}
 	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
-	if w.duplicate != "" { // of which command of this cloud, we shall see
+	if w.duplicate != "" { // the result shows of which command
 		filter = p.ResultFilter(address.Cloud, Any, Any, Any)
 	}
 	results := storedReader{js: w.client.js, stream: p.ResultStream(address.Cloud)}
@@ -245,7 +246,7 @@ func (w *waiter) read(ctx context.Context, out chan<- found) {
 const (
 	// resultsAtOnce bounds how many results are fetched together.
 	resultsAtOnce = 64
-	// quietMost is after how many times that nothing came the reading begins anew.
+	// quietMost is after how many empty reads the reading starts over.
 	quietMost = 20
 	// slowest is how long the stream of results is left alone at most, while somebody waits for what it gets.
 	slowest = 5 * time.Second
@@ -254,7 +255,7 @@ const (
 const (
 	// skew is by how much the clocks of a broker's nodes may differ, and more.
 	skew = 5 * time.Second
-	// unknownSkew is by how much our clock may differ from the broker's, of whom we may not ask the time.
+	// unknownSkew is by how much our clock may differ from the broker's, when we may not ask for its time.
 	unknownSkew = 10 * time.Minute
 	// duplicates is how long the bridge's streams recognise a message id, unless an operator has chosen more.
 	duplicates = 10 * time.Minute
@@ -266,7 +267,7 @@ func (w *waiter) since(ctx context.Context) time.Time {
 	if !w.from.IsZero() {
 		return w.from
 	}
-	since, window, told := w.began, duplicates, 0
+	since, window, known := w.began, duplicates, 0
 	for _, name := range []string{w.client.prefix.CommandStream(w.client.cloud), w.client.prefix.ResultStream(w.client.cloud)} {
 		once, cancel := context.WithTimeout(ctx, attemptTimeout)
 		stream, err := w.client.js.Stream(once, name)
@@ -274,7 +275,7 @@ func (w *waiter) since(ctx context.Context) time.Time {
 		if err != nil { // perhaps we may not ask: then our own clock has to do
 			continue
 		}
-		told++
+		known++
 		info := stream.CachedInfo()
 		since = info.TimeStamp.Add(-time.Since(w.began))
 		window = max(window, info.Config.Duplicates)
@@ -282,11 +283,11 @@ func (w *waiter) since(ctx context.Context) time.Time {
 	if w.duplicate != "" {
 		since = since.Add(-window)
 	}
-	if told == 0 {
+	if known == 0 {
 		since = since.Add(-unknownSkew)
 	}
 	since = since.Add(-skew)
-	if told == 2 {
+	if known == 2 {
 		w.from = since
 	}
 	return since

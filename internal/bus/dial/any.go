@@ -7,8 +7,9 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // cutAttempts is how often a server is asked whose reason was lost, see cutOff.

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // TestSameAddressTwice: an address that is given twice does not keep those behind it from being tried.

@@ -18,11 +18,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // StatusReporter reports what a process knows about why commands wait.
 type StatusReporter interface {
-	Status() events.Status
+	Status() status.Status
 }
 
 const (
@@ -98,7 +99,7 @@ func (d *statusServer) accept(ctx context.Context, msg *nats.Msg) {
 
 // answer makes the answer, after the delay that lets better informed bridges go first.
 func (d *statusServer) answer(ctx context.Context, data []byte) Answer {
-	var ask events.StatusRequest
+	var ask status.Request
 	if len(data) > 0 {
 		if err := json.Unmarshal(data, &ask); err != nil {
 			return Answer{Status: http.StatusBadRequest, Error: &events.Error{
@@ -122,26 +123,26 @@ func (d *statusServer) answer(ctx context.Context, data []byte) Answer {
 }
 
 // status is what we know, and how long to let bridges go first that may know more.
-func (d *statusServer) status(ctx context.Context, position string) (s events.Status, delay time.Duration) {
+func (d *statusServer) status(ctx context.Context, position string) (s status.Status, delay time.Duration) {
 	queue := d.check(ctx)
 	s = d.reporter.Status()
-	inHand := s.InHand != nil
+	inHand := s.InFlight != nil
 	if queue != nil {
 		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0)))
 		s.Command, s.Before = place(queue, d.stream, position)
 		if !inHand && queue.NumAckPending > 0 {
-			s.InHand = &events.InHand{State: events.HandElsewhere}
+			s.InFlight = &status.InFlight{State: status.Elsewhere}
 			return s, elsewhereDelay
 		}
 	}
-	if !inHand && (s.Paused != nil || s.Factro.State == events.Unreachable) {
+	if !inHand && (s.Paused != nil || s.Factro.State == status.Unreachable) {
 		return s, blockedDelay
 	}
 	return s, 0
 }
 
 // place is the state of a command by its place in the queue, and how many are before it.
-func place(queue *jetstream.ConsumerInfo, stream, position string) (events.CommandState, *uint64) {
+func place(queue *jetstream.ConsumerInfo, stream, position string) (status.CommandState, *uint64) {
 	in, number, _ := strings.Cut(position, ":")
 	sequence, err := strconv.ParseUint(number, 10, 64)
 	if in != stream || err != nil || sequence == 0 {
@@ -154,11 +155,11 @@ func place(queue *jetstream.ConsumerInfo, stream, position string) (events.Comma
 		if queue.NumPending > 0 { // what was deleted from the queue does not count
 			between = min(between, queue.NumPending-1)
 		}
-		return events.CommandQueued, new(between + inFlight)
+		return status.CommandQueued, new(between + inFlight)
 	case inFlight > 0 && sequence > queue.AckFloor.Stream:
-		return events.CommandInHand, new(uint64(0))
+		return status.CommandInFlight, new(uint64(0))
 	}
-	return events.CommandSettled, nil
+	return status.CommandSettled, nil
 }
 
 // check asks the broker for the state of the queue. It returns nil if the broker cannot be asked. Requests that come during

@@ -14,12 +14,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
-// status is a StatusReporter made of a function.
-type status func() events.Status
+// reporter is a StatusReporter made of a function.
+type reporter func() status.Status
 
-func (f status) Status() events.Status { return f() }
+func (f reporter) Status() status.Status { return f() }
 
 func TestPlace(t *testing.T) {
 	t.Parallel()
@@ -71,10 +72,10 @@ func TestServeStatus(t *testing.T) {
 	var holds atomic.Bool
 	since := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 	bustest.Start(t, func(ctx context.Context) error {
-		return ServeStatus(ctx, b, "acme", status(func() events.Status {
-			s := events.Status{Cloud: "holder", Factro: events.Condition{State: events.Reachable}}
+		return ServeStatus(ctx, b, "acme", reporter(func() status.Status {
+			s := status.Status{Cloud: "holder", Factro: status.Condition{State: status.Reachable}}
 			if holds.Load() {
-				s.InHand = &events.InHand{State: events.HandCalling, Since: &since}
+				s.InFlight = &status.InFlight{State: status.Calling, Since: &since}
 			}
 			return s
 		}), bustest.Quiet())
@@ -82,12 +83,12 @@ func TestServeStatus(t *testing.T) {
 	for range 2 {
 		other := bustest.Connect(t, server, bustest.Quiet())
 		bustest.Start(t, func(ctx context.Context) error {
-			return ServeStatus(ctx, other, "acme", status(func() events.Status {
-				return events.Status{Cloud: "held up", Factro: events.Condition{State: events.Unreachable}}
+			return ServeStatus(ctx, other, "acme", reporter(func() status.Status {
+				return status.Status{Cloud: "held up", Factro: status.Condition{State: status.Unreachable}}
 			}), bustest.Quiet())
 		})
 	}
-	ask := func(position string) (s events.Status) {
+	ask := func(position string) (s status.Status) {
 		natstest.Eventually(t, "an answer", func() bool {
 			var err error
 			s, err = client.Status(t.Context(), position)
@@ -110,13 +111,13 @@ func TestServeStatus(t *testing.T) {
 	out.Command("second")
 	natstest.Eventually(t, "who has it in hand answers", func() bool {
 		s := ask(position)
-		return s.Cloud == "holder" && s.Command == events.CommandInHand && s.InHand.State == events.HandCalling && s.Waiting != nil && *s.Waiting == 2
+		return s.Cloud == "holder" && s.Command == status.CommandInFlight && s.InFlight.State == status.Calling && s.Waiting != nil && *s.Waiting == 2
 	})
-	if s := ask("FACTRO_COMMANDS_ACME:2"); s.Cloud != "holder" || s.Command != events.CommandQueued || s.Before == nil || *s.Before != 1 {
+	if s := ask("FACTRO_COMMANDS_ACME:2"); s.Cloud != "holder" || s.Command != status.CommandQueued || s.Before == nil || *s.Before != 1 {
 		t.Errorf("the second: %+v", s)
 	}
 	holds.Store(false) // as if it had died with it
-	if s := ask("FACTRO_COMMANDS_ACME:2"); s.InHand == nil || s.InHand.State != events.HandElsewhere {
+	if s := ask("FACTRO_COMMANDS_ACME:2"); s.InFlight == nil || s.InFlight.State != status.Elsewhere {
 		t.Errorf("nobody has it: %+v", s)
 	}
 	refused := out.Ask("factro.query.acme.status", "no question", nil)
@@ -131,5 +132,5 @@ func TestServeStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	natstest.Eventually(t, "it is settled", func() bool { return ask(position).Command == events.CommandSettled })
+	natstest.Eventually(t, "it is settled", func() bool { return ask(position).Command == status.CommandSettled })
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 )
 
 // bodies remembers which body came first with an id, for longer than the stream does: an id that names a webhook comes
@@ -22,7 +22,7 @@ const minBodies = 16 << 10
 
 // first says whether this body was the first with its id.
 func (b *bodies) first(id string, data []byte) bool {
-	digest := events.BodyDigest(data)
+	digest := identity.BodyDigest(data)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known, ok := b.now[id]
@@ -60,7 +60,7 @@ func (s *Spool) named(ctx context.Context, subject string, e event.Event, id str
 	}
 	s.conn.ReportOtherBody(ctx, subject)
 	own := e.Clone()
-	own.SetID(events.OwnID(e.ID(), e.Data()))
+	own.SetID(identity.OwnID(e.ID(), e.Data()))
 	own.DataEncoded = e.DataEncoded
-	return own, events.OwnID(id, e.Data())
+	return own, identity.OwnID(id, e.Data())
 }

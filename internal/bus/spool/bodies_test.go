@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // The same before the broker's word, and through a spool.
@@ -58,7 +58,7 @@ func TestSameIDOfAnotherProcess(t *testing.T) {
 	}
 	bustest.Start(t, s.Run)
 	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	connected(t, server).wantBodies(map[string]string{"w-1": `{"theirs":1}`, events.OwnID("w-1", []byte(`{"ours":1}`)): `{"ours":1}`})
+	connected(t, server).wantBodies(map[string]string{"w-1": `{"theirs":1}`, identity.OwnID("w-1", []byte(`{"ours":1}`)): `{"ours":1}`})
 }
 
 // Which body came first is the stream's word, also with another process: each body is stored once, wherever it comes again.
@@ -75,11 +75,11 @@ func TestRepetitionAtAnotherProcess(t *testing.T) {
 	first, second := []byte(`{"n":1}`), []byte(`{"n":2}`)
 	for i, body := range [][]byte{first, second, first, second} { // the first one at one process, and all the rest at the other
 		id, _, err := spools[min(i, 1)].Publish(t.Context(), task(1), bodyEvent(t, string(body)), "acme.w-1")
-		if want := map[bool]string{true: "w-1", false: events.OwnID("w-1", second)}[string(body) == string(first)]; err != nil || id != want {
+		if want := map[bool]string{true: "w-1", false: identity.OwnID("w-1", second)}[string(body) == string(first)]; err != nil || id != want {
 			t.Errorf("%s is stored as %s, want %s: %v", body, id, want, err)
 		}
 	}
-	out.wantBodies(map[string]string{"w-1": string(first), events.OwnID("w-1", second): string(second)})
+	out.wantBodies(map[string]string{"w-1": string(first), identity.OwnID("w-1", second): string(second)})
 }
 
 // Beyond the stream's window a process still knows which body came first.

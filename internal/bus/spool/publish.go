@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -40,7 +41,7 @@ func (s *Spool) Publish(ctx context.Context, to events.EventAddress, e event.Eve
 		direct: func(ctx context.Context) error {
 			other, err := s.conn.PublishEvent(ctx, subject, e, id)
 			if other != nil {
-				storedAs = events.OwnID(e.ID(), e.Data())
+				storedAs = identity.OwnID(e.ID(), e.Data())
 			}
 			s.bodies.correct(id, other)
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -83,12 +84,12 @@ func (s *Spool) search(ctx context.Context, q *cloudQueue, m *spooled) error {
 // note keeps the id and the body of a message of the stream.
 func (f *search) note(m *nats.Msg) {
 	if id := delivery.Header(m.Header).Get(events.HeaderMessageID); id != "" {
-		f.found[id+events.BodyDigest(m.Data)] = true
+		f.found[id+identity.BodyDigest(m.Data)] = true
 	}
 }
 
 // has says whether a message is there, under its id or under one of its own.
 func (f *search) has(id string, data []byte) bool {
-	digest := events.BodyDigest(data)
-	return f.found[percent.Encode(id)+digest] || f.found[percent.Encode(events.OwnID(id, data))+digest]
+	digest := identity.BodyDigest(data)
+	return f.found[percent.Encode(id)+digest] || f.found[percent.Encode(identity.OwnID(id, data))+digest]
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 type redriveFlags struct {
@@ -195,7 +196,7 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 	w := operation.NewWaits(client, p, cloud, f.notes)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s events.Status, err error) { w.Report(waiting, s, err) })
+		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s status.Status, err error) { w.Report(waiting, s, err) })
 	})
 	defer func() { cancel(); watch.Wait(); w.End() }()
 	r, err := client.FinalResult(waiting, p, *o.command, o.from)

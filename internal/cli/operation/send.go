@@ -22,6 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 type sendFlags struct {
@@ -113,7 +114,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	}
 	w := NewWaits(client, events.Prefix(f.Prefix), f.Cloud, notes)
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }),
-		events.OnStatus(func(s events.Status, err error) { w.Report(ctx, s, err) }))...)
+		events.OnStatus(func(s status.Status, err error) { w.Report(ctx, s, err) }))...)
 	err = f.notSent(ctx, client, op, err)
 	cancel() // the result is there, or the wait is over
 	w.End()

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // Waits prints, line by line, what a command waits for.
@@ -31,7 +32,7 @@ func NewWaits(client *bus.Client, p events.Prefix, cloud string, notes io.Writer
 }
 
 // Report prints what the bridge says if that has changed. It does not keep its caller waiting.
-func (w *Waits) Report(ctx context.Context, s events.Status, err error) {
+func (w *Waits) Report(ctx context.Context, s status.Status, err error) {
 	if err == nil {
 		w.print(statustext.Waiting(s))
 		return

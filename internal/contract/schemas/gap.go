@@ -4,10 +4,10 @@ import (
 	"fmt"
 
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
-// gapSchema is events.Gap.
+// gapSchema is gap.Gap.
 func gapSchema() map[string]any {
 	count := func(doc string) map[string]any {
 		return map[string]any{"type": "integer", "minimum": 0, "description": doc}
@@ -26,8 +26,8 @@ func gapSchema() map[string]any {
 				"description": "How many of each action were missing.",
 			},
 			"records": map[string]any{
-				"type": "array", "maxItems": events.MaxGapRecords,
-				"description": fmt.Sprintf("The missing events, the oldest first, at most %d.", events.MaxGapRecords),
+				"type": "array", "maxItems": gap.MaxRecords,
+				"description": fmt.Sprintf("The missing events, the oldest first, at most %d.", gap.MaxRecords),
 				"items": map[string]any{
 					"type": "object", "required": ordered.List{"id", "action", "createdAt"},
 					"properties": map[string]any{

@@ -20,6 +20,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // compiledSchema compiles one of the schemas by itself: nothing else is known to the compiler.
@@ -228,7 +229,7 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 	t.Parallel()
 	for component, typ := range map[string]reflect.Type{
 		"Result": reflect.TypeFor[events.Result](), "ResultError": reflect.TypeFor[events.Error](), "FieldError": reflect.TypeFor[events.FieldError](),
-		"Status": reflect.TypeFor[events.Status](), "StatusRequest": reflect.TypeFor[events.StatusRequest](),
+		"Status": reflect.TypeFor[status.Status](), "StatusRequest": reflect.TypeFor[status.Request](),
 		"PlannedCall": reflect.TypeFor[events.PlannedCall](),
 	} {
 		want := map[string]bool{} // name -> may be left out

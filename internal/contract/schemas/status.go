@@ -4,7 +4,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 )
 
-// statusRequestSchema is events.StatusRequest.
+// statusRequestSchema is status.Request.
 func statusRequestSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "description": "What is asked about. No data at all counts as {}.",
@@ -14,7 +14,7 @@ func statusRequestSchema() map[string]any {
 	}
 }
 
-// statusSchema is events.Status. Its codes are open: there will be further reasons.
+// statusSchema is status.Status. Its codes are open: there will be further reasons.
 func statusSchema() map[string]any {
 	text := func(doc string) map[string]any { return map[string]any{"type": "string", "description": doc} }
 	instant := func(doc string) map[string]any {

@@ -18,5 +18,5 @@ const (
 	// A result's: the place of the command in its stream, "<stream>:<sequence>".
 	CausationPosition = "causationposition"
 	PartitionKey      = "partitionkey" // a command's: commands of one key keep their order
-	DryRun            = "dryrun"       // a command's: check it and tell the planned call, but do not make it
+	DryRun            = "dryrun"       // a command's: check it and report the planned call, but do not make it
 )

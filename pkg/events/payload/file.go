@@ -17,7 +17,7 @@ type File struct {
 	// Data is the content, which travels in the message as base64. A message holds 1 MiB unless the server says otherwise,
 	// so this is for small files. An empty file is an empty slice that is not nil.
 	Data []byte `json:"data,omitzero"`
-	// Object says where in the broker's object store the content lies. Its bucket is [events.Prefix.FileBucket].
+	// Object says where in the broker's object store the content is. Its bucket is [events.Prefix.FileBucket].
 	Object *events.ObjectRef `json:"object,omitzero"`
 }
 

@@ -39,10 +39,10 @@ func (o Optional[T]) Or(instead T) T {
 	return instead
 }
 
-// IsNull tells whether the property is there and null.
+// IsNull reports whether the property is there and null.
 func (o Optional[T]) IsNull() bool { return o.state == null }
 
-// IsZero tells whether the property is absent. The tag "omitzero" asks for it.
+// IsZero reports whether the property is absent. The tag "omitzero" asks for it.
 func (o Optional[T]) IsZero() bool { return o.state == absent }
 
 // String is for people: the value as fmt.Sprint writes it, "null" or "absent".

@@ -226,7 +226,7 @@ func fillOptional(v reflect.Value, how filling) {
 	}
 }
 
-// holds tells whether a struct has a field of a type.
+// holds reports whether a struct has a field of a type.
 func holds(t, field reflect.Type) bool {
 	return t.Kind() == reflect.Struct && slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Type == field })
 }

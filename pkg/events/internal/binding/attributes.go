@@ -134,7 +134,7 @@ func badExtensionName(name string) string {
 	return ""
 }
 
-// isCore tells whether a name is that of an attribute which CloudEvents itself defines.
+// isCore reports whether a name is that of an attribute which CloudEvents itself defines.
 func isCore(name string) bool {
 	switch name {
 	case "specversion", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time":

@@ -41,7 +41,7 @@ func binaryHeader(attrs []attribute) nats.Header {
 	return h
 }
 
-// hasAttributes tells whether any header holds an attribute.
+// hasAttributes reports whether any header holds an attribute.
 func hasAttributes(header nats.Header) bool {
 	for k := range header {
 		if isAttribute(k) {

@@ -11,7 +11,7 @@ type builder struct {
 	context event.EventContextV1
 	data    []byte
 	base64  bool
-	// present tells which required attributes came, be it with a wrong value.
+	// present says which required attributes came, even with a wrong value.
 	present [len(required)]bool
 	// prefix stands before the name of an attribute in errors, such as "header ce-".
 	prefix string

@@ -78,7 +78,7 @@ const (
 	unreadable
 )
 
-// modeOf tells what the content type says about the mode of a message, and the type itself, quoted, if it is one of
+// modeOf says what the content type says about the mode of a message, and the type itself, quoted, if it is one of
 // CloudEvents that we do not read: there are formats other than JSON, and batches, which the NATS binding does not have.
 func modeOf(header nats.Header) (m mode, quoted string) {
 	values := Lookup(header, headerContentType)
@@ -115,7 +115,7 @@ func mediaType(contentType string) string {
 	return strings.ToLower(strings.TrimSpace(media))
 }
 
-// IsJSON tells whether a content type declares JSON. CloudEvents takes data without a type for JSON.
+// IsJSON reports whether a content type declares JSON. CloudEvents takes data without a type for JSON.
 func IsJSON(contentType string) bool {
 	media := mediaType(contentType)
 	return media == "" || strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json")

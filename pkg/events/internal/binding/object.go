@@ -11,7 +11,7 @@ type member struct {
 	value []byte
 }
 
-// members splits a JSON object into its members, in their order and with those of the same name, of which
+// members splits a JSON object into its members, in their order and including those of the same name, where
 // [json.Unmarshal] would only keep the last; or it says why it cannot.
 func members(payload []byte) (ms []member, why string) {
 	if why := NotJSON(payload); why != "" {

@@ -13,7 +13,7 @@ import (
 // MaxQuoted bounds what an error quotes of a value, in bytes.
 const MaxQuoted = 80
 
-// Problems collects what is wrong with a message or an event, to tell all of it at once.
+// Problems collects what is wrong with a message or an event, to report all of it at once.
 type Problems []string
 
 // Addf adds a problem.
@@ -74,7 +74,7 @@ func Shape(raw []byte) string {
 // Blanks are what JSON allows around a value.
 const Blanks = " \t\r\n"
 
-// NotJSON says why bytes are not JSON, or "" if they are. It does not Quote them but for a single character.
+// NotJSON says why bytes are not JSON, or "" if they are. It quotes at most a single character of them.
 func NotJSON(raw []byte) string {
 	switch {
 	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):

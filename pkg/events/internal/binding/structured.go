@@ -14,7 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
-// structuredPayload writes an event in the JSON format, its attributes in the order of their names but for those of
+// structuredPayload writes an event in the JSON format, its attributes in the order of their names, except those of
 // CloudEvents, which come first.
 func structuredPayload(e event.Event, attrs []attribute) []byte {
 	extensions := len(e.Extensions())
@@ -37,7 +37,7 @@ func structuredPayload(e event.Event, attrs []attribute) []byte {
 // appendData writes the data in the form that gives it back best: JSON as it is, text as a string, else base64.
 func appendData(b []byte, e event.Event) []byte {
 	data, contentType := e.DataEncoded, e.DataContentType()
-	// Data in base64 without a content type is bytes of which nobody claimed that they are JSON.
+	// Data in base64 without a content type is bytes that nobody declared as JSON.
 	asJSON := IsJSON(contentType) && (!e.DataBase64 || contentType != "")
 	if asJSON { // older bridges kept the mark that some senders put before JSON, where it does not belong
 		data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))

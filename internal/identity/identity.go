@@ -1,0 +1,70 @@
+// Package identity tells commands and events from others: by digests of their sources and data, and by the attributes of
+// results that name a command. The contract has all of them. It knows no message and no stream.
+package identity
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+)
+
+// digits is the length of a short digest: short enough for an id that people read, and too long to find a
+// second source for it.
+const digits = 16
+
+// SourceDigest is a short digest of a source, in hexadecimal digits, and "" for none. It stands in the ids of results and in
+// message ids, where a whole URI would be too long.
+func SourceDigest(source string) string {
+	if source == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(source))
+	return hex.EncodeToString(sum[:])[:digits]
+}
+
+// BodyDigest is a short digest of an event's data, in hexadecimal digits.
+func BodyDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:digits]
+}
+
+// OwnID is the id of an event whose id is that of another event already, with other data: what a webhook's body calls its id
+// may be that of a webhook or of a task. It is the same each time for the same data.
+func OwnID(id string, data []byte) string { return id + "." + BodyDigest(data) }
+
+// Caused tells whether an event is a result of the command with this source and id. The source of a plain JSON command is
+// "". Results of earlier bridges name no source, and count for every source.
+func Caused(e event.Event, source, id string) bool {
+	extensions := e.Extensions()
+	if cause, ok := extensions[attr.CausationID].(string); !ok || cause != id {
+		return false
+	}
+	cause, named := extensions[attr.CausationSource].(string)
+	_, placed := extensions[attr.CausationPosition]
+	if !named && !placed { // an older bridge wrote it
+		return true
+	}
+	return cause == source
+}
+
+// CommandDigest is a digest of a command's data, however it is written: blanks, the order of properties and the way of escaping
+// make no difference, the digits of numbers do. No data at all counts as {}, as it does for the bridge. It is "" for what is
+// no JSON.
+//
+// The bridge writes it into each result of the command, as commandDigest.
+func CommandDigest(data []byte) string {
+	if len(bytes.Trim(data, " \t\r\n")) == 0 {
+		data = []byte("{}")
+	}
+	canonical, err := jsontext.Canonical(data)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(canonical)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

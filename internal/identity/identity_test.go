@@ -1,0 +1,66 @@
+package identity_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/internal/identity"
+)
+
+func TestCommandDigest(t *testing.T) {
+	t.Parallel()
+	digest := identity.CommandDigest([]byte(`{"taskId":"1","title":"Prüfung <b>","plannedEffort":1.0}`))
+	for data, same := range map[string]bool{
+		"{ \"title\":\"Pr\\u00fcfung \\u003cb>\",\n\"plannedEffort\":1.0, \"taskId\":\"1\" }": true,
+		`{"taskId":"1","title":"Prüfung <b>","plannedEffort":1}`:                              false,
+		`{"taskId":"2","title":"Prüfung <b>","plannedEffort":1.0}`:                            false,
+		`{"taskId":"1","title":"Prüfung <b>"}`:                                                false,
+	} {
+		if got := identity.CommandDigest([]byte(data)); (got == digest) != same {
+			t.Errorf("%s has %s, the other %s", data, got, digest)
+		}
+	}
+	// Programs in other languages compute it, too, so it stays what it is.
+	sum := sha256.Sum256([]byte(`{"10":1e21,"9":[1.50,true,null],"a":"ü/<&>\"\\\b\f\n\r\t\u0007\u2028\u2029` + "\x7f" + `😀","￮":{},"😀":{}}`))
+	whole := `{ "😀": {}, "￮": {}, "a": "\u00fc\/\u003c&>\u0022\u005C\u0008\u000C\u000a\u000d\u0009\u0007\u2028` + " " + `\u007f\ud83d\ude00",
+		"9": [1.50, true, null], "10": 1e21 }`
+	if got, want := identity.CommandDigest([]byte(whole)), "sha256:"+hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("%s has %s, want %s", whole, got, want)
+	}
+	if a, b := identity.CommandDigest(nil), identity.CommandDigest([]byte(" {} ")); a != b || a == "" {
+		t.Errorf("no data has %q, {} has %q", a, b)
+	}
+	if got := identity.CommandDigest([]byte(`{"a":`)); got != "" {
+		t.Errorf("no JSON has %s", got)
+	}
+}
+
+func TestCaused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		extensions map[string]any
+		want       bool
+	}{
+		"its own":               {map[string]any{"causationid": "c", "causationsource": "urn:a", "causationposition": "S:1"}, true},
+		"of another source":     {map[string]any{"causationid": "c", "causationsource": "urn:b", "causationposition": "S:1"}, false},
+		"of a plain command":    {map[string]any{"causationid": "c", "causationposition": "S:1"}, false},
+		"of an earlier bridge":  {map[string]any{"causationid": "c"}, true},
+		"of another id":         {map[string]any{"causationid": "d", "causationsource": "urn:a", "causationposition": "S:1"}, false},
+		"of no command":         {nil, false},
+		"another id, of before": {map[string]any{"causationid": "d"}, false},
+	} {
+		e := event.New()
+		for k, v := range tt.extensions {
+			e.SetExtension(k, v)
+		}
+		if got := identity.Caused(e, "urn:a", "c"); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := identity.Caused(e, "", "c"); name == "of a plain command" && !got {
+			t.Errorf("%s: %v for the plain command", name, got)
+		}
+	}
+}
