@@ -54,9 +54,6 @@ func withHelp(err error) error {
 	return err
 }
 
-// isTooLarge says whether a message is beyond what the server, or an operator's limit on the stream, takes.
-func isTooLarge(err error) bool { return natserr.TooLarge(err) }
-
 // isDisconnect says whether something failed only since the connection was away.
 func isDisconnect(err error) bool { return natserr.Disconnected(err) }
 

@@ -218,9 +218,9 @@ func TestLetterWithoutOriginal(t *testing.T) {
 }
 
 // limited makes the stream of dead letters take only small messages.
-func limited(t testing.TB, out outside, stream string, most int32) {
+func limited(t testing.TB, out outside, most int32) {
 	t.Helper()
-	cfg := out.stream(stream).CachedInfo().Config
+	cfg := out.stream("FACTRO_DEAD_ACME").CachedInfo().Config
 	cfg.MaxMsgSize = most
 	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -317,8 +317,8 @@ func TestParked(t *testing.T) {
 		healthy      bool
 	}{
 		"a tiny limit": {
-			refuse:  func(out outside) { limited(out.t, out, "FACTRO_DEAD_ACME", 100) },
-			mend:    func(out outside) { limited(out.t, out, "FACTRO_DEAD_ACME", -1) },
+			refuse:  func(out outside) { limited(out.t, out, 100) },
+			mend:    func(out outside) { limited(out.t, out, -1) },
 			healthy: true, // each letter's own fault
 		},
 		"sealed": {
@@ -466,7 +466,7 @@ func TestRequeued(t *testing.T) {
 	if _, err := out.js.CreateConsumer(t.Context(), b.cfg.Prefix.CommandStream("acme"), b.cfg.Plan().Consumer("acme", b.ackWait)); err != nil {
 		t.Fatal(err)
 	}
-	limited(t, out, "FACTRO_DEAD_ACME", 100)
+	limited(t, out, 100)
 	got := make(chan string, 1000)
 	release := make(chan struct{})
 	consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
@@ -612,7 +612,7 @@ func TestQuarantineKept(t *testing.T) {
 	srv := startBroker(t)
 	b := run(t, srv.connect(t, quiet()))
 	out := srv.outside(t)
-	limited(t, out, "FACTRO_DEAD_ACME", 80<<10)
+	limited(t, out, 80<<10)
 	body := strings.Repeat("kein JSON ", 20<<10)
 	if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "acme.dead.1", "unusable", errors.New("no"), []byte(body), nil); err != nil {
 		t.Fatal(err)
@@ -637,7 +637,7 @@ func TestBareLetter(t *testing.T) {
 	srv := startBroker(t)
 	b := run(t, srv.connect(t, quiet()))
 	out := srv.outside(t)
-	limited(t, out, "FACTRO_DEAD_ACME", 1200)
+	limited(t, out, 1200)
 	w, _ := refuser()
 	consume(t, b, w)
 	data := strings.Repeat(" ", 10<<10) + `{"taskId":"1"}`

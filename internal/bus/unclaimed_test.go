@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -68,13 +67,4 @@ func gauge(t testing.TB, name string, want int64) bool {
 		}
 	}
 	return false
-}
-
-// withUsers lets the user bridge do everything but publish to some subjects.
-func withUsers(denied ...string) func(*server.Options) {
-	return func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "bridge", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
-		}
-	}
 }

@@ -68,8 +68,10 @@ func (a *API) Origin() string {
 	return base.Scheme + "://" + base.Host
 }
 
-// Failures counts the latest calls that spoke against factro, and Breaker is the state that they brought the breaker to.
-func (a *API) Failures() int   { return int(a.gate.breaker.Counts().TotalFailures) }
+// Failures counts the latest calls that failed because of factro.
+func (a *API) Failures() int { return int(a.gate.breaker.Counts().TotalFailures) }
+
+// Breaker is the state of the circuit breaker.
 func (a *API) Breaker() string { return a.gate.breaker.State().String() }
 
 // Conditions say whether factro can be reached, and why nothing is begun although it can.

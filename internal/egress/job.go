@@ -127,7 +127,7 @@ func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, 
 	w.hand.take(j.startedAt)
 	defer w.hand.drop()
 	for at := planning; at != settled; {
-		e := actions[at](w, ctx, j)
+		e := actions[at](w, ctx, j) //nolint:contextcheck // ctx has both contexts in it
 		next, known := transitions[at][e]
 		if !known { // a test makes sure that there is none
 			return fmt.Errorf("a command that was %s has no way on by %q", at, e)

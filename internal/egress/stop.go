@@ -5,7 +5,7 @@ import "context"
 // working is the one context of a command. It ends when the bridge is told to stop, and has the values of the delivery.
 // What must finish once it is begun (a call, a record, a result) runs in finishing(ctx), which ends a bounded while later.
 type working struct {
-	context.Context                 // ends when the bridge is told to stop
+	context.Context                 //nolint:containedctx // it is a context itself; this one ends when the bridge is told to stop
 	delivery        context.Context //nolint:containedctx // its values are handed on, and it is what finishing returns
 }
 
