@@ -256,3 +256,24 @@ func TestFormerUnfinished(t *testing.T) {
 		}
 	})
 }
+
+// TestDryRunOfUsedID: a dry run is refused as the command itself would be, if its source and id were used for other data.
+func TestDryRunOfUsedID(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		title string
+		code  string
+	}{"the same data": {"T", ""}, "other data": {"U", events.CodeConflict}} {
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
+		r.wantDone(r.do(create()), events.Applied, "")
+		r.desk.sent = nil
+		outcome := events.Applied
+		if test.code != "" {
+			outcome = events.Rejected
+		}
+		verdict := r.do(command("createTask", `{"title":"`+test.title+`","targetParentId":"p-1"}`, attr.DryRun, true))
+		if r.wantDone(verdict, outcome, test.code); r.Count("call POST") != 1 {
+			t.Errorf("%s: %s", name, r)
+		}
+	}
+}

@@ -19,6 +19,10 @@ func (w *Worker) rehearse(ctx context.Context, j *job) finding {
 	if e := w.late(ctx, j); e != goOn {
 		return e
 	}
+	// The command itself would be refused, so the dry run is. An error of the ledger is not this command's matter.
+	if known, have, err := w.recorded(finishing(ctx), j); err == nil && known && !j.describedBy(have) {
+		return j.reject(conflict(have))
+	}
 	object, err := w.find(finishing(ctx), j.call.Upload)
 	if err != nil {
 		j.unread = err

@@ -188,7 +188,7 @@ func TestDryRun(t *testing.T) {
 		if got := string(s.result.Response); !want.MatchString(got) {
 			t.Errorf("the planned call is %s", got)
 		}
-		if r.String() != "publish applied" || s.result.Status != 0 || s.result.Attempts != 0 {
+		if r.String() != "look; publish applied" || s.result.Status != 0 || s.result.Attempts != 0 {
 			t.Errorf("more happened: %s", r)
 		}
 	}
