@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/reference/metrics.md anew")
+var update = flag.Bool("update", false, "rewrite docs/reference/metrics.md")
 
 const metricsPage = "../docs/reference/metrics.md"
 
@@ -35,7 +35,7 @@ func TestMetrics(t *testing.T) {
 		return
 	}
 	if have, err := os.ReadFile(metricsPage); err != nil || string(have) != string(page) {
-		t.Errorf("%s is not what the bridge exports (%v); \"make generate\" writes it anew", metricsPage, err)
+		t.Errorf("%s is not what the bridge exports (%v); \"make generate\" rewrites it", metricsPage, err)
 	}
 	askedFor(t, all)
 	if t.Failed() {

@@ -92,7 +92,7 @@ func (b *Conn) checkOwn(ctx context.Context, cloud string) error {
 	return nil
 }
 
-// WasNews forgets what was told, and says whether anything was.
+// WasNews forgets what was logged, and says whether anything was.
 func (b *Conn) WasNews(name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,7 +101,7 @@ func (b *Conn) WasNews(name string) bool {
 	return was
 }
 
-// mendConsumers makes those durable consumers of a cloud's streams anew that are ahead.
+// mendConsumers recreates the durable consumers of a cloud's streams that are ahead.
 func (b *Conn) mendConsumers(ctx context.Context, cloud string) error {
 	for _, want := range topology.All(b.cfg.Prefix, cloud) {
 		s, err := b.js.Stream(ctx, want.Name)
@@ -151,7 +151,7 @@ func aheadOf(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo
 	return found, nil
 }
 
-// mendConsumer makes a consumer anew, so that it gets what it has not: of a work queue all that is left, of another stream what
+// mendConsumer recreates a consumer, so that it gets what it has not: of a work queue all that is left, of another stream what
 // came since the server was away, or, if nobody knows when that was, everything. What it had before comes again rather than
 // what is new not at all.
 func (b *Conn) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {

@@ -60,11 +60,11 @@ type Conn struct {
 	changed       chan struct{}            // has a token when the streams should be looked at again
 	better        chan struct{}            // closed when a look finds well what was not; then a new one
 	parked        chan struct{}            // has a token when something was parked
-	others        map[string]other         // who takes a destination of ours, as it was told last
+	others        map[string]other         // who takes a destination of ours, as it was logged last
 	consumersSeen time.Time                // when the consumers were looked at last
 	unkept        map[string]bool          // streams that acknowledge what they do not keep
 	windows       map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
-	warned        map[string]string        // what the operator was told of streams and consumers that differ, by name
+	warned        map[string]string        // what was logged about streams and consumers that differ, by name
 
 	measuring sync.RWMutex // held for writing while the probe has the room
 
@@ -218,7 +218,7 @@ func (b *Conn) Run(ctx context.Context) error {
 	}
 }
 
-// end is how Run ends: with nil if it was told to, by ctx or by Close.
+// end is how Run ends: with nil if ctx ended or Close was called.
 func (b *Conn) end(ctx context.Context) error {
 	if ctx.Err() != nil || b.closing.Load() {
 		return nil //nolint:nilerr // the end of ctx is the ordinary end
@@ -430,7 +430,7 @@ func (b *Conn) Connected(ctx context.Context) error {
 	return b.AwaitUp(ctx)
 }
 
-// commandWait is how long a command waits for NATS before it says that it is not there: a server may be starting anew.
+// commandWait is how long a command waits for NATS before it says that it is not there: a server may be restarting.
 const commandWait = 5 * time.Second
 
 // asyncError hears what the server says outside of any request.

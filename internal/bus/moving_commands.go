@@ -269,7 +269,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 		case !ack.Duplicate || len(own) == 0:
 			return ack.Duplicate, nil
 		}
-		// The stream has a command of that message id: this one, moved before a crash; or one that its sender has sent anew; or
+		// The stream has a command of that message id: this one, moved before a crash; or one that its sender has sent again; or
 		// another one, which came when the old queue had forgotten the id. Only that one is to be there twice, if it says itself
 		// which command it is.
 		there, err := m.movedAs(ctx, ack.Sequence)

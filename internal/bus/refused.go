@@ -23,7 +23,7 @@ var ErrRefused = errors.New("the broker refuses the message for good")
 var ErrRefusing = errors.New("refused again and again")
 
 // refusingAfter is how long a destination has to refuse everything until that is ErrRefusing. A change of leader, a stream
-// that is made anew and a move to other servers are over by then.
+// that is created again and a move to other servers are over by then.
 const refusingAfter = time.Minute
 
 // Permanent says whether an error is the message's own fault, so that only another form of it may be taken.

@@ -144,7 +144,7 @@ func (b *Conn) letter(ctx context.Context, msg *nats.Msg, letter Letter) packed 
 		position := meta.Stream + ":" + strconv.FormatUint(meta.Sequence.Stream, 10)
 		dead.Header[headerDeadPosition] = []string{position}
 		dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(meta.NumDelivered, 10)}
-		// The stream's creation is part of the id: a stream that was made anew counts from 1 again.
+		// The stream's creation is part of the id: a stream that was created again counts from 1 again.
 		id = "dead-" + position + "-" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36)
 	}
 	return packed{id, dead}

@@ -147,7 +147,8 @@ func (b *Conn) CommandConsumer(ctx context.Context, cloud string) (jetstream.Con
 	return c, nil
 }
 
-// News says whether the operator has yet to be told of a drift: once is enough, over all the times that we look.
+// News says whether a text differs from the last one under this name, so that the log says it once however often the streams
+// are checked.
 func (b *Conn) News(name, drift string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestUnclaimed: commands of a cloud that was taken out of the configuration are told of once, and counted.
+// TestUnclaimed: commands of a cloud that was taken out of the configuration are logged once, and counted.
 func TestUnclaimed(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
@@ -27,7 +27,7 @@ func TestUnclaimed(t *testing.T) {
 		out.publish(&nats.Msg{Subject: "factro.command.akme.task.deleteTask", Data: []byte(`{}`)})
 	}
 	start(t, b.Unclaimed)
-	eventually(t, "it is told", func() bool { return book.count("nobody reads") == 1 })
+	eventually(t, "it is logged", func() bool { return book.count("nobody reads") == 1 })
 	if !strings.Contains(book.String(), `"cloud":"akme","commands":2`) || strings.Contains(book.String(), `"cloud":"acme","commands"`) {
 		t.Errorf("the log is\n%s", book)
 	}
@@ -44,7 +44,7 @@ func TestUnclaimed(t *testing.T) {
 	t.Cleanup(func() { close(stalled) })
 	eventually(t, "the gauge says 0", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 0) })
 	if n := book.count("nobody reads"); n != 1 {
-		t.Errorf("it was told %d times", n)
+		t.Errorf("it was logged %d times", n)
 	}
 }
 

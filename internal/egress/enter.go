@@ -17,8 +17,8 @@ func (w *Worker) enter(ctx context.Context, j *job) finding {
 	ctx = finishing(ctx)
 	now := time.Now().UTC()
 	if j.begun() {
-		// Before each call that is a repetition: whose command was taken over while he waited has to hear of it, lest he
-		// overwrites what later commands have changed.
+		// Before each repeated call: if another bridge has taken the command over while this one waited, this one must notice,
+		// so that it does not overwrite what later commands have changed.
 		return w.mark(ctx, j, now)
 	}
 	dated, _ := w.api.At(now)

@@ -85,7 +85,7 @@ func (j *job) reject(reason *events.Error) finding {
 	return j.conclude(events.Rejected, coreapi.Answer{}, reason)
 }
 
-// remember notes the result as it is to be told.
+// remember keeps the result that will be published.
 func (j *job) remember(r events.Result) finding {
 	j.result = r
 	return remembered

@@ -39,7 +39,7 @@ func (s *sighting) add(items []translate.Item, made map[string]bool) {
 			continue
 		}
 		if item.Likeness == translate.Doubtful {
-			item.JSON = nil // only its id is told
+			item.JSON = nil // only its id is reported
 		}
 		s.size += len(item.ID) + len(item.JSON)
 		switch {
@@ -174,7 +174,7 @@ func (w *Worker) translated(ctx context.Context, j *job, p factro.SearchParam, v
 	return value, nil
 }
 
-var errStopped = errors.New("the bridge is told to stop")
+var errStopped = errors.New("the bridge is stopping")
 
 // refusedError says that factro does not let us look.
 type refusedError struct {

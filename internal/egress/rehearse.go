@@ -47,7 +47,7 @@ func (w *Worker) rehearse(ctx context.Context, j *job) finding {
 	return j.remember(r)
 }
 
-// plannedCall is a call as it is told: all but the key. object is the file, if it is in the object store.
+// plannedCall describes a call: everything but the key. object is the file, if it is in the object store.
 func plannedCall(call translate.Call, object bus.File) events.PlannedCall {
 	path, query, _ := strings.Cut(call.Target, "?")
 	c := events.PlannedCall{Method: call.Method, Path: path, Query: query, ContentType: call.ContentType, Body: jsonOrNil(call.Body)}

@@ -88,7 +88,7 @@ func (w *Worker) unsettled(j *job, a coreapi.Answer, looks int) time.Duration {
 	return wait
 }
 
-// undecided ends a create of which nobody can tell whether it happened, unless an operator has decided that it is to be
+// undecided ends a create that may or may not have happened, unless an operator has decided that it must be
 // made.
 func (w *Worker) undecided(j *job, a coreapi.Answer, why string) finding {
 	if j.cmd.Redrive != "" && !j.record.Decided {

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("update", false, "write docs/commands.md anew instead of comparing with it")
+var rewrite = flag.Bool("update", false, "rewrite docs/commands.md instead of comparing with it")
 
 // states are all of them, in their order.
 func states() (all []state) {
@@ -211,7 +211,7 @@ func TestCommandsPage(t *testing.T) {
 		return
 	}
 	if !*rewrite {
-		t.Fatal("docs/commands.md is stale; write it anew: go test ./internal/egress -run TestCommandsPage -update")
+		t.Fatal("docs/commands.md is stale; rewrite it: go test ./internal/egress -run TestCommandsPage -update")
 	}
 	if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -70,7 +70,7 @@ func TestAnswersInOtherForms(t *testing.T) {
 	}
 }
 
-// An error in a form that is no UTF-8 does not make a result of which nobody can read the rest.
+// An error in a form that is no UTF-8 does not make the rest of the result unreadable.
 func TestErrorsInOtherForms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew instead of comparing with them")
+var update = flag.Bool("update", false, "rewrite the golden files instead of comparing with them")
 
 // at is when everything here happens.
 var at = time.Date(2026, 1, 31, 9, 30, 0, 123456789, time.UTC)

@@ -57,7 +57,7 @@ type Config struct {
 	Takes, Carries bool
 	// Server, if set, is an embedded server that is reached in process instead of by URL.
 	Server *embedded.Server
-	// DrainTimeout bounds how long a command in hand may go on after the bridge was told to stop.
+	// DrainTimeout bounds how long a command in flight may go on after the bridge got the signal to stop.
 	DrainTimeout time.Duration
 }
 

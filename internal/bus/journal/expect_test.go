@@ -38,7 +38,7 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// TestExpectRefused: a permission that is missing looks like an event that does not come, so it is told.
+// TestExpectRefused: a missing permission looks like an event that does not come, so the error names it.
 func TestExpectRefused(t *testing.T) {
 	t.Parallel()
 	for _, subject := range []string{"$JS.API.DIRECT.GET.>"} {

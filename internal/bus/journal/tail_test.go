@@ -57,14 +57,14 @@ func TestTailOverOutage(t *testing.T) {
 	})
 	server.Stop()
 	if natstest.Receive(t, outages) {
-		t.Error("the outage is told as its end")
+		t.Error("the outage is reported as its end")
 	}
 	server.Start()
 	natstest.Eventually(t, "the bridge stores again", func() bool { // before the reader, which waits two seconds until it connects again
 		return b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "meanwhile"), "meanwhile") == nil
 	})
 	if !natstest.Receive(t, outages) {
-		t.Error("the end of the outage is told as another one")
+		t.Error("the end of the outage is reported as another outage")
 	}
 	if m := natstest.Receive(t, got); m.Event.ID() != "meanwhile" {
 		t.Errorf("got %s", m.Event.ID())

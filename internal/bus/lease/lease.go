@@ -164,7 +164,7 @@ func (l *Lease) take(ctx context.Context) error {
 func isPassing(err error) bool {
 	if refused, ok := natserr.Refusal(err); ok {
 		class := natserr.Of(err)
-		return (class == natserr.Passing || class == natserr.NoRoom) && refused.Code != 404 // else the bucket has to be made anew
+		return (class == natserr.Passing || class == natserr.NoRoom) && refused.Code != 404 // else the bucket has to be created again
 	}
 	return errors.Is(err, context.DeadlineExceeded) || natserr.Disconnected(err)
 }

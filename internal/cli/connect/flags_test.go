@@ -142,7 +142,7 @@ func TestWhichCloud(t *testing.T) {
 	}
 }
 
-// TestNoJetStream: without JetStream nobody is told that a right is missing.
+// TestNoJetStream: without JetStream the error does not say that a right is missing.
 func TestNoJetStream(t *testing.T) {
 	t.Parallel()
 	port, err := freeport.New()
