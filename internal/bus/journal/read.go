@@ -57,7 +57,7 @@ func (r Reader) Read(ctx context.Context, stream string, from From, to To, filte
 }
 
 func (r Reader) read(ctx context.Context, stream string, from From, to To, filters []string, yield func(bus.Message, error) bool) error {
-	p, err := r.open(ctx, stream, from, to, filters)
+	p, err := r.begin(ctx, stream, from, to, filters)
 	if err != nil || p == nil {
 		return err
 	}
@@ -82,15 +82,31 @@ func (r Reader) read(ctx context.Context, stream string, from From, to To, filte
 	}
 }
 
-// open returns nil if there is nothing to read.
-func (r Reader) open(ctx context.Context, stream string, from From, to To, filters []string) (*position, error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
+// begin returns nil if there is nothing to read. A reading without an end waits until an outage at its beginning is over. It
+// then begins where it would have begun before.
+func (r Reader) begin(ctx context.Context, stream string, from From, to To, filters []string) (*position, error) {
 	cfg, err := from.consumer(ctx, r.js, stream)
 	if err != nil {
 		return nil, err
 	}
 	cfg.FilterSubjects, cfg.HeadersOnly = filters, r.headersOnly
+	conn := r.js.Conn()
+	for {
+		reconnects := conn.Stats().Reconnects
+		p, err := r.open(ctx, stream, from, to, cfg)
+		if !to.endless || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return p, err
+		}
+		if conn.IsConnected() && conn.Stats().Reconnects == reconnects {
+			return nil, err // no outage: the broker does not answer, as without permission
+		}
+	}
+}
+
+func (r Reader) open(ctx context.Context, stream string, from From, to To, cfg jetstream.OrderedConsumerConfig) (*position, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	var err error
 	p := &position{endless: to.endless, heard: time.Now()}
 	if !to.endless {
 		s, err := r.js.Stream(ctx, stream)

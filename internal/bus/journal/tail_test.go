@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
@@ -47,13 +49,18 @@ func TestTailOverOutage(t *testing.T) {
 	}
 	got, outages := make(chan bus.Message, 10), make(chan bool, 10)
 	c := bustest.Dial(t, server)
-	before := bustest.Connected(t, server).Stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers
+	outside := bustest.Connected(t, server)
 	bustest.Start(t, func(ctx context.Context) error {
 		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m bus.Message) { got <- m })
 	})
 	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
-	natstest.Eventually(t, "the reader is there", func() bool {
-		return bustest.Connected(t, server).Stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers > before
+	natstest.Eventually(t, "the reader waits for a message", func() bool {
+		for c := range outside.Stream("FACTRO_EVENTS_ACME").ListConsumers(t.Context()).Info() {
+			if c.NumWaiting > 0 && c.Config.DeliverPolicy == jetstream.DeliverByStartSequencePolicy {
+				return true
+			}
+		}
+		return false
 	})
 	server.Stop()
 	if natstest.Receive(t, outages) {
@@ -67,6 +74,28 @@ func TestTailOverOutage(t *testing.T) {
 		t.Error("the end of the outage is reported as another outage")
 	}
 	if m := natstest.Receive(t, got); m.Event.ID() != "meanwhile" {
+		t.Errorf("got %s", m.Event.ID())
+	}
+}
+
+// TestTailBegunInOutage starts a reader on a connection that is away. The reader waits and then begins where it was to begin.
+func TestTailBegunInOutage(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
+	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
+		t.Fatal(err)
+	}
+	c := bustest.Dial(t, server)
+	outages, got := make(chan bool, 10), make(chan bus.Message, 10)
+	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
+	server.Stop()
+	natstest.Receive(t, outages)
+	bustest.Start(t, func(ctx context.Context) error {
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Unix(1, 0), func(m bus.Message) { got <- m })
+	})
+	server.Start()
+	if m := natstest.Receive(t, got); m.Event.ID() != "old" {
 		t.Errorf("got %s", m.Event.ID())
 	}
 }
