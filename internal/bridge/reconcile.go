@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -39,7 +40,11 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, broker, broker, nil, log)
+	letters, err := deadletter.New(broker, log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, journal{broker, letters}, broker, nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -3,10 +3,13 @@ package bridge
 import (
 	"context"
 	"log/slog"
+	"net/http"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
@@ -16,27 +19,36 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
+// shared is what the units of a process have in common.
+type shared struct {
+	broker  *bus.Conn
+	letters *deadletter.Store
+	queue   *commands.Consumer
+	spool   *bus.Spool
+	files   *lastgood.Files
+}
+
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
 // stops alone; what the clouds share (the connection, the spool, the listeners) outlives it.
 type unit struct {
 	*egress.API
-	cloud      string
-	version    string
-	log        *slog.Logger
-	broker     *bus.Conn
+	cloud   string
+	version string
+	log     *slog.Logger
+	shared
 	worker     *egress.Worker        // nil without the role egress
 	reader     *egress.Reader        // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
 }
 
 // units builds the units of all clouds, by their names; none for a process that does not call the Core API.
-func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (map[string]*unit, error) {
+func (b *Bridge) units(with shared) (map[string]*unit, error) {
 	out := map[string]*unit{}
 	if !b.cfg.Calls() {
 		return out, nil
 	}
 	for _, cloud := range b.cfg.Clouds {
-		u, err := b.unit(cloud, broker, spool, files)
+		u, err := b.unit(cloud, with)
 		if err != nil {
 			return nil, err
 		}
@@ -46,26 +58,26 @@ func (b *Bridge) units(broker *bus.Conn, spool *bus.Spool, files *lastgood.Files
 }
 
 // unit builds the unit of one cloud.
-func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, files *lastgood.Files) (*unit, error) {
+func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.EgressConfig(cloud, b.version)
-	cfg.Files = files
+	cfg.Files = with.files
 	api, err := egress.NewAPI(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
-	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
+	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, broker, broker, broker); err != nil {
+		if u.worker, err = egress.New(api, with.broker, with.broker, with.broker); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = egress.NewReader(api, broker); err != nil {
+		if u.reader, err = egress.NewReader(api, with.broker); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, broker, spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, journal{with.broker, with.letters}, with.broker, with.spool, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -77,9 +89,9 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, spool *bus.Spool, fi
 func (u *unit) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	if u.worker != nil {
-		parts.Go(func() error { return u.broker.Consume(ctx, u.cloud, u.worker) })
+		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
-		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.gaveUp) })
+		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.letters, u.gaveUp) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })
@@ -109,6 +121,16 @@ func (u *unit) afterOutages(ctx context.Context) error {
 		u.reconciler.Trigger()
 	}
 	return nil
+}
+
+// journal is the stream of events, and the dead letters for what cannot become an event.
+type journal struct {
+	*bus.Conn
+	letters *deadletter.Store
+}
+
+func (j journal) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+	return j.letters.Quarantine(ctx, subject, id, code, reason, data, request)
 }
 
 // lostAt reconciles a cloud one of whose webhooks could not be kept: factro may have stored it, and may not send it again.

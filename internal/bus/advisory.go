@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,9 +24,6 @@ import (
 // consumers there is nothing to tell but our own verdicts; but a consumer can be made by an operator with a limit of
 // deliveries, and somebody else can take a command out of the queue and terminate it. Then a command would be gone, or lie
 // in the queue for good, without a word.
-
-// codeTerminated is the code of a letter about a command that somebody else terminated.
-const codeTerminated = "terminated"
 
 // advisoryConsumer is the durable consumer that all bridges share.
 const advisoryConsumer = "egress-advisories"
@@ -83,7 +80,7 @@ type GaveUp func(ctx context.Context, cmd events.Command, mistake, reason error)
 
 // Advisories makes dead letters of the commands of a cloud that the broker gave up, until ctx ends, and tells their senders.
 // Each is read by one of all bridges. Without the stream, or without rights on it, it says so once and goes on trying.
-func (b *Conn) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) error {
+func (b *Conn) Advisories(ctx context.Context, cloud string, dead DeadLetters, gaveUp GaveUp) error {
 	select {
 	case <-b.StreamsReady(cloud):
 	case <-ctx.Done():
@@ -93,7 +90,7 @@ func (b *Conn) Advisories(ctx context.Context, cloud string, gaveUp GaveUp) erro
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
 		err := b.readAdvisories(ctx, cloud, func(ctx context.Context, msg *nats.Msg) error {
-			return b.advised(ctx, cloud, letters, msg, gaveUp)
+			return b.advised(ctx, cloud, letters, msg, dead, gaveUp)
 		})
 		if ctx.Err() != nil {
 			break
@@ -124,7 +121,7 @@ func (b *Conn) readAdvisories(ctx context.Context, cloud string, handle func(con
 	if err != nil {
 		return fmt.Errorf("consumer %s: %w", advisoryConsumer, err)
 	}
-	puller := b.puller(c)
+	puller := b.Puller(c)
 	for ctx.Err() == nil {
 		msg, err := puller.Next(ctx)
 		switch {
@@ -169,13 +166,13 @@ func (b *Conn) settleAdvisory(stopping context.Context, msg *nats.Msg, handle fu
 	if err != nil && !errors.Is(err, errNoLetterYet) {
 		b.log.WarnContext(ctx, "an advisory could not be handled; it will come again", "subject", msg.Subject, "error", err)
 	}
-	if err := b.confirm(ctx, msg, verdict); err != nil {
+	if err := delivery.Confirm(ctx, b, b.nc, msg.Reply, verdict); err != nil {
 		b.log.WarnContext(ctx, "an advisory could not be settled; it will come again", "subject", msg.Subject, "error", err)
 	}
 }
 
 // advised does what an advisory asks for.
-func (b *Conn) advised(ctx context.Context, cloud string, letters *recentLetters, msg *nats.Msg, gaveUp GaveUp) error {
+func (b *Conn) advised(ctx context.Context, cloud string, letters *recentLetters, msg *nats.Msg, dead DeadLetters, gaveUp GaveUp) error {
 	var a advisory
 	if err := json.Unmarshal(msg.Data, &a); err != nil || a.Stream != b.cfg.Prefix.CommandStream(cloud) || a.Sequence == 0 {
 		b.log.WarnContext(ctx, "an advisory is none that we know; it is dropped", "subject", msg.Subject)
@@ -183,16 +180,16 @@ func (b *Conn) advised(ctx context.Context, cloud string, letters *recentLetters
 	}
 	switch a.Type {
 	case maxDeliver:
-		return b.undeliverable(ctx, cloud, a, gaveUp)
+		return b.undeliverable(ctx, cloud, a, dead, gaveUp)
 	case terminated:
-		return b.terminated(ctx, letters, a, msg)
+		return b.terminated(ctx, letters, dead, a, msg)
 	}
 	return nil
 }
 
 // undeliverable takes a command out of the queue that the broker delivers no more: first the letter, then the word to its
 // sender, then the message, so that a crash in between does it again and loses nothing.
-func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gaveUp GaveUp) error {
+func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, letters DeadLetters, gaveUp GaveUp) error {
 	stream, err := b.js.Stream(ctx, a.Stream)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", a.Stream, err)
@@ -213,9 +210,9 @@ func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gave
 	subject := b.cfg.Prefix.DeadCommand(cloud, cmd.Resource, cmd.Operation)
 	dead := letterOf(subject, stuck.Subject, stuck.Header, stuck.Data)
 	setDeadHeaders(dead.Header, events.CodeUndeliverable, reason)
-	dead.Header[headerDeadPosition] = []string{a.position()}
-	dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
-	if err := b.giveUp(ctx, packed{burialID(a.position(), stuck.Time), dead}, false); err != nil {
+	dead.Header[topology.HeaderDeadPosition] = []string{a.position()}
+	dead.Header[topology.HeaderDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
+	if err := letters.GiveUp(ctx, dead, burialID(a.position(), stuck.Time), false); err != nil {
 		return err
 	}
 	if gaveUp != nil {
@@ -223,7 +220,7 @@ func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gave
 			return err
 		}
 	}
-	if err := stream.DeleteMsg(ctx, a.Sequence); err != nil && !isGone(err) {
+	if err := stream.DeleteMsg(ctx, a.Sequence); err != nil && !natserr.NoMessage(err) {
 		return fmt.Errorf("delete message %s: %w", a.position(), err)
 	}
 	b.log.WarnContext(ctx, "the broker gave a command up; it is among the dead letters", "subject", stuck.Subject,
@@ -233,43 +230,6 @@ func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gave
 
 // apart is how far the clocks of a cluster's servers may be apart.
 const apart = time.Minute
-
-// isGone says whether a message was not there to be deleted.
-func isGone(err error) bool {
-	var refused *jetstream.APIError
-	return errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &refused) && refused.ErrorCode == noMessage
-}
-
-// noMessage is the server's code for a sequence that it does not have.
-const noMessage = 10043
-
-// letterOf is a dead letter of an original, without our reasons for it.
-func letterOf(subject, original string, header nats.Header, data []byte) *nats.Msg {
-	dead := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	maps.Copy(dead.Header, header)
-	for name := range dead.Header {
-		if ofBroker(name) || strings.HasPrefix(name, headerDead) {
-			delete(dead.Header, name)
-		}
-	}
-	keepMessageID(dead.Header, header)
-	dead.Header[headerDeadSubject] = []string{original}
-	return dead
-}
-
-// keepMessageID notes the message id of an original, which is the id of a plain command: without it, the command could
-// not be sent again as the same one.
-func keepMessageID(dead, original nats.Header) {
-	if id := delivery.Header(original).Get(events.HeaderMessageID); id != "" {
-		dead[headerDeadMessageID] = []string{id}
-	}
-}
-
-// burialID is the message id of the letter about a command. The time of the message is part of it: a stream that was made
-// anew counts from 1 again.
-func burialID(position string, stored time.Time) string {
-	return "dead-" + position + "-" + strconv.FormatInt(stored.UnixNano(), 36)
-}
 
 // onlyForAdvisories says whether a refused permission is one that only the care for what the broker gives up needs. Without
 // it, events and commands go on.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -25,7 +26,7 @@ const patientLooks = 3
 
 // terminated looks at a termination. One of our own has its letter, which was stored before. That of somebody else took the
 // command away, and of it only the advisory is left.
-func (b *Conn) terminated(ctx context.Context, letters *recentLetters, a advisory, msg *nats.Msg) error {
+func (b *Conn) terminated(ctx context.Context, letters *recentLetters, store DeadLetters, a advisory, msg *nats.Msg) error {
 	found, err := letters.has(ctx, a)
 	if err != nil || found {
 		return err
@@ -47,9 +48,9 @@ func (b *Conn) terminated(ctx context.Context, letters *recentLetters, a advisor
 	dead := &nats.Msg{Subject: b.cfg.Prefix.DeadCommand(letters.cloud, "", ""), Data: data, Header: nats.Header{}}
 	setDeadHeaders(dead.Header, codeTerminated, fmt.Errorf("somebody terminated it on the consumer %s (%s), and there is no letter of the "+
 		"bridge about it; its data is lost, the data of this letter is what the broker said", a.Consumer, reasonOr(a.Reason)))
-	dead.Header[headerDeadPosition] = []string{a.position()}
-	dead.Header[headerDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
-	if err := b.giveUp(ctx, packed{"dead-advisory-" + a.position() + "-" + a.ID, dead}, false); err != nil {
+	dead.Header[topology.HeaderDeadPosition] = []string{a.position()}
+	dead.Header[topology.HeaderDeadAttempts] = []string{strconv.FormatUint(a.Deliveries, 10)}
+	if err := store.GiveUp(ctx, dead, "dead-advisory-"+a.position()+"-"+a.ID, false); err != nil {
 		return err
 	}
 	b.log.WarnContext(ctx, "somebody terminated a command, and its data is lost; what is known is among the dead letters",
@@ -139,7 +140,7 @@ func (l *recentLetters) add(msg jetstream.Msg) {
 	if meta, err := msg.Metadata(); err == nil {
 		l.next = meta.Sequence.Stream + 1
 	}
-	position := delivery.Header(msg.Headers()).Get(headerDeadPosition)
+	position := delivery.Header(msg.Headers()).Get(topology.HeaderDeadPosition)
 	if position == "" || l.seen[position] {
 		return
 	}

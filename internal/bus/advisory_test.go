@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -19,7 +20,7 @@ func advise(t testing.TB, b *Conn) <-chan events.Command {
 	t.Helper()
 	told := make(chan events.Command, 100)
 	start(t, func(ctx context.Context) error {
-		return b.Advisories(ctx, "acme", func(_ context.Context, cmd events.Command, mistake, reason error) error {
+		return b.Advisories(ctx, "acme", plainLetters{b}, func(_ context.Context, cmd events.Command, mistake, reason error) error {
 			if mistake != nil || reason == nil {
 				t.Errorf("told of %v with the mistake %v and the reason %v", cmd.Event.ID(), mistake, reason)
 			}
@@ -30,16 +31,33 @@ func advise(t testing.TB, b *Conn) <-chan events.Command {
 	return told
 }
 
+// deadLetter is what a test wants to know of a dead letter.
+type deadLetter struct {
+	Code, Reason, Original, Position, Subject string
+	Deliveries                                int
+	Header                                    nats.Header
+	Data                                      []byte
+}
+
 // letters returns the dead letters that are there.
-func (o outside) letters() []DeadLetter {
+func (o outside) letters() []deadLetter {
 	o.t.Helper()
-	var all []DeadLetter
-	c := &Client{nc: o.nc, js: o.js}
-	if err := c.DeadLetters(o.t.Context(), "factro", DeadFilter{Cloud: "acme"}, func(l DeadLetter) error {
-		all = append(all, l)
-		return nil
-	}); err != nil {
-		o.t.Fatal(err)
+	var all []deadLetter
+	s := o.stream("FACTRO_DEAD_ACME")
+	for seq := s.CachedInfo().State.FirstSeq; seq <= s.CachedInfo().State.LastSeq; seq++ {
+		m, err := s.GetMsg(o.t.Context(), seq)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		reason, err := events.DecodeHeader(m.Header.Get(topology.HeaderDeadReason))
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		deliveries, _ := strconv.Atoi(m.Header.Get(topology.HeaderDeadAttempts))
+		all = append(all, deadLetter{
+			m.Header.Get(topology.HeaderDeadCode), reason, m.Header.Get(topology.HeaderDeadSubject), m.Header.Get(topology.HeaderDeadPosition),
+			m.Subject, deliveries, m.Header, m.Data,
+		})
 	}
 	return all
 }
@@ -85,8 +103,8 @@ func TestUndeliverable(t *testing.T) {
 		t.Fatalf("%d letters", len(letters))
 	}
 	l := letters[0]
-	if l.Code != events.CodeUndeliverable || l.ID != "größe-1" || l.Original != "factro.command.acme.task.deleteTask" || l.Deliveries != 2 ||
-		string(l.Data) != `{"taskId":"größe-1"}` || l.Position != "FACTRO_COMMANDS_ACME:1" || l.Operation != "deleteTask" || !strings.Contains(l.Reason, "egress-acme") {
+	if l.Code != events.CodeUndeliverable || l.Header.Get(topology.HeaderDeadMessageID) != "größe-1" || l.Original != "factro.command.acme.task.deleteTask" || l.Deliveries != 2 ||
+		string(l.Data) != `{"taskId":"größe-1"}` || l.Position != "FACTRO_COMMANDS_ACME:1" || l.Subject != "factro.dead.command.acme.task.deleteTask" || !strings.Contains(l.Reason, "egress-acme") {
 		t.Errorf("the letter is %+v", l)
 	}
 }
@@ -101,14 +119,14 @@ func TestUndeliverableAgain(t *testing.T) {
 	out.command("a")
 	a := advisory{Type: maxDeliver, Stream: "FACTRO_COMMANDS_ACME", Consumer: "egress-acme", Sequence: 1, Deliveries: 2, Time: time.Now()}
 	crash := context.Canceled
-	if err := b.undeliverable(t.Context(), "acme", a, func(context.Context, events.Command, error, error) error { return crash }); err == nil {
+	if err := b.undeliverable(t.Context(), "acme", a, plainLetters{b}, func(context.Context, events.Command, error, error) error { return crash }); err == nil {
 		t.Fatal("a sender that could not be told is not an error")
 	}
 	if n := out.count("FACTRO_COMMANDS_ACME"); n != 1 {
 		t.Fatalf("the command is gone before its sender was told: %d", n)
 	}
 	for range 2 {
-		if err := b.undeliverable(t.Context(), "acme", a, nil); err != nil {
+		if err := b.undeliverable(t.Context(), "acme", a, plainLetters{b}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,49 +143,11 @@ func TestUndeliverableStale(t *testing.T) {
 	out := broker.outside(t)
 	out.command("a")
 	old := advisory{Type: maxDeliver, Stream: "FACTRO_COMMANDS_ACME", Consumer: "egress-acme", Sequence: 1, Time: time.Now().Add(-time.Hour)}
-	if err := b.undeliverable(t.Context(), "acme", old, nil); err != nil {
+	if err := b.undeliverable(t.Context(), "acme", old, plainLetters{b}, nil); err != nil {
 		t.Error(err)
 	}
 	if n, left := out.count("FACTRO_DEAD_ACME"), out.count("FACTRO_COMMANDS_ACME"); n != 0 || left != 1 {
 		t.Errorf("%d letters, %d commands; want 0 and 1", n, left)
-	}
-}
-
-// TestLettersVanish: somebody else deletes the letters that are still to be read.
-func TestLettersVanish(t *testing.T) {
-	t.Parallel()
-	broker := startBroker(t)
-	run(t, broker.connect(t, quiet()))
-	out := broker.outside(t)
-	for range 2 * deadBatch {
-		out.publish(&nats.Msg{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`)})
-	}
-	c, n := &Client{nc: out.nc, js: out.js}, 0
-	if err := c.DeadLetters(t.Context(), "factro", DeadFilter{Cloud: "acme"}, func(DeadLetter) error {
-		n++
-		return out.stream("FACTRO_DEAD_ACME").Purge(t.Context())
-	}); err != nil || n == 0 {
-		t.Errorf("%d letters, %v", n, err)
-	}
-}
-
-// TestMendedTwice: a letter that is mended twice in the same way becomes one command.
-func TestMendedTwice(t *testing.T) {
-	t.Parallel()
-	l := DeadLetter{
-		Message: Message{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`), Time: time.Unix(1, 2)}, Sequence: 3,
-		Kind: DeadCommand, Original: "factro.command.acme.task.createTask",
-	}
-	id := func(data string) string {
-		t.Helper()
-		r, err := PrepareRedrive("factro", l, []byte(data), time.Now())
-		if err != nil || r.msg.Header.Get(events.HeaderMessageID) != r.ID {
-			t.Fatalf("%+v, %v", r, err)
-		}
-		return r.ID
-	}
-	if one := id(`{"title":"ä"}`); one != id(`{"title":"ä"}`) || one == id(`{"title":"ö"}`) {
-		t.Errorf("the id is %s", one)
 	}
 }
 
@@ -182,24 +162,35 @@ func TestTerminated(t *testing.T) {
 		_, err := out.js.Consumer(t.Context(), "FACTRO_ADVISORIES_ACME", advisoryConsumer)
 		return err == nil
 	})
-	stop := consume(t, b, worker{handle: func(context.Context, context.Context, events.Command, error) error {
-		return Terminal(Letter{Subject: "factro.dead.command.acme.task.deleteTask", Code: "refused", Reason: context.Canceled})
-	}})
-	for _, id := range []string{"1", "2", "3"} {
+	c, err := b.CommandConsumer(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := func() jetstream.Msg {
+		t.Helper()
+		msg, err := c.Next(jetstream.FetchMaxWait(patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return msg
+	}
+	for i, id := range []string{"1", "2", "3"} { // as bus/commands ends them: first the letter
 		out.command(id)
+		msg := next()
+		dead := letterOf("factro.dead.command.acme.task.deleteTask", msg.Subject(), msg.Headers(), msg.Data())
+		setDeadHeaders(dead.Header, "refused", context.Canceled)
+		dead.Header[topology.HeaderDeadPosition] = []string{"FACTRO_COMMANDS_ACME:" + strconv.Itoa(i+1)}
+		if err := b.Send(t.Context(), dead, "dead-"+id); err != nil {
+			t.Fatal(err)
+		}
+		if err := msg.TermWithReason("refused"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	eventually(t, "all are buried", func() bool { return out.count("FACTRO_DEAD_ACME") == 3 && out.count("FACTRO_COMMANDS_ACME") == 0 })
-	stop()
 
 	out.command("4")
-	c, err := out.js.Consumer(t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg, err := c.Next(jetstream.FetchMaxWait(patience))
-	if err != nil {
-		t.Fatal(err)
-	}
+	msg := next()
 	if err := msg.TermWithReason("keine Lust"); err != nil {
 		t.Fatal(err)
 	}
@@ -210,12 +201,9 @@ func TestTerminated(t *testing.T) {
 		t.Fatalf("%d letters, want 4", len(letters))
 	}
 	l := letters[3]
-	if l.Code != codeTerminated || !l.Lost() || l.Cloud != "acme" || l.ID != "" || l.Position != "FACTRO_COMMANDS_ACME:4" ||
+	if l.Code != codeTerminated || !strings.HasPrefix(l.Subject, "factro.dead.command.acme.") || l.Position != "FACTRO_COMMANDS_ACME:4" ||
 		!strings.Contains(l.Reason, "keine Lust") || !strings.Contains(string(l.Data), `"stream_seq":4`) {
 		t.Errorf("the letter is %+v with %s", l, l.Data)
-	}
-	if _, err := PrepareRedrive("factro", l, nil, time.Now()); err == nil || !strings.Contains(err.Error(), "lost") {
-		t.Errorf("a letter without data can be sent again: %v", err)
 	}
 }
 
@@ -226,7 +214,7 @@ func TestTerminatedAndDropped(t *testing.T) {
 	b := run(t, broker.connect(t, quiet()))
 	for reason, want := range map[string]uint64{events.CodeRefused: 0, "": 1} {
 		a := advisory{Type: terminated, Stream: "FACTRO_COMMANDS_ACME", Consumer: "egress-acme", Sequence: 7, Reason: reason, Time: time.Now()}
-		if err := b.terminated(t.Context(), &recentLetters{bus: b, cloud: "acme"}, a, &nats.Msg{}); err != nil {
+		if err := b.terminated(t.Context(), &recentLetters{bus: b, cloud: "acme"}, plainLetters{b}, a, &nats.Msg{}); err != nil {
 			t.Error(err)
 		}
 		if n := broker.outside(t).count("FACTRO_DEAD_ACME"); n != want {
@@ -264,62 +252,4 @@ func withUsers(denied ...string) func(*server.Options) {
 			{Username: "bridge", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
 		}
 	}
-}
-
-// TestUnclaimed: commands of a cloud that was taken out of the configuration are told of once, and counted.
-func TestUnclaimed(t *testing.T) {
-	t.Parallel()
-	broker := startBroker(t)
-	run(t, broker.connect(t, quiet(), clouds("akme")))
-	log, book := newLog()
-	b := run(t, broker.connect(t, log))
-	out := broker.outside(t)
-	got, commands := collector()
-	consume(t, b, got)
-	out.command("1")
-	receive(t, commands)
-	for range 2 {
-		out.publish(&nats.Msg{Subject: "factro.command.akme.task.deleteTask", Data: []byte(`{}`)})
-	}
-	start(t, b.Unclaimed)
-	eventually(t, "it is told", func() bool { return book.count("nobody reads") == 1 })
-	if !strings.Contains(book.String(), `"cloud":"akme","commands":2`) || strings.Contains(book.String(), `"cloud":"acme","commands"`) {
-		t.Errorf("the log is\n%s", book)
-	}
-	eventually(t, "the gauge says 2", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 2) })
-
-	again := run(t, broker.connect(t, quiet(), clouds("akme")))
-	stalled := make(chan struct{})
-	start(t, func(ctx context.Context) error {
-		return again.Consume(ctx, "akme", worker{handle: func(context.Context, context.Context, events.Command, error) error {
-			<-stalled
-			return nil
-		}})
-	})
-	t.Cleanup(func() { close(stalled) })
-	eventually(t, "the gauge says 0", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 0) })
-	if n := book.count("nobody reads"); n != 1 {
-		t.Errorf("it was told %d times", n)
-	}
-}
-
-// gauge says whether some instrument of that name has the value: the tests run at once, and the reader is theirs together.
-func gauge(t testing.TB, name string, want int64) bool {
-	t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := reader.Collect(t.Context(), &all); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all.ScopeMetrics {
-		for _, m := range s.Metrics {
-			if g, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == name {
-				for _, p := range g.DataPoints {
-					if p.Value == want {
-						return true
-					}
-				}
-			}
-		}
-	}
-	return false
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
@@ -41,7 +42,7 @@ func TestHeaderCase(t *testing.T) {
 				t.Errorf("the id is %s, want %s", cmd.Event.ID(), tt.id)
 			}
 			if dead := letterOf("factro.dead.command.acme.task.createTask", "x", tt.header, nil); name == "plain" &&
-				(dead.Header["nats-msg-id"] != nil || delivery.Header(dead.Header).Get(headerDeadMessageID) != tt.id) {
+				(dead.Header["nats-msg-id"] != nil || delivery.Header(dead.Header).Get(topology.HeaderDeadMessageID) != tt.id) {
 				t.Errorf("the letter's headers are %v", dead.Header)
 			}
 		})

@@ -146,7 +146,7 @@ func (m Message) TraceID() string {
 func (m Message) Dead() map[string]string {
 	var why map[string]string
 	for name, values := range m.Header {
-		if !strings.HasPrefix(name, headerDead) || len(values) == 0 {
+		if !strings.HasPrefix(name, topology.HeaderDead) || len(values) == 0 {
 			continue
 		}
 		text, err := events.DecodeHeader(values[0])
@@ -161,7 +161,8 @@ func (m Message) Dead() map[string]string {
 	return why
 }
 
-func newMessage(subject string, header nats.Header, data []byte, at time.Time) Message {
+// NewMessage reads a message as an event, if it is one.
+func NewMessage(subject string, header nats.Header, data []byte, at time.Time) Message {
 	m := Message{Subject: subject, Header: header, Data: data, Time: at}
 	m.Event, m.Broken = events.FromMsg(header, data)
 	return m
@@ -233,7 +234,7 @@ func (c *Client) Tail(ctx context.Context, stream string, filters []string, sinc
 		if meta, err := msg.Metadata(); err == nil {
 			at = meta.Timestamp
 		}
-		each(newMessage(msg.Subject(), msg.Headers(), msg.Data(), at))
+		each(NewMessage(msg.Subject(), msg.Headers(), msg.Data(), at))
 	}
 }
 

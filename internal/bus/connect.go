@@ -58,7 +58,6 @@ type Conn struct {
 	shared        *sharedLedger            // that of an older version, once it was looked for
 	changed       chan struct{}            // has a token when the streams should be looked at again
 	better        chan struct{}            // closed when a look finds well what was not; then a new one
-	parked        chan struct{}            // has a token when something was parked
 	others        map[string]other         // who takes a destination of ours, as it was told last
 	consumersSeen time.Time                // when the consumers were looked at last
 	unkept        map[string]bool          // streams that acknowledge what they do not keep
@@ -67,8 +66,8 @@ type Conn struct {
 
 	measuring sync.RWMutex // held for writing while the probe has the room
 
-	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery, probeHeld, probeStale time.Duration // the constants of these names
-	nearly                                                                                         uint64        // as well
+	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, probeHeld, probeStale time.Duration // the constants of these names
+	nearly                                                                           uint64        // as well
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -104,8 +103,8 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
-		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
-		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
+		windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
+		lookTimeout: lookTimeout, refusingAfter: refusingAfter, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
 	}
 	for _, change := range options {

@@ -41,7 +41,7 @@ func TestDirsFollowNoLinks(t *testing.T) {
 	for name, plant := range plants(t) {
 		for server, open := range map[string]func(dir string) error{
 			"spool": func(dir string) error {
-				s, err := OpenSpool(t.Context(), spoolConfig(dir), b, quiet())
+				s, err := OpenSpool(t.Context(), spoolConfig(dir), b, plainLetters{b}, quiet())
 				if err == nil {
 					s.Close()
 				}
@@ -104,7 +104,7 @@ func TestDirsAreApart(t *testing.T) {
 	if _, err := embedded.Start(embedded.Config{DataDir: link}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a second server: %v, want %q", err, want)
 	}
-	if _, err := OpenSpool(t.Context(), spoolConfig(link), b, quiet()); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := OpenSpool(t.Context(), spoolConfig(link), b, plainLetters{b}, quiet()); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a spool: %v, want %q", err, want)
 	}
 }

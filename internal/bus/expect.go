@@ -72,7 +72,7 @@ func (e *Expectation) look(ctx context.Context) (m Message, there bool, err erro
 	switch status := msg.Header.Get("Status"); {
 	case len(subjects) > 0 && len(times) > 0:
 		at, _ := time.Parse(time.RFC3339Nano, times[len(times)-1]) // else it is not known
-		return newMessage(subjects[len(subjects)-1], msg.Header, msg.Data, at), true, nil
+		return NewMessage(subjects[len(subjects)-1], msg.Header, msg.Data, at), true, nil
 	case status == "404":
 		return m, false, nil
 	default:

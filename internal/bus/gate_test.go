@@ -39,7 +39,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 			_, b := away(t)
 			var hangs atomic.Bool
 			back := make(chan struct{})
-			s, err := openSpool(t.Context(), spoolConfig(t.TempDir()), b, quiet(), func(string) (int64, error) {
+			s, err := openSpool(t.Context(), spoolConfig(t.TempDir()), b, plainLetters{b}, quiet(), func(string) (int64, error) {
 				if hangs.Load() {
 					<-back
 				}

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -204,30 +206,56 @@ func start(t testing.TB, run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// consume starts to consume the commands of the cloud acme.
-func consume(t testing.TB, b *Conn, w Worker) (stop func()) {
+// consume has the commands of the cloud acme handled one by one, in the plainest way; bus/commands has the real one.
+func consume(t testing.TB, b *Conn, w worker) (stop func()) {
 	t.Helper()
-	return start(t, func(ctx context.Context) error { return b.Consume(ctx, "acme", w) })
-}
-
-// worker is a Worker made of functions; without one it is ready and content.
-type worker struct {
-	ready  func(context.Context) error
-	handle func(ctx, stopping context.Context, cmd events.Command, mistake error) error
-}
-
-func (w worker) Ready(ctx context.Context) error {
-	if w.ready == nil {
-		return ctx.Err()
-	}
-	return w.ready(ctx)
-}
-
-func (w worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
-	if w.handle == nil {
+	return start(t, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			better := b.Recovered()
+			pullAll(ctx, b, w)
+			b.Recheck()
+			select {
+			case <-ctx.Done():
+			case <-better:
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
 		return nil
+	})
+}
+
+// pullAll pulls until ctx ends or the consumer is lost.
+func pullAll(ctx context.Context, b *Conn, w worker) {
+	if b.AwaitUp(ctx) != nil {
+		return
 	}
-	return w.handle(ctx, stopping, cmd, mistake)
+	binding, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	c, err := b.CommandConsumer(binding, "acme")
+	b.Pulls("acme", err)
+	if err != nil {
+		return
+	}
+	for puller := b.Puller(c); ctx.Err() == nil; {
+		msg, err := puller.Next(ctx)
+		if err != nil {
+			return
+		}
+		if msg == nil {
+			continue
+		}
+		cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, msg.Subject)
+		verdict := delivery.Ack
+		if w.handle(ctx, ctx, cmd, mistake) != nil {
+			verdict = delivery.Nak(0)
+		}
+		_ = delivery.Confirm(ctx, b, b.nc, msg.Reply, verdict) // else it comes again
+	}
+}
+
+// worker handles commands.
+type worker struct {
+	handle func(ctx, stopping context.Context, cmd events.Command, mistake error) error
 }
 
 // collector is a worker that hands over what it gets.
@@ -308,5 +336,33 @@ func waitReady(ctx context.Context, b *Conn) error {
 			return fmt.Errorf("waiting for NATS: %w", err)
 		case <-tick.C:
 		}
+	}
+}
+
+// plainLetters stores dead letters in the plainest way; bus/deadletter has the real one.
+type plainLetters struct{ b *Conn }
+
+func (l plainLetters) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	setDeadHeaders(msg.Header, code, reason)
+	setRequest(msg.Header, request)
+	return l.b.Send(ctx, msg, id)
+}
+
+func (l plainLetters) GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
+	err := l.b.Send(ctx, dead, id)
+	if whole && Permanent(err) {
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	return err
+}
+
+// limited makes a stream take only small messages.
+func limited(t testing.TB, out outside, stream string, most int32) {
+	t.Helper()
+	cfg := out.stream(stream).CachedInfo().Config
+	cfg.MaxMsgSize = most
+	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -96,7 +96,7 @@ func (b *Conn) readEvents(ctx, setup context.Context, stream jetstream.Stream, c
 		if err != nil {
 			return err
 		}
-		m := newMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp)
+		m := NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp)
 		m.Pending = int64(min(meta.NumPending, math.MaxInt64))
 		each(m)
 		if meta.NumPending == 0 || meta.Sequence.Stream >= last {

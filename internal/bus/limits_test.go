@@ -86,52 +86,6 @@ func TestSpoolOfUnknownLimits(t *testing.T) {
 	}
 }
 
-// What was answered with 202 is never cut: until the object store takes it whole, it stays in the spool.
-func TestSpooledIsNeverCut(t *testing.T) {
-	t.Parallel()
-	server, b := away(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
-	b.limits.sawPayload(1 << 20) // as it was before somebody lowered it
-	s := spool(t, b, spoolConfig(t.TempDir()))
-	if err := sizedEvent(t, s, "large", 512<<10); err != nil {
-		t.Fatal(err)
-	}
-	if err := sizedEvent(t, s, "after", 100); err != nil {
-		t.Fatal(err)
-	}
-	server.start()
-	ready(t, b)
-	out := server.outside(t)
-	store := func(most int32) {
-		t.Helper()
-		cfg := out.stream("OBJ_FACTRO_ORIGINALS_ACME").CachedInfo().Config
-		cfg.MaxMsgSize = most
-		if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "the object store is there", func() bool { _, err := out.js.ObjectStore(t.Context(), "FACTRO_ORIGINALS_ACME"); return err == nil })
-	store(16)
-	start(t, s.Run)
-	eventually(t, "the one behind it is stored", func() bool { return out.count("FACTRO_EVENTS_ACME") == 1 && s.waiting() == 1 })
-	if n := out.count("FACTRO_DEAD_ACME"); n != 0 {
-		t.Errorf("%d dead letters", n)
-	}
-	store(-1)
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	c, err := Dial(server.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	l, err := c.DeadLetter(t.Context(), "factro", "acme", 1)
-	if err == nil {
-		l, err = c.Original(t.Context(), "factro", l)
-	}
-	if err != nil || len(l.Data) != 512<<10 {
-		t.Errorf("of the event %d bytes are kept: %v", len(l.Data), err)
-	}
-}
-
 func TestSavedLimits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -137,7 +136,7 @@ func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackn
 			err, refused = b.nameOther(ctx, msg.Subject, streams, err), true
 		}
 		if attempt == PublishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
-			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
+			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, natserr.WithHelp(err))
 		}
 		select { // let a lost connection be noticed, or a new leader be found
 		case <-time.After(time.Duration(max(attempt, 1)) * 50 * time.Millisecond):
@@ -166,16 +165,15 @@ func (b *Conn) Reply(ctx context.Context, subject string, e event.Event) error {
 	return nil
 }
 
-// Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters. request are the
-// headers that they came with, without secrets; nil if there are none.
-func (b *Conn) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+// Traced runs a publish in a span of its own, and counts it.
+func (b *Conn) Traced(ctx context.Context, subject string, publish func(context.Context) error) error {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
-	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	setDeadHeaders(msg.Header, code, reason)
-	setRequest(msg.Header, request)
-	return b.published(ctx, span, subject, b.sendLetter(ctx, msg, id, false))
+	return b.published(ctx, span, subject, publish(ctx))
 }
+
+// Destination is the part of a subject that stands in metrics and in the names of spans: prefix, kind and cloud.
+func Destination(subject string) string { return kind(subject) }
 
 // kind is the low-cardinality part of a subject: prefix, kind and cloud.
 func kind(subject string) string {

@@ -294,30 +294,6 @@ func TestReply(t *testing.T) {
 	}
 }
 
-func TestQuarantine(t *testing.T) {
-	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	out := server.outside(t)
-	reason := fmt.Errorf("not JSON:\nNats-Rollup: all %s", strings.Repeat("ü", 2000))
-	for range 2 {
-		if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "w-1", "invalid", reason, []byte("<xml/>"), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m := out.last("FACTRO_DEAD_ACME")
-	text, err := events.DecodeHeader(m.Header.Get(headerDeadReason))
-	if err != nil || !strings.HasPrefix(text, "not JSON:\nNats-Rollup") || len(text) > 1100 {
-		t.Errorf("the reason is %q, %v", text, err)
-	}
-	if out.count("FACTRO_DEAD_ACME") != 1 || string(m.Data) != "<xml/>" || m.Header.Get(headerDeadCode) != "invalid" || m.Header.Get("Nats-Rollup") != "" {
-		t.Errorf("%d dead letters, the last is %q %v", out.count("FACTRO_DEAD_ACME"), m.Data, m.Header)
-	}
-	if _, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerDeadTime)); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestPermissions: a refused permission is silent but for the connection's error handler.
 func TestPermissions(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,7 @@ const (
 type Spool struct {
 	cfg     SpoolConfig
 	bus     *Conn
+	letters DeadLetters
 	log     *slog.Logger
 	disk    *disk // nil without a directory
 	limiter *rate.Limiter
@@ -104,16 +105,16 @@ type Spool struct {
 
 // OpenSpool opens the spool of cfg in front of a Conn. Close gives its directory back. It is an error if another process
 // has the directory, or if there can be none; a disk that cannot be written is not, and is tried again by Run.
-func OpenSpool(ctx context.Context, cfg SpoolConfig, b *Conn, log *slog.Logger) (*Spool, error) {
-	return openSpool(ctx, cfg, b, log, embedded.FreeSpace)
+func OpenSpool(ctx context.Context, cfg SpoolConfig, b *Conn, letters DeadLetters, log *slog.Logger) (*Spool, error) {
+	return openSpool(ctx, cfg, b, letters, log, embedded.FreeSpace)
 }
 
-func openSpool(ctx context.Context, cfg SpoolConfig, b *Conn, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
+func openSpool(ctx context.Context, cfg SpoolConfig, b *Conn, letters DeadLetters, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	s := &Spool{
-		cfg: cfg, bus: b, log: log, seed: maphash.MakeSeed(), lanes: map[string]*lane{}, begin: make(chan struct{}, 1),
+		cfg: cfg, bus: b, letters: letters, log: log, seed: maphash.MakeSeed(), lanes: map[string]*lane{}, begin: make(chan struct{}, 1),
 		attempt: directTimeout, patience: turnPatience,
 	}
 	for i := range s.turns {
@@ -225,7 +226,7 @@ func (s *Spool) Quarantine(ctx context.Context, subject, id, code string, reason
 	_, err := s.keep(ctx, parcel{
 		cloud: token(subject, 3), id: id,
 		direct: func(ctx context.Context) error {
-			return s.bus.Quarantine(ctx, subject, id, code, reason, data, request)
+			return s.letters.Quarantine(ctx, subject, id, code, reason, data, request)
 		},
 		message: func() (*nats.Msg, error) {
 			msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
@@ -338,7 +339,7 @@ func (s *Spool) put(ctx context.Context, l *lane, p parcel, tried bool) (sure bo
 		return sure, err
 	}
 	s.written.Add(1)
-	s.metrics.spooled.Add(ctx, 1, cloudOption(l.cloud))
+	s.metrics.spooled.Add(ctx, 1, CloudOption(l.cloud))
 	return true, nil
 }
 

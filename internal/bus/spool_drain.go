@@ -18,6 +18,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
@@ -255,7 +256,7 @@ func (s *Spool) fill(ctx context.Context, l *lane) error {
 func (s *Spool) unpack(raw *jetstream.RawStreamMsg) *held {
 	msg := &nats.Msg{Data: raw.Data, Header: nats.Header{}}
 	for name, values := range raw.Header {
-		if !strings.HasPrefix(name, headerSpool) && !ofBroker(name) {
+		if !strings.HasPrefix(name, headerSpool) && !delivery.IsBrokerHeader(name) {
 			msg.Header[name] = values
 		}
 	}
@@ -357,17 +358,17 @@ const (
 // before keeps its own reason.
 func (s *Spool) bury(ctx context.Context, l *lane, h *held, reason error) error {
 	dead := &nats.Msg{Subject: s.bus.cfg.Prefix.DeadWebhook(l.cloud), Data: h.msg.Data, Header: maps.Clone(h.msg.Header)}
-	if dead.Header[headerDeadCode] == nil {
+	if dead.Header[topology.HeaderDeadCode] == nil {
 		code := codeRefused
 		if errors.Is(reason, events.ErrTooLarge) {
 			code = codeTooLarge
 		}
 		setDeadHeaders(dead.Header, code, reason)
-		dead.Header[headerDeadSubject] = []string{h.msg.Subject}
-		dead.Header[headerDeadMessageID] = []string{events.EncodeHeader(h.id)}
+		dead.Header[topology.HeaderDeadSubject] = []string{h.msg.Subject}
+		dead.Header[topology.HeaderDeadMessageID] = []string{events.EncodeHeader(h.id)}
 	}
-	err := s.bus.giveUp(ctx, packed{h.id + ".dead", dead}, true) // it was answered with 202, or with the promise to keep it
-	if errors.Is(err, errNotKept) && l.many() {
+	err := s.letters.GiveUp(ctx, dead, h.id+".dead", true) // it was answered with 202, or with the promise to keep it
+	if errors.Is(err, ErrNotKept) && l.many() {
 		if again := s.putBack(ctx, l, h); again != nil {
 			return errors.Join(err, again)
 		}

@@ -47,7 +47,7 @@ func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
 		return m, err
 	}
 	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
-		metric.WithDescription(unaccountedMeaning))
+		metric.WithDescription(UnaccountedMeaning))
 	if err != nil {
 		return m, err
 	}
@@ -60,7 +60,7 @@ func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
 		o.ObserveInt64(usable, takes)
 		for _, l := range s.all() {
 			l.mu.Lock()
-			o.ObserveInt64(messages, l.waiting, cloudOption(l.cloud))
+			o.ObserveInt64(messages, l.waiting, CloudOption(l.cloud))
 			l.mu.Unlock()
 		}
 		if there, miss, ok := s.balance(ctx); ok {
@@ -71,9 +71,6 @@ func newSpoolMetrics(s *Spool) (m spoolMetrics, err error) {
 	}, messages, bytes, limit, usable, unaccounted)
 	return m, err
 }
-
-// unaccountedMeaning describes a gauge that several rooms have a part in.
-const unaccountedMeaning = "What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."
 
 // balanceTries is how often a balance is tried that was disturbed, within balanceTimeout.
 const balanceTries, balanceTimeout = 20, time.Second
@@ -122,10 +119,6 @@ func (s *Spool) missing(there stock) int64 {
 
 // stop ends the observation. There is nothing left to observe, so its error tells nobody anything.
 func (m spoolMetrics) stop() { _ = m.callback.Unregister() }
-
-func cloudOption(cloud string) metric.MeasurementOption {
-	return metric.WithAttributes(cloudAttr(cloud))
-}
 
 func drainedOption(cloud string, dead bool) metric.MeasurementOption {
 	outcome := "stored"

@@ -32,7 +32,7 @@ func plenty(string) (int64, error) { return 1 << 40, nil }
 // spool opens a spool that nobody drains yet.
 func spool(t testing.TB, b *Conn, cfg SpoolConfig) *Spool {
 	t.Helper()
-	s, err := openSpool(t.Context(), cfg, b, quiet(), plenty)
+	s, err := openSpool(t.Context(), cfg, b, plainLetters{b}, quiet(), plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestSpoolWhileAway(t *testing.T) {
 		t.Errorf("there are %d events", len(all))
 	}
 	letter := out.last("FACTRO_DEAD_ACME")
-	if string(letter.Data) != "<xml/>" || letter.Header.Get(headerDeadCode) != "unusable" || letter.Header.Get("Nats-Msg-Id") != "q-1" {
+	if string(letter.Data) != "<xml/>" || letter.Header.Get(topology.HeaderDeadCode) != "unusable" || letter.Header.Get("Nats-Msg-Id") != "q-1" {
 		t.Errorf("the dead letter is %v %s", letter.Header, letter.Data)
 	}
 	store(t, s, subjectOf(1), "after", false)
@@ -335,36 +335,6 @@ func TestSpoolMarks(t *testing.T) {
 	}
 }
 
-// TestSpoolTooLarge: what the broker never takes is refused at once while it is there, and otherwise becomes a dead
-// letter that holds up nobody.
-func TestSpoolTooLarge(t *testing.T) {
-	t.Parallel()
-	server, b := away(t, func(o *server.Options) { o.MaxPayload = 128 << 10 })
-	s := spool(t, b, spoolConfig(t.TempDir()))
-	start(t, s.Run)
-	large := taskEvent(t, "large")
-	large.DataEncoded = []byte(`"` + strings.Repeat("ü", 100<<10) + `"`)
-	store(t, s, eventSubject, "before", true)
-	if _, spooled, err := s.Publish(t.Context(), eventSubject, large, "acme.large"); err != nil || !spooled {
-		t.Fatal(spooled, err)
-	}
-	store(t, s, eventSubject, "after", true)
-	server.start()
-	wantBalance(t, s)
-	out := server.outside(t)
-	if got := out.eventIDs(); !slices.Equal(got, []string{"before", "after"}) {
-		t.Errorf("the events are %v", got)
-	}
-	letter := out.last("FACTRO_DEAD_ACME")
-	if letter.Subject != "factro.dead.webhook.acme" || letter.Header.Get(headerDeadCode) != "too_large" ||
-		letter.Header.Get(headerDeadSubject) != eventSubject || letter.Header.Get("ce-id") != "large" || letter.Header.Get(headerDeadCut) == "" {
-		t.Errorf("the dead letter is on %s: %v", letter.Subject, letter.Header)
-	}
-	if _, _, err := s.Publish(t.Context(), eventSubject, large, "acme.large2"); !errors.Is(err, events.ErrTooLarge) {
-		t.Errorf("got %v", err)
-	}
-}
-
 // TestSpoolFull: a full spool and a full file system are errors that say when to come again, and both pass.
 func TestSpoolFull(t *testing.T) {
 	t.Parallel()
@@ -374,7 +344,7 @@ func TestSpoolFull(t *testing.T) {
 	free := func(string) (int64, error) { mu.Lock(); defer mu.Unlock(); return left, nil }
 	cfg := spoolConfig(t.TempDir())
 	cfg.MaxBytes = minSpool
-	s, err := openSpool(t.Context(), cfg, b, quiet(), free)
+	s, err := openSpool(t.Context(), cfg, b, plainLetters{b}, quiet(), free)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -500,7 +470,7 @@ func TestSpoolIsLocked(t *testing.T) {
 	_, b := away(t)
 	cfg := spoolConfig(t.TempDir())
 	s := spool(t, b, cfg)
-	if _, err := OpenSpool(t.Context(), cfg, b, quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
+	if _, err := OpenSpool(t.Context(), cfg, b, plainLetters{b}, quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Errorf("got %v", err)
 	}
 	s.Close()
@@ -509,7 +479,7 @@ func TestSpoolIsLocked(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSpool(t.Context(), spoolConfig(file), b, quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
+	if _, err := OpenSpool(t.Context(), spoolConfig(file), b, plainLetters{b}, quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -112,6 +112,7 @@ func (b *Conn) lookAt(ctx context.Context, cloud string) look {
 	return l
 }
 
+// CreateStream creates a stream with its size, or its share of the room that there is.
 func (b *Conn) CreateStream(ctx context.Context, want topology.Stream) error {
 	made, err := b.WithRoom(ctx, "stream "+want.Name, want.Kind, func(ctx context.Context, bytes int64) error {
 		want.MaxBytes = bytes

@@ -15,7 +15,7 @@ func TestSpoolTellsHowFarItIs(t *testing.T) {
 	log, book := newLog()
 	cfg := spoolConfig(t.TempDir())
 	cfg.DrainPerSecond = 40
-	s, err := openSpool(t.Context(), cfg, b, log, plenty)
+	s, err := openSpool(t.Context(), cfg, b, plainLetters{b}, log, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestSpoolTellsWhenItIsUsed(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
 	log, book := newLog()
-	s, err := openSpool(t.Context(), spoolConfig(t.TempDir()), b, log, plenty)
+	s, err := openSpool(t.Context(), spoolConfig(t.TempDir()), b, plainLetters{b}, log, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}

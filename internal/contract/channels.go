@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -296,7 +296,7 @@ func (d *document) dead() error {
 	}
 	resource, names := d.about("cloud", "resource", "operation")
 	headers := object{}
-	for _, h := range bus.DeadHeaders() {
+	for _, h := range topology.DeadHeaders() {
 		headers = append(headers, member{h.Name, object{{"type", "string"}, {"description", sentence(h.Meaning)}}})
 	}
 	for _, letter := range []struct {
@@ -321,7 +321,7 @@ func (d *document) dead() error {
 			{"title", letter.title},
 			{"summary", letter.summary},
 			{"contentType", "application/octet-stream"},
-			{"headers", object{{"type", "object"}, {"required", list{bus.DeadHeaders()[0].Name}}, {"properties", headers}}},
+			{"headers", object{{"type", "object"}, {"required", list{topology.DeadHeaders()[0].Name}}, {"properties", headers}}},
 			{"payload", object{{"description", "The original data, whatever it is."}}},
 			{"examples", list{letter.example.example(letter.title)}},
 		})

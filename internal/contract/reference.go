@@ -10,7 +10,6 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -106,7 +105,7 @@ type subjects struct {
 	Outcomes          any
 	Codes             []code
 	Actions           []factro.Action
-	DeadHeaders       []bus.HeaderFact
+	DeadHeaders       []topology.HeaderFact
 	// Ledger is the name of the bucket, Proven and Result are JSON to show.
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
@@ -141,7 +140,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	s := subjects{
 		Status:    strings.TrimSpace(string(status)),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
-		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
+		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: outcomes, Codes: codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
 		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: provenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range envelope {

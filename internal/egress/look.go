@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -31,7 +31,7 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 		seen, err := w.look(ctx, stopping, j)
 		switch {
 		case errors.Is(err, errStopped) || ctx.Err() != nil:
-			return true, bus.RetryAfter(fmt.Errorf("stopped before it was known what became of the call: %w", err), 0)
+			return true, commands.RetryAfter(fmt.Errorf("stopped before it was known what became of the call: %w", err), 0)
 		case err != nil:
 			return w.unseen(ctx, j, a, "it could not be looked for: "+err.Error())
 		}
@@ -49,7 +49,7 @@ func (w *Worker) resolve(ctx, stopping context.Context, j *job, a answer) (over 
 		}
 		if wait := w.settled(j, a, looks); wait > 0 {
 			if sleep(stopping, wait) != nil {
-				return true, bus.RetryAfter(errStopped, 0)
+				return true, commands.RetryAfter(errStopped, 0)
 			}
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -49,7 +50,7 @@ func TestBrokerRefuses(t *testing.T) {
 				if tt.verdict == "*bus.pending" && !errors.Is(verdict, bus.ErrRefusing) {
 					t.Errorf("the verdict does not say why: %v", verdict)
 				}
-				if _, letter := bus.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
+				if _, letter := commands.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
 					t.Errorf("the verdict has a letter: %t", letter)
 				}
 				if len(r.desk.sent) != tt.sent || !strings.Contains(r.log.String(), tt.log) {
@@ -78,7 +79,7 @@ func TestLedgerWithoutLog(t *testing.T) {
 		r.w.ledger = smallLedger{r.desk}
 		verdict := r.do(create())
 		r.wantDone(verdict, events.Rejected, events.CodeRefused)
-		if letter, ok := bus.LetterOf(verdict); !ok || len(letter.Log) != 1 {
+		if letter, ok := commands.LetterOf(verdict); !ok || len(letter.Log) != 1 {
 			t.Errorf("the letter is %+v", letter)
 		}
 		if have := r.desk.ledger[ledgerEntry]; have.Result == nil {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -83,7 +84,7 @@ func (w *Worker) missed(ctx, stopping context.Context, j *job, err error) (over 
 		return true, w.end(ctx, j, events.Rejected, answer{}, missing(j.call.Upload.Object, err))
 	}
 	if stopping.Err() != nil {
-		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+		return true, commands.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
 	}
 	if j.misses++; j.misses >= maxAttempts {
 		return true, w.end(ctx, j, events.Dead, answer{}, &events.Error{
@@ -93,7 +94,7 @@ func (w *Worker) missed(ctx, stopping context.Context, j *job, err error) (over 
 	}
 	w.log.WarnContext(ctx, "file of a command cannot be read; trying again", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	if sleep(stopping, backoff(j.misses)) != nil {
-		return true, bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+		return true, commands.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
 	}
 	return false, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -35,7 +36,7 @@ type Files interface {
 	File(ctx context.Context, bucket, name string) (bus.File, error)
 }
 
-// Worker carries out the commands of one cloud, one at a time. It is a bus.Worker.
+// Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
 type Worker struct {
 	*API
 	results   Results
@@ -97,7 +98,7 @@ func (j *job) interrupted() bool { return !j.ours }
 // Concluded counts the deliveries that ended with a stored final result.
 func (w *Worker) Concluded() int64 { return w.concluded.Load() }
 
-// Handle carries out a command and publishes what became of it. See bus.Worker for the arguments and the verdict.
+// Handle carries out a command and publishes what became of it. See commands.Worker for the arguments and the verdict.
 func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
 	cmd.Cloud = w.cfg.Cloud // a subject that is no command's does not tell it
 	j := &job{cmd: cmd, ledgerID: cmd.Identity(), startedAt: time.Now()}
@@ -128,7 +129,7 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 	}
 	for {
 		if err := w.turn(ctx, stopping, j); err != nil {
-			return bus.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
+			return commands.RetryAfter(fmt.Errorf("stopped before the call: %w", err), 0)
 		}
 		if over, verdict := w.late(ctx, j); over { // while it waited
 			return verdict
@@ -275,7 +276,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	}
 	w.hand.is(events.HandRetrying)
 	if err := sleep(stopping, backoff(j.attempts)); err != nil {
-		return true, bus.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
+		return true, commands.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
 	}
 	return false, nil
 }

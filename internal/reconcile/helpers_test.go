@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -26,8 +27,14 @@ const prefix = events.Prefix(events.DefaultPrefix)
 // broker is a real broker, and the bus on it.
 type broker struct {
 	t   testing.TB
-	bus *bus.Conn
+	bus journal
 	js  jetstream.JetStream
+}
+
+// journal is the stream of events, and the dead letters.
+type journal struct {
+	*bus.Conn
+	*deadletter.Store
 }
 
 // startBroker starts a server and a bus for some clouds; for acme if none is named.
@@ -76,7 +83,11 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		case <-tick.C:
 		}
 	}
-	return &broker{t, b, js}
+	letters, err := deadletter.New(b, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &broker{t, journal{b, letters}, js}
 }
 
 // stored returns the events of a cloud in the stream.

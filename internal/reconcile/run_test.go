@@ -194,7 +194,7 @@ func TestSpool(t *testing.T) {
 
 // thief is a journal that takes the lease away as soon as there is a gap.
 type thief struct {
-	*bus.Conn
+	journal
 	steal func()
 }
 
@@ -223,7 +223,7 @@ func TestLostLease(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	c := &cloud{name: "acme", log: []happening{lostAt("r-1", 10*time.Minute), lostAt("r-2", 9*time.Minute)}}
-	lend := &lender{Conn: b.bus}
+	lend := &lender{Conn: b.bus.Conn}
 	journal := thief{b.bus, func() {
 		kv, err := b.js.KeyValue(t.Context(), topology.ReconcileBucket(prefix))
 		if err != nil {

@@ -15,8 +15,17 @@ import (
 )
 
 // Config is that of a bridge that owns the streams of the cloud acme.
-func Config(s *natstest.Server) bus.Config {
-	return bus.Config{URL: s.URL(), Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
+func Config(url string) bus.Config {
+	return bus.Config{URL: url, Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
+}
+
+// Clouds has a connection work for these.
+func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
+
+// Running returns a connection that is ready.
+func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	return Run(t, Connect(t, s, Quiet(), change...))
 }
 
 // Connect returns a connection that does not run yet. It is closed at the end of the test.
@@ -28,7 +37,7 @@ func Connect(t testing.TB, s *natstest.Server, log *slog.Logger, change ...func(
 // ConnectWith is Connect with other intervals than the usual ones of tests, as far as they are not zero.
 func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.Timing, change ...func(*bus.Config)) *bus.Conn {
 	t.Helper()
-	cfg := Config(s)
+	cfg := Config(s.URL())
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -169,4 +178,52 @@ func (o Outside) Ask(subject, data string, header nats.Header) *nats.Msg {
 		o.t.Fatalf("request to %s: %v", subject, err)
 	}
 	return m
+}
+
+// Bytes is the size that a stream may have, once it is there.
+func (o Outside) Bytes(name string) int64 {
+	o.t.Helper()
+	natstest.Eventually(o.t, name+" is there", func() bool { _, err := o.JS.Stream(o.t.Context(), name); return err == nil })
+	return o.Stream(name).CachedInfo().Config.MaxBytes
+}
+
+// Change updates the configuration of a stream, as an operator does.
+func (o Outside) Change(stream string, change func(*jetstream.StreamConfig)) {
+	o.t.Helper()
+	cfg := o.Stream(stream).CachedInfo().Config
+	change(&cfg)
+	if _, err := o.JS.UpdateStream(o.t.Context(), cfg); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// Limit makes a stream take only small messages; -1 ends that.
+func (o Outside) Limit(stream string, most int32) {
+	o.t.Helper()
+	o.Change(stream, func(c *jetstream.StreamConfig) { c.MaxMsgSize = most })
+}
+
+// Seal makes a stream take nothing any more. There is no way to undo that.
+func (o Outside) Seal(stream string) {
+	o.t.Helper()
+	o.Change(stream, func(c *jetstream.StreamConfig) { c.Sealed = true })
+}
+
+// Delete deletes a stream, which a bridge that may manage creates again.
+func (o Outside) Delete(stream string) {
+	o.t.Helper()
+	if err := o.JS.DeleteStream(o.t.Context(), stream); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// Client is a connection of the command line.
+func Client(t testing.TB, s *natstest.Server) *bus.Client {
+	t.Helper()
+	c, err := bus.Dial(Config(s.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }

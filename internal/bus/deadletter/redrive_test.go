@@ -1,4 +1,4 @@
-package bus
+package deadletter
 
 import (
 	"maps"
@@ -8,20 +8,24 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // died returns a letter about a command that came on a subject.
-func died(original string, header nats.Header) DeadLetter {
+func died(original string, header nats.Header) Entry {
 	h := nats.Header{}
 	maps.Copy(h, header)
-	keepMessageID(h, header)
+	if id := h.Get(events.HeaderMessageID); id != "" {
+		h[topology.HeaderDeadMessageID] = []string{id}
+	}
 	delete(h, events.HeaderMessageID)
-	h[headerDeadSubject] = []string{original}
-	h[headerDeadCode] = []string{events.CodeAmbiguous}
-	h[headerDeadPosition] = []string{"FACTRO_COMMANDS:7"}
-	m := newMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
-	return newDeadLetter("factro", 17, m)
+	h[topology.HeaderDeadSubject] = []string{original}
+	h[topology.HeaderDeadCode] = []string{events.CodeAmbiguous}
+	h[topology.HeaderDeadPosition] = []string{"FACTRO_COMMANDS:7"}
+	m := bus.NewMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
+	return newEntry("factro", 17, m)
 }
 
 // TestRedriveIsTheSameCommand: it goes to the subject that senders have no right to, and has the identity that it had: so does
@@ -41,7 +45,7 @@ func TestRedriveIsTheSameCommand(t *testing.T) {
 		l := died(original, header)
 		first, _ := p.DecodeCommand(original, l.OriginalHeader(), l.Data, l.Position)
 		for range 2 {
-			r, err := PrepareRedrive(p, l, nil, time.Now())
+			r, err := NewRedrive(p, l, nil, time.Now())
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -67,7 +71,7 @@ func TestMendedIsACommand(t *testing.T) {
 			"ce-specversion": {"1.0"}, "ce-id": {"c-1"}, "ce-source": {"urn:billing"}, "ce-type": {"com.factro.command.createTask"},
 			events.HeaderRedrive: {"3"},
 		})
-		r, err := PrepareRedrive(p, l, []byte(`{"title":"U"}`), time.Now())
+		r, err := NewRedrive(p, l, []byte(`{"title":"U"}`), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,55 +88,28 @@ func TestRedriveStaysOnItsSubjects(t *testing.T) {
 	t.Parallel()
 	for _, original := range []string{"", "factro.event.acme.task.1.A", "$JS.API.STREAM.PURGE.FACTRO_EVENTS", "factro.redrive.acme.task", "other.redrive.acme.task.createTask"} {
 		l := died(original, nats.Header{})
-		if r, err := PrepareRedrive("factro", l, nil, time.Now()); err == nil {
+		if r, err := NewRedrive("factro", l, nil, time.Now()); err == nil {
 			t.Errorf("%q: %+v", original, r)
 		}
 	}
 }
 
-// TestLedgerOfSources: one id of two sources are two records, and an earlier bridge's is found by the id alone.
-func TestLedgerOfSources(t *testing.T) {
+// TestMendedTwice: a letter that is mended twice in the same way becomes one command.
+func TestMendedTwice(t *testing.T) {
 	t.Parallel()
-	b := run(t, startBroker(t).connect(t, quiet(), clouds("acme", "beta")))
-	command := func(source string, plain bool) string {
-		c, err := events.Prefix("factro").DecodeCommand("factro.command.acme.task.deleteTask", nats.Header{
-			"ce-specversion": {"1.0"}, "ce-id": {"inv-1"}, "ce-source": {source}, "ce-type": {"com.factro.command.deleteTask"},
-		}, nil, "")
-		if c.Plain = plain; err != nil {
-			t.Fatal(err)
-		}
-		return c.Identity()
+	l := Entry{
+		Message: bus.Message{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`), Time: time.Unix(1, 2)}, Sequence: 3,
+		Kind: Command, Original: "factro.command.acme.task.createTask",
 	}
-	begin := func(cloud, id string, r Record) bool {
+	id := func(data string) string {
 		t.Helper()
-		known, _, err := b.Begin(t.Context(), cloud, id, r)
-		if err != nil {
-			t.Fatal(err)
+		r, err := NewRedrive("factro", l, []byte(data), time.Now())
+		if err != nil || r.msg.Header.Get(events.HeaderMessageID) != r.ID {
+			t.Fatalf("%+v, %v", r, err)
 		}
-		return known
+		return r.ID
 	}
-	former := func(cloud string) (bool, Record) {
-		t.Helper()
-		known, have, err := b.LookFormer(t.Context(), cloud, "inv-1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return known, have
-	}
-	if begin("acme", command("urn:a", false), Record{Fingerprint: "a"}) || begin("acme", command("urn:b", false), Record{Fingerprint: "b"}) {
-		t.Error("the second source is taken for the first")
-	}
-	if known, have := former("acme"); known {
-		t.Errorf("taken for an earlier bridge's: %+v", have)
-	}
-	if begin("acme", command("urn:a", true), Record{Fingerprint: "p", Plain: true}) || !begin("acme", "inv-1", Record{}) {
-		t.Error("a plain command's key is not made of its id alone")
-	}
-	if known, have := former("acme"); known {
-		t.Errorf("a plain command's is taken for an earlier bridge's: %+v", have)
-	}
-	begin("beta", "inv-1", Record{Fingerprint: "old"})
-	if known, have := former("beta"); !known || have.Fingerprint != "old" {
-		t.Errorf("an earlier bridge's: %v, %+v", known, have)
+	if one := id(`{"title":"ä"}`); one != id(`{"title":"ä"}`) || one == id(`{"title":"ö"}`) {
+		t.Errorf("the id is %s", one)
 	}
 }
