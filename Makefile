@@ -39,7 +39,7 @@ fmt: ## format the code and sort its imports
 	$(LINT) fmt
 
 .PHONY: generate
-generate: ## write the generated files anew, e.g. after a change of openapi.yaml
+generate: ## write the generated files again, e.g. after a change of openapi.yaml
 	go generate ./...
 
 .PHONY: fuzz

@@ -131,14 +131,17 @@ func labelsFit(t testing.TB, all map[string]*family) {
 
 const metricsIntro = `# Metrics
 
-What a bridge exports at ` + "`/metrics`" + ` of its admin address, in the form of Prometheus. This page is written by ` + "`go generate`" + ` from
-what bridges of each role exported under traffic of every kind. No label holds an id, a subject or an address of a sender, so
-there are as many series for a hundred thousand tasks as for one.
+This page lists what a bridge exports at ` + "`/metrics`" + ` of its admin address, in the format of
+Prometheus. ` + "`go generate`" + ` writes it from the exports of bridges of each role under all kinds of
+traffic. No label holds an id, a subject or the address of a sender, so a hundred thousand tasks
+have as many series as one.
 
-With ` + "`OTEL_METRICS_EXPORTER=otlp`" + ` or an endpoint in ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + ` they are sent as well, under their OpenTelemetry
-names: dots for underscores, without the unit and ` + "`_total`" + `.
+With ` + "`OTEL_METRICS_EXPORTER=otlp`" + `, or an endpoint in ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + `, the metrics are
+sent as well, under their OpenTelemetry names: with dots for underscores, without the unit and
+` + "`_total`" + `.
 
-Dashboards and alerts that use them are in [deploy/observability](../../deploy/observability/README.md).
+Dashboards and alerts that use them are in
+[deploy/observability](../../deploy/observability/README.md).
 
 | Metric | Type | Unit | Roles | Meaning | Labels |
 |---|---|---|---|---|---|

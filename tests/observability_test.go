@@ -218,7 +218,7 @@ func wantPlaybook(t *testing.T, r rule) {
 		t.Fatal(err)
 	}
 	at := 0
-	for _, part := range []string{"# " + r.Alert + "\n", "\n## What users notice\n", "\n## First look\n", "\n## Mend\n", "\n## Over\n"} {
+	for _, part := range []string{"# " + r.Alert + "\n", "\n## What users notice\n", "\n## First look\n", "\n## Fix\n", "\n## Resolved when\n"} {
 		i := strings.Index(string(text)[at:], part)
 		if i < 0 {
 			t.Errorf("the playbook of %s lacks %q, or has it in another place", r.Alert, strings.TrimSpace(part))

@@ -21,6 +21,7 @@ import (
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // asking is a bridge and a stranger who asks it.
@@ -161,23 +162,23 @@ func TestTypedQueries(t *testing.T) {
 	a.ask("user", "getUserQuota", "")
 	ctx, demo := t.Context(), a.f.Demo()
 
-	project, err := events.Ask(ctx, a.client, events.GetProject{ProjectID: demo.Project})
+	project, err := events.Ask(ctx, a.client, payload.GetProject{ProjectID: demo.Project})
 	if err != nil || project.ID != demo.Project || project.Title == "" {
 		t.Errorf("getProject: got %+v, %v", project, err)
 	}
-	rights, err := events.Ask(ctx, a.client, events.GetProjectReadRights{ProjectID: demo.Project})
+	rights, err := events.Ask(ctx, a.client, payload.GetProjectReadRights{ProjectID: demo.Project})
 	if err != nil || len(rights) == 0 {
 		t.Errorf("getProjectReadRights: got %v, %v", rights, err)
 	}
-	tree, err := events.Ask(ctx, a.client, events.GetProjectStructure{ProjectID: demo.Project})
+	tree, err := events.Ask(ctx, a.client, payload.GetProjectStructure{ProjectID: demo.Project})
 	if nodes, ok := tree.Children.Get(); err != nil || tree.ID != demo.Project || !ok || len(nodes) == 0 {
 		t.Errorf("getProjectStructure: got %+v, %v", tree, err)
 	}
-	users, err := events.Ask(ctx, a.client, events.ListUsers{})
+	users, err := events.Ask(ctx, a.client, payload.ListUsers{})
 	if err != nil || len(users) == 0 || users[0].EmailAddress == "" {
 		t.Errorf("listUsers: got %v, %v", users, err)
 	}
-	_, err = events.Ask(ctx, a.client, events.GetTask{TaskID: "00000000-0000-4000-8000-00000000ffff"})
+	_, err = events.Ask(ctx, a.client, payload.GetTask{TaskID: "00000000-0000-4000-8000-00000000ffff"})
 	if refused, ok := errors.AsType[*events.Error](err); !ok || refused.Status != http.StatusNotFound {
 		t.Errorf("a task that is not there: got %v", err)
 	}
@@ -197,7 +198,7 @@ func TestLargeQuery(t *testing.T) {
 	if err := json.Unmarshal(m.Data, &body); err != nil || m.Header.Get(events.HeaderObject) != "FACTRO_ANSWERS_ACME/"+body.Object.Name || body.Object.Size != uint64(len(want)) {
 		t.Errorf("the answer is %s with %v: %v", m.Data, m.Header, err)
 	}
-	answer, err := a.client.Query(t.Context(), events.Generic{Name: "listTasks", Resource: "task"})
+	answer, err := a.client.Query(t.Context(), payload.Generic{Name: "listTasks", Resource: "task"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,7 @@ func TestLargeQuery(t *testing.T) {
 	if err = errors.Join(err, answer.Close()); err != nil || string(got) != want {
 		t.Errorf("the library got %d bytes, want %d: %v", len(got), len(want), err)
 	}
-	tasks, err := events.Ask(t.Context(), a.client, events.ListTasks{})
+	tasks, err := events.Ask(t.Context(), a.client, payload.ListTasks{})
 	if count := strings.Count(want, `"taskState"`); err != nil || len(tasks) != count || count == 0 {
 		t.Errorf("the library decoded %d tasks, want %d: %v", len(tasks), count, err)
 	}

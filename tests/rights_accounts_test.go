@@ -20,6 +20,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // detour is a request that makes JetStream publish somewhere: by its reply subject, or by a consumer's deliver_subject.
@@ -282,9 +283,9 @@ func TestEachImportIsNeeded(t *testing.T) {
 			t.Fatalf("the webhook is answered with %d", status)
 		}
 	}
-	canary := events.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
+	canary := payload.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
 	ask := func(ctx context.Context, js jetstream.JetStream, operation, resource string) error {
-		answer, err := events.NewClient(js, "acme").Query(ctx, events.Generic{Name: operation, Resource: resource, Data: json.RawMessage("{}")})
+		answer, err := events.NewClient(js, "acme").Query(ctx, payload.Generic{Name: operation, Resource: resource, Data: json.RawMessage("{}")})
 		if err != nil {
 			return err
 		}

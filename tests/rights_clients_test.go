@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // The examples of deploy/nats/auth.conf are enough for a program that sends commands, for one that subscribes to events and
@@ -42,7 +43,7 @@ func TestClientsLeastPrivilege(t *testing.T) {
 		ctx := patient(t)
 		_, js := g.connect("sender", refused)
 		client := events.NewClient(js, "acme")
-		create := events.CreateTask{Title: "Prüfung", TargetParentID: f.demo.Package}
+		create := payload.CreateTask{Title: "Prüfung", TargetParentID: f.demo.Package}
 		first, err := client.Do(ctx, create, events.WithID("c-1"))
 		if err != nil || first.Resource == nil {
 			t.Fatalf("got %+v, %v", first, err)
@@ -86,11 +87,11 @@ func TestClientsLeastPrivilege(t *testing.T) {
 		client := events.NewClient(js, "acme")
 		(&asking{t: t, f: f}).fill()
 		for _, query := range []struct {
-			events.Generic
+			payload.Generic
 			atLeast int64
 		}{
-			{events.Generic{Name: "getUserQuota", Resource: "user", Data: json.RawMessage("{}")}, 2},
-			{events.Generic{Name: "listTasks", Resource: "task", Data: json.RawMessage("{}")}, 1 << 20},
+			{payload.Generic{Name: "getUserQuota", Resource: "user", Data: json.RawMessage("{}")}, 2},
+			{payload.Generic{Name: "listTasks", Resource: "task", Data: json.RawMessage("{}")}, 1 << 20},
 		} {
 			answer, err := client.Query(ctx, query.Generic)
 			if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // The permissions that deploy/nats/auth.conf gives to each role are enough for all that the roles do, with a server that
@@ -66,7 +67,7 @@ func TestLeastPrivilege(t *testing.T) {
 	if _, err := store.PutBytes(ctx, "plan", make([]byte, 3<<20)); err != nil {
 		t.Fatal(err)
 	}
-	for _, cmd := range []events.Generic{
+	for _, cmd := range []payload.Generic{
 		{Name: "createTask", Resource: "task", Data: data(`{"title":"Prüfung","targetParentId":%q}`, f.demo.Package)},
 		{Name: "createProjectDocument", Resource: "project", Data: data(
 			`{"projectId":%q,"file":{"name":"Plan","object":{"bucket":"FACTRO_FILES_ACME","name":"plan"}}}`, f.demo.Project)},
@@ -75,7 +76,7 @@ func TestLeastPrivilege(t *testing.T) {
 			t.Errorf("%s: %v", cmd.Name, err)
 		}
 	}
-	if _, err := client.Do(ctx, events.Generic{Name: "createTask", Resource: "task", Data: data(`{}`)}); err == nil {
+	if _, err := client.Do(ctx, payload.Generic{Name: "createTask", Resource: "task", Data: data(`{}`)}); err == nil {
 		t.Error("a command without its fields is carried out")
 	}
 	// A command that is sent again after the stream has forgotten it: the ledger knows it.
@@ -96,7 +97,7 @@ func TestLeastPrivilege(t *testing.T) {
 		t.Errorf("factro has %d tasks of one command", n)
 	}
 	(&asking{t: t, f: f}).fill()
-	answer, err := client.Query(ctx, events.Generic{Name: "listTasks", Resource: "task", Data: data("{}")})
+	answer, err := client.Query(ctx, payload.Generic{Name: "listTasks", Resource: "task", Data: data("{}")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // A file that no message can hold goes from the command line through the object store to factro, and so does a small one
@@ -102,7 +103,7 @@ func TestUploadLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := peakMemory(t, b)
-	result, err := events.NewClient(js, "acme").Do(t.Context(), events.CreateTaskDocument{TaskID: "t-1", File: events.File{
+	result, err := events.NewClient(js, "acme").Do(t.Context(), payload.CreateTaskDocument{TaskID: "t-1", File: payload.File{
 		Name: "Größe.bin", Object: &events.ObjectRef{Bucket: prefix.FileBucket("acme"), Name: "groß"},
 	}})
 	if err != nil || result.Outcome != events.Applied {
@@ -152,7 +153,7 @@ func TestUploadMistakes(t *testing.T) {
 		{Bucket: prefix.FileBucket("acme"), Name: strings.Repeat("x", 3200)}: "/file/object/name",
 		{Bucket: prefix.FileBucket("acme"), Name: strings.Repeat("ü", 512)}:  "/file/object",
 	} {
-		_, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
+		_, err := a.client.Do(t.Context(), payload.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
 			"projectId": a.f.demo.Project, "file": map[string]any{"name": "a", "object": ref},
 		}})
 		text, _ := json.Marshal(err)
@@ -160,7 +161,7 @@ func TestUploadMistakes(t *testing.T) {
 			t.Errorf("%v: %v %s", ref, err, text)
 		}
 	}
-	if _, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
+	if _, err := a.client.Do(t.Context(), payload.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
 		"projectId": a.f.demo.Project, "file": map[string]any{"name": "a", "data": ""},
 	}}); err != nil {
 		t.Error(err)
@@ -194,7 +195,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := func(file map[string]any) error {
-		_, err := a.client.Do(t.Context(), events.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
+		_, err := a.client.Do(t.Context(), payload.Generic{Name: "createProjectDocument", Resource: "project", Data: map[string]any{
 			"projectId": a.f.demo.Project, "file": file,
 		}})
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // background is a command that runs while a test goes on.
@@ -218,11 +219,11 @@ func TestStatusOfSeveralBridges(t *testing.T) {
 	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultLatency, Delay: 4 * time.Second, Operation: "deleteTask"}}); err != nil {
 		t.Fatal(err)
 	}
-	first, err := client.Send(t.Context(), events.DeleteTask{TaskID: noTask})
+	first, err := client.Send(t.Context(), payload.DeleteTask{TaskID: noTask})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := client.Send(t.Context(), events.DeleteTask{TaskID: noTask})
+	second, err := client.Send(t.Context(), payload.DeleteTask{TaskID: noTask})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +400,7 @@ func TestRedriveAndCanaryTellWhatTheyWaitFor(t *testing.T) {
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
 	nc, js := n.client()
 	client := events.NewClient(js, "acme")
-	if _, err := client.Do(t.Context(), events.SetTaskState{TaskID: noTask, State: events.TaskStateReview}); !errors.As(err, new(*events.Error)) {
+	if _, err := client.Do(t.Context(), payload.SetTaskState{TaskID: noTask, State: payload.TaskStateReview}); !errors.As(err, new(*events.Error)) {
 		t.Fatal(err)
 	}
 	if err := nc.Flush(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -57,13 +58,13 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, spool *bus.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
-	text, spools := spool.State() //nolint:contextcheck // it has a time of its own
+func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, store *spool.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
+	text, spools := store.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Health(), spools)
 	if text != "" {
 		r.Parts["spool"] = text
 	}
-	if _, why := b.cfg.Unfit(broker.Limits()); b.cfg.Has(config.RoleIngress) && why != "" {
+	if _, why := b.cfg.Unfit(store.Limits()); b.cfg.Has(config.RoleIngress) && why != "" {
 		r.Parts["max_body"] = why // it decides nothing: smaller webhooks are welcome
 	}
 	if stopping.Err() != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
@@ -33,7 +34,7 @@ type Bridge struct {
 	metrics http.Handler
 	// hopeless is how long the embedded server may store nothing before /livez fails, 0 for its default.
 	hopeless time.Duration
-	// refused, if set, is told of each webhook that is refused.
+	// refused, if set, is called for each webhook that is refused.
 	refused func(ingress.Refusal)
 }
 
@@ -45,10 +46,11 @@ func New(cfg config.Config, version string, metrics http.Handler, log *slog.Logg
 	return &Bridge{cfg: cfg, version: version, log: log, metrics: metrics}, nil
 }
 
-// OnRefused has each refused webhook told, in place of samples in the log. It must not block, and is called before Run.
-func (b *Bridge) OnRefused(told func(ingress.Refusal)) { b.refused = told }
+// OnRefused sets a function that is called for each refused webhook, in place of samples in the log. It must not block. Call
+// OnRefused before Run.
+func (b *Bridge) OnRefused(f func(ingress.Refusal)) { b.refused = f }
 
-// Listeners are the open doors of a bridge. HTTP is nil without the role ingress.
+// Listeners are the listeners of a bridge. HTTP is nil without the role ingress.
 type Listeners struct{ HTTP, Admin net.Listener }
 
 // Listen opens the configured addresses.
@@ -66,7 +68,7 @@ func (b *Bridge) Listen() (Listeners, error) {
 	return l, nil
 }
 
-// Run runs the bridge until ctx ends, then closes the mouths first: it accepts and pulls no more, finishes what is in
+// Run runs the bridge until ctx ends, then closes the listeners first: it accepts and pulls no more, finishes what is in
 // flight, lets go of NATS and returns. It closes the listeners.
 func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	replaced, err := lastgood.NewFiles(b.log) //nolint:contextcheck // metrics live as long as the process
@@ -78,7 +80,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	conns, warning := divide(b.cfg, files)
 	b.warn(ctx, mem, warning)
 	var server *embedded.Server
-	alive := func() error { return nil } // another process that stores nothing is none of this one's
+	alive := func() error { return nil } // another process that stores nothing is not this one's concern
 	if dir := b.cfg.NATS.Embedded.DataDir; dir != "" {
 		server, err = embedded.Start(embedded.Config{
 			DataDir: dir, Listen: b.cfg.NATS.Embedded.Listen, SyncAlways: true, MaxConnections: conns.nats, Hopeless: b.hopeless,
@@ -116,23 +118,23 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	defer queue.Close()
-	spool, err := bus.OpenSpool(ctx, b.cfg.SpoolConfig(), broker, letters, b.log)
+	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, letters, b.log)
 	if err != nil {
 		return err
 	}
-	defer spool.Close() //nolint:contextcheck // it has a time of its own
-	intake.Kept = spool.Kept
-	units, err := b.units(shared{broker, letters, queue, spool, replaced}) //nolint:contextcheck // metrics live as long as the process
+	defer store.Close() //nolint:contextcheck // it has a time of its own
+	intake.Kept = store.Kept
+	units, err := b.units(shared{broker, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
-	webhooks, err := ingress.New(intake, spool, b.log) //nolint:contextcheck // metrics live as long as the process
+	webhooks, err := ingress.New(intake, store, b.log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker, spool, webhooks, units) }
+	ready := func() readiness { return b.ready(ctx, broker, store, webhooks, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
@@ -143,7 +145,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
-	background.Go(func() error { return spool.Run(needed) })
+	background.Go(func() error { return store.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
 		if err := systemd.Watchdog(needed, alive); err != nil {
@@ -177,7 +179,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin),
 		"memory_limit", mem.limit, "memory_limit_from", mem.source, "open_files", files, "max_connections", conns.webhooks)
-	// From here on webhooks are taken, with or without NATS, so the service has started. What is not well yet is told by /readyz.
+	// From here on webhooks are taken, with or without NATS, so the service has started. /readyz reports what does not work yet.
 	b.notify(ctx, systemd.Ready)
 	work.Go(func() error {
 		<-working.Done()

@@ -100,14 +100,14 @@ func runLimited(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	b.hopeless = 2 * time.Second
-	doors, err := b.Listen()
+	listeners, err := b.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- b.Run(ctx, doors) }()
-	text, err := json.Marshal([]string{doors.HTTP.Addr().String(), doors.Admin.Addr().String()})
+	go func() { ended <- b.Run(ctx, listeners) }()
+	text, err := json.Marshal([]string{listeners.HTTP.Addr().String(), listeners.Admin.Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func (l *limited) eventually(what string, is func() bool) {
 	}
 }
 
-// TestFewFiles: connections that are idle at any of the doors take neither the descriptors that webhooks and probes need, nor
+// TestFewFiles: connections that are idle at any of the listeners take neither the descriptors that webhooks and probes need, nor
 // those of the disk.
 func TestFewFiles(t *testing.T) {
 	t.Parallel()
@@ -181,7 +181,7 @@ func TestFewFiles(t *testing.T) {
 		runLimited(t, dir)
 		return
 	}
-	for door, of := range map[string]func(*limited) string{
+	for listener, of := range map[string]func(*limited) string{
 		"webhooks": func(l *limited) string { return l.http },
 		"admin":    func(l *limited) string { return l.admin },
 		"nats":     func(l *limited) string { return l.nats },
@@ -190,7 +190,7 @@ func TestFewFiles(t *testing.T) {
 		for range limitedFiles + 50 {
 			c, err := net.Dial("tcp", of(l))
 			if err != nil {
-				t.Fatalf("%s: %v", door, err)
+				t.Fatalf("%s: %v", listener, err)
 			}
 			t.Cleanup(func() { _ = c.Close() })
 		}
@@ -199,18 +199,18 @@ func TestFewFiles(t *testing.T) {
 			most = max(most, l.descriptors())
 			return l.waiting(of(l)) == 0
 		})
-		if door == "nats" { // the server counts a connection a moment after it has accepted it, so a burst may have more
+		if listener == "nats" { // the server counts a connection a moment after it has accepted it, so a burst may have more
 			most = 0
 		}
 		if status, text := l.post(); status != http.StatusAccepted {
-			t.Errorf("%s: a webhook is answered %d %s", door, status, text)
+			t.Errorf("%s: a webhook is answered %d %s", listener, status, text)
 		}
 		if status, text := l.ask("/livez"); status != http.StatusOK {
-			t.Errorf("%s: /livez is %d %s", door, status, text)
+			t.Errorf("%s: /livez is %d %s", listener, status, text)
 		}
-		l.eventually(door+": there are descriptors left", func() bool { return l.descriptors() <= limitedFiles-32 })
+		l.eventually(listener+": there are descriptors left", func() bool { return l.descriptors() <= limitedFiles-32 })
 		if most > limitedFiles-32 {
-			t.Errorf("%s: %d of %d descriptors were open", door, most, limitedFiles)
+			t.Errorf("%s: %d of %d descriptors were open", listener, most, limitedFiles)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func knowMemory(proc, cgroups string) memory {
 }
 
 // cgroupMemory is the least limit of the cgroups that the process is in, 0 if there is none. A container sees its own cgroup
-// as the root, or else its whole path, of which it may see only the end.
+// as the root, or else its whole path, and the process may see only the end of it.
 func cgroupMemory(proc, cgroups string) int64 {
 	text, err := os.ReadFile(filepath.Join(proc, "self/cgroup"))
 	if err != nil {

@@ -43,13 +43,13 @@ func TestOversizedWebhook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doors, err := b.Listen()
+	listeners, err := b.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- b.Run(ctx, doors) }()
+	go func() { ended <- b.Run(ctx, listeners) }()
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -57,7 +57,7 @@ func TestOversizedWebhook(t *testing.T) {
 		}
 	}()
 	post := func(body string) int {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+doors.HTTP.Addr().String()+"/webhooks/acme", strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listeners.HTTP.Addr().String()+"/webhooks/acme", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -15,7 +16,7 @@ import (
 )
 
 // ReconcileNow makes one reconciliation of a cloud now, beside the bridges that may be running. It waits until none of them
-// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, of which it uses one or two requests.
+// reconciles this cloud. It connects to NATS as nats says, and has a request budget of its own, and uses one or two requests of it.
 func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud string, q reconcile.Request, version string, log *slog.Logger) (reconcile.Report, error) {
 	i := slices.IndexFunc(cfg.Clouds, func(c config.Cloud) bool { return c.Name == cloud })
 	if i < 0 {
@@ -44,7 +45,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, journal{broker, letters}, broker, nil, log)
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, journal{broker, letters}, lease.New(broker, broker, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

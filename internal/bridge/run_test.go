@@ -15,7 +15,7 @@ import (
 )
 
 // TestRunConnectionClosed: a bridge whose connection is closed for good ends with an error, so that its process is started
-// again. The server closes it for a line of the protocol that is too long, which a long prefix brings about.
+// again. The server closes it for a line of the protocol that is too long, which a long prefix causes.
 func TestRunConnectionClosed(t *testing.T) {
 	t.Parallel()
 	s, err := server.NewServer(&server.Options{

@@ -10,7 +10,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -24,7 +27,7 @@ type shared struct {
 	broker  *bus.Conn
 	letters *deadletter.Store
 	queue   *commands.Consumer
-	spool   *bus.Spool
+	spool   *spool.Spool
 	files   *lastgood.Files
 }
 
@@ -67,7 +70,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, with.broker, with.broker, with.broker); err != nil {
+		if u.worker, err = egress.New(api, with.broker, ledger.New(with.broker, b.log), with.broker); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +80,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, journal{with.broker, with.letters}, with.broker, with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, journal{with.broker, with.letters}, lease.New(with.broker, with.broker, b.log), with.spool, b.log); err != nil {
 			return nil, err
 		}
 	}

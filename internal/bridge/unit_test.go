@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // TestUnitAlone: the unit of one cloud stops and starts again while that of another works on, and carries out what was sent
@@ -90,7 +91,7 @@ func TestUnitAlone(t *testing.T) {
 	acme, demo := events.NewClient(js, "acme"), events.NewClient(js, "demo")
 	broker.Begun(t.Context(), "acme")
 	broker.Begun(t.Context(), "demo")
-	canary := events.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
+	canary := payload.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
 	do := func(c *events.Client, id string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

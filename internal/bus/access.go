@@ -39,3 +39,13 @@ func PutObject(ctx context.Context, store jetstream.ObjectStore, bucket, name st
 
 // ObjectError distinguishes what is not there, which is ErrNoFile, from what cannot be asked.
 func ObjectError(bucket string, err error) error { return fileError(bucket, err) }
+
+// Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
+func (b *Conn) Epoch() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.epoch
+}
+
+// Hidden says whether the server has refused to look a stream up, on this connection.
+func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }

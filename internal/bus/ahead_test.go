@@ -139,10 +139,10 @@ func TestConsumerAhead(t *testing.T) {
 	if n := mirror.CachedInfo().NumPending; n != 1 {
 		t.Errorf("the mirror waits for %d events, want all, 1", n)
 	}
-	if known, _, err := b.Begin(t.Context(), "acme", "c-1", Record{Fingerprint: "f"}); known || err != nil {
+	if known, err := ledger(b).Begin(t.Context(), "acme", "c-1"); known || err != nil {
 		t.Errorf("the ledger: %t, %v", known, err)
 	}
-	if known, _, err := b.Look(t.Context(), "acme", "c-1"); !known || err != nil {
+	if known, err := ledger(b).Look(t.Context(), "acme", "c-1"); !known || err != nil {
 		t.Errorf("the ledger: %t, %v", known, err)
 	}
 	if strings.Contains(book.String(), "Permissions Violation") {

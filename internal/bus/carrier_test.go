@@ -61,14 +61,14 @@ func TestLeaderNotAsked(t *testing.T) {
 	log, book := newLog()
 	b := run(t, broker.connect(t, log, func(c *Config) { userFiles(t, c, "right") }))
 	for _, id := range []string{"a", "b"} {
-		if known, _, err := b.Begin(t.Context(), "acme", id, Record{Fingerprint: "f"}); known || err != nil {
+		if known, err := ledger(b).Begin(t.Context(), "acme", id); known || err != nil {
 			t.Errorf("%s: %t, %v", id, known, err)
 		}
-		if known, _, err := b.Look(t.Context(), "acme", id); !known || err != nil {
+		if known, err := ledger(b).Look(t.Context(), "acme", id); !known || err != nil {
 			t.Errorf("%s: %t, %v", id, known, err)
 		}
 	}
-	if known, _, err := b.Look(t.Context(), "acme", "c"); known || err != nil {
+	if known, err := ledger(b).Look(t.Context(), "acme", "c"); known || err != nil {
 		t.Errorf("there is none: %t, %v", known, err)
 	}
 	if n := book.count("STREAM.MSG.GET.KV_FACTRO_LEDGER_ACME"); n != 1 || !strings.Contains(book.String(), "grant the permission") {

@@ -136,11 +136,11 @@ func (c Config) APIRoot() string {
 	if c.Domain != "" {
 		return "$JS." + c.Domain + ".API"
 	}
-	return cmp.Or(c.APIPrefix, jsAPI)
+	return cmp.Or(c.APIPrefix, DefaultAPI)
 }
 
-// jsAPI is where the API of JetStream is unless somebody says otherwise.
-const jsAPI = "$JS.API"
+// DefaultAPI is where the API of JetStream is unless somebody says otherwise.
+const DefaultAPI = "$JS.API"
 
 // API is the subject of a request to the API of JetStream.
 func (c Config) API(request string) string { return c.APIRoot() + "." + request }

@@ -44,18 +44,17 @@ type Conn struct {
 	up            chan struct{} // closed while the connection is up; a new one while it is down
 	down          chan struct{} // closed when the connection goes down; a new one once it is up
 	isUp          bool
+	epoch         int  // counts the connections
 	away          bool // whether the connection ever was
 	outage        outage
 	bound         map[string]error         // of each cloud: nil once its streams are known to be there
 	started       map[string]chan struct{} // of each cloud: closed once its streams were there for the first time
-	ledgers       map[string]bucketStore   // those that were asked for, by their cloud
 	moves         moving
 	shares        float64                  // what of their sizes streams that are made may have; 0 for all
 	probe         *probe                   // that of this bridge, while it shares out the room
 	probed        string                   // the subject of the last one that it asked for
 	swept         bool                     // no probe was left, on this connection
 	stocked       bool                     // the buckets were looked for, on this connection
-	shared        *sharedLedger            // that of an older version, once it was looked for
 	changed       chan struct{}            // has a token when the streams should be looked at again
 	better        chan struct{}            // closed when a look finds well what was not; then a new one
 	others        map[string]other         // who takes a destination of ours, as it was told last
@@ -102,7 +101,7 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	b := &Conn{
 		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
-		bound: map[string]error{}, started: map[string]chan struct{}{}, ledgers: map[string]bucketStore{},
+		bound: map[string]error{}, started: map[string]chan struct{}{},
 		windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
 		lookTimeout: lookTimeout, refusingAfter: refusingAfter, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
@@ -366,7 +365,8 @@ func (b *Conn) setUp() {
 	for cloud := range b.bound {
 		b.bound[cloud] = errNotBound // it may be another server, with an empty store
 	}
-	b.moves, b.shared, b.consumersSeen = moving{}, nil, time.Time{}
+	b.epoch++
+	b.moves, b.consumersSeen = moving{}, time.Time{}
 	b.swept, b.stocked = false, false
 	b.health.renewed()
 	close(b.up)
@@ -389,6 +389,13 @@ func (b *Conn) Recheck() {
 	case b.changed <- struct{}{}:
 	default: // it is going to anyway
 	}
+}
+
+// Up says whether the connection is known to be up.
+func (b *Conn) Up() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.isUp
 }
 
 func (b *Conn) setDown() {

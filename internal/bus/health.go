@@ -268,10 +268,13 @@ func destination(subject string) string {
 	return strings.Join(t[:min(len(t), 4)], ".")
 }
 
+// LedgerOf names the ledger of a cloud where publishes have a destination.
+func LedgerOf(cloud string) string { return "the ledger of " + cloud }
+
 // cloudIn is the one of our clouds that a destination, or a subject with the name of a stream or bucket in it, is about,
 // or "".
 func (b *Conn) cloudIn(text string) string {
-	found, ofLedger := strings.CutPrefix(text, ledgerOf(""))
+	found, ofLedger := strings.CutPrefix(text, LedgerOf(""))
 	t := strings.Split(text, ".")
 	switch {
 	case ofLedger:

@@ -59,9 +59,9 @@ func startBroker(t testing.TB, change ...func(*server.Options)) *broker {
 }
 
 // newBroker returns a server that is away.
-func newBroker(t testing.TB, change ...func(*server.Options)) *broker {
+func newBroker(t testing.TB) *broker {
 	t.Helper()
-	return &broker{natstest.New(t, change...)}
+	return &broker{natstest.New(t)}
 }
 
 func (b *broker) start() { b.Start() }
@@ -357,12 +357,14 @@ func (l plainLetters) GiveUp(ctx context.Context, dead *nats.Msg, id string, who
 	return err
 }
 
-// limited makes a stream take only small messages.
-func limited(t testing.TB, out outside, stream string, most int32) {
-	t.Helper()
-	cfg := out.stream(stream).CachedInfo().Config
-	cfg.MaxMsgSize = most
-	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+// RecordKeeper is the ledger, which stands on this package, and a lease.
+type RecordKeeper interface {
+	Lease(ctx context.Context, key string) error
+	Begin(ctx context.Context, cloud, id string) (known bool, err error)
+	Look(ctx context.Context, cloud, id string) (known bool, err error)
 }
+
+// NewLedger is set by the tests that see this package from outside.
+var NewLedger func(*Conn) RecordKeeper
+
+func ledger(b *Conn) RecordKeeper { return NewLedger(b) }

@@ -2,8 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -296,55 +294,6 @@ func TestTakeOverInHand(t *testing.T) {
 		}
 	}
 	eventually(t, "the old queue is empty", func() bool { return out.count("FACTRO_COMMANDS") == 0 })
-}
-
-// TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.
-func TestOldLedger(t *testing.T) {
-	t.Parallel()
-	broker := startBroker(t)
-	out := broker.outside(t)
-	out.older()
-	old, err := out.js.KeyValue(t.Context(), "FACTRO_LEDGER")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(Record{Fingerprint: "f", Made: []string{"t-1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, value := range map[string][]byte{ledgerKey("acme", "x"): text, "acme.claim.task." + keyToken("t-2"): []byte("x")} {
-		if _, err := old.Put(t.Context(), key, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b := run(t, broker.connect(t, quiet(), clouds("acme", "beta")))
-	eventually(t, "both clouds are ready", func() bool { return len(b.Troubles()) == 0 }) // readiness needs one
-	known, r, err := b.Begin(t.Context(), "acme", "x", Record{Fingerprint: "g"})
-	if err != nil || !known || r.Fingerprint != "f" {
-		t.Errorf("known %t, %+v, %v", known, r, err)
-	}
-	r.Result = json.RawMessage(`{}`)
-	if _, err := b.Save(t.Context(), "acme", "x", r); err != nil {
-		t.Error(err)
-	}
-	if _, r, err := b.Look(t.Context(), "acme", "x"); err != nil || string(r.Result) != "{}" {
-		t.Errorf("the old record came back: %+v, %v", r, err)
-	}
-	if known, _, err := b.Begin(t.Context(), "beta", "x", Record{}); err != nil || known {
-		t.Errorf("of another cloud: known %t, %v", known, err)
-	}
-	if mine, err := b.Claim(t.Context(), "acme", "task", "t-2", "y"); err != nil || mine {
-		t.Errorf("an object that another command made: mine %t, %v", mine, err)
-	}
-	if made, err := b.Made(t.Context(), "acme", time.Now().Add(-time.Minute)); err != nil || !made["t-1"] {
-		t.Errorf("made are %v, %v", made, err)
-	}
-	if err := out.js.DeleteKeyValue(t.Context(), "FACTRO_LEDGER"); err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) {
-		t.Fatal(err)
-	}
-	if known, _, err := b.Begin(t.Context(), "acme", "new", Record{}); err != nil || known {
-		t.Errorf("after the old bucket was deleted: known %t, %v", known, err)
-	}
 }
 
 // TestTakeWaits: a stream takes its subjects only when all of the old one was copied.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -35,18 +36,30 @@ var producerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProd
 // the broker refuses for good whatever its size is ErrRefused. After any other error the event may be stored or not, and
 // publishing it again under the same id is right; ErrRefusing says that there is little hope for that.
 func (b *Conn) Publish(ctx context.Context, subject string, e event.Event, id string) error {
-	_, err := b.publish(ctx, subject, e, id)
-	return err
+	if token(subject, 1) == "event" {
+		_, err := b.PublishEvent(ctx, subject, e, id)
+		return err
+	}
+	return b.publish(ctx, subject, e, id, b.Send)
 }
 
-// publish returns the other event, if the event was stored under an id of its own since its id was that of another one.
-func (b *Conn) publish(ctx context.Context, subject string, e event.Event, id string) (other *otherEvent, _ error) {
+// PublishEvent is Publish for a subject of events. It returns the other event if this one was stored under an id of its own,
+// because its id was that of another one.
+func (b *Conn) PublishEvent(ctx context.Context, subject string, e event.Event, id string) (other *OtherEvent, _ error) {
+	err := b.publish(ctx, subject, e, id, func(ctx context.Context, msg *nats.Msg, id string) (err error) {
+		other, err = b.SendEvent(ctx, msg, id, false)
+		return err
+	})
+	return other, err
+}
+
+func (b *Conn) publish(ctx context.Context, subject string, e event.Event, id string, send func(context.Context, *nats.Msg, string) error) error {
 	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
 	defer span.End()
 
 	msg, err := events.ToMsg(subject, e)
 	if err != nil {
-		return nil, b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
+		return b.published(ctx, span, subject, fmt.Errorf("publish: %w", err))
 	}
 	if span.IsRecording() {
 		span.SetAttributes(
@@ -56,23 +69,25 @@ func (b *Conn) publish(ctx context.Context, subject string, e event.Event, id st
 			semconv.CloudEventsEventID(e.ID()), semconv.CloudEventsEventSource(e.Source()), semconv.CloudEventsEventType(e.Type()),
 		)
 	}
-	if token(subject, 1) == "event" {
-		other, err = b.SendEvent(ctx, msg, id, false)
-	} else {
-		err = b.Send(ctx, msg, id)
-	}
-	return other, b.published(ctx, span, subject, err)
+	return b.published(ctx, span, subject, send(ctx, msg, id))
 }
 
 // published ends the span of a publish and counts it.
 func (b *Conn) published(ctx context.Context, span trace.Span, subject string, err error) error {
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	b.CountPublished(ctx, subject, err)
+	return err
+}
+
+// CountPublished counts a publish that ended.
+func (b *Conn) CountPublished(ctx context.Context, subject string, err error) {
 	outcome := "stored"
 	if err != nil {
 		outcome = "failed"
-		span.SetStatus(codes.Error, err.Error())
 	}
 	b.metrics.published.Add(ctx, 1, b.metrics.publishedAttrs(kind(subject), outcome))
-	return err
 }
 
 // Send publishes a message whose id is that of no other message, with the current trace context, in bounded attempts. What
@@ -186,6 +201,15 @@ func kind(subject string) string {
 		}
 	}
 	return subject
+}
+
+// token returns the nth token of a subject, "" if there is none.
+func token(subject string, n int) string {
+	tokens := strings.SplitN(subject, ".", n+2)
+	if n >= len(tokens) {
+		return ""
+	}
+	return tokens[n]
 }
 
 func cloudAttr(cloud string) attribute.KeyValue { return attribute.String("factro.cloud", cloud) }

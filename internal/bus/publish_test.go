@@ -84,14 +84,6 @@ func TestPublishTooLarge(t *testing.T) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
-	_, r, err := b.Begin(t.Context(), "acme", "1", Record{Fingerprint: "f"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Result = []byte(`"` + strings.Repeat("x", 5000) + `"`)
-	if _, err := b.Save(t.Context(), "acme", "1", r); !errors.Is(err, events.ErrTooLarge) {
-		t.Errorf("ledger: %v", err)
-	}
 }
 
 func TestPublishRefusesBrokenEvents(t *testing.T) {

@@ -120,7 +120,7 @@ func TestAllStreamsDeleted(t *testing.T) {
 	out := broker.outside(t)
 	out.command("a")
 	receive(t, got)
-	if _, _, err := b.Begin(t.Context(), "acme", "1", Record{Fingerprint: "f"}); err != nil {
+	if _, err := ledger(b).Begin(t.Context(), "acme", "1"); err != nil {
 		t.Fatal(err)
 	}
 	for name := range out.js.StreamNames(t.Context()).Name() {
@@ -134,7 +134,7 @@ func TestAllStreamsDeleted(t *testing.T) {
 		t.Errorf("%s came", id)
 	}
 	eventually(t, "the ledger is written again", func() bool {
-		known, _, err := b.Begin(t.Context(), "acme", "2", Record{Fingerprint: "f"})
+		known, err := ledger(b).Begin(t.Context(), "acme", "2")
 		return err == nil && !known
 	})
 	for _, bucket := range []string{"FACTRO_FILES_ACME", "FACTRO_ANSWERS_ACME"} {
@@ -156,16 +156,17 @@ func TestLedgerFails(t *testing.T) {
 	b := broker.connect(t, quiet())
 	b.lookEvery = time.Hour // what is known is known from writing
 	run(t, b)
+	records := ledger(b)
 	out := broker.outside(t)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
-	if _, _, err := b.Begin(t.Context(), "acme", "1", Record{}); err != nil {
+	if _, err := records.Begin(t.Context(), "acme", "1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := out.js.DeleteStream(t.Context(), "KV_FACTRO_LEDGER_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is written again", func() bool {
-		_, _, err := b.Begin(t.Context(), "acme", "2", Record{})
+		_, err := records.Begin(t.Context(), "acme", "2")
 		return err == nil
 	})
 	ready(t, b)

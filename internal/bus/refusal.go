@@ -153,7 +153,7 @@ func (b *Conn) ours(violation string) bool {
 		return true
 	}
 	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.API(""))); ok { // wherever the API is
-		subject = strings.ToLower(jsAPI) + "." + rest
+		subject = strings.ToLower(DefaultAPI) + "." + rest
 		if strings.HasPrefix(rest, "$") { // what is written to buckets by way of the API
 			subject = rest
 		}

@@ -43,8 +43,14 @@ func refusedFor(msg *nats.Msg, err error, most int64) error {
 	return fmt.Errorf("publish to %s: %w: %w", msg.Subject, ErrRefused, err)
 }
 
+// ErrTaken says that another bridge works on the command by now, so that its record is not ours to write.
+var ErrTaken = errors.New("another bridge has taken the command over")
+
 // isTooLarge says whether a message is beyond what the server, or an operator's limit on the stream, takes.
 func isTooLarge(err error) bool { return natserr.TooLarge(err) }
 
 // isDisconnect says whether something failed only since the connection was away.
 func isDisconnect(err error) bool { return natserr.Disconnected(err) }
+
+// isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
+func isNoRoom(err error) bool { return natserr.Of(err) == natserr.NoRoom }

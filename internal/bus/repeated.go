@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"sync"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/attribute"
@@ -62,14 +60,15 @@ func (b *Conn) repeated(ctx context.Context, subject, reason string, ack acknowl
 	}
 }
 
-// otherEvent is what the stream has under the id of an event, which therefore got an id of its own.
-type otherEvent struct {
-	digest string // of its body, or "" if that is not known
+// OtherEvent is what the stream has under the id of an event, which therefore got an id of its own.
+type OtherEvent struct {
+	// BodyDigest is that of its body, or "" if that is not known.
+	BodyDigest string
 }
 
 // SendEvent publishes the message of an event. If its id is that of another event, the message gets an id of its own, and
 // that other event is returned. tried says that the stream may have it already.
-func (b *Conn) SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*otherEvent, error) {
+func (b *Conn) SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*OtherEvent, error) {
 	ack, err := b.sendAcked(ctx, msg, id)
 	if err != nil || !ack.Duplicate {
 		return nil, err
@@ -104,7 +103,7 @@ func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 const compareAttempts, comparePause = 4, 50 * time.Millisecond
 
 // sameEvent says whether the message that a stream has under an id is the same event as ours, and else which one it is.
-func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string, other otherEvent) {
+func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string, other OtherEvent) {
 	var have *jetstream.RawStreamMsg
 	var err error
 	for attempt := 1; attempt <= compareAttempts; attempt++ {
@@ -124,7 +123,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 		return dupRepetition, other
 	}
 	if delivery.Header(have.Header).Get("ce-"+events.ExtOrigin) != originReconcile { // a record is not the body of its webhook
-		other.digest = events.BodyDigest(withoutMark(have.Data))
+		other.BodyDigest = events.BodyDigest(withoutMark(have.Data))
 	}
 	return dupOtherBody, other
 }
@@ -147,60 +146,11 @@ func sameHappening(have *jetstream.RawStreamMsg, ours *nats.Msg) bool {
 // originReconcile is the attribute factroorigin of an event that was made of factro's record.
 const originReconcile = "reconcile"
 
-// bodies remembers which body came first with an id, for longer than the stream does: an id that names a webhook comes
-// again and again for weeks. Memory is bounded; what was not asked for of late is forgotten.
-type bodies struct {
-	mu       sync.Mutex
-	now, old map[string]string // message id -> digest of the body
-}
-
-// mostBodies is how many ids are remembered at least.
-const mostBodies = 16 << 10
-
-// first says whether this body was the first with its id.
-func (s *bodies) first(id string, data []byte) bool {
-	digest := events.BodyDigest(data)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known, ok := s.now[id]
-	if !ok {
-		if known, ok = s.old[id]; !ok {
-			known = digest
-		}
-		if s.now == nil || len(s.now) >= mostBodies {
-			s.now, s.old = map[string]string{}, s.now
-		}
-		s.now[id] = known
+// ReportOtherBody counts and logs that an event gets an id of its own before it is sent: another one with its id, and with
+// another body, was there before.
+func (b *Conn) ReportOtherBody(ctx context.Context, subject string) {
+	b.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), dupOtherBody))
+	if skipped, due := b.samples.Due(kind(subject)+" "+dupOtherBody, time.Now()); due {
+		b.log.WarnContext(ctx, otherBody, "subject", subject, "reason", dupOtherBody, "not_logged", skipped)
 	}
-	return known == digest
-}
-
-// correct takes the stream's word for which body has an id: another process may have stored it, or this one before a
-// restart. Else a repetition of that body would be stored once more, under an id of its own.
-func (s *bodies) correct(id string, stored *otherEvent) {
-	if stored == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.now, id)
-	delete(s.old, id)
-	if stored.digest != "" && s.now != nil {
-		s.now[id] = stored.digest
-	}
-}
-
-// named is the event with the id under which it is to be stored, and its message id.
-func (s *Spool) named(ctx context.Context, subject string, e event.Event, id string) (event.Event, string) {
-	if s.bodies.first(id, e.Data()) {
-		return e, id
-	}
-	s.bus.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), dupOtherBody))
-	if skipped, due := s.bus.samples.Due(kind(subject)+" "+dupOtherBody, time.Now()); due {
-		s.log.WarnContext(ctx, otherBody, "subject", subject, "reason", dupOtherBody, "not_logged", skipped)
-	}
-	own := e.Clone()
-	own.SetID(events.OwnID(e.ID(), e.Data()))
-	own.DataEncoded = e.DataEncoded
-	return own, events.OwnID(id, e.Data())
 }

@@ -63,7 +63,7 @@ func TestPublishRevoked(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var tries sync.WaitGroup // until one of them is refused
 			tries.Go(func() { _ = b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1") })
-			tries.Go(func() { _, _, _ = b.Begin(ctx, "acme", "1", Record{}) })
+			tries.Go(func() { _, _ = ledger(b).Begin(ctx, "acme", "1") })
 			unready(t, b, `violation for publish to "`+strings.TrimSuffix(subject, ">"))
 			cancel()
 			tries.Wait()

@@ -127,7 +127,7 @@ func TestStoreFull(t *testing.T) {
 	}
 	unready(t, b, "the last publish to factro.event.acme failed")
 	unready(t, b, "insufficient resources")
-	if _, _, err := b.Begin(t.Context(), "acme", "c", Record{}); err == nil {
+	if _, err := ledger(b).Begin(t.Context(), "acme", "c"); err == nil {
 		t.Error("a command was begun although nobody can write that down")
 	}
 	for range 5 { // looks find all streams well, and that is not to be believed
@@ -149,7 +149,7 @@ func TestStoreFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := b.Begin(t.Context(), "acme", "c", Record{}); err != nil {
+	if _, err := ledger(b).Begin(t.Context(), "acme", "c"); err != nil {
 		t.Error(err)
 	}
 	out.command("a")

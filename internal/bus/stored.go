@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// StoredMsg is Config.StoredMsg, but asks the leader of the stream: whether a message is there decides what is done with it, and
+// StoredMsg is storedMsg, but asks the leader of the stream: whether a message is there decides what is done with it, and
 // another server may answer with the past.
 func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (m *jetstream.RawStreamMsg, err error) {
 	request := map[string]any{"seq": sequence}
@@ -33,7 +34,26 @@ func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, su
 	return m, err
 }
 
-// StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
+// LastMsg reads the last message of a subject from the leader of its stream, and asks once. An account without the right to ask
+// the leader gets the answer of any server that holds the stream.
+func (b *Conn) LastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	if !b.health.isDirect(stream) {
+		return b.FromLeader(ctx, stream, map[string]any{"last_by_subj": subject})
+	}
+	msg, err := b.nc.RequestWithContext(ctx, b.cfg.API("DIRECT.GET."+stream+"."+subject), nil)
+	if err != nil {
+		return nil, err
+	}
+	return directMsg(msg)
+}
+
+const (
+	// readTimeout is how long a server may take to answer a read. A leader that does not answer is being replaced.
+	readTimeout  = time.Second
+	readAttempts = 3
+)
+
+// storedMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
 //
 // A sender may write headers that the broker uses to tell about a message: its subject, its sequence, its time, or that there
 // is none. The broker appends its own words, and the client library takes the first ones. Here the last ones count.
@@ -62,6 +82,11 @@ func (c Config) storedMsg(ctx context.Context, js jetstream.JetStream, stream st
 	if err != nil {
 		return nil, err
 	}
+	return directMsg(msg)
+}
+
+// directMsg is the message in the answer to a direct get.
+func directMsg(msg *nats.Msg) (_ *jetstream.RawStreamMsg, err error) {
 	last := func(name string) string {
 		if values := msg.Header[name]; len(values) > 0 {
 			return values[len(values)-1]
@@ -82,4 +107,58 @@ func (c Config) storedMsg(ctx context.Context, js jetstream.JetStream, stream st
 		return nil, fmt.Errorf("time of a message: %w", err)
 	}
 	return m, nil
+}
+
+// FromLeader reads a message of a stream from the server that leads it: what is there is there, and what is not is not.
+func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error) {
+	text, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := b.nc.RequestWithContext(ctx, b.cfg.API("STREAM.MSG.GET."+stream), text)
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *struct {
+			Subject  string    `json:"subject"`
+			Sequence uint64    `json:"seq"`
+			Header   []byte    `json:"hdrs"`
+			Data     []byte    `json:"data"`
+			Time     time.Time `json:"time"`
+		} `json:"message"`
+	}
+	switch err := json.Unmarshal(answer.Data, &got); {
+	case err != nil:
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	case got.Error != nil && got.Error.ErrorCode == noMessageFound:
+		return nil, jetstream.ErrMsgNotFound
+	case got.Error != nil:
+		return nil, fmt.Errorf("read stream %s: %w", stream, got.Error)
+	case got.Message == nil:
+		return nil, fmt.Errorf("read stream %s: the broker's answer has no message", stream)
+	}
+	m := &jetstream.RawStreamMsg{Subject: got.Message.Subject, Sequence: got.Message.Sequence, Data: got.Message.Data, Time: got.Message.Time}
+	if len(got.Message.Header) > 0 {
+		if m.Header, err = nats.DecodeHeadersMsg(got.Message.Header); err != nil {
+			return nil, fmt.Errorf("read stream %s: headers: %w", stream, err)
+		}
+	}
+	return m, nil
+}
+
+// onlyDirect notes that the leader of a stream may not be asked, and says whether that is what was refused. Then any server
+// answers for it, as before this right was needed.
+func (b *Conn) onlyDirect(r refusal) bool {
+	stream, ok := strings.CutPrefix(r.subject, b.cfg.API("STREAM.MSG.GET."))
+	if !ok || !r.publish {
+		return false
+	}
+	b.health.direct(stream)
+	if skipped, due := b.samples.Due("direct "+stream, time.Now()); due {
+		b.log.Warn("the leader of a stream may not be asked, so any server answers for it, and one that has stopped answers with the past; grant the permission",
+			"permission", r.subject, "stream", stream, "not_logged", skipped)
+	}
+	return true
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // takeSubjects gives the subjects of a stream of ours to one of somebody else.
@@ -89,7 +90,7 @@ func TestOtherStream(t *testing.T) {
 		}},
 		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
-			_, err := events.NewClient(broker.outside(t).js, "acme").Send(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage("{}")})
+			_, err := events.NewClient(broker.outside(t).js, "acme").Send(t.Context(), payload.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage("{}")})
 			return err
 		}},
 		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
 
@@ -23,17 +24,15 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 	t.Helper()
 	run(t, b)
 	storeEvent(t, b, "e-1")
-	if known, _, err := b.Begin(t.Context(), "acme", "c-1", Record{Fingerprint: "f"}); known || err != nil {
+	if known, err := ledger(b).Begin(t.Context(), "acme", "c-1"); known || err != nil {
 		t.Errorf("the ledger: %t, %v", known, err)
 	}
-	if known, _, err := b.Look(t.Context(), "acme", "c-1"); !known || err != nil {
+	if known, err := ledger(b).Look(t.Context(), "acme", "c-1"); !known || err != nil {
 		t.Errorf("the ledger: %t, %v", known, err)
 	}
-	l, err := b.Lease(t.Context(), "acme")
-	if err != nil {
+	if err := ledger(b).Lease(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	l.Release(t.Context())
 	if _, err := b.Keep(t.Context(), "acme", "answer", strings.NewReader("x")); err != nil {
 		t.Errorf("keep an answer: %v", err)
 	}
@@ -53,7 +52,7 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 	consume(t, b, w)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	sent, err := events.NewClient(js, "acme").Send(ctx, events.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage(`{"title":"a"}`)})
+	sent, err := events.NewClient(js, "acme").Send(ctx, payload.Generic{Name: "createTask", Resource: "task", Data: json.RawMessage(`{"title":"a"}`)})
 	if err != nil {
 		t.Fatalf("send: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // webhook sends a webhook and waits for its event, in the stream.
@@ -42,7 +43,7 @@ func (c *flight) webhook(ctx context.Context) Leg {
 
 // command sends the command that the bridge answers itself, and waits for its result.
 func (c *flight) command(ctx context.Context) Leg {
-	cmd := events.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
+	cmd := payload.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
 	l := Leg{Name: "command", To: c.cfg.Prefix.Command(c.cfg.Cloud, cmd.Resource, cmd.Name)}
 	var last events.Status
 	r, err := c.client.Bridge(c.cfg.Prefix, c.cfg.Cloud).Do(ctx, cmd, events.DryRun(), events.OnStatus(func(s events.Status, err error) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestEveryMistakeHasItsPlace: whatever is wrong is told in one run, with line and setting, or with its variable; nothing is
-// told twice, and nothing that only follows from something else.
+// TestEveryMistakeHasItsPlace: one run reports whatever is wrong, with line and setting, or with its variable; nothing is
+// reported twice, and nothing that only follows from something else.
 func TestEveryMistakeHasItsPlace(t *testing.T) {
 	t.Parallel()
 	const bad = `http:
@@ -68,20 +68,20 @@ shutdown_timeout: 1ms
 	} {
 		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, want) })
 		if i < 0 {
-			t.Errorf("it is not told: %s", want)
+			t.Errorf("it is not reported: %s", want)
 			continue
 		}
 		lines = slices.Delete(lines, i, i+1)
 	}
 	for _, left := range lines {
-		t.Errorf("it is told beside that: %s", left)
+		t.Errorf("it is reported beside that: %s", left)
 	}
 	if strings.Contains(err.Error(), "geheim") {
 		t.Errorf("a value is shown:\n%v", err)
 	}
 }
 
-// TestMistakesOfVariables: a variable of an item that is not the first is named as any other is, and a setting is told of once, by its name.
+// TestMistakesOfVariables: a variable of an item that is not the first is named as any other is, and a setting is reported once, by its name.
 func TestMistakesOfVariables(t *testing.T) {
 	t.Parallel()
 	const two = "clouds:\n  - &acme {name: acme, webhook: {header: X-Bridge-Key, secrets: [{value: a-long-secret}]}, api: {key: {value: an-api-key}}}\n" +
@@ -148,9 +148,9 @@ clouds:
 	path := put("bridge.yaml", "log: {format: yes}\n"+form)
 	c, err := Check(path, []string{EnvPrefix + "NATS_URI=x"}, false)
 	if err == nil {
-		t.Fatal("no mistake is told")
+		t.Fatal("no mistake is reported")
 	}
-	// What is not good beside the mistakes is told in the same run.
+	// What is not good beside the mistakes is reported in the same run.
 	if len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], EnvPrefix+"NATS_URI: is no setting") || !strings.HasPrefix(c.Cautions[1], "line 5: clouds[0].webhook.secrets[0]: ") {
 		t.Errorf("beside mistakes it tells %q", c.Cautions)
 	}
@@ -198,10 +198,10 @@ clouds:
 	put("gone.yaml", strings.Replace(strings.Replace(form, "known_actions_file", "#", 1), key, filepath.Join(dir, "gone"), 1))
 	c, err = Check(filepath.Join(dir, "gone.yaml"), nil, false)
 	if err != nil || len(c.Cautions) != 2 || !strings.HasPrefix(c.Cautions[0], "line 4: ") || !strings.HasPrefix(c.Cautions[1], "line 6: ") {
-		t.Errorf("two missing files are told in the order %q, %v", c.Cautions, err)
+		t.Errorf("two missing files are reported in the order %q, %v", c.Cautions, err)
 	}
 
-	// A credential of systemd is there only while the service runs, and whoever checks before that is told so.
+	// A credential of systemd is there only while the service runs, and whoever checks before that reads so.
 	unit := strings.ReplaceAll(strings.Replace(form, "known_actions_file", "#", 1), filepath.Join(dir, "nothing"), "/run/credentials/none.service/secret_key")
 	c, err = Check(put("unit.yaml", unit), nil, false)
 	if err != nil || len(c.Cautions) != 1 || !strings.HasSuffix(c.Cautions[0], "no such file or directory; systemd puts it there when it starts the service, for the service and root only") {

@@ -38,7 +38,7 @@ type Config struct {
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
 
 	path    string   // of the file, or ""
-	offline bool     // whether no other file is to be read
+	offline bool     // whether other files are left unread
 	unknown []string // variables of the environment that look like settings and are none
 }
 
@@ -105,7 +105,7 @@ type MaxBytes struct {
 	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
 }
 
-// Streams are the kinds of streams and buckets, each of which every cloud has; but for Reconcile, which all share.
+// Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Reconcile, which all clouds share.
 type Streams struct {
 	Events     Shape `yaml:"events" envPrefix:"EVENTS_"`
 	Commands   Shape `yaml:"commands" envPrefix:"COMMANDS_"`

@@ -259,7 +259,7 @@ func TestMistakesOfForm(t *testing.T) {
 	}
 }
 
-// TestUnknownVariables: a variable that does nothing is told, unless it is one of Kubernetes.
+// TestUnknownVariables: a variable that does nothing is reported, unless it is one of Kubernetes.
 func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
 	c, err := Default().load("c.yaml", []byte(valid), []string{
@@ -269,17 +269,17 @@ func TestUnknownVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var reported []string
 	for _, w := range c.Warnings() {
 		if strings.HasPrefix(w, EnvPrefix) {
-			told = append(told, strings.SplitN(w, ":", 2)[0])
+			reported = append(reported, strings.SplitN(w, ":", 2)[0])
 		}
 		if strings.Contains(w, "geheim") {
-			t.Errorf("a secret is told: %s", w)
+			t.Errorf("a secret is shown: %s", w)
 		}
 	}
-	if want := []string{EnvPrefix + "CLOUDS_7_NAME", EnvPrefix + "NATS_URI"}; !slices.Equal(told, want) {
-		t.Errorf("told of %v, want %v", told, want)
+	if want := []string{EnvPrefix + "CLOUDS_7_NAME", EnvPrefix + "NATS_URI"}; !slices.Equal(reported, want) {
+		t.Errorf("reported %v, want %v", reported, want)
 	}
 }
 
@@ -331,8 +331,8 @@ func TestReplyPrefixes(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "nats.reply_prefixes[1]: ") || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v", prefix, err)
 		}
-		if told := c.Validate(); want != "" && !strings.Contains(told.Error(), want) {
-			t.Errorf("%q: the configuration is told to be %v", prefix, told)
+		if reported := c.Validate(); want != "" && !strings.Contains(reported.Error(), want) {
+			t.Errorf("%q: the configuration is said to be %v", prefix, reported)
 		}
 	}
 }
@@ -413,7 +413,7 @@ func TestHeaderNames(t *testing.T) {
 	}
 }
 
-// TestProxies: a proxy that is none is told by the name of its variable; the HTTP client would quote it at each call.
+// TestProxies: an invalid proxy is reported by the name of its variable; the HTTP client would quote it at each call.
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	for value, good := range map[string]bool{

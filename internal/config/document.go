@@ -39,7 +39,7 @@ func (m mistake) Error() string {
 	return m.text
 }
 
-// readDocument sets what a file says. Its error is one of the form of the file, of which nothing can be said then.
+// readDocument sets what a file says. An error means that the file has no valid form at all, so that nothing else can be said about it.
 func readDocument(text []byte, c *Config) (*document, error) {
 	var file yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))

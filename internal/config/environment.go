@@ -15,7 +15,7 @@ var ofKubernetes = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)
 func unknownVariables(c *Config, environ map[string]string) (names []string) {
 	fields, err := env.GetFieldParamsWithOptions(c, env.Options{Prefix: EnvPrefix, Environment: environ})
 	if err != nil {
-		return nil // what cannot be read is told as a mistake
+		return nil // what cannot be read is reported as a mistake
 	}
 	for name := range environ {
 		known := slices.ContainsFunc(fields, func(f env.FieldParams) bool { return f.Key == name })

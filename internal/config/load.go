@@ -21,7 +21,7 @@ func Load(path string, environ []string) (Config, error) {
 	return c.load(path, text, environ)
 }
 
-// errNoConfig is told in place of what is missing in a configuration that is not there.
+// errNoConfig takes the place of the list of missing settings when there is no configuration at all.
 var errNoConfig = errors.New("there is no configuration: no file is named, and no variable begins with " + EnvPrefix +
 	"; \"bridge config sample\" prints a file to begin with")
 

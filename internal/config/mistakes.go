@@ -78,7 +78,7 @@ func variable(setting string) string {
 	return EnvPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(setting))
 }
 
-// covers says whether a mistake makes others of a setting idle: it is the same setting, or a group of which nothing was read.
+// covers says whether a mistake makes others about a setting pointless: it is the same setting, or a group that was not read.
 func (m mistake) covers(setting string) bool {
 	if setting == "" || m.setting == "" {
 		return false

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
@@ -43,11 +44,12 @@ func (c Config) BusConfig(s *embedded.Server) bus.Config {
 }
 
 // SpoolConfig is that of a process that takes webhooks; others have none.
-func (c Config) SpoolConfig() bus.SpoolConfig {
-	if !c.Has(RoleIngress) {
-		return bus.SpoolConfig{}
+func (c Config) SpoolConfig() spool.Config {
+	out := spool.Config{Prefix: events.Prefix(c.NATS.Prefix)}
+	if c.Has(RoleIngress) {
+		out.Dir, out.MaxBytes, out.DrainPerSecond = c.Spool.Dir, int64(c.Spool.MaxBytes), c.Spool.DrainPerSecond
 	}
-	return bus.SpoolConfig{Dir: c.Spool.Dir, MaxBytes: int64(c.Spool.MaxBytes), DrainPerSecond: c.Spool.DrainPerSecond}
+	return out
 }
 
 // KnownActions is the operator's list of factro's actions.
@@ -69,7 +71,7 @@ func (c Config) KnownActions() ([]string, error) {
 // IngressConfig is what the server for webhooks needs.
 func (c Config) IngressConfig() ingress.Config {
 	out := ingress.Config{
-		Prefix: events.Prefix(c.NATS.Prefix), MaxBody: int64(c.HTTP.MaxBody), MaxInFlight: c.HTTP.MaxInFlight,
+		MaxBody: int64(c.HTTP.MaxBody), MaxInFlight: c.HTTP.MaxInFlight,
 		MaxMemory: c.WebhookMemory(0), StoreTimeout: c.HTTP.StoreTimeout, IdleTimeout: c.HTTP.IdleTimeout,
 		MaxHeader: int(c.HTTP.MaxHeader), PathPrefix: c.HTTP.PathPrefix,
 		MaxConnections: c.HTTP.MaxConnections, MaxConnectionsPerAddress: c.HTTP.MaxConnectionsPerAddress,

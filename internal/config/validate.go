@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -64,7 +65,7 @@ func (c Config) Warnings() []string {
 
 // sizeWarnings tells whether the largest webhook fits into a message, as far as that is known without NATS.
 func (c Config) sizeWarnings() []string {
-	limits, err := bus.SavedLimits(c.Spool.Dir)
+	limits, err := spool.SavedLimits(c.Spool.Dir)
 	source := "as it was seen last"
 	switch {
 	case c.NATS.Embedded.DataDir != "":
@@ -103,7 +104,7 @@ func (c Config) validateServers() error {
 	if c.Log.Format != "" && c.Log.Format != telemetry.Text && c.Log.Format != telemetry.JSON {
 		errs = append(errs, fmt.Errorf("log.format: %q is neither text nor json; leave it empty for text on a terminal and json elsewhere", c.Log.Format))
 	}
-	if c.ShutdownTimeout > 0 && c.ShutdownTimeout < time.Second { // one that is not positive is told of by the bus
+	if c.ShutdownTimeout > 0 && c.ShutdownTimeout < time.Second { // the bus reports one that is not positive
 		errs = append(errs, fmt.Errorf("shutdown_timeout: %s is shorter than 1s", c.ShutdownTimeout))
 	}
 	return errors.Join(append(errs, c.HTTP.TLS.validate())...)
@@ -149,7 +150,7 @@ func listens(setting, address, example string) error {
 	return nil
 }
 
-// Loose tells of the files with secrets that everybody on the machine may read.
+// Loose names the files with secrets that everybody on the machine may read.
 func (c Config) Loose() []string {
 	files := map[string]string{
 		"nats.creds_file": c.NATS.CredsFile, "nats.nkey_file": c.NATS.NkeyFile, "nats.password_file": c.NATS.PasswordFile, "nats.tls.key_file": c.NATS.TLS.KeyFile,
@@ -181,7 +182,7 @@ func (c Config) validateDirs() error {
 	if c.Spool.Dir == "" || c.NATS.Embedded.DataDir == "" {
 		return nil
 	}
-	spool, err := filepath.Abs(c.Spool.Dir)
+	dir, err := filepath.Abs(c.Spool.Dir)
 	if err != nil {
 		return fmt.Errorf("spool.dir: %w", err)
 	}
@@ -189,7 +190,7 @@ func (c Config) validateDirs() error {
 	if err != nil {
 		return fmt.Errorf("nats.embedded.data_dir: %w", err)
 	}
-	if spool == data {
+	if dir == data {
 		return fmt.Errorf("spool.dir: %s is nats.embedded.data_dir too; give each a directory of its own", c.Spool.Dir)
 	}
 	return nil

@@ -27,7 +27,7 @@ type Conn struct {
 
 	// Guarded by the limiter's lock.
 	place   int       // in all; -1 once it is no longer counted
-	owner   string    // for whom it is kept; "" for nobody
+	owner   string    // who holds it; "" for nobody
 	shown   bool      // whether it has ever shown a secret
 	active  bool      // whether a request is under way
 	handled bool      // whether a handler was called since it became active
@@ -90,7 +90,7 @@ func (c *Conn) Shown(owner string) {
 	c.limiter.keep(c, owner)
 }
 
-// Answering says whether an answer to a stranger may be written on the connection now. If so, done is to be called behind it.
+// Answering says whether an answer to a stranger may be written on the connection now. If so, call done after it.
 // Beyond some answers the header asks the server to close the connection.
 func (c *Conn) Answering(h http.Header) (done func(), ok bool) {
 	if c == nil || c.hasShown() {
@@ -130,7 +130,7 @@ func (c *Conn) cutOff(why Reason) {
 }
 
 // state follows the server's word of the connection. A request that no handler gets is one that the server itself refuses: over
-// HTTP/2 the connection goes on, and this is all that tells of it.
+// HTTP/2 the connection goes on, and this is the only trace of it.
 func (c *Conn) state(s http.ConnState, http2 bool) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()

@@ -24,7 +24,7 @@ type Config struct {
 	// Owners is how many may show a secret. They share three quarters of the connections, and no owner keeps more than its
 	// part: the last quarter is for those who have not shown one yet.
 	Owners int
-	// Dropped, if set, is told of each connection that is closed or refused, and why.
+	// Dropped, if set, is called for each connection that is closed or refused, with the reason.
 	Dropped func(Reason)
 }
 
@@ -39,8 +39,8 @@ const (
 	Expired        Reason = "expired"         // it has shown no secret in time
 	Flooded        Reason = "flooded"         // it has sent request after request without a secret
 	NoRequest      Reason = "no_request"      // what it began to send was malformed, too large or not complete in time
-	HTTP2          Reason = "http2"           // a connection of HTTP/2 broke its rules; the server's log tells of it
-	Handshake      Reason = "tls"             // the handshake of TLS failed or was not complete in time; the server's log tells of it
+	HTTP2          Reason = "http2"           // a connection of HTTP/2 broke its rules; see the server's log
+	Handshake      Reason = "tls"             // the handshake of TLS failed or was not complete in time; see the server's log
 )
 
 // Reasons are all there are.
@@ -82,7 +82,7 @@ func (l *Limiter) Apply(srv *http.Server) {
 
 type key struct{}
 
-// Of returns the connection of a request, nil if it came on none of ours. All methods of a nil Conn do nothing.
+// Of returns the connection of a request, nil if it came on a connection of another listener. All methods of a nil Conn do nothing.
 func Of(ctx context.Context) *Conn {
 	c, _ := ctx.Value(key{}).(*Conn)
 	return c

@@ -19,7 +19,7 @@ const Version = "3.0.0"
 const componentsPrefix = "#/components/schemas/"
 
 // AsyncAPI returns the contract of a bridge with that prefix as an AsyncAPI document, version 3.1.0, in YAML. Operations
-// are told from the bridge's view: it sends events and results, and receives commands and queries.
+// are described from the bridge's view: it sends events and results, and receives commands and queries.
 //
 // The schemas in it are of the subset that AsyncAPI's own dialect shares with draft 2020-12.
 func AsyncAPI(prefix events.Prefix) ([]byte, error) { return documentOf(prefix, "") }

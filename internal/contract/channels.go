@@ -157,7 +157,7 @@ func (d *document) command(op factro.Operation) error {
 	if err != nil {
 		return err
 	}
-	told, err := resultSample(d.prefix, op)
+	shown, err := resultSample(d.prefix, op)
 	if err != nil {
 		return err
 	}
@@ -183,18 +183,18 @@ func (d *document) command(op factro.Operation) error {
 	d.result(result, object{
 		{"name", events.ResultTypePrefix + "<outcome>"},
 		{"title", "Result of " + op.Name},
-		{"summary", "What became of a command " + op.Name + ". " + answerText(op)},
+		{"summary", "The outcome of a command " + op.Name + ". " + answerText(op)},
 		{"payload", payload(resultOf(op))},
 		{"traits", trait("result")},
-		{"examples", list{told.example("Result of " + op.Name)}},
+		{"examples", list{shown.example("Result of " + op.Name)}},
 	})
 	d.channel(result, d.prefix.Result("cloud", op.Resource, op.Name, "outcome"), "Results of "+op.Name, d.streams[2],
 		parameters("cloud", "outcome"), dryRunName)
-	d.operation(result, "send", object{{"summary", "Tell what became of a command " + op.Name + "."}, {"tags", tag(op)}}, dryRunName)
+	d.operation(result, "send", object{{"summary", "Report the outcome of a command " + op.Name + "."}, {"tags", tag(op)}}, dryRunName)
 	return nil
 }
 
-// redrive tells of the commands that an operator sends once more.
+// redrive describes the commands that an operator sends again.
 func (d *document) redrive() error {
 	again, err := redriveSample(d.prefix, d.someCommand())
 	if err != nil {
@@ -221,7 +221,7 @@ func (d *document) redrive() error {
 
 // unknown tells the results of commands whose operation is none: they have no schema of their own.
 func (d *document) unknown() error {
-	told, err := unknownResultSample(d.prefix, d.someCommand().Resource)
+	shown, err := unknownResultSample(d.prefix, d.someCommand().Resource)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (d *document) unknown() error {
 		{"summary", "That a command was rejected since its subject names no operation that writes."},
 		{"payload", reference(componentsPrefix + "Result")},
 		{"traits", trait("result")},
-		{"examples", list{told.example("Result of an unknown operation")}},
+		{"examples", list{shown.example("Result of an unknown operation")}},
 	})
 	resource, names := d.about("cloud", "resource", "operation", "outcome")
 	d.channel(resultName, d.prefix.Result("cloud", resource, "operation", "outcome"), "Results of unknown operations", d.streams[2], names)
@@ -241,7 +241,7 @@ func (d *document) unknown() error {
 
 // dryRun tells the results of dry runs, which are the same for all operations.
 func (d *document) dryRun() error {
-	told, err := dryRunSample(d.prefix, d.someCommand())
+	shown, err := dryRunSample(d.prefix, d.someCommand())
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (d *document) dryRun() error {
 		{"summary", "What would have been called for a command with the attribute dryrun."},
 		{"payload", payload(resultOfDryRun())},
 		{"traits", trait("result")},
-		{"examples", list{told.example("Result of a dry run")}},
+		{"examples", list{shown.example("Result of a dry run")}},
 	})
 	return nil
 }
@@ -309,7 +309,7 @@ func (d *document) dead() error {
 			names, command,
 		},
 		{
-			deadWebhookName, d.prefix.DeadWebhook("cloud"), "Dead webhooks", "The body of a webhook of which no event could be made.",
+			deadWebhookName, d.prefix.DeadWebhook("cloud"), "Dead webhooks", "The body of a webhook that could not become an event.",
 			parameters("cloud"), deadWebhookSample(d.prefix),
 		},
 	} {

@@ -138,7 +138,7 @@ func optionally(required bool) string {
 }
 
 // goodAnswers are the contents of the answers that are a success. The first is called the answer, whatever its status: which
-// of them a create has is not known. Another one is told if it is not the same.
+// of them a create has is not known. Another one is reported if it is not the same.
 func goodAnswers(op *openapi3.Operation) map[string]openapi3.Content {
 	out := map[string]openapi3.Content{}
 	if op.Responses == nil {
@@ -192,7 +192,7 @@ func (d described) addContent(where string, content openapi3.Content, remark str
 
 const jsonKind = "application/json"
 
-// addSchema adds a value and all that is in it. above are the schemas that it is in: what holds itself is told once.
+// addSchema adds a value and all that is in it. above are the schemas that it is in: what holds itself is reported once.
 func (d described) addSchema(where string, s *openapi3.Schema, remark string, above []*openapi3.Schema) {
 	s, null := meant(s)
 	text := typeText(s)

@@ -30,7 +30,7 @@ type attribute struct {
 
 var always = [kinds]bool{true, true, true}
 
-// envelope are the attributes of all kinds, in the order in which they are told.
+// envelope are the attributes of all kinds, in the order of the documents.
 var envelope = []attribute{
 	{
 		name: "specversion", required: always, rules: map[string]any{"const": "1.0"},

@@ -13,7 +13,7 @@ import (
 var gapKinds = []struct{ name, action, title, summary string }{
 	{
 		"event.gap.detected", events.GapDetected, "Gap detected",
-		"factro's stored payloads have records of which the stream has no event. Those are published next, with factroorigin reconcile.",
+		"factro's stored payloads have records without an event in the stream. Those are published next, with factroorigin reconcile.",
 	},
 	{"event.gap.closed", events.GapClosed, "Gap closed", "The missing events of a gap were published."},
 }
@@ -76,7 +76,7 @@ func gapSchema() map[string]any {
 		"type": "object", "required": list{"gapId", "since", "until", "missing", "byAction", "records", "published"},
 		"description": "What factro's stored payloads had and the stream of events had not.",
 		"properties": map[string]any{
-			"gapId":     map[string]any{"type": "string", "description": "The gap's id. The event that tells of its end has the same."},
+			"gapId":     map[string]any{"type": "string", "description": "The gap's id. The event that reports its end has the same."},
 			"since":     instant("Where the time begins that was compared, by the records' createdAt."),
 			"until":     instant("Where it ends."),
 			"missing":   count("How many events were missing."),

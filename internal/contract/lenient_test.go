@@ -10,7 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// What is told of an answer refuses no value for being new, and demands nothing that may be null.
+// The schema of an answer refuses no value for being new, and demands nothing that may be null.
 func TestAnswersAreTakenAsTheyCome(t *testing.T) {
 	t.Parallel()
 	values := 0

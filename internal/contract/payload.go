@@ -68,7 +68,7 @@ func instant(doc string) map[string]any {
 func resultSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": list{"operation", "outcome", "attempts", "startedAt"},
-		"description": "What became of a command.",
+		"description": "The outcome of a command.",
 		"properties": map[string]any{
 			"operation": map[string]any{"type": "string", "description": "The operation of the command's subject."},
 			"outcome":   map[string]any{"type": "string", "enum": outcomeNames(), "description": outcomeText()},
@@ -95,7 +95,7 @@ func resultSchema() map[string]any {
 				"description": "factro did not answer the call, and what it had made was found by looking for it. The response is the object as factro lists it.",
 			},
 			"error":   map[string]any{"allOf": list{ref("ResultError")}},
-			"retryAt": instant("When a deferred command is tried next, as far as that can be told."),
+			"retryAt": instant("When a deferred command is tried next, as far as that is known."),
 			"commandDigest": map[string]any{
 				"type": "string", "pattern": "^sha256:[0-9a-f]{64}$",
 				"description": "A digest of the command's data: equal for equal data, however it is written (blanks, the order of properties, escapes). " +
@@ -228,7 +228,7 @@ func resultOf(op factro.Operation) map[string]any {
 		response = anyResponse()
 	}
 	return map[string]any{
-		"title": "Result of " + op.Name, "description": "What became of the command " + op.Name + ". " + answerText(op),
+		"title": "Result of " + op.Name, "description": "The outcome of the command " + op.Name + ". " + answerText(op),
 		"x-confidence": op.Confidence, "type": "object", "required": list{"operation"}, "allOf": list{ref("Result")},
 		"properties": map[string]any{"operation": map[string]any{"const": op.Name}, "response": response},
 	}
@@ -237,7 +237,7 @@ func resultOf(op factro.Operation) map[string]any {
 // resultOfAny is the data of a result of whatever operation.
 func resultOfAny() map[string]any {
 	return map[string]any{
-		"title": "Data of a result", "description": "What became of a command. Those of an operation have a schema of their own.",
+		"title": "Data of a result", "description": "The outcome of a command. Each operation has its own schema of it.",
 		"type": "object", "allOf": list{ref("Result")}, "properties": map[string]any{"response": anyResponse()},
 	}
 }
@@ -245,7 +245,7 @@ func resultOfAny() map[string]any {
 // resultOfDryRun is the data of results of dry runs, of all operations.
 func resultOfDryRun() map[string]any {
 	return map[string]any{
-		"title": "Data of the result of a dry run", "description": "What became of a command with the attribute dryrun. Nothing was called.",
+		"title": "Data of the result of a dry run", "description": "The outcome of a command with the attribute dryrun. Nothing was called.",
 		"type": "object", "allOf": list{ref("Result")}, "properties": map[string]any{"response": ref("PlannedCall")},
 	}
 }

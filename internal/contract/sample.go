@@ -107,7 +107,7 @@ func dryRunSample(p events.Prefix, op factro.Operation) (sample, error) {
 	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
 }
 
-// exampleCommand is the command of which results tell.
+// exampleCommand is the command that the example results belong to.
 func exampleCommand(p events.Prefix, resource, operation string) events.Command {
 	cmd := events.Command{
 		Address: events.Address{Cloud: exampleCloud, Resource: resource, Operation: operation}, Event: event.New(),

@@ -112,7 +112,7 @@ func TestSchemaByTheOperationAlone(t *testing.T) {
 }
 
 // The published schema says of every sample what the one says that the bridge checks with. Samples are the example and
-// what becomes of it when each of its properties is dropped, emptied, or of another type.
+// the effect when each of its properties is dropped, emptied, or of another type.
 func TestPublishedSchemaIsTheOneThatIsChecked(t *testing.T) {
 	t.Parallel()
 	refused := 0
@@ -251,7 +251,7 @@ func TestResultSchemaIsTheGoType(t *testing.T) {
 	}
 }
 
-// Who is told that a command was not carried out is told why.
+// A result that says that a command was not carried out says why.
 func TestResultSchemaDemandsTheReason(t *testing.T) {
 	t.Parallel()
 	s := compiledSchema(t, resultName)
@@ -308,8 +308,8 @@ func TestRealResultsAreOfTheirSchema(t *testing.T) {
 	}
 }
 
-// Every code and every outcome that pkg/events has is told.
-func TestAllCodesAndOutcomesAreTold(t *testing.T) {
+// Every code and every outcome that pkg/events has is documented.
+func TestAllCodesAndOutcomesAreDocumented(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "../../pkg/events/result.go", nil, 0)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // shellLines are an operation's example as one would type it: first for bridge, then for nats. The cloud is that of the
-// demonstration, which is what bridge takes if it is told nothing.
+// demonstration, which is the default of bridge.
 func shellLines(prefix events.Prefix, op factro.Operation) []string {
 	verb, nats, subject := "query", "req", prefix.Query(exampleCloud, op.Resource, op.Name)
 	if op.Writes() {

@@ -12,7 +12,7 @@ const (
 	statusAnswerName = "answer.status"
 )
 
-// status tells of the question why the commands of a cloud wait.
+// status describes the question why the commands of a cloud wait.
 func (d *document) status() {
 	d.message(statusName, object{
 		{"name", statusName},
@@ -26,7 +26,7 @@ func (d *document) status() {
 	d.answer(statusAnswerName, object{
 		{"name", statusAnswerName},
 		{"title", "What commands wait for"},
-		{"summary", "What the bridge that has a command in hand knows, or else one that would take the next. factro is not called for it."},
+		{"summary", "What the bridge that has a command in flight knows, or else one that would take the next. factro is not called for it."},
 		{"contentType", "application/json"},
 		{"payload", reference(componentsPrefix + "Status")},
 		{"examples", list{sample{payload: mustJSON(exampleStatus())}.example("factro cannot be reached")}},
@@ -84,15 +84,15 @@ func statusSchema() map[string]any {
 		"properties": map[string]any{
 			"cloud":   text("The cloud's name."),
 			"at":      instant("When the bridge said so."),
-			"waiting": count("The commands that are not settled, the one in hand included. Absent if the bridge cannot see the queue."),
+			"waiting": count("The commands that are not settled, the one in flight included. Absent if the bridge cannot see the queue."),
 			"command": text("How far the command is that was asked about: queued, inHand, or settled, which means that its result is there."),
-			"before":  count("How many commands are before it, the one in hand included."),
+			"before":  count("How many commands are before it, the one in flight included."),
 			"inHand": map[string]any{
 				"type": "object", "required": list{"state"}, "description": "The command that is worked on, of whomever. Absent if there is none.",
 				"properties": map[string]any{
 					"state": text("calling: factro is asked. waiting: it may not be asked just now. retrying: the last call failed, the next is due in a moment. " +
 						"looking: it is looked for what a call without an answer has made. elsewhere: another bridge has it and does not answer, or it comes again in a moment."),
-					"since":    instant("When it was taken in hand."),
+					"since":    instant("When the bridge took it."),
 					"attempts": count("The calls that were made for it."),
 					"reason":   text("Why the last of them failed, as in factro."),
 				},

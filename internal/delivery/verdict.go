@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
-// Verdict is what the broker is told about a delivery, as JetStream spells it.
+// Verdict is what the broker gets to know about a delivery, as JetStream spells it.
 type Verdict string
 
 // Ack says that the message is done.

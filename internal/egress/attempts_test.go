@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -184,7 +184,7 @@ func TestInterrupted(t *testing.T) {
 	if reason := r.w.plan(j, nil); reason != nil {
 		t.Fatal(reason)
 	}
-	r.desk.ledger[ledgerEntry] = bus.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	r.desk.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
 	if r.String() != "begin; save; made; call GET /api/core/packages/p-1; finish; publish dead" || !strings.Contains(s.result.Error.Message, "2026-01-02T03:04:05Z") {
 		t.Errorf("%s: %s", r, s.event.Data())

@@ -26,6 +26,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -203,7 +204,7 @@ type desk struct {
 	mu     sync.Mutex
 	sent   []sent
 	copies []string
-	ledger map[string]bus.Record
+	ledger map[string]ledger.Record
 	claims map[string]string
 	fail   func(step string) error
 }
@@ -250,9 +251,9 @@ func (d *desk) Reply(ctx context.Context, subject string, _ event.Event) error {
 	return nil
 }
 
-func (d *desk) Begin(ctx context.Context, cloud, id string, r bus.Record) (bool, bus.Record, error) {
+func (d *desk) Begin(ctx context.Context, cloud, id string, r ledger.Record) (bool, ledger.Record, error) {
 	if err := d.step(ctx, "begin"); err != nil {
-		return false, bus.Record{}, err
+		return false, ledger.Record{}, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -263,9 +264,9 @@ func (d *desk) Begin(ctx context.Context, cloud, id string, r bus.Record) (bool,
 	return false, r, nil
 }
 
-func (d *desk) Look(ctx context.Context, cloud, id string) (bool, bus.Record, error) {
+func (d *desk) Look(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
 	if err := d.step(ctx, "look"); err != nil {
-		return false, bus.Record{}, err
+		return false, ledger.Record{}, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -274,7 +275,7 @@ func (d *desk) Look(ctx context.Context, cloud, id string) (bool, bus.Record, er
 }
 
 // LookFormer is no step: it changes nothing.
-func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, bus.Record, error) {
+func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	have, known := d.ledger[cloud+" "+id]
@@ -282,7 +283,7 @@ func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, bus.Reco
 }
 
 // Save calls writing a result finish, that nothing was done release, and all else save.
-func (d *desk) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+func (d *desk) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	step := "save"
 	if r.Result != nil {
 		step = "finish"
@@ -328,7 +329,7 @@ func (d *desk) Made(ctx context.Context, cloud string, _ time.Time) (map[string]
 	return made, nil
 }
 
-func (d *desk) Forget(ctx context.Context, cloud, id string, _ bus.Record) error {
+func (d *desk) Forget(ctx context.Context, cloud, id string, _ ledger.Record) error {
 	if err := d.step(ctx, "forget"); err != nil {
 		return err
 	}
@@ -380,7 +381,7 @@ func newRig(t testing.TB, script func(r *http.Request, body string) reply, chang
 	r := &rig{
 		t: t, diary: d, log: &bytes.Buffer{},
 		api:  &api{diary: d, script: script},
-		desk: &desk{diary: d, t: t, ledger: map[string]bus.Record{}, claims: map[string]string{}},
+		desk: &desk{diary: d, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
 	}
 	cfg := Config{
 		Cloud: "acme", Prefix: "factro", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apiKey},
@@ -512,7 +513,7 @@ func wantTerminal(t testing.TB, verdict error, subject, code string) {
 
 func wantRetry(t testing.TB, verdict error) {
 	t.Helper()
-	if got := fmt.Sprintf("%T", verdict); got != "*bus.retry" {
+	if got := fmt.Sprintf("%T", verdict); got != "*commands.retry" {
 		t.Errorf("the verdict is %s %v, want commands.RetryAfter", got, verdict)
 	}
 }

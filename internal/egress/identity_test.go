@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -191,19 +191,19 @@ func TestFormerRecords(t *testing.T) {
 	}
 	other := func() events.Command { return command("createTask", `{"title":"U","targetParentId":"p-1"}`) }
 	for name, test := range map[string]struct {
-		record bus.Record
+		record ledger.Record
 		cmd    events.Command
 		calls  int
 		code   string
 	}{
-		"the command, finished":       {bus.Record{Fingerprint: printOf(create()), Result: result}, create(), 0, ""},
-		"its data, of another source": {bus.Record{Fingerprint: printOf(create()), Result: result}, from("urn:other", create()), 0, ""},
-		"other data":                  {bus.Record{Fingerprint: printOf(create()), Result: result}, other(), 1, ""},
-		"other data, plain":           {bus.Record{Fingerprint: printOf(create()), Result: result}, from("", other()), 0, events.CodeConflict},
-		"plain":                       {bus.Record{Fingerprint: printOf(create()), Result: result}, from("", create()), 0, ""},
-		"a plain command of today":    {bus.Record{Fingerprint: printOf(create()), Result: result, Plain: true}, create(), 1, ""},
+		"the command, finished":       {ledger.Record{Fingerprint: printOf(create()), Result: result}, create(), 0, ""},
+		"its data, of another source": {ledger.Record{Fingerprint: printOf(create()), Result: result}, from("urn:other", create()), 0, ""},
+		"other data":                  {ledger.Record{Fingerprint: printOf(create()), Result: result}, other(), 1, ""},
+		"other data, plain":           {ledger.Record{Fingerprint: printOf(create()), Result: result}, from("", other()), 0, events.CodeConflict},
+		"plain":                       {ledger.Record{Fingerprint: printOf(create()), Result: result}, from("", create()), 0, ""},
+		"a plain command of today":    {ledger.Record{Fingerprint: printOf(create()), Result: result, Plain: true}, create(), 1, ""},
 		"late": {
-			bus.Record{Fingerprint: printOf(create()), Result: result},
+			ledger.Record{Fingerprint: printOf(create()), Result: result},
 			command("createTask", `{"title":"T","targetParentId":"p-1"}`, events.ExtExpiryTime, "2020-01-01T00:00:00Z"), 0, "",
 		},
 	} {
@@ -245,7 +245,7 @@ func TestFormerUnfinished(t *testing.T) {
 		if reason := r.w.plan(j, nil); reason != nil {
 			t.Fatal(reason)
 		}
-		r.desk.ledger["acme c-1"] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began, Dated: began}
+		r.desk.ledger["acme c-1"] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began, Dated: began}
 		r.desk.claims["acme task t-7"] = "c-1"
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		if r.count("call POST") != 0 || s.result.Resource.ID != "t-7" || r.desk.ledger["acme c-1"].Result == nil || len(r.desk.ledger) != 1 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -23,15 +24,15 @@ func TestExpiredRedelivery(t *testing.T) {
 	expired := create()
 	expired.Event.SetExtension("expirytime", time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)) // before the time in the bubble
 	for name, test := range map[string]struct {
-		record  bus.Record
+		record  ledger.Record
 		result  string
 		want    events.Outcome
 		code    string
 		happens string
 	}{
-		"finished": {bus.Record{}, `{"operation":"createTask","outcome":"applied"}`, events.Applied, "", "look; publish applied"},
-		"begun":    {bus.Record{}, "", events.Applied, "", "look; begin; save; " + look + "claim; finish; publish applied"},
-		"open":     {bus.Record{Open: true}, "", events.Rejected, events.CodeExpired, "look; publish rejected"},
+		"finished": {ledger.Record{}, `{"operation":"createTask","outcome":"applied"}`, events.Applied, "", "look; publish applied"},
+		"begun":    {ledger.Record{}, "", events.Applied, "", "look; begin; save; " + look + "claim; finish; publish applied"},
+		"open":     {ledger.Record{Open: true}, "", events.Rejected, events.CodeExpired, "look; publish rejected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +123,7 @@ func TestEarlierRecords(t *testing.T) {
 	r := newRig(t, always(ok(fits)))
 	c := create()
 	sum := sha256.Sum256(append([]byte("createTask\n"), c.Event.Data()...))
-	r.desk.ledger[ledgerEntry] = bus.Record{
+	r.desk.ledger[ledgerEntry] = ledger.Record{
 		Fingerprint: hex.EncodeToString(sum[:]), Result: []byte(`{"operation":"createTask","outcome":"applied"}`),
 	}
 	r.wantDone(r.do(c), events.Applied, "")

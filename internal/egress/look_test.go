@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -84,7 +84,7 @@ func TestLooks(t *testing.T) {
 				}
 				r := newRig(t, test.factro.script)
 				r.desk.claims["acme task claimed"] = "another"
-				r.desk.ledger["acme another"] = bus.Record{Made: []string{"made"}}
+				r.desk.ledger["acme another"] = ledger.Record{Made: []string{"made"}}
 				s := r.wantDone(r.do(create()), test.outcome, test.code)
 				if s.result.Resource.ID != test.id || r.count("call POST") != test.calls || s.result.Adopted != (test.id == "new-1") {
 					t.Errorf("%s\n%s", s.event.Data(), r)
@@ -152,7 +152,7 @@ func TestResumes(t *testing.T) {
 			t.Fatal(reason)
 		}
 		began := time.Now()
-		r.desk.ledger[ledgerEntry] = bus.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
+		r.desk.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
 		r.wantDone(r.do(create()), events.Applied, "")
 		if d := time.Since(began); d < r.w.cfg.Timeout {
 			t.Errorf("it was made again after %s", d)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -29,7 +29,7 @@ type narrowLedger struct {
 	limit int
 }
 
-func (n narrowLedger) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+func (n narrowLedger) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	if len(r.Result) > n.limit {
 		return r, fmt.Errorf("ledger: %w", events.ErrTooLarge)
 	}

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -27,18 +28,18 @@ type Ledger interface {
 
 type ledgerLooks interface {
 	// Begin writes down that a command is about to be carried out, or returns what is known of it.
-	Begin(ctx context.Context, cloud, commandID string, r bus.Record) (known bool, have bus.Record, err error)
+	Begin(ctx context.Context, cloud, commandID string, r ledger.Record) (known bool, have ledger.Record, err error)
 	// Look returns what is known of a command.
-	Look(ctx context.Context, cloud, commandID string) (known bool, have bus.Record, err error)
+	Look(ctx context.Context, cloud, commandID string) (known bool, have ledger.Record, err error)
 	// LookFormer returns what an earlier bridge has written about a command with this id, of whatever source.
-	LookFormer(ctx context.Context, cloud, id string) (known bool, have bus.Record, err error)
+	LookFormer(ctx context.Context, cloud, id string) (known bool, have ledger.Record, err error)
 }
 
 type ledgerWrites interface {
 	// Save replaces a record that Begin, Look or Save has returned. Its error is bus.ErrTaken if somebody else did so.
-	Save(ctx context.Context, cloud, commandID string, r bus.Record) (bus.Record, error)
+	Save(ctx context.Context, cloud, commandID string, r ledger.Record) (ledger.Record, error)
 	// Forget takes a record back.
-	Forget(ctx context.Context, cloud, commandID string, r bus.Record) error
+	Forget(ctx context.Context, cloud, commandID string, r ledger.Record) error
 }
 
 type ledgerClaims interface {
@@ -93,21 +94,21 @@ func (w *Worker) enter(ctx, stopping context.Context, j *job) (over bool, verdic
 // former looks for what an earlier bridge has written about the command, whose records do not tell sources apart. One with
 // the same fingerprint counts as the command's, so that nothing is called twice, and everything about the command is written
 // there. Any other is of another command.
-func (w *Worker) former(ctx context.Context, j *job) (known bool, have bus.Record, err error) {
+func (w *Worker) former(ctx context.Context, j *job) (known bool, have ledger.Record, err error) {
 	j.ledgerID = j.cmd.Identity()
 	if j.cmd.Source() == "" { // the keys are the same
-		return false, bus.Record{}, nil
+		return false, ledger.Record{}, nil
 	}
 	known, have, err = w.ledger.LookFormer(ctx, w.cfg.Cloud, j.cmd.Event.ID())
 	if err != nil || !known || !j.describedBy(have) {
-		return false, bus.Record{}, err
+		return false, ledger.Record{}, err
 	}
 	j.ledgerID = j.cmd.Event.ID()
 	return true, have, nil
 }
 
 // recorded returns what the ledger knows of the command.
-func (w *Worker) recorded(ctx context.Context, j *job) (known bool, have bus.Record, err error) {
+func (w *Worker) recorded(ctx context.Context, j *job) (known bool, have ledger.Record, err error) {
 	if known, have, err = w.former(ctx, j); err != nil || known {
 		return known, have, err
 	}
@@ -115,7 +116,7 @@ func (w *Worker) recorded(ctx context.Context, j *job) (known bool, have bus.Rec
 }
 
 // describedBy says whether a record is of the operation and the data of the command.
-func (j *job) describedBy(have bus.Record) bool {
+func (j *job) describedBy(have ledger.Record) bool {
 	return have.Fingerprint == j.record.Fingerprint || have.Fingerprint == literal(j.op, j.cmd.Event.Data())
 }
 
@@ -129,7 +130,7 @@ func (w *Worker) mark(ctx context.Context, j *job, now time.Time) (over bool, ve
 }
 
 // resume goes on with a command that the ledger knows already.
-func (w *Worker) resume(ctx, stopping context.Context, j *job, have bus.Record, now time.Time) (over bool, verdict error) {
+func (w *Worker) resume(ctx, stopping context.Context, j *job, have ledger.Record, now time.Time) (over bool, verdict error) {
 	if over, verdict := w.known(ctx, j, have); over {
 		return true, verdict
 	}
@@ -162,7 +163,7 @@ func (w *Worker) resume(ctx, stopping context.Context, j *job, have bus.Record, 
 }
 
 // known decides about a command by its record, if that is enough to decide: it was another command, or it is finished.
-func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool, verdict error) {
+func (w *Worker) known(ctx context.Context, j *job, have ledger.Record) (over bool, verdict error) {
 	if !j.describedBy(have) {
 		return true, w.end(ctx, j, events.Rejected, answer{}, conflict(have))
 	}
@@ -182,7 +183,7 @@ func (w *Worker) known(ctx context.Context, j *job, have bus.Record) (over bool,
 
 // conflict is why a command is not carried out whose source and id the ledger knows for another one. What became of that one is
 // told without factro's answer: it is as large as it likes, and was given to who sent the data.
-func conflict(have bus.Record) *events.Error {
+func conflict(have ledger.Record) *events.Error {
 	e := &events.Error{
 		Code:    events.CodeConflict,
 		Message: "a command with this source and id was sent before with other data; an id is for one command",

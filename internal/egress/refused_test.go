@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -26,9 +27,9 @@ func TestBrokerRefuses(t *testing.T) {
 		log     string
 	}{
 		"result for good":            {create(), "publish applied", refused, "<nil>", 0, "it is not published"},
-		"result again and again":     {create(), "publish applied", refusing, "*bus.pending", 0, "command finished"},
-		"rejection for good":         {command("createTask", `{}`), "publish rejected", refused, "*bus.terminal", 0, "it is not published"},
-		"rejection again and again":  {command("createTask", `{}`), "publish rejected", refusing, "*bus.pending", 0, "command finished"},
+		"result again and again":     {create(), "publish applied", refusing, "*commands.pending", 0, "command finished"},
+		"rejection for good":         {command("createTask", `{}`), "publish rejected", refused, "*commands.terminal", 0, "it is not published"},
+		"rejection again and again":  {command("createTask", `{}`), "publish rejected", refusing, "*commands.pending", 0, "command finished"},
 		"record for good":            {create(), "finish", refused, "<nil>", 1, "refuses the ledger's record"},
 		"record again and again":     {create(), "finish", refusing, "<nil>", 1, "refuses the ledger's record"},
 		"a result that is too large": {create(), "publish applied", events.ErrTooLarge, "<nil>", 0, "it is not published"},
@@ -47,7 +48,7 @@ func TestBrokerRefuses(t *testing.T) {
 				if got := fmt.Sprintf("%T", verdict); got != tt.verdict {
 					t.Errorf("the verdict is %s %v, want %s", got, verdict, tt.verdict)
 				}
-				if tt.verdict == "*bus.pending" && !errors.Is(verdict, bus.ErrRefusing) {
+				if tt.verdict == "*commands.pending" && !errors.Is(verdict, bus.ErrRefusing) {
 					t.Errorf("the verdict does not say why: %v", verdict)
 				}
 				if _, letter := commands.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
@@ -64,7 +65,7 @@ func TestBrokerRefuses(t *testing.T) {
 // smallLedger takes no record with a log.
 type smallLedger struct{ *desk }
 
-func (l smallLedger) Save(ctx context.Context, cloud, id string, r bus.Record) (bus.Record, error) {
+func (l smallLedger) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	if len(r.Log) > 0 {
 		return r, events.ErrTooLarge
 	}

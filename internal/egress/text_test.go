@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"unicode/utf8"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -46,7 +46,7 @@ func TestAnswersInOtherForms(t *testing.T) {
 				}
 				x := newReading(t, always(answer))
 				for _, c := range []events.Command{create(), update()} {
-					x.desk.sent, x.desk.ledger = nil, map[string]bus.Record{}
+					x.desk.sent, x.desk.ledger = nil, map[string]ledger.Record{}
 					if got := x.wantDone(x.do(c), events.Applied, ""); string(got.result.Response) != tt.want {
 						t.Errorf("%s: the response is %q, want %q", c.Operation, got.result.Response, tt.want)
 					}

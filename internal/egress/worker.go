@@ -15,6 +15,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -78,7 +79,7 @@ type job struct {
 	ledgerID  string // by which the ledger knows the command
 	op        factro.Operation
 	call      translate.Call
-	record    bus.Record
+	record    ledger.Record
 	startedAt time.Time
 	expiry    time.Time // zero if it has none
 	dryRun    bool

@@ -17,7 +17,7 @@ const (
 	hopelessFrom = 2 * time.Minute // then /livez fails, so that the process is restarted
 	leastSpace   = 16 << 20        // with less on its disk, a new start mends nothing
 	leastFiles   = 32              // with fewer descriptors left, a new start may miss streams
-	spaceTimeout = time.Second     // for the file system to tell its free space
+	spaceTimeout = time.Second     // for the file system to report its free space
 )
 
 // mender is what is known of the server's fault.
@@ -91,7 +91,7 @@ func (m *mender) due(fault error, now time.Time) bool {
 	return m.attempts == 0 || now.Sub(m.last) >= pause
 }
 
-// hasSpace says whether the server's disk has space. A full one is no fault of the process; readiness tells of it.
+// hasSpace says whether the server's disk has space. A full one is no fault of the process; readiness reports it.
 func (s *Server) hasSpace(ctx context.Context, disk Space) bool {
 	ctx, cancel := context.WithTimeout(ctx, spaceTimeout)
 	defer cancel()

@@ -180,7 +180,7 @@ func (s *Server) Stop(most time.Duration) bool {
 	}
 }
 
-// restart starts the server anew: only so it opens a stream again that it has given up.
+// restart restarts the server. Nothing else opens a stream again that the server has given up.
 func (s *Server) restart() error {
 	if !s.Stop(stopTimeout) {
 		return errors.New("embedded NATS server: it does not stop, so it cannot be restarted")
@@ -208,7 +208,7 @@ func (s *Server) fault() error {
 
 var errServerDown = errors.New("the embedded NATS server does not run")
 
-// serverLog is the log of an embedded server, of which two things are wanted: why it does not start, and that it has given up
+// serverLog is the log of an embedded server, which is read for two things: why it does not start, and that it has given up
 // storing. A stream that met an error of the disk once refuses everything for good, and answers nobody.
 type serverLog struct{ fatal, fault atomic.Pointer[string] }
 

@@ -10,11 +10,11 @@ type Search struct {
 	List string
 	// Params are the parameters of List.
 	Params []SearchParam
-	// Same are the fields of which any difference says that an item is another object; Like are those of which it says
+	// Same are the fields in which any difference says that an item is another object; in Like a difference says
 	// nothing. Both compare only what was sent.
 	Same, Like []Comparison
 	// Created is the property of an item that holds the time of its creation, as text or as milliseconds. It is empty if
-	// items do not tell; then nothing that is found can be told from what was there before.
+	// items do not say; then nothing that is found can be distinguished from what was there before.
 	Created string
 	// Sets is the field by which a command can say the time of creation itself, so that it is exact; mostly empty.
 	Sets string

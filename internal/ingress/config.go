@@ -14,13 +14,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // Config is for the webhooks of all clouds.
 type Config struct {
-	// Prefix is the first token of the subjects.
-	Prefix events.Prefix
 	// MaxBody is the size in bytes up to which a body is taken.
 	MaxBody int64
 	// MaxInFlight bounds how many webhooks are stored at once, MaxMemory the bytes that those take that are read and stored.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // What must never be seen: every secret and every wrong guess begins with confidential, every body holds the marker.
@@ -33,7 +34,7 @@ const (
 
 func config() ingress.Config {
 	return ingress.Config{
-		Prefix: "factro", MaxBody: 1 << 10, MaxInFlight: 4, StoreTimeout: 5 * time.Second,
+		MaxBody: 1 << 10, MaxInFlight: 4, StoreTimeout: 5 * time.Second,
 		MaxMemory: 1 << 20, MaxHeader: 8 << 10, MaxConnections: 100, MaxConnectionsPerAddress: 50, IdleTimeout: 11 * time.Minute,
 		Clouds: []ingress.Cloud{
 			{Name: "acme", Source: "urn:factro:cloud:acme", Header: "X-Bridge-Key", Secrets: values(oldSecret, newSecret)},
@@ -97,6 +98,8 @@ func wantNothingShown(t testing.TB, where, text string) {
 	}
 }
 
+const prefix events.Prefix = "factro"
+
 // shelf is a store in memory. The zero value takes everything.
 type shelf struct {
 	// publish and quarantine are asked before anything is kept.
@@ -121,7 +124,7 @@ type quarantined struct {
 	request                   http.Header
 }
 
-func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error) {
+func (s *shelf) Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error) {
 	if s.publish != nil {
 		if err := s.publish(ctx); err != nil {
 			return "", false, err
@@ -129,11 +132,11 @@ func (s *shelf) Publish(ctx context.Context, subject string, e event.Event, id s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.events = append(s.events, published{subject, id, e})
+	s.events = append(s.events, published{prefix.Event(to.Cloud, to.Resource, to.ID, to.Action), id, e})
 	return e.ID(), s.spools, nil
 }
 
-func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+func (s *shelf) Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error {
 	if s.quarantine != nil {
 		if err := s.quarantine(ctx); err != nil {
 			return err
@@ -141,7 +144,7 @@ func (s *shelf) Quarantine(ctx context.Context, subject, id, code string, reason
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = append(s.dead, quarantined{subject, id, code, reason.Error(), data, request})
+	s.dead = append(s.dead, quarantined{prefix.DeadWebhook(cloud), id, code, reason.Error(), data, request})
 	return nil
 }
 

@@ -29,11 +29,12 @@ import (
 // Store keeps what arrived. It returns nil only when that is durable. An error may have a method RetryAfter that tells
 // how long the sender should wait; events.ErrTooLarge says that waiting does not help.
 type Store interface {
-	// Publish keeps an event, under its id, or under one of its own if that is the id of an event with another body. spooled
-	// says that it is not in the stream yet.
-	Publish(ctx context.Context, subject string, e event.Event, id string) (storedAs string, spooled bool, err error)
-	// Quarantine keeps bytes that could not be made into an event, with the reason and with the headers of their request.
-	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
+	// Publish keeps an event, under its id, or under one of its own if that is the id of an event with another body. Any text
+	// may stand in its destination. spooled says that it is not in the stream yet.
+	Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error)
+	// Quarantine keeps bytes for a cloud that could not be made into an event, with the reason and with the headers of their
+	// request.
+	Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error
 }
 
 // Server answers the webhooks of all configured clouds.
@@ -307,8 +308,8 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 	if err != nil {
 		return "", s.quarantine(ctx, c, d, unusable, err)
 	}
-	subject := s.cfg.Prefix.Event(c.Name, e.Resource, e.EntityID, e.Action)
-	storedAs, waits, err := s.store.Publish(ctx, subject, e.Event, c.Name+"."+e.ID())
+	to := events.EventAddress{Cloud: c.Name, Resource: e.Resource, ID: e.EntityID, Action: e.Action}
+	storedAs, waits, err := s.store.Publish(ctx, to, e.Event, c.Name+"."+e.ID())
 	if errors.Is(err, events.ErrTooLarge) {
 		return "", s.oversized(ctx, c, d, err)
 	}
@@ -324,7 +325,7 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ p
 
 // quarantine keeps a body that is no event among the dead letters, and answers with a problem that says why.
 func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem, why error) problem {
-	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
+	err := s.store.Quarantine(ctx, c.Name, c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
 	if err != nil {
 		return s.lost(ctx, c, err)
 	}
@@ -335,7 +336,7 @@ func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem
 // oversized keeps the body of a webhook whose event no message can hold among the dead letters: from there it can be sent
 // on once the broker takes it.
 func (s *Server) oversized(ctx context.Context, c *cloud, d delivery, why error) problem {
-	err := s.store.Quarantine(ctx, s.cfg.Prefix.DeadWebhook(c.Name), c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
+	err := s.store.Quarantine(ctx, c.Name, c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
 	if err != nil {
 		return s.lost(ctx, c, errors.Join(why, err))
 	}

@@ -125,7 +125,7 @@ type Reader[T any] struct {
 	last     T
 	contents [][]byte // that last was made of; nil if there was no good one yet
 	err      error    // of the last read
-	told     bool     // whether the operator was told of it
+	warned   bool     // whether the operator was warned of it
 	until    time.Time
 	busy     chan struct{} // closed when the read that is under way ends; nil if there is none
 	began    time.Time     // when it began
@@ -150,10 +150,10 @@ func (r *Reader[T]) Get() (T, error) { return r.get(false) }
 // Now is Get, for whoever asks rarely: it reads even if it has just read.
 func (r *Reader[T]) Now() (T, error) { return r.get(true) }
 
-func (r *Reader[T]) get(anew bool) (T, error) {
+func (r *Reader[T]) get(again bool) (T, error) {
 	r.mu.Lock()
 	now := time.Now()
-	if now.Before(r.until) && !anew {
+	if now.Before(r.until) && !again {
 		defer r.mu.Unlock()
 		return r.last, r.err
 	}
@@ -259,9 +259,9 @@ func named(name string, err error) error {
 // are again.
 func (r *Reader[T]) note(err error) {
 	r.err = err
-	if bad := err != nil; bad == r.told || r.files == nil {
+	if bad := err != nil; bad == r.warned || r.files == nil {
 		return
-	} else if r.told = bad; !bad {
+	} else if r.warned = bad; !bad {
 		r.files.count(r.kind, -1)
 		r.files.log.Info("a file can be used again", "kind", r.kind, "files", r.names)
 		return

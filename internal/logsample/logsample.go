@@ -1,4 +1,4 @@
-// Package logsample says which of many equal cases are logged. In: the kind of a case. Out: whether it is to be logged, and
+// Package logsample says which of many equal cases are logged. In: the kind of a case. Out: whether to log it, and
 // how many of its kind were not. Everything that it leaves out is counted elsewhere, in a metric.
 package logsample
 
@@ -26,7 +26,7 @@ type kind struct {
 // New returns a sampler with that period.
 func New(every time.Duration) *Sampler { return &Sampler{every: every, kinds: map[string]*kind{}} }
 
-// Due says whether a case is to be logged, and how many of its kind were left out since the last that was.
+// Due says whether to log a case, and how many of its kind were left out since the last that was.
 func (s *Sampler) Due(of string, now time.Time) (skipped int, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -162,7 +162,7 @@ var local = []struct {
 	{jetstream.ErrServerShutdown, Passing},
 	{jetstream.ErrNoHeartbeat, Passing},
 	{jetstream.ErrConsumerLeadershipChanged, Passing},
-	{jetstream.ErrBucketNotFound, Passing}, // it is made anew, or the operator makes it
+	{jetstream.ErrBucketNotFound, Passing}, // it is created again, or the operator makes it
 	{context.DeadlineExceeded, Passing},
 	{context.Canceled, Passing},
 }
@@ -221,8 +221,8 @@ var exceptions = map[jetstream.ErrorCode]Class{
 
 	otherStream: Passing, // the operator can take the subject from it
 
-	10014: Passing, // consumer not found: it is made anew
-	10059: Passing, // stream not found: it is made anew, or the operator makes it
+	10014: Passing, // consumer not found: it is created again
+	10059: Passing, // stream not found: it is created again, or the operator makes it
 	10109: Passing, // invalid operation on sealed stream: the operator has to make another one
 	10124: Passing, // stream move already in progress
 	10202: Passing, // cluster member change is in progress
@@ -241,14 +241,14 @@ func Help(err error) string {
 	case errors.Is(err, ErrNoAck):
 		return "find out who subscribes to it, with the server's /subsz or connz?subs=1, and stop that"
 	case errors.Is(err, ErrNotKept):
-		return "delete it, so that it is made anew with retention limits, or give it a durable consumer"
+		return "delete it, so that it is created again with retention limits, or give it a durable consumer"
 	}
 	switch Of(err) {
 	case NoRoom:
 		return "make room: raise the limits of the stream or of the account, enlarge the store, or delete what is not needed"
 	case Passing:
 		if refused, ok := Refusal(err); ok && refused.ErrorCode == 10109 {
-			return "the stream is sealed and takes nothing: delete it, so that it is made anew"
+			return "the stream is sealed and takes nothing: delete it, so that it is created again"
 		}
 	case Permanent, Unknown:
 	}

@@ -9,11 +9,11 @@ import (
 // LogEvery is the interval of records in a log, which is kept.
 const LogEvery = 30 * time.Second
 
-// Log counts what is told in a log, by what is left. The zero value is ready, and begins with the first that it is told.
+// Log reports progress in a log, by what is left. The zero value is ready, and begins with the first count that it gets.
 type Log struct {
-	meter Meter
-	next  time.Time // when a record is due; zero if nothing is going on
-	told  bool
+	meter  Meter
+	next   time.Time // when a record is due; zero if nothing is going on
+	logged bool
 }
 
 // Left says how many are left, and whether a record is due, with these attributes.
@@ -25,7 +25,7 @@ func (l *Log) Left(left int64, now time.Time) (attrs []slog.Attr, due bool) {
 	if now.Before(l.next) {
 		return nil, false
 	}
-	l.next, l.told = now.Add(LogEvery), true
+	l.next, l.logged = now.Add(LogEvery), true
 	attrs = l.attrs(now)
 	if left, ok := l.meter.Remaining(now); ok {
 		attrs = append(attrs, slog.String("left", short(left)))
@@ -33,11 +33,11 @@ func (l *Log) Left(left int64, now time.Time) (attrs []slog.Attr, due bool) {
 	return attrs, true
 }
 
-// End says that nothing is left, or that it is given up, and whether the log was told before that it goes on.
-func (l *Log) End(now time.Time) (attrs []slog.Attr, told bool) {
-	attrs, told = l.attrs(now), l.told
+// End says that nothing is left, or that it is given up, and whether a line in the log has said before that it goes on.
+func (l *Log) End(now time.Time) (attrs []slog.Attr, logged bool) {
+	attrs, logged = l.attrs(now), l.logged
 	*l = Log{}
-	return attrs, told
+	return attrs, logged
 }
 
 func (l *Log) attrs(now time.Time) []slog.Attr {

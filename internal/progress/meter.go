@@ -15,7 +15,7 @@ const Bytes = "byte"
 // stalled is how long nothing has to happen until the rate of before tells nothing of the future any more.
 const stalled = 10 * time.Second
 
-// Meter counts what is done, and computes the rest from the times at which it was told.
+// Meter counts what is done, and computes the rest from the times of the counts.
 type Meter struct {
 	what, noun  string
 	done, total int64 // total is 0 as long as it is unknown

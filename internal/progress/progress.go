@@ -1,7 +1,7 @@
 // Package progress tells how far something is that takes long: n of m, the rate, and the time left where it is known.
 //
 // In: what is counted, and when. Out: a line that is drawn again on a terminal, lines at intervals elsewhere, or numbers for a
-// log. It says nothing within the first two seconds, and never a time left of which it does not know the total.
+// log. It says nothing within the first two seconds, and no time left while the total is unknown.
 package progress
 
 import (
@@ -21,7 +21,7 @@ const Every = 10 * time.Second
 
 const redraw = 200 * time.Millisecond
 
-// Task is something that may take long, part by part. A nil Task counts nothing, for those whom nobody watches.
+// Task is something that may take long, part by part. A nil Task counts nothing, for work that nobody watches.
 type Task struct {
 	mu    sync.Mutex
 	out   io.Writer

@@ -131,23 +131,23 @@ func TestLogIsToldFromTimeToTime(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var l Log
-	if _, told := l.End(start); told {
-		t.Error("nothing was told")
+	if _, logged := l.End(start); logged {
+		t.Error("nothing was logged")
 	}
-	left, told := int64(100), []string{}
+	left, logged := int64(100), []string{}
 	for second := range 51 {
 		if attrs, due := l.Left(left, start.Add(time.Duration(second)*time.Second)); due {
-			told = append(told, fmt.Sprint(second, attrs))
+			logged = append(logged, fmt.Sprint(second, attrs))
 		}
 		left -= 2
 	}
 	attrs, was := l.End(start.Add(50 * time.Second))
-	told = append(told, fmt.Sprint(was, attrs))
+	logged = append(logged, fmt.Sprint(was, attrs))
 	want := []string{"2 [done=4 total=100 per_second=2 took=2s left=48s]", "32 [done=64 total=100 per_second=2 took=32s left=18s]", "true [done=100 total=100 per_second=2 took=50s]"}
-	if !slices.Equal(told, want) {
-		t.Errorf("%q\nwant %q", told, want)
+	if !slices.Equal(logged, want) {
+		t.Errorf("%q\nwant %q", logged, want)
 	}
 	if _, due := l.Left(5, start.Add(time.Hour)); due {
-		t.Error("it begins anew")
+		t.Error("it begins again")
 	}
 }

@@ -54,7 +54,7 @@ func TestUnpublishable(t *testing.T) {
 		}
 		list = append(list, raw)
 	}
-	r, err := New(Config{Cloud: "acme", Source: "urn:factro:cloud:acme", Prefix: prefix, Timing: timing()}, list, b.bus, b.bus, nil, slog.New(slog.DiscardHandler))
+	r, err := New(Config{Cloud: "acme", Source: "urn:factro:cloud:acme", Prefix: prefix, Timing: timing()}, list, b.bus, b.leases, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

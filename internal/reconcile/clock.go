@@ -18,7 +18,7 @@ const (
 // majority it is 0: deliveries take very different times.
 //
 // It matters when factro's clock is ahead: the nearest event would be that of an earlier record.
-func clockOffset(records []record, events []seen) int64 {
+func clockOffset(records []record, events []streamEvent) int64 {
 	of := map[uint64][]int64{} // times of the events by context
 	for _, e := range events {
 		if !e.taken && !e.mended {

@@ -82,8 +82,8 @@ const (
 	maxHeld = 8 << 20
 	// pathHolds is for how long it is known that webhooks with the bridge's own path exist, after the last record of one.
 	pathHolds = 72 * time.Hour
-	// maxTold is how many missing records are told one by one.
-	maxTold = 1000
+	// maxReported is how many missing records are reported one by one.
+	maxReported = 1000
 	// spoolWait bounds how long a run waits for this process's spool.
 	spoolWait = 5 * time.Minute
 	// rest is how long Run waits after a run before it heeds a trigger, so that many of them are one run.

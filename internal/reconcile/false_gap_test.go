@@ -113,7 +113,7 @@ func TestSpoolOfAnotherProcess(t *testing.T) {
 func TestClockOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t, "fast")
-	l, err := b.bus.Lease(t.Context(), "fast")
+	l, err := b.leases.Acquire(t.Context(), "fast")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -29,6 +30,8 @@ type broker struct {
 	t   testing.TB
 	bus journal
 	js  jetstream.JetStream
+
+	leases *lease.Leases
 }
 
 // journal is the stream of events, and the dead letters.
@@ -87,7 +90,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t, journal{b, letters}, js}
+	return &broker{t, journal{b, letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.
@@ -287,7 +290,7 @@ func (c *cloud) reconciler(t testing.TB, b *broker, change ...func(*Config)) *Re
 	for _, f := range change {
 		f(&cfg)
 	}
-	r, err := New(cfg, c, b.bus, b.bus, nil, slog.New(slog.DiscardHandler))
+	r, err := New(cfg, c, b.bus, b.leases, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

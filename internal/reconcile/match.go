@@ -17,8 +17,8 @@ const (
 // takes at most, in the ordinary case.
 type ages struct{ until, grace int64 }
 
-// match finds the event of each record, the strictest way first. Each record and each event is taken at most once. It
-// returns how much later than their records the events are, as far as that is to be seen.
+// match finds the event of each record, the strictest rule first. Each record and each event is taken at most once. It
+// returns how much later than their records the events are, as far as that can be seen.
 //
 // Two deliveries of the same kind for one object have equal bodies, so only times tell them apart, and not for sure. What
 // matters comes out right all the same: as many events are missing as there are.
@@ -38,7 +38,7 @@ type ages struct{ until, grace int64 }
 // Among equals, a record that is old enough to be missing goes before those that are not: the event that is there may be
 // the older one's that took its time, and the younger one's may be under way. If it is the other way round, a later run
 // sees that, when both are old.
-func match(records []record, events []seen, within span, ages ages) (offset int64) {
+func match(records []record, events []streamEvent, within span, ages ages) (offset int64) {
 	m := matcher{records: records, events: events, within: within, ages: ages, comparable: map[uint64]bool{}}
 	m.byIDs()
 	m.offset = clockOffset(records, events)
@@ -50,12 +50,12 @@ func match(records []record, events []seen, within span, ages ages) (offset int6
 
 type matcher struct {
 	records []record
-	events  []seen
+	events  []streamEvent
 	within  span
 	ages    ages
 	idsTell bool // deliveries bring the records' ids
 	offset  int64
-	// comparable are the actions of which something was matched by what its context says.
+	// comparable are the actions that have a match by what the context says.
 	comparable map[uint64]bool
 }
 
@@ -82,7 +82,7 @@ func (m *matcher) byIDs() {
 
 // isAbout says whether an event of the record's id can be the record's: it has the same action, and is about the same as
 // far as both tell.
-func (r record) isAbout(e seen) bool {
+func (r record) isAbout(e streamEvent) bool {
 	switch {
 	case r.action != e.action:
 		return false
@@ -93,7 +93,7 @@ func (r record) isAbout(e seen) bool {
 }
 
 // free says whether an event may still be matched. One that was mended belongs to the record of its id, wherever that is.
-func (m *matcher) free(e seen) bool { return !e.taken && !e.mended && (!m.idsTell || !e.ownID) }
+func (m *matcher) free(e streamEvent) bool { return !e.taken && !e.mended && (!m.idsTell || !e.ownID) }
 
 func (m *matcher) byContexts() {
 	groups := newGroups(m.offset)

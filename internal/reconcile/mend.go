@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -14,7 +15,7 @@ import (
 // mend publishes what is missing, the oldest first, between the word that there is a gap and the word that there is none
 // any more. Before each event it makes sure that the lease is still ours. Should another process publish the same event
 // nevertheless, it has the same message id, and the stream keeps one.
-func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, missing []record, p *pass) error {
+func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, missing []record, p *pass) error {
 	report := p.report
 	missing = r.unburied(got, missing)
 	if len(missing) == 0 {
@@ -25,25 +26,25 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 		ByAction: map[string]int{}, Records: []events.GapRecord{},
 	}
 	report.Missing += len(missing)
-	for _, rec := range missing { // once to tell
+	for _, rec := range missing { // once to report
 		e, err := r.event(got, rec)
 		if err != nil {
 			return err
 		}
 		gap.ByAction[e.Action]++
 		report.ByAction[e.Action]++
-		told := events.GapRecord{ID: e.ID(), Action: e.Action, Subject: e.Event.Subject(), CreatedAt: e.CreatedAt}
+		record := events.GapRecord{ID: e.ID(), Action: e.Action, Subject: e.Event.Subject(), CreatedAt: e.CreatedAt}
 		if len(gap.Records) < events.MaxGapRecords {
-			gap.Records = append(gap.Records, told)
+			gap.Records = append(gap.Records, record)
 		}
-		if p.all || len(report.Gaps) < maxTold {
-			report.Gaps = append(report.Gaps, told)
+		if p.all || len(report.Gaps) < maxReported {
+			report.Gaps = append(report.Gaps, record)
 		}
 	}
 	if report.DryRun {
 		return nil
 	}
-	if err := r.tell(ctx, lease, events.GapDetected, gap); err != nil {
+	if err := r.tell(ctx, held, events.GapDetected, gap); err != nil {
 		return err
 	}
 	p.progress.Begin("publish what is missing", "event", int64(len(missing)))
@@ -52,7 +53,7 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 		if err != nil {
 			return err
 		}
-		if err := lease.Check(ctx); err != nil {
+		if err := held.Check(ctx); err != nil {
 			return err
 		}
 		subject := r.cfg.Prefix.Event(r.cfg.Cloud, e.Resource, e.EntityID, e.Action)
@@ -71,7 +72,7 @@ func (r *Reconciler) mend(ctx context.Context, lease *bus.Lease, got *reading, m
 		report.Published++
 		p.progress.Add(1)
 	}
-	return r.tell(ctx, lease, events.GapClosed, gap)
+	return r.tell(ctx, held, events.GapClosed, gap)
 }
 
 // event makes the event of a record, from the record itself.
@@ -94,19 +95,19 @@ func (r *Reconciler) event(got *reading, rec record) (translate.Stored, error) {
 }
 
 // tell publishes an event about a gap.
-func (r *Reconciler) tell(ctx context.Context, lease *bus.Lease, action string, gap events.Gap) error {
+func (r *Reconciler) tell(ctx context.Context, held *lease.Lease, action string, gap events.Gap) error {
 	e, err := translate.Gap(r.cfg.Cloud, action, gap, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := lease.Check(ctx); err != nil {
+	if err := held.Check(ctx); err != nil {
 		return err
 	}
 	subject := r.cfg.Prefix.Event(r.cfg.Cloud, events.ResourceBridge, gap.GapID, action)
 	err = r.journal.Publish(ctx, subject, e, r.cfg.Cloud+"."+e.ID())
 	if bus.Permanent(err) && len(gap.Records) > 0 { // it is worth more without the list than not at all
 		gap.Records = []events.GapRecord{}
-		return r.tell(ctx, lease, action, gap)
+		return r.tell(ctx, held, action, gap)
 	}
 	if bus.Permanent(err) {
 		r.log.ErrorContext(ctx, "the broker refuses the event about a gap for good", "cloud", r.cfg.Cloud, "gap_id", gap.GapID, "error", err)

@@ -77,7 +77,7 @@ func nearest(line []moment, within span) []pair {
 	return out
 }
 
-// gap is the time between two neighbours on the line, of which one is a record and the other an event.
+// gap is the time between two neighbours on the line, one of them a record and the other an event.
 type gap struct {
 	width       int64
 	left, right int

@@ -84,9 +84,9 @@ func (d *reading) cut(most int) {
 	d.records = slices.Delete(d.records, n, len(d.records))
 }
 
-// told is what one reading of the stream brought.
-type told struct {
-	events []seen
+// contents is what one reading of the stream found.
+type contents struct {
+	events []streamEvent
 	whole  time.Time // since when the stream has all that it took
 	// sure is the time before which no spool holds an event back, as far as the stream shows: a spool that was handed over
 	// a moment ago may go on, in order. Zero if none was.
@@ -94,7 +94,7 @@ type told struct {
 }
 
 // events reads what the stream has of the time of the records.
-func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, p *pass) (out told, err error) {
+func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, p *pass) (out contents, err error) {
 	first, end := int64(math.MaxInt64), got.end // without records, no event is held
 	if end != math.MaxInt64 {
 		end += millis(r.cfg.Overlap)
@@ -106,7 +106,7 @@ func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, 
 	p.progress.Begin("read the stream of events", "event", 0)
 	out.whole, err = r.journal.Events(ctx, r.cfg.Cloud, since.Add(-maxSkew), func(m bus.Message) {
 		p.progress.Left(m.Pending)
-		e, ok := newSeen(m)
+		e, ok := newStreamEvent(m)
 		if !ok {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 )
 
 // Payloads are factro's stored payloads.
@@ -25,7 +26,7 @@ type Journal interface {
 	// Events hands over the events of a cloud that the stream took since a time. whole is the time since when the stream
 	// has all that it took; zero if it has everything.
 	Events(ctx context.Context, cloud string, since time.Time, each func(bus.Message)) (whole time.Time, err error)
-	// Outage tells since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
+	// Outage returns since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
 	// the beginning.
 	Outage() (lost, back time.Time)
 	Publisher
@@ -41,8 +42,8 @@ type Publisher interface {
 
 // Leases let one process work at a time.
 type Leases interface {
-	// Lease takes the lease of a key as soon as nobody else has it.
-	Lease(ctx context.Context, key string) (*bus.Lease, error)
+	// Acquire takes the lease of a key as soon as nobody else has it.
+	Acquire(ctx context.Context, key string) (*lease.Lease, error)
 }
 
 // Spool is where events wait that could not be published yet.

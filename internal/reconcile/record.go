@@ -42,7 +42,7 @@ type record struct {
 	values          []uint64 // of the context, each with the action
 	namesEntity     bool
 	callback        uint64
-	ours            bool // whether the callback is ours, as far as its path tells
+	ours            bool // whether the callback is ours, as far as its path shows
 
 	digest  [16]byte // of a record without an id
 	ordinal int      // among the records of the same digest
@@ -79,7 +79,7 @@ func cleanPath(url string) string {
 	return "/" + strings.Join(strings.FieldsFunc(url, func(r rune) bool { return r == '/' }), "/")
 }
 
-// number gives the records without an id their ids. Equal ones are told apart by an ordinal only. Of several equal records
+// number gives the records without an id their ids. Only an ordinal distinguishes equal ones. Of several equal records
 // with one id, one remains. If they differ, the id is not theirs but that of a webhook or an object: then each gets one of its
 // own.
 func number(records []record) []record {
@@ -124,7 +124,7 @@ func share(records []record) {
 	}
 }
 
-// onlyOurs drops the records of webhooks that call somebody else, and tells how many they were. A record that does not
+// onlyOurs drops the records of webhooks that call somebody else, and returns how many they were. A record that does not
 // tell its webhook may be ours. ownPath says that there were webhooks with the bridge's own path before: in a quiet hour
 // only somebody else's may have been called.
 func onlyOurs(records []record, callback string, ownPath bool) ([]record, int) {
@@ -145,8 +145,8 @@ func byTime(a, b record) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.where.offset, b.where.offset))
 }
 
-// seen is what is held of one event of the stream.
-type seen struct {
+// streamEvent is what is kept of one event of the stream.
+type streamEvent struct {
 	at                      int64 // its time: the body's createdAt, or when it arrived
 	id                      uint64
 	action, context, entity uint64 // entity with the action
@@ -160,10 +160,10 @@ type seen struct {
 	taken   bool
 }
 
-// newSeen reads an event of the stream; false for what did not come from factro.
-func newSeen(m bus.Message) (seen, bool) {
+// newStreamEvent reads an event of the stream; false for what did not come from factro.
+func newStreamEvent(m bus.Message) (streamEvent, bool) {
 	if m.Broken != nil || strings.HasPrefix(m.Event.Type(), events.GapTypePrefix) {
-		return seen{}, false
+		return streamEvent{}, false
 	}
 	extension := func(name string) string {
 		text, _ := m.Event.Extensions()[name].(string)
@@ -178,7 +178,7 @@ func newSeen(m bus.Message) (seen, bool) {
 	if !translate.IsEventTime(at) {
 		at = m.Time
 	}
-	return seen{
+	return streamEvent{
 		at: at.UnixMilli(), id: hash(m.Event.ID()), action: alikeHash(action), entity: alikeHash(action, entity), namesEntity: entity != "",
 		context: alikeHash(action, translate.ContextOf(m.Event.Data()).Plain()),
 		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(events.ExtOrigin) == Origin,

@@ -22,7 +22,7 @@ type Report struct {
 	// Young are the records without an event that are not old enough to be missing.
 	Young   int     `json:"young"`
 	Matched Matched `json:"matched"`
-	// Missing is how many records of that time have no event, ByAction how many of each action, and Gaps tells of them, the
+	// Missing is how many records of that time have no event, ByAction how many of each action, and Gaps lists them, the
 	// oldest first: of the first 1000, or of all if the request wants all. Published is how many were published.
 	Missing   int                `json:"missing"`
 	ByAction  map[string]int     `json:"byAction"`

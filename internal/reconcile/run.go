@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,7 +24,7 @@ type Request struct {
 	DryRun bool
 	// All has the report tell of all that is missing, and not of the first 1000 only.
 	All bool
-	// Progress is told how far the run is, unless it is nil.
+	// Progress, unless it is nil, gets to know how far the run is.
 	Progress *progress.Task
 }
 
@@ -62,14 +62,14 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 	}()
 
 	q.Progress.Begin("wait for other runs of this cloud", "", 0)
-	lease, err := r.leases.Lease(ctx, r.cfg.Cloud)
+	held, err := r.leases.Acquire(ctx, r.cfg.Cloud)
 	if err != nil {
 		return report, err
 	}
-	defer lease.Release(ctx)
+	defer held.Release(ctx)
 	now := time.Now()
 	var last state
-	if text := lease.Value(); len(text) > 0 {
+	if text := held.Value(); len(text) > 0 {
 		if err := json.Unmarshal(text, &last); err != nil {
 			return report, fmt.Errorf("checkpoint: %w", err)
 		}
@@ -90,7 +90,7 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 	}
 	report.Until = now.Add(-r.cfg.Grace)
 	p := pass{report: &report, all: q.All, progress: q.Progress, ownPath: now.Sub(last.OwnPathAt) < pathHolds, open: now.Add(-r.cfg.Overlap)}
-	if err := r.windows(ctx, lease, &p); err != nil {
+	if err := r.windows(ctx, held, &p); err != nil {
 		return report, err
 	}
 	outcome = "whole"
@@ -113,7 +113,7 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 	if p.own {
 		last.OwnPathAt = now
 	}
-	return report, r.keep(ctx, lease, last)
+	return report, r.keep(ctx, held, last)
 }
 
 // upTo takes back what the clock of another process was ahead: a checkpoint in the future would skip all until then.
@@ -133,7 +133,7 @@ func (s state) upTo(now time.Time, overlap time.Duration) state {
 // pass is what one run knows so far.
 type pass struct {
 	report   *Report
-	all      bool // whether the report tells of everything
+	all      bool // whether the report lists everything
 	progress *progress.Task
 	ownPath  bool // whether there were, a while ago or by now, records of webhooks with the bridge's own path
 	own      bool // whether there were in this run
@@ -141,12 +141,12 @@ type pass struct {
 	open time.Time
 }
 
-func (r *Reconciler) keep(ctx context.Context, lease *bus.Lease, s state) error {
+func (r *Reconciler) keep(ctx context.Context, held *lease.Lease, s state) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if err := lease.Keep(ctx, text); err != nil {
+	if err := held.Keep(ctx, text); err != nil {
 		return err
 	}
 	r.metrics.checkpoint.Store(s.Checkpoint.UnixMilli())
@@ -157,10 +157,10 @@ var errTooMany = errors.New("more records are of one time than can be compared a
 
 // windows compares the time of the report, in as many windows as it takes. Each window is read from an overlap before it:
 // the records of that time are decided already, but their events must not be taken for those of others.
-func (r *Reconciler) windows(ctx context.Context, lease *bus.Lease, p *pass) error {
+func (r *Reconciler) windows(ctx context.Context, held *lease.Lease, p *pass) error {
 	from := p.report.Since
 	for behind := r.cfg.Overlap; ; {
-		end, err := r.window(ctx, lease, from.Add(-behind), from, p)
+		end, err := r.window(ctx, held, from.Add(-behind), from, p)
 		switch {
 		case err != nil:
 			return err
@@ -178,7 +178,7 @@ func (r *Reconciler) windows(ctx context.Context, lease *bus.Lease, p *pass) err
 
 // window reads the records since a time, decides those from another time on, and publishes what is missing. It returns
 // the end of what was decided, zero if that is everything.
-func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from time.Time, p *pass) (end time.Time, err error) {
+func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from time.Time, p *pass) (end time.Time, err error) {
 	report := p.report
 	got, err := r.read(ctx, since, p)
 	if err != nil {
@@ -204,16 +204,16 @@ func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from t
 			return end, fmt.Errorf("wait for the spool: %w", err)
 		}
 	}
-	told, err := r.events(ctx, since, got, p)
+	stream, err := r.events(ctx, since, got, p)
 	if err != nil {
 		return end, err
 	}
-	if from.Before(told.whole.Add(maxSkew)) && !told.whole.IsZero() { // of what was before, the stream may have lost the events since
-		from = told.whole.Add(maxSkew)
+	if from.Before(stream.whole.Add(maxSkew)) && !stream.whole.IsZero() { // the stream may have lost events from before
+		from = stream.whole.Add(maxSkew)
 	}
-	report.Until = r.decidable(*report, told.sure)
+	report.Until = r.decidable(*report, stream.sure)
 	ages := ages{report.Until.UnixMilli(), millis(r.cfg.Grace)}
-	offset := match(got.records, told.events, span{millis(maxSkew), millis(r.cfg.Overlap)}, ages)
+	offset := match(got.records, stream.events, span{millis(maxSkew), millis(r.cfg.Overlap)}, ages)
 
 	var missing []record
 	young := 0
@@ -236,12 +236,12 @@ func (r *Reconciler) window(ctx context.Context, lease *bus.Lease, since, from t
 		}
 	}
 	report.Young = young
-	return end, r.mend(ctx, lease, got, missing, p)
+	return end, r.mend(ctx, held, got, missing, p)
 }
 
 // decidable returns until when records without an event are missing: until then at most, and not what a spool may still
-// hold. Another process's spool is not to be seen, but what came of it into the stream is, and that NATS was away for us:
-// within grace after that it is to be handed over.
+// hold. Another process's spool cannot be seen. What came out of it into the stream can, and so can that NATS was away for us:
+// it has to be handed over within grace after that.
 func (r *Reconciler) decidable(report Report, sure time.Time) time.Time {
 	until := report.Until
 	if !sure.IsZero() {

@@ -17,7 +17,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -25,7 +25,7 @@ import (
 // state reads what the lease of a cloud keeps.
 func (b *broker) state(cloud string) state {
 	b.t.Helper()
-	l, err := b.bus.Lease(b.t.Context(), cloud)
+	l, err := b.leases.Acquire(b.t.Context(), cloud)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 		}
 	}
 	odd := records{`{"action":"TaskCreated"}`, `{"createdAt":"2026-01-01T00:00:00Z"}`, `[]`, `7`, `{"action":"A","createdAt":"soon"}`}
-	r, err := New(Config{Cloud: "odd", Source: "urn:x", Prefix: prefix, Timing: timing()}, odd, b.bus, b.bus, nil, slog.New(slog.DiscardHandler))
+	r, err := New(Config{Cloud: "odd", Source: "urn:x", Prefix: prefix, Timing: timing()}, odd, b.bus, b.leases, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,14 +208,14 @@ func (j thief) Publish(ctx context.Context, subject string, e event.Event, id st
 
 // lender lends leases and remembers the last one.
 type lender struct {
-	*bus.Conn
-	last *bus.Lease
+	*lease.Leases
+	last *lease.Lease
 }
 
-func (l *lender) Lease(ctx context.Context, key string) (*bus.Lease, error) {
-	lease, err := l.Conn.Lease(ctx, key)
-	l.last = lease
-	return lease, err
+func (l *lender) Acquire(ctx context.Context, key string) (*lease.Lease, error) {
+	held, err := l.Leases.Acquire(ctx, key)
+	l.last = held
+	return held, err
 }
 
 // TestLostLease: who has lost the lease publishes nothing more and does not move the checkpoint.
@@ -223,7 +223,7 @@ func TestLostLease(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	c := &cloud{name: "acme", log: []happening{lostAt("r-1", 10*time.Minute), lostAt("r-2", 9*time.Minute)}}
-	lend := &lender{Conn: b.bus.Conn}
+	lend := &lender{Leases: b.leases}
 	journal := thief{b.bus, func() {
 		kv, err := b.js.KeyValue(t.Context(), topology.ReconcileBucket(prefix))
 		if err != nil {
@@ -232,7 +232,7 @@ func TestLostLease(t *testing.T) {
 		if _, err := kv.PutString(t.Context(), "acme", `{"holder":"somebody","value":{"checkpoint":"2026-01-01T00:00:00Z"}}`); err != nil {
 			t.Fatal(err)
 		}
-		if err := lend.last.Keep(t.Context(), nil); !errors.Is(err, bus.ErrLeaseLost) { // as its renewal would find out
+		if err := lend.last.Keep(t.Context(), nil); !errors.Is(err, lease.ErrLost) { // as its renewal would find out
 			t.Errorf("a lost lease is kept: %v", err)
 		}
 	}}
@@ -241,7 +241,7 @@ func TestLostLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := r.Once(t.Context(), Request{})
-	if !errors.Is(err, bus.ErrLeaseLost) || report.Published != 0 || report.Missing != 2 {
+	if !errors.Is(err, lease.ErrLost) || report.Published != 0 || report.Missing != 2 {
 		t.Errorf("got %v: %s", err, brief(report))
 	}
 	if all := b.stored("acme"); len(all) != 1 || all[0].Event.Type() != events.GapDetectedType {
@@ -352,7 +352,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestValidate: each mistake is told.
+// TestValidate: each mistake is reported.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	err := Config{Timing: Timing{Grace: -1, Overlap: -2}, Callback: "nowhere"}.Validate()

@@ -45,7 +45,7 @@ func Address(text string) string {
 	return strings.Join(shown, ",")
 }
 
-// withoutUser is one URL that has no user, as far as it can be told.
+// withoutUser is one URL without a user, as far as that can be recognised.
 func withoutUser(text string) string {
 	u, err := url.Parse(strings.TrimSpace(text))
 	switch {

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrForm is wrapped by the errors that say that a text can be no secret. None of them quotes it.
+// ErrForm is wrapped by the errors that say that a text cannot be a secret. None of them quotes the text.
 var ErrForm = errors.New("it is no secret")
 
 var errEmpty = errors.New("the secret is empty")

@@ -37,7 +37,7 @@ func (s *String) UnmarshalText(text []byte) error { *s = String(text); return ni
 // LogValue hides the secret from slog.
 func (s String) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// Source says where a secret comes from. Exactly one of its fields is to be set.
+// Source says where a secret comes from. Exactly one of its fields must be set.
 type Source struct {
 	// File is the path of a file that holds the secret. It is read again while the bridge runs, so that a rotated
 	// secret needs no restart. A byte order mark and blanks and line ends around the secret are not part of it.

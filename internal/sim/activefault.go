@@ -46,7 +46,7 @@ func (s *Sim) decide(operation string) fate {
 		if a.left == 0 || a.fault.Operation != "" && a.fault.Operation != operation || !latency && out.fault.Kind != "" {
 			continue
 		}
-		if a.fault.Probability > 0 && !s.dice.hits(a.fault.Probability) {
+		if a.fault.Probability > 0 && !s.dice.Hits(a.fault.Probability) {
 			continue
 		}
 		if a.left > 0 {
@@ -79,10 +79,10 @@ func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 	case FaultRateLimit:
 		writeLimited(w, b, v, f.RetryAfter)
 	case FaultError:
-		status := orElse(f.Status, http.StatusInternalServerError)
+		status := cmp.Or(f.Status, http.StatusInternalServerError)
 		writeText(w, status, http.StatusText(status))
 	case FaultHTML, FaultHTMLAfter:
-		status := orElse(f.Status, http.StatusBadGateway)
+		status := cmp.Or(f.Status, http.StatusBadGateway)
 		title := strconv.Itoa(status) + " " + http.StatusText(status)
 		writeHTML(w, status, title, title)
 	case FaultExpired:
@@ -91,14 +91,14 @@ func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 		if f.RetryAfter != "none" {
 			w.Header().Set("Retry-After", cmp.Or(f.RetryAfter, "1"))
 		}
-		status := orElse(f.Status, http.StatusServiceUnavailable)
+		status := cmp.Or(f.Status, http.StatusServiceUnavailable)
 		writeText(w, status, http.StatusText(status))
 	case FaultPage, FaultPageAfter:
 		writeHTML(w, http.StatusOK, "Wartung", "factro ist gleich wieder da")
 	case FaultNothing:
-		writeJSON(w, http.StatusOK, object{})
+		writeJSON(w, http.StatusOK, map[string]any{})
 	case FaultNoError:
-		writeJSON(w, http.StatusOK, object{"error": "Session expired"})
+		writeJSON(w, http.StatusOK, map[string]any{"error": "Session expired"})
 	case FaultEmpty:
 		w.WriteHeader(http.StatusOK)
 	case FaultSwitch:

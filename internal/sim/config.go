@@ -3,12 +3,11 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"regexp"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/courier"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // What a zero Config means.
@@ -17,6 +16,20 @@ const (
 	DefaultMandantID = factro.ExampleMandant
 	DefaultQuota     = 500
 	DefaultWindow    = time.Minute
+)
+
+// What a Config and the logs consist of is told by the rooms that own it.
+type (
+	// Webhook is one registration, as in factro's web UI.
+	Webhook = courier.Webhook
+	// Delivery says how webhooks are delivered.
+	Delivery = courier.Delivery
+	// Attempt is one attempt to deliver a webhook.
+	Attempt = courier.Attempt
+	// Variants are the things that nobody outside factro knows.
+	Variants = tenant.Variants
+	// Seeded are the ids of the objects that exist from the start.
+	Seeded = tenant.Seeded
 )
 
 // Config says what kind of factro is simulated.
@@ -47,19 +60,6 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Webhook is one registration: a URL and one action, as in factro's web UI.
-type Webhook struct {
-	URL string `json:"url"`
-	// Action is the one action that fires. "*" stands for every action, which factro does not have.
-	Action string `json:"action"`
-	// Header and Value are sent unchanged with every delivery. Both may be empty.
-	Header string `json:"header,omitempty"`
-	Value  string `json:"value,omitempty"`
-}
-
-// String leaves the secret out, so that a registration can be logged.
-func (h Webhook) String() string { return fmt.Sprintf("%s on %s", h.URL, h.Action) }
-
 func (c Config) withDefaults() Config {
 	if c.Key == "" {
 		c.Key = DefaultKey
@@ -82,7 +82,7 @@ func (c Config) withDefaults() Config {
 // Validate reports every mistake at once. Zero values are no mistakes, they have defaults.
 func (c Config) Validate() error {
 	var errs []error
-	if c.MandantID != "" && !isUUID(c.MandantID) {
+	if c.MandantID != "" && !tenant.IsUUID(c.MandantID) {
 		errs = append(errs, fmt.Errorf("mandant id %q is no uuid", c.MandantID))
 	}
 	if c.Quota < 0 {
@@ -99,28 +99,3 @@ func (c Config) Validate() error {
 	errs = append(errs, c.Variants.Validate(), c.Faults.Validate(), c.Delivery.Validate())
 	return errors.Join(errs...)
 }
-
-var headerName = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
-
-// Validate reports every mistake of the registration at once.
-func (h Webhook) Validate() error {
-	var errs []error
-	if u, err := url.Parse(h.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		errs = append(errs, fmt.Errorf("url %q is no http or https address", h.URL))
-	}
-	if h.Action == "" {
-		errs = append(errs, errors.New("action is missing"))
-	}
-	if h.Header != "" && !headerName.MatchString(h.Header) {
-		errs = append(errs, fmt.Errorf("header %q is no header name", http.CanonicalHeaderKey(h.Header)))
-	}
-	if h.Header == "" && h.Value != "" {
-		errs = append(errs, errors.New("a value needs a header"))
-	}
-	return errors.Join(errs...)
-}
-
-var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
-// isUUID accepts every uuid in its usual form, whatever its version says: factro's examples are not all RFC 9562.
-func isUUID(s string) bool { return uuidForm.MatchString(s) }

@@ -2,46 +2,24 @@ package sim
 
 import (
 	"bytes"
-	"encoding/json"
 	"log/slog"
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/courier"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
-
-// TestSamplesFitTheirSchemas holds what the generator makes against the schema it was made from.
-func TestSamplesFitTheirSchemas(t *testing.T) {
-	t.Parallel()
-	contract, err := parsedContract()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dice := newDice(1)
-	for name, ref := range contract.doc.Components.Schemas {
-		data, err := json.Marshal(sample(ref.Value, dice.id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var value any
-		if err := json.Unmarshal(data, &value); err != nil {
-			t.Fatal(err)
-		}
-		if err := ref.Value.VisitJSON(value, openapi3.EnableJSONSchema2020(), formats); err != nil {
-			t.Errorf("%s: %s: %v", name, data, err)
-		}
-	}
-}
 
 func TestIDsAreUUIDsOfTheSeed(t *testing.T) {
 	t.Parallel()
-	a, b, other := newDice(7), newDice(7), newDice(8)
+	a, b, other := courier.NewDice(7), courier.NewDice(7), courier.NewDice(8)
 	for range 1000 {
-		id := a.id()
-		if !isUUID(id) || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) {
+		id := a.ID()
+		if !tenant.IsUUID(id) || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) {
 			t.Fatalf("%s is no random uuid", id)
 		}
-		if id != b.id() || id == other.id() {
+		if id != b.ID() || id == other.ID() {
 			t.Fatal("ids do not follow from the seed")
 		}
 	}
@@ -51,16 +29,16 @@ func TestGrantsAreGivenOnce(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
 	path := "/tasks/" + h.task("x") + "/write_rights"
-	first := h.core("PUT", path, object{"employeeId": demoGuest}).is(200).object()
-	if second := h.core("PUT", path, object{"employeeId": demoGuest}).is(200).object(); first.id() != second.id() {
+	first := h.core("PUT", path, tenant.Object{"employeeId": factro.ExampleGuest}).is(200).object()
+	if second := h.core("PUT", path, tenant.Object{"employeeId": factro.ExampleGuest}).is(200).object(); first.ID() != second.ID() {
 		t.Error("a right was granted twice")
 	}
-	h.core("GET", path, nil).is(200).says(demoGuest).says("HasDirectTaskWriteRight").says("IsTaskOfficer")
-	h.control("/variants", object{"lowerCaseReasons": true}).is(200)
+	h.core("GET", path, nil).is(200).says(factro.ExampleGuest).says("HasDirectTaskWriteRight").says("IsTaskOfficer")
+	h.control("/variants", tenant.Object{"lowerCaseReasons": true}).is(200)
 	h.core("GET", path, nil).is(200).says("hasDirectTaskWriteRight")
-	h.core("DELETE", path+"/"+demoGuest, nil).is(204)
-	h.core("DELETE", path+"/"+demoGuest, nil).is(204)
-	if r := h.core("GET", path, nil).is(200); bytes.Contains(r.body, []byte(demoGuest)) {
+	h.core("DELETE", path+"/"+factro.ExampleGuest, nil).is(204)
+	h.core("DELETE", path+"/"+factro.ExampleGuest, nil).is(204)
+	if r := h.core("GET", path, nil).is(200); bytes.Contains(r.body, []byte(factro.ExampleGuest)) {
 		t.Errorf("the right is still there: %s", r.body)
 	}
 }
@@ -70,7 +48,7 @@ func TestPausedUntilBelongsToPushedBack(t *testing.T) {
 	h := start(t, nil)
 	id := h.task("x")
 	for state, want := range map[string]any{"pushedBack": "2026-09-01T22:00:00.000Z", "review": nil} {
-		h.core("PUT", "/tasks/"+id+"/state", object{"state": state, "pausedUntil": "2026-09-01T22:00:00Z"}).is(204)
+		h.core("PUT", "/tasks/"+id+"/state", tenant.Object{"state": state, "pausedUntil": "2026-09-01T22:00:00Z"}).is(204)
 		if got := h.core("GET", "/tasks/"+id, nil).is(200).object(); got["pausedUntil"] != want || got["taskState"] != state {
 			t.Errorf("%s: %v", state, got)
 		}
@@ -104,15 +82,11 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 func TestAnswersAreReallyChecked(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
-	contract, err := parsedContract()
-	if err != nil {
-		t.Fatal(err)
-	}
-	op, params, _ := h.sim.router.match("GET", "/companies/"+demoCompany)
-	if op.Name != "getCompany" || params["companyId"] != demoCompany {
+	op, params, _ := h.sim.router.match("GET", "/companies/"+factro.ExampleCompany)
+	if op.Name != "getCompany" || params["companyId"] != factro.ExampleCompany {
 		t.Fatalf("matched %s, %v", op.Name, params)
 	}
-	r := h.request("GET", corePath+"/companies/"+demoCompany, "", nil)
+	r := h.request("GET", corePath+"/companies/"+factro.ExampleCompany, "", nil)
 	good := h.send(r).is(200)
 	for _, c := range []struct {
 		status int
@@ -121,11 +95,11 @@ func TestAnswersAreReallyChecked(t *testing.T) {
 	}{
 		{200, string(good.body), true},
 		{200, "{}", false},
-		{200, strings.Replace(string(good.body), demoCompany, "no-uuid", 1), false},
+		{200, strings.Replace(string(good.body), factro.ExampleCompany, "no-uuid", 1), false},
 		{200, "[]", false},
 		{299, string(good.body), false},
 	} {
-		err := contract.checkResponse(r, op, c.status, good.header, []byte(c.body))
+		err := checkResponse(r, op, c.status, good.header, []byte(c.body))
 		if (err == nil) != c.ok {
 			t.Errorf("%d %s: %v", c.status, c.body, err)
 		}

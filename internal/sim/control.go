@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
+	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 	"github.com/factro-bridge/factro-bridge/internal/webpage"
 )
 
@@ -32,7 +33,7 @@ func (s *Sim) control() http.Handler {
 			}
 			switch text, isText := answer.(string); {
 			case err != nil:
-				writeJSON(w, http.StatusBadRequest, object{"message": err.Error()})
+				writeJSON(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
 			case isText:
 				writeText(w, http.StatusOK, text)
 			default:
@@ -59,7 +60,7 @@ func (s *Sim) controlRoutes() []controlRoute {
 		{"GET " + controlPath + "/{$}", "this help; in a browser also what there is and what happened last", s.showFront},
 		{"GET " + controlPath + "/webhooks", "the registered webhooks, without their secrets", read(s.showWebhooks)},
 		{"POST " + controlPath + "/webhooks", `register {"url","action","header","value"}; action "*" is every action`, s.postWebhook},
-		{"DELETE " + controlPath + "/webhooks", "forget all webhooks", read(func() any { s.courier.unregister(); return s.showWebhooks() })},
+		{"DELETE " + controlPath + "/webhooks", "forget all webhooks", read(func() any { s.courier.Unregister(); return s.showWebhooks() })},
 		{"GET " + controlPath + "/faults", "the faults in force, with what is left of their counts", read(func() any { return s.inForce() })},
 		{"PUT " + controlPath + "/faults", "replace the faults by a list", s.putFaults},
 		{"GET " + controlPath + "/variants", "the variants in force", read(func() any { v, _ := s.settingsInForce(); return v })},
@@ -88,11 +89,11 @@ func (s *Sim) help() string {
 	for _, k := range faultKinds {
 		fmt.Fprintf(&b, "  %-16s %s\n", k.kind, k.doc)
 	}
-	b.WriteString("with:\n" + settingsHelp((&Fault{}).settings()))
-	b.WriteString("\nVariants, the unknowns of factro:\n" + settingsHelp((&Variants{}).settings()))
-	b.WriteString("\nDelivery of webhooks:\n" + settingsHelp((&Delivery{}).settings()))
+	b.WriteString("with:\n" + setting.Help((&Fault{}).settings()))
+	b.WriteString("\nVariants, the unknowns of factro:\n" + setting.Help((&Variants{}).Settings()))
+	b.WriteString("\nDelivery of webhooks:\n" + setting.Help((&Delivery{}).Settings()))
 	b.WriteString("\nActions that fire by themselves. INVENTED names are the simulator's, not factro's:\n")
-	for _, a := range actions {
+	for _, a := range tenant.Actions() {
 		mark := ""
 		if a.Invented {
 			mark = "INVENTED"
@@ -110,17 +111,12 @@ func (s *Sim) settingsInForce() (Variants, Delivery) {
 
 func (s *Sim) showWebhooks() any {
 	out := []any{}
-	for _, h := range s.courier.registered() {
-		out = append(out, object{
-			"id": h.id, "url": h.URL, "action": h.Action, "header": h.Header, "invented": invented(h.Action),
+	for _, h := range s.courier.Registered() {
+		out = append(out, map[string]any{
+			"id": h.ID, "url": h.URL, "action": h.Action, "header": h.Header, "invented": tenant.Invented(h.Action),
 		})
 	}
 	return out
-}
-
-// invented reports whether an action is none of the names that are proven.
-func invented(name string) bool {
-	return !slices.ContainsFunc(actions, func(a action) bool { return a.Name == name && !a.Invented })
 }
 
 func (s *Sim) postWebhook(r *http.Request) (any, error) {
@@ -169,7 +165,7 @@ func (s *Sim) putKey(r *http.Request) (any, error) {
 		return nil, errors.New("key is missing")
 	}
 	s.SetKey(*body.Key)
-	return object{}, nil
+	return map[string]any{}, nil
 }
 
 func (s *Sim) postFire(r *http.Request) (any, error) {
@@ -184,15 +180,15 @@ func (s *Sim) postFire(r *http.Request) (any, error) {
 		return nil, errors.New("action and entityId are needed")
 	}
 	s.Fire(body.Action, body.EntityID)
-	return object{"invented": invented(body.Action)}, nil
+	return map[string]any{"invented": tenant.Invented(body.Action)}, nil
 }
 
 func (s *Sim) showState() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]int{}
-	for kind := range kinds {
-		out[kind] = s.store.count(kind)
+	for _, kind := range tenant.Kinds() {
+		out[kind] = s.tenant.Count(kind)
 	}
 	return out
 }

@@ -8,10 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // receiver is the other end of a webhook.
@@ -124,24 +128,24 @@ func TestDeliveriesOfChanges(t *testing.T) {
 			t.Errorf("header %s: %s, which factro is not known to send", name, got.header.Get(name))
 		}
 	}
-	h.core("PUT", "/tasks/"+id+"/state", object{"state": "review"}).is(204)
+	h.core("PUT", "/tasks/"+id+"/state", tenant.Object{"state": "review"}).is(204)
 	if got := r.wait(1)[0]; got.body != thin("TaskStateChanged", id) {
 		t.Errorf("body %s", got.body)
 	}
-	h.core("PUT", "/tasks/"+id, object{"executorId": demoColleague}).is(200)
+	h.core("PUT", "/tasks/"+id, tenant.Object{"executorId": factro.ExampleColleague}).is(200)
 	if got := r.wait(1)[0]; got.body != thin("TaskExecutorChanged", id) {
 		t.Errorf("body %s", got.body)
 	}
-	h.core("PUT", "/tasks/"+id, object{"executorId": demoColleague}).is(200) // no change
-	h.core("PUT", "/tasks/"+id, object{"executorId": unknownID}).is(404)     // refused
-	h.core("POST", "/projects", object{"title": "x"}).is(200)                // not registered
+	h.core("PUT", "/tasks/"+id, tenant.Object{"executorId": factro.ExampleColleague}).is(200) // no change
+	h.core("PUT", "/tasks/"+id, tenant.Object{"executorId": unknownID}).is(404)               // refused
+	h.core("POST", "/projects", tenant.Object{"title": "x"}).is(200)                          // not registered
 	h.idle()
 	r.none()
-	h.control("/delivery", object{"silent": true}).is(200)
+	h.control("/delivery", tenant.Object{"silent": true}).is(200)
 	h.task("unheard")
-	h.sim.Fire("SomethingElse", demoProject)
-	h.sim.Fire("TaskCreated", demoProject)
-	if got := r.wait(1)[0]; got.body != thin("TaskCreated", demoProject) {
+	h.sim.Fire("SomethingElse", factro.ExampleProject)
+	h.sim.Fire("TaskCreated", factro.ExampleProject)
+	if got := r.wait(1)[0]; got.body != thin("TaskCreated", factro.ExampleProject) {
 		t.Errorf("body %s", got.body)
 	}
 }
@@ -152,7 +156,7 @@ func TestWideBody(t *testing.T) {
 	h := start(t, func(c *Config) {
 		c.Webhooks, c.Delivery.Wide = []Webhook{r.webhook("*")}, true
 	})
-	h.sim.Fire("TaskCreated", demoProject)
+	h.sim.Fire("TaskCreated", factro.ExampleProject)
 	var body map[string]any
 	if err := json.Unmarshal([]byte(r.wait(1)[0].body), &body); err != nil {
 		t.Fatal(err)
@@ -169,10 +173,10 @@ func TestDeliveriesKeepTheirOrder(t *testing.T) {
 	r := newReceiver(t)
 	h := start(t, func(c *Config) { c.Webhooks = []Webhook{r.webhook("*")} })
 	for i := range 20 {
-		h.sim.Fire(fmt.Sprint("A", i), demoProject)
+		h.sim.Fire(fmt.Sprint("A", i), factro.ExampleProject)
 	}
 	for i, d := range r.wait(20) {
-		if d.body != thin(fmt.Sprint("A", i), demoProject) {
+		if d.body != thin(fmt.Sprint("A", i), factro.ExampleProject) {
 			t.Fatalf("delivery %d is %s", i, d.body)
 		}
 	}
@@ -184,10 +188,10 @@ func TestReorder(t *testing.T) {
 	h := start(t, func(c *Config) { c.Webhooks, c.Delivery.Reorder = []Webhook{r.webhook("*")}, 1 })
 	want := []string{}
 	for i := range 4 {
-		h.sim.Fire(fmt.Sprint("A", i), demoProject)
+		h.sim.Fire(fmt.Sprint("A", i), factro.ExampleProject)
 	}
 	for _, i := range []int{1, 0, 3, 2} {
-		want = append(want, thin(fmt.Sprint("A", i), demoProject))
+		want = append(want, thin(fmt.Sprint("A", i), factro.ExampleProject))
 	}
 	got := []string{}
 	for _, d := range r.wait(4) {
@@ -196,7 +200,7 @@ func TestReorder(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
-	h.sim.Fire("last", demoProject) // nobody comes to pass it
+	h.sim.Fire("last", factro.ExampleProject) // nobody comes to pass it
 	r.wait(1)
 }
 
@@ -208,24 +212,24 @@ func TestRetries(t *testing.T) {
 		attempts []int // their statuses
 		status   string
 	}{
-		{[]int{500, 503}, Delivery{Retries: 3, RetryDelay: time.Millisecond}, []int{500, 503, 200}, statusDelivered},
-		{[]int{500, 500, 500}, Delivery{Retries: 1}, []int{500, 500}, statusFailed},
-		{[]int{404}, Delivery{Retries: 1, RetryOn: "5xx,429"}, []int{404}, statusDelivered},
-		{[]int{429, 302}, Delivery{Retries: 2, RetryOn: "429, 3xx"}, []int{429, 302, 200}, statusDelivered},
-		{[]int{500}, Delivery{}, []int{500}, statusFailed},
+		{[]int{500, 503}, Delivery{Retries: 3, RetryDelay: time.Millisecond}, []int{500, 503, 200}, "delivered"},
+		{[]int{500, 500, 500}, Delivery{Retries: 1}, []int{500, 500}, "failed"},
+		{[]int{404}, Delivery{Retries: 1, RetryOn: "5xx,429"}, []int{404}, "delivered"},
+		{[]int{429, 302}, Delivery{Retries: 2, RetryOn: "429, 3xx"}, []int{429, 302, 200}, "delivered"},
+		{[]int{500}, Delivery{}, []int{500}, "failed"},
 	} {
 		t.Run(fmt.Sprint(c.answers, c.delivery.RetryOn), func(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t, c.answers...)
 			h := start(t, func(cfg *Config) { cfg.Webhooks, cfg.Delivery = []Webhook{r.webhook("*")}, c.delivery })
-			h.sim.Fire("A", demoProject)
+			h.sim.Fire("A", factro.ExampleProject)
 			r.wait(len(c.attempts))
 			h.idle()
 			r.none()
 			statuses := []int{}
 			for i, a := range h.sim.Deliveries() {
 				statuses = append(statuses, a.Status)
-				if a.Number != i+1 || a.Action != "A" || a.EntityID != demoProject {
+				if a.Number != i+1 || a.Action != "A" || a.EntityID != factro.ExampleProject {
 					t.Errorf("attempt %+v", a)
 				}
 			}
@@ -233,7 +237,7 @@ func TestRetries(t *testing.T) {
 				t.Errorf("attempts %v, want %v", statuses, c.attempts)
 			}
 			stored := h.core("GET", "/webhook/payload/2026-01-01T00%3A00%3A00Z", nil).is(200).list()[0]
-			if stored["deliveryStatus"] != c.status || stored["deliveryAttempts"] != whole(int64(len(c.attempts))) {
+			if stored["deliveryStatus"] != c.status || stored["deliveryAttempts"] != json.Number(strconv.Itoa(len(c.attempts))) {
 				t.Errorf("stored %v", stored)
 			}
 		})
@@ -245,7 +249,7 @@ func TestUnreachableReceiver(t *testing.T) {
 	h := start(t, func(c *Config) {
 		c.Webhooks, c.Delivery.Retries = []Webhook{{URL: "http://127.0.0.1:1/", Action: "*"}}, 1
 	})
-	h.sim.Fire("A", demoProject)
+	h.sim.Fire("A", factro.ExampleProject)
 	h.idle()
 	if log := h.sim.Deliveries(); len(log) != 2 || log[1].Status != 0 || log[1].Error == "" {
 		t.Errorf("attempts %+v", log)
@@ -256,14 +260,14 @@ func TestDuplicatesAndLoss(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	h := start(t, func(c *Config) { c.Webhooks, c.Delivery.Duplicates = []Webhook{r.webhook("*")}, 1 })
-	h.sim.Fire("A", demoProject)
+	h.sim.Fire("A", factro.ExampleProject)
 	if got := r.wait(2); got[0].body != got[1].body {
 		t.Errorf("got %v", got)
 	}
 	h.idle()
 	r.none()
-	h.control("/delivery", object{"duplicates": 0, "loss": 1}).is(200)
-	h.sim.Fire("B", demoProject)
+	h.control("/delivery", tenant.Object{"duplicates": 0, "loss": 1}).is(200)
+	h.sim.Fire("B", factro.ExampleProject)
 	h.idle()
 	r.none()
 	log := h.sim.Deliveries()
@@ -280,7 +284,7 @@ func TestDelay(t *testing.T) {
 	r := newReceiver(t)
 	h := start(t, func(c *Config) { c.Webhooks, c.Delivery.Delay = []Webhook{r.webhook("*")}, 30*time.Millisecond })
 	before := time.Now()
-	h.sim.Fire("A", demoProject)
+	h.sim.Fire("A", factro.ExampleProject)
 	r.wait(1)
 	if waited := time.Since(before); waited < 30*time.Millisecond {
 		t.Errorf("delivered after %v", waited)
@@ -300,19 +304,19 @@ func TestStoredPayloads(t *testing.T) {
 	const since = "/webhook/payload/2026-09-01T08%3A00%3A00.000Z"
 	h.core("GET", since, nil).is(200).says("[]")
 	c.at = c.at.Add(time.Minute)
-	h.core("GET", since, nil).is(200).says(`"authenticationHeaderValue":"secret"`).says(`"employeeId":"` + demoUser)
+	h.core("GET", since, nil).is(200).says(`"authenticationHeaderValue":"secret"`).says(`"employeeId":"` + factro.ExampleUser)
 	h.core("GET", "/webhook/payload/2026-09-01T08%3A00%3A00.001Z", nil).is(200).says("[]")
-	h.sim.Fire("TaskCreated", demoProject)
+	h.sim.Fire("TaskCreated", factro.ExampleProject)
 	for context, want := range map[string]string{"named": `"taskId":`, "empty": `"context":{}`, "delivered": `"entityId":`} {
-		h.control("/delivery", object{"storedContext": context, "storedAfter": "0s"}).is(200)
+		h.control("/delivery", tenant.Object{"storedContext": context, "storedAfter": "0s"}).is(200)
 		h.core("GET", since, nil).is(200).says(want)
 	}
 	first := h.core("GET", since, nil).list()
-	h.control("/delivery", object{"storedOrder": "newest"}).is(200)
+	h.control("/delivery", tenant.Object{"storedOrder": "newest"}).is(200)
 	if turned := h.core("GET", since, nil).list(); len(first) != 2 || turned[0]["id"] != first[1]["id"] || turned[1]["id"] != first[0]["id"] {
 		t.Errorf("the order is %v, then %v", first, turned)
 	}
-	h.control("/delivery", object{"nullIDs": true}).is(200)
+	h.control("/delivery", tenant.Object{"nullIDs": true}).is(200)
 	if stored := h.core("GET", since, nil).is(200).list()[0]; stored["id"] != nil || stored["webhook"] != nil {
 		t.Errorf("stored %v", stored)
 	}
@@ -331,7 +335,7 @@ func TestReadableAfterTheDelivery(t *testing.T) {
 	h.core("GET", "/tasks", nil).is(200).says("[]")
 	c.at = c.at.Add(time.Second)
 	h.core("GET", "/tasks/"+id, nil).is(200)
-	h.core("PUT", "/tasks/"+id, object{"title": "new"}).is(200).says("new")
+	h.core("PUT", "/tasks/"+id, tenant.Object{"title": "new"}).is(200).says("new")
 	r.wait(1)
 	h.core("GET", "/tasks/"+id, nil).is(200).says("old")
 	c.at = c.at.Add(time.Second)
@@ -344,7 +348,7 @@ func TestCloseCutsOffWhatDoesNotEnd(t *testing.T) {
 		c.Webhooks = []Webhook{{URL: "http://127.0.0.1:1/", Action: "*"}}
 		c.Delivery = Delivery{Retries: 1, RetryDelay: time.Hour}
 	})
-	h.sim.Fire("A", demoProject)
+	h.sim.Fire("A", factro.ExampleProject)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := h.sim.Close(ctx); err == nil || !strings.Contains(err.Error(), "1 webhook still has") {

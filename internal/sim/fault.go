@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
 // FaultKind is what goes wrong.
@@ -88,15 +89,15 @@ type Fault struct {
 // Faults are looked at in their order; the first that hits decides, latencies add up.
 type Faults []Fault
 
-func (f *Fault) settings() []setting {
-	return []setting{
-		text("kind", (*string)(&f.Kind), "what goes wrong"),
-		text("op", &f.Operation, "only this operation, such as createTask"),
-		number("count", &f.Count, "how many requests are hit; 0 is without end"),
-		fraction("p", &f.Probability, "probability of each request to be hit; 0 is 1"),
-		duration("delay", &f.Delay, "time before the answer, such as 200ms"),
-		number("status", &f.Status, "status instead of the fault's own"),
-		text("retryAfter", &f.RetryAfter, "Retry-After of a rate-limit or of unavailable: none, or the header's value"),
+func (f *Fault) settings() []setting.Setting {
+	return []setting.Setting{
+		setting.Text("kind", (*string)(&f.Kind), "what goes wrong"),
+		setting.Text("op", &f.Operation, "only this operation, such as createTask"),
+		setting.Number("count", &f.Count, "how many requests are hit; 0 is without end"),
+		setting.Fraction("p", &f.Probability, "probability of each request to be hit; 0 is 1"),
+		setting.Duration("delay", &f.Delay, "time before the answer, such as 200ms"),
+		setting.Number("status", &f.Status, "status instead of the fault's own"),
+		setting.Text("retryAfter", &f.RetryAfter, "Retry-After of a rate-limit or of unavailable: none, or the header's value"),
 	}
 }
 
@@ -112,7 +113,7 @@ func ParseFault(spec string) (Fault, error) {
 		if !found {
 			return Fault{}, fmt.Errorf("fault %q: %q is not of the form name=value", spec, part)
 		}
-		if err := setByName(f.settings(), name, value); err != nil {
+		if err := setting.Set(f.settings(), name, value); err != nil {
 			return Fault{}, fmt.Errorf("fault %q: %w", spec, err)
 		}
 	}
@@ -171,7 +172,7 @@ func faultNames() []string {
 }
 
 // MarshalJSON writes the fault under the names that ParseFault takes.
-func (f Fault) MarshalJSON() ([]byte, error) { return settingsJSON(f.settings()) }
+func (f Fault) MarshalJSON() ([]byte, error) { return setting.JSON(f.settings()) }
 
 // UnmarshalJSON reads it back.
-func (f *Fault) UnmarshalJSON(data []byte) error { return settingsFromJSON(f.settings(), data) }
+func (f *Fault) UnmarshalJSON(data []byte) error { return setting.FromJSON(f.settings(), data) }

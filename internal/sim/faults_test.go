@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // serve puts the simulator behind a real server, where a connection can be cut.
@@ -41,7 +44,7 @@ func (h *harness) over(base, method, path, body string) (int, string, http.Heade
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	create := `{"title":"x","targetParentId":"` + demoPackage + `"}`
+	create := `{"title":"x","targetParentId":"` + factro.ExamplePackage + `"}`
 	for _, c := range []struct {
 		fault       string
 		status      int // 0: cut
@@ -151,7 +154,7 @@ func TestLatencyEndsWithTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, "DELETE /api/core/contacts/"+demoContact+" HTTP/1.1\r\nHost: x\r\nAuthorization: "+h.key+"\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "DELETE /api/core/contacts/"+factro.ExampleContact+" HTTP/1.1\r\nHost: x\r\nAuthorization: "+h.key+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
@@ -217,7 +220,7 @@ func TestRateLimit(t *testing.T) {
 	c.at = c.at.Add(50 * time.Second)
 	expect(200, `"3-in-1min"; r=2; t=60`)
 
-	h.control("/variants", object{"limitByAddress": true, "noRetryAfter": true}).is(200)
+	h.control("/variants", tenant.Object{"limitByAddress": true, "noRetryAfter": true}).is(200)
 	for range 3 {
 		h.core("GET", "/teams", nil).is(200)
 	}

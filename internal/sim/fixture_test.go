@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // harness is one simulator and a client of it.
@@ -120,19 +123,19 @@ func (r reply) form(contentType string) reply {
 	return r
 }
 
-func (r reply) object() object {
+func (r reply) object() tenant.Object {
 	r.t.Helper()
-	var o object
-	if err := decode(r.body, &o); err != nil {
+	var o tenant.Object
+	if err := tenant.Decode(r.body, &o); err != nil {
 		r.t.Fatalf("%v: %s", err, r.body)
 	}
 	return o
 }
 
-func (r reply) list() []object {
+func (r reply) list() []tenant.Object {
 	r.t.Helper()
-	var l []object
-	if err := decode(r.body, &l); err != nil {
+	var l []tenant.Object
+	if err := tenant.Decode(r.body, &l); err != nil {
 		r.t.Fatalf("%v: %s", err, r.body)
 	}
 	return l
@@ -141,12 +144,12 @@ func (r reply) list() []object {
 // task creates a task in the demo package.
 func (h *harness) task(title string) string {
 	h.t.Helper()
-	return h.core("POST", "/tasks", object{"title": title, "targetParentId": demoPackage}).is(200).object().id()
+	return h.core("POST", "/tasks", tenant.Object{"title": title, "targetParentId": factro.ExamplePackage}).is(200).object().ID()
 }
 
 func (h *harness) create(path string, body any) string {
 	h.t.Helper()
-	return h.core("POST", path, body).is(200).object().id()
+	return h.core("POST", path, body).is(200).object().ID()
 }
 
 // clock is a clock that only a test moves.

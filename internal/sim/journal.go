@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim/courier"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // journal keeps in a file what became of the tenant and of its payloads, a line for each change, so that a simulator that
@@ -19,35 +21,9 @@ type journal struct{ file *os.File }
 
 // line is one entry of the journal, of which one field is set.
 type line struct {
-	Changes []change     `json:"changes,omitempty"`
-	Payload *payloadLine `json:"payload,omitempty"`
-	Settled *settledLine `json:"settled,omitempty"`
-}
-
-// change is an object as it is from now on; null if it is gone. Last is the last running number of its kind.
-type change struct {
-	Kind   string `json:"kind"`
-	ID     string `json:"id"`
-	Object object `json:"object"`
-	Last   int64  `json:"last,omitempty"`
-}
-
-// payloadLine is a payload as it was stored. Lost says that it never was to be delivered.
-type payloadLine struct {
-	ID        string    `json:"id"`
-	HookID    string    `json:"hookId"`
-	Hook      Webhook   `json:"hook"`
-	Action    string    `json:"action"`
-	Entity    string    `json:"entity"`
-	CreatedAt time.Time `json:"createdAt"`
-	Lost      bool      `json:"lost,omitempty"`
-}
-
-// settledLine says how the delivery of a payload ended.
-type settledLine struct {
-	ID       string `json:"id"`
-	Status   string `json:"status"`
-	Attempts int    `json:"attempts"`
+	Changes []tenant.Change      `json:"changes,omitempty"`
+	Payload *courier.PayloadLine `json:"payload,omitempty"`
+	Settled *courier.SettledLine `json:"settled,omitempty"`
 }
 
 // openJournal opens the journal in a directory, which it makes, and returns what is in it. A last line that a crash cut
@@ -85,7 +61,7 @@ func readLines(r io.Reader) (lines []line, size int64, err error) {
 			return nil, 0, err
 		}
 		var l line
-		if err := decode(text, &l); err != nil {
+		if err := tenant.Decode(text, &l); err != nil {
 			return nil, 0, fmt.Errorf("line %d: %w", len(lines)+1, err)
 		}
 		lines, size = append(lines, l), size+int64(len(text))
@@ -107,7 +83,7 @@ func (j *journal) write(l line) error {
 }
 
 // changes writes down what an operation did, if it did anything.
-func (j *journal) changes(cs []change) error {
+func (j *journal) changes(cs []tenant.Change) error {
 	if len(cs) == 0 {
 		return nil
 	}
@@ -134,31 +110,26 @@ func (j *journal) close() error {
 	return j.file.Close()
 }
 
+// Payload writes down a payload that was stored.
+func (j *journal) Payload(p courier.PayloadLine) error { return j.write(line{Payload: &p}) }
+
+// Settled writes down how a delivery ended.
+func (j *journal) Settled(l courier.SettledLine) error { return j.write(line{Settled: &l}) }
+
 // restore takes the simulator to where its journal ends. Payloads that were on their way are delivered again, from resume
 // on: their receiver may have answered already, and nobody knows.
 func (s *Sim) restore(lines []line) {
-	pending, settled := []payloadLine{}, map[string]settledLine{}
+	pending, settled := []courier.PayloadLine{}, map[string]*courier.SettledLine{}
 	for _, l := range lines {
-		for _, c := range l.Changes {
-			if c.Object == nil {
-				s.store.remove(c.Kind, c.ID)
-				continue
-			}
-			s.store.put(c.Kind, c.Object, time.Time{})
-			s.store.of(c.Kind).last = c.Last
-		}
+		s.tenant.Restore(l.Changes)
 		if l.Payload != nil {
 			pending = append(pending, *l.Payload)
 		}
 		if l.Settled != nil {
-			settled[l.Settled.ID] = *l.Settled
+			settled[l.Settled.ID] = l.Settled
 		}
 	}
 	for _, p := range pending {
-		end, over := settled[p.ID]
-		if p.Lost {
-			end, over = settledLine{Status: statusFailed}, true
-		}
-		s.courier.restore(p, end, over)
+		s.courier.Restore(p, settled[p.ID])
 	}
 }

@@ -1,5 +1,9 @@
 package sim
 
+import (
+	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
+)
+
 // Named is a name that a flag takes, with a line for people.
 type Named struct {
 	Name, Doc string
@@ -20,16 +24,16 @@ func FaultKinds() []Named {
 func FaultSettings() []Named { return named(new(Fault).settings()[1:]) }
 
 // VariantSettings are the unknowns of factro.
-func VariantSettings() []Named { return named(new(Variants).settings()) }
+func VariantSettings() []Named { return named(new(Variants).Settings()) }
 
 // DeliverySettings say how webhooks are delivered.
-func DeliverySettings() []Named { return named(new(Delivery).settings()) }
+func DeliverySettings() []Named { return named(new(Delivery).Settings()) }
 
-func named(settings []setting) []Named {
+func named(settings []setting.Setting) []Named {
 	var out []Named
 	for _, s := range settings {
-		_, isSwitch := s.get().(bool)
-		out = append(out, Named{Name: s.name, Doc: s.doc, Switch: isSwitch})
+		_, isSwitch := s.Get().(bool)
+		out = append(out, Named{Name: s.Name, Doc: s.Doc, Switch: isSwitch})
 	}
 	return out
 }

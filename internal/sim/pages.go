@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 	"github.com/factro-bridge/factro-bridge/internal/webpage"
 )
 
@@ -101,8 +102,8 @@ func (s *Sim) showFront(*http.Request) (any, error) {
 	return shown{help, func(w http.ResponseWriter) {
 		var kindList []listed
 		s.mu.Lock()
-		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-			kindList = append(kindList, listed{Kind: kind, Title: fmt.Sprint(s.store.count(kind)), Link: listLink(kind)})
+		for _, kind := range tenant.Kinds() {
+			kindList = append(kindList, listed{Kind: kind, Title: fmt.Sprint(s.tenant.Count(kind)), Link: listLink(kind)})
 		}
 		s.mu.Unlock()
 		webpage.Write(w, http.StatusOK, frontPage, map[string]any{
@@ -114,8 +115,8 @@ func (s *Sim) showFront(*http.Request) (any, error) {
 
 func (s *Sim) getObjects(r *http.Request) (any, error) {
 	kind := r.PathValue("kind")
-	if _, known := kinds[kind]; !known {
-		return nil, fmt.Errorf("unknown kind %q, known are %s", kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	if !slices.Contains(tenant.Kinds(), kind) {
+		return nil, fmt.Errorf("unknown kind %q, known are %s", kind, strings.Join(tenant.Kinds(), ", "))
 	}
 	objects := s.Objects(kind)
 	return shown{objects, func(w http.ResponseWriter) {
@@ -149,13 +150,10 @@ func (s *Sim) webLink(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func (s *Sim) object(kind, id string) object {
+func (s *Sim) object(kind, id string) tenant.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.store.kinds[kind]; c != nil {
-		return c.items[id]
-	}
-	return nil
+	return s.tenant.Object(kind, id)
 }
 
 // property is one of an object, for a page. Link and Title are those of the object that it names, if it names one.
@@ -174,7 +172,7 @@ func (s *Sim) showObject(w http.ResponseWriter, kind, id string) {
 			continue
 		}
 		p := property{Name: name, Value: valueText(o[name])}
-		if other, known := byID[o.str(name)]; known && name != "id" {
+		if other, known := byID[o.Str(name)]; known && name != "id" {
 			p.Title, p.Link = other.Title, other.Link
 		}
 		properties = append(properties, p)
@@ -191,13 +189,11 @@ func (s *Sim) around(id string) (byID map[string]listed, referring []listed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	byID = map[string]listed{}
-	for _, kind := range slices.Sorted(maps.Keys(s.store.kinds)) {
-		c := s.store.kinds[kind]
-		for _, other := range c.order {
-			o := c.items[other]
+	for _, kind := range tenant.Kinds() {
+		for _, o := range s.tenant.Objects(kind) {
 			entry := s.listed(kind, o)
-			byID[other] = entry
-			if other == id {
+			byID[o.ID()] = entry
+			if o.ID() == id {
 				continue
 			}
 			for _, value := range o {
@@ -211,16 +207,16 @@ func (s *Sim) around(id string) (byID map[string]listed, referring []listed) {
 	return byID, referring
 }
 
-func (s *Sim) listed(kind string, o object) listed {
-	link := factro.WebLink("", s.cfg.MandantID, kind, o.id())
-	return listed{kind, o.id(), title(o), cmp.Or(link, listLink(kind)+"/"+url.PathEscape(o.id()))}
+func (s *Sim) listed(kind string, o tenant.Object) listed {
+	link := factro.WebLink("", s.cfg.MandantID, kind, o.ID())
+	return listed{kind, o.ID(), title(o), cmp.Or(link, listLink(kind)+"/"+url.PathEscape(o.ID()))}
 }
 
 func listLink(kind string) string { return controlPath + "/objects/" + kind }
 
 // title is what people call an object.
-func title(o object) string {
-	return cmp.Or(o.str("title"), o.str("name"), strings.TrimSpace(o.str("firstName")+" "+o.str("lastName")), o.str("text"), o.id())
+func title(o tenant.Object) string {
+	return cmp.Or(o.Str("title"), o.Str("name"), strings.TrimSpace(o.Str("firstName")+" "+o.Str("lastName")), o.Str("text"), o.ID())
 }
 
 // valueText is a value as people read it: text as it is, else JSON.

@@ -1,13 +1,16 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 const unauthorized = "Invalid CoreApiAccessToken provided!"
@@ -55,7 +58,7 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	op, params, found := s.router.match(r.Method, path)
 	fate := s.decide(op.Name)
 	defer func() {
-		s.requests.add(Request{
+		s.requests.Add(Request{
 			Time: started, Method: r.Method, Path: path, Operation: op.Name, Status: out.status, Applied: out.applied,
 			Fault: fate.fault.Kind,
 		})
@@ -120,70 +123,43 @@ func partition(r *http.Request, v Variants) string {
 	return r.Header.Get("Authorization")
 }
 
+// maxBody bounds a request's body, uploads included.
+const maxBody = 64 << 20
+
 // serveOperation checks and does one operation. spoiled, called after the change, may answer in place of the operation.
 func (s *Sim) serveOperation(w *answered, r *http.Request, op factro.Operation, params map[string]string, spoiled func(Variants) bool) {
-	contract, err := parsedContract()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		s.log.ErrorContext(r.Context(), "simulator has no description", "error", err)
-		writeText(w, http.StatusInternalServerError, err.Error())
+		s.writeError(w, r, tenant.Invalid("", "read body: %v", err))
 		return
 	}
-	t := &tx{
-		contract: contract, newID: s.dice.id, payloads: s.courier.stored, mandant: s.cfg.MandantID, user: demoUser,
-		op: op, params: params, query: r.URL.Query(),
-	}
-	if err = t.read(w, r); err != nil {
+	c, err := tenant.Read(r, op, params, body)
+	if err != nil {
 		s.writeError(w, r, err)
 		return
 	}
-	answer, err := s.apply(t) //nolint:contextcheck // what it fires outlives the request
+	done, variants, err := s.apply(c)
 	w.applied = err == nil
-	if spoiled(t.variants) {
+	if spoiled(variants) {
 		return
 	}
 	if err != nil {
 		s.writeError(w, r, err)
 		return
 	}
-	writeAnswer(w, t, answer)
+	writeAnswer(w, op, done, variants)
 }
 
 // apply runs the operation under the lock and fires its events if it succeeds. Firing only queues: it stands under the
 // lock so that events leave in the order of the changes.
-func (s *Sim) apply(t *tx) (answer any, err error) {
+func (s *Sim) apply(c *tenant.Call) (tenant.Result, Variants, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.store, t.variants, t.delivery, t.now = s.store, s.variants, s.delivery, s.cfg.Now()
-	if err := t.guardClosed(); err != nil {
-		return nil, err
+	done, err := s.tenant.Do(c, tenant.Env{Variants: s.variants, ReadableAfter: s.delivery.ReadableAfter, Keep: s.journal.changes})
+	if err == nil && !s.delivery.Silent {
+		s.courier.Fire(done.Events)
 	}
-	run := s.handlers[t.op.Name]
-	if run == nil {
-		run = fromSchema
-	}
-	err = t.atomically(func() error {
-		if answer, err = run(t); err != nil {
-			return err
-		}
-		return s.journal.changes(t.done)
-	})
-	if err == nil && !t.delivery.Silent {
-		s.courier.fire(t.events)
-	}
-	return answer, err
-}
-
-// guardClosed refuses writes below a closed task.
-func (t *tx) guardClosed() error {
-	id, below := t.params["taskId"]
-	if !below || !t.op.Writes() || t.op.Name == "setTaskState" {
-		return nil
-	}
-	task, err := t.get("task", id)
-	if err != nil {
-		return nil //nolint:nilerr // the operation says so itself, in its own way
-	}
-	return checkOpen(task)
+	return done, s.variants, err
 }
 
 // writeError turns an error into the answer: the one place that does.
@@ -191,7 +167,7 @@ func (s *Sim) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	s.mu.Lock()
 	variants := s.variants
 	s.mu.Unlock()
-	if refused, ok := errors.AsType[*refusal](err); ok {
+	if refused, ok := errors.AsType[*tenant.RefusalError](err); ok {
 		writeRefusal(w, refused, variants)
 		return
 	}
@@ -200,18 +176,18 @@ func (s *Sim) writeError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // writeAnswer sends a good answer with the status that fits its operation.
-func writeAnswer(w http.ResponseWriter, t *tx, answer any) {
-	status := http.StatusOK
+func writeAnswer(w http.ResponseWriter, op factro.Operation, done tenant.Result, v Variants) {
+	status, body := http.StatusOK, done.Answer
 	switch {
-	case t.status != 0:
-		status = t.status
-	case t.op.Answer == factro.AnswerVoid && !t.variants.VoidBody:
+	case done.Status != 0:
+		status = done.Status
+	case op.Answer == factro.AnswerVoid && !v.VoidBody:
 		w.WriteHeader(http.StatusNoContent)
 		return
-	case answer == nil:
-		answer = object{}
-	case t.op.Creates() && t.op.Answer != factro.AnswerVoid:
-		status = orElse(t.variants.CreateStatus, http.StatusOK)
+	case body == nil:
+		body = map[string]any{}
+	case op.Creates() && op.Answer != factro.AnswerVoid:
+		status = cmp.Or(v.CreateStatus, http.StatusOK)
 	}
-	writeJSON(w, status, answer)
+	writeJSON(w, status, body)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/sim/courier"
+	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
 // Paths below which the simulator answers.
@@ -24,24 +26,23 @@ const (
 const (
 	readHeaderTimeout = 10 * time.Second
 	shutdownTimeout   = 5 * time.Second // for requests in flight, then again for deliveries in flight
-	maxLogged         = 1000            // requests and delivery attempts that are remembered, each
+	maxLogged         = 1000            // requests that are remembered
 )
 
 // Sim is one simulated factro.
 type Sim struct {
 	cfg      Config
 	log      *slog.Logger
-	dice     *dice
+	dice     *courier.Dice
 	router   *router
-	handlers map[string]handler
 	limiter  *limiter
-	courier  *courier
-	requests *ring[Request]
-	pristine *store // the demo tenant, never changed
+	courier  *courier.Courier
+	requests *courier.Ring[Request]
+	pristine *tenant.Tenant // the demo tenant, never changed
 	journal  *journal
 
 	mu       sync.Mutex // guards what follows; nothing sleeps or delivers under it
-	store    *store
+	tenant   *tenant.Tenant
 	key      string
 	variants Variants
 	delivery Delivery
@@ -59,30 +60,27 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 		cfg.Seed = uint64(cfg.Now().UnixNano())
 		log.Info("simulator seed", "seed", cfg.Seed)
 	}
-	dice := newDice(cfg.Seed)
+	dice := courier.NewDice(cfg.Seed)
 	s := &Sim{
 		cfg: cfg, log: log, dice: dice,
-		router: newRouter(factro.Operations()), handlers: handlers(),
+		router:   newRouter(factro.Operations()),
 		limiter:  newLimiter(cfg.Quota, cfg.Window),
-		courier:  newCourier(cfg, dice, log),
-		requests: newRing[Request](maxLogged),
+		courier:  courier.New(courier.Config{Now: cfg.Now, MandantID: cfg.MandantID, Owner: tenant.Demo(cfg.MandantID).User}, dice, log),
+		requests: courier.NewRing[Request](maxLogged),
 	}
-	s.pristine = newStore()
-	seed(s.pristine, cfg.MandantID, cfg.Now())
-	if cfg.Examples {
-		if err := s.addExamples(s.pristine); err != nil {
-			return nil, fmt.Errorf("examples: %w", err)
-		}
+	var err error
+	s.pristine, err = tenant.New(tenant.Config{MandantID: cfg.MandantID, Examples: cfg.Examples, Now: cfg.Now, NewID: dice.ID, Payloads: s.courier.Stored})
+	if err != nil {
+		return nil, fmt.Errorf("demo tenant: %w", err)
 	}
 	s.reset()
 	if cfg.StateDir != "" {
 		var lines []line
-		var err error
 		if s.journal, lines, err = openJournal(cfg.StateDir); err != nil {
 			return nil, err
 		}
-		dice.skip(len(lines)) // ids that were given are not given again
-		s.courier.keep(s.journal)
+		dice.Skip(len(lines)) // ids that were given are not given again
+		s.courier.Keep(s.journal)
 		s.restore(lines)
 	}
 	return s, nil
@@ -99,12 +97,12 @@ func (s *Sim) Reset() {
 }
 
 func (s *Sim) reset() {
-	s.store = s.pristine.clone()
+	s.tenant = s.pristine.Clone()
 	s.key, s.variants, s.delivery = s.cfg.Key, s.cfg.Variants, s.cfg.Delivery
 	s.faults = activate(s.cfg.Faults)
 	s.limiter.reset()
-	s.requests.clear()
-	s.courier.reset(s.cfg.Delivery, s.cfg.Webhooks)
+	s.requests.Clear()
+	s.courier.Reset(s.cfg.Delivery, s.cfg.Webhooks)
 }
 
 // Run serves until ctx ends, then lets requests and deliveries in flight finish, each within a bound.
@@ -113,7 +111,7 @@ func (s *Sim) Run(ctx context.Context, l net.Listener) error {
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	s.courier.resume() //nolint:contextcheck // deliveries have a context of their own, which outlives this one
+	s.courier.Resume() //nolint:contextcheck // deliveries have a context of their own, which outlives this one
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	var err error
@@ -148,7 +146,7 @@ func (s *Sim) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		if rest, isCore := strings.CutPrefix(path, corePath+"/"); isCore {
-			s.serveCore(w, r, "/"+rest)
+			s.serveCore(w, r, "/"+rest) //nolint:contextcheck // what it fires outlives the request
 			return
 		}
 		if path == controlPath || strings.HasPrefix(path, controlPath+"/") {
@@ -167,19 +165,22 @@ func (s *Sim) Handler() http.Handler {
 }
 
 // Idle waits until no delivery is under way or waiting.
-func (s *Sim) Idle(ctx context.Context) error { return s.courier.idle(ctx) }
+func (s *Sim) Idle(ctx context.Context) error { return s.courier.Idle(ctx) }
 
 // Close waits for the deliveries in flight. Those that are left when ctx ends are cut off, and reported.
 func (s *Sim) Close(ctx context.Context) error {
-	return errors.Join(s.courier.close(ctx), s.journal.close())
+	return errors.Join(s.courier.Close(ctx), s.journal.close())
 }
+
+// Demo returns the ids of the demo tenant.
+func (s *Sim) Demo() Seeded { return tenant.Demo(s.cfg.MandantID) }
 
 // Register adds a webhook, as an operator does in factro's web UI.
 func (s *Sim) Register(h Webhook) error {
 	if err := h.Validate(); err != nil {
 		return fmt.Errorf("register webhook: %w", err)
 	}
-	s.courier.register(h)
+	s.courier.Register(h)
 	return nil
 }
 
@@ -213,7 +214,7 @@ func (s *Sim) SetDelivery(d Delivery) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.delivery = d
-	s.courier.setDelivery(d)
+	s.courier.SetDelivery(d)
 	return nil
 }
 
@@ -228,7 +229,7 @@ func (s *Sim) SetKey(key string) {
 func (s *Sim) Fire(action, entityID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.courier.fire([]event{{action, entityID}})
+	s.courier.Fire([]tenant.Event{{Action: action, EntityID: entityID}})
 }
 
 // Count is how many objects of a kind there are that match. A nil match takes all.
@@ -250,18 +251,14 @@ func (s *Sim) Objects(kind string) []map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := []map[string]any{}
-	c := s.store.kinds[kind]
-	if c == nil {
-		return out
-	}
-	for _, id := range c.order {
-		out = append(out, c.items[id])
+	for _, o := range s.tenant.Objects(kind) {
+		out = append(out, o)
 	}
 	return out
 }
 
 // Requests is the log of requests to the Core API, the oldest first.
-func (s *Sim) Requests() []Request { return s.requests.list() }
+func (s *Sim) Requests() []Request { return s.requests.List() }
 
 // Deliveries is the log of attempts to deliver webhooks, the oldest first.
-func (s *Sim) Deliveries() []Attempt { return s.courier.attempts.list() }
+func (s *Sim) Deliveries() []Attempt { return s.courier.Attempts.List() }

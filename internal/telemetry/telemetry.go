@@ -57,7 +57,7 @@ func Start(ctx context.Context, version string, log *slog.Logger) (*Telemetry, e
 	return t, nil
 }
 
-// warn tells of a variable of the environment that is not heeded. Its value may hold a password.
+// warn logs that a variable of the environment is ignored. It does not log the value, which may hold a password.
 func (t *Telemetry) warn(ctx context.Context, variable string, err error) {
 	t.log.WarnContext(ctx, "a variable of the environment cannot be used; telemetry goes on without it", "variable", variable, "error", err)
 }
@@ -113,7 +113,7 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	return nil
 }
 
-// stopTimeout bounds how long the last spans and metrics may take on their way out, of a process that is told to end.
+// stopTimeout bounds how long a process that ends takes to send its last spans and metrics.
 const stopTimeout = time.Second
 
 // Stop sends what is left and ends the exporters. It works on an ended ctx too. A collector that refuses or hangs is a warning:

@@ -220,7 +220,7 @@ func TestExporters(t *testing.T) { //nolint:paralleltest // see begin
 	}
 }
 
-// TestComplaints: the library may complain once a minute, as JSON, and how often it did is told.
+// TestComplaints: the library may complain once a minute, as JSON, and the line says how often it did.
 func TestComplaints(t *testing.T) { //nolint:paralleltest // the handlers are those of the process
 	synctest.Test(t, func(t *testing.T) {
 		var out logBuffer

@@ -53,7 +53,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	if err != nil {
 		return Call{}, cmp.Or(invalid(mistakes), err)
 	}
-	sound := len(mistakes) == 0 // from here on it goes for what a schema cannot say, to tell all at once
+	sound := len(mistakes) == 0 // from here on it is about what a schema cannot say, so that one answer names all mistakes
 	call := Call{Method: op.Method}
 	path, query := &target{op: op}, url.Values{}
 	for _, p := range op.Params {

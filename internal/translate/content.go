@@ -99,7 +99,7 @@ func (c Content) encodings() ([]string, error) {
 	return names, nil
 }
 
-// buffer reads what may be far larger than it looks.
+// buffer reads what may be far larger than announced.
 type buffer struct {
 	limit   int64
 	reserve func(int64) bool
@@ -218,8 +218,8 @@ func isUTF16(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff"))
 }
 
-// Reader reads an answer as UTF-8. A byte order mark is taken off and tells the charset, else the declared one counts if it is
-// known. Unlike Decode it refuses nothing: what the answer says of the call counts also if a letter in it is damaged.
+// Reader reads an answer as UTF-8. A byte order mark is removed and decides the charset, else the declared one counts if it is
+// known. Unlike Decode it refuses nothing: what the answer says about the call counts even if a character in it is damaged.
 func (c Content) Reader(r io.Reader) io.Reader {
 	var declared transform.Transformer = transform.Nop
 	if name, ok := c.charset(); ok && !isUTF8Name(name) {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// spelled are letters that do not decompose into one of ASCII.
+// spelled are letters that do not decompose into an ASCII letter.
 var spelled = strings.NewReplacer("ß", "ss", "ẞ", "SS", "æ", "ae", "Æ", "AE", "ø", "o", "Ø", "O", "ł", "l", "Ł", "L", "œ", "oe", "Œ", "OE", "–", "-", "—", "-")
 
 // ASCIIName is the name of a file in ASCII, as near as it gets: umlauts lose their dots, and what has no like becomes _.

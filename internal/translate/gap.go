@@ -16,7 +16,7 @@ var gapTypes = map[string]struct{ eventType, suffix string }{
 	events.GapClosed:   {events.GapClosedType, ".closed"},
 }
 
-// Gap makes the event by which the bridge tells of a gap: action is events.GapDetected or events.GapClosed.
+// Gap makes the event that reports a gap: action is events.GapDetected or events.GapClosed.
 func Gap(cloud, action string, gap events.Gap, now time.Time) (event.Event, error) {
 	kind, known := gapTypes[action]
 	if !known {

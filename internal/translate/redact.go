@@ -9,7 +9,7 @@ import (
 // secretKey is the property of factro's stored webhooks that holds the secret in clear text.
 const secretKey = "authenticationHeaderValue"
 
-// Redact passes JSON on byte by byte, but for the secrets of webhooks, of which null is left. factro shows them to
+// Redact passes JSON on byte by byte, but replaces the secrets of webhooks by null. factro shows them to
 // whoever may read its stored payloads; on the broker they would be shown to everybody. Nothing is held, so it
 // may be of any length.
 func Redact(r io.Reader) io.Reader { return &redactor{in: bufio.NewReader(r)} }
@@ -23,7 +23,7 @@ type redactor struct {
 	name            []byte // the string that we are in, as far as it may be the name
 }
 
-// maxName is how much of a string is looked at: with each letter as an escape the name is so long, quotes included.
+// maxName is how much of a string is read: with each letter as an escape the name is so long, quotes included.
 const maxName = 6*len(secretKey) + 2
 
 func (r *redactor) Read(p []byte) (int, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Result makes the event that tells what became of a command. variant stands in its id behind the outcome, and tells apart
+// Result makes the event that reports what became of a command. variant follows the outcome in its id, and distinguishes
 // the results of one command that have the same outcome and are not the same.
 func Result(cmd events.Command, r events.Result, variant string, at time.Time) (event.Event, error) {
 	data, err := encode(r)

@@ -37,7 +37,7 @@ func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search,
 	return s, nil
 }
 
-// Params are the parameters of the list, as far as the command tells them.
+// Params are the parameters of the list, as far as the command has them.
 func (s *Search) Params() map[string]json.RawMessage {
 	params := map[string]json.RawMessage{}
 	for _, p := range s.how.Params {
@@ -134,20 +134,20 @@ func (s *Search) judge(item map[string]json.RawMessage, created *time.Time) Like
 	return Equal
 }
 
-// agrees says whether an item holds what was sent. What was not sent, or is not told of the item, says nothing.
+// agrees says whether an item holds what was sent. What was not sent, or is not known of the item, says nothing.
 func (s *Search) agrees(item map[string]json.RawMessage, all []factro.Comparison) bool {
 	for _, c := range all {
 		sent := valueAt(s.fields, c.Field)
 		if sent == nil {
 			continue
 		}
-		told, agreed := false, false
+		known, agreed := false, false
 		for _, name := range c.Items {
 			if have, ok := item[name]; ok {
-				told, agreed = true, agreed || alike(sent, have) || c.Field == "file.name" && sameName(texts(sent, have))
+				known, agreed = true, agreed || alike(sent, have) || c.Field == "file.name" && sameName(texts(sent, have))
 			}
 		}
-		if told && !agreed {
+		if known && !agreed {
 			return false
 		}
 	}
@@ -181,7 +181,7 @@ func empty(raw json.RawMessage) bool {
 	return isNull(raw) || isText && strings.TrimSpace(s) == ""
 }
 
-// instantOf reads a time: an instant, a plain day, or milliseconds, which are factro's three ways.
+// instantOf reads a time: an instant, a plain day, or milliseconds, which are factro's three forms.
 func instantOf(raw json.RawMessage) (time.Time, bool) {
 	if s, isText := text(string(raw)); isText {
 		for _, layout := range []string{time.RFC3339, time.DateOnly} {
@@ -215,7 +215,7 @@ func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
 	return call, err
 }
 
-// MadeIDs are the ids of the objects that a create's answer tells of.
+// MadeIDs are the ids of the objects in a create's answer.
 func MadeIDs(op factro.Operation, answer []byte) []string {
 	var items []json.RawMessage
 	switch op.Answer {

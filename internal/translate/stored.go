@@ -17,7 +17,7 @@ import (
 )
 
 // Stored is a record of factro's stored payloads (documented: one public SDK), as the event that its webhook would have
-// been, and what tells whether that event is there already.
+// been, and what shows whether that event is there already.
 //
 // The event is made as Webhook makes one, so a record and a delivery that carries the record's keys are the same event.
 // Its data is the record, byte for byte but for the key webhook, which is left out with its value: it is about the

@@ -77,7 +77,7 @@ const (
 // noSegment says why a value cannot be one segment of a path, or "".
 func noSegment(value string) string {
 	switch {
-	case value == "": // the schema has told
+	case value == "": // the schema has reported it
 		return ""
 	case len(value) > maxSegment:
 		return fmt.Sprintf("an id of %d bytes, want at most %d", len(value), maxSegment)

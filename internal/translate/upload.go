@@ -102,7 +102,7 @@ func noContentType(kind string) string {
 
 // reference reads what names an object, and returns the properties that do not belong there.
 func reference(raw json.RawMessage) (*events.ObjectRef, map[string]json.RawMessage) {
-	fields, _ := object(raw) // the schema has seen that it is one, with two strings
+	fields, _ := object(raw) // the schema has checked that it is one, with two strings
 	bucket, _ := text(string(fields["bucket"]))
 	name, _ := text(string(fields["name"]))
 	for _, known := range []string{"bucket", "name", "size"} { // the store knows the size itself

@@ -140,7 +140,7 @@ func endless(value any) []events.FieldError {
 	return found
 }
 
-// Limits on what a sender is told. Mistakes quote names and values, a list can have one in each element, and all of it
+// Limits on what a sender gets to read. Mistakes quote names and values, a list can have one in each element, and all of it
 // has to fit into a result.
 const (
 	maxMistakes = 50
@@ -196,7 +196,7 @@ func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.Fi
 	return append(into, events.FieldError{Pointer: pointer, Message: e.ErrorKind.LocalizedString(english)})
 }
 
-// pointerTo writes the JSON pointer of a place, as much of it as is told.
+// pointerTo writes the JSON pointer of a place, as much of it as is reported.
 func pointerTo(tokens []string) string {
 	var out strings.Builder
 	for _, token := range tokens {

@@ -24,7 +24,7 @@ type Receipt struct {
 	Cloud, Source string
 	// At is when the body arrived.
 	At time.Time
-	// Origin tells how it came: webhook.
+	// Origin says how it came: webhook.
 	Origin string
 	// NewID gives the id of an event whose body has none.
 	NewID func() string
@@ -47,7 +47,7 @@ const (
 	maxID     = 256  // bytes; a longer id has another one in its place
 	maxEntity = 1024 // bytes; a longer entity id stays in the data alone
 
-	maxNewKeys = 8 // that are told; one is enough to look into it
+	maxNewKeys = 8 // that are reported; one is enough to look into it
 )
 
 var (

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 const specVersion = event.CloudEventsVersionV1
@@ -56,32 +56,32 @@ func prepare(e event.Event, attrs []attribute) (event.Event, []attribute, error)
 	if c.Subject != nil {
 		attrs = append(attrs, attribute{name: "subject", value: *c.Subject})
 	}
-	var bad problems
+	var bad binding.Problems
 	if c.Time != nil {
-		text, ok := formatTime(c.Time.Time)
+		text, ok := binding.FormatTime(c.Time.Time)
 		if !ok {
-			bad.addf("attribute time is in the year %d, want 0 to 9999", c.Time.UTC().Year())
+			bad.Addf("attribute time is in the year %d, want 0 to 9999", c.Time.UTC().Year())
 		}
 		attrs = append(attrs, attribute{name: "time", value: text})
 	}
 	for name, value := range c.Extensions {
 		if why := badExtensionName(name); why != "" {
-			bad.addf("attribute %s: %s", printable(name), why)
+			bad.Addf("attribute %s: %s", binding.Printable(name), why)
 			continue
 		}
 		a, why := extension(name, value)
 		if why != "" {
-			bad.addf("attribute %s %s", printable(name), why)
+			bad.Addf("attribute %s %s", binding.Printable(name), why)
 			continue
 		}
 		attrs = append(attrs, a)
 	}
 	for _, a := range attrs {
 		if !utf8.ValidString(a.value) {
-			bad.addf("attribute %s is not UTF-8", printable(a.name))
+			bad.Addf("attribute %s is not UTF-8", binding.Printable(a.name))
 		}
 	}
-	return e, attrs, bad.err()
+	return e, attrs, bad.Err()
 }
 
 // extension brings the value of an extension into its canonical form, or says what is wrong with it.
@@ -100,7 +100,7 @@ func extension(name string, value any) (a attribute, why string) {
 	case types.URIRef:
 		return attribute{name: name, value: v.String()}, ""
 	case types.Timestamp:
-		text, ok := formatTime(v.Time)
+		text, ok := binding.FormatTime(v.Time)
 		if !ok {
 			return attribute{}, fmt.Sprintf("is in the year %d, want 0 to 9999", v.UTC().Year())
 		}
@@ -151,34 +151,14 @@ func validate(e event.Event) error {
 	if err == nil {
 		return nil
 	}
-	var bad problems
+	var bad binding.Problems
 	if fields, ok := errors.AsType[event.ValidationError](err); ok {
 		for name, err := range fields {
-			bad.addf("attribute %s: %v", printable(name), err)
+			bad.Addf("attribute %s: %v", binding.Printable(name), err)
 		}
-		return bad.err()
+		return bad.Err()
 	}
 	return err
-}
-
-// formatTime writes a time as RFC 3339 in UTC with all its digits; that form has four digits for the year.
-func formatTime(t time.Time) (string, bool) {
-	t = t.UTC()
-	return t.Format(time.RFC3339Nano), t.Year() >= 0 && t.Year() <= 9999
-}
-
-// parseTime reads RFC 3339. [time.Parse] is laxer: it also takes a comma for the point and an hour of one digit.
-func parseTime(s string) (time.Time, bool) {
-	const hourEnd = len("2006-01-02T15")
-	if len(s) <= hourEnd || s[hourEnd] != ':' || strings.Contains(s, ",") {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, false
-	}
-	_, ok := formatTime(t)
-	return t, ok
 }
 
 // parseURI reads a URI reference, or says what is wrong with it. It does not quote the URI, which may hold a password.
@@ -192,7 +172,7 @@ func parseURI(s string) (u url.URL, why string) {
 			err = inner.Err
 		}
 		reason := err.Error()
-		return url.URL{}, "is no URI: " + reason[:min(len(reason), maxQuoted)]
+		return url.URL{}, "is no URI: " + reason[:min(len(reason), binding.MaxQuoted)]
 	}
 	return *parsed, ""
 }

@@ -65,12 +65,12 @@ func (b *builder) readBinary(header nats.Header, data []byte) {
 		name := k[len(attributePrefix):]
 		b.saw(name)
 		if len(values) != 1 {
-			b.addf("%s is given %d times, want once", b.where(name), len(values))
+			b.Addf("%s is given %d times, want once", b.where(name), len(values))
 			continue
 		}
 		value, why := unescape(values[0])
 		if why != "" {
-			b.addf("%s %s", b.where(name), why)
+			b.Addf("%s %s", b.where(name), why)
 			continue
 		}
 		b.set(name, value)

@@ -3,6 +3,8 @@ package events
 import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // builder makes an event of the attributes of a message and notes what is wrong with them. It writes into the context
@@ -15,14 +17,14 @@ type builder struct {
 	present [len(required)]bool
 	// prefix stands before the name of an attribute in errors, such as "header ce-".
 	prefix string
-	problems
+	binding.Problems
 }
 
 // required are the attributes that every event has.
 var required = [...]string{"specversion", "id", "source", "type"}
 
 // where names an attribute in errors.
-func (b *builder) where(name string) string { return b.prefix + printable(name) }
+func (b *builder) where(name string) string { return b.prefix + binding.Printable(name) }
 
 // set takes an attribute that came as text.
 func (b *builder) set(name, value string) {
@@ -30,7 +32,7 @@ func (b *builder) set(name, value string) {
 	switch name {
 	case "specversion":
 		if value != specVersion {
-			b.addf("%s is %s, want %q", b.where(name), quote(value), specVersion)
+			b.Addf("%s is %s, want %q", b.where(name), binding.Quote(value), specVersion)
 		}
 	case "id":
 		c.ID = value
@@ -45,20 +47,20 @@ func (b *builder) set(name, value string) {
 	case "source":
 		u, why := parseURI(value)
 		if why != "" {
-			b.addf("%s %s", b.where(name), why)
+			b.Addf("%s %s", b.where(name), why)
 		}
 		c.Source.URL = u
 	case "dataschema":
 		u, why := parseURI(value)
 		if why != "" {
-			b.addf("%s %s", b.where(name), why)
+			b.Addf("%s %s", b.where(name), why)
 			return
 		}
 		c.DataSchema = &types.URI{URL: u}
 	case "time":
-		t, ok := parseTime(value)
+		t, ok := binding.ParseTime(value)
 		if !ok {
-			b.addf("%s is %s, want RFC 3339 such as 2026-01-31T09:30:00Z", b.where(name), quote(value))
+			b.Addf("%s is %s, want RFC 3339 such as 2026-01-31T09:30:00Z", b.where(name), binding.Quote(value))
 			return
 		}
 		c.Time = &types.Timestamp{Time: t}
@@ -70,7 +72,7 @@ func (b *builder) set(name, value string) {
 // extend takes an extension: a string, a bool or an int32.
 func (b *builder) extend(name string, value any) {
 	if why := badExtensionName(name); why != "" {
-		b.addf("%s: %s", b.where(name), why)
+		b.Addf("%s: %s", b.where(name), why)
 		return
 	}
 	if b.context.Extensions == nil {
@@ -92,7 +94,7 @@ func (b *builder) saw(name string) {
 func (b *builder) require() {
 	for i, name := range required {
 		if !b.present[i] {
-			b.addf("%s is missing", b.where(name))
+			b.Addf("%s is missing", b.where(name))
 		}
 	}
 }
@@ -103,7 +105,7 @@ func (b *builder) event() event.Event {
 
 // check returns what is wrong with the event, if anything.
 func (b *builder) check() error {
-	if err := b.err(); err != nil {
+	if err := b.Err(); err != nil {
 		return err
 	}
 	return validate(b.event())

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Client sends commands and queries to the bridge of one factro cloud. It holds no resources of its own and may be used
@@ -41,9 +43,9 @@ var name = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 func (c *Client) check() error {
 	switch {
 	case !name.MatchString(c.cloud):
-		return fmt.Errorf("cloud %s is not of the form [a-z0-9][a-z0-9-]*", quote(c.cloud))
+		return fmt.Errorf("cloud %s is not of the form [a-z0-9][a-z0-9-]*", binding.Quote(c.cloud))
 	case !name.MatchString(string(c.prefix)):
-		return fmt.Errorf("prefix %s is not of the form [a-z0-9][a-z0-9-]*", quote(string(c.prefix)))
+		return fmt.Errorf("prefix %s is not of the form [a-z0-9][a-z0-9-]*", binding.Quote(string(c.prefix)))
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // ErrPlain says that a message is no CloudEvent at all: it has no ce- headers and no content type of CloudEvents, and
@@ -73,7 +75,7 @@ func decode(header nats.Header, data []byte) (event.Event, error) {
 	var b builder
 	switch mode, media := modeOf(header); {
 	case mode == unreadable:
-		b.addf("header %s is %s, want one value, for a structured event %s", headerContentType, media, structuredType)
+		b.Addf("header %s is %s, want one value, for a structured event %s", headerContentType, media, structuredType)
 	case mode == structured:
 		b.readStructured(data, true)
 	case hasAttributes(header):
@@ -106,7 +108,7 @@ func modeOf(header nats.Header) (m mode, quoted string) {
 		case rest == "" || rest == "+json":
 			return structured, ""
 		case rest[0] == '+' || rest[0] == '-':
-			return unreadable, quote(media)
+			return unreadable, binding.Quote(media)
 		}
 	}
 	return unknown, ""

@@ -11,6 +11,8 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Command is a command as it arrived.
@@ -47,7 +49,7 @@ type Command struct {
 // could be read, and always an id, if need be that of a plain message.
 func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, position string) (Command, error) {
 	c := Command{Position: position}
-	var bad problems
+	var bad binding.Problems
 
 	origin := subject // the subject of the command, also of one that is sent once more
 	address, addressErr := p.ParseCommand(subject)
@@ -58,7 +60,7 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	}
 	c.Address = address
 	if addressErr != nil {
-		bad.addf("%v", addressErr)
+		bad.Addf("%v", addressErr)
 	}
 	c.ReplyTo = replyTo(header, &bad)
 	c.Redrive = redrive(header, notAgain == nil, &bad)
@@ -71,10 +73,10 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 		c.Event = plainCommand(origin, address.Operation, data)
 		setID(c.Event, plainID(header, position, &bad))
 	case err != nil:
-		bad.addf("%v", err)
+		bad.Addf("%v", err)
 	}
 	if want := CommandTypePrefix + address.Operation; addressErr == nil && e.Type() != "" && e.Type() != want {
-		bad.addf("attribute type is %s, but the subject's operation is %s, want %q", quote(e.Type()), address.Operation, want)
+		bad.Addf("attribute type is %s, but the subject's operation is %s, want %q", binding.Quote(e.Type()), address.Operation, want)
 	}
 	if err == nil || plain { // else the data may not be what the sender meant
 		c.Event.DataEncoded = commandData(c.Event, &bad)
@@ -84,12 +86,12 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	// A plain command that is sent once more is a CloudEvent by then, with the source that was made up for it.
 	c.Plain = c.Event.Context != nil && c.Event.Source() == plainSource(origin).String()
 	capAttributes(c.Event, c.Plain, &bad)
-	err = bad.err()
+	err = bad.Err()
 	if err == nil {
 		err = validate(c.Event)
 	}
 	if err != nil && strings.TrimSpace(c.Event.ID()) == "" {
-		setID(c.Event, plainID(header, position, new(problems)))
+		setID(c.Event, plainID(header, position, new(binding.Problems)))
 		if len(c.Event.ID()) > maxCopied { // a message id of that size: the position will do
 			setID(c.Event, position)
 		}
@@ -98,21 +100,21 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 }
 
 // redrive reads the header of a command that is sent once more. allowed tells that the subject is one for that.
-func redrive(header nats.Header, allowed bool, bad *problems) string {
+func redrive(header nats.Header, allowed bool, bad *binding.Problems) string {
 	values := lookup(header, HeaderRedrive)
 	switch {
 	case len(values) == 0 && !allowed:
 		return ""
 	case len(values) == 0:
-		bad.addf("header %s is missing, want the sequence of the dead letter that is sent once more", HeaderRedrive)
+		bad.Addf("header %s is missing, want the sequence of the dead letter that is sent once more", HeaderRedrive)
 		return ""
 	case !allowed:
-		bad.addf("header %s is on the subject of a command; only an operator sends a dead letter once more, with bridge dead redrive",
+		bad.Addf("header %s is on the subject of a command; only an operator sends a dead letter once more, with bridge dead redrive",
 			HeaderRedrive)
 		return ""
 	}
 	if _, err := strconv.ParseUint(values[0], 10, 64); err != nil || len(values) > 1 {
-		bad.addf("header %s is %s, want the sequence of a dead letter", HeaderRedrive, quote(values[0]))
+		bad.Addf("header %s is %s, want the sequence of a dead letter", HeaderRedrive, binding.Quote(values[0]))
 		return ""
 	}
 	return values[0]
@@ -140,38 +142,38 @@ func plainCommand(subject, operation string, data []byte) event.Event {
 const maxCopied = 512
 
 // capAttributes takes out what is too long to be copied into a result, so that the sender can be told.
-func capAttributes(e event.Event, plain bool, bad *problems) {
+func capAttributes(e event.Event, plain bool, bad *binding.Problems) {
 	c, ok := e.Context.(*event.EventContextV1)
 	if !ok {
 		return
 	}
 	if len(c.ID) > maxCopied {
-		bad.addf("attribute id has %d bytes, want at most %d", len(c.ID), maxCopied)
+		bad.Addf("attribute id has %d bytes, want at most %d", len(c.ID), maxCopied)
 		c.ID = ""
 	}
 	if source := c.Source.String(); !plain && len(source) > maxCopied {
-		bad.addf("attribute source has %d bytes, want at most %d", len(source), maxCopied)
+		bad.Addf("attribute source has %d bytes, want at most %d", len(source), maxCopied)
 		c.Source = types.URIRef{}
 	}
 	if id, ok := c.Extensions[ExtCorrelationID].(string); ok && len(id) > maxCopied {
-		bad.addf("attribute %s has %d bytes, want at most %d", ExtCorrelationID, len(id), maxCopied)
+		bad.Addf("attribute %s has %d bytes, want at most %d", ExtCorrelationID, len(id), maxCopied)
 		delete(c.Extensions, ExtCorrelationID)
 	}
 }
 
 // plainID is the id of a message that brings none: the message id that its sender gave it for JetStream, else its
 // position.
-func plainID(header nats.Header, position string, bad *problems) string {
+func plainID(header nats.Header, position string, bad *binding.Problems) string {
 	switch ids := lookup(header, HeaderMessageID); {
 	case len(ids) > 1:
-		bad.addf("header %s is given %d times, want once", HeaderMessageID, len(ids))
+		bad.Addf("header %s is given %d times, want once", HeaderMessageID, len(ids))
 	case len(ids) == 1 && !utf8.ValidString(ids[0]):
-		bad.addf("header %s is not UTF-8", HeaderMessageID)
+		bad.Addf("header %s is not UTF-8", HeaderMessageID)
 	case len(ids) == 1 && strings.TrimSpace(ids[0]) != "":
 		return ids[0]
 	}
 	if position == "" {
-		bad.addf("the message has no id: want a header %s", HeaderMessageID)
+		bad.Addf("the message has no id: want a header %s", HeaderMessageID)
 	}
 	return position
 }
@@ -183,36 +185,36 @@ func setID(e event.Event, id string) {
 }
 
 // commandData returns the data if it is a JSON object, and {} for none at all.
-func commandData(e event.Event, bad *problems) []byte {
+func commandData(e event.Event, bad *binding.Problems) []byte {
 	if contentType := e.DataContentType(); !isJSON(contentType) {
-		bad.addf("attribute datacontenttype is %s, want %s", quote(contentType), event.ApplicationJSON)
+		bad.Addf("attribute datacontenttype is %s, want %s", binding.Quote(contentType), event.ApplicationJSON)
 		return e.DataEncoded
 	}
-	if len(bytes.Trim(e.DataEncoded, jsonBlanks)) == 0 {
+	if len(bytes.Trim(e.DataEncoded, binding.Blanks)) == 0 {
 		return []byte("{}")
 	}
-	if why := notJSON(e.DataEncoded); why != "" {
-		bad.addf("data %s", why)
-	} else if s := shape(e.DataEncoded); s != "an object" {
-		bad.addf("data is %s, want an object", s)
+	if why := binding.NotJSON(e.DataEncoded); why != "" {
+		bad.Addf("data %s", why)
+	} else if s := binding.Shape(e.DataEncoded); s != "an object" {
+		bad.Addf("data is %s, want an object", s)
 	}
 	return e.DataEncoded
 }
 
 // replyTo returns the subject in the header Factro-Reply-To, or "" if there is none or if it is none to publish to.
-func replyTo(header nats.Header, bad *problems) string {
+func replyTo(header nats.Header, bad *binding.Problems) string {
 	values := lookup(header, HeaderReplyTo)
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		return ""
 	}
 	if len(values) > 1 {
-		bad.addf("header %s is given %d times, want once", HeaderReplyTo, len(values))
+		bad.Addf("header %s is given %d times, want once", HeaderReplyTo, len(values))
 		return ""
 	}
 	for token := range strings.SplitSeq(values[0], ".") {
 		wildcard := token == "*" || token == ">"
 		if token == "" || wildcard || strings.ContainsAny(token, " \t\r\n\x00") || !utf8.ValidString(token) {
-			bad.addf("header %s is %s, want a subject without blanks and wildcards", HeaderReplyTo, quote(values[0]))
+			bad.Addf("header %s is %s, want a subject without blanks and wildcards", HeaderReplyTo, binding.Quote(values[0]))
 			return ""
 		}
 	}

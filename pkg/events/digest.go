@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // CommandDigest is a digest of a command's data, however it is written: blanks, the order of properties and the way of escaping
@@ -14,7 +15,7 @@ import (
 //
 // The bridge writes it into each result of the command, as [Result.CommandDigest].
 func CommandDigest(data []byte) string {
-	if len(bytes.Trim(data, jsonBlanks)) == 0 {
+	if len(bytes.Trim(data, binding.Blanks)) == 0 {
 		data = []byte("{}")
 	}
 	canonical, err := jsontext.Canonical(data)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Do sends a command and waits for its final result. The error is nil only if the command was applied.
@@ -205,9 +206,9 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 		},
 		DataEncoded: data,
 	}
-	var bad problems
+	var bad binding.Problems
 	capAttributes(e, false, &bad) // the bridge would refuse it under another id, and nobody would know whose result that is
-	return e, bad.err()
+	return e, bad.Err()
 }
 
 // messageID is the id by which the stream recognises the command when it is sent again. It tells apart what is not the same:
@@ -347,7 +348,7 @@ func (r Result) Err() error {
 // ResultOf reads the result that an event carries, be it from a subscription or from elsewhere.
 func ResultOf(e event.Event) (Result, error) {
 	if !strings.HasPrefix(e.Type(), ResultTypePrefix) {
-		return Result{}, fmt.Errorf("the event's type is %s, which is none of a result", quote(e.Type()))
+		return Result{}, fmt.Errorf("the event's type is %s, which is none of a result", binding.Quote(e.Type()))
 	}
 	var r Result
 	if err := json.Unmarshal(e.Data(), &r); err != nil {

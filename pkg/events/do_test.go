@@ -11,10 +11,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 var (
-	setState = events.SetTaskState{TaskID: "8d3f", State: events.TaskStateReview}
+	setState = payload.SetTaskState{TaskID: "8d3f", State: payload.TaskStateReview}
 	refused  = events.Result{Outcome: events.Rejected, Status: 403, Attempts: 1, Error: &events.Error{
 		Code: events.CodeRefused, Message: "factro answered 403: Task is closed",
 	}}
@@ -82,7 +83,7 @@ func TestDoSendsWhatItIsTold(t *testing.T) {
 		events.WithPartitionKey("p")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Do(t.Context(), events.Generic{Name: "deleteTeam", Resource: "team"}, events.WithSource("urn:example:hr")); err != nil {
+	if _, err := c.Do(t.Context(), payload.Generic{Name: "deleteTeam", Resource: "team"}, events.WithSource("urn:example:hr")); err != nil {
 		t.Fatal(err)
 	}
 	seen := f.commands()
@@ -117,7 +118,7 @@ func TestDoAgain(t *testing.T) {
 	if n := len(f.commands()); n != 1 {
 		t.Errorf("it was carried out %d times", n)
 	}
-	_, err := c.Do(t.Context(), events.DeleteTask{TaskID: "8d3f"}, events.WithID("once"))
+	_, err := c.Do(t.Context(), payload.DeleteTask{TaskID: "8d3f"}, events.WithID("once"))
 	if !contains(err, `the id "once" was used before, for setTaskState of acme`) {
 		t.Errorf("got %v", err)
 	}
@@ -130,12 +131,12 @@ func TestDoAgain(t *testing.T) {
 func TestDryRunIsNoDuplicate(t *testing.T) {
 	t.Parallel()
 	c, f := client(t, always(applied(map[string]string{"id": "8d3f"})))
-	create := events.CreateTask{Title: "Prüfung", TargetParentID: "p"}
+	create := payload.CreateTask{Title: "Prüfung", TargetParentID: "p"}
 	r, err := c.Do(t.Context(), create, events.WithID("x"), events.DryRun())
 	if err != nil || !r.DryRun {
 		t.Fatalf("got %+v, %v", r, err)
 	}
-	if task, err := create.Answer(r); !errors.Is(err, events.ErrNoAnswer) {
+	if task, err := create.Answer(r); !errors.Is(err, payload.ErrNoAnswer) {
 		t.Errorf("got %+v, %v", task, err)
 	}
 	r, err = c.Do(t.Context(), create, events.WithID("x"))
@@ -274,11 +275,11 @@ func TestDoNotSent(t *testing.T) {
 		want string
 	}{
 		"full":              {c, setState, nil, "maximum messages exceeded"},
-		"too large":         {c, events.CreateTask{Title: strings.Repeat("x", 2<<20)}, nil, "too large for a message"},
+		"too large":         {c, payload.CreateTask{Title: strings.Repeat("x", 2<<20)}, nil, "too large for a message"},
 		"no stream of ours": {events.NewClient(b.js, "other"), setState, nil, "another stream takes this subject than FACTRO_COMMANDS_OTHER"},
-		"no object":         {c, events.Generic{Name: "a", Resource: "b", Data: json.RawMessage(`[1]`)}, nil, "data of a is an array, want an object"},
-		"no name":           {c, events.Generic{Resource: "task"}, nil, "want names of"},
-		"wildcard":          {c, events.Generic{Name: "*", Resource: "task"}, nil, "want names of"},
+		"no object":         {c, payload.Generic{Name: "a", Resource: "b", Data: json.RawMessage(`[1]`)}, nil, "data of a is an array, want an object"},
+		"no name":           {c, payload.Generic{Resource: "task"}, nil, "want names of"},
+		"wildcard":          {c, payload.Generic{Name: "*", Resource: "task"}, nil, "want names of"},
 		"bad source":        {c, setState, []events.DoOption{events.WithSource("%zz")}, "source: parse"},
 		"no source":         {c, setState, []events.DoOption{events.WithSource("")}, "source"},
 		"no such":           {events.NewClient(b.js, "acme", events.WithPrefix("other")), setState, nil, "no response from stream"},
@@ -291,8 +292,8 @@ func TestDoNotSent(t *testing.T) {
 		"no cloud":          {events.NewClient(b.js, ""), setState, nil, `cloud "" is not`},
 		"capitals":          {events.NewClient(b.js, "Acme"), setState, nil, `cloud "Acme" is not`},
 		"any prefix":        {events.NewClient(b.js, "acme", events.WithPrefix("*")), setState, nil, `prefix "*" is not`},
-		"no time":           {c, events.CreateAppointment{}, nil, "the time is not set; use At or Day"},
-		"broken file":       {c, events.CreateTaskDocument{TaskID: "8d3f", File: events.File{Name: "Plan.pdf"}}, nil, `file "Plan.pdf" needs either data or an object`},
+		"no time":           {c, payload.CreateAppointment{}, nil, "the time is not set; use At or Day"},
+		"broken file":       {c, payload.CreateTaskDocument{TaskID: "8d3f", File: payload.File{Name: "Plan.pdf"}}, nil, `file "Plan.pdf" needs either data or an object`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,8 +1,8 @@
 // Package events is the public contract of the bridge between factro and NATS, in Go.
 //
 // It subscribes to what happens at factro, sends commands to factro, asks factro, and holds what these are made of: the
-// names (subjects, streams, types, attributes), the data of commands and results, and the codec between CloudEvents and
-// NATS messages. It needs a connection to NATS with JetStream, and a bridge at the other end.
+// names (subjects, streams, types, attributes), results and errors, and the codec between CloudEvents and NATS messages. The
+// data of commands and queries is in [github.com/factro-bridge/factro-bridge/pkg/events/payload]. It needs a connection to NATS with JetStream, and a bridge at the other end.
 //
 // # Subscribing
 //
@@ -22,18 +22,18 @@
 // # Commands
 //
 // [Client.Do] sends a command and waits for what became of it. Each operation on tasks, projects, packages, work records,
-// companies, contacts and appointments has a struct, whose Answer method decodes what factro answered; [Generic] is for
+// companies, contacts and appointments has a struct in the package payload, whose Answer method decodes what factro answered; payload.Generic is for
 // all others.
 //
 //	client := events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:example:billing")))
-//	create := events.CreateTask{Title: "Prüfung", TargetParentID: packageID, EndDate: events.Set(events.Day(2026, 9, 1))}
+//	create := payload.CreateTask{Title: "Prüfung", TargetParentID: packageID, EndDate: payload.Set(payload.Day(2026, 9, 1))}
 //	result, err := client.Do(ctx, create)
 //	if err != nil {
 //		return err
 //	}
 //	task, err := create.Answer(result)
 //
-// A property that may be left out is an [Optional]: absent, null or set. In a change, absent leaves the value at factro as
+// A property that may be left out is a payload.Optional: absent, null or set. In a change, absent leaves the value at factro as
 // it is, and null clears it.
 //
 // A command's id is its idempotency key. A create is never made twice under one id, and who lost the answer does the same
@@ -45,7 +45,7 @@
 // [Ask] reads from factro, by the bridge's own budget of requests and behind its breaker. Each query has a struct, and an
 // answer with a type.
 //
-//	task, err := events.Ask(ctx, client, events.GetTask{TaskID: id})
+//	task, err := events.Ask(ctx, client, payload.GetTask{TaskID: id})
 //
 // The Core API has no pages, so a list is whole. [Client.Query] streams it, and returns any answer byte for byte.
 //
@@ -54,20 +54,6 @@
 // What the bridge or factro refused is an [*Error], with one of the Code constants. A command without a final result is a
 // [*PendingError]: it is or may be in the stream. Everything else is a mistake in the input or an error of the connection
 // that says that nothing was sent.
-//
-// # Units and facts
-//
-// Timestamps are [Time]. Start and end dates of tasks, packages and projects are calendar days, which factro keeps as
-// instants; see [Day]. Dates of work records are strings such as 2026-09-01, and times of day such as 09:00. Efforts are
-// hours by all appearances, and minutesWorked says its unit. Numbers are float64 where they may have fractions; those of
-// custom fields are a [json.Number], and a [Result]'s Response has all their digits. Enumerations hold the known values,
-// and any other passes.
-//
-// The structs are generated from the bridge's description of factro's Core API, a reconstruction from public sources. How
-// well a fact is known stands beside it: observed (a public client proved it against the live service), documented
-// (derived from the vendor's own words) or inferred (reasoned, never seen). What is required, which values an enumeration
-// has and what an answer holds is known no better than that, so decoding takes what it does not know, and an answer that
-// has another form fails to decode and is still there as it came.
 //
 // # Traces
 //

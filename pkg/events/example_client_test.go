@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // connected begins an example: a broker with the contract's streams, and at its other end somebody who plays the bridge
@@ -75,8 +76,8 @@ func ExampleClient_Do() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	client := events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:example:billing")))
-	create := events.CreateTask{
-		Title: "Prüfung", TargetParentID: "b7a1", EndDate: events.Set(events.Day(2026, time.September, 1)),
+	create := payload.CreateTask{
+		Title: "Prüfung", TargetParentID: "b7a1", EndDate: payload.Set(payload.Day(2026, time.September, 1)),
 	}
 	result, err := client.Do(ctx, create)
 	if err != nil {
@@ -102,7 +103,7 @@ func ExampleClient_Do_errors() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	change := events.UpdateTask{TaskID: "8d3f6c1e", Title: events.Set("Größe prüfen")}
+	change := payload.UpdateTask{TaskID: "8d3f6c1e", Title: payload.Set("Größe prüfen")}
 	_, err := events.NewClient(js, "acme").Do(ctx, change)
 	if refused, ok := errors.AsType[*events.Error](err); ok {
 		fmt.Println(refused.Code, refused.Status, refused.Message)
@@ -125,7 +126,7 @@ func ExampleOnDeferred() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	command := events.SetTaskState{TaskID: "8d3f6c1e", State: events.TaskStateReview}
+	command := payload.SetTaskState{TaskID: "8d3f6c1e", State: payload.TaskStateReview}
 	result, err := events.NewClient(js, "acme").Do(ctx, command, events.OnDeferred(func(r events.Result) {
 		fmt.Println(r.Outcome, r.Error.Message)
 	}))
@@ -133,20 +134,6 @@ func ExampleOnDeferred() {
 	// Output:
 	// deferred factro's request budget is used up for now
 	// applied <nil>
-}
-
-// In a change, absent and null differ: the one keeps a value, the other clears it.
-func ExampleOptional() {
-	for _, change := range []events.UpdateTask{
-		{TaskID: "8d3f6c1e", Title: events.Set("Prüfung")},
-		{TaskID: "8d3f6c1e", ExecutorID: events.Null[string]()},
-	} {
-		data, err := json.Marshal(change)
-		fmt.Println(string(data), err, change.ExecutorID)
-	}
-	// Output:
-	// {"taskId":"8d3f6c1e","title":"Prüfung"} <nil> absent
-	// {"taskId":"8d3f6c1e","executorId":null} <nil> null
 }
 
 func ExampleAsk() {
@@ -160,12 +147,12 @@ func ExampleAsk() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	client := events.NewClient(js, "acme")
-	task, err := events.Ask(ctx, client, events.GetTask{TaskID: "8d3f6c1e"})
+	task, err := events.Ask(ctx, client, payload.GetTask{TaskID: "8d3f6c1e"})
 	fmt.Println(task.Title, task.TaskState, err)
 
 	// The Core API has no pages. Of work records a list can be bounded by days.
-	records, err := events.Ask(ctx, client, events.ListWorkRecords{
-		StartDate: events.Set("2026-09-01"), EndDate: events.Set("2026-09-30"),
+	records, err := events.Ask(ctx, client, payload.ListWorkRecords{
+		StartDate: payload.Set("2026-09-01"), EndDate: payload.Set("2026-09-30"),
 	})
 	fmt.Println(len(records), err)
 	// Output:
@@ -183,7 +170,7 @@ func ExampleClient_Query() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	answer, err := events.NewClient(js, "acme").Query(ctx, events.ListTasks{})
+	answer, err := events.NewClient(js, "acme").Query(ctx, payload.ListTasks{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -192,7 +179,7 @@ func ExampleClient_Query() {
 	list := json.NewDecoder(answer)
 	_, err = list.Token() // the bracket
 	for err == nil && list.More() {
-		var task events.Task
+		var task payload.Task
 		if err = list.Decode(&task); err == nil {
 			fmt.Println(task.ID, task.Title)
 		}

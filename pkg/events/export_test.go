@@ -12,9 +12,6 @@ import (
 // SetPatience changes how long Do relies on the copy of the result.
 func (c *Client) SetPatience(d time.Duration) { c.patience = d }
 
-// Ruled is Germany's time at the beginning of a day where no machine tells it.
-func Ruled(year int, month time.Month, day int) *time.Location { return ruled(year, month, day) }
-
 // LookEvery changes how often a subscription with many events in flight asks how far its consumer is.
 func LookEvery(d time.Duration) SubscribeOption { return func(s *subscription) { s.lookEvery = d } }
 

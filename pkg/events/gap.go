@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Actions of the events by which the bridge tells of a gap in its own stream of events. They are the bridge's, not
@@ -63,7 +65,7 @@ type GapRecord struct {
 func GapOf(e event.Event) (Gap, error) {
 	var g Gap
 	if t := e.Type(); t != GapDetectedType && t != GapClosedType {
-		return g, fmt.Errorf("the event is of the type %s, want %s or %s", quote(t), GapDetectedType, GapClosedType)
+		return g, fmt.Errorf("the event is of the type %s, want %s or %s", binding.Quote(t), GapDetectedType, GapClosedType)
 	}
 	if err := json.Unmarshal(e.Data(), &g); err != nil {
 		return g, fmt.Errorf("data of %s: %w", e.Type(), err)

@@ -3,6 +3,8 @@ package events
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // member is a member of a JSON object. Its value is a part of the bytes that were read.
@@ -14,22 +16,22 @@ type member struct {
 // members splits a JSON object into its members, in their order and with those of the same name, of which
 // [json.Unmarshal] would only keep the last; or it says why it cannot.
 func members(payload []byte) (ms []member, why string) {
-	if why := notJSON(payload); why != "" {
+	if why := binding.NotJSON(payload); why != "" {
 		return nil, why
 	}
-	if s := shape(payload); s != "an object" {
+	if s := binding.Shape(payload); s != "an object" {
 		return nil, "is " + s + ", want an object"
 	}
 	// What follows may rely on the syntax, which is proven.
-	rest := bytes.TrimLeft(payload, jsonBlanks)[1:]
+	rest := bytes.TrimLeft(payload, binding.Blanks)[1:]
 	for {
-		rest = bytes.TrimLeft(rest, jsonBlanks+",")
+		rest = bytes.TrimLeft(rest, binding.Blanks+",")
 		if rest[0] == '}' {
 			return ms, ""
 		}
 		end := valueEnd(rest)
 		m := member{name: text(rest[:end])}
-		rest = bytes.TrimLeft(rest[end:], jsonBlanks+":")
+		rest = bytes.TrimLeft(rest[end:], binding.Blanks+":")
 		end = valueEnd(rest)
 		m.value, rest = rest[:end:end], rest[end:]
 		ms = append(ms, m)
@@ -57,7 +59,7 @@ func valueEnd(raw []byte) int {
 			if depth == 0 {
 				return i + 1
 			}
-		case depth == 0 && bytes.IndexByte([]byte(jsonBlanks+",:}]"), c) >= 0: // behind a number or a word
+		case depth == 0 && bytes.IndexByte([]byte(binding.Blanks+",:}]"), c) >= 0: // behind a number or a word
 			return i
 		}
 	}

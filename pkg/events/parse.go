@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Address is what the subject of a command or a query says.
@@ -78,5 +80,5 @@ func (p Prefix) tokens(subject, kind string, n int) []string {
 }
 
 func (p Prefix) malformed(subject, form string) error {
-	return fmt.Errorf("subject %s is not of the form %s", quote(subject), string(p)+form)
+	return fmt.Errorf("subject %s is not of the form %s", binding.Quote(subject), string(p)+form)
 }

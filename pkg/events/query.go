@@ -22,7 +22,7 @@ import (
 // queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
 const queryTimeout = time.Minute
 
-// Query is a query whose answer has a Go type: one of the generated structs, such as [GetTask]. [Ask] asks it.
+// Query is a query whose answer has a Go type: one of the generated structs, such as payload.GetTask. [Ask] asks it.
 type Query[T any] interface {
 	Payload
 	// Answer decodes what [Client.Query] returned.
@@ -44,22 +44,6 @@ func Ask[T any](ctx context.Context, c *Client, query Query[T]) (T, error) {
 		return none, err
 	}
 	return answer, nil
-}
-
-// queryAnswer decodes the answer to a query of that operation.
-func queryAnswer[T any](r io.Reader, operation string) (T, error) {
-	var v, none T
-	data, err := io.ReadAll(r)
-	switch {
-	case err != nil:
-		return none, fmt.Errorf("answer of %s: %w", operation, err)
-	case len(bytes.TrimSpace(data)) == 0, string(bytes.TrimSpace(data)) == "null":
-		return none, fmt.Errorf("answer of %s: %w", operation, ErrNoAnswer)
-	}
-	if err := unmarshal(data, &v); err != nil {
-		return none, fmt.Errorf("answer of %s: %w", operation, err)
-	}
-	return v, nil
 }
 
 // Query asks factro something and returns the answer, the Core API's JSON byte for byte. The caller closes it.

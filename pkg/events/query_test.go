@@ -13,9 +13,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
-var getTask = events.Generic{Name: "getTask", Resource: "task", Data: map[string]string{"taskId": "größe"}}
+var getTask = payload.Generic{Name: "getTask", Resource: "task", Data: map[string]string{"taskId": "größe"}}
 
 // answerer plays the bridge's side of queries: it answers each with what the script says.
 func answerer(b *broker, script func(*nats.Msg) *nats.Msg) error {
@@ -92,8 +93,8 @@ func TestAsk(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[string]string{
 		`{"id":"8d3f","title":"Prüfung","taskState":"wartend","startDate":null,"neu":1}`: "",
-		" null\n":           events.ErrNoAnswer.Error(),
-		"":                  events.ErrNoAnswer.Error(),
+		" null\n":           payload.ErrNoAnswer.Error(),
+		"":                  payload.ErrNoAnswer.Error(),
 		`{"id":"8d3f"} {}`:  "more than one value",
 		`{"title":1}`:       "answer of getTask: json",
 		`[{"id":"8d3f"}]`:   "answer of getTask: json",
@@ -110,7 +111,7 @@ func TestAsk(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			task, err := events.Ask(t.Context(), events.NewClient(b.js, "acme"), events.GetTask{TaskID: "größe"})
+			task, err := events.Ask(t.Context(), events.NewClient(b.js, "acme"), payload.GetTask{TaskID: "größe"})
 			switch {
 			case want != "" && (!contains(err, want) || task.ID != ""):
 				t.Errorf("got %+v, %v; want %s", task, err, want)
@@ -120,7 +121,7 @@ func TestAsk(t *testing.T) {
 		})
 	}
 	b := startBroker(t)
-	if _, err := events.Ask(t.Context(), events.NewClient(b.js, "acme"), events.ListTasks{}); !errors.Is(err, nats.ErrNoResponders) {
+	if _, err := events.Ask(t.Context(), events.NewClient(b.js, "acme"), payload.ListTasks{}); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -182,7 +183,7 @@ func TestQueryNobody(t *testing.T) {
 	if _, err := c.Query(t.Context(), getTask); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := c.Query(t.Context(), events.Generic{Name: "a.b"}); !contains(err, "want names of") {
+	if _, err := c.Query(t.Context(), payload.Generic{Name: "a.b"}); !contains(err, "want names of") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := events.NewClient(b.js, "acme.x").Query(t.Context(), getTask); !contains(err, `cloud "acme.x" is not of the form`) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // ReusedError says that a command was not carried out, since its source and id were used before for something else: an id is
@@ -20,9 +22,9 @@ type ReusedError struct {
 
 func (e *ReusedError) Error() string {
 	if e.Operation != "" {
-		return fmt.Sprintf("command not sent: the id %s was used before, for %s of %s; choose another one", quote(e.ID), e.Operation, e.Cloud)
+		return fmt.Sprintf("command not sent: the id %s was used before, for %s of %s; choose another one", binding.Quote(e.ID), e.Operation, e.Cloud)
 	}
-	text := fmt.Sprintf("command not carried out: the id %s was used before, for other data; choose another one", quote(e.ID))
+	text := fmt.Sprintf("command not carried out: the id %s was used before, for other data; choose another one", binding.Quote(e.ID))
 	if e.Earlier != nil {
 		text += fmt.Sprintf(" (the earlier command: %s)", e.Earlier.Outcome)
 	}

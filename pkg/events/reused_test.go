@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 func TestCommandDigest(t *testing.T) {
@@ -41,7 +42,7 @@ func TestCommandDigest(t *testing.T) {
 }
 
 // closing has the same id as setState in these tests, and other data.
-var closing = events.SetTaskState{TaskID: "8d3f", State: events.TaskStateClosed}
+var closing = payload.SetTaskState{TaskID: "8d3f", State: payload.TaskStateClosed}
 
 // TestReusedID: an id that was used before for other data gets no result of the other command as its own. That result comes with
 // the error, by Do and by Send.
@@ -71,7 +72,7 @@ func TestReusedID(t *testing.T) {
 		}
 	}
 	// The same data, however written, is the same command.
-	same := events.Generic{Name: "setTaskState", Resource: "task", Data: json.RawMessage(` { "state":"review", "taskId":"8d3f" }`)}
+	same := payload.Generic{Name: "setTaskState", Resource: "task", Data: json.RawMessage(` { "state":"review", "taskId":"8d3f" }`)}
 	if r, err := c.Do(t.Context(), same, events.WithID("once")); err != nil || r.Outcome != events.Applied {
 		t.Errorf("the same data: got %+v, %v", r, err)
 	}
@@ -112,7 +113,7 @@ func TestReusedIDWaits(t *testing.T) {
 	if _, err := c.Send(t.Context(), setState, events.WithID("once")); err != nil {
 		t.Fatal(err)
 	}
-	for name, cmd := range map[string]events.Payload{"other data": closing, "other operation": events.DeleteTask{TaskID: "8d3f"}} {
+	for name, cmd := range map[string]events.Payload{"other data": closing, "other operation": payload.DeleteTask{TaskID: "8d3f"}} {
 		_, sendErr := c.Send(t.Context(), cmd, events.WithID("once"))
 		_, doErr := c.Do(t.Context(), cmd, events.WithID("once"))
 		for how, err := range map[string]error{"do": doErr, "send": sendErr} {
@@ -157,7 +158,7 @@ func TestReusedIDOlderBridge(t *testing.T) {
 	}
 	t.Cleanup(f.stop)
 	c := events.NewClient(f.b.js, "acme")
-	for _, cmd := range []events.SetTaskState{setState, setState} {
+	for _, cmd := range []payload.SetTaskState{setState, setState} {
 		if r, err := c.Do(t.Context(), cmd, events.WithID("once")); err != nil || r.Outcome != events.Applied {
 			t.Errorf("got %+v, %v", r, err)
 		}
@@ -176,7 +177,7 @@ func TestReusedIDConflict(t *testing.T) {
 	if !ok || r.Outcome != events.Rejected || reused.Operation != "" || reused.Earlier == nil || reused.Earlier.Outcome != events.Applied {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	if _, err := c.Do(t.Context(), events.DeleteTask{TaskID: "8d3f"}, events.WithID("other")); !contains(err, "for setTaskState of acme") {
+	if _, err := c.Do(t.Context(), payload.DeleteTask{TaskID: "8d3f"}, events.WithID("other")); !contains(err, "for setTaskState of acme") {
 		t.Errorf("another operation: got %v", err)
 	}
 }

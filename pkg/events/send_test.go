@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // TestOnResult: each result is told once, as the event that it is in the stream, be it a copy or read there.
@@ -52,7 +53,7 @@ func TestSend(t *testing.T) {
 	if n := len(f.commands()); n != 2 {
 		t.Errorf("the bridge got %d commands, want 2", n)
 	}
-	if _, err := c.Send(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: []int{1}}); err == nil {
+	if _, err := c.Send(t.Context(), payload.Generic{Name: "createTask", Resource: "task", Data: []int{1}}); err == nil {
 		t.Error("a list was sent as a command")
 	}
 	f.b.stop()

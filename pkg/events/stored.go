@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // storedReader reads single messages of a stream without a consumer.
@@ -118,7 +120,7 @@ func readStored(msg *nats.Msg) (storedMsg, error) {
 		case "503":
 			return storedMsg{}, nats.ErrNoResponders
 		default:
-			return storedMsg{}, fmt.Errorf("the broker answers with %s %s", quote(status), quote(msg.Header.Get("Description")))
+			return storedMsg{}, fmt.Errorf("the broker answers with %s %s", binding.Quote(status), binding.Quote(msg.Header.Get("Description")))
 		}
 	}
 	sequence, err := strconv.ParseUint(sequences[len(sequences)-1], 10, 64)

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 const (
@@ -49,7 +50,7 @@ type storedObject struct {
 func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.ReadCloser, error) {
 	failed := func(err error) error { return fmt.Errorf("object %s/%s of the answer: %w", ref.Bucket, ref.Name, err) }
 	if Token(ref.Bucket) != ref.Bucket {
-		return nil, fmt.Errorf("object store %s of the answer: this is no name of one", quote(ref.Bucket))
+		return nil, fmt.Errorf("object store %s of the answer: this is no name of one", binding.Quote(ref.Bucket))
 	}
 	o := &storedObject{
 		release: func() {}, chunks: storedReader{js: js, stream: "OBJ_" + ref.Bucket}, sum: sha256.New(),

@@ -12,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // structuredPayload writes an event in the JSON format, its attributes in the order of their names but for those of
@@ -80,7 +81,7 @@ func (b *builder) readStructured(payload []byte, sure bool) bool {
 	}
 	b.prefix = "attribute "
 	if why != "" {
-		b.addf("payload %s", why)
+		b.Addf("payload %s", why)
 		return true
 	}
 	var data, encoded []byte
@@ -90,12 +91,12 @@ func (b *builder) readStructured(payload []byte, sure bool) bool {
 		switch {
 		case same(i-1) || same(i+1):
 			b.saw(m.name)
-			b.addf("%s is given more than once", b.where(m.name))
+			b.Addf("%s is given more than once", b.where(m.name))
 		case m.name == "data":
 			data = m.value
 		case m.name == "data_base64":
 			encoded = m.value
-		case shape(m.value) != "null": // null is as good as absent
+		case binding.Shape(m.value) != "null": // null is as good as absent
 			b.saw(m.name)
 			b.setJSON(m.name, m.value)
 		}
@@ -108,24 +109,24 @@ func (b *builder) readStructured(payload []byte, sure bool) bool {
 // setJSON takes an attribute that came as JSON. Those of CloudEvents are strings; an extension may also be a boolean or
 // a whole number of 32 bits.
 func (b *builder) setJSON(name string, raw []byte) {
-	switch s := shape(raw); {
+	switch s := binding.Shape(raw); {
 	case s == "a string" && !jsontext.Valid(string(raw)):
-		b.addf("%s is no valid text: it has half of a surrogate pair", b.where(name)) // two of them would be one U+FFFD
+		b.Addf("%s is no valid text: it has half of a surrogate pair", b.where(name)) // two of them would be one U+FFFD
 	case s == "a string":
 		b.set(name, text(raw))
 	case isCore(name):
-		b.addf("%s is %s, want a string", b.where(name), s)
+		b.Addf("%s is %s, want a string", b.where(name), s)
 	case s == "a boolean":
 		b.extend(name, raw[0] == 't')
 	case s == "a number":
 		n, err := strconv.ParseInt(string(raw), 10, 32)
 		if err != nil {
-			b.addf("%s is the number %.80s, want a whole one of 32 bits", b.where(name), raw)
+			b.Addf("%s is the number %.80s, want a whole one of 32 bits", b.where(name), raw)
 			return
 		}
 		b.extend(name, int32(n))
 	default:
-		b.addf("%s is %s, want a string, a boolean or a whole number", b.where(name), s)
+		b.Addf("%s is %s, want a string, a boolean or a whole number", b.where(name), s)
 	}
 }
 
@@ -133,20 +134,20 @@ func (b *builder) setJSON(name string, raw []byte) {
 // and comes as a string.
 func (b *builder) setData(data, encoded []byte) {
 	contentType := b.event().DataContentType()
-	if encoded != nil && shape(encoded) == "null" {
+	if encoded != nil && binding.Shape(encoded) == "null" {
 		encoded = nil
 	}
 	switch {
 	case encoded != nil && data != nil:
-		b.addf("data and data_base64 are both there, want one of them")
+		b.Addf("data and data_base64 are both there, want one of them")
 	case encoded != nil:
-		if shape(encoded) != "a string" {
-			b.addf("data_base64 is %s, want a string", shape(encoded))
+		if binding.Shape(encoded) != "a string" {
+			b.Addf("data_base64 is %s, want a string", binding.Shape(encoded))
 			return
 		}
 		raw, err := base64.StdEncoding.DecodeString(text(encoded))
 		if err != nil {
-			b.addf("data_base64 is no base64: %v", err)
+			b.Addf("data_base64 is no base64: %v", err)
 			return
 		}
 		b.base64 = true
@@ -155,9 +156,9 @@ func (b *builder) setData(data, encoded []byte) {
 		}
 	case data != nil && isJSON(contentType):
 		b.data = data
-	case data != nil && shape(data) != "null":
-		if shape(data) != "a string" {
-			b.addf("data is %s, want a string, since datacontenttype is %s", shape(data), quote(contentType))
+	case data != nil && binding.Shape(data) != "null":
+		if binding.Shape(data) != "a string" {
+			b.Addf("data is %s, want a string, since datacontenttype is %s", binding.Shape(data), binding.Quote(contentType))
 			return
 		}
 		if s := text(data); s != "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // Handler handles one event. Its context ends with that of Subscribe and carries the event's trace. The error is the
@@ -151,7 +152,7 @@ type subscription struct {
 func streamOf(filter string) (Prefix, string, error) {
 	t := strings.Split(filter, ".")
 	if len(t) < 3 {
-		return "", "", fmt.Errorf("filter %s: want <prefix>.event.<cloud>.…, <prefix>.result.<cloud>.… or <prefix>.dead.<kind>.<cloud>…", quote(filter))
+		return "", "", fmt.Errorf("filter %s: want <prefix>.event.<cloud>.…, <prefix>.result.<cloud>.… or <prefix>.dead.<kind>.<cloud>…", binding.Quote(filter))
 	}
 	p, at := Prefix(t[0]), 2
 	var stream func(string) string
@@ -163,14 +164,14 @@ func streamOf(filter string) (Prefix, string, error) {
 	case "dead":
 		stream, at = p.DeadStream, 3 // after command or webhook
 	default:
-		return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.result.… or <prefix>.dead.…", quote(filter))
+		return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.result.… or <prefix>.dead.…", binding.Quote(filter))
 	}
 	if at >= len(t) || t[at] == Any || slices.Contains(t[:at+1], ">") {
 		return "", "", fmt.Errorf("filter %s: each cloud has streams of its own, so the filter must name the cloud; subscribe once for each cloud",
-			quote(filter))
+			binding.Quote(filter))
 	}
 	if !name.MatchString(t[at]) {
-		return "", "", fmt.Errorf("filter %s: cloud %s is not of the form [a-z0-9][a-z0-9-]*", quote(filter), quote(t[at]))
+		return "", "", fmt.Errorf("filter %s: cloud %s is not of the form [a-z0-9][a-z0-9-]*", binding.Quote(filter), binding.Quote(t[at]))
 	}
 	return p, stream(t[at]), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // waiter waits for the results of one command, on the inbox that gets copies and in the stream that has them all.
@@ -193,10 +194,10 @@ func takenBy(id, source string) error {
 	if source == "" {
 		source = "a sender that named no source"
 	} else {
-		source = quote(source)
+		source = binding.Quote(source)
 	}
 	return fmt.Errorf("command not sent: its message id was used before by another command, with the id %s, of %s; choose another id",
-		quote(id), source)
+		binding.Quote(id), source)
 }
 
 // read hands over what comes into the stream of results and may be the command's, until ctx ends. It makes no consumer.

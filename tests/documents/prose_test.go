@@ -10,10 +10,11 @@ import (
 	"testing"
 )
 
-// The kinds of text.
+// The kinds of rules: for sentences, for names, and for phrases that are right.
 const (
 	prose = "prose"
 	name  = "name"
+	allow = "allow"
 )
 
 // hidden takes the place of what is not prose, byte by byte, so that a position stays what it is. It is no part of a word

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // The drill of docs/operations.md: what "nats backup account" took from one server, a bridge goes on with on another one,
@@ -19,7 +20,7 @@ func TestBackupAndRestore(t *testing.T) {
 	api := old.startFactro(t)
 	old.startBridge(t, api)
 	old.deliver(t, `{"id":"d-1","action":"TaskStateChanged","context":{"entityId":"4711","note":"Prüfung"}}`)
-	create := events.CreateTask{Title: "Sicherung", TargetParentID: old.factro.Demo().Package}
+	create := payload.CreateTask{Title: "Sicherung", TargetParentID: old.factro.Demo().Package}
 	if _, err := events.NewClient(old.js, cloud).Do(t.Context(), create, events.WithID("c-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if err != nil || again.Resource == nil || old.tasks("Sicherung") != 1 {
 		t.Errorf("factro has %d tasks, the command of before the backup has the result %+v, %v", old.tasks("Sicherung"), again, err)
 	}
-	if _, err := client.Do(t.Context(), events.CreateTask{Title: "danach", TargetParentID: old.factro.Demo().Package}); err != nil {
+	if _, err := client.Do(t.Context(), payload.CreateTask{Title: "danach", TargetParentID: old.factro.Demo().Package}); err != nil {
 		t.Error(err)
 	}
 	moved.deliver(t, `{"id":"d-2","action":"TaskStateChanged","context":{"entityId":"4712"}}`)

@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // guarded is a site whose server asks for TLS and reads deploy/nats/auth.conf, its examples too.
@@ -163,7 +164,7 @@ func TestPageRights(t *testing.T) {
 		// The answer is in the object store, where the program may make no consumer.
 		long := strings.Repeat("größe ", 4000)
 		for _, id := range []string{"l-1", "l-2", "l-3"} {
-			create := events.CreateTask{Title: id, TargetParentID: g.factro.Demo().Package, Description: events.Set(long)}
+			create := payload.CreateTask{Title: id, TargetParentID: g.factro.Demo().Package, Description: payload.Set(long)}
 			if _, err := events.NewClient(g.js, cloud).Do(t.Context(), create); err != nil {
 				t.Fatal(err)
 			}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // The pages' programs read our events in binary mode, umlauts and all, and those that our codec writes in structured mode. The
@@ -112,7 +113,7 @@ func TestPageSendsCommands(t *testing.T) {
 		p.fails(t, 3, "used before, for createTask of urn:example:script", "command", cloud, "task.deleteTask", `{"taskId":"x"}`, "größe 1")
 		p.fails(t, 3, "used before, for other data", "command", cloud, "task.createTask", s.newTask("anders"), "größe 1")
 		p.fails(t, 3, "the earlier command: {", "command", cloud, "task.createTask", s.newTask("anders"), "größe 1")
-		create := events.CreateTask{Title: "gibt der Nachricht eine andere Id", TargetParentID: s.factro.Demo().Package}
+		create := payload.CreateTask{Title: "gibt der Nachricht eine andere Id", TargetParentID: s.factro.Demo().Package}
 		if _, err := events.NewClient(s.js, cloud).Do(t.Context(), create, events.WithID("größe 2"), events.WithSource("urn:example:script")); err != nil {
 			t.Fatal(err)
 		}

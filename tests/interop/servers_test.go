@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
 
@@ -101,12 +102,12 @@ func (s *site) works(t *testing.T, n string) {
 		t.Errorf("the event %s: %v", n, err)
 	}
 	client := events.NewClient(s.js, cloud)
-	r, err := client.Do(t.Context(), events.CreateTask{Title: n, TargetParentID: s.factro.Demo().Package}, events.WithID(n))
+	r, err := client.Do(t.Context(), payload.CreateTask{Title: n, TargetParentID: s.factro.Demo().Package}, events.WithID(n))
 	if err != nil || r.Outcome != events.Applied || s.tasks(n) != 1 {
 		t.Errorf("the command %s: %+v, %v; factro has %d tasks", n, r, err, s.tasks(n))
 	}
 	dead := s.messages(t, prefix.DeadStream(cloud))
-	_, err = client.Do(t.Context(), events.Generic{Name: "createTask", Resource: "task", Data: map[string]any{"titel": n}}, events.WithID("wrong-"+n))
+	_, err = client.Do(t.Context(), payload.Generic{Name: "createTask", Resource: "task", Data: map[string]any{"titel": n}}, events.WithID("wrong-"+n))
 	if err == nil {
 		t.Errorf("the wrong command %s was applied", n)
 	}

@@ -19,15 +19,6 @@ func Config(url string) bus.Config {
 	return bus.Config{URL: url, Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
 }
 
-// Clouds has a connection work for these.
-func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
-
-// Running returns a connection that is ready.
-func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
-	t.Helper()
-	return Run(t, Connect(t, s, Quiet(), change...))
-}
-
 // Connect returns a connection that does not run yet. It is closed at the end of the test.
 func Connect(t testing.TB, s *natstest.Server, log *slog.Logger, change ...func(*bus.Config)) *bus.Conn {
 	t.Helper()
@@ -53,6 +44,15 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 	t.Cleanup(conn.Close)
 	return conn
 }
+
+// Running returns a connection whose streams are there.
+func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
+	t.Helper()
+	return Run(t, Connect(t, s, Quiet(), change...))
+}
+
+// Clouds has a connection work for these.
+func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
 
 // Run runs a connection until the test ends, and waits until its streams are there.
 func Run(t testing.TB, conn *bus.Conn) *bus.Conn {

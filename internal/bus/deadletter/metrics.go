@@ -55,5 +55,5 @@ var needPeople = []struct{ kind, code string }{
 	{Command, events.CodeUndeliverable},
 	{Command, CodeTerminated},
 	{Webhook, "unusable"},
-	{Webhook, "too_large"},
+	{Webhook, codeTooLarge},
 }

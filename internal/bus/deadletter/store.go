@@ -96,10 +96,7 @@ func New(conn Conn, log *slog.Logger, options ...Option) (*Store, error) {
 // headers that they came with, without secrets; nil if there are none.
 func (s *Store) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	return s.conn.Traced(ctx, subject, func(ctx context.Context) error {
-		msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-		SetReason(msg.Header, code, reason)
-		SetRequest(msg.Header, request)
-		return s.put(ctx, msg, id, false)
+		return s.put(ctx, UnusableWebhook(subject, code, reason, data, request), id, false)
 	})
 }
 

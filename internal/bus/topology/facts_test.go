@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The facts are told in the words that JetStream itself has for them.
+// The facts use JetStream's own words.
 func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 	t.Parallel()
 	word := func(v any) string {
@@ -27,10 +27,10 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 	} {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
-			t.Errorf("%+v is told of a stream %s: %s, %s, %s", f, c.Name, word(c.Retention), word(c.Discard), word(c.Storage))
+			t.Errorf("%+v is said of a stream %s: %s, %s, %s", f, c.Name, word(c.Retention), word(c.Discard), word(c.Storage))
 		}
 		if f.MaxAge != c.MaxAge || f.MaxMessages != c.MaxMsgs || f.Duplicates != c.Duplicates || !slices.Equal(f.Subjects, c.Subjects) {
-			t.Errorf("%+v is told of a stream %+v", f, c)
+			t.Errorf("%+v is said of a stream %+v", f, c)
 		}
 	}
 	if len(facts) != 5 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {

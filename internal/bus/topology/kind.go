@@ -10,7 +10,7 @@ import (
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
 type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals int64 }
 
-// Kind is a kind of stream or bucket. Each cloud has one of each, but Reconcile, of which there is one in all.
+// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Reconcile, which all clouds share.
 type Kind int
 
 const (

@@ -49,7 +49,7 @@ func resultStream(p events.Prefix, cloud string) Stream {
 	}), Results}
 }
 
-// deadStream has limits and is no work queue: dead letters are to be looked at, and only one reader can look into a queue.
+// deadStream has limits and is no work queue: several readers look at dead letters, and a work queue allows only one.
 func deadStream(p events.Prefix, cloud string) Stream {
 	return Stream{alike(jetstream.StreamConfig{
 		Name: p.DeadStream(cloud), Description: "Dead letters",

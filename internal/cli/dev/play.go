@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // play is the guided first event of "bridge dev".
@@ -124,7 +125,7 @@ func (p play) connect(ctx context.Context) (*bus.Client, error) {
 func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arrived <-chan bus.Message) error {
 	ctx, cancel := context.WithTimeout(telemetry.NewTrace(ctx), patience)
 	defer cancel()
-	create := events.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
+	create := payload.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
 	data, err := json.Marshal(create)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 type sendFlags struct {
@@ -101,7 +102,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	defer cancel()
 	client.CollectRefusals()
 	bridge := client.Bridge(events.Prefix(f.Prefix), f.Cloud)
-	cmd := events.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
+	cmd := payload.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
 	opts := f.options()
 	if !f.wait {
 		sent, err := bridge.Send(ctx, cmd, opts...)

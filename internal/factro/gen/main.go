@@ -34,7 +34,7 @@ func main() {
 	}
 	files := map[string][]byte{"operations_gen.go": table, "schemas_gen.json": schemas}
 	for name, data := range structs {
-		files[eventsFolder+name] = data
+		files[payloadFolder+name] = data
 	}
 	for name, data := range files {
 		if err := os.WriteFile(name, data, 0o644); err != nil {
@@ -43,8 +43,8 @@ func main() {
 	}
 }
 
-// eventsFolder is where the contract's Go face lies, seen from the folder that go generate runs us in.
-const eventsFolder = "../../pkg/events/"
+// payloadFolder is where the package of the payloads is, seen from the folder that go generate runs us in.
+const payloadFolder = "../../pkg/events/payload/"
 
 // document is the part of an OpenAPI description that the table needs.
 type document struct {

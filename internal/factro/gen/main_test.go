@@ -29,7 +29,7 @@ func TestGeneratedIsFresh(t *testing.T) {
 	}
 	files := map[string][]byte{"../operations_gen.go": table, "../schemas_gen.json": schemas}
 	for name, source := range commands {
-		files["../"+eventsFolder+name] = source
+		files["../"+payloadFolder+name] = source
 	}
 	for name, want := range files {
 		if !bytes.Equal(read(t, name), want) {

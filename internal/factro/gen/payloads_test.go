@@ -56,31 +56,31 @@ func TestPayloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
-		"payload_task_gen.go": {
+		"command_task_gen.go": {
 			"// MoveTask is the command moveTask. Move a task. Not twice.\n//\n// It is PUT /tasks/{taskId} (inferred). A list takes effect as a whole or not at all.\n",
 			"\t// The task. A UUID.\n\tFromTaskID string `json:\"fromTaskId\"`\n",
 			"\t// May be null. (Observed.)\n\tAt     Optional[Time]",
 			"State              `json:\"state\"`",
 			"URLIDs Optional[[]string] `json:\"urlIds,omitzero\"`",
-			`func (MoveTask) Operation() Operation { return Operation{"moveTask", "task"} }`,
-			`func (MoveTask) Answer(r Result) (Task, error) { return answer[Task](r, "moveTask") }`,
+			"func (MoveTask) Operation() events.Operation {\n\treturn events.Operation{Name: \"moveTask\", Resource: \"task\"}\n}",
+			`func (MoveTask) Answer(r events.Result) (Task, error) { return answer[Task](r, "moveTask") }`,
 		},
 		"query_task_gen.go": {
-			"import \"io\"\n\n// GetTask is the query getTask. Read.\n//\n// It is GET /tasks/{taskId} (observed).\ntype GetTask struct {\n",
+			"import (\n\t\"io\"\n\n\t\"github.com/factro-bridge/factro-bridge/pkg/events\"\n)\n\n// GetTask is the query getTask. Read.\n//\n// It is GET /tasks/{taskId} (observed).\ntype GetTask struct {\n",
 			"\tTaskID string `json:\"taskId\"`\n",
 			"\t// A date, such as 2026-09-01.\n\tSince Optional[string] `json:\"since,omitzero\"`\n",
-			`func (GetTask) Operation() Operation { return Operation{"getTask", "task"} }`,
+			"func (GetTask) Operation() events.Operation {\n\treturn events.Operation{Name: \"getTask\", Resource: \"task\"}\n}",
 			`func (GetTask) Answer(r io.Reader) ([]Task, error) { return queryAnswer[[]Task](r, "getTask") }`,
 		},
 		"query_right_gen.go": {"func (ListRights) Answer(r io.Reader) (Rights, error)"},
-		"payload_types_gen.go": {
+		"types_gen.go": {
 			"// Rights: By id.\ntype Rights map[string][]any\n",
 			"// State: A state. (Documented.) These are the known values; factro may have more.\ntype State string",
 			`StateInProcess State = "inProcess"`,
 			"Parts []Task `json:\"parts\"`",
 		},
-		"payload_list_gen_test.go": {
-			"package events_test", "var payloads = []events.Payload{\n\tevents.MoveTask{},\n}", "var queries = []events.Payload{\n\tevents.GetTask{},\n",
+		"list_gen_test.go": {
+			"package payload_test", "var payloads = []events.Payload{\n\tpayload.MoveTask{},\n}", "var queries = []events.Payload{\n\tpayload.GetTask{},\n",
 		},
 	} {
 		for _, text := range want {
@@ -89,7 +89,7 @@ func TestPayloads(t *testing.T) {
 			}
 		}
 	}
-	if len(files) != 5 || bytes.Contains(files["payload_task_gen.go"], []byte("getTask")) {
+	if len(files) != 5 || bytes.Contains(files["command_task_gen.go"], []byte("getTask")) {
 		t.Errorf("got %d files, or a read among the commands", len(files))
 	}
 }
@@ -129,7 +129,7 @@ func TestNoPayloadIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := filepath.Glob("../" + eventsFolder + "*_gen*.go")
+	found, err := filepath.Glob("../" + payloadFolder + "*_gen*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

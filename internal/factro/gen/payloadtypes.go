@@ -24,7 +24,7 @@ func (p *payloadWriter) types() ([]byte, error) {
 			done[name] = out.String()
 		}
 	}
-	out := bytes.NewBufferString(generatedHeader(eventsPackage))
+	out := bytes.NewBufferString(generatedHeader(payloadPackage))
 	for _, name := range slices.Sorted(maps.Keys(done)) {
 		out.WriteString("\n" + done[name])
 	}

@@ -9,7 +9,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    # Configuration is read at the start, so a change of it starts new pods. Secrets of yours are read again while it
+    # Configuration is read at the start, so a change of it starts new pods. Your Secrets are read again while it
     # runs.
     checksum/config: {{ include "factro-bridge.configFiles" . | sha256sum | quote }}
     {{- with include "factro-bridge.madeSecretData" $root }}
@@ -117,7 +117,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* The container of the bridge without what it is told to do. Takes root and w. */}}
+{{/* The container of the bridge without its command. Takes root and w. */}}
 {{- define "factro-bridge.container" -}}
 image: {{ include "factro-bridge.image" (dict "image" .root.Values.image "tag" .root.Chart.AppVersion) | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy | quote }}
@@ -136,7 +136,7 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* A text of which only letters, digits and -._~ stand for themselves, as in the lists of the OpenTelemetry variables. */}}
+{{/* A text in which all but letters, digits and -._~ is escaped, as in the lists of the OpenTelemetry variables. */}}
 {{- define "factro-bridge.percentEncoded" -}}
 {{- . | urlquery | replace "+" "%20" -}}
 {{- end }}

@@ -1,5 +1,5 @@
 {{/*
-What the schema cannot say. All mistakes at once. "helm lint" only tells of them, so the default values, which have no
+What the schema cannot say. All mistakes at once. "helm lint" only reports them, so the default values, which have no
 cloud, are good as far as they go.
 */}}
 {{- define "factro-bridge.validate" -}}

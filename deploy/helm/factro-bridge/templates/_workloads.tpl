@@ -61,8 +61,8 @@ by their number. Takes w and cloud.
 {{- end }}
 
 {{/*
-How long a pod may take to end: first the load balancers learn of it, then requests and the command in hand go on for
-shutdown_timeout, then NATS is let go of and the last traces are sent, which has a second. Takes root and w.
+How long a pod may take to end: first the load balancers notice it, then requests and the command in flight continue for
+shutdown_timeout, then the connection to NATS closes and the last traces are sent, within a second. Takes root and w.
 */}}
 {{- define "factro-bridge.gracePeriod" -}}
 {{- if kindIs "invalid" .w.terminationGracePeriodSeconds -}}

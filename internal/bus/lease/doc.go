@@ -1,0 +1,7 @@
+// Package lease gives one process at a time the right to do something alone.
+//
+// In: a key. Out: its lease, with a value that only the holder can write, and that the next holder gets. The lease is renewed until
+// it is released, and taken over when its holder has been silent for too long.
+//
+// It never compares clocks, and never lets the write of a holder who has lost the lease overwrite that of the next one.
+package lease

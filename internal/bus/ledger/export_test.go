@@ -1,0 +1,7 @@
+package ledger
+
+// Keys of entries.
+var (
+	KeyOf    = keyOf
+	KeyToken = keyToken
+)

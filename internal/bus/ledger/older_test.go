@@ -1,0 +1,63 @@
+package ledger_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
+)
+
+// TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.
+func TestOldLedger(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	old, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER", TTL: 7 * 24 * time.Hour, MaxBytes: 256 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(ledger.Record{Fingerprint: "f", Made: []string{"t-1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range map[string][]byte{ledger.KeyOf("acme", "x"): text, "acme.claim.task." + ledger.KeyToken("t-2"): []byte("x")} {
+		if _, err := old.Put(t.Context(), key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := bustest.Running(t, server, bustest.Clouds("acme", "beta"))
+	natstest.Eventually(t, "both clouds are ready", func() bool { return len(conn.Troubles()) == 0 }) // readiness needs one
+	b := ledger.New(conn, bustest.Quiet())
+	known, r, err := b.Begin(t.Context(), "acme", "x", ledger.Record{Fingerprint: "g"})
+	if err != nil || !known || r.Fingerprint != "f" {
+		t.Errorf("known %t, %+v, %v", known, r, err)
+	}
+	r.Result = json.RawMessage(`{}`)
+	if _, err := b.Save(t.Context(), "acme", "x", r); err != nil {
+		t.Error(err)
+	}
+	if _, r, err := b.Look(t.Context(), "acme", "x"); err != nil || string(r.Result) != "{}" {
+		t.Errorf("the old record came back: %+v, %v", r, err)
+	}
+	if known, _, err := b.Begin(t.Context(), "beta", "x", ledger.Record{}); err != nil || known {
+		t.Errorf("of another cloud: known %t, %v", known, err)
+	}
+	if mine, err := b.Claim(t.Context(), "acme", "task", "t-2", "y"); err != nil || mine {
+		t.Errorf("an object that another command made: mine %t, %v", mine, err)
+	}
+	if made, err := b.Made(t.Context(), "acme", time.Now().Add(-time.Minute)); err != nil || !made["t-1"] {
+		t.Errorf("made are %v, %v", made, err)
+	}
+	if err := js.DeleteKeyValue(t.Context(), "FACTRO_LEDGER"); err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) {
+		t.Fatal(err)
+	}
+	if known, _, err := b.Begin(t.Context(), "acme", "new", ledger.Record{}); err != nil || known {
+		t.Errorf("after the old bucket was deleted: known %t, %v", known, err)
+	}
+}

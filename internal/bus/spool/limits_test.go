@@ -1,0 +1,165 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// sizedEvent is an event whose data has this size.
+func sizedEvent(t testing.TB, s *Spool, id string, size int) error {
+	t.Helper()
+	e := taskEvent(t, id)
+	e.DataEncoded = []byte(`"` + strings.Repeat("x", size-2) + `"`)
+	_, _, err := s.Publish(t.Context(), task(1), e, "acme."+id)
+	return err
+}
+
+// A spool promises nothing that the broker would refuse: it knows the limits that it has seen, also after a start without
+// NATS.
+func TestSpoolKnowsTheLimits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server := startBroker(t, func(o *server.Options) { o.MaxPayload = 128 << 10 })
+	b := run(t, server.connect(t, quiet()))
+	ready(t, b)
+	out := server.outside(t)
+	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
+	cfg.MaxMsgSize = 64 << 10
+	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	b.Recheck()
+	eventually(t, "the stream's limit is seen", func() bool { return b.Limits().Of("acme") == 64<<10 })
+	if other := b.Limits().Of("other"); other != 128<<10 {
+		t.Errorf("another cloud may have messages of %d bytes", other)
+	}
+	first := newSpool(t, b, config(dir))
+	stop := start(t, first.Run)
+	eventually(t, "the limits are written down", func() bool { l, err := SavedLimits(dir); return err == nil && l.Of("acme") == 64<<10 })
+	stop()
+	first.Close()
+	server.Stop()
+
+	away := server.connect(t, quiet())
+	start(t, away.Run)
+	s := newSpool(t, away, config(dir))
+	if err := sizedEvent(t, s, "fits", 60<<10); err != nil {
+		t.Errorf("an event that fits: %v", err)
+	}
+	if err := sizedEvent(t, s, "headers", 64<<10-200); !errors.Is(err, events.ErrTooLarge) {
+		t.Errorf("an event that does not fit with its headers: %v", err)
+	}
+	if n := s.waiting(); n != 1 {
+		t.Errorf("%d events wait", n)
+	}
+	server.Start()
+	start(t, s.Run)
+	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	if got := server.outside(t).eventIDs(); len(got) != 1 || got[0] != "fits" {
+		t.Errorf("the events are %v", got)
+	}
+}
+
+// Without ever having seen NATS, the spool promises what every NATS takes, and has a larger one come again.
+func TestSpoolOfUnknownLimits(t *testing.T) {
+	t.Parallel()
+	_, b := away(t)
+	s := newSpool(t, b, config(t.TempDir()))
+	if err := sizedEvent(t, s, "usual", bus.DefaultPayload-bus.HeaderRoom); err != nil {
+		t.Errorf("an event of the usual size: %v", err)
+	}
+	large := taskEvent(t, "large")
+	large.DataEncoded = []byte(`"` + strings.Repeat("x", bus.DefaultPayload) + `"`)
+	msg, err := events.ToMsg(subjectOf(1), large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.fits("acme", msg, "acme.large"); !errors.Is(err, errUnknownLimit) || errors.Is(err, events.ErrTooLarge) {
+		t.Errorf("a larger one: %v", err)
+	}
+}
+
+// What was answered with 202 is never cut: until the object store takes it whole, it stays in the spool.
+func TestSpooledIsNeverCut(t *testing.T) {
+	t.Parallel()
+	server, b := away(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
+	s := newSpool(t, b, config(t.TempDir()))
+	s.limits.saved.Payload = 1 << 20 // as it was before somebody lowered it
+	if err := sizedEvent(t, s, "large", 512<<10); err != nil {
+		t.Fatal(err)
+	}
+	if err := sizedEvent(t, s, "after", 100); err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	ready(t, b)
+	out := server.outside(t)
+	store := func(most int32) {
+		t.Helper()
+		cfg := out.stream("OBJ_FACTRO_ORIGINALS_ACME").CachedInfo().Config
+		cfg.MaxMsgSize = most
+		if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the object store is there", func() bool { _, err := out.js.ObjectStore(t.Context(), "FACTRO_ORIGINALS_ACME"); return err == nil })
+	store(16)
+	start(t, s.Run)
+	eventually(t, "the one behind it is stored", func() bool { return out.count("FACTRO_EVENTS_ACME") == 1 && s.waiting() == 1 })
+	if n := out.count("FACTRO_DEAD_ACME"); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+	store(-1)
+	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	c := server.dial(t)
+	l, err := deadletter.Get(t.Context(), c, "factro", "acme", 1)
+	if err == nil {
+		l, err = deadletter.Original(t.Context(), c, "factro", l)
+	}
+	if err != nil || len(l.Data) != 512<<10 {
+		t.Errorf("of the event %d bytes are kept: %v", len(l.Data), err)
+	}
+}
+
+func TestSavedLimits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if l, err := SavedLimits(dir); err != nil || l.Of("acme") != 0 {
+		t.Errorf("without a file: %+v, %v", l, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, limitsFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SavedLimits(dir); err == nil || !strings.Contains(err.Error(), limitsFile) {
+		t.Errorf("a broken file: %v", err)
+	}
+	_, b := away(t)
+	s := newSpool(t, b, config(dir)) // which opens all the same
+	for _, test := range []struct {
+		seen      bus.Limits
+		acme, all int64
+	}{
+		{bus.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
+		{bus.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
+		{bus.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
+	} {
+		if err := s.limits.save(dir, test.seen); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := SavedLimits(dir); err != nil || l.Of("acme") != test.acme || l.Of("other") != test.all {
+			t.Errorf("of %+v saved are %+v, %v", test.seen, l, err)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, limitsFile+".*")); err != nil || len(left) != 0 {
+		t.Errorf("left over are %v, %v", left, err)
+	}
+}

@@ -1,0 +1,112 @@
+package spool
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
+)
+
+// metrics are what a spool counts.
+type metrics struct {
+	spooled, drained metric.Int64Counter
+	callback         metric.Registration
+}
+
+func newMetrics(s *Spool) (m metrics, err error) {
+	meter := otel.Meter(bus.Scope)
+	if m.spooled, err = meter.Int64Counter("factro.bridge.spooled", metric.WithUnit("{message}"),
+		metric.WithDescription("Webhooks that were written to the spool.")); err != nil {
+		return m, err
+	}
+	if m.drained, err = meter.Int64Counter("factro.bridge.drained", metric.WithUnit("{message}"),
+		metric.WithDescription("Webhooks that were handed over from the spool, by whether they became events or dead letters.")); err != nil {
+		return m, err
+	}
+	messages, err := meter.Int64ObservableGauge("factro.bridge.spool.messages", metric.WithUnit("{message}"),
+		metric.WithDescription("Webhooks of a cloud that wait in the spool."))
+	if err != nil {
+		return m, err
+	}
+	bytes, err := meter.Int64ObservableGauge("factro.bridge.spool.bytes", metric.WithUnit("By"),
+		metric.WithDescription("Size of what waits in the spool, of all clouds."))
+	if err != nil {
+		return m, err
+	}
+	limit, err := meter.Int64ObservableGauge("factro.bridge.spool.limit", metric.WithUnit("By"),
+		metric.WithDescription("How much may wait in the spool, as configured."))
+	if err != nil {
+		return m, err
+	}
+	usable, err := meter.Int64ObservableGauge("factro.bridge.spool.usable",
+		metric.WithDescription("1 while the spool could take a webhook, 0 while it is full or its disk is full or cannot be written."))
+	if err != nil {
+		return m, err
+	}
+	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
+		metric.WithDescription(bus.UnaccountedMeaning))
+	if err != nil {
+		return m, err
+	}
+	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		o.ObserveInt64(limit, s.cfg.MaxBytes)
+		takes := int64(0)
+		if s.disk.Usable() == nil { //nolint:contextcheck // it has a time of its own
+			takes = 1
+		}
+		o.ObserveInt64(usable, takes)
+		for _, q := range s.all() {
+			o.ObserveInt64(messages, q.length(), bus.CloudOption(q.cloud))
+		}
+		if there, miss, ok := s.balance(ctx); ok {
+			o.ObserveInt64(bytes, int64(there.Bytes)) //nolint:gosec // far below the limit of the type
+			o.ObserveInt64(unaccounted, miss, metric.WithAttributes(attribute.String("flow", "spool")))
+		}
+		return nil
+	}, messages, bytes, limit, usable, unaccounted)
+	return m, err
+}
+
+// balanceTries is how often a balance is tried that was disturbed, within balanceTimeout.
+const balanceTries, balanceTimeout = 20, time.Second
+
+// balance compares what came into the spool with what left it and what is on the disk, all at one moment. A webhook must not
+// wait for somebody who reads metrics, so it takes no lock. There is no balance while the disk is away, nor while something is
+// written or removed at each try.
+func (s *Spool) balance(ctx context.Context) (there disk.Content, miss int64, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
+	defer cancel()
+	for range balanceTries {
+		unsure := int64(0)
+		if s.disk.Observe(ctx, func(found disk.Content) {
+			there, miss, unsure = found, s.account.missing(found), s.account.unsure.Load()
+		}) {
+			if miss < 0 && miss >= -unsure {
+				miss = 0 // these may or may not be there
+			}
+			return there, miss, true
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return disk.Content{}, 0, false
+		}
+	}
+	return disk.Content{}, 0, false
+}
+
+// stop ends the observation. There is nothing left to observe, so its error tells nobody anything.
+func (m metrics) stop() { _ = m.callback.Unregister() }
+
+func drainedOption(cloud string, dead bool) metric.MeasurementOption {
+	outcome := "stored"
+	if dead {
+		outcome = "dead"
+	}
+	return metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("outcome", outcome))
+}

@@ -1,0 +1,35 @@
+package tenant
+
+import (
+	"fmt"
+)
+
+// Reason is why a request is refused. It decides over status and form of the answer.
+type Reason int
+
+const (
+	RefusedInvalid   Reason = iota // 400 or 422, form by variant
+	RefusedForbidden               // 403, JSON with a message
+	RefusedMissing                 // 404, text
+)
+
+// RefusalError is an answer that refuses. One function, writeRefusal, turns it into HTTP.
+type RefusalError struct {
+	Kind    Reason
+	Message string
+	Path    string // the offending property, if there is one
+}
+
+func (r *RefusalError) Error() string { return r.Message }
+
+// Invalid refuses a property of a request.
+func Invalid(path, format string, args ...any) error {
+	return &RefusalError{Kind: RefusedInvalid, Path: path, Message: fmt.Sprintf(format, args...)}
+}
+
+func forbidden(message string) error { return &RefusalError{Kind: RefusedForbidden, Message: message} }
+
+// notFound is factro's text for an unknown id. Only the task's is known, other nouns are presumed to be alike.
+func notFound(kind, id string) error {
+	return &RefusalError{Kind: RefusedMissing, Message: fmt.Sprintf("%s with id %q not found", kinds[kind].noun, id)}
+}

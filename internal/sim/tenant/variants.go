@@ -1,0 +1,106 @@
+package tenant
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
+)
+
+// Variants are the things that nobody outside factro knows. The zero value of each is what is best supported, or, where
+// nothing is, the milder guess.
+type Variants struct {
+	// CreateStatus answers a create: 200 (the default) or 201.
+	CreateStatus int
+	// InvalidStatus refuses input: 400 (the default) or 422.
+	InvalidStatus int
+	// InvalidBody is the form of such a refusal, one of InvalidBodies; the first is the default.
+	InvalidBody string
+	// VoidBody answers operations without a promised body with 200 and a body instead of 204.
+	VoidBody bool
+	// NoRetryAfter leaves Retry-After out of a 429.
+	NoRetryAfter bool
+	// LimitByAddress counts the budget for each client address instead of each key.
+	LimitByAddress bool
+	// ReverseBatches answers partial batches in reverse order.
+	ReverseBatches bool
+	// PartialStatus answers a batch of which elements were refused: 200 (the default), 207, 400 or 422.
+	PartialStatus int
+	// AbsentNull leaves properties that are null out of the answers.
+	AbsentNull bool
+	// MergeCustomFields keeps the custom fields that a PUT does not name. Otherwise the map is replaced as a whole.
+	MergeCustomFields bool
+	// PackageParentsOnly refuses a project's id as the parent of a new task.
+	PackageParentsOnly bool
+	// LowerCaseReasons spells the reasons of access rights as the client of 2020 does.
+	LowerCaseReasons bool
+}
+
+// InvalidBodies are the forms in which a refusal may come.
+var InvalidBodies = []string{"message", "error", "detail", "title", "errors", "violations", "details", "text"}
+
+// Settings are the variants by name.
+func (v *Variants) Settings() []setting.Setting {
+	return []setting.Setting{
+		setting.Number("createStatus", &v.CreateStatus, "status of a create: 200 (default) or 201"),
+		setting.Number("invalidStatus", &v.InvalidStatus, "status of refused input: 400 (default) or 422"),
+		setting.Text("invalidBody", &v.InvalidBody, "form of refused input: "+strings.Join(InvalidBodies, ", ")+"; default message"),
+		setting.Boolean("voidBody", &v.VoidBody, "void routes answer 200 with a body instead of 204"),
+		setting.Boolean("noRetryAfter", &v.NoRetryAfter, "429 comes without Retry-After"),
+		setting.Boolean("limitByAddress", &v.LimitByAddress, "budget for each client address instead of each key"),
+		setting.Boolean("reverseBatches", &v.ReverseBatches, "partial batches answer in reverse order"),
+		setting.Number("partialStatus", &v.PartialStatus, "status of a partly refused batch: 200 (default), 207, 400 or 422"),
+		setting.Boolean("absentNull", &v.AbsentNull, "null properties are absent from answers"),
+		setting.Boolean("mergeCustomFields", &v.MergeCustomFields, "PUT keeps the custom fields it does not name"),
+		setting.Boolean("packageParentsOnly", &v.PackageParentsOnly, "a new task's targetParentId must be a package"),
+		setting.Boolean("lowerCaseReasons", &v.LowerCaseReasons, "access reasons begin with a lower-case letter"),
+	}
+}
+
+// Set sets one variant from text, as a flag does. A mistake changes nothing.
+func (v *Variants) Set(name, value string) error {
+	changed := *v
+	if err := setting.Set(changed.Settings(), name, value); err != nil {
+		return fmt.Errorf("variants: %w", err)
+	}
+	if err := changed.Validate(); err != nil {
+		return err
+	}
+	*v = changed
+	return nil
+}
+
+// Validate reports every value that is none of those listed.
+func (v Variants) Validate() error {
+	var errs []error
+	for _, c := range []struct {
+		name    string
+		value   int
+		allowed []int
+	}{
+		{"createStatus", v.CreateStatus, []int{0, 200, 201}},
+		{"invalidStatus", v.InvalidStatus, []int{0, 400, 422}},
+		{"partialStatus", v.PartialStatus, []int{0, 200, 207, 400, 422}},
+	} {
+		if !slices.Contains(c.allowed, c.value) {
+			errs = append(errs, fmt.Errorf("variants: %s %d is none of %v", c.name, c.value, c.allowed[1:]))
+		}
+	}
+	if v.InvalidBody != "" && !slices.Contains(InvalidBodies, v.InvalidBody) {
+		errs = append(errs, fmt.Errorf("variants: invalidBody %q is none of %s", v.InvalidBody, strings.Join(InvalidBodies, ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+// MarshalJSON writes every variant under the name that Set takes.
+func (v Variants) MarshalJSON() ([]byte, error) { return setting.JSON(v.Settings()) }
+
+// UnmarshalJSON sets what is named and keeps the rest.
+func (v *Variants) UnmarshalJSON(data []byte) error {
+	if err := setting.FromJSON(v.Settings(), data); err != nil {
+		return fmt.Errorf("variants: %w", err)
+	}
+	return nil
+}
