@@ -3,13 +3,13 @@ package bridge
 import (
 	"context"
 	"log/slog"
-	"net/http"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
@@ -80,7 +80,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, journal{with.broker, with.letters}, lease.New(with.broker, with.broker, b.log), with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.broker, b.log), with.spool, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -124,16 +124,6 @@ func (u *unit) afterOutages(ctx context.Context) error {
 		u.reconciler.Trigger()
 	}
 	return nil
-}
-
-// journal is the stream of events, and the dead letters for what cannot become an event.
-type journal struct {
-	*bus.Conn
-	letters *deadletter.Store
-}
-
-func (j journal) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
-	return j.letters.Quarantine(ctx, subject, id, code, reason, data, request)
 }
 
 // lostAt reconciles a cloud one of whose webhooks could not be kept: factro may have stored it, and may not send it again.

@@ -49,3 +49,6 @@ func (b *Conn) Epoch() int {
 
 // Hidden says whether the server has refused to look a stream up, on this connection.
 func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }
+
+// Settings returns the configuration of the connection.
+func (c *Client) Settings() Config { return c.cfg }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -49,7 +50,7 @@ func (o outside) letters() []deadLetter {
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		reason, err := events.DecodeHeader(m.Header.Get(topology.HeaderDeadReason))
+		reason, err := percent.Decode(m.Header.Get(topology.HeaderDeadReason))
 		if err != nil {
 			o.t.Fatal(err)
 		}

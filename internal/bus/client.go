@@ -128,8 +128,10 @@ type Message struct {
 	Header  nats.Header
 	Data    []byte
 	Time    time.Time
-	Event   event.Event
-	Broken  error
+	// Sequence is its place in the stream, where that is known.
+	Sequence uint64
+	Event    event.Event
+	Broken   error
 	// Pending is how many messages follow that are to be read, where that is known.
 	Pending int64
 }
@@ -168,21 +170,6 @@ func NewMessage(subject string, header nats.Header, data []byte, at time.Time) M
 	return m
 }
 
-// next is the sequence of the next message of a stream, or 0 if the user may not ask for it. The client makes an ordered consumer
-// anew after an outage; if nothing had come by then, "new" would leave out what came meanwhile.
-func (c *Client) next(ctx context.Context, stream string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
-	defer cancel()
-	s, err := c.js.Stream(ctx, stream)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, err
-	case err != nil:
-		return 0, nil // a request that is refused gets no answer; making the consumer tells what else is wrong
-	}
-	return s.CachedInfo().State.LastSeq + 1, nil
-}
-
 // Outages calls tell when the connection is lost, and when it is back, until ctx ends.
 func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
 	changed := c.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
@@ -198,43 +185,6 @@ func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// Tail hands over the messages of a stream that match one of the filters, the new ones or those since a time, until ctx ends.
-func (c *Client) Tail(ctx context.Context, stream string, filters []string, since time.Time, each func(Message)) error {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
-	if !since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
-	} else if next, err := c.next(ctx, stream); err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	} else if next > 0 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
-	}
-	consumer, err := c.js.OrderedConsumer(ctx, stream, cfg)
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	}
-	it, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	}
-	defer it.Stop()
-	for {
-		msg, err := it.Next(jetstream.NextContext(ctx))
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue
-		case err != nil:
-			return fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		at := time.Time{}
-		if meta, err := msg.Metadata(); err == nil {
-			at = meta.Timestamp
-		}
-		each(NewMessage(msg.Subject(), msg.Headers(), msg.Data(), at))
 	}
 }
 

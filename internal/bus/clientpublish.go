@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -20,7 +21,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
 	Propagator.Inject(ctx, delivery.Header(msg.Header))
-	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	msg.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	ack, err := c.PublishAcked(ctx, p, msg)
 	if err != nil || !ack.Duplicate {
 		return err
@@ -30,7 +31,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	}
 	// The stream has another event under this id. Without an id of its own this one would be lost.
 	again, id := withOwnID(msg, id)
-	again.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	again.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	_, err = c.PublishAcked(ctx, p, again)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -29,7 +30,7 @@ const codeTerminated = "terminated"
 
 func setDeadHeaders(h nats.Header, code string, reason error) {
 	h[topology.HeaderDeadCode] = []string{code}
-	h[topology.HeaderDeadReason] = []string{events.EncodeHeader(limit(reason.Error(), 1024))}
+	h[topology.HeaderDeadReason] = []string{percent.Encode(limit(reason.Error(), 1024))}
 	h[topology.HeaderDeadTime] = []string{time.Now().UTC().Format(time.RFC3339Nano)}
 }
 
@@ -38,7 +39,7 @@ func setRequest(h nats.Header, request http.Header) {
 		return
 	}
 	if text, err := json.Marshal(request); err == nil {
-		h[topology.HeaderDeadRequest] = []string{events.EncodeHeader(string(text))}
+		h[topology.HeaderDeadRequest] = []string{percent.Encode(string(text))}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -109,7 +110,7 @@ func follow(ctx context.Context, f *connect.Flags, client *bus.Client, kind, fil
 			}
 		}
 		group.Go(func() error {
-			err := client.Tail(ctx, t.stream(p, cloud), filters, since, func(m bus.Message) {
+			err := journal.Tail(ctx, client.JetStream(), t.stream(p, cloud), filters, since, func(m bus.Message) {
 				printing.Lock()
 				defer printing.Unlock()
 				each(m)

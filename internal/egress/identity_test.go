@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // from is a command of another source, or a plain one for "".
@@ -132,12 +133,12 @@ func TestDigest(t *testing.T) {
 func TestRejectionsApart(t *testing.T) {
 	t.Parallel()
 	late := func(data string) events.Command {
-		return command("deleteTask", data, events.ExtExpiryTime, "2020-01-01T00:00:00Z")
+		return command("deleteTask", data, attr.ExpiryTime, "2020-01-01T00:00:00Z")
 	}
 	wrong := func(field string) events.Command { return command("deleteTask", `{"`+field+`":1}`) }
 	none := func(operation string) events.Command { return command(operation, `{}`) }
 	dry := func(title string) events.Command {
-		return command("updateTask", `{"taskId":"t-1","title":"`+title+`"}`, events.ExtDryRun, true)
+		return command("updateTask", `{"taskId":"t-1","title":"`+title+`"}`, attr.DryRun, true)
 	}
 	for name, pair := range map[string][2]events.Command{
 		"two sources":        {wrong("a"), from("urn:other", wrong("a"))},
@@ -204,7 +205,7 @@ func TestFormerRecords(t *testing.T) {
 		"a plain command of today":    {ledger.Record{Fingerprint: printOf(create()), Result: result, Plain: true}, create(), 1, ""},
 		"late": {
 			ledger.Record{Fingerprint: printOf(create()), Result: result},
-			command("createTask", `{"title":"T","targetParentId":"p-1"}`, events.ExtExpiryTime, "2020-01-01T00:00:00Z"), 0, "",
+			command("createTask", `{"title":"T","targetParentId":"p-1"}`, attr.ExpiryTime, "2020-01-01T00:00:00Z"), 0, "",
 		},
 	} {
 		r := newRig(t, always(ok(`{"id":"t-9"}`)))

@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Results takes what became of commands.
@@ -199,12 +200,12 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 // attributes reads what a command says beside its data.
 func (j *job) attributes() *events.Error {
 	var err error
-	if at, ok := j.cmd.Event.Extensions()[events.ExtExpiryTime]; ok {
+	if at, ok := j.cmd.Event.Extensions()[attr.ExpiryTime]; ok {
 		if j.expiry, err = types.ToTime(at); err != nil {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
 		}
 	}
-	if dry, ok := j.cmd.Event.Extensions()[events.ExtDryRun]; ok {
+	if dry, ok := j.cmd.Event.Extensions()[attr.DryRun]; ok {
 		if j.dryRun, err = types.ToBool(dry); err != nil { // in doubt, whoever wrote it did not want the call to be made
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}

@@ -42,7 +42,7 @@ func (l *load) free() {
 }
 
 // read reads the body within the limits of size, of memory and of time.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, problem) {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, answer) {
 	if !l.take(requestCost + firstRead) {
 		return nil, overloaded.after(time.Second)
 	}
@@ -68,7 +68,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 		}
 		if errors.Is(err, io.EOF) {
 			_ = conn.SetReadDeadline(time.Time{}) // the server sets the next one
-			return body, accepted
+			return body, answer{}
 		}
 		_ = conn.SetReadDeadline(past)
 		return nil, s.unread(r, err)
@@ -79,11 +79,11 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 var past = time.Unix(1, 0)
 
 // unread says why a body was not read to its end.
-func (s *Server) unread(r *http.Request, err error) problem {
+func (s *Server) unread(r *http.Request, err error) answer {
 	var larger *http.MaxBytesError
 	switch {
 	case errors.As(err, &larger):
-		return s.sizeProblem()
+		return s.bodyTooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return slowBody
 	case !errors.Is(err, io.ErrUnexpectedEOF):

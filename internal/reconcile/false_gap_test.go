@@ -50,7 +50,7 @@ func TestClockBehind(t *testing.T) {
 
 // outage is a journal of a bus that was away.
 type outage struct {
-	journal
+	stream
 	lost, back time.Time
 }
 

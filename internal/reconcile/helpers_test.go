@@ -17,6 +17,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -28,15 +29,16 @@ const prefix = events.Prefix(events.DefaultPrefix)
 // broker is a real broker, and the bus on it.
 type broker struct {
 	t   testing.TB
-	bus journal
+	bus stream
 	js  jetstream.JetStream
 
 	leases *lease.Leases
 }
 
-// journal is the stream of events, and the dead letters.
-type journal struct {
+// stream is the stream of events, to read and to write.
+type stream struct {
 	*bus.Conn
+	*journal.Journal
 	*deadletter.Store
 }
 
@@ -90,7 +92,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t, journal{b, letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
+	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.

@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Texts are compared by their hashes, so that what is held of a record is small. Two texts among a hundred thousand have
@@ -169,7 +170,7 @@ func newStreamEvent(m bus.Message) (streamEvent, bool) {
 		text, _ := m.Event.Extensions()[name].(string)
 		return text
 	}
-	action := extension(events.ExtAction)
+	action := extension(attr.Action)
 	if action == "" {
 		action = strings.TrimPrefix(m.Event.Type(), events.EventTypePrefix)
 	}
@@ -181,8 +182,8 @@ func newStreamEvent(m bus.Message) (streamEvent, bool) {
 	return streamEvent{
 		at: at.UnixMilli(), id: hash(m.Event.ID()), action: alikeHash(action), entity: alikeHash(action, entity), namesEntity: entity != "",
 		context: alikeHash(action, translate.ContextOf(m.Event.Data()).Plain()),
-		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(events.ExtOrigin) == Origin,
-		spooled: extension(events.ExtOrigin) == "spool",
+		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(attr.Origin) == Origin,
+		spooled: extension(attr.Origin) == "spool",
 	}, true
 }
 

@@ -194,7 +194,7 @@ func TestSpool(t *testing.T) {
 
 // thief is a journal that takes the lease away as soon as there is a gap.
 type thief struct {
-	journal
+	stream
 	steal func()
 }
 

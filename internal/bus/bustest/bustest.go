@@ -15,8 +15,8 @@ import (
 )
 
 // Config is that of a bridge that owns the streams of the cloud acme.
-func Config(url string) bus.Config {
-	return bus.Config{URL: url, Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
+func Config(s *natstest.Server) bus.Config {
+	return bus.Config{URL: s.URL(), Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second}
 }
 
 // Connect returns a connection that does not run yet. It is closed at the end of the test.
@@ -28,7 +28,7 @@ func Connect(t testing.TB, s *natstest.Server, log *slog.Logger, change ...func(
 // ConnectWith is Connect with other intervals than the usual ones of tests, as far as they are not zero.
 func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.Timing, change ...func(*bus.Config)) *bus.Conn {
 	t.Helper()
-	cfg := Config(s.URL())
+	cfg := Config(s)
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -220,7 +220,7 @@ func (o Outside) Delete(stream string) {
 // Client is a connection of the command line.
 func Client(t testing.TB, s *natstest.Server) *bus.Client {
 	t.Helper()
-	c, err := bus.Dial(Config(s.URL()))
+	c, err := bus.Dial(Config(s))
 	if err != nil {
 		t.Fatal(err)
 	}

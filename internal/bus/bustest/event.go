@@ -7,7 +7,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 )
 
-// EventSubject is the subject of TaskEvent.
+// EventSubject is where TaskEvent belongs.
 const EventSubject = "factro.event.acme.task.1.TaskStateChanged"
 
 // TaskEvent is an event as the ingress makes it.

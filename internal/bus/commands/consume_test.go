@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -138,7 +139,7 @@ func TestDeadLetter(t *testing.T) {
 	if string(dead.Data) != string(m.Data) || strings.Join(dead.Header["X-Own"], ",") != "a,b" || dead.Subject != "factro.dead.command.acme.task.deleteTask" {
 		t.Errorf("the dead letter is %s %q %v", dead.Subject, dead.Data, dead.Header)
 	}
-	reason, err := events.DecodeHeader(dead.Header.Get("Factro-Dead-Reason"))
+	reason, err := percent.Decode(dead.Header.Get("Factro-Dead-Reason"))
 	if err != nil || reason != "no\r\nNats-Rollup: all – nein" {
 		t.Errorf("the reason is %q, %v", reason, err)
 	}

@@ -133,6 +133,9 @@ func TestParked(t *testing.T) {
 				l = found
 				return nil
 			})
+			if err == nil { // the limit may have ended between the attempts to store all of it and a part
+				l, err = deadletter.Original(t.Context(), bustest.Client(t, srv), "factro", l)
+			}
 			if err != nil || l.ID != "4" || l.Code != "refused" || string(l.Data) != `{"taskId":"4"}` || l.Partial {
 				t.Errorf("the last letter is %+v, %v", l, err)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -68,7 +69,7 @@ func (e Entry) Name() string {
 func newEntry(p events.Prefix, sequence uint64, m bus.Message) Entry {
 	why := func(name string) string {
 		text := delivery.Header(m.Header).Get(name)
-		if decoded, err := events.DecodeHeader(text); err == nil {
+		if decoded, err := percent.Decode(text); err == nil {
 			return decoded
 		}
 		return text

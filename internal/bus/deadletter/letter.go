@@ -14,7 +14,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // CodeTerminated is the code of a dead letter about a command that somebody else terminated. Its data is lost.
@@ -40,7 +42,7 @@ const maxReason = 1 << 10
 func SetReason(h nats.Header, code string, reason error) {
 	h[topology.HeaderDeadCode] = []string{code}
 	// An answer of factro can hold anything, an HTML page for example. A header is one line.
-	h[topology.HeaderDeadReason] = []string{events.EncodeHeader(truncate(reason.Error(), maxReason))}
+	h[topology.HeaderDeadReason] = []string{percent.Encode(truncate(reason.Error(), maxReason))}
 	h[topology.HeaderDeadTime] = []string{time.Now().UTC().Format(time.RFC3339Nano)}
 }
 
@@ -50,7 +52,7 @@ func SetRequest(h nats.Header, request http.Header) {
 		return
 	}
 	if text, err := json.Marshal(request); err == nil { // strings can always be encoded
-		h[topology.HeaderDeadRequest] = []string{events.EncodeHeader(string(text))}
+		h[topology.HeaderDeadRequest] = []string{percent.Encode(string(text))}
 	}
 }
 
@@ -103,12 +105,12 @@ func (l Letter) describe(ctx context.Context, h nats.Header) {
 	}
 	if len(l.Log) > 0 {
 		if log, err := json.Marshal(l.Log); err == nil { // strings, numbers and times
-			h[topology.HeaderDeadLog] = []string{events.EncodeHeader(string(log))}
+			h[topology.HeaderDeadLog] = []string{percent.Encode(string(log))}
 		}
 	}
 	hop := delivery.Header{}
 	bus.Propagator.Inject(ctx, hop)
-	if parent := hop.Get(events.ExtTraceParent); parent != "" {
+	if parent := hop.Get(attr.TraceParent); parent != "" {
 		h[topology.HeaderDeadTrace] = []string{parent}
 	}
 }

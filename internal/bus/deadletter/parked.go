@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Parked is a command that is settled, and whose result or dead letter waits in the object store until its stream takes it.
@@ -101,7 +102,7 @@ func (out *Parked) addResult(p events.Prefix, m bus.Message) {
 		text, _ := types.ToString(m.Event.Extensions()[name])
 		return text
 	}
-	out.ID, out.Position = attribute(events.ExtCausationID), attribute(events.ExtCausationPosition)
+	out.ID, out.Position = attribute(attr.CausationID), attribute(attr.CausationPosition)
 	if r, err := events.ResultOf(m.Event); err == nil {
 		if out.Status = r.Status; r.Error != nil {
 			out.Code, out.Reason = r.Error.Code, r.Error.Message

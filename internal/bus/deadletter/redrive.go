@@ -18,7 +18,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // ErrNotRedrivable says that a dead letter cannot be sent again; the error around it says why.
@@ -53,7 +55,7 @@ func NewRedrive(p events.Prefix, e Entry, data []byte, now time.Time) (Redrive, 
 		return Redrive{}, fmt.Errorf("%w: %w", ErrNotRedrivable, err)
 	}
 	cmd := e.command(p)
-	if at, ok := cmd.Event.Extensions()[events.ExtExpiryTime]; ok {
+	if at, ok := cmd.Event.Extensions()[attr.ExpiryTime]; ok {
 		if t, err := types.ToTime(at); err == nil && !now.Before(t) {
 			return Redrive{}, fmt.Errorf("%w: its expirytime has passed, so it would be rejected; send a new command", ErrNotRedrivable)
 		}
@@ -84,7 +86,7 @@ func NewRedrive(p events.Prefix, e Entry, data []byte, now time.Time) (Redrive, 
 	} else {
 		delete(r.msg.Header, events.HeaderRedrive) // of an earlier redrive
 	}
-	r.msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(messageID)}
+	r.msg.Header[events.HeaderMessageID] = []string{percent.Encode(messageID)}
 	dropForeign(r.msg.Header)
 	return r, nil
 }

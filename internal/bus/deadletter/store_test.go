@@ -9,7 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 )
 
 func TestQuarantine(t *testing.T) {
@@ -25,7 +25,7 @@ func TestQuarantine(t *testing.T) {
 		}
 	}
 	m := out.Last("FACTRO_DEAD_ACME")
-	text, err := events.DecodeHeader(m.Header.Get(topology.HeaderDeadReason))
+	text, err := percent.Decode(m.Header.Get(topology.HeaderDeadReason))
 	if err != nil || !strings.HasPrefix(text, "not JSON:\nNats-Rollup") || len(text) > 1100 {
 		t.Errorf("the reason is %q, %v", text, err)
 	}

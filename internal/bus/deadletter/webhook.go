@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -38,6 +39,6 @@ func RefusedWebhook(subject string, refused *nats.Msg, id string, reason error) 
 	}
 	SetReason(dead.Header, code, reason)
 	dead.Header[topology.HeaderDeadSubject] = []string{refused.Subject}
-	dead.Header[topology.HeaderDeadMessageID] = []string{events.EncodeHeader(id)}
+	dead.Header[topology.HeaderDeadMessageID] = []string{percent.Encode(id)}
 	return dead
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 )
 
@@ -32,7 +33,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 			back := make(chan struct{})
 			cfg := config(t.TempDir())
 			repair := damage(t, cfg.Dir)
-			s, err := open(t.Context(), cfg, b, letters(t, b), quiet(), func(string) (int64, error) {
+			s, err := open(t.Context(), cfg, b, letters(t, b), bustest.Quiet(), func(string) (int64, error) {
 				if hangs.Load() {
 					<-back
 				}

@@ -12,10 +12,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // news are what "bridge dev" tells beside the events: results, dead letters, and webhooks that are refused.
@@ -37,15 +39,15 @@ func (n *news) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return client.Tail(ctx, p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
-			if m.Event.Extensions()[events.ExtCausationID] != own {
+		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
+			if m.Event.Extensions()[attr.CausationID] != own {
 				tell(func(out io.Writer) { tellResult(out, m) })
 			}
 		})
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
-		return client.Tail(ctx, p.DeadStream(devCloud), filters, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m bus.Message) {
 			tell(func(out io.Writer) { tellLetter(out, m) })
 		})
 	})

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
@@ -75,7 +76,7 @@ func (p play) run(ctx context.Context, demo bool) error {
 	ended := ctx.Err // before the group has a context of its own
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return client.Tail(ctx, p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
 			select {
 			case arrived <- m:
 			case <-ctx.Done():
