@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/config"
-	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
@@ -28,9 +28,9 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	way := cfg.EgressConfig(cfg.Clouds[i], version)
+	way := cfg.APIConfig(cfg.Clouds[i], version)
 	way.Files, nats.Files = files, files
-	api, err := egress.NewAPI(way, nil, log) //nolint:contextcheck // metrics live as long as the process
+	api, err := coreapi.New(way, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}

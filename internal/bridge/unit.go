@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/advisory"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
@@ -15,9 +16,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -34,13 +37,13 @@ type shared struct {
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
 // stops alone; what the clouds share (the connection, the spool, the listeners) outlives it.
 type unit struct {
-	*egress.API
+	*coreapi.API
 	cloud   string
 	version string
 	log     *slog.Logger
 	shared
 	worker     *egress.Worker        // nil without the role egress
-	reader     *egress.Reader        // nil without the role query
+	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
 }
 
@@ -62,20 +65,21 @@ func (b *Bridge) units(with shared) (map[string]*unit, error) {
 
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
-	cfg := b.cfg.EgressConfig(cloud, b.version)
+	cfg := b.cfg.APIConfig(cloud, b.version)
 	cfg.Files = with.files
-	api, err := egress.NewAPI(cfg, nil, b.log)
+	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, with.broker, ledger.New(with.broker, b.log), with.broker); err != nil {
+		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: with.broker}
+		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = egress.NewReader(api, with.broker); err != nil {
+		if u.reader, err = query.New(api, with.broker, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +98,7 @@ func (u *unit) run(ctx context.Context) error {
 	if u.worker != nil {
 		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
-		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.letters, u.gaveUp) })
+		parts.Go(func() error { return advisory.New(u.broker, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })

@@ -4,9 +4,16 @@ import (
 	"context"
 	"io"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// Config says which NATS server to use and how its streams are made.
+type Config = dial.Config
+
+// TLS are the files for a connection by TLS.
+type TLS = dial.TLS
 
 // JetStream gives access to streams and buckets. Calls fail while the connection is down; see AwaitUp.
 func (b *Conn) JetStream() jetstream.JetStream { return b.js }
@@ -28,7 +35,7 @@ func (c *Client) NATS() *nats.Conn { return c.nc }
 
 // StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
 func (c *Client) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
-	return c.cfg.storedMsg(ctx, c.js, stream, sequence, subject)
+	return storedMsg(ctx, c.cfg, c.js, stream, sequence, subject)
 }
 
 // PutObject stores an object in messages of at most so many bytes. The end of ctx ends it through the content.

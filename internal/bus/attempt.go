@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"strings"
 	"time"
 )
 
@@ -26,4 +27,12 @@ func Log(log []Attempt, a Attempt) []Attempt {
 	a.Error = limit(a.Error, maxLogError)
 	log = append(log, a)
 	return log[max(0, len(log)-maxLog):]
+}
+
+// limit cuts a text for people.
+func limit(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }

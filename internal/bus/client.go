@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -34,18 +33,18 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	if err := cfg.validateConnection(); err != nil {
+	if err := cfg.ValidateConnection(); err != nil {
 		return nil, err
 	}
-	opts, err := cfg.options(func() *nats.Conn { return nil })
+	opts, err := cfg.Options(func() *nats.Conn { return nil })
 	if err != nil {
 		return nil, err
 	}
-	nc, err := dialAny(cfg, opts)
+	nc, err := dial.Any(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
-	js, err := cfg.jetStream(nc)
+	js, err := cfg.JetStream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
@@ -53,50 +52,8 @@ func Dial(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, nc: nc, js: js}, nil
 }
 
-// cutAttempts is how often a server is asked whose reason was lost, see cutOff.
-const cutAttempts = 4
-
-// dialAny connects to one of the configured servers, or says of each why not. The library tells the reason of the last one only,
-// and of a refused connection none, so when all have failed each is asked once more.
-func dialAny(cfg Config, opts []nats.Option) (*nats.Conn, error) {
-	tries := newAttempts(cfg, slog.New(slog.DiscardHandler))
-	opts = append(opts, nats.SetCustomDialer(tries))
-	nc, err := nats.Connect(cfg.URL, opts...)
-	for n := 1; n < cutAttempts && cutOff(err); n++ {
-		nc, err = nats.Connect(cfg.URL, opts...)
-	}
-	if err == nil {
-		return nc, nil
-	}
-	if errors.Is(withoutURL(err), errAddress) {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), errAddress)
-	}
-	tries.reported(err)
-	if addresses := strings.Split(cfg.URL, ","); len(addresses) > 1 {
-		for _, address := range addresses {
-			nc, err := nats.Connect(address, opts...)
-			if err == nil {
-				return nc, nil // by now
-			}
-			tries.reported(err)
-		}
-	}
-	return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), tries.reasons())
-}
-
 // Close ends the connection.
 func (c *Client) Close() { c.nc.Close() }
-
-// errAddress stands for the complaints about an address that cannot be read, which quote it, the password in it too.
-var errAddress = errors.New("the address is not of the form nats://host:port; in a user or a password all but letters, digits and -._~ " +
-	"is percent-encoded: a comma as %2C, / as %2F, ? as %3F, # as %23, % as %25, a blank as %20")
-
-func withoutURL(err error) error {
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return errAddress
-	}
-	return err
-}
 
 // CollectRefusals has the client keep in mind which permissions the server refuses, for Why. Else they are printed.
 func (c *Client) CollectRefusals() {

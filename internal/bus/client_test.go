@@ -9,7 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
-func dial(t testing.TB, server *broker) *Client {
+func dialed(t testing.TB, server *broker) *Client {
 	t.Helper()
 	c, err := Dial(Config{URL: server.url(), Name: "test"})
 	if err != nil {
@@ -30,7 +30,7 @@ func TestWaitStreamsGivesUp(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := dial(t, startBroker(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
+	if err := dialed(t, startBroker(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
 		t.Error("there are no streams")
 	}
 }

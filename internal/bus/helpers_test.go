@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -151,17 +150,25 @@ func (b *broker) config() Config {
 func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds = names } }
 
 // connect returns a bus with short times, which does not run yet.
-func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Conn {
+func (b *broker) connect(t testing.TB, log *slog.Logger, change ...any) *Conn {
 	t.Helper()
 	cfg := b.config()
+	var options []Option
 	for _, c := range change {
-		c(&cfg)
+		switch c := c.(type) {
+		case func(*Config):
+			c(&cfg)
+		case Option:
+			options = append(options, c)
+		default:
+			t.Fatalf("%T changes nothing", c)
+		}
 	}
 	var err error
 	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
 		t.Fatal(err)
 	}
-	bus, err := Connect(cfg, log)
+	bus, err := Connect(cfg, log, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,24 +344,6 @@ func waitReady(ctx context.Context, b *Conn) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// plainLetters stores dead letters in the plainest way; bus/deadletter has the real one.
-type plainLetters struct{ b *Conn }
-
-func (l plainLetters) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
-	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	setDeadHeaders(msg.Header, code, reason)
-	setRequest(msg.Header, request)
-	return l.b.Send(ctx, msg, id)
-}
-
-func (l plainLetters) GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
-	err := l.b.Send(ctx, dead, id)
-	if whole && Permanent(err) {
-		return fmt.Errorf("%w: %w", ErrNotKept, err)
-	}
-	return err
 }
 
 // RecordKeeper is the ledger, which stands on this package, and a lease.

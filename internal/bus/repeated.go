@@ -109,7 +109,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	var have *jetstream.RawStreamMsg
 	var err error
 	for attempt := 1; attempt <= compareAttempts; attempt++ {
-		have, err = cfg.storedMsg(ctx, js, ack.Stream, ack.Sequence, "")
+		have, err = storedMsg(ctx, cfg, js, ack.Stream, ack.Sequence, "")
 		if err == nil || !errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
 		}

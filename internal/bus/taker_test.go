@@ -65,7 +65,7 @@ func TestInterest(t *testing.T) {
 // dialWith is a client of a configuration.
 func dialWith(t testing.TB, server *broker, cfg Config) *Client {
 	t.Helper()
-	c := dial(t, server)
+	c := dialed(t, server)
 	c.cfg = cfg
 	return c
 }
@@ -86,7 +86,7 @@ func TestOtherStream(t *testing.T) {
 		}},
 		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Conn) error {
 			t.Helper()
-			return plainLetters{b}.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"), nil)
+			return b.Send(t.Context(), &nats.Msg{Subject: "factro.dead.webhook.acme", Header: nats.Header{}, Data: []byte("x")}, "1")
 		}},
 		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()

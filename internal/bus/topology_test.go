@@ -192,12 +192,4 @@ func TestDeadAdvertised(t *testing.T) {
 			}
 		})
 	}
-	began := time.Now()
-	if conn, err := dialServer("tcp", nowhere, dialTimeout); err == nil {
-		_ = conn.Close()
-		t.Error("somebody answers")
-	}
-	if took := time.Since(began); took > dialTimeout+500*time.Millisecond {
-		t.Errorf("a dial took %s", took)
-	}
 }

@@ -42,7 +42,7 @@ func newTail() *cobra.Command {
 		Use:   "tail events|results|dead",
 		Short: "Print events, results or dead letters as they come",
 		Long: `Print what comes into the streams of all clouds that there are at the beginning, or into that of one cloud, until
-interrupted. It reads beside all others: nobody misses anything because of it. To find the clouds needs the right to list
+interrupted. It takes nothing from other readers. To find the clouds needs the right to list
 streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 
 --json prints one JSON object a line: subject, time and trace id, with the event in the JSON form of CloudEvents.`,

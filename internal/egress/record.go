@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -74,12 +75,12 @@ func (w *Worker) enter(ctx, stopping context.Context, j *job) (over bool, verdic
 		// overwrites what later commands have changed.
 		return w.mark(ctx, j, now)
 	}
-	dated, _ := w.clock.at(now)
+	dated, _ := w.api.At(now)
 	j.record.StartedAt, j.record.CalledAt, j.record.Dated, j.record.Owner = now, now, dated.UTC().Truncate(time.Millisecond), w.id
 	j.record.Redrive, j.record.Plain = j.cmd.Redrive, j.cmd.Source() == ""
 	known, have, err := w.former(ctx, j)
 	if err == nil && !known {
-		known, have, err = w.ledger.Begin(ctx, w.cfg.Cloud, j.ledgerID, j.record)
+		known, have, err = w.ledger.Begin(ctx, w.cloud, j.ledgerID, j.record)
 	}
 	if err != nil {
 		return true, err
@@ -99,7 +100,7 @@ func (w *Worker) former(ctx context.Context, j *job) (known bool, have ledger.Re
 	if j.cmd.Source() == "" { // the keys are the same
 		return false, ledger.Record{}, nil
 	}
-	known, have, err = w.ledger.LookFormer(ctx, w.cfg.Cloud, j.cmd.Event.ID())
+	known, have, err = w.ledger.LookFormer(ctx, w.cloud, j.cmd.Event.ID())
 	if err != nil || !known || !j.describedBy(have) {
 		return false, ledger.Record{}, err
 	}
@@ -112,7 +113,7 @@ func (w *Worker) recorded(ctx context.Context, j *job) (known bool, have ledger.
 	if known, have, err = w.former(ctx, j); err != nil || known {
 		return known, have, err
 	}
-	return w.ledger.Look(ctx, w.cfg.Cloud, j.ledgerID)
+	return w.ledger.Look(ctx, w.cloud, j.ledgerID)
 }
 
 // describedBy says whether a record is of the operation and the data of the command.
@@ -156,7 +157,7 @@ func (w *Worker) resume(ctx, stopping context.Context, j *job, have ledger.Recor
 		return true, err
 	}
 	interrupted := fmt.Errorf("the bridge was interrupted at %s", have.CalledAt.Format(time.RFC3339))
-	if over, verdict := w.resolve(ctx, stopping, j, answer{err: interrupted}); over {
+	if over, verdict := w.resolve(ctx, stopping, j, coreapi.Answer{Err: interrupted}); over {
 		return true, verdict
 	}
 	return w.mark(ctx, j, time.Now().UTC())
@@ -165,7 +166,7 @@ func (w *Worker) resume(ctx, stopping context.Context, j *job, have ledger.Recor
 // known decides about a command by its record, if that is enough to decide: it was another command, or it is finished.
 func (w *Worker) known(ctx context.Context, j *job, have ledger.Record) (over bool, verdict error) {
 	if !j.describedBy(have) {
-		return true, w.end(ctx, j, events.Rejected, answer{}, conflict(have))
+		return true, w.end(ctx, j, events.Rejected, coreapi.Answer{}, conflict(have))
 	}
 	if have.Result == nil {
 		return false, nil
@@ -203,7 +204,7 @@ func conflict(have ledger.Record) *events.Error {
 
 // recall tells the result of a command that is finished without waiting for factro, which need not be asked for it.
 func (w *Worker) recall(ctx context.Context, j *job) (over bool, verdict error) {
-	if w.gate.open() && w.gate.obstacle(time.Now(), w.key()).code == "" {
+	if w.api.Clear() {
 		return false, nil // it will be seen at once anyway
 	}
 	known, have, err := w.recorded(ctx, j)
@@ -233,14 +234,14 @@ func (w *Worker) late(ctx context.Context, j *job) (over bool, verdict error) {
 			}
 		}
 	}
-	return true, w.end(ctx, j, events.Rejected, answer{}, &events.Error{Code: events.CodeExpired, Message: "expirytime had passed"})
+	return true, w.end(ctx, j, events.Rejected, coreapi.Answer{}, &events.Error{Code: events.CodeExpired, Message: "expirytime had passed"})
 }
 
 // noted adds an attempt to the log of the command.
-func (j *job) noted(ctx context.Context, judged judgement, a answer) {
-	entry := bus.Attempt{At: time.Now().UTC(), Status: a.status}
-	if judged != done {
-		entry.Error = outcomeText(a)
+func (j *job) noted(ctx context.Context, judged coreapi.Judgement, a coreapi.Answer) {
+	entry := bus.Attempt{At: time.Now().UTC(), Status: a.Status}
+	if judged != coreapi.Done {
+		entry.Error = a.Text()
 	}
 	if s := trace.SpanContextFromContext(ctx); s.HasTraceID() {
 		entry.Trace = s.TraceID().String()
@@ -262,14 +263,14 @@ func (w *Worker) save(ctx context.Context, j *job) error {
 
 func (w *Worker) saveOnce(ctx context.Context, j *job) error {
 	err := insist(ctx, func(ctx context.Context) error {
-		saved, err := w.ledger.Save(ctx, w.cfg.Cloud, j.ledgerID, j.record)
+		saved, err := w.ledger.Save(ctx, w.cloud, j.ledgerID, j.record)
 		if err == nil {
 			j.record = saved
 		}
 		return err
 	})
 	if errors.Is(err, bus.ErrTaken) {
-		w.log.WarnContext(ctx, "another bridge has taken over the command in hand", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID())
+		w.log.WarnContext(ctx, "another bridge has taken over the command in hand", "cloud", w.cloud, "event_id", j.cmd.Event.ID())
 	}
 	return err
 }
@@ -283,7 +284,7 @@ func (w *Worker) release(ctx context.Context, j *job) error {
 // forget takes a command back out of the ledger for which nothing was called.
 func (w *Worker) forget(ctx context.Context, j *job) error {
 	return insist(ctx, func(ctx context.Context) error {
-		return w.ledger.Forget(ctx, w.cfg.Cloud, j.ledgerID, j.record)
+		return w.ledger.Forget(ctx, w.cloud, j.ledgerID, j.record)
 	})
 }
 
@@ -304,7 +305,7 @@ func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
 		// commands behind it.
 		w.metrics.unwritten(ctx)
 		w.log.ErrorContext(ctx, "the broker refuses the ledger's record of a finished command; should the command be sent again, it may be carried out again",
-			"cloud", w.cfg.Cloud, "operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "error", err)
+			"cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "error", err)
 		return nil
 	}
 	return err

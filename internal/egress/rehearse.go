@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -20,7 +21,7 @@ func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, ver
 		return w.missed(ctx, stopping, j, err)
 	}
 	now := time.Now().UTC()
-	dated, _ := w.clock.at(now)
+	dated, _ := w.api.At(now)
 	call, err := translate.Dated(j.op, j.call, dated)
 	if err != nil {
 		return true, fmt.Errorf("dry run: %w", err)
@@ -30,7 +31,7 @@ func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, ver
 		return true, fmt.Errorf("dry run: %w", err)
 	}
 	r := events.Result{
-		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, answer{}),
+		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	if r.Response = planned; len(planned) > maxResponse {
 		r.Response, r.Omitted = nil, true
@@ -47,4 +48,11 @@ func plannedCall(call translate.Call, object bus.File) events.PlannedCall {
 		c.File = &events.PlannedFile{Name: u.Name, ContentType: u.ContentType, Size: cmp.Or(u.Size, object.Size), Object: u.Object}
 	}
 	return c
+}
+
+func jsonOrNil(body []byte) json.RawMessage {
+	if json.Valid(body) {
+		return body
+	}
+	return nil
 }

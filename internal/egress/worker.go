@@ -2,11 +2,10 @@ package egress
 
 import (
 	"context"
-	crand "crypto/rand"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/url"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -38,9 +38,27 @@ type Files interface {
 	File(ctx context.Context, bucket, name string) (bus.File, error)
 }
 
+// Config is what a worker needs to know beside its way to factro.
+type Config struct {
+	// Prefix is the first token of the subjects.
+	Prefix events.Prefix
+	// ReplyPrefixes are what subjects begin with, beside inboxes, that may get copies of results.
+	ReplyPrefixes []string
+}
+
+// Stores are where a worker keeps what it must not lose, and where it finds what a command refers to.
+type Stores struct {
+	Results Results
+	Ledger  Ledger
+	Files   Files
+}
+
 // Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
 type Worker struct {
-	*API
+	api       *coreapi.API
+	cfg       Config
+	cloud     string
+	log       *slog.Logger
 	results   Results
 	ledger    Ledger
 	files     Files
@@ -53,17 +71,17 @@ type Worker struct {
 	hand      hand
 }
 
-// New builds a worker.
-func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error) {
-	base, err := url.Parse(api.cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("api.url: %w", err)
+// New builds the worker of the cloud that the API belongs to.
+func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker, error) {
+	w := &Worker{
+		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
+		id: rand.Text(), webOrigin: api.Origin(),
 	}
-	w := &Worker{API: api, results: results, ledger: ledger, files: files, id: crand.Text(), webOrigin: base.Scheme + "://" + base.Host}
-	if w.metrics, err = newMetrics(api.cfg.Cloud); err != nil {
+	var err error
+	if w.metrics, err = newMetrics(w.cloud); err != nil {
 		return nil, err
 	}
-	w.replies, err = bus.CommandReplies(api.cfg.Cloud, api.cfg.ReplyPrefixes, api.log)
+	w.replies, err = bus.CommandReplies(w.cloud, cfg.ReplyPrefixes, log)
 	return w, err
 }
 
@@ -71,7 +89,7 @@ func New(api *API, results Results, ledger Ledger, files Files) (*Worker, error)
 // stream.
 func (w *Worker) Ready(ctx context.Context) error {
 	w.metrics.expect(ctx)
-	return w.pass(ctx, nil)
+	return w.api.Pass(ctx, nil)
 }
 
 // job is one command on its way through the worker.
@@ -102,18 +120,18 @@ func (w *Worker) Concluded() int64 { return w.concluded.Load() }
 
 // Handle carries out a command and publishes what became of it. See commands.Worker for the arguments and the verdict.
 func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
-	cmd.Cloud = w.cfg.Cloud // a subject that is no command's does not tell it
+	cmd.Cloud = w.cloud // a subject that is no command's does not tell it
 	j := &job{cmd: cmd, ledgerID: cmd.Identity(), startedAt: time.Now()}
 	w.hand.take(j.startedAt)
 	defer w.hand.drop()
 	if reason := w.plan(j, mistake); reason != nil {
-		return w.end(ctx, j, events.Rejected, answer{}, reason)
+		return w.end(ctx, j, events.Rejected, coreapi.Answer{}, reason)
 	}
 	if j.canary {
 		if over, verdict := w.late(ctx, j); over {
 			return verdict
 		}
-		return w.end(ctx, j, events.Applied, answer{}, nil)
+		return w.end(ctx, j, events.Applied, coreapi.Answer{}, nil)
 	}
 	for j.dryRun {
 		if over, verdict := w.late(ctx, j); over {
@@ -146,10 +164,7 @@ func (w *Worker) Handle(ctx, stopping context.Context, cmd events.Command, mista
 func (w *Worker) turn(ctx, stopping context.Context, j *job) error {
 	before := w.hand.is(events.HandWaiting)
 	defer func() { w.hand.is(before) }()
-	if err := w.pass(stopping, func(o obstacle) { w.deferred(ctx, j, o) }); err != nil {
-		return err
-	}
-	return w.pace.Wait(stopping)
+	return w.api.Turn(stopping, func(o coreapi.Obstacle) { w.deferred(ctx, j, o) })
 }
 
 // plan finds the operation and translates the command. It returns why the command cannot be carried out.
@@ -184,15 +199,15 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	j.op = op
 	var err error
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
-		return mistaken(err)
+		return coreapi.Mistaken(err)
 	}
-	if bucket := w.cfg.Prefix.FileBucket(w.cfg.Cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
+	if bucket := w.cfg.Prefix.FileBucket(w.cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
 		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != topology.OldFileBucket(w.cfg.Prefix) {
 		// Any other could be one that the sender may not read, but the bridge may.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
 	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
-		return mistaken(err)
+		return coreapi.Mistaken(err)
 	}
 	return nil
 }
@@ -225,7 +240,7 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 		}
 		return w.missed(ctx, stopping, j, err)
 	}
-	defer file.close()
+	defer file.Close()
 	call, err := translate.Dated(j.op, j.call, j.record.Dated)
 	if err != nil {
 		return true, err
@@ -234,32 +249,32 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 	j.ours = true
 	w.hand.is(events.HandCalling)
 	crashpoint("before-call")
-	a, judgement := w.exchange(ctx, attempt{op: j.op, number: j.attempts, file: file}, call, w.key())
+	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: file}, call, w.api.Key())
 	crashpoint("after-call")
 	j.noted(ctx, judgement, a)
-	w.hand.called(j.attempts, failureCode(judgement, a))
-	if ctx.Err() != nil && a.err != nil {
+	w.hand.called(j.attempts, coreapi.FailureCode(judgement, a))
+	if ctx.Err() != nil && a.Err != nil {
 		// Told to stop, and the call took longer than the grace. The ledger knows that a create may have happened.
-		err := fmt.Errorf("stopped during the call: %w", a.err)
-		if a.unsent {
+		err := fmt.Errorf("stopped during the call: %w", a.Err)
+		if a.Unsent {
 			err = errors.Join(err, w.release(ctx, j))
 		}
 		return true, err
 	}
 	switch judgement {
-	case done:
+	case coreapi.Done:
 		return true, w.end(ctx, j, events.Applied, a, nil)
-	case refused:
-		return true, w.end(ctx, j, events.Rejected, a, refusal(a))
-	case unknown:
+	case coreapi.Refused:
+		return true, w.end(ctx, j, events.Rejected, a, a.Refusal())
+	case coreapi.Unknown:
 		if err := w.save(ctx, j); err != nil {
 			return true, err
 		}
 		if j.op.Creates() {
 			return w.resolve(ctx, stopping, j, a)
 		}
-	case throttled, unauthorized, failed:
-		if judgement != failed || errors.Is(a.err, errOpen) {
+	case coreapi.Throttled, coreapi.Unauthorized, coreapi.Failed:
+		if judgement != coreapi.Failed || a.Unasked() {
 			j.attempts-- // factro did not work on it; the gate is closed now and says when to go on
 			j.record.Attempts = j.attempts
 		}
@@ -267,24 +282,18 @@ func (w *Worker) try(ctx, stopping context.Context, j *job) (over bool, verdict 
 			return true, err
 		}
 	}
-	if judgement == throttled || judgement == unauthorized || errors.Is(a.err, errOpen) {
+	if judgement == coreapi.Throttled || judgement == coreapi.Unauthorized || a.Unasked() {
 		return false, nil
 	}
 	if j.attempts >= maxAttempts {
 		return true, w.end(ctx, j, events.Dead, a, &events.Error{
 			Code:    events.CodeExhausted,
-			Message: fmt.Sprintf("factro failed on this command %s: %s", plural.Of(j.attempts, "time"), outcomeText(a)), Answer: answered(a),
+			Message: fmt.Sprintf("factro failed on this command %s: %s", plural.Of(j.attempts, "time"), a.Text()), Answer: a.Quoted(),
 		})
 	}
 	w.hand.is(events.HandRetrying)
-	if err := sleep(stopping, backoff(j.attempts)); err != nil {
+	if err := coreapi.Sleep(stopping, backoff(j.attempts)); err != nil {
 		return true, commands.RetryAfter(fmt.Errorf("stopped between attempts: %w", err), 0)
 	}
 	return false, nil
-}
-
-// backoff grows from half a second to half a minute, with jitter.
-func backoff(attempt int) time.Duration {
-	d := min(500*time.Millisecond<<min(attempt-1, 10), 30*time.Second)
-	return d/2 + rand.N(d/2)
 }

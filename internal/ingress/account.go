@@ -8,25 +8,25 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// account counts requests where they come in and where they are refused. What was kept is the store's count, not ours, so
-// that a way on which something gets lost shows.
+// account counts requests where they arrive and where they are refused. The number of stored webhooks comes from the store, not
+// from here, so that a webhook that is lost in between shows.
 type account struct {
 	received, refused, open atomic.Int64
 
-	// hanging are those that were refused since the store did not answer, and that it may keep all the same.
+	// hanging are requests that were refused because the store did not answer in time. The store may still keep them.
 	hanging atomic.Int64
 }
 
-// late notes how one of those ended.
-func (a *account) late(kept bool) {
+// resolveHanging records how a hanging request ended.
+func (a *account) resolveHanging(kept bool) {
 	if kept {
 		a.refused.Add(-1)
 	}
 	a.hanging.Add(-1)
 }
 
-// missing is what arrived and was neither kept nor refused nor is at work: 0 if nothing was lost. ok is false if the counts
-// changed while they were read, as they may under load.
+// missing is how many webhooks arrived and are neither stored, refused nor being processed: 0 if nothing was lost. ok is false if
+// the counts kept changing while they were read, which can happen under load.
 func (a *account) missing(kept func() int64) (n int64, ok bool) {
 	const attempts = 100
 	for range attempts {
@@ -35,10 +35,10 @@ func (a *account) missing(kept func() int64) (n int64, ok bool) {
 		if a.received.Load() != received || a.refused.Load() != refused || a.open.Load() != open || a.hanging.Load() != hanging {
 			continue
 		}
-		switch { // those at work may be counted by the store already, or not yet
+		switch { // open requests may or may not be in the store's count yet
 		case n > open:
 			return n - open, true
-		case n < -hanging: // those that hang may be counted by the store, and by us as refused
+		case n < -hanging: // hanging requests may be stored and also counted here as refused
 			return n + hanging, true
 		}
 		return 0, true
@@ -46,7 +46,7 @@ func (a *account) missing(kept func() int64) (n int64, ok bool) {
 	return 0, false
 }
 
-// observe makes the account a metric.
+// observe exports the account as a metric.
 func (a *account) observe(meter metric.Meter, kept func() int64) error {
 	if kept == nil {
 		return nil

@@ -17,18 +17,18 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// busy is an error that says when to come again.
+// busy is an error with a time to wait.
 type busy struct{ after time.Duration }
 
 func (busy) Error() string               { return "full" }
 func (b busy) RetryAfter() time.Duration { return b.after }
 
-// TestSpooled: a spooled webhook is answered as a stored one is, and its outcome tells it from one.
+// TestSpooled: a spooled webhook is answered like a stored one, but has another outcome.
 func TestSpooled(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.Clouds[0].Name = "spooled" // the counters are those of the process
-	s, _ := newServer(t, cfg, &shelf{spools: true})
+	s, _ := newServer(t, cfg, &memoryStore{spools: true})
 	r := request(t, good)
 	r.URL.Path = "/webhooks/spooled"
 	if got := answer(t, s, r); got.status != http.StatusAccepted || got.header.Get("Factro-Event-Id") != eventID {
@@ -62,18 +62,18 @@ func counted(t testing.TB, name string, labels attribute.Set) int64 {
 	return 0
 }
 
-// TestRetryAfterOfTheStore: a sender is told what the store knows.
+// TestRetryAfterOfTheStore: the store's time to wait is passed on to the sender.
 func TestRetryAfterOfTheStore(t *testing.T) {
 	t.Parallel()
 	for want, after := range map[string]time.Duration{"77": 76*time.Second + time.Millisecond, "300": 5 * time.Minute} {
-		s, _ := newServer(t, config(), &shelf{publish: func(context.Context) error { return fmt.Errorf("spool: %w", busy{after}) }})
+		s, _ := newServer(t, config(), &memoryStore{publish: func(context.Context) error { return fmt.Errorf("spool: %w", busy{after}) }})
 		if got := answer(t, s, request(t, good)); got.status != 503 || got.header.Get("Retry-After") != want {
 			t.Errorf("got %d with Retry-After %q, want %s", got.status, got.header.Get("Retry-After"), want)
 		}
 	}
 }
 
-// TestOnLost: of what could not be kept, and only of that, somebody hears.
+// TestOnLost: OnLost is called for each webhook that could not be kept, and for no other.
 func TestOnLost(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -96,25 +96,25 @@ func TestOnLost(t *testing.T) {
 			var lost []string
 			cfg := config()
 			cfg.OnLost = func(cloud string) { lost = append(lost, cloud) }
-			s, _ := newServer(t, cfg, &shelf{publish: tt.store, quarantine: tt.store})
+			s, _ := newServer(t, cfg, &memoryStore{publish: tt.store, quarantine: tt.store})
 			r := request(t, good)
 			if tt.change != nil {
 				tt.change(r)
 			}
 			answer(t, s, r)
 			if want := []string{"acme"}; tt.lost != slices.Equal(lost, want) || !tt.lost && len(lost) != 0 {
-				t.Errorf("heard of %q, want %v", lost, tt.lost)
+				t.Errorf("reported %q, want %v", lost, tt.lost)
 			}
 		})
 	}
 }
 
-// TestUnaccounted: what arrived is held against what the store says, so a store that loses something shows.
+// TestUnaccounted: what arrived is compared with the store's count, so a store that loses something shows.
 func TestUnaccounted(t *testing.T) {
 	t.Parallel()
 	var kept atomic.Int64
 	in, out := make(chan struct{}), make(chan struct{})
-	store := &shelf{}
+	store := &memoryStore{}
 	store.publish = func(context.Context) error { kept.Add(1); return nil }
 	store.quarantine = store.publish
 	cfg := config()
@@ -140,11 +140,11 @@ func TestUnaccounted(t *testing.T) {
 		s.Handler().ServeHTTP(httptest.NewRecorder(), request(t, good))
 	}()
 	<-in
-	want(0) // it is at work
+	want(0) // it is being processed
 	close(out)
 	<-done
 	want(0)
-	store.publish = func(context.Context) error { return nil } // it says that it has it, and has not
+	store.publish = func(context.Context) error { return nil } // it reports success and stores nothing
 	answer(t, s, request(t, good))
 	want(1)
 }

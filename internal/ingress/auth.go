@@ -14,24 +14,24 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// door checks the secret of one cloud's webhooks.
-type door struct {
+// authenticator checks the secret of one cloud's webhooks.
+type authenticator struct {
 	header  string
 	readers []*secret.Reader
 	log     *slog.Logger
 	short   sync.Map // index of a secret that is shorter than it should be -> true
 }
 
-// check reads all secrets once, so that the operator hears of what is wrong at the start and not at the first webhook.
-func (d *door) check(ctx context.Context) {
+// check reads all secrets once, so that errors are logged at the start and not at the first webhook.
+func (d *authenticator) check(ctx context.Context) {
 	for i, reader := range d.readers {
 		now, _ := reader.Get() // an error is logged by lastgood
 		d.measure(ctx, i, now)
 	}
 }
 
-// measure logs once when a secret is shorter than it should be.
-func (d *door) measure(ctx context.Context, i int, s secret.String) {
+// measure warns once if a secret is shorter than it should be.
+func (d *authenticator) measure(ctx context.Context, i int, s secret.String) {
 	if s == "" || len(s) >= goodSecret {
 		d.short.Delete(i)
 		return
@@ -41,8 +41,8 @@ func (d *door) measure(ctx context.Context, i int, s secret.String) {
 	}
 }
 
-// unusable says why nobody can be admitted, or nil.
-func (d *door) unusable() (err error) {
+// unusable returns the error if no secret can be read, so that no request can be authenticated.
+func (d *authenticator) unusable() (err error) {
 	for _, reader := range d.readers {
 		var now secret.String
 		if now, err = reader.Get(); now != "" {
@@ -52,9 +52,9 @@ func (d *door) unusable() (err error) {
 	return err
 }
 
-// given is the secret that a request brings, and the same without repetitions if a proxy may have made one value of several:
-// "a, a". why says that there is none, or several different ones; the same one twice is one.
-func (d *door) given(r *http.Request) (value, single, why string) {
+// given returns the secret of a request. single is the same without repetitions, since a proxy may join several header values
+// into one: "a, a". why is set if there is no secret, or if there are several different ones; the same one twice counts as one.
+func (d *authenticator) given(r *http.Request) (value, single, why string) {
 	values := r.Header.Values(d.header)
 	if len(values) == 0 {
 		return "", "", secretAbsent
@@ -71,7 +71,7 @@ func (d *door) given(r *http.Request) (value, single, why string) {
 	return value, once(value), ""
 }
 
-// once is a value without its repetitions in a list. The value may have commas of its own.
+// once removes repetitions from a list of equal values. The value itself may contain commas.
 func once(value string) string {
 	parts := strings.Split(value, ",")
 	for n := 1; n <= len(parts)/2; n++ {
@@ -82,7 +82,7 @@ func once(value string) string {
 	return value
 }
 
-// repeats says whether parts are the first n of them again and again.
+// repeats reports whether parts consists of its first n elements, repeated.
 func repeats(parts []string, n int) bool {
 	for i := n; i < len(parts); i++ {
 		if strings.TrimSpace(parts[i]) != strings.TrimSpace(parts[i-n]) {
@@ -92,19 +92,19 @@ func repeats(parts []string, n int) bool {
 	return true
 }
 
-// refuses compares the header's value with every accepted secret, in a time that tells neither which one nor how much of
-// one matched: it compares digests, all of them, to the end. It returns why the request is refused, or "".
-func (d *door) refuses(r *http.Request) (why string) {
+// refuses compares the header's value with every accepted secret. It takes constant time: it compares the digests of all
+// secrets to the end, so the time reveals neither which one matched nor how much of it. It returns the reason for a refusal, or "".
+func (d *authenticator) refuses(r *http.Request) (why string) {
 	value, single, why := d.given(r)
 	given, givenOnce := sha256.Sum256([]byte(value)), sha256.Sum256([]byte(single))
-	match, usables := 0, 0
+	match, usable := 0, 0
 	for i, reader := range d.readers {
 		want, _ := reader.Get()
 		if want == "" {
-			continue // there never was a good one, and an empty value must not be admitted
+			continue // it was never readable, and an empty value must not match
 		}
 		d.measure(r.Context(), i, want)
-		usables++
+		usable++
 		digest := sha256.Sum256([]byte(want.Reveal()))
 		match |= subtle.ConstantTimeCompare(given[:], digest[:]) | subtle.ConstantTimeCompare(givenOnce[:], digest[:])
 	}
@@ -113,14 +113,14 @@ func (d *door) refuses(r *http.Request) (why string) {
 		return why
 	case match == 1:
 		return ""
-	case usables == 0:
+	case usable == 0:
 		return secretUnusable
 	}
 	return secretWrong
 }
 
-// secrets are the texts of the secrets that can be used now.
-func (d *door) secrets() []string {
+// secrets returns the values of the secrets that are usable now.
+func (d *authenticator) secrets() []string {
 	var out []string
 	for _, reader := range d.readers {
 		if now, _ := reader.Get(); now != "" { // an error is logged by lastgood
@@ -130,8 +130,8 @@ func (d *door) secrets() []string {
 	return out
 }
 
-// throttle counts wrong secrets by address. It slows down who guesses; a right secret always passes, since factro may
-// share its address with a webhook that somebody has configured wrongly, or all senders may stand behind one proxy.
+// throttle counts wrong secrets by address. It slows down guessing. A correct secret always passes, since factro may share its
+// address with a misconfigured webhook, or all senders may come through one proxy.
 type throttle struct {
 	mu    sync.Mutex
 	began time.Time
@@ -141,10 +141,10 @@ type throttle struct {
 const (
 	throttleWindow = time.Minute
 	wrongPerWindow = 10
-	maxAddresses   = 10_000 // more in one window share what is left: memory stays bounded
+	maxAddresses   = 10_000 // further addresses in a window share one counter, so memory stays bounded
 )
 
-// wrongSecret counts a wrong secret and returns how long its address is to wait, 0 if it is only to be told.
+// wrongSecret counts a wrong secret and returns how long its address has to wait: 0 up to wrongPerWindow.
 func (t *throttle) wrongSecret(address string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -39,7 +39,7 @@ func TestRotation(t *testing.T) {
 	write(t, file, oldSecret+"\n")
 	cfg := with(config(), func(c *ingress.Cloud) { c.Secrets = files(file) })
 	synctest.Test(t, func(t *testing.T) {
-		s, book := newServer(t, cfg, &shelf{})
+		s, book := newServer(t, cfg, &memoryStore{})
 		for i, step := range []struct {
 			text     string
 			old, new int
@@ -68,8 +68,8 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// TestSecretsThatAdmitNobody: nothing is not a secret, and neither is what anybody guesses.
-func TestSecretsThatAdmitNobody(t *testing.T) {
+// TestUnusableSecrets: an empty, blank, short or missing secret authenticates nobody.
+func TestUnusableSecrets(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"empty": "", "blank": " \n\t ", "short": "1234567", "missing": "-"} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestSecretsThatAdmitNobody(t *testing.T) {
 			if name != "missing" {
 				write(t, file, text)
 			}
-			s, book := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = files(file) }), &shelf{})
+			s, book := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = files(file) }), &memoryStore{})
 			for _, value := range []string{"", " ", text, strings.TrimSpace(text), oldSecret} {
 				want := 503 // nobody can say whether it is right
 				if strings.TrimSpace(value) == "" {
@@ -98,25 +98,25 @@ func TestSecretsThatAdmitNobody(t *testing.T) {
 	}
 }
 
-// TestEverySecretIsCompared: the broken file behind a matching secret is noticed, so the first match did not end the
-// search, and the time it takes does not tell which secret it was.
+// TestEverySecretIsCompared: the second secret's broken file is noticed although the first secret matches, so the
+// comparison does not stop early and its time does not reveal which secret matched.
 func TestEverySecretIsCompared(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
-	s, book := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = append(values(oldSecret), files(missing)...) }), &shelf{})
+	s, book := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = append(values(oldSecret), files(missing)...) }), &memoryStore{})
 	if got := statusFor(t, s, oldSecret); got != 202 {
 		t.Errorf("got %d", got)
 	}
 	if !strings.Contains(book.String(), "cannot be used") {
-		t.Errorf("the second secret was not looked at: %s", book)
+		t.Errorf("the second secret was not read: %s", book)
 	}
 }
 
-// TestSecretWithCommas: a proxy may make one value of two, and the value may have commas of its own.
+// TestSecretWithCommas: a proxy may join two values into one, and a value may contain commas.
 func TestSecretWithCommas(t *testing.T) {
 	t.Parallel()
 	const value = confidential + "a,b, c"
-	s, _ := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = values(value) }), &shelf{})
+	s, _ := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = values(value) }), &memoryStore{})
 	for given, want := range map[string]int{
 		value: 202, value + ", " + value: 202, value + "," + value + " , " + value: 202, value + ", " + value + ",": 401,
 		value + ", " + confidential + "a,b": 401, ",": 401, strings.Repeat(",", 4000): 401,
@@ -127,10 +127,11 @@ func TestSecretWithCommas(t *testing.T) {
 	}
 }
 
-// TestBlanksInTheConfiguration: no header's value has blanks around it, so a secret with blanks would match nothing.
+// TestBlanksInTheConfiguration: a header's value never has blanks around it, so a secret with blanks must match without
+// them.
 func TestBlanksInTheConfiguration(t *testing.T) {
 	t.Parallel()
-	s, _ := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = values(" " + oldSecret + "\n") }), &shelf{})
+	s, _ := newServer(t, with(config(), func(c *ingress.Cloud) { c.Secrets = values(" " + oldSecret + "\n") }), &memoryStore{})
 	if got := statusFor(t, s, oldSecret); got != 202 {
 		t.Errorf("got %d", got)
 	}
@@ -140,11 +141,11 @@ func from(address string) func(*http.Request) {
 	return func(r *http.Request) { r.RemoteAddr = address }
 }
 
-// TestThrottle: the address that guesses is told to wait, nobody else is, and a right secret is never refused.
+// TestThrottle: only an address that guesses has to wait, and a correct secret is never refused.
 func TestThrottle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newServer(t, config(), &shelf{})
+		s, _ := newServer(t, config(), &memoryStore{})
 		send := func(address, secret string) reply {
 			r := request(t, good)
 			from(address)(r)
@@ -173,7 +174,7 @@ func TestThrottle(t *testing.T) {
 // TestThrottleBySubnet: an IPv6 sender has 2^64 addresses of its own.
 func TestThrottleBySubnet(t *testing.T) {
 	t.Parallel()
-	s, _ := newServer(t, config(), &shelf{})
+	s, _ := newServer(t, config(), &memoryStore{})
 	send := func(address string) reply {
 		r := request(t, good)
 		from(address)(r)
@@ -187,10 +188,10 @@ func TestThrottleBySubnet(t *testing.T) {
 	wantStatus(t, send("[2001:db8:0:2::1]:1"), 401)
 }
 
-// TestThrottleIsBounded: a sender with very many addresses must not fill the memory, and is throttled as a whole.
+// TestThrottleIsBounded: a sender with very many addresses does not fill the memory, and is throttled as a whole.
 func TestThrottleIsBounded(t *testing.T) {
 	t.Parallel()
-	s, _ := newServer(t, config(), &shelf{})
+	s, _ := newServer(t, config(), &memoryStore{})
 	statuses := map[int]int{}
 	for i := range 10_020 {
 		r := request(t, good)

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// bodyPatience is how long nothing of a body may come, and minRate how many bytes a second it has to bring from then on:
-	// a body that drips is given up within seconds.
+	// bodyPatience is how long a body may take to start, and minRate the bytes per second it needs from then on, so that a body
+	// that arrives too slowly is given up within seconds.
 	bodyPatience = 5 * time.Second
 	minRate      = 4 << 10
 
-	// requestCost is what a request costs beside its body: its goroutine, its header, the buffers of its connection.
+	// requestCost is the memory of a request besides its body: its goroutine, its header, its connection's buffers.
 	requestCost = 16 << 10
-	// firstRead is how much memory a body gets at once, whatever length it announces. Most are smaller; for a larger one
-	// memory grows with what has really come.
+	// firstRead is the buffer a body starts with, whatever length it announces. Most bodies are smaller; for a larger one the
+	// buffer grows with what has actually arrived.
 	firstRead = 4 << 10
 )
 
-// load is a request's part of the memory that all may use.
+// load is a request's part of the shared memory.
 type load struct {
 	shares *shares
 	cloud  string
@@ -51,7 +51,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 	conn, began := http.NewResponseController(w), time.Now()
 	for {
 		if len(body) == cap(body) {
-			// One more byte than allowed shows that there is more. So a body and what it is unpacked to take twice MaxBody.
+			// Reading one byte more than allowed shows that the body is too large. A body and its decompressed form take twice MaxBody.
 			more := min(int64(cap(body)), s.cfg.MaxBody+1-int64(cap(body)))
 			if !l.take(more) {
 				_ = conn.SetReadDeadline(past)
@@ -60,7 +60,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 			body = append(make([]byte, 0, int64(cap(body))+more), body...)
 		}
 		allowed := bodyPatience + time.Duration(len(body))*time.Second/minRate
-		_ = conn.SetReadDeadline(began.Add(min(allowed, readTimeout))) // what cannot do this has no slow senders
+		_ = conn.SetReadDeadline(began.Add(min(allowed, readTimeout))) // connections without deadlines have no slow senders
 		n, err := limited.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err == nil {
@@ -75,10 +75,10 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 	}
 }
 
-// past is a deadline that is over: net/http reads the rest of a body before it answers, and would wait for it.
+// past is an expired deadline. Without it, net/http would wait for the rest of the body before it answers.
 var past = time.Unix(1, 0)
 
-// unread says why a body was not read to its end.
+// unread returns the answer for a body that was not read to its end.
 func (s *Server) unread(r *http.Request, err error) answer {
 	var larger *http.MaxBytesError
 	switch {

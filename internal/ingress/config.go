@@ -16,57 +16,57 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// Config is for the webhooks of all clouds.
+// Config configures the webhooks of all clouds.
 type Config struct {
-	// MaxBody is the size in bytes up to which a body is taken.
+	// MaxBody is the maximum size of a body in bytes.
 	MaxBody int64
-	// MaxInFlight bounds how many webhooks are stored at once, MaxMemory the bytes that those take that are read and stored.
-	// Half of each is for all clouds in equal parts, the other half for whoever comes first. Only who knows a secret gets so
-	// far.
+	// MaxInFlight limits how many webhooks are stored at once, MaxMemory the bytes of the webhooks that are being read and
+	// stored. Half of each is divided equally among the clouds; the other half is shared, first come, first served. Only
+	// senders with a correct secret take part of it.
 	MaxInFlight int
 	MaxMemory   int64
-	// MaxConnections bounds the connections in all, MaxConnectionsPerAddress those of one address.
+	// MaxConnections limits all connections, MaxConnectionsPerAddress those of one address.
 	MaxConnections, MaxConnectionsPerAddress int
-	// MaxHeader is the size in bytes up to which the header of a request is taken.
+	// MaxHeader is the maximum size of a request's header in bytes.
 	MaxHeader int
-	// PathPrefix is what may stand before /webhooks in a path, such as /factro, or "".
+	// PathPrefix may stand before /webhooks in a path, such as /factro, or is "".
 	PathPrefix string
-	// IdleTimeout is how long a connection may be idle that has shown a right secret. Others have seconds.
+	// IdleTimeout is how long a connection that has shown a correct secret may be idle. Others have seconds.
 	IdleTimeout time.Duration
-	// StoreTimeout bounds how long a request waits for its event to be stored.
+	// StoreTimeout limits how long a request waits for its event to be stored.
 	StoreTimeout time.Duration
-	// KnownActions is the operator's list of factro's actions, which are no news. Without one, only those that are public
-	// are known.
+	// KnownActions is the operator's list of factro's actions, which are not reported as drift. Without it, only the public
+	// ones are known.
 	KnownActions []string
 	Clouds       []Cloud
-	// OnLost, if set, is told the cloud of each webhook that came with a right secret and could not be kept, so that it can
-	// be fetched from factro later. It must not block.
+	// OnLost, if set, is called with the cloud of each webhook that came with a correct secret and could not be stored, so
+	// that it can be fetched from factro later. It must not block.
 	OnLost func(cloud string)
-	// OnRefused, if set, is told of each request that is refused, in place of the log, which has samples. It must not block.
+	// OnRefused, if set, is called for each refused request, instead of the sampled log. It must not block.
 	OnRefused func(Refusal)
-	// Kept, if set, is how many webhooks the store has kept by its own count. What arrived is held against it in the metric
-	// factro.bridge.unaccounted.
+	// Kept, if set, returns how many webhooks the store has kept by its own count. The metric factro.bridge.unaccounted
+	// compares it with what arrived.
 	Kept func() int64
-	// Files are what the secrets' files belong to, or nil for a set of their own.
+	// Files holds the files of the secrets; nil means a new set.
 	Files *lastgood.Files
 }
 
-// Cloud is one factro cloud whose webhooks are taken.
+// Cloud is a factro cloud whose webhooks are received.
 type Cloud struct {
 	// Name is the last part of the path, and a token of the subjects.
 	Name string
 	// Source is the URI in the events' attribute source.
 	Source string
-	// Header is the name of the header that factro was told to send, Secrets the values that are accepted in it.
+	// Header is the name of the header that factro sends the secret in, Secrets the accepted values.
 	Header  string
 	Secrets []secret.Source
 }
 
-// minSecret is the length below which a secret could be guessed, goodSecret the one below which the operator is warned.
-// factro signs nothing: the secret is all there is.
+// minSecret is the length below which a secret could be guessed, goodSecret the length below which there is a warning.
+// factro does not sign webhooks: the secret is the only protection.
 const minSecret, goodSecret = 8, 16
 
-// CheckSecret says that a secret is too short to be one.
+// CheckSecret returns an error if a secret is too short.
 func CheckSecret(s secret.String) error {
 	if len(strings.TrimSpace(s.Reveal())) < minSecret {
 		return fmt.Errorf("the secret has %s, want at least %d", plural.Of(len(s), "byte"), goodSecret)
@@ -74,7 +74,7 @@ func CheckSecret(s secret.String) error {
 	return nil
 }
 
-// Validate reports every mistake, naming the settings as in the configuration file.
+// Validate reports every mistake, and names the settings as in the configuration file.
 func (c Config) Validate() error {
 	var errs []error
 	if c.MaxBody < 1<<10 || c.MaxBody > 64<<20 {
@@ -110,7 +110,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate reports every mistake, naming each setting below a path.
+// validate reports every mistake, and names each setting below a path.
 func (c Cloud) validate(path string) error {
 	var errs []error
 	if u := types.ParseURIRef(c.Source); c.Source == "" || u == nil {
@@ -120,7 +120,7 @@ func (c Cloud) validate(path string) error {
 		errs = append(errs, fmt.Errorf("%swebhook.header: %q is not the name of a header that can carry a secret, such as X-Bridge-Key", path, c.Header))
 	}
 	if len(c.Secrets) == 0 {
-		errs = append(errs, errors.New(path+"webhook.secrets: none is given; factro does not sign, so without a secret anybody could send events"))
+		errs = append(errs, errors.New(path+"webhook.secrets: none given; factro does not sign webhooks, so without a secret anybody could send events"))
 	}
 	for i, s := range c.Secrets {
 		err := s.Validate()
@@ -134,47 +134,47 @@ func (c Cloud) validate(path string) error {
 	return errors.Join(errs...)
 }
 
-// headerName is a token by RFC 9110; net/http refuses requests with other names.
+// headerName is a token of RFC 9110; net/http refuses requests with other names.
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// framing are headers that net/http takes out of a request, so that a secret in them would never be seen.
+// framing are headers that net/http removes from a request, so a secret in them would never arrive.
 var framing = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
 
-// Warnings tells what is allowed and should be otherwise, naming the settings as in the configuration file.
+// Warnings reports what is allowed but should be changed, and names the settings as in the configuration file.
 func (c Config) Warnings() []string {
 	var out []string
 	for i, cloud := range c.Clouds {
 		if strings.ContainsAny(cloud.Header, "_.") {
-			out = append(out, fmt.Sprintf("clouds[%d].webhook.header: %q has _ or . in it; proxies such as nginx drop such headers, and every webhook would be answered with 401. Take - instead", i, cloud.Header))
+			out = append(out, fmt.Sprintf("clouds[%d].webhook.header: %q has _ or . in it; proxies such as nginx drop such headers, and every webhook would be answered with 401. Use - instead", i, cloud.Header))
 		}
 		for j, s := range cloud.Secrets {
 			if s.Value != "" && CheckSecret(s.Value) == nil && len(s.Value) < goodSecret {
-				out = append(out, fmt.Sprintf("clouds[%d].webhook.secrets[%d]: the secret has %s, want at least %d; it is all that proves a sender", i, j, plural.Of(len(s.Value), "byte"), goodSecret))
+				out = append(out, fmt.Sprintf("clouds[%d].webhook.secrets[%d]: the secret has %s, want at least %d; it is the only proof of the sender", i, j, plural.Of(len(s.Value), "byte"), goodSecret))
 			}
 		}
 	}
 	return out
 }
 
-// LeastMemory is what webhooks have to be given at least: the half that is for all takes a body of the largest size, in a
-// buffer that has grown by doubling.
+// LeastMemory is the minimum for MaxMemory: the shared half has to hold a body of the maximum size, in a buffer that has
+// grown by doubling.
 func LeastMemory(maxBody int64) int64 { return 2 * (2*maxBody + requestCost + firstRead) }
 
-// Limits on a connection. A webhook is a small request from a machine; who needs longer is not factro.
+// Limits of a connection. A webhook is a small request from a machine; a sender that needs longer is not factro.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 15 * time.Second // header and body
 	answerTimeout = 5 * time.Second  // writing the answer, once it is known
-	// patience is how long a connection may be idle that has shown no secret.
+	// patience is how long a connection that has shown no secret may be idle.
 	patience = 5 * time.Second
 
-	// net/http takes headerSlop more than it is told. It is told twice the size that is allowed: what it refuses itself
-	// nobody hears of but the sender, so the handler refuses what is a little too large.
+	// net/http allows headerSlop more than configured. It is set to twice the allowed size, so that the handler refuses a
+	// header that is a little too large: what net/http refuses itself is neither logged nor counted.
 	headerSlop                  = 4 << 10
 	leastHeader, mostHeaderSize = 4 << 10, 64 << 10
 
-	// maxStoreTimeout keeps a sender from waiting longer than any sender does.
+	// maxStoreTimeout is as long as any sender waits for an answer.
 	maxStoreTimeout = 30 * time.Second
-	// storeMargin is how much later than StoreTimeout an answer may come: a write that has begun gets a second.
+	// storeMargin is how much later than StoreTimeout an answer may come: a write that has begun gets about a second more.
 	storeMargin = 1200 * time.Millisecond
 )

@@ -39,12 +39,12 @@ func TestConfigValidate(t *testing.T) {
 		"all the time to store": {func(c *ingress.Config) { c.StoreTimeout = 30 * time.Second }, ""},
 		"more than that":        {func(c *ingress.Config) { c.StoreTimeout = 31 * time.Second }, "http.store_timeout"},
 		"no source":             {cloud(func(c *ingress.Cloud) { c.Source = "" }), "clouds[0].source"},
-		"source no URI":         {cloud(func(c *ingress.Cloud) { c.Source = "http://[::1" }), "clouds[0].source"},
+		"source is not a URI":   {cloud(func(c *ingress.Cloud) { c.Source = "http://[::1" }), "clouds[0].source"},
 		"authorization":         {header("authorization"), ""},
 		"odd, but a name":       {header("x_key!~"), ""},
 		"no header":             {header(""), inHeader},
 		"blank in header":       {header("X Key"), inHeader},
-		"blank behind header":   {header("X-Key "), inHeader},
+		"blank after header":    {header("X-Key "), inHeader},
 		"colon":                 {header("X-Key:"), inHeader},
 		"brackets":              {header("X(Key)"), inHeader},
 		"umlaut":                {header("X-Schlüssel"), inHeader},
@@ -61,7 +61,7 @@ func TestConfigValidate(t *testing.T) {
 			t.Parallel()
 			cfg := config()
 			tt.change(&cfg)
-			_, err := ingress.New(cfg, &shelf{}, slog.New(slog.DiscardHandler))
+			_, err := ingress.New(cfg, &memoryStore{}, slog.New(slog.DiscardHandler))
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -76,7 +76,7 @@ func TestConfigValidate(t *testing.T) {
 	}
 }
 
-func TestConfigValidateTellsAll(t *testing.T) {
+func TestConfigValidateReportsAll(t *testing.T) {
 	t.Parallel()
 	err := ingress.Config{Clouds: []ingress.Cloud{{}, {Secrets: values("short")}}}.Validate()
 	for _, want := range []string{
@@ -84,7 +84,7 @@ func TestConfigValidateTellsAll(t *testing.T) {
 		"clouds[0].source", "clouds[1].source", "header", "secrets: none", "secrets[0]",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("no word of %s: %v", want, err)
+			t.Errorf("%s is not mentioned: %v", want, err)
 		}
 	}
 }

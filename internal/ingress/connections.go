@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// http2 bounds what one connection of HTTP/2 can take. The defaults are a megabyte for a frame and one for what arrives and
-// is not read yet, which with a thousand connections is more than the bridge has.
+// http2 limits what one connection of HTTP/2 can use. The defaults, a megabyte for a frame and one for data that has
+// arrived and is not read yet, would be more than the bridge's memory at a thousand connections.
 func (s *Server) http2() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams: 32, MaxReadFrameSize: 16 << 10,
@@ -16,7 +16,7 @@ func (s *Server) http2() *http.HTTP2Config {
 	}
 }
 
-// due says whether a case of a cloud and a kind is to be logged. All are counted.
+// due reports whether to log a case of this cloud and kind. All are counted.
 func (s *Server) due(c *cloud, kind string) (skipped int, due bool) {
 	return s.samples.Due(c.Name+" "+kind, time.Now())
 }

@@ -10,22 +10,22 @@ import (
 	"testing/synctest"
 )
 
-// distant is a connection from an address of its own.
+// distant is a connection from a distinct address.
 type distant struct {
 	net.Conn
 	from int
 }
 
-// RemoteAddr is another one for each.
+// RemoteAddr is different for each connection.
 func (d distant) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(198, 51, byte(d.from>>8), byte(d.from)), Port: 1000}
 }
 
-// TestConnectionsInAll: from however many addresses strangers come, there are no more connections than configured, and who
+// TestConnectionsInAll: strangers cannot open more connections than configured, whatever their addresses, and a sender that
 // knows a secret keeps its own.
 func TestConnectionsInAll(t *testing.T) {
 	t.Parallel()
-	serve(t, &shelf{}, func(h *hall) {
+	serve(t, &memoryStore{}, func(h *memoryListener) {
 		dial := func(from int) *client {
 			near, far := net.Pipe()
 			h.conns <- distant{far, from}

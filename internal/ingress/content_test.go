@@ -60,7 +60,7 @@ func zstded(t testing.TB, text string) string {
 	return string(w.EncodeAll([]byte(text), nil))
 }
 
-// TestContent: the data of an event is JSON for every reader, in whatever form its webhook came.
+// TestContent: the data of an event is always JSON, whatever the encoding of its webhook.
 func TestContent(t *testing.T) {
 	t.Parallel()
 	const text = `{"action":"TaskCreated","context":{"entityId":"t-1","title":"Prüfung"},"x":"` + marker + `"}`
@@ -77,8 +77,8 @@ func TestContent(t *testing.T) {
 		"br":                  {body: brotlied(t, text), encoding: "br", status: 202},
 		"zstd":                {body: zstded(t, text), encoding: "zstd", status: 202},
 		"two of them":         {body: gzipped(t, brotlied(t, text)), encoding: "br, gzip", status: 202},
-		"more behind deflate": {body: zlibbed(t, text) + "more", encoding: "deflate", status: 400, dead: true, says: "behind its end"},
-		"more behind gzip":    {body: gzipped(t, text) + "more", encoding: "gzip", status: 400, dead: true, says: "gzip"},
+		"more after deflate":  {body: zlibbed(t, text) + "more", encoding: "deflate", status: 400, dead: true, says: "behind its end"},
+		"more after gzip":     {body: gzipped(t, text) + "more", encoding: "gzip", status: 400, dead: true, says: "gzip"},
 		"two gzips":           {body: gzipped(t, text[:9]) + gzipped(t, text[9:]), encoding: " GZIP ", status: 202},
 		"identity":            {body: text, encoding: "identity", status: 202},
 		"a charset":           {body: latin1, contentType: "application/json; charset=iso-8859-1", status: 202},
@@ -93,7 +93,7 @@ func TestContent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := &shelf{}
+			store := &memoryStore{}
 			s, _ := newServer(t, config(), store)
 			r := request(t, tt.body)
 			if tt.contentType != "" {
@@ -108,9 +108,9 @@ func TestContent(t *testing.T) {
 				t.Errorf("stored is %+v", store.stored())
 			}
 			if (tt.status == 415) != (got.header.Get("Accept-Encoding") != "") {
-				t.Errorf("%d says that it takes %q", tt.status, got.header.Get("Accept-Encoding"))
+				t.Errorf("%d has Accept-Encoding %q", tt.status, got.header.Get("Accept-Encoding"))
 			}
-			if all := store.buried(); tt.dead {
+			if all := store.deadLetters(); tt.dead {
 				if len(all) != 1 || string(all[0].data) != tt.body || !strings.Contains(all[0].reason, tt.says) ||
 					all[0].request.Get("Content-Type") != r.Header.Get("Content-Type") || all[0].request.Get("Content-Encoding") != tt.encoding {
 					t.Errorf("the dead letters are %+v", all)
@@ -122,10 +122,10 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// TestDeadLettersHaveNoSecrets: what a dead letter keeps of the request's headers proves nobody.
+// TestDeadLettersHaveNoSecrets: the headers in a dead letter contain no secret.
 func TestDeadLettersHaveNoSecrets(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
+	store := &memoryStore{}
 	s, _ := newServer(t, config(), store)
 	r := request(t, "no JSON")
 	for name, value := range map[string]string{
@@ -135,7 +135,7 @@ func TestDeadLettersHaveNoSecrets(t *testing.T) {
 		r.Header.Set(name, value)
 	}
 	wantStatus(t, answer(t, s, r), 400)
-	all := store.buried()
+	all := store.deadLetters()
 	if len(all) != 1 {
 		t.Fatalf("the dead letters are %+v", all)
 	}
@@ -145,12 +145,12 @@ func TestDeadLettersHaveNoSecrets(t *testing.T) {
 	}
 }
 
-// TestUnpackedMemoryIsCharged: a small body that becomes a large one needs memory of its cloud.
+// TestUnpackedMemoryIsCharged: the memory for decompressing a small body is charged to its cloud.
 func TestUnpackedMemoryIsCharged(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.MaxBody, cfg.MaxMemory = 256<<10, 2*(2*256<<10+64<<10)
-	s, _ := newServer(t, cfg, &shelf{})
+	s, _ := newServer(t, cfg, &memoryStore{})
 	r := request(t, gzipped(t, `{"action":"A"}`+strings.Repeat(" ", 200<<10)))
 	r.Header.Set("Content-Encoding", "gzip")
 	wantStatus(t, answer(t, s, r), 202)

@@ -16,11 +16,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// drift notices that factro sends what its description does not have. Nothing is refused for that: it is counted, and
-// now and then one case is logged, so that somebody brings the description up to date.
+// drift notices when factro sends something that its description does not have. Such webhooks are not refused: they are
+// counted, and a sample is logged, so that somebody updates the description.
 type drift struct {
 	known map[string]bool
-	// listed is whether the operator gave a list of actions. Without one nearly all are unknown, which is no news.
+	// listed is set if the operator gave a list of actions. Without one, nearly all actions are unknown and not worth a log
+	// line.
 	listed  bool
 	unknown metric.Int64Counter
 	log     *slog.Logger
@@ -33,7 +34,7 @@ const sampleEvery = 10 * time.Minute
 
 func newDrift(actions []string, samples *logsample.Sampler, log *slog.Logger) (*drift, error) {
 	d := &drift{known: map[string]bool{}, listed: len(actions) > 0, log: log, samples: samples}
-	d.known[events.ActionCanary] = true // ours, and no news of factro
+	d.known[events.ActionCanary] = true // the bridge's own action
 	for _, a := range factro.Actions() {
 		d.known[a.Name] = true
 	}
@@ -42,18 +43,18 @@ func newDrift(actions []string, samples *logsample.Sampler, log *slog.Logger) (*
 	}
 	var err error
 	d.unknown, err = otel.Meter(scope).Int64Counter("factro.bridge.webhooks.unknown", metric.WithUnit("{webhook}"),
-		metric.WithDescription("Webhooks with an action, or a key at the top, that the description of factro does not have; an action is unlisted where no list of actions was given."))
+		metric.WithDescription("Webhooks with an action, or a top-level key, that the description of factro does not have; an action is unlisted where no list of actions was given."))
 	return d, err
 }
 
-// expect begins the counts of a cloud at 0, so that the first case is growth.
+// expect starts the counts of a cloud at 0, so that the first case shows as growth.
 func (d *drift) expect(ctx context.Context, cloud string) {
 	for _, what := range []string{"action", "key"} {
 		d.unknown.Add(ctx, 0, metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("what", what)))
 	}
 }
 
-func (d *drift) look(ctx context.Context, cloud string, e translate.Event) {
+func (d *drift) check(ctx context.Context, cloud string, e translate.Event) {
 	switch {
 	case d.known[e.Action] || d.known[translate.Plain(e.Action)]:
 	case d.listed:
@@ -66,7 +67,7 @@ func (d *drift) look(ctx context.Context, cloud string, e translate.Event) {
 	}
 }
 
-// found counts a case and logs it if one is due. The names themselves are no labels: there may be any number of them.
+// found counts a case and logs it if one is due. The names are not used as labels: their number is not limited.
 func (d *drift) found(ctx context.Context, cloud, what, names string, isNews bool) {
 	d.unknown.Add(ctx, 1, metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("what", what)))
 	if !isNews {
@@ -78,7 +79,7 @@ func (d *drift) found(ctx context.Context, cloud, what, names string, isNews boo
 	}
 }
 
-// printable keeps what a stranger named within a line of the log.
+// printable shortens and cleans names from a request for the log.
 func printable(s string) string {
 	const most = 200
 	s = strings.ToValidUTF8(s, "?")

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// TestDriftIsSampled: what the description does not have is stored like all else, and one case in a while is logged, with
-// names only and never with a value.
+// TestDriftIsSampled: a webhook with unknown parts is stored like any other, and a sample is logged, with names only and
+// never with a value.
 func TestDriftIsSampled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		cfg, store := config(), &shelf{}
+		cfg, store := config(), &memoryStore{}
 		cfg.KnownActions = []string{"MeineAktion"}
 		server, book := newServer(t, cfg, store)
 		post := func(body string) {
@@ -45,7 +45,7 @@ func TestDriftIsSampled(t *testing.T) {
 		lines(0)
 		post(`{"action":"GrößeGeändert","context":{}}`)
 		lines(1, `"what":"action","names":"GrößeGeändert"`)
-		for i := range 5 { // the first of the keys is logged, whatever became of the actions
+		for i := range 5 { // the first of the keys is logged, whatever happens to the actions
 			post(fmt.Sprintf(`{"action":"GrößeGeändert","context":{},"neu%d":%q}`, i, marker))
 		}
 		lines(2, `"what":"key","names":"neu0"`)
@@ -58,10 +58,10 @@ func TestDriftIsSampled(t *testing.T) {
 	})
 }
 
-// TestDriftWithoutAList: nearly all actions are unknown then, so they are no news, but a key is.
+// TestDriftWithoutAList: without a list nearly all actions are unknown, so they are not logged, but an unknown key is.
 func TestDriftWithoutAList(t *testing.T) {
 	t.Parallel()
-	server, book := newServer(t, config(), &shelf{})
+	server, book := newServer(t, config(), &memoryStore{})
 	for _, body := range []string{`{"action":"SomethingNew"}`, `{"action":"SomethingNew","neu":1}`} {
 		r := httptest.NewRequest(http.MethodPost, "/webhooks/acme", strings.NewReader(body))
 		r.Header.Set("X-Bridge-Key", newSecret)

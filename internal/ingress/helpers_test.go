@@ -19,7 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// What must never be seen: every secret and every wrong guess begins with confidential, every body holds the marker.
+// What must never appear: every secret and every wrong guess begins with confidential, every body contains the marker.
 const (
 	confidential = "confidential-"
 	oldSecret    = confidential + "old-4711"
@@ -59,28 +59,28 @@ func files(names ...string) []secret.Source {
 	return sources
 }
 
-// logbook is a log that can be read while it is written.
-type logbook struct {
+// logBuffer is a log that can be read while it is written.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *logbook) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logbook) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
 // newServer returns a server whose log is searched for secrets and bodies when the test ends.
-func newServer(t testing.TB, cfg ingress.Config, store ingress.Store) (*ingress.Server, *logbook) {
+func newServer(t testing.TB, cfg ingress.Config, store ingress.Store) (*ingress.Server, *logBuffer) {
 	t.Helper()
-	book := &logbook{}
+	book := &logBuffer{}
 	s, err := ingress.New(cfg, store, slog.New(slog.NewJSONHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
@@ -100,12 +100,12 @@ func wantNothingShown(t testing.TB, where, text string) {
 
 const prefix events.Prefix = "factro"
 
-// shelf is a store in memory. The zero value takes everything.
-type shelf struct {
-	// publish and quarantine are asked before anything is kept.
+// memoryStore is a store in memory. The zero value accepts everything.
+type memoryStore struct {
+	// publish and quarantine are called before anything is kept.
 	publish, quarantine func(context.Context) error
 
-	// spools says that events do not reach the stream yet.
+	// spools means that events do not reach the stream yet.
 	spools bool
 
 	mu     sync.Mutex
@@ -124,7 +124,7 @@ type quarantined struct {
 	request                   http.Header
 }
 
-func (s *shelf) Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error) {
+func (s *memoryStore) Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error) {
 	if s.publish != nil {
 		if err := s.publish(ctx); err != nil {
 			return "", false, err
@@ -136,7 +136,7 @@ func (s *shelf) Publish(ctx context.Context, to events.EventAddress, e event.Eve
 	return e.ID(), s.spools, nil
 }
 
-func (s *shelf) Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error {
+func (s *memoryStore) Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error {
 	if s.quarantine != nil {
 		if err := s.quarantine(ctx); err != nil {
 			return err
@@ -148,13 +148,13 @@ func (s *shelf) Quarantine(ctx context.Context, cloud, id, code string, reason e
 	return nil
 }
 
-func (s *shelf) stored() []published {
+func (s *memoryStore) stored() []published {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.events
 }
 
-func (s *shelf) buried() []quarantined {
+func (s *memoryStore) deadLetters() []quarantined {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.dead
@@ -169,13 +169,13 @@ func request(t testing.TB, body string) *http.Request {
 	return r
 }
 
-// reply is an answer as far as it differs.
+// reply is the part of an answer that tests compare.
 type reply struct {
 	status int
 	header http.Header
 }
 
-// answer has the server answer a request, and checks what holds for every answer.
+// answer lets the server answer a request, and checks what holds for every answer.
 func answer(t testing.TB, s *ingress.Server, r *http.Request) reply {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -185,7 +185,8 @@ func answer(t testing.TB, s *ingress.Server, r *http.Request) reply {
 	return got
 }
 
-// wantSound checks an answer: problems are problems by RFC 9457, the rest has no body, and nobody learns anything.
+// wantSound checks what holds for every answer: problems follow RFC 9457, other answers have no body, and none reveals
+// anything.
 func wantSound(t testing.TB, got reply, body string) {
 	t.Helper()
 	wantNothingShown(t, "the answer", body)

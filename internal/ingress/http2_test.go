@@ -31,7 +31,7 @@ type frame struct {
 	payload     string
 }
 
-// framed is one connection of HTTP/2, spoken to by hand: a client of a library keeps to the limits.
+// framed is a connection of HTTP/2 that is written frame by frame: a client library would keep to the limits.
 type framed struct {
 	net.Conn
 	t testing.TB
@@ -60,7 +60,7 @@ func serveTLS(t testing.TB, cfg ingress.Config, store ingress.Store) (address st
 	return l.Addr().String()
 }
 
-// dialFramed connects and begins to speak HTTP/2.
+// dialFramed connects and starts HTTP/2.
 func dialFramed(t testing.TB, address string) *framed {
 	t.Helper()
 	raw, err := net.Dial("tcp", address)
@@ -79,7 +79,7 @@ func dialFramed(t testing.TB, address string) *framed {
 	return c
 }
 
-// send returns whether the server has heard it all; it may well hang up in the middle.
+// send reports whether the server has read the whole frame; it may hang up in between.
 func (c *framed) send(f frame) bool {
 	head := binary.BigEndian.AppendUint32(nil, uint32(len(f.payload))<<8|uint32(f.kind))
 	head = binary.BigEndian.AppendUint32(append(head, f.flags), f.stream)
@@ -87,7 +87,7 @@ func (c *framed) send(f frame) bool {
 	return err == nil
 }
 
-// next reads a frame, and says whether the connection goes on.
+// next reads a frame, and reports whether the connection is still open.
 func (c *framed) next() (f frame, ok bool) {
 	head := make([]byte, 9)
 	if _, err := io.ReadFull(c, head); err != nil {
@@ -131,18 +131,18 @@ func requestFields(method string, more ...string) string {
 	return fields(append([]string{":method", method, ":scheme", "https", ":path", "/webhooks/acme", ":authority", "bridge"}, more...)...)
 }
 
-// TestHTTP2Settings: what one connection may take of memory is told to the client.
+// TestHTTP2Settings: the client learns the memory limits of a connection.
 func TestHTTP2Settings(t *testing.T) {
 	t.Parallel()
-	c := dialFramed(t, serveTLS(t, config(), &shelf{}))
-	told := map[uint16]uint32{}
+	c := dialFramed(t, serveTLS(t, config(), &memoryStore{}))
+	settings := map[uint16]uint32{}
 	for text := c.until(frameSettings).payload; len(text) >= 6; text = text[6:] {
-		told[binary.BigEndian.Uint16([]byte(text))] = binary.BigEndian.Uint32([]byte(text[2:]))
+		settings[binary.BigEndian.Uint16([]byte(text))] = binary.BigEndian.Uint32([]byte(text[2:]))
 	}
-	delete(told, 6) // the size of headers, which http.Server has a field for
+	delete(settings, 6) // the size of headers, which http.Server has a field for
 	// The table of compressed headers, streams at once, the window of a stream, the size of a frame.
-	if want := map[uint16]uint32{1: 4 << 10, 3: 32, 4: 64 << 10, 5: 16 << 10}; !maps.Equal(told, want) {
-		t.Errorf("the settings are %v, want %v", told, want)
+	if want := map[uint16]uint32{1: 4 << 10, 3: 32, 4: 64 << 10, 5: 16 << 10}; !maps.Equal(settings, want) {
+		t.Errorf("the settings are %v, want %v", settings, want)
 	}
 	window := c.until(frameWindow)
 	if n := binary.BigEndian.Uint32([]byte(window.payload)) + 65_535; window.stream != 0 || n != 128<<10 {
@@ -150,14 +150,14 @@ func TestHTTP2Settings(t *testing.T) {
 	}
 }
 
-// TestHTTP2Streams: a client that opens more streams at once than it is allowed has none of the further ones served.
+// TestHTTP2Streams: a client that opens more concurrent streams than allowed gets no answer for the excess ones.
 func TestHTTP2Streams(t *testing.T) {
 	t.Parallel()
 	const most, tries = 32, 40
 	release, entered := make(chan struct{}), make(chan struct{}, tries)
 	cfg := config()
 	cfg.MaxInFlight, cfg.StoreTimeout = 4*tries, 30*time.Second
-	c := dialFramed(t, serveTLS(t, cfg, &shelf{publish: func(context.Context) error {
+	c := dialFramed(t, serveTLS(t, cfg, &memoryStore{publish: func(context.Context) error {
 		entered <- struct{}{}
 		<-release
 		return nil
@@ -187,10 +187,10 @@ func TestHTTP2Streams(t *testing.T) {
 	}
 }
 
-// TestHTTP2Flood: a stranger that sends request after request on one connection gets some answers, and then none.
+// TestHTTP2Flood: a stranger that sends request after request on one connection gets some answers and is then cut off.
 func TestHTTP2Flood(t *testing.T) {
 	t.Parallel()
-	c := dialFramed(t, serveTLS(t, config(), &shelf{}))
+	c := dialFramed(t, serveTLS(t, config(), &memoryStore{}))
 	answers := 0
 	for stream := uint32(1); stream < 200 && c.send(frame{frameHeaders, endHeaders | endStream, stream, requestFields("GET")}); stream += 2 {
 		f, ok := c.next()
@@ -210,7 +210,7 @@ func TestHTTP2Flood(t *testing.T) {
 // TestFlood: the same in HTTP/1.1, where requests are sent without waiting for answers.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	serve(t, &shelf{}, func(h *hall) {
+	serve(t, &memoryStore{}, func(h *memoryListener) {
 		c := h.dial()
 		go c.say(strings.Repeat("GET /webhooks/acme HTTP/1.1\r\nHost: x\r\n\r\n", 1000))
 		for range 16 {

@@ -15,17 +15,17 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// inventedHost is a name by which strangers call the server, and a port that no client has. They must not become labels.
+// inventedHost is a Host that strangers send, with a port that no client has. They must not become labels.
 const (
 	inventedHost = "invented.example"
 	inventedPort = "31337"
 )
 
-// reader has what all tests count.
+// reader reads the metrics of all tests.
 var reader = sdkmetric.NewManualReader()
 
-// TestMain runs the tests with all signals recorded, and then looks at what they say: no span and no label may hold a
-// secret, a body, or what a stranger has made up.
+// TestMain runs the tests with all signals recorded, and then checks them: no span and no label may contain a secret, a
+// body, or anything that a stranger invented.
 func TestMain(m *testing.M) {
 	spans := tracetest.NewSpanRecorder()
 	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
@@ -54,9 +54,9 @@ func inspect(spans *tracetest.SpanRecorder, reader *sdkmetric.ManualReader) erro
 			return fmt.Errorf("telemetry shows %q: …%s…", hidden, text[max(0, at-300):min(len(text), at+100)])
 		}
 	}
-	// If nothing was recorded, nothing was proven.
+	// If nothing was recorded, the check proves nothing.
 	if len(spans.Ended()) > 0 && (!strings.Contains(text, "POST /webhooks/{cloud}") || !strings.Contains(text, "factro.bridge.webhooks")) {
-		return errors.New("telemetry has no word of the webhooks")
+		return errors.New("telemetry does not mention the webhooks")
 	}
 	return nil
 }

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// TestAnnouncedLengthIsNotBelieved: a length costs the sender a header line, so it must not cost us the memory. It runs
-// alone, since it counts what everybody allocates.
+// TestAnnouncedLengthIsNotBelieved: an announced length must not reserve memory. The test runs alone, since it counts all
+// allocations.
 func TestAnnouncedLengthIsNotBelieved(t *testing.T) { //nolint:paralleltest // see above
 	cfg := config()
 	cfg.MaxBody, cfg.MaxMemory = 64<<20, 1<<30
-	s, _ := newServer(t, cfg, &shelf{})
+	s, _ := newServer(t, cfg, &memoryStore{})
 	r := request(t, "")
 	r.ContentLength, r.Body = cfg.MaxBody, io.NopCloser(io.MultiReader(strings.NewReader(good[:9]), broken{}))
 	var before, after runtime.MemStats

@@ -21,7 +21,7 @@ type metrics struct {
 	duration metric.Float64Histogram
 	dropped  metric.Int64Counter
 	refusals metric.Int64Counter
-	attrs    sync.Map // answerKey -> labels; there are few, and making them costs more than counting
+	attrs    sync.Map // answerKey -> labels; there are few, and building them costs more than counting
 }
 
 type answerKey struct {
@@ -30,10 +30,10 @@ type answerKey struct {
 	tls                 bool
 }
 
-// labels are those of our own counter and those of the standard's histogram.
+// labels are the labels of our own counter and those of the standard's histogram.
 type labels struct{ received, duration metric.MeasurementOption }
 
-// seconds are the bucket bounds that the semantic conventions advise.
+// seconds are the bucket bounds that the semantic conventions recommend.
 var seconds = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
 func newMetrics(s *Server) (*metrics, error) {
@@ -41,7 +41,7 @@ func newMetrics(s *Server) (*metrics, error) {
 	m := &metrics{}
 	var err error
 	if m.received, err = meter.Int64Counter("factro.bridge.webhooks", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests at the webhook endpoint, by cloud, by what became of them and by status.")); err != nil {
+		metric.WithDescription("Requests at the webhook endpoint, by cloud, outcome and status.")); err != nil {
 		return nil, err
 	}
 	if m.duration, err = meter.Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
@@ -50,26 +50,26 @@ func newMetrics(s *Server) (*metrics, error) {
 		return nil, err
 	}
 	busy, err := meter.Int64ObservableGauge("factro.bridge.webhooks.in_flight", metric.WithUnit("{request}"),
-		metric.WithDescription("Webhooks that are being stored now."))
+		metric.WithDescription("Webhooks being stored now."))
 	if err != nil {
 		return nil, err
 	}
 	memory, err := meter.Int64ObservableGauge("factro.bridge.webhooks.memory", metric.WithUnit("By"),
-		metric.WithDescription("Memory that webhooks take that are being read or stored now."))
+		metric.WithDescription("Memory of the webhooks being read or stored now."))
 	if err != nil {
 		return nil, err
 	}
 	open, err := meter.Int64ObservableGauge("factro.bridge.connections", metric.WithUnit("{connection}"),
-		metric.WithDescription("Open connections of the webhook port, by whether they are kept since they have shown a right secret."))
+		metric.WithDescription("Open connections of the webhook port, by whether they have shown a correct secret and are kept."))
 	if err != nil {
 		return nil, err
 	}
 	if m.dropped, err = meter.Int64Counter("factro.bridge.connections.dropped", metric.WithUnit("{connection}"),
-		metric.WithDescription("Connections of the webhook port that were closed or refused by a limit, or that brought no request, by reason.")); err != nil {
+		metric.WithDescription("Connections of the webhook port that a limit closed or refused, or that sent no request, by reason.")); err != nil {
 		return nil, err
 	}
 	if m.refusals, err = meter.Int64Counter("factro.bridge.webhooks.refused", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests to the webhook port that were answered with 4xx or 5xx, by cloud and reason; those of no route and with too large a header as well.")); err != nil {
+		metric.WithDescription("Requests to the webhook port that were answered with 4xx or 5xx, by cloud and reason, including unknown paths and headers that are too large.")); err != nil {
 		return nil, err
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -91,8 +91,8 @@ var (
 	strangerOption = metric.WithAttributes(attribute.String("state", "stranger"))
 )
 
-// expect begins the counts of answers that somebody watches at 0. The growth of a series that begins with its first case
-// does not count that case.
+// expect starts the counts of answers that are watched at 0. If a series began with its first case, its growth would not
+// include that case.
 func (m *metrics) expect(ctx context.Context, cloud string) {
 	for _, a := range []answer{wrongSecret, noSecret, tooManyWrong, tooLarge, unsupported, unusable, ourMistake, overloaded, notStored, redirected, empty} {
 		key := answerKey{cloud: cloud, code: a.outcome, method: http.MethodPost, status: a.status}
@@ -109,7 +109,7 @@ func (m *metrics) expect(ctx context.Context, cloud string) {
 	}
 }
 
-// refused counts an answer to what is no webhook at all.
+// refused counts an answer to a request that is not a webhook.
 func (m *metrics) refused(ctx context.Context, key answerKey) {
 	m.received.Add(ctx, 1, m.labels(key).received)
 }

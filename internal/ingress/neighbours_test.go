@@ -25,8 +25,8 @@ func toOther(r *http.Request) *http.Request {
 	return r
 }
 
-// TestStoreThatHangs: a store that ignores its context costs the sender no more than its time and a small margin. Its slot
-// and its memory are taken until it lets go, and what it keeps in the end is accounted for.
+// TestStoreThatHangs: a store that ignores its context delays the sender by no more than its timeout and a small margin.
+// The slot and the memory stay taken until the store returns, and what it keeps in the end is accounted for.
 func TestStoreThatHangs(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]error{"and keeps it": nil, "and fails": errors.New("gone")} {
@@ -37,7 +37,7 @@ func TestStoreThatHangs(t *testing.T) {
 				var kept, lost atomic.Int64
 				cfg := config()
 				cfg.MaxInFlight, cfg.Kept, cfg.OnLost = 2, kept.Load, func(string) { lost.Add(1) }
-				s, book := newServer(t, cfg, &shelf{publish: func(context.Context) error {
+				s, book := newServer(t, cfg, &memoryStore{publish: func(context.Context) error {
 					<-release
 					if late == nil {
 						kept.Add(1)
@@ -76,12 +76,12 @@ func TestStoreThatHangs(t *testing.T) {
 	}
 }
 
-// TestPanicLate: a mistake behind the answer ends nothing.
+// TestPanicLate: a panic after the answer does not stop the server.
 func TestPanicLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s, book := newServer(t, config(), &shelf{publish: func(context.Context) error { <-release; panic("Größe") }})
+		s, book := newServer(t, config(), &memoryStore{publish: func(context.Context) error { <-release; panic("Größe") }})
 		wantStatus(t, answer(t, s, request(t, good)), 503)
 		close(release)
 		synctest.Wait()
@@ -91,7 +91,8 @@ func TestPanicLate(t *testing.T) {
 	})
 }
 
-// TestSlotsByCloud: a cloud whose webhooks are slow to store takes half of the slots at most beside its own part.
+// TestSlotsByCloud: a cloud whose webhooks are slow to store takes no more than the shared half of the slots and its own
+// part.
 func TestSlotsByCloud(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestSlotsByCloud(t *testing.T) {
 		cfg := config()
 		cfg.MaxInFlight = 8
 		slow := true
-		s, _ := newServer(t, cfg, &shelf{publish: func(context.Context) error {
+		s, _ := newServer(t, cfg, &memoryStore{publish: func(context.Context) error {
 			if slow {
 				<-release
 			}
@@ -118,8 +119,8 @@ func TestSlotsByCloud(t *testing.T) {
 	})
 }
 
-// TestMemoryByCloud: bodies take memory as they come. One cloud's do not take what another's need, and what was taken is
-// given back, however a request ends.
+// TestMemoryByCloud: bodies take memory as they arrive. One cloud does not take the memory reserved for another, and memory
+// is returned however a request ends.
 func TestMemoryByCloud(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -128,7 +129,7 @@ func TestMemoryByCloud(t *testing.T) {
 		release := make(chan struct{})
 		var slow atomic.Bool
 		slow.Store(true)
-		s, _ := newServer(t, cfg, &shelf{publish: func(context.Context) error {
+		s, _ := newServer(t, cfg, &memoryStore{publish: func(context.Context) error {
 			if slow.Load() {
 				<-release
 			}
@@ -143,7 +144,7 @@ func TestMemoryByCloud(t *testing.T) {
 		wantStatus(t, answer(t, s, toOther(request(t, good))), 202)
 		close(release)
 		synctest.Wait()
-		for range 100 { // nothing of it leaks
+		for range 100 { // nothing leaks
 			wantStatus(t, answer(t, s, request(t, padded(64<<10))), 202)
 			wantStatus(t, answer(t, s, request(t, padded(64<<10+1))), 413)
 			wantStatus(t, answer(t, s, request(t, "x")), 400)
@@ -151,14 +152,14 @@ func TestMemoryByCloud(t *testing.T) {
 	})
 }
 
-// TestDrippingBodies: bodies of one cloud that drip take no slots, and are given up within seconds.
+// TestDrippingBodies: bodies of one cloud that arrive too slowly take no slots, and are given up within seconds.
 func TestDrippingBodies(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
-	serve(t, store, func(h *hall) {
+	store := &memoryStore{}
+	serve(t, store, func(h *memoryListener) {
 		for range 30 { // more than there are slots
 			c := h.dial()
-			go io.Copy(io.Discard, c) //nolint:errcheck // what it is told is of no interest
+			go io.Copy(io.Discard, c) //nolint:errcheck // the answer does not matter
 			go func() {
 				c.say(post(oldSecret, length(len(good))))
 				for i := 0; c.say(good[i : i+1]); i++ {
@@ -186,12 +187,12 @@ func TestDrippingBodies(t *testing.T) {
 	})
 }
 
-// TestConnectionsOverTheLimit: whoever knows a secret comes in however many connections strangers hold, and keeps its
-// connection while they go.
+// TestConnectionsOverTheLimit: a sender that knows a secret can connect however many connections strangers hold, and keeps
+// its connection while theirs are closed.
 func TestConnectionsOverTheLimit(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
-	serve(t, store, func(h *hall) {
+	store := &memoryStore{}
+	serve(t, store, func(h *memoryListener) {
 		good := post(oldSecret, length(len(good))) + good
 		first := h.dial()
 		go first.say(good)
@@ -227,13 +228,13 @@ func TestConnectionsOverTheLimit(t *testing.T) {
 	})
 }
 
-// TestRedirected: a GET with the right secret is a webhook that a redirect has made harmless, and an empty one may be. Both
-// are counted, and now and then one is logged.
+// TestRedirected: a GET with the correct secret is a webhook that a redirect has emptied, and an empty POST may be one.
+// Both are counted, and a sample is logged.
 func TestRedirected(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.Clouds[0].Name = "redirected" // the counters are those of the process
-	s, book := newServer(t, cfg, &shelf{})
+	s, book := newServer(t, cfg, &memoryStore{})
 	for _, change := range []func(*http.Request){method("GET"), method("GET"), body(""), all(method("GET"), key())} {
 		r := request(t, "")
 		change(r)
@@ -256,7 +257,7 @@ func TestRedirected(t *testing.T) {
 	}
 }
 
-// TestEndOfABody: that the body ended too early is said where it did, and nowhere else.
+// TestEndOfABody: only an answer to a body that ended early mentions it.
 func TestEndOfABody(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -267,7 +268,7 @@ func TestEndOfABody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			serve(t, &shelf{}, func(h *hall) {
+			serve(t, &memoryStore{}, func(h *memoryListener) {
 				c := h.dial()
 				go c.say(tt.sent)
 				resp, err := http.ReadResponse(c.in, nil)
@@ -288,7 +289,8 @@ func TestEndOfABody(t *testing.T) {
 	}
 }
 
-// TestShortSecrets: less than 8 bytes is a mistake, less than 16 a warning, at the start and in the check of a configuration.
+// TestShortSecrets: a secret below 8 bytes is an error, below 16 a warning, at the start and when a configuration is
+// checked.
 func TestShortSecrets(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -297,8 +299,8 @@ func TestShortSecrets(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s, book := newServer(t, cfg, &shelf{})
-		h := newHall(t)
+		s, book := newServer(t, cfg, &memoryStore{})
+		h := newMemoryListener(t)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
@@ -314,7 +316,7 @@ func TestShortSecrets(t *testing.T) {
 	})
 }
 
-// TestRefusalsAreCounted: also those that no webhook's handler sees.
+// TestRefusalsAreCounted: refusals before the webhook handler are counted too.
 func TestRefusalsAreCounted(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
 	before := func() (nowhere, none int64) {
 		return counted(t, "factro.bridge.webhooks", attribute.NewSet(attribute.String("factro.cloud", "unknown"),
@@ -322,7 +324,7 @@ func TestRefusalsAreCounted(t *testing.T) { //nolint:paralleltest // it counts w
 			counted(t, "factro.bridge.connections.dropped", attribute.NewSet(attribute.String("reason", "no_request")))
 	}
 	nowhere, none := before()
-	serve(t, &shelf{}, func(h *hall) {
+	serve(t, &memoryStore{}, func(h *memoryListener) {
 		for sent, status := range map[string]int{
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n": 404, "POST //webhooks HTTP/1.1\r\nHost: x\r\n\r\n": 404,
 			"nonsense\r\n\r\n": 400, "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("b", 17<<10) + "\r\n\r\n": 431,
@@ -340,15 +342,15 @@ func TestRefusalsAreCounted(t *testing.T) { //nolint:paralleltest // it counts w
 	}
 }
 
-var _ ingress.Store = (*shelf)(nil)
+var _ ingress.Store = (*memoryStore)(nil)
 
-// TestMemoryOfRequests: a request is charged for more than its body, so that very many that bring nothing are too many.
+// TestMemoryOfRequests: a request is charged for more than its body, so very many requests with empty bodies are refused.
 func TestMemoryOfRequests(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.MaxMemory = 100 << 10
 	cfg.Clouds = cfg.Clouds[:1]
-	s, _ := newServer(t, cfg, &shelf{})
+	s, _ := newServer(t, cfg, &memoryStore{})
 	hang := make(chan struct{})
 	var refused atomic.Int64
 	done := make(chan struct{})
@@ -376,7 +378,7 @@ func TestMemoryOfRequests(t *testing.T) {
 	}
 }
 
-// waits is a body that brings nothing until its end.
+// waits is a body that blocks until its end.
 type waits struct{ until chan struct{} }
 
 func (w waits) Read([]byte) (int, error) { <-w.until; return 0, errors.New("broken") }

@@ -16,13 +16,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 )
 
-// route is the one route that webhooks are taken at.
+// route is the route of webhooks.
 const route = "/webhooks/{cloud}"
 
 // observed answers a request within a server span, and measures it.
 //
-// otelhttp would do the same for any server, at a seventh of what a whole webhook costs: it wraps request, body and
-// writer, and makes the labels of five metrics anew each time. Here there is one route, and labels are made once.
+// otelhttp would do the same, but costs a seventh of a whole webhook: it wraps request, body and writer, and builds the
+// labels of five metrics for each request. Here there is one route, and labels are built once.
 func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	s.account.open.Add(1)
@@ -49,10 +49,10 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 			span.SetStatus(codes.Error, a.outcome)
 		}
 	}
-	defer func() { // also if the answer is not written to its end
+	defer func() { // even if the answer is not written completely
 		took := time.Since(began)
 		s.metrics.answered(ctx, answerKey{name, a.outcome, method(r.Method), a.status, r.TLS != nil}, took)
-		s.told(ctx, name, id, a, r, took)
+		s.logAnswer(ctx, name, id, a, r, took)
 	}()
 	if id != "" {
 		w.Header().Set("Factro-Event-Id", percent.Encode(id))
@@ -60,8 +60,8 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r)
 }
 
-// told logs each request, for whoever looks for one. It costs nothing at other levels than debug.
-func (s *Server) told(ctx context.Context, cloud, id string, a answer, r *http.Request, took time.Duration) {
+// logAnswer logs each request at debug level. At other levels it costs nothing.
+func (s *Server) logAnswer(ctx context.Context, cloud, id string, a answer, r *http.Request, took time.Duration) {
 	if !s.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
@@ -69,19 +69,19 @@ func (s *Server) told(ctx context.Context, cloud, id string, a answer, r *http.R
 		"event_id", id, "bytes", max(r.ContentLength, 0), "address", connlimit.AddressOf(r.RemoteAddr), "duration", took.String())
 }
 
-// nowhere answers what comes to no route.
+// nowhere answers a request that matches no route.
 func (s *Server) nowhere(w http.ResponseWriter, r *http.Request, a answer) {
 	began := time.Now()
 	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: a.outcome, method: method(r.Method), status: a.status})
 	s.refused(r.Context(), "unknown", a, r)
 	a.write(w, r)
-	s.told(r.Context(), "unknown", "", a, r, time.Since(began))
+	s.logAnswer(r.Context(), "unknown", "", a, r, time.Since(began))
 }
 
-// serverSpan is the options of a span that begins a trace of our own.
+// serverSpan is the options of a span that starts a new trace.
 var serverSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithNewRoot()}
 
-// spanOptions makes the sender's trace, if it has one, a link. It is a stranger's, so it is no parent.
+// spanOptions links the sender's trace, if there is one. An outside trace does not become the parent.
 func spanOptions(ctx context.Context, r *http.Request) []trace.SpanStartOption {
 	if r.Header.Get("Traceparent") == "" {
 		return serverSpan
@@ -94,7 +94,7 @@ func spanOptions(ctx context.Context, r *http.Request) []trace.SpanStartOption {
 	return append([]trace.SpanStartOption{trace.WithLinks(link)}, serverSpan...)
 }
 
-// method keeps a stranger's invention from becoming a name or a label.
+// method replaces unknown methods, so that a sender cannot invent span names or labels.
 func method(m string) string {
 	switch m {
 	case http.MethodPost, http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

@@ -9,13 +9,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestOversized: a webhook whose event no message can hold is refused, and kept whole among the dead letters.
+// TestOversized: a webhook whose event is too large for a message is refused, and kept completely as a dead letter.
 func TestOversized(t *testing.T) {
 	t.Parallel()
-	store := &shelf{publish: func(context.Context) error { return fmt.Errorf("publish: %w", events.ErrTooLarge) }}
+	store := &memoryStore{publish: func(context.Context) error { return fmt.Errorf("publish: %w", events.ErrTooLarge) }}
 	s, book := newServer(t, config(), store)
 	wantStatus(t, answer(t, s, request(t, good)), 413)
-	kept := store.buried()
+	kept := store.deadLetters()
 	if len(kept) != 1 || kept[0].subject != "factro.dead.webhook.acme" || kept[0].code != "too_large" || string(kept[0].data) != good ||
 		!strings.HasPrefix(kept[0].id, "acme.dead.") {
 		t.Errorf("kept are %+v", kept)

@@ -16,9 +16,9 @@ import (
 // Why a secret is not accepted.
 const (
 	secretAbsent   = "secret_absent"
-	secretTwice    = "secret_twice" // several, and not all the same
+	secretTwice    = "secret_twice" // several that differ
 	secretWrong    = "secret_wrong"
-	secretUnusable = "secret_unusable" // none of the configured ones can be read
+	secretUnusable = "secret_unusable" // none of the configured secrets can be read
 )
 
 var secretReasons = []string{secretAbsent, secretTwice, secretWrong, secretUnusable}
@@ -27,16 +27,15 @@ func refusedOption(cloud, reason string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("reason", reason))
 }
 
-// Refusal is a request that was refused, without anything of a stranger's that could be a secret.
+// Refusal is a request that was refused, without anything from it that could be a secret.
 type Refusal struct {
 	Status       int
-	Reason       string // one word, that of the metric
-	Detail       string // a sentence, that of the answer
+	Reason       string // the metric's label
+	Detail       string // the answer's sentence
 	Method, Path string
 }
 
-// refused counts a request that was refused, and now and then logs one: whoever has mistyped a secret or a path sees it here
-// and nowhere else. cloud is a configured one, or "unknown".
+// refused counts a refused request and logs a sample: a mistyped secret or path shows here and nowhere else. cloud is a configured one, or "unknown".
 func (s *Server) refused(ctx context.Context, cloud string, a answer, r *http.Request) {
 	s.metrics.refusals.Add(ctx, 1, refusedOption(cloud, a.reason()))
 	if s.cfg.OnRefused != nil {
@@ -45,7 +44,7 @@ func (s *Server) refused(ctx context.Context, cloud string, a answer, r *http.Re
 	}
 	switch a.outcome {
 	case redirected.outcome, unusable.outcome, unsupported.outcome, notStored.outcome, ourMistake.outcome:
-		return // who refused it has told more
+		return // already logged with more detail where it was refused
 	}
 	skipped, due := s.samples.Due(cloud+" refused "+a.reason(), time.Now())
 	if !due {
@@ -55,7 +54,7 @@ func (s *Server) refused(ctx context.Context, cloud string, a answer, r *http.Re
 		"method", method(r.Method), "path", s.shownPath(r.URL.Path), "address", connlimit.AddressOf(r.RemoteAddr), "not_logged", skipped)
 }
 
-// shownPath is a path for the log, unless somebody has put a secret into it.
+// shownPath is a path for the log, unless it contains a secret.
 func (s *Server) shownPath(path string) string {
 	if s.holdsSecret([]string{path}) || len(segments(path)) > 4 || len(path) > 200 {
 		return "(not shown)"
@@ -63,12 +62,12 @@ func (s *Server) shownPath(path string) string {
 	return printable(path)
 }
 
-// dropped counts a connection that was closed or refused, and now and then logs one.
+// dropped counts a connection that was closed or refused, and logs a sample.
 func (s *Server) dropped(why connlimit.Reason) {
-	ctx := context.Background() // it belongs to no request
+	ctx := context.Background() // there is no request
 	s.metrics.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(why))))
 	switch why {
-	case connlimit.Handshake, connlimit.HTTP2, connlimit.Expired: // errorLog tells of them; who says nothing is no news
+	case connlimit.Handshake, connlimit.HTTP2, connlimit.Expired: // errorLog reports the first two; silent connections are normal
 		return
 	default:
 	}
@@ -78,7 +77,7 @@ func (s *Server) dropped(why connlimit.Reason) {
 	}
 	switch why {
 	case connlimit.NoRequest:
-		s.log.WarnContext(ctx, "a connection brought no request: its header was malformed, far larger than http.max_header, or not complete in time",
+		s.log.WarnContext(ctx, "a connection sent no request: its header was malformed, far larger than http.max_header, or not complete in time",
 			"reason", why, "max_header", s.cfg.MaxHeader, "not_logged", skipped)
 	case connlimit.Flooded:
 		s.log.WarnContext(ctx, "a connection sent request after request without a right secret, and was closed", "reason", why, "not_logged", skipped)
@@ -88,8 +87,8 @@ func (s *Server) dropped(why connlimit.Reason) {
 	}
 }
 
-// errorLog takes what net/http says of broken connections, at the level debug. What it says of handshakes and of HTTP/2 is the
-// only word of what never became a request, so it is counted, and now and then a warning.
+// errorLog logs net/http's messages about broken connections at debug level. Its messages about handshakes and HTTP/2 are
+// the only trace of connections that never became a request, so they are counted, and a sample becomes a warning.
 type errorLog struct {
 	slog.Handler
 	s *Server
@@ -100,13 +99,13 @@ func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
 	kind := ""
 	switch {
 	case strings.Contains(r.Message, "TLS handshake error"):
-		e.s.dropped(connlimit.Handshake) //nolint:contextcheck // it belongs to no request
+		e.s.dropped(connlimit.Handshake) //nolint:contextcheck // there is no request
 		kind = "tls"
-		if strings.HasSuffix(strings.TrimSpace(r.Message), "EOF") { // a balancer that looks whether somebody is here
+		if strings.HasSuffix(strings.TrimSpace(r.Message), "EOF") { // a load balancer's health check
 			kind = ""
 		}
 	case strings.HasPrefix(r.Message, "http2:"):
-		e.s.dropped(connlimit.HTTP2) //nolint:contextcheck // it belongs to no request
+		e.s.dropped(connlimit.HTTP2) //nolint:contextcheck // there is no request
 		kind = "http2"
 	case strings.Contains(r.Message, "Accept error"):
 		kind = "accept"
@@ -121,8 +120,8 @@ func (e errorLog) Handle(ctx context.Context, r slog.Record) error {
 	if !e.Handler.Enabled(ctx, r.Level) {
 		return nil
 	}
-	return e.Handler.Handle(ctx, r) //nolint:wrapcheck // it is that handler
+	return e.Handler.Handle(ctx, r) //nolint:wrapcheck // it is the handler's own error
 }
 
-// Enabled says yes: what is not logged counts all the same.
+// Enabled returns true: messages that are not logged are still counted.
 func (e errorLog) Enabled(context.Context, slog.Level) bool { return true }

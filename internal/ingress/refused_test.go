@@ -27,10 +27,10 @@ func refusals(t testing.TB, cloud, reason string) int64 {
 	return counted(t, "factro.bridge.webhooks.refused", attribute.NewSet(attribute.String("factro.cloud", cloud), attribute.String("reason", reason)))
 }
 
-// TestEachWebhookIsLogged: at the level debug each webhook is one line, whatever became of it.
+// TestEachWebhookIsLogged: at debug level each webhook is one line, whatever its outcome.
 func TestEachWebhookIsLogged(t *testing.T) {
 	t.Parallel()
-	s, book := newServer(t, config(), &shelf{})
+	s, book := newServer(t, config(), &memoryStore{})
 	for n, tt := range []struct {
 		change func(*http.Request)
 		want   []string
@@ -81,7 +81,7 @@ func TestWhyRefused(t *testing.T) { //nolint:paralleltest // it counts what ever
 		"a large header": {config(), func(r *http.Request) { r.Header.Set("X-Large", strings.Repeat("x", 9<<10)) }, "unknown", "header_too_large"},
 		"a large body":   {config(), body(padded(1025)), "acme", "too_large"},
 	} {
-		s, book := newServer(t, tt.cfg, &shelf{})
+		s, book := newServer(t, tt.cfg, &memoryStore{})
 		before := refusals(t, tt.cloud, tt.reason)
 		for range 3 {
 			r := request(t, good)
@@ -97,10 +97,10 @@ func TestWhyRefused(t *testing.T) { //nolint:paralleltest // it counts what ever
 	}
 }
 
-// TestSecretsInPaths: what somebody has put into the URL by mistake is not in the log.
+// TestSecretsInPaths: a secret in the URL is not logged.
 func TestSecretsInPaths(t *testing.T) {
 	t.Parallel()
-	s, book := newServer(t, config(), &shelf{})
+	s, book := newServer(t, config(), &memoryStore{})
 	r := request(t, good)
 	path("/" + oldSecret)(r)
 	wantStatus(t, answer(t, s, r), 404)
@@ -113,7 +113,7 @@ func TestPathPrefix(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.PathPrefix = "/factro/in/"
-	s, _ := newServer(t, cfg, &shelf{})
+	s, _ := newServer(t, cfg, &memoryStore{})
 	for p, want := range map[string]int{
 		"/factro/in/webhooks/acme": 202, "/factro/in/webhooks/acme/": 202, "//factro//in/webhooks/acme": 202, "/webhooks/acme": 202,
 		"/factro/webhooks/acme": 404, "/in/webhooks/acme": 404, "/factro/in/acme": 404, "/factro/in": 404, "/factro/in/factro/in/webhooks/acme": 404,
@@ -126,7 +126,7 @@ func TestPathPrefix(t *testing.T) {
 	}
 	for prefix, p := range map[string]string{"/webhooks": "/webhooks/acme", "/~a": "/%7Ea/webhooks/acme", "/webhooks/in": "/webhooks/in/webhooks/acme"} {
 		cfg.PathPrefix = prefix
-		s, _ := newServer(t, cfg, &shelf{})
+		s, _ := newServer(t, cfg, &memoryStore{})
 		r := request(t, good)
 		r.URL.Path, r.URL.RawPath = strings.ReplaceAll(p, "%7E", "~"), p
 		wantStatus(t, answer(t, s, r), 202)
@@ -139,7 +139,7 @@ func TestPathPrefix(t *testing.T) {
 	}
 }
 
-// certificate is one that nobody trusts.
+// certificate is a certificate that no client trusts.
 func certificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -154,9 +154,9 @@ func certificate(t testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestRefusedBeforeARequest: a handshake that fails and a broken connection of HTTP/2 are counted, and are in the log.
+// TestRefusedBeforeARequest: a failed handshake and a broken HTTP/2 connection are counted and logged.
 func TestRefusedBeforeARequest(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
-	s, book := newServer(t, config(), &shelf{})
+	s, book := newServer(t, config(), &memoryStore{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -205,10 +205,10 @@ func TestRefusedBeforeARequest(t *testing.T) { //nolint:paralleltest // it count
 	}
 }
 
-// TestRefusedByHTTP2: net/http answers some requests of HTTP/2 by itself, and the connection goes on.
+// TestRefusedByHTTP2: net/http answers some HTTP/2 requests itself, and the connection stays open.
 func TestRefusedByHTTP2(t *testing.T) { //nolint:paralleltest // it counts what everybody counts
 	reasons := attribute.NewSet(attribute.String("reason", "no_request"))
-	c := dialFramed(t, serveTLS(t, config(), &shelf{}))
+	c := dialFramed(t, serveTLS(t, config(), &memoryStore{}))
 	c.until(frameSettings)
 	c.send(frame{kind: frameSettings, flags: ack})
 	large := slices.Repeat([]string{"a", strings.Repeat("x", 120)}, 120)

@@ -14,7 +14,7 @@ import (
 
 // delivery is a webhook that has arrived.
 type delivery struct {
-	body    []byte // as it came
+	body    []byte // as received
 	content translate.Content
 	header  http.Header // for a dead letter, without secrets
 	load    *load
@@ -27,8 +27,8 @@ func (s *Server) newDelivery(c *cloud, r *http.Request, body []byte, l *load) de
 	}
 }
 
-// decode unpacks the body and converts it to UTF-8, if it has to be. One body is unpacked at a time: a decoder may take
-// several megabytes for its window, beside the memory that is charged to the cloud.
+// decode decompresses the body and converts it to UTF-8 where needed. One body at a time: a decoder may need several
+// megabytes for its window, besides the memory that is charged to the cloud.
 func (s *Server) decode(ctx context.Context, d delivery) ([]byte, answer, error) {
 	if d.content.AsIs(d.body) {
 		return d.body, answer{}, nil
@@ -54,15 +54,15 @@ func (s *Server) decode(ctx context.Context, d delivery) ([]byte, answer, error)
 }
 
 const (
-	// mostHeader bounds what a dead letter keeps of a request's headers.
+	// mostHeader limits what a dead letter keeps of a request's headers.
 	mostHeader = 4 << 10
 )
 
-// confidentialNames are the parts of names of headers that may carry a secret.
+// confidentialNames are parts of the names of headers that may carry a secret.
 var confidentialNames = []string{"auth", "secret", "token", "password", "cookie", "credential", "signature", "key"}
 
-// harmlessHeader is what of a request's headers a dead letter may keep: no header that authenticates, and none that holds a
-// secret of any cloud. Those that describe the body come first, if not all fit.
+// harmlessHeader returns the headers of a request that a dead letter may keep: none that authenticates, and none that
+// contains a secret of any cloud. If not all fit, those that describe the body come first.
 func (s *Server) harmlessHeader(c *cloud, header http.Header) http.Header {
 	names := slices.SortedFunc(maps.Keys(header), func(a, b string) int {
 		if of := strings.HasPrefix(a, "Content-"); of != strings.HasPrefix(b, "Content-") {
@@ -91,10 +91,10 @@ func isConfidential(name string) bool {
 	return slices.ContainsFunc(confidentialNames, func(part string) bool { return strings.Contains(lower, part) })
 }
 
-// holdsSecret says whether a secret of any cloud stands in one of the values.
+// holdsSecret reports whether a value contains a secret of any cloud.
 func (s *Server) holdsSecret(values []string) bool {
 	for _, c := range s.clouds {
-		for _, text := range c.door.secrets() {
+		for _, text := range c.authenticator.secrets() {
 			if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, text) }) {
 				return true
 			}

@@ -13,14 +13,14 @@ import (
 // prefixForm is the form of http.path_prefix.
 var prefixForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`)
 
-// segments are the parts of a path. Slashes that are doubled, or stand at the end, count for nothing: people and proxies add
-// them, and a redirect to the clean path would make a GET of a webhook.
+// segments are the parts of a path. Double slashes and trailing slashes are ignored: people and proxies add them, and a
+// redirect to the clean path would turn a webhook into a GET.
 func segments(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
-// cloudOf is the name of the cloud in a path: /webhooks/{cloud}, with http.path_prefix before it or without, since a proxy may
-// have taken it off. An escape stands for its letter, but for a slash: that one separates nothing.
+// cloudOf is the name of the cloud in a path: /webhooks/{cloud}, with or without http.path_prefix, since a proxy may have
+// removed it. Escaped characters are decoded, but an escaped slash does not separate segments.
 func (s *Server) cloudOf(u *url.URL) (name string, ok bool) {
 	parts := segments(u.EscapedPath())
 	for i := range parts {
@@ -44,7 +44,7 @@ func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connlimit.Of(r.Context()).Handled()
 		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
-			// A proxy that understood the end of the body otherwise must not have its next request taken for another's.
+			// If a proxy sees the end of the body elsewhere, the next request on this connection could be another client's.
 			w.Header().Set("Connection", "close")
 		}
 		name, ok := s.cloudOf(r.URL)
@@ -60,7 +60,7 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// headerSize is about how many bytes the header of a request had on the wire of HTTP/1.1.
+// headerSize is the approximate size of a request's header in HTTP/1.1.
 func headerSize(r *http.Request) int {
 	size := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("Host: ") + len(r.Host) + len("\r\n\r\n\r\n")
 	for name, values := range r.Header {

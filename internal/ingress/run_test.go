@@ -17,21 +17,21 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 )
 
-// hall is a listener in memory. In a bubble of synctest its connections keep virtual time, so the true limits are tested
-// without anybody waiting for them.
-type hall struct {
+// memoryListener is a listener in memory. In a bubble of synctest its connections use virtual time, so the real limits are
+// tested without waiting.
+type memoryListener struct {
 	t      testing.TB
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newHall(t testing.TB) *hall {
+func newMemoryListener(t testing.TB) *memoryListener {
 	t.Helper()
-	return &hall{t: t, conns: make(chan net.Conn), closed: make(chan struct{})}
+	return &memoryListener{t: t, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-func (h *hall) Accept() (net.Conn, error) {
+func (h *memoryListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.conns:
 		return c, nil
@@ -40,10 +40,10 @@ func (h *hall) Accept() (net.Conn, error) {
 	}
 }
 
-func (h *hall) Close() error   { h.once.Do(func() { close(h.closed) }); return nil }
-func (h *hall) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
+func (h *memoryListener) Close() error   { h.once.Do(func() { close(h.closed) }); return nil }
+func (h *memoryListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
 
-// client is one connection, spoken to by hand.
+// client is a connection whose requests are written by hand.
 type client struct {
 	net.Conn
 	t  testing.TB
@@ -55,25 +55,25 @@ func newClient(t testing.TB, conn net.Conn) *client {
 	return &client{conn, t, bufio.NewReader(conn)}
 }
 
-func (h *hall) dial() *client {
+func (h *memoryListener) dial() *client {
 	h.t.Helper()
 	near, far := net.Pipe()
 	select {
 	case h.conns <- far:
 	case <-h.closed:
-		h.t.Fatal("the door is closed")
+		h.t.Fatal("the listener is closed")
 	}
 	h.t.Cleanup(func() { _ = near.Close() })
 	return newClient(h.t, near)
 }
 
-// say sends text and returns whether the server has heard it all; it may well hang up in the middle.
+// say sends text and reports whether the server has read it all; it may hang up in between.
 func (c *client) say(text string) bool {
 	_, err := io.WriteString(c, text)
 	return err == nil
 }
 
-// want reads one answer, which has to have this status, and checks what holds for every answer.
+// want reads one answer, compares its status, and checks what holds for every answer.
 func (c *client) want(status int) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.in, nil)
@@ -102,12 +102,12 @@ func (c *client) wantHungUp() {
 
 const grace = 10 * time.Second
 
-// serve runs a server in a bubble for the time of do, and then wants it to end well.
-func serve(t *testing.T, store ingress.Store, do func(h *hall)) {
+// serve runs a server in a bubble while do runs, and then expects it to end without an error.
+func serve(t *testing.T, store ingress.Store, do func(h *memoryListener)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer(t, config(), store)
-		h := newHall(t)
+		h := newMemoryListener(t)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
@@ -119,7 +119,7 @@ func serve(t *testing.T, store ingress.Store, do func(h *hall)) {
 	})
 }
 
-// post writes a request; extra are header lines, which say how the body comes.
+// post is a request without its body; extra are header lines that describe the body.
 func post(secret string, extra ...string) string {
 	return "POST /webhooks/acme HTTP/1.1\r\nHost: " + inventedHost + ":" + inventedPort + "\r\nX-Bridge-Key: " + secret + "\r\n" + strings.Join(extra, "\r\n") + "\r\n\r\n"
 }
@@ -160,8 +160,8 @@ func TestRunAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := &shelf{}
-			serve(t, store, func(h *hall) {
+			store := &memoryStore{}
+			serve(t, store, func(h *memoryListener) {
 				c := h.dial()
 				go c.say(tt.sent)
 				c.want(tt.status)
@@ -170,15 +170,15 @@ func TestRunAnswers(t *testing.T) {
 				if n := len(store.stored()); n != tt.stored {
 					h.t.Errorf("%d events stored, want %d", n, tt.stored)
 				}
-				if len(store.buried()) != 0 {
-					h.t.Errorf("dead letters of a body that did not arrive: %+v", store.buried())
+				if len(store.deadLetters()) != 0 {
+					h.t.Errorf("dead letters of a body that did not arrive: %+v", store.deadLetters())
 				}
 			})
 		})
 	}
 }
 
-// TestRunTimes: whoever is slow is cut off, before anything is held for long.
+// TestRunTimes: slow senders are cut off before they hold anything for long.
 func TestRunTimes(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -196,8 +196,8 @@ func TestRunTimes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := &shelf{}
-			serve(t, store, func(h *hall) {
+			store := &memoryStore{}
+			serve(t, store, func(h *memoryListener) {
 				c := h.dial()
 				began := time.Now()
 				go c.say(tt.sent)
@@ -215,18 +215,18 @@ func TestRunTimes(t *testing.T) {
 						h.t.Errorf("the connection was kept for %s", took)
 					}
 				}
-				if len(store.buried()) != 0 {
-					h.t.Errorf("dead letters of a body that did not arrive: %+v", store.buried())
+				if len(store.deadLetters()) != 0 {
+					h.t.Errorf("dead letters of a body that did not arrive: %+v", store.deadLetters())
 				}
 			})
 		})
 	}
 }
 
-// TestRunDrips: a byte now and then buys hardly any time.
+// TestRunDrips: sending a byte now and then gains hardly any time.
 func TestRunDrips(t *testing.T) {
 	t.Parallel()
-	serve(t, &shelf{}, func(h *hall) {
+	serve(t, &memoryStore{}, func(h *memoryListener) {
 		c := h.dial()
 		began := time.Now()
 		go func() {
@@ -250,11 +250,11 @@ func TestRunSlowButInTime(t *testing.T) {
 	cfg := config()
 	cfg.StoreTimeout, cfg.MaxBody = 30*time.Second, 64<<10
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newServer(t, cfg, &shelf{publish: func(ctx context.Context) error {
+		s, _ := newServer(t, cfg, &memoryStore{publish: func(ctx context.Context) error {
 			time.Sleep(29 * time.Second) //nolint:forbidigo // in a bubble
 			return ctx.Err()
 		}})
-		h := newHall(t)
+		h := newMemoryListener(t)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
@@ -275,10 +275,10 @@ func TestRunSlowButInTime(t *testing.T) {
 	})
 }
 
-// TestRunSendsLess: who announces more than it sends has sent nothing that could be kept.
+// TestRunSendsLess: a body that is shorter than announced is not kept.
 func TestRunSendsLess(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
+	store := &memoryStore{}
 	s, _ := newServer(t, config(), store)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -299,8 +299,8 @@ func TestRunSendsLess(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.want(400)
-	if len(store.stored())+len(store.buried()) != 0 {
-		t.Errorf("kept %+v, %+v", store.stored(), store.buried())
+	if len(store.stored())+len(store.deadLetters()) != 0 {
+		t.Errorf("kept %+v, %+v", store.stored(), store.deadLetters())
 	}
 	stop()
 	if err := <-ended; err != nil {
@@ -308,11 +308,11 @@ func TestRunSendsLess(t *testing.T) {
 	}
 }
 
-// TestRunHungUp: the sender goes as soon as its body is sent, as one with a short time-out does. The event is kept.
+// TestRunHungUp: the sender disconnects as soon as its body is sent, like one with a short timeout. The event is kept.
 func TestRunHungUp(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	store := &shelf{publish: func(ctx context.Context) error {
+	store := &memoryStore{publish: func(ctx context.Context) error {
 		close(entered)
 		<-release
 		return ctx.Err()
@@ -342,10 +342,10 @@ func TestRunHungUp(t *testing.T) {
 	}
 }
 
-// TestRunExpectContinue: who waits to be asked for the body is asked only if the rest is right.
+// TestRunExpectContinue: a sender that waits for 100 Continue gets it only if the rest of the request is valid.
 func TestRunExpectContinue(t *testing.T) {
 	t.Parallel()
-	serve(t, &shelf{}, func(h *hall) {
+	serve(t, &memoryStore{}, func(h *memoryListener) {
 		c := h.dial()
 		go c.say(post(oldSecret, length(len(good)), "Expect: 100-continue"))
 		c.want(100)
@@ -364,8 +364,8 @@ func TestRunExpectContinue(t *testing.T) {
 	})
 }
 
-// TestRunSmuggling: with a length and chunks at once two servers may see different ends of the body, so the request is
-// refused, and nothing behind it is read.
+// TestRunSmuggling: with a length and chunks two servers may see different ends of the body, so the request is refused, and
+// nothing after it is read.
 func TestRunSmuggling(t *testing.T) {
 	t.Parallel()
 	chunks := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(good), good)
@@ -387,8 +387,8 @@ func TestRunSmuggling(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := &shelf{}
-			serve(t, store, func(h *hall) {
+			store := &memoryStore{}
+			serve(t, store, func(h *memoryListener) {
 				c := h.dial()
 				go c.say(tt.sent + behind)
 				for _, status := range tt.status {
@@ -403,14 +403,14 @@ func TestRunSmuggling(t *testing.T) {
 	}
 }
 
-// TestRunFinishes: what is in flight when the end comes is finished and answered, and nobody new comes in.
+// TestRunFinishes: at shutdown, requests in flight are finished and answered, and new connections are refused.
 func TestRunFinishes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		store := &shelf{publish: func(ctx context.Context) error { <-release; return ctx.Err() }}
+		store := &memoryStore{publish: func(ctx context.Context) error { <-release; return ctx.Err() }}
 		s, _ := newServer(t, config(), store)
-		h := newHall(t)
+		h := newMemoryListener(t)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
@@ -427,7 +427,7 @@ func TestRunFinishes(t *testing.T) {
 		select {
 		case <-h.closed:
 		default:
-			t.Error("the door is still open")
+			t.Error("the listener still accepts connections")
 		}
 		select {
 		case err := <-ended:
@@ -446,13 +446,13 @@ func TestRunFinishes(t *testing.T) {
 	})
 }
 
-// TestRunCutsOff: a request that takes longer than the grace is cut off, and said to be.
+// TestRunCutsOff: a request that takes longer than the grace is cut off, and Run reports it.
 func TestRunCutsOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s, _ := newServer(t, config(), &shelf{publish: func(context.Context) error { <-release; return nil }})
-		h := newHall(t)
+		s, _ := newServer(t, config(), &memoryStore{publish: func(context.Context) error { <-release; return nil }})
+		h := newMemoryListener(t)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, h, nil, grace) }()
@@ -472,11 +472,11 @@ func TestRunCutsOff(t *testing.T) {
 	})
 }
 
-// TestRunWithoutDoor: a listener that fails ends Run, so that somebody notices.
-func TestRunWithoutDoor(t *testing.T) {
+// TestRunWithoutListener: a listener that fails ends Run with an error.
+func TestRunWithoutListener(t *testing.T) {
 	t.Parallel()
-	s, _ := newServer(t, config(), &shelf{})
-	h := newHall(t)
+	s, _ := newServer(t, config(), &memoryStore{})
+	h := newMemoryListener(t)
 	_ = h.Close()
 	if err := s.Run(t.Context(), h, nil, grace); err == nil || !strings.Contains(err.Error(), "webhook server") {
 		t.Errorf("got %v", err)

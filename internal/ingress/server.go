@@ -30,14 +30,14 @@ type Server struct {
 	clouds   map[string]*cloud
 	prefix   []string // segments of http.path_prefix
 	slots    *shares  // how many webhooks may be stored at once
-	memory   *shares  // bytes of those that are read and stored
+	memory   *shares  // bytes of the webhooks being read and stored
 	conns    *connlimit.Limiter
 	throttle throttle
 	samples  *logsample.Sampler
 	account  account
 	metrics  *metrics
 	drift    *drift
-	// unpacking has room for the one body that is unpacked or converted.
+	// unpacking has room for one body: only one is decompressed or converted at a time.
 	unpacking chan struct{}
 	tracer    trace.Tracer
 	newID     func() string
@@ -45,7 +45,7 @@ type Server struct {
 
 type cloud struct {
 	Cloud
-	door *door
+	authenticator *authenticator
 }
 
 // New builds the server.
@@ -71,7 +71,7 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Patience: patience, Owners: len(cfg.Clouds), Dropped: s.dropped,
 	})
 	for _, c := range cfg.Clouds {
-		d := &door{header: c.Header, log: log.With("cloud", c.Name)}
+		d := &authenticator{header: c.Header, log: log.With("cloud", c.Name)}
 		for _, source := range c.Secrets {
 			d.readers = append(d.readers, secret.NewReader(source, cfg.Files, lastgood.WebhookSecret, CheckSecret))
 		}
@@ -85,15 +85,15 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	return s, err
 }
 
-// Run serves on l until ctx ends, and then finishes what is in flight within grace. tlsConfig may be nil.
+// Run serves on l until ctx ends, then finishes the requests in flight within grace. tlsConfig may be nil.
 func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config, grace time.Duration) error {
 	srv := &http.Server{
 		Handler: s.Handler(), TLSConfig: tlsConfig,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: 2*s.cfg.MaxHeader - headerSlop,
-		// It runs from the end of the header, so a slow body and a slow store must leave time to say that all is well.
+		// It starts at the end of the header, so it has to include the time for the body and the store.
 		WriteTimeout: readTimeout + s.cfg.StoreTimeout + answerTimeout,
 		HTTP2:        s.http2(),
-		// Else net/http answers OPTIONS * with 200, and nobody hears of it.
+		// Otherwise net/http itself answers OPTIONS * with 200, and it is neither logged nor counted.
 		DisableGeneralOptionsHandler: true,
 
 		ErrorLog: slog.NewLogLogger(errorLog{s.log.Handler(), s}, slog.LevelDebug),
@@ -101,7 +101,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	s.conns.Apply(srv)
 	l = s.conns.Listen(l)
 	for name, c := range s.clouds {
-		c.door.check(ctx)
+		c.authenticator.check(ctx)
 		s.metrics.expect(ctx, name)
 		s.drift.expect(ctx, name)
 	}
@@ -121,30 +121,30 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := srv.Shutdown(stop)
-	<-served //nolint:errcheck // it says that it was shut down
+	<-served //nolint:errcheck // always ErrServerClosed
 	if err != nil {
 		return fmt.Errorf("webhook server: requests were cut off: %w", errors.Join(err, srv.Close()))
 	}
 	return nil
 }
 
-// webhook works on one request, and returns the cloud's name, the id of the event and the answer.
+// webhook processes one request and returns the cloud's name, the id of the event and the answer.
 func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name, id string, a answer) {
 	name = r.PathValue("cloud")
 	c, known := s.clouds[name]
 	if !known {
-		return "unknown", "", unknownCloud // a stranger's invention is no label
+		return "unknown", "", unknownCloud // names from unknown senders do not become labels
 	}
-	id, a = s.survive(ctx, c, func() (string, answer) { return s.receive(ctx, c, w, r) })
+	id, a = s.recoverPanic(ctx, c, func() (string, answer) { return s.receive(ctx, c, w, r) })
 	if a.lost && s.cfg.OnLost != nil {
 		s.cfg.OnLost(name)
 	}
 	return name, id, a
 }
 
-// survive calls do and answers for a panic. net/http would hang up without a word and log it as it logs strangers' broken
-// connections, which nobody reads.
-func (s *Server) survive(ctx context.Context, c *cloud, do func() (string, answer)) (id string, a answer) {
+// recoverPanic calls do and turns a panic into an answer. net/http would close the connection without an answer and log the
+// panic together with broken connections of strangers, which nobody reads.
+func (s *Server) recoverPanic(ctx context.Context, c *cloud, do func() (string, answer)) (id string, a answer) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.ErrorContext(ctx, "a webhook made the bridge panic", "cloud", c.Name,
@@ -155,8 +155,8 @@ func (s *Server) survive(ctx context.Context, c *cloud, do func() (string, answe
 	return do()
 }
 
-// receive takes one request apart and returns the id of the stored event, or why there is none. The order matters: the
-// secret before anything that costs, the body before the slot, so that a slow sender holds none.
+// receive handles one request and returns the id of the stored event, or why there is none. The order matters: the secret
+// comes before anything expensive, and the body before the slot, so that a slow sender does not occupy one.
 func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ answer) {
 	known := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost
 	switch {
@@ -168,9 +168,9 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
 	}
-	switch why := c.door.refuses(r); why {
+	switch why := c.authenticator.refuses(r); why {
 	case "":
-	case secretUnusable: // whether the sender's is right cannot be said yet, so it is to come again
+	case secretUnusable: // the sender's secret cannot be checked now, so it should retry
 		return "", noSecret.since(why)
 	default:
 		if wait := s.throttle.wrongSecret(connlimit.AddressOf(r.RemoteAddr), time.Now()); wait > 0 {
@@ -183,7 +183,7 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	switch {
 	case r.Method != http.MethodPost:
 		if skipped, due := s.due(c, "redirected"); due {
-			s.log.WarnContext(ctx, "a request with the right secret is no POST: was the webhook's URL redirected? A 301, 302 or 303 makes a GET of a webhook, and its body is lost",
+			s.log.WarnContext(ctx, "a request with the right secret is not a POST: was the webhook's URL redirected? A 301, 302 or 303 turns a webhook into a GET, and its body is lost",
 				"cloud", c.Name, "method", method(r.Method), "not_logged", skipped)
 		}
 		w.Header().Set("Allow", "POST")
@@ -196,18 +196,18 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	return s.take(ctx, c, w, r)
 }
 
-// Unusable says of each cloud that can admit nobody, since none of its secrets can be read, why that is so.
+// Unusable returns the error of each cloud that can authenticate no request because none of its secrets can be read.
 func (s *Server) Unusable() map[string]error {
 	out := map[string]error{}
 	for name, c := range s.clouds {
-		if err := c.door.unusable(); err != nil {
+		if err := c.authenticator.unusable(); err != nil {
 			out[name] = err
 		}
 	}
 	return out
 }
 
-// withoutBody answers a webhook that brought nothing.
+// withoutBody answers a webhook without a body.
 func (s *Server) withoutBody(ctx context.Context, c *cloud) answer {
 	if skipped, due := s.due(c, "empty"); due {
 		s.log.WarnContext(ctx, "a webhook with the right secret has no body: does a proxy drop it?", "cloud", c.Name, "not_logged", skipped)
@@ -215,7 +215,7 @@ func (s *Server) withoutBody(ctx context.Context, c *cloud) answer {
 	return empty
 }
 
-// take reads a webhook's body and has it stored.
+// take reads a webhook's body and stores it.
 func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ answer) {
 	l := &load{shares: s.memory, cloud: c.Name}
 	body, a := s.read(w, r, l)

@@ -45,7 +45,7 @@ func all(changes ...func(*http.Request)) func(*http.Request) {
 	}
 }
 
-// TestAnswers changes one thing of a valid delivery in each row. A row's error is the store's.
+// TestAnswers changes one thing of a valid delivery in each row. A row's error is returned by the store.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -107,8 +107,8 @@ func TestAnswers(t *testing.T) {
 		"only webhooks":          {change: path("/webhooks"), status: 404},
 		"root":                   {change: path("/"), status: 404},
 		"metrics":                {change: all(method("GET"), path("/metrics")), status: 404},
-		"a slash behind":         {change: path("/webhooks/acme/"), status: 202, stored: 1},
-		"a part behind":          {change: path("/webhooks/acme/x"), status: 404},
+		"a slash at the end":     {change: path("/webhooks/acme/"), status: 202, stored: 1},
+		"a part at the end":      {change: path("/webhooks/acme/x"), status: 404},
 		"two slashes":            {change: path("//webhooks/acme"), status: 202, stored: 1},
 		"two slashes inside":     {change: path("/webhooks//acme"), status: 202, stored: 1},
 		"dots":                   {change: path("/x/../webhooks/acme"), status: 404},
@@ -146,11 +146,11 @@ func TestAnswers(t *testing.T) {
 			// A fake that asks the context first, as every real store does.
 			ask := func(ctx context.Context) error {
 				if _, bounded := ctx.Deadline(); !bounded {
-					t.Error("the store may take for ever")
+					t.Error("the store has no deadline")
 				}
 				return errors.Join(ctx.Err(), tt.store)
 			}
-			store := &shelf{publish: ask, quarantine: ask}
+			store := &memoryStore{publish: ask, quarantine: ask}
 			s, _ := newServer(t, config(), store)
 			r := request(t, good)
 			if tt.change != nil {
@@ -158,8 +158,8 @@ func TestAnswers(t *testing.T) {
 			}
 			resp := answer(t, s, r)
 			wantStatus(t, resp, tt.status)
-			if len(store.stored()) != tt.stored || len(store.buried()) != tt.dead {
-				t.Errorf("%d stored, %d dead, want %d and %d", len(store.stored()), len(store.buried()), tt.stored, tt.dead)
+			if len(store.stored()) != tt.stored || len(store.deadLetters()) != tt.dead {
+				t.Errorf("%d stored, %d dead, want %d and %d", len(store.stored()), len(store.deadLetters()), tt.stored, tt.dead)
 			}
 			for name, want := range tt.header {
 				if got := resp.header.Values(name); len(got) != 1 || got[0] != want[0] {
@@ -167,7 +167,7 @@ func TestAnswers(t *testing.T) {
 				}
 			}
 			if tt.status != 503 && tt.status != 429 && resp.header.Get("Retry-After") != "" {
-				t.Error("Retry-After on what will never pass")
+				t.Error("Retry-After on a refusal that is permanent")
 			}
 		})
 	}
@@ -175,7 +175,7 @@ func TestAnswers(t *testing.T) {
 
 func TestStored(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
+	store := &memoryStore{}
 	s, _ := newServer(t, config(), store)
 	wantStatus(t, answer(t, s, request(t, good)), 202)
 	r := request(t, `{"action":"ProjectCreated"}`)
@@ -200,13 +200,13 @@ func TestStored(t *testing.T) {
 
 func TestQuarantined(t *testing.T) {
 	t.Parallel()
-	store := &shelf{}
+	store := &memoryStore{}
 	s, book := newServer(t, config(), store)
 	const broken = `{"action":5,"x":"` + marker + `"}`
 	for range 2 {
 		wantStatus(t, answer(t, s, request(t, broken)), 400)
 	}
-	got := store.buried()
+	got := store.deadLetters()
 	if len(got) != 2 || got[0].id == got[1].id {
 		t.Fatalf("got %+v", got)
 	}
@@ -216,17 +216,18 @@ func TestQuarantined(t *testing.T) {
 	}
 	wantNothingShown(t, "the reason", got[0].reason)
 	if !strings.Contains(book.String(), "dead letter") {
-		t.Errorf("nobody is told: %s", book)
+		t.Errorf("it is not logged: %s", book)
 	}
 }
 
-// TestOversizedKept: a webhook whose event no message can hold is kept whole among the dead letters, and its sender hears so.
+// TestOversizedKept: a webhook whose event is too large for a message is kept completely as a dead letter, and the answer
+// says so.
 func TestOversizedKept(t *testing.T) {
 	t.Parallel()
-	store := &shelf{publish: func(context.Context) error { return fmt.Errorf("publish: %w", events.ErrTooLarge) }}
+	store := &memoryStore{publish: func(context.Context) error { return fmt.Errorf("publish: %w", events.ErrTooLarge) }}
 	s, book := newServer(t, config(), store)
 	wantStatus(t, answer(t, s, request(t, good)), 413)
-	got := store.buried()
+	got := store.deadLetters()
 	if len(got) != 1 {
 		t.Fatalf("got %+v", got)
 	}
@@ -234,19 +235,19 @@ func TestOversizedKept(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 	if !strings.Contains(book.String(), "raise its max_payload") {
-		t.Errorf("nobody is told: %s", book)
+		t.Errorf("it is not logged: %s", book)
 	}
 }
 
-// TestAnswersOnlyWhatIsStored: no byte of a 202 before the store has said that all is well.
+// TestAnswersOnlyWhatIsStored: no byte of a 202 is sent before the store has confirmed the event.
 func TestAnswersOnlyWhatIsStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s, _ := newServer(t, config(), &shelf{publish: func(context.Context) error { <-release; return nil }})
+		s, _ := newServer(t, config(), &memoryStore{publish: func(context.Context) error { <-release; return nil }})
 		answered := make(chan reply, 1)
 		go func() { answered <- answer(t, s, request(t, good)) }()
-		synctest.Wait() // everybody waits: the handler for the store
+		synctest.Wait() // the handler waits for the store
 		select {
 		case resp := <-answered:
 			t.Errorf("%d before the event is stored", resp.status)
@@ -260,7 +261,7 @@ func TestAnswersOnlyWhatIsStored(t *testing.T) {
 func TestStoreTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newServer(t, config(), &shelf{publish: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
+		s, _ := newServer(t, config(), &memoryStore{publish: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
 		began := time.Now()
 		wantStatus(t, answer(t, s, request(t, good)), 503)
 		if took := time.Since(began); took != config().StoreTimeout {
@@ -269,12 +270,12 @@ func TestStoreTimeout(t *testing.T) {
 	})
 }
 
-// TestAdmission: who comes when all places are taken is told so at once, and comes in when there is one again.
+// TestAdmission: when all slots are taken, a request is refused at once; when one is free again, it is accepted.
 func TestAdmission(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		store := &shelf{publish: func(context.Context) error { <-release; return nil }}
+		store := &memoryStore{publish: func(context.Context) error { <-release; return nil }}
 		cfg := config()
 		cfg.MaxInFlight = 2
 		s, _ := newServer(t, cfg, store)
@@ -290,7 +291,7 @@ func TestAdmission(t *testing.T) {
 		if resp.header.Get("Retry-After") != "1" || time.Since(began) != 0 {
 			t.Errorf("Retry-After %q after %s", resp.header.Get("Retry-After"), time.Since(began))
 		}
-		// A full house is no reason to listen to strangers, or to turn a probe away.
+		// Even with all slots taken, strangers are refused and probes are answered.
 		r := request(t, good)
 		key(wrongGuess)(r)
 		wantStatus(t, answer(t, s, r), 401)
@@ -309,12 +310,12 @@ func TestAdmission(t *testing.T) {
 	})
 }
 
-// TestPanic: a mistake of ours costs one request, is told to the operator, and gives its place back.
+// TestPanic: a panic costs one request, is logged, and frees its slot.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	cfg := config()
 	cfg.MaxInFlight = 1
-	s, book := newServer(t, cfg, &shelf{publish: func(context.Context) error { panic("index out of range") }})
+	s, book := newServer(t, cfg, &memoryStore{publish: func(context.Context) error { panic("index out of range") }})
 	for range 2 {
 		wantStatus(t, answer(t, s, request(t, good)), 500)
 	}
@@ -323,10 +324,10 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestStoreFailureIsLogged: the error ends its journey here, so it has to be told here.
+// TestStoreFailureIsLogged: the error is handled here, so it has to be logged here.
 func TestStoreFailureIsLogged(t *testing.T) {
 	t.Parallel()
-	s, book := newServer(t, config(), &shelf{publish: func(context.Context) error { return errors.New("no leader") }})
+	s, book := newServer(t, config(), &memoryStore{publish: func(context.Context) error { return errors.New("no leader") }})
 	wantStatus(t, answer(t, s, request(t, good)), 503)
 	if text := book.String(); strings.Count(text, "no leader") != 1 || !strings.Contains(text, `"cloud":"acme"`) {
 		t.Errorf("the log says %s", text)

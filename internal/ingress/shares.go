@@ -2,8 +2,8 @@ package ingress
 
 import "sync"
 
-// shares divides something that is scarce among the clouds. Half of it is theirs in equal parts, which nobody else can take;
-// the other half is for whoever comes first.
+// shares divides a limited resource among the clouds. Half of it is reserved for them in equal parts; the other half is shared,
+// first come, first served.
 type shares struct {
 	each, common int64
 
@@ -17,7 +17,7 @@ func newShares(total int64, clouds int) *shares {
 	return &shares{each: each, common: total - each*int64(max(1, clouds)), used: map[string]int64{}}
 }
 
-// take takes n for a cloud, or says that there is not as much left.
+// take takes n for a cloud, and reports whether that much was left.
 func (s *shares) take(cloud string, n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,7 +31,7 @@ func (s *shares) take(cloud string, n int64) bool {
 	return true
 }
 
-// give gives back what was taken.
+// give returns n that a cloud took.
 func (s *shares) give(cloud string, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,10 +40,10 @@ func (s *shares) give(cloud string, n int64) {
 	s.all -= n
 }
 
-// beyond is how much of what a cloud uses is more than its own part.
+// beyond is how much a cloud uses beyond its own part.
 func (s *shares) beyond(used int64) int64 { return max(0, used-s.each) }
 
-// inUse is what all clouds have taken.
+// inUse is how much all clouds use.
 func (s *shares) inUse() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,11 +25,11 @@ type Store interface {
 	Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error
 }
 
-// errHangs stands for what the store would say.
+// errHangs is used in place of the store's error.
 var errHangs = errors.New("the store does not answer")
 
-// within stores a webhook, and answers in time whatever the store does. What the store still holds when the time is over
-// keeps its slot and its memory until the store lets go of it, and done is called.
+// within stores a webhook and answers in time even if the store hangs. A webhook that the store still works on after the
+// timeout keeps its slot and its memory until the store returns and done is called.
 func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) (id string, _ answer) {
 	// The body is here, and perhaps factro never sends it again: a sender that hangs up now does not stop it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
@@ -42,12 +42,12 @@ func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) 
 	go func() {
 		defer cancel()
 		var o outcome
-		o.id, o.a = s.survive(ctx, c, func() (string, answer) { return s.keep(ctx, c, d) })
+		o.id, o.a = s.recoverPanic(ctx, c, func() (string, answer) { return s.keep(ctx, c, d) })
 		done()
 		select {
 		case stored <- o:
 		case <-gaveUp:
-			s.account.late(o.a.kept)
+			s.account.resolveHanging(o.a.kept)
 		}
 	}()
 	timer := time.NewTimer(s.cfg.StoreTimeout + storeMargin)
@@ -90,7 +90,7 @@ func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ a
 	if err != nil {
 		return "", s.lost(ctx, c, err)
 	}
-	s.drift.look(ctx, c.Name, e)
+	s.drift.check(ctx, c.Name, e)
 	if waits {
 		return storedAs, spooled
 	}
@@ -134,5 +134,5 @@ func (s *Server) lost(ctx context.Context, c *cloud, err error) answer {
 	return notStored.after(after)
 }
 
-// retryAfter is what a sender is told when nothing can be stored and the store has no better idea: long enough for a broker to elect a leader.
+// retryAfter is the time that a sender should wait when nothing can be stored and the store has no better idea: long enough for a broker to elect a leader.
 const retryAfter = 5 * time.Second

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Plain is a text as people compare it: composed and decomposed umlauts are the same, and so are the line ends of all
-// systems. Blanks at the ends of lines and around the text do not count. What factro keeps of them is not known.
+// Plain is a text in the form for comparison: composed and decomposed umlauts are equal, and so are the line ends of all
+// systems. Blanks at the ends of lines and around the text are ignored, since it is not known which of them factro keeps.
 func Plain(text string) string {
 	text = norm.NFC.String(text)
 	if strings.ContainsAny(text, "\r\n") {
@@ -23,8 +23,7 @@ func Plain(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// alike compares two values by what they mean: instants in any form, numbers by their value, texts as people do, nothing
-// in any of its forms.
+// alike compares two values by meaning: instants in any form, numbers by value, texts as Plain does, null in any form.
 func alike(sent, have json.RawMessage) bool {
 	a, aText := text(string(sent))
 	b, bText := text(string(have))
@@ -43,8 +42,8 @@ func alike(sent, have json.RawMessage) bool {
 	return aText == bText && bytes.Equal(plainJSON(sent), plainJSON(have))
 }
 
-// plainJSON is a value with its texts and numbers as they are compared, inside lists and objects too. What cannot be read
-// stays as it is.
+// plainJSON is a value with its texts and numbers in the form for comparison, inside lists and objects too. A value that
+// cannot be read stays as it is.
 func plainJSON(raw []byte) []byte {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -77,8 +76,8 @@ func plain(value any) any {
 	return value
 }
 
-// plainNumber is a number in one form, so that 5, 5.0 and 5e0 are the same. An integer keeps its digits, of which a float
-// holds only the first 15.
+// plainNumber is a number in one form, so that 5, 5.0 and 5e0 are equal. An integer keeps all its digits, since a float
+// holds only about the first 15.
 func plainNumber(n json.Number) json.Number {
 	if !strings.ContainsAny(n.String(), ".eE") {
 		return n
@@ -96,10 +95,10 @@ func plainNumber(n json.Number) json.Number {
 	return json.Number(strconv.FormatFloat(f, 'e', -1, 64))
 }
 
-// Plain is the context as it is compared, like texts.
+// Plain is the context in the form for comparison, like texts.
 func (c Context) Plain() string {
 	if !strings.ContainsFunc(c.Text, func(r rune) bool { return r == '.' || r == '\\' || r > '~' }) && !strings.Contains(c.Text, ` "`) && !strings.Contains(c.Text, `" `) {
-		return c.Text // nothing to change, as nearly always
+		return c.Text // nothing to change in nearly all cases
 	}
 	return string(plainJSON([]byte(c.Text)))
 }

@@ -17,18 +17,18 @@ import (
 // Call is a request to the Core API.
 type Call struct {
 	Method string
-	// Target is the escaped path with the query, to be appended to the API's base URL.
+	// Target is the escaped path with the query, relative to the API's base URL.
 	Target string
 	// Body is nil if the operation has none, or has an Upload; ContentType then is empty.
 	Body        []byte
 	ContentType string
 	// Upload is the file that is sent as the body; nil for most operations.
 	Upload *Upload
-	// EntityID is the id of the object of the operation's resource that the path names, or "".
+	// EntityID is the id in the path of the object of the operation's resource, or "".
 	EntityID string
 }
 
-// InvalidError is every mistake in a command's data, or the first of very many.
+// InvalidError lists the mistakes in a command's data, up to a limit.
 type InvalidError struct{ Fields []events.FieldError }
 
 func (e *InvalidError) Error() string {
@@ -42,8 +42,8 @@ func (e *InvalidError) Error() string {
 	return "the data is invalid: " + strings.Join(parts, "; ")
 }
 
-// Command translates the data of a command into a call. Values travel as they are written: null stays null, absent stays
-// absent, a number keeps its digits, and properties that the schema does not know go into the body.
+// Command translates the data of a command into a call. Values are sent as written: null stays null, absent stays absent, a
+// number keeps its digits, and properties that the schema does not know go into the body.
 func Command(op factro.Operation, data []byte) (Call, error) {
 	mistakes, err := check(op, data)
 	if err != nil {
@@ -53,7 +53,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	if err != nil {
 		return Call{}, cmp.Or(invalid(mistakes), err)
 	}
-	sound := len(mistakes) == 0 // from here on it is about what a schema cannot say, so that one answer names all mistakes
+	sound := len(mistakes) == 0 // the rest is what a schema cannot express; it runs too, so that one answer names all mistakes
 	call := Call{Method: op.Method}
 	path, query := &target{op: op}, url.Values{}
 	for _, p := range op.Params {
@@ -116,7 +116,7 @@ func entityParam(resource string) string {
 	return strings.Join(words, "") + "Id"
 }
 
-// homeless complains about properties that the request has no place for. To drop them without a word would be a lie.
+// homeless reports properties that the request has no place for. Dropping them silently would mislead the sender.
 func homeless(op factro.Operation, fields map[string]json.RawMessage) []events.FieldError {
 	var mistakes []events.FieldError
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -128,7 +128,7 @@ func homeless(op factro.Operation, fields map[string]json.RawMessage) []events.F
 	return mistakes
 }
 
-// encode writes JSON with raw values as they came; escaping < and > for HTML would change them.
+// encode writes JSON with raw values unchanged; escaping < and > for HTML would change them.
 func encode(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

@@ -28,11 +28,11 @@ type Content struct {
 	// Type is the header Content-Type, Encodings are the values of Content-Encoding, in their order.
 	Type      string
 	Encodings []string
-	// Charset, if set, counts instead of the one that Type declares.
+	// Charset, if set, replaces the one that Type declares.
 	Charset string
 }
 
-// Limits on what a body may ask for. No real sender stacks encodings; each costs time and a buffer.
+// Limits on encodings. No real sender stacks encodings; each costs time and a buffer.
 const (
 	maxEncodings = 4
 	// maxWindow is the largest window that a sender of zstd may use on the web (RFC 9659).
@@ -40,21 +40,21 @@ const (
 )
 
 var (
-	// ErrContentTooLarge says that a body has more bytes than allowed once it is unpacked and converted.
+	// ErrContentTooLarge means that a body has more bytes than allowed after decompression and conversion.
 	ErrContentTooLarge = errors.New("the unpacked body is too large")
-	// ErrUnsupportedContent says that a body has an encoding or a charset that is not known.
+	// ErrUnsupportedContent means that a body has an unknown encoding or charset.
 	ErrUnsupportedContent = errors.New("unsupported content")
-	// ErrNoRoom says that the caller gave no memory for the unpacked body.
+	// ErrNoRoom means that the caller granted no memory for the decompressed body.
 	ErrNoRoom = errors.New("no memory for the unpacked body")
 
 	errDamaged = errors.New("the body is damaged")
 	errNoText  = errors.New("the body is not valid text")
 )
 
-// Encodings are the values of Content-Encoding that are known, for people and for the header Accept-Encoding.
+// Encodings lists the supported values of Content-Encoding, for people and for the header Accept-Encoding.
 const Encodings = "gzip, deflate, br, zstd"
 
-// AsIs says whether there is nothing to unpack and nothing to convert, as with nearly every webhook.
+// AsIs reports whether there is nothing to decompress and nothing to convert, as with nearly every webhook.
 func (c Content) AsIs(raw []byte) bool {
 	if len(c.Encodings) > 0 || isUTF16(raw) {
 		return false
@@ -63,10 +63,10 @@ func (c Content) AsIs(raw []byte) bool {
 	return !declared || isUTF8Name(name)
 }
 
-// Decode unpacks a body and converts it to UTF-8. The result has at most limit bytes. reserve is asked before memory is
-// taken for it; nil allows everything. A byte order mark wins over the declared charset, as on the web.
+// Decode decompresses a body and converts it to UTF-8. The result has at most limit bytes. reserve is called before memory
+// is allocated for it; nil allows everything. A byte order mark takes precedence over the declared charset, as on the web.
 //
-// What is declared as UTF-8, or declares nothing, stays as it is: Webhook says whether it is text.
+// A body declared as UTF-8, or without a declaration, is not changed: Webhook checks whether it is valid text.
 func (c Content) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]byte, error) {
 	b := buffer{limit: limit, reserve: reserve}
 	names, err := c.encodings()
@@ -99,20 +99,20 @@ func (c Content) encodings() ([]string, error) {
 	return names, nil
 }
 
-// buffer reads what may be far larger than announced.
+// buffer reads data that may be far larger than announced.
 type buffer struct {
 	limit   int64
 	reserve func(int64) bool
 }
 
-// firstBuffer is the first buffer for unpacked bytes. It grows with what really comes.
+// firstBuffer is the first buffer for decompressed bytes. It grows with what actually arrives.
 const firstBuffer = 4 << 10
 
 func (b buffer) read(r io.Reader) ([]byte, error) {
 	var out []byte
 	for {
 		if len(out) == cap(out) {
-			size := min(int64(max(2*cap(out), firstBuffer)), b.limit+1) // one more byte shows that there is more
+			size := min(int64(max(2*cap(out), firstBuffer)), b.limit+1) // one more byte than allowed shows that it is too large
 			if int64(cap(out)) > b.limit {
 				return nil, fmt.Errorf("%w: more than %d bytes", ErrContentTooLarge, b.limit)
 			}
@@ -129,7 +129,7 @@ func (b buffer) read(r io.Reader) ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return out, nil
 		case err != nil:
-			return nil, err //nolint:wrapcheck // the caller knows what was read
+			return nil, err //nolint:wrapcheck // the caller adds what was read
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (b buffer) unpack(name string, raw []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%w: Content-Encoding is %s, which it is not: %w", errDamaged, name, err)
 }
 
-// inflate unpacks deflate, which by its standard is zlib, and which some senders write without zlib's frame.
+// inflate decompresses deflate. By its standard that is zlib, but some senders write it without zlib's frame.
 func (b buffer) inflate(raw []byte) ([]byte, error) {
 	packed := bytes.NewReader(raw)
 	framed, err := zlib.NewReader(packed)
@@ -183,8 +183,8 @@ func (b buffer) inflate(raw []byte) ([]byte, error) {
 	return out, bareErr
 }
 
-// whole reads what ends by itself, and wants nothing behind its end: it would be lost without a word. The other formats see
-// to that themselves.
+// whole reads a format that ends by itself, and refuses bytes after its end, which would otherwise be dropped silently. The
+// other decoders do this themselves.
 func (b buffer) whole(r io.Reader, packed *bytes.Reader) ([]byte, error) {
 	out, err := b.read(r)
 	if err == nil && packed.Len() > 0 {
@@ -193,7 +193,7 @@ func (b buffer) whole(r io.Reader, packed *bytes.Reader) ([]byte, error) {
 	return out, err
 }
 
-// charset is the one that is declared, if one is.
+// charset is the declared charset, if there is one.
 func (c Content) charset() (name string, declared bool) {
 	if c.Charset != "" {
 		return c.Charset, true
@@ -202,7 +202,7 @@ func (c Content) charset() (name string, declared bool) {
 		return "", false
 	}
 	_, params, err := mime.ParseMediaType(c.Type)
-	if err != nil { // nobody can say what it declares
+	if err != nil { // the declaration cannot be read
 		return "", false
 	}
 	name = strings.Trim(strings.TrimSpace(params["charset"]), `'"`)
@@ -213,13 +213,14 @@ func isUTF8Name(name string) bool {
 	return strings.EqualFold(name, "utf-8") || strings.EqualFold(name, "utf8") || strings.EqualFold(name, "us-ascii") || strings.EqualFold(name, "ascii")
 }
 
-// isUTF16 says whether a byte order mark of UTF-16 stands at the beginning.
+// isUTF16 reports whether the text begins with a byte order mark of UTF-16.
 func isUTF16(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff"))
 }
 
-// Reader reads an answer as UTF-8. A byte order mark is removed and decides the charset, else the declared one counts if it is
-// known. Unlike Decode it refuses nothing: what the answer says about the call counts even if a character in it is damaged.
+// Reader reads an answer as UTF-8. A byte order mark is removed and decides the charset; otherwise the declared one is used
+// if it is known. Unlike Decode it refuses nothing: what the answer says about the call matters even if a character in it
+// is damaged.
 func (c Content) Reader(r io.Reader) io.Reader {
 	var declared transform.Transformer = transform.Nop
 	if name, ok := c.charset(); ok && !isUTF8Name(name) {
@@ -230,8 +231,8 @@ func (c Content) Reader(r io.Reader) io.Reader {
 	return transform.NewReader(r, unicode.BOMOverride(declared))
 }
 
-// toUTF8 converts text. What is not of the charset that it should be is an error: a replacement character would make
-// different texts equal.
+// toUTF8 converts text. Bytes that are invalid in the charset are an error: a replacement character would make different
+// texts equal.
 func (c Content) toUTF8(raw []byte, b buffer) ([]byte, error) {
 	name, declared := c.charset()
 	var charset encoding.Encoding
@@ -257,7 +258,7 @@ func (c Content) toUTF8(raw []byte, b buffer) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("%w in the charset %s: %w", errNoText, name, err)
 	}
-	if bytes.ContainsRune(text, utf8.RuneError) { // the decoder's, or the sender's own?
+	if bytes.ContainsRune(text, utf8.RuneError) { // written by the decoder or by the sender?
 		again, err := charset.NewEncoder().Bytes(text)
 		if err != nil || !bytes.Equal(again, raw) {
 			return nil, fmt.Errorf("%w in the charset %s", errNoText, name)

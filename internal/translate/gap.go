@@ -11,7 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// gapTypes are the types of the events about a gap, and what stands behind the gap's id in theirs.
+// gapTypes are the types of the events about a gap, and the suffixes of their ids after the gap's id.
 var gapTypes = map[string]struct{ eventType, suffix string }{
 	events.GapDetected: {events.GapDetectedType, ".detected"},
 	events.GapClosed:   {events.GapClosedType, ".closed"},
@@ -21,7 +21,7 @@ var gapTypes = map[string]struct{ eventType, suffix string }{
 func Gap(cloud, action string, gap events.Gap, now time.Time) (event.Event, error) {
 	kind, known := gapTypes[action]
 	if !known {
-		return event.Event{}, fmt.Errorf("event about a gap: %q is none", action)
+		return event.Event{}, fmt.Errorf("event about a gap: %q is not an action of a gap", action)
 	}
 	e := event.New()
 	e.SetID(gap.GapID + kind.suffix)

@@ -2,11 +2,11 @@ package translate
 
 import "github.com/google/uuid"
 
-// Ids, actions and what is compared have to be valid text. encoding/json makes U+FFFD of every lone surrogate and of every
-// byte that is no UTF-8, so that different ids would become one.
+// Ids, actions and compared values have to be valid text. encoding/json replaces every lone surrogate and every byte that
+// is not UTF-8 by U+FFFD, so that different ids would become equal.
 
-// identifier is the value of an id: the text of a string, or the digits of a number as they are written. A large number
-// would lose digits if it were read as one.
+// identifier is the value of an id: the text of a string, or the digits of a number as written. Parsing a large number
+// would lose digits.
 func identifier(raw string) (string, bool) {
 	if isNumber(raw) {
 		return raw, true
@@ -18,8 +18,8 @@ func isNumber(raw string) bool {
 	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
 }
 
-// standInSpace is the name space of the ids that stand for ids that are no valid text or too long.
+// standInSpace is the namespace of the ids that replace ids that are not valid text or too long.
 var standInSpace = uuid.MustParse("0f6d3f0a-7e0c-5a53-8f0e-6a8f3c1d9b47")
 
-// standInID stands for an id that cannot be one: the same one for the same JSON.
+// standInID replaces an id that cannot be used: equal JSON gives equal ids.
 func standInID(raw string) string { return uuid.NewSHA1(standInSpace, []byte(raw)).String() }

@@ -31,7 +31,7 @@ func TestCommandMistakes(t *testing.T) {
 	const (
 		surplus = " has no place for this property in its request"
 		marks   = "; want letters, digits and -._~:+@,="
-		endless = "a number without end, want at most 100 characters and an exponent up to 400"
+		endless = "a number that is too long, want at most 100 characters and an exponent up to 400"
 		choice  = "/file: want exactly one of the properties data and object"
 	)
 	for name, tt := range map[string]struct {
@@ -81,12 +81,12 @@ func TestCommandMistakes(t *testing.T) {
 		"a name in capitals": {"updateTask", `{"taskId":"Tasks","title":"t"}`, []string{`/taskId: "Tasks" would lead to the operation updateTasks, want an id`}},
 		"a name with a form": {"updateTask", `{"taskId":"tasks.json","title":"t"}`, []string{`/taskId: "tasks.json" would lead to the operation updateTasks, want an id`}},
 		"three dots":         {"deleteTask", `{"taskId":"..."}`, []string{`/taskId: "..." is a path, want an id`}},
-		"a query":            {"deleteTask", `{"taskId":"a?b"}`, []string{`/taskId: "a?b" is no id because of the character '?'` + marks}},
-		"escaped dots":       {"deleteTask", `{"taskId":"%2e%2e"}`, []string{`/taskId: "%2e%2e" is no id because of the character '%'` + marks}},
-		"a line end":         {"deleteTask", `{"taskId":"a\r\nHost: x"}`, []string{`/taskId: "a\r\nHost: x" is no id because of the character '\r'` + marks}},
-		"NUL":                {"deleteTask", `{"taskId":"\u0000"}`, []string{`/taskId: "\x00" is no id because of the character '\x00'` + marks}},
-		"an umlaut":          {"deleteTask", `{"taskId":"Grün"}`, []string{`/taskId: "Grün" is no id because of the character 'ü'` + marks}},
-		"braces":             {"removeTagFromTask", `{"taskId":"{tagId}","tagId":"g"}`, []string{`/taskId: "{tagId}" is no id because of the character '{'` + marks}},
+		"a query":            {"deleteTask", `{"taskId":"a?b"}`, []string{`/taskId: "a?b" is not an id because of the character '?'` + marks}},
+		"escaped dots":       {"deleteTask", `{"taskId":"%2e%2e"}`, []string{`/taskId: "%2e%2e" is not an id because of the character '%'` + marks}},
+		"a line end":         {"deleteTask", `{"taskId":"a\r\nHost: x"}`, []string{`/taskId: "a\r\nHost: x" is not an id because of the character '\r'` + marks}},
+		"NUL":                {"deleteTask", `{"taskId":"\u0000"}`, []string{`/taskId: "\x00" is not an id because of the character '\x00'` + marks}},
+		"an umlaut":          {"deleteTask", `{"taskId":"Grün"}`, []string{`/taskId: "Grün" is not an id because of the character 'ü'` + marks}},
+		"braces":             {"removeTagFromTask", `{"taskId":"{tagId}","tagId":"g"}`, []string{`/taskId: "{tagId}" is not an id because of the character '{'` + marks}},
 		"a path as a name": {
 			"createTaskDocument", `{"taskId":"t","file":{"name":"../../etc/passwd","data":""}}`,
 			[]string{`/file/name: "../../etc/passwd" is a path, want the name of a file without its folder`},

@@ -9,9 +9,8 @@ import (
 // secretKey is the property of factro's stored webhooks that holds the secret in clear text.
 const secretKey = "authenticationHeaderValue"
 
-// Redact passes JSON on byte by byte, but replaces the secrets of webhooks by null. factro shows them to
-// whoever may read its stored payloads; on the broker they would be shown to everybody. Nothing is held, so it
-// may be of any length.
+// Redact copies JSON byte by byte, but replaces the secrets of webhooks by null. factro shows them to whoever may read its
+// stored payloads; on the broker every subscriber would see them. It does not buffer the JSON, so it may be of any length.
 func Redact(r io.Reader) io.Reader { return &redactor{in: bufio.NewReader(r)} }
 
 type redactor struct {
@@ -20,10 +19,10 @@ type redactor struct {
 	err error        // what in ended with
 
 	inText, escaped bool
-	name            []byte // the string that we are in, as far as it may be the name
+	name            []byte // the current string, as long as it may be the name
 }
 
-// maxName is how much of a string is read: with each letter as an escape the name is so long, quotes included.
+// maxName is how much of a string is kept: the length of the name with every letter escaped, quotes included.
 const maxName = 6*len(secretKey) + 2
 
 func (r *redactor) Read(p []byte) (int, error) {
@@ -36,7 +35,7 @@ func (r *redactor) Read(p []byte) (int, error) {
 	return r.out.Read(p)
 }
 
-// step passes one byte on, and behind the name its value.
+// step copies one byte, or the value after the secret's name.
 func (r *redactor) step() error {
 	c, err := r.in.ReadByte()
 	if err != nil {
@@ -66,7 +65,7 @@ func (r *redactor) step() error {
 	return nil
 }
 
-// value passes on what stands between a name and its value, and null for the value. Behind a string that is no name there
+// value copies what is between a name and its value, and writes null for the value. After a string that is not a name there
 // is no colon.
 func (r *redactor) value() error {
 	colon := false
@@ -111,7 +110,7 @@ func (r *redactor) skip() error {
 		case inText:
 		case c == '{', c == '[':
 			depth++
-		case depth == 0 && (c == '}' || c == ']' || c == ','): // behind a number or a word; it is not the value's
+		case depth == 0 && (c == '}' || c == ']' || c == ','): // after a number or a word; not part of the value
 			return r.in.UnreadByte()
 		case c == '}', c == ']':
 			if depth--; depth == 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// Result makes the event that reports what became of a command. variant follows the outcome in its id, and distinguishes
-// the results of one command that have the same outcome and are not the same.
+// Result makes the event that reports the outcome of a command. variant follows the outcome in its id, and distinguishes
+// different results of one command that have the same outcome.
 func Result(cmd events.Command, r events.Result, variant string, at time.Time) (event.Event, error) {
 	data, err := encode(r)
 	if err != nil {
@@ -53,8 +53,8 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 	return event.Event{Context: attributes, DataEncoded: data}, nil
 }
 
-// resultSchema is the name of the schema of an operation's results. What a subject calls an operation need not be one. The
-// response of a dry run is no answer of factro's, so these have one of their own.
+// resultSchema is the name of the schema of an operation's results. The name in a subject need not be an operation. The
+// response of a dry run does not come from factro, so it has a schema of its own.
 func resultSchema(cmd events.Command, operation string) string {
 	op, ok := factro.Lookup(operation)
 	if !ok || !op.Writes() {
@@ -66,8 +66,8 @@ func resultSchema(cmd events.Command, operation string) string {
 	return "result." + operation
 }
 
-// Resource names the object that a call was about: the one in its path, else the one in the answer. mandantID is what the
-// answer says of the mandant, mostly nothing.
+// Resource names the object of a call: the one in its path, or else the one in the answer. mandantID is the mandant in the
+// answer, usually empty.
 func Resource(op factro.Operation, entityID string, answer []byte) (r *events.Resource, mandantID string) {
 	r = &events.Resource{Type: op.Resource, ID: entityID}
 	if op.Answer != factro.AnswerObject {

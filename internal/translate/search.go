@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// Search looks through the items of a list for what a create may have made.
+// Search compares the items of a list with what a create may have made.
 type Search struct {
 	how    factro.Search
 	fields map[string]json.RawMessage
@@ -21,7 +21,7 @@ type Search struct {
 	sent   time.Time
 }
 
-// NewSearch makes a search for what a command with this data may have made since a time of factro's clock. dated is the
+// NewSearch makes a search for the object of a command with this data, created since a time of factro's clock. dated is the
 // time of creation that the bridge has put into the call, or zero.
 func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search, error) {
 	fields, err := object(data)
@@ -37,7 +37,7 @@ func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search,
 	return s, nil
 }
 
-// Params are the parameters of the list, as far as the command has them.
+// Params are the parameters of the list that the command provides.
 func (s *Search) Params() map[string]json.RawMessage {
 	params := map[string]json.RawMessage{}
 	for _, p := range s.how.Params {
@@ -53,7 +53,7 @@ func (s *Search) Params() map[string]json.RawMessage {
 	return params
 }
 
-// shifted adds days to a plain day. Anything else stays as it is.
+// shifted adds days to a plain date. Anything else stays as it is.
 func shifted(raw json.RawMessage, days int) json.RawMessage {
 	day, isText := text(string(raw))
 	at, err := time.Parse(time.DateOnly, day)
@@ -63,12 +63,12 @@ func shifted(raw json.RawMessage, days int) json.RawMessage {
 	return json.RawMessage(strconv.Quote(at.AddDate(0, 0, days).Format(time.DateOnly)))
 }
 
-// Likeness says how an item of a list stands to what is looked for.
+// Likeness is how an item of a list compares to the wanted object.
 type Likeness int
 
-// Other is another object. Doubtful may be the one or not: factro may have written a field in its own way, or does not
-// tell when it made the object. Equal was made at the right time and has all that was sent; Exact is marked by the very
-// time of creation that the bridge has sent.
+// Other is a different object. Doubtful may be the same: factro may have changed a field's form, or does not report when it
+// created the object. Equal was created at the right time and has all that was sent; Exact has exactly the time of creation
+// that the bridge has sent.
 const (
 	Other Likeness = iota
 	Doubtful
@@ -80,13 +80,13 @@ const (
 type Item struct {
 	Likeness Likeness
 	ID       string
-	// At is when it was created, zero if it does not tell.
+	// At is when it was created, zero if that is not known.
 	At time.Time
 	// JSON is the object as it was listed.
 	JSON json.RawMessage
 }
 
-// Judge compares an item of the list, and what is nested in it, and returns those that are not other objects.
+// Judge compares an item of the list and the items nested in it, and returns those that are not Other.
 func (s *Search) Judge(raw json.RawMessage) []Item {
 	fields, err := object(raw)
 	if err != nil {
@@ -128,13 +128,13 @@ func (s *Search) judge(item map[string]json.RawMessage, created *time.Time) Like
 	case marked:
 		return Exact
 	case !timed, asSent, !s.agrees(item, s.how.Like):
-		// The time that the sender gave may be that of many.
+		// A time of creation that the sender chose may be the same for many objects.
 		return Doubtful
 	}
 	return Equal
 }
 
-// agrees says whether an item holds what was sent. What was not sent, or is not known of the item, says nothing.
+// agrees reports whether an item has what was sent. Fields that were not sent, or that the item lacks, are ignored.
 func (s *Search) agrees(item map[string]json.RawMessage, all []factro.Comparison) bool {
 	for _, c := range all {
 		sent := valueAt(s.fields, c.Field)
@@ -154,7 +154,7 @@ func (s *Search) agrees(item map[string]json.RawMessage, all []factro.Comparison
 	return true
 }
 
-// valueAt is the value of a field, with dots to what is inside it; nil if it was not sent.
+// valueAt is the value of a field, with dots for nested fields; nil if it was not sent.
 func valueAt(fields map[string]json.RawMessage, path string) json.RawMessage {
 	name, rest, inside := strings.Cut(path, ".")
 	raw := fields[name]
@@ -181,7 +181,7 @@ func empty(raw json.RawMessage) bool {
 	return isNull(raw) || isText && strings.TrimSpace(s) == ""
 }
 
-// instantOf reads a time: an instant, a plain day, or milliseconds, which are factro's three forms.
+// instantOf reads a time in factro's three forms: an instant, a plain date, or milliseconds.
 func instantOf(raw json.RawMessage) (time.Time, bool) {
 	if s, isText := text(string(raw)); isText {
 		for _, layout := range []string{time.RFC3339, time.DateOnly} {
@@ -198,7 +198,7 @@ func instantOf(raw json.RawMessage) (time.Time, bool) {
 	return time.UnixMilli(int64(ms)), true
 }
 
-// Dated puts a time of creation into the body of a call whose operation takes one, unless the sender has done so.
+// Dated puts a time of creation into the body of a call whose operation accepts one, unless the sender has done so.
 func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
 	if op.Search == nil || op.Search.Sets == "" || op.Body != factro.BodyObject {
 		return call, nil
@@ -222,7 +222,7 @@ func MadeIDs(op factro.Operation, answer []byte) []string {
 	case factro.AnswerObject:
 		items = []json.RawMessage{answer}
 	case factro.AnswerList:
-		_ = json.Unmarshal(answer, &items) // what is no list has made nothing that we can tell
+		_ = json.Unmarshal(answer, &items) // an answer that is not a list names no objects
 	case factro.AnswerVoid:
 	}
 	var ids []string

@@ -17,42 +17,42 @@ import (
 )
 
 // Stored is a record of factro's stored payloads (documented: one public SDK), as the event that its webhook would have
-// been, and what shows whether that event is there already.
+// been, and the values that show whether that event exists already.
 //
-// The event is made as Webhook makes one, so a record and a delivery that carries the record's keys are the same event.
-// Its data is the record, byte for byte but for the key webhook, which is left out with its value: it is about the
-// registration, and holds its secret. Blanks between the keys at the top go, too.
+// The event is made as Webhook makes one, so a record and a delivery that carries the record's keys are the same event. Its
+// data is the record, byte for byte except for the key webhook, which is left out with its value: it describes the
+// registration and holds its secret. Blanks between the top-level keys are left out, too.
 type Stored struct {
 	Event
-	// Digest is of what identifies a record without an id: its webhookId, action, createdAt and context. Of a record that
-	// has an id it is zero, and the event has that id. Else the event has none yet: DerivedID makes it.
+	// Digest identifies a record without an id: it covers its webhookId, action, createdAt and context. For a record with
+	// an id it is zero, and the event has that id. Otherwise the event has no id yet: DerivedID makes it.
 	Digest [16]byte
 	// CreatedAt is when it happened, by factro's clock.
 	CreatedAt time.Time
-	// Callback is the URL of the record's webhook, empty if the record does not tell.
+	// Callback is the URL of the record's webhook, empty if the record has none.
 	Callback string
 	Context  Context
 }
 
-// Context is the context of a webhook or of a stored record, as far as it can be compared.
+// Context is the context of a webhook or of a stored record in the form for comparison.
 type Context struct {
-	// Text is the whole context in one form: equal contexts have equal texts, in whatever order their keys stand. It is
-	// empty if there is none.
+	// Text is the whole context in one form: equal contexts have equal texts, whatever the order of their keys. It is empty
+	// if there is no context.
 	Text string
-	// Values are the strings and numbers that occur in it at whatever depth, the first 64.
+	// Values are the strings and numbers in it at any depth, the first 64.
 	Values []string
-	// NamesEntity says whether one of them seems to be an object's id: the value is a UUID, or its key is id or ends in Id
-	// (both inferred from the examples that there are).
+	// NamesEntity reports whether one of them seems to be an object's id: the value is a UUID, or its key is id or ends in
+	// Id (both inferred from the available examples).
 	NamesEntity bool
 }
 
-// maxValues bounds what is compared of one context. Nothing real comes near.
+// maxValues limits what is compared of one context. Real contexts are far smaller.
 const maxValues = 64
 
 var errNoTime = errors.New("the record has no createdAt that is a time")
 
-// StoredPayload translates one record. The time of its event is its createdAt, and without one it is an error: it could
-// not be compared.
+// StoredPayload translates one record. The time of its event is its createdAt. A record without one is an error, since it
+// could not be compared.
 func StoredPayload(raw []byte, r Receipt) (Stored, error) {
 	data, webhook, err := withoutWebhook(raw)
 	if err != nil {
@@ -82,7 +82,7 @@ func StoredPayload(raw []byte, r Receipt) (Stored, error) {
 	return out, nil
 }
 
-// name gives the event the entity that its context names by another key than entityId.
+// name gives the event the entity that its context names under a key other than entityId.
 func (s *Stored) name(id string) {
 	if id == "" || len(id) > maxEntity {
 		return
@@ -91,8 +91,8 @@ func (s *Stored) name(id string) {
 	s.SetSubject(s.Resource + "/" + id)
 }
 
-// entityOf finds the id of the object in a context without entityId, under the name of its resource: taskId for a task.
-// The one example that there is has it so (inferred).
+// entityOf finds the id of the object in a context without entityId, under the name of its resource: taskId for a task. The
+// only known example has this form (inferred).
 func entityOf(context gjson.Result, resource string) string {
 	if resource == "" {
 		return ""
@@ -107,7 +107,7 @@ func entityOf(context gjson.Result, resource string) string {
 	return id
 }
 
-// identifierOf is an id as far as it is compared: one that is no valid text stands for itself.
+// identifierOf is an id in the form for comparison: an id that is not valid text is compared as its raw JSON.
 func identifierOf(raw string) string {
 	if id, ok := text(raw); ok || raw == "" || raw[0] != '"' {
 		return id
@@ -115,16 +115,16 @@ func identifierOf(raw string) string {
 	return raw
 }
 
-// derivedSpace is the name space of derived ids.
+// derivedSpace is the namespace of derived ids.
 var derivedSpace = uuid.MustParse("6d3c5a8e-6f0b-5f57-9c0e-1b5a4f7f2d11")
 
-// DerivedID is the id of a record that has none: always the same one for a digest and its ordinal among the records with
-// this digest, counted from 0. Such records are interchangeable, so the order in which they are counted does not matter.
+// DerivedID is the id of a record that has none. It depends only on the digest and on the ordinal among the records with
+// this digest, counted from 0. Such records are interchangeable, so their order does not matter.
 func DerivedID(digest [16]byte, ordinal int) string {
 	return uuid.NewSHA1(derivedSpace, fmt.Appendf(digest[:], " %d", ordinal)).String()
 }
 
-// withoutWebhook takes the key webhook out of a record and returns its value beside the rest.
+// withoutWebhook removes the key webhook from a record and returns its value and the rest.
 func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
 	root := gjson.ParseBytes(raw)
 	if !root.IsObject() || !json.Valid(raw) {
@@ -150,8 +150,8 @@ func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
 	return out.Bytes(), webhook, nil
 }
 
-// ContextOf returns the context in the body of a webhook, or in a stored record, in a form in which it can be compared. A
-// body that is no JSON object has none.
+// ContextOf returns the context in the body of a webhook or in a stored record, in the form for comparison. A body that is
+// not a JSON object has none.
 func ContextOf(body []byte) Context {
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	var raw string
@@ -161,7 +161,7 @@ func ContextOf(body []byte) Context {
 	var c Context
 	var value any
 	d := json.NewDecoder(strings.NewReader(jsontext.KeepApart(raw)))
-	d.UseNumber() // so that large numbers stay apart
+	d.UseNumber() // so that large numbers stay different
 	if d.Decode(&value) != nil || value == nil {
 		return c
 	}
@@ -203,7 +203,7 @@ func (c *Context) add(key, value string) {
 	}
 }
 
-// HasID says whether the body of a webhook has this id itself, so that it was not minted.
+// HasID reports whether the body of a webhook itself contains this id, so that it was not generated.
 func HasID(body []byte, id string) bool {
 	raw := gjson.ParseBytes(bytes.TrimPrefix(body, byteOrderMark)).Get("id").Raw
 	return raw != "" && idOf(raw, func() string { return "" }) == id

@@ -12,10 +12,10 @@ import (
 
 // target makes the path of an operation.
 //
-// Who may send what is decided by operation, so no value may lead to another one. Escaping alone does not ensure that:
-// there are proxies that undo escapes, once or twice, before they look at the path; that cut it at "?", "#" or NUL; that
-// drop what follows ";" in a segment; that take a backslash for a slash; and routers that ignore case. So a value is made
-// of characters that mean the same to all of them.
+// Permissions are given by operation, so no value may lead to another operation. Escaping alone does not ensure that: some
+// proxies undo escapes, once or twice, before they match the path; some cut it at "?", "#" or NUL, drop what follows ";" in
+// a segment, or treat a backslash as a slash; and some routers ignore case. So a value may only contain characters that
+// mean the same to all of them.
 type target struct {
 	op     factro.Operation
 	values []pathValue
@@ -24,14 +24,14 @@ type target struct {
 type pathValue struct {
 	param  factro.Param
 	value  string
-	isText bool // if not, the schema has refused it, or it is a number
+	isText bool // otherwise it is a number, or the schema has refused it
 }
 
 func (t *target) put(p factro.Param, value string, isText bool) {
 	t.values = append(t.values, pathValue{p, value, isText})
 }
 
-// path returns the escaped path and the values that no path may have.
+// path returns the escaped path and the values that no path may contain.
 func (t *target) path() (escaped string, wrong []events.FieldError) {
 	plain, escaped := t.op.Path, t.op.Path
 	for _, v := range t.values {
@@ -47,7 +47,7 @@ func (t *target) path() (escaped string, wrong []events.FieldError) {
 	return escaped, wrong
 }
 
-// elsewhere refuses names beside ids, as in /tasks/tags beside /tasks/{taskId}, if together they lead to another operation.
+// elsewhere refuses values that, as in /tasks/tags for /tasks/{taskId}, form the path of another operation.
 func (t *target) elsewhere(plain string) (wrong []events.FieldError) {
 	other, ok := factro.RouteLike(t.op.Method, plain)
 	if !ok || other.Path == t.op.Path {
@@ -68,13 +68,13 @@ func (t *target) elsewhere(plain string) (wrong []events.FieldError) {
 }
 
 const (
-	// maxSegment bounds a path parameter, in bytes. Ids are UUIDs by factro's description.
+	// maxSegment limits a path parameter, in bytes. Ids are UUIDs by factro's description.
 	maxSegment = 1024
-	// segmentMarks are what a segment may have beside letters and digits: those of ids, and of times.
+	// segmentMarks are the characters that a segment may have besides letters and digits: those of ids and times.
 	segmentMarks = "-._~:+@,="
 )
 
-// noSegment says why a value cannot be one segment of a path, or "".
+// noSegment returns why a value cannot be one segment of a path, or "".
 func noSegment(value string) string {
 	switch {
 	case value == "": // the schema has reported it
@@ -86,7 +86,7 @@ func noSegment(value string) string {
 	}
 	for _, c := range value {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(segmentMarks, c) {
-			return fmt.Sprintf("%q is no id because of the character %q; want letters, digits and %s", value, c, segmentMarks)
+			return fmt.Sprintf("%q is not an id because of the character %q; want letters, digits and %s", value, c, segmentMarks)
 		}
 	}
 	return ""

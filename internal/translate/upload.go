@@ -16,18 +16,19 @@ import (
 )
 
 // Upload is a file that a command sends to factro: a multipart body with one part, named file. That name was found by
-// observation; the vendor's document describes no body. Writing the body is the caller's, who can do it while it is sent.
+// observation; the vendor's document describes no body. The caller writes the body, so that it can be streamed.
 type Upload struct {
 	// Name and ContentType are those of the part. ContentType is application/octet-stream if the command gives none.
 	Name, ContentType string
-	// Data is the content in base64, and proven to be that; Size is the content's size in bytes.
+	// Data is the content in base64, already checked; Size is the content's size in bytes.
 	Data string
 	Size int64
-	// Object is where the content is instead, or nil. Whether it is there, and may be read, is not looked at here.
+	// Object is the location of the content in an object store, or nil. Whether it exists and may be read is not checked
+	// here.
 	Object *events.ObjectRef
 }
 
-// upload reads the file of a command whose data its schema has accepted: with either data or object.
+// upload reads the file of a command whose data its schema has accepted: it has either data or object.
 func upload(op factro.Operation, raw json.RawMessage) (*Upload, []events.FieldError) {
 	file, err := object(raw)
 	if err != nil {
@@ -49,7 +50,7 @@ func upload(op factro.Operation, raw json.RawMessage) (*Upload, []events.FieldEr
 		wrong = append(wrong, inside("/file/object", homeless(op, fields))...)
 	} else {
 		u.Data, _ = text(string(file["data"]))
-		// Through a decoder that keeps nothing: the content is as large as a message can be.
+		// The decoder keeps nothing: the content can be as large as a message.
 		u.Size, err = io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(u.Data)))
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("its last four characters are not")
@@ -73,8 +74,8 @@ const (
 	maxContentType = 255 // bytes
 )
 
-// noFileName says why a text is not the name of a file, or "". Whoever stores the file may use the name as it stands: it
-// must not lead to another folder, and neither end the part's header nor the text that a parser in C would see.
+// noFileName returns why a text is not the name of a file, or "". The program that stores the file may use the name
+// unchanged: it must not lead to another folder, and must not end the part's header or, for a parser in C, the string.
 func noFileName(name string) string {
 	switch {
 	case utf8.RuneCountInString(name) > maxFileName:
@@ -87,7 +88,7 @@ func noFileName(name string) string {
 	return ""
 }
 
-// noContentType says why a text cannot be the value of a part's Content-Type, or "".
+// noContentType returns why a text cannot be the value of a part's Content-Type, or "".
 func noContentType(kind string) string {
 	if len(kind) > maxContentType {
 		return fmt.Sprintf("a content type of %d bytes, want at most %d", len(kind), maxContentType)
@@ -100,7 +101,7 @@ func noContentType(kind string) string {
 	return ""
 }
 
-// reference reads what names an object, and returns the properties that do not belong there.
+// reference reads a reference to an object, and returns the properties that do not belong there.
 func reference(raw json.RawMessage) (*events.ObjectRef, map[string]json.RawMessage) {
 	fields, _ := object(raw) // the schema has checked that it is one, with two strings
 	bucket, _ := text(string(fields["bucket"]))

@@ -21,11 +21,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// compiled holds the schemas that were needed so far, by operation. Compiling all 155 at start would cost time and memory
-// that most bridges never use.
+// compiled holds the schemas that were used so far, by operation. Compiling all 155 at start would cost time and memory
+// that most bridges never need.
 var compiled sync.Map // string -> *jsonschema.Schema
 
-// compiling guards the compiler, which is one for all operations so that they share the compiled components.
+// compiling guards the compiler. All operations share one, so that they share the compiled components.
 var compiling sync.Mutex
 
 var compiler = sync.OnceValues(func() (*jsonschema.Compiler, error) {
@@ -59,7 +59,7 @@ func compile(op factro.Operation) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Through JSON, since the compiler wants the types that its own decoder makes.
+	// Through JSON, since the compiler expects the types of its own decoder.
 	text, err := op.DataSchemaJSON()
 	if err != nil {
 		return nil, err
@@ -75,14 +75,14 @@ func compile(op factro.Operation) (*jsonschema.Schema, error) {
 	return c.Compile(id)
 }
 
-// check holds the data of a command against its schema and returns every mistake. Formats are not checked: which dates
-// and ids factro takes is known from examples only, and it says no itself.
+// check validates the data of a command against its schema and returns every mistake. Formats are not checked: which dates
+// and ids factro accepts is known from examples only, and factro refuses the others itself.
 func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 	schema, err := schemaOf(op)
 	if err != nil {
 		return nil, err
 	}
-	if !jsontext.Valid(string(data)) { // it would reach factro as U+FFFD, or an id as nothing
+	if !jsontext.Valid(string(data)) { // factro would get U+FFFD, or an empty id
 		return []events.FieldError{{Message: "half of a surrogate pair, such as \\ud800 alone, want valid text"}}, nil
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
@@ -90,7 +90,7 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 		return []events.FieldError{{Message: "not JSON: " + err.Error()}}, nil //nolint:nilerr // the mistake is the sender's
 	}
 	if mistakes := endless(value); len(mistakes) > 0 {
-		return mistakes, nil // the schema waits until these are gone
+		return mistakes, nil // the schema is not checked until these are fixed
 	}
 	err = schema.Validate(value)
 	if err == nil {
@@ -103,14 +103,14 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 	return leaves(failure, nil), nil
 }
 
-// Limits on a number. JSON has none, and the validator calculates exactly: a million digits, or the seven characters
-// 1e999999, would keep it busy for seconds, and a list of them for hours. No JavaScript number has so many.
+// Limits on a number. JSON has none, and the validator computes exactly: a million digits, or the seven characters
+// 1e999999, would keep it busy for seconds, and a list of them for hours. JavaScript numbers have far fewer digits.
 const (
 	maxDigits   = 100
 	maxExponent = 400
 )
 
-// endless finds the numbers beyond the limits, the first of them if there are very many.
+// endless finds the numbers beyond the limits, up to a number of mistakes.
 func endless(value any) []events.FieldError {
 	var found []events.FieldError
 	var walk func(v any, at []string)
@@ -132,7 +132,7 @@ func endless(value any) []events.FieldError {
 			exponent, err := strconv.Atoi(cmp.Or(digits, "0"))
 			if len(v) > maxDigits || err != nil || exponent > maxExponent || exponent < -maxExponent {
 				found = append(found, events.FieldError{Pointer: pointerTo(at), Message: fmt.Sprintf(
-					"a number without end, want at most %d characters and an exponent up to %d", maxDigits, maxExponent)})
+					"a number that is too long, want at most %d characters and an exponent up to %d", maxDigits, maxExponent)})
 			}
 		}
 	}
@@ -140,14 +140,14 @@ func endless(value any) []events.FieldError {
 	return found
 }
 
-// Limits on what a sender gets to read. Mistakes quote names and values, a list can have one in each element, and all of it
-// has to fit into a result.
+// Limits on what is reported to a sender. Mistakes quote names and values, a list can have one in each element, and all of
+// it has to fit into a result.
 const (
 	maxMistakes = 50
 	maxMistake  = 300 // bytes of a pointer, and of a message
 )
 
-// invalid brings mistakes into order and makes an error of them, nil if there are none.
+// invalid sorts mistakes and makes an error of them, nil if there are none.
 func invalid(mistakes []events.FieldError) error {
 	if len(mistakes) == 0 {
 		return nil
@@ -174,10 +174,10 @@ func cut(s string) string {
 
 var english = message.NewPrinter(language.English)
 
-// leaves collects the causes that have no causes of their own: those name a value, the others only a schema.
+// leaves collects the causes that have no causes themselves: those name a value, the others only a schema.
 func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.FieldError {
 	if _, choice := e.ErrorKind.(*kind.OneOf); choice && slices.Equal(e.InstanceLocation, []string{"file"}) {
-		// The causes, or their lack, would tell of the alternatives and not of the choice.
+		// The library's causes describe the alternatives, not the choice between them.
 		return append(into, events.FieldError{Pointer: "/file", Message: "want exactly one of the properties data and object"})
 	}
 	if len(e.Causes) > 0 {
@@ -196,7 +196,7 @@ func leaves(e *jsonschema.ValidationError, into []events.FieldError) []events.Fi
 	return append(into, events.FieldError{Pointer: pointer, Message: e.ErrorKind.LocalizedString(english)})
 }
 
-// pointerTo writes the JSON pointer of a place, as much of it as is reported.
+// pointerTo is the JSON pointer of a place, up to the length that is reported.
 func pointerTo(tokens []string) string {
 	var out strings.Builder
 	for _, token := range tokens {

@@ -19,36 +19,36 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// Receipt is what we know of a delivery beside its body.
+// Receipt is what is known about a delivery besides its body.
 type Receipt struct {
 	// Cloud is the configured name of the factro cloud, Source the URI that its events carry.
 	Cloud, Source string
 	// At is when the body arrived.
 	At time.Time
-	// Origin says how it came: webhook.
+	// Origin is how it arrived: webhook.
 	Origin string
-	// NewID gives the id of an event whose body has none.
+	// NewID generates the id of an event whose body has none.
 	NewID func() string
 }
 
-// Event is a webhook as a CloudEvent, with the parts that its subject is made of.
+// Event is a webhook as a CloudEvent, with the parts of its subject.
 type Event struct {
 	event.Event
-	// Resource is what the action is about, EntityID the id that the body names (often of that resource, and empty if the
-	// body names none), Action the webhook's action as factro wrote it.
+	// Resource is the object type of the action; EntityID is the id in the body, often of that resource, and empty if the
+	// body has none; Action is the webhook's action as factro wrote it.
 	Resource, EntityID, Action string
-	// NewKeys are keys at the top of the body that the description of factro does not have, the first few of them.
+	// NewKeys are top-level keys of the body that the description of factro does not have, the first few of them.
 	NewKeys []string
 }
 
-// Limits on what a body may put into attributes, which travel as headers. Nothing real comes near; a megabyte of action
-// would make a message that no broker takes.
+// Limits on what goes from a body into attributes, which are sent as headers. Real values are far smaller; an action of a
+// megabyte would make a message that no broker accepts.
 const (
-	maxAction = 256  // bytes; a longer one is a mistake
-	maxID     = 256  // bytes; a longer id has another one in its place
-	maxEntity = 1024 // bytes; a longer entity id stays in the data alone
+	maxAction = 256  // bytes; a longer one is refused
+	maxID     = 256  // bytes; a longer id is replaced
+	maxEntity = 1024 // bytes; a longer entity id is only in the data
 
-	maxNewKeys = 8 // that are reported; one is enough to look into it
+	maxNewKeys = 8 // that are reported; one is enough to start looking
 )
 
 var (
@@ -58,12 +58,12 @@ var (
 	errNotUTF8   = errors.New("the body is not UTF-8, and no charset is declared")
 )
 
-// byteOrderMark may stand before JSON though it should not. It is taken off, since few readers of JSON skip it.
+// byteOrderMark may wrongly precede JSON. It is removed, since few JSON readers skip it.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// Webhook translates the body of a webhook. The body may have any keys beside action; what is proven of them is only
-// context.entityId. The event's data is raw itself, not a copy, without a byte order mark. raw has to be UTF-8: what came in
-// another charset is Content's to convert.
+// Webhook translates the body of a webhook. The body may have any keys besides action; only context.entityId is confirmed.
+// The event's data is raw itself, not a copy, without a byte order mark. raw has to be UTF-8: Content converts other
+// charsets.
 func Webhook(raw []byte, r Receipt) (Event, error) {
 	raw = bytes.TrimPrefix(raw, byteOrderMark)
 	if !utf8.Valid(raw) {
@@ -104,16 +104,16 @@ func Webhook(raw []byte, r Receipt) (Event, error) {
 
 var jsonContentType = event.ApplicationJSON
 
-// parts are the values that an event is made of, as they are written in the body; empty where there are none.
+// parts are the values that an event is made of, as written in the body; empty where there are none.
 type parts struct {
 	action, id, createdAt, entityID string
 	newKeys                         []string
 }
 
-// partsOf finds them. It does not take the whole body apart, which cost more than all the rest of the translation.
+// partsOf finds them. It does not parse the whole body, which would cost more than all the rest of the translation.
 func partsOf(body []byte) (parts, error) {
 	root := gjson.ParseBytes(body)
-	if !root.IsObject() || !json.Valid(body) { // gjson alone believes anything
+	if !root.IsObject() || !json.Valid(body) { // gjson alone accepts invalid JSON
 		_, err := object(body)
 		return parts{}, err
 	}
@@ -146,7 +146,7 @@ func partsOf(body []byte) (parts, error) {
 	return p, nil
 }
 
-// object reads a JSON object by its exact keys. encoding/json would take "Action" for "action" if asked for a struct.
+// object reads a JSON object by its exact keys. With a struct, encoding/json would accept "Action" for "action".
 func object(raw []byte) (map[string]json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(raw, &fields)
@@ -180,8 +180,8 @@ func actionOf(raw string) (string, error) {
 	return action, nil
 }
 
-// idOf takes the body's id, where there is one that can be an id: a string, or a number as it is written. One that is no
-// valid text, or too long, has another id in its place: the same one each time.
+// idOf returns the body's id if it can be used as one: a string, or a number as written. An id that is not valid text, or
+// too long, is replaced, always by the same one.
 func idOf(raw string, newID func() string) string {
 	id, ok := identifier(raw)
 	switch {
@@ -193,7 +193,7 @@ func idOf(raw string, newID func() string) string {
 	return id
 }
 
-// timeOf takes the body's createdAt where it is a time, else when the body arrived.
+// timeOf returns the body's createdAt if it is a time, else when the body arrived.
 func timeOf(raw string, received time.Time) time.Time {
 	if s, ok := text(raw); ok {
 		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && IsEventTime(t) {
@@ -206,8 +206,8 @@ func timeOf(raw string, received time.Time) time.Time {
 // Years in which an event of factro can have happened, by UTC.
 const firstYear, lastYear = 2000, 2200
 
-// IsEventTime says whether something can have happened then. Databases and libraries write 0001-01-01, 1970-01-01 or 9999-12-31
-// for a time that they do not know.
+// IsEventTime reports whether an event can have happened then. Databases and libraries write 0001-01-01, 1970-01-01 or
+// 9999-12-31 for an unknown time.
 func IsEventTime(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= firstYear && year <= lastYear
@@ -227,7 +227,7 @@ func text(raw string) (string, bool) {
 			return s, true
 		}
 	}
-	return raw[1 : len(raw)-1], true // nothing to take apart, as nearly always
+	return raw[1 : len(raw)-1], true // no escapes, in nearly all cases
 }
 
 // shapeOf names the JSON type of a value, for people.

@@ -36,3 +36,12 @@ func TestDeadHeadersAreTold(t *testing.T) {
 		t.Errorf("told are %v, a dead letter has %v", told, have)
 	}
 }
+
+// TestCopyKeepsTheID: the message id of a plain command is kept, in whatever case its sender wrote the header.
+func TestCopyKeepsTheID(t *testing.T) {
+	t.Parallel()
+	dead := Copy("factro.dead.command.acme.task.createTask", "x", nats.Header{"nats-msg-id": {"c-1"}}, nil)
+	if id := dead.Header[topology.HeaderDeadMessageID]; len(id) != 1 || id[0] != "c-1" || dead.Header["nats-msg-id"] != nil {
+		t.Errorf("the headers are %v", dead.Header)
+	}
+}

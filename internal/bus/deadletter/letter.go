@@ -98,6 +98,9 @@ func SetDelivery(h nats.Header, position string, deliveries uint64) {
 	h[topology.HeaderDeadAttempts] = []string{strconv.FormatUint(deliveries, 10)}
 }
 
+// Position is which message of which stream a dead letter is about, "" if it does not say so.
+func Position(h delivery.Header) string { return h.Get(topology.HeaderDeadPosition) }
+
 // describe writes the headers of a command's dead letter that describe its attempts.
 func (l Letter) describe(ctx context.Context, h nats.Header) {
 	if l.Status != 0 {

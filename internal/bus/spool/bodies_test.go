@@ -89,7 +89,7 @@ func TestBodiesAreRemembered(t *testing.T) {
 	var s bodies
 	for _, body := range []string{"1", "2", "1"} { // also when it comes again
 		if s.first("a", []byte(body)) != (body == "1") {
-			t.Errorf("%s is not told from the first body", body)
+			t.Errorf("%s is not distinguished from the first body", body)
 		}
 	}
 	for i := range 3 * minBodies {

@@ -22,7 +22,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 		},
 		"the file system is silent": func(_ *testing.T, s *Spool, repair func(), hangs *atomic.Bool) {
 			repair()
-			s.disk.Mend(t.Context(), s.recount)
+			s.disk.Repair(t.Context(), s.recount)
 			hangs.Store(true)
 		},
 	} {

@@ -39,7 +39,7 @@ func TestSpoolTellsHowFarItIs(t *testing.T) {
 	server.Start()
 	wantBalance(t, s)
 	if n := book.Count(`"msg":"the spool is handed over"`); n != 1 {
-		t.Errorf("what is short is told %d times", n-1)
+		t.Errorf("a short wait is reported %d times", n-1)
 	}
 }
 

@@ -446,8 +446,8 @@ func TestSpoolOff(t *testing.T) {
 	}
 }
 
-// TestSpoolTurns: a webhook that waits for an earlier one of its entity gives up when its time is over.
-func TestSpoolTurns(t *testing.T) {
+// TestSpoolEntityLock: a webhook that waits for an earlier one of its entity gives up when its time is over.
+func TestSpoolEntityLock(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	b := bustest.Running(t, server)
@@ -509,7 +509,7 @@ func opening(t testing.TB, s *Spool, repair func()) {
 	entered, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		s.disk.Mend(context.Background(), func(there disk.Content) { //nolint:usetesting // it goes on after the test
+		s.disk.Repair(context.Background(), func(there disk.Content) { //nolint:usetesting // it goes on after the test
 			close(entered)
 			<-leave
 			s.recount(there)
@@ -548,8 +548,8 @@ func TestSpoolTimeIsOver(t *testing.T) {
 	}
 }
 
-// TestSpoolIsMended: with the broker away, a webhook waits for a disk that is being opened again, if it has the time.
-func TestSpoolIsMended(t *testing.T) {
+// TestSpoolIsRepaired: with the broker away, a webhook waits for a disk that is being opened again, if it has the time.
+func TestSpoolIsRepaired(t *testing.T) {
 	t.Parallel()
 	_, b := away(t)
 	cfg := config(t.TempDir())
@@ -574,7 +574,7 @@ func TestSpoolIsMended(t *testing.T) {
 	case <-time.After(200 * time.Millisecond): // long enough to see one that does not
 	}
 	repair()
-	s.disk.Mend(t.Context(), s.recount)
+	s.disk.Repair(t.Context(), s.recount)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
