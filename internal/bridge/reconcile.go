@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/config"
@@ -41,15 +43,24 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker)}, lease.New(broker, broker, log), nil, log)
+	letters, err := deadletter.New(ctx, broker, log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, broker, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
 	return r.Once(ctx, q)
 }
 
-// stream is the stream of events, to read what it has and to publish what it lacks.
+// stream is the stream of events, to read and to write, and the dead letters for what cannot become an event.
 type stream struct {
 	*bus.Conn
 	*journal.Journal
+	letters *deadletter.Store
+}
+
+func (s stream) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+	return s.letters.Quarantine(ctx, subject, id, code, reason, data, request)
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -48,7 +50,16 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	units, err := b.units(broker, nil, nil)
+	letters, err := deadletter.New(t.Context(), broker, b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := commands.New(broker, letters, b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(consumer.Close)
+	units, err := b.units(shared{broker: broker, letters: letters, queue: consumer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,6 @@ type Conn struct {
 	stocked       bool                     // the buckets were looked for, on this connection
 	changed       chan struct{}            // has a token when the streams should be looked at again
 	better        chan struct{}            // closed when a look finds well what was not; then a new one
-	parked        chan struct{}            // has a token when something was parked
 	others        map[string]other         // who takes a destination of ours, as it was logged last
 	consumersSeen time.Time                // when the consumers were looked at last
 	unkept        map[string]bool          // streams that acknowledge what they do not keep
@@ -68,8 +67,8 @@ type Conn struct {
 
 	measuring sync.RWMutex // held for writing while the probe has the room
 
-	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery, probeHeld, probeStale time.Duration // the constants of these names
-	nearly                                                                                         uint64        // as well
+	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, probeHeld, probeStale time.Duration // the constants of these names
+	nearly                                                                           uint64        // as well
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -102,8 +101,8 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), rhythm: dial.DefaultRhythm, samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{},
-		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
-		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
+		windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
+		lookTimeout: lookTimeout, refusingAfter: refusingAfter, nearly: nearly,
 		probeHeld: probeHeld, probeStale: probeStale,
 	}
 	for _, change := range options {

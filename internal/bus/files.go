@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -253,7 +254,7 @@ func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, 
 	if err != nil {
 		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.
 		_ = store.Delete(context.WithoutCancel(ctx), name)
-		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, withHelp(err))
+		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, natserr.WithHelp(err))
 	}
 	return events.ObjectRef{Bucket: bucket, Name: name, Size: info.Size}, nil
 }

@@ -86,7 +86,7 @@ func TestOtherStream(t *testing.T) {
 		}},
 		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Conn) error {
 			t.Helper()
-			return b.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"), nil)
+			return b.Send(t.Context(), &nats.Msg{Subject: "factro.dead.webhook.acme", Header: nats.Header{}, Data: []byte("x")}, "1")
 		}},
 		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
@@ -96,7 +96,7 @@ func TestOtherStream(t *testing.T) {
 		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
 			c := broker.client(t)
-			_, err := c.Redrive(t.Context(), "factro", Redriven{msg: &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}}})
+			_, err := c.PublishAcked(t.Context(), "factro", &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}})
 			return err
 		}},
 		"event of the command line": {"FACTRO_EVENTS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {

@@ -62,6 +62,15 @@ func Refusal(err error) (*jetstream.APIError, bool) {
 // NoStream says whether the stream that was asked for is not there.
 func NoStream(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) }
 
+// noMessage is the server's code for a sequence that a stream does not have.
+const noMessage jetstream.ErrorCode = 10043
+
+// NoMessage says whether the message that was to be read or deleted is not there.
+func NoMessage(err error) bool {
+	refused, ok := Refusal(err)
+	return errors.Is(err, jetstream.ErrMsgNotFound) || ok && refused.ErrorCode == noMessage
+}
+
 // TooLarge says whether a message is larger than the server, its limit on headers, or an operator's limit on the stream
 // allows. A smaller form of it may be taken.
 func TooLarge(err error) bool {
@@ -244,4 +253,12 @@ func Help(err error) string {
 	case Permanent, Unknown:
 	}
 	return ""
+}
+
+// WithHelp adds to an error what an operator can do about it.
+func WithHelp(err error) error {
+	if help := Help(err); help != "" {
+		return fmt.Errorf("%w (%s)", err, help)
+	}
+	return err
 }

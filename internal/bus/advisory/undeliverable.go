@@ -8,7 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -37,10 +38,10 @@ func (r *Reader) undeliverable(ctx context.Context, a advisory) error {
 		a.Consumer, plural.Of(a.Deliveries, "time"))
 	prefix := r.conn.Settings().Prefix
 	cmd, mistake := prefix.DecodeCommand(stuck.Subject, stuck.Header, stuck.Data, a.position())
-	dead := bus.DeadCopy(prefix.DeadCommand(r.cloud, cmd.Resource, cmd.Operation), stuck.Subject, stuck.Header, stuck.Data)
-	bus.SetDeadReason(dead.Header, events.CodeUndeliverable, reason)
-	bus.SetDeadDelivery(dead.Header, a.position(), a.Deliveries)
-	if err := r.letters.GiveUp(ctx, dead, bus.DeadID(a.position(), stuck.Time), false); err != nil {
+	dead := deadletter.Copy(prefix.DeadCommand(r.cloud, cmd.Resource, cmd.Operation), stuck.Subject, stuck.Header, stuck.Data)
+	deadletter.SetReason(dead.Header, events.CodeUndeliverable, reason)
+	deadletter.SetDelivery(dead.Header, a.position(), a.Deliveries)
+	if err := r.letters.GiveUp(ctx, dead, deadletter.ID(a.position(), stuck.Time), false); err != nil {
 		return err
 	}
 	if r.gaveUp != nil {
@@ -48,7 +49,7 @@ func (r *Reader) undeliverable(ctx context.Context, a advisory) error {
 			return err
 		}
 	}
-	if err := stream.DeleteMsg(ctx, a.Sequence); err != nil && !bus.IsGone(err) {
+	if err := stream.DeleteMsg(ctx, a.Sequence); err != nil && !natserr.NoMessage(err) {
 		return fmt.Errorf("delete message %s: %w", a.position(), err)
 	}
 	r.log.WarnContext(ctx, "the broker gave a command up; it is among the dead letters", "subject", stuck.Subject,

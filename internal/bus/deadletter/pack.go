@@ -1,18 +1,22 @@
-package bus
+package deadletter
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 )
 
 // A message in an object store is a line of JSON with its subject, id and headers, and then its data as it is. Names and
-// values of headers are in base64: they can be any bytes, and must come out as they went in.
+// values of headers are in base64: they can be any bytes, and must come out unchanged.
 
 // packedHead is the line before the data.
 type packedHead struct {
@@ -27,18 +31,12 @@ type packedHeader struct {
 	Values [][]byte `json:"values"`
 }
 
-// packed is a message and the id under which it is to be published.
-type packed struct {
-	id  string
-	msg *nats.Msg
-}
-
 // pack writes messages one after the other.
-func pack(all ...packed) (io.Reader, error) {
+func pack(all ...PendingPublish) (io.Reader, error) {
 	var parts []io.Reader
 	for _, p := range all {
-		head := packedHead{Subject: p.msg.Subject, ID: p.id, Size: len(p.msg.Data)}
-		for name, values := range p.msg.Header {
+		head := packedHead{Subject: p.Msg.Subject, ID: p.ID, Size: len(p.Msg.Data)}
+		for name, values := range p.Msg.Header {
 			h := packedHeader{Name: []byte(name)}
 			for _, v := range values {
 				h.Values = append(h.Values, []byte(v))
@@ -49,7 +47,7 @@ func pack(all ...packed) (io.Reader, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pack a message: %w", err)
 		}
-		parts = append(parts, bytes.NewReader(append(line, '\n')), bytes.NewReader(p.msg.Data))
+		parts = append(parts, bytes.NewReader(append(line, '\n')), bytes.NewReader(p.Msg.Data))
 	}
 	return io.MultiReader(parts...), nil
 }
@@ -57,11 +55,11 @@ func pack(all ...packed) (io.Reader, error) {
 // mostPacked bounds the data of a packed message: no server takes a larger one.
 const mostPacked = 64 << 20
 
-var errPacked = errors.New("it is no message that the bridge has packed")
+var errPacked = errors.New("it is not a message that the bridge has packed")
 
 // unpackAll reads what pack has written.
-func unpackAll(content io.Reader) ([]packed, error) {
-	var all []packed
+func unpackAll(content io.Reader) ([]PendingPublish, error) {
+	var all []PendingPublish
 	for r := bufio.NewReader(content); ; {
 		line, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(line) == 0 {
@@ -86,6 +84,23 @@ func unpackAll(content io.Reader) ([]packed, error) {
 		if _, err := io.ReadFull(r, msg.Data); err != nil {
 			return nil, fmt.Errorf("%w: %w", errPacked, err)
 		}
-		all = append(all, packed{head.ID, msg})
+		all = append(all, PendingPublish{head.ID, msg})
 	}
+}
+
+// fetch reads an object that pack has written. It follows no link, and reads no more than it must.
+func fetch(ctx context.Context, store jetstream.ObjectStore, bucket, name string) ([]PendingPublish, error) {
+	info, err := store.GetInfo(ctx, name)
+	if err != nil {
+		return nil, bus.ObjectError(bucket, err)
+	}
+	if info.Opts != nil && info.Opts.Link != nil {
+		return nil, fmt.Errorf("object store %s: %w: it is a link", bucket, bus.ErrNoFile)
+	}
+	content, err := store.Get(ctx, name)
+	if err != nil {
+		return nil, bus.ObjectError(bucket, err)
+	}
+	all, err := unpackAll(io.LimitReader(content, 2*mostPacked))
+	return all, errors.Join(err, content.Close())
 }

@@ -1,4 +1,4 @@
-package bus
+package deadletter
 
 import (
 	"cmp"
@@ -11,12 +11,14 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Parked is a command that is settled, and whose result or dead letter waits in the object store until its stream takes it.
-// What cannot be read is empty.
+// Fields that cannot be read are empty.
 type Parked struct {
 	// Object is the name in the bucket for originals of the cloud.
 	Object string
@@ -35,10 +37,10 @@ type Parked struct {
 	Broken error
 }
 
-// Parked hands over what is parked of a cloud, the oldest first. It ends at the first error of each.
-func (c *Client) Parked(ctx context.Context, p events.Prefix, cloud string, each func(Parked) error) error {
+// ListParked passes what is parked of a cloud to each, the oldest first. It ends at the first error of each.
+func ListParked(ctx context.Context, c Client, p events.Prefix, cloud string, each func(Parked) error) error {
 	bucket := p.OriginalBucket(cloud)
-	store, err := c.js.ObjectStore(ctx, bucket)
+	store, err := c.JetStream().ObjectStore(ctx, bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return nil
 	}
@@ -52,7 +54,7 @@ func (c *Client) Parked(ctx context.Context, p events.Prefix, cloud string, each
 	for _, name := range names {
 		all, err := fetch(ctx, store, bucket, name)
 		switch {
-		case errors.Is(err, ErrNoFile): // published meanwhile
+		case errors.Is(err, bus.ErrNoFile): // published meanwhile
 			continue
 		case err != nil && !errors.Is(err, errPacked):
 			return fmt.Errorf("object store %s: %w", bucket, err)
@@ -67,17 +69,17 @@ func (c *Client) Parked(ctx context.Context, p events.Prefix, cloud string, each
 // parkedTime is the form of the time in an object's name.
 const parkedTime = "20060102T150405.000000000"
 
-// newParked reads what is parked under a name. Nothing in it is believed: whatever is strange is left empty.
-func newParked(p events.Prefix, cloud, name string, all []packed, broken error) Parked {
+// newParked reads what is parked under a name. None of it is trusted: what is not as expected is left empty.
+func newParked(p events.Prefix, cloud, name string, all []PendingPublish, broken error) Parked {
 	out := Parked{Object: name, Address: events.Address{Cloud: cloud}, Broken: broken}
 	at, _, _ := strings.Cut(strings.TrimPrefix(name, pendingName), "/")
 	out.Since, _ = time.Parse(parkedTime, at)
 	for _, one := range all {
-		out.Subjects = append(out.Subjects, one.msg.Subject)
-		m := NewMessage(one.msg.Subject, one.msg.Header, one.msg.Data, out.Since)
-		switch token(one.msg.Subject, 1) {
+		out.Subjects = append(out.Subjects, one.Msg.Subject)
+		m := bus.NewMessage(one.Msg.Subject, one.Msg.Header, one.Msg.Data, out.Since)
+		switch topology.SubjectToken(one.Msg.Subject, 1) {
 		case "dead":
-			l := newDeadLetter(p, 0, m)
+			l := newEntry(p, 0, m)
 			out.Resource, out.Operation = cmp.Or(l.Resource, out.Resource), cmp.Or(l.Operation, out.Operation)
 			out.ID, out.Position = cmp.Or(l.ID, out.ID), cmp.Or(l.Position, out.Position)
 			out.Code, out.Reason, out.Status = cmp.Or(l.Code, out.Code), cmp.Or(l.Reason, out.Reason), cmp.Or(l.Status, out.Status)
@@ -88,8 +90,8 @@ func newParked(p events.Prefix, cloud, name string, all []packed, broken error) 
 	return out
 }
 
-// addResult adds what a result says. A letter says more of why, and comes after it.
-func (out *Parked) addResult(p events.Prefix, m Message) {
+// addResult adds what a result says. A dead letter says more about the reason, and comes after it.
+func (out *Parked) addResult(p events.Prefix, m bus.Message) {
 	if a, err := p.ParseResult(m.Subject); err == nil {
 		out.Resource, out.Operation, out.Outcome = a.Resource, a.Operation, a.Outcome
 	}

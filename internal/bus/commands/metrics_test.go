@@ -1,4 +1,4 @@
-package bus
+package commands
 
 import (
 	"context"
@@ -40,11 +40,11 @@ func (s silent) Info(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 func TestQueuesAtOnce(t *testing.T) {
 	t.Parallel()
 	const clouds = 20
-	m := metrics{mu: &sync.Mutex{}, consumers: map[string]jetstream.Consumer{}}
+	m := metrics{consumers: map[string]jetstream.Consumer{}}
 	var asked sync.WaitGroup
 	asked.Add(clouds)
 	for i := range clouds {
-		m.consumers[fmt.Sprintf("cloud-%d", i)] = silent{asked: &asked, lock: m.mu}
+		m.consumers[fmt.Sprintf("cloud-%d", i)] = silent{asked: &asked, lock: &m.mu}
 	}
 	all := m.queues(t.Context())
 	if len(all) != clouds {

@@ -1,4 +1,4 @@
-package bus
+package deadletter
 
 import (
 	"maps"
@@ -8,21 +8,25 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // died returns a letter about a command that came on a subject.
-func died(original string, header nats.Header) DeadLetter {
+func died(original string, header nats.Header) Entry {
 	h := nats.Header{}
 	maps.Copy(h, header)
-	keepMessageID(h, header)
+	if id := h.Get(events.HeaderMessageID); id != "" {
+		h[topology.HeaderDeadMessageID] = []string{id}
+	}
 	delete(h, events.HeaderMessageID)
-	h[headerDeadSubject] = []string{original}
-	h[headerDeadCode] = []string{events.CodeAmbiguous}
-	h[headerDeadPosition] = []string{"FACTRO_COMMANDS:7"}
-	m := NewMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
-	return newDeadLetter("factro", 17, m)
+	h[topology.HeaderDeadSubject] = []string{original}
+	h[topology.HeaderDeadCode] = []string{events.CodeAmbiguous}
+	h[topology.HeaderDeadPosition] = []string{"FACTRO_COMMANDS:7"}
+	m := bus.NewMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
+	return newEntry("factro", 17, m)
 }
 
 // TestRedriveIsTheSameCommand: it goes to the subject that senders have no right to, and has the identity that it had: so does
@@ -42,7 +46,7 @@ func TestRedriveIsTheSameCommand(t *testing.T) {
 		l := died(original, header)
 		first, _ := p.DecodeCommand(original, l.OriginalHeader(), l.Data, l.Position)
 		for range 2 {
-			r, err := PrepareRedrive(p, l, nil, time.Now())
+			r, err := NewRedrive(p, l, nil, time.Now())
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -68,7 +72,7 @@ func TestMendedIsACommand(t *testing.T) {
 			"ce-specversion": {"1.0"}, "ce-id": {"c-1"}, "ce-source": {"urn:billing"}, "ce-type": {"com.factro.command.createTask"},
 			events.HeaderRedrive: {"3"},
 		})
-		r, err := PrepareRedrive(p, l, []byte(`{"title":"U"}`), time.Now())
+		r, err := NewRedrive(p, l, []byte(`{"title":"U"}`), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,8 +89,28 @@ func TestRedriveStaysOnItsSubjects(t *testing.T) {
 	t.Parallel()
 	for _, original := range []string{"", "factro.event.acme.task.1.A", "$JS.API.STREAM.PURGE.FACTRO_EVENTS", "factro.redrive.acme.task", "other.redrive.acme.task.createTask"} {
 		l := died(original, nats.Header{})
-		if r, err := PrepareRedrive("factro", l, nil, time.Now()); err == nil {
+		if r, err := NewRedrive("factro", l, nil, time.Now()); err == nil {
 			t.Errorf("%q: %+v", original, r)
 		}
+	}
+}
+
+// TestMendedTwice: a letter that is mended twice in the same way becomes one command.
+func TestMendedTwice(t *testing.T) {
+	t.Parallel()
+	l := Entry{
+		Message: bus.Message{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`), Time: time.Unix(1, 2)}, Sequence: 3,
+		Kind: Command, Original: "factro.command.acme.task.createTask",
+	}
+	id := func(data string) string {
+		t.Helper()
+		r, err := NewRedrive("factro", l, []byte(data), time.Now())
+		if err != nil || r.msg.Header.Get(events.HeaderMessageID) != r.ID {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		return r.ID
+	}
+	if one := id(`{"title":"ä"}`); one != id(`{"title":"ä"}`) || one == id(`{"title":"ö"}`) {
+		t.Errorf("the id is %s", one)
 	}
 }
