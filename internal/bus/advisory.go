@@ -204,7 +204,7 @@ func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gave
 	if err != nil {
 		return fmt.Errorf("message %s: %w", a.position(), err)
 	}
-	if stuck.Time.After(a.Time.Add(apart)) {
+	if stuck.Time.After(a.Time.Add(ClockSkew)) {
 		return nil // another one: the stream was made anew and counts from 1 again
 	}
 	reason := fmt.Errorf("the consumer %s delivered it %s without a verdict, and the broker gave it up; factro may have done it",
@@ -231,8 +231,8 @@ func (b *Conn) undeliverable(ctx context.Context, cloud string, a advisory, gave
 	return nil
 }
 
-// apart is how far the clocks of a cluster's servers may be apart.
-const apart = time.Minute
+// ClockSkew is how far the clocks of a cluster's servers may be apart.
+const ClockSkew = time.Minute
 
 // isGone says whether a message was not there to be deleted.
 func isGone(err error) bool {

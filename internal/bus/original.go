@@ -68,9 +68,9 @@ func (b *Conn) keep(ctx context.Context, cloud, name string, all ...packed) erro
 	return err
 }
 
-// ensureOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
+// EnsureAllOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
 // what no stream takes needs it.
-func (b *Conn) ensureOriginals(ctx context.Context) {
+func (b *Conn) EnsureAllOriginals(ctx context.Context) {
 	if !b.cfg.Manage {
 		return
 	}
