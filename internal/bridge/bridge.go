@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
@@ -93,7 +93,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	busConfig := b.cfg.BusConfig(server)
 	busConfig.Files = replaced
-	broker, err := bus.Connect(busConfig, b.log)
+	broker, err := ensure.Connect(busConfig, b.log)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/config"
@@ -34,7 +35,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	broker, err := bus.Connect(nats, log)
+	broker, err := ensure.Connect(nats, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -45,7 +45,7 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker, err := bus.Connect(b.cfg.BusConfig(nil), b.log)
+	broker, err := ensure.Connect(b.cfg.BusConfig(nil), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -153,7 +153,7 @@ func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds =
 func (b *broker) connect(t testing.TB, log *slog.Logger, change ...any) *Conn {
 	t.Helper()
 	cfg := b.config()
-	var options []Option
+	options := []Option{WithTiming(Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second})}
 	for _, c := range change {
 		switch c := c.(type) {
 		case func(*Config):
@@ -168,11 +168,10 @@ func (b *broker) connect(t testing.TB, log *slog.Logger, change ...any) *Conn {
 	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
 		t.Fatal(err)
 	}
-	bus, err := Connect(cfg, log, options...)
+	bus, err := Connect(cfg, log, append(options, withStreams(log))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus.heartbeat, bus.lookEvery, bus.lookTimeout = 500*time.Millisecond, 50*time.Millisecond, 2*time.Second
 	t.Cleanup(bus.Close)
 	return bus
 }
@@ -357,3 +356,31 @@ type RecordKeeper interface {
 var NewLedger func(*Conn) RecordKeeper
 
 func ledger(b *Conn) RecordKeeper { return NewLedger(b) }
+
+// NewStreams is set by the tests that see this package from outside. nearly is 0 for the default.
+var NewStreams func(b *Conn, nearly uint64, log *slog.Logger) Streams
+
+// withStreams has a connection make and check its streams, unless another option did so.
+func withStreams(log *slog.Logger) Option {
+	return func(b *Conn) {
+		if b.newStreams == nil {
+			b.newStreams = func(b *Conn) Streams { return NewStreams(b, 0, log) }
+		}
+	}
+}
+
+// nearly has the streams of an older version give up their subjects when so much is left to copy.
+func nearly(messages uint64) Option {
+	return WithStreams(func(b *Conn) Streams { return NewStreams(b, messages, b.log) })
+}
+
+// Difference is one that the command line lists.
+type Difference struct{ Cloud, Stream, What string }
+
+// Differences is set as NewStreams is.
+var Differences func(ctx context.Context, c *Client) ([]Difference, error)
+
+func (o outside) noProbe() {
+	o.t.Helper()
+	eventually(o.t, "no probe is left", func() bool { _, err := o.js.Stream(o.t.Context(), "FACTRO_ROOM"); return err != nil })
+}

@@ -13,9 +13,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// ensureOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
+// EnsureAllOriginals creates the buckets for originals that are missing. One that cannot be made is told and not more: only
 // what no stream takes needs it.
-func (b *Conn) ensureOriginals(ctx context.Context) {
+func (b *Conn) EnsureAllOriginals(ctx context.Context) {
 	if !b.cfg.Manage {
 		return
 	}

@@ -48,7 +48,7 @@ func TestInterest(t *testing.T) {
 	if !errors.Is(err, natserr.ErrNotKept) || !strings.Contains(err.Error(), "FACTRO_EVENTS_ACME") {
 		t.Errorf("published: %v", err)
 	}
-	found, err := dialWith(t, broker, b.cfg).Differences(t.Context(), nil)
+	found, err := Differences(t.Context(), dialWith(t, broker, b.cfg))
 	if err != nil || !slices.ContainsFunc(found, func(d Difference) bool { return strings.Contains(d.What, "does not keep") }) {
 		t.Errorf("differences are %v, %v", found, err)
 	}
@@ -220,7 +220,7 @@ func TestNoAck(t *testing.T) {
 // differences are those that the command line lists, a line each.
 func differences(t testing.TB, b *broker) (text string) {
 	t.Helper()
-	found, err := b.client(t).Differences(t.Context(), nil)
+	found, err := Differences(t.Context(), b.client(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
@@ -53,7 +54,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	b, err := bus.Connect(bus.Config{
+	b, err := ensure.Connect(bus.Config{
 		URL: s.URL(), Name: "test", Prefix: prefix, Clouds: clouds, Replicas: 1, Manage: true, DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {

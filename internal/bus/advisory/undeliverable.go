@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
-
-// clockSkew is how far the clocks of a cluster's servers may be apart.
-const clockSkew = time.Minute
 
 // undeliverable takes a command out of the queue that the broker delivers no more: first the dead letter, then the report to its
 // sender, then the message, so that a crash in between repeats steps and loses nothing.
@@ -31,7 +28,7 @@ func (r *Reader) undeliverable(ctx context.Context, a advisory) error {
 	if err != nil {
 		return fmt.Errorf("message %s: %w", a.position(), err)
 	}
-	if stuck.Time.After(a.Time.Add(clockSkew)) {
+	if stuck.Time.After(a.Time.Add(bus.ClockSkew)) {
 		return nil // another one: the stream was created again and counts from 1 again
 	}
 	reason := fmt.Errorf("the consumer %s delivered it %s without a verdict, and the broker gave it up; factro may have done it",

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
@@ -37,7 +38,7 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 		t.Fatal(err)
 	}
 	usual := bus.Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second}
-	conn, err := bus.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
+	conn, err := ensure.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
 	if err != nil {
 		t.Fatal(err)
 	}

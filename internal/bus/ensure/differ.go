@@ -1,4 +1,4 @@
-package bus
+package ensure
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
@@ -26,15 +27,15 @@ const differTimeout = 10 * time.Second
 
 // Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes
 // nothing. It needs the right to look up and list streams and consumers. watched is told how far it is, unless it is nil.
-func (c *Client) Differences(ctx context.Context, watched *progress.Task) ([]Difference, error) {
+func Differences(ctx context.Context, c *bus.Client, watched *progress.Task) ([]Difference, error) {
 	var all []Difference
-	watched.Begin("compare the streams", "cloud", int64(len(c.cfg.Clouds)))
-	for _, cloud := range c.cfg.Clouds {
+	watched.Begin("compare the streams", "cloud", int64(len(c.Settings().Clouds)))
+	for _, cloud := range c.Settings().Clouds {
 		ctx, cancel := context.WithTimeout(ctx, differTimeout)
-		found, err := c.differences(ctx, cloud)
+		found, err := differences(ctx, c, cloud)
 		cancel()
 		if err != nil {
-			return nil, c.Why(err, c.cfg.API(""))
+			return nil, c.Why(err, c.Settings().API(""))
 		}
 		all = append(all, found...)
 		watched.Add(1)
@@ -42,21 +43,21 @@ func (c *Client) Differences(ctx context.Context, watched *progress.Task) ([]Dif
 	return all, nil
 }
 
-func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, error) {
+func differences(ctx context.Context, c *bus.Client, cloud string) ([]Difference, error) {
 	var all []Difference
-	p := c.cfg.Prefix
-	for _, want := range append(c.cfg.Plan().Streams(cloud), c.cfg.Plan().Advisories(cloud)) {
+	p := c.Settings().Prefix
+	for _, want := range append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud)) {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})
 			}
 		}
-		have, err := c.js.Stream(ctx, want.Name)
+		have, err := c.JetStream().Stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			what := []string{"it is missing"}
 			for _, subject := range want.Subjects {
-				if name := otherOn(ctx, c.js, subject, want.Name); name != "" {
+				if name := bus.OtherOn(ctx, c.JetStream(), subject, want.Name); name != "" {
 					what = append(what, fmt.Sprintf("the stream %s has its subject %s", name, subject))
 				}
 			}
@@ -68,7 +69,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		add(topology.Drift(want.StreamConfig, have.CachedInfo().Config))
 		weSend := want.Name != p.CommandStream(cloud)
 		for _, err := range []error{
-			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.js, want.StreamConfig, have.CachedInfo(), weSend),
+			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.JetStream(), want.StreamConfig, have.CachedInfo(), weSend),
 		} {
 			if err != nil {
 				add(strings.TrimPrefix(err.Error(), "stream "+want.Name+" "))
@@ -76,7 +77,7 @@ func (c *Client) differences(ctx context.Context, cloud string) ([]Difference, e
 		}
 	}
 	for _, want := range topology.All(p, cloud) {
-		s, err := c.js.Stream(ctx, want.Name)
+		s, err := c.JetStream().Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue
 		}

@@ -1,4 +1,4 @@
-package bus
+package topology
 
 import (
 	"errors"
@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -25,8 +24,8 @@ const (
 	maxBytesTooHigh jetstream.ErrorCode = 10122
 )
 
-// withSetting adds to the server's refusal of a stream or bucket the setting that helps, ours or the server's.
-func withSetting(err error, s topology.Kind) error {
+// WithSetting adds to the server's refusal of a stream or bucket the setting that helps, ours or the server's.
+func WithSetting(err error, s Kind) error {
 	var help string
 	kind := s.Name()
 	refused, ok := natserr.Refusal(err)
@@ -75,25 +74,8 @@ func settingFor(refused *jetstream.APIError, kind, maxBytes string) string {
 	}
 }
 
-// outOfStreams says whether less bytes are no help.
-func outOfStreams(err error) bool {
+// OutOfStreams says whether less bytes are no help.
+func OutOfStreams(err error) bool {
 	refused, ok := natserr.Refusal(err)
 	return ok && refused.ErrorCode == tooManyStreams
-}
-
-// Least version of the server, whose streams know messages with a life of their own (message TTL).
-const leastMajor, leastMinor = 2, 11
-
-var errOldServer = errors.New("the NATS server is too old")
-
-// checkVersion says whether a server is too old. A version that cannot be read is believed.
-func checkVersion(version string) error {
-	var major, minor int
-	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || n != 2 {
-		return nil //nolint:nilerr // it is none that we know
-	}
-	if major < leastMajor || major == leastMajor && minor < leastMinor {
-		return fmt.Errorf("%w: it is %.40s, and the bridge needs %d.%d or later", errOldServer, version, leastMajor, leastMinor)
-	}
-	return nil
 }

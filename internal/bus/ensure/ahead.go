@@ -1,4 +1,4 @@
-package bus
+package ensure
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
@@ -30,81 +31,72 @@ func aheadText(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) string {
 }
 
 // consumersDue says whether it is time to look at the consumers.
-func (b *Conn) consumersDue(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now.Sub(b.consumersSeen) < consumersEvery {
+func (e *Ensurer) consumersDue(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now.Sub(e.consumersSeen) < consumersEvery {
 		return false
 	}
-	b.consumersSeen = now
+	e.consumersSeen = now
 	return true
 }
 
 // checkConsumers looks for consumers that are ahead of their streams: all durable ones if the process may manage, else its own.
 // A cloud in errs has other trouble.
-func (b *Conn) checkConsumers(ctx context.Context, errs map[string]error) {
-	if !b.consumersDue(time.Now()) {
+func (e *Ensurer) checkConsumers(ctx context.Context, errs map[string]error) {
+	if !e.consumersDue(time.Now()) {
 		return
 	}
-	for _, cloud := range b.cfg.Clouds {
-		if errs[cloud] != nil || !b.hasBegun(cloud) || b.isMovingOf(cloud) {
+	for _, cloud := range e.cfg.Clouds {
+		if errs[cloud] != nil || !e.conn.HasBegun(cloud) || e.older.IsMovingOf(cloud) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, b.lookTimeout)
+		ctx, cancel := context.WithTimeout(ctx, e.timeout)
 		var err error
-		if b.cfg.Manage {
-			err = b.mendConsumers(ctx, cloud)
-		} else if b.cfg.Carries {
-			err = b.checkOwn(ctx, cloud)
+		if e.cfg.Manage {
+			err = e.mendConsumers(ctx, cloud)
+		} else if e.cfg.Carries {
+			err = e.checkOwn(ctx, cloud)
 		}
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			b.log.DebugContext(ctx, "the consumers of a cloud could not be looked at", "cloud", cloud, "error", err)
+			e.log.DebugContext(ctx, "the consumers of a cloud could not be looked at", "cloud", cloud, "error", err)
 		}
 	}
 }
 
 // checkOwn says so if the consumer of commands is ahead of its stream. Only the owner can mend it.
-func (b *Conn) checkOwn(ctx context.Context, cloud string) error {
-	name := b.cfg.Prefix.CommandStream(cloud)
-	c, err := b.js.Consumer(ctx, name, topology.EgressConsumer(cloud))
+func (e *Ensurer) checkOwn(ctx context.Context, cloud string) error {
+	name := e.cfg.Prefix.CommandStream(cloud)
+	c, err := e.conn.JetStream().Consumer(ctx, name, topology.EgressConsumer(cloud))
 	if err != nil {
 		return err
 	}
-	s, err := b.js.Stream(ctx, name)
+	s, err := e.conn.JetStream().Stream(ctx, name)
 	if err != nil {
 		return err
 	}
 	if info := c.CachedInfo(); ahead(info, s.CachedInfo()) {
 		text := aheadText(info, s.CachedInfo())
-		b.health.pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
-		if b.News("ahead "+name, text) {
-			b.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
+		e.conn.Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
+		if e.conn.News("ahead "+name, text) {
+			e.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
 		}
-		b.mu.Lock()
-		b.consumersSeen = time.Time{} // until it is mended
-		b.mu.Unlock()
+		e.mu.Lock()
+		e.consumersSeen = time.Time{} // until it is mended
+		e.mu.Unlock()
 		return nil
 	}
-	if b.WasNews("ahead " + name) {
-		b.health.pulls(cloud, nil)
+	if e.conn.WasNews("ahead " + name) {
+		e.conn.Pulls(cloud, nil)
 	}
 	return nil
 }
 
-// WasNews forgets what was logged, and says whether anything was.
-func (b *Conn) WasNews(name string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	was := b.warned[name] != ""
-	delete(b.warned, name)
-	return was
-}
-
-// mendConsumers recreates the durable consumers of a cloud's streams that are ahead.
-func (b *Conn) mendConsumers(ctx context.Context, cloud string) error {
-	for _, want := range topology.All(b.cfg.Prefix, cloud) {
-		s, err := b.js.Stream(ctx, want.Name)
+// mendConsumers makes those durable consumers of a cloud's streams anew that are ahead.
+func (e *Ensurer) mendConsumers(ctx context.Context, cloud string) error {
+	for _, want := range topology.All(e.cfg.Prefix, cloud) {
+		s, err := e.conn.JetStream().Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue
 		}
@@ -116,11 +108,11 @@ func (b *Conn) mendConsumers(ctx context.Context, cloud string) error {
 			return err
 		}
 		for _, c := range found {
-			if err := b.mendConsumer(ctx, s, c); err != nil {
-				b.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be mended; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
-				b.mu.Lock()
-				b.consumersSeen = time.Time{}
-				b.mu.Unlock()
+			if err := e.mendConsumer(ctx, s, c); err != nil {
+				e.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be mended; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
+				e.mu.Lock()
+				e.consumersSeen = time.Time{}
+				e.mu.Unlock()
 			}
 		}
 	}
@@ -154,20 +146,20 @@ func aheadOf(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo
 // mendConsumer recreates a consumer, so that it gets what it has not: of a work queue all that is left, of another stream what
 // came since the server was away, or, if nobody knows when that was, everything. What it had before comes again rather than
 // what is new not at all.
-func (b *Conn) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {
+func (e *Ensurer) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstream.ConsumerInfo) error {
 	cfg, text := c.Config, aheadText(c, s.CachedInfo())
 	if cfg.DeliverSubject != "" {
-		b.log.ErrorContext(ctx, "a push consumer is ahead of its stream; its owner has to create it again", "stream", c.Stream, "consumer", c.Name, "problem", text)
+		e.log.ErrorContext(ctx, "a push consumer is ahead of its stream; its owner has to create it again", "stream", c.Stream, "consumer", c.Name, "problem", text)
 		return nil
 	}
 	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
-	lost, _ := b.Outage()
+	lost, _ := e.conn.Outage()
 	switch last := s.CachedInfo().State.LastSeq; {
 	case s.CachedInfo().Config.Retention == jetstream.WorkQueuePolicy:
 	case c.AckFloor.Stream <= last:
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.AckFloor.Stream+1
 	case !lost.IsZero():
-		from := lost.Add(-clockSkew)
+		from := lost.Add(-bus.ClockSkew)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}
 	if err := s.DeleteConsumer(ctx, c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -176,10 +168,7 @@ func (b *Conn) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstrea
 	if _, err := s.CreateConsumer(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
 		return fmt.Errorf("create consumer %s: %w", c.Name, err)
 	}
-	b.log.ErrorContext(ctx, "a consumer was ahead of its stream, as after a restore of an older store; it was created again", "stream", c.Stream, "consumer", c.Name,
+	e.log.ErrorContext(ctx, "a consumer was ahead of its stream, as after a restore of an older store; it was created again", "stream", c.Stream, "consumer", c.Name,
 		"problem", text, "deliver", cfg.DeliverPolicy.String())
 	return nil
 }
-
-// clockSkew is how far the clocks of a cluster's servers may be apart.
-const clockSkew = time.Minute

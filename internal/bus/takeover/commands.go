@@ -1,4 +1,4 @@
-package bus
+package takeover
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -26,17 +27,17 @@ import (
 func intake(p events.Prefix, cloud string) string { return string(p) + ".move." + cloud + ".>" }
 
 // takeOverCommands moves the queues of all clouds.
-func (b *Conn) takeOverCommands(ctx context.Context) (more bool, _ error) {
-	looking, cancel := context.WithTimeout(ctx, b.lookTimeout)
+func (t *Takeover) takeOverCommands(ctx context.Context) (more bool, _ error) {
+	looking, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	old, err := b.old(looking, topology.OldName(b.cfg.Prefix, "COMMANDS"))
+	old, err := t.old(looking, topology.OldName(t.cfg.Prefix, "COMMANDS"))
 	if old == nil || err != nil {
 		return false, err
 	}
 	var filled []topology.Stream
 	ready := true
-	for _, cloud := range b.cfg.Clouds {
-		m := &mover{b: b, cloud: cloud, old: old, to: topology.Of(topology.Commands, b.cfg.Prefix, cloud)}
+	for _, cloud := range t.cfg.Clouds {
+		m := &mover{t: t, cloud: cloud, old: old, to: topology.Of(topology.Commands, t.cfg.Prefix, cloud)}
 		filling, err := m.begin(looking)
 		if err != nil {
 			return true, err
@@ -47,8 +48,8 @@ func (b *Conn) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		}
 		more = more || left > 0
 		if filling {
-			b.tellMoving(ctx, m.to.Name, left)
-			ready = ready && left <= b.nearly
+			t.tellMoving(ctx, m.to.Name, left)
+			ready = ready && left <= t.Nearly
 			filled = append(filled, m.to)
 		}
 	}
@@ -58,13 +59,13 @@ func (b *Conn) takeOverCommands(ctx context.Context) (more bool, _ error) {
 	case !ready:
 		return true, nil
 	}
-	closing, cancel := context.WithTimeout(ctx, 2*b.lookTimeout)
+	closing, cancel := context.WithTimeout(ctx, 2*t.timeout)
 	defer cancel()
-	if err := b.giveUpSubjects(closing, old, filled); err != nil {
+	if err := t.giveUpSubjects(closing, old, filled); err != nil {
 		return true, err
 	}
-	for _, cloud := range b.cfg.Clouds {
-		m := &mover{b: b, cloud: cloud, old: old, to: topology.Of(topology.Commands, b.cfg.Prefix, cloud)}
+	for _, cloud := range t.cfg.Clouds {
+		m := &mover{t: t, cloud: cloud, old: old, to: topology.Of(topology.Commands, t.cfg.Prefix, cloud)}
 		left, err := m.complete(ctx)
 		if err != nil {
 			return true, err
@@ -76,7 +77,7 @@ func (b *Conn) takeOverCommands(ctx context.Context) (more bool, _ error) {
 
 // mover moves the queue of one cloud.
 type mover struct {
-	b       *Conn
+	t       *Takeover
 	cloud   string
 	old     jetstream.Stream
 	to      topology.Stream
@@ -85,25 +86,25 @@ type mover struct {
 
 // begin makes the stream, and says whether it is being filled. Later it takes what is still moved as its senders sent it.
 func (m *mover) begin(ctx context.Context) (filling bool, _ error) {
-	have, err := m.b.js.Stream(ctx, m.to.Name)
+	have, err := m.t.conn.JetStream().Stream(ctx, m.to.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		cfg := m.b.filling(m.to)
-		p := m.b.cfg.Prefix
+		cfg := m.t.filling(m.to)
+		p := m.t.cfg.Prefix
 		cfg.Subjects = []string{intake(p, m.cloud)}
 		cfg.SubjectTransform = &jetstream.SubjectTransformConfig{Source: intake(p, m.cloud), Destination: string(p) + ".command." + m.cloud + ".>"}
 		cfg.MaxMsgs = -1
-		if _, err := m.b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		if _, err := m.t.conn.JetStream().CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return false, fmt.Errorf("create stream %s: %w", m.to.Name, err)
 		}
-		m.b.log.InfoContext(ctx, "commands are moved from the queue of an older version", "stream", m.to.Name)
+		m.t.log.InfoContext(ctx, "commands are moved from the queue of an older version", "stream", m.to.Name)
 		m.filling = true
 	case err != nil:
 		return false, fmt.Errorf("look up stream %s: %w", m.to.Name, err)
 	default:
-		m.filling = slices.Contains(have.CachedInfo().Config.Subjects, intake(m.b.cfg.Prefix, m.cloud))
+		m.filling = slices.Contains(have.CachedInfo().Config.Subjects, intake(m.t.cfg.Prefix, m.cloud))
 	}
-	m.b.setMoving(m.to.Name, m.filling)
+	m.t.setMoving(m.to.Name, m.filling)
 	return m.filling, nil
 }
 
@@ -151,7 +152,7 @@ func (m *mover) move(ctx context.Context) (left uint64, _ error) {
 
 // complete moves the rest of a queue that gets nothing any more, and opens the new one.
 func (m *mover) complete(ctx context.Context) (left uint64, _ error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*m.b.lookTimeout+m.b.ackWait+2*moveFor)
+	ctx, cancel := context.WithTimeout(ctx, 2*m.t.timeout+m.t.ackWait+2*moveFor)
 	defer cancel()
 	filling, err := m.begin(ctx)
 	if err != nil || !filling {
@@ -160,19 +161,19 @@ func (m *mover) complete(ctx context.Context) (left uint64, _ error) {
 	if left, err = m.moveAll(ctx); err != nil {
 		return left, err
 	}
-	have, err := m.b.js.Stream(ctx, m.to.Name)
+	have, err := m.t.conn.JetStream().Stream(ctx, m.to.Name)
 	if err != nil {
 		return left, err
 	}
-	return left, m.b.finish(ctx, have, m.to)
+	return left, m.t.finish(ctx, have, m.to)
 }
 
 // moveAll moves until nothing is left, so that all of it comes before what is sent from now on. Another bridge that moves has
 // one in hand for a moment, and one that died with it for ackWait. An older bridge that works on it may take hours: then
 // that one, and what is behind it, comes later.
 func (m *mover) moveAll(ctx context.Context) (left uint64, _ error) {
-	for end := time.Now().Add(m.b.ackWait + moveFor); ; {
-		attempt, cancel := context.WithTimeout(ctx, m.b.lookTimeout+moveFor)
+	for end := time.Now().Add(m.t.ackWait + moveFor); ; {
+		attempt, cancel := context.WithTimeout(ctx, m.t.timeout+moveFor)
 		left, err := m.move(attempt)
 		cancel()
 		if err != nil || left == 0 || time.Now().After(end) {
@@ -200,16 +201,16 @@ func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
 		return err
 	}
 	if again && meta.NumDelivered == 1 {
-		m.b.log.InfoContext(ctx, "a queued command was sent twice under one id; it is moved once", "subject", msg.Subject(), "sequence", meta.Sequence.Stream)
+		m.t.log.InfoContext(ctx, "a queued command was sent twice under one id; it is moved once", "subject", msg.Subject(), "sequence", meta.Sequence.Stream)
 	}
 	return msg.DoubleAck(ctx)
 }
 
 // rest moves what the consumer gives nobody: of a cloud that none reads, or what the broker has given up.
 func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) {
-	subject := string(m.b.cfg.Prefix) + ".command." + m.cloud + ".>"
+	subject := string(m.t.cfg.Prefix) + ".command." + m.cloud + ".>"
 	for next := uint64(1); time.Now().Before(end); {
-		msg, err := m.b.StoredMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
+		msg, err := m.t.conn.StoredMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return 0, nil
 		}
@@ -246,7 +247,7 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 		msg.Header[jetstream.MsgTTLHeader] = []string{remaining(left[0], stored)}
 	}
 	if m.filling {
-		p := string(m.b.cfg.Prefix)
+		p := string(m.t.cfg.Prefix)
 		msg.Subject = p + ".move." + strings.TrimPrefix(subject, p+".command.")
 	}
 	natserr.Expect(msg, m.to.Name)
@@ -287,14 +288,14 @@ func (m *mover) send(ctx context.Context, subject string, header nats.Header, da
 const headerMoved = "Factro-Moved-From"
 
 func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
 	defer cancel()
-	return natserr.Publish(ctx, m.b.js, msg, m.to.Name)
+	return natserr.Publish(ctx, m.t.conn.JetStream(), msg, m.to.Name)
 }
 
 // movedAs is the place that a command in the new queue had in the old one, or "".
 func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
-	there, err := m.b.StoredMsg(ctx, m.to.Name, sequence, "")
+	there, err := m.t.conn.StoredMsg(ctx, m.to.Name, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}
