@@ -181,8 +181,8 @@ func TestDeadLetterIsFound(t *testing.T) {
 	}
 }
 
-// A command that factro refused is mended and sent again as a new one; its letter is gone, and those beside it are not.
-func TestDeadLetterIsMended(t *testing.T) {
+// A command that factro refused is corrected and sent again as a new one; its dead letter is gone, and others are not.
+func TestDeadLetterIsCorrected(t *testing.T) {
 	t.Parallel()
 	p := newPostbox(t)
 	send(t, p.js, "acme", "createTask", "fehlt-1", `{"title":"Prüfung","targetParentId":"00000000-0000-4000-8000-00000000dead"}`)
@@ -251,7 +251,7 @@ func TestDeadLetterIsMended(t *testing.T) {
 	}
 }
 
-// A create of which nobody knows whether it happened is left out by filters, and sent again by its name it keeps its id
+// A create whose outcome is unknown is left out by filters, and sent again by its name it keeps its id
 // and is done once.
 func TestDeadLetterIsRedriven(t *testing.T) {
 	t.Parallel()
@@ -278,7 +278,7 @@ func TestDeadLetterIsRedriven(t *testing.T) {
 	p.result.find(t, "the second result", func(m message) bool { return strings.HasSuffix(m.subject, ".applied") })
 }
 
-// A webhook of which no event could be made is mended and becomes one; what still is none stays.
+// A webhook that was not a valid event is corrected and becomes one; one that is still invalid stays.
 func TestDeadWebhookIsRedriven(t *testing.T) {
 	t.Parallel()
 	p := newPostbox(t)

@@ -25,9 +25,9 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	way := cfg.EgressConfig(cfg.Clouds[i], version)
-	way.Files, nats.Files = files, files
-	api, err := egress.NewAPI(way, nil, log) //nolint:contextcheck // metrics live as long as the process
+	apiConfig := cfg.EgressConfig(cfg.Clouds[i], version)
+	apiConfig.Files, nats.Files = files, files
+	api, err := egress.NewAPI(apiConfig, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -96,7 +96,7 @@ func newMetrics(b *Conn) (metrics, error) {
 }
 
 // UnaccountedMeaning is the description of a gauge that several packages have a part in.
-const UnaccountedMeaning = "What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."
+const UnaccountedMeaning = "What was accepted and is neither settled, given back nor being processed, by flow; always 0 unless something is lost."
 
 // queue is how the commands of a cloud stand.
 type queue struct {

@@ -52,18 +52,18 @@ func beforeText(n uint64) string {
 	return plural.Of(n, "command") + " before it"
 }
 
-// handText says what is done with a command in hand.
+// handText says what is done with a command that is being processed.
 func handText(h *events.InHand) string {
 	if h == nil {
-		return "is in hand"
+		return "is being processed"
 	}
 	text := map[events.HandState]string{
-		events.HandCalling: "is in hand", events.HandWaiting: "is in hand, and factro is not asked just now", events.HandRetrying: "is tried again",
-		events.HandLooking:   "got no answer, and the bridge looks at factro for what it has made",
+		events.HandCalling: "is being processed", events.HandWaiting: "is being processed, and factro is not called right now", events.HandRetrying: "is tried again",
+		events.HandLooking:   "got no answer, and the bridge searches factro for the result",
 		events.HandElsewhere: "is with another bridge that does not answer, or comes again in a moment",
 	}[h.State]
 	if text == "" {
-		text = "is in hand (" + string(h.State) + ")"
+		text = "is being processed (" + string(h.State) + ")"
 	}
 	if h.Since != nil {
 		text += ", since " + timetext.Stamp(*h.Since)

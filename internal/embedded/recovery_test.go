@@ -15,8 +15,8 @@ func TestMenderGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{}
 		attempt := func(fault error) (due bool) {
-			if due = s.mender.due(fault, time.Now()); due {
-				s.mender.attempts, s.mender.last = s.mender.attempts+1, time.Now()
+			if due = s.recovery.due(fault, time.Now()); due {
+				s.recovery.attempts, s.recovery.last = s.recovery.attempts+1, time.Now()
 			}
 			return due
 		}
