@@ -27,7 +27,7 @@ type Conn struct {
 
 	// Guarded by the limiter's lock.
 	place   int       // in the list of all; -1 once it is no longer counted
-	owner   string    // for whom it is kept; "" for nobody
+	owner   string    // the owner that it is kept for, or ""
 	shown   bool      // whether it has ever shown a secret
 	active  bool      // whether a request is being processed
 	handled bool      // whether a handler was called since it became active

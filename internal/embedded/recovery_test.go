@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestMenderGivesUp: a fault that new starts do not mend fails liveness after a bounded time, and one that is gone is
+// TestRecoveryGivesUp: a fault that restarts do not fix fails liveness after a bounded time, and one that is gone is
 // forgotten. The attempts come ever less often.
-func TestMenderGivesUp(t *testing.T) {
+func TestRecoveryGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{}

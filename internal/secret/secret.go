@@ -9,7 +9,7 @@ import (
 	"log/slog"
 )
 
-// hidden is what a String prints, so that a set secret can be told from an empty one.
+// hidden is what a String prints, so that a set secret differs from an empty one.
 const hidden = "[hidden]"
 
 // String is a secret. Printing, logging and marshalling give "[hidden]", or nothing if it is empty.
