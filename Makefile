@@ -46,6 +46,13 @@ generate: ## regenerate files, e.g. after a change of openapi.yaml
 fuzz: ## run each fuzz target with FUZZTIME (500000x) inputs
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
+# What decides about data: a mutant that lives there is a decision that no test looks at.
+MUTATE ?= internal/translate internal/coreapi internal/egress internal/bus/ledger internal/reconcile pkg/events/internal/binding
+
+.PHONY: mutate
+mutate: ## change the code in small ways and print the changes that no test notices; MUTATE=internal/translate for one package
+	for package in $(MUTATE); do go tool -modfile=tools/gremlins/go.mod gremlins unleash ./$$package --timeout-coefficient 20 -S lct || exit 1; done
+
 .PHONY: bench
 bench: ## measure throughput and latency and print the tables
 	go -C tests/bench run .

@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // senders deliver webhooks over a number of connections, each body with its own id, and remember what was promised.
@@ -183,7 +184,7 @@ func finals(results []message) []string {
 	var ids []string
 	for _, m := range results {
 		if !strings.HasSuffix(m.subject, ".deferred") {
-			ids = append(ids, m.event.Extensions()[events.ExtCausationID].(string))
+			ids = append(ids, m.event.Extensions()[attr.CausationID].(string))
 		}
 	}
 	slices.Sort(ids)
@@ -224,7 +225,7 @@ func TestCommandsWhileEverythingRestarts(t *testing.T) {
 	}
 	applied, ambiguous, lost, doubled := 0, 0, 0, 0
 	for _, m := range results {
-		r, id := m.result(t), m.event.Extensions()[events.ExtCausationID].(string)
+		r, id := m.result(t), m.event.Extensions()[attr.CausationID].(string)
 		tasks := tasksWithTitle(f, id)
 		switch {
 		case tasks > 1:

@@ -18,7 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -73,7 +73,7 @@ func (a asker) query(t testing.TB, op factroapi.Operation, data []byte) []byte {
 // contractOf compiles a published schema.
 func contractOf(t testing.TB, name string) *jsonschema.Schema {
 	t.Helper()
-	text, ok := contract.Schema(name)
+	text, ok := schemas.Document(name)
 	if !ok {
 		t.Fatalf("there is no schema %s", name)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // quickly has a reconciliation take records at once, and come again each second.
@@ -51,7 +52,7 @@ func eventsOf(t testing.TB, js jetstream.JetStream, byEntity bool) map[string]in
 			continue
 		}
 		_, entity, _ := strings.Cut(m.event.Subject(), "/")
-		action, _ := m.event.Extensions()[events.ExtAction].(string)
+		action, _ := m.event.Extensions()[attr.Action].(string)
 		all[happening(action, entity, byEntity)]++
 	}
 	return all

@@ -116,7 +116,7 @@ func TestSpoolWhileNATSIsAway(t *testing.T) {
 
 // A bridge that has never seen NATS accepts webhooks. It is killed with a filled spool, started again, killed while it
 // hands over, and stopped gracefully while it does.
-func TestSpoolSurvivesKills(t *testing.T) {
+func TestSpoolAfterKills(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
 	b := spoolBridge(t, n, 400)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // message is an event as a subscriber gets it.
@@ -123,7 +124,7 @@ func (w *watch) finalOf(t testing.TB, id string) events.Result {
 func (w *watch) finalMessageOf(t testing.TB, id string) message {
 	t.Helper()
 	return w.find(t, "a final result of "+id, func(m message) bool {
-		return m.event.Extensions()[events.ExtCausationID] == id && !strings.HasSuffix(m.subject, "."+string(events.Deferred))
+		return m.event.Extensions()[attr.CausationID] == id && !strings.HasSuffix(m.subject, "."+string(events.Deferred))
 	})
 }
 

@@ -14,7 +14,7 @@ const (
 	head       = 58  // a column's name and what it is
 	boxHeight  = 46
 	rowHeight  = 60
-	noteWidth  = 6.4 // one character of a smaller line
+	noteWidth  = 6.8 // one character of a smaller line
 	boxPadding = 10
 )
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -43,7 +44,7 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 	})
 	mux.HandleFunc("GET /contract/schemas/{$}", func(w http.ResponseWriter, r *http.Request) {
 		var all []schemaEntry
-		for _, name := range contract.Schemas() {
+		for _, name := range schemas.Names() {
 			all = append(all, schemaEntry{name, events.SchemaURI(name)})
 		}
 		text, err := json.Marshal(all)
@@ -54,7 +55,7 @@ func contractDocuments(prefix events.Prefix) http.Handler {
 		write(w, r, "application/json", text)
 	})
 	mux.HandleFunc("GET /contract/schemas/{name}", func(w http.ResponseWriter, r *http.Request) {
-		text, ok := contract.Schema(strings.TrimSuffix(r.PathValue("name"), ".json"))
+		text, ok := schemas.Document(strings.TrimSuffix(r.PathValue("name"), ".json"))
 		if !ok {
 			writeProblem(w, http.StatusNotFound, "there is no schema of this name; /contract/schemas/ lists them")
 			return

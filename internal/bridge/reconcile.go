@@ -7,9 +7,10 @@ import (
 	"slices"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/config"
-	"github.com/factro-bridge/factro-bridge/internal/egress"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 )
@@ -25,9 +26,9 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	apiConfig := cfg.EgressConfig(cfg.Clouds[i], version)
+	apiConfig := cfg.APIConfig(cfg.Clouds[i], version)
 	apiConfig.Files, nats.Files = files, files
-	api, err := egress.NewAPI(apiConfig, nil, log) //nolint:contextcheck // metrics live as long as the process
+	api, err := coreapi.New(apiConfig, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -40,9 +41,15 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, broker, lease.New(broker, broker, log), nil, log)
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker)}, lease.New(broker, broker, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
 	return r.Once(ctx, q)
+}
+
+// stream is the stream of events, to read what it has and to publish what it lacks.
+type stream struct {
+	*bus.Conn
+	*journal.Journal
 }

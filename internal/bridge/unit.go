@@ -7,14 +7,18 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/advisory"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,13 +26,13 @@ import (
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
 // stops alone; what the clouds share (the connection, the spool, the listeners) outlives it.
 type unit struct {
-	*egress.API
+	*coreapi.API
 	cloud      string
 	version    string
 	log        *slog.Logger
 	broker     *bus.Conn
 	worker     *egress.Worker        // nil without the role egress
-	reader     *egress.Reader        // nil without the role query
+	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
 }
 
@@ -50,25 +54,26 @@ func (b *Bridge) units(broker *bus.Conn, store *spool.Spool, files *lastgood.Fil
 
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, files *lastgood.Files) (*unit, error) {
-	cfg := b.cfg.EgressConfig(cloud, b.version)
+	cfg := b.cfg.APIConfig(cloud, b.version)
 	cfg.Files = files
-	api, err := egress.NewAPI(cfg, nil, b.log)
+	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
 	if b.cfg.Has(config.RoleEgress) {
-		if u.worker, err = egress.New(api, broker, ledger.New(broker, b.log), broker); err != nil {
+		stores := egress.Stores{Results: broker, Ledger: ledger.New(broker, b.log), Files: broker}
+		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = egress.NewReader(api, broker); err != nil {
+		if u.reader, err = query.New(api, broker, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, broker, lease.New(broker, broker, b.log), store, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{broker, journal.Of(broker)}, lease.New(broker, broker, b.log), store, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +87,7 @@ func (u *unit) run(ctx context.Context) error {
 	if u.worker != nil {
 		parts.Go(func() error { return u.broker.Consume(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
-		parts.Go(func() error { return u.broker.Advisories(ctx, u.cloud, u.gaveUp) })
+		parts.Go(func() error { return advisory.New(u.broker, u.cloud, u.broker, u.gaveUp, u.log).Run(ctx) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })

@@ -1,9 +1,16 @@
 package bus
 
 import (
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// Config says which NATS server to use and how its streams are made.
+type Config = dial.Config
+
+// TLS are the files for a connection by TLS.
+type TLS = dial.TLS
 
 // JetStream gives access to streams and buckets. Calls fail while the connection is down; see AwaitUp.
 func (b *Conn) JetStream() jetstream.JetStream { return b.js }
@@ -26,3 +33,12 @@ func (b *Conn) Epoch() int {
 
 // Hidden says whether the server has refused to look a stream up, on this connection.
 func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }
+
+// JetStream gives access to streams and buckets.
+func (c *Client) JetStream() jetstream.JetStream { return c.js }
+
+// NATS returns the underlying connection.
+func (c *Client) NATS() *nats.Conn { return c.nc }
+
+// Settings returns the configuration of the connection.
+func (c *Client) Settings() Config { return c.cfg }

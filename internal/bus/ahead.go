@@ -167,7 +167,7 @@ func (b *Conn) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstrea
 	case c.AckFloor.Stream <= last:
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.AckFloor.Stream+1
 	case !lost.IsZero():
-		from := lost.Add(-apart)
+		from := lost.Add(-clockSkew)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}
 	if err := s.DeleteConsumer(ctx, c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -180,3 +180,6 @@ func (b *Conn) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetstrea
 		"problem", text, "deliver", cfg.DeliverPolicy.String())
 	return nil
 }
+
+// clockSkew is how far the clocks of a cluster's servers may be apart.
+const clockSkew = time.Minute

@@ -11,16 +11,13 @@ import (
 	"errors"
 	"math/big"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -120,10 +117,9 @@ func TestWhyNotConnected(t *testing.T) {
 			}
 			cfg := broker.config()
 			tt.client(&cfg)
-			hasty(&cfg)
 			host := strings.SplitN(cfg.URL, "://", 2)[1]
 			log, book := newLog()
-			b, err := Connect(cfg, log)
+			b, err := Connect(cfg, log, hasty)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,9 +153,7 @@ func TestWhyNotConnected(t *testing.T) {
 func tries(t testing.TB, b *Conn, more int) {
 	t.Helper()
 	count := func() int {
-		b.tries.mu.Lock()
-		defer b.tries.mu.Unlock()
-		return b.tries.count
+		return b.tries.Dials()
 	}
 	before := count()
 	eventually(t, "more attempts to connect", func() bool { return count() >= before+more })
@@ -184,71 +178,6 @@ func says(t testing.TB, word string) string {
 		}
 	}()
 	return l.Addr().String()
-}
-
-// TestSameAddressTwice: an address that is given twice does not keep those behind it from being tried.
-func TestSameAddressTwice(t *testing.T) {
-	t.Parallel()
-	pool := func(addresses ...string) (all []nats.Server) {
-		for _, address := range addresses {
-			u, err := url.Parse(address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, nats.Server{URL: u})
-		}
-		return all
-	}
-	for name, tt := range map[string]struct {
-		pool []nats.Server
-		want int // addresses
-	}{
-		"the same":     {pool("nats://a:1", "nats://a:1", "nats://b:1", "nats://a:1", "nats://c:1"), 3},
-		"other users":  {pool("nats://u:p@a:1", "nats://v:p@a:1", "nats://b:1"), 3},
-		"all the same": {pool("nats://a:1", "nats://a:1"), 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAttempts(Config{}, quiet())
-			a.last = "a:1"
-			seen := map[string]bool{}
-			for range 2 * len(tt.pool) {
-				s, _ := a.choose(slices.Clone(tt.pool), nats.ServerInfo{})
-				seen[s.URL.String()] = true
-				a.mu.Lock()
-				a.last = s.URL.Host // as the dial says
-				a.mu.Unlock()
-			}
-			if len(seen) != tt.want {
-				t.Errorf("tried %v", seen)
-			}
-		})
-	}
-}
-
-// TestAddresses: what cannot work, or not as it reads, is refused, and a password is never quoted.
-func TestAddresses(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]string{
-		"nats://h:4222": "", "h:4222": "", "tls://h": "", "NATS://h": "", "nats://[::1]:4222": "", "[::1]:4222": "", "nats://h:4222/": "",
-		"wss://h/nats": "", "ws://h:80/a, wss://i": "", "tls://h, nats://i": "", "nats://token@h": "", "nats://u:p@h,i:4222": "",
-		"http://h:4222": "begins with", "redis://h": "begins with", "nats://h:4222/path": "behind the port", "nats://h?tls=true": "behind the port",
-		"nats://h#a": "behind the port", "ws://h:80,nats://i": "mixed", "nats://i,h,wss://h": "mixed", "nats://h,": "address 2", "nats://::1:4222": "port",
-		"http://u:geheim@h": "begins with", "nats://u:geheim@h?x=geheim": "behind the port",
-	} {
-		err := checkAddresses(address)
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim")) {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
-	for _, cfg := range []Config{{CredsFile: "file"}, {NkeyFile: "file"}, {User: secret.Source{Value: "u"}, Password: secret.Source{Value: "p"}}} {
-		for _, url := range []string{"nats://u:p@h", "nats://token@h"} {
-			cfg.URL = url
-			if err := cfg.validateConnection(); err == nil || !strings.Contains(err.Error(), "one ") {
-				t.Errorf("%s beside other credentials: %v", url, err)
-			}
-		}
-	}
 }
 
 // mute is the address of a server that takes connections and gives them up without a word.
@@ -278,9 +207,8 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 	works := newBroker(t)
 	cfg := works.config()
 	cfg.URL = strings.Join([]string{dead.url(), refuses.url(), works.url()}, ",")
-	hasty(&cfg)
 	log, book := newLog()
-	b, err := Connect(cfg, log)
+	b, err := Connect(cfg, log, hasty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +239,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	log, book := newLog()
-	b := run(t, broker.connect(t, log, hasty, func(c *Config) { c.rhythm.pingInterval = time.Minute })) // a busy machine may be late
+	b := run(t, broker.connect(t, log, hasty, pings(time.Minute))) // a busy machine may be late
 	eventually(t, "the log says that it is connected", func() bool { return book.count("connected to NATS") == 1 })
 	broker.stop()
 	tries(t, b, 20)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -34,18 +33,18 @@ type Client struct {
 
 // Dial connects as the configuration says.
 func Dial(cfg Config) (*Client, error) {
-	if err := cfg.validateConnection(); err != nil {
+	if err := cfg.ValidateConnection(); err != nil {
 		return nil, err
 	}
-	opts, err := cfg.options(func() *nats.Conn { return nil })
+	opts, err := cfg.Options(func() *nats.Conn { return nil })
 	if err != nil {
 		return nil, err
 	}
-	nc, err := dialAny(cfg, opts)
+	nc, err := dial.Any(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
-	js, err := cfg.jetStream(nc)
+	js, err := cfg.JetStream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
@@ -53,50 +52,8 @@ func Dial(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, nc: nc, js: js}, nil
 }
 
-// cutAttempts is how often a server is asked whose reason was lost, see cutOff.
-const cutAttempts = 4
-
-// dialAny connects to one of the configured servers, or says of each why not. The library tells the reason of the last one only,
-// and of a refused connection none, so when all have failed each is asked once more.
-func dialAny(cfg Config, opts []nats.Option) (*nats.Conn, error) {
-	tries := newAttempts(cfg, slog.New(slog.DiscardHandler))
-	opts = append(opts, nats.SetCustomDialer(tries))
-	nc, err := nats.Connect(cfg.URL, opts...)
-	for n := 1; n < cutAttempts && cutOff(err); n++ {
-		nc, err = nats.Connect(cfg.URL, opts...)
-	}
-	if err == nil {
-		return nc, nil
-	}
-	if errors.Is(withoutURL(err), errAddress) {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), errAddress)
-	}
-	tries.reported(err)
-	if addresses := strings.Split(cfg.URL, ","); len(addresses) > 1 {
-		for _, address := range addresses {
-			nc, err := nats.Connect(address, opts...)
-			if err == nil {
-				return nc, nil // by now
-			}
-			tries.reported(err)
-		}
-	}
-	return nil, fmt.Errorf("connect to NATS at %s: %w", secret.Address(cfg.URL), tries.reasons())
-}
-
 // Close ends the connection.
 func (c *Client) Close() { c.nc.Close() }
-
-// errAddress stands for the complaints about an address that cannot be read, which quote it, the password in it too.
-var errAddress = errors.New("the address is not of the form nats://host:port; in a user or a password all but letters, digits and -._~ " +
-	"is percent-encoded: a comma as %2C, / as %2F, ? as %3F, # as %23, % as %25, a blank as %20")
-
-func withoutURL(err error) error {
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return errAddress
-	}
-	return err
-}
 
 // CollectRefusals has the client keep in mind which permissions the server refuses, for Why. Else they are printed.
 func (c *Client) CollectRefusals() {
@@ -128,8 +85,10 @@ type Message struct {
 	Header  nats.Header
 	Data    []byte
 	Time    time.Time
-	Event   event.Event
-	Broken  error
+	// Sequence is its place in the stream, where that is known.
+	Sequence uint64
+	Event    event.Event
+	Broken   error
 	// Pending is how many messages follow that are to be read, where that is known.
 	Pending int64
 }
@@ -161,25 +120,11 @@ func (m Message) Dead() map[string]string {
 	return why
 }
 
-func newMessage(subject string, header nats.Header, data []byte, at time.Time) Message {
+// NewMessage reads a message as an event, if it is one.
+func NewMessage(subject string, header nats.Header, data []byte, at time.Time) Message {
 	m := Message{Subject: subject, Header: header, Data: data, Time: at}
 	m.Event, m.Broken = events.FromMsg(header, data)
 	return m
-}
-
-// next is the sequence of the next message of a stream, or 0 if the user may not ask for it. The client makes an ordered consumer
-// anew after an outage; if nothing had come by then, "new" would leave out what came meanwhile.
-func (c *Client) next(ctx context.Context, stream string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
-	defer cancel()
-	s, err := c.js.Stream(ctx, stream)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, err
-	case err != nil:
-		return 0, nil // a request that is refused gets no answer; making the consumer tells what else is wrong
-	}
-	return s.CachedInfo().State.LastSeq + 1, nil
 }
 
 // Outages calls tell when the connection is lost, and when it is back, until ctx ends.
@@ -197,43 +142,6 @@ func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// Tail hands over the messages of a stream that match one of the filters, the new ones or those since a time, until ctx ends.
-func (c *Client) Tail(ctx context.Context, stream string, filters []string, since time.Time, each func(Message)) error {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
-	if !since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
-	} else if next, err := c.next(ctx, stream); err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	} else if next > 0 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
-	}
-	consumer, err := c.js.OrderedConsumer(ctx, stream, cfg)
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	}
-	it, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	}
-	defer it.Stop()
-	for {
-		msg, err := it.Next(jetstream.NextContext(ctx))
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue
-		case err != nil:
-			return fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		at := time.Time{}
-		if meta, err := msg.Metadata(); err == nil {
-			at = meta.Timestamp
-		}
-		each(newMessage(msg.Subject(), msg.Headers(), msg.Data(), at))
 	}
 }
 

@@ -2,13 +2,14 @@ package bus
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
-func dial(t testing.TB, server *broker) *Client {
+func dialed(t testing.TB, server *broker) *Client {
 	t.Helper()
 	c, err := Dial(Config{URL: server.url(), Name: "test"})
 	if err != nil {
@@ -25,71 +26,11 @@ func TestDialSaysAtOnce(t *testing.T) {
 	}
 }
 
-func TestTail(t *testing.T) {
-	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "old"), "old"); err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan Message, 10)
-	c := dial(t, server)
-	if err := c.WaitStreams(t.Context(), "factro", "acme"); err != nil {
-		t.Fatal(err)
-	}
-	start(t, func(ctx context.Context) error {
-		return c.Tail(ctx, "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Now().Add(-time.Hour), func(m Message) { got <- m })
-	})
-	if m := receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != eventSubject || m.Time.IsZero() {
-		t.Errorf("got %+v", m)
-	}
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "new"), "new"); err != nil {
-		t.Fatal(err)
-	}
-	if m := receive(t, got); m.Event.ID() != "new" {
-		t.Errorf("got %+v", m)
-	}
-}
-
-// TestTailOverOutage: what comes while the reader is cut off is shown, also if it has shown nothing before.
-func TestTailOverOutage(t *testing.T) {
-	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "old"), "old"); err != nil {
-		t.Fatal(err)
-	}
-	got, outages := make(chan Message, 10), make(chan bool, 10)
-	c := dial(t, server)
-	before := server.outside(t).stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers
-	start(t, func(ctx context.Context) error {
-		return c.Tail(ctx, "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m Message) { got <- m })
-	})
-	start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
-	eventually(t, "the reader is there", func() bool {
-		return server.outside(t).stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers > before
-	})
-	server.stop()
-	if receive(t, outages) {
-		t.Error("the outage is told as its end")
-	}
-	server.start()
-	eventually(t, "the bridge stores again", func() bool { // before the reader, which waits two seconds until it connects again
-		return b.Publish(t.Context(), eventSubject, taskEvent(t, "meanwhile"), "meanwhile") == nil
-	})
-	if !receive(t, outages) {
-		t.Error("the end of the outage is told as another one")
-	}
-	if m := receive(t, got); m.Event.ID() != "meanwhile" {
-		t.Errorf("got %s", m.Event.ID())
-	}
-}
-
 func TestWaitStreamsGivesUp(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := dial(t, startBroker(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
+	if err := dialed(t, startBroker(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
 		t.Error("there are no streams")
 	}
 }
@@ -129,6 +70,32 @@ func TestEmbedded(t *testing.T) {
 	for _, listen := range []string{"nonsense", "127.0.0.1:x"} {
 		if _, err := embedded.Start(embedded.Config{DataDir: t.TempDir(), Listen: listen}); err == nil {
 			t.Errorf("it listens at %q", listen)
+		}
+	}
+}
+
+// TestDialHidesPasswords: they may stand in an address, and the command line prints why it did not connect.
+func TestDialHidesPasswords(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"nats://müller:geheim@127.0.0.1:1":                           "nats://[hidden]@127.0.0.1:1",
+		"nats://geheim@127.0.0.1:1":                                  "nats://[hidden]@127.0.0.1:1",
+		"nats://127.0.0.1:1, tls://m:geheim@127.0.0.1:2,127.0.0.1:3": "nats://127.0.0.1:1,",
+		"nats://m:ge,h@127.0.0.1:1":                                  "nats://[hidden]@127.0.0.1:1",
+		"nats://geh:1,2@127.0.0.1:1":                                 "a comma as %2C",
+		"nats://geh:12,34,geheim@127.0.0.1:1":                        "a comma as %2C",
+		"nats://geh:1/2@127.0.0.1:1":                                 "/ as %2F",
+		"nats://geh:1?2@127.0.0.1:1":                                 "? as %3F",
+		"nats://geh:1#2@127.0.0.1:1":                                 "# as %23",
+		"nats://m:geh%2Cei%40m@127.0.0.1:1":                          "nats://[hidden]@127.0.0.1:1",
+		"müller:geheim@127.0.0.1:1":                                  " [hidden]@127.0.0.1:1",
+		"nats://m:geheim%ss@127.0.0.1:1":                             "nats://[hidden]@127.0.0.1:1",
+		"nats://m:geh/geheim@127.0.0.1:1":                            "nats://[hidden]@127.0.0.1:1",
+		"nats://127.0.0.1:1":                                         "nats://127.0.0.1:1",
+	} {
+		_, err := Dial(Config{URL: address})
+		if err == nil || strings.Contains(err.Error(), "geh") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
 		}
 	}
 }

@@ -48,11 +48,10 @@ func (c *cluster) leader(stream string) *broker {
 }
 
 // connect returns a bus that knows all members and has the streams held by all.
-func (c *cluster) connect(t testing.TB, change ...func(*Config)) *Conn {
+func (c *cluster) connect(t testing.TB, change ...any) *Conn {
 	t.Helper()
-	return c.members[0].connect(t, quiet(), append([]func(*Config){hasty, func(cfg *Config) {
+	return c.members[0].connect(t, quiet(), append([]any{hasty, pings(time.Second), func(cfg *Config) {
 		cfg.URL, cfg.Replicas = c.URLs(), 3
-		cfg.rhythm.pingInterval = time.Second
 	}}, change...)...)
 }
 

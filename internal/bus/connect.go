@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -36,7 +37,8 @@ type Conn struct {
 	closing atomic.Bool   // whether Close was called
 	health  *health
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
-	tries   *attempts
+	tries   *dial.Attempts
+	rhythm  dial.Rhythm
 	samples *logsample.Sampler // of what is logged again and again
 	limits  limits             // of messages
 
@@ -84,7 +86,7 @@ const writeTimeout = 10 * time.Second
 
 var (
 	// ErrNotConnected says that there is no connection at the moment.
-	ErrNotConnected = errors.New("not connected to NATS")
+	ErrNotConnected = dial.ErrAway
 	// ErrClosed says that there will be no connection again in this process.
 	ErrClosed   = errors.New("the connection to NATS was closed for good")
 	errNotBound = errors.New("the streams have not been looked up yet")
@@ -96,11 +98,8 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.rhythm == (rhythm{}) {
-		cfg.rhythm = defaultRhythm
-	}
 	b := &Conn{
-		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), tries: newAttempts(cfg, log), samples: logsample.New(time.Minute),
+		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), rhythm: dial.DefaultRhythm, samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
 		bound: map[string]error{}, started: map[string]chan struct{}{},
 		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
@@ -122,7 +121,7 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 		return nil, err
 	}
 	if b.nc, err = nats.Connect(cfg.URL, opts...); err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", withoutURL(err))
+		return nil, fmt.Errorf("connect to NATS: %w", dial.WithoutURL(err))
 	}
 	b.signing.Store(b.nc)
 	if b.nc.IsConnected() { // the handler may have run before nc was there to be asked
@@ -130,7 +129,7 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	} else {
 		b.startedAway()
 	}
-	if b.js, err = cfg.jetStream(b.nc); err != nil {
+	if b.js, err = cfg.JetStream(b.nc); err != nil {
 		b.nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
@@ -141,27 +140,27 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 // credentials, since those are rotated; it keeps no buffer, so that a publish during an outage fails at once instead of
 // being sent after its caller has given up; and it hears of refused permissions, which otherwise are silent.
 func (b *Conn) options() ([]nats.Option, error) {
-	b.tries.result = func() error {
+	b.tries = dial.NewAttempts(b.cfg, b.rhythm, func() error {
 		if nc := b.signing.Load(); nc != nil {
 			return nc.LastError()
 		}
 		return nil
-	}
+	}, b.log)
 	opts := []nats.Option{
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectWait(b.cfg.rhythm.reconnectWait), nats.ReconnectJitter(b.cfg.rhythm.jitter, b.cfg.rhythm.jitter),
-		nats.SetCustomDialer(b.tries), nats.ReconnectToServer(b.tries.choose),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.tries.reported(err) }),
+		nats.ReconnectWait(b.rhythm.ReconnectWait), nats.ReconnectJitter(b.rhythm.Jitter, b.rhythm.Jitter),
+		nats.SetCustomDialer(b.tries), nats.ReconnectToServer(b.tries.Choose),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.tries.Reported(err) }),
 		nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout),
-		nats.PingInterval(b.cfg.rhythm.pingInterval), nats.MaxPingsOutstanding(2),
+		nats.PingInterval(b.rhythm.PingInterval), nats.MaxPingsOutstanding(2),
 		nats.DrainTimeout(b.cfg.DrainTimeout), nats.PermissionErrOnSubscribe(true),
 		nats.ConnectHandler(func(nc *nats.Conn) {
-			b.tries.connected()
+			b.tries.Connected()
 			b.log.Info("connected to NATS", "server", secret.Address(nc.ConnectedUrl()))
 			b.setUp()
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			b.tries.connected()
+			b.tries.Connected()
 			b.log.Info("connected to NATS again", "server", secret.Address(nc.ConnectedUrl()))
 			b.setUp()
 		}),
@@ -170,7 +169,7 @@ func (b *Conn) options() ([]nats.Option, error) {
 			if err == nil { // we closed it
 				return
 			}
-			if skipped, due := b.samples.Due("disconnected: "+inner(err).Error(), time.Now()); due {
+			if skipped, due := b.samples.Due("disconnected: "+dial.Inner(err).Error(), time.Now()); due {
 				b.log.Warn("NATS disconnected", "error", err, "not_logged", skipped)
 			}
 		}),
@@ -180,7 +179,7 @@ func (b *Conn) options() ([]nats.Option, error) {
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}
-	common, err := b.cfg.options(b.signing.Load)
+	common, err := b.cfg.Options(b.signing.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +284,7 @@ func (b *Conn) Health() Health {
 	up := b.isUp
 	b.mu.Unlock()
 	if !up {
-		return Health{Broker: b.tries.err()}
+		return Health{Broker: b.tries.Err()}
 	}
 	h := Health{
 		Broker: b.health.refusal(""), Webhooks: b.health.trouble("", webhookSide), Commands: b.health.trouble("", commandSide),
@@ -420,7 +419,7 @@ func (b *Conn) AwaitUp(ctx context.Context) error {
 	case <-b.closed:
 		return ErrClosed
 	case <-ctx.Done():
-		return b.tries.err()
+		return b.tries.Err()
 	}
 }
 

@@ -102,7 +102,7 @@ func newDeadLetter(p events.Prefix, sequence uint64, m Message) DeadLetter {
 			*field = tokens[i+1]
 		}
 	}
-	if l.Kind == DeadCommand && l.Code != codeTerminated {
+	if l.Kind == DeadCommand && l.Code != CodeTerminated {
 		l.ID = l.command(p).Event.ID()
 	}
 	return l
@@ -134,7 +134,7 @@ func (l DeadLetter) OriginalHeader() nats.Header {
 }
 
 // Lost says whether the original's data is gone, so that the letter can only be read.
-func (l DeadLetter) Lost() bool { return l.Kind == DeadCommand && l.Code == codeTerminated }
+func (l DeadLetter) Lost() bool { return l.Kind == DeadCommand && l.Code == CodeTerminated }
 
 // DeadFilter says which dead letters are meant. An empty field means all.
 type DeadFilter struct {
@@ -240,7 +240,7 @@ func (c *Client) DeadLetters(ctx context.Context, p events.Prefix, f DeadFilter,
 		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
 			return nil
 		}
-		l := newDeadLetter(p, meta.Sequence.Stream, newMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
+		l := newDeadLetter(p, meta.Sequence.Stream, NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
 		if !f.matches(l) || !f.Since.IsZero() && l.Time.Before(f.Since) {
 			continue
 		}
@@ -269,7 +269,7 @@ func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, 
 	if _, err := c.js.Stream(ctx, stream); err != nil {
 		return DeadLetter{}, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	m, err := c.cfg.storedMsg(ctx, c.js, stream, sequence, "")
+	m, err := storedMsg(ctx, c.cfg, c.js, stream, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, fmt.Errorf("%s/%d: %w", cloud, sequence, ErrNoLetter)
 	}
@@ -280,7 +280,7 @@ func (c *Client) DeadLetter(ctx context.Context, p events.Prefix, cloud string, 
 	maps.DeleteFunc(header, func(name string, _ []string) bool { // what the broker adds to tell where it is from
 		return ofBroker(name)
 	})
-	return newDeadLetter(p, sequence, newMessage(m.Subject, header, m.Data, m.Time)), nil
+	return newDeadLetter(p, sequence, NewMessage(m.Subject, header, m.Data, m.Time)), nil
 }
 
 // DropLetter deletes a dead letter. One that is gone already is no error.
@@ -289,7 +289,7 @@ func (c *Client) DropLetter(ctx context.Context, p events.Prefix, cloud string, 
 	if err == nil {
 		err = stream.DeleteMsg(ctx, sequence)
 	}
-	if err != nil && !isGone(err) {
+	if err != nil && !IsGone(err) {
 		return fmt.Errorf("delete dead letter %s/%d: %w", cloud, sequence, err)
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 // All headers that a dead letter has of us are told, and no others.
 func TestDeadHeadersAreTold(t *testing.T) {
 	t.Parallel()
-	letter := cut(letterOf("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
+	letter := cut(DeadCopy("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
 	setDeadHeaders(letter.Header, "refused", ErrNoFile)
 	setRequest(letter.Header, http.Header{"Content-Type": {"text/plain"}})
 	for _, name := range []string{headerDeadPosition, headerDeadAttempts, headerDeadOriginal} { // of the delivery, and of the object store

@@ -149,17 +149,25 @@ func (b *broker) config() Config {
 func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds = names } }
 
 // connect returns a bus with short times, which does not run yet.
-func (b *broker) connect(t testing.TB, log *slog.Logger, change ...func(*Config)) *Conn {
+func (b *broker) connect(t testing.TB, log *slog.Logger, change ...any) *Conn {
 	t.Helper()
 	cfg := b.config()
+	var options []Option
 	for _, c := range change {
-		c(&cfg)
+		switch c := c.(type) {
+		case func(*Config):
+			c(&cfg)
+		case Option:
+			options = append(options, c)
+		default:
+			t.Fatalf("%T changes nothing", c)
+		}
 	}
 	var err error
 	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
 		t.Fatal(err)
 	}
-	bus, err := Connect(cfg, log)
+	bus, err := Connect(cfg, log, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

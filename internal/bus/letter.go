@@ -9,7 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Letter is why a command is parked among the dead letters.
@@ -56,12 +57,12 @@ func (l Letter) describe(ctx context.Context, h nats.Header) {
 	}
 	if len(l.Log) > 0 {
 		if log, err := json.Marshal(l.Log); err == nil { // texts, numbers and times
-			h[headerDeadLog] = []string{events.EncodeHeader(string(log))}
+			h[headerDeadLog] = []string{percent.Encode(string(log))}
 		}
 	}
 	hop := delivery.Header{}
 	Propagator.Inject(ctx, hop)
-	if parent := hop.Get(events.ExtTraceParent); parent != "" {
+	if parent := hop.Get(attr.TraceParent); parent != "" {
 		h[headerDeadTrace] = []string{parent}
 	}
 }

@@ -49,8 +49,7 @@ func outOfFiles(t *testing.T, dir string) {
 	}
 	t.Cleanup(other.Close)
 	cfg := Config{Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second, Server: s}
-	hasty(&cfg)
-	b, err := Connect(cfg, quiet())
+	b, err := Connect(cfg, quiet(), hasty)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ var needHuman = []struct{ kind, code string }{
 	{"command", events.CodeAmbiguous},
 	{"command", events.CodeExhausted},
 	{"command", events.CodeUndeliverable},
-	{"command", codeTerminated},
+	{"command", CodeTerminated},
 	{"webhook", "unusable"},
 	{"webhook", codeTooLarge},
 }

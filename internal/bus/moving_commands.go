@@ -219,7 +219,7 @@ func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) 
 		if _, err := m.send(ctx, msg.Subject, msg.Header, msg.Data, msg.Sequence, msg.Time); err != nil {
 			return 0, err
 		}
-		if err := m.old.DeleteMsg(ctx, msg.Sequence); err != nil && !isGone(err) {
+		if err := m.old.DeleteMsg(ctx, msg.Sequence); err != nil && !IsGone(err) {
 			return 0, fmt.Errorf("delete %d of %s: %w", msg.Sequence, m.old.CachedInfo().Config.Name, err)
 		}
 		next = msg.Sequence + 1

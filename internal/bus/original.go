@@ -142,7 +142,7 @@ func (c *Client) Original(ctx context.Context, p events.Prefix, l DeadLetter) (D
 	if err != nil {
 		return l, fmt.Errorf("original of dead letter %d: %w", l.Sequence, err)
 	}
-	m := newMessage(l.Subject, whole.Header, whole.Data, l.Time)
+	m := NewMessage(l.Subject, whole.Header, whole.Data, l.Time)
 	out := newDeadLetter(p, l.Sequence, m)
 	out.Kept = l.Kept
 	return out, nil

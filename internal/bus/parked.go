@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Parked is a command that is settled, and whose result or dead letter waits in the object store until its stream takes it.
@@ -73,7 +74,7 @@ func newParked(p events.Prefix, cloud, name string, all []packed, broken error) 
 	out.Since, _ = time.Parse(parkedTime, at)
 	for _, one := range all {
 		out.Subjects = append(out.Subjects, one.msg.Subject)
-		m := newMessage(one.msg.Subject, one.msg.Header, one.msg.Data, out.Since)
+		m := NewMessage(one.msg.Subject, one.msg.Header, one.msg.Data, out.Since)
 		switch token(one.msg.Subject, 1) {
 		case "dead":
 			l := newDeadLetter(p, 0, m)
@@ -99,7 +100,7 @@ func (out *Parked) addResult(p events.Prefix, m Message) {
 		text, _ := types.ToString(m.Event.Extensions()[name])
 		return text
 	}
-	out.ID, out.Position = attribute(events.ExtCausationID), attribute(events.ExtCausationPosition)
+	out.ID, out.Position = attribute(attr.CausationID), attribute(attr.CausationPosition)
 	if r, err := events.ResultOf(m.Event); err == nil {
 		if out.Status = r.Status; r.Error != nil {
 			out.Code, out.Reason = r.Error.Code, r.Error.Message

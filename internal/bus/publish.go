@@ -17,7 +17,9 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 const (
@@ -115,12 +117,12 @@ func (b *Conn) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowl
 func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack acknowledged, _ error) {
 	// The origin of the trace is written once, into the event; the header is of the current hop.
 	Propagator.Inject(ctx, delivery.Header(msg.Header))
-	if hop := delivery.Header(msg.Header).Get(events.ExtTraceParent); hop != "" && msg.Header["ce-"+events.ExtTraceParent] == nil {
+	if hop := delivery.Header(msg.Header).Get(attr.TraceParent); hop != "" && msg.Header["ce-"+attr.TraceParent] == nil {
 		if msg.Header["ce-specversion"] != nil {
-			msg.Header["ce-"+events.ExtTraceParent] = []string{hop}
+			msg.Header["ce-"+attr.TraceParent] = []string{hop}
 		}
 	}
-	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	msg.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	streams := takers(b.cfg.Prefix, msg.Subject)
 	natserr.Expect(msg, streams[0]) // counts among the headers
 

@@ -14,12 +14,15 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // hasty makes the times of the connection short.
-func hasty(c *Config) {
-	c.rhythm = rhythm{reconnectWait: time.Millisecond, jitter: time.Millisecond, pingInterval: 250 * time.Millisecond} // a busy machine may answer late
+var hasty = WithTiming(Timing{Rhythm: dial.Rhythm{ReconnectWait: time.Millisecond, Jitter: time.Millisecond, PingInterval: 250 * time.Millisecond}}) // a busy machine may answer late
+
+func pings(every time.Duration) Option {
+	return WithTiming(Timing{Rhythm: dial.Rhythm{PingInterval: every}})
 }
 
 // unready waits until readiness gives a reason that holds the text.
@@ -399,9 +402,7 @@ func TestSilence(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	wire := newWire(t, strings.TrimPrefix(broker.url(), "nats://"))
-	b := broker.connect(t, quiet(), hasty, func(c *Config) {
-		c.URL, c.rhythm.pingInterval = "nats://"+wire.Addr().String(), time.Hour
-	})
+	b := broker.connect(t, quiet(), hasty, pings(time.Hour), func(c *Config) { c.URL = "nats://" + wire.Addr().String() })
 	b.lookEvery = time.Hour
 	run(t, b)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })

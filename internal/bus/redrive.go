@@ -18,7 +18,9 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // ErrStays says that a dead letter cannot be sent again; the error around it tells why.
@@ -53,7 +55,7 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 		return Redriven{}, fmt.Errorf("%w: %w", ErrStays, err)
 	}
 	cmd := l.command(p)
-	if at, ok := cmd.Event.Extensions()[events.ExtExpiryTime]; ok {
+	if at, ok := cmd.Event.Extensions()[attr.ExpiryTime]; ok {
 		if t, err := types.ToTime(at); err == nil && !now.Before(t) {
 			return Redriven{}, fmt.Errorf("%w: its expirytime has passed, so it would be rejected; send a new command", ErrStays)
 		}
@@ -84,7 +86,7 @@ func PrepareRedrive(p events.Prefix, l DeadLetter, data []byte, now time.Time) (
 	} else {
 		delete(r.msg.Header, events.HeaderRedrive) // of an earlier time
 	}
-	r.msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(messageID)}
+	r.msg.Header[events.HeaderMessageID] = []string{percent.Encode(messageID)}
 	lighten(r.msg.Header)
 	return r, nil
 }
@@ -150,7 +152,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
 	Propagator.Inject(ctx, delivery.Header(msg.Header))
-	msg.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	msg.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	ack, err := c.publishAcked(ctx, p, msg)
 	if err != nil || !ack.Duplicate {
 		return err
@@ -160,7 +162,7 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	}
 	// The letter is about to be deleted: what the stream has under this id is another event.
 	again, id := withOwnID(msg, id)
-	again.Header[events.HeaderMessageID] = []string{events.EncodeHeader(id)}
+	again.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	return c.publish(ctx, p, again)
 }
 

@@ -20,7 +20,7 @@ func died(original string, header nats.Header) DeadLetter {
 	h[headerDeadSubject] = []string{original}
 	h[headerDeadCode] = []string{events.CodeAmbiguous}
 	h[headerDeadPosition] = []string{"FACTRO_COMMANDS:7"}
-	m := newMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
+	m := NewMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
 	return newDeadLetter("factro", 17, m)
 }
 

@@ -4,11 +4,15 @@ import (
 	"context"
 	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // refusal is a permission that the server has refused.
@@ -153,7 +157,7 @@ func (b *Conn) ours(violation string) bool {
 		return true
 	}
 	if rest, ok := strings.CutPrefix(subject, strings.ToLower(b.cfg.API(""))); ok { // wherever the API is
-		subject = strings.ToLower(DefaultAPI) + "." + rest
+		subject = strings.ToLower(dial.DefaultAPI) + "." + rest
 		if strings.HasPrefix(rest, "$") { // what is written to buckets by way of the API
 			subject = rest
 		}
@@ -172,4 +176,13 @@ func (b *Conn) ours(violation string) bool {
 		}
 	}
 	return strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, string(b.cfg.Prefix)+".")
+}
+
+// onlyForAdvisories says whether a refused permission is one that only the care for what the broker gives up needs. Without
+// it, events and commands go on.
+func (b *Conn) onlyForAdvisories(violation error) bool {
+	r := readRefusal(violation)
+	return r.publish && slices.ContainsFunc(b.cfg.Clouds, func(cloud string) bool {
+		return topology.OnlyForAdvisories(r.subject, b.cfg.APIRoot(), b.cfg.Prefix, cloud)
+	})
 }

@@ -237,7 +237,7 @@ func seal(t testing.TB, out outside, stream string) {
 }
 
 // impatientBus connects a bus that does not wait long for what is refused.
-func impatientBus(t testing.TB, srv *broker, change ...func(*Config)) (*Conn, *logbook) {
+func impatientBus(t testing.TB, srv *broker, change ...any) (*Conn, *logbook) {
 	t.Helper()
 	log, book := newLog()
 	b := srv.connect(t, log, change...)

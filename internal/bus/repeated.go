@@ -13,7 +13,9 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // The id in a webhook's body need not be a delivery's: it may name the webhook or the task. The stream takes every message
@@ -94,7 +96,7 @@ func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 	again := &nats.Msg{Subject: msg.Subject, Data: msg.Data, Header: maps.Clone(msg.Header)}
 	const name = "ce-id"
 	if eventID, err := events.DecodeHeader(delivery.Header(msg.Header).Get(name)); err == nil {
-		again.Header[name] = []string{events.EncodeHeader(events.OwnID(eventID, msg.Data))}
+		again.Header[name] = []string{percent.Encode(events.OwnID(eventID, msg.Data))}
 	}
 	return again, events.OwnID(id, msg.Data)
 }
@@ -107,7 +109,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	var have *jetstream.RawStreamMsg
 	var err error
 	for attempt := 1; attempt <= compareAttempts; attempt++ {
-		have, err = cfg.storedMsg(ctx, js, ack.Stream, ack.Sequence, "")
+		have, err = storedMsg(ctx, cfg, js, ack.Stream, ack.Sequence, "")
 		if err == nil || !errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
 		}
@@ -122,7 +124,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	case bytes.Equal(withoutMark(have.Data), withoutMark(ours.Data)), sameHappening(have, ours):
 		return dupRepetition, other
 	}
-	if delivery.Header(have.Header).Get("ce-"+events.ExtOrigin) != originReconcile { // a record is not the body of its webhook
+	if delivery.Header(have.Header).Get("ce-"+attr.Origin) != originReconcile { // a record is not the body of its webhook
 		other.BodyDigest = events.BodyDigest(withoutMark(have.Data))
 	}
 	return dupOtherBody, other
@@ -135,11 +137,11 @@ func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xe
 // webhook did. They are about the same, and were made at the same time, as far as both tell when.
 func sameHappening(have *jetstream.RawStreamMsg, ours *nats.Msg) bool {
 	theirs, mine := delivery.Header(have.Header), delivery.Header(ours.Header)
-	origin := "ce-" + events.ExtOrigin
+	origin := "ce-" + attr.Origin
 	if have.Subject != ours.Subject || theirs.Get(origin) != originReconcile && mine.Get(origin) != originReconcile {
 		return false
 	}
-	tells := func(h delivery.Header) bool { return h.Get("ce-time") != h.Get("ce-"+events.ExtRecordedTime) }
+	tells := func(h delivery.Header) bool { return h.Get("ce-time") != h.Get("ce-"+attr.RecordedTime) }
 	return !tells(theirs) || !tells(mine) || theirs.Get("ce-time") == mine.Get("ce-time")
 }
 

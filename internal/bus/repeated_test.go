@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // bodyEvent is an event with an id and a body.
@@ -78,9 +79,9 @@ func TestRecordOfADelivery(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	happening := func(origin, body string, happened, arrived time.Time) event.Event {
 		e := bodyEvent(t, "d-1", body)
-		e.SetExtension(events.ExtOrigin, origin)
+		e.SetExtension(attr.Origin, origin)
 		e.SetTime(happened)
-		e.SetExtension(events.ExtRecordedTime, arrived)
+		e.SetExtension(attr.RecordedTime, arrived)
 		return e
 	}
 	for _, e := range []event.Event{

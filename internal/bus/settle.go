@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 )
 
 // settleTimeout bounds how long a verdict may take on its way to the broker once the grace is over.
@@ -108,14 +108,14 @@ func setRequest(h nats.Header, request http.Header) {
 		return
 	}
 	if text, err := json.Marshal(request); err == nil { // texts
-		h[headerDeadRequest] = []string{events.EncodeHeader(string(text))}
+		h[headerDeadRequest] = []string{percent.Encode(string(text))}
 	}
 }
 
 func setDeadHeaders(h nats.Header, code string, reason error) {
 	h[headerDeadCode] = []string{code}
 	// An answer of factro's can hold anything, an HTML page for example. A header is one line.
-	h[headerDeadReason] = []string{events.EncodeHeader(limit(reason.Error(), 1024))}
+	h[headerDeadReason] = []string{percent.Encode(limit(reason.Error(), 1024))}
 	h[headerDeadTime] = []string{time.Now().UTC().Format(time.RFC3339Nano)}
 }
 

@@ -22,7 +22,7 @@ func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, su
 	}
 	for range readAttempts {
 		if b.health.isDirect(stream) {
-			return b.cfg.storedMsg(ctx, b.js, stream, sequence, subject)
+			return storedMsg(ctx, b.cfg, b.js, stream, sequence, subject)
 		}
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
 		m, err = b.FromLeader(attempt, stream, request)
@@ -57,7 +57,7 @@ const (
 //
 // A sender may write headers that the broker uses to tell about a message: its subject, its sequence, its time, or that there
 // is none. The broker appends its own words, and the client library takes the first ones. Here the last ones count.
-func (c Config) storedMsg(ctx context.Context, js jetstream.JetStream, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
+func storedMsg(ctx context.Context, c Config, js jetstream.JetStream, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(map[string]any{"seq": sequence, "next_by_subj": subject})
 	if subject == "" {
 		request, err = json.Marshal(map[string]any{"seq": sequence})

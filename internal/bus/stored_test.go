@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // falseHeaders are what a sender may write in the broker's words: about another message, or that there is none.
@@ -15,28 +13,6 @@ func falseHeaders(m *nats.Msg) *nats.Msg {
 		"Nats-Stream": {"OTHER"}, "Status": {"404"},
 	}
 	return m
-}
-
-// TestUndeliverableFalseHeaders: a command that calls itself another one, or none, is given up like any other.
-func TestUndeliverableFalseHeaders(t *testing.T) {
-	t.Parallel()
-	broker := startBroker(t)
-	b := run(t, broker.connect(t, quiet()))
-	out := broker.outside(t)
-	told := advise(t, b)
-	eventually(t, "the stream of advisories", func() bool {
-		_, err := out.js.Stream(t.Context(), "FACTRO_ADVISORIES_ACME")
-		return err == nil
-	})
-	out.publish(falseHeaders(&nats.Msg{Subject: "factro.command.acme.task.createTask", Data: []byte("{}")})) // with data, else the test's consumer takes it for a word of the broker's
-	out.exhaust()
-	if cmd := receive(t, told); cmd.Cloud != "acme" || cmd.Operation != "createTask" {
-		t.Errorf("told of %+v", cmd)
-	}
-	eventually(t, "the queue is empty", func() bool { return out.count("FACTRO_COMMANDS_ACME") == 0 })
-	if letters := out.letters(); len(letters) != 1 || letters[0].Original != "factro.command.acme.task.createTask" || letters[0].Code != events.CodeUndeliverable {
-		t.Errorf("the letters are %+v", letters)
-	}
 }
 
 // TestTakeOverFalseHeaders: a command that calls itself a command of another cloud takes nothing of that cloud away when the

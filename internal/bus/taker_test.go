@@ -65,7 +65,7 @@ func TestInterest(t *testing.T) {
 // dialWith is a client of a configuration.
 func dialWith(t testing.TB, server *broker, cfg Config) *Client {
 	t.Helper()
-	c := dial(t, server)
+	c := dialed(t, server)
 	c.cfg = cfg
 	return c
 }

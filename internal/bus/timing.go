@@ -1,12 +1,18 @@
 package bus
 
-import "time"
+import (
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+)
 
 // Option changes how a connection works.
 type Option func(*Conn)
 
 // Timing are intervals of a connection. Zero means the default.
 type Timing struct {
+	// Rhythm is how the connection is watched and made again.
+	dial.Rhythm
 	// AckWait is how long the broker waits for the verdict on a command before it delivers the command again.
 	AckWait time.Duration
 	// Heartbeat is how often the broker confirms that it still has a request to pull.
@@ -22,7 +28,8 @@ func WithTiming(t Timing) Option {
 	return func(b *Conn) {
 		for have, want := range map[*time.Duration]time.Duration{
 			&b.ackWait: t.AckWait, &b.heartbeat: t.Heartbeat, &b.lookEvery: t.CheckEvery, &b.lookTimeout: t.CheckTimeout,
-			&b.refusingAfter: t.RefusingAfter,
+			&b.refusingAfter: t.RefusingAfter, &b.rhythm.ReconnectWait: t.ReconnectWait, &b.rhythm.Jitter: t.Jitter,
+			&b.rhythm.PingInterval: t.PingInterval,
 		} {
 			if want > 0 {
 				*have = want

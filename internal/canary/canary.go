@@ -50,8 +50,8 @@ type flight struct {
 	id     string // names the entity of the webhook and of the command; there is none of that id at factro
 }
 
-// Run tries all legs, also where one has failed, since which of them work tells where to look. It stops early when ctx ends. watched
-// tells what it waits for.
+// Run tries all legs, also where one has failed, since the ones that work show where to look. It stops early when ctx ends. watched
+// shows what it waits for.
 func (c *Canary) Run(ctx context.Context, client *bus.Client, watched *progress.Task) Report {
 	defer c.sender.client.CloseIdleConnections()
 	ctx, span := rootSpan(ctx)

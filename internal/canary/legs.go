@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -18,7 +19,7 @@ import (
 func (c *flight) webhook(ctx context.Context) Leg {
 	l := Leg{Name: "webhook", To: c.sender.address()}
 	subject := c.cfg.Prefix.Event(c.cfg.Cloud, events.ResourceBridge, c.id, events.ActionCanary)
-	expected, err := c.client.Expect(ctx, c.cfg.Prefix.EventStream(c.cfg.Cloud), subject)
+	expected, err := journal.Expect(ctx, c.client, c.cfg.Prefix.EventStream(c.cfg.Cloud), subject)
 	if err != nil {
 		return l.failed(Failed, fmt.Errorf("the event cannot be waited for: %w", err))
 	}

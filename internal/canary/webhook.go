@@ -75,7 +75,7 @@ func pinned(file string) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // the name is what cannot be checked; the certificate is, below
+		InsecureSkipVerify: true, //nolint:gosec // the name cannot be checked; the certificate is, below
 		VerifyConnection: func(state tls.ConnectionState) error {
 			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots})
 			return err

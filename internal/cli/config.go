@@ -37,7 +37,7 @@ func newConfigCheck() *cobra.Command {
 mistakes, each with its line and setting or its variable, and exits with 2. For a valid configuration it says what a bridge
 does with it.
 
-A file that is missing, or that may not be read, is a warning: the check may run elsewhere, or as somebody else than the
+A file that is missing, or that may not be read, is a warning: the check may run elsewhere, or as another user than the
 bridge. With --offline no other file is read. NATS and factro are never asked.`,
 		Example: "  bridge config check bridge.yaml\n  bridge config check --offline bridge.yaml", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// healthTimeout is shorter than what Docker and Kubernetes wait by habit, so that the reason is told and not cut off.
+	// healthTimeout is shorter than what Docker and Kubernetes wait by default, so that the reason is printed and not cut off.
 	healthTimeout = 4 * time.Second
 	// maxHealth bounds what is printed of an answer.
 	maxHealth = 64 << 10

@@ -25,7 +25,7 @@ func jsonErrors(cmd *cobra.Command) {
 	}
 	check, run := cmd.Args, cmd.RunE
 	var out *watchedOutput
-	tell := func(cmd *cobra.Command, err error) error {
+	report := func(cmd *cobra.Command, err error) error {
 		asked, _ := cmd.Flags().GetBool("json") // it has the flag
 		if err == nil || !asked || out != nil && out.written {
 			return err
@@ -37,12 +37,12 @@ func jsonErrors(cmd *cobra.Command) {
 		return errors.Join(err, output.PrintError(cmd.OutOrStdout(), id, machineError(err), nil))
 	}
 	if check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return tell(cmd, check(cmd, args)) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return report(cmd, check(cmd, args)) }
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out = &watchedOutput{Writer: cmd.OutOrStdout()}
 		cmd.SetOut(out)
-		return tell(cmd, run(cmd, args))
+		return report(cmd, run(cmd, args))
 	}
 }
 

@@ -56,7 +56,7 @@ nothing is published, and the exit code is 6 if something is missing.`,
 	f.ProgressFlag.Add(cmd)
 	f.CloudFlag(cmd)
 	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what is missing, and change nothing")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "report what is missing, and change nothing")
 	output.AllFlag(cmd, &f.all)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 15*time.Minute), "timeout", "how long it may take, the wait for other runs included")
@@ -81,7 +81,7 @@ func (f *reconcileFlags) run(cmd *cobra.Command, version string) error {
 		return err
 	}
 	format := telemetry.FormatFor(cfg.Log.Format, os.Stderr)
-	log := telemetry.NewLogger(os.Stderr, format, max(cfg.Log.Level, slog.LevelWarn)) // the report tells the rest
+	log := telemetry.NewLogger(os.Stderr, format, max(cfg.Log.Level, slog.LevelWarn)) // the report has the rest
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	request := reconcile.Request{Since: since, DryRun: f.dryRun, All: f.all || f.asJSON, Progress: f.Start(cmd)}

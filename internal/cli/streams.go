@@ -30,7 +30,7 @@ func newStreamsDiff() *cobra.Command {
 		Use:   "diff",
 		Short: "List what of the streams and consumers is not as it should be",
 		Long: `Compare the streams of the configured clouds, and their durable consumers, with what the bridge makes, and list what breaks
-the contract: a stream that is missing, one that acknowledges nothing or knows no message ids, a stream of somebody else that has
+the contract: a stream that is missing, one that acknowledges nothing or knows no message ids, another stream that has
 our subjects, a consumer that is ahead of its stream. Ages and sizes are the operator's and no difference. Nothing is changed.
 
 It connects as nats in the configuration says, unless flags or a context say otherwise. Without --config the environment has

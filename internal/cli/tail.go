@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -41,7 +42,7 @@ func newTail() *cobra.Command {
 		Use:   "tail events|results|dead",
 		Short: "Print events, results or dead letters as they come",
 		Long: `Print what comes into the streams of all clouds that there are at the beginning, or into that of one cloud, until
-interrupted. It reads beside all others: nobody misses anything because of it. To find the clouds needs the right to list
+interrupted. It takes nothing from other readers. To find the clouds needs the right to list
 streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 
 --json prints one JSON object a line: subject, time and trace id, with the event in the JSON form of CloudEvents.`,
@@ -109,7 +110,7 @@ func follow(ctx context.Context, f *connect.Flags, client *bus.Client, kind, fil
 			}
 		}
 		group.Go(func() error {
-			err := client.Tail(ctx, t.stream(p, cloud), filters, since, func(m bus.Message) {
+			err := journal.Tail(ctx, client.JetStream(), t.stream(p, cloud), filters, since, func(m bus.Message) {
 				printing.Lock()
 				defer printing.Unlock()
 				each(m)

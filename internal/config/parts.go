@@ -9,6 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -99,13 +100,17 @@ func (c Config) WebhookMemory(limit int64) int64 {
 	return max(limit/memoryPart, ingress.LeastMemory(int64(c.HTTP.MaxBody)))
 }
 
-// EgressConfig is how the process calls a cloud's Core API.
-func (c Config) EgressConfig(cloud Cloud, version string) egress.Config {
-	return egress.Config{
-		Cloud: cloud.Name, Prefix: events.Prefix(c.NATS.Prefix), URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
+// APIConfig is how the process calls a cloud's Core API.
+func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
+	return coreapi.Config{
+		Cloud: cloud.Name, URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
 		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
-		ReplyPrefixes: c.NATS.ReplyPrefixes,
 	}
+}
+
+// EgressConfig is how the process carries out commands.
+func (c Config) EgressConfig() egress.Config {
+	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes}
 }
 
 // ReconcileConfig is when and how far back a cloud's webhooks are compared with what factro has stored.

@@ -36,7 +36,7 @@ func (c Config) Validate() error {
 		}
 		seen[cloud.Name] = true
 		if c.Calls() {
-			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.EgressConfig(cloud, "").Validate()))
+			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.APIConfig(cloud, "").Validate()))
 		}
 		if c.Has(RoleReconcile) {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), reconcile.ValidateCallback(cloud.Webhook.URL)))

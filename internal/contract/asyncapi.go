@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
@@ -58,7 +61,7 @@ func documentOf(prefix events.Prefix, resource string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asyncapi: %w", err)
 	}
-	text, err := yamlText(object{
+	text, err := ordered.YAML(ordered.Object{
 		{"asyncapi", "3.1.0"},
 		{"id", strings.TrimSuffix("urn:factro:bridge:"+resource, ":")},
 		{"info", info(resource)},
@@ -66,7 +69,7 @@ func documentOf(prefix events.Prefix, resource string) ([]byte, error) {
 		{"servers", servers()},
 		{"channels", d.channels},
 		{"operations", d.operations},
-		{"components", object{
+		{"components", ordered.Object{
 			{"parameters", used.of("parameters", componentParameters())},
 			{"messages", d.messages},
 			{"messageTraits", used.of("messageTraits", traits())},
@@ -80,125 +83,125 @@ func documentOf(prefix events.Prefix, resource string) ([]byte, error) {
 	return text, nil
 }
 
-func info(resource string) object {
-	title, tags, seen := "The bridge between factro and NATS JetStream", list{}, map[string]bool{}
+func info(resource string) ordered.Object {
+	title, tags, seen := "The bridge between factro and NATS JetStream", ordered.List{}, map[string]bool{}
 	for _, op := range factro.Operations() {
 		if !seen[op.Resource] && (resource == "" || resource == op.Resource) {
 			seen[op.Resource] = true
-			tags = append(tags, object{{"name", op.Resource}})
+			tags = append(tags, ordered.Object{{"name", op.Resource}})
 		}
 	}
 	if resource != "" {
 		title += ": " + resource
 	}
-	return object{
+	return ordered.Object{
 		{"title", title},
 		{"version", Version},
 		{"description", "factro's webhooks become CloudEvents on JetStream subjects, commands published to subjects become calls to factro's " +
 			"Core API, each answered with a result event, and queries are answered like requests. " +
 			"What is known of factro is a reconstruction from public sources. x-confidence says how well a part is known: observed " +
 			"(a public client proved it against the live service), documented (derived from the vendor's document), inferred (reasoned, never seen)."},
-		{"contact", object{{"name", "factro-bridge"}, {"url", "https://github.com/factro-bridge/factro-bridge"}}},
-		{"license", object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}},
+		{"contact", ordered.Object{{"name", "factro-bridge"}, {"url", "https://github.com/factro-bridge/factro-bridge"}}},
+		{"license", ordered.Object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}},
 		{"tags", tags},
 	}
 }
 
-func servers() object {
-	security := list{}
+func servers() ordered.Object {
+	security := ordered.List{}
 	for _, m := range securitySchemes() {
-		security = append(security, reference("#/components/securitySchemes/"+m.key))
+		security = append(security, reference("#/components/securitySchemes/"+m.Key))
 	}
-	return object{{"nats", object{
+	return ordered.Object{{"nats", ordered.Object{
 		{"host", "{host}:{port}"},
 		{"protocol", "nats"},
 		{"description", "The NATS server that the bridge is connected to. JetStream has to be on."},
-		{"variables", object{
-			{"host", object{{"default", "127.0.0.1"}}},
-			{"port", object{{"default", "4222"}}},
+		{"variables", ordered.Object{
+			{"host", ordered.Object{{"default", "127.0.0.1"}}},
+			{"port", ordered.Object{{"default", "4222"}}},
 		}},
 		{"security", security},
 	}}}
 }
 
 // securitySchemes are NATS's ways to prove oneself, as far as AsyncAPI has words for them.
-func securitySchemes() object {
-	return object{
-		{"user", object{{"type", "userPassword"}, {"description", "User and password, or a token."}}},
-		{"creds", object{{"type", "asymmetricEncryption"}, {"description", "A credentials file (a user's JWT and seed), or an nkey."}}},
-		{"certificate", object{{"type", "X509"}, {"description", "A client's certificate, by TLS."}}},
+func securitySchemes() ordered.Object {
+	return ordered.Object{
+		{"user", ordered.Object{{"type", "userPassword"}, {"description", "User and password, or a token."}}},
+		{"creds", ordered.Object{{"type", "asymmetricEncryption"}, {"description", "A credentials file (a user's JWT and seed), or an nkey."}}},
+		{"certificate", ordered.Object{{"type", "X509"}, {"description", "A client's certificate, by TLS."}}},
 	}
 }
 
-func traits() object {
-	of := func(k kind, title string) object {
-		return object{
+func traits() ordered.Object {
+	of := func(k kind, title string) ordered.Object {
+		return ordered.Object{
 			{"title", title},
 			{"contentType", "application/json"},
 			{"headers", headersOf(k)},
 		}
 	}
-	correlation := func(attribute, doc string) member {
-		return member{"correlationId", object{{"location", "$message.header#/ce-" + attribute}, {"description", doc}}}
+	correlation := func(attribute, doc string) ordered.Member {
+		return ordered.Member{"correlationId", ordered.Object{{"location", "$message.header#/ce-" + attribute}, {"description", doc}}}
 	}
-	return object{
-		{"event", of(anEvent, "A CloudEvent out of factro, in binary mode")},
-		{"command", append(of(aCommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"),
+	return ordered.Object{
+		{"event", of(AnEvent, "A CloudEvent out of factro, in binary mode")},
+		{"command", append(of(ACommand, "A CloudEvent in binary mode; structured mode and plain JSON without ce- headers will do, too"),
 			correlation("id", "The causationid of its results."))},
-		{"result", append(of(aResult, "A CloudEvent about a command, in binary mode"), correlation(events.ExtCausationID, "The id of its command."))},
+		{"result", append(of(AResult, "A CloudEvent about a command, in binary mode"), correlation(attr.CausationID, "The id of its command."))},
 	}
 }
 
-func componentParameters() object {
-	return object{
-		{"cloud", object{{"description", "The configured name of a factro cloud."}, {"examples", list{exampleCloud}}}},
-		{"resource", object{{"description", "What it is about: one of factro's resources in the singular."}, {"examples", list{"task", "project", "work-record"}}}},
-		{"id", object{
+func componentParameters() ordered.Object {
+	return ordered.Object{
+		{"cloud", ordered.Object{{"description", "The configured name of a factro cloud."}, {"examples", ordered.List{ExampleCloud}}}},
+		{"resource", ordered.Object{{"description", "What it is about: one of factro's resources in the singular."}, {"examples", ordered.List{"task", "project", "work-record"}}}},
+		{"id", ordered.Object{
 			{"description", "Id of the object that the body names, or _ if there is none that can be a token."},
-			{"examples", list{exampleEntityID, "_"}},
+			{"examples", ordered.List{exampleEntityID, "_"}},
 		}},
-		{"action", object{{"description", "factro's name of the action."}, {"examples", list{"TaskExecutorChanged", "TaskStateChanged"}}}},
-		{"operation", object{{"description", "The operation of the command's subject."}, {"examples", list{"createTask"}}}},
-		{"outcome", object{{"enum", outcomeNames()}, {"description", outcomeText()}}},
+		{"action", ordered.Object{{"description", "factro's name of the action."}, {"examples", ordered.List{"TaskExecutorChanged", "TaskStateChanged"}}}},
+		{"operation", ordered.Object{{"description", "The operation of the command's subject."}, {"examples", ordered.List{"createTask"}}}},
+		{"outcome", ordered.Object{{"enum", schemas.OutcomeNames()}, {"description", schemas.OutcomeText()}}},
 	}
 }
 
-func componentSchemas(used usage) object {
-	var direct list
+func componentSchemas(used usage) ordered.Object {
+	var direct ordered.List
 	for _, name := range used["schemas"] {
-		direct = append(direct, ref(name))
+		direct = append(direct, schemas.Ref(name))
 	}
-	o := object{}
-	for _, name := range needed(direct, component) {
-		o = append(o, member{name, schemaOf(component(name), componentsPrefix)})
+	o := ordered.Object{}
+	for _, name := range schemas.Needed(direct, schemas.Component) {
+		o = append(o, ordered.Member{name, schemas.Ordered(schemas.Component(name), componentsPrefix)})
 	}
 	return o
 }
 
 // streamOf is what a subscriber should know of a stream. AsyncAPI's binding for NATS has no words for JetStream.
-func streamOf(s topology.StreamFacts) inline {
-	o := object{
+func streamOf(s topology.StreamFacts) ordered.Inline {
+	o := ordered.Object{
 		{"stream", s.Name},
 		{"subjects", s.Subjects},
 		{"retention", s.Retention},
 		{"discard", s.Discard},
 		{"storage", s.Storage},
-		{"duplicates", span(s.Duplicates)},
+		{"duplicates", Span(s.Duplicates)},
 	}
 	if s.MaxAge > 0 {
-		o = append(o, member{"maxAge", span(s.MaxAge)})
+		o = append(o, ordered.Member{"maxAge", Span(s.MaxAge)})
 	}
 	if s.MaxMessages > 0 {
-		o = append(o, member{"maxMessages", s.MaxMessages})
+		o = append(o, ordered.Member{"maxMessages", s.MaxMessages})
 	}
 	if s.MaxBytes > 0 {
-		o = append(o, member{"maxBytes", s.MaxBytes})
+		o = append(o, ordered.Member{"maxBytes", s.MaxBytes})
 	}
-	return inline{o}
+	return ordered.Inline{Value: o}
 }
 
-// span writes a duration as ISO 8601 does: whole days, or minutes.
-func span(d time.Duration) string {
+// Span writes a duration as ISO 8601 does: whole days, or minutes.
+func Span(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d%day == 0 {
 		return fmt.Sprintf("P%dD", d/day)
@@ -211,8 +214,8 @@ type usage map[string][]string
 
 var componentRef = regexp.MustCompile(`"#/components/(\w+)/([^"/]+)"`)
 
-func usageOf(parts ...object) (usage, error) {
-	text, err := plainJSON(parts)
+func usageOf(parts ...ordered.Object) (usage, error) {
+	text, err := ordered.PlainJSON(parts)
 	if err != nil {
 		return nil, err
 	}
@@ -226,8 +229,8 @@ func usageOf(parts ...object) (usage, error) {
 }
 
 // of leaves those components of a kind that are referred to.
-func (u usage) of(kind string, all object) object {
-	return slices.DeleteFunc(all, func(m member) bool { return !slices.Contains(u[kind], m.key) })
+func (u usage) of(kind string, all ordered.Object) ordered.Object {
+	return slices.DeleteFunc(all, func(m ordered.Member) bool { return !slices.Contains(u[kind], m.Key) })
 }
 
-func reference(to string) inline { return inline{object{{"$ref", to}}} }
+func reference(to string) ordered.Inline { return ordered.Inline{Value: ordered.Object{{"$ref", to}}} }

@@ -13,8 +13,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // asyncAPI is what the tests read of the document.
@@ -57,12 +59,11 @@ type asyncRef struct {
 	Ref string `json:"$ref"`
 }
 
-func (r asyncRef) name() string { return componentOf(r.Ref) }
+func (r asyncRef) name() string { return schemas.ComponentOf(r.Ref) }
 
-// factroDocument is the document for the usual prefix, as it is in the reference, as JSON. To make one takes a second.
+// factroDocument is the document for the usual prefix, as JSON. To make one takes a second.
 var factroDocument = sync.OnceValues(func() ([]byte, error) {
-	files, err := factroReference()
-	return asJSONDocument(files["asyncapi.yaml"], err)
+	return asJSONDocument(AsyncAPI("factro"))
 })
 
 func asJSONDocument(text []byte, err error) ([]byte, error) {
@@ -176,7 +177,7 @@ func TestEveryExampleIsARealMessage(t *testing.T) {
 	}
 	for name, m := range doc.Components.Messages {
 		if len(m.Examples) == 0 {
-			if !strings.HasPrefix(name, answerPrefix) { // an answer without a promise
+			if !strings.HasPrefix(name, schemas.AnswerPrefix) { // an answer without a promise
 				t.Errorf("%s has no example", name)
 			}
 			continue
@@ -254,12 +255,12 @@ func TestHeadersOfACommand(t *testing.T) {
 // wantMessage decodes an example as its receiver would.
 func wantMessage(t testing.TB, prefix events.Prefix, name, address string, header nats.Header, payload []byte) {
 	t.Helper()
-	subject := strings.NewReplacer("{cloud}", exampleCloud, "{outcome}", "applied").Replace(address)
+	subject := strings.NewReplacer("{cloud}", ExampleCloud, "{outcome}", "applied").Replace(address)
 	kind, operation, _ := strings.Cut(name, ".")
-	if name == dryRunName { // it is in the channel of each operation
+	if name == schemas.DryRunName { // it is in the channel of each operation
 		r := events.Result{}
 		e, err := events.FromMsg(header, payload)
-		if err != nil || json.Unmarshal(e.Data(), &r) != nil || e.Extensions()[events.ExtDryRun] != "true" || e.DataSchema() != events.SchemaURI(name) || len(r.Response) == 0 {
+		if err != nil || json.Unmarshal(e.Data(), &r) != nil || e.Extensions()[attr.DryRun] != "true" || e.DataSchema() != events.SchemaURI(name) || len(r.Response) == 0 {
 			t.Errorf("%s is read as %v, %v", name, e, err)
 		}
 		return
@@ -271,7 +272,7 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 			t.Errorf("%s is read as %v, %v", name, c, err)
 		}
 	case "event", "result":
-		if name == resultName { // of an operation that is none
+		if name == schemas.ResultName { // of an operation that is none
 			operation = "makeTask"
 		}
 		e, err := events.FromMsg(header, payload)
@@ -294,7 +295,7 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 			return
 		}
 		var r events.Result
-		if err := json.Unmarshal(e.Data(), &r); err != nil || r.Operation != operation || (r.Outcome == events.Applied) != (name != resultName) {
+		if err := json.Unmarshal(e.Data(), &r); err != nil || r.Operation != operation || (r.Outcome == events.Applied) != (name != schemas.ResultName) {
 			t.Errorf("%s has the data %+v, %v", name, r, err)
 		}
 		if e.DataSchema() != events.SchemaURI(name) {
@@ -334,7 +335,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 		}
 		reply := doc.Operations["command."+op.Name].Reply
 		if reply == nil || reply.Address.Location != "$message.header#/"+events.HeaderReplyTo || reply.Channel.name() != "copy" ||
-			len(reply.Messages) != 2 || reply.Messages[0].name() != "result."+op.Name || reply.Messages[1].name() != dryRunName || doc.Channels["copy"].Messages["result."+op.Name].Ref == "" {
+			len(reply.Messages) != 2 || reply.Messages[0].name() != "result."+op.Name || reply.Messages[1].name() != schemas.DryRunName || doc.Channels["copy"].Messages["result."+op.Name].Ref == "" {
 			t.Errorf("%s has the reply %+v", op.Name, reply)
 		}
 		got, err := prefix.ParseResult(doc.Channels["result."+op.Name].Address)
@@ -363,8 +364,8 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 		if !ok || op.Action != action || op.Channel.name() != name || op.Messages[0].name() != name || len(op.Messages) != len(doc.Channels[name].Messages) {
 			t.Errorf("the operation %s is %+v, want it to %s", name, op, action)
 		}
-		_, ofOperation := strings.CutPrefix(name, resultName+".")
-		if dry := doc.Channels[name].Messages[dryRunName].Ref != ""; dry != ofOperation || len(op.Messages) > 2 {
+		_, ofOperation := strings.CutPrefix(name, schemas.ResultName+".")
+		if dry := doc.Channels[name].Messages[schemas.DryRunName].Ref != ""; dry != ofOperation || len(op.Messages) > 2 {
 			t.Errorf("the channel %s has the messages %v", name, doc.Channels[name].Messages)
 		}
 	}

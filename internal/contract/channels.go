@@ -1,39 +1,15 @@
 package contract
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
-)
-
-// document collects the parts of the AsyncAPI document that depend on each other. A channel, its message and its
-// operation have one name.
-type document struct {
-	prefix events.Prefix
-	// resource is the one that the document is about, "" for all.
-	resource string
-	streams  []inline // events, commands, results, dead letters
-
-	channels, operations, messages object
-	// answers are the messages of the one channel that replies to queries go to, copies those of results that go to who
-	// sent the command.
-	answers, copies object
-}
-
-// Names beside those of the schemas.
-const (
-	answerChannel   = "answer"
-	copyChannel     = "copy"
-	redriveName     = "redrive"
-	deadCommandName = "dead.command"
-	deadWebhookName = "dead.webhook"
 )
 
 // fill makes all channels, in the order events, operations of the table, dead letters.
@@ -80,7 +56,7 @@ func (d *document) afterCommands() error {
 	if err := d.dryRun(); err != nil {
 		return err
 	}
-	d.channels = append(d.channels, member{copyChannel, object{
+	d.channels = append(d.channels, ordered.Member{copyChannel, ordered.Object{
 		{"address", nil},
 		{"title", "Copies of results"},
 		{"description", "The subject that a command names in its header " + events.HeaderReplyTo + ". A copy is sent at most once; the stream has every result."},
@@ -96,7 +72,7 @@ func (d *document) afterQueries() {
 	}
 	d.answer(queryErrorName, refusedQuery())
 	d.answer(storedAnswerName, storedAnswer(d.prefix))
-	d.channels = append(d.channels, member{answerChannel, object{
+	d.channels = append(d.channels, ordered.Member{answerChannel, ordered.Object{
 		{"address", nil},
 		{"title", "Answers to queries"},
 		{"description", "The reply subject of the request, which NATS makes."},
@@ -105,25 +81,11 @@ func (d *document) afterQueries() {
 }
 
 // about returns the token of the resource, and the parameters of a subject: without the resource if that is given.
-func (d *document) about(names ...string) (token string, of object) {
+func (d *document) about(names ...string) (token string, of ordered.Object) {
 	if d.resource == "" {
 		return "resource", parameters(names...)
 	}
 	return d.resource, parameters(slices.DeleteFunc(names, func(name string) bool { return name == "resource" })...)
-}
-
-// someCommand returns the operation of examples that are about no certain one.
-func (d *document) someCommand() factro.Operation {
-	op, _ := factro.Lookup("updateTask")
-	if d.resource == "" || d.resource == op.Resource {
-		return op
-	}
-	for _, op := range factro.Operations() {
-		if op.Resource == d.resource && op.Writes() {
-			return op
-		}
-	}
-	return op
 }
 
 func (d *document) event() error {
@@ -134,11 +96,11 @@ func (d *document) event() error {
 	if err != nil {
 		return err
 	}
-	examples := object{{"examples", list{s.example("The smallest body that is proven")}}}
+	examples := ordered.Object{{"examples", ordered.List{s.example("The smallest body that is proven")}}}
 	if d.resource != "" && d.resource != exampleResource { // of no other, a body is proven
 		examples = nil
 	}
-	d.message(eventName, append(object{
+	d.message(schemas.EventName, append(ordered.Object{
 		{"name", events.EventTypePrefix + "<Action>"},
 		{"title", "Event"},
 		{"summary", "Something happened in factro: the body of one webhook."},
@@ -146,13 +108,13 @@ func (d *document) event() error {
 		{"traits", trait("event")},
 	}, examples...))
 	resource, names := d.about("cloud", "resource", "id", "action")
-	d.channel(eventName, d.prefix.Event("cloud", resource, "id", "action"), "Events out of factro", d.streams[0], names)
-	d.operation(eventName, "send", object{{"summary", "Publish each webhook, before it is answered with 202."}})
+	d.channel(schemas.EventName, d.prefix.Event("cloud", resource, "id", "action"), "Events out of factro", d.streams[0], names)
+	d.operation(schemas.EventName, "send", ordered.Object{{"summary", "Publish each webhook, before it is answered with 202."}})
 	return nil
 }
 
 func (d *document) command(op factro.Operation) error {
-	name, result := commandPrefix+op.Name, resultName+"."+op.Name
+	name, result := schemas.CommandPrefix+op.Name, schemas.ResultName+"."+op.Name
 	asked, err := commandSample(d.prefix, op)
 	if err != nil {
 		return err
@@ -161,36 +123,36 @@ func (d *document) command(op factro.Operation) error {
 	if err != nil {
 		return err
 	}
-	d.message(name, append(headed(op, events.CommandTypePrefix+op.Name), object{
+	d.message(name, append(headed(op, events.CommandTypePrefix+op.Name), ordered.Object{
 		{"headers", constantType(events.CommandTypePrefix + op.Name)},
-		{"payload", payload(dataSchema(op))},
+		{"payload", payload(schemas.DataSchema(op))},
 		{"traits", trait("command")},
-		{"examples", list{asked.example("Command " + op.Name)}},
+		{"examples", ordered.List{asked.example("Command " + op.Name)}},
 	}...))
 	d.channel(name, d.prefix.Command("cloud", op.Resource, op.Name), "Commands "+op.Name, d.streams[1], parameters("cloud"))
-	d.operation(name, "receive", object{
+	d.operation(name, "receive", ordered.Object{
 		{"summary", op.Summary},
 		{"tags", tag(op)},
 		{"x-confidence", op.Confidence},
 		{"x-request", op.Method + " " + op.Path},
-		{"reply", object{
-			{"address", object{{"location", "$message.header#/" + events.HeaderReplyTo}}},
+		{"reply", ordered.Object{
+			{"address", ordered.Object{{"location", "$message.header#/" + events.HeaderReplyTo}}},
 			{"channel", reference(channelRef(copyChannel))},
-			{"messages", list{reference(channelRef(copyChannel) + "/messages/" + result), reference(channelRef(copyChannel) + "/messages/" + dryRunName)}},
+			{"messages", ordered.List{reference(channelRef(copyChannel) + "/messages/" + result), reference(channelRef(copyChannel) + "/messages/" + schemas.DryRunName)}},
 		}},
 	})
 
-	d.result(result, object{
+	d.result(result, ordered.Object{
 		{"name", events.ResultTypePrefix + "<outcome>"},
 		{"title", "Result of " + op.Name},
-		{"summary", "The outcome of a command " + op.Name + ". " + answerText(op)},
-		{"payload", payload(resultOf(op))},
+		{"summary", "The outcome of a command " + op.Name + ". " + schemas.AnswerText(op)},
+		{"payload", payload(schemas.ResultOf(op))},
 		{"traits", trait("result")},
-		{"examples", list{shown.example("Result of " + op.Name)}},
+		{"examples", ordered.List{shown.example("Result of " + op.Name)}},
 	})
 	d.channel(result, d.prefix.Result("cloud", op.Resource, op.Name, "outcome"), "Results of "+op.Name, d.streams[2],
-		parameters("cloud", "outcome"), dryRunName)
-	d.operation(result, "send", object{{"summary", "Report the outcome of a command " + op.Name + "."}, {"tags", tag(op)}}, dryRunName)
+		parameters("cloud", "outcome"), schemas.DryRunName)
+	d.operation(result, "send", ordered.Object{{"summary", "Report the outcome of a command " + op.Name + "."}, {"tags", tag(op)}}, schemas.DryRunName)
 	return nil
 }
 
@@ -200,91 +162,91 @@ func (d *document) redrive() error {
 	if err != nil {
 		return err
 	}
-	d.message(redriveName, object{
+	d.message(redriveName, ordered.Object{
 		{"name", events.CommandTypePrefix + "<operation>"},
 		{"title", "Dead command, sent once more"},
 		{"summary", "A command that was given up, as it was, with the sequence of its dead letter. Only operators may publish it."},
 		{"contentType", "application/json"},
-		{"headers", object{
-			{"required", list{events.HeaderRedrive}},
-			{"properties", object{{events.HeaderRedrive, object{{"type", "string"}, {"pattern", "^[0-9]+$"}, {"description", "The sequence of the dead letter."}}}}},
+		{"headers", ordered.Object{
+			{"required", ordered.List{events.HeaderRedrive}},
+			{"properties", ordered.Object{{events.HeaderRedrive, ordered.Object{{"type", "string"}, {"pattern", "^[0-9]+$"}, {"description", "The sequence of the dead letter."}}}}},
 		}},
-		{"payload", object{{"type", "object"}, {"description", "The data of the command."}}},
+		{"payload", ordered.Object{{"type", "object"}, {"description", "The data of the command."}}},
 		{"traits", trait("command")},
-		{"examples", list{again.example("A dead letter that is sent once more")}},
+		{"examples", ordered.List{again.example("A dead letter that is sent once more")}},
 	})
 	resource, names := d.about("cloud", "resource", "operation")
 	d.channel(redriveName, d.prefix.Redrive("cloud", resource, "operation"), "Dead commands that are sent once more", d.streams[1], names)
-	d.operation(redriveName, "receive", object{{"summary", "Carry out a command once more that was given up; \"bridge dead redrive\" sends it."}})
+	d.operation(redriveName, "receive", ordered.Object{{"summary", "Carry out a command once more that was given up; \"bridge dead redrive\" sends it."}})
 	return nil
 }
 
-// unknown tells the results of commands whose operation is none: they have no schema of their own.
+// unknown describes the results of commands whose operation does not exist: they have no schema of their own.
 func (d *document) unknown() error {
 	shown, err := unknownResultSample(d.prefix, d.someCommand().Resource)
 	if err != nil {
 		return err
 	}
-	d.result(resultName, object{
+	d.result(schemas.ResultName, ordered.Object{
 		{"name", events.ResultTypePrefix + "<outcome>"},
 		{"title", "Result of an unknown operation"},
 		{"summary", "That a command was rejected since its subject names no operation that writes."},
 		{"payload", reference(componentsPrefix + "Result")},
 		{"traits", trait("result")},
-		{"examples", list{shown.example("Result of an unknown operation")}},
+		{"examples", ordered.List{shown.example("Result of an unknown operation")}},
 	})
 	resource, names := d.about("cloud", "resource", "operation", "outcome")
-	d.channel(resultName, d.prefix.Result("cloud", resource, "operation", "outcome"), "Results of unknown operations", d.streams[2], names)
-	d.operation(resultName, "send", object{{"summary", "Tell that there is no such operation."}})
+	d.channel(schemas.ResultName, d.prefix.Result("cloud", resource, "operation", "outcome"), "Results of unknown operations", d.streams[2], names)
+	d.operation(schemas.ResultName, "send", ordered.Object{{"summary", "Tell that there is no such operation."}})
 	return nil
 }
 
-// dryRun tells the results of dry runs, which are the same for all operations.
+// dryRun describes the results of dry runs, which are the same for all operations.
 func (d *document) dryRun() error {
 	shown, err := dryRunSample(d.prefix, d.someCommand())
 	if err != nil {
 		return err
 	}
-	d.result(dryRunName, object{
+	d.result(schemas.DryRunName, ordered.Object{
 		{"name", events.ResultTypePrefix + "<outcome>"},
 		{"title", "Result of a dry run"},
 		{"summary", "What would have been called for a command with the attribute dryrun."},
-		{"payload", payload(resultOfDryRun())},
+		{"payload", payload(schemas.ResultOfDryRun())},
 		{"traits", trait("result")},
-		{"examples", list{shown.example("Result of a dry run")}},
+		{"examples", ordered.List{shown.example("Result of a dry run")}},
 	})
 	return nil
 }
 
 func (d *document) query(op factro.Operation) error {
-	name, answer := queryPrefix+op.Name, answerPrefix+op.Name
-	d.message(name, append(headed(op, "query."+op.Name), object{
-		{"payload", payload(dataSchema(op))},
-		{"examples", list{sample{payload: op.Example()}.example("Query " + op.Name)}},
+	name, answer := schemas.QueryPrefix+op.Name, schemas.AnswerPrefix+op.Name
+	d.message(name, append(headed(op, "query."+op.Name), ordered.Object{
+		{"payload", payload(schemas.DataSchema(op))},
+		{"examples", ordered.List{sample{payload: op.Example()}.example("Query " + op.Name)}},
 	}...))
-	d.channel(name, d.prefix.Query("cloud", op.Resource, op.Name), "Queries "+op.Name, inline{}, parameters("cloud"))
-	good := object{
+	d.channel(name, d.prefix.Query("cloud", op.Resource, op.Name), "Queries "+op.Name, ordered.Inline{}, parameters("cloud"))
+	good := ordered.Object{
 		{"name", answer},
 		{"title", "Answer to " + op.Name},
-		{"summary", answerText(op)},
+		{"summary", schemas.AnswerText(op)},
 		{"contentType", "application/json"},
-		{"payload", payload(answerOf(op))},
+		{"payload", payload(schemas.AnswerOf(op))},
 	}
 	if example := op.ExampleAnswer(); example != nil {
-		good = append(good, member{"examples", list{sample{payload: example}.example("Answer to " + op.Name)}})
+		good = append(good, ordered.Member{"examples", ordered.List{sample{payload: example}.example("Answer to " + op.Name)}})
 	}
 	d.answer(answer, good)
-	replies := list{}
+	replies := ordered.List{}
 	for _, m := range []string{answer, storedAnswerName, queryErrorName} {
 		replies = append(replies, reference(channelRef(answerChannel)+"/messages/"+m))
 	}
-	d.operation(name, "receive", object{
+	d.operation(name, "receive", ordered.Object{
 		{"summary", op.Summary},
 		{"tags", tag(op)},
 		{"x-confidence", op.Confidence},
 		{"x-request", op.Method + " " + op.Path},
-		{"reply", object{{"channel", reference(channelRef(answerChannel))}, {"messages", replies}}},
-		{"bindings", inline{object{{"nats", object{{"queue", queries.Queue}, {"bindingVersion", "0.1.0"}}}}}},
+		{"reply", ordered.Object{{"channel", reference(channelRef(answerChannel))}, {"messages", replies}}},
+		{"bindings", ordered.Inline{Value: ordered.Object{{"nats", ordered.Object{{"queue", queries.Queue}, {"bindingVersion", "0.1.0"}}}}}},
 	})
 	return nil
 }
@@ -295,13 +257,13 @@ func (d *document) dead() error {
 		return err
 	}
 	resource, names := d.about("cloud", "resource", "operation")
-	headers := object{}
+	headers := ordered.Object{}
 	for _, h := range bus.DeadHeaders() {
-		headers = append(headers, member{h.Name, object{{"type", "string"}, {"description", sentence(h.Meaning)}}})
+		headers = append(headers, ordered.Member{h.Name, ordered.Object{{"type", "string"}, {"description", sentence(h.Meaning)}}})
 	}
 	for _, letter := range []struct {
 		name, address, title, summary string
-		parameters                    object
+		parameters                    ordered.Object
 		example                       sample
 	}{
 		{
@@ -316,120 +278,17 @@ func (d *document) dead() error {
 		if letter.name == deadCommandName && len(d.copies) == 0 || letter.name == deadWebhookName && d.resource != "" && d.resource != events.ResourceBridge {
 			continue
 		}
-		d.message(letter.name, object{
+		d.message(letter.name, ordered.Object{
 			{"name", letter.name},
 			{"title", letter.title},
 			{"summary", letter.summary},
 			{"contentType", "application/octet-stream"},
-			{"headers", object{{"type", "object"}, {"required", list{bus.DeadHeaders()[0].Name}}, {"properties", headers}}},
-			{"payload", object{{"description", "The original data, whatever it is."}}},
-			{"examples", list{letter.example.example(letter.title)}},
+			{"headers", ordered.Object{{"type", "object"}, {"required", ordered.List{bus.DeadHeaders()[0].Name}}, {"properties", headers}}},
+			{"payload", ordered.Object{{"description", "The original data, whatever it is."}}},
+			{"examples", ordered.List{letter.example.example(letter.title)}},
 		})
 		d.channel(letter.name, letter.address, letter.title, d.streams[3], letter.parameters)
-		d.operation(letter.name, "send", object{{"summary", letter.summary}})
+		d.operation(letter.name, "send", ordered.Object{{"summary", letter.summary}})
 	}
 	return nil
 }
-
-// headed is how the message of an operation begins.
-func headed(op factro.Operation, name string) object {
-	o := object{{"name", name}, {"title", op.Name}, {"summary", op.Summary}}
-	if op.Remarks != "" {
-		o = append(o, member{"description", op.Remarks})
-	}
-	return append(o, member{"contentType", "application/json"})
-}
-
-func (d *document) message(name string, m object) { d.messages = append(d.messages, member{name, m}) }
-
-func (d *document) result(name string, m object) {
-	d.message(name, m)
-	d.copies = append(d.copies, member{name, messageRef(name)})
-}
-
-func (d *document) answer(name string, m object) {
-	d.message(name, m)
-	d.answers = append(d.answers, member{name, messageRef(name)})
-}
-
-// channel adds a channel with the message of its name, and others if there are any.
-func (d *document) channel(name, address, title string, stream inline, parameters object, also ...string) {
-	messages := object{{name, messageRef(name)}}
-	for _, other := range also {
-		messages = append(messages, member{other, messageRef(other)})
-	}
-	c := object{
-		{"address", withParameters(address, parameters)},
-		{"title", title},
-		{"messages", messages},
-		{"parameters", parameters},
-	}
-	if stream.value != nil {
-		c = append(c, member{"x-jetstream", stream})
-	}
-	d.channels = append(d.channels, member{name, c})
-}
-
-// withParameters puts braces around the tokens of a subject that are the names of parameters: the builders of names take
-// no braces.
-func withParameters(subject string, parameters object) string {
-	tokens := strings.Split(subject, ".")
-	for i, token := range tokens {
-		if i > 0 && slices.ContainsFunc(parameters, func(p member) bool { return p.key == token }) {
-			tokens[i] = "{" + token + "}"
-		}
-	}
-	return strings.Join(tokens, ".")
-}
-
-func (d *document) operation(name, action string, more object, also ...string) {
-	messages := list{}
-	for _, message := range append([]string{name}, also...) {
-		messages = append(messages, reference(channelRef(name)+"/messages/"+message))
-	}
-	d.operations = append(d.operations, member{name, append(object{
-		{"action", action},
-		{"channel", reference(channelRef(name))},
-		{"messages", messages},
-	}, more...)})
-}
-
-// example is the sample as an example of a message.
-func (s sample) example(title string) object {
-	o := object{{"name", title}}
-	if len(s.headers) > 0 {
-		headers := object{}
-		for _, name := range slices.Sorted(maps.Keys(s.headers)) {
-			headers = append(headers, member{name, s.headers[name]})
-		}
-		o = append(o, member{"headers", headers})
-	}
-	if !json.Valid(s.payload) {
-		return append(o, member{"payload", string(s.payload)})
-	}
-	return append(o, member{"payload", inline{s.payload}})
-}
-
-func payload(schema map[string]any) object {
-	delete(schema, "examples") // the message has them
-	delete(schema, "description")
-	return schemaOf(schema, componentsPrefix)
-}
-
-func constantType(name string) object {
-	return object{{"properties", object{{"ce-type", inline{object{{"const", name}}}}}}}
-}
-
-// parameters refers to those of the components.
-func parameters(names ...string) object {
-	o := object{}
-	for _, name := range names {
-		o = append(o, member{name, reference("#/components/parameters/" + name)})
-	}
-	return o
-}
-
-func tag(op factro.Operation) list  { return list{inline{object{{"name", op.Resource}}}} }
-func trait(name string) list        { return list{reference("#/components/messageTraits/" + name)} }
-func channelRef(name string) string { return "#/channels/" + name }
-func messageRef(name string) inline { return reference("#/components/messages/" + name) }

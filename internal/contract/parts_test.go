@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -52,7 +53,7 @@ func TestAsyncAPIOfEachResource(t *testing.T) {
 			}
 		}
 		for name, channel := range readAsyncAPI(t, text, nil).Channels {
-			if subject := strings.Split(channel.Address, "."); channel.Address != "" && name != deadWebhookName && name != statusName && !slices.Contains(subject, resource) {
+			if subject := strings.Split(channel.Address, "."); channel.Address != "" && name != deadWebhookName && name != schemas.StatusName && !slices.Contains(subject, resource) {
 				t.Errorf("%s has the subject %s", resource, channel.Address)
 			}
 		}

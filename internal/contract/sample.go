@@ -10,9 +10,12 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // sample is an example of a message as it is on the wire. Events and results are made by the same code that makes the
@@ -23,34 +26,35 @@ type sample struct {
 	payload json.RawMessage
 }
 
-// exampleCloud is the cloud of all examples, that of the demonstration.
-const exampleCloud = "demo"
+// ExampleCloud is the cloud of all examples, that of the demonstration.
+const ExampleCloud = "demo"
 
 const (
 	exampleEventID   = "0198f2a5-7f00-7000-8000-000000000001"
 	exampleCommandID = "0198f2a5-7f00-7000-8000-000000000002"
 	exampleSource    = "urn:example:planning"
 	exampleEntityID  = "00000000-0000-4000-8000-000000000001"
-	webOrigin        = "https://cloud.factro.com"
+	WebOrigin        = "https://cloud.factro.com"
 )
 
-var exampleTime = time.Date(2026, 9, 1, 9, 30, 0, 0, time.UTC)
+// ExampleTime is the time of all examples.
+var ExampleTime = time.Date(2026, 9, 1, 9, 30, 0, 0, time.UTC)
 
 // provenBody is the smallest body of a webhook that is proven, exampleResource what it is about.
 const (
-	provenBody      = `{"action":"TaskExecutorChanged","context":{"entityId":"` + exampleEntityID + `"}}`
+	ProvenBody      = `{"action":"TaskExecutorChanged","context":{"entityId":"` + exampleEntityID + `"}}`
 	exampleResource = "task"
 )
 
 func eventSample(p events.Prefix) (sample, error) {
-	e, err := translate.Webhook([]byte(provenBody), translate.Receipt{
-		Cloud: exampleCloud, Source: "urn:factro:cloud:" + exampleCloud, At: exampleTime, Origin: "webhook",
+	e, err := translate.Webhook([]byte(ProvenBody), translate.Receipt{
+		Cloud: ExampleCloud, Source: "urn:factro:cloud:" + ExampleCloud, At: ExampleTime, Origin: "webhook",
 		NewID: func() string { return exampleEventID },
 	})
 	if err != nil {
 		return sample{}, err
 	}
-	return sampleOf(p.Event(exampleCloud, e.Resource, e.EntityID, e.Action), e.Event)
+	return sampleOf(p.Event(ExampleCloud, e.Resource, e.EntityID, e.Action), e.Event)
 }
 
 func commandSample(p events.Prefix, op factro.Operation) (sample, error) {
@@ -61,7 +65,7 @@ func commandSample(p events.Prefix, op factro.Operation) (sample, error) {
 	if err := e.SetData(event.ApplicationJSON, op.Example()); err != nil {
 		return sample{}, err
 	}
-	return sampleOf(p.Command(exampleCloud, op.Resource, op.Name), e)
+	return sampleOf(p.Command(ExampleCloud, op.Resource, op.Name), e)
 }
 
 func resultSample(p events.Prefix, op factro.Operation) (sample, error) {
@@ -71,17 +75,17 @@ func resultSample(p events.Prefix, op factro.Operation) (sample, error) {
 	}
 	answer := op.ExampleAnswer()
 	resource, mandantID := translate.Resource(op, call.EntityID, answer)
-	resource.URL = factro.WebLink(webOrigin, mandantID, resource.Type, resource.ID)
-	finished := exampleTime.Add(200 * time.Millisecond)
+	resource.URL = factro.WebLink(WebOrigin, mandantID, resource.Type, resource.ID)
+	finished := ExampleTime.Add(200 * time.Millisecond)
 	cmd := exampleCommand(p, op.Resource, op.Name)
 	e, err := translate.Result(cmd, events.Result{
 		Operation: op.Name, Outcome: events.Applied, Status: http.StatusOK, Attempts: 1,
-		StartedAt: exampleTime, FinishedAt: &finished, Resource: resource, Response: answer,
+		StartedAt: ExampleTime, FinishedAt: &finished, Resource: resource, Response: answer,
 	}, "", finished)
 	if err != nil {
 		return sample{}, err
 	}
-	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
+	return sampleOf(p.Result(ExampleCloud, op.Resource, op.Name, events.Applied), e)
 }
 
 // dryRunSample is the result of a dry run, with the planned call.
@@ -91,27 +95,27 @@ func dryRunSample(p events.Prefix, op factro.Operation) (sample, error) {
 		return sample{}, err
 	}
 	cmd := exampleCommand(p, op.Resource, op.Name)
-	cmd.Event.SetExtension(events.ExtDryRun, true)
-	planned := object{{"method", call.Method}, {"path", call.Target}}
+	cmd.Event.SetExtension(attr.DryRun, true)
+	planned := ordered.Object{{"method", call.Method}, {"path", call.Target}}
 	if len(call.Body) > 0 {
-		planned = append(planned, member{"body", json.RawMessage(call.Body)})
+		planned = append(planned, ordered.Member{"body", json.RawMessage(call.Body)})
 	}
-	finished := exampleTime
+	finished := ExampleTime
 	e, err := translate.Result(cmd, events.Result{
-		Operation: op.Name, Outcome: events.Applied, StartedAt: exampleTime, FinishedAt: &finished,
+		Operation: op.Name, Outcome: events.Applied, StartedAt: ExampleTime, FinishedAt: &finished,
 		Resource: &events.Resource{Type: op.Resource, ID: call.EntityID}, Response: mustJSON(planned),
 	}, ".dryrun."+cmd.Position, finished)
 	if err != nil {
 		return sample{}, err
 	}
-	return sampleOf(p.Result(exampleCloud, op.Resource, op.Name, events.Applied), e)
+	return sampleOf(p.Result(ExampleCloud, op.Resource, op.Name, events.Applied), e)
 }
 
 // exampleCommand is the command that the example results belong to.
 func exampleCommand(p events.Prefix, resource, operation string) events.Command {
 	cmd := events.Command{
-		Address: events.Address{Cloud: exampleCloud, Resource: resource, Operation: operation}, Event: event.New(),
-		Position: p.CommandStream(exampleCloud) + ":1",
+		Address: events.Address{Cloud: ExampleCloud, Resource: resource, Operation: operation}, Event: event.New(),
+		Position: p.CommandStream(ExampleCloud) + ":1",
 	}
 	cmd.Event.SetID(exampleCommandID)
 	cmd.Event.SetSource(exampleSource)
@@ -121,16 +125,16 @@ func exampleCommand(p events.Prefix, resource, operation string) events.Command 
 // unknownResultSample is the result of a command whose operation is none.
 func unknownResultSample(p events.Prefix, resource string) (sample, error) {
 	const name = "makeTask"
-	finished := exampleTime
+	finished := ExampleTime
 	cmd := exampleCommand(p, resource, name)
 	e, err := translate.Result(cmd, events.Result{
-		Operation: name, Outcome: events.Rejected, StartedAt: exampleTime, FinishedAt: &finished,
+		Operation: name, Outcome: events.Rejected, StartedAt: ExampleTime, FinishedAt: &finished,
 		Error: &events.Error{Code: events.CodeUnknownOperation, Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", name)},
 	}, "."+cmd.Position, finished)
 	if err != nil {
 		return sample{}, err
 	}
-	return sampleOf(p.Result(exampleCloud, resource, name, events.Rejected), e)
+	return sampleOf(p.Result(ExampleCloud, resource, name, events.Rejected), e)
 }
 
 // sampleOf writes an event as the bridge does.
@@ -152,7 +156,7 @@ func redriveSample(p events.Prefix, op factro.Operation) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	s.subject = p.Redrive(exampleCloud, op.Resource, op.Name)
+	s.subject = p.Redrive(ExampleCloud, op.Resource, op.Name)
 	s.headers[events.HeaderRedrive] = "17"
 	return s, nil
 }
@@ -166,9 +170,9 @@ func deadCommandSample(p events.Prefix, op factro.Operation) (sample, error) {
 	const refusal = "Task is closed"
 	maps.Copy(s.headers, deadHeaders(events.CodeRefused, refusal))
 	s.headers["Factro-Dead-Subject"] = s.subject
-	s.headers["Factro-Dead-Position"] = p.CommandStream(exampleCloud) + ":1"
+	s.headers["Factro-Dead-Position"] = p.CommandStream(ExampleCloud) + ":1"
 	s.headers["Factro-Dead-Deliveries"] = "1"
-	s.subject = p.DeadCommand(exampleCloud, op.Resource, op.Name)
+	s.subject = p.DeadCommand(ExampleCloud, op.Resource, op.Name)
 	return s, nil
 }
 
@@ -176,12 +180,12 @@ func deadCommandSample(p events.Prefix, op factro.Operation) (sample, error) {
 func deadWebhookSample(p events.Prefix) sample {
 	const body = "action=TaskExecutorChanged"
 	_, err := translate.Webhook([]byte(body), translate.Receipt{})
-	return sample{subject: p.DeadWebhook(exampleCloud), headers: deadHeaders("unusable", fmt.Sprint(err)), payload: json.RawMessage(body)}
+	return sample{subject: p.DeadWebhook(ExampleCloud), headers: deadHeaders("unusable", fmt.Sprint(err)), payload: json.RawMessage(body)}
 }
 
 func deadHeaders(code, reason string) map[string]string {
 	return map[string]string{
-		"Factro-Dead-Code": code, "Factro-Dead-Reason": events.EncodeHeader(reason),
-		"Factro-Dead-Time": exampleTime.Format(time.RFC3339Nano),
+		"Factro-Dead-Code": code, "Factro-Dead-Reason": percent.Encode(reason),
+		"Factro-Dead-Time": ExampleTime.Format(time.RFC3339Nano),
 	}
 }

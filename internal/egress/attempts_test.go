@@ -10,37 +10,33 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
-)
-
-var (
-	broken  = reply{status: 503, body: "down"}
-	reset   = reply{err: errors.New("connection reset by peer")}
-	nowhere = reply{unsent: true}
 )
 
 // TestRepeated: an operation that may be done twice is repeated until it is done.
 func TestRepeated(t *testing.T) {
 	t.Parallel()
-	for name, answers := range map[string][]reply{
-		"5xx": {broken, broken, ok(fits)}, "reset": {reset, reset, ok(fits)}, "unsent": {nowhere, nowhere, ok(fits)},
-		"cut": {{status: 200, body: "{", cut: true}, {status: 408}, ok(fits)}, "redirect": {{status: 302}, {status: 307}, ok(fits)},
-		"hangs": {{hang: true}, {hang: true}, ok(fits)},
+	for name, answers := range map[string][]apitest.Reply{
+		"5xx": {apitest.Broken, apitest.Broken, apitest.OK(apitest.Fits)}, "reset": {apitest.Reset, apitest.Reset, apitest.OK(apitest.Fits)}, "unsent": {apitest.Nowhere, apitest.Nowhere, apitest.OK(apitest.Fits)},
+		"cut": {{Status: 200, Body: "{", Cut: true}, {Status: 408}, apitest.OK(apitest.Fits)}, "redirect": {{Status: 302}, {Status: 307}, apitest.OK(apitest.Fits)},
+		"hangs": {{Hang: true}, {Hang: true}, apitest.OK(apitest.Fits)},
 	} {
 		for _, cmd := range []events.Command{update(), remove()} {
 			t.Run(name+" "+cmd.Operation, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, inTurn(answers...))
+					r := newRig(t, apitest.Sequence(answers...))
 					began := time.Now()
 					s := r.wantDone(r.do(cmd), events.Applied, "")
-					if s.result.Attempts != 3 || r.count("call") != 3 {
+					if s.result.Attempts != 3 || r.Count("call") != 3 {
 						t.Errorf("%d attempts: %s", s.result.Attempts, r)
 					}
 					if d := time.Since(began); d < 750*time.Millisecond || name != "hangs" && d > 2*time.Second {
 						t.Errorf("it took %s, want a backoff", d)
 					}
-					if r.count("begin") != 1 || r.count("finish") != 1 || len(r.desk.ledger[ledgerEntry].Log) != 3 {
+					if r.Count("begin") != 1 || r.Count("finish") != 1 || len(r.desk.ledger[ledgerEntry].Log) != 3 {
 						t.Errorf("the ledger does not know of it: %s", r)
 					}
 				})
@@ -53,12 +49,12 @@ func TestRepeated(t *testing.T) {
 func TestExhausted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(broken))
+		r := newRig(t, apitest.Always(apitest.Broken))
 		s := r.wantDone(r.do(update()), events.Dead, "exhausted")
-		if s.result.Attempts != 8 || r.count("call PUT") != 8 || s.result.Status != 503 {
+		if s.result.Attempts != 8 || r.Count("call PUT") != 8 || s.result.Status != 503 {
 			t.Errorf("%d attempts: %s", s.result.Attempts, r)
 		}
-		if r.count("call GET") == 0 {
+		if r.Count("call GET") == 0 {
 			t.Errorf("the breaker did not open: %s", r)
 		}
 	})
@@ -67,19 +63,19 @@ func TestExhausted(t *testing.T) {
 // TestAmbiguous: a create that may have happened is called exactly once.
 func TestAmbiguous(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]reply{
-		"500": {status: 500}, "502 with HTML": {status: 502, body: "<html>"}, "408": {status: 408}, "cut": reset,
-		"body cut after 200": {status: 200, body: `{"id":`, cut: true}, "redirect": {status: 307}, "no answer": {hang: true},
+	for name, answer := range map[string]apitest.Reply{
+		"500": {Status: 500}, "502 with HTML": {Status: 502, Body: "<html>"}, "408": {Status: 408}, "cut": apitest.Reset,
+		"body cut after 200": {Status: 200, Body: `{"id":`, Cut: true}, "redirect": {Status: 307}, "no answer": {Hang: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, unseeable(always(answer)))
+				r := newRig(t, unseeable(apitest.Always(answer)))
 				s := r.wantDone(r.do(command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`)), events.Dead, "ambiguous")
 				if r.String() != "begin; call POST /api/core/tasks/tasks; save; finish; publish dead" || s.result.Attempts != 1 {
 					t.Errorf("what happened: %s", r)
 				}
-				if s.result.Status != answer.status {
+				if s.result.Status != answer.Status {
 					t.Errorf("the status is %d", s.result.Status)
 				}
 			})
@@ -91,9 +87,9 @@ func TestAmbiguous(t *testing.T) {
 func TestCutRefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reply{status: 429, cut: true}, reply{status: 422, body: "bad ti", cut: true}))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429, Cut: true}, apitest.Reply{Status: 422, Body: "bad ti", Cut: true}))
 		s := r.wantDone(r.do(create()), events.Rejected, "refused")
-		if s.result.Status != 422 || r.count("call POST") != 2 {
+		if s.result.Status != 422 || r.Count("call POST") != 2 {
 			t.Errorf("the result is %s: %s", s.event.Data(), r)
 		}
 	})
@@ -103,7 +99,7 @@ func TestCutRefusal(t *testing.T) {
 func TestUnsentCreate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(nowhere, nowhere, ok(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Sequence(apitest.Nowhere, apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		want := "begin; " + strings.Repeat("call POST /api/core/tasks; release; save; ", 2) + "call POST /api/core/tasks; finish; publish applied"
 		if r.String() != want || s.result.Attempts != 3 {
@@ -111,7 +107,7 @@ func TestUnsentCreate(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(nowhere))
+		r := newRig(t, apitest.Always(apitest.Nowhere))
 		s := r.wantDone(r.do(create()), events.Dead, "exhausted")
 		if s.result.Attempts != 8 || s.result.Status != 0 {
 			t.Errorf("the result is %s", s.event.Data())
@@ -123,16 +119,16 @@ func TestUnsentCreate(t *testing.T) {
 func TestExpiresWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok(fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
 		c := create()
 		c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
 		r.wantDone(r.do(c), events.Rejected, "expired")
-		if r.count("call") != 1 || len(r.desk.ledger) != 0 {
+		if r.Count("call") != 1 || len(r.desk.ledger) != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // but what factro may have begun is carried on with
-		r := newRig(t, inTurn(reply{hang: true}, ok(fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reply{Hang: true}, apitest.OK(apitest.Fits)))
 		c := update()
 		c.Event.SetExtension("expirytime", time.Now().Add(5*time.Second))
 		r.wantDone(r.do(c), events.Applied, "")
@@ -142,14 +138,14 @@ func TestExpiresWhileWaiting(t *testing.T) {
 func TestLedgerAnswers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 		first := r.wantDone(r.do(create()), events.Applied, "")
 		if r.String() != "begin; call POST /api/core/tasks; finish; publish applied" {
 			t.Errorf("what happened: %s", r)
 		}
 
 		// A redelivery, a while later.
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		again := r.wantDone(r.do(create()), events.Applied, "")
 		if r.String() != "begin; publish applied" || string(again.event.Data()) != string(first.event.Data()) || again.id != first.id || again.subject != first.subject {
@@ -157,7 +153,7 @@ func TestLedgerAnswers(t *testing.T) {
 		}
 
 		// Another command with the same id.
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		other := create()
 		other.Event.DataEncoded = []byte(`{"title":"other","targetParentId":"p-1"}`)
 		r.wantDone(r.do(other), events.Rejected, "conflict")
@@ -166,11 +162,11 @@ func TestLedgerAnswers(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // a rejection is remembered like any other end
-		r := newRig(t, always(reply{status: 403, body: "no"}))
+		r := newRig(t, apitest.Always(apitest.Reply{Status: 403, Body: "no"}))
 		r.wantDone(r.do(create()), events.Rejected, "refused")
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		r.wantDone(r.do(create()), events.Rejected, "refused")
-		if r.count("call") != 0 {
+		if r.Count("call") != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 	})
@@ -179,7 +175,7 @@ func TestLedgerAnswers(t *testing.T) {
 // TestInterrupted: the process died between the ledger and the result.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, unseeable(always(ok(fits))))
+	r := newRig(t, unseeable(apitest.Always(apitest.OK(apitest.Fits))))
 	j := &job{cmd: create(), startedAt: time.Now()}
 	if reason := r.w.plan(j, nil); reason != nil {
 		t.Fatal(reason)
@@ -196,7 +192,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestBeginFails(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok(fits)))
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	r.desk.fail = func(string) error { return errors.New("no ledger") }
 	if verdict := r.do(create()); verdict == nil || r.String() != "begin" {
 		t.Errorf("verdict %v: %s", verdict, r)
@@ -207,7 +203,7 @@ func TestBeginFails(t *testing.T) {
 func TestInsists(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(nowhere, ok(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Sequence(apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
 		began := time.Now()
 		r.desk.fail = func(step string) error {
 			if step != "begin" && time.Since(began) < 10*time.Minute || step == "publish applied" && time.Since(began) < 20*time.Minute {
@@ -216,10 +212,10 @@ func TestInsists(t *testing.T) {
 			return nil
 		}
 		r.wantDone(r.do(create()), events.Applied, "")
-		if r.count("call") != 2 || time.Since(began) > 22*time.Minute {
+		if r.Count("call") != 2 || time.Since(began) > 22*time.Minute {
 			t.Errorf("after %s: %s", time.Since(began), r)
 		}
-		if n := r.count("forget") + r.count("finish") + r.count("publish"); n > 120 {
+		if n := r.Count("forget") + r.Count("finish") + r.Count("publish"); n > 120 {
 			t.Errorf("%d tries in 20 minutes are a hot loop", n)
 		}
 	})
@@ -229,27 +225,27 @@ func TestInsists(t *testing.T) {
 func TestStop(t *testing.T) {
 	t.Parallel()
 	const stopAt, grace = 1 * time.Second, 5 * time.Second
-	late := func(unsent bool) func(*http.Request, string) reply {
-		return func(r *http.Request, _ string) reply {
+	late := func(unsent bool) func(*http.Request, string) apitest.Reply {
+		return func(r *http.Request, _ string) apitest.Reply {
 			if unsent { // the dialling hangs
 				<-r.Context().Done()
-				return nowhere
+				return apitest.Nowhere
 			}
-			return reply{hang: true}
+			return apitest.Reply{Hang: true}
 		}
 	}
-	throttledFor := always(reply{status: 429, header: map[string]string{"Retry-After": "60"}})
+	throttledFor := apitest.Always(apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}})
 	for name, test := range map[string]struct {
 		cmd     events.Command
-		script  func(*http.Request, string) reply
+		script  func(*http.Request, string) apitest.Reply
 		retry   bool // at once, without a backoff
 		entries int
 		calls   int
 		within  time.Duration
 	}{
 		"at the gate":           {create(), throttledFor, true, 0, 1, stopAt},
-		"between attempts":      {update(), always(broken), true, 1, 2, stopAt},
-		"create, between":       {create(), always(nowhere), true, 0, 2, stopAt},
+		"between attempts":      {update(), apitest.Always(apitest.Broken), true, 1, 2, stopAt},
+		"create, between":       {create(), apitest.Always(apitest.Nowhere), true, 0, 2, stopAt},
 		"during the call":       {create(), late(false), false, 1, 1, stopAt + grace},
 		"while dialling":        {create(), late(true), false, 0, 1, stopAt + grace},
 		"during another's call": {update(), late(false), false, 1, 1, stopAt + grace},
@@ -257,7 +253,7 @@ func TestStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, test.script, func(c *Config) { c.Timeout = time.Minute })
+				r := newRig(t, test.script, func(c *coreapi.Config) { c.Timeout = time.Minute })
 				stopping, stop := context.WithTimeout(t.Context(), stopAt)
 				defer stop()
 				ctx, end := context.WithTimeout(t.Context(), stopAt+grace)
@@ -277,7 +273,7 @@ func TestStop(t *testing.T) {
 				if !r.desk.ledger[ledgerEntry].Open {
 					entries++
 				}
-				if len(r.desk.ledger) != 1 || entries != test.entries || r.count("call") < 1 || r.count("call") > 4 {
+				if len(r.desk.ledger) != 1 || entries != test.entries || r.Count("call") < 1 || r.Count("call") > 4 {
 					t.Errorf("%d entries: %s", entries, r)
 				}
 				if n := len(r.desk.results(events.Applied)) + len(r.desk.results(events.Dead)) + len(r.desk.results(events.Rejected)); n != 0 {
@@ -293,7 +289,7 @@ func TestLastMoment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
-		r := newRig(t, func(*http.Request, string) reply { end(); return reply{status: 204} })
+		r := newRig(t, func(*http.Request, string) apitest.Reply { end(); return apitest.Reply{Status: 204} })
 		r.wantDone(r.w.Handle(ctx, ctx, update(), nil), events.Applied, "")
 		if r.desk.ledger[ledgerEntry].Result == nil {
 			t.Errorf("the ledger does not know: %s", r)
@@ -301,7 +297,7 @@ func TestLastMoment(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // but it does not hold up the end if NATS is away
 		ctx, end := context.WithCancel(t.Context())
-		r := newRig(t, func(*http.Request, string) reply { end(); return reply{status: 204} })
+		r := newRig(t, func(*http.Request, string) apitest.Reply { end(); return apitest.Reply{Status: 204} })
 		r.desk.fail = func(step string) error {
 			if step == "finish" {
 				return errors.New("away")

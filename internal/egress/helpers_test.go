@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
 	"os"
 	"strings"
 	"sync"
@@ -26,6 +23,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -43,150 +42,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// diary is what happened, in its order.
-type diary struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (d *diary) add(line string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.lines = append(d.lines, line)
-}
-
-func (d *diary) count(prefix string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := 0
-	for _, line := range d.lines {
-		if strings.HasPrefix(line, prefix) {
-			n++
-		}
-	}
-	return n
-}
-
-func (d *diary) String() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Join(d.lines, "; ")
-}
-
-// reply is one answer of the scripted factro.
-type reply struct {
-	status int
-	header map[string]string
-	body   string
-	// err is a failure instead of an answer; unsent one before the request was written.
-	err    error
-	unsent bool
-	// cut ends the body with an error. hang answers when the request is given up, delay when that time is over. drip is how
-	// long each part of the body takes, of as many bytes.
-	cut, hang   bool
-	delay, drip time.Duration
-	part        int
-}
-
-// fits is an answer in the form of each operation on one object that the tests use, and of the probe.
-const fits = `{"id":"t-1","totalUserCount":7}`
-
-func ok(body string) reply { return reply{status: 200, body: body} }
-
-// long is an answer of so many bytes in the form that a call wants: a list of tasks or a task.
-func long(r *http.Request, size int) string {
-	begin, end := `{"id":"`, `"}`
-	if strings.HasSuffix(r.URL.Path, "/tasks") {
-		begin, end = `[`+begin, end+`]`
-	}
-	return begin + strings.Repeat("7", size-len(begin+end)) + end
-}
-
-// api is a scripted factro.
-type api struct {
-	*diary
-	mu     sync.Mutex
-	script func(r *http.Request, body string) reply
-	seen   []*http.Request
-	at     []time.Time
-}
-
-func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := ""
-	if r.Body != nil {
-		b, err := io.ReadAll(r.Body)
-		if err != nil { // in the middle of the request
-			httptrace.ContextClientTrace(r.Context()).WroteHeaders()
-			return nil, err
-		}
-		if err := r.Body.Close(); err != nil {
-			return nil, err
-		}
-		body = string(b)
-	}
-	a.add("call " + r.Method + " " + r.URL.Path)
-	a.mu.Lock()
-	a.seen, a.at = append(a.seen, r), append(a.at, time.Now())
-	answer := a.script(r, body)
-	a.mu.Unlock()
-	if answer.unsent {
-		return nil, errors.New("dial tcp: connection refused")
-	}
-	httptrace.ContextClientTrace(r.Context()).WroteHeaders()
-	if answer.hang {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	if answer.delay > 0 {
-		if err := sleep(r.Context(), answer.delay); err != nil {
-			return nil, err
-		}
-	}
-	if answer.err != nil {
-		return nil, answer.err
-	}
-	h := http.Header{}
-	for k, v := range answer.header {
-		h.Set(k, v)
-	}
-	var text io.Reader = strings.NewReader(answer.body)
-	if answer.cut {
-		text = io.MultiReader(text, failing{})
-	}
-	arriving := io.NopCloser(&coming{ctx: r.Context(), r: text, drip: answer.drip, part: answer.part})
-	return &http.Response{StatusCode: answer.status, Header: h, Body: arriving, Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
-}
-
-// coming is a body on its way. It ends when the request is given up.
-type coming struct {
-	ctx        context.Context //nolint:containedctx // that of the request; a Reader takes none
-	r          io.Reader
-	drip       time.Duration
-	part, left int // what of this part is not read
-}
-
-func (c *coming) Read(p []byte) (int, error) {
-	if c.drip > 0 {
-		if c.left == 0 {
-			if err := sleep(c.ctx, c.drip); err != nil {
-				return 0, err
-			}
-			c.left = c.part
-		}
-		p = p[:min(len(p), c.left)]
-	}
-	n, err := c.r.Read(p)
-	c.left -= n
-	if n > 0 && c.ctx.Err() != nil {
-		return 0, c.ctx.Err()
-	}
-	return n, err
-}
-
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
 // sent is a result that was published.
 type sent struct {
 	subject, id string
@@ -197,7 +52,7 @@ type sent struct {
 
 // desk is Results, Ledger and Files. fail, if set, may make any of its steps fail.
 type desk struct {
-	*diary
+	*apitest.Diary
 	t      testing.TB
 	files  map[string]bus.File
 	mu     sync.Mutex
@@ -209,7 +64,7 @@ type desk struct {
 }
 
 func (d *desk) step(ctx context.Context, name string) error {
-	d.add(name)
+	d.Add(name)
 	if d.fail != nil {
 		if err := d.fail(name); err != nil {
 			return err
@@ -362,80 +217,58 @@ func (d *desk) results(o events.Outcome) []sent {
 	return all
 }
 
-const apiKey = "eyJ-THE-API-KEY"
-
 // rig is a worker between a scripted factro and a desk.
 type rig struct {
 	t testing.TB
-	*diary
+	*apitest.Diary
 	w    *Worker
-	api  *api
+	cfg  coreapi.Config
+	api  *apitest.Factro
 	desk *desk
 	log  *bytes.Buffer
 }
 
-func newRig(t testing.TB, script func(r *http.Request, body string) reply, change ...func(*Config)) *rig {
+func newRig(t testing.TB, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *rig {
 	t.Helper()
-	d := &diary{}
+	return newRigFor(t, Config{Prefix: "factro"}, script, change...)
+}
+
+func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *rig {
+	t.Helper()
+	d := &apitest.Diary{}
 	r := &rig{
-		t: t, diary: d, log: &bytes.Buffer{},
-		api:  &api{diary: d, script: script},
-		desk: &desk{diary: d, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
+		t: t, Diary: d, log: &bytes.Buffer{},
+		api:  &apitest.Factro{Diary: d, Script: script},
+		desk: &desk{Diary: d, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
 	}
-	cfg := Config{
-		Cloud: "acme", Prefix: "factro", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apiKey},
+	cfg := coreapi.Config{
+		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
 		RequestsPerMinute: 480, Timeout: 20 * time.Second, UserAgent: "factro-bridge/test",
 	}
 	for _, c := range change {
 		c(&cfg)
 	}
-	api, err := NewAPI(cfg, r.api, slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	r.cfg = cfg
+	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	api, err := coreapi.New(cfg, r.api, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, r.desk, r.desk, r.desk); err != nil {
+	if r.w, err = New(api, wcfg, Stores{Results: r.desk, Ledger: r.desk, Files: r.desk}, log); err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// always answers every call alike, but for the probe.
-func always(answer reply) func(*http.Request, string) reply {
-	return func(r *http.Request, _ string) reply {
-		if isProbe(r) {
-			return ok(fits)
-		}
-		return answer
-	}
-}
-
-// inTurn answers the calls one after the other, then always with the last; the probe is always well.
-func inTurn(answers ...reply) func(*http.Request, string) reply {
-	return func(r *http.Request, _ string) reply {
-		if isProbe(r) {
-			return ok(fits)
-		}
-		a := answers[0]
-		if len(answers) > 1 {
-			answers = answers[1:]
-		}
-		return a
-	}
-}
-
 // unseeable answers as a script does, and forbids to look at anything.
-func unseeable(script func(*http.Request, string) reply) func(*http.Request, string) reply {
-	return func(r *http.Request, body string) reply {
-		if r.Method == http.MethodGet && !isProbe(r) {
-			return reply{status: 403, body: "no"}
+func unseeable(script func(*http.Request, string) apitest.Reply) func(*http.Request, string) apitest.Reply {
+	return func(r *http.Request, body string) apitest.Reply {
+		if r.Method == http.MethodGet && !apitest.IsProbe(r) {
+			return apitest.Reply{Status: 403, Body: "no"}
 		}
 		return script(r, body)
 	}
 }
-
-var probeCall = translate.Call{Method: probe.Method, Target: probe.Path}
-
-func isProbe(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, probe.Path) }
 
 // What a command by the name of c-1 has: its place in the ledger, and the end of the ids of its results.
 const (
@@ -529,3 +362,5 @@ func series(name string, labels attribute.Set, value int64) string {
 	}
 	return fmt.Sprintf("%s{%s} %d", name, strings.Join(parts, ","), value)
 }
+
+var probeCall = translate.Call{Method: coreapi.Probe.Method, Target: coreapi.Probe.Path}

@@ -13,6 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
+	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -50,6 +54,17 @@ func traces() (all []string) {
 	return all
 }
 
+// withReader is a reader beside the worker of a rig.
+func withReader(t testing.TB, r *rig) (*query.Reader, *apitest.AnswerStore) {
+	t.Helper()
+	s := &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}
+	q, err := query.New(r.w.api, s, r.w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q, s
+}
+
 // TestEchoedSecrets: a server that sends our secrets back does not bring them into results, dead letters, the ledger, the
 // answers to queries, what reconciliation reads, the log or the spans; neither the key in use nor the one before.
 func TestEchoedSecrets(t *testing.T) {
@@ -58,15 +73,16 @@ func TestEchoedSecrets(t *testing.T) {
 	text := echo(oldKey, newKey, hookSecret)
 	synctest.Test(t, func(t *testing.T) {
 		write(t, file, oldKey)
-		answer := ok(fits)
-		x := newReading(t, func(r *http.Request, _ string) reply {
-			if isProbe(r) && answer.status != 429 {
-				return ok(fits)
+		answer := apitest.OK(apitest.Fits)
+		x := newRig(t, func(r *http.Request, _ string) apitest.Reply {
+			if apitest.IsProbe(r) && answer.Status != 429 {
+				return apitest.OK(apitest.Fits)
 			}
 			return answer
-		}, func(c *Config) {
+		}, func(c *coreapi.Config) {
 			c.Key, c.Hidden = secret.Source{File: file}, []secret.Source{{Value: hookSecret}}
 		})
+		reader, store := withReader(t, x)
 		x.wantDone(x.do(update()), events.Applied, "")
 		write(t, file, newKey)
 		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble: until the file is read again
@@ -77,19 +93,19 @@ func TestEchoedSecrets(t *testing.T) {
 			c.Event.SetID(fmt.Sprint("e-", n))
 			return c
 		}
-		for name, a := range map[string]reply{
-			"good":             ok(`{"id":"t-1","title":"` + text + `"}`),
-			"refused":          {status: 400, body: `{"message":"` + text + `","detail":["` + text + `"]}`},
-			"refused, in text": {status: 403, body: text},
-			"refused, HTML":    {status: 403, body: "<p>" + text, header: map[string]string{"Content-Type": "text/html"}},
-			"header":           {status: 429, header: map[string]string{"Retry-After": newKey, "Ratelimit": newKey}},
-			"malformed":        ok(`{"error":"` + text + `"}`),
-			"failure":          {err: errors.New("malformed HTTP response \"" + newKey + "\"")},
-			"in a list":        ok(`[{"id":"t-1","title":"` + text + `","creationDate":"2000-01-01T00:00:00Z"}]`),
+		for name, a := range map[string]apitest.Reply{
+			"good":             apitest.OK(`{"id":"t-1","title":"` + text + `"}`),
+			"refused":          {Status: 400, Body: `{"message":"` + text + `","detail":["` + text + `"]}`},
+			"refused, in text": {Status: 403, Body: text},
+			"refused, HTML":    {Status: 403, Body: "<p>" + text, Header: map[string]string{"Content-Type": "text/html"}},
+			"header":           {Status: 429, Header: map[string]string{"Retry-After": newKey, "Ratelimit": newKey}},
+			"malformed":        apitest.OK(`{"error":"` + text + `"}`),
+			"failure":          {Err: errors.New("malformed HTTP response \"" + newKey + "\"")},
+			"in a list":        apitest.OK(`[{"id":"t-1","title":"` + text + `","creationDate":"2000-01-01T00:00:00Z"}]`),
 		} {
 			answer = a
 			if name == "header" {
-				x.w.exchange(t.Context(), attempt{op: probe, number: 1}, probeCall, newKey)
+				x.w.api.Exchange(t.Context(), coreapi.Attempt{Op: coreapi.Probe, Number: 1}, probeCall, newKey)
 				continue
 			}
 			_ = x.do(next(update()))
@@ -99,14 +115,14 @@ func TestEchoedSecrets(t *testing.T) {
 				if q == "getTask" {
 					data = `{"taskId":"t-1"}`
 				}
-				got := x.ask(query(q, data))
-				x.add(fmt.Sprintf("%s: %s %+v", name, got.Data, got.Error))
+				got := reader.Query(t.Context(), queries.Query{Address: events.Address{Cloud: "acme", Resource: "task", Operation: q}, Data: []byte(data)})
+				x.Add(fmt.Sprintf("%s: %s %+v", name, got.Data, got.Error))
 				if got.Error != nil {
-					x.add(string(got.Error.Detail) + string(got.Error.Answer))
+					x.Add(string(got.Error.Detail) + string(got.Error.Answer))
 				}
 			}
-			err := x.w.Stored(t.Context(), time.Now(), func(record []byte) error { x.add(string(record)); return nil })
-			x.add(fmt.Sprint(err))
+			err := x.w.api.Stored(t.Context(), time.Now(), func(record []byte) error { x.Add(string(record)); return nil })
+			x.Add(fmt.Sprint(err))
 			time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: until the gate is open again
 		}
 		seen := x.String() + x.log.String()
@@ -116,7 +132,7 @@ func TestEchoedSecrets(t *testing.T) {
 		for _, r := range x.desk.ledger {
 			seen += fmt.Sprintf("%s %+v %s", r.Result, r.Log, r.Made)
 		}
-		for _, content := range x.shelf.kept {
+		for _, content := range store.Kept {
 			seen += content
 		}
 		for _, s := range spans.GetSpans() {

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // from is a command of another source, or a plain one for "".
@@ -49,7 +51,7 @@ func TestSourcesApart(t *testing.T) {
 		"plain":        {create(), from("", create())},
 		"plain before": {from("", create()), create()},
 	} {
-		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 		for range 2 { // and a redelivery of each
 			for _, c := range pair {
 				if err := r.do(c); err != nil {
@@ -57,7 +59,7 @@ func TestSourcesApart(t *testing.T) {
 				}
 			}
 		}
-		if got := r.count("call POST"); got != 2 || len(r.desk.ledger) != 2 || len(r.desk.ids()) != 2 {
+		if got := r.Count("call POST"); got != 2 || len(r.desk.ledger) != 2 || len(r.desk.ids()) != 2 {
 			t.Errorf("%s: %d calls, results %v: %s", name, got, r.desk.ids(), r)
 		}
 	}
@@ -68,7 +70,7 @@ func TestSourcesApart(t *testing.T) {
 func TestSameSource(t *testing.T) {
 	t.Parallel()
 	for _, source := range []string{"urn:test", ""} {
-		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 		first := from(source, create())
 		if err := r.do(first); err != nil {
 			t.Error(err)
@@ -78,7 +80,7 @@ func TestSameSource(t *testing.T) {
 		}
 		other := from(source, command("createTask", `{"title":"U","targetParentId":"p-1"}`))
 		wantTerminal(t, r.do(placed("FACTRO_COMMANDS:19", other)), "factro.dead.command.acme.task.createTask", events.CodeConflict)
-		if r.count("call POST") != 1 {
+		if r.Count("call POST") != 1 {
 			t.Errorf("source %q: %s", source, r)
 		}
 	}
@@ -91,7 +93,7 @@ func TestDigest(t *testing.T) {
 	mine := create()
 	other := command("createTask", `{"title":"U","targetParentId":"p-1"}`)
 	for name, withDigest := range map[string]bool{"of this bridge": true, "of an older one": false} {
-		r := newRig(t, always(ok(`{"id":"t-9","secret":"x"}`)))
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9","secret":"x"}`)))
 		_ = r.do(mine)
 		if !withDigest {
 			record := r.desk.ledger[ledgerEntry]
@@ -109,7 +111,7 @@ func TestDigest(t *testing.T) {
 		spelled := command("createTask", `{ "targetParentId":"p-1", "title":"\u0054" }`)
 		_ = r.do(placed("FACTRO_COMMANDS:18", spelled))
 		_ = r.do(placed("FACTRO_COMMANDS:19", other))
-		if len(r.desk.sent) != 3 || r.count("call POST") != 1 {
+		if len(r.desk.sent) != 3 || r.Count("call POST") != 1 {
 			t.Fatalf("%s: %s", name, r)
 		}
 		for i, want := range []events.Command{mine, mine, other} {
@@ -132,12 +134,12 @@ func TestDigest(t *testing.T) {
 func TestRejectionsApart(t *testing.T) {
 	t.Parallel()
 	late := func(data string) events.Command {
-		return command("deleteTask", data, events.ExtExpiryTime, "2020-01-01T00:00:00Z")
+		return command("deleteTask", data, attr.ExpiryTime, "2020-01-01T00:00:00Z")
 	}
 	wrong := func(field string) events.Command { return command("deleteTask", `{"`+field+`":1}`) }
 	none := func(operation string) events.Command { return command(operation, `{}`) }
 	dry := func(title string) events.Command {
-		return command("updateTask", `{"taskId":"t-1","title":"`+title+`"}`, events.ExtDryRun, true)
+		return command("updateTask", `{"taskId":"t-1","title":"`+title+`"}`, attr.DryRun, true)
 	}
 	for name, pair := range map[string][2]events.Command{
 		"two sources":        {wrong("a"), from("urn:other", wrong("a"))},
@@ -148,13 +150,13 @@ func TestRejectionsApart(t *testing.T) {
 		"dry run":            {dry("a"), placed("FACTRO_COMMANDS:18", dry("b"))},
 		"plain":              {from("", wrong("a")), placed("FACTRO_COMMANDS:18", from("", wrong("b")))},
 	} {
-		r := newRig(t, always(ok("{}")))
+		r := newRig(t, apitest.Always(apitest.OK("{}")))
 		for range 2 { // and a redelivery of each
 			for _, c := range pair {
 				_ = r.do(c)
 			}
 		}
-		if got := r.desk.ids(); len(got) != 2 || r.count("call") != 0 {
+		if got := r.desk.ids(); len(got) != 2 || r.Count("call") != 0 {
 			t.Errorf("%s: results %v", name, got)
 		}
 	}
@@ -163,7 +165,7 @@ func TestRejectionsApart(t *testing.T) {
 // TestUndeliverableApart: two messages with one id that the broker gave up are two results.
 func TestUndeliverableApart(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok("{}")))
+	r := newRig(t, apitest.Always(apitest.OK("{}")))
 	for _, c := range []events.Command{create(), create(), placed("FACTRO_COMMANDS:18", create()), from("urn:other", create())} {
 		if err := r.w.Undeliverable(t.Context(), c, nil, context.DeadlineExceeded); err != nil {
 			t.Fatal(err)
@@ -184,7 +186,7 @@ func TestFormerRecords(t *testing.T) {
 	}
 	printOf := func(c events.Command) string {
 		j := &job{cmd: c}
-		if reason := newRig(t, always(ok("{}"))).w.plan(j, nil); reason != nil {
+		if reason := newRig(t, apitest.Always(apitest.OK("{}"))).w.plan(j, nil); reason != nil {
 			t.Fatal(reason)
 		}
 		return j.record.Fingerprint
@@ -204,17 +206,17 @@ func TestFormerRecords(t *testing.T) {
 		"a plain command of today":    {ledger.Record{Fingerprint: printOf(create()), Result: result, Plain: true}, create(), 1, ""},
 		"late": {
 			ledger.Record{Fingerprint: printOf(create()), Result: result},
-			command("createTask", `{"title":"T","targetParentId":"p-1"}`, events.ExtExpiryTime, "2020-01-01T00:00:00Z"), 0, "",
+			command("createTask", `{"title":"T","targetParentId":"p-1"}`, attr.ExpiryTime, "2020-01-01T00:00:00Z"), 0, "",
 		},
 	} {
-		r := newRig(t, always(ok(`{"id":"t-9"}`)))
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 		r.desk.ledger[former] = test.record
 		verdict := r.do(test.cmd)
 		outcome := events.Applied
 		if test.code != "" {
 			outcome = events.Rejected
 		}
-		if r.wantDone(verdict, outcome, test.code); r.count("call POST") != test.calls {
+		if r.wantDone(verdict, outcome, test.code); r.Count("call POST") != test.calls {
 			t.Errorf("%s: %s", name, r)
 		}
 		if _, known := r.desk.ledger[ledgerEntry]; known != (test.calls == 1) {
@@ -230,16 +232,16 @@ func TestFormerUnfinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now().UTC()
 		made := `[{"id":"t-7","title":"T","creationDate":"` + began.Format("2006-01-02T15:04:05.000Z") + `"}]`
-		r := newRig(t, func(req *http.Request, _ string) reply {
+		r := newRig(t, func(req *http.Request, _ string) apitest.Reply {
 			switch {
-			case isProbe(req):
-				return ok("{}")
+			case apitest.IsProbe(req):
+				return apitest.OK("{}")
 			case req.Method == http.MethodPost:
-				return ok(`{"id":"t-8"}`)
+				return apitest.OK(`{"id":"t-8"}`)
 			case req.URL.Path == "/api/core/packages/p-1":
-				return ok(`{"projectId":"r-1"}`)
+				return apitest.OK(`{"projectId":"r-1"}`)
 			}
-			return ok(made)
+			return apitest.OK(made)
 		})
 		j := &job{cmd: create()}
 		if reason := r.w.plan(j, nil); reason != nil {
@@ -248,7 +250,7 @@ func TestFormerUnfinished(t *testing.T) {
 		r.desk.ledger["acme c-1"] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began, Dated: began}
 		r.desk.claims["acme task t-7"] = "c-1"
 		s := r.wantDone(r.do(create()), events.Applied, "")
-		if r.count("call POST") != 0 || s.result.Resource.ID != "t-7" || r.desk.ledger["acme c-1"].Result == nil || len(r.desk.ledger) != 1 {
+		if r.Count("call POST") != 0 || s.result.Resource.ID != "t-7" || r.desk.ledger["acme c-1"].Result == nil || len(r.desk.ledger) != 1 {
 			t.Errorf("got %s, the ledger has %v: %s", s.event.Data(), r.desk.ledger, r)
 		}
 	})

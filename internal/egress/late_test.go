@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -68,7 +69,7 @@ func printOf(t *testing.T, r *rig, c events.Command) string {
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reset, ok(fits)))
+		r := newRig(t, apitest.Sequence(apitest.Reset, apitest.OK(apitest.Fits)))
 		saves := 0
 		r.desk.fail = func(step string) error {
 			if step == "save" {
@@ -78,7 +79,7 @@ func TestTakenOver(t *testing.T) {
 			}
 			return nil
 		}
-		if verdict := r.do(update()); !errors.Is(verdict, bus.ErrTaken) || r.count("call PUT") != 1 || r.count("publish") != 0 {
+		if verdict := r.do(update()); !errors.Is(verdict, bus.ErrTaken) || r.Count("call PUT") != 1 || r.Count("publish") != 0 {
 			t.Errorf("verdict %v: %s", verdict, r)
 		}
 	})
@@ -89,29 +90,29 @@ func TestLateObjects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		f := tasks{answers: []reply{{hang: true}}}
+		f := tasks{answers: []apitest.Reply{{Hang: true}}}
 		r := newRig(t, f.script)
-		r.api.script = func(req *http.Request, body string) reply {
-			if time.Since(began) > r.w.cfg.Timeout+2*lookPause {
+		r.api.Script = func(req *http.Request, body string) apitest.Reply {
+			if time.Since(began) > r.w.api.Timeout()+2*lookPause {
 				f.there = []string{aTask("new-1", began)}
 			}
 			return f.script(req, body)
 		}
 		s := r.wantDone(r.do(create()), events.Applied, "")
-		if !s.result.Adopted || r.count("call POST") != 1 {
+		if !s.result.Adopted || r.Count("call POST") != 1 {
 			t.Errorf("what happened: %s", r)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		f := tasks{answers: []reply{reset}}
+		f := tasks{answers: []apitest.Reply{apitest.Reset}}
 		r := newRig(t, f.script)
 		r.wantDone(r.do(create()), events.Dead, events.CodeExhausted)
 		f.there = []string{aTask("new-1", time.Now())}
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		c := create()
 		c.Redrive = "7"
 		s := r.wantDone(r.do(c), events.Applied, "")
-		if !s.result.Adopted || r.count("call POST") != 0 {
+		if !s.result.Adopted || r.Count("call POST") != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 	})
@@ -120,25 +121,21 @@ func TestLateObjects(t *testing.T) {
 // TestEarlierRecords: the records of earlier versions of the bridge are of the data as it was written.
 func TestEarlierRecords(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok(fits)))
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	c := create()
 	sum := sha256.Sum256(append([]byte("createTask\n"), c.Event.Data()...))
 	r.desk.ledger[ledgerEntry] = ledger.Record{
 		Fingerprint: hex.EncodeToString(sum[:]), Result: []byte(`{"operation":"createTask","outcome":"applied"}`),
 	}
 	r.wantDone(r.do(c), events.Applied, "")
-	if r.count("call") != 0 {
+	if r.Count("call") != 0 {
 		t.Errorf("what happened: %s", r)
 	}
 }
 
-// TestListBounds: an item of a list is not held, however large it is.
-func TestListBounds(t *testing.T) {
+// TestSightingBounds: of what a list shows, only so much is kept.
+func TestSightingBounds(t *testing.T) {
 	t.Parallel()
-	endless := strings.NewReader(`["` + strings.Repeat("x", 2*maxRecord))
-	if err := records(endless, func([]byte) error { return nil }); !errors.Is(err, errRecordTooLarge) || endless.Len() < maxRecord/2 {
-		t.Errorf("%d bytes are left: %v", endless.Len(), err)
-	}
 	var seen sighting
 	for range maxSeen + 1 {
 		seen.add([]translate.Item{{Likeness: translate.Equal, ID: "x"}}, nil)

@@ -9,30 +9,34 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // tasks is a factro with one list of tasks. A create answers as told; what it makes, if it does, is in the list after
 // lag looks.
 type tasks struct {
-	answers []reply
+	answers []apitest.Reply
 	makes   bool
 	lag     int
 	there   []string
 	made    int
 }
 
-func (f *tasks) script(r *http.Request, _ string) reply {
+func (f *tasks) script(r *http.Request, _ string) apitest.Reply {
 	switch {
-	case isProbe(r):
-		return ok(fits)
+	case apitest.IsProbe(r):
+		return apitest.OK(apitest.Fits)
 	case strings.Contains(r.URL.Path, "/packages/"):
-		return ok(`{"id":"p-1","projectId":"r-1"}`)
+		return apitest.OK(`{"id":"p-1","projectId":"r-1"}`)
 	case r.Method == http.MethodGet:
 		if f.lag--; f.lag >= 0 {
-			return ok("[]")
+			return apitest.OK("[]")
 		}
-		return ok("[" + strings.Join(f.there, ",") + "]")
+		return apitest.OK("[" + strings.Join(f.there, ",") + "]")
 	}
 	a := f.answers[0]
 	if len(f.answers) > 1 {
@@ -65,12 +69,12 @@ func TestLooks(t *testing.T) {
 	}{
 		"there":                   {tasks{makes: true}, events.Applied, "", "new-1", 1},
 		"there, after a while":    {tasks{makes: true, lag: 1}, events.Applied, "", "new-1", 1},
-		"not there":               {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}}, events.Applied, "", "t-9", 2},
+		"not there":               {tasks{answers: []apitest.Reply{apitest.Reset, apitest.OK(`{"id":"t-9"}`)}}, events.Applied, "", "t-9", 2},
 		"never there":             {tasks{}, events.Dead, events.CodeExhausted, "", 8},
-		"only older ones":         {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}, there: []string{aTask("old", now.Add(-25*time.Hour))}}, events.Applied, "", "t-9", 2},
+		"only older ones":         {tasks{answers: []apitest.Reply{apitest.Reset, apitest.OK(`{"id":"t-9"}`)}, there: []string{aTask("old", now.Add(-25*time.Hour))}}, events.Applied, "", "t-9", 2},
 		"one of that day":         {tasks{there: []string{aTask("x", now.Add(-2*time.Hour))}}, events.Dead, events.CodeAmbiguous, "", 1},
-		"that day, but another's": {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}, there: []string{aTask("made", now.Add(-2*time.Hour))}}, events.Applied, "", "t-9", 2},
-		"one that is another's":   {tasks{answers: []reply{reset, ok(`{"id":"t-9"}`)}, there: []string{aTask("claimed", now), aTask("made", now)}}, events.Applied, "", "t-9", 2},
+		"that day, but another's": {tasks{answers: []apitest.Reply{apitest.Reset, apitest.OK(`{"id":"t-9"}`)}, there: []string{aTask("made", now.Add(-2*time.Hour))}}, events.Applied, "", "t-9", 2},
+		"one that is another's":   {tasks{answers: []apitest.Reply{apitest.Reset, apitest.OK(`{"id":"t-9"}`)}, there: []string{aTask("claimed", now), aTask("made", now)}}, events.Applied, "", "t-9", 2},
 		"one too many":            {tasks{makes: true, there: []string{aTask("made", now)}}, events.Applied, "", "new-1", 1},
 		"one that is like it":     {tasks{there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}, events.Dead, events.CodeAmbiguous, "", 1},
 		"another and one like it": {tasks{makes: true, there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}, events.Applied, "", "new-1", 1},
@@ -80,13 +84,13 @@ func TestLooks(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(age) //nolint:forbidigo // in a bubble
 				if test.factro.answers == nil {
-					test.factro.answers = []reply{reset}
+					test.factro.answers = []apitest.Reply{apitest.Reset}
 				}
 				r := newRig(t, test.factro.script)
 				r.desk.claims["acme task claimed"] = "another"
 				r.desk.ledger["acme another"] = ledger.Record{Made: []string{"made"}}
 				s := r.wantDone(r.do(create()), test.outcome, test.code)
-				if s.result.Resource.ID != test.id || r.count("call POST") != test.calls || s.result.Adopted != (test.id == "new-1") {
+				if s.result.Resource.ID != test.id || r.Count("call POST") != test.calls || s.result.Adopted != (test.id == "new-1") {
 					t.Errorf("%s\n%s", s.event.Data(), r)
 				}
 				if have := r.desk.ledger[ledgerEntry]; have.Result == nil || len(have.Log) != test.calls || test.id != "" && (len(have.Made) != 1 || have.Made[0] != test.id) {
@@ -101,14 +105,14 @@ func TestLooks(t *testing.T) {
 func TestEndlessLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(req *http.Request, _ string) reply {
+		r := newRig(t, func(req *http.Request, _ string) apitest.Reply {
 			switch {
 			case req.Method == http.MethodPost:
-				return reset
+				return apitest.Reset
 			case strings.Contains(req.URL.Path, "/by-project/"):
-				return reply{status: 200, body: "[" + strings.Repeat("1,", 100*stretch), drip: 19 * time.Second, part: stretch}
+				return apitest.Reply{Status: 200, Body: "[" + strings.Repeat("1,", 100*64<<10), Drip: 19 * time.Second, Part: 64 << 10}
 			}
-			return ok(`{"id":"p-1","projectId":"r-1"}`)
+			return apitest.OK(`{"id":"p-1","projectId":"r-1"}`)
 		})
 		began := time.Now()
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
@@ -125,16 +129,16 @@ func TestClockOfFirstCreate(t *testing.T) {
 	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Hour) //nolint:forbidigo // in a bubble, which begins with the first year that is a date to us
-			f := tasks{answers: []reply{reset}}
-			r := newRig(t, func(req *http.Request, body string) reply {
+			f := tasks{answers: []apitest.Reply{apitest.Reset}}
+			r := newRig(t, func(req *http.Request, body string) apitest.Reply {
 				if req.Method == http.MethodPost {
 					f.there = append(f.there, aTask("new-1", time.Now().Add(skew)))
 				}
 				a := f.script(req, body)
-				a.header = map[string]string{"Date": time.Now().Add(skew).UTC().Format(http.TimeFormat)}
+				a.Header = map[string]string{"Date": time.Now().Add(skew).UTC().Format(http.TimeFormat)}
 				return a
 			})
-			if s := r.wantDone(r.do(create()), events.Applied, ""); !s.result.Adopted || r.count("call POST") != 1 {
+			if s := r.wantDone(r.do(create()), events.Applied, ""); !s.result.Adopted || r.Count("call POST") != 1 {
 				t.Errorf("%s: %s", skew, r)
 			}
 		})
@@ -145,7 +149,7 @@ func TestClockOfFirstCreate(t *testing.T) {
 func TestResumes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := tasks{answers: []reply{ok(`{"id":"t-9"}`)}}
+		f := tasks{answers: []apitest.Reply{apitest.OK(`{"id":"t-9"}`)}}
 		r := newRig(t, f.script)
 		j := &job{cmd: create(), startedAt: time.Now()}
 		if reason := r.w.plan(j, nil); reason != nil {
@@ -154,7 +158,7 @@ func TestResumes(t *testing.T) {
 		began := time.Now()
 		r.desk.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
 		r.wantDone(r.do(create()), events.Applied, "")
-		if d := time.Since(began); d < r.w.cfg.Timeout {
+		if d := time.Since(began); d < r.w.api.Timeout() {
 			t.Errorf("it was made again after %s", d)
 		}
 		want := "begin; save; " + look + look + "save; call POST /api/core/tasks; finish; publish applied"
@@ -173,26 +177,26 @@ func TestRedrive(t *testing.T) {
 		return c
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := tasks{answers: []reply{reset, reset, ok(`{"id":"t-9"}`)}, there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}
+		f := tasks{answers: []apitest.Reply{apitest.Reset, apitest.Reset, apitest.OK(`{"id":"t-9"}`)}, there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}
 		r := newRig(t, f.script)
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		s := r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // called once on the operator's word
-		if r.count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7"+sourceDigest {
+		if r.Count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7"+sourceDigest {
 			t.Errorf("published as %s: %s", s.id, r)
 		}
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // a redelivery
-		if r.count("call") != 0 {
+		if r.Count("call") != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 		r.desk.sent = nil
 		if s := r.wantDone(r.do(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8"+sourceDigest {
 			t.Errorf("published as %s", s.id)
 		}
-		r.desk.sent, r.lines = nil, nil
+		r.desk.sent, r.Lines = nil, nil
 		r.wantDone(r.do(redriven("9")), events.Applied, "")
-		if r.count("call") != 0 {
+		if r.Count("call") != 0 {
 			t.Errorf("what was applied was called again: %s", r)
 		}
 	})
@@ -202,12 +206,13 @@ func TestRedrive(t *testing.T) {
 func TestRecall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(ok(fits), reply{status: 429, header: map[string]string{"Retry-After": "60"}}, ok(fits)))
+		r := newRig(t, apitest.Sequence(apitest.OK(apitest.Fits), apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
 		r.wantDone(r.do(update()), events.Applied, "")
 		c := update()
 		c.Event.SetID("c-2")
-		r.w.gate.learn(throttled, answer{header: http.Header{"Retry-After": {"60"}}}, "")
-		r.desk.sent, r.lines = nil, nil
+		get, _ := factro.Lookup("getTask")
+		r.w.api.Exchange(t.Context(), coreapi.Attempt{Op: get, Number: 1}, translate.Call{Method: get.Method, Target: "/tasks/t-1"}, apitest.Key)
+		r.desk.sent, r.Lines = nil, nil
 		began := time.Now()
 		spaced := update()
 		spaced.Event.DataEncoded = []byte(`{ "title" : "T", "taskId" : "t-1" }`)

@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -25,7 +27,7 @@ import (
 func TestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(broken, ok(fits)))
+		r := newRig(t, apitest.Sequence(apitest.Broken, apitest.OK(apitest.Fits)))
 		ctx, parent := otel.Tracer("test").Start(t.Context(), "process")
 		if err := r.w.Handle(ctx, t.Context(), update(), nil); err != nil {
 			t.Fatal(err)
@@ -50,7 +52,7 @@ func TestSpans(t *testing.T) {
 		if !slices.Equal(resent, []string{"0", "1"}) {
 			t.Errorf("the attempts count %v", resent)
 		}
-		for _, q := range r.api.seen {
+		for _, q := range r.api.Seen {
 			if q.Header.Get("traceparent") != "" {
 				t.Error("factro is told our trace")
 			}
@@ -63,15 +65,15 @@ func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const marker = "PAYLOAD-MARKER"
 	body := `{"id":"t-9","text":"` + marker + `"}`
-	for name, answer := range map[string]reply{
-		"applied": ok(body), "refused": {status: 403, body: body}, "unauthorized": {status: 401, body: body},
-		"throttled": {status: 429, body: body}, "failed": {status: 500, body: body}, "reset": reset, "unsent": nowhere,
-		"cut": {status: 200, body: body, cut: true}, "HTML": {status: 502, body: "<p>" + marker + "</p>", header: map[string]string{"Content-Type": "text/html"}},
+	for name, answer := range map[string]apitest.Reply{
+		"applied": apitest.OK(body), "refused": {Status: 403, Body: body}, "unauthorized": {Status: 401, Body: body},
+		"throttled": {Status: 429, Body: body}, "failed": {Status: 500, Body: body}, "reset": apitest.Reset, "unsent": apitest.Nowhere,
+		"cut": {Status: 200, Body: body, Cut: true}, "HTML": {Status: 502, Body: "<p>" + marker + "</p>", Header: map[string]string{"Content-Type": "text/html"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, inTurn(answer, ok(body)))
+				r := newRig(t, apitest.Sequence(answer, apitest.OK(body)))
 				r.desk.fail = func(step string) error {
 					if step == "publish deferred" || step == "reply" {
 						return fmt.Errorf("away")
@@ -80,7 +82,7 @@ func TestSecrets(t *testing.T) {
 				}
 				ctx, parent := otel.Tracer("test").Start(t.Context(), "process")
 				if name == "unauthorized" { // the key stays bad
-					r.api.script = always(answer)
+					r.api.Script = apitest.Always(answer)
 				}
 				stopping, stop := stopAfterMinute(t)
 				defer stop()
@@ -93,19 +95,19 @@ func TestSecrets(t *testing.T) {
 					c.ReplyTo = "my.inbox"
 					_ = r.w.Handle(ctx, stopping, c, nil)
 				}
-				if log := r.log.String(); strings.Contains(log, marker) || strings.Contains(log, apiKey) {
+				if log := r.log.String(); strings.Contains(log, marker) || strings.Contains(log, apitest.Key) {
 					t.Errorf("the log has a secret:\n%s", log)
 				}
 				for _, s := range spans.GetSpans() {
 					if s.SpanContext.TraceID() != parent.SpanContext().TraceID() {
 						continue
 					}
-					if text := fmt.Sprintf("%+v", s); strings.Contains(text, marker) || strings.Contains(text, apiKey) {
+					if text := fmt.Sprintf("%+v", s); strings.Contains(text, marker) || strings.Contains(text, apitest.Key) {
 						t.Errorf("a span has a secret: %s", text)
 					}
 				}
 				for _, s := range r.desk.sent {
-					if strings.Contains(s.event.String(), apiKey) {
+					if strings.Contains(s.event.String(), apitest.Key) {
 						t.Errorf("a result has the key: %s", s.event)
 					}
 				}
@@ -148,7 +150,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	cloud := fmt.Sprintf("metered-%d", time.Now().UnixNano()) // the counters are those of the process
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, inTurn(reply{status: 429}, ok(fits)), func(c *Config) { c.Cloud = cloud })
+		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429}, apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.Cloud = cloud })
 		if err := r.do(update()); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +187,7 @@ func TestEachCommandIsLogged(t *testing.T) {
 		`"outcome":"applied"`: update(), `"outcome":"rejected"`: command("createTask", `{}`),
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, always(ok(fits)))
+			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 			_ = r.do(c) // the verdict is other tests' matter
 			if text := r.log.String(); strings.Count(text, `"command finished"`) != 1 || strings.Count(text, want) != 1 {
 				t.Errorf("want one line with %s:\n%s", want, text)
@@ -201,7 +203,7 @@ func TestKeyReplacedAtRest(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key")
 	write(t, file, "old")
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, keyed(func() string { return "new" }), func(c *Config) { c.Cloud, c.Key = cloud, secret.Source{File: file} })
+		r := newRig(t, apitest.Keyed(func() string { return "new" }), func(c *coreapi.Config) { c.Cloud, c.Key = cloud, secret.Source{File: file} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		wantRetry(t, r.w.Handle(ctx, ctx, update(), nil))
@@ -214,7 +216,7 @@ func TestKeyReplacedAtRest(t *testing.T) {
 		if !measured(t)[paused+"0"] {
 			t.Error("a key that factro has not seen yet is told to be refused")
 		}
-		if n := r.count("call"); n != 1 {
+		if n := r.Count("call"); n != 1 {
 			t.Errorf("%d calls", n)
 		}
 	})
@@ -228,57 +230,17 @@ func TestRedirect(t *testing.T) {
 	t.Cleanup(thief.Close)
 	factro := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(factro.Close)
-	r := newRig(t, always(ok(fits)), func(c *Config) { c.URL = factro.URL })
-	api, err := NewAPI(r.w.cfg, nil, r.w.log)
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.URL = factro.URL })
+	api, err := coreapi.New(r.cfg, nil, r.w.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(api, r.desk, r.desk, r.desk)
+	w, err := New(api, Config{Prefix: "factro"}, Stores{Results: r.desk, Ledger: r.desk, Files: r.desk}, r.w.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.wantDone(w.Handle(t.Context(), t.Context(), command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`), nil), events.Dead, "ambiguous")
 	if elsewhere.Load() != 0 {
 		t.Error("the redirect was followed")
-	}
-}
-
-// TestRealTransport: what the real client says of a request that failed decides about creates.
-func TestRealTransport(t *testing.T) {
-	t.Parallel()
-	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
-	t.Cleanup(cut.Close)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "100")
-		fmt.Fprint(w, "{")
-	}))
-	t.Cleanup(half.Close)
-	for name, test := range map[string]struct {
-		url    string
-		unsent bool
-	}{"cut": {cut.URL, false}, "refused": {gone.URL, true}, "half": {half.URL, false}} {
-		c := newClient(Config{URL: test.url, UserAgent: "test", Timeout: time.Minute}, newTransport())
-		a := c.do(t.Context(), apiKey, attempt{op: probe, number: 1}, probeCall)
-		if a.err == nil || a.unsent != test.unsent {
-			t.Errorf("%s: unsent %v, %v", name, a.unsent, a.err)
-		}
-		if a.err != nil && strings.Contains(a.err.Error(), probe.Path) {
-			t.Errorf("%s: the error has the path: %v", name, a.err)
-		}
-	}
-}
-
-func TestConfigValidate(t *testing.T) {
-	t.Parallel()
-	_, err := NewAPI(Config{URL: "ftp://x", Timeout: 1, Key: secret.Source{}}, nil, nil)
-	if err == nil {
-		t.Fatal("a configuration full of mistakes is accepted")
-	}
-	for _, want := range []string{"api.url", "api.key", "api.requests_per_minute", "api.timeout"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%s is not reported: %v", want, err)
-		}
 	}
 }

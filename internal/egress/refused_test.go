@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -36,7 +37,7 @@ func TestBrokerRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, always(ok(`{"id":"t-9"}`)))
+				r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 				r.desk.fail = func(step string) error {
 					if step == tt.step {
 						return tt.err
@@ -75,7 +76,7 @@ func (l smallLedger) Save(ctx context.Context, cloud, id string, r ledger.Record
 func TestLedgerWithoutLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(reply{status: 400, body: `{"message":"no"}`}))
+		r := newRig(t, apitest.Always(apitest.Reply{Status: 400, Body: `{"message":"no"}`}))
 		r.w.ledger = smallLedger{r.desk}
 		verdict := r.do(create())
 		r.wantDone(verdict, events.Rejected, events.CodeRefused)
@@ -91,7 +92,7 @@ func TestLedgerWithoutLog(t *testing.T) {
 // TestUndeliverableRefused: that the sender cannot be told does not bring back what the broker gave up.
 func TestUndeliverableRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok("{}")))
+	r := newRig(t, apitest.Always(apitest.OK("{}")))
 	r.desk.fail = func(string) error { return bus.ErrRefused }
 	if err := r.w.Undeliverable(t.Context(), create(), nil, errors.New("given up")); err != nil {
 		t.Errorf("it comes back: %v", err)

@@ -9,33 +9,38 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// rehearse answers a dry run with the call that would be made. over tells that the command has its verdict.
-func (w *Worker) rehearse(ctx, stopping context.Context, j *job) (over bool, verdict error) {
-	object, err := w.find(ctx, j.call.Upload)
+// rehearse answers a dry run with the call that would be made.
+func (w *Worker) rehearse(ctx context.Context, j *job) finding {
+	if e := w.late(ctx, j); e != goOn {
+		return e
+	}
+	object, err := w.find(finishing(ctx), j.call.Upload)
 	if err != nil {
-		return w.missed(ctx, stopping, j, err)
+		j.unread = err
+		return unread
 	}
 	now := time.Now().UTC()
-	dated, _ := w.clock.at(now)
+	dated, _ := w.api.At(now)
 	call, err := translate.Dated(j.op, j.call, dated)
 	if err != nil {
-		return true, fmt.Errorf("dry run: %w", err)
+		return j.fail(fmt.Errorf("dry run: %w", err))
 	}
 	planned, err := json.Marshal(plannedCall(call, object))
 	if err != nil {
-		return true, fmt.Errorf("dry run: %w", err)
+		return j.fail(fmt.Errorf("dry run: %w", err))
 	}
 	r := events.Result{
-		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, answer{}),
+		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	if r.Response = planned; len(planned) > maxResponse {
 		r.Response, r.Omitted = nil, true
 	}
-	return true, w.tell(ctx, j, r)
+	return j.remember(r)
 }
 
 // plannedCall is a call as it is told: all but the key. object is the file, if it is in the object store.
@@ -47,4 +52,11 @@ func plannedCall(call translate.Call, object bus.File) events.PlannedCall {
 		c.File = &events.PlannedFile{Name: u.Name, ContentType: u.ContentType, Size: cmp.Or(u.Size, object.Size), Object: u.Object}
 	}
 	return c
+}
+
+func jsonOrNil(body []byte) json.RawMessage {
+	if json.Valid(body) {
+		return body
+	}
+	return nil
 }

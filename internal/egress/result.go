@@ -11,28 +11,31 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// end publishes the final result of a command and returns the verdict.
-func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a answer, reason *events.Error) error {
+// end makes the final result of what became of a command, and writes it into the ledger.
+func (w *Worker) end(ctx context.Context, j *job) finding {
+	ctx = finishing(ctx)
+	outcome, a, reason := j.conclusion.outcome, j.answer, j.conclusion.reason
 	now := time.Now().UTC()
 	r := events.Result{
-		Operation: j.cmd.Operation, Outcome: outcome, Status: a.status, Attempts: j.attempts,
+		Operation: j.cmd.Operation, Outcome: outcome, Status: a.Status, Attempts: j.attempts,
 		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: events.CommandDigest(j.cmd.Event.Data()),
 	}
 	if outcome == events.Applied {
-		switch r.Adopted = j.adopted; {
-		case !json.Valid(a.body):
-		case len(a.body) <= maxResponse:
-			r.Response = a.body
+		switch r.Adopted = j.conclusion.adopted; {
+		case !json.Valid(a.Body):
+		case len(a.Body) <= maxResponse:
+			r.Response = a.Body
 		default:
 			r.Omitted = true
 		}
 		if j.op.Creates() {
-			j.record.Made = translate.MadeIDs(j.op, a.body)
+			j.record.Made = translate.MadeIDs(j.op, a.Body)
 		}
 	}
 	if j.op.Name != "" {
@@ -41,21 +44,28 @@ func (w *Worker) end(ctx context.Context, j *job, outcome events.Outcome, a answ
 	// The ledger before the result: a crash in between publishes the same result again instead of calling again. What
 	// was refused before anything was called is not in the ledger and need not be.
 	switch {
-	case j.begun && (j.attempts > 0 || !j.record.Open):
+	case j.begun() && (j.attempts > 0 || !j.record.Open):
 		if err := w.finish(ctx, j, r); err != nil {
-			return err
+			return j.fail(err)
 		}
-	case j.begun:
+	case j.begun():
 		if err := w.forget(ctx, j); err != nil {
-			return err
+			return j.fail(err)
 		}
 	}
 	crashpoint("after-ledger")
-	return w.tell(ctx, j, r)
+	j.result = r
+	return goOn
 }
 
-// tell publishes a final result and returns the verdict that goes with it.
-func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
+// tell publishes the final result of a command, and settles it with the verdict that goes with it.
+func (w *Worker) tell(ctx context.Context, j *job) finding {
+	j.verdict = w.told(finishing(ctx), j, j.result)
+	return goOn
+}
+
+// told publishes a final result and returns the verdict.
+func (w *Worker) told(ctx context.Context, j *job, r events.Result) error {
 	err := fitting(r, func(r events.Result) error {
 		return insist(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
 	})
@@ -74,7 +84,7 @@ func (w *Worker) tell(ctx context.Context, j *job, r events.Result) error {
 	if r.Error != nil {
 		code = r.Error.Code
 	}
-	w.log.InfoContext(ctx, "command finished", "cloud", w.cfg.Cloud, "operation", events.Token(r.Operation), "event_id", j.cmd.Event.ID(),
+	w.log.InfoContext(ctx, "command finished", "cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", j.cmd.Event.ID(),
 		"outcome", string(r.Outcome), "code", code, "status", r.Status, "attempts", r.Attempts, "duration", time.Since(j.startedAt).String())
 	verdict := w.verdict(j, r)
 	if errors.Is(err, bus.ErrRefusing) {
@@ -89,7 +99,7 @@ func (w *Worker) verdict(j *job, r events.Result) error {
 		return nil
 	}
 	return bus.Terminal(bus.Letter{
-		Subject: w.cfg.Prefix.DeadCommand(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation),
+		Subject: w.cfg.Prefix.DeadCommand(w.cloud, j.cmd.Resource, j.cmd.Operation),
 		Code:    r.Error.Code, Reason: errors.New(r.Error.Message), Status: r.Status, Log: j.record.Log,
 	})
 }
@@ -107,34 +117,25 @@ func (w *Worker) later(j *job, r events.Result, verdict, why error) error {
 // lost tells of a result that the broker never takes. Its command is settled all the same.
 func (w *Worker) lost(ctx context.Context, j *job, r events.Result, err error) {
 	w.metrics.lost(ctx)
-	w.log.ErrorContext(ctx, "the broker refuses the result of a command for good; it is not published", "cloud", w.cfg.Cloud,
+	w.log.ErrorContext(ctx, "the broker refuses the result of a command for good; it is not published", "cloud", w.cloud,
 		"operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "outcome", string(r.Outcome), "error", err)
 }
 
 // deferred tells the sender that the command has to wait. It is a courtesy: if it cannot be published, the command goes
 // on all the same.
-func (w *Worker) deferred(ctx context.Context, j *job, o obstacle) {
-	at := o.until.UTC()
+func (w *Worker) deferred(ctx context.Context, j *job, o coreapi.Obstacle) {
+	at := o.Until.UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
-		Error: &events.Error{Code: o.code, Message: o.message()}, Resource: w.resource(j, answer{}),
+		Error: &events.Error{Code: o.Code, Message: o.Message()}, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	w.metrics.finished(ctx, j, r)
-	ctx, cancel := context.WithTimeout(ctx, courtesy)
+	ctx, cancel := context.WithTimeout(finishing(ctx), courtesy)
 	defer cancel()
 	if err := w.publish(ctx, j, r); err != nil {
-		w.log.WarnContext(ctx, "deferred result could not be published", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
+		w.log.WarnContext(ctx, "deferred result could not be published", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	}
 }
-
-var deferral = map[string]string{
-	events.CodeThrottled:    "factro's request budget is used up for now",
-	events.CodeUnauthorized: "factro does not accept the API key; an operator has to renew it",
-	events.CodeUnavailable:  "factro fails or cannot be reached",
-}
-
-// noKey is the deferral for a key that factro never saw.
-const noKey = "the bridge has no API key: its file cannot be read or holds none; an operator has to provide it"
 
 // result is a result as it is published. One that the ledger has from an older bridge has no digest: it is of the same data,
 // else the command would be a conflict.
@@ -145,7 +146,7 @@ func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event,
 	if e, err = translate.Result(j.cmd, r, variant(j, r), time.Now()); err != nil {
 		return "", e, "", err
 	}
-	return w.cfg.Prefix.Result(w.cfg.Cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome), e, w.cfg.Cloud + "." + e.ID(), nil
+	return w.cfg.Prefix.Result(w.cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome), e, w.cloud + "." + e.ID(), nil
 }
 
 // publish stores a result and sends the sender its copy.
@@ -164,14 +165,14 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 		return nil
 	}
 	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the stream has the result, and that is what counts
-		w.log.WarnContext(ctx, "copy of the result could not be sent", "cloud", w.cfg.Cloud, "event_id", j.cmd.Event.ID(), "error", err)
+		w.log.WarnContext(ctx, "copy of the result could not be sent", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	}
 	return nil
 }
 
 // resource names the object, with a link into the web UI once an answer has told the mandant's id.
-func (w *Worker) resource(j *job, a answer) *events.Resource {
-	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.body)
+func (w *Worker) resource(j *job, a coreapi.Answer) *events.Resource {
+	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.Body)
 	w.mandant.learn(mandantID)
 	r.URL = factro.WebLink(w.webOrigin, w.mandant.get(), r.Type, r.ID)
 	return r
@@ -190,7 +191,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 		if err == nil || bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) || errors.Is(err, bus.ErrTaken) {
 			return err
 		}
-		if sleep(late, backoff(n)) != nil {
+		if coreapi.Sleep(late, backoff(n)) != nil {
 			return err
 		}
 	}
@@ -220,7 +221,7 @@ func bareOutcome(r events.Result) events.Result {
 	if r.Error != nil {
 		r.Error = &events.Error{
 			Code: r.Error.Code, Message: shorten(r.Error.Message), Status: r.Error.Status,
-			Detail: entry("left out: with all of it, the message was refused by the broker"),
+			Detail: coreapi.Detail("left out: with all of it, the message was refused by the broker"),
 		}
 	}
 	return r

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -24,25 +25,25 @@ func TestResult(t *testing.T) {
 		"Look in the package or project whether a task of this title was made at that time."
 	for name, test := range map[string]struct {
 		cmd           events.Command
-		answer        reply
+		answer        apitest.Reply
 		outcome, want string
 	}{
 		"applied": {
-			create(), ok(`{ "id":"t-9", "mandantId":"` + mandant + `", "n":1.0 }`), "applied",
+			create(), apitest.OK(`{ "id":"t-9", "mandantId":"` + mandant + `", "n":1.0 }`), "applied",
 			`{"operation":"createTask","outcome":"applied","status":200,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-9","url":"https://factro.test/12345678/?p=task&pi=t-9"},` +
 				`"response":{"id":"t-9","mandantId":"` + mandant + `","n":1.0}}`,
 		},
 		"no body": {
 			update(),
-			reply{status: 204},
+			apitest.Reply{Status: 204},
 			"applied",
 			`{"operation":"updateTask","outcome":"applied","status":204,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"}}`,
 		},
 		"refused with JSON": {
 			update(),
-			reply{status: 403, body: `{"message":"Task is closed"}`},
+			apitest.Reply{Status: 403, Body: `{"message":"Task is closed"}`},
 			"rejected",
 			`{"operation":"updateTask","outcome":"rejected","status":403,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},` +
@@ -50,7 +51,7 @@ func TestResult(t *testing.T) {
 		},
 		"refused with text": {
 			update(),
-			reply{status: 404, body: `Task with id "t-1" not found`},
+			apitest.Reply{Status: 404, Body: `Task with id "t-1" not found`},
 			"rejected",
 			`{"operation":"updateTask","outcome":"rejected","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},` +
@@ -58,21 +59,21 @@ func TestResult(t *testing.T) {
 		},
 		"refused without a word, or with half of it": {
 			update(),
-			reply{status: 400, cut: true},
+			apitest.Reply{Status: 400, Cut: true},
 			"rejected",
 			`{"operation":"updateTask","outcome":"rejected","status":400,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},"error":{"code":"refused","message":"factro answered 400: no text","detail":[{"pointer":"","message":"factro answered 400: no text"}]}}`,
 		},
 		"deleted before": {
 			remove(),
-			reply{status: 404, header: map[string]string{"Content-Type": "text/plain"}, body: `Task with id "t-1" not found`},
+			apitest.Reply{Status: 404, Header: map[string]string{"Content-Type": "text/plain"}, Body: `Task with id "t-1" not found`},
 			"applied",
 			`{"operation":"deleteTask","outcome":"applied","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"}}`,
 		},
 		"unknown route": {
 			remove(),
-			reply{status: 404, header: map[string]string{"Content-Type": "text/html"}, body: `<pre>Cannot DELETE /core/x</pre>`},
+			apitest.Reply{Status: 404, Header: map[string]string{"Content-Type": "text/html"}, Body: `<pre>Cannot DELETE /core/x</pre>`},
 			"rejected",
 			`{"operation":"deleteTask","outcome":"rejected","status":404,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task","id":"t-1"},` +
@@ -80,7 +81,7 @@ func TestResult(t *testing.T) {
 		},
 		"dead": {
 			create(),
-			reply{status: 502, body: "Bad Gateway"},
+			apitest.Reply{Status: 502, Body: "Bad Gateway"},
 			"dead",
 			`{"operation":"createTask","outcome":"dead","status":502,"attempts":1,"startedAt":"2000-01-01T00:00:00Z","finishedAt":"2000-01-01T00:00:00Z",` +
 				`"resource":{"type":"task"},"error":{"code":"ambiguous","message":"` + doubt + `","detail":[{"pointer":"","message":"` + doubt + `"}],"answer":"Bad Gateway"}}`,
@@ -89,7 +90,7 @@ func TestResult(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				script := always(test.answer)
+				script := apitest.Always(test.answer)
 				if name == "dead" {
 					script = unseeable(script)
 				}
@@ -143,7 +144,7 @@ func TestRejected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, always(ok(fits)))
+				r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 				verdict := r.w.Handle(t.Context(), t.Context(), test.cmd, test.mistake)
 				s := r.only()
 				if s.result.Outcome != events.Rejected || s.result.Error.Code != test.code || s.result.Error.Message == "" || s.result.Attempts != 0 {
@@ -164,7 +165,7 @@ func TestRejected(t *testing.T) {
 // TestNoCommandsSubject: a subject that is no command's still gets an answer and a dead letter.
 func TestNoCommandsSubject(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(ok(fits)))
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	c := update()
 	c.Address = events.Address{}
 	verdict := r.w.Handle(t.Context(), t.Context(), c, errors.New("subject is not of the form"))
@@ -178,7 +179,7 @@ func TestNoCommandsSubject(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	for _, dry := range []any{true, "true", "1"} {
-		r := newRig(t, always(ok(fits)))
+		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 		c := create()
 		c.Event.SetExtension("dryrun", dry)
 		s := r.wantDone(r.do(c), events.Applied, "")
@@ -190,11 +191,11 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("more happened: %s", r)
 		}
 	}
-	r := newRig(t, always(ok(fits)))
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	c := update()
 	c.Event.SetExtension("dryrun", "false")
 	r.wantDone(r.do(c), events.Applied, "")
-	if r.count("call PUT") != 1 {
+	if r.Count("call PUT") != 1 {
 		t.Errorf("no dry run, and no call: %s", r)
 	}
 }
@@ -205,7 +206,7 @@ func TestCanary(t *testing.T) {
 	t.Parallel()
 	for _, ext := range [][]any{nil, {"dryrun", true}, {"dryrun", "false"}} {
 		for _, data := range []string{`{}`, `{"taskId":"t-1","state":"done"}`} {
-			r := newRig(t, always(ok(fits)))
+			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 			c := command(events.OperationCanary, data, ext...)
 			c.Resource = events.ResourceBridge
 			s := r.wantDone(r.do(c), events.Applied, "")
@@ -215,7 +216,7 @@ func TestCanary(t *testing.T) {
 		}
 	}
 	for _, what := range [][2]string{{"task", events.OperationCanary}, {events.ResourceBridge, "setTaskState"}, {events.ResourceBridge, "other"}} {
-		r := newRig(t, always(ok(fits)))
+		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 		c := command(what[1], `{"taskId":"t-1","state":"done"}`)
 		c.Resource = what[0]
 		_ = r.do(c)
@@ -223,7 +224,7 @@ func TestCanary(t *testing.T) {
 			t.Errorf("%v: %s", what, r)
 		}
 	}
-	late := newRig(t, always(ok(fits)))
+	late := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	c := command(events.OperationCanary, `{}`, "expirytime", "2020-01-01T00:00:00Z")
 	c.Resource = events.ResourceBridge
 	_ = late.do(c)
@@ -241,7 +242,7 @@ func TestReplyCopy(t *testing.T) {
 		"factro.command.acme.task.deleteTask": false, "factro.redrive.acme.task.deleteTask": false, "other.command.a": false,
 		"_INBOX." + strings.Repeat("x", 5000): false, // the server would end the connection
 	} {
-		r := newRig(t, always(ok(fits)), func(c *Config) { c.ReplyPrefixes = []string{"replies.acme"} })
+		r := newRigFor(t, Config{Prefix: "factro", ReplyPrefixes: []string{"replies.acme"}}, apitest.Always(apitest.OK(apitest.Fits)))
 		c := update()
 		c.ReplyTo = subject
 		r.wantDone(r.do(c), events.Applied, "")
@@ -253,7 +254,7 @@ func TestReplyCopy(t *testing.T) {
 		}
 	}
 	// A copy is a courtesy: that it cannot be sent changes nothing.
-	r := newRig(t, always(ok(fits)))
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	r.desk.fail = func(step string) error {
 		if step == "reply" {
 			return errors.New("nobody there")
@@ -268,8 +269,8 @@ func TestReplyCopy(t *testing.T) {
 // TestLargeAnswer: what does not fit into a message is left out; the outcome is told all the same.
 func TestLargeAnswer(t *testing.T) {
 	t.Parallel()
-	for size, id := range map[int]string{maxResponse - 100: "t-9", maxResponse: "t-9", maxAnswer - 100: "t-9"} {
-		r := newRig(t, always(ok(`{"id":"t-9","text":"`+strings.Repeat("x", size)+`"}`)))
+	for size, id := range map[int]string{maxResponse - 100: "t-9", maxResponse: "t-9", 8<<20 - 100: "t-9"} {
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9","text":"`+strings.Repeat("x", size)+`"}`)))
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		if has := s.result.Response != nil; has != (size < maxResponse) || s.result.Resource.ID != id {
 			t.Errorf("%d bytes: response %v, id %q", size, has, s.result.Resource.ID)
@@ -283,18 +284,18 @@ func TestTooLarge(t *testing.T) {
 	items := strings.Repeat(`{"title":7},`, 1000)
 	for name, test := range map[string]struct {
 		cmd    events.Command
-		answer reply
+		answer apitest.Reply
 		limit  int
 		want   events.Outcome
 	}{
-		"response": {create(), ok(`{"id":"t-9","text":"` + strings.Repeat("x", 1<<10) + `"}`), 1 << 10, events.Applied},
-		"detail":   {command("createTasks", `{"items":[`+items[:len(items)-1]+`]}`), ok("[]"), 2 << 10, events.Rejected},
-		"at all":   {create(), ok(`{"id":"t-9"}`), 10, ""},
+		"response": {create(), apitest.OK(`{"id":"t-9","text":"` + strings.Repeat("x", 1<<10) + `"}`), 1 << 10, events.Applied},
+		"detail":   {command("createTasks", `{"items":[`+items[:len(items)-1]+`]}`), apitest.OK("[]"), 2 << 10, events.Rejected},
+		"at all":   {create(), apitest.OK(`{"id":"t-9"}`), 10, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, always(test.answer))
+				r := newRig(t, apitest.Always(test.answer))
 				r.desk.fail = nil
 				w := r.w
 				w.results, w.ledger = narrow{r.desk, test.limit}, narrowLedger{r.desk, test.limit}
@@ -351,7 +352,7 @@ func TestFitting(t *testing.T) {
 // TestWebLink: the mandant's id, once told by any answer, links the results of others too.
 func TestWebLink(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, inTurn(ok(`{"id":"t-9","mandantId":"abcdefgh-1"}`), reply{status: 204}))
+	r := newRig(t, apitest.Sequence(apitest.OK(`{"id":"t-9","mandantId":"abcdefgh-1"}`), apitest.Reply{Status: 204}))
 	r.wantDone(r.do(create()), events.Applied, "")
 	r.desk.sent = nil
 	c := update()
@@ -365,11 +366,11 @@ func TestWebLink(t *testing.T) {
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	var body string
-	r := newRig(t, func(_ *http.Request, b string) reply { body = b; return ok(`{"id":"1"}`) })
+	r := newRig(t, func(_ *http.Request, b string) apitest.Reply { body = b; return apitest.OK(`{"id":"1"}`) })
 	r.wantDone(r.do(create()), events.Applied, "")
-	q := r.api.seen[0]
+	q := r.api.Seen[0]
 	for name, want := range map[string]string{
-		"Authorization": apiKey, "Accept": "application/json", "Content-Type": "application/json", "User-Agent": "factro-bridge/test",
+		"Authorization": apitest.Key, "Accept": "application/json", "Content-Type": "application/json", "User-Agent": "factro-bridge/test",
 		"Traceparent": "", "Tracestate": "", "Baggage": "",
 	} {
 		if got := q.Header.Get(name); got != want {

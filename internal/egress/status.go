@@ -1,74 +1,17 @@
 package egress
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// reasonCode is why a call failed, as a code: for who may not read what factro or the network wrote.
-func reasonCode(a answer) string {
-	switch {
-	case errors.Is(a.err, errSilent), errors.Is(a.err, context.DeadlineExceeded):
-		return events.ReasonNoAnswer
-	case a.err != nil:
-		return events.ReasonNoConnection
-	case a.malformed != nil:
-		return events.ReasonBadAnswer
-	}
-	return events.ReasonErrorStatus
-}
-
-// failureCode is the code of a call that certainly or perhaps was not carried out since factro failed, or "".
-func failureCode(j judgement, a answer) string {
-	if healthy(j) || errors.Is(a.err, errOpen) {
-		return ""
-	}
-	return reasonCode(a)
-}
-
-// conditions say whether factro can be reached, and why nothing is begun although it can.
-func (g *gate) conditions(now time.Time, key secret.String) (reach events.Condition, paused *events.Condition) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	reach.State = events.Reachable
-	if !g.downSince.IsZero() {
-		reach = events.Condition{State: events.Unreachable, Since: instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: instant(g.openUntil)}
-	}
-	switch {
-	case g.budgetAt.After(now):
-		paused = &events.Condition{Reason: events.ReasonThrottled, Since: instant(g.budgetOf), RetryAt: instant(g.budgetAt)}
-	case g.isBad && g.badKey == key:
-		paused = &events.Condition{Reason: events.ReasonKeyRefused, Since: instant(g.badSince), RetryAt: instant(g.probeAt)}
-		if key == "" {
-			paused.Reason = events.ReasonKeyMissing
-		}
-	case g.downSince.IsZero() && g.restAt.After(now):
-		paused = &events.Condition{Reason: events.ReasonAskedToWait, Since: instant(g.restOf), RetryAt: instant(g.restAt)}
-	default:
-		return reach, nil
-	}
-	paused.State = events.Paused
-	return reach, paused
-}
-
-// instant is a time of a status, or nil for none. Fractions of a second would be noise.
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}
-
 // Status says why commands wait, as far as this process knows: what it has in hand, and what keeps it from calling factro.
 func (w *Worker) Status() events.Status {
-	s := events.Status{Cloud: w.cfg.Cloud, At: time.Now().UTC(), InHand: w.hand.status()}
-	s.Factro, s.Paused = w.gate.conditions(time.Now(), w.key())
+	s := events.Status{Cloud: w.cloud, At: time.Now().UTC(), InHand: w.hand.status()}
+	s.Factro, s.Paused = w.api.Conditions()
 	return s
 }
 
@@ -81,7 +24,7 @@ type hand struct {
 func (h *hand) take(since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.in = &events.InHand{State: events.HandCalling, Since: instant(since)}
+	h.in = &events.InHand{State: events.HandCalling, Since: coreapi.Instant(since)}
 }
 
 func (h *hand) drop() {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -15,40 +17,40 @@ import (
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		answer reply
+		answer apitest.Reply
 		calls  int // that are made before it is asked
 		key    string
 		want   string
 	}{
-		"well":            {answer: ok(fits), calls: 1, want: `"factro":{"state":"reachable"}`},
-		"no connection":   {answer: reply{unsent: true}, calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"no-connection","retryAt":"2000-01-01T00:00:15Z"}`},
-		"an error":        {answer: reply{status: 503, body: "db-7.internal"}, calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"error-status","status":503,"retryAt":"2000-01-01T00:00:15Z"}`},
-		"another's page":  {answer: ok("<html>"), calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"bad-answer","status":200,"retryAt":"2000-01-01T00:00:15Z"}`},
-		"too few":         {answer: reply{unsent: true}, calls: 4, want: `"factro":{"state":"reachable"}`},
-		"no key":          {answer: ok(fits), key: "none", want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"key-missing","retryAt":"2000-01-01T00:00:30Z"}`},
-		"the key refused": {answer: reply{status: 401}, calls: 1, want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"key-refused","retryAt":"2000-01-01T00:00:30Z"}`},
+		"well":            {answer: apitest.OK(apitest.Fits), calls: 1, want: `"factro":{"state":"reachable"}`},
+		"no connection":   {answer: apitest.Reply{Unsent: true}, calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"no-connection","retryAt":"2000-01-01T00:00:15Z"}`},
+		"an error":        {answer: apitest.Reply{Status: 503, Body: "db-7.internal"}, calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"error-status","status":503,"retryAt":"2000-01-01T00:00:15Z"}`},
+		"another's page":  {answer: apitest.OK("<html>"), calls: 5, want: `"factro":{"state":"unreachable","since":"2000-01-01T00:00:00Z","reason":"bad-answer","status":200,"retryAt":"2000-01-01T00:00:15Z"}`},
+		"too few":         {answer: apitest.Reply{Unsent: true}, calls: 4, want: `"factro":{"state":"reachable"}`},
+		"no key":          {answer: apitest.OK(apitest.Fits), key: "none", want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"key-missing","retryAt":"2000-01-01T00:00:30Z"}`},
+		"the key refused": {answer: apitest.Reply{Status: 401}, calls: 1, want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"key-refused","retryAt":"2000-01-01T00:00:30Z"}`},
 		"throttled": {
-			answer: reply{status: 429, header: map[string]string{"Retry-After": "20"}}, calls: 1,
+			answer: apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "20"}}, calls: 1,
 			want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"throttled","retryAt":"2000-01-01T00:00:20Z"}`,
 		},
 		"asked to wait": {
-			answer: reply{status: 503, header: map[string]string{"Retry-After": "20"}}, calls: 1,
+			answer: apitest.Reply{Status: 503, Header: map[string]string{"Retry-After": "20"}}, calls: 1,
 			want: `"factro":{"state":"reachable"},"paused":{"state":"paused","since":"2000-01-01T00:00:00Z","reason":"asked-to-wait","retryAt":"2000-01-01T00:00:20Z"}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, func(*http.Request, string) reply { return tt.answer }, func(c *Config) {
+				r := newRig(t, func(*http.Request, string) apitest.Reply { return tt.answer }, func(c *coreapi.Config) {
 					if tt.key != "" {
 						c.Key = secret.Source{File: "/nowhere"}
 					}
 				})
 				for range tt.calls {
-					r.w.probe(t.Context(), r.w.key())
+					r.w.api.Exchange(t.Context(), coreapi.Attempt{Op: coreapi.Probe, Number: 1}, probeCall, apitest.Key)
 				}
 				if tt.key != "" {
-					r.w.withoutKey(t.Context())
+					r.w.api.Acquire(t.Context())
 				}
 				text, err := json.Marshal(r.w.Status())
 				if want := `{"cloud":"acme","at":"2000-01-01T00:00:00Z",` + tt.want + `}`; err != nil || string(text) != want {
@@ -65,8 +67,8 @@ func TestStatusOfTheHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		during := make(chan events.Status, 2) // as it was while factro was asked
 		var r *rig
-		answers := inTurn(reply{status: 500}, ok(fits))
-		r = newRig(t, func(req *http.Request, body string) reply {
+		answers := apitest.Sequence(apitest.Reply{Status: 500}, apitest.OK(apitest.Fits))
+		r = newRig(t, func(req *http.Request, body string) apitest.Reply {
 			during <- r.w.Status()
 			return answers(req, body)
 		})

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -40,11 +42,12 @@ func TestAnswersInOtherForms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				answer := reply{status: 200, body: tt.body, header: map[string]string{"Content-Type": tt.contentType}}
+				answer := apitest.Reply{Status: 200, Body: tt.body, Header: map[string]string{"Content-Type": tt.contentType}}
 				if tt.encoding != "" {
-					answer.header["Content-Encoding"] = tt.encoding
+					answer.Header["Content-Encoding"] = tt.encoding
 				}
-				x := newReading(t, always(answer))
+				x := newRig(t, apitest.Always(answer))
+				reader, store := withReader(t, x)
 				for _, c := range []events.Command{create(), update()} {
 					x.desk.sent, x.desk.ledger = nil, map[string]ledger.Record{}
 					if got := x.wantDone(x.do(c), events.Applied, ""); string(got.result.Response) != tt.want {
@@ -52,11 +55,11 @@ func TestAnswersInOtherForms(t *testing.T) {
 					}
 				}
 				for _, most := range []int{1 << 10, 10} { // in the message, and beside it
-					x.shelf.most = most
-					a := x.ask(getTask("t-1"))
+					store.Most = most
+					a := reader.Query(t.Context(), queries.Query{Address: events.Address{Cloud: "acme", Resource: "task", Operation: "getTask"}, Data: []byte(`{"taskId":"t-1"}`)})
 					text := string(a.Data)
 					if a.Object != nil {
-						text = x.shelf.kept[a.Object.Name]
+						text = store.Kept[a.Object.Name]
 					}
 					if a.Status != 200 || text != tt.want {
 						t.Errorf("the query is answered %d %q %v, want %q", a.Status, text, a.Error, tt.want)
@@ -71,7 +74,7 @@ func TestAnswersInOtherForms(t *testing.T) {
 func TestErrorsInOtherForms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(reply{status: 422, body: "{\"message\":\"Pr\xfcfung\"}"}))
+		r := newRig(t, apitest.Always(apitest.Reply{Status: 422, Body: "{\"message\":\"Pr\xfcfung\"}"}))
 		got := r.wantDone(r.do(update()), events.Rejected, events.CodeRefused)
 		if text := got.event.Data(); !utf8.Valid(text) || !json.Valid(text) {
 			t.Errorf("the result is %q", text)
@@ -83,7 +86,7 @@ func TestErrorsInOtherForms(t *testing.T) {
 func TestAnswersInParts(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("x", 4095) + "ü" + strings.Repeat("y", 9000)
-	got, err := io.ReadAll(translate.Content{}.Reader(io.MultiReader(strings.NewReader("\xef\xbb\xbf"+text), failing{})))
+	got, err := io.ReadAll(translate.Content{}.Reader(io.MultiReader(strings.NewReader("\xef\xbb\xbf"+text), apitest.Failing{})))
 	if string(got) != text || err != io.ErrUnexpectedEOF { //nolint:errorlint // exactly this one
 		t.Errorf("%d bytes of %d, %v", len(got), len(text), err)
 	}

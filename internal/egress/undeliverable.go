@@ -11,7 +11,7 @@ import (
 // Undeliverable tells the sender of a command that the broker has given it up before the bridge came to a verdict. mistake
 // is why the message could not be read as a command, else nil. To tell it twice is harmless.
 func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake, reason error) error {
-	cmd.Cloud = w.cfg.Cloud
+	cmd.Cloud = w.cloud
 	now := time.Now().UTC()
 	message := reason.Error()
 	if mistake != nil {

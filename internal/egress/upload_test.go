@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -88,12 +90,12 @@ func (p progress) Write(b []byte) (int, error) {
 // uploading is a rig whose factro is a real server.
 func uploading(t testing.TB, url string) *rig {
 	t.Helper()
-	r := newRig(t, always(ok(fits)), func(c *Config) { c.URL = url })
-	api, err := NewAPI(r.w.cfg, nil, r.w.log)
+	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.URL = url })
+	api, err := coreapi.New(r.cfg, nil, r.w.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, r.desk, r.desk, r.desk); err != nil {
+	if r.w, err = New(api, Config{Prefix: "factro"}, Stores{Results: r.desk, Ledger: r.desk, Files: r.desk}, r.w.log); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -172,6 +174,7 @@ func (n *noise) Close() error { return nil }
 // TestUploadObject: a file of 64 MiB arrives byte for byte, and the process never holds more than a small part of it. Not
 // parallel, since it looks at the memory of all.
 func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
+
 	const size, most = 64 << 20, 16 << 20
 	var base, peak uint64
 	var seen int64
@@ -213,7 +216,7 @@ func TestUploadRehearsed(t *testing.T) {
 			"name": "a", "object": reference("here"),
 		},
 	} {
-		r := newRig(t, always(ok(fits)))
+		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 		r.desk.files = map[string]bus.File{"here": {Size: 9_000_000}}
 		c := upload(file)
 		c.Event.SetExtension("dryrun", true)
@@ -237,7 +240,7 @@ func TestUploadRefused(t *testing.T) {
 		"another bucket": {map[string]any{"bucket": "SALARIES", "name": "here"}, "/file/object/bucket"},
 	} {
 		for _, ext := range [][]any{nil, {"dryrun", true}} {
-			r := newRig(t, always(ok(fits)))
+			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 			r.desk.files = map[string]bus.File{"here": {}}
 			c := upload(map[string]any{"name": "a", "object": tt.object})
 			if ext != nil {
@@ -248,7 +251,7 @@ func TestUploadRefused(t *testing.T) {
 			if err := json.Unmarshal(s.result.Error.Detail, &fields); err != nil || len(fields) != 1 || fields[0].Pointer != tt.pointer {
 				t.Errorf("%s: the mistakes are %v: %v", name, fields, err)
 			}
-			if r.count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 {
+			if r.Count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 {
 				t.Errorf("%s: what happened: %s", name, r)
 			}
 		}
@@ -264,7 +267,7 @@ func TestUploadStoreAway(t *testing.T) {
 			t.Run(fmt.Sprint(at, failures), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, always(ok(`{"id":"d-1"}`)))
+					r := newRig(t, apitest.Always(apitest.OK(`{"id":"d-1"}`)))
 					left := failures
 					away := func() error {
 						if left--; left >= 0 {
@@ -295,7 +298,7 @@ func TestUploadStoreAway(t *testing.T) {
 						return
 					}
 					s := r.wantDone(r.do(c), events.Dead, "exhausted")
-					if r.count("file") != maxAttempts || r.count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 ||
+					if r.Count("file") != maxAttempts || r.Count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 ||
 						!strings.Contains(s.result.Error.Message, "away") {
 						t.Errorf("%s: %s", s.event.Data(), r)
 					}
@@ -309,7 +312,7 @@ func TestUploadStoreAway(t *testing.T) {
 func TestUploadStoreAwayStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(ok(fits)))
+		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 		stopping, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		r.desk.fail = func(step string) error {
@@ -319,7 +322,7 @@ func TestUploadStoreAwayStop(t *testing.T) {
 			return nil
 		}
 		wantRetry(t, r.w.Handle(t.Context(), stopping, upload(map[string]any{"name": "a", "object": reference("f")}), nil))
-		if r.count("call") != 0 || !r.desk.ledger[ledgerEntry].Open || len(r.desk.sent) != 0 {
+		if r.Count("call") != 0 || !r.desk.ledger[ledgerEntry].Open || len(r.desk.sent) != 0 {
 			t.Errorf("what happened: %s", r)
 		}
 	})
@@ -346,7 +349,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, unseeable(always(ok(fits))))
+				r := newRig(t, unseeable(apitest.Always(apitest.OK(apitest.Fits))))
 				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
 					return silent{strings.NewReader("hallo")}, nil
 				}}}
@@ -364,7 +367,7 @@ func TestUploadStalls(t *testing.T) {
 						t.Errorf("after %s: %s", time.Since(began), s.event.Data())
 					}
 				}
-				if b := r.w.gate.breaker.Counts(); b.TotalFailures != 0 {
+				if b := r.w.api.Failures(); b != 0 {
 					t.Errorf("the breaker counts %+v", b)
 				}
 			})
@@ -387,7 +390,7 @@ func TestUploadBreaksOff(t *testing.T) {
 	if !strings.Contains(s.result.Error.Message, "the source broke off") || opened.Load() != 1 {
 		t.Errorf("opened %d times: %s", opened.Load(), s.event.Data())
 	}
-	if c := r.w.gate.breaker.Counts(); c.TotalFailures != 0 {
+	if c := r.w.api.Failures(); c != 0 {
 		t.Errorf("the breaker counts %+v", c)
 	}
 }
@@ -397,9 +400,9 @@ func TestUploadRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bodies []string
-		answers := inTurn(nowhere, reply{status: 429}, ok(`{"id":"d-1"}`))
-		r := newRig(t, func(q *http.Request, body string) reply {
-			if !isProbe(q) {
+		answers := apitest.Sequence(apitest.Nowhere, apitest.Reply{Status: 429}, apitest.OK(`{"id":"d-1"}`))
+		r := newRig(t, func(q *http.Request, body string) apitest.Reply {
+			if !apitest.IsProbe(q) {
 				bodies = append(bodies, body)
 			}
 			return answers(q, body)
@@ -423,7 +426,7 @@ func TestUploadRepeated(t *testing.T) {
 func TestUploadTakesItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(ok(`{"id":"d-1"}`)))
+		r := newRig(t, apitest.Always(apitest.OK(`{"id":"d-1"}`)))
 		r.desk.files = map[string]bus.File{"f": {Size: 20, Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(&drip{left: 20, every: 19 * time.Second}), nil
 		}}}
@@ -449,21 +452,4 @@ func (d *drip) Read(p []byte) (int, error) {
 	d.left--
 	p[0] = 'x'
 	return 1, nil
-}
-
-// TestFileOfAnotherSize: of a file that is longer or shorter than announced the form never ends, so factro cannot take a part for the
-// whole.
-func TestFileOfAnotherSize(t *testing.T) {
-	t.Parallel()
-	for size, want := range map[int64]error{2: errNotItsSize, 5: nil, 8: errNotItsSize} {
-		f := &file{size: size}
-		s := &source{ctx: t.Context(), r: strings.NewReader("hallo"), file: f, left: f.size, alive: func() {}}
-		got, err := io.ReadAll(s)
-		if !errors.Is(err, want) || int64(len(got)) > size {
-			t.Errorf("%d bytes: %q, %v", size, got, err)
-		}
-		if failed := f.failed.Load(); (failed != nil) != (want != nil) {
-			t.Errorf("%d bytes: noted is %v", size, failed)
-		}
-	}
 }

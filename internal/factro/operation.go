@@ -123,6 +123,9 @@ func (o Operation) Writes() bool { return o.Method != http.MethodGet }
 // creates make two objects (observed), and shifting or applying a template accumulates; all these are POST.
 func (o Operation) Creates() bool { return o.Method == http.MethodPost }
 
+// Searchable reports whether factro offers a way to look for what the operation has made.
+func (o Operation) Searchable() bool { return o.Search != nil && o.Search.List != "" }
+
 // ShowsSecrets reports whether answers to the operation hold secrets in clear text: factro's stored payloads come with
 // the webhook, and that with the value of its authentication header (documented).
 func (o Operation) ShowsSecrets() bool { return o.AnswerSchema == "WebhookPayload" }

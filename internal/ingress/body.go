@@ -42,7 +42,7 @@ func (l *load) free() {
 }
 
 // read reads the body within the limits of size, of memory and of time.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, problem) {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, answer) {
 	if !l.take(requestCost + firstRead) {
 		return nil, overloaded.after(time.Second)
 	}
@@ -67,8 +67,8 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 			continue
 		}
 		if errors.Is(err, io.EOF) {
-			_ = conn.SetReadDeadline(time.Time{}) // the server sets the next deadline
-			return body, accepted
+			_ = conn.SetReadDeadline(time.Time{}) // the server sets the next one
+			return body, answer{}
 		}
 		_ = conn.SetReadDeadline(past)
 		return nil, s.unread(r, err)
@@ -78,12 +78,12 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, l *load) ([]byte, 
 // past is an expired deadline. Without it, net/http would wait for the rest of the body before it answers.
 var past = time.Unix(1, 0)
 
-// unread returns the problem for a body that was not read to its end.
-func (s *Server) unread(r *http.Request, err error) problem {
+// unread returns the answer for a body that was not read to its end.
+func (s *Server) unread(r *http.Request, err error) answer {
 	var larger *http.MaxBytesError
 	switch {
 	case errors.As(err, &larger):
-		return s.sizeProblem()
+		return s.bodyTooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return slowBody
 	case !errors.Is(err, io.ErrUnexpectedEOF):

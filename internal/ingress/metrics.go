@@ -94,15 +94,15 @@ var (
 // expect starts the counts of answers that are watched at 0. If a series began with its first case, its growth would not
 // include that case.
 func (m *metrics) expect(ctx context.Context, cloud string) {
-	for _, p := range []problem{wrongSecret, noSecret, tooManyWrong, tooLarge, unsupported, unusable, ourMistake, overloaded, notStored, redirected, empty} {
-		key := answerKey{cloud: cloud, code: p.code, method: http.MethodPost, status: p.Status}
+	for _, a := range []answer{wrongSecret, noSecret, tooManyWrong, tooLarge, unsupported, unusable, ourMistake, overloaded, notStored, redirected, empty} {
+		key := answerKey{cloud: cloud, code: a.outcome, method: http.MethodPost, status: a.status}
 		m.received.Add(ctx, 0, m.labels(key).received)
 	}
 	for _, reason := range secretReasons {
 		m.refusals.Add(ctx, 0, refusedOption(cloud, reason))
 	}
-	for _, p := range []problem{nothingHere, unknownCloud, largeHeader} {
-		m.refusals.Add(ctx, 0, refusedOption("unknown", p.code))
+	for _, a := range []answer{nothingHere, unknownCloud, largeHeader} {
+		m.refusals.Add(ctx, 0, refusedOption("unknown", a.outcome))
 	}
 	for _, why := range connlimit.Reasons {
 		m.dropped.Add(ctx, 0, metric.WithAttributes(attribute.String("reason", string(why))))

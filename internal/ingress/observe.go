@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 )
 
 // route is the route of webhooks.
@@ -31,51 +31,51 @@ func (s *Server) observed(w http.ResponseWriter, r *http.Request) {
 	ctx, span := s.tracer.Start(r.Context(), spanName(r.Method), spanOptions(r.Context(), r)...)
 	defer span.End()
 
-	name, id, p := s.webhook(ctx, w, r)
-	if !p.keeps() {
+	name, id, a := s.webhook(ctx, w, r)
+	if !a.kept {
 		s.account.refused.Add(1)
 	}
-	if p.Status >= http.StatusBadRequest {
-		s.refused(ctx, name, p, r)
+	if a.isProblem() {
+		s.refused(ctx, name, a, r)
 	}
 	if span.IsRecording() {
 		span.SetAttributes(
 			semconv.HTTPRequestMethodKey.String(method(r.Method)), semconv.HTTPRoute(route), semconv.URLPath(r.URL.Path),
-			semconv.HTTPResponseStatusCode(p.Status), semconv.NetworkProtocolVersion(r.Proto[len("HTTP/"):]),
+			semconv.HTTPResponseStatusCode(a.status), semconv.NetworkProtocolVersion(r.Proto[len("HTTP/"):]),
 			semconv.ClientAddress(connlimit.AddressOf(r.RemoteAddr)), semconv.HTTPRequestBodySize(int(max(r.ContentLength, 0))),
-			attribute.String("factro.cloud", name), attribute.String("factro.webhook.outcome", p.code),
+			attribute.String("factro.cloud", name), attribute.String("factro.webhook.outcome", a.outcome),
 		)
-		if p.Status >= http.StatusInternalServerError {
-			span.SetStatus(codes.Error, p.code)
+		if a.status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, a.outcome)
 		}
 	}
 	defer func() { // even if the answer is not written completely
 		took := time.Since(began)
-		s.metrics.answered(ctx, answerKey{name, p.code, method(r.Method), p.Status, r.TLS != nil}, took)
-		s.logAnswer(ctx, name, id, p, r, took)
+		s.metrics.answered(ctx, answerKey{name, a.outcome, method(r.Method), a.status, r.TLS != nil}, took)
+		s.logAnswer(ctx, name, id, a, r, took)
 	}()
 	if id != "" {
-		w.Header().Set("Factro-Event-Id", events.EncodeHeader(id))
+		w.Header().Set("Factro-Event-Id", percent.Encode(id))
 	}
-	p.write(w, r)
+	a.write(w, r)
 }
 
 // logAnswer logs each request at debug level. At other levels it costs nothing.
-func (s *Server) logAnswer(ctx context.Context, cloud, id string, p problem, r *http.Request, took time.Duration) {
+func (s *Server) logAnswer(ctx context.Context, cloud, id string, a answer, r *http.Request, took time.Duration) {
 	if !s.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	s.log.DebugContext(ctx, "webhook answered", "cloud", cloud, "method", method(r.Method), "status", p.Status, "outcome", p.reason(),
+	s.log.DebugContext(ctx, "webhook answered", "cloud", cloud, "method", method(r.Method), "status", a.status, "outcome", a.reason(),
 		"event_id", id, "bytes", max(r.ContentLength, 0), "address", connlimit.AddressOf(r.RemoteAddr), "duration", took.String())
 }
 
 // nowhere answers a request that matches no route.
-func (s *Server) nowhere(w http.ResponseWriter, r *http.Request, p problem) {
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request, a answer) {
 	began := time.Now()
-	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: p.code, method: method(r.Method), status: p.Status})
-	s.refused(r.Context(), "unknown", p, r)
-	p.write(w, r)
-	s.logAnswer(r.Context(), "unknown", "", p, r, time.Since(began))
+	s.metrics.refused(r.Context(), answerKey{cloud: "unknown", code: a.outcome, method: method(r.Method), status: a.status})
+	s.refused(r.Context(), "unknown", a, r)
+	a.write(w, r)
+	s.logAnswer(r.Context(), "unknown", "", a, r, time.Since(began))
 }
 
 // serverSpan is the options of a span that starts a new trace.

@@ -23,16 +23,6 @@ const (
 
 var secretReasons = []string{secretAbsent, secretTwice, secretWrong, secretUnusable}
 
-// reason is why a request is refused, for the metric and the log.
-func (p problem) reason() string {
-	if p.why != "" {
-		return p.why
-	}
-	return p.code
-}
-
-func (p problem) since(why string) problem { p.why = why; return p }
-
 func refusedOption(cloud, reason string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("factro.cloud", cloud), attribute.String("reason", reason))
 }
@@ -45,23 +35,22 @@ type Refusal struct {
 	Method, Path string
 }
 
-// refused counts a refused request and logs a sample: a mistyped secret or path shows here and nowhere else. cloud is a
-// configured one, or "unknown".
-func (s *Server) refused(ctx context.Context, cloud string, p problem, r *http.Request) {
-	s.metrics.refusals.Add(ctx, 1, refusedOption(cloud, p.reason()))
+// refused counts a refused request and logs a sample: a mistyped secret or path shows here and nowhere else. cloud is a configured one, or "unknown".
+func (s *Server) refused(ctx context.Context, cloud string, a answer, r *http.Request) {
+	s.metrics.refusals.Add(ctx, 1, refusedOption(cloud, a.reason()))
 	if s.cfg.OnRefused != nil {
-		s.cfg.OnRefused(Refusal{p.Status, p.reason(), printable(p.Detail), method(r.Method), s.shownPath(r.URL.Path)})
+		s.cfg.OnRefused(Refusal{a.status, a.reason(), printable(a.detail), method(r.Method), s.shownPath(r.URL.Path)})
 		return
 	}
-	switch p.code {
-	case redirected.code, unusable.code, unsupported.code, notStored.code, ourMistake.code:
+	switch a.outcome {
+	case redirected.outcome, unusable.outcome, unsupported.outcome, notStored.outcome, ourMistake.outcome:
 		return // already logged with more detail where it was refused
 	}
-	skipped, due := s.samples.Due(cloud+" refused "+p.reason(), time.Now())
+	skipped, due := s.samples.Due(cloud+" refused "+a.reason(), time.Now())
 	if !due {
 		return
 	}
-	s.log.WarnContext(ctx, "a request to the webhook server was refused", "cloud", cloud, "reason", p.reason(), "status", p.Status,
+	s.log.WarnContext(ctx, "a request to the webhook server was refused", "cloud", cloud, "reason", a.reason(), "status", a.status,
 		"method", method(r.Method), "path", s.shownPath(r.URL.Path), "address", connlimit.AddressOf(r.RemoteAddr), "not_logged", skipped)
 }
 

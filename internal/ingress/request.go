@@ -29,9 +29,9 @@ func (s *Server) newDelivery(c *cloud, r *http.Request, body []byte, l *load) de
 
 // decode decompresses the body and converts it to UTF-8 where needed. One body at a time: a decoder may need several
 // megabytes for its window, besides the memory that is charged to the cloud.
-func (s *Server) decode(ctx context.Context, d delivery) ([]byte, problem, error) {
+func (s *Server) decode(ctx context.Context, d delivery) ([]byte, answer, error) {
 	if d.content.AsIs(d.body) {
-		return d.body, accepted, nil
+		return d.body, answer{}, nil
 	}
 	select {
 	case s.unpacking <- struct{}{}:
@@ -44,13 +44,13 @@ func (s *Server) decode(ctx context.Context, d delivery) ([]byte, problem, error
 	case errors.Is(err, translate.ErrNoRoom):
 		return nil, overloaded.after(time.Second), nil
 	case errors.Is(err, translate.ErrContentTooLarge):
-		return nil, s.sizeProblem(), nil
+		return nil, s.bodyTooLarge(), nil
 	case errors.Is(err, translate.ErrUnsupportedContent):
 		return nil, unsupported, err
 	case err != nil:
 		return nil, unusable, err
 	}
-	return body, accepted, nil
+	return body, answer{}, nil
 }
 
 const (

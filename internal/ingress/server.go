@@ -9,11 +9,9 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
@@ -22,19 +20,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
-
-// Store keeps webhooks. It returns nil only when they are durable. An error may have a method RetryAfter that returns how long
-// the sender should wait; events.ErrTooLarge means that waiting does not help.
-type Store interface {
-	// Publish keeps an event under its id, or under another id if an event with a different body already has that one. The
-	// destination may contain any text. spooled means that it is not in the stream yet.
-	Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error)
-	// Quarantine keeps bytes for a cloud that are not a valid event, with the reason and the headers of their request.
-	Quarantine(ctx context.Context, cloud, id, code string, reason error, data []byte, request http.Header) error
-}
 
 // Server answers the webhooks of all configured clouds.
 type Server struct {
@@ -143,41 +129,41 @@ func (s *Server) Run(ctx context.Context, l net.Listener, tlsConfig *tls.Config,
 }
 
 // webhook processes one request and returns the cloud's name, the id of the event and the answer.
-func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name, id string, p problem) {
+func (s *Server) webhook(ctx context.Context, w http.ResponseWriter, r *http.Request) (name, id string, a answer) {
 	name = r.PathValue("cloud")
 	c, known := s.clouds[name]
 	if !known {
 		return "unknown", "", unknownCloud // names from unknown senders do not become labels
 	}
-	id, p = s.recoverPanic(ctx, c, func() (string, problem) { return s.receive(ctx, c, w, r) })
-	if p.lost && s.cfg.OnLost != nil {
+	id, a = s.recoverPanic(ctx, c, func() (string, answer) { return s.receive(ctx, c, w, r) })
+	if a.lost && s.cfg.OnLost != nil {
 		s.cfg.OnLost(name)
 	}
-	return name, id, p
+	return name, id, a
 }
 
-// recoverPanic calls do and turns a panic into an answer. net/http would close the connection without an answer and log the panic
-// together with broken connections of strangers, which nobody reads.
-func (s *Server) recoverPanic(ctx context.Context, c *cloud, do func() (string, problem)) (id string, p problem) {
+// recoverPanic calls do and turns a panic into an answer. net/http would close the connection without an answer and log the
+// panic together with broken connections of strangers, which nobody reads.
+func (s *Server) recoverPanic(ctx context.Context, c *cloud, do func() (string, answer)) (id string, a answer) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.ErrorContext(ctx, "a webhook made the bridge panic", "cloud", c.Name,
 				"error", fmt.Sprint(v), "stack", string(debug.Stack()))
-			id, p = "", ourMistake
+			id, a = "", ourMistake
 		}
 	}()
 	return do()
 }
 
-// receive handles one request and returns the id of the stored event, or why there is none. The order matters: the secret comes
-// before anything expensive, and the body before the slot, so that a slow sender does not occupy one.
-func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
+// receive handles one request and returns the id of the stored event, or why there is none. The order matters: the secret
+// comes before anything expensive, and the body before the slot, so that a slow sender does not occupy one.
+func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ answer) {
 	known := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost
 	switch {
 	case len(r.TransferEncoding) > 0 && connlimit.Of(ctx).HasLength():
 		return "", ambiguous
 	case known && r.ContentLength == 0 && strings.Join(r.Header.Values(c.Header), "") == "":
-		return "", harmless // factro or a load balancer may check that the server is up
+		return "", probe
 	case !known:
 		w.Header().Set("Allow", "POST, GET, HEAD")
 		return "", wrongMethod
@@ -205,7 +191,7 @@ func (s *Server) receive(ctx context.Context, c *cloud, w http.ResponseWriter, r
 	case r.ContentLength == 0:
 		return "", s.withoutBody(ctx, c)
 	case r.ContentLength > s.cfg.MaxBody:
-		return "", s.sizeProblem()
+		return "", s.bodyTooLarge()
 	}
 	return s.take(ctx, c, w, r)
 }
@@ -222,7 +208,7 @@ func (s *Server) Unusable() map[string]error {
 }
 
 // withoutBody answers a webhook without a body.
-func (s *Server) withoutBody(ctx context.Context, c *cloud) problem {
+func (s *Server) withoutBody(ctx context.Context, c *cloud) answer {
 	if skipped, due := s.due(c, "empty"); due {
 		s.log.WarnContext(ctx, "a webhook with the right secret has no body: does a proxy drop it?", "cloud", c.Name, "not_logged", skipped)
 	}
@@ -230,135 +216,22 @@ func (s *Server) withoutBody(ctx context.Context, c *cloud) problem {
 }
 
 // take reads a webhook's body and stores it.
-func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ problem) {
+func (s *Server) take(ctx context.Context, c *cloud, w http.ResponseWriter, r *http.Request) (id string, _ answer) {
 	l := &load{shares: s.memory, cloud: c.Name}
-	body, p := s.read(w, r, l)
+	body, a := s.read(w, r, l)
 	switch {
-	case p != accepted:
+	case a.decided():
 	case len(body) == 0:
-		p = s.withoutBody(ctx, c)
+		a = s.withoutBody(ctx, c)
 	case !s.slots.take(c.Name, 1):
-		p = overloaded.after(time.Second)
+		a = overloaded.after(time.Second)
 	}
-	if p != accepted {
+	if a.decided() {
 		l.free()
-		return "", p
+		return "", a
 	}
 	return s.within(ctx, c, s.newDelivery(c, r, body, l), func() {
 		s.slots.give(c.Name, 1)
 		l.free()
 	})
 }
-
-// errHangs is used in place of the store's error.
-var errHangs = errors.New("the store does not answer")
-
-// within stores a webhook and answers in time even if the store hangs. A webhook that the store still works on after the timeout
-// keeps its slot and its memory until the store returns and done is called.
-func (s *Server) within(ctx context.Context, c *cloud, d delivery, done func()) (id string, _ problem) {
-	// The body has arrived, and factro may never send it again, so a sender that disconnects now does not cancel it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
-	type outcome struct {
-		id string
-		p  problem
-	}
-	stored := make(chan outcome)
-	gaveUp := make(chan struct{})
-	go func() {
-		defer cancel()
-		var o outcome
-		o.id, o.p = s.recoverPanic(ctx, c, func() (string, problem) { return s.keep(ctx, c, d) })
-		done()
-		select {
-		case stored <- o:
-		case <-gaveUp:
-			s.account.resolveHanging(o.p.keeps())
-		}
-	}()
-	timer := time.NewTimer(s.cfg.StoreTimeout + storeMargin)
-	defer timer.Stop()
-	select {
-	case o := <-stored:
-		return o.id, o.p
-	case <-timer.C:
-		s.account.hanging.Add(1)
-		close(gaveUp)
-		return "", s.lost(ctx, c, errHangs)
-	}
-}
-
-func (s *Server) sizeProblem() problem {
-	return tooLarge.because("the body, unpacked and as UTF-8, is larger than " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes")
-}
-
-// keep turns the body into an event and stores it. An invalid body came from a sender that knows the secret, so it is kept as
-// a dead letter.
-func (s *Server) keep(ctx context.Context, c *cloud, d delivery) (id string, _ problem) {
-	body, p, err := s.decode(ctx, d)
-	switch {
-	case err != nil:
-		return "", s.quarantine(ctx, c, d, p, err)
-	case p != accepted:
-		return "", p
-	}
-	e, err := translate.Webhook(body, translate.Receipt{
-		Cloud: c.Name, Source: c.Source, At: time.Now(), Origin: "webhook", NewID: s.newID,
-	})
-	if err != nil {
-		return "", s.quarantine(ctx, c, d, unusable, err)
-	}
-	to := events.EventAddress{Cloud: c.Name, Resource: e.Resource, ID: e.EntityID, Action: e.Action}
-	storedAs, waits, err := s.store.Publish(ctx, to, e.Event, c.Name+"."+e.ID())
-	if errors.Is(err, events.ErrTooLarge) {
-		return "", s.oversized(ctx, c, d, err)
-	}
-	if err != nil {
-		return "", s.lost(ctx, c, err)
-	}
-	s.drift.check(ctx, c.Name, e)
-	if waits {
-		return storedAs, spooled
-	}
-	return storedAs, accepted
-}
-
-// quarantine keeps an invalid body as a dead letter, and returns a problem with the reason.
-func (s *Server) quarantine(ctx context.Context, c *cloud, d delivery, p problem, why error) problem {
-	err := s.store.Quarantine(ctx, c.Name, c.Name+".dead."+s.newID(), "unusable", fmt.Errorf("webhook: %w", why), d.body, d.header)
-	if err != nil {
-		return s.lost(ctx, c, err)
-	}
-	s.log.WarnContext(ctx, "a webhook's body is not a valid event; it is kept as a dead letter", "cloud", c.Name, "bytes", len(d.body), "status", p.Status)
-	return p.because("webhook: " + why.Error())
-}
-
-// oversized keeps the body of a webhook whose event is too large for a message as a dead letter. It can be sent again after the
-// broker's limit has been raised.
-func (s *Server) oversized(ctx context.Context, c *cloud, d delivery, why error) problem {
-	err := s.store.Quarantine(ctx, c.Name, c.Name+".dead."+s.newID(), "too_large", why, d.body, d.header)
-	if err != nil {
-		return s.lost(ctx, c, errors.Join(why, err))
-	}
-	s.log.ErrorContext(ctx, "a webhook is too large for the broker and is kept as a dead letter; raise its max_payload",
-		"cloud", c.Name, "bytes", len(d.body), "error", why)
-	return tooLarge.because("the broker takes no message of this size; it is kept as a dead letter").andKept()
-}
-
-// lost returns the answer for a webhook that could not be stored.
-func (s *Server) lost(ctx context.Context, c *cloud, err error) problem {
-	if errors.Is(err, events.ErrTooLarge) {
-		s.log.ErrorContext(ctx, "a webhook is too large for the broker; raise its max_payload", "cloud", c.Name, "error", err)
-		return tooLarge.because("the broker takes no message of this size").andLost()
-	}
-	s.log.ErrorContext(ctx, "a webhook could not be stored", "cloud", c.Name, "error", err)
-	after := retryAfter
-	var temporary interface{ RetryAfter() time.Duration }
-	if errors.As(err, &temporary) {
-		after = temporary.RetryAfter()
-	}
-	return notStored.after(after)
-}
-
-// retryAfter is the Retry-After of a webhook that could not be stored, unless the store gives one: long enough for the broker to
-// elect a leader.
-const retryAfter = 5 * time.Second

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
@@ -51,7 +50,7 @@ func TestClockBehind(t *testing.T) {
 
 // outage is a journal of a bus that was away.
 type outage struct {
-	*bus.Conn
+	stream
 	lost, back time.Time
 }
 

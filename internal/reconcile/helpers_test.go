@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -27,10 +28,16 @@ const prefix = events.Prefix(events.DefaultPrefix)
 // broker is a real broker, and the bus on it.
 type broker struct {
 	t   testing.TB
-	bus *bus.Conn
+	bus stream
 	js  jetstream.JetStream
 
 	leases *lease.Leases
+}
+
+// stream is the stream of events, to read and to write.
+type stream struct {
+	*bus.Conn
+	*journal.Journal
 }
 
 // startBroker starts a server and a bus for some clouds; for acme if none is named.
@@ -79,7 +86,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		case <-tick.C:
 		}
 	}
-	return &broker{t, b, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
+	return &broker{t, stream{b, journal.Of(b)}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.

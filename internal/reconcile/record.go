@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Texts are compared by their hashes, so that a record takes little memory. Two texts among a hundred thousand have the
@@ -168,7 +169,7 @@ func newStreamEvent(m bus.Message) (streamEvent, bool) {
 		text, _ := m.Event.Extensions()[name].(string)
 		return text
 	}
-	action := extension(events.ExtAction)
+	action := extension(attr.Action)
 	if action == "" {
 		action = strings.TrimPrefix(m.Event.Type(), events.EventTypePrefix)
 	}
@@ -180,8 +181,8 @@ func newStreamEvent(m bus.Message) (streamEvent, bool) {
 	return streamEvent{
 		at: at.UnixMilli(), id: hash(m.Event.ID()), action: alikeHash(action), entity: alikeHash(action, entity), namesEntity: entity != "",
 		context: alikeHash(action, translate.ContextOf(m.Event.Data()).Plain()),
-		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), reconciled: extension(events.ExtOrigin) == Origin,
-		spooled: extension(events.ExtOrigin) == "spool",
+		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), reconciled: extension(attr.Origin) == Origin,
+		spooled: extension(attr.Origin) == "spool",
 	}, true
 }
 

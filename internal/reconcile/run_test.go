@@ -17,7 +17,6 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -195,7 +194,7 @@ func TestSpool(t *testing.T) {
 
 // thief is a journal that takes the lease away as soon as there is a gap.
 type thief struct {
-	*bus.Conn
+	stream
 	steal func()
 }
 

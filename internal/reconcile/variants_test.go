@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // variants are all that a factro may be. Where the record names no entity, the event cannot name one either.
@@ -191,7 +192,7 @@ func TestGapEvents(t *testing.T) {
 		if before := opened.Event.Time(); m.Event.Time().Before(before) && m.Event.Type() == opened.Event.Type() {
 			t.Errorf("%s is out of order", m.Event.ID())
 		}
-		if origin := m.Event.Extensions()[events.ExtOrigin]; origin != Origin {
+		if origin := m.Event.Extensions()[attr.Origin]; origin != Origin {
 			t.Errorf("%s has the origin %v", m.Event.ID(), origin)
 		}
 	}

@@ -18,7 +18,7 @@ const (
 	DefaultWindow    = time.Minute
 )
 
-// What a Config and the logs consist of is told by the rooms that own it.
+// The parts of a Config and of the logs, as the packages below define them.
 type (
 	// Webhook is one registration, as in factro's web UI.
 	Webhook = courier.Webhook
@@ -26,7 +26,7 @@ type (
 	Delivery = courier.Delivery
 	// Attempt is one attempt to deliver a webhook.
 	Attempt = courier.Attempt
-	// Variants are the things that nobody outside factro knows.
+	// Variants are the things that are not known outside factro.
 	Variants = tenant.Variants
 	// Seeded are the ids of the objects that exist from the start.
 	Seeded = tenant.Seeded

@@ -5,9 +5,9 @@
 //
 // Every request is held against openapi.yaml by a library that knows nothing of our own table of operations, so that the
 // simulator refuses our mistakes instead of sharing them. What is known of factro is the default; what is not known is a
-// switch (Variants, Delivery); what may go wrong is a Fault. Names of webhook actions that nobody has proven are marked
+// switch (Variants, Delivery); what may go wrong is a Fault. Names of webhook actions that are not proven are marked
 // as invented in one table, tenant/actions.go, and nowhere else.
 //
-// It keeps nothing on disk unless it is told where, never calls anybody but the registered webhooks, and delivers nothing and sleeps
+// It keeps nothing on disk unless a directory is configured, calls only the registered webhooks, and delivers nothing and sleeps
 // nowhere while it holds its store. The description is parsed at the first request, not at the start.
 package sim

@@ -19,7 +19,7 @@ import (
 // the config again. A nil journal keeps nothing.
 type journal struct{ file *os.File }
 
-// line is one entry of the journal, of which one field is set.
+// line is one entry of the journal, with one field set.
 type line struct {
 	Changes []tenant.Change      `json:"changes,omitempty"`
 	Payload *courier.PayloadLine `json:"payload,omitempty"`
@@ -117,7 +117,7 @@ func (j *journal) Payload(p courier.PayloadLine) error { return j.write(line{Pay
 func (j *journal) Settled(l courier.SettledLine) error { return j.write(line{Settled: &l}) }
 
 // restore takes the simulator to where its journal ends. Payloads that were on their way are delivered again, from resume
-// on: their receiver may have answered already, and nobody knows.
+// on: whether their receiver has answered is not known.
 func (s *Sim) restore(lines []line) {
 	pending, settled := []courier.PayloadLine{}, map[string]*courier.SettledLine{}
 	for _, l := range lines {

@@ -184,7 +184,7 @@ func (s *Sim) Register(h Webhook) error {
 	return nil
 }
 
-// SetFaults replaces the faults in force, and starts their counts anew.
+// SetFaults replaces the faults in force, and resets their counts.
 func (s *Sim) SetFaults(fs Faults) error {
 	if err := fs.Validate(); err != nil {
 		return fmt.Errorf("set faults: %w", err)

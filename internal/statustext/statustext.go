@@ -17,13 +17,13 @@ func Waiting(s events.Status) string {
 	case events.CommandSettled:
 		return ""
 	case events.CommandInHand:
-		parts = append(parts, "the command "+handText(s.InHand))
+		parts = append(parts, "the command "+inFlightText(s.InHand))
 	case events.CommandQueued:
 		if s.Before != nil {
 			parts = append(parts, beforeText(*s.Before))
 		}
 		if s.InHand != nil && s.InHand.State != events.HandCalling && len(held) == 0 { // else that is why
-			parts = append(parts, "the one at the front "+handText(s.InHand))
+			parts = append(parts, "the one at the front "+inFlightText(s.InHand))
 		}
 	}
 	parts = append(parts, held...)
@@ -52,18 +52,18 @@ func beforeText(n uint64) string {
 	return plural.Of(n, "command") + " before it"
 }
 
-// handText says what is done with a command that is being processed.
-func handText(h *events.InHand) string {
+// inFlightText says what is done with a command in flight.
+func inFlightText(h *events.InHand) string {
 	if h == nil {
-		return "is being processed"
+		return "is in flight"
 	}
 	text := map[events.HandState]string{
-		events.HandCalling: "is being processed", events.HandWaiting: "is being processed, and factro is not called right now", events.HandRetrying: "is tried again",
-		events.HandLooking:   "got no answer, and the bridge searches factro for the result",
+		events.HandCalling: "is in flight", events.HandWaiting: "is in flight, and factro is not asked just now", events.HandRetrying: "is tried again",
+		events.HandLooking:   "got no answer, and the bridge looks at factro for the created object",
 		events.HandElsewhere: "is with another bridge that does not answer, or comes again in a moment",
 	}[h.State]
 	if text == "" {
-		text = "is being processed (" + string(h.State) + ")"
+		text = "is in flight (" + string(h.State) + ")"
 	}
 	if h.Since != nil {
 		text += ", since " + timetext.Stamp(*h.Since)

@@ -8,6 +8,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // gapTypes are the types of the events about a gap, and the suffixes of their ids after the gap's id.
@@ -28,10 +29,10 @@ func Gap(cloud, action string, gap events.Gap, now time.Time) (event.Event, erro
 	e.SetType(kind.eventType)
 	e.SetSubject(events.ResourceBridge + "/" + gap.GapID)
 	e.SetTime(now.UTC())
-	e.SetExtension(events.ExtRecordedTime, types.Timestamp{Time: now.UTC()})
-	e.SetExtension(events.ExtAction, action)
-	e.SetExtension(events.ExtCloud, cloud)
-	e.SetExtension(events.ExtOrigin, "reconcile")
+	e.SetExtension(attr.RecordedTime, types.Timestamp{Time: now.UTC()})
+	e.SetExtension(attr.Action, action)
+	e.SetExtension(attr.Cloud, cloud)
+	e.SetExtension(attr.Origin, "reconcile")
 	e.SetDataSchema(events.SchemaURI("gap"))
 	if err := e.SetData(event.ApplicationJSON, gap); err != nil {
 		return event.Event{}, fmt.Errorf("event about a gap: %w", err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Result makes the event that reports the outcome of a command. variant follows the outcome in its id, and distinguishes
@@ -20,18 +21,18 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 		return event.Event{}, fmt.Errorf("result of %s: %w", r.Operation, err)
 	}
 	extensions := map[string]any{
-		events.ExtCausationID: cmd.Event.ID(),
-		events.ExtCloud:       cmd.Cloud,
+		attr.CausationID: cmd.Event.ID(),
+		attr.Cloud:       cmd.Cloud,
 	}
 	id := cmd.Event.ID() + "." + string(r.Outcome) + variant
 	if source := cmd.Source(); source != "" {
-		extensions[events.ExtCausationSource] = source
+		extensions[attr.CausationSource] = source
 		id += "." + events.SourceDigest(source)
 	}
 	if cmd.Position != "" {
-		extensions[events.ExtCausationPosition] = cmd.Position
+		extensions[attr.CausationPosition] = cmd.Position
 	}
-	for _, name := range []string{events.ExtCorrelationID, events.ExtDryRun} {
+	for _, name := range []string{attr.CorrelationID, attr.DryRun} {
 		if v, ok := cmd.Event.Extensions()[name]; ok {
 			extensions[name] = v
 		}
@@ -59,7 +60,7 @@ func resultSchema(cmd events.Command, operation string) string {
 	if !ok || !op.Writes() {
 		return "result"
 	}
-	if dry, err := types.ToBool(cmd.Event.Extensions()[events.ExtDryRun]); err == nil && dry {
+	if dry, err := types.ToBool(cmd.Event.Extensions()[attr.DryRun]); err == nil && dry {
 		return "dryrun"
 	}
 	return "result." + operation

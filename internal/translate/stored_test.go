@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 func storedReceipt() Receipt {
@@ -44,7 +45,7 @@ func TestStoredPayload(t *testing.T) {
 		if want := time.Date(2026, 9, 1, 8, 0, 0, 5e8, time.UTC); !s.Time().Equal(want) || !s.CreatedAt.Equal(want) {
 			t.Errorf("%s: at %s", name, s.Time())
 		}
-		if (s.Digest == [16]byte{}) == (tt.id == "none") || s.Extensions()[events.ExtOrigin] != "reconcile" {
+		if (s.Digest == [16]byte{}) == (tt.id == "none") || s.Extensions()[attr.Origin] != "reconcile" {
 			t.Errorf("%s: digest %x, extensions %v", name, s.Digest, s.Extensions())
 		}
 		if strings.Contains(tt.raw, "callbackUri") && s.Callback != "https://x/webhooks/acme" {

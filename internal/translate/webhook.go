@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Receipt is what is known about a delivery besides its body.
@@ -87,10 +88,10 @@ func Webhook(raw []byte, r Receipt) (Event, error) {
 		DataContentType: &jsonContentType,
 		Time:            &types.Timestamp{Time: timeOf(body.createdAt, r.At)},
 		Extensions: map[string]any{
-			events.ExtRecordedTime: types.Timestamp{Time: r.At.UTC()},
-			events.ExtAction:       action,
-			events.ExtCloud:        r.Cloud,
-			events.ExtOrigin:       r.Origin,
+			attr.RecordedTime: types.Timestamp{Time: r.At.UTC()},
+			attr.Action:       action,
+			attr.Cloud:        r.Cloud,
+			attr.Origin:       r.Origin,
 		},
 	}
 	if out.EntityID != "" {

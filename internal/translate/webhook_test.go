@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 const minted = "0198c3a4-5b6c-7d8e-9f01-23456789abcd"
@@ -184,8 +185,8 @@ func FuzzWebhook(f *testing.F) {
 		if err != nil {
 			t.Fatalf("it cannot be read: %v", err)
 		}
-		if action, ok := read.Extensions()[events.ExtAction].(string); !ok || action != e.Action || read.Type() != "com.factro."+e.Action {
-			t.Errorf("the action is %q, want %q", read.Extensions()[events.ExtAction], e.Action)
+		if action, ok := read.Extensions()[attr.Action].(string); !ok || action != e.Action || read.Type() != "com.factro."+e.Action {
+			t.Errorf("the action is %q, want %q", read.Extensions()[attr.Action], e.Action)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // fakeBridge plays the bridge's side of the contract, built on this package's own names: it takes commands from the
@@ -83,8 +84,8 @@ func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {
 			return err
 		}
 		if f.older {
-			delete(out.Header, "ce-"+events.ExtCausationSource)
-			delete(out.Header, "ce-"+events.ExtCausationPosition)
+			delete(out.Header, "ce-"+attr.CausationSource)
+			delete(out.Header, "ce-"+attr.CausationPosition)
 		}
 		for !f.nc.IsClosed() { // the broker may be away
 			if _, err := js.PublishMsg(context.Background(), out, jetstream.WithMsgID(fmt.Sprint(meta.Sequence.Stream, ".", i))); err == nil {
@@ -111,13 +112,13 @@ func resultMsg(cmd events.Command, r events.Result) (*nats.Msg, error) {
 	e.SetSource("urn:factro:bridge:" + cmd.Cloud)
 	e.SetType(events.ResultTypePrefix + string(r.Outcome))
 	e.SetTime(time.Now())
-	e.SetExtension(events.ExtCausationID, cmd.Event.ID())
-	e.SetExtension(events.ExtCausationPosition, cmd.Position)
+	e.SetExtension(attr.CausationID, cmd.Event.ID())
+	e.SetExtension(attr.CausationPosition, cmd.Position)
 	if source := cmd.Source(); source != "" {
-		e.SetExtension(events.ExtCausationSource, source)
+		e.SetExtension(attr.CausationSource, source)
 	}
-	if dry := cmd.Event.Extensions()[events.ExtDryRun]; dry != nil {
-		e.SetExtension(events.ExtDryRun, true)
+	if dry := cmd.Event.Extensions()[attr.DryRun]; dry != nil {
+		e.SetExtension(attr.DryRun, true)
 	}
 	if err := e.SetData(event.ApplicationJSON, r); err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func webhook(action, id string) event.Event {
 	e.SetSource("urn:factro:cloud:acme")
 	e.SetType(events.EventTypePrefix + action)
 	e.SetSubject(events.ResourceOf(action) + "/" + id)
-	e.SetExtension(events.ExtAction, action)
+	e.SetExtension(attr.Action, action)
 	e.SetDataContentType(event.ApplicationJSON)
 	e.DataEncoded = fmt.Appendf(nil, `{"action":%q,"context":{"entityId":%q}}`, action, id)
 	return e

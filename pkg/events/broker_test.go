@@ -114,7 +114,7 @@ func (b *broker) restart(t testing.TB, meanwhile func()) {
 // publish stores an event out of factro.
 func (b *broker) publish(t testing.TB, subject, id string) {
 	t.Helper()
-	e := taskEvent(t)
+	e := taskEvent()
 	e.SetID(id)
 	msg, err := events.ToMsg(subject, e)
 	if err != nil {

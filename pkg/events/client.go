@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
@@ -90,17 +91,17 @@ func WithSource(uri string) DoOption { return func(o *order) { o.source = uri } 
 
 // WithExpiry sets the time at and after which the command is not carried out any more, but rejected as expired.
 func WithExpiry(t time.Time) DoOption {
-	return func(o *order) { o.extensions[ExtExpiryTime] = t.UTC() }
+	return func(o *order) { o.extensions[attr.ExpiryTime] = t.UTC() }
 }
 
 // WithCorrelationID sets an id that is copied to the results. At most 512 bytes, else the command is not sent.
 func WithCorrelationID(id string) DoOption {
-	return func(o *order) { o.extensions[ExtCorrelationID] = id }
+	return func(o *order) { o.extensions[attr.CorrelationID] = id }
 }
 
 // WithPartitionKey sets the partition key. Commands of one key keep their order; today those of a cloud all do.
 func WithPartitionKey(key string) DoOption {
-	return func(o *order) { o.extensions[ExtPartitionKey] = key }
+	return func(o *order) { o.extensions[attr.PartitionKey] = key }
 }
 
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the

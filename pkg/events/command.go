@@ -12,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
@@ -65,7 +66,7 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	c.ReplyTo = replyTo(header, &bad)
 	c.Redrive = redrive(header, notAgain == nil, &bad)
 
-	e, err := decode(header, data)
+	e, err := binding.Decode(header, data)
 	c.Event = e
 	plain := errors.Is(err, ErrPlain)
 	switch {
@@ -88,7 +89,7 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	capAttributes(c.Event, c.Plain, &bad)
 	err = bad.Err()
 	if err == nil {
-		err = validate(c.Event)
+		err = binding.Validate(c.Event)
 	}
 	if err != nil && strings.TrimSpace(c.Event.ID()) == "" {
 		setID(c.Event, plainID(header, position, new(binding.Problems)))
@@ -101,7 +102,7 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 
 // redrive reads the header of a command that is sent once more. allowed tells that the subject is one for that.
 func redrive(header nats.Header, allowed bool, bad *binding.Problems) string {
-	values := lookup(header, HeaderRedrive)
+	values := binding.Lookup(header, HeaderRedrive)
 	switch {
 	case len(values) == 0 && !allowed:
 		return ""
@@ -155,16 +156,16 @@ func capAttributes(e event.Event, plain bool, bad *binding.Problems) {
 		bad.Addf("attribute source has %d bytes, want at most %d", len(source), maxCopied)
 		c.Source = types.URIRef{}
 	}
-	if id, ok := c.Extensions[ExtCorrelationID].(string); ok && len(id) > maxCopied {
-		bad.Addf("attribute %s has %d bytes, want at most %d", ExtCorrelationID, len(id), maxCopied)
-		delete(c.Extensions, ExtCorrelationID)
+	if id, ok := c.Extensions[attr.CorrelationID].(string); ok && len(id) > maxCopied {
+		bad.Addf("attribute %s has %d bytes, want at most %d", attr.CorrelationID, len(id), maxCopied)
+		delete(c.Extensions, attr.CorrelationID)
 	}
 }
 
 // plainID is the id of a message that brings none: the message id that its sender gave it for JetStream, else its
 // position.
 func plainID(header nats.Header, position string, bad *binding.Problems) string {
-	switch ids := lookup(header, HeaderMessageID); {
+	switch ids := binding.Lookup(header, HeaderMessageID); {
 	case len(ids) > 1:
 		bad.Addf("header %s is given %d times, want once", HeaderMessageID, len(ids))
 	case len(ids) == 1 && !utf8.ValidString(ids[0]):
@@ -186,7 +187,7 @@ func setID(e event.Event, id string) {
 
 // commandData returns the data if it is a JSON object, and {} for none at all.
 func commandData(e event.Event, bad *binding.Problems) []byte {
-	if contentType := e.DataContentType(); !isJSON(contentType) {
+	if contentType := e.DataContentType(); !binding.IsJSON(contentType) {
 		bad.Addf("attribute datacontenttype is %s, want %s", binding.Quote(contentType), event.ApplicationJSON)
 		return e.DataEncoded
 	}
@@ -203,7 +204,7 @@ func commandData(e event.Event, bad *binding.Problems) []byte {
 
 // replyTo returns the subject in the header Factro-Reply-To, or "" if there is none or if it is none to publish to.
 func replyTo(header nats.Header, bad *binding.Problems) string {
-	values := lookup(header, HeaderReplyTo)
+	values := binding.Lookup(header, HeaderReplyTo)
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		return ""
 	}

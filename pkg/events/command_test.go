@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 const (
@@ -76,9 +78,9 @@ func TestDecodeCommand(t *testing.T) {
 			if strings.HasPrefix(name, "plain") && (!e.Time().IsZero() || e.DataContentType() != "application/json" || len(e.Extensions()) > 0) {
 				t.Errorf("a plain command has attributes that nobody gave: %v", e)
 			}
-			for _, enc := range encoders { // a command can be passed on
-				roundTrip(t, enc, e)
-			}
+			passOn(t, events.ToMsg, e)
+			e.DataEncoded = bytes.TrimSpace(e.DataEncoded) // structured mode loses blanks around JSON
+			passOn(t, events.ToStructuredMsg, e)
 		})
 	}
 }
@@ -220,7 +222,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		if c.Event.Type() != events.CommandTypePrefix+c.Operation || c.Event.Data()[strings.IndexByte(string(c.Event.Data()), '{')] != '{' {
 			t.Errorf("got %+v", c)
 		}
-		wantSame(t, roundTrip(t, encoders[0], c.Event), c.Event)
+		passOn(t, events.ToMsg, c.Event)
 	})
 }
 
@@ -248,7 +250,7 @@ func TestDecodeCommandRefusesAttributesThatNoResultCanCarry(t *testing.T) {
 		if len(c.Source()) > 512 {
 			t.Errorf("%s: the source has still %d bytes", name, len(c.Source()))
 		}
-		if c.Event.Extensions()[events.ExtCorrelationID] != nil {
+		if c.Event.Extensions()[attr.CorrelationID] != nil {
 			t.Errorf("%s: the correlation id is still there", name)
 		}
 	}

@@ -23,8 +23,8 @@ func TestDependencies(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := []string{
-		"pkg/events", "pkg/events/payload", "pkg/events/internal/binding",
-		"internal/delivery", "internal/jsontext", "internal/natserr", // leaves, which import no room of the bridge
+		"pkg/events", "pkg/events/attr", "pkg/events/payload", "pkg/events/internal/binding",
+		"internal/delivery", "internal/jsontext", "internal/natserr", "internal/percent", // leaves, which import no room of the bridge
 	}
 	var truth []string
 	for line := range strings.Lines(string(out)) {

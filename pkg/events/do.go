@@ -20,6 +20,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
@@ -197,7 +199,7 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 		o.id = id.String()
 	}
 	if o.dryRun {
-		o.extensions[ExtDryRun] = true
+		o.extensions[attr.DryRun] = true
 	}
 	e := event.Event{
 		Context: &event.EventContextV1{
@@ -214,7 +216,7 @@ func (o *order) event(cmd Payload) (event.Event, error) {
 // messageID is the id by which the stream recognises the command when it is sent again. It tells apart what is not the same:
 // commands of other sources, and a rehearsal from the performance. No encoded id has a percent sign without two hex digits.
 func (o *order) messageID() string {
-	id := EncodeHeader(o.id) + "%source." + SourceDigest(o.source)
+	id := percent.Encode(o.id) + "%source." + SourceDigest(o.source)
 	if o.dryRun {
 		return id + "%dryrun"
 	}
@@ -278,7 +280,7 @@ func (c *Client) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck,
 }
 
 func commandID(msg *nats.Msg) string {
-	id, _ := unescape(delivery.Header(msg.Header).Get(attributePrefix + "id"))
+	id, _ := percent.Decode(delivery.Header(msg.Header).Get(binding.AttributePrefix + "id"))
 	return id
 }
 
@@ -354,7 +356,7 @@ func ResultOf(e event.Event) (Result, error) {
 	if err := json.Unmarshal(e.Data(), &r); err != nil {
 		return Result{}, fmt.Errorf("result: %w", err)
 	}
-	switch dry := e.Extensions()[ExtDryRun].(type) {
+	switch dry := e.Extensions()[attr.DryRun].(type) {
 	case bool:
 		r.DryRun = dry
 	case string:

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
@@ -92,9 +93,9 @@ func TestDoSendsWhatItIsTold(t *testing.T) {
 		"id":            {first.ID(), "größe 1"},
 		"source":        {first.Source(), "urn:example:billing"},
 		"type":          {first.Type(), "com.factro.command.setTaskState"},
-		"expirytime":    {first.Extensions()[events.ExtExpiryTime], "2030-01-31T09:30:00Z"},
-		"correlationid": {first.Extensions()[events.ExtCorrelationID], "c"},
-		"partitionkey":  {first.Extensions()[events.ExtPartitionKey], "p"},
+		"expirytime":    {first.Extensions()[attr.ExpiryTime], "2030-01-31T09:30:00Z"},
+		"correlationid": {first.Extensions()[attr.CorrelationID], "c"},
+		"partitionkey":  {first.Extensions()[attr.PartitionKey], "p"},
 		"data":          {string(first.Data()), `{"taskId":"8d3f","state":"review"}`},
 		"generic":       {string(seen[1].Event.Data()), `{}`},
 		"its source":    {seen[1].Event.Source(), "urn:example:hr"},

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Event is a message that a subscription hands over: an event out of factro, a result or a dead letter.
@@ -74,7 +76,7 @@ func newEvent(p Prefix, subject string, header nats.Header, data []byte) (Event,
 	default:
 		return e, err
 	}
-	if action, ok := e.CloudEvent.Extensions()[ExtAction].(string); ok && kind == "event" {
+	if action, ok := e.CloudEvent.Extensions()[attr.Action].(string); ok && kind == "event" {
 		e.Action = action
 	}
 	if resource, id, ok := strings.Cut(e.CloudEvent.Subject(), "/"); ok && !strings.HasPrefix(kind, "dead.") {

@@ -6,6 +6,8 @@ import (
 	"net/url"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // identitySeparator stands between the source and the id of an identity. It is no UTF-8, so neither of them has it, and no
@@ -58,11 +60,11 @@ func OwnID(id string, data []byte) string { return id + "." + BodyDigest(data) }
 // "". Results of earlier bridges name no source, and count for every source.
 func Caused(e event.Event, source, id string) bool {
 	extensions := e.Extensions()
-	if cause, ok := extensions[ExtCausationID].(string); !ok || cause != id {
+	if cause, ok := extensions[attr.CausationID].(string); !ok || cause != id {
 		return false
 	}
-	cause, named := extensions[ExtCausationSource].(string)
-	_, placed := extensions[ExtCausationPosition]
+	cause, named := extensions[attr.CausationSource].(string)
+	_, placed := extensions[attr.CausationPosition]
 	if !named && !placed { // an older bridge wrote it
 		return true
 	}

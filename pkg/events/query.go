@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 // queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
@@ -92,7 +93,7 @@ func (c *Client) query(ctx context.Context, subject string, data []byte) (io.Rea
 	if err := answerError(answer); err != nil {
 		return nil, err
 	}
-	if lookup(answer.Header, HeaderObject) == nil {
+	if binding.Lookup(answer.Header, HeaderObject) == nil {
 		return io.NopCloser(bytes.NewReader(answer.Data)), nil
 	}
 	return c.open(ctx, answer)
@@ -100,7 +101,7 @@ func (c *Client) query(ctx context.Context, subject string, data []byte) (io.Rea
 
 // answerError returns the error that an answer is, or nil.
 func answerError(answer *nats.Msg) error {
-	values := lookup(answer.Header, HeaderErrorCode)
+	values := binding.Lookup(answer.Header, HeaderErrorCode)
 	if len(values) == 0 {
 		return nil
 	}
@@ -110,7 +111,7 @@ func answerError(answer *nats.Msg) error {
 	}
 	var e Error
 	if json.Unmarshal(answer.Data, &e) != nil || e.Code == "" { // not by this contract, but it says something
-		e = Error{Code: CodeUnavailable, Message: strings.Join(lookup(answer.Header, HeaderError), " ")}
+		e = Error{Code: CodeUnavailable, Message: strings.Join(binding.Lookup(answer.Header, HeaderError), " ")}
 		if status >= 400 && status < 500 {
 			e.Code = CodeRefused
 		}

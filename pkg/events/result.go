@@ -12,25 +12,6 @@ const (
 	ResultTypePrefix  = "com.factro.result."
 )
 
-// Extension attributes of events, commands and results.
-const (
-	ExtTraceParent   = "traceparent"   // the trace in which the event began; written once, never changed on the way
-	ExtTraceState    = "tracestate"    // goes with traceparent
-	ExtRecordedTime  = "recordedtime"  // when the bridge made the event; its time is when the thing happened
-	ExtAction        = "factroaction"  // the webhook's action, as factro wrote it
-	ExtCloud         = "factrocloud"   // the configured name of the factro cloud
-	ExtOrigin        = "factroorigin"  // how the event came: webhook, spool or reconcile
-	ExtExpiryTime    = "expirytime"    // a command is not carried out at or after this time
-	ExtCorrelationID = "correlationid" // copied from a command to its results
-	ExtCausationID   = "causationid"   // a result's: the id of the command
-	// A result's: the source of the command, absent for a plain JSON command.
-	ExtCausationSource = "causationsource"
-	// A result's: the place of the command in its stream, "<stream>:<sequence>".
-	ExtCausationPosition = "causationposition"
-	ExtPartitionKey      = "partitionkey" // a command's: commands of one key keep their order
-	ExtDryRun            = "dryrun"       // a command's: check it and tell the planned call, but do not make it
-)
-
 // Headers of NATS messages beside the attributes.
 const (
 	// HeaderReplyTo may be set on a command: the subject that gets a copy of its results.

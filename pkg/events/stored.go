@@ -98,7 +98,7 @@ func (r *storedReader) direct(ctx context.Context, req getRequest) ([]storedMsg,
 			return nil, err
 		}
 		got = append(got, m)
-		if req.Batch == 0 || lookup(msg.Header, "Nats-Num-Pending") == nil { // an old server, which knows no batches
+		if req.Batch == 0 || binding.Lookup(msg.Header, "Nats-Num-Pending") == nil { // an old server, which knows no batches
 			return got, nil
 		}
 	}
@@ -110,7 +110,7 @@ var errEnd = errors.New("end of the batch")
 // readStored takes apart an answer to a direct get. The broker appends what it says of a message to the message's own
 // headers, which may be alike, so the last value is the broker's. An answer that is no message has no sequence.
 func readStored(msg *nats.Msg) (storedMsg, error) {
-	sequences, subjects := lookup(msg.Header, "Nats-Sequence"), lookup(msg.Header, "Nats-Subject")
+	sequences, subjects := binding.Lookup(msg.Header, "Nats-Sequence"), binding.Lookup(msg.Header, "Nats-Subject")
 	if len(sequences) == 0 || len(subjects) == 0 {
 		switch status := msg.Header.Get("Status"); status {
 		case "204":

@@ -99,7 +99,7 @@ func TestSubscribe(t *testing.T) {
 	if second := <-s.got; second.EntityID != "8d3f6c1e" { // the true one, from the event
 		t.Errorf("got the entity %q", second.EntityID)
 	}
-	marked := taskEvent(t)
+	marked := taskEvent()
 	marked.DataEncoded = append([]byte("\ufeff"), marked.DataEncoded...)
 	msg, err := events.ToMsg(stateChanged, marked)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // recorded is the key of contexts whose spans an SDK records. The provider is global, and most tests want none.
@@ -72,7 +73,7 @@ func TestTraceOut(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	want := "00-" + got[0].SpanContext.TraceID().String() + "-" + got[0].SpanContext.SpanID().String() + "-01"
-	if header := f.commands()[0].Event.Extensions()[events.ExtTraceParent]; header != want {
+	if header := f.commands()[0].Event.Extensions()[attr.TraceParent]; header != want {
 		t.Errorf("the origin is %v, want %s", header, want)
 	}
 	if header := <-hops; header != want {
@@ -98,10 +99,10 @@ func TestTraceWithoutSDK(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := f.commands()
-	if made := seen[0].Event.Extensions()[events.ExtTraceParent]; made != nil {
+	if made := seen[0].Event.Extensions()[attr.TraceParent]; made != nil {
 		t.Errorf("a trace was made up: %v", made)
 	}
-	if got, want := seen[1].Event.Extensions()[events.ExtTraceParent], "00-"+traceID+"-0100000000000000-01"; got != want {
+	if got, want := seen[1].Event.Extensions()[attr.TraceParent], "00-"+traceID+"-0100000000000000-01"; got != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }
@@ -143,7 +144,7 @@ func TestTraceIn(t *testing.T) {
 			t.Parallel()
 			ctx, spans := record(t)
 			b := startBroker(t)
-			msg, err := events.ToMsg(stateChanged, taskEvent(t))
+			msg, err := events.ToMsg(stateChanged, taskEvent())
 			if err != nil {
 				t.Fatal(err)
 			}

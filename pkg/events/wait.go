@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
@@ -148,7 +149,7 @@ func (w *waiter) judge(f found) (Result, error) {
 		return Result{}, errOther
 	}
 	if r.CommandDigest != "" && r.CommandDigest != w.digest && w.isOperation(f) {
-		if place, _ := f.event.Extensions()[ExtCausationPosition].(string); w.duplicate == "" || place != w.duplicate {
+		if place, _ := f.event.Extensions()[attr.CausationPosition].(string); w.duplicate == "" || place != w.duplicate {
 			return Result{}, errOther // of an earlier command; what the bridge says of this one follows
 		}
 		return Result{}, &ReusedError{ID: w.id, Earlier: &r}
@@ -180,12 +181,12 @@ func (w *waiter) isOperation(f found) bool {
 // taken says whether a result of another command shows that the stream has that one instead of ours: its sender has used our
 // message id.
 func (w *waiter) taken(f found) error {
-	place, _ := f.event.Extensions()[ExtCausationPosition].(string)
+	place, _ := f.event.Extensions()[attr.CausationPosition].(string)
 	if w.duplicate == "" || f.subject == "" || place != w.duplicate {
 		return errOther
 	}
-	id, _ := f.event.Extensions()[ExtCausationID].(string)
-	source, _ := f.event.Extensions()[ExtCausationSource].(string)
+	id, _ := f.event.Extensions()[attr.CausationID].(string)
+	source, _ := f.event.Extensions()[attr.CausationSource].(string)
 	return takenBy(id, source)
 }
 

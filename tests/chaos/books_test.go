@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // books hold what is in the streams. They are read on, so that asking again costs only what is new.
@@ -63,7 +64,7 @@ func (b *books) result(msg jetstream.Msg, at *jetstream.MsgMetadata) error {
 	if !r.Outcome.Final() {
 		return nil
 	}
-	id := msg.Headers().Get("ce-" + events.ExtCausationID)
+	id := msg.Headers().Get("ce-" + attr.CausationID)
 	b.results[id] = append(b.results[id], r.Outcome)
 	b.ended = append(b.ended, at.Timestamp)
 	if r.Error != nil {

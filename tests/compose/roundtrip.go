@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 const cloud = "demo"
@@ -65,7 +66,7 @@ func roundTrip(ctx context.Context, aloud bool) (traces, error) {
 	command := nats.NewMsg(p.Command(cloud, "task", "createTask"))
 	command.Data = []byte(`{"title":"Prüfung","targetParentId":"` + demo.Package + `"}`)
 	command.Header.Set(events.HeaderMessageID, id.String())
-	command.Header.Set(events.ExtTraceParent, "00-"+seen.command+"-b7ad6b7169203331-01")
+	command.Header.Set(attr.TraceParent, "00-"+seen.command+"-b7ad6b7169203331-01")
 	// While a stream chooses another leader nobody answers. With its id the command is stored once, however often.
 	_, err = js.PublishMsg(ctx, command, jetstream.WithRetryAttempts(40), jetstream.WithRetryWait(500*time.Millisecond))
 	if err == nil {
@@ -100,7 +101,7 @@ func stored(ctx context.Context, js jetstream.JetStream, stream, subject, comman
 			if msg, err = s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject)); err != nil {
 				break
 			}
-			if command == "" || msg.Header.Get("ce-"+events.ExtCausationID) == command {
+			if command == "" || msg.Header.Get("ce-"+attr.CausationID) == command {
 				found = msg
 				return true
 			}
@@ -139,7 +140,7 @@ func tries(ctx context.Context, entity string) string {
 
 // traceOf is the trace's id in a message's header.
 func traceOf(m *jetstream.RawStreamMsg) string {
-	parts := strings.Split(m.Header.Get(events.ExtTraceParent), "-")
+	parts := strings.Split(m.Header.Get(attr.TraceParent), "-")
 	if len(parts) != 4 {
 		return ""
 	}

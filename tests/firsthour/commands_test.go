@@ -56,7 +56,7 @@ func TestSend(t *testing.T) {
 	d.types("timeout 2 bridge tail results --since 1h --config bridge.yaml").says("factro.result.acme.task.setTaskState.applied")
 }
 
-// TestDeadLetters: nothing is said to be nothing, a letter is found by its command's id, and a code that cannot be is refused.
+// TestDeadLetters: nothing is said to be nothing, a dead letter is found by its command's id, and a code that cannot be is refused.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	d, _ := working(t)

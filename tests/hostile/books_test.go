@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // result is a final result.
@@ -68,7 +69,7 @@ func resultKeys(subject string, header nats.Header) (key string, outcome events.
 		}
 		return v
 	}
-	return tokens[2] + " " + get(events.ExtCausationID) + " " + get("causationsource"), events.Outcome(tokens[5])
+	return tokens[2] + " " + get(attr.CausationID) + " " + get("causationsource"), events.Outcome(tokens[5])
 }
 
 func (b *books) hear(msg *nats.Msg) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // as is a command of a source under a message id of its own, so that the stream takes it whatever it took before.
@@ -31,7 +32,7 @@ func (w *world) causedBy(cloud string) map[string][]string {
 	w.t.Helper()
 	ids := map[string][]string{}
 	must(w.t, w.each(w.ctx, string(prefix)+".result."+cloud+".>", func(_ string, header nats.Header) {
-		cause := header.Get("ce-" + events.ExtCausationID)
+		cause := header.Get("ce-" + attr.CausationID)
 		ids[cause] = append(ids[cause], header.Get("ce-id"))
 	}))
 	return ids
@@ -173,7 +174,7 @@ func TestForgedRedrive(t *testing.T) {
 	if n := creates.Load(); n != 1 {
 		t.Errorf("by a forged word it was called %d times", n)
 	}
-	// The operator's own word counts, and so does the next one, about the letter of what has died once more.
+	// The operator's own word counts, and so does the next one, about the dead letter of what has died once more.
 	for n := range 2 {
 		have := letters()
 		out, err := exec.CommandContext(w.ctx, *binary, "dead", "redrive", acme+"/"+have[len(have)-1], "--wait", "--nats", "nats://"+w.natsAddress).CombinedOutput()
@@ -219,7 +220,7 @@ func TestReplySubjects(t *testing.T) {
 	var mu sync.Mutex
 	strayed, copied := map[string]bool{}, map[string]bool{}
 	_, err := w.nc.Subscribe(">", func(m *nats.Msg) {
-		cause := m.Header.Get("ce-" + events.ExtCausationID)
+		cause := m.Header.Get("ce-" + attr.CausationID)
 		mu.Lock()
 		defer mu.Unlock()
 		for i, subject := range dangerous {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 const (
@@ -276,7 +277,7 @@ func (s *site) result(t *testing.T, id string) events.Result {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Extensions()[events.ExtCausationID] != id || e.Type() == events.ResultTypePrefix+string(events.Deferred) {
+		if e.Extensions()[attr.CausationID] != id || e.Type() == events.ResultTypePrefix+string(events.Deferred) {
 			continue
 		}
 		var r events.Result

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -55,7 +55,7 @@ func ajv(t *testing.T, values map[string][]json.RawMessage, schema func(name str
 
 func published(t *testing.T) func(name string) json.RawMessage {
 	return func(name string) json.RawMessage {
-		text, ok := contract.Schema(name)
+		text, ok := schemas.Document(name)
 		if !ok {
 			t.Fatalf("there is no schema %s", name)
 		}
@@ -69,12 +69,12 @@ func TestAjvTakesAllSchemas(t *testing.T) {
 	t.Parallel()
 	needNode(t)
 	values, want := map[string][]json.RawMessage{}, map[string][]bool{}
-	for _, name := range contract.Schemas() {
+	for _, name := range schemas.Names() {
 		values[name] = nil
 	}
 	refused := 0
 	for _, op := range factro.Operations() {
-		name := contract.SchemaName(op.Name)
+		name := schemas.NameOf(op.Name)
 		for _, sample := range samples(t, op.Example()) {
 			_, err := translate.Command(op, sample)
 			values[name], want[name] = append(values[name], sample), append(want[name], err == nil)
@@ -260,7 +260,7 @@ func TestTypesOfTheSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lines bytes.Buffer
-	for _, name := range contract.Schemas() {
+	for _, name := range schemas.Names() {
 		line, err := json.Marshal(map[string]any{"name": name, "schema": published(t)(name)})
 		if err != nil {
 			t.Fatal(err)

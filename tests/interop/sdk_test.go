@@ -10,6 +10,7 @@ import (
 	eventtest "github.com/cloudevents/sdk-go/v2/test"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // sdkReads returns the first events of a subject as the SDK's NATS module reads them.
@@ -71,7 +72,7 @@ func TestSDKReadsEvents(t *testing.T) {
 			t.Errorf("the data is %s, want %s", got.Data(), body)
 		}
 		for _, name := range []string{
-			events.ExtTraceParent, events.ExtRecordedTime, events.ExtAction, events.ExtCloud, events.ExtOrigin,
+			attr.TraceParent, attr.RecordedTime, attr.Action, attr.Cloud, attr.Origin,
 		} {
 			if got.Extensions()[name] == nil {
 				t.Errorf("%s: the extension %s did not arrive", id, name)

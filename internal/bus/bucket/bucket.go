@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -133,7 +134,7 @@ func (b *Bucket) write(ctx context.Context, key string, value []byte, revision u
 	}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(revision, 10)}
 	subject := b.subject(key)
-	if root := b.conn.Settings().APIRoot(); root != bus.DefaultAPI { // where the server, or an import, takes it to the bucket
+	if root := b.conn.Settings().APIRoot(); root != dial.DefaultAPI { // where the server, or an import, takes it to the bucket
 		subject = root + "." + subject
 	}
 	ack, err := natserr.Publish(ctx, b.conn.JetStream(), &nats.Msg{Subject: subject, Header: header, Data: value}, b.stream())

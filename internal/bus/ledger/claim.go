@@ -9,8 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
-	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -61,49 +61,19 @@ func (l *Ledger) Made(ctx context.Context, cloud string, since time.Time) (map[s
 	return made, nil
 }
 
-// madeIn adds what the records of one bucket say.
+// madeIn adds what the records of one bucket say. What it leaves out would be taken for nobody's.
 func (l *Ledger) madeIn(ctx context.Context, bucket, cloud string, since time.Time, made map[string]bool) error {
-	stream := "KV_" + bucket
-	c, err := l.conn.JetStream().CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
-		FilterSubject: "$KV." + bucket + "." + cloud + ".*", // the claims have more tokens
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("ledger: read: %w", err)
-	}
-	defer func() { _ = l.conn.JetStream().DeleteConsumer(context.WithoutCancel(ctx), stream, c.CachedInfo().Name) }() // it ends by itself, too
-	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.FetchNoWait(1000)
+	records := "$KV." + bucket + "." + cloud + ".*" // the claims have more tokens
+	for m, err := range journal.New(l.conn.JetStream()).Read(ctx, "KV_"+bucket, journal.Since(since), journal.Present(), records) {
 		if err != nil {
-			return fmt.Errorf("ledger: read: %w", err)
+			return fmt.Errorf("ledger: %w", err)
 		}
-		n := 0
-		for msg := range batch.Messages() {
-			n++
-			if meta, err := msg.Metadata(); err == nil {
-				left = meta.NumPending
-			}
-			var r Record
-			if json.Unmarshal(msg.Data(), &r) != nil {
-				continue // not one of ours
-			}
-			for _, id := range r.Made {
-				made[id] = true
-			}
+		var r Record
+		if json.Unmarshal(m.Data, &r) != nil {
+			continue // not one of ours
 		}
-		if err := batch.Error(); err != nil {
-			return fmt.Errorf("ledger: read: %w", err)
-		}
-		if n == 0 {
-			info, err := c.Info(ctx)
-			if err != nil {
-				return fmt.Errorf("ledger: read: %w", err)
-			}
-			if info.NumPending > 0 { // what is left out would be taken for nobody's
-				return fmt.Errorf("ledger: read: broke off before the last %s", plural.Of(info.NumPending, "record"))
-			}
-			break
+		for _, id := range r.Made {
+			made[id] = true
 		}
 	}
 	return nil

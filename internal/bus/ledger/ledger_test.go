@@ -1,19 +1,17 @@
 package ledger_test
 
 import (
-	"strings"
-
-	natsserver "github.com/nats-io/nats-server/v2/server"
-
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 

@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.

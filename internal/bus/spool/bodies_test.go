@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -34,9 +36,9 @@ func TestSameIDOtherBodyInTheSpool(t *testing.T) {
 		t.Fatalf("the ids are %v", ids)
 	}
 	server.Start()
-	start(t, s.Run)
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	server.outside(t).wantBodies(want)
+	bustest.Start(t, s.Run)
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	connected(t, server).wantBodies(want)
 }
 
 // Another process may have stored an event of the same id: then the broker's word is what tells.
@@ -49,25 +51,25 @@ func TestSameIDOfAnotherProcess(t *testing.T) {
 		t.Fatalf("stored as %s, spooled %v: %v", id, spooled, err)
 	}
 	server.Start()
-	other := run(t, server.connect(t, quiet()))
-	ready(t, other)
+	other := bustest.Running(t, server)
+	bustest.Ready(t, other)
 	if err := other.Publish(t.Context(), subjectOf(2), bodyEvent(t, `{"theirs":1}`), "acme.w-1"); err != nil {
 		t.Fatal(err)
 	}
-	start(t, s.Run)
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	server.outside(t).wantBodies(map[string]string{"w-1": `{"theirs":1}`, events.OwnID("w-1", []byte(`{"ours":1}`)): `{"ours":1}`})
+	bustest.Start(t, s.Run)
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	connected(t, server).wantBodies(map[string]string{"w-1": `{"theirs":1}`, events.OwnID("w-1", []byte(`{"ours":1}`)): `{"ours":1}`})
 }
 
 // Which body came first is the stream's word, also with another process: each body is stored once, wherever it comes again.
 func TestRepetitionAtAnotherProcess(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	out := server.outside(t)
+	server := natstest.Start(t)
+	out := connected(t, server)
 	var spools []*Spool
 	for range 2 {
-		b := run(t, server.connect(t, quiet()))
-		ready(t, b)
+		b := bustest.Running(t, server)
+		bustest.Ready(t, b)
 		spools = append(spools, newSpool(t, b, Config{Prefix: prefix}))
 	}
 	first, second := []byte(`{"n":1}`), []byte(`{"n":2}`)
@@ -86,7 +88,7 @@ func TestBodiesAreRemembered(t *testing.T) {
 	var s bodies
 	for _, body := range []string{"1", "2", "1"} { // also when it comes again
 		if s.first("a", []byte(body)) != (body == "1") {
-			t.Errorf("%s is not told from the first body", body)
+			t.Errorf("%s is not distinguished from the first body", body)
 		}
 	}
 	for i := range 3 * minBodies {
@@ -103,15 +105,15 @@ func TestBodiesAreRemembered(t *testing.T) {
 // A search in the stream does not take another event of the same id for the one that waits in the spool.
 func TestSearchComparesBodies(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	ready(t, b)
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
+	bustest.Ready(t, b)
 	for _, body := range []string{`{"n":1}`, `{"n":2}`} {
 		if err := b.Publish(t.Context(), subjectOf(1), bodyEvent(t, body), "acme.w-1"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: quiet()}
+	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: bustest.Quiet()}
 	for body, want := range map[string]bool{`{"n":1}`: true, `{"n":2}`: true, `{"n":3}`: false} {
 		h := &spooled{event: true, at: time.Now().Add(-time.Hour), msg: &nats.Msg{Subject: subjectOf(1), Data: []byte(body)}, id: "acme.w-1", suspect: true}
 		if err := s.search(t.Context(), &cloudQueue{cloud: "acme"}, h); err != nil || h.done != want {
@@ -130,9 +132,9 @@ func TestQuarantineWithHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Start()
-	start(t, s.Run)
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	c := server.dial(t)
+	bustest.Start(t, s.Run)
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	c := dial(t, server)
 	l, err := c.DeadLetter(t.Context(), "factro", "acme", 1)
 	if err != nil || l.Request.Get("Content-Type") != request.Get("Content-Type") || len(l.Request["X-Größe"]) != 2 || len(l.OriginalHeader()) > 1 {
 		t.Errorf("the letter has %v, and of the original %v: %v", l.Request, l.OriginalHeader(), err)

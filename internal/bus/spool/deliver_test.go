@@ -8,6 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 // TestSpoolRefused: what the broker never takes of the spool becomes a dead letter with its original, and what nothing takes
@@ -17,26 +19,26 @@ func TestSpoolRefused(t *testing.T) {
 	for _, dead := range []bool{true, false} {
 		t.Run(fmt.Sprint("dead letters are taken: ", dead), func(t *testing.T) {
 			t.Parallel()
-			srv := startBroker(t)
-			out := srv.outside(t)
+			srv := natstest.Start(t)
+			out := connected(t, srv)
 			if !dead {
-				if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{
+				if _, err := out.JS.CreateStream(t.Context(), jetstream.StreamConfig{
 					Name: "OBJ_FACTRO_ORIGINALS_ACME", Subjects: []string{"$O.FACTRO_ORIGINALS_ACME.>"}, MaxMsgSize: 10, AllowDirect: true, AllowRollup: true,
 				}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			run(t, srv.connect(t, quiet())) // makes the streams
+			bustest.Running(t, srv) // makes the streams
 			out.limit("FACTRO_EVENTS_ACME", 10<<10)
 			if !dead {
 				out.limit("FACTRO_DEAD_ACME", 100)
 			}
 			srv.Stop()
-			log, _ := newLog()
-			b := srv.connect(t, log, func(c *bus.Config) { c.Manage = dead; c.Takes = true })
-			start(t, b.Run)
+			log, _ := bustest.NewLog()
+			b := bustest.Connect(t, srv, log, func(c *bus.Config) { c.Manage = dead; c.Takes = true })
+			bustest.Start(t, b.Run)
 			s := newSpool(t, b, config(t.TempDir()))
-			start(t, s.Run)
+			bustest.Start(t, s.Run)
 			for i := range 200 {
 				e := taskEvent(t, fmt.Sprint(i))
 				if i == 3 {
@@ -49,16 +51,16 @@ func TestSpoolRefused(t *testing.T) {
 				}
 			}
 			srv.Start()
-			eventually(t, "the others are there", func() bool { return len(out.eventIDs()) == 199 })
+			natstest.Eventually(t, "the others are there", func() bool { return len(out.eventIDs()) == 199 })
 			if !dead {
-				eventually(t, "it waits alone", func() bool { return s.waiting() == 1 })
+				natstest.Eventually(t, "it waits alone", func() bool { return s.waiting() == 1 })
 				if _, miss, ok := s.balance(t.Context()); ok && miss != 0 {
 					t.Errorf("%d are not accounted for", miss)
 				}
 				return
 			}
 			wantBalance(t, s)
-			l, err := srv.dial(t).DeadLetter(t.Context(), "factro", "acme", 1)
+			l, err := dial(t, srv).DeadLetter(t.Context(), "factro", "acme", 1)
 			if err != nil || l.Code != "too_large" {
 				t.Fatalf("the letter is %+v, %v", l, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
 
@@ -41,7 +42,7 @@ func TestDirsFollowNoLinks(t *testing.T) {
 	for name, plant := range plants(t) {
 		for server, open := range map[string]func(dir string) error{
 			"spool": func(dir string) error {
-				s, err := Open(t.Context(), config(dir), b, b, quiet())
+				s, err := Open(t.Context(), config(dir), b, b, bustest.Quiet())
 				if err == nil {
 					s.Close()
 				}
@@ -104,7 +105,7 @@ func TestDirsAreApart(t *testing.T) {
 	if _, err := embedded.Start(embedded.Config{DataDir: link}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a second server: %v, want %q", err, want)
 	}
-	if _, err := Open(t.Context(), config(link), b, b, quiet()); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := Open(t.Context(), config(link), b, b, bustest.Quiet()); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a spool: %v, want %q", err, want)
 	}
 }

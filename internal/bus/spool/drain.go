@@ -16,7 +16,7 @@ import (
 const (
 	// roundSize bounds how many messages are on their way to the broker at once, roundBytes what they hold of memory.
 	roundSize, roundBytes = 64, 8 << 20
-	// roundTimeout bounds how long a round goes on, also after the bridge was told to stop.
+	// roundTimeout bounds how long a round goes on, also while the bridge stops.
 	roundTimeout = 5 * time.Second
 )
 

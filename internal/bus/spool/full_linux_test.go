@@ -11,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 // smallDisk is set for the process that has a small file system of its own, to the directory where it is to be.
@@ -54,7 +57,7 @@ func diskFull(t *testing.T, dir string) {
 	}
 	server, b := away(t)
 	s := newSpool(t, b, config(filepath.Join(dir, "spool"))) // it believes that there is plenty, so that it meets the end
-	start(t, s.Run)
+	bustest.Start(t, s.Run)
 	var accepted []string
 	publish := func(id string, patience time.Duration) error {
 		e := taskEvent(t, id)
@@ -80,13 +83,13 @@ func diskFull(t *testing.T, dir string) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it takes webhooks again", func() bool { return publish("900", 5*time.Second) == nil })
+	natstest.Eventually(t, "it takes webhooks again", func() bool { return publish("900", 5*time.Second) == nil })
 	server.Start()
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
 	if _, miss, ok := s.balance(t.Context()); !ok || miss != 0 {
 		t.Errorf("%d are missing, %v", miss, ok)
 	}
-	got := server.outside(t).eventIDs()
+	got := connected(t, server).eventIDs()
 	for _, id := range accepted {
 		if n := len(slices.DeleteFunc(slices.Clone(got), func(s string) bool { return s != id })); n != 1 {
 			t.Errorf("%s is there %d times", id, n)

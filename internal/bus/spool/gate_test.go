@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 )
 
@@ -21,7 +22,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 		},
 		"the file system is silent": func(_ *testing.T, s *Spool, repair func(), hangs *atomic.Bool) {
 			repair()
-			s.disk.Mend(t.Context(), s.recount)
+			s.disk.Repair(t.Context(), s.recount)
 			hangs.Store(true)
 		},
 	} {
@@ -32,7 +33,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 			back := make(chan struct{})
 			cfg := config(t.TempDir())
 			repair := damage(t, cfg.Dir)
-			s, err := open(t.Context(), cfg, b, b, quiet(), func(string) (int64, error) {
+			s, err := open(t.Context(), cfg, b, b, bustest.Quiet(), func(string) (int64, error) {
 				if hangs.Load() {
 					<-back
 				}

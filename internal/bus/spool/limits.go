@@ -17,6 +17,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -76,7 +77,7 @@ func (s *Spool) saveLimits(ctx context.Context) {
 
 // fits says whether the broker will take a message that waits in the spool. What it would refuse must not be promised.
 func (s *Spool) fits(cloud string, msg *nats.Msg, id string) error {
-	size := int64(natserr.HeaderSize(msg.Header)+len(msg.Data)+len(events.EncodeHeader(id))) + hopRoom
+	size := int64(natserr.HeaderSize(msg.Header)+len(msg.Data)+len(percent.Encode(id))) + hopRoom
 	switch most := s.Limits().Of(cloud); {
 	case most == 0 && size > bus.DefaultPayload:
 		return fmt.Errorf("a message of %d bytes: %w", size, errUnknownLimit)

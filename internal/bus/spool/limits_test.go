@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -27,29 +29,29 @@ func sizedEvent(t testing.TB, s *Spool, id string, size int) error {
 func TestSpoolKnowsTheLimits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	server := startBroker(t, func(o *server.Options) { o.MaxPayload = 128 << 10 })
-	b := run(t, server.connect(t, quiet()))
-	ready(t, b)
-	out := server.outside(t)
-	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
+	server := natstest.Start(t, func(o *server.Options) { o.MaxPayload = 128 << 10 })
+	b := bustest.Running(t, server)
+	bustest.Ready(t, b)
+	out := connected(t, server)
+	cfg := out.Stream("FACTRO_EVENTS_ACME").CachedInfo().Config
 	cfg.MaxMsgSize = 64 << 10
-	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+	if _, err := out.JS.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	b.Recheck()
-	eventually(t, "the stream's limit is seen", func() bool { return b.Limits().Of("acme") == 64<<10 })
+	natstest.Eventually(t, "the stream's limit is seen", func() bool { return b.Limits().Of("acme") == 64<<10 })
 	if other := b.Limits().Of("other"); other != 128<<10 {
 		t.Errorf("another cloud may have messages of %d bytes", other)
 	}
 	first := newSpool(t, b, config(dir))
-	stop := start(t, first.Run)
-	eventually(t, "the limits are written down", func() bool { l, err := SavedLimits(dir); return err == nil && l.Of("acme") == 64<<10 })
+	stop := bustest.Start(t, first.Run)
+	natstest.Eventually(t, "the limits are written down", func() bool { l, err := SavedLimits(dir); return err == nil && l.Of("acme") == 64<<10 })
 	stop()
 	first.Close()
 	server.Stop()
 
-	away := server.connect(t, quiet())
-	start(t, away.Run)
+	away := bustest.Connect(t, server, bustest.Quiet())
+	bustest.Start(t, away.Run)
 	s := newSpool(t, away, config(dir))
 	if err := sizedEvent(t, s, "fits", 60<<10); err != nil {
 		t.Errorf("an event that fits: %v", err)
@@ -61,9 +63,9 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 		t.Errorf("%d events wait", n)
 	}
 	server.Start()
-	start(t, s.Run)
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	if got := server.outside(t).eventIDs(); len(got) != 1 || got[0] != "fits" {
+	bustest.Start(t, s.Run)
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	if got := connected(t, server).eventIDs(); len(got) != 1 || got[0] != "fits" {
 		t.Errorf("the events are %v", got)
 	}
 }
@@ -100,26 +102,26 @@ func TestSpooledIsNeverCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Start()
-	ready(t, b)
-	out := server.outside(t)
+	bustest.Ready(t, b)
+	out := connected(t, server)
 	store := func(most int32) {
 		t.Helper()
-		cfg := out.stream("OBJ_FACTRO_ORIGINALS_ACME").CachedInfo().Config
+		cfg := out.Stream("OBJ_FACTRO_ORIGINALS_ACME").CachedInfo().Config
 		cfg.MaxMsgSize = most
-		if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+		if _, err := out.JS.UpdateStream(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the object store is there", func() bool { _, err := out.js.ObjectStore(t.Context(), "FACTRO_ORIGINALS_ACME"); return err == nil })
+	natstest.Eventually(t, "the object store is there", func() bool { _, err := out.JS.ObjectStore(t.Context(), "FACTRO_ORIGINALS_ACME"); return err == nil })
 	store(16)
-	start(t, s.Run)
-	eventually(t, "the one behind it is stored", func() bool { return out.count("FACTRO_EVENTS_ACME") == 1 && s.waiting() == 1 })
-	if n := out.count("FACTRO_DEAD_ACME"); n != 0 {
+	bustest.Start(t, s.Run)
+	natstest.Eventually(t, "the one behind it is stored", func() bool { return out.Count("FACTRO_EVENTS_ACME") == 1 && s.waiting() == 1 })
+	if n := out.Count("FACTRO_DEAD_ACME"); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
 	store(-1)
-	eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
-	c := server.dial(t)
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	c := dial(t, server)
 	l, err := c.DeadLetter(t.Context(), "factro", "acme", 1)
 	if err == nil {
 		l, err = c.Original(t.Context(), "factro", l)

@@ -15,7 +15,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Headers of a spooled message, beside those that it goes to the broker with.
@@ -38,14 +40,14 @@ func eventMessage(ctx context.Context, subject string, e event.Event) (*nats.Msg
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	msg.Header["ce-"+events.ExtOrigin] = []string{originSpool}
+	msg.Header["ce-"+attr.Origin] = []string{originSpool}
 	if natserr.HeaderSize(msg.Header) > natserr.MaxHeader-headerRoom {
 		return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 	}
 	hop := delivery.Header{}
 	bus.Propagator.Inject(ctx, hop)
-	if origin := "ce-" + events.ExtTraceParent; msg.Header[origin] == nil && hop.Get(events.ExtTraceParent) != "" {
-		msg.Header[origin] = hop[events.ExtTraceParent]
+	if origin := "ce-" + attr.TraceParent; msg.Header[origin] == nil && hop.Get(attr.TraceParent) != "" {
+		msg.Header[origin] = hop[attr.TraceParent]
 	}
 	return msg, nil
 }
@@ -53,7 +55,7 @@ func eventMessage(ctx context.Context, subject string, e event.Event) (*nats.Msg
 // pack makes a message for the broker one for the disk.
 func pack(msg *nats.Msg, cloud, id string, tried bool) *nats.Msg {
 	packed := &nats.Msg{Subject: disk.Subject(cloud), Data: msg.Data, Header: maps.Clone(msg.Header)}
-	packed.Header[headerSpoolSubject], packed.Header[headerSpoolID] = []string{msg.Subject}, []string{events.EncodeHeader(id)}
+	packed.Header[headerSpoolSubject], packed.Header[headerSpoolID] = []string{msg.Subject}, []string{percent.Encode(id)}
 	if tried {
 		packed.Header[headerSpoolTried] = []string{"1"}
 	}

@@ -124,7 +124,7 @@ func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err e
 	}
 	empty := q.empty()
 	sure, err := s.put(ctx, q, p, tried)
-	for errors.Is(err, disk.ErrClosed) && (tried || !empty || !s.conn.Up()) && s.disk.AwaitMended(ctx) {
+	for errors.Is(err, disk.ErrClosed) && (tried || !empty || !s.conn.Up()) && s.disk.AwaitRepaired(ctx) {
 		sure, err = s.put(ctx, q, p, tried)
 	}
 	switch {

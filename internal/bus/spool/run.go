@@ -19,10 +19,10 @@ func (s *Spool) Run(ctx context.Context) error {
 	}
 	var drains sync.WaitGroup
 	defer drains.Wait()
-	tick := time.NewTicker(disk.MendEvery)
+	tick := time.NewTicker(disk.RepairEvery)
 	defer tick.Stop()
-	mended := make(chan struct{}, 1) // has a token when nobody mends
-	mended <- struct{}{}
+	repaired := make(chan struct{}, 1) // has a token when nobody repairs
+	repaired <- struct{}{}
 	for {
 		select {
 		case <-ctx.Done(): // a disk that hangs is not waited for
@@ -33,11 +33,11 @@ func (s *Spool) Run(ctx context.Context) error {
 			}
 		case <-tick.C:
 			select {
-			case <-mended:
+			case <-repaired:
 				go func() {
-					s.disk.Mend(ctx, s.recount)
+					s.disk.Repair(ctx, s.recount)
 					s.saveLimits(ctx)
-					mended <- struct{}{}
+					repaired <- struct{}{}
 				}()
 			default:
 			}
@@ -67,7 +67,7 @@ func (s *Spool) drainQueue(ctx context.Context, q *cloudQueue) {
 			begun = s.reportWaiting(ctx, q)
 		}
 		if s.conn.AwaitUp(ctx) != nil {
-			return // told to stop, or the connection is closed for good and the process ends
+			return // ctx has ended, or the connection is closed for good and the process ends
 		}
 		n, err := s.round(ctx, q)
 		again := 20 * time.Millisecond // one is being written

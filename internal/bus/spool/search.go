@@ -11,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -89,5 +90,5 @@ func (f *search) note(m *nats.Msg) {
 // has says whether a message is there, under its id or under one of its own.
 func (f *search) has(id string, data []byte) bool {
 	digest := events.BodyDigest(data)
-	return f.found[events.EncodeHeader(id)+digest] || f.found[events.EncodeHeader(events.OwnID(id, data))+digest]
+	return f.found[percent.Encode(id)+digest] || f.found[percent.Encode(events.OwnID(id, data))+digest]
 }

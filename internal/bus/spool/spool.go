@@ -157,7 +157,7 @@ type account struct {
 	stored, written, drained, dead atomic.Int64
 	moved                          atomic.Int64 // written once more, at the end, and not settled at their first place yet
 	settled                        atomic.Int64 // drained or dead, and not removed yet
-	unsure                         atomic.Int64 // writes of which nobody knows whether they are on the disk
+	unsure                         atomic.Int64 // writes that may be on the disk or not
 	found                          atomic.Int64 // messages that were there at the start
 }
 

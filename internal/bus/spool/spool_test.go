@@ -19,11 +19,13 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // TestSpoolWhileAway: what came while the broker was away is there afterwards, once, in order, as it came.
@@ -31,14 +33,14 @@ func TestSpoolWhileAway(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
 	s := newSpool(t, b, config(t.TempDir()))
-	start(t, s.Run)
+	bustest.Start(t, s.Run)
 	ctx, span := otel.Tracer("test").Start(t.Context(), "receipt")
 	defer span.End()
 	const each, entities = 20, 5
 	for i := range each * entities {
 		e := taskEvent(t, fmt.Sprint(i))
-		e.SetExtension(events.ExtOrigin, "webhook")
-		e.SetExtension(events.ExtRecordedTime, "2025-03-01T10:00:00Z")
+		e.SetExtension(attr.Origin, "webhook")
+		e.SetExtension(attr.RecordedTime, "2025-03-01T10:00:00Z")
 		if _, spooled, err := s.Publish(ctx, task(i%entities), e, fmt.Sprintf("acme.%d größer", i)); err != nil || !spooled {
 			t.Fatal(spooled, err)
 		}
@@ -57,7 +59,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	if text, ok := s.State(); text != "empty" || !ok {
 		t.Errorf("the state is %q, %v", text, ok)
 	}
-	out := server.outside(t)
+	out := connected(t, server)
 	last := map[string]int{}
 	all := out.events()
 	for _, m := range all {
@@ -84,7 +86,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	if len(all) != each*entities {
 		t.Errorf("there are %d events", len(all))
 	}
-	letter := out.last("FACTRO_DEAD_ACME")
+	letter := out.Last("FACTRO_DEAD_ACME")
 	if string(letter.Data) != "<xml/>" || letter.Header.Get(headerDeadCode) != "unusable" || letter.Header.Get("Nats-Msg-Id") != "q-1" {
 		t.Errorf("the dead letter is %v %s", letter.Header, letter.Data)
 	}
@@ -93,12 +95,12 @@ func TestSpoolWhileAway(t *testing.T) {
 		t.Errorf("kept %d, drained %d", s.Kept(), s.account.drained.Load())
 	}
 	linked := 0
-	for _, sp := range spans.GetSpans() {
+	for _, sp := range bustest.Spans.GetSpans() {
 		if sp.Name == "drain factro.event.acme" && len(sp.Links) == 1 && sp.Links[0].SpanContext.TraceID() == span.SpanContext().TraceID() && !sp.Parent.IsValid() {
 			linked++
 		}
 	}
-	if linked != each*entities {
+	if linked < each*entities { // one that gets no answer in time is sent again
 		t.Errorf("%d drains are linked to the receipt", linked)
 	}
 }
@@ -107,10 +109,10 @@ func TestSpoolWhileAway(t *testing.T) {
 // and none is there twice.
 func TestSpoolOrder(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
 	s := newSpool(t, b, config(t.TempDir()))
-	start(t, s.Run)
+	bustest.Start(t, s.Run)
 	const senders, each = 8, 60
 	var group sync.WaitGroup
 	half := make(chan struct{}, senders)
@@ -132,7 +134,7 @@ func TestSpoolOrder(t *testing.T) {
 		natstest.Receive(t, half)
 	}
 	server.Stop()
-	eventually(t, "some are spooled", func() bool { return s.account.written.Load() > senders })
+	natstest.Eventually(t, "some are spooled", func() bool { return s.account.written.Load() > senders })
 	server.Start()
 	group.Wait()
 	wantBalance(t, s)
@@ -141,7 +143,7 @@ func TestSpoolOrder(t *testing.T) {
 		for i := range each {
 			want = append(want, fmt.Sprintf("%d-%03d", n, i))
 		}
-		for _, m := range server.outside(t).events() {
+		for _, m := range connected(t, server).events() {
 			if m.Subject == subjectOf(n) {
 				got = append(got, m.Header.Get("ce-id"))
 			}
@@ -168,9 +170,9 @@ func TestSpoolSurvivesACrash(t *testing.T) {
 		want = append(want, fmt.Sprintf("%03d", i))
 	}
 	server.Start()
-	ready(t, b)
-	stop := start(t, s.Run)
-	eventually(t, "some are handed over", func() bool { return s.account.drained.Load() > 50 })
+	bustest.Ready(t, b)
+	stop := bustest.Start(t, s.Run)
+	natstest.Eventually(t, "some are handed over", func() bool { return s.account.drained.Load() > 50 })
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -180,9 +182,9 @@ func TestSpoolSurvivesACrash(t *testing.T) {
 	if n := again.waiting(); n < total/2 || n > total {
 		t.Errorf("%d are found", n)
 	}
-	start(t, again.Run)
+	bustest.Start(t, again.Run)
 	wantBalance(t, again)
-	got := server.outside(t).eventIDs()
+	got := connected(t, server).eventIDs()
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("%d events, want %d, each once", len(got), total)
@@ -192,16 +194,16 @@ func TestSpoolSurvivesACrash(t *testing.T) {
 // TestSpoolLongOutage: what the broker may have already is looked for when its memory of message ids has ended.
 func TestSpoolLongOutage(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	out := server.outside(t)
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
+	out := connected(t, server)
 	const there = 250 // more than one answer of a search holds
 	for i := range there {
 		if err := b.Publish(t.Context(), subjectOf(1), taskEvent(t, fmt.Sprint(i)), fmt.Sprintf("acme.größe %d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: quiet()}
+	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: bustest.Quiet()}
 	l := &cloudQueue{cloud: "acme"}
 	for _, test := range []struct {
 		id      string
@@ -221,7 +223,7 @@ func TestSpoolLongOutage(t *testing.T) {
 		}
 	}
 	// A search that fails is repeated, and then the message is published all the same.
-	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
+	if err := out.JS.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
 	h := &spooled{event: true, at: time.Now().Add(-topology.DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
@@ -237,8 +239,8 @@ func TestSpoolLongOutage(t *testing.T) {
 // TestSpoolMarks: what may be at the broker already says so.
 func TestSpoolMarks(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet(), func(c *bus.Config) { c.Manage = false })) // nobody makes the streams
+	server := natstest.Start(t)
+	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet(), func(c *bus.Config) { c.Manage = false })) // nobody makes the streams
 	dir := t.TempDir()
 	s := newSpool(t, b, config(dir))
 	store(t, s, task(1), "tried", true)
@@ -267,7 +269,7 @@ func TestSpoolTooLarge(t *testing.T) {
 	t.Parallel()
 	server, b := away(t, func(o *server.Options) { o.MaxPayload = 128 << 10 })
 	s := newSpool(t, b, config(t.TempDir()))
-	start(t, s.Run)
+	bustest.Start(t, s.Run)
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("ü", 100<<10) + `"`)
 	store(t, s, task(1), "before", true)
@@ -277,11 +279,11 @@ func TestSpoolTooLarge(t *testing.T) {
 	store(t, s, task(1), "after", true)
 	server.Start()
 	wantBalance(t, s)
-	out := server.outside(t)
+	out := connected(t, server)
 	if got := out.eventIDs(); !slices.Equal(got, []string{"before", "after"}) {
 		t.Errorf("the events are %v", got)
 	}
-	letter := out.last("FACTRO_DEAD_ACME")
+	letter := out.Last("FACTRO_DEAD_ACME")
 	if letter.Subject != "factro.dead.webhook.acme" || letter.Header.Get(headerDeadCode) != "too_large" ||
 		letter.Header.Get(headerDeadSubject) != subjectOf(1) || letter.Header.Get("ce-id") != "large" || letter.Header.Get(headerDeadCut) == "" {
 		t.Errorf("the dead letter is on %s: %v", letter.Subject, letter.Header)
@@ -300,7 +302,7 @@ func TestSpoolFull(t *testing.T) {
 	free := func(string) (int64, error) { mu.Lock(); defer mu.Unlock(); return left, nil }
 	cfg := config(t.TempDir())
 	cfg.MaxBytes = minBytes
-	s, err := open(t.Context(), cfg, b, b, quiet(), free)
+	s, err := open(t.Context(), cfg, b, b, bustest.Quiet(), free)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,9 +346,9 @@ func TestSpoolFull(t *testing.T) {
 	}
 	server.Options.MaxPayload = 4 << 20
 	server.Start()
-	start(t, s.Run)
+	bustest.Start(t, s.Run)
 	wantBalance(t, s)
-	if got := server.outside(t).count("FACTRO_EVENTS_ACME"); got != uint64(n) {
+	if got := connected(t, server).Count("FACTRO_EVENTS_ACME"); got != uint64(n) {
 		t.Errorf("%d of %d are in the stream", got, n)
 	}
 	if text, ok := s.State(); text != "empty" || !ok {
@@ -379,8 +381,8 @@ func damage(t testing.TB, dir string) (repair func()) {
 // and is used as soon as it can be.
 func TestSpoolStartsWithoutADisk(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
 	cfg := config(t.TempDir())
 	before := newSpool(t, b, cfg)
 	if err := before.disk.Enter(t.Context()); err != nil {
@@ -402,8 +404,8 @@ func TestSpoolStartsWithoutADisk(t *testing.T) {
 	}
 	store(t, s, task(1), "1", false)
 	repair()
-	start(t, s.Run)
-	eventually(t, "the disk is used", func() bool { _, ok := s.State(); return ok && s.account.drained.Load() == 3 })
+	bustest.Start(t, s.Run)
+	natstest.Eventually(t, "the disk is used", func() bool { _, ok := s.State(); return ok && s.account.drained.Load() == 3 })
 	wantBalance(t, s)
 }
 
@@ -413,7 +415,7 @@ func TestSpoolIsLocked(t *testing.T) {
 	_, b := away(t)
 	cfg := config(t.TempDir())
 	s := newSpool(t, b, cfg)
-	if _, err := Open(t.Context(), cfg, b, b, quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
+	if _, err := Open(t.Context(), cfg, b, b, bustest.Quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Errorf("got %v", err)
 	}
 	s.Close()
@@ -422,7 +424,7 @@ func TestSpoolIsLocked(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), config(file), b, b, quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
+	if _, err := Open(t.Context(), config(file), b, b, bustest.Quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -438,17 +440,18 @@ func TestSpoolOff(t *testing.T) {
 		t.Error("it was stored nowhere")
 	}
 	server.Start()
+	bustest.Ready(t, b)
 	store(t, s, task(1), "2", false)
 	if text, ok := s.State(); text != "" || ok || s.Kept() != 1 || s.Run(t.Context()) != nil {
 		t.Errorf("the state is %q, %v, kept %d", text, ok, s.Kept())
 	}
 }
 
-// TestSpoolTurns: a webhook that waits for an earlier one of its entity gives up when its time is over.
-func TestSpoolTurns(t *testing.T) {
+// TestSpoolEntityLock: a webhook that waits for an earlier one of its entity gives up when its time is over.
+func TestSpoolEntityLock(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
 	s := newSpool(t, b, Config{Prefix: prefix})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -472,8 +475,8 @@ func TestSpoolTurns(t *testing.T) {
 // who had to wait behind it does not try again.
 func TestSpoolHangs(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
 	s := newSpool(t, b, config(t.TempDir()))
 	s.attempt = directTimeout
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -507,7 +510,7 @@ func opening(t testing.TB, s *Spool, repair func()) {
 	entered, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		s.disk.Mend(context.Background(), func(there disk.Content) { //nolint:usetesting // it goes on after the test
+		s.disk.Repair(context.Background(), func(there disk.Content) { //nolint:usetesting // it goes on after the test
 			close(entered)
 			<-leave
 			s.recount(there)
@@ -520,8 +523,8 @@ func opening(t testing.TB, s *Spool, repair func()) {
 // TestSpoolIsBeingOpened: while the server is opened again, which may take long, webhooks and scrapes do not wait for it.
 func TestSpoolIsBeingOpened(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
 	cfg := config(t.TempDir())
 	repair := damage(t, cfg.Dir)
 	s := newSpool(t, b, cfg)
@@ -536,8 +539,8 @@ func TestSpoolIsBeingOpened(t *testing.T) {
 // TestSpoolTimeIsOver: a webhook whose time is over is not taken for the disk's failure.
 func TestSpoolTimeIsOver(t *testing.T) {
 	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
 	s := newSpool(t, b, config(t.TempDir()))
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -546,8 +549,8 @@ func TestSpoolTimeIsOver(t *testing.T) {
 	}
 }
 
-// TestSpoolIsMended: with the broker away, a webhook waits for a disk that is being opened again, if it has the time.
-func TestSpoolIsMended(t *testing.T) {
+// TestSpoolIsRepaired: with the broker away, a webhook waits for a disk that is being opened again, if it has the time.
+func TestSpoolIsRepaired(t *testing.T) {
 	t.Parallel()
 	_, b := away(t)
 	cfg := config(t.TempDir())
@@ -572,7 +575,7 @@ func TestSpoolIsMended(t *testing.T) {
 	case <-time.After(200 * time.Millisecond): // long enough to see one that does not
 	}
 	repair()
-	s.disk.Mend(t.Context(), s.recount)
+	s.disk.Repair(t.Context(), s.recount)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Bounds on what a sender is told to wait for when the spool takes nothing.
+// Bounds on the time that a sender should wait when the spool takes nothing.
 const (
 	minRetry, maxRetry = time.Second, 5 * time.Minute
 	unknownRetry       = 30 * time.Second // nothing is handed over, so nobody knows

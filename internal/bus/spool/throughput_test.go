@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestThroughput: what a sender is told follows the measured rate.
+// TestThroughput: the time that a sender should wait follows the measured rate.
 func TestThroughput(t *testing.T) {
 	t.Parallel()
 	var p throughput

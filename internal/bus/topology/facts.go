@@ -60,3 +60,9 @@ func BucketsOf(p events.Prefix, cloud string) []BucketFacts {
 	}
 	return facts
 }
+
+// DeadCommandCodes are the codes with which the bridge itself terminates a command: those of its dead letters.
+var DeadCommandCodes = []string{
+	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeRefused, events.CodeExhausted,
+	events.CodeAmbiguous,
+}

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,3 +26,20 @@ func ReconcileBucket(p events.Prefix) string { return strings.ToUpper(string(p))
 // AdvisoryStream is the name of the work queue of advisories about commands of a cloud that were given up, such as
 // FACTRO_ADVISORIES_ACME.
 func AdvisoryStream(p events.Prefix, cloud string) string { return named(p, "ADVISORIES", cloud) }
+
+// OnlyForAdvisories says whether a request to the API of JetStream is one that only the care for what the broker gives up
+// needs: without the right to it, events and commands go on. root is what the subjects of the API begin with.
+func OnlyForAdvisories(subject, root string, p events.Prefix, cloud string) bool {
+	commands, dead := p.CommandStream(cloud), p.DeadStream(cloud)
+	for _, start := range []string{
+		"CONSUMER.LIST." + commands, "STREAM.MSG.DELETE." + commands, "STREAM.MSG.GET." + commands,
+		"DIRECT.GET." + commands, "CONSUMER.CREATE." + dead + ".", "CONSUMER.DELETE." + dead + ".",
+		"CONSUMER.MSG.NEXT." + dead + ".",
+	} {
+		if strings.HasPrefix(subject, root+"."+start) {
+			return true
+		}
+	}
+	ofJetStream := strings.HasPrefix(subject, "$JS.") || strings.HasPrefix(subject, root+".")
+	return ofJetStream && slices.Contains(strings.Split(subject, "."), AdvisoryStream(p, cloud))
+}

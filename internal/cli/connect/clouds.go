@@ -58,8 +58,8 @@ func (f *Flags) NoStream(ctx context.Context, client *bus.Client, cloud string, 
 	return err
 }
 
-// Known makes sure that the cloud in --cloud has streams, where nothing else would tell that it has none. Who may not list streams
-// is believed.
+// Known makes sure that the cloud in --cloud has streams, where nothing else would show that it has none. A user who may not list
+// streams is believed.
 func (f *Flags) Known(ctx context.Context, client *bus.Client) error {
 	if f.Cloud == "" {
 		return nil

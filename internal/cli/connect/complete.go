@@ -43,7 +43,7 @@ func Within(ctx context.Context, look func(context.Context, func(string))) []str
 // completeCloud completes the names of clouds: those of the configuration, else those that have streams.
 func (f *Flags) completeCloud(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return Within(cmd.Context(), func(ctx context.Context, offer func(string)) {
-		f.look(ctx, func(_ *bus.Client, clouds []string) {
+		f.eachCloud(ctx, func(_ *bus.Client, clouds []string) {
 			for _, cloud := range clouds {
 				offer(cloud)
 			}
@@ -51,8 +51,8 @@ func (f *Flags) completeCloud(cmd *cobra.Command, _ []string, _ string) ([]strin
 	}), cobra.ShellCompDirectiveNoFileComp
 }
 
-// look hands over the clouds that there are, and a connection unless the configuration tells them all. Failures are silent.
-func (f *Flags) look(ctx context.Context, do func(*bus.Client, []string)) {
+// eachCloud hands over the clouds that there are, and a connection unless the configuration lists them all. Failures are silent.
+func (f *Flags) eachCloud(ctx context.Context, do func(*bus.Client, []string)) {
 	if f.ConfigFile != "" {
 		if _, err := f.BridgeConfig(); err != nil {
 			return
@@ -65,7 +65,7 @@ func (f *Flags) look(ctx context.Context, do func(*bus.Client, []string)) {
 	f.Connected(ctx, do)
 }
 
-// Connected is look with a connection in any case.
+// Connected is eachCloud with a connection in any case.
 func (f *Flags) Connected(ctx context.Context, do func(*bus.Client, []string)) {
 	client, err := f.Dial()
 	if err != nil {

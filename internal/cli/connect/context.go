@@ -122,11 +122,11 @@ func (c natsContext) config() (bus.Config, error) {
 			return bus.Config{}, fmt.Errorf("%s: the bridge cannot connect with it; name the files with --creds, --nkey or --tls*, in place of the context", f.name)
 		}
 	}
-	ways := slices.DeleteFunc([]string{"token", "user", "creds", "nkey"}, func(name string) bool {
+	kinds := slices.DeleteFunc([]string{"token", "user", "creds", "nkey"}, func(name string) bool {
 		return map[string]string{"token": c.Token.Reveal(), "user": c.User.Reveal(), "creds": c.Creds, "nkey": c.NKey}[name] == ""
 	})
-	if len(ways) > 1 {
-		return bus.Config{}, fmt.Errorf("%s are all set; one kind of credentials is enough", strings.Join(ways, ", "))
+	if len(kinds) > 1 {
+		return bus.Config{}, fmt.Errorf("%s are all set; one kind of credentials is enough", strings.Join(kinds, ", "))
 	}
 	for name, value := range map[string]string{
 		"token": c.Token.Reveal(), "password": c.Password.Reveal(), "creds": c.Creds, "nkey": c.NKey, "cert": c.Cert, "key": c.Key, "ca": c.CA,

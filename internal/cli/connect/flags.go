@@ -22,7 +22,7 @@ type Flags struct {
 	inboxPrefix, apiPrefix, domain  string
 	tls                             bus.TLS
 
-	// cfg is the bridge's configuration once it was read, nil if nobody named one.
+	// Config is the bridge's configuration once it was read, nil if nobody named one.
 	Config *config.Config
 }
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/compare"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
@@ -31,7 +31,7 @@ setting known_actions_file takes.`,
 			if err != nil {
 				return err
 			}
-			actions, err := contract.Actions(text)
+			actions, err := compare.Actions(text)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
-	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/compare"
 )
 
 func newDiff() *cobra.Command {
@@ -37,7 +37,7 @@ https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Ex
 			if err != nil {
 				return err
 			}
-			c, err := contract.Diff(text)
+			c, err := compare.Descriptions(text)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -68,8 +68,8 @@ func readInput(stdin io.Reader, path string) ([]byte, error) {
 }
 
 // printComparison prints operations as lines and their fields below them, and a summary at the end.
-func printComparison(out io.Writer, c contract.Comparison, withNames, all bool) error {
-	marks := map[string]string{contract.Added: "+", contract.Removed: "-", contract.Changed: "~"}
+func printComparison(out io.Writer, c compare.Comparison, withNames, all bool) error {
+	marks := map[string]string{compare.Added: "+", compare.Removed: "-", compare.Changed: "~"}
 	counts, last, rows := map[string]int{}, "", 0
 	list := out
 	next := func() { // the rows that are not wanted are only counted
@@ -85,13 +85,13 @@ func printComparison(out io.Writer, c contract.Comparison, withNames, all bool) 
 			continue
 		}
 		if d.Route != last {
-			counts[contract.Changed]++
+			counts[compare.Changed]++
 			next()
 			fmt.Fprintf(list, "~ %s  %s\n", d.Route, d.Operation)
 			last = d.Route
 		}
 		switch d.Kind {
-		case contract.Changed:
+		case compare.Changed:
 			fmt.Fprintf(list, "    ~ %s: %s -> %s\n", d.Field, d.Ours, d.Fresh)
 		default:
 			fmt.Fprintf(list, "    %s %s: %s\n", marks[d.Kind], d.Field, d.Ours+d.Fresh)
@@ -109,6 +109,6 @@ func printComparison(out io.Writer, c contract.Comparison, withNames, all bool) 
 		fmt.Fprintf(out, "its paths begin with %s\n", c.Prefix)
 	}
 	_, err := fmt.Fprintf(out, "operations: %d added, %d removed, %d changed, %d the same; %d have another name there\n",
-		counts[contract.Added], counts[contract.Removed], counts[contract.Changed], c.Same, len(c.Names))
+		counts[compare.Added], counts[compare.Removed], counts[compare.Changed], c.Same, len(c.Names))
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
 	"github.com/factro-bridge/factro-bridge/internal/cli/suggest"
 	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -59,16 +60,16 @@ Instead of command.OPERATION or query.OPERATION, the operation alone will do.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			if len(args) == 1 {
-				text, ok := contract.Schema(args[0])
+				text, ok := schemas.Document(args[0])
 				if !ok {
-					return exit.Usage("there is no schema %q%s; bridge contract schema lists them", args[0], suggest.DidYouMean(args[0], append(operation.Names(), contract.Schemas()...)))
+					return exit.Usage("there is no schema %q%s; bridge contract schema lists them", args[0], suggest.DidYouMean(args[0], append(operation.Names(), schemas.Names()...)))
 				}
 				_, err := out.Write(text)
 				return err
 			}
 			w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tID")
-			for _, name := range contract.Schemas() {
+			for _, name := range schemas.Names() {
 				fmt.Fprintf(w, "%s\t%s\n", name, events.SchemaURI(name))
 			}
 			return w.Flush()
@@ -82,5 +83,5 @@ func completeSchema(cmd *cobra.Command, args []string, toComplete string) ([]str
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	operations, directive := operation.Complete(cmd, args, toComplete)
-	return append(contract.Schemas(), operations...), directive
+	return append(schemas.Names(), operations...), directive
 }

@@ -38,7 +38,7 @@ type options struct {
 
 // outcome is what became of one dead letter. Without a subject nothing was sent.
 type outcome struct {
-	letter bus.DeadLetter
+	dead bus.DeadLetter
 	// subject and id are those of what was sent, or would be in a dry run.
 	subject, id string
 	trace       string
@@ -67,7 +67,7 @@ func newRedriver(client *bus.Client, o options) *redriver {
 // error says that the dead letter could not be deleted. An error ends the whole batch.
 func (r *redriver) redrive(ctx context.Context, l bus.DeadLetter) (outcome, error) {
 	ctx = telemetry.NewTrace(ctx)
-	o := outcome{letter: l, trace: trace.SpanContextFromContext(ctx).TraceID().String()}
+	o := outcome{dead: l, trace: trace.SpanContextFromContext(ctx).TraceID().String()}
 	whole, err := r.client.Original(ctx, r.prefix, l)
 	if errors.Is(err, bus.ErrNoFile) {
 		o.left = fmt.Errorf("only a part of it was kept, and the rest is gone: %w", err)
@@ -76,7 +76,7 @@ func (r *redriver) redrive(ctx context.Context, l bus.DeadLetter) (outcome, erro
 	if err != nil {
 		return o, err
 	}
-	o.letter = whole
+	o.dead = whole
 	if whole.Kind == bus.DeadWebhook {
 		err = r.webhook(ctx, &o)
 	} else {
@@ -89,7 +89,7 @@ func (r *redriver) redrive(ctx context.Context, l bus.DeadLetter) (outcome, erro
 }
 
 func (r *redriver) command(ctx context.Context, o *outcome) error {
-	l := o.letter
+	l := o.dead
 	data, err := r.edit(l)
 	if err != nil {
 		return o.leave(err)
@@ -123,7 +123,7 @@ func (r *redriver) command(ctx context.Context, o *outcome) error {
 
 // webhook translates the body of a webhook again and publishes the event.
 func (r *redriver) webhook(ctx context.Context, o *outcome) error {
-	l := o.letter
+	l := o.dead
 	if l.Partial {
 		return o.leave(errors.New("only a part of it was kept"))
 	}
@@ -168,7 +168,7 @@ func (r *redriver) drop(ctx context.Context, l bus.DeadLetter) error {
 	return r.client.DropLetter(ctx, r.prefix, l.Cloud, l.Sequence)
 }
 
-// leave notes why the dead letter stays. A mistake in the edits is one for all letters: it ends the batch.
+// leave notes why the dead letter stays. A mistake in the edits is one for all dead letters: it ends the batch.
 func (o *outcome) leave(err error) error {
 	if _, ok := errors.AsType[*editError](err); ok {
 		return err

@@ -13,16 +13,16 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// recentLetters is how far back in a cloud's dead letters a completion looks.
-const recentLetters = 100
+// recentDead is how far back in a cloud's dead letters a completion looks.
+const recentDead = 100
 
-// completeLetters completes the names of dead letters, the newest ones, and the ids of commands that begin as what was typed.
-func completeLetters(f *connect.Flags) cobra.CompletionFunc {
+// completeNames completes the names of dead letters, the newest ones, and the ids of commands that begin as what was typed.
+func completeNames(f *connect.Flags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if strings.HasPrefix(cmd.Use, "show") && len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return letters(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
+		return recent(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
 			name := l.Name()
 			if f.Cloud != "" && !strings.Contains(toComplete, "/") {
 				_, name, _ = strings.Cut(name, "/")
@@ -38,10 +38,10 @@ func completeLetters(f *connect.Flags) cobra.CompletionFunc {
 	}
 }
 
-// completeLetterID completes the ids of commands that are dead letters.
-func completeLetterID(f *connect.Flags) cobra.CompletionFunc {
+// completeIDs completes the ids of commands that are dead letters.
+func completeIDs(f *connect.Flags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return letters(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
+		return recent(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
 			if l.ID != "" {
 				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(what(l)+" "+l.Code)))
 			}
@@ -49,7 +49,8 @@ func completeLetterID(f *connect.Flags) cobra.CompletionFunc {
 	}
 }
 
-func letters(ctx context.Context, f *connect.Flags, each func(bus.DeadLetter, func(string))) []string {
+// recent hands over the newest dead letters.
+func recent(ctx context.Context, f *connect.Flags, each func(bus.DeadLetter, func(string))) []string {
 	return connect.Within(ctx, func(ctx context.Context, offer func(string)) {
 		if f.ConfigFile != "" {
 			if _, err := f.BridgeConfig(); err != nil {
@@ -63,7 +64,7 @@ func letters(ctx context.Context, f *connect.Flags, each func(bus.DeadLetter, fu
 				if err != nil {
 					continue
 				}
-				first := last - min(last, recentLetters) + 1
+				first := last - min(last, recentDead) + 1
 				_ = client.DeadLetters(ctx, p(), bus.DeadFilter{Cloud: cloud, First: first}, func(l bus.DeadLetter) error {
 					each(l, offer)
 					return ctx.Err()

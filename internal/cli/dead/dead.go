@@ -49,16 +49,16 @@ type deadFlags struct {
 	last map[string]uint64
 }
 
-// letterName is what a dead letter is called by: its cloud and its sequence there, or the id of the command. Without a cloud it
+// deadName is what a dead letter is called by: its cloud and its sequence there, or the id of the command. Without a cloud it
 // is of the only one that has it.
-type letterName struct {
+type deadName struct {
 	cloud    string
 	sequence uint64
 	id       string
 }
 
-// readLetterName reads acme/17, 17, or the id of a command.
-func readLetterName(s string) (letterName, error) {
+// readDeadName reads acme/17, 17, or the id of a command.
+func readDeadName(s string) (deadName, error) {
 	cloud, number, ok := strings.Cut(s, "/")
 	if !ok {
 		cloud, number = "", s
@@ -66,11 +66,11 @@ func readLetterName(s string) (letterName, error) {
 	n, err := strconv.ParseUint(number, 10, 64)
 	switch {
 	case err == nil && n > 0 && (cloud != "" || !ok):
-		return letterName{cloud: cloud, sequence: n}, nil
+		return deadName{cloud: cloud, sequence: n}, nil
 	case s == "" || err == nil: // acme/0 and /17 are slips, not ids
-		return letterName{}, exit.Usage("%q is neither a dead letter such as acme/17 nor the id of a command; bridge dead list shows both", s)
+		return deadName{}, exit.Usage("%q is neither a dead letter such as acme/17 nor the id of a command; bridge dead list shows both", s)
 	}
-	return letterName{id: s}, nil
+	return deadName{id: s}, nil
 }
 
 func (f *deadFlags) add(cmd *cobra.Command) {
@@ -89,13 +89,13 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", operation.Complete)
-	_ = cmd.RegisterFlagCompletionFunc("id", completeLetterID(&f.Flags))
+	_ = cmd.RegisterFlagCompletionFunc("id", completeIDs(&f.Flags))
 }
 
 // deadCodes are the codes that a dead letter can have.
 func deadCodes() []string { return slices.Sorted(maps.Keys(checks)) }
 
-// chosen says whether any flag chooses among the letters.
+// chosen says whether any flag chooses among the dead letters.
 func (f *deadFlags) chosen() bool {
 	return f.filter != (bus.DeadFilter{}) || f.since != "" || f.until != "" || f.seq != ""
 }
@@ -145,13 +145,13 @@ func sequence(s string) (uint64, error) {
 	return n, nil
 }
 
-// each hands over the letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
+// each hands over the dead letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
 // there is an error. watched counts the dead letters that were looked at; it may be nil.
-func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task, do func(bus.DeadLetter) error) error {
+func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task, do func(bus.DeadLetter) error) error {
 	p := events.Prefix(f.Prefix)
 	if len(named) > 0 {
 		for _, n := range named {
-			l, err := letter(ctx, &f.Flags, client, n, watched)
+			l, err := find(ctx, &f.Flags, client, n, watched)
 			if err == nil {
 				err = do(l)
 			}
@@ -177,7 +177,7 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 		} else if f.last != nil {
 			continue
 		}
-		beginLook(watched, cloud)
+		beginSearch(watched, cloud)
 		err := client.DeadLetters(ctx, p, filter, func(l bus.DeadLetter) error {
 			left--
 			return do(l)
@@ -189,21 +189,21 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []letter
 	return nil
 }
 
-// beginLook starts the progress for the dead letters of a cloud. The total follows from how many are left.
-func beginLook(watched *progress.Task, cloud string) {
+// beginSearch starts the progress for the dead letters of a cloud. The total follows from how many are left.
+func beginSearch(watched *progress.Task, cloud string) {
 	watched.Begin("look through the dead letters of "+cloud, "dead letter", 0)
 }
 
-// letter is the dead letter of that name.
-func letter(ctx context.Context, f *connect.Flags, client *bus.Client, n letterName, watched *progress.Task) (bus.DeadLetter, error) {
+// find finds the dead letter of that name.
+func find(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName, watched *progress.Task) (bus.DeadLetter, error) {
 	p := events.Prefix(f.Prefix)
 	if n.id == "" {
 		cloud, err := cloudOf(ctx, f, client, n)
 		if err != nil {
 			return bus.DeadLetter{}, err
 		}
-		letter, err := client.DeadLetter(ctx, p, cloud, n.sequence)
-		return letter, f.NoStream(ctx, client, cloud, err)
+		l, err := client.DeadLetter(ctx, p, cloud, n.sequence)
+		return l, f.NoStream(ctx, client, cloud, err)
 	}
 	clouds, err := f.Clouds(ctx, client)
 	if err != nil {
@@ -211,7 +211,7 @@ func letter(ctx context.Context, f *connect.Flags, client *bus.Client, n letterN
 	}
 	var found []bus.DeadLetter
 	for _, cloud := range clouds {
-		beginLook(watched, cloud)
+		beginSearch(watched, cloud)
 		err := client.DeadLetters(ctx, p, bus.DeadFilter{Cloud: cloud, ID: n.id, Progress: watched}, func(l bus.DeadLetter) error {
 			found = append(found, l)
 			return nil
@@ -233,8 +233,8 @@ func letter(ctx context.Context, f *connect.Flags, client *bus.Client, n letterN
 	return bus.DeadLetter{}, exit.Usage("%q is the id of several dead letters: %s; name the one that you mean", n.id, strings.Join(names, ", "))
 }
 
-// cloudOf is the cloud of a letter: the one that it is named with, that of the flag, or the only one.
-func cloudOf(ctx context.Context, f *connect.Flags, client *bus.Client, n letterName) (string, error) {
+// cloudOf is the cloud of a dead letter: the one that it is named with, that of the flag, or the only one.
+func cloudOf(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName) (string, error) {
 	switch {
 	case n.cloud != "" && f.Cloud != "" && n.cloud != f.Cloud:
 		return "", exit.Usage("%s/%d is not of the cloud in --cloud, %s", n.cloud, n.sequence, f.Cloud)
@@ -253,11 +253,11 @@ func cloudOf(ctx context.Context, f *connect.Flags, client *bus.Client, n letter
 	return clouds[0], nil
 }
 
-// pick reads the arguments of a command that changes something: it wants to be told which letters.
-func (f *deadFlags) pick(args []string) ([]letterName, error) {
-	var named []letterName
+// pick reads the arguments of a command that changes something: somebody has to say which dead letters.
+func (f *deadFlags) pick(args []string) ([]deadName, error) {
+	var named []deadName
 	for _, a := range args {
-		n, err := readLetterName(a)
+		n, err := readDeadName(a)
 		if err != nil {
 			return nil, err
 		}
@@ -265,16 +265,16 @@ func (f *deadFlags) pick(args []string) ([]letterName, error) {
 	}
 	switch {
 	case len(named) == 0 && !f.chosen() && f.Cloud == "":
-		return nil, exit.Usage("which letters? Give their names, such as acme/17, or filters such as --code refused --since 24h")
+		return nil, exit.Usage("which dead letters? Give their names, such as acme/17, or filters such as --code refused --since 24h")
 	case len(named) > 0 && f.chosen():
 		return nil, exit.Usage("give names or filters, not both")
 	}
 	return named, f.read(time.Now())
 }
 
-// count counts the letters that are named or chosen. From then on they are the ones that are meant: what dies later was not
+// count counts the dead letters that are named or chosen. From then on they are the ones that are meant: what dies later was not
 // asked about.
-func (f *deadFlags) count(ctx context.Context, client *bus.Client, named []letterName, watched *progress.Task) (int, error) {
+func (f *deadFlags) count(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task) (int, error) {
 	n, last := 0, map[string]uint64{}
 	err := f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
 		n++

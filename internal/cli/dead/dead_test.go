@@ -85,22 +85,22 @@ func TestDeadFilters(t *testing.T) {
 // A letter is called by its cloud and its sequence there.
 func TestLetterNames(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]letterName{
+	for text, want := range map[string]deadName{
 		"acme/17": {"acme", 17, ""}, "17": {"", 17, ""}, "order-17": {"", 0, "order-17"}, "a/b": {"", 0, "a/b"}, "acme/1/2": {"", 0, "acme/1/2"}, "acme": {"", 0, "acme"},
 	} {
-		if got, err := readLetterName(text); err != nil || got != want {
+		if got, err := readDeadName(text); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "/17", "acme/0", "0"} {
-		if got, err := readLetterName(text); err == nil {
+		if got, err := readDeadName(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
 		}
 	}
 	for _, tt := range []struct {
-		name       letterName
+		name       deadName
 		flag, want string
-	}{{letterName{"acme", 1, ""}, "", "acme"}, {letterName{"acme", 1, ""}, "acme", "acme"}, {letterName{"", 1, ""}, "acme", "acme"}, {letterName{"acme", 1, ""}, "beta", ""}} {
+	}{{deadName{"acme", 1, ""}, "", "acme"}, {deadName{"acme", 1, ""}, "acme", "acme"}, {deadName{"", 1, ""}, "acme", "acme"}, {deadName{"acme", 1, ""}, "beta", ""}} {
 		f := connect.Flags{Cloud: tt.flag}
 		if got, err := cloudOf(t.Context(), &f, nil, tt.name); got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%+v with --cloud %q: %q, %v", tt.name, tt.flag, got, err)
@@ -115,9 +115,9 @@ func TestShowHidesCredentials(t *testing.T) {
 	l.Header = map[string][]string{"Authorization": {"geheim"}, "X-Api-Key": {"geheim"}, "ce-id": {"1\x1b[2J"}, "Factro-Dead-Code": {"refused"}}
 	l.Reason, l.Code = "nein\x1b[2J", "a\u009b2J"
 	for name, show := range map[string]func(*strings.Builder) error{
-		"text": func(out *strings.Builder) error { return printLetter(out, l) },
-		"json": func(out *strings.Builder) error { return printLetterJSON(out, l, true) },
-		"line": func(out *strings.Builder) error { return printLetterLine(out, l) },
+		"text": func(out *strings.Builder) error { return printDead(out, l) },
+		"json": func(out *strings.Builder) error { return printDeadJSON(out, l, true) },
+		"line": func(out *strings.Builder) error { return printLine(out, l) },
 	} {
 		var out strings.Builder
 		if err := show(&out); err != nil {

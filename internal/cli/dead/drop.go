@@ -30,7 +30,7 @@ it wants --yes.`,
 		Example: `  bridge dead drop acme/17 acme/18
   bridge dead drop --code expired --until 720h --yes`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: completeLetters(&f.Flags),
+		ValidArgsFunction: completeNames(&f.Flags),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			named, err := f.pick(args)
 			if err != nil {
@@ -60,8 +60,8 @@ it wants --yes.`,
 	return cmd
 }
 
-// drop deletes letters if ask agrees to so many; without it, it lists them.
-func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, ask func(int) bool, watched *progress.Task) error {
+// drop deletes dead letters if ask agrees to so many; without it, it lists them.
+func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []deadName, ask func(int) bool, watched *progress.Task) error {
 	if ask == nil {
 		n, err := f.print(ctx, out, client, named, watched)
 		if err != nil || n == 0 {

@@ -21,7 +21,7 @@ type edit struct {
 // field is a field of an operation. Its type is one of JSON Schema; "" is not known.
 type field struct{ name, kind string }
 
-// editError is a mistake in an edit itself, whatever letter it is for.
+// editError is a mistake in an edit itself, whatever dead letter it is for.
 type editError struct{ text string }
 
 func (e *editError) Error() string { return e.text }
@@ -44,7 +44,7 @@ func parseEdits(sets []string) ([]edit, error) {
 	return edits, nil
 }
 
-// applyEdits changes the data of a letter. It returns nil if that changes nothing: then it is the same command as before.
+// applyEdits changes the data of a dead letter. It returns nil if that changes nothing: then it is the same command as before.
 func applyEdits(l bus.DeadLetter, edits []edit, fields []field) ([]byte, error) {
 	if len(edits) == 0 {
 		return nil, nil

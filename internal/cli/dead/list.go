@@ -24,8 +24,8 @@ func newDeadList() *cobra.Command {
 		Use:   "list",
 		Short: "List dead letters, a line each",
 		Long: `List the newest 20 dead letters, or with --all or --limit more, cloud by cloud and the oldest first. Each has a line under a header:
-name, time, operation, code, factro's status, the command's id and the reason. --json prints all, one JSON object a line. Letters that
-their stream refuses are not there yet: bridge dead parked lists them.`,
+name, time, operation, code, factro's status, the command's id and the reason. --json prints all, one JSON object a line. Dead letters
+that their stream refuses are not there yet: bridge dead parked lists them.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
   bridge dead list --id order-4711
@@ -45,7 +45,7 @@ their stream refuses are not there yet: bridge dead parked lists them.`,
 			out := watched.Beside(cmd.OutOrStdout())
 			switch {
 			case asJSON:
-				return f.each(cmd.Context(), client, nil, watched, func(l bus.DeadLetter) error { return printLetterJSON(out, l, false) })
+				return f.each(cmd.Context(), client, nil, watched, func(l bus.DeadLetter) error { return printDeadJSON(out, l, false) })
 			case all || f.filter.Limit > 0:
 				_, err = f.print(cmd.Context(), out, client, nil, watched)
 				return err
@@ -59,15 +59,15 @@ their stream refuses are not there yet: bridge dead parked lists them.`,
 	return cmd
 }
 
-// print prints the letters that are named or chosen under a header, or says that there are none, and returns their number.
-func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []letterName, watched *progress.Task) (n int, err error) {
+// print prints the dead letters that are named or chosen under a header, or says that there are none, and returns their number.
+func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []deadName, watched *progress.Task) (n int, err error) {
 	err = f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
 		if n++; n == 1 {
-			if err := printLetterHeader(out); err != nil {
+			if err := printHeader(out); err != nil {
 				return err
 			}
 		}
-		return printLetterLine(out, l)
+		return printLine(out, l)
 	})
 	if err == nil && n == 0 {
 		err = f.printNone(out)
@@ -75,16 +75,16 @@ func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client
 	return n, err
 }
 
-// printNewest prints the newest of the letters that are chosen, and says how many others there are.
+// printNewest prints the newest of the dead letters that are chosen, and says how many others there are.
 func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.Client, watched *progress.Task) error {
 	died := func(l bus.DeadLetter) time.Time { return l.Died }
-	var letters []bus.DeadLetter
+	var found []bus.DeadLetter
 	n := 0
 	err := f.each(ctx, client, nil, watched, func(l bus.DeadLetter) error {
 		n++
 		l.Message = bus.Message{} // its data may be large
-		if letters = append(letters, l); len(letters) >= 2*output.MostRows {
-			letters = output.Newest(letters, output.MostRows, died)
+		if found = append(found, l); len(found) >= 2*output.MostRows {
+			found = output.Newest(found, output.MostRows, died)
 		}
 		return nil
 	})
@@ -94,16 +94,16 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.
 	case n == 0:
 		return f.printNone(out)
 	}
-	if err := printLetterHeader(out); err != nil {
+	if err := printHeader(out); err != nil {
 		return err
 	}
-	letters = output.Newest(letters, output.MostRows, died)
-	for _, l := range letters {
-		if err := printLetterLine(out, l); err != nil {
+	found = output.Newest(found, output.MostRows, died)
+	for _, l := range found {
+		if err := printLine(out, l); err != nil {
 			return err
 		}
 	}
-	return output.PrintMore(out, n-len(letters), "older")
+	return output.PrintMore(out, n-len(found), "older")
 }
 
 // printNone says that nothing was found, of all that there is or of what was asked for.
@@ -116,27 +116,27 @@ func (f *deadFlags) printNone(out io.Writer) error {
 	return err
 }
 
-// letterColumns is the line of a letter, its columns aligned as far as that is possible without knowing all.
-const letterColumns = "%-12s  %-25s  %-24s  %-17s  %-6s  %-36s  %s\n"
+// columns is the line of a dead letter, its columns aligned as far as that is possible without knowing all.
+const columns = "%-12s  %-25s  %-24s  %-17s  %-6s  %-36s  %s\n"
 
-func printLetterHeader(out io.Writer) error {
-	_, err := fmt.Fprintf(out, letterColumns, "NAME", "TIME", "OPERATION", "CODE", "STATUS", "ID", "REASON")
+func printHeader(out io.Writer) error {
+	_, err := fmt.Fprintf(out, columns, "NAME", "TIME", "OPERATION", "CODE", "STATUS", "ID", "REASON")
 	return err
 }
 
-// printLetterLine prints a letter on one line.
-func printLetterLine(out io.Writer, l bus.DeadLetter) error {
+// printLine prints a dead letter on one line.
+func printLine(out io.Writer, l bus.DeadLetter) error {
 	const most = 80
 	status := "-"
 	if l.Status != 0 {
 		status = strconv.Itoa(l.Status)
 	}
-	_, err := fmt.Fprintf(out, letterColumns, l.Name(), timetext.Stamp(l.Died),
+	_, err := fmt.Fprintf(out, columns, l.Name(), timetext.Stamp(l.Died),
 		output.OneLine([]byte(what(l))), output.OneLine([]byte(l.Code)), status, orDash(output.OneLine([]byte(l.ID))), shortened(output.OneLine([]byte(l.Reason)), most))
 	return err
 }
 
-// what names what a letter was to do.
+// what names what a dead letter was to do.
 func what(l bus.DeadLetter) string {
 	if l.Kind == bus.DeadWebhook {
 		return "(webhook)"
@@ -158,8 +158,8 @@ func shortened(s string, most int) string {
 	return s
 }
 
-// letterJSON is a dead letter for machines.
-type letterJSON struct {
+// deadJSON is a dead letter for machines.
+type deadJSON struct {
 	Name       string              `json:"name"` // cloud/seq
 	Sequence   uint64              `json:"seq"`
 	Died       time.Time           `json:"time"`
@@ -175,7 +175,7 @@ type letterJSON struct {
 	Position   string              `json:"position,omitempty"`
 	Deliveries int                 `json:"deliveries,omitempty"`
 	Size       int                 `json:"size,omitempty"`     // the original's, if only its beginning was kept
-	Original   string              `json:"original,omitempty"` // the object that holds the original, if the letter holds only a part of it
+	Original   string              `json:"original,omitempty"` // the object that holds the original, if the dead letter holds only a part of it
 	Attempts   []bus.Attempt       `json:"attempts,omitempty"`
 	Trace      string              `json:"trace,omitempty"`
 	Sender     string              `json:"senderTrace,omitempty"`
@@ -186,9 +186,9 @@ type letterJSON struct {
 	Bytes      []byte              `json:"bytes,omitempty"`   // else, in base64
 }
 
-// printLetterJSON prints a letter as JSON on one line, with headers and data if all is wanted.
-func printLetterJSON(out io.Writer, l bus.DeadLetter, all bool) error {
-	j := letterJSON{
+// printDeadJSON prints a dead letter as JSON on one line, with headers and data if all is wanted.
+func printDeadJSON(out io.Writer, l bus.DeadLetter, all bool) error {
+	j := deadJSON{
 		Name: l.Name(), Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
 		Status: l.Status, ID: l.ID, Reason: l.Reason, Subject: l.Original, Position: l.Position, Deliveries: l.Deliveries, Size: l.Size, Original: l.Kept,
 		Attempts: l.Attempts, Trace: traceOf(l.Parent), Sender: l.TraceID(),

@@ -34,7 +34,7 @@ type redriveFlags struct {
 	dryRun, keep, wait bool
 	timeout            time.Duration
 
-	named []letterName
+	named []deadName
 	edits []edit
 	notes io.Writer // for lines about what a command waits for
 }
@@ -45,14 +45,14 @@ func newDeadRedrive() *cobra.Command {
 		Use:   "redrive [CLOUD/SEQ | ID]...",
 		Short: "Send dead letters again",
 		Long: `Send dead letters again: those with the given names, or those that the filters choose. A command goes back to its
-subject, a webhook is translated again, and each letter is deleted as soon as the stream has what was sent. A webhook's body
-is unpacked and converted as the headers say that it came with; where they do not tell, --charset does.
+subject, a webhook is translated again, and each dead letter is deleted as soon as the stream has what was sent. A webhook's body
+is unpacked and converted as the headers say that it came with; where they do not say, --charset does.
 
 A command keeps its id, so what was done already is not done twice. If --set changes its data, it is another command and
-gets a new id. Filters leave letters out of which factro may have done what they say (ambiguous, undeliverable), unless
---code names just these: look at factro first.
+gets a new id. Filters leave out dead letters that factro may have carried out (ambiguous, undeliverable), unless --code
+names just these: look at factro first.
 
-A letter that cannot be sent again is left where it is, and the exit code is 1. With --wait the exit code is 3 if a command
+A dead letter that cannot be sent again is left where it is, and the exit code is 1. With --wait the exit code is 3 if a command
 was rejected, 4 if it died again, 5 if its result did not come in time.`,
 		Example: `  bridge dead redrive acme/17 --wait
   bridge dead redrive acme/17 --set title='Prüfung' --set executorId:=null
@@ -60,7 +60,7 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
   bridge dead redrive --kind webhook --set action=TaskCreated
   bridge dead redrive acme/18 --charset iso-8859-1`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: completeLetters(&f.Flags),
+		ValidArgsFunction: completeNames(&f.Flags),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if f.named, err = f.pick(args); err != nil {
 				return err
@@ -82,8 +82,8 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 	cmd.Flags().StringVar(&f.source, "source", "", "source `URI` of the events of webhooks (default urn:factro:cloud:<cloud>)")
 	cmd.Flags().StringVar(&f.charset, "charset", "", "`charset` of the bodies of webhooks that are not UTF-8, such as iso-8859-1")
 	cmd.Flags().Float64Var(&f.rate, "rate", 5, "send at most so many a second")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would be sent")
-	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the letters")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only print what would be sent")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the dead letters")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the result of each command")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for each")
 	return cmd
@@ -163,9 +163,9 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *prog
 
 // print prints what became of one dead letter.
 func (f *redriveFlags) print(out io.Writer, o outcome) error {
-	name := o.letter.Name()
+	name := o.dead.Name()
 	how := "published"
-	if o.letter.Kind == bus.DeadCommand {
+	if o.dead.Kind == bus.DeadCommand {
 		how = "sent again"
 		if o.edited {
 			how = "sent as a new command"
@@ -195,7 +195,7 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 	w := operation.NewWaits(client, p, cloud, f.notes)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s events.Status, err error) { w.Tell(waiting, s, err) })
+		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s events.Status, err error) { w.Report(waiting, s, err) })
 	})
 	defer func() { cancel(); watch.Wait(); w.End() }()
 	r, err := client.FinalResult(waiting, p, *o.command, o.from)
@@ -210,7 +210,7 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 	return operation.ExitCode(r.Outcome), nil
 }
 
-// largestBody is the largest body that a bridge can be told to take.
+// largestBody is the largest body that a bridge can be configured to take.
 const largestBody = 64 << 20
 
 // decode is the body of a webhook as UTF-8, unpacked.

@@ -36,9 +36,9 @@ factro's status and words, each attempt with its time and outcome, the traces, a
 Values that look like credentials are not shown.`,
 		Example:           "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json\n  bridge dead show order-4711",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeLetters(&f),
+		ValidArgsFunction: completeNames(&f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := readLetterName(args[0])
+			n, err := readDeadName(args[0])
 			if err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ Values that look like credentials are not shown.`,
 			}
 			defer client.Close()
 			watched := quiet.Start(cmd)
-			l, err := letter(cmd.Context(), &f, client, n, watched)
+			l, err := find(cmd.Context(), &f, client, n, watched)
 			watched.Stop()
 			if err != nil {
 				return err
@@ -58,9 +58,9 @@ Values that look like credentials are not shown.`,
 				fmt.Fprintf(cmd.ErrOrStderr(), "only a part of it is shown: %v\n", err)
 			}
 			if asJSON {
-				return printLetterJSON(cmd.OutOrStdout(), l, true)
+				return printDeadJSON(cmd.OutOrStdout(), l, true)
 			}
-			return printLetter(cmd.OutOrStdout(), l)
+			return printDead(cmd.OutOrStdout(), l)
 		},
 	}
 	f.Add(cmd)
@@ -70,7 +70,7 @@ Values that look like credentials are not shown.`,
 	return cmd
 }
 
-// checks say what to look at before a letter is sent again, by the code of its end.
+// checks say what to look at before a dead letter is sent again, by the code of its end.
 var checks = map[string]string{
 	events.CodeInvalid:          "The command itself is wrong, and is so each time. Send it with the right data: --set field=value.",
 	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right one.",
@@ -78,10 +78,10 @@ var checks = map[string]string{
 	events.CodeConflict:         "Its source and id were used before with other data. With other data it gets an id of its own: --set field=value.",
 	events.CodeRefused:          "factro said no, in the words above. Mend what it says at factro and send it again, or mend the data: --set field=value.",
 	events.CodeExhausted:        "factro failed on it each time. Look whether factro works by now, and whether it has done it all the same.",
-	events.CodeAmbiguous:        "factro may have done it. Look there for the object first: if it is there, drop the letter, else send it again.",
-	events.CodeUndeliverable: "Somebody's consumer of commands gives up after some deliveries, and factro may have done it. Look there first; then look " +
+	events.CodeAmbiguous:        "factro may have done it. Look there for the object first: if it is there, drop the dead letter, else send it again.",
+	events.CodeUndeliverable: "Another consumer of commands gives up after some deliveries, and factro may have done it. Look there first; then look " +
 		"why no verdict came, and give the consumer no limit of deliveries.",
-	"terminated": "Somebody else reads the queue of commands and ends them. Find out who does; ask the sender for the command.",
+	"terminated": "Another program reads the queue of commands and terminates them. Find out which one; ask the sender for the command.",
 	"too_large":  "The broker takes no message of this size. Raise its max_payload or the stream's max_msg_size, then send it again.",
 	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated, --charset iso-8859-1.",
 }
@@ -95,8 +95,8 @@ func check(l bus.DeadLetter) string {
 	return checks[l.Code]
 }
 
-// printLetter prints a letter for people.
-func printLetter(out io.Writer, l bus.DeadLetter) error {
+// printDead prints a dead letter for people.
+func printDead(out io.Writer, l bus.DeadLetter) error {
 	data, err := shownData(l)
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func shownData(l bus.DeadLetter) ([]byte, error) {
 	return data, nil
 }
 
-// hidden are the parts of names of headers whose values are nobody's business.
+// hidden are the parts of names of headers whose values are not shown.
 var hidden = []string{"authorization", "secret", "token", "password", "api-key", "apikey", "cookie", "credential"}
 
 // shownHeaders are the headers of the original.

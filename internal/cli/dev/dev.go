@@ -39,7 +39,7 @@ func New(version string) *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything in one process: NATS, a simulated factro, and the bridge",
 		Long: `Run an embedded NATS server, the factro simulator and the bridge in one process on this machine, with nothing to
-configure. It plays one round trip, tells it in plain words, prints lines to try, and then tells until it is interrupted what
+configure. It plays one round trip, explains each step, prints lines to try, and then prints until it is interrupted what
 happens: events, the results of commands with the reason if one is rejected, dead letters, and webhooks that are refused.
 
 The usual ports are 4222 (NATS), 8080 (webhooks), 9090 (admin) and 8081 (simulator). If one is taken, a free one is
@@ -96,7 +96,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer, version string) (err 
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	cfg, err := config.Load(files.config, nil) // what other commands are told is what runs
+	cfg, err := config.Load(files.config, nil) // other commands read the same file
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -106,12 +106,12 @@ func (f *devFlags) run(ctx context.Context, out io.Writer, version string) (err 
 	}
 
 	p := play{
-		out: out, url: server.URL(), prefix: events.DefaultPrefix, demo: factro.Demo(), doors: d, files: files, program: started(),
-		news: newNews(),
+		out: out, url: server.URL(), prefix: events.DefaultPrefix, demo: factro.Demo(), listeners: d, files: files, program: started(),
+		feed: newFeed(),
 	}
-	b.OnRefused(p.news.refused)
+	b.OnRefused(p.feed.refused)
 
-	// The simulated factro outlives the bridge, so that a command in hand can be finished.
+	// The simulated factro outlives the bridge, so that a command in flight can be finished.
 	outer, stopOuter := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopOuter()
 	simulator := make(chan error, 1)
@@ -128,16 +128,16 @@ func (f *devFlags) run(ctx context.Context, out io.Writer, version string) (err 
 	return errors.Join(err, <-simulator)
 }
 
-// doors are the addresses of the parts.
-type doors struct {
+// listeners are the addresses of the parts.
+type listeners struct {
 	http, admin, sim net.Listener
 	moved            []string // what listens elsewhere than usual, in sentences
 }
 
 // open opens the named addresses, and free ones where the usual are taken.
-func (f *devFlags) open() (doors, error) {
-	var d doors
-	for _, door := range []struct {
+func (f *devFlags) open() (listeners, error) {
+	var d listeners
+	for _, part := range []struct {
 		flag, address, usual, what string
 		into                       *net.Listener
 	}{
@@ -145,13 +145,13 @@ func (f *devFlags) open() (doors, error) {
 		{"--admin", f.admin, "9090", "the admin server listens", &d.admin},
 		{"--sim", f.sim, "8081", "the simulated factro listens", &d.sim},
 	} {
-		l, why, err := listen(door.address, door.usual)
+		l, why, err := listen(part.address, part.usual)
 		if err != nil {
-			return doors{}, errors.Join(fmt.Errorf("%s: %w", door.flag, err), d.close())
+			return listeners{}, errors.Join(fmt.Errorf("%s: %w", part.flag, err), d.close())
 		}
-		*door.into = l
+		*part.into = l
 		if why != "" {
-			d.moved = append(d.moved, movedTo(door.usual, why, door.what, l.Addr().String()))
+			d.moved = append(d.moved, movedTo(part.usual, why, part.what, l.Addr().String()))
 		}
 	}
 	return d, nil
@@ -159,7 +159,7 @@ func (f *devFlags) open() (doors, error) {
 
 // startNATS starts the server at the named address, or at the usual one, or where there is room. The server opens it by itself:
 // to look first whether it is free would leave time for another one to take it.
-func (f *devFlags) startNATS(d *doors) (*embedded.Server, error) {
+func (f *devFlags) startNATS(d *listeners) (*embedded.Server, error) {
 	const usual = "4222"
 	server, err := embedded.Start(embedded.Config{DataDir: f.data, Listen: cmp.Or(f.nats, "127.0.0.1:"+usual)})
 	if err == nil || f.nats != "" {
@@ -178,7 +178,7 @@ func movedTo(usual, why, what, address string) string {
 	return fmt.Sprintf("%s %s, %s on %s", usual, why, what, address[strings.LastIndex(address, ":")+1:])
 }
 
-func (d doors) close() error {
+func (d listeners) close() error {
 	var errs []error
 	for _, l := range []net.Listener{d.http, d.admin, d.sim} {
 		if l != nil {
@@ -197,7 +197,7 @@ func near(l net.Listener) string {
 	return "http://" + address
 }
 
-func (d doors) webhooks() string { return near(d.http) + "/webhooks/" + devCloud }
+func (d listeners) webhooks() string { return near(d.http) + "/webhooks/" + devCloud }
 
 // listen opens an address, or the usual port of this machine, or a free one, and says why the usual one is not used.
 func listen(address, usual string) (l net.Listener, why string, err error) {

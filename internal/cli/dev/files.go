@@ -42,9 +42,9 @@ const devHeader = `# "bridge dev" wrote this file, and removes it when it ends. 
 // devSecret is the form of our secrets.
 var devSecret = regexp.MustCompile(`^dev-[A-Z2-7]+\n$`)
 
-// writeDevFiles writes the files for a bridge behind these doors into the current folder, or into spare if that is not possible:
+// writeDevFiles writes the files for a bridge with these listeners into the current folder, or into spare if that is not possible:
 // it may be read-only, have files of these names that are not ours, or be the folder of another "bridge dev".
-func writeDevFiles(ctx context.Context, d doors, natsURL, spare string) (*devFiles, error) {
+func writeDevFiles(ctx context.Context, d listeners, natsURL, spare string) (*devFiles, error) {
 	here, err := os.Getwd()
 	if err == nil {
 		var f *devFiles
@@ -64,7 +64,7 @@ func writeDevFiles(ctx context.Context, d doors, natsURL, spare string) (*devFil
 	return f, nil
 }
 
-func writeDevFilesTo(ctx context.Context, dir string, d doors, natsURL string) (*devFiles, error) {
+func writeDevFilesTo(ctx context.Context, dir string, d listeners, natsURL string) (*devFiles, error) {
 	f := &devFiles{
 		config: filepath.Join(dir, devConfigName), secret: filepath.Join(dir, devSecretName), key: filepath.Join(dir, devKeyName),
 		written: map[string][]byte{},
@@ -92,7 +92,7 @@ clouds:
 	}{
 		{f.secret, []byte("dev-" + rand.Text() + "\n")},
 		{f.key, []byte("dev-" + rand.Text() + "\n")},
-		{f.config, config}, // last: whoever finds it finds the others
+		{f.config, config}, // last: when it is there, so are the others
 	} {
 		if err := writeNew(file.path, file.text); err != nil {
 			return nil, errors.Join(err, f.remove())
@@ -141,12 +141,12 @@ func (f *devFiles) clear(ctx context.Context, own string) error {
 	return nil
 }
 
-// inUse is the address of a configuration's bridge if somebody listens there, else "". A bridge listens before its files are
+// inUse is the address of a configuration's bridge if a process listens there, else "". A bridge listens before its files are
 // written.
 func inUse(ctx context.Context, file string) string {
 	cfg, err := config.Load(file, nil)
 	if err != nil {
-		return "" // somebody has edited it; no bridge runs with it
+		return "" // it was edited; no bridge runs with it
 	}
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", cfg.HTTP.Listen)
 	if err != nil {
@@ -169,7 +169,7 @@ func writeNew(path string, text []byte) error {
 	return nil
 }
 
-// remove removes the files, unless somebody has changed them.
+// remove removes the files, unless they were changed.
 func (f *devFiles) remove() error {
 	var errs []error
 	for path, text := range f.written {

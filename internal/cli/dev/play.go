@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
@@ -24,15 +25,15 @@ import (
 
 // play is the guided first event of "bridge dev".
 type play struct {
-	out    io.Writer
-	url    string
-	prefix events.Prefix
-	demo   sim.Seeded
-	doors  doors
-	files  *devFiles
+	out       io.Writer
+	url       string
+	prefix    events.Prefix
+	demo      sim.Seeded
+	listeners listeners
+	files     *devFiles
 	// program is this one as it was started, for lines to copy.
 	program string
-	news    *news
+	feed    *feed
 }
 
 // patience bounds each step of the play. It is generous: the first run may be on a busy machine.
@@ -47,14 +48,14 @@ func (p play) banner() {
   simulated factro     %s/_sim/
   configuration        %s, and beside it %s and %s; removed at the end
 
-`, p.url, p.doors.webhooks(), near(p.doors.admin), near(p.doors.sim), p.files.shown(p.files.config), devSecretName, devKeyName)
-	for _, line := range p.doors.moved {
+`, p.url, p.listeners.webhooks(), near(p.listeners.admin), near(p.listeners.sim), p.files.shown(p.files.config), devSecretName, devKeyName)
+	for _, line := range p.listeners.moved {
 		fmt.Fprintf(p.out, "  %s\n", line)
 	}
 	if p.files.instead != "" {
 		fmt.Fprintf(p.out, "  not in the current folder: %s\n", p.files.instead)
 	}
-	if len(p.doors.moved) > 0 || p.files.instead != "" {
+	if len(p.listeners.moved) > 0 || p.files.instead != "" {
 		fmt.Fprintln(p.out)
 	}
 }
@@ -64,7 +65,7 @@ func (p play) run(ctx context.Context, demo bool) error {
 	client, err := p.connect(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // it was told to end
+			return nil // it was asked to end
 		}
 		return err
 	}
@@ -75,14 +76,14 @@ func (p play) run(ctx context.Context, demo bool) error {
 	ended := ctx.Err // before the group has a context of its own
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return client.Tail(ctx, p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
 			select {
 			case arrived <- m:
 			case <-ctx.Done():
 			}
 		})
 	})
-	group.Go(func() error { return p.news.follow(ctx, client, p.prefix, since, id) })
+	group.Go(func() error { return p.feed.follow(ctx, client, p.prefix, since, id) })
 	group.Go(func() error {
 		if demo {
 			if err := p.roundTrip(ctx, client, id, arrived); err != nil && ctx.Err() == nil {
@@ -94,8 +95,8 @@ func (p play) run(ctx context.Context, demo bool) error {
 			select {
 			case m := <-arrived:
 				output.PrintMessage(p.out, m)
-			case tell := <-p.news.told:
-				tell(p.out)
+			case show := <-p.feed.lines:
+				show(p.out)
 			case <-ctx.Done():
 				return nil
 			}
@@ -140,14 +141,14 @@ func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arri
 			return
 		}
 		m := bus.Message{Subject: e.Subject, Header: e.Header}
-		fmt.Fprintf(p.out, "2. The bridge called the Core API, and tells what became of the command:\n   %s\n   task %s\n   %s\n   trace %s, the same\n\n",
+		fmt.Fprintf(p.out, "2. The bridge called the Core API, and reports the outcome of the command:\n   %s\n   task %s\n   %s\n   trace %s, the same\n\n",
 			m.Subject, r.Resource.ID, r.Resource.URL, m.TraceID())
 	}))
 	if err != nil {
 		return fmt.Errorf("the command: %w", err)
 	}
 	if result.Resource == nil || result.Resource.ID == "" {
-		return fmt.Errorf("the result does not tell the new task: %s", result.Response)
+		return fmt.Errorf("the result does not name the new task: %s", result.Response)
 	}
 	for {
 		select {
@@ -156,7 +157,7 @@ func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arri
 				output.PrintMessage(p.out, m)
 				continue
 			}
-			fmt.Fprintf(p.out, "3. factro noticed the new task and called the bridge's webhook. Whoever subscribes gets the event:\n"+
+			fmt.Fprintf(p.out, "3. factro noticed the new task and called the bridge's webhook. Every subscriber gets the event:\n"+
 				"   %s\n   %s\n   trace %s, a new one: factro passes no traces on\n\n", m.Subject, output.OneLine(m.Data), m.TraceID())
 			fmt.Fprint(p.out, "That was it: the round trip is complete.\n\n")
 			return nil
@@ -179,9 +180,9 @@ func (p play) hints() {
 	say("Try it yourself, from another terminal%s:\n", where)
 	say("   # be factro: a webhook becomes an event")
 	say(`   curl -i -H "X-Bridge-Key: $(cat %s)" -H 'Content-Type: application/json' -d '{"action":"TaskStateChanged","context":{"entityId":"%s"}}' %s`,
-		p.files.shown(p.files.secret), factro.ExampleTask, p.doors.webhooks())
+		p.files.shown(p.files.secret), factro.ExampleTask, p.listeners.webhooks())
 	say("   # one without the secret is refused")
-	say("   curl -i -d '{}' %s", p.doors.webhooks())
+	say("   curl -i -d '{}' %s", p.listeners.webhooks())
 	say("   # send a command, and one that factro rejects")
 	line("send", "createTask title=Prüfung targetParentId="+p.demo.Package+" --wait")
 	line("send", "setTaskState taskId="+p.demo.Package+" state=review --wait")
@@ -198,6 +199,6 @@ func (p play) hints() {
 	say("   nats --server %s sub 'factro.event.>'", p.url)
 	say(`   nats --server %s pub factro.command.%s.task.createTask '{"title":"Prüfung","targetParentId":"%s"}'`, p.url, devCloud, p.demo.Package)
 	say(`   nats --server %s req factro.query.%s.package.listPackages '{"projectId":"%s"}'`, p.url, devCloud, p.demo.Project)
-	say("\n%s/_sim/ shows the simulated factro, and how to make it fail.", near(p.doors.sim))
+	say("\n%s/_sim/ shows the simulated factro, and how to make it fail.", near(p.listeners.sim))
 	say("Events, results and what is refused follow as they come. Ctrl-C ends everything.\n")
 }

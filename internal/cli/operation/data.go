@@ -53,9 +53,9 @@ func commandData(op factro.Operation, args []string, file upload) ([]byte, error
 		i := slices.IndexFunc(op.Fields, func(f factro.Field) bool { return f.Name == name })
 		if i < 0 {
 			return nil, exit.Usage("%s has no field %q; it has %s (for one that we do not know, write %s:=json)",
-				op.Name, name, strings.Join(FieldNames(op), ", "), name)
+				op.Name, name, strings.Join(fieldNames(op), ", "), name)
 		}
-		v, err := FieldValue(op.Fields[i], value, file)
+		v, err := fieldValue(op.Fields[i], value, file)
 		if err != nil {
 			return nil, err
 		}
@@ -64,8 +64,8 @@ func commandData(op factro.Operation, args []string, file upload) ([]byte, error
 	return json.Marshal(data)
 }
 
-// FieldValue is the JSON value of a field from its text: text as it is, anything else as JSON. Without file, @path is text.
-func FieldValue(f factro.Field, value string, file upload) (any, error) {
+// fieldValue is the JSON value of a field from its text: text as it is, anything else as JSON. Without file, @path is text.
+func fieldValue(f factro.Field, value string, file upload) (any, error) {
 	if path, ok := strings.CutPrefix(value, "@"); ok && f.Name == "file" && file != nil {
 		return file(path)
 	}
@@ -78,8 +78,8 @@ func FieldValue(f factro.Field, value string, file upload) (any, error) {
 	return json.RawMessage(value), nil
 }
 
-// FieldNames are the names of the fields of an operation.
-func FieldNames(op factro.Operation) []string {
+// fieldNames are the names of the fields of an operation.
+func fieldNames(op factro.Operation) []string {
 	names := make([]string, len(op.Fields))
 	for i, f := range op.Fields {
 		names[i] = f.Name

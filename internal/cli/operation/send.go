@@ -32,7 +32,7 @@ type sendFlags struct {
 	timeout time.Duration
 	asJSON  bool
 	quiet   output.ProgressFlag
-	// watch begins to tell progress.
+	// watch begins to print progress.
 	watch func() *progress.Task
 }
 
@@ -76,7 +76,7 @@ refused. With --dry-run --wait it prints the call that would be made.`,
 	f.CloudFlag(cmd)
 	f.quiet.Add(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and tell the call that it would make")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and report the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, else what was sent; errors, too")
@@ -113,14 +113,14 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	}
 	w := NewWaits(client, events.Prefix(f.Prefix), f.Cloud, notes)
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }),
-		events.OnStatus(func(s events.Status, err error) { w.Tell(ctx, s, err) }))...)
+		events.OnStatus(func(s events.Status, err error) { w.Report(ctx, s, err) }))...)
 	err = f.notSent(ctx, client, op, err)
-	cancel() // the result is there, or nobody waits for it any more
+	cancel() // the result is there, or the wait is over
 	w.End()
 	return f.verdict(out, r, err)
 }
 
-// printSent tells of a command that nobody waits for.
+// printSent prints what was sent, for a command without --wait.
 func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, traceID string) error {
 	if sent.Duplicate {
 		traceID = "" // the earlier one's is another
@@ -202,7 +202,7 @@ func ExitCode(o events.Outcome) int {
 	return exit.OK
 }
 
-// reused tells of an id that another command has, and what became of that one. With a result of its own the command has been
+// reused reports an id that another command has, and the result of that one. With a result of its own the command has been
 // printed already.
 func (f *sendFlags) reused(out io.Writer, r events.Result, e *events.ReusedError) error {
 	if f.asJSON && r.Outcome == "" {

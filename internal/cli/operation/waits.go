@@ -13,7 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Waits tells people, line by line, what a command waits for.
+// Waits prints, line by line, what a command waits for.
 type Waits struct {
 	client *bus.Client
 	prefix events.Prefix
@@ -30,17 +30,17 @@ func NewWaits(client *bus.Client, p events.Prefix, cloud string, notes io.Writer
 	return &Waits{client: client, prefix: p, cloud: cloud, notes: notes}
 }
 
-// Tell prints what the bridge says, if it is news. It does not keep its caller waiting.
-func (w *Waits) Tell(ctx context.Context, s events.Status, err error) {
+// Report prints what the bridge says if that has changed. It does not keep its caller waiting.
+func (w *Waits) Report(ctx context.Context, s events.Status, err error) {
 	if err == nil {
 		w.print(statustext.Waiting(s))
 		return
 	}
-	// The broker may know more: those who may look at the consumer are told whether somebody takes commands at all.
+	// The broker may know more: a user who may look up the consumer learns whether any bridge takes commands.
 	w.asking.Go(func() { w.print(w.unanswered(ctx, err)) })
 }
 
-// End waits until nothing more is printed; the context of Tell has ended by then.
+// End waits until nothing more is printed; the context of Report has ended by then.
 func (w *Waits) End() { w.asking.Wait() }
 
 func (w *Waits) print(text string) {

@@ -9,7 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
 
-// IsTerminal says whether there may be somebody to ask. The null device is a device, too, and nobody.
+// IsTerminal says whether a person may be there to answer. The null device is a device as well, and no terminal.
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
@@ -24,10 +24,10 @@ type ProgressFlag struct{ quiet bool }
 
 // Add declares the flag.
 func (f *ProgressFlag) Add(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "tell no progress on standard error")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print no progress on standard error")
 }
 
-// Start begins to tell progress, nil if it is not wanted: as a line on a terminal, else as lines from time to time. It is to be
+// Start begins to print progress, nil if it is not wanted: as a line on a terminal, else as lines from time to time. It is to be
 // stopped.
 func (f *ProgressFlag) Start(cmd *cobra.Command) *progress.Task {
 	switch {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/factro-bridge/factro-bridge/internal/contract"
+	"github.com/factro-bridge/factro-bridge/internal/contract/reference"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -21,7 +21,7 @@ func main() {
 }
 
 func write() error {
-	pages, err := contract.Reference(events.DefaultPrefix)
+	pages, err := reference.Pages(events.DefaultPrefix)
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,12 @@ package courier
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
@@ -19,7 +17,7 @@ const maxPayloads = 10000
 // maxLogged is how many attempts are remembered.
 const maxLogged = 1000
 
-// Config says for whom is delivered.
+// Config says for which tenant it delivers.
 type Config struct {
 	Now       func() time.Time
 	MandantID string
@@ -207,7 +205,7 @@ func (c *Courier) queue(h *Hook, p *payload) {
 	c.start(h)
 }
 
-// start has what waits for a webhook delivered, if nobody does it yet.
+// start begins to deliver what waits for a webhook, if that has not begun yet.
 func (c *Courier) start(h *Hook) {
 	if h.working || len(h.queue) == 0 {
 		return
@@ -286,35 +284,4 @@ func (c *Courier) letPass(h *Hook, p *payload) bool {
 			return false
 		}
 	}
-}
-
-// Idle waits until nothing is under way.
-func (c *Courier) Idle(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		busy, quiet := c.busy, c.quiet
-		c.mu.Unlock()
-		if busy == 0 {
-			return nil
-		}
-		select {
-		case <-quiet:
-		case <-ctx.Done():
-			return fmt.Errorf("%s still %s deliveries: %w", plural.Of(busy, "webhook"), plural.Choose(busy, "has", "have"), ctx.Err())
-		}
-	}
-}
-
-// Close takes no further deliveries, waits for the ones under way, and cuts them off when ctx ends.
-func (c *Courier) Close(ctx context.Context) error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	err := c.Idle(ctx)
-	c.cutOff()
-	if err != nil {
-		_ = c.Idle(context.WithoutCancel(ctx)) // ends at once, now that their context has
-	}
-	c.client.CloseIdleConnections()
-	return err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
-// Delivery states of stored payloads. Only delivered is seen in a public file, the others are invented.
+// Delivery states of stored payloads. Only delivered is in a public file, the others are invented.
 const (
 	statusDelivered = "delivered"
 	statusPending   = "pending"

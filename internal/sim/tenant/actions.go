@@ -7,7 +7,7 @@ import (
 // Action is a name of a webhook action that the simulator fires by itself.
 type Action struct {
 	Name string `json:"name"`
-	// Invented names are the simulator's own. factro has about 300 actions; only three names are public. Nobody may take
+	// Invented names are the simulator's own. factro has about 300 actions; only three names are public. Never take
 	// an invented name for a fact, nor derive others from it.
 	Invented bool   `json:"invented"`
 	When     string `json:"when"`

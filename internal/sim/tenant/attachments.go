@@ -18,7 +18,7 @@ func attachTag(ownerKind, param, tagKind string) handler {
 	}
 }
 
-// detachTag succeeds whether the tag was attached or not, and even for an unknown owner: so seen with companies.
+// detachTag succeeds whether the tag was attached or not, and even for an unknown owner, as observed with companies.
 func detachTag(ownerKind, param string) handler {
 	return func(t *tx) (any, error) {
 		owner, link := t.params[param], t.params[param]+" "+t.params["tagId"]

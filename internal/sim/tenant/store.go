@@ -31,7 +31,7 @@ type version struct {
 	until  time.Time
 }
 
-// store keeps objects by kind and id, in the order of their creation. Whoever uses it holds the simulator's lock.
+// store keeps objects by kind and id, in the order of their creation. Its user holds the simulator's lock.
 type store struct {
 	kinds map[string]*collection
 }
@@ -62,8 +62,8 @@ func (st *store) count(kind string) int {
 	return 0
 }
 
-// seen is what a read shows of an object: while a change is on its way to the readers, the state from before.
-func (c *collection) seen(id string, now time.Time) Object {
+// readable is what a read shows of an object: the state from before, until a change can be read.
+func (c *collection) readable(id string, now time.Time) Object {
 	if v, delayed := c.past[id]; delayed {
 		if now.Before(v.until) {
 			return v.object

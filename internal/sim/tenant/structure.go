@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The tree of a project: packages nest, tasks are leaves. Its order is the order of creation until somebody moves a
+// The tree of a project: packages nest, tasks are leaves. Its order is the order of creation until a request moves a
 // node to a position; whether factro counts positions from zero or one is not known, so both ends are clamped.
 
 func getProjectStructure(t *tx) (any, error) {

@@ -8,7 +8,7 @@ import (
 const taskClosed = "Task is closed"
 
 // checkOpen refuses writes to a closed task. It holds for everything below /tasks/{taskId} but the state route, the
-// delete included: public clients have seen the 403 on updates only, and the stricter reading finds more mistakes.
+// delete included: public clients show the 403 on updates only, and the stricter reading finds more mistakes.
 func checkOpen(task Object) error {
 	if task.Str("taskState") == "closed" {
 		return forbidden(taskClosed)
@@ -24,7 +24,7 @@ func settleTask(t *tx, before, after, body Object) error {
 		}
 	}
 	if before == nil {
-		// Left out, factro picks some executor and officer; the key's user is the plausible one. Null picks nobody.
+		// Left out, factro picks some executor and officer; the key's user is the plausible one. Null picks none.
 		for _, role := range []string{"executorId", "officerId"} {
 			if _, sent := body[role]; !sent {
 				after[role] = t.user

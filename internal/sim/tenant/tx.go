@@ -76,7 +76,7 @@ func (t *tx) get(kind, id string) (Object, error) {
 	c := t.store.of(kind)
 	o := c.items[id]
 	if !t.op.Writes() {
-		o = c.seen(id, t.now)
+		o = c.readable(id, t.now)
 	}
 	if o == nil {
 		return nil, notFound(kind, id)

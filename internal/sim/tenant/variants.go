@@ -9,7 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
-// Variants are the things that nobody outside factro knows. The zero value of each is what is best supported, or, where
+// Variants are the things that are not known outside factro. The zero value of each is what is best supported, or, where
 // nothing is, the milder guess.
 type Variants struct {
 	// CreateStatus answers a create: 200 (the default) or 201.
@@ -26,7 +26,7 @@ type Variants struct {
 	LimitByAddress bool
 	// ReverseBatches answers partial batches in reverse order.
 	ReverseBatches bool
-	// PartialStatus answers a batch of which elements were refused: 200 (the default), 207, 400 or 422.
+	// PartialStatus answers a batch with refused elements: 200 (the default), 207, 400 or 422.
 	PartialStatus int
 	// AbsentNull leaves properties that are null out of the answers.
 	AbsentNull bool

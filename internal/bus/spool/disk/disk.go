@@ -26,8 +26,8 @@ const (
 	// LeastWrite is the time that a write is given at least.
 	LeastWrite = time.Second
 
-	// MendEvery is how often Mend should be called.
-	MendEvery = time.Second
+	// RepairEvery is how often Repair should be called.
+	RepairEvery = time.Second
 
 	// spaceTimeout bounds how long an observer waits for the file system.
 	spaceTimeout = time.Second
@@ -38,7 +38,7 @@ const (
 var (
 	// ErrFull says that the directory or its file system has no room. It passes.
 	ErrFull = errors.New("the spool is full")
-	// ErrClosed says that the server is not open. Mend opens it.
+	// ErrClosed says that the server is not open. Repair opens it.
 	ErrClosed = errors.New("the spool is not open")
 )
 
@@ -111,7 +111,7 @@ func (d *Disk) room(ctx context.Context, n int) error {
 		return err //nolint:wrapcheck // it names the directory
 	}
 	if free-int64(n) < Reserve {
-		return fmt.Errorf("%w: the file system has %d MiB left, of which %d MiB are kept free", ErrFull, free>>20, Reserve>>20)
+		return fmt.Errorf("%w: the file system has %d MiB left, and %d MiB are kept free", ErrFull, free>>20, Reserve>>20)
 	}
 	return nil
 }

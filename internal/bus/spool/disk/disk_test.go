@@ -58,9 +58,9 @@ func read(t testing.TB, d *Disk) (all []string) {
 	}
 }
 
-// TestMend: a server that has switched itself off, as it does on a full disk, takes nothing until it is opened again, with all
+// TestRepair: a server that has switched itself off, as it does on a full disk, takes nothing until it is opened again, with all
 // that was there.
-func TestMend(t *testing.T) {
+func TestRepair(t *testing.T) {
 	t.Parallel()
 	d := openDisk(t, t.TempDir())
 	for i := range 3 {
@@ -68,7 +68,7 @@ func TestMend(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.Mend(t.Context(), func(Content) { t.Error("a server that works was opened again") })
+	d.Repair(t.Context(), func(Content) { t.Error("a server that works was opened again") })
 	if err := d.now.Load().server.Current().DisableJetStream(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +77,8 @@ func TestMend(t *testing.T) {
 	if err := write(t, d, "early"); !errors.Is(err, ErrClosed) || d.Usable() == nil {
 		t.Errorf("a server that is off: %v, usable: %v", err, d.Usable())
 	}
-	go func() { waits <- d.AwaitMended(t.Context()) }()
-	d.Mend(t.Context(), func(found Content) {
+	go func() { waits <- d.AwaitRepaired(t.Context()) }()
+	d.Repair(t.Context(), func(found Content) {
 		if found.Messages[Subject("acme")] != 3 || found.Last != 3 {
 			t.Errorf("found %+v", found)
 		}
@@ -94,15 +94,15 @@ func TestMend(t *testing.T) {
 	}
 }
 
-// TestMendNotices: nobody has to write for that.
-func TestMendNotices(t *testing.T) {
+// TestRepairNotices: nobody has to write for that.
+func TestRepairNotices(t *testing.T) {
 	t.Parallel()
 	d := openDisk(t, t.TempDir())
 	if err := d.now.Load().server.Current().DisableJetStream(); err != nil {
 		t.Fatal(err)
 	}
 	opened := false
-	d.Mend(t.Context(), func(Content) { opened = true })
+	d.Repair(t.Context(), func(Content) { opened = true })
 	if !opened || write(t, d, "1") != nil {
 		t.Errorf("it was opened again: %v", opened)
 	}
@@ -149,9 +149,9 @@ func TestEnterEndsInTime(t *testing.T) {
 	}
 }
 
-// TestObserverIsInNobodysWay: while an observer counts, somebody writes, and somebody opens the server again. Neither waits for
+// TestObserverDelaysNobody: while an observer counts, somebody writes, and somebody opens the server again. Neither waits for
 // the observer, and what it saw does not count.
-func TestObserverIsInNobodysWay(t *testing.T) {
+func TestObserverDelaysNobody(t *testing.T) {
 	t.Parallel()
 	d := openDisk(t, t.TempDir())
 	for name, disturb := range map[string]func(){
@@ -162,7 +162,7 @@ func TestObserverIsInNobodysWay(t *testing.T) {
 		},
 		"opening it": func() {
 			d.fault.Store(&ErrClosed)
-			d.Mend(t.Context(), func(Content) {})
+			d.Repair(t.Context(), func(Content) {})
 		},
 	} {
 		if d.Observe(t.Context(), func(Content) { disturb() }) {

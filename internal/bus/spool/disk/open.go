@@ -33,7 +33,7 @@ type running struct {
 }
 
 // Open opens the server for the first time and calls opened with what is there, before anybody may use it. A disk that is full
-// or cannot be written is logged, and is an error only to Usable: Mend tries again.
+// or cannot be written is logged, and is an error only to Usable: Repair tries again.
 func (d *Disk) Open(ctx context.Context, opened func(Content)) error {
 	if err := d.gate.Lock(ctx); err != nil {
 		return err
@@ -117,9 +117,9 @@ func (d *Disk) Close() {
 	}
 }
 
-// Mend opens the server again after a write that was not answered: the server switches itself off, or no longer answers for its
+// Repair opens the server again after a write that was not answered: the server switches itself off, or no longer answers for its
 // stream, when the disk is full or cannot be written. opened is called with what is there, before anybody may use it.
-func (d *Disk) Mend(ctx context.Context, opened func(Content)) {
+func (d *Disk) Repair(ctx context.Context, opened func(Content)) {
 	last := d.fault.Load()
 	if last == nil {
 		if now := d.now.Load(); now != nil && now.server.Current().JetStreamEnabled() {
@@ -147,10 +147,10 @@ func (d *Disk) Mend(ctx context.Context, opened func(Content)) {
 	d.log.InfoContext(ctx, "the spool was opened again", "bytes", found.Bytes)
 }
 
-// AwaitMended waits until the server is open again, if that may be soon and ctx leaves time for a write: a disk that hangs for
+// AwaitRepaired waits until the server is open again, if that may be soon and ctx leaves time for a write: a disk that hangs for
 // seconds is no reason to refuse a webhook that has the time.
-func (d *Disk) AwaitMended(ctx context.Context) bool {
-	tick := time.NewTicker(MendEvery / 20)
+func (d *Disk) AwaitRepaired(ctx context.Context) bool {
+	tick := time.NewTicker(RepairEvery / 20)
 	defer tick.Stop()
 	for d.room(ctx, 0) == nil {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < LeastWrite {

@@ -1,0 +1,72 @@
+package journal_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
+)
+
+func TestTail(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
+	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan bus.Message, 10)
+	c := bustest.Dial(t, server)
+	if err := c.WaitStreams(t.Context(), "factro", "acme"); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Start(t, func(ctx context.Context) error {
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Now().Add(-time.Hour), func(m bus.Message) { got <- m })
+	})
+	if m := natstest.Receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != bustest.EventSubject || m.Time.IsZero() {
+		t.Errorf("got %+v", m)
+	}
+	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "new"), "new"); err != nil {
+		t.Fatal(err)
+	}
+	if m := natstest.Receive(t, got); m.Event.ID() != "new" {
+		t.Errorf("got %+v", m)
+	}
+}
+
+// TestTailOverOutage: what comes while the reader is cut off is shown, also if it has shown nothing before.
+func TestTailOverOutage(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	b := bustest.Running(t, server)
+	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
+		t.Fatal(err)
+	}
+	got, outages := make(chan bus.Message, 10), make(chan bool, 10)
+	c := bustest.Dial(t, server)
+	before := bustest.Connected(t, server).Stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers
+	bustest.Start(t, func(ctx context.Context) error {
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m bus.Message) { got <- m })
+	})
+	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
+	natstest.Eventually(t, "the reader is there", func() bool {
+		return bustest.Connected(t, server).Stream("FACTRO_EVENTS_ACME").CachedInfo().State.Consumers > before
+	})
+	server.Stop()
+	if natstest.Receive(t, outages) {
+		t.Error("the outage is told as its end")
+	}
+	server.Start()
+	natstest.Eventually(t, "the bridge stores again", func() bool { // before the reader, which waits two seconds until it connects again
+		return b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "meanwhile"), "meanwhile") == nil
+	})
+	if !natstest.Receive(t, outages) {
+		t.Error("the end of the outage is told as another one")
+	}
+	if m := natstest.Receive(t, got); m.Event.ID() != "meanwhile" {
+		t.Errorf("got %s", m.Event.ID())
+	}
+}

@@ -1,0 +1,60 @@
+package schemas
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Code is a code of events.Error with what it says of a command.
+type Code struct {
+	Name    string
+	Outcome events.Outcome
+	Meaning string
+}
+
+// Codes are all of them, in the order in which a command can meet them.
+var Codes = []Code{
+	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake; nothing was called"},
+	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
+	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
+	{events.CodeConflict, events.Rejected, "the same source and id were used before with another operation or other data; nothing was called; `earlier` is the result of that command without its `response`, once it has one"},
+	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what, `answer` is what it sent"},
+	{events.CodeThrottled, events.Deferred, "the request budget is used up for now"},
+	{events.CodeUnauthorized, events.Deferred, "factro does not accept the API key; the cloud is paused until an operator has renewed it"},
+	{events.CodeUnavailable, events.Deferred, "factro fails or cannot be reached"},
+	{events.CodeExhausted, events.Dead, "factro failed on this command eight times, or its file could not be read as often"},
+	{events.CodeUndeliverable, events.Dead, "the broker gave it up without a verdict, as a consumer with a limit of deliveries does; a human should look"},
+	{events.CodeAmbiguous, events.Dead, "a create may have happened, and the bridge cannot find out; a human should look, and `message` says where"},
+}
+
+// Outcomes are all of them, each with its meaning.
+var Outcomes = []struct {
+	Name    events.Outcome
+	Meaning string
+}{
+	{events.Applied, "carried out"},
+	{events.Rejected, "final: the input was wrong, or factro said no"},
+	{events.Deferred, "still the bridge's, a final outcome follows"},
+	{events.Dead, "given up, and kept among the dead letters"},
+}
+
+// OutcomeNames are the outcomes of commands.
+func OutcomeNames() ordered.List {
+	names := ordered.List{}
+	for _, o := range Outcomes {
+		names = append(names, string(o.Name))
+	}
+	return names
+}
+
+// OutcomeText says what each outcome means.
+func OutcomeText() string {
+	parts := make([]string, len(Outcomes))
+	for i, o := range Outcomes {
+		parts[i] = fmt.Sprintf("%s: %s.", o.Name, o.Meaning)
+	}
+	return strings.Join(parts, " ")
+}

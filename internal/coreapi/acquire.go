@@ -1,0 +1,98 @@
+package coreapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// Acquire lets a query through to factro, or tells what is in its way and until when. It waits for its share of the budget
+// for a bounded time, and never for a closed gate.
+func (a *API) Acquire(ctx context.Context) (secret.String, Obstacle) {
+	key, o := a.knock(ctx)
+	if o.Code != "" {
+		return "", o
+	}
+	if o := a.share(ctx); o.Code != "" {
+		return "", o
+	}
+	return key, a.gate.obstacle(time.Now(), key) // it may have closed meanwhile
+}
+
+// Obstacle is what keeps a call with this key from being made now.
+func (a *API) Obstacle(key secret.String) Obstacle { return a.gate.obstacle(time.Now(), key) }
+
+// share waits until commands can spare a request.
+func (a *API) share(ctx context.Context) Obstacle {
+	ends := time.Now().Add(budgetWait)
+	// What will not come within the wait is not waited for.
+	if saved := a.gate.saved(); saved.After(ends) {
+		return Obstacle{Code: events.CodeThrottled, Until: saved}
+	}
+	ctx, cancel := context.WithDeadline(ctx, ends)
+	defer cancel()
+	if a.pace.waitBehind(ctx, a.gate.saved) == nil {
+		return Obstacle{}
+	}
+	until, now := a.gate.saved(), time.Now()
+	if spare := now.Add(a.pace.missing(now)); until.Before(spare) {
+		until = spare
+	}
+	return Obstacle{Code: events.CodeThrottled, Until: until}
+}
+
+// knock finds out whether the gate is open. If that can only be known by asking factro, one query does so by a probe, and
+// the others have to come again: nobody's query is the probe either.
+func (a *API) knock(ctx context.Context) (secret.String, Obstacle) {
+	key := a.Key()
+	if key == "" {
+		a.withoutKey(ctx)
+	}
+	if o := a.gate.obstacle(time.Now(), key); o.Code != "" {
+		return "", o
+	}
+	if a.gate.open() {
+		return key, Obstacle{}
+	}
+	why := Obstacle{Code: events.CodeUnavailable, Until: time.Now().Add(time.Second)}
+	if state := a.gate.key(); state != keyGood {
+		why.Code, why.noKey = events.CodeUnauthorized, state == keyMissing
+	}
+	select {
+	case a.probes <- struct{}{}:
+	default:
+		return "", why
+	}
+	if a.probeFor(ctx, key) {
+		return key, Obstacle{}
+	}
+	if o := a.gate.obstacle(time.Now(), key); o.Code != "" {
+		return "", o
+	}
+	return "", why
+}
+
+// probeFor makes the probe that a query needs and gives the place in probes back. It does not wait for a factro that
+// hangs as long as the probe does, which goes on without it: its outcome is for the breaker.
+func (a *API) probeFor(ctx context.Context, key secret.String) bool {
+	answered := make(chan bool, 1)
+	go func(ctx context.Context) { // ends with the call's timeout
+		defer func() { <-a.probes }()
+		if a.share(ctx).Code != "" {
+			answered <- false
+			return
+		}
+		well, _ := a.probe(ctx, key)
+		answered <- well
+	}(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(ctx, budgetWait)
+	defer cancel()
+	select {
+	case well := <-answered:
+		return well
+	case <-ctx.Done():
+		return false
+	}
+}

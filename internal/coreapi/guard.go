@@ -1,0 +1,151 @@
+package coreapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+)
+
+// guard stands between the transport and everybody else. Whatever a server answers and whatever the transport makes of
+// it, a call ends with its context, and an answer holds no more headers than are known and no secrets of ours.
+type guard struct {
+	next   http.RoundTripper
+	hidden *hidden
+}
+
+// linger is how long a transport may take to return after its request has ended. Only the transport knows whether the
+// request was sent, and it waits for the read of a file that is under way, which may take a second.
+const linger = 2 * time.Second
+
+// RoundTrip returns when the transport does, or soon after the end of the request's context.
+func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	type returned struct {
+		resp *http.Response
+		err  error
+	}
+	ch := make(chan returned, 1)
+	go func() {
+		resp, err := g.next.RoundTrip(r) //nolint:bodyclose // by whoever takes it from the channel
+		ch <- returned{resp, err}
+	}()
+	select {
+	case got := <-ch:
+		return g.guarded(r, got.resp, got.err)
+	case <-r.Context().Done():
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case got := <-ch:
+		return g.guarded(r, got.resp, got.err)
+	case <-timer.C:
+	}
+	go func() { // ends when the transport does
+		if got := <-ch; got.resp != nil {
+			_ = got.resp.Body.Close()
+		}
+	}()
+	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.sent != nil {
+		a.sent.Store(true) // it may have been
+	}
+	return nil, context.Cause(r.Context())
+}
+
+// known are the headers of an answer that anybody looks at.
+var known = []string{"Content-Type", "Content-Encoding", "Date", "Retry-After", "Ratelimit", "Ratelimit-Policy"}
+
+// guarded makes an answer safe, or the error instead of one, which may quote what the server sent.
+func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.Response, error) {
+	scrub := g.hidden.scrubber(secret.String(r.Header.Get("Authorization")))
+	if err != nil {
+		return nil, scrubbed(scrub, err)
+	}
+	resp.Status = strconv.Itoa(resp.StatusCode)
+	h := http.Header{}
+	for _, name := range known {
+		if values := resp.Header.Values(name); len(values) > 0 {
+			h.Set(name, scrub.Text(values[0]))
+		}
+	}
+	resp.Header, resp.Trailer = h, nil
+	if resp.StatusCode < 200 { // the body of a 101 is the connection itself
+		_ = resp.Body.Close()
+		resp.Body = http.NoBody
+		return resp, nil
+	}
+	bounded := bound(r.Context(), resp.Body)
+	// As UTF-8 from here on, or nobody would see a secret, or JSON, in it.
+	body := translate.Content{Type: h.Get("Content-Type")}.Reader(errorScrubber{bounded, scrub})
+	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.Op.ShowsSecrets() {
+		body = translate.Redact(body)
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{scrub.Reader(body), bounded}
+	return resp, nil
+}
+
+// bound returns a body that ends with a context, whatever the reading of it does. What has come until then is in it.
+func bound(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	r, w := io.Pipe()
+	ended := make(chan struct{})
+	over := context.AfterFunc(ctx, func() {
+		go func() { _ = body.Close() }() // ends what reads it, if anything can
+		timer := time.NewTimer(linger)
+		defer timer.Stop()
+		select {
+		case <-ended:
+		case <-timer.C:
+			w.CloseWithError(context.Cause(ctx))
+		}
+	})
+	go func() { // ends with the body, or when nobody reads it any more
+		_, err := io.Copy(w, body)
+		close(ended)
+		over()
+		_ = body.Close()
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		w.CloseWithError(err)
+	}()
+	return r
+}
+
+// errorScrubber takes the secrets out of the error of a body, which may quote what the server sent.
+type errorScrubber struct {
+	io.Reader
+	scrub *secret.Scrubber
+}
+
+func (e errorScrubber) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = scrubbed(e.scrub, err)
+	}
+	return n, err
+}
+
+// scrubbed is an error without the secrets in its text, and without control characters.
+func scrubbed(s *secret.Scrubber, err error) error {
+	if text := factro.Escape(s.Text(err.Error())); text != err.Error() {
+		return &scrubbedError{text, err}
+	}
+	return err
+}
+
+type scrubbedError struct {
+	text string
+	err  error
+}
+
+func (e *scrubbedError) Error() string { return e.text }
+func (e *scrubbedError) Unwrap() error { return e.err }

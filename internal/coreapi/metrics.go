@@ -1,0 +1,105 @@
+package coreapi
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/secret"
+)
+
+// Scope is the instrumentation scope of what is measured of the Core API, of commands and of queries. It has the name of the
+// package that measured all three first: whoever filters by it is not to lose them.
+const Scope = "github.com/factro-bridge/factro-bridge/internal/egress"
+
+// Seconds are bucket bounds for what takes between milliseconds and minutes.
+var Seconds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+
+// calls are what is counted of a cloud's Core API.
+type calls struct {
+	cloud       attribute.KeyValue
+	count       metric.Int64Counter
+	disbelieved metric.Int64Counter
+}
+
+func newCalls(a *API) (*calls, error) {
+	meter := otel.Meter(Scope)
+	c := &calls{cloud: attribute.String("factro.cloud", a.cfg.Cloud)}
+	var err error
+	if c.count, err = meter.Int64Counter("factro.bridge.api.calls", metric.WithUnit("{call}"),
+		metric.WithDescription("Calls to the Core API, by operation and status; status 0 is no answer.")); err != nil {
+		return nil, err
+	}
+	if c.disbelieved, err = meter.Int64Counter("factro.bridge.api.clock.disbelieved", metric.WithUnit("{answer}"),
+		metric.WithDescription("Answers of the Core API whose Date is too far from the time of this process to be believed.")); err != nil {
+		return nil, err
+	}
+	c.disbelieved.Add(context.Background(), 0, metric.WithAttributes(c.cloud))
+	ahead, err := meter.Float64ObservableGauge("factro.bridge.api.clock.ahead", metric.WithUnit("s"),
+		metric.WithDescription("How far factro's clock is ahead of that of this process, as its answers agree."))
+	if err != nil {
+		return nil, err
+	}
+	state, err := meter.Int64ObservableGauge("factro.bridge.breaker.state",
+		metric.WithDescription("The circuit breaker of a cloud: 0 closed, 1 half-open, 2 open."))
+	if err != nil {
+		return nil, err
+	}
+	paused, err := meter.Int64ObservableGauge("factro.bridge.cloud.paused",
+		metric.WithDescription("1 while factro refuses the API key of a cloud and its commands wait, else 0."))
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := meter.Int64ObservableGauge("factro.bridge.api.budget.allowed", metric.WithUnit("{request}"),
+		metric.WithDescription("Calls a minute that this process allows itself, as configured."))
+	if err != nil {
+		return nil, err
+	}
+	remaining, err := meter.Int64ObservableGauge("factro.bridge.api.budget.remaining", metric.WithUnit("{request}"),
+		metric.WithDescription("Requests that remain of factro's budget, as its last answer said, until the window of time that it spoke of is over."))
+	if err != nil {
+		return nil, err
+	}
+	attrs := metric.WithAttributes(c.cloud)
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(state, map[gobreaker.State]int64{
+			gobreaker.StateClosed: 0, gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2,
+		}[a.gate.breaker.State()], attrs)
+		bad := int64(0)
+		if a.gate.refuses(a.Key()) {
+			bad = 1
+		}
+		o.ObserveInt64(paused, bad, attrs)
+		o.ObserveInt64(allowed, int64(a.cfg.RequestsPerMinute), attrs)
+		if n, known := a.gate.remaining(time.Now()); known {
+			o.ObserveInt64(remaining, int64(n), attrs)
+		}
+		if d, known := a.clock.offset(); known {
+			o.ObserveFloat64(ahead, d.Seconds(), attrs)
+		}
+		return nil
+	}, state, paused, allowed, remaining, ahead)
+	return c, err
+}
+
+// refuses says whether factro has refused this key. Of one that was just replaced it is not known, and without commands
+// nobody may ask for long.
+func (g *gate) refuses(key secret.String) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isBad && g.badKey == key
+}
+
+func (c *calls) add(ctx context.Context, op factro.Operation, a Answer) {
+	if a.Status > 599 { // is none, and the label's values are to be few
+		a.Status = 0
+	}
+	c.count.Add(ctx, 1, metric.WithAttributes(c.cloud, attribute.String("factro.operation", op.Name),
+		attribute.String("status", strconv.Itoa(a.Status))))
+}

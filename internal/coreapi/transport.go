@@ -1,0 +1,35 @@
+package coreapi
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// idle is how long a connection to factro is kept without a call. A usual server gives one up after five seconds, and a
+// call that goes out just then gets no answer.
+const idle = 4 * time.Second
+
+// transports are the ways to factro. A create that cannot be looked for has a connection of its own: on a kept one, it
+// could meet the server's closing it, and nobody could tell whether it was carried out.
+type transports struct{ kept, fresh *http.Transport }
+
+func newTransport() *transports {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is, unless somebody replaced it
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	t.MaxIdleConnsPerHost = 4
+	t.IdleConnTimeout = idle
+	t.MaxResponseHeaderBytes = maxHeader
+	t.ResponseHeaderTimeout = 0 // the call's own timeout is the limit
+	fresh := t.Clone()
+	fresh.DisableKeepAlives = true
+	return &transports{kept: t, fresh: fresh}
+}
+
+// RoundTrip makes a call on the way that is right for its operation.
+func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
+	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.Op.Creates() && !a.Op.Searchable() {
+		return t.fresh.RoundTrip(r)
+	}
+	return t.kept.RoundTrip(r)
+}

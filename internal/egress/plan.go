@@ -1,0 +1,99 @@
+package egress
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+
+	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// read makes a call of a command's message. A canary is for the bridge itself, and has no call.
+func (w *Worker) read(ctx context.Context, j *job) finding {
+	reason := w.plan(j, j.mistake)
+	switch {
+	case reason != nil:
+		return j.reject(reason)
+	case j.canary():
+		if e := w.late(ctx, j); e != goOn {
+			return e
+		}
+		return j.conclude(events.Applied, coreapi.Answer{}, nil)
+	case j.dryRun:
+		return rehearse
+	}
+	return goOn
+}
+
+// canary says whether a command is for the bridge itself.
+func (j *job) canary() bool {
+	return j.cmd.Resource == events.ResourceBridge && j.cmd.Operation == events.OperationCanary
+}
+
+// plan finds the operation and translates the command. It returns why the command cannot be carried out.
+func (w *Worker) plan(j *job, mistake error) *events.Error {
+	if mistake != nil {
+		return &events.Error{Code: events.CodeInvalid, Message: mistake.Error()}
+	}
+	if reason := j.attributes(); reason != nil {
+		return reason
+	}
+	if j.canary() {
+		return nil
+	}
+	op, known := factro.Lookup(j.cmd.Operation)
+	switch {
+	case !known:
+		return &events.Error{
+			Code:    events.CodeUnknownOperation,
+			Message: fmt.Sprintf("there is no operation %q; bridge contract operations lists them", j.cmd.Operation),
+		}
+	case !op.Writes():
+		return &events.Error{
+			Code:    events.CodeUnknownOperation,
+			Message: fmt.Sprintf("%s reads, so it is no command", op.Name),
+		}
+	case op.Resource != j.cmd.Resource:
+		return &events.Error{
+			Code:    events.CodeInvalid,
+			Message: fmt.Sprintf("%s is an operation on %q, but the subject says %q", op.Name, op.Resource, j.cmd.Resource),
+		}
+	}
+	j.op = op
+	var err error
+	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
+		return coreapi.Mistaken(err)
+	}
+	if bucket := w.cfg.Prefix.FileBucket(w.cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
+		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != topology.OldFileBucket(w.cfg.Prefix) {
+		// Any other could be one that the sender may not read, but the bridge may.
+		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
+	}
+	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
+		return coreapi.Mistaken(err)
+	}
+	return nil
+}
+
+// attributes reads what a command says beside its data.
+func (j *job) attributes() *events.Error {
+	var err error
+	if at, ok := j.cmd.Event.Extensions()[attr.ExpiryTime]; ok {
+		if j.expiry, err = types.ToTime(at); err != nil {
+			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
+		}
+	}
+	if dry, ok := j.cmd.Event.Extensions()[attr.DryRun]; ok {
+		if j.dryRun, err = types.ToBool(dry); err != nil { // in doubt, whoever wrote it did not want the call to be made
+			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
+		}
+	}
+	return nil
+}

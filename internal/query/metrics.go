@@ -1,0 +1,44 @@
+package query
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
+)
+
+// metrics are what is counted of a cloud's queries.
+type metrics struct {
+	cloud    attribute.KeyValue
+	count    metric.Int64Counter
+	duration metric.Float64Histogram
+}
+
+func newMetrics(cloud string) (*metrics, error) {
+	meter := otel.Meter(coreapi.Scope)
+	q := &metrics{cloud: attribute.String("factro.cloud", cloud)}
+	var err error
+	if q.count, err = meter.Int64Counter("factro.bridge.queries", metric.WithUnit("{query}"),
+		metric.WithDescription("Answered queries, by operation and class of status.")); err != nil {
+		return nil, err
+	}
+	q.duration, err = meter.Float64Histogram("factro.bridge.query.duration", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(coreapi.Seconds...),
+		metric.WithDescription("From taking a query to its answer, by class of status."))
+	return q, err
+}
+
+// answered counts an answer. What a requester wrote as the operation is a label only if it is one.
+func (q *metrics) answered(ctx context.Context, op factro.Operation, status int, took time.Duration) {
+	class := attribute.String("status", strconv.Itoa(status/100)+"xx")
+	q.count.Add(ctx, 1, metric.WithAttributes(q.cloud, attribute.String("factro.operation", cmp.Or(op.Name, "unknown")), class))
+	// Not by operation: 71 of them with 14 buckets each would be more series than all the rest.
+	q.duration.Record(ctx, took.Seconds(), metric.WithAttributes(q.cloud, class))
+}

@@ -1,0 +1,22 @@
+// Package attr has the names of the extension attributes that the bridge's CloudEvents have beside those of CloudEvents
+// itself. It is for a program that looks at the attributes of an event: e.CloudEvent.Extensions()[attr.Origin].
+package attr
+
+// Extension attributes of events, commands and results.
+const (
+	TraceParent   = "traceparent"   // the trace in which the event began; written once, never changed on the way
+	TraceState    = "tracestate"    // goes with traceparent
+	RecordedTime  = "recordedtime"  // when the bridge made the event; its time is when the thing happened
+	Action        = "factroaction"  // the webhook's action, as factro wrote it
+	Cloud         = "factrocloud"   // the configured name of the factro cloud
+	Origin        = "factroorigin"  // how the event came: webhook, spool or reconcile
+	ExpiryTime    = "expirytime"    // a command is not carried out at or after this time
+	CorrelationID = "correlationid" // copied from a command to its results
+	CausationID   = "causationid"   // a result's: the id of the command
+	// A result's: the source of the command, absent for a plain JSON command.
+	CausationSource = "causationsource"
+	// A result's: the place of the command in its stream, "<stream>:<sequence>".
+	CausationPosition = "causationposition"
+	PartitionKey      = "partitionkey" // a command's: commands of one key keep their order
+	DryRun            = "dryrun"       // a command's: check it and tell the planned call, but do not make it
+)
