@@ -29,9 +29,9 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	way := cfg.APIConfig(cfg.Clouds[i], version)
-	way.Files, nats.Files = files, files
-	api, err := coreapi.New(way, nil, log) //nolint:contextcheck // metrics live as long as the process
+	apiConfig := cfg.APIConfig(cfg.Clouds[i], version)
+	apiConfig.Files, nats.Files = files, files
+	api, err := coreapi.New(apiConfig, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -183,7 +183,7 @@ func (b *Conn) options() ([]nats.Option, error) {
 func (b *Conn) Run(ctx context.Context) error {
 	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
-		go b.cfg.Server.Mend(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
+		go b.cfg.Server.Recover(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
 	}
 	for {
 		if err := b.AwaitUp(ctx); err != nil {

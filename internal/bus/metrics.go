@@ -130,7 +130,7 @@ func (m metrics) publishedAttrs(kind, outcome string) metric.MeasurementOption {
 func (m metrics) stop() { _ = m.callback.Unregister() }
 
 // UnaccountedMeaning is the description of a gauge that several packages have a part in.
-const UnaccountedMeaning = "What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."
+const UnaccountedMeaning = "What was accepted and is neither settled, given back nor being processed, by flow; always 0 unless something is lost."
 
 // CloudOption is the label of a cloud.
 func CloudOption(cloud string) metric.MeasurementOption {

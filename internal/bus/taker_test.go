@@ -193,7 +193,7 @@ func TestPlainResponder(t *testing.T) {
 		t.Errorf("published: %v", err)
 	}
 	unready(t, b, "it does not take factro.event.acme.>")
-	if book.count("a program that is no stream answers") != 1 || book.count("somebody else is on their subject") != 1 {
+	if book.count("a program that is not a stream answers") != 1 || book.count("somebody else is on their subject") != 1 {
 		t.Errorf("the log is\n%s", book)
 	}
 }

@@ -32,25 +32,25 @@ const (
 	examplePackage = factro.ExamplePackage
 )
 
-// desk is where somebody sits: a folder with the program in it, and the addresses that they chose.
-type desk struct {
+// user is a new user: a folder with the program in it, and the addresses that the user chose.
+type user struct {
 	t    testing.TB
 	dir  string
-	env  []string // of all that is started here
-	log  string   // what was typed, and what came
+	env  []string // of every process
+	log  string   // commands and their output
 	nats *process.Process
 	core *process.Process // factro
 
 	natsPort, webhookPort, adminPort, factroPort int
 }
 
-// sit makes a desk. Nothing runs at it yet.
-func sit(t *testing.T) *desk {
+// newUser makes a user. Nothing runs yet.
+func newUser(t *testing.T) *user {
 	t.Helper()
 	if !*asked {
 		t.Skip("the rows run with -firsthour")
 	}
-	d := &desk{t: t, dir: t.TempDir()}
+	d := &user{t: t, dir: t.TempDir()}
 	for _, port := range []*int{&d.natsPort, &d.webhookPort, &d.adminPort, &d.factroPort} {
 		var err error
 		*port, err = freeport.New()
@@ -72,14 +72,14 @@ func sit(t *testing.T) *desk {
 }
 
 // keep writes the transcript, with the same addresses and folder each time.
-func (d *desk) keep(path string) {
+func (d *user) keep(path string) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(d.plain(d.log)), 0o644)); err != nil {
 		d.t.Error(err)
 	}
 }
 
 // plain has usual addresses in place of those that the row was given.
-func (d *desk) plain(text string) string {
+func (d *user) plain(text string) string {
 	for port, usual := range map[int]string{d.natsPort: "4222", d.webhookPort: "8080", d.adminPort: "9090", d.factroPort: "8081"} {
 		text = strings.ReplaceAll(text, fmt.Sprintf(":%d", port), ":"+usual)
 	}
@@ -93,14 +93,14 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// write makes a file at the desk.
-func (d *desk) write(name, text string) {
+// write creates a file in the user's folder.
+func (d *user) write(name, text string) {
 	d.t.Helper()
 	must(d.t, os.MkdirAll(filepath.Dir(filepath.Join(d.dir, name)), 0o700))
 	must(d.t, os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600))
 }
 
-func (d *desk) read(name string) string {
+func (d *user) read(name string) string {
 	d.t.Helper()
 	text, err := os.ReadFile(filepath.Join(d.dir, name))
 	must(d.t, err)
@@ -109,15 +109,15 @@ func (d *desk) read(name string) string {
 
 // said is how a command ended and what it printed.
 type said struct {
-	d        *desk
+	d        *user
 	line     string
 	code     int
 	out, err string
 }
 
 // types runs a line of the shell to its end. $task and $package are ids that factro knows, $nats, $webhooks, $admin and $factro are the
-// desk's addresses.
-func (d *desk) types(line string) *said {
+// user's addresses.
+func (d *user) types(line string) *said {
 	d.t.Helper()
 	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	s := &said{d: d, line: strings.NewReplacer("$task", exampleTask, "$package", examplePackage, "$nats", at(d.natsPort),
@@ -194,9 +194,9 @@ func (s *said) json(into any) {
 	}
 }
 
-// configured writes bridge.yaml from the sample, as a person does that has the desk's addresses. edits are pairs of what stands in it
+// configured writes bridge.yaml from the sample, as somebody with the user's addresses. edits are pairs of what stands in it
 // and what is to.
-func (d *desk) configured(edits ...string) {
+func (d *user) configured(edits ...string) {
 	d.t.Helper()
 	d.types("bridge config sample > bridge.yaml").exits(0)
 	d.edit(append([]string{
@@ -210,7 +210,7 @@ func (d *desk) configured(edits ...string) {
 }
 
 // edit changes bridge.yaml: each first one of the pairs, which has to be there, into the second.
-func (d *desk) edit(edits ...string) {
+func (d *user) edit(edits ...string) {
 	d.t.Helper()
 	text := d.read("bridge.yaml")
 	for pair := range slices.Chunk(edits, 2) {
@@ -222,19 +222,19 @@ func (d *desk) edit(edits ...string) {
 	d.write("bridge.yaml", text)
 }
 
-func (d *desk) replace(expression, by string) {
+func (d *user) replace(expression, by string) {
 	d.t.Helper()
 	d.write("bridge.yaml", regexp.MustCompile(expression).ReplaceAllLiteralString(d.read("bridge.yaml"), by))
 }
 
 // secrets makes the two files that the configuration names.
-func (d *desk) secrets() {
+func (d *user) secrets() {
 	d.write("secrets/acme-webhook", secret+"\n")
 	d.write("secrets/acme-api-key", apiKey+"\n")
 }
 
-// serve starts NATS at the desk's address. more are further lines of its configuration.
-func (d *desk) serve(more ...string) {
+// serve starts NATS at the user's address. more are further lines of its configuration.
+func (d *user) serve(more ...string) {
 	d.t.Helper()
 	var err error
 	d.nats, _, err = process.NATS(process.Options{Name: "nats", Dir: d.dir}, fmt.Sprintf("listen: \"127.0.0.1:%d\"\njetstream: {store_dir: %q}\n%s\n",
@@ -242,8 +242,8 @@ func (d *desk) serve(more ...string) {
 	must(d.t, err)
 }
 
-// factro starts the simulator at the desk's address.
-func (d *desk) factro() {
+// factro starts the simulator at the user's address.
+func (d *user) factro() {
 	d.t.Helper()
 	d.write("key-of-factro", apiKey)
 	var err error
@@ -252,15 +252,15 @@ func (d *desk) factro() {
 	must(d.t, err)
 }
 
-// running is "bridge run" at the desk.
+// running is "bridge run" in the user's folder.
 type running struct {
-	d *desk
+	d *user
 	*process.Process
 	seen int // how much of the log was looked at
 }
 
 // runs starts the bridge with bridge.yaml and waits until it says that it is up.
-func (d *desk) runs() *running {
+func (d *user) runs() *running {
 	d.t.Helper()
 	p, err := process.Start(process.Options{
 		Name: "bridge", Dir: d.dir, Env: d.env, Never: [][]byte{[]byte(secret), []byte(apiKey), []byte("panic:")},
@@ -304,7 +304,7 @@ func (r *running) times(texts ...string) (n int) {
 }
 
 // await polls until ok, and goes on with an error when the row's patience is over.
-func (d *desk) await(what string, ok func() bool) {
+func (d *user) await(what string, ok func() bool) {
 	d.t.Helper()
 	end := time.NewTimer(*patience)
 	defer end.Stop()
@@ -329,7 +329,7 @@ type answer struct {
 
 var fresh = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-func (d *desk) ask(method, url, body string, header ...string) answer {
+func (d *user) ask(method, url, body string, header ...string) answer {
 	d.t.Helper()
 	req, err := http.NewRequestWithContext(d.t.Context(), method, url, strings.NewReader(body))
 	must(d.t, err)
@@ -346,7 +346,7 @@ func (d *desk) ask(method, url, body string, header ...string) answer {
 }
 
 // ready asks /readyz until it has the status and all of the texts.
-func (d *desk) ready(status int, texts ...string) answer {
+func (d *user) ready(status int, texts ...string) answer {
 	d.t.Helper()
 	var a answer
 	d.await(fmt.Sprintf("/readyz answers %d with %q", status, texts), func() bool {
@@ -358,7 +358,7 @@ func (d *desk) ready(status int, texts ...string) answer {
 }
 
 // webhook posts a webhook as factro does, to the cloud's path, and wants a status.
-func (d *desk) webhook(cloud, with, body string, status int) {
+func (d *user) webhook(cloud, with, body string, status int) {
 	d.t.Helper()
 	a := d.ask(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/webhooks/%s", d.webhookPort, cloud), body, "X-Bridge-Key", with, "Content-Type", "application/json")
 	shown := body

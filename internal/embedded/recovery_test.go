@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// TestMenderGivesUp: a fault that new starts do not mend fails liveness after a bounded time, and one that is gone is
+// TestRecoveryGivesUp: a fault that restarts do not fix fails liveness after a bounded time, and one that is gone is
 // forgotten. The attempts come ever less often.
-func TestMenderGivesUp(t *testing.T) {
+func TestRecoveryGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{}
 		attempt := func(fault error) (due bool) {
-			if due = s.mender.due(fault, time.Now()); due {
-				s.mender.attempts, s.mender.last = s.mender.attempts+1, time.Now()
+			if due = s.recovery.due(fault, time.Now()); due {
+				s.recovery.attempts, s.recovery.last = s.recovery.attempts+1, time.Now()
 			}
 			return due
 		}

@@ -14,12 +14,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
-// mend publishes what is missing, the oldest first, between the word that there is a gap and the word that there is none
-// any more. Before each event it makes sure that the lease is still ours. Should another process publish the same event
-// nevertheless, it has the same message id, and the stream keeps one.
-func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, missing []record, p *pass) error {
+// publishMissing publishes what is missing, the oldest first, between an event that reports the gap and one that reports
+// its end. Before each event it checks that we still have the lease. If another process publishes the same event anyway, it
+// has the same message id, and the stream keeps one.
+func (r *Reconciler) publishMissing(ctx context.Context, held *lease.Lease, got *reading, missing []record, p *pass) error {
 	report := p.report
-	missing = r.unburied(got, missing)
+	missing = r.withoutDeadLettered(got, missing)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -28,7 +28,7 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 		ByAction: map[string]int{}, Records: []gap.Record{},
 	}
 	report.Missing += len(missing)
-	for _, rec := range missing { // once to report
+	for _, rec := range missing { // first for the report
 		e, err := r.event(got, rec)
 		if err != nil {
 			return err
@@ -46,11 +46,11 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 	if report.DryRun {
 		return nil
 	}
-	if err := r.tell(ctx, held, gap.Detected, found); err != nil {
+	if err := r.reportGap(ctx, held, gap.Detected, found); err != nil {
 		return err
 	}
 	p.progress.Begin("publish what is missing", "event", int64(len(missing)))
-	for _, rec := range missing { // and once to publish: the records themselves may be too large to be held
+	for _, rec := range missing { // then to publish: the records may be too large for memory
 		e, err := r.event(got, rec)
 		if err != nil {
 			return err
@@ -60,8 +60,8 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 		}
 		subject := r.cfg.Prefix.Event(r.cfg.Cloud, e.Resource, e.EntityID, e.Action)
 		err = r.journal.Publish(ctx, subject, e.Event.Event, r.cfg.Cloud+"."+e.ID())
-		if bus.Permanent(err) { // the others are not to wait for what is never taken
-			if err := r.bury(ctx, e, err); err != nil {
+		if bus.Permanent(err) { // an event that is never accepted must not block the others
+			if err := r.deadLetter(ctx, e, err); err != nil {
 				return err
 			}
 			p.progress.Add(1)
@@ -74,7 +74,7 @@ func (r *Reconciler) mend(ctx context.Context, held *lease.Lease, got *reading, 
 		report.Published++
 		p.progress.Add(1)
 	}
-	return r.tell(ctx, held, gap.Closed, found)
+	return r.reportGap(ctx, held, gap.Closed, found)
 }
 
 // event makes the event of a record, from the record itself.
@@ -85,7 +85,7 @@ func (r *Reconciler) event(got *reading, rec record) (translate.Stored, error) {
 	}
 	s, err := translate.StoredPayload(raw, r.receipt())
 	if err != nil {
-		return translate.Stored{}, fmt.Errorf("a record changed while it was kept: %w", err)
+		return translate.Stored{}, fmt.Errorf("a record changed on disk: %w", err)
 	}
 	if rec.derived {
 		s.SetID(translate.DerivedID(rec.digest, rec.ordinal))
@@ -96,8 +96,8 @@ func (r *Reconciler) event(got *reading, rec record) (translate.Stored, error) {
 	return s, nil
 }
 
-// tell publishes an event about a gap.
-func (r *Reconciler) tell(ctx context.Context, held *lease.Lease, action string, g gap.Gap) error {
+// reportGap publishes an event about a gap.
+func (r *Reconciler) reportGap(ctx context.Context, held *lease.Lease, action string, g gap.Gap) error {
 	e, err := translate.Gap(r.cfg.Cloud, action, g, time.Now())
 	if err != nil {
 		return err
@@ -107,9 +107,9 @@ func (r *Reconciler) tell(ctx context.Context, held *lease.Lease, action string,
 	}
 	subject := r.cfg.Prefix.Event(r.cfg.Cloud, events.ResourceBridge, g.GapID, action)
 	err = r.journal.Publish(ctx, subject, e, r.cfg.Cloud+"."+e.ID())
-	if bus.Permanent(err) && len(g.Records) > 0 { // it is worth more without the list than not at all
+	if bus.Permanent(err) && len(g.Records) > 0 { // it is useful without the list too
 		g.Records = []gap.Record{}
-		return r.tell(ctx, held, action, g)
+		return r.reportGap(ctx, held, action, g)
 	}
 	if bus.Permanent(err) {
 		r.log.ErrorContext(ctx, "the broker refuses the event about a gap for good", "cloud", r.cfg.Cloud, "gap_id", g.GapID, "error", err)
@@ -118,33 +118,33 @@ func (r *Reconciler) tell(ctx context.Context, held *lease.Lease, action string,
 	return err
 }
 
-// bury makes a dead letter of an event that the broker refuses for good.
-func (r *Reconciler) bury(ctx context.Context, e translate.Stored, why error) error {
+// deadLetter makes a dead letter of an event that the broker refuses permanently.
+func (r *Reconciler) deadLetter(ctx context.Context, e translate.Stored, why error) error {
 	id := r.cfg.Cloud + "." + e.ID() + ".dead"
 	if err := r.journal.Quarantine(ctx, r.cfg.Prefix.DeadWebhook(r.cfg.Cloud), id, "too_large", why, e.Event.Data(), nil); err != nil {
 		return err
 	}
-	r.buried[e.ID()] = time.Now()
+	r.deadLettered[e.ID()] = time.Now()
 	r.log.ErrorContext(ctx, "the broker refuses a missing event for good; it is kept as a dead letter", "cloud", r.cfg.Cloud, "event_id", e.ID(), "error", why)
 	return nil
 }
 
-// unburied leaves out what was buried by an earlier run: the overlap has it come again.
-func (r *Reconciler) unburied(got *reading, missing []record) []record {
-	for id, at := range r.buried {
+// withoutDeadLettered leaves out what an earlier run made a dead letter: the overlap finds it missing again.
+func (r *Reconciler) withoutDeadLettered(got *reading, missing []record) []record {
+	for id, at := range r.deadLettered {
 		if time.Since(at) > 2*r.cfg.Overlap+r.cfg.Every {
-			delete(r.buried, id)
+			delete(r.deadLettered, id)
 		}
 	}
-	if len(r.buried) == 0 {
+	if len(r.deadLettered) == 0 {
 		return missing
 	}
 	return slices.DeleteFunc(missing, func(rec record) bool {
 		e, err := r.event(got, rec)
 		if err != nil {
-			return false // who publishes it says so
+			return false // the error is reported when it is published
 		}
-		_, known := r.buried[e.ID()]
+		_, known := r.deadLettered[e.ID()]
 		return known
 	})
 }
