@@ -1,7 +1,6 @@
 package jsontext
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,7 +8,7 @@ import (
 
 // Canonical writes JSON so that equal data has equal bytes: without blanks, with the properties of objects in their order,
 // and strings in one way of escaping. Numbers keep their digits, since 1 and 1.0 may be two things to factro, and
-// what is no valid text stays apart. The result is for comparing, not for sending.
+// what is no valid text stays apart. The result is for comparison, not for sending.
 func Canonical(data []byte) ([]byte, error) {
 	d := json.NewDecoder(strings.NewReader(KeepApart(string(data))))
 	d.UseNumber()
@@ -17,11 +16,9 @@ func Canonical(data []byte) ([]byte, error) {
 	if err := d.Decode(&value); err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
+	out, err := Encode(value)
+	if err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	return out, nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // Plain is a text in the form for comparison: composed and decomposed umlauts are equal, and so are the line ends of all
@@ -25,8 +27,8 @@ func Plain(text string) string {
 
 // alike compares two values by meaning: instants in any form, numbers by value, texts as Plain does, null in any form.
 func alike(sent, have json.RawMessage) bool {
-	a, aText := text(string(sent))
-	b, bText := text(string(have))
+	a, aText := jsontext.String(string(sent))
+	b, bText := jsontext.String(string(have))
 	if aText && bText {
 		a, b = Plain(a), Plain(b)
 		if a == b || strings.TrimSuffix(a, ":00") == b || a == strings.TrimSuffix(b, ":00") { // a clock time with seconds or without
@@ -51,7 +53,7 @@ func plainJSON(raw []byte) []byte {
 	if d.Decode(&value) != nil {
 		return raw
 	}
-	out, err := encode(plain(value))
+	out, err := jsontext.Encode(plain(value))
 	if err != nil {
 		return raw
 	}

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -49,9 +49,9 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	if err != nil {
 		return Call{}, err
 	}
-	fields, err := object(data)
+	fields, err := jsontext.Object(data)
 	if err != nil {
-		return Call{}, cmp.Or(invalid(mistakes), err)
+		return Call{}, cmp.Or(invalid(mistakes), fmt.Errorf("the data is %w", err))
 	}
 	sound := len(mistakes) == 0 // the rest is what a schema cannot express; it runs too, so that one answer names all mistakes
 	call := Call{Method: op.Method}
@@ -59,7 +59,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	for _, p := range op.Params {
 		raw, given := fields[p.Field]
 		delete(fields, p.Field)
-		value, isText := text(string(raw))
+		value, isText := jsontext.String(string(raw))
 		if !isText {
 			value = string(raw)
 		}
@@ -78,7 +78,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	mistakes = append(mistakes, wrong...)
 	switch op.Body {
 	case factro.BodyObject:
-		call.Body, err = encode(fields)
+		call.Body, err = jsontext.Encode(fields)
 		call.ContentType = "application/json"
 	case factro.BodyList:
 		call.Body, call.ContentType = fields["items"], "application/json"
@@ -126,15 +126,4 @@ func homeless(op factro.Operation, fields map[string]json.RawMessage) []events.F
 		})
 	}
 	return mistakes
-}
-
-// encode writes JSON with raw values unchanged; escaping < and > for HTML would change them.
-func encode(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }

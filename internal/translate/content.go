@@ -237,7 +237,7 @@ func (c Content) toUTF8(raw []byte, b buffer) ([]byte, error) {
 	name, declared := c.charset()
 	var charset encoding.Encoding
 	switch {
-	case bytes.HasPrefix(raw, byteOrderMark):
+	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
 		return raw, nil
 	case bytes.HasPrefix(raw, []byte("\xff\xfe")):
 		name, charset, raw = "utf-16le", unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), raw[2:]

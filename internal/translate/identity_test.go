@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
@@ -69,7 +70,7 @@ func TestContextsStayApart(t *testing.T) {
 			t.Errorf("%q and %q have the context %q", value, other, c.Text)
 		}
 		seen[c.Text] = value
-		canonical, err := translate.Canonical([]byte(`{"a":` + value + `}`))
+		canonical, err := jsontext.Canonical([]byte(`{"a":` + value + `}`))
 		if other, ok := seen[string(canonical)]; ok || err != nil {
 			t.Errorf("%q and %q are both %q: %v", value, other, canonical, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // Search compares the items of a list with what a create may have made.
@@ -24,7 +25,7 @@ type Search struct {
 // NewSearch makes a search for the object of a command with this data, created since a time of factro's clock. dated is the
 // time of creation that the bridge has put into the call, or zero.
 func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search, error) {
-	fields, err := object(data)
+	fields, err := jsontext.Object(data)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (s *Search) Params() map[string]json.RawMessage {
 
 // shifted adds days to a plain date. Anything else stays as it is.
 func shifted(raw json.RawMessage, days int) json.RawMessage {
-	day, isText := text(string(raw))
+	day, isText := jsontext.String(string(raw))
 	at, err := time.Parse(time.DateOnly, day)
 	if days == 0 || !isText || err != nil {
 		return raw
@@ -88,13 +89,13 @@ type Item struct {
 
 // Judge compares an item of the list and the items nested in it, and returns those that are not Other.
 func (s *Search) Judge(raw json.RawMessage) []Item {
-	fields, err := object(raw)
+	fields, err := jsontext.Object(raw)
 	if err != nil {
 		return []Item{{Likeness: Doubtful}} // a list of something else
 	}
 	var found []Item
 	item := Item{JSON: raw}
-	item.ID, _ = text(string(fields["id"]))
+	item.ID, _ = jsontext.String(string(fields["id"]))
 	if item.Likeness = s.judge(fields, &item.At); item.Likeness != Other {
 		if item.ID == "" {
 			item.Likeness = Doubtful
@@ -161,7 +162,7 @@ func valueAt(fields map[string]json.RawMessage, path string) json.RawMessage {
 	if !inside || raw == nil {
 		return raw
 	}
-	inner, err := object(raw)
+	inner, err := jsontext.Object(raw)
 	if err != nil {
 		return nil
 	}
@@ -171,19 +172,19 @@ func valueAt(fields map[string]json.RawMessage, path string) json.RawMessage {
 func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
 func texts(a, b json.RawMessage) (string, string) {
-	x, _ := text(string(a))
-	y, _ := text(string(b))
+	x, _ := jsontext.String(string(a))
+	y, _ := jsontext.String(string(b))
 	return x, y
 }
 
 func empty(raw json.RawMessage) bool {
-	s, isText := text(string(raw))
+	s, isText := jsontext.String(string(raw))
 	return isNull(raw) || isText && strings.TrimSpace(s) == ""
 }
 
 // instantOf reads a time in factro's three forms: an instant, a plain date, or milliseconds.
 func instantOf(raw json.RawMessage) (time.Time, bool) {
-	if s, isText := text(string(raw)); isText {
+	if s, isText := jsontext.String(string(raw)); isText {
 		for _, layout := range []string{time.RFC3339, time.DateOnly} {
 			if at, err := time.Parse(layout, s); err == nil {
 				return at, true
@@ -203,7 +204,7 @@ func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
 	if op.Search == nil || op.Search.Sets == "" || op.Body != factro.BodyObject {
 		return call, nil
 	}
-	fields, err := object(call.Body)
+	fields, err := jsontext.Object(call.Body)
 	if err != nil {
 		return call, fmt.Errorf("date of creation: %w", err)
 	}
@@ -211,7 +212,7 @@ func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
 		return call, nil
 	}
 	fields[op.Search.Sets] = json.RawMessage(strconv.Quote(at.UTC().Format("2006-01-02T15:04:05.000Z")))
-	call.Body, err = encode(fields)
+	call.Body, err = jsontext.Encode(fields)
 	return call, err
 }
 
@@ -227,8 +228,8 @@ func MadeIDs(op factro.Operation, answer []byte) []string {
 	}
 	var ids []string
 	for _, item := range items {
-		if fields, err := object(item); err == nil {
-			if id, _ := text(string(fields["id"])); id != "" {
+		if fields, err := jsontext.Object(item); err == nil {
+			if id, _ := jsontext.String(string(fields["id"])); id != "" {
 				ids = append(ids, id)
 			}
 		}

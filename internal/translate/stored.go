@@ -109,7 +109,7 @@ func entityOf(context gjson.Result, resource string) string {
 
 // identifierOf is an id in the form for comparison: an id that is not valid text is compared as its raw JSON.
 func identifierOf(raw string) string {
-	if id, ok := text(raw); ok || raw == "" || raw[0] != '"' {
+	if id, ok := jsontext.String(raw); ok || raw == "" || raw[0] != '"' {
 		return id
 	}
 	return raw
@@ -126,9 +126,8 @@ func DerivedID(digest [16]byte, ordinal int) string {
 
 // withoutWebhook removes the key webhook from a record and returns its value and the rest.
 func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
-	root := gjson.ParseBytes(raw)
-	if !root.IsObject() || !json.Valid(raw) {
-		_, err := object(raw)
+	root, err := rootOf(raw)
+	if err != nil {
 		return nil, gjson.Result{}, err
 	}
 	var out bytes.Buffer
@@ -153,7 +152,7 @@ func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
 // ContextOf returns the context in the body of a webhook or in a stored record, in the form for comparison. A body that is
 // not a JSON object has none.
 func ContextOf(body []byte) Context {
-	body = bytes.TrimPrefix(body, byteOrderMark)
+	body = jsontext.WithoutMark(body)
 	var raw string
 	if root := gjson.ParseBytes(body); root.IsObject() {
 		raw = root.Get("context").Raw
@@ -205,6 +204,6 @@ func (c *Context) add(key, value string) {
 
 // HasID reports whether the body of a webhook itself contains this id, so that it was not generated.
 func HasID(body []byte, id string) bool {
-	raw := gjson.ParseBytes(bytes.TrimPrefix(body, byteOrderMark)).Get("id").Raw
+	raw := gjson.ParseBytes(jsontext.WithoutMark(body)).Get("id").Raw
 	return raw != "" && idOf(raw, func() string { return "" }) == id
 }
