@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"sync/atomic"
 
+	"github.com/factro-bridge/factro-bridge/internal/filename"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
@@ -47,7 +48,7 @@ func setForm(req *http.Request, u *translate.Upload, f *File, alive func()) erro
 	var head bytes.Buffer
 	w := multipart.NewWriter(&head)
 	_, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {disposition(u.Name)}, "Content-Type": {u.ContentType},
+		"Content-Disposition": {filename.Disposition(u.Name)}, "Content-Type": {u.ContentType},
 	})
 	if err != nil {
 		return fmt.Errorf("part of the upload: %w", err)

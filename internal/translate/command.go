@@ -7,7 +7,9 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
@@ -126,4 +128,21 @@ func homeless(op factro.Operation, fields map[string]json.RawMessage) []events.F
 		})
 	}
 	return mistakes
+}
+
+// Dated puts a time of creation into the body of a call whose operation accepts one, unless the sender has done so.
+func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
+	if op.Search == nil || op.Search.Sets == "" || op.Body != factro.BodyObject {
+		return call, nil
+	}
+	fields, err := jsontext.Object(call.Body)
+	if err != nil {
+		return call, fmt.Errorf("date of creation: %w", err)
+	}
+	if _, sent := fields[op.Search.Sets]; sent {
+		return call, nil
+	}
+	fields[op.Search.Sets] = json.RawMessage(strconv.Quote(at.UTC().Format("2006-01-02T15:04:05.000Z")))
+	call.Body, err = jsontext.Encode(fields)
+	return call, err
 }

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -85,4 +86,25 @@ func Resource(op factro.Operation, entityID string, answer []byte) (r *events.Re
 	}
 	mandantID, _ = jsontext.String(string(fields["mandantId"]))
 	return r, mandantID
+}
+
+// MadeIDs are the ids of the objects in a create's answer.
+func MadeIDs(op factro.Operation, answer []byte) []string {
+	var items []json.RawMessage
+	switch op.Answer {
+	case factro.AnswerObject:
+		items = []json.RawMessage{answer}
+	case factro.AnswerList:
+		_ = json.Unmarshal(answer, &items) // an answer that is not a list names no objects
+	case factro.AnswerVoid:
+	}
+	var ids []string
+	for _, item := range items {
+		if fields, err := jsontext.Object(item); err == nil {
+			if id, _ := jsontext.String(string(fields["id"])); id != "" {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
 }

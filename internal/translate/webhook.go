@@ -183,19 +183,9 @@ func idOf(raw string, newID func() string) string {
 // timeOf returns the body's createdAt if it is a time, else when the body arrived.
 func timeOf(raw string, received time.Time) time.Time {
 	if s, ok := jsontext.String(raw); ok {
-		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && IsEventTime(t) {
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && factro.IsEventTime(t) {
 			return t.UTC()
 		}
 	}
 	return received.UTC()
-}
-
-// Years in which an event of factro can have happened, by UTC.
-const firstYear, lastYear = 2000, 2200
-
-// IsEventTime reports whether an event can have happened then. Databases and libraries write 0001-01-01, 1970-01-01 or
-// 9999-12-31 for an unknown time.
-func IsEventTime(t time.Time) bool {
-	year := t.UTC().Year()
-	return year >= firstYear && year <= lastYear
 }

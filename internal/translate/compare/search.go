@@ -1,10 +1,8 @@
-package translate
+package compare
 
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +29,7 @@ func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search,
 	}
 	s := &Search{how: how, fields: fields, since: since, dated: dated}
 	if how.Sets != "" {
-		if sent, ok := instantOf(fields[how.Sets]); ok && IsEventTime(sent) {
+		if sent, ok := instantOf(fields[how.Sets]); ok && factro.IsEventTime(sent) {
 			s.sent = sent
 		}
 	}
@@ -115,7 +113,7 @@ func (s *Search) judge(item map[string]json.RawMessage, created *time.Time) Like
 	timed := false
 	if s.how.Created != "" {
 		*created, timed = instantOf(item[s.how.Created])
-		timed = timed && IsEventTime(*created)
+		timed = timed && factro.IsEventTime(*created)
 	}
 	marked := timed && !s.dated.IsZero() && created.Equal(s.dated)
 	asSent := timed && !s.sent.IsZero() && created.Equal(s.sent)
@@ -180,59 +178,4 @@ func texts(a, b json.RawMessage) (string, string) {
 func empty(raw json.RawMessage) bool {
 	s, isText := jsontext.String(string(raw))
 	return isNull(raw) || isText && strings.TrimSpace(s) == ""
-}
-
-// instantOf reads a time in factro's three forms: an instant, a plain date, or milliseconds.
-func instantOf(raw json.RawMessage) (time.Time, bool) {
-	if s, isText := jsontext.String(string(raw)); isText {
-		for _, layout := range []string{time.RFC3339, time.DateOnly} {
-			if at, err := time.Parse(layout, s); err == nil {
-				return at, true
-			}
-		}
-		return time.Time{}, false
-	}
-	ms, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || ms <= 0 || ms > math.MaxInt64/1e6 {
-		return time.Time{}, false
-	}
-	return time.UnixMilli(int64(ms)), true
-}
-
-// Dated puts a time of creation into the body of a call whose operation accepts one, unless the sender has done so.
-func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
-	if op.Search == nil || op.Search.Sets == "" || op.Body != factro.BodyObject {
-		return call, nil
-	}
-	fields, err := jsontext.Object(call.Body)
-	if err != nil {
-		return call, fmt.Errorf("date of creation: %w", err)
-	}
-	if _, sent := fields[op.Search.Sets]; sent {
-		return call, nil
-	}
-	fields[op.Search.Sets] = json.RawMessage(strconv.Quote(at.UTC().Format("2006-01-02T15:04:05.000Z")))
-	call.Body, err = jsontext.Encode(fields)
-	return call, err
-}
-
-// MadeIDs are the ids of the objects in a create's answer.
-func MadeIDs(op factro.Operation, answer []byte) []string {
-	var items []json.RawMessage
-	switch op.Answer {
-	case factro.AnswerObject:
-		items = []json.RawMessage{answer}
-	case factro.AnswerList:
-		_ = json.Unmarshal(answer, &items) // an answer that is not a list names no objects
-	case factro.AnswerVoid:
-	}
-	var ids []string
-	for _, item := range items {
-		if fields, err := jsontext.Object(item); err == nil {
-			if id, _ := jsontext.String(string(fields["id"])); id != "" {
-				ids = append(ids, id)
-			}
-		}
-	}
-	return ids
 }
