@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -40,7 +41,7 @@ type Attempt struct {
 	Number int
 	state  string
 	// File is the content of the call's upload.
-	File *File
+	File *upload.File
 	// Take reads the body of a good answer, which then is not in the answer. Its error is one of ours, not of factro's.
 	Take func(io.Reader) error
 	// Counts tells that a failure speaks against factro, as that of a command, though the answer is taken as a stream.
@@ -100,7 +101,7 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{
-			Err: cmp.Or(a.File.failure(), why(ctx, plain(err))), Unsent: !a.sent.Load(), Ours: a.File.failure(),
+			Err: cmp.Or(a.File.Failure(), why(ctx, plain(err))), Unsent: !a.sent.Load(), Ours: a.File.Failure(),
 			Stale: kept.Load() && !answered.Load() && ctx.Err() == nil,
 		}
 	}
@@ -184,7 +185,7 @@ func (c *client) request(ctx context.Context, key secret.String, a Attempt, call
 		req.Header.Set("Content-Type", call.ContentType)
 	}
 	if call.Upload != nil {
-		return req, setForm(req, call.Upload, a.File, alive)
+		return req, upload.SetBody(req, call.Upload, a.File, alive)
 	}
 	return req, nil
 }
