@@ -78,8 +78,6 @@ const (
 	maxAnswer = 8 << 20
 	// maxStream bounds what is read of an answer that is taken as a stream, so that one without an end costs no more.
 	maxStream = 1 << 30
-	// maxHeader bounds the headers of an answer, those of all answers 1xx before it included.
-	maxHeader = 64 << 10
 	// narrowSkew is how far factro's clock may be off after an answer has told it by the second, wideSkew before that.
 	// What was made a little before the call is only in doubt.
 	narrowSkew = 3 * time.Second

@@ -1,4 +1,4 @@
-package coreapi
+package transport
 
 import (
 	"context"
@@ -53,8 +53,8 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 			_ = got.resp.Body.Close()
 		}
 	}()
-	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.sent != nil {
-		a.sent.Store(true) // it may have been
+	if c := callOf(r); c != nil {
+		c.sent.Store(true) // it may have been
 	}
 	return nil, context.Cause(r.Context())
 }
@@ -84,7 +84,7 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 	bounded := bound(r.Context(), resp.Body)
 	// As UTF-8 from here on, or nobody would see a secret, or JSON, in it.
 	body := content.Headers{Type: h.Get("Content-Type")}.Reader(errorScrubber{bounded, scrub})
-	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.Op.ShowsSecrets() {
+	if c := callOf(r); c != nil && c.Op.ShowsSecrets() {
 		body = translate.Redact(body)
 	}
 	resp.Body = struct {
