@@ -88,7 +88,7 @@ func TestDerivedID(t *testing.T) {
 	}
 }
 
-// TestHasID: delivered ids are told from those that were made here.
+// TestHasID: an id in the body is not taken for one that was made here.
 func TestHasID(t *testing.T) {
 	t.Parallel()
 	if !HasID([]byte(`{"id":"a"}`), "a") || HasID([]byte(`{"id":null}`), "a") || HasID([]byte(`{}`), "") || !HasID([]byte(`{"id":7}`), "7") {

@@ -18,7 +18,7 @@ const (
 	lookAgain = 10 * time.Millisecond
 )
 
-// Budget is the request budget of one cloud: the one that we allow ourselves, and what factro told of its own.
+// Budget is the request budget of one cloud: the one that we allow ourselves, and what factro reported of its own.
 //
 // Commands take from the bucket as they come. Queries leave the lower half of the bucket alone and come one after the
 // other, so a command never waits for a token because of them; they get what commands leave over, which is everything

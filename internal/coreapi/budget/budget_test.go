@@ -84,7 +84,7 @@ func TestTakeSpareEnds(t *testing.T) {
 	})
 }
 
-// TestLearn: what factro tells of its budget holds until its window is over.
+// TestLearn: what factro reports of its budget holds until its window is over.
 func TestLearn(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

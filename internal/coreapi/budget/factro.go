@@ -17,17 +17,17 @@ func (b *Budget) Learn(h http.Header, refused bool, now time.Time) {
 	if refused {
 		b.spend(now, now.Add(factro.RetryAfter(h, now)))
 	}
-	told, ok := factro.BudgetOf(h)
-	if !ok || told.Reset > maxWindow {
+	known, ok := factro.BudgetOf(h)
+	if !ok || known.Reset > maxWindow {
 		return
 	}
-	reset := now.Add(min(max(told.Reset, time.Second), time.Minute))
-	if told.Remaining == 0 && !refused {
+	reset := now.Add(min(max(known.Reset, time.Second), time.Minute))
+	if known.Remaining == 0 && !refused {
 		b.spend(now, reset)
 	}
-	b.left, b.leftUntil = told.Remaining, reset
+	b.left, b.leftUntil = known.Remaining, reset
 	b.savedUntil = time.Time{}
-	if told.Remaining < fewRemain(told.Quota) {
+	if known.Remaining < fewRemain(known.Quota) {
 		b.savedUntil = reset
 	}
 }
@@ -64,7 +64,7 @@ func (b *Budget) saved() time.Time {
 	return b.savedUntil
 }
 
-// Remaining is what is left of factro's budget, as far as it told.
+// Remaining is what is left of factro's budget, as far as it known.
 func (b *Budget) Remaining(now time.Time) (n int, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
