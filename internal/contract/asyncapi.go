@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -215,7 +216,7 @@ type usage map[string][]string
 var componentRef = regexp.MustCompile(`"#/components/(\w+)/([^"/]+)"`)
 
 func usageOf(parts ...ordered.Object) (usage, error) {
-	text, err := ordered.PlainJSON(parts)
+	text, err := jsontext.Encode(parts)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -64,7 +65,7 @@ func storedAnswer(p events.Prefix) ordered.Object {
 
 // mustJSON is for values that are written in this room.
 func mustJSON(v any) json.RawMessage {
-	text, err := ordered.PlainJSON(v)
+	text, err := jsontext.Encode(v)
 	if err != nil {
 		panic(err)
 	}

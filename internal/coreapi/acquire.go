@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,23 +25,12 @@ func (a *API) Acquire(ctx context.Context) (secret.String, Obstacle) {
 // Obstacle is what keeps a call with this key from being made now.
 func (a *API) Obstacle(key secret.String) Obstacle { return a.gate.obstacle(time.Now(), key) }
 
-// share waits until commands can spare a request.
+// share takes a request that commands can spare.
 func (a *API) share(ctx context.Context) Obstacle {
-	ends := time.Now().Add(budgetWait)
-	// What will not come within the wait is not waited for.
-	if saved := a.gate.saved(); saved.After(ends) {
-		return Obstacle{Code: events.CodeThrottled, Until: saved}
+	if again, ok := a.budget.TakeSpare(ctx); !ok {
+		return Obstacle{Code: events.CodeThrottled, Until: again}
 	}
-	ctx, cancel := context.WithDeadline(ctx, ends)
-	defer cancel()
-	if a.pace.waitBehind(ctx, a.gate.saved) == nil {
-		return Obstacle{}
-	}
-	until, now := a.gate.saved(), time.Now()
-	if spare := now.Add(a.pace.missing(now)); until.Before(spare) {
-		until = spare
-	}
-	return Obstacle{Code: events.CodeThrottled, Until: until}
+	return Obstacle{}
 }
 
 // knock finds out whether the gate is open. If that can only be known by asking factro, one query does so by a probe, and
@@ -87,7 +77,7 @@ func (a *API) probeFor(ctx context.Context, key secret.String) bool {
 		well, _ := a.probe(ctx, key)
 		answered <- well
 	}(context.WithoutCancel(ctx))
-	ctx, cancel := context.WithTimeout(ctx, budgetWait)
+	ctx, cancel := context.WithTimeout(ctx, budget.QueryWait)
 	defer cancel()
 	select {
 	case well := <-answered:

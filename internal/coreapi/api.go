@@ -11,6 +11,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -25,7 +26,7 @@ type API struct {
 	log    *slog.Logger
 	client *client
 	secret *secret.Reader
-	pace   *pace
+	budget *budget.Budget
 	gate   *gate
 	clock  clock
 	probes chan struct{} // has a place for the one query that asks whether factro is back
@@ -43,9 +44,10 @@ func New(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, error
 			return nil, err
 		}
 	}
+	requests := budget.New(cfg.RequestsPerMinute)
 	a := &API{
-		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key, cfg.Files, lastgood.APIKey), gate: newGate(cfg.Cloud),
-		pace: newPace(cfg.RequestsPerMinute), probes: make(chan struct{}, 1),
+		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key, cfg.Files, lastgood.APIKey),
+		budget: requests, gate: newGate(cfg.Cloud, requests), probes: make(chan struct{}, 1),
 	}
 	_, _ = a.secret.Get() // so that a key that cannot be used is in the log at once, also while NATS is away
 	var err error

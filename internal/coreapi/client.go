@@ -8,19 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/transport"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -40,37 +34,17 @@ type Attempt struct {
 	Number int
 	state  string
 	// File is the content of the call's upload.
-	File *File
+	File *upload.File
 	// Take reads the body of a good answer, which then is not in the answer. Its error is one of ours, not of factro's.
 	Take func(io.Reader) error
 	// Counts tells that a failure speaks against factro, as that of a command, though the answer is taken as a stream.
 	Counts bool
-	// sent becomes true once factro may have seen the request.
-	sent *atomic.Bool
 }
 
-type attemptKey struct{}
-
-func newClient(c Config, transport http.RoundTripper) *client {
-	if transport == nil {
-		transport = newTransport()
-	}
-	traced := otelhttp.NewTransport(annotate{guard{transport, newHidden(c.Hidden)}},
-		// factro is a stranger: it gets no trace ids of ours.
-		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
-			if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok {
-				return r.Method + " " + a.Op.Path
-			}
-			return r.Method
-		}))
+func newClient(c Config, next http.RoundTripper) *client {
 	return &client{
 		base: strings.TrimSuffix(c.URL, "/"), userAgent: c.UserAgent, timeout: c.Timeout,
-		http: &http.Client{
-			Transport: traced,
-			// A redirect would carry the key to another address.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http: transport.NewClient(next, c.Hidden),
 	}
 }
 
@@ -82,17 +56,8 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
 	defer timer.Stop()
 	alive := func() { timer.Reset(c.timeout) }
-	a.sent = &atomic.Bool{}
-	var kept, answered atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		// The first header, not the last: over HTTP/2 the last is reported after it may have reached factro.
-		WroteHeaderField: func(string, []string) { a.sent.Store(true) },
-		WroteHeaders:     func() { a.sent.Store(true) },
-		GotConn:          func(c httptrace.GotConnInfo) { kept.Store(c.Reused) },
-
-		GotFirstResponseByte: func() { answered.Store(true) },
-	})
-	req, err := c.request(context.WithValue(ctx, attemptKey{}, a), key, a, call, alive)
+	sending := &transport.Call{Op: a.Op, Number: a.Number, Breaker: a.state}
+	req, err := c.request(transport.With(ctx, sending), key, a, call, alive)
 	if err != nil {
 		err = fmt.Errorf("no request can be made of it: %w", plain(err))
 		return Answer{Err: err, Unsent: true, Ours: err}
@@ -100,8 +65,8 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{
-			Err: cmp.Or(a.File.failure(), why(ctx, plain(err))), Unsent: !a.sent.Load(), Ours: a.File.failure(),
-			Stale: kept.Load() && !answered.Load() && ctx.Err() == nil,
+			Err: cmp.Or(a.File.Failure(), why(ctx, plain(err))), Unsent: !sending.Sent(), Ours: a.File.Failure(),
+			Stale: sending.Stale() && ctx.Err() == nil,
 		}
 	}
 	defer resp.Body.Close()
@@ -184,7 +149,7 @@ func (c *client) request(ctx context.Context, key secret.String, a Attempt, call
 		req.Header.Set("Content-Type", call.ContentType)
 	}
 	if call.Upload != nil {
-		return req, setForm(req, call.Upload, a.File, alive)
+		return req, upload.SetBody(req, call.Upload, a.File, alive)
 	}
 	return req, nil
 }
@@ -245,17 +210,4 @@ func plain(err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// annotate adds to the client span what only we know.
-type annotate struct{ next http.RoundTripper }
-
-func (t annotate) RoundTrip(r *http.Request) (*http.Response, error) {
-	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok {
-		trace.SpanFromContext(r.Context()).SetAttributes(
-			semconv.URLTemplate(a.Op.Path), attribute.String("factro.operation", a.Op.Name),
-			semconv.HTTPRequestResendCount(a.Number-1), attribute.String("factro.breaker.state", a.state),
-		)
-	}
-	return t.next.RoundTrip(r)
 }

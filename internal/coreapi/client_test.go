@@ -30,7 +30,7 @@ func TestRealTransport(t *testing.T) {
 		url    string
 		unsent bool
 	}{"cut": {cut.URL, false}, "refused": {gone.URL, true}, "half": {half.URL, false}} {
-		c := newClient(Config{URL: test.url, UserAgent: "test", Timeout: time.Minute}, newTransport())
+		c := newClient(Config{URL: test.url, UserAgent: "test", Timeout: time.Minute}, nil)
 		a := c.do(t.Context(), apitest.Key, Attempt{Op: Probe, Number: 1}, probeCall)
 		if a.Err == nil || a.Unsent != test.unsent {
 			t.Errorf("%s: unsent %v, %v", name, a.Unsent, a.Err)

@@ -38,9 +38,9 @@ func (g *gate) conditions(now time.Time, key secret.String) (reach status.Condit
 	if !g.downSince.IsZero() {
 		reach = status.Condition{State: status.Unreachable, Since: Instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: Instant(g.openUntil)}
 	}
-	switch {
-	case g.budgetAt.After(now):
-		paused = &status.Condition{Reason: status.ReasonThrottled, Since: Instant(g.budgetOf), RetryAt: Instant(g.budgetAt)}
+	switch spentSince, spentUntil := g.budget.Spent(); {
+	case spentUntil.After(now):
+		paused = &status.Condition{Reason: status.ReasonThrottled, Since: Instant(spentSince), RetryAt: Instant(spentUntil)}
 	case g.isBad && g.badKey == key:
 		paused = &status.Condition{Reason: status.ReasonKeyRefused, Since: Instant(g.badSince), RetryAt: Instant(g.probeAt)}
 		if key == "" {

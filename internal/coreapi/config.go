@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -48,8 +49,8 @@ func (c Config) Validate() error {
 	if err := c.Key.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("api.key: %w", err))
 	}
-	if c.RequestsPerMinute < 1 || c.RequestsPerMinute > maxPerMinute {
-		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and %d", c.RequestsPerMinute, maxPerMinute))
+	if c.RequestsPerMinute < 1 || c.RequestsPerMinute > budget.MaxPerMinute {
+		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and %d", c.RequestsPerMinute, budget.MaxPerMinute))
 	}
 	if c.Timeout < time.Second || c.Timeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("api.timeout: %s is not between 1s and 5m", c.Timeout))
@@ -69,24 +70,15 @@ const (
 	// maxRest bounds how long an answer other than 429 can make us wait. It is asked again soon: what says hours is mostly a mistake, and
 	// a single answer must not stop a cloud for long.
 	maxRest = time.Minute
-	// maxPerMinute is the largest budget that can be configured, or is believed.
-	maxPerMinute = 100_000
-	// maxWindow is the longest window of a request budget that is believed. factro's is a minute (one source).
-	maxWindow = time.Hour
 	// maxAnswer bounds what is read of an answer. Lists at factro are not paginated, but commands answer with what they
 	// changed.
 	maxAnswer = 8 << 20
 	// maxStream bounds what is read of an answer that is taken as a stream, so that one without an end costs no more.
 	maxStream = 1 << 30
-	// maxHeader bounds the headers of an answer, those of all answers 1xx before it included.
-	maxHeader = 64 << 10
 	// narrowSkew is how far factro's clock may be off after an answer has told it by the second, wideSkew before that.
 	// What was made a little before the call is only in doubt.
 	narrowSkew = 3 * time.Second
 	WideSkew   = 2 * time.Minute
-	// budgetWait bounds how long a query waits for its share of the request budget. It is below the five seconds that the
-	// nats command waits for an answer: a requester who hears to come later knows more than one who heard nothing.
-	budgetWait = 4 * time.Second
 	// QueryTimeout bounds a query from its call to the end of its answer, however steadily that comes.
 	QueryTimeout = 10 * time.Minute
 	// stretch is how much of a streamed answer has to come within each timeout, in bytes: were it any byte, an answer that

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -15,15 +16,11 @@ import (
 // worker passes it before it pulls a command and before each call; a query that it stops is answered at once.
 type gate struct {
 	breaker *gobreaker.CircuitBreaker[Answer]
+	budget  *budget.Budget
 
 	mu        sync.Mutex
 	openUntil time.Time     // while the breaker is open: when it will take a probe
-	budgetAt  time.Time     // nothing may be called before this time
-	restAt    time.Time     // the same, since an answer that was a failure asked for it
-	savedAt   time.Time     // no query may be made before this time: few requests remain
-	left      int           // requests that remained of factro's budget by its last answer
-	leftUntil time.Time     // when that is over
-	budgetOf  time.Time     // since when nothing may be called before budgetAt
+	restAt    time.Time     // nothing may be called before this time, since an answer that was a failure asked for it
 	restOf    time.Time     // since when nothing may be called before restAt
 	isBad     bool          // whether factro refused the key, or there is none
 	badSince  time.Time     // since when
@@ -50,8 +47,8 @@ var (
 	errNeutral   = errors.New("no sign of health or failure")
 )
 
-func newGate(cloud string) *gate {
-	g := &gate{}
+func newGate(cloud string, b *budget.Budget) *gate {
+	g := &gate{budget: b}
 	g.breaker = gobreaker.NewCircuitBreaker[Answer](gobreaker.Settings{
 		Name: cloud, MaxRequests: 1, Interval: 30 * time.Second, BucketPeriod: 3 * time.Second, Timeout: openFor,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
@@ -118,15 +115,14 @@ func (g *gate) learnFrom(j Judgement, a Answer, key secret.String, counts bool) 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	was = g.keyState()
-	defer func() { is = g.keyState() }()
+	g.budget.Learn(a.Header, j == Throttled, now)
 	switch j {
 	case Unauthorized:
 		if !g.isBad || (g.badKey == "") != (key == "") {
 			g.badSince = now
 		}
 		g.isBad, g.badKey, g.probeAt = true, key, now.Add(probeEvery)
-	case Throttled:
-		g.spent(now, now.Add(factro.RetryAfter(a.Header, now)))
+	case Throttled: // the budget has learned it
 	case Done, Refused:
 		g.isBad, g.badKey, g.restAt = false, "", time.Time{}
 	case Failed, Unknown:
@@ -137,52 +133,7 @@ func (g *gate) learnFrom(j Judgement, a Answer, key secret.String, counts bool) 
 			g.restAt = now.Add(min(factro.RetryAfter(a.Header, now), maxRest))
 		}
 	}
-	b, ok := factro.BudgetOf(a.Header)
-	if !ok || b.Reset > maxWindow {
-		return was, is
-	}
-	reset := now.Add(min(max(b.Reset, time.Second), time.Minute))
-	if b.Remaining == 0 && j != Throttled {
-		g.spent(now, reset)
-	}
-	g.left, g.leftUntil = b.Remaining, reset
-	g.savedAt = time.Time{}
-	if b.Remaining < fewRemain(b.Quota) {
-		g.savedAt = reset
-	}
-	return was, is
-}
-
-// spent notes that nothing may be called before a time. It is called under the lock.
-func (g *gate) spent(now, until time.Time) {
-	if !g.budgetAt.After(now) {
-		g.budgetOf = now
-	}
-	g.budgetAt = until
-}
-
-// fewRemain is how many requests of factro's budget are left to the commands: a tenth of it, or 50 of one that the
-// answer does not tell, which is a tenth of the 500 that are known of (one source). One that is larger than anybody may
-// configure is not believed: it would keep the queries waiting.
-func fewRemain(quota int) int {
-	if quota == 0 || quota > maxPerMinute {
-		return 50
-	}
-	return quota / 10
-}
-
-// saved returns until when what remains of factro's budget is for commands only.
-func (g *gate) saved() time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.savedAt
-}
-
-// remaining is what is left of factro's budget, as far as it told.
-func (g *gate) remaining(now time.Time) (n int, known bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.left, now.Before(g.leftUntil)
+	return was, g.keyState()
 }
 
 // paused says whether the key is known to be bad.

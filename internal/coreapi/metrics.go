@@ -77,7 +77,7 @@ func newCalls(a *API) (*calls, error) {
 		}
 		o.ObserveInt64(paused, bad, attrs)
 		o.ObserveInt64(allowed, int64(a.cfg.RequestsPerMinute), attrs)
-		if n, known := a.gate.remaining(time.Now()); known {
+		if n, known := a.budget.Remaining(time.Now()); known {
 			o.ObserveInt64(remaining, int64(n), attrs)
 		}
 		if d, known := a.clock.offset(); known {

@@ -26,9 +26,9 @@ type Obstacle struct {
 func (g *gate) obstacle(now time.Time, key secret.String) Obstacle {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.budgetAt.After(now):
-		return Obstacle{Code: events.CodeThrottled, Until: g.budgetAt}
+	switch _, spentUntil := g.budget.Spent(); {
+	case spentUntil.After(now):
+		return Obstacle{Code: events.CodeThrottled, Until: spentUntil}
 	case g.isBad && g.badKey == key && g.probeAt.After(now):
 		return Obstacle{Code: events.CodeUnauthorized, Until: g.probeAt, noKey: key == ""}
 	case g.openUntil.After(now), g.restAt.After(now):

@@ -39,7 +39,7 @@ func (a *API) Pass(ctx context.Context, report func(Obstacle)) error {
 		if a.gate.open() {
 			return ctx.Err()
 		}
-		if err := a.pace.Wait(ctx); err != nil {
+		if err := a.budget.Take(ctx); err != nil {
 			return err
 		}
 		_, closed := a.probe(ctx, key)
@@ -65,7 +65,7 @@ func (a *API) AwaitSlot(ctx context.Context, report func(Obstacle)) error {
 	if err := a.Pass(ctx, report); err != nil {
 		return err
 	}
-	return a.pace.Wait(ctx)
+	return a.budget.Take(ctx)
 }
 
 // Probe is the cheap read: a handful of counters.

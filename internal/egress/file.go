@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -38,7 +39,7 @@ func (w *Worker) open(ctx context.Context, j *job) finding {
 }
 
 // content opens the content of an upload. It returns nil if there is none.
-func (w *Worker) content(ctx context.Context, u *translate.Upload) (*coreapi.File, error) {
+func (w *Worker) content(ctx context.Context, u *translate.Upload) (*upload.File, error) {
 	if u == nil {
 		return nil, nil
 	}
@@ -46,7 +47,7 @@ func (w *Worker) content(ctx context.Context, u *translate.Upload) (*coreapi.Fil
 	if err != nil {
 		return nil, err
 	}
-	f := &coreapi.File{Size: object.Size, Open: func() (io.ReadCloser, error) { return object.Open(ctx) }}
+	f := &upload.File{Size: object.Size, Open: func() (io.ReadCloser, error) { return object.Open(ctx) }}
 	if u.Object == nil {
 		f.Size = u.Size
 		f.Open = func() (io.ReadCloser, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -30,7 +31,7 @@ type job struct {
 	calls    int // calls of this delivery
 	misses   int // how often its file could not be read
 
-	file       *coreapi.File  // of the call that comes next
+	file       *upload.File   // of the call that comes next
 	unread     error          // why there is none
 	answer     coreapi.Answer // of the last call, or of what was found instead
 	conclusion conclusion     // set by conclude

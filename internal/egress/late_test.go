@@ -14,7 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -169,12 +169,12 @@ func TestSightingBounds(t *testing.T) {
 	t.Parallel()
 	var seen sighting
 	for range maxSeen + 1 {
-		seen.add([]translate.Item{{Likeness: translate.Equal, ID: "x"}}, nil)
+		seen.add([]compare.Item{{Likeness: compare.Equal, ID: "x"}}, nil)
 	}
 	large := json.RawMessage(strings.Repeat("x", maxSeenBytes/2))
 	var kept sighting
 	for range 4 {
-		kept.add([]translate.Item{{Likeness: translate.Equal, ID: "x", JSON: large}, {Likeness: translate.Doubtful, ID: "y", JSON: large}}, nil)
+		kept.add([]compare.Item{{Likeness: compare.Equal, ID: "x", JSON: large}, {Likeness: compare.Doubtful, ID: "y", JSON: large}}, nil)
 	}
 	if len(kept.equal) != 1 || !kept.more || len(kept.doubts) == 0 || kept.doubts[0].JSON != nil {
 		t.Errorf("%d large ones and %d doubts are kept", len(kept.equal), len(kept.doubts))

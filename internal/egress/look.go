@@ -16,12 +16,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 )
 
 // sighting is what a look has found: objects that were made by the command, the best one first, and objects of which that
 // is not sure.
 type sighting struct {
-	equal, doubts []translate.Item
+	equal, doubts []compare.Item
 	status        int
 	size          int  // bytes that are kept
 	more          bool // than are kept
@@ -33,21 +34,21 @@ const (
 	maxSeenBytes = 16 << 20
 )
 
-func (s *sighting) add(items []translate.Item, made map[string]bool) {
+func (s *sighting) add(items []compare.Item, made map[string]bool) {
 	for _, item := range items {
 		if made[item.ID] {
 			continue
 		}
-		if item.Likeness == translate.Doubtful {
+		if item.Likeness == compare.Doubtful {
 			item.JSON = nil // only its id is reported
 		}
 		s.size += len(item.ID) + len(item.JSON)
 		switch {
 		case s.size > maxSeenBytes:
 			s.more = true
-		case item.Likeness == translate.Doubtful && len(s.doubts) < maxSeen:
+		case item.Likeness == compare.Doubtful && len(s.doubts) < maxSeen:
 			s.doubts = append(s.doubts, item)
-		case item.Likeness != translate.Doubtful && len(s.equal) < maxSeen:
+		case item.Likeness != compare.Doubtful && len(s.equal) < maxSeen:
 			s.equal = append(s.equal, item)
 		default:
 			s.more = true
@@ -58,14 +59,14 @@ func (s *sighting) add(items []translate.Item, made map[string]bool) {
 // narrow turns what was made before a time into doubts, unless it bears the mark of the command, and brings the rest into
 // order.
 func (s *sighting) narrow(since time.Time) {
-	s.equal = slices.DeleteFunc(s.equal, func(i translate.Item) bool {
-		early := i.Likeness != translate.Exact && i.At.Before(since)
+	s.equal = slices.DeleteFunc(s.equal, func(i compare.Item) bool {
+		early := i.Likeness != compare.Exact && i.At.Before(since)
 		if early {
 			s.doubts = append(s.doubts, i)
 		}
 		return early
 	})
-	slices.SortStableFunc(s.equal, func(a, b translate.Item) int {
+	slices.SortStableFunc(s.equal, func(a, b compare.Item) int {
 		return cmp.Or(-cmp.Compare(a.Likeness, b.Likeness), a.At.Compare(b.At))
 	})
 }
@@ -84,7 +85,7 @@ func (s *sighting) doubt() string {
 // look looks once for what a create has made.
 func (w *Worker) look(ctx context.Context, j *job) (sighting, error) {
 	theirs, _ := w.api.At(j.record.StartedAt)
-	search, err := translate.NewSearch(*j.op.Search, j.cmd.Event.Data(), theirs.Add(-inDoubt), j.record.Dated)
+	search, err := compare.NewSearch(*j.op.Search, j.cmd.Event.Data(), theirs.Add(-inDoubt), j.record.Dated)
 	if err != nil {
 		return sighting{}, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -52,7 +52,7 @@ type ledgerClaims interface {
 
 // fingerprint tells commands with one identity apart: by the operation and by what the data says, however it is written.
 func fingerprint(op factro.Operation, data []byte) (string, error) {
-	canonical, err := translate.Canonical(data)
+	canonical, err := jsontext.Canonical(data)
 	if err != nil {
 		return "", err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
@@ -103,7 +103,7 @@ func (w *Worker) undecided(j *job, a coreapi.Answer, why string) finding {
 }
 
 // adopt ends a create with what was found of it.
-func (w *Worker) adopt(ctx context.Context, j *job, status int, item translate.Item) finding {
+func (w *Worker) adopt(ctx context.Context, j *job, status int, item compare.Item) finding {
 	w.log.InfoContext(ctx, "what a create without an answer has made was found", "cloud", w.cloud, "operation", j.op.Name,
 		"event_id", j.cmd.Event.ID())
 	j.conclusion.adopted = true

@@ -11,7 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/content"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -86,7 +86,7 @@ func TestErrorsInOtherForms(t *testing.T) {
 func TestAnswersInParts(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("x", 4095) + "ü" + strings.Repeat("y", 9000)
-	got, err := io.ReadAll(translate.Content{}.Reader(io.MultiReader(strings.NewReader("\xef\xbb\xbf"+text), apitest.Failing{})))
+	got, err := io.ReadAll(content.Headers{}.Reader(io.MultiReader(strings.NewReader("\xef\xbb\xbf"+text), apitest.Failing{})))
 	if string(got) != text || err != io.ErrUnexpectedEOF { //nolint:errorlint // exactly this one
 		t.Errorf("%d bytes of %d, %v", len(got), len(text), err)
 	}

@@ -101,7 +101,7 @@ func uploading(t testing.TB, url string) *rig {
 	return r
 }
 
-func upload(file map[string]any) events.Command {
+func uploadOf(file map[string]any) events.Command {
 	data, err := json.Marshal(map[string]any{"taskId": "t-1", "file": file})
 	if err != nil {
 		panic(err)
@@ -127,7 +127,7 @@ func TestUploadInline(t *testing.T) {
 		"large":             {name: "a", content: strings.Repeat("0123456789", 50_000)},
 	} {
 		r := uploading(t, url)
-		r.wantDone(r.do(upload(map[string]any{
+		r.wantDone(r.do(uploadOf(map[string]any{
 			"name": tt.name, "contentType": tt.kind, "data": base64.StdEncoding.EncodeToString([]byte(tt.content)),
 		})), events.Applied, "")
 		a := <-got
@@ -194,7 +194,7 @@ func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
 	content := newNoise(size, 0)
 	r.desk.files = map[string]bus.File{"big": {Size: size, Open: func(context.Context) (io.ReadCloser, error) { return content, nil }}}
 	base = heap()
-	r.wantDone(r.do(upload(map[string]any{"name": "Übersicht.bin", "object": reference("big")})), events.Applied, "")
+	r.wantDone(r.do(uploadOf(map[string]any{"name": "Übersicht.bin", "object": reference("big")})), events.Applied, "")
 	a := <-got
 	if a.size != size || !bytes.Equal(a.digest[:], content.sum.Sum(nil)) || a.name != "Übersicht.bin" || a.length <= size {
 		t.Errorf("arrived is %+v", a)
@@ -218,7 +218,7 @@ func TestUploadRehearsed(t *testing.T) {
 	} {
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 		r.desk.files = map[string]bus.File{"here": {Size: 9_000_000}}
-		c := upload(file)
+		c := uploadOf(file)
 		c.Event.SetExtension("dryrun", true)
 		s := r.wantDone(r.do(c), events.Applied, "")
 		prefix := `{"method":"POST","path":"/tasks/t-1/documents","contentType":"multipart/form-data","file":`
@@ -242,7 +242,7 @@ func TestUploadRefused(t *testing.T) {
 		for _, ext := range [][]any{nil, {"dryrun", true}} {
 			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 			r.desk.files = map[string]bus.File{"here": {}}
-			c := upload(map[string]any{"name": "a", "object": tt.object})
+			c := uploadOf(map[string]any{"name": "a", "object": tt.object})
 			if ext != nil {
 				c.Event.SetExtension("dryrun", true)
 			}
@@ -289,7 +289,7 @@ func TestUploadStoreAway(t *testing.T) {
 						}
 						return nil
 					}
-					c := upload(map[string]any{"name": "a", "object": reference("f")})
+					c := uploadOf(map[string]any{"name": "a", "object": reference("f")})
 					if at == "dry run" {
 						c.Event.SetExtension("dryrun", true)
 					}
@@ -321,7 +321,7 @@ func TestUploadStoreAwayStop(t *testing.T) {
 			}
 			return nil
 		}
-		wantRetry(t, r.w.Handle(t.Context(), stopping, upload(map[string]any{"name": "a", "object": reference("f")}), nil))
+		wantRetry(t, r.w.Handle(t.Context(), stopping, uploadOf(map[string]any{"name": "a", "object": reference("f")}), nil))
 		if r.Count("call") != 0 || !r.desk.ledger[ledgerEntry].Open || len(r.desk.sent) != 0 {
 			t.Errorf("what happened: %s", r)
 		}
@@ -353,7 +353,7 @@ func TestUploadStalls(t *testing.T) {
 				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
 					return silent{strings.NewReader("hallo")}, nil
 				}}}
-				c := upload(map[string]any{"name": "a", "object": reference("f")})
+				c := uploadOf(map[string]any{"name": "a", "object": reference("f")})
 				began := time.Now()
 				if stop {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -386,7 +386,7 @@ func TestUploadBreaksOff(t *testing.T) {
 		opened.Add(1)
 		return newNoise(size, size/2), nil
 	}}}
-	s := r.wantDone(r.do(upload(map[string]any{"name": "a", "object": reference("f")})), events.Dead, "ambiguous")
+	s := r.wantDone(r.do(uploadOf(map[string]any{"name": "a", "object": reference("f")})), events.Dead, "ambiguous")
 	if !strings.Contains(s.result.Error.Message, "the source broke off") || opened.Load() != 1 {
 		t.Errorf("opened %d times: %s", opened.Load(), s.event.Data())
 	}
@@ -410,7 +410,7 @@ func TestUploadRepeated(t *testing.T) {
 		r.desk.files = map[string]bus.File{"f": {Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader("hallo")), nil
 		}}}
-		r.wantDone(r.do(upload(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
+		r.wantDone(r.do(uploadOf(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
 		if len(bodies) != 3 {
 			t.Fatalf("%d attempts: %s", len(bodies), r)
 		}
@@ -431,7 +431,7 @@ func TestUploadTakesItsTime(t *testing.T) {
 			return io.NopCloser(&drip{left: 20, every: 19 * time.Second}), nil
 		}}}
 		began := time.Now()
-		r.wantDone(r.do(upload(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
+		r.wantDone(r.do(uploadOf(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
 		if d := time.Since(began); d < 6*time.Minute {
 			t.Errorf("it took %s", d)
 		}

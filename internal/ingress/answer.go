@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
-	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/content"
 )
 
 // answer is what a request gets. Its zero value says that nothing is decided yet.
@@ -50,7 +50,7 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	if a.status == http.StatusUnsupportedMediaType {
-		h.Set("Accept-Encoding", translate.Encodings) // RFC 7694
+		h.Set("Accept-Encoding", content.Encodings) // RFC 7694
 	}
 	if a.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))

@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -39,7 +40,7 @@ func newDrift(actions []string, samples *logsample.Sampler, log *slog.Logger) (*
 		d.known[a.Name] = true
 	}
 	for _, name := range actions {
-		d.known[translate.Plain(name)] = true
+		d.known[compare.Plain(name)] = true
 	}
 	var err error
 	d.unknown, err = otel.Meter(scope).Int64Counter("factro.bridge.webhooks.unknown", metric.WithUnit("{webhook}"),
@@ -56,7 +57,7 @@ func (d *drift) expect(ctx context.Context, cloud string) {
 
 func (d *drift) check(ctx context.Context, cloud string, e translate.Event) {
 	switch {
-	case d.known[e.Action] || d.known[translate.Plain(e.Action)]:
+	case d.known[e.Action] || d.known[compare.Plain(e.Action)]:
 	case d.listed:
 		d.found(ctx, cloud, "action", e.Action, true)
 	default:

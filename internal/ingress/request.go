@@ -9,20 +9,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/content"
 )
 
 // delivery is a webhook that has arrived.
 type delivery struct {
 	body    []byte // as received
-	content translate.Content
+	content content.Headers
 	header  http.Header // for a dead letter, without secrets
 	load    *load
 }
 
 func (s *Server) newDelivery(c *cloud, r *http.Request, body []byte, l *load) delivery {
 	return delivery{
-		body: body, content: translate.Content{Type: r.Header.Get("Content-Type"), Encodings: r.Header.Values("Content-Encoding")},
+		body: body, content: content.Headers{Type: r.Header.Get("Content-Type"), Encodings: r.Header.Values("Content-Encoding")},
 		header: s.harmlessHeader(c, r.Header), load: l,
 	}
 }
@@ -41,11 +41,11 @@ func (s *Server) decode(ctx context.Context, d delivery) ([]byte, answer, error)
 	}
 	body, err := d.content.Decode(d.body, s.cfg.MaxBody, d.load.take)
 	switch {
-	case errors.Is(err, translate.ErrNoRoom):
+	case errors.Is(err, content.ErrNoRoom):
 		return nil, overloaded.after(time.Second), nil
-	case errors.Is(err, translate.ErrContentTooLarge):
+	case errors.Is(err, content.ErrTooLarge):
 		return nil, s.bodyTooLarge(), nil
-	case errors.Is(err, translate.ErrUnsupportedContent):
+	case errors.Is(err, content.ErrUnsupported):
 		return nil, unsupported, err
 	case err != nil:
 		return nil, unusable, err

@@ -1,7 +1,6 @@
 package jsontext
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -17,11 +16,9 @@ func Canonical(data []byte) ([]byte, error) {
 	if err := d.Decode(&value); err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
+	out, err := Encode(value)
+	if err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	return out, nil
 }

@@ -1,8 +1,9 @@
-// Package jsontext tells valid text in JSON from what encoding/json makes U+FFFD of: lone surrogates, and bytes that are no
-// UTF-8. Different values would become one.
+// Package jsontext reads and writes JSON where encoding/json would change it: lone surrogates and bytes that are no UTF-8 would
+// become U+FFFD, so that different values become one; the names of properties would be matched without regard to case; < and >
+// would be escaped.
 //
-// In: JSON, or a part of it, that is known to be valid by its syntax. Out: whether all of its text is Unicode, or a form in
-// which values stay different. It imports none of the bridge.
+// In: JSON, or a part of it. Out: its text or its properties, whether all of its text is Unicode, or a form in which values stay
+// different. It imports none of the bridge.
 package jsontext
 
 import (

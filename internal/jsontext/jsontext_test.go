@@ -66,3 +66,47 @@ func TestCanonical(t *testing.T) {
 		}
 	}
 }
+
+func TestString(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		`""`: "", `"a"`: "a", `"Prüfung"`: "Prüfung", `"Pr\u00fcfung"`: "Prüfung", `"a\"b"`: `a"b`, `"\ud83d\ude00"`: "😀",
+	} {
+		if got, ok := String(raw); !ok || got != want {
+			t.Errorf("%s: got %q, %v, want %q", raw, got, ok, want)
+		}
+	}
+	for _, raw := range []string{"", `"`, "5", "null", `{"a":1}`, `"\ud800"`, "\"\xff\"", "\"a\nb\"", `"\x"`} {
+		if got, ok := String(raw); ok {
+			t.Errorf("%s: is taken for %q", raw, got)
+		}
+	}
+}
+
+func TestObject(t *testing.T) {
+	t.Parallel()
+	fields, err := Object([]byte(` {"Action":1,"action":"<a>"}`))
+	if err != nil || string(fields["action"]) != `"<a>"` || len(fields) != 2 {
+		t.Errorf("got %s, %v", fields, err)
+	}
+	for raw, want := range map[string]string{
+		"": "not JSON: ", "{": "not JSON: ", "\xef\xbb\xbf{}": "not JSON: ", `{"a":1}x`: "not JSON: ", "null": "not a JSON object but null",
+		" [1]": "not a JSON object but an array", `"a"`: "not a JSON object but a string", "5": "not a JSON object but a number",
+		"-5": "not a JSON object but a number", "\ttrue": "not a JSON object but a boolean",
+	} {
+		if fields, err := Object([]byte(raw)); err == nil || fields != nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %s, %v, want %s", raw, fields, err, want)
+		}
+	}
+}
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	out, err := Encode(map[string]json.RawMessage{"b": json.RawMessage(`1.0`), "a": json.RawMessage(`"<&>"`)})
+	if err != nil || string(out) != `{"a":"<&>","b":1.0}` {
+		t.Errorf("got %s, %v", out, err)
+	}
+	if out, err := Encode(json.RawMessage("{")); err == nil {
+		t.Errorf("half an object became %s", out)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 )
 
 // reading is the result of one reading of factro's list.
@@ -68,7 +69,7 @@ func (r *Reconciler) read(ctx context.Context, since time.Time, p *pass) (*readi
 
 // wants reports whether an action is configured to be reconciled.
 func (r *Reconciler) wants(action string) bool {
-	return slices.ContainsFunc(r.cfg.Actions, func(a string) bool { return translate.Plain(a) == translate.Plain(action) })
+	return slices.ContainsFunc(r.cfg.Actions, func(a string) bool { return compare.Plain(a) == compare.Plain(action) })
 }
 
 // cut keeps the oldest records. Records of one millisecond stay or go together.

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
@@ -32,7 +34,7 @@ func hash(parts ...string) uint64 {
 // alikeHash is the hash of texts in the form for comparison. Ids are compared byte by byte.
 func alikeHash(parts ...string) uint64 {
 	for i, p := range parts {
-		parts[i] = translate.Plain(p)
+		parts[i] = compare.Plain(p)
 	}
 	return hash(parts...)
 }
@@ -177,12 +179,12 @@ func newStreamEvent(m bus.Message) (streamEvent, bool) {
 	}
 	_, entity, _ := strings.Cut(m.Event.Subject(), "/")
 	at := m.Event.Time()
-	if !translate.IsEventTime(at) {
+	if !factro.IsEventTime(at) {
 		at = m.Time
 	}
 	return streamEvent{
 		at: at.UnixMilli(), id: hash(m.Event.ID()), action: alikeHash(action), entity: alikeHash(action, entity), namesEntity: entity != "",
-		context: alikeHash(action, translate.ContextOf(m.Event.Data()).Plain()),
+		context: alikeHash(action, compare.ContextOf(m.Event.Data()).Plain()),
 		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), reconciled: extension(attr.Origin) == Origin,
 		spooled: extension(attr.Origin) == "spool",
 	}, true

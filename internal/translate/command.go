@@ -1,16 +1,18 @@
 package translate
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -49,9 +51,9 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	if err != nil {
 		return Call{}, err
 	}
-	fields, err := object(data)
+	fields, err := jsontext.Object(data)
 	if err != nil {
-		return Call{}, cmp.Or(invalid(mistakes), err)
+		return Call{}, cmp.Or(invalid(mistakes), fmt.Errorf("the data is %w", err))
 	}
 	sound := len(mistakes) == 0 // the rest is what a schema cannot express; it runs too, so that one answer names all mistakes
 	call := Call{Method: op.Method}
@@ -59,7 +61,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	for _, p := range op.Params {
 		raw, given := fields[p.Field]
 		delete(fields, p.Field)
-		value, isText := text(string(raw))
+		value, isText := jsontext.String(string(raw))
 		if !isText {
 			value = string(raw)
 		}
@@ -78,7 +80,7 @@ func Command(op factro.Operation, data []byte) (Call, error) {
 	mistakes = append(mistakes, wrong...)
 	switch op.Body {
 	case factro.BodyObject:
-		call.Body, err = encode(fields)
+		call.Body, err = jsontext.Encode(fields)
 		call.ContentType = "application/json"
 	case factro.BodyList:
 		call.Body, call.ContentType = fields["items"], "application/json"
@@ -128,13 +130,19 @@ func homeless(op factro.Operation, fields map[string]json.RawMessage) []events.F
 	return mistakes
 }
 
-// encode writes JSON with raw values unchanged; escaping < and > for HTML would change them.
-func encode(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
+// Dated puts a time of creation into the body of a call whose operation accepts one, unless the sender has done so.
+func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
+	if op.Search == nil || op.Search.Sets == "" || op.Body != factro.BodyObject {
+		return call, nil
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	fields, err := jsontext.Object(call.Body)
+	if err != nil {
+		return call, fmt.Errorf("date of creation: %w", err)
+	}
+	if _, sent := fields[op.Search.Sets]; sent {
+		return call, nil
+	}
+	fields[op.Search.Sets] = json.RawMessage(strconv.Quote(at.UTC().Format("2006-01-02T15:04:05.000Z")))
+	call.Body, err = jsontext.Encode(fields)
+	return call, err
 }

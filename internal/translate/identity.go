@@ -1,6 +1,10 @@
 package translate
 
-import "github.com/google/uuid"
+import (
+	"github.com/google/uuid"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+)
 
 // Ids, actions and compared values have to be valid text. encoding/json replaces every lone surrogate and every byte that
 // is not UTF-8 by U+FFFD, so that different ids would become equal.
@@ -11,7 +15,7 @@ func identifier(raw string) (string, bool) {
 	if isNumber(raw) {
 		return raw, true
 	}
-	return text(raw)
+	return jsontext.String(raw)
 }
 
 func isNumber(raw string) bool {

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
@@ -57,26 +56,6 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	}
 }
 
-func TestContextsStayApart(t *testing.T) {
-	t.Parallel()
-	seen := map[string]string{}
-	for _, value := range []string{`"\ud800"`, `"\ud801"`, "\"\xff\"", "\"\xfe\"", `"\ufffd"`, `"x\\\ud800"`, `"x\\\\ud800"`} {
-		c := translate.ContextOf([]byte(`{"action":"A","context":{"entityId":` + value + `}}`))
-		if c.Text == "" || len(c.Values) != 1 {
-			t.Errorf("%q has the context %q with %q", value, c.Text, c.Values)
-		}
-		if other, ok := seen[c.Text]; ok {
-			t.Errorf("%q and %q have the context %q", value, other, c.Text)
-		}
-		seen[c.Text] = value
-		canonical, err := translate.Canonical([]byte(`{"a":` + value + `}`))
-		if other, ok := seen[string(canonical)]; ok || err != nil {
-			t.Errorf("%q and %q are both %q: %v", value, other, canonical, err)
-		}
-		seen[string(canonical)] = value
-	}
-}
-
 // TestDatesOfNobody: what databases write for a time that they do not know is no time of an event.
 func TestDatesOfNobody(t *testing.T) {
 	t.Parallel()
@@ -102,28 +81,6 @@ func TestDatesOfNobody(t *testing.T) {
 		}
 		if _, err := translate.StoredPayload(body, receipt()); (err == nil) != want {
 			t.Errorf("a record of %s: %v", createdAt, err)
-		}
-	}
-}
-
-// TestObjectsWithoutATimeOfCreation: an object that tells the zero date may be the one that was made.
-func TestObjectsWithoutATimeOfCreation(t *testing.T) {
-	t.Parallel()
-	how := factro.Search{Created: "creationDate", Same: []factro.Comparison{{Field: "title", Items: []string{"title"}}}}
-	s, err := translate.NewSearch(how, []byte(`{"title":"x"}`), at, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for created, want := range map[string]translate.Likeness{
-		`"0001-01-01T00:00:00Z"`: translate.Doubtful, `"1970-01-01T00:00:00Z"`: translate.Doubtful, "1": translate.Doubtful,
-		`"2010-01-01T00:00:00Z"`: translate.Other,
-	} {
-		got := translate.Other
-		for _, item := range s.Judge([]byte(`{"id":"t","title":"x","creationDate":` + created + `}`)) {
-			got = item.Likeness
-		}
-		if got != want {
-			t.Errorf("created at %s: got %v, want %v", created, got, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // secretKey is the property of factro's stored webhooks that holds the secret in clear text.
@@ -58,7 +60,7 @@ func (r *redactor) step() error {
 		r.escaped = true
 	case c == '"':
 		r.inText = false
-		if text, ok := text(string(r.name)); ok && len(r.name) <= maxName && text == secretKey {
+		if text, ok := jsontext.String(string(r.name)); ok && len(r.name) <= maxName && text == secretKey {
 			return r.value()
 		}
 	}

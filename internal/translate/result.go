@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -17,7 +19,7 @@ import (
 // Result makes the event that reports the outcome of a command. variant follows the outcome in its id, and distinguishes
 // different results of one command that have the same outcome.
 func Result(cmd events.Command, r events.Result, variant string, at time.Time) (event.Event, error) {
-	data, err := encode(r)
+	data, err := jsontext.Encode(r)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("result of %s: %w", r.Operation, err)
 	}
@@ -74,14 +76,35 @@ func Resource(op factro.Operation, entityID string, answer []byte) (r *events.Re
 	if op.Answer != factro.AnswerObject {
 		return r, ""
 	}
-	fields, err := object(answer)
+	fields, err := jsontext.Object(answer)
 	if err != nil {
 		return r, ""
 	}
 	// The answer of createTaskTag is a tag, whose id is not that of a task.
 	if r.ID == "" && strings.EqualFold(op.AnswerSchema+"Id", entityParam(op.Resource)) {
-		r.ID, _ = text(string(fields["id"]))
+		r.ID, _ = jsontext.String(string(fields["id"]))
 	}
-	mandantID, _ = text(string(fields["mandantId"]))
+	mandantID, _ = jsontext.String(string(fields["mandantId"]))
 	return r, mandantID
+}
+
+// MadeIDs are the ids of the objects in a create's answer.
+func MadeIDs(op factro.Operation, answer []byte) []string {
+	var items []json.RawMessage
+	switch op.Answer {
+	case factro.AnswerObject:
+		items = []json.RawMessage{answer}
+	case factro.AnswerList:
+		_ = json.Unmarshal(answer, &items) // an answer that is not a list names no objects
+	case factro.AnswerVoid:
+	}
+	var ids []string
+	for _, item := range items {
+		if fields, err := jsontext.Object(item); err == nil {
+			if id, _ := jsontext.String(string(fields["id"])); id != "" {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
 }

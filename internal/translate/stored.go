@@ -3,17 +3,15 @@ package translate
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
 
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 )
 
 // Stored is a record of factro's stored payloads (documented: one public SDK), as the event that its webhook would have
@@ -31,23 +29,8 @@ type Stored struct {
 	CreatedAt time.Time
 	// Callback is the URL of the record's webhook, empty if the record has none.
 	Callback string
-	Context  Context
+	Context  compare.Context
 }
-
-// Context is the context of a webhook or of a stored record in the form for comparison.
-type Context struct {
-	// Text is the whole context in one form: equal contexts have equal texts, whatever the order of their keys. It is empty
-	// if there is no context.
-	Text string
-	// Values are the strings and numbers in it at any depth, the first 64.
-	Values []string
-	// NamesEntity reports whether one of them seems to be an object's id: the value is a UUID, or its key is id or ends in
-	// Id (both inferred from the available examples).
-	NamesEntity bool
-}
-
-// maxValues limits what is compared of one context. Real contexts are far smaller.
-const maxValues = 64
 
 var errNoTime = errors.New("the record has no createdAt that is a time")
 
@@ -66,7 +49,7 @@ func StoredPayload(raw []byte, r Receipt) (Stored, error) {
 		return Stored{}, err
 	}
 	body := gjson.ParseBytes(data)
-	out := Stored{Event: e, CreatedAt: timeOf(body.Get("createdAt").Raw, time.Time{}), Context: ContextOf(data)}
+	out := Stored{Event: e, CreatedAt: timeOf(body.Get("createdAt").Raw, time.Time{}), Context: compare.ContextOf(data)}
 	if out.CreatedAt.IsZero() {
 		return Stored{}, errNoTime
 	}
@@ -109,7 +92,7 @@ func entityOf(context gjson.Result, resource string) string {
 
 // identifierOf is an id in the form for comparison: an id that is not valid text is compared as its raw JSON.
 func identifierOf(raw string) string {
-	if id, ok := text(raw); ok || raw == "" || raw[0] != '"' {
+	if id, ok := jsontext.String(raw); ok || raw == "" || raw[0] != '"' {
 		return id
 	}
 	return raw
@@ -126,9 +109,8 @@ func DerivedID(digest [16]byte, ordinal int) string {
 
 // withoutWebhook removes the key webhook from a record and returns its value and the rest.
 func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
-	root := gjson.ParseBytes(raw)
-	if !root.IsObject() || !json.Valid(raw) {
-		_, err := object(raw)
+	root, err := rootOf(raw)
+	if err != nil {
 		return nil, gjson.Result{}, err
 	}
 	var out bytes.Buffer
@@ -150,61 +132,8 @@ func withoutWebhook(raw []byte) (rest []byte, webhook gjson.Result, err error) {
 	return out.Bytes(), webhook, nil
 }
 
-// ContextOf returns the context in the body of a webhook or in a stored record, in the form for comparison. A body that is
-// not a JSON object has none.
-func ContextOf(body []byte) Context {
-	body = bytes.TrimPrefix(body, byteOrderMark)
-	var raw string
-	if root := gjson.ParseBytes(body); root.IsObject() {
-		raw = root.Get("context").Raw
-	}
-	var c Context
-	var value any
-	d := json.NewDecoder(strings.NewReader(jsontext.KeepApart(raw)))
-	d.UseNumber() // so that large numbers stay different
-	if d.Decode(&value) != nil || value == nil {
-		return c
-	}
-	if text, err := json.Marshal(value); err == nil { // with sorted keys
-		c.Text = string(text)
-	}
-	c.collect("", value)
-	return c
-}
-
-var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
-func (c *Context) collect(key string, value any) {
-	switch v := value.(type) {
-	case map[string]any:
-		for k, e := range v {
-			c.collect(k, e)
-		}
-	case []any:
-		for _, e := range v {
-			c.collect(key, e)
-		}
-	case string:
-		c.add(key, v)
-	case json.Number:
-		c.add(key, v.String())
-	}
-}
-
-func (c *Context) add(key, value string) {
-	if value == "" {
-		return
-	}
-	if len(c.Values) < maxValues {
-		c.Values = append(c.Values, value)
-	}
-	if key == "id" || strings.HasSuffix(key, "Id") || uuidForm.MatchString(value) {
-		c.NamesEntity = true
-	}
-}
-
 // HasID reports whether the body of a webhook itself contains this id, so that it was not generated.
 func HasID(body []byte, id string) bool {
-	raw := gjson.ParseBytes(bytes.TrimPrefix(body, byteOrderMark)).Get("id").Raw
+	raw := gjson.ParseBytes(jsontext.WithoutMark(body)).Get("id").Raw
 	return raw != "" && idOf(raw, func() string { return "" }) == id
 }

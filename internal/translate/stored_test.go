@@ -88,30 +88,9 @@ func TestDerivedID(t *testing.T) {
 	}
 }
 
-// TestContextOf: contexts are compared whatever the order of their keys, and names of objects are recognised.
-func TestContextOf(t *testing.T) {
+// TestHasID: an id in the body is not taken for one that was made here.
+func TestHasID(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]Context{
-		`{"context":{"b":1.10,"a":{"c":["x",null,true]}}}`: {Text: `{"a":{"c":["x",null,true]},"b":1.10}`},
-		"\xef\xbb\xbf" + `{"context":{"entityId":"7"}}`:    {Text: `{"entityId":"7"}`, NamesEntity: true},
-		`{"context":{"x":"00000000-0000-4000-8000-000000000001"}}`: {
-			Text: `{"x":"00000000-0000-4000-8000-000000000001"}`, NamesEntity: true,
-		},
-		`{"context":{"list":[{"id":7}]}}`:   {Text: `{"list":[{"id":7}]}`, NamesEntity: true},
-		`{"context":{"taskState":"valid"}}`: {Text: `{"taskState":"valid"}`},
-		`{"context":{}}`:                    {Text: `{}`},
-		`{"context":null}`:                  {},
-		`{}`:                                {},
-		`[]`:                                {},
-		`no JSON`:                           {},
-	} {
-		if got := ContextOf([]byte(body)); got.Text != want.Text || got.NamesEntity != want.NamesEntity {
-			t.Errorf("%s: %+v", body, got)
-		}
-	}
-	if got := ContextOf([]byte(`{"context":{"list":[` + strings.Repeat(`"x",`, 100) + `1]}}`)); len(got.Values) != maxValues {
-		t.Errorf("%d values are held", len(got.Values))
-	}
 	if !HasID([]byte(`{"id":"a"}`), "a") || HasID([]byte(`{"id":null}`), "a") || HasID([]byte(`{}`), "") || !HasID([]byte(`{"id":7}`), "7") {
 		t.Error("HasID does not tell delivered ids from minted ones")
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -30,12 +31,12 @@ type Upload struct {
 
 // upload reads the file of a command whose data its schema has accepted: it has either data or object.
 func upload(op factro.Operation, raw json.RawMessage) (*Upload, []events.FieldError) {
-	file, err := object(raw)
+	file, err := jsontext.Object(raw)
 	if err != nil {
 		return nil, []events.FieldError{{Pointer: "/file", Message: err.Error()}}
 	}
-	name, _ := text(string(file["name"]))
-	kind, _ := text(string(file["contentType"]))
+	name, _ := jsontext.String(string(file["name"]))
+	kind, _ := jsontext.String(string(file["contentType"]))
 	u := &Upload{Name: name, ContentType: cmp.Or(kind, "application/octet-stream")}
 	var wrong []events.FieldError
 	if why := noFileName(name); why != "" {
@@ -49,7 +50,7 @@ func upload(op factro.Operation, raw json.RawMessage) (*Upload, []events.FieldEr
 		u.Object, fields = reference(ref)
 		wrong = append(wrong, inside("/file/object", homeless(op, fields))...)
 	} else {
-		u.Data, _ = text(string(file["data"]))
+		u.Data, _ = jsontext.String(string(file["data"]))
 		// The decoder keeps nothing: the content can be as large as a message.
 		u.Size, err = io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(u.Data)))
 		if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -103,9 +104,9 @@ func noContentType(kind string) string {
 
 // reference reads a reference to an object, and returns the properties that do not belong there.
 func reference(raw json.RawMessage) (*events.ObjectRef, map[string]json.RawMessage) {
-	fields, _ := object(raw) // the schema has checked that it is one, with two strings
-	bucket, _ := text(string(fields["bucket"]))
-	name, _ := text(string(fields["name"]))
+	fields, _ := jsontext.Object(raw) // the schema has checked that it is one, with two strings
+	bucket, _ := jsontext.String(string(fields["bucket"]))
+	name, _ := jsontext.String(string(fields["name"]))
 	for _, known := range []string{"bucket", "name", "size"} { // the store knows the size itself
 		delete(fields, known)
 	}

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,20 +51,15 @@ const (
 )
 
 var (
-	errNotJSON   = errors.New("the body is not JSON")
-	errNotObject = errors.New("the body is not a JSON object")
-	errNoAction  = errors.New("the body has no action")
-	errNotUTF8   = errors.New("the body is not UTF-8, and no charset is declared")
+	errNoAction = errors.New("the body has no action")
+	errNotUTF8  = errors.New("the body is not UTF-8, and no charset is declared")
 )
-
-// byteOrderMark may wrongly precede JSON. It is removed, since few JSON readers skip it.
-var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // Webhook translates the body of a webhook. The body may have any keys besides action; only context.entityId is confirmed.
 // The event's data is raw itself, not a copy, without a byte order mark. raw has to be UTF-8: Content converts other
 // charsets.
 func Webhook(raw []byte, r Receipt) (Event, error) {
-	raw = bytes.TrimPrefix(raw, byteOrderMark)
+	raw = jsontext.WithoutMark(raw)
 	if !utf8.Valid(raw) {
 		return Event{}, errNotUTF8
 	}
@@ -112,9 +106,8 @@ type parts struct {
 
 // partsOf finds them. It does not parse the whole body, which would cost more than all the rest of the translation.
 func partsOf(body []byte) (parts, error) {
-	root := gjson.ParseBytes(body)
-	if !root.IsObject() || !json.Valid(body) { // gjson alone accepts invalid JSON
-		_, err := object(body)
+	root, err := rootOf(body)
+	if err != nil {
 		return parts{}, err
 	}
 	var p parts
@@ -146,32 +139,26 @@ func partsOf(body []byte) (parts, error) {
 	return p, nil
 }
 
-// object reads a JSON object by its exact keys. With a struct, encoding/json would accept "Action" for "action".
-func object(raw []byte) (map[string]json.RawMessage, error) {
-	var fields map[string]json.RawMessage
-	err := json.Unmarshal(raw, &fields)
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrongType):
-		return nil, fmt.Errorf("%w but %s", errNotObject, article(wrongType.Value))
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errNotJSON, err)
-	case fields == nil: // the text null
-		return nil, fmt.Errorf("%w but null", errNotObject)
+// rootOf is the object that a body is.
+func rootOf(body []byte) (gjson.Result, error) {
+	root := gjson.ParseBytes(body)
+	if root.IsObject() && json.Valid(body) { // gjson alone accepts invalid JSON
+		return root, nil
 	}
-	return fields, nil
+	_, err := jsontext.Object(body)
+	return gjson.Result{}, fmt.Errorf("the body is %w", err)
 }
 
 func actionOf(raw string) (string, error) {
 	if raw == "" {
 		return "", fmt.Errorf(`%w: want a property action such as "TaskStateChanged"`, errNoAction)
 	}
-	action, ok := text(raw)
+	action, ok := jsontext.String(raw)
 	switch {
 	case !ok && raw[0] == '"':
 		return "", fmt.Errorf("%w: action is a string with half of a surrogate pair, want valid text", errNoAction)
 	case !ok:
-		return "", fmt.Errorf("%w: action is %s, want a string", errNoAction, shapeOf(raw))
+		return "", fmt.Errorf("%w: action is %s, want a string", errNoAction, jsontext.Shape([]byte(raw)))
 	case strings.TrimSpace(action) == "":
 		return "", fmt.Errorf("%w: action is blank", errNoAction)
 	case len(action) > maxAction:
@@ -195,66 +182,10 @@ func idOf(raw string, newID func() string) string {
 
 // timeOf returns the body's createdAt if it is a time, else when the body arrived.
 func timeOf(raw string, received time.Time) time.Time {
-	if s, ok := text(raw); ok {
-		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && IsEventTime(t) {
+	if s, ok := jsontext.String(raw); ok {
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && factro.IsEventTime(t) {
 			return t.UTC()
 		}
 	}
 	return received.UTC()
-}
-
-// Years in which an event of factro can have happened, by UTC.
-const firstYear, lastYear = 2000, 2200
-
-// IsEventTime reports whether an event can have happened then. Databases and libraries write 0001-01-01, 1970-01-01 or
-// 9999-12-31 for an unknown time.
-func IsEventTime(t time.Time) bool {
-	year := t.UTC().Year()
-	return year >= firstYear && year <= lastYear
-}
-
-// text returns the value of a JSON string, if it is valid text.
-func text(raw string) (string, bool) {
-	if len(raw) < 2 || raw[0] != '"' {
-		return "", false
-	}
-	for i := 1; i < len(raw)-1; i++ {
-		if c := raw[i]; c == '\\' || c < ' ' || c > '~' {
-			var s string
-			if !jsontext.Valid(raw) || json.Unmarshal([]byte(raw), &s) != nil {
-				return "", false
-			}
-			return s, true
-		}
-	}
-	return raw[1 : len(raw)-1], true // no escapes, in nearly all cases
-}
-
-// shapeOf names the JSON type of a value, for people.
-func shapeOf(raw string) string {
-	switch {
-	case len(raw) == 0:
-		return "absent"
-	case raw[0] == '"':
-		return "a string"
-	case raw[0] == '{':
-		return "an object"
-	case raw[0] == '[':
-		return "an array"
-	case raw[0] == 'n':
-		return "null"
-	case raw[0] == 't', raw[0] == 'f':
-		return "a boolean"
-	}
-	return "a number"
-}
-
-func article(jsonType string) string {
-	switch jsonType {
-	case "array", "object":
-		return "an " + jsonType
-	case "bool":
-		return "a boolean"
-	}
-	return "a " + strings.Fields(jsonType)[0]
 }

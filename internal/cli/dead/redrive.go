@@ -24,6 +24,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/content"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
@@ -217,13 +218,13 @@ const largestBody = 64 << 20
 
 // decode is the body of a webhook as UTF-8, unpacked.
 func (f *redriveFlags) decode(l deadletter.Entry) ([]byte, error) {
-	content := translate.Content{Type: l.Request.Get("Content-Type"), Encodings: l.Request.Values("Content-Encoding")}
-	data, err := content.Decode(l.Data, largestBody, nil)
+	headers := content.Headers{Type: l.Request.Get("Content-Type"), Encodings: l.Request.Values("Content-Encoding")}
+	data, err := headers.Decode(l.Data, largestBody, nil)
 	if f.charset == "" || err == nil && utf8.Valid(data) {
 		return data, err
 	}
-	content.Charset = f.charset // whatever was declared was wrong
-	return content.Decode(l.Data, largestBody, nil)
+	headers.Charset = f.charset // whatever was declared was wrong
+	return headers.Decode(l.Data, largestBody, nil)
 }
 
 // event translates the body of a webhook again.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // Object is a JSON object that keeps the order in which it was written: a document is read from above.
@@ -24,7 +26,7 @@ type List = []any
 type Inline struct{ Value any }
 
 // MarshalJSON writes the value.
-func (i Inline) MarshalJSON() ([]byte, error) { return PlainJSON(i.Value) }
+func (i Inline) MarshalJSON() ([]byte, error) { return jsontext.Encode(i.Value) }
 
 // MarshalJSON writes the members in their order.
 func (o Object) MarshalJSON() ([]byte, error) {
@@ -34,11 +36,11 @@ func (o Object) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			out.WriteByte(',')
 		}
-		key, err := PlainJSON(m.Key)
+		key, err := jsontext.Encode(m.Key)
 		if err != nil {
 			return nil, err
 		}
-		value, err := PlainJSON(m.Value)
+		value, err := jsontext.Encode(m.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -50,20 +52,9 @@ func (o Object) MarshalJSON() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// PlainJSON is JSON without the escapes for HTML: nothing here goes into a page.
-func PlainJSON(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
-
-// Indented is plainJSON for people, with a line feed at its end.
+// Indented is JSON for people, with a line feed at its end.
 func Indented(v any) ([]byte, error) {
-	raw, err := PlainJSON(v)
+	raw, err := jsontext.Encode(v)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +119,7 @@ func yamlNode(v any) (*yaml.Node, error) {
 
 // inlineNode reads the value's JSON as YAML, which it is, too: so it keeps its order, its quotes and its one line.
 func inlineNode(v any) (*yaml.Node, error) {
-	raw, err := PlainJSON(v)
+	raw, err := jsontext.Encode(v)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package translate
+package content
 
 import (
 	"bytes"
@@ -23,8 +23,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
-// Content is what the headers of a request say about its body.
-type Content struct {
+// Headers are what the headers of a request, or of an answer, say about its body.
+type Headers struct {
 	// Type is the header Content-Type, Encodings are the values of Content-Encoding, in their order.
 	Type      string
 	Encodings []string
@@ -40,10 +40,10 @@ const (
 )
 
 var (
-	// ErrContentTooLarge means that a body has more bytes than allowed after decompression and conversion.
-	ErrContentTooLarge = errors.New("the unpacked body is too large")
-	// ErrUnsupportedContent means that a body has an unknown encoding or charset.
-	ErrUnsupportedContent = errors.New("unsupported content")
+	// ErrTooLarge means that a body has more bytes than allowed after decompression and conversion.
+	ErrTooLarge = errors.New("the unpacked body is too large")
+	// ErrUnsupported means that a body has an unknown encoding or charset.
+	ErrUnsupported = errors.New("unsupported content")
 	// ErrNoRoom means that the caller granted no memory for the decompressed body.
 	ErrNoRoom = errors.New("no memory for the unpacked body")
 
@@ -55,11 +55,11 @@ var (
 const Encodings = "gzip, deflate, br, zstd"
 
 // AsIs reports whether there is nothing to decompress and nothing to convert, as with nearly every webhook.
-func (c Content) AsIs(raw []byte) bool {
-	if len(c.Encodings) > 0 || isUTF16(raw) {
+func (h Headers) AsIs(raw []byte) bool {
+	if len(h.Encodings) > 0 || isUTF16(raw) {
 		return false
 	}
-	name, declared := c.charset()
+	name, declared := h.charset()
 	return !declared || isUTF8Name(name)
 }
 
@@ -67,9 +67,9 @@ func (c Content) AsIs(raw []byte) bool {
 // is allocated for it; nil allows everything. A byte order mark takes precedence over the declared charset, as on the web.
 //
 // A body declared as UTF-8, or without a declaration, is not changed: Webhook checks whether it is valid text.
-func (c Content) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]byte, error) {
+func (h Headers) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]byte, error) {
 	b := buffer{limit: limit, reserve: reserve}
-	names, err := c.encodings()
+	names, err := h.encodings()
 	if err != nil {
 		return nil, err
 	}
@@ -78,23 +78,23 @@ func (c Content) Decode(raw []byte, limit int64, reserve func(int64) bool) ([]by
 			return nil, err
 		}
 	}
-	return c.toUTF8(raw, b)
+	return h.toUTF8(raw, b)
 }
 
 // encodings splits the values of Content-Encoding, which may be lists.
-func (c Content) encodings() ([]string, error) {
+func (h Headers) encodings() ([]string, error) {
 	var names []string
-	for name := range strings.SplitSeq(strings.Join(c.Encodings, ","), ",") {
+	for name := range strings.SplitSeq(strings.Join(h.Encodings, ","), ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "identity":
 		case "gzip", "x-gzip", "deflate", "br", "zstd":
 			names = append(names, name)
 		default:
-			return nil, fmt.Errorf("%w: Content-Encoding is %.40q, want any of %s", ErrUnsupportedContent, name, Encodings)
+			return nil, fmt.Errorf("%w: Content-Encoding is %.40q, want any of %s", ErrUnsupported, name, Encodings)
 		}
 	}
 	if len(names) > maxEncodings {
-		return nil, fmt.Errorf("%w: Content-Encoding has %d encodings, want at most %d of %s", ErrUnsupportedContent, len(names), maxEncodings, Encodings)
+		return nil, fmt.Errorf("%w: Content-Encoding has %d encodings, want at most %d of %s", ErrUnsupported, len(names), maxEncodings, Encodings)
 	}
 	return names, nil
 }
@@ -114,7 +114,7 @@ func (b buffer) read(r io.Reader) ([]byte, error) {
 		if len(out) == cap(out) {
 			size := min(int64(max(2*cap(out), firstBuffer)), b.limit+1) // one more byte than allowed shows that it is too large
 			if int64(cap(out)) > b.limit {
-				return nil, fmt.Errorf("%w: more than %d bytes", ErrContentTooLarge, b.limit)
+				return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, b.limit)
 			}
 			if b.reserve != nil && !b.reserve(size-int64(cap(out))) {
 				return nil, ErrNoRoom
@@ -125,7 +125,7 @@ func (b buffer) read(r io.Reader) ([]byte, error) {
 		out = out[:len(out)+n]
 		switch {
 		case int64(len(out)) > b.limit:
-			return nil, fmt.Errorf("%w: more than %d bytes", ErrContentTooLarge, b.limit)
+			return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, b.limit)
 		case errors.Is(err, io.EOF):
 			return out, nil
 		case err != nil:
@@ -159,7 +159,7 @@ func (b buffer) unpack(name string, raw []byte) ([]byte, error) {
 		}
 	}
 	switch {
-	case err == nil, errors.Is(err, ErrContentTooLarge), errors.Is(err, ErrNoRoom):
+	case err == nil, errors.Is(err, ErrTooLarge), errors.Is(err, ErrNoRoom):
 		return out, err
 	}
 	return nil, fmt.Errorf("%w: Content-Encoding is %s, which it is not: %w", errDamaged, name, err)
@@ -171,13 +171,13 @@ func (b buffer) inflate(raw []byte) ([]byte, error) {
 	framed, err := zlib.NewReader(packed)
 	if err == nil {
 		var out []byte
-		if out, err = b.whole(framed, packed); err == nil || errors.Is(err, ErrContentTooLarge) || errors.Is(err, ErrNoRoom) {
+		if out, err = b.whole(framed, packed); err == nil || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNoRoom) {
 			return out, err
 		}
 	}
 	packed.Reset(raw)
 	out, bareErr := b.whole(flate.NewReader(packed), packed)
-	if bareErr != nil && !errors.Is(bareErr, ErrContentTooLarge) && !errors.Is(bareErr, ErrNoRoom) {
+	if bareErr != nil && !errors.Is(bareErr, ErrTooLarge) && !errors.Is(bareErr, ErrNoRoom) {
 		return nil, errors.Join(err, bareErr)
 	}
 	return out, bareErr
@@ -194,14 +194,14 @@ func (b buffer) whole(r io.Reader, packed *bytes.Reader) ([]byte, error) {
 }
 
 // charset is the declared charset, if there is one.
-func (c Content) charset() (name string, declared bool) {
-	if c.Charset != "" {
-		return c.Charset, true
+func (h Headers) charset() (name string, declared bool) {
+	if h.Charset != "" {
+		return h.Charset, true
 	}
-	if c.Type == "" {
+	if h.Type == "" {
 		return "", false
 	}
-	_, params, err := mime.ParseMediaType(c.Type)
+	_, params, err := mime.ParseMediaType(h.Type)
 	if err != nil { // the declaration cannot be read
 		return "", false
 	}
@@ -221,9 +221,9 @@ func isUTF16(raw []byte) bool {
 // Reader reads an answer as UTF-8. A byte order mark is removed and decides the charset; otherwise the declared one is used
 // if it is known. Unlike Decode it refuses nothing: what the answer says about the call matters even if a character in it
 // is damaged.
-func (c Content) Reader(r io.Reader) io.Reader {
+func (h Headers) Reader(r io.Reader) io.Reader {
 	var declared transform.Transformer = transform.Nop
-	if name, ok := c.charset(); ok && !isUTF8Name(name) {
+	if name, ok := h.charset(); ok && !isUTF8Name(name) {
 		if charset, err := htmlindex.Get(name); err == nil && charset != encoding.Replacement {
 			declared = charset.NewDecoder()
 		}
@@ -233,11 +233,11 @@ func (c Content) Reader(r io.Reader) io.Reader {
 
 // toUTF8 converts text. Bytes that are invalid in the charset are an error: a replacement character would make different
 // texts equal.
-func (c Content) toUTF8(raw []byte, b buffer) ([]byte, error) {
-	name, declared := c.charset()
+func (h Headers) toUTF8(raw []byte, b buffer) ([]byte, error) {
+	name, declared := h.charset()
 	var charset encoding.Encoding
 	switch {
-	case bytes.HasPrefix(raw, byteOrderMark):
+	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
 		return raw, nil
 	case bytes.HasPrefix(raw, []byte("\xff\xfe")):
 		name, charset, raw = "utf-16le", unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), raw[2:]
@@ -248,12 +248,12 @@ func (c Content) toUTF8(raw []byte, b buffer) ([]byte, error) {
 	default:
 		var err error
 		if charset, err = htmlindex.Get(name); err != nil || charset == encoding.Replacement {
-			return nil, fmt.Errorf("%w: the charset is %.40q, want one of the WHATWG Encoding Standard, best utf-8", ErrUnsupportedContent, name)
+			return nil, fmt.Errorf("%w: the charset is %.40q, want one of the WHATWG Encoding Standard, best utf-8", ErrUnsupported, name)
 		}
 	}
 	text, err := b.read(charset.NewDecoder().Reader(bytes.NewReader(raw)))
 	if err != nil {
-		if errors.Is(err, ErrContentTooLarge) || errors.Is(err, ErrNoRoom) {
+		if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNoRoom) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%w in the charset %s: %w", errNoText, name, err)

@@ -1,4 +1,4 @@
-package coreapi
+package filename
 
 import (
 	"mime"
@@ -17,12 +17,12 @@ func TestDisposition(t *testing.T) {
 		"a%0D%0A'(1)*.pdf":  `form-data; name="file"; filename="a%0D%0A'(1)*.pdf"`,
 		"a；b\u2215c\uff3cd": `form-data; name="file"; filename="a;b_c_d"; filename*=UTF-8''a%EF%BC%9Bb%E2%88%95c%EF%BC%BCd`,
 	} {
-		if got := disposition(name); got != want {
+		if got := Disposition(name); got != want {
 			t.Errorf("%q:\ngot  %s\nwant %s", name, got, want)
 		}
 	}
 	for _, name := range []string{`der "Plan".pdf`, `"; name="other`, "Ä; filename=x", "ä'b''c", "%C3%9C", "Übersicht\u0301"} {
-		_, params, err := mime.ParseMediaType(disposition(name))
+		_, params, err := mime.ParseMediaType(Disposition(name))
 		if err != nil || params["name"] != "file" || params["filename"] != name || len(params) != 2 {
 			t.Errorf("%q is read as %q, %v", name, params, err)
 		}

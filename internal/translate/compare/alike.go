@@ -1,12 +1,17 @@
-package translate
+package compare
 
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/factro-bridge/factro-bridge/internal/filename"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // Plain is a text in the form for comparison: composed and decomposed umlauts are equal, and so are the line ends of all
@@ -25,8 +30,8 @@ func Plain(text string) string {
 
 // alike compares two values by meaning: instants in any form, numbers by value, texts as Plain does, null in any form.
 func alike(sent, have json.RawMessage) bool {
-	a, aText := text(string(sent))
-	b, bText := text(string(have))
+	a, aText := jsontext.String(string(sent))
+	b, bText := jsontext.String(string(have))
 	if aText && bText {
 		a, b = Plain(a), Plain(b)
 		if a == b || strings.TrimSuffix(a, ":00") == b || a == strings.TrimSuffix(b, ":00") { // a clock time with seconds or without
@@ -51,7 +56,7 @@ func plainJSON(raw []byte) []byte {
 	if d.Decode(&value) != nil {
 		return raw
 	}
-	out, err := encode(plain(value))
+	out, err := jsontext.Encode(plain(value))
 	if err != nil {
 		return raw
 	}
@@ -95,10 +100,30 @@ func plainNumber(n json.Number) json.Number {
 	return json.Number(strconv.FormatFloat(f, 'e', -1, 64))
 }
 
-// Plain is the context in the form for comparison, like texts.
-func (c Context) Plain() string {
-	if !strings.ContainsFunc(c.Text, func(r rune) bool { return r == '.' || r == '\\' || r > '~' }) && !strings.Contains(c.Text, ` "`) && !strings.Contains(c.Text, `" `) {
-		return c.Text // nothing to change in nearly all cases
+// instantOf reads a time in factro's three forms: an instant, a plain date, or milliseconds.
+func instantOf(raw json.RawMessage) (time.Time, bool) {
+	if s, isText := jsontext.String(string(raw)); isText {
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if at, err := time.Parse(layout, s); err == nil {
+				return at, true
+			}
+		}
+		return time.Time{}, false
 	}
-	return string(plainJSON([]byte(c.Text)))
+	ms, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || ms <= 0 || ms > math.MaxInt64/1e6 {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(ms)), true
+}
+
+// sameName reports whether a file in a list has the name that it was sent with, as the server may have read it: filename*,
+// the ASCII of filename, or UTF-8 that was read as Latin 1.
+func sameName(sent, have string) bool {
+	sent, have = Plain(sent), Plain(have)
+	var latin strings.Builder
+	for _, c := range []byte(sent) {
+		latin.WriteRune(rune(c))
+	}
+	return sent == have || Plain(filename.ASCII(sent)) == have || Plain(latin.String()) == have
 }

@@ -1,4 +1,4 @@
-package coreapi
+package transport
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
+	"github.com/factro-bridge/factro-bridge/internal/translate/content"
 )
 
 // guard stands between the transport and everybody else. Whatever a server answers and whatever the transport makes of
@@ -52,8 +53,8 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 			_ = got.resp.Body.Close()
 		}
 	}()
-	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.sent != nil {
-		a.sent.Store(true) // it may have been
+	if c := callOf(r); c != nil {
+		c.sent.Store(true) // it may have been
 	}
 	return nil, context.Cause(r.Context())
 }
@@ -82,8 +83,8 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 	}
 	bounded := bound(r.Context(), resp.Body)
 	// As UTF-8 from here on, or nobody would see a secret, or JSON, in it.
-	body := translate.Content{Type: h.Get("Content-Type")}.Reader(errorScrubber{bounded, scrub})
-	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.Op.ShowsSecrets() {
+	body := content.Headers{Type: h.Get("Content-Type")}.Reader(errorScrubber{bounded, scrub})
+	if c := callOf(r); c != nil && c.Op.ShowsSecrets() {
 		body = translate.Redact(body)
 	}
 	resp.Body = struct {

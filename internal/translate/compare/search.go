@@ -1,15 +1,14 @@
-package translate
+package compare
 
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // Search compares the items of a list with what a create may have made.
@@ -24,13 +23,13 @@ type Search struct {
 // NewSearch makes a search for the object of a command with this data, created since a time of factro's clock. dated is the
 // time of creation that the bridge has put into the call, or zero.
 func NewSearch(how factro.Search, data []byte, since, dated time.Time) (*Search, error) {
-	fields, err := object(data)
+	fields, err := jsontext.Object(data)
 	if err != nil {
 		return nil, err
 	}
 	s := &Search{how: how, fields: fields, since: since, dated: dated}
 	if how.Sets != "" {
-		if sent, ok := instantOf(fields[how.Sets]); ok && IsEventTime(sent) {
+		if sent, ok := instantOf(fields[how.Sets]); ok && factro.IsEventTime(sent) {
 			s.sent = sent
 		}
 	}
@@ -55,7 +54,7 @@ func (s *Search) Params() map[string]json.RawMessage {
 
 // shifted adds days to a plain date. Anything else stays as it is.
 func shifted(raw json.RawMessage, days int) json.RawMessage {
-	day, isText := text(string(raw))
+	day, isText := jsontext.String(string(raw))
 	at, err := time.Parse(time.DateOnly, day)
 	if days == 0 || !isText || err != nil {
 		return raw
@@ -88,13 +87,13 @@ type Item struct {
 
 // Judge compares an item of the list and the items nested in it, and returns those that are not Other.
 func (s *Search) Judge(raw json.RawMessage) []Item {
-	fields, err := object(raw)
+	fields, err := jsontext.Object(raw)
 	if err != nil {
 		return []Item{{Likeness: Doubtful}} // a list of something else
 	}
 	var found []Item
 	item := Item{JSON: raw}
-	item.ID, _ = text(string(fields["id"]))
+	item.ID, _ = jsontext.String(string(fields["id"]))
 	if item.Likeness = s.judge(fields, &item.At); item.Likeness != Other {
 		if item.ID == "" {
 			item.Likeness = Doubtful
@@ -114,7 +113,7 @@ func (s *Search) judge(item map[string]json.RawMessage, created *time.Time) Like
 	timed := false
 	if s.how.Created != "" {
 		*created, timed = instantOf(item[s.how.Created])
-		timed = timed && IsEventTime(*created)
+		timed = timed && factro.IsEventTime(*created)
 	}
 	marked := timed && !s.dated.IsZero() && created.Equal(s.dated)
 	asSent := timed && !s.sent.IsZero() && created.Equal(s.sent)
@@ -161,7 +160,7 @@ func valueAt(fields map[string]json.RawMessage, path string) json.RawMessage {
 	if !inside || raw == nil {
 		return raw
 	}
-	inner, err := object(raw)
+	inner, err := jsontext.Object(raw)
 	if err != nil {
 		return nil
 	}
@@ -171,67 +170,12 @@ func valueAt(fields map[string]json.RawMessage, path string) json.RawMessage {
 func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
 func texts(a, b json.RawMessage) (string, string) {
-	x, _ := text(string(a))
-	y, _ := text(string(b))
+	x, _ := jsontext.String(string(a))
+	y, _ := jsontext.String(string(b))
 	return x, y
 }
 
 func empty(raw json.RawMessage) bool {
-	s, isText := text(string(raw))
+	s, isText := jsontext.String(string(raw))
 	return isNull(raw) || isText && strings.TrimSpace(s) == ""
-}
-
-// instantOf reads a time in factro's three forms: an instant, a plain date, or milliseconds.
-func instantOf(raw json.RawMessage) (time.Time, bool) {
-	if s, isText := text(string(raw)); isText {
-		for _, layout := range []string{time.RFC3339, time.DateOnly} {
-			if at, err := time.Parse(layout, s); err == nil {
-				return at, true
-			}
-		}
-		return time.Time{}, false
-	}
-	ms, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || ms <= 0 || ms > math.MaxInt64/1e6 {
-		return time.Time{}, false
-	}
-	return time.UnixMilli(int64(ms)), true
-}
-
-// Dated puts a time of creation into the body of a call whose operation accepts one, unless the sender has done so.
-func Dated(op factro.Operation, call Call, at time.Time) (Call, error) {
-	if op.Search == nil || op.Search.Sets == "" || op.Body != factro.BodyObject {
-		return call, nil
-	}
-	fields, err := object(call.Body)
-	if err != nil {
-		return call, fmt.Errorf("date of creation: %w", err)
-	}
-	if _, sent := fields[op.Search.Sets]; sent {
-		return call, nil
-	}
-	fields[op.Search.Sets] = json.RawMessage(strconv.Quote(at.UTC().Format("2006-01-02T15:04:05.000Z")))
-	call.Body, err = encode(fields)
-	return call, err
-}
-
-// MadeIDs are the ids of the objects in a create's answer.
-func MadeIDs(op factro.Operation, answer []byte) []string {
-	var items []json.RawMessage
-	switch op.Answer {
-	case factro.AnswerObject:
-		items = []json.RawMessage{answer}
-	case factro.AnswerList:
-		_ = json.Unmarshal(answer, &items) // an answer that is not a list names no objects
-	case factro.AnswerVoid:
-	}
-	var ids []string
-	for _, item := range items {
-		if fields, err := object(item); err == nil {
-			if id, _ := text(string(fields["id"])); id != "" {
-				ids = append(ids, id)
-			}
-		}
-	}
-	return ids
 }

@@ -1,4 +1,4 @@
-package coreapi
+package transport
 
 import (
 	"net"
@@ -10,11 +10,14 @@ import (
 // call that goes out just then gets no answer.
 const idle = 4 * time.Second
 
-// transports are the ways to factro. A create that cannot be looked for has a connection of its own: on a kept one, it
-// could meet the server's closing it, and nobody could tell whether it was carried out.
-type transports struct{ kept, fresh *http.Transport }
+// maxHeader bounds the headers of an answer, those of all answers 1xx before it included.
+const maxHeader = 64 << 10
 
-func newTransport() *transports {
+// connections are the ways to factro. A create that cannot be looked for has a connection of its own: on a kept one, it
+// could meet the server's closing it, and nobody could tell whether it was carried out.
+type connections struct{ kept, fresh *http.Transport }
+
+func newConnections() *connections {
 	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is, unless somebody replaced it
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	t.MaxIdleConnsPerHost = 4
@@ -23,12 +26,12 @@ func newTransport() *transports {
 	t.ResponseHeaderTimeout = 0 // the call's own timeout is the limit
 	fresh := t.Clone()
 	fresh.DisableKeepAlives = true
-	return &transports{kept: t, fresh: fresh}
+	return &connections{kept: t, fresh: fresh}
 }
 
 // RoundTrip makes a call on the way that is right for its operation.
-func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
-	if a, ok := r.Context().Value(attemptKey{}).(Attempt); ok && a.Op.Creates() && !a.Op.Searchable() {
+func (t *connections) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c := callOf(r); c != nil && c.Op.Creates() && !c.Op.Searchable() {
 		return t.fresh.RoundTrip(r)
 	}
 	return t.kept.RoundTrip(r)

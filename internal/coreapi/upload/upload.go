@@ -1,4 +1,4 @@
-package coreapi
+package upload
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"sync/atomic"
 
+	"github.com/factro-bridge/factro-bridge/internal/filename"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
@@ -24,8 +25,8 @@ type File struct {
 	failed atomic.Pointer[error]
 }
 
-// failure is what went wrong with the content while it was read.
-func (f *File) failure() error {
+// Failure is what went wrong with the content while it was read.
+func (f *File) Failure() error {
 	if f == nil {
 		return nil
 	}
@@ -42,12 +43,12 @@ func (f *File) Close() {
 	}
 }
 
-// setForm gives a request a multipart body with one part named file, which is written while it is sent.
-func setForm(req *http.Request, u *translate.Upload, f *File, alive func()) error {
+// SetBody gives a request a multipart body with one part named file. alive hears of each part of the content that is sent.
+func SetBody(req *http.Request, u *translate.Upload, f *File, alive func()) error {
 	var head bytes.Buffer
 	w := multipart.NewWriter(&head)
 	_, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {disposition(u.Name)}, "Content-Type": {u.ContentType},
+		"Content-Disposition": {filename.Disposition(u.Name)}, "Content-Type": {u.ContentType},
 	})
 	if err != nil {
 		return fmt.Errorf("part of the upload: %w", err)

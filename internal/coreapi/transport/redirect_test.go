@@ -1,15 +1,10 @@
-package coreapi
+package transport
 
 import (
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
-	"time"
-
-	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
-	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
 // TestRedirectKeepsKey: the client follows no redirect, and does not even hear where one leads. Each of the two suffices to keep
@@ -21,21 +16,16 @@ func TestRedirectKeepsKey(t *testing.T) {
 	defer thief.Close()
 	server := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
 	defer server.Close()
-	api, err := New(Config{
-		Cloud: "acme", URL: server.URL, Key: secret.Source{Value: apitest.Key}, RequestsPerMinute: 480, Timeout: 20 * time.Second, UserAgent: "test",
-	}, nil, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ours := NewClient(nil, nil)
 	for name, c := range map[string]*http.Client{
-		"a client that follows none":  {Transport: http.DefaultTransport, CheckRedirect: api.client.http.CheckRedirect},
-		"a client that hears of none": {Transport: api.client.http.Transport},
+		"a client that follows none":  {Transport: http.DefaultTransport, CheckRedirect: ours.CheckRedirect},
+		"a client that hears of none": {Transport: ours.Transport},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", apitest.Key)
+		r.Header.Set("Authorization", "a key")
 		resp, err := c.Do(r)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
