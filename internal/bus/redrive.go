@@ -224,7 +224,7 @@ func (c *Client) FinalResult(ctx context.Context, p events.Prefix, r Redriven, f
 			return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 		}
 		e, err := events.FromMsg(msg.Headers(), msg.Data())
-		if err != nil || !identity.Caused(e, r.Source, r.ID) {
+		if err != nil || !attr.Caused(e.Extensions(), r.Source, r.ID) {
 			continue
 		}
 		if result, err := events.ResultOf(e); err == nil && result.Outcome.Final() {
