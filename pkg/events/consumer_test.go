@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -178,19 +177,11 @@ func TestMayNotAsk(t *testing.T) {
 	b := startBroker(t)
 	b.publish(t, stateChanged, "1")
 	b.restart(t, func() {
-		b.opts.NoAuthUser = "all"
-		b.opts.Users = []*server.User{{Username: "all"}, {Username: "few", Permissions: &server.Permissions{
+		b.Options.NoAuthUser = "all"
+		b.Options.Users = []*server.User{{Username: "all"}, {Username: "few", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.INFO.>"}},
 		}}}
 	})
-	nc, err := nats.Connect(b.s.ClientURL(), nats.UserInfo("few", ""), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := b.Connect(t, nats.UserInfo("few", ""), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	subscribe(t, &broker{js: js}, nil).want(t, "1")
 }

@@ -80,7 +80,7 @@ func TestPageRuns(t *testing.T) {
 	}
 	dir := t.TempDir()
 	program, source := filepath.Join(dir, "program"), filepath.Join(dir, "main.go")
-	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.s.ClientURL(), 1)
+	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.URL(), 1)
 	page = strings.ReplaceAll(page, `"demo"`, `"acme"`) // the cloud of the test's streams
 	if err := os.WriteFile(source, []byte(page), 0o600); err != nil {
 		t.Fatal(err)

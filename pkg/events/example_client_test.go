@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
@@ -17,16 +18,10 @@ import (
 // connected begins an example: a broker with the contract's streams, and at its other end somebody who plays the bridge
 // of the cloud acme. It shows what a program sends and gets, and not what factro would say to it.
 func connected(work func(events.Command) []events.Result) (js jetstream.JetStream, end func()) {
-	dir, remove := storeFolder()
-	b, err := newBroker(dir)
-	if err != nil {
-		panic(err)
-	}
-	f := &fakeBridge{b: b, work: work}
-	if err := f.play(); err != nil {
-		panic(err)
-	}
-	return b.js, func() { f.stop(); b.close(); remove() }
+	t, end := natstest.Example()
+	f := &fakeBridge{b: startBroker(t), work: work}
+	f.play(t)
+	return f.b.js, end
 }
 
 // happened has the bridge publish an event about a task.

@@ -124,10 +124,7 @@ func TestReusedIDStructured(t *testing.T) {
 func TestReusedIDOlderBridge(t *testing.T) {
 	t.Parallel()
 	f := &fakeBridge{b: startBroker(t), work: always(applied(nil)), noDigest: true}
-	if err := f.play(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.stop)
+	f.play(t)
 	c := events.NewClient(f.b.js, "acme")
 	for _, cmd := range []payload.SetTaskState{setState, setState} {
 		if r, err := c.Do(t.Context(), cmd, events.WithID("once")); err != nil || r.Outcome != events.Applied {

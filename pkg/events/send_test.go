@@ -56,8 +56,8 @@ func TestSend(t *testing.T) {
 	if _, err := c.Send(t.Context(), payload.Generic{Name: "createTask", Resource: "task", Data: []int{1}}); err == nil {
 		t.Error("a list was sent as a command")
 	}
-	f.b.stop()
-	f.b.close()
+	f.b.Stop()
+	f.b.nc.Close()
 	if _, err := c.Send(t.Context(), setState); err == nil || errors.As(err, new(*events.Error)) {
 		t.Errorf("without a connection: %v", err)
 	}

@@ -19,11 +19,7 @@ import (
 // answerStatus has the bridge's side answer the question why commands wait.
 func answerStatus(t *testing.T, b *broker, answer func(status.Request) any) {
 	t.Helper()
-	nc, _, err := b.connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc, _ := b.connect(t)
 	if _, err := nc.Subscribe(prefix.Status("acme"), func(msg *nats.Msg) {
 		var ask status.Request
 		if err := json.Unmarshal(msg.Data, &ask); err != nil {
