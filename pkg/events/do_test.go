@@ -67,8 +67,8 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestDoSendsWhatItIsTold looks at the command as the bridge sees it.
-func TestDoSendsWhatItIsTold(t *testing.T) {
+// TestDoSendsWhatIsAsked looks at the command as the bridge sees it.
+func TestDoSendsWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	f := &fakeBridge{b: startBroker(t), work: always(applied(nil))}
 	f.play(t)
@@ -101,7 +101,7 @@ func TestDoSendsWhatItIsTold(t *testing.T) {
 	}
 }
 
-// TestDoAgain: the same id is the same command, whose result is told again and which is not done again.
+// TestDoAgain: the same id is the same command, whose result comes again and which is not done again.
 func TestDoAgain(t *testing.T) {
 	t.Parallel()
 	c, f := client(t, always(refused))

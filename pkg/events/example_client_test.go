@@ -89,7 +89,7 @@ func ExampleClient_Do() {
 	// 2026 September 1
 }
 
-// An error says what became of the command, and whether it is still on its way.
+// An error says why the command was not carried out, or that its result is still to come.
 func ExampleClient_Do_errors() {
 	js, end := connected(always(events.Result{Outcome: events.Rejected, Status: 403, Attempts: 1, Error: &events.Error{
 		Code: events.CodeRefused, Message: "factro answered 403: Task is closed",

@@ -41,7 +41,7 @@ const (
 	HeaderDeadReason = "Factro-Dead-Reason"
 )
 
-// Outcome says what became of a command. It is the last token of a result's subject.
+// Outcome is how a command ended, or that it has to wait. It is the last token of a result's subject.
 type Outcome string
 
 const (

@@ -35,7 +35,7 @@ type waiter struct {
 // waiter makes what waits for the results of a command that the stream has.
 func (c *Client) waiter(a Address, e event.Event, o order, began time.Time, ack *jetstream.PubAck) *waiter {
 	filter := c.prefix.ResultFilter(a.Cloud, a.Resource, a.Operation, Any)
-	if ack.Duplicate { // the result shows of which command
+	if ack.Duplicate { // the result says which command it is for
 		filter = c.prefix.ResultFilter(a.Cloud, Any, Any, Any)
 	}
 	return &waiter{
