@@ -35,7 +35,7 @@ import (
 //
 // While the connection is lost, Do waits for it to come back, as long as ctx allows. The result is found even if the copy
 // that the bridge sends was lost, if the command was sent before, or if the connection broke in between: then it is read
-// from the stream of results. That needs the right to create consumers there; without it Do knows the copy only.
+// from the stream of results. That needs the right to read it by direct get; without it Do knows the copy only.
 func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result, error) {
 	o, a, e, err := c.order(cmd, opts)
 	if err != nil {
@@ -62,8 +62,9 @@ type Sent struct {
 	Position string
 }
 
-// Send sends a command, returns when the stream has it, and does not wait for its outcome. The error is as that of
-// [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
+// Send sends a command, returns when the stream has it, and does not wait for its outcome. A subscription to results recognises
+// those of the command with attr.Caused. The error is as that of [Client.Do]: a *[PendingError] if the command may be in the
+// stream or not, else it is not.
 //
 // Of a duplicate Send checks for up to two seconds whether the earlier command had the same payload; if not, the error is a
 // *[ReusedError]. That needs the right to read the stream of commands or that of results by direct get.
