@@ -1,6 +1,7 @@
 package natstest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 // what the end of a test does.
 func Example() (t testing.TB, end func()) {
 	e := &example{}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e, e.end
 }
 
@@ -18,10 +20,14 @@ func Example() (t testing.TB, end func()) {
 type example struct {
 	testing.TB
 
+	ctx      context.Context //nolint:containedctx // it is that of the test
+	cancel   context.CancelFunc
 	cleanups []func()
 }
 
 func (*example) Helper() {}
+
+func (e *example) Context() context.Context { return e.ctx }
 
 func (*example) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
@@ -39,6 +45,7 @@ func (e *example) TempDir() string {
 }
 
 func (e *example) end() {
+	e.cancel()
 	for _, f := range slices.Backward(e.cleanups) {
 		f()
 	}

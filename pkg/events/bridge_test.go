@@ -40,7 +40,7 @@ type fakeBridge struct {
 func (f *fakeBridge) play(t testing.TB) {
 	t.Helper()
 	nc, js := f.b.connect(t)
-	consumer, err := js.CreateOrUpdateConsumer(context.Background(), prefix.CommandStream("acme"), jetstream.ConsumerConfig{
+	consumer, err := js.CreateOrUpdateConsumer(t.Context(), prefix.CommandStream("acme"), jetstream.ConsumerConfig{
 		Durable: "bridge", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ func startBroker(t testing.TB) *broker {
 		case "command":
 			cfg.Retention = jetstream.WorkQueuePolicy
 		}
-		if _, err := b.js.CreateStream(context.Background(), cfg); err != nil {
+		if _, err := b.js.CreateStream(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
