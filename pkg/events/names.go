@@ -88,29 +88,29 @@ func (p Prefix) DeadWebhook(cloud string) string {
 // prefix nor cloud has an underscore, so no two clouds share one.
 
 // EventStream is the name of the stream that holds the events of a cloud, such as FACTRO_EVENTS_ACME.
-func (p Prefix) EventStream(cloud string) string { return p.stream("EVENTS", cloud) }
+func (p Prefix) EventStream(cloud string) string { return stream(p, "EVENTS", cloud) }
 
 // CommandStream is the name of the work queue of a cloud's commands, such as FACTRO_COMMANDS_ACME.
-func (p Prefix) CommandStream(cloud string) string { return p.stream("COMMANDS", cloud) }
+func (p Prefix) CommandStream(cloud string) string { return stream(p, "COMMANDS", cloud) }
 
 // ResultStream is the name of the stream that holds the results of a cloud's commands, such as FACTRO_RESULTS_ACME.
-func (p Prefix) ResultStream(cloud string) string { return p.stream("RESULTS", cloud) }
+func (p Prefix) ResultStream(cloud string) string { return stream(p, "RESULTS", cloud) }
 
 // DeadStream is the name of the stream that holds the dead letters of a cloud, such as FACTRO_DEAD_ACME.
-func (p Prefix) DeadStream(cloud string) string { return p.stream("DEAD", cloud) }
+func (p Prefix) DeadStream(cloud string) string { return stream(p, "DEAD", cloud) }
 
 // FileBucket is the object store bucket of the files that commands of a cloud upload, such as FACTRO_FILES_ACME.
-func (p Prefix) FileBucket(cloud string) string { return p.stream("FILES", cloud) }
+func (p Prefix) FileBucket(cloud string) string { return stream(p, "FILES", cloud) }
 
 // AnswerBucket is the object store bucket of a cloud's answers that are too large for a message, such as
 // FACTRO_ANSWERS_ACME.
-func (p Prefix) AnswerBucket(cloud string) string { return p.stream("ANSWERS", cloud) }
+func (p Prefix) AnswerBucket(cloud string) string { return stream(p, "ANSWERS", cloud) }
 
 // OriginalBucket is the object store bucket of a cloud's commands and webhooks that no dead letter can hold, and of what
 // could not be published yet, such as FACTRO_ORIGINALS_ACME.
-func (p Prefix) OriginalBucket(cloud string) string { return p.stream("ORIGINALS", cloud) }
+func (p Prefix) OriginalBucket(cloud string) string { return stream(p, "ORIGINALS", cloud) }
 
-func (p Prefix) stream(kind, cloud string) string {
+func stream(p Prefix, kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }
 

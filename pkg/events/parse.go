@@ -23,7 +23,7 @@ type ResultAddress struct {
 
 // ParseEvent reads the subject of an event, or says what is wrong with it.
 func (p Prefix) ParseEvent(subject string) (EventAddress, error) {
-	t, err := p.tokens(subject, ".event.", "<cloud>", "<resource>", "<id>", "<Action>")
+	t, err := tokens(p, subject, ".event.", "<cloud>", "<resource>", "<id>", "<Action>")
 	if err != nil {
 		return EventAddress{}, err
 	}
@@ -31,26 +31,30 @@ func (p Prefix) ParseEvent(subject string) (EventAddress, error) {
 }
 
 // ParseCommand reads the subject of a command, or says what is wrong with it.
-func (p Prefix) ParseCommand(subject string) (Address, error) { return p.address(subject, ".command.") }
+func (p Prefix) ParseCommand(subject string) (Address, error) {
+	return address(p, subject, ".command.")
+}
 
 // ParseRedrive reads the subject of a command that is sent once more, or says what is wrong with it.
-func (p Prefix) ParseRedrive(subject string) (Address, error) { return p.address(subject, ".redrive.") }
+func (p Prefix) ParseRedrive(subject string) (Address, error) {
+	return address(p, subject, ".redrive.")
+}
 
 // ParseQuery reads the subject of a query, or says what is wrong with it.
-func (p Prefix) ParseQuery(subject string) (Address, error) { return p.address(subject, ".query.") }
+func (p Prefix) ParseQuery(subject string) (Address, error) { return address(p, subject, ".query.") }
 
 // ParseResult reads the subject of a result, or says what is wrong with it. It does not ask whether the outcome is one
 // that it knows.
 func (p Prefix) ParseResult(subject string) (ResultAddress, error) {
-	t, err := p.tokens(subject, ".result.", "<cloud>", "<resource>", "<operation>", "<outcome>")
+	t, err := tokens(p, subject, ".result.", "<cloud>", "<resource>", "<operation>", "<outcome>")
 	if err != nil {
 		return ResultAddress{}, err
 	}
 	return ResultAddress{Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, Outcome(t[3])}, nil
 }
 
-func (p Prefix) address(subject, kind string) (Address, error) {
-	t, err := p.tokens(subject, kind, "<cloud>", "<resource>", "<operation>")
+func address(p Prefix, subject, kind string) (Address, error) {
+	t, err := tokens(p, subject, kind, "<cloud>", "<resource>", "<operation>")
 	if err != nil {
 		return Address{}, err
 	}
@@ -58,7 +62,7 @@ func (p Prefix) address(subject, kind string) (Address, error) {
 }
 
 // tokens returns the tokens of a subject behind prefix and kind, as many as there are names for.
-func (p Prefix) tokens(s, kind string, names ...string) ([]string, error) {
+func tokens(p Prefix, s, kind string, names ...string) ([]string, error) {
 	t := subject.Split(s, string(p)+kind, len(names))
 	if t == nil {
 		return nil, fmt.Errorf("subject %s is not of the form %s", binding.Quote(s), string(p)+kind+strings.Join(names, "."))
