@@ -8,7 +8,7 @@ SHELL := bash
 # How long each fuzz target runs.
 FUZZTIME ?= 500000x
 
-# The tools have a module of their own: their thousand dependencies are none of the product's. "go tool -modfile" runs
+# The tools have a separate module, so their thousand dependencies are not the product's. "go tool -modfile" runs
 # them here, at the root; "go -C tools tool" would run them inside tools/.
 LINT := go tool -modfile=tools/go.mod golangci-lint
 
@@ -39,7 +39,7 @@ fmt: ## format the code and sort its imports
 	$(LINT) fmt
 
 .PHONY: generate
-generate: ## write the generated files again, e.g. after a change of openapi.yaml
+generate: ## regenerate files, e.g. after a change of openapi.yaml
 	go generate ./...
 
 .PHONY: fuzz
@@ -58,27 +58,27 @@ bench: ## measure throughput and latency and print the tables
 	go -C tests/bench run .
 
 .PHONY: chaos
-chaos: ## kill, cut and flood everything for a minute and a half and print the account
+chaos: ## kill, disconnect and flood everything for 90 seconds and print the totals
 	.ci/run chaos
 
 .PHONY: chaos-long
-chaos-long: ## the same for an hour or two, one fault after the other
+chaos-long: ## the same for an hour or two, one fault at a time
 	go -C tests/chaos test -count=1 -chaos=long -parallel=1 -timeout=4h
 
 .PHONY: hostile
-hostile: ## attack the bridge for a minute and a half and see that its neighbours do not notice
+hostile: ## attack the bridge for 90 seconds and check that other clouds are not affected
 	.ci/run hostile
 
 .PHONY: hostile-long
-hostile-long: ## the same with larger numbers, one attack after the other
+hostile-long: ## the same with larger numbers, one attack at a time
 	go -C tests/hostile test -count=1 -hostile=long -parallel=1 -timeout=4h
 
 .PHONY: field
-field: ## meet the bridge with what real deployments bring, for two minutes
+field: ## test conditions of real deployments for two minutes
 	.ci/run field
 
 .PHONY: firsthour
-firsthour: ## do what new users do, and see what they see
+firsthour: ## do what new users do, and check what they see
 	.ci/run firsthour
 
 .PHONY: packages
@@ -98,15 +98,15 @@ compose-test: ## start the compose stacks and drive webhooks and commands throug
 	tests/compose/run
 
 .PHONY: cover
-cover: ## run all tests and write which lines they reached to coverage.html
+cover: ## run all tests and write their line coverage to coverage.html
 	go test -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -html=coverage.out -o coverage.html
 	@go tool cover -func=coverage.out | tail -n 1
 
 .PHONY: ci
-ci: ## everything that must pass before a change is taken
+ci: ## everything that must pass before a change is merged
 	.ci/run
 
 .PHONY: clean
-clean: ## remove what the targets above made
+clean: ## remove what the other targets created
 	rm -rf bin dist coverage.out coverage.html

@@ -52,7 +52,7 @@ func TestCanary(t *testing.T) {
 		t.Errorf("the event arrived on %s", webhook.Arrived)
 	}
 	if webhook.Trace == "" || webhook.Trace == got.Trace {
-		t.Errorf("the event is of the trace %q, the canary of %q: the door is public, so they are two", webhook.Trace, got.Trace)
+		t.Errorf("the event is of the trace %q, the canary of %q: the webhook port is public, so there are two", webhook.Trace, got.Trace)
 	}
 	if command.Arrived != "factro.result.acme.bridge.canary.applied" || command.Trace != got.Trace {
 		t.Errorf("the result arrived on %s, in the trace %s of %s", command.Arrived, command.Trace, got.Trace)

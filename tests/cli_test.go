@@ -271,7 +271,7 @@ func tail(t testing.TB, want string, args ...string) string {
 	return ""
 }
 
-// The README's first command: it tells the whole round trip, goes on, and ends politely. It finds other ports where the
+// The README's first command: it prints the whole round trip, goes on, and stops gracefully. It finds other ports where the
 // usual ones are taken, as they are here by its twin.
 func TestDev(t *testing.T) {
 	t.Parallel()

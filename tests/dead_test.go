@@ -67,7 +67,7 @@ func (p *postbox) list(args ...string) []letter {
 	return all
 }
 
-// buried waits until the letter of a command is there.
+// buried waits until the dead letter of a command is there.
 func (p *postbox) buried(id string) letter {
 	p.t.Helper()
 	var found letter
@@ -130,7 +130,7 @@ func TestParkedIsListed(t *testing.T) {
 	waitFor(t, "nothing is parked", func() bool { out, _, _ := p.dead("parked"); return out == "no command is parked\n" })
 }
 
-// The list has a header, or says that there is nothing, and a letter is found by the id of its command.
+// The list has a header, or says that there is nothing, and a dead letter is found by the id of its command.
 func TestDeadLetterIsFound(t *testing.T) {
 	t.Parallel()
 	p := newPostbox(t)
@@ -181,8 +181,8 @@ func TestDeadLetterIsFound(t *testing.T) {
 	}
 }
 
-// A command that factro refused is mended and sent again as a new one; its letter is gone, and those beside it are not.
-func TestDeadLetterIsMended(t *testing.T) {
+// A command that factro refused is corrected and sent again as a new one; its dead letter is gone, and others are not.
+func TestDeadLetterIsCorrected(t *testing.T) {
 	t.Parallel()
 	p := newPostbox(t)
 	send(t, p.js, "acme", "createTask", "fehlt-1", `{"title":"Prüfung","targetParentId":"00000000-0000-4000-8000-00000000dead"}`)
@@ -227,7 +227,7 @@ func TestDeadLetterIsMended(t *testing.T) {
 		t.Errorf("left are %+v", left)
 	}
 
-	// Unchanged it dies again, and that is a letter of its own.
+	// Unchanged it dies again, and that is a dead letter of its own.
 	out, _, code = p.dead("redrive", strconv.FormatUint(invalid.Seq, 10), "--wait")
 	if code != 3 || !strings.Contains(out, "rejected") {
 		t.Errorf("an invalid one: exit code %d: %s", code, out)
@@ -251,7 +251,7 @@ func TestDeadLetterIsMended(t *testing.T) {
 	}
 }
 
-// A create of which nobody knows whether it happened is left out by filters, and sent again by its name it keeps its id
+// A create whose outcome is unknown is left out by filters, and sent again by its name it keeps its id
 // and is done once.
 func TestDeadLetterIsRedriven(t *testing.T) {
 	t.Parallel()
@@ -259,7 +259,7 @@ func TestDeadLetterIsRedriven(t *testing.T) {
 	if err := p.f.SetFaults(sim.Faults{{Kind: sim.FaultCutBefore, Count: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	// A plain command: its id is its message id, which the letter has to remember.
+	// A plain command: its id is its message id, which the dead letter has to remember.
 	send(t, p.js, "acme", "createTasks", "ungewiss-1", `{"items":[{"title":"Prüfung","targetParentId":"`+p.f.demo.Package+`"}]}`)
 	l := p.buried("ungewiss-1")
 	if l.Code != "ambiguous" {
@@ -278,7 +278,7 @@ func TestDeadLetterIsRedriven(t *testing.T) {
 	p.result.find(t, "the second result", func(m message) bool { return strings.HasSuffix(m.subject, ".applied") })
 }
 
-// A webhook of which no event could be made is mended and becomes one; what still is none stays.
+// A webhook that was not a valid event is corrected and becomes one; one that is still invalid stays.
 func TestDeadWebhookIsRedriven(t *testing.T) {
 	t.Parallel()
 	p := newPostbox(t)

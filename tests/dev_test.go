@@ -18,7 +18,7 @@ import (
 )
 
 // TestDevLines types each line that "bridge dev" prints to be tried into a shell, in its folder, and wants what the line
-// promises; and dev tells by itself what comes of them.
+// promises; and dev prints the outcomes by itself.
 func TestDevLines(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -33,7 +33,7 @@ var (
 	programUsers = []string{"sender", "subscriber", "asker"}
 )
 
-// connections are what a user's connection has to be told.
+// connections are the settings of a user's connection.
 var connections = map[string]struct{ inboxes, api string }{
 	"ingress":    {api: "JS.factro.API"},
 	"egress":     {inboxes: "_INBOX.egress"},
@@ -227,8 +227,8 @@ func (g *guarded) giveUp(js jetstream.JetStream) {
 		g.t.Fatal(err)
 	}
 	waitFor(g.t, "the broker has given a command up", func() bool {
-		told, err := js.Stream(ctx, "FACTRO_ADVISORIES_ACME")
-		return err == nil && told.CachedInfo().State.Msgs == 1
+		advisories, err := js.Stream(ctx, "FACTRO_ADVISORIES_ACME")
+		return err == nil && advisories.CachedInfo().State.Msgs == 1
 	})
 	reading.Stop()
 	<-reading.Closed()

@@ -57,7 +57,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
-// factro applies creates, and the connection is cut before it has answered: each makes one task, whose result is told.
+// factro applies creates, and the connection is cut before it has answered: each makes one task, whose result is reported.
 func TestCutCreatesAreAdopted(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)

@@ -18,7 +18,7 @@ import (
 // senders deliver webhooks over a number of connections, each body with its own id, and remember what was promised.
 type senders struct {
 	b        *bridge
-	insist   bool     // deliver again what got no answer, as a sender may do while the receiver is restarted
+	retry    bool     // deliver again what got no answer, as a sender may do while the receiver is restarted
 	accepted sync.Map // id -> true, for each that was answered 202
 	sent     atomic.Int64
 	statuses [600]atomic.Int64
@@ -39,7 +39,7 @@ func (s *senders) deliver(connections, total int, at func(done int)) {
 				id := fmt.Sprintf("delivery-%d", i)
 				body := fmt.Sprintf(`{"id":%q,"action":"TaskStateChanged","context":{"entityId":"task-%d","note":%q}}`, id, i%50, payloadMarker)
 				status := s.b.webhook(client, "acme", body)
-				for deadline := time.Now().Add(patience); s.insist && status == 0 && time.Now().Before(deadline); {
+				for deadline := time.Now().Add(patience); s.retry && status == 0 && time.Now().Before(deadline); {
 					<-time.After(20 * time.Millisecond) // the sender's own pace
 					status = s.b.webhook(client, "acme", body)
 				}
@@ -115,13 +115,13 @@ func TestWebhooksWhileNATSRestarts(t *testing.T) {
 	s.check(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"))
 }
 
-// The bridge is stopped politely and started again, twice, and killed once, under a load of webhooks.
+// The bridge is stopped gracefully and started again, twice, and killed once, under a load of webhooks.
 func TestWebhooksWhileTheBridgeRestarts(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
 	f := startFactro(t, sim.Config{})
 	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	s := &senders{b: b, insist: true}
+	s := &senders{b: b, retry: true}
 	again := func(stop func()) func() { return func() { stop(); b.launch() } }
 	polite := func() {
 		if err := b.terminate(); err != nil {
@@ -192,7 +192,7 @@ func finals(results []message) []string {
 }
 
 // Commands under load while the bridge is killed and NATS is restarted: each has exactly one final result, no create is
-// made twice, and only what was in hand at a kill may be ambiguous.
+// made twice, and only commands in flight at a kill may be ambiguous.
 func TestCommandsWhileEverythingRestarts(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)

@@ -56,7 +56,7 @@ func TestMetrics(t *testing.T) {
 	for _, fam := range all {
 		series += fam.series
 	}
-	const most = 2000 // for one process; here are four, and each is told how many all have
+	const most = 2000 // for one process; here are four, and each reports the total of all
 	t.Logf("%d tasks, %d series of %d bridges", strangers, series, len(fleetRoles))
 	for _, role := range fleetRoles {
 		_, text := f.bridges[role].get("/metrics")

@@ -46,8 +46,8 @@ var (
 	metricName  = regexp.MustCompile("`((?:[a-z_]+:)?factro_bridge_[a-z0-9_]+(?::[a-z0-9_]+)?)(?:\\{[^`]*\\})?`")
 )
 
-// told are the expressions and the names of metrics in documents for operators.
-func told(t testing.TB, all map[string]string) {
+// documented returns the expressions and the names of metrics in documents for operators.
+func documented(t testing.TB, all map[string]string) {
 	t.Helper()
 	for _, pattern := range []string{"../docs/*.md", "../docs/playbooks/*.md"} {
 		pages, err := filepath.Glob(pattern)
@@ -92,7 +92,7 @@ func asked(t testing.TB) map[string]string {
 			}
 		}
 	}
-	told(t, all)
+	documented(t, all)
 	return all
 }
 

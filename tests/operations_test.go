@@ -24,7 +24,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// asker sends commands and queries and waits for what comes of them.
+// asker sends commands and queries and waits for their outcomes.
 type asker struct {
 	nc *nats.Conn
 	js jetstream.JetStream

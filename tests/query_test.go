@@ -265,7 +265,7 @@ func TestQueryThrottled(t *testing.T) {
 	})
 }
 
-// A bridge that is told to stop answers what it has begun; one that is started again answers on.
+// A bridge that is stopping answers the requests that it has begun; after a restart it answers again.
 func TestQueryRestart(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t, "FACTRO_BRIDGE_ROLES=query")
@@ -309,7 +309,7 @@ func (f *factro) faultsLeft(t testing.TB) string {
 	return string(text)
 }
 
-// Someone at a terminal asks, and the exit code tells what became of it.
+// Someone at a terminal asks, and the exit code is the outcome.
 func TestQueryCommand(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t)

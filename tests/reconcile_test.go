@@ -155,7 +155,7 @@ func wantRehearsed(t testing.TB, b *bridge, lost int) {
 	}
 }
 
-// A bridge with the role finds the losses by itself, also those whose records show up late, and tells of them.
+// A bridge with the role finds the losses by itself, also those whose records show up late, and reports them.
 func TestReconcileByItself(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)

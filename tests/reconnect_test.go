@@ -19,7 +19,7 @@ func TestReconnect(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
 	f := startFactro(t, sim.Config{})
-	// A webhook waits while the streams are made anew, which takes a busy disk some seconds.
+	// A webhook waits while the streams are created again, which takes a busy disk some seconds.
 	b := newBridge(t, bridgeConfig{
 		nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=15s"},
 	}).start()

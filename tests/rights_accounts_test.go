@@ -131,7 +131,7 @@ func TestDetoursRefused(t *testing.T) {
 					}
 				}
 			}
-			// What tells of beta, or of all of acme.
+			// What reveals beta, or of all of acme.
 			for _, d := range []detour{
 				{".STREAM.INFO.FACTRO_EVENTS_BETA", `{"subjects_filter":">"}`},
 				{".STREAM.NAMES", ""},
@@ -246,7 +246,7 @@ func TestOneAccountDoesNotHold(t *testing.T) {
 	waitFor(t, "a consumer of the reader's has stored a message in another stream", stored("THEIRS"))
 }
 
-// needs has one user for each line of the imports of the accounts that can be told by a scenario, who lacks this line.
+// needs has one user for each line of the accounts' imports that a scenario can prove necessary. The user lacks this line.
 var needs = regexp.MustCompile(`(?m)^ *\{(?:service|stream): \{account: FACTRO, subject: "([^"]*)".*\n`)
 
 // Each line of a program's imports is needed: without it the program does not do its work. All are in one server, with one

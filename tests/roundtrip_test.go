@@ -145,11 +145,11 @@ func TestTwoClouds(t *testing.T) {
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("blue's secret at red's door: %d", resp.StatusCode)
+		t.Errorf("blue's secret at red's path: %d", resp.StatusCode)
 	}
 }
 
-// Every mistake is told to the sender, at once, and kept as a dead letter; nothing is called.
+// Every mistake is reported to the sender, at once, and kept as a dead letter; nothing is called.
 func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 	t.Parallel()
 	n := startNATS(t)
@@ -218,7 +218,7 @@ func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 			if r.Outcome != events.Rejected || r.Error == nil || r.Error.Code != tt.code {
 				t.Fatalf("got %+v with %+v, want rejected with %s", r, r.Error, tt.code)
 			}
-			var data struct { // as it is on the wire: events.Error mends what lacks
+			var data struct { // as it is on the wire: events.Error fills in what is missing
 				Error struct{ Detail []events.FieldError }
 			}
 			if err := json.Unmarshal(final.data, &data); err != nil || len(data.Error.Detail) == 0 || data.Error.Detail[0].Message == "" {

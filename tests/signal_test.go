@@ -26,7 +26,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	if _, err := fmt.Fprintf(conn, "POST /webhooks/acme HTTP/1.1\r\nHost: bridge\r\nX-Bridge-Key: %s-acme\r\nContent-Length: 100\r\n\r\n{", webhookSecret); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the request is in hand", func() bool { return b.metric("factro_bridge_webhooks_memory_bytes") != "0" })
+	waitFor(t, "the request is in flight", func() bool { return b.metric("factro_bridge_webhooks_memory_bytes") != "0" })
 
 	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		return status == 503 && strings.Contains(body, "stopping")
 	})
 	if b.isOver() {
-		t.Fatal("the bridge did not wait for the request in hand")
+		t.Fatal("the bridge did not wait for the request in flight")
 	}
 	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

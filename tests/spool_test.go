@@ -115,8 +115,8 @@ func TestSpoolWhileNATSIsAway(t *testing.T) {
 }
 
 // A bridge that has never seen NATS accepts webhooks. It is killed with a filled spool, started again, killed while it
-// hands over, and stopped politely while it does.
-func TestSpoolSurvivesKills(t *testing.T) {
+// hands over, and stopped gracefully while it does.
+func TestSpoolAfterKills(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
 	b := spoolBridge(t, n, 400)

@@ -139,7 +139,7 @@ func peakMemory(t testing.TB, b *bridge) int64 {
 	return 0
 }
 
-// What a command may not refer to, and what is not there, is told as the mistake that it is.
+// A reference that a command may not use, or to an object that does not exist, is reported as such a mistake.
 func TestUploadMistakes(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t)

@@ -87,7 +87,7 @@ const laterKey = "later-api-key-0d91"
 // noTask is the id of a task that there is not.
 const noTask = "00000000-0000-4000-8000-00000000dead"
 
-// Who waits for a result is told what the command waits for, on change only, and beside the result.
+// A sender that waits for a result gets the status of the command, on change only, and separate from the result.
 func TestSendTellsWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
@@ -176,8 +176,9 @@ func onlyJSON(t testing.TB, text string) {
 	}
 }
 
-// A program with an account of its own is told, too, by the rights that the example has; and that nobody is there at once.
-func TestSenderIsToldWhatItWaitsFor(t *testing.T) {
+// A program with a separate account gets the status, too, with the permissions of the example; and at once if there is no
+// bridge.
+func TestSenderGetsTheStatus(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t)
 	f := startFactro(t, sim.Config{})
@@ -204,7 +205,7 @@ func TestSenderIsToldWhatItWaitsFor(t *testing.T) {
 	}
 }
 
-// Of several bridges the one that has the command in hand answers.
+// Of several bridges the one that processes the command answers.
 func TestStatusOfSeveralBridges(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
@@ -228,7 +229,7 @@ func TestStatusOfSeveralBridges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "it is in hand", func() bool {
+	waitFor(t, "it is being processed", func() bool {
 		s, err := client.Status(t.Context(), first.Position)
 		return err == nil && s.Command == status.CommandInFlight
 	})
@@ -272,13 +273,13 @@ func TestSendReusedID(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s%s", how, code, out, errOut)
 		}
 		out, errOut, code = create("zwei", append(how, "--json")...)
-		var told struct {
+		var report struct {
 			ID      string
 			Error   events.Error
 			Earlier events.Result
 		}
-		if err := json.Unmarshal([]byte(out), &told); err != nil || code != 3 || told.ID != "once" || told.Error.Code != events.CodeConflict ||
-			told.Earlier.Outcome != events.Applied || !strings.HasPrefix(errOut, want) {
+		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 3 || report.ID != "once" || report.Error.Code != events.CodeConflict ||
+			report.Earlier.Outcome != events.Applied || !strings.HasPrefix(errOut, want) {
 			t.Errorf("%v --json: exit code %d: %s%s: %v", how, code, out, errOut, err)
 		}
 		if out, errOut, code := create("eins", how...); code != 0 || errOut != "" {
@@ -393,7 +394,7 @@ func TestSendDryRun(t *testing.T) {
 	}
 }
 
-// Who has the letters sent again and waits is told what they wait for, and so is who reads a canary that failed.
+// A redrive that waits reports what the commands wait for, and so does a failed canary.
 func TestRedriveAndCanaryTellWhatTheyWaitFor(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)

@@ -29,7 +29,7 @@ type readiness struct {
 }
 
 // admin answers the operators. Liveness never depends on another NATS server: a new process does not bring a broker back. It
-// does depend on the one inside this process, if that stores nothing and could not be mended.
+// does depend on the one inside this process, if that stores nothing and could not be recovered.
 func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", adminIndex(b.version))

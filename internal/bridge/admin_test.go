@@ -17,7 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// TestLivez: /livez fails while the embedded server stores nothing and cannot be mended, and says why. Nothing that readiness
+// TestLivez: /livez fails while the embedded server stores nothing and cannot be recovered, and says why. Nothing that readiness
 // tells makes it fail.
 func TestLivez(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
@@ -91,7 +93,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	busConfig := b.cfg.BusConfig(server)
 	busConfig.Files = replaced
-	broker, err := bus.Connect(busConfig, b.log)
+	broker, err := ensure.Connect(busConfig, b.log)
 	if err != nil {
 		return err
 	}
@@ -107,13 +109,22 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	intake.Files = replaced
 	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, broker, b.log)
+	letters, err := deadletter.New(ctx, broker, b.log)
+	if err != nil {
+		return err
+	}
+	queue, err := commands.New(broker, letters, b.log)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, letters, b.log)
 	if err != nil {
 		return err
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(broker, store, replaced) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
@@ -162,8 +173,8 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		work.Go(func() error { return u.run(working) })
 	}
 	if b.cfg.Has(config.RoleEgress) {
-		work.Go(func() error { return broker.Unclaimed(working) })
-		work.Go(func() error { return broker.Recover(working, slices.Sorted(maps.Keys(units))) })
+		work.Go(func() error { return commands.Unclaimed(working, broker, b.log) })
+		work.Go(func() error { return letters.Recover(working, slices.Sorted(maps.Keys(units))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),
 		"http", address(l.HTTP), "admin", address(l.Admin),

@@ -56,7 +56,7 @@ var contractIndex = index{"The contract of this bridge", []indexEntry{
 	{"/contract/schemas/", "the names and ids of the JSON Schemas, as JSON"},
 	{"/contract/schemas/event", "one of them: the data of events"},
 	{"/contract/schemas/command.createTask", "another one: the data of a command; so for each operation that writes"},
-	{"/contract/schemas/result.createTask", "what became of that command"},
+	{"/contract/schemas/result.createTask", "the result of that command"},
 	{"/contract/schemas/query.getTask", "the data of a query; so for each operation that reads"},
 	{"/contract/schemas/answer.getTask", "the answer to that query"},
 }}

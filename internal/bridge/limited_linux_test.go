@@ -252,7 +252,7 @@ func (l *limited) waiting(address string) (n int) {
 	return n
 }
 
-// TestLivezOfABrokenStore: a store inside the process that takes nothing, and that new starts do not mend, fails /livez.
+// TestLivezOfABrokenStore: an embedded store that accepts nothing, and that restarts do not fix, fails /livez.
 func TestLivezOfABrokenStore(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv(limitedDir); dir != "" {

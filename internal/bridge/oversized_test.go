@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
@@ -83,17 +84,17 @@ func TestOversizedWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	l, err := client.DeadLetter(t.Context(), "factro", "acme", 1)
+	l, err := deadletter.Get(t.Context(), client, "factro", "acme", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if l.Code != "too_large" || !l.Partial || l.Kept == "" {
 		t.Errorf("the letter has the code %q, is in part %t, and its original is %q", l.Code, l.Partial, l.Kept)
 	}
-	if whole, err := client.Original(t.Context(), "factro", l); err != nil || string(whole.Data) != body {
+	if whole, err := deadletter.Original(t.Context(), client, "factro", l); err != nil || string(whole.Data) != body {
 		t.Errorf("the original has %d bytes of %d, %v", len(whole.Data), len(body), err)
 	}
-	if _, err := client.DeadLetter(t.Context(), "factro", "acme", 2); !errors.Is(err, bus.ErrNoLetter) {
+	if _, err := deadletter.Get(t.Context(), client, "factro", "acme", 2); !errors.Is(err, deadletter.ErrNotFound) {
 		t.Errorf("a second letter: %v", err)
 	}
 }

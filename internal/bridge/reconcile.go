@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/config"
@@ -26,13 +29,13 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	way := cfg.APIConfig(cfg.Clouds[i], version)
-	way.Files, nats.Files = files, files
-	api, err := coreapi.New(way, nil, log) //nolint:contextcheck // metrics live as long as the process
+	apiConfig := cfg.APIConfig(cfg.Clouds[i], version)
+	apiConfig.Files, nats.Files = files, files
+	api, err := coreapi.New(apiConfig, nil, log) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	broker, err := bus.Connect(nats, log)
+	broker, err := ensure.Connect(nats, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -41,15 +44,24 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker)}, lease.New(broker, broker, log), nil, log)
+	letters, err := deadletter.New(ctx, broker, log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, broker, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
 	return r.Once(ctx, q)
 }
 
-// stream is the stream of events, to read what it has and to publish what it lacks.
+// stream is the stream of events, to read and to write, and the dead letters for what cannot become an event.
 type stream struct {
 	*bus.Conn
 	*journal.Journal
+	letters *deadletter.Store
+}
+
+func (s stream) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
+	return s.letters.Quarantine(ctx, subject, id, code, reason, data, request)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/advisory"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
@@ -23,27 +25,36 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
+// shared is what the units of a process have in common.
+type shared struct {
+	broker  *bus.Conn
+	letters *deadletter.Store
+	queue   *commands.Consumer
+	spool   *spool.Spool
+	files   *lastgood.Files
+}
+
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
 // stops alone; what the clouds share (the connection, the spool, the listeners) outlives it.
 type unit struct {
 	*coreapi.API
-	cloud      string
-	version    string
-	log        *slog.Logger
-	broker     *bus.Conn
+	cloud   string
+	version string
+	log     *slog.Logger
+	shared
 	worker     *egress.Worker        // nil without the role egress
 	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
 }
 
 // units builds the units of all clouds, by their names; none for a process that does not call the Core API.
-func (b *Bridge) units(broker *bus.Conn, store *spool.Spool, files *lastgood.Files) (map[string]*unit, error) {
+func (b *Bridge) units(with shared) (map[string]*unit, error) {
 	out := map[string]*unit{}
 	if !b.cfg.Calls() {
 		return out, nil
 	}
 	for _, cloud := range b.cfg.Clouds {
-		u, err := b.unit(cloud, broker, store, files)
+		u, err := b.unit(cloud, with)
 		if err != nil {
 			return nil, err
 		}
@@ -53,27 +64,27 @@ func (b *Bridge) units(broker *bus.Conn, store *spool.Spool, files *lastgood.Fil
 }
 
 // unit builds the unit of one cloud.
-func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, files *lastgood.Files) (*unit, error) {
+func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
-	cfg.Files = files
+	cfg.Files = with.files
 	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
-	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, broker: broker}
+	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: broker, Ledger: ledger.New(broker, b.log), Files: broker}
+		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: with.broker}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, broker, b.log); err != nil {
+		if u.reader, err = query.New(api, with.broker, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{broker, journal.Of(broker)}, lease.New(broker, broker, b.log), store, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.broker, b.log), with.spool, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -85,9 +96,9 @@ func (b *Bridge) unit(cloud config.Cloud, broker *bus.Conn, store *spool.Spool, 
 func (u *unit) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	if u.worker != nil {
-		parts.Go(func() error { return u.broker.Consume(ctx, u.cloud, u.worker) })
+		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
-		parts.Go(func() error { return advisory.New(u.broker, u.cloud, u.broker, u.gaveUp, u.log).Run(ctx) })
+		parts.Go(func() error { return advisory.New(u.broker, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })

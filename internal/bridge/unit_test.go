@@ -11,7 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -43,12 +45,21 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker, err := bus.Connect(b.cfg.BusConfig(nil), b.log)
+	broker, err := ensure.Connect(b.cfg.BusConfig(nil), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	units, err := b.units(broker, nil, nil)
+	letters, err := deadletter.New(t.Context(), broker, b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := commands.New(broker, letters, b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(consumer.Close)
+	units, err := b.units(shared{broker: broker, letters: letters, queue: consumer})
 	if err != nil {
 		t.Fatal(err)
 	}

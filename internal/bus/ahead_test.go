@@ -169,7 +169,7 @@ func TestConsumerAheadUnmanaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	found, err := c.Differences(t.Context(), nil)
+	found, err := Differences(t.Context(), c)
 	if err != nil || len(found) == 0 || !strings.Contains(found[len(found)-1].What+found[0].What, "is ahead of it") {
 		t.Errorf("the differences are %+v, %v", found, err)
 	}

@@ -119,7 +119,7 @@ func TestWhyNotConnected(t *testing.T) {
 			tt.client(&cfg)
 			host := strings.SplitN(cfg.URL, "://", 2)[1]
 			log, book := newLog()
-			b, err := Connect(cfg, log, hasty)
+			b, err := Connect(cfg, log, hasty, withStreams(log))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,7 +208,7 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 	cfg := works.config()
 	cfg.URL = strings.Join([]string{dead.url(), refuses.url(), works.url()}, ",")
 	log, book := newLog()
-	b, err := Connect(cfg, log, hasty)
+	b, err := Connect(cfg, log, hasty, withStreams(log))
 	if err != nil {
 		t.Fatal(err)
 	}

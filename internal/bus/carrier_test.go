@@ -40,10 +40,6 @@ func TestHeaderCase(t *testing.T) {
 			if cmd := receive(t, got); cmd.Event.ID() != tt.id {
 				t.Errorf("the id is %s, want %s", cmd.Event.ID(), tt.id)
 			}
-			if dead := DeadCopy("factro.dead.command.acme.task.createTask", "x", tt.header, nil); name == "plain" &&
-				(dead.Header["nats-msg-id"] != nil || delivery.Header(dead.Header).Get(headerDeadMessageID) != tt.id) {
-				t.Errorf("the letter's headers are %v", dead.Header)
-			}
 		})
 	}
 }

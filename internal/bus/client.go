@@ -105,7 +105,7 @@ func (m Message) TraceID() string {
 func (m Message) Dead() map[string]string {
 	var why map[string]string
 	for name, values := range m.Header {
-		if !strings.HasPrefix(name, headerDead) || len(values) == 0 {
+		if !strings.HasPrefix(name, topology.HeaderDead) || len(values) == 0 {
 			continue
 		}
 		text, err := events.DecodeHeader(values[0])

@@ -42,34 +42,21 @@ type Conn struct {
 	samples *logsample.Sampler // of what is logged again and again
 	limits  limits             // of messages
 
-	mu            sync.Mutex
-	up            chan struct{} // closed while the connection is up; a new one while it is down
-	down          chan struct{} // closed when the connection goes down; a new one once it is up
-	isUp          bool
-	epoch         int  // counts the connections
-	away          bool // whether the connection ever was
-	outage        outage
-	bound         map[string]error         // of each cloud: nil once its streams are known to be there
-	started       map[string]chan struct{} // of each cloud: closed once its streams were there for the first time
-	moves         moving
-	shares        float64                  // what of their sizes streams that are made may have; 0 for all
-	probe         *probe                   // that of this bridge, while it shares out the room
-	probed        string                   // the subject of the last one that it asked for
-	swept         bool                     // no probe was left, on this connection
-	stocked       bool                     // the buckets were looked for, on this connection
-	changed       chan struct{}            // has a token when the streams should be looked at again
-	better        chan struct{}            // closed when a look finds well what was not; then a new one
-	parked        chan struct{}            // has a token when something was parked
-	others        map[string]other         // who takes a destination of ours, as it was logged last
-	consumersSeen time.Time                // when the consumers were looked at last
-	unkept        map[string]bool          // streams that acknowledge what they do not keep
-	windows       map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
-	warned        map[string]string        // what was logged about streams and consumers that differ, by name
+	mu      sync.Mutex
+	up      chan struct{} // closed while the connection is up; a new one while it is down
+	down    chan struct{} // closed when the connection goes down; a new one once it is up
+	isUp    bool
+	epoch   int  // counts the connections
+	away    bool // whether the connection ever was
+	outage  outage
+	changed chan struct{}    // has a token when the streams should be looked at again
+	others  map[string]other // who takes a destination of ours, as it was logged last
 
-	measuring sync.RWMutex // held for writing while the probe has the room
+	*State
+	streams    Streams // what makes and checks the streams, nil if nothing does
+	newStreams func(*Conn) Streams
 
-	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter, recoverEvery, probeHeld, probeStale time.Duration // the constants of these names
-	nearly                                                                                         uint64        // as well
+	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter time.Duration // the constants of these names
 }
 
 // lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
@@ -99,18 +86,17 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 		return nil, err
 	}
 	b := &Conn{
-		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), better: make(chan struct{}), rhythm: dial.DefaultRhythm, samples: logsample.New(time.Minute),
+		cfg: cfg, log: log, tracer: otel.Tracer(Scope), health: newHealth(), rhythm: dial.DefaultRhythm, samples: logsample.New(time.Minute),
 		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
-		bound: map[string]error{}, started: map[string]chan struct{}{},
-		parked: make(chan struct{}, 1), windows: map[string]time.Duration{}, unkept: map[string]bool{}, warned: map[string]string{}, others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
-		lookTimeout: lookTimeout, refusingAfter: refusingAfter, recoverEvery: recoverEvery, nearly: nearly,
-		probeHeld: probeHeld, probeStale: probeStale,
+		State:  newState(cfg.Clouds),
+		others: map[string]other{}, ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
+		lookTimeout: lookTimeout, refusingAfter: refusingAfter,
 	}
 	for _, change := range options {
 		change(b)
 	}
-	for _, cloud := range cfg.Clouds {
-		b.bound[cloud], b.started[cloud] = errNotBound, make(chan struct{})
+	if b.newStreams != nil {
+		b.streams = b.newStreams(b)
 	}
 	var err error
 	if b.metrics, err = newMetrics(b); err != nil {
@@ -197,14 +183,14 @@ func (b *Conn) options() ([]nats.Option, error) {
 func (b *Conn) Run(ctx context.Context) error {
 	b.metrics.expect(ctx, string(b.cfg.Prefix), b.cfg.Clouds)
 	if b.cfg.Server != nil {
-		go b.cfg.Server.Mend(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
+		go b.cfg.Server.Recover(ctx, b.health.unanswered, b.log) // it may wait for a disk that hangs, which the end does not
 	}
 	for {
 		if err := b.AwaitUp(ctx); err != nil {
 			return b.end(ctx)
 		}
 		again := b.lookEvery
-		if !b.lookOnce(ctx) {
+		if b.streams != nil && !b.streams.Check(ctx) {
 			again = min(again, lookAgainAfter)
 		}
 		select {
@@ -227,35 +213,6 @@ func (b *Conn) end(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrClosed, why)
 	}
 	return ErrClosed
-}
-
-// begin lets the work of a cloud begin.
-func (b *Conn) begin(cloud string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if begun := b.started[cloud]; begun != nil {
-		select {
-		case <-begun:
-		default:
-			close(begun)
-		}
-	}
-}
-
-func (b *Conn) hasBegun(cloud string) bool {
-	select {
-	case <-b.StreamsReady(cloud):
-		return true
-	default:
-		return false
-	}
-}
-
-// StreamsReady is closed once the streams of a cloud were there for the first time. Before that there is nothing to bind to.
-func (b *Conn) StreamsReady(cloud string) <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.started[cloud]
 }
 
 // Begun waits until the streams of a cloud were there for the first time, or until ctx ends.
@@ -311,15 +268,13 @@ func ofAll(errs []error) error {
 	if slices.Contains(errs, nil) {
 		return nil
 	}
-	return first(errs)
+	return First(errs)
 }
 
 // CloudHealth says what keeps the bus from the work of a cloud beside what Health says of all: streams that are missing,
 // broken or full, publishes that are refused, commands that cannot be pulled.
 func (b *Conn) CloudHealth(cloud string) Health {
-	b.mu.Lock()
-	bound := b.bound[cloud]
-	b.mu.Unlock()
+	bound := b.found(cloud)
 	return Health{
 		Broker:   cmp.Or(b.health.refusal(cloud), bound),
 		Webhooks: b.health.trouble(cloud, webhookSide), Commands: b.health.trouble(cloud, commandSide),
@@ -362,12 +317,8 @@ func (b *Conn) setUp() {
 	if b.away {
 		b.outage.back = time.Now()
 	}
-	for cloud := range b.bound {
-		b.bound[cloud] = errNotBound // it may be another server, with an empty store
-	}
 	b.epoch++
-	b.moves, b.consumersSeen = moving{}, time.Time{}
-	b.swept, b.stocked = false, false
+	b.State.renewed()
 	b.health.renewed()
 	close(b.up)
 	b.Recheck()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -19,53 +19,6 @@ import (
 var ErrNoFile = errors.New("there is no such file")
 
 var errSlow = errors.New("it could not be opened in time")
-
-// ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
-// example, is told and not more: only large files and large answers need it, and events and commands are not to wait for
-// that.
-func (b *Conn) ensureBuckets(ctx context.Context) {
-	if !b.cfg.Manage {
-		return
-	}
-	for _, cloud := range b.cfg.Clouds {
-		for _, want := range b.cfg.Plan().Exchange(cloud) {
-			err := b.ensureBucket(ctx, want)
-			why := ""
-			if err != nil {
-				why = err.Error()
-			}
-			if ctx.Err() == nil && b.News(want.Bucket, why) {
-				b.log.WarnContext(ctx, "object store is not there; large files or answers will fail", "bucket", want.Bucket, "error", err)
-			}
-		}
-	}
-}
-
-// ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
-// of rights is never answered.
-func (b *Conn) ensureBucket(ctx context.Context, want topology.Bucket) error {
-	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
-	have, err := b.js.Stream(attempt, "OBJ_"+want.Bucket)
-	cancel()
-	if err == nil {
-		if d := topology.LimitDrift(have.CachedInfo().Config); b.News("OBJ_"+want.Bucket, d) {
-			b.log.WarnContext(ctx, "object store differs from the contract; it is left as it is", "bucket", want.Bucket, "drift", d)
-		}
-		return nil
-	}
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return err
-	}
-	made, err := b.WithRoom(ctx, "object store "+want.Bucket, want.Kind, func(ctx context.Context, bytes int64) error {
-		want.MaxBytes = bytes
-		_, err := b.js.CreateObjectStore(ctx, want.ObjectStoreConfig)
-		return err
-	})
-	if made {
-		b.log.InfoContext(ctx, "object store created", "bucket", want.Bucket)
-	}
-	return err
-}
 
 // File is a file that a command refers to.
 type File struct {
@@ -253,7 +206,7 @@ func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, 
 	if err != nil {
 		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.
 		_ = store.Delete(context.WithoutCancel(ctx), name)
-		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, withHelp(err))
+		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, natserr.WithHelp(err))
 	}
 	return events.ObjectRef{Bucket: bucket, Name: name, Size: info.Size}, nil
 }

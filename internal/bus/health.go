@@ -154,7 +154,7 @@ func (h *health) looksWell(began time.Time, errs map[string]error) {
 			f.past = true
 		}
 	}
-	if first(slices.DeleteFunc(slices.Collect(maps.Values(errs)), func(err error) bool { return err == nil })) != nil {
+	if First(slices.DeleteFunc(slices.Collect(maps.Values(errs)), func(err error) bool { return err == nil })) != nil {
 		return
 	}
 	for what, r := range h.refused {
@@ -223,7 +223,7 @@ func (h *health) refusal(cloud string) error {
 			errs = append(errs, fmt.Errorf("NATS refuses a permission: %w", r.err))
 		}
 	}
-	return first(errs)
+	return First(errs)
 }
 
 // trouble is why the work of a side cannot be done for a cloud, or, with an empty name, for none.
@@ -239,11 +239,11 @@ func (h *health) trouble(cloud string, of side) error {
 	if err := h.pulling[cloud]; err != nil && of == commandSide {
 		errs = append(errs, fmt.Errorf("the commands of %s cannot be pulled: %w", cloud, err))
 	}
-	return first(errs)
+	return First(errs)
 }
 
-// first is one of several errors, the same one each time, and how many more there are.
-func first(errs []error) error {
+// First is one of several errors, the same one each time, and how many more there are.
+func First(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}

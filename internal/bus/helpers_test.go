@@ -23,6 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -104,10 +105,10 @@ func (o outside) consumer() *jetstream.ConsumerInfo {
 	return c.CachedInfo()
 }
 
-// last returns the last message of a stream.
-func (o outside) last(name string) *jetstream.RawStreamMsg {
+// lastEvent returns the last message of the stream of events.
+func (o outside) lastEvent() *jetstream.RawStreamMsg {
 	o.t.Helper()
-	s := o.stream(name)
+	s := o.stream("FACTRO_EVENTS_ACME")
 	m, err := s.GetMsg(o.t.Context(), s.CachedInfo().State.LastSeq)
 	if err != nil {
 		o.t.Fatal(err)
@@ -152,7 +153,7 @@ func clouds(names ...string) func(*Config) { return func(c *Config) { c.Clouds =
 func (b *broker) connect(t testing.TB, log *slog.Logger, change ...any) *Conn {
 	t.Helper()
 	cfg := b.config()
-	var options []Option
+	options := []Option{WithTiming(Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second})}
 	for _, c := range change {
 		switch c := c.(type) {
 		case func(*Config):
@@ -167,11 +168,10 @@ func (b *broker) connect(t testing.TB, log *slog.Logger, change ...any) *Conn {
 	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
 		t.Fatal(err)
 	}
-	bus, err := Connect(cfg, log, options...)
+	bus, err := Connect(cfg, log, append(options, withStreams(log))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus.heartbeat, bus.lookEvery, bus.lookTimeout = 500*time.Millisecond, 50*time.Millisecond, 2*time.Second
 	t.Cleanup(bus.Close)
 	return bus
 }
@@ -212,30 +212,56 @@ func start(t testing.TB, run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// consume starts to consume the commands of the cloud acme.
-func consume(t testing.TB, b *Conn, w Worker) (stop func()) {
+// consume has the commands of the cloud acme handled one by one, in the plainest way; bus/commands has the real one.
+func consume(t testing.TB, b *Conn, w worker) (stop func()) {
 	t.Helper()
-	return start(t, func(ctx context.Context) error { return b.Consume(ctx, "acme", w) })
-}
-
-// worker is a Worker made of functions; without one it is ready and content.
-type worker struct {
-	ready  func(context.Context) error
-	handle func(ctx, stopping context.Context, cmd events.Command, mistake error) error
-}
-
-func (w worker) Ready(ctx context.Context) error {
-	if w.ready == nil {
-		return ctx.Err()
-	}
-	return w.ready(ctx)
-}
-
-func (w worker) Handle(ctx, stopping context.Context, cmd events.Command, mistake error) error {
-	if w.handle == nil {
+	return start(t, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			better := b.Recovered()
+			pullAll(ctx, b, w)
+			b.Recheck()
+			select {
+			case <-ctx.Done():
+			case <-better:
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
 		return nil
+	})
+}
+
+// pullAll pulls until ctx ends or the consumer is lost.
+func pullAll(ctx context.Context, b *Conn, w worker) {
+	if b.AwaitUp(ctx) != nil {
+		return
 	}
-	return w.handle(ctx, stopping, cmd, mistake)
+	binding, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	c, err := b.CommandConsumer(binding, "acme")
+	b.Pulls("acme", err)
+	if err != nil {
+		return
+	}
+	for puller := b.Puller(c); ctx.Err() == nil; {
+		msg, err := puller.Next(ctx)
+		if err != nil {
+			return
+		}
+		if msg == nil {
+			continue
+		}
+		cmd, mistake := b.cfg.Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, msg.Subject)
+		verdict := delivery.Ack
+		if w.handle(ctx, ctx, cmd, mistake) != nil {
+			verdict = delivery.Nak(0)
+		}
+		_ = delivery.Confirm(ctx, b, b.nc, msg.Reply, verdict) // else it comes again
+	}
+}
+
+// worker handles commands.
+type worker struct {
+	handle func(ctx, stopping context.Context, cmd events.Command, mistake error) error
 }
 
 // collector is a worker that hands over what it gets.
@@ -330,3 +356,31 @@ type RecordKeeper interface {
 var NewLedger func(*Conn) RecordKeeper
 
 func ledger(b *Conn) RecordKeeper { return NewLedger(b) }
+
+// NewStreams is set by the tests that see this package from outside. nearly is 0 for the default.
+var NewStreams func(b *Conn, nearly uint64, log *slog.Logger) Streams
+
+// withStreams has a connection make and check its streams, unless another option did so.
+func withStreams(log *slog.Logger) Option {
+	return func(b *Conn) {
+		if b.newStreams == nil {
+			b.newStreams = func(b *Conn) Streams { return NewStreams(b, 0, log) }
+		}
+	}
+}
+
+// nearly has the streams of an older version give up their subjects when so much is left to copy.
+func nearly(messages uint64) Option {
+	return WithStreams(func(b *Conn) Streams { return NewStreams(b, messages, b.log) })
+}
+
+// Difference is one that the command line lists.
+type Difference struct{ Cloud, Stream, What string }
+
+// Differences is set as NewStreams is.
+var Differences func(ctx context.Context, c *Client) ([]Difference, error)
+
+func (o outside) noProbe() {
+	o.t.Helper()
+	eventually(o.t, "no probe is left", func() bool { _, err := o.js.Stream(o.t.Context(), "FACTRO_ROOM"); return err != nil })
+}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 )
@@ -12,6 +13,19 @@ import (
 // The tests inside of the package cannot import what stands on it.
 var _ = func() bool {
 	bus.NewLedger = func(b *bus.Conn) bus.RecordKeeper { return records{b, ledger.New(b, slog.New(slog.DiscardHandler))} } //nolint:reassign // it is there for this
+	bus.NewStreams = func(b *bus.Conn, nearly uint64, log *slog.Logger) bus.Streams {                                      //nolint:reassign // it is there for this
+		if nearly == 0 {
+			return ensure.New(b, log)
+		}
+		return ensure.New(b, log, ensure.WithNearly(nearly))
+	}
+	bus.Differences = func(ctx context.Context, c *bus.Client) (all []bus.Difference, _ error) { //nolint:reassign // it is there for this
+		found, err := ensure.Differences(ctx, c, nil)
+		for _, d := range found {
+			all = append(all, bus.Difference(d))
+		}
+		return all, err
+	}
 	return true
 }()
 

@@ -49,7 +49,7 @@ func outOfFiles(t *testing.T, dir string) {
 	}
 	t.Cleanup(other.Close)
 	cfg := Config{Name: "test", Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: 5 * time.Second, Server: s}
-	b, err := Connect(cfg, quiet(), hasty)
+	b, err := Connect(cfg, quiet(), hasty, withStreams(quiet()))
 	if err != nil {
 		t.Fatal(err)
 	}

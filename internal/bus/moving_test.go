@@ -149,10 +149,11 @@ func TestTakeOver(t *testing.T) {
 	for round := range 12 { // two at a time begin, and are cut off somewhere
 		var crashing sync.WaitGroup
 		for range 2 {
-			b := broker.connect(t, quiet(), clouds("acme", "beta"))
+			change := []any{clouds("acme", "beta")}
 			if round > 0 {
-				b.nearly = 1 << 40 // so that there is much to copy after the old streams gave up their subjects
+				change = append(change, nearly(1<<40)) // so that there is much to copy after the old streams gave up their subjects
 			}
+			b := broker.connect(t, quiet(), change...)
 			crashing.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(250))*time.Millisecond)
 				defer cancel()
@@ -304,13 +305,10 @@ func TestTakeWaits(t *testing.T) {
 	out.older()
 	const n = 10_000
 	out.fill(n, func(int) *nats.Msg { return nats.NewMsg("factro.event.acme.task.1.TaskStateChanged") })
-	b := broker.connect(t, quiet())
-	b.lookTimeout, b.nearly = patience, 1<<40 // the old stream gives up its subjects although much is left
-	for more := true; more; {
-		var err error
-		if more, err = b.takeOverKind(t.Context(), copied[2]); err != nil {
-			t.Fatal(err)
-		}
+	b := broker.connect(t, quiet(), nearly(1<<40), WithTiming(Timing{CheckTimeout: patience})) // the old stream gives up its subjects although much is left
+	b.streams.Check(t.Context())
+	for b.IsMoving("FACTRO_EVENTS_ACME") {
+		b.streams.Check(t.Context())
 	}
 	if have := out.count("FACTRO_EVENTS_ACME"); have != n {
 		t.Errorf("%d of %d were copied", have, n)

@@ -153,7 +153,7 @@ func (b *Conn) attempts(ctx context.Context, msg *nats.Msg, id string) (ack ackn
 			err, refused = b.nameOther(ctx, msg.Subject, streams, err), true
 		}
 		if attempt == PublishAttempts || ctx.Err() != nil || refused && natserr.Answered(err) {
-			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, withHelp(err))
+			return ack, fmt.Errorf("publish to %s (attempt %d): %w", msg.Subject, attempt, natserr.WithHelp(err))
 		}
 		select { // let a lost connection be noticed, or a new leader be found
 		case <-time.After(time.Duration(max(attempt, 1)) * 50 * time.Millisecond):
@@ -180,6 +180,13 @@ func (b *Conn) Reply(ctx context.Context, subject string, e event.Event) error {
 		return fmt.Errorf("reply to %s: %w", subject, err)
 	}
 	return nil
+}
+
+// Traced runs a publish in a span of its own, and counts it.
+func (b *Conn) Traced(ctx context.Context, subject string, publish func(context.Context) error) error {
+	ctx, span := b.tracer.Start(ctx, "publish "+kind(subject), producerSpan...)
+	defer span.End()
+	return b.published(ctx, span, subject, publish(ctx))
 }
 
 // Destination is the part of a subject that stands in metrics and in the names of spans: prefix, kind and cloud.

@@ -31,7 +31,7 @@ func TestPublish(t *testing.T) {
 			t.Fatalf("the stream has %d messages, want 1", n)
 		}
 	}
-	m := out.last("FACTRO_EVENTS_ACME")
+	m := out.lastEvent()
 	got, err := events.FromMsg(m.Header, m.Data)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestPublishOddIDs(t *testing.T) {
 		if n := out.count("FACTRO_EVENTS_ACME"); n != uint64(i+1) {
 			t.Fatalf("after %q the stream has %d messages, want %d", id, n, i+1)
 		}
-		m := out.last("FACTRO_EVENTS_ACME")
+		m := out.lastEvent()
 		e, err := events.FromMsg(m.Header, m.Data)
 		if err != nil || e.ID() != id {
 			t.Errorf("%q came back as %q, %v", id, e.ID(), err)
@@ -124,7 +124,7 @@ func TestPublishWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := server.outside(t)
-	if m := out.last("FACTRO_EVENTS_ACME"); m.Header.Get("ce-id") != "e-2" || out.count("FACTRO_EVENTS_ACME") != 1 {
+	if m := out.lastEvent(); m.Header.Get("ce-id") != "e-2" || out.count("FACTRO_EVENTS_ACME") != 1 {
 		t.Errorf("the stream has %d messages, the last is %v", out.count("FACTRO_EVENTS_ACME"), m.Header)
 	}
 }
@@ -217,7 +217,7 @@ func TestPublishTrace(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err != nil {
 		t.Fatal(err)
 	}
-	m := out.last("FACTRO_EVENTS_ACME")
+	m := out.lastEvent()
 	hop, origin := delivery.Header(m.Header).Get("traceparent"), delivery.Header(m.Header).Get("ce-traceparent")
 	if !strings.Contains(hop, id) || origin != hop {
 		t.Errorf("traceparent %q, ce-traceparent %q, want both of trace %s", hop, origin, id)
@@ -229,7 +229,7 @@ func TestPublishTrace(t *testing.T) {
 	if err := b.Publish(ctx, eventSubject, e, "e-2"); err != nil {
 		t.Fatal(err)
 	}
-	m = out.last("FACTRO_EVENTS_ACME")
+	m = out.lastEvent()
 	if got := delivery.Header(m.Header).Get("ce-traceparent"); got != first {
 		t.Errorf("the origin became %q", got)
 	}
@@ -283,30 +283,6 @@ func TestReply(t *testing.T) {
 	m, err := inbox.NextMsg(patience)
 	if err != nil || m.Header.Get("ce-id") != "r-1" {
 		t.Errorf("got %v, %v", m, err)
-	}
-}
-
-func TestQuarantine(t *testing.T) {
-	t.Parallel()
-	server := startBroker(t)
-	b := run(t, server.connect(t, quiet()))
-	out := server.outside(t)
-	reason := fmt.Errorf("not JSON:\nNats-Rollup: all %s", strings.Repeat("ü", 2000))
-	for range 2 {
-		if err := b.Quarantine(t.Context(), "factro.dead.webhook.acme", "w-1", "invalid", reason, []byte("<xml/>"), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m := out.last("FACTRO_DEAD_ACME")
-	text, err := events.DecodeHeader(m.Header.Get(headerDeadReason))
-	if err != nil || !strings.HasPrefix(text, "not JSON:\nNats-Rollup") || len(text) > 1100 {
-		t.Errorf("the reason is %q, %v", text, err)
-	}
-	if out.count("FACTRO_DEAD_ACME") != 1 || string(m.Data) != "<xml/>" || m.Header.Get(headerDeadCode) != "invalid" || m.Header.Get("Nats-Rollup") != "" {
-		t.Errorf("%d dead letters, the last is %q %v", out.count("FACTRO_DEAD_ACME"), m.Data, m.Header)
-	}
-	if _, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerDeadTime)); err != nil {
-		t.Error(err)
 	}
 }
 

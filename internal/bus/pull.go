@@ -6,8 +6,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
-// puller pulls from a consumer one message at a time.
-func (b *Conn) puller(c jetstream.Consumer) delivery.Puller {
+// Puller pulls from a consumer one message at a time.
+func (b *Conn) Puller(c jetstream.Consumer) delivery.Puller {
 	info := c.CachedInfo()
 	return delivery.Puller{
 		Conn: b.nc, Line: b, API: b.cfg.APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat,

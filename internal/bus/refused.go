@@ -1,14 +1,11 @@
 package bus
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,6 +22,9 @@ var ErrRefusing = errors.New("refused again and again")
 // refusingAfter is how long a destination has to refuse everything until that is ErrRefusing. A change of leader, a stream
 // that is created again and a move to other servers are over by then.
 const refusingAfter = time.Minute
+
+// ErrNotKept says that the object store does not take the original of a dead letter, so that only a part of it could be kept.
+var ErrNotKept = errors.New("the original is not kept")
 
 // Permanent says whether an error is the message's own fault, so that only another form of it may be taken.
 func Permanent(err error) bool {
@@ -46,34 +46,8 @@ func refusedFor(msg *nats.Msg, err error, most int64) error {
 // ErrTaken says that another bridge works on the command by now, so that its record is not ours to write.
 var ErrTaken = errors.New("another bridge has taken the command over")
 
-// withHelp adds to an error what an operator can do about it.
-func withHelp(err error) error {
-	if help := natserr.Help(err); help != "" {
-		return fmt.Errorf("%w (%s)", err, help)
-	}
-	return err
-}
-
 // isDisconnect says whether something failed only since the connection was away.
 func isDisconnect(err error) bool { return natserr.Disconnected(err) }
 
 // isNoRoom says whether the broker has less room left, for all or for this account, than a stream wants to reserve.
 func isNoRoom(err error) bool { return natserr.Of(err) == natserr.NoRoom }
-
-// What became of what the broker did not take, for the metric.
-var (
-	parked       = refusedOption("parked")
-	lostOriginal = refusedOption("original_lost")
-	requeued     = refusedOption("requeued")
-	refusals     = []metric.MeasurementOption{parked, requeued, lostOriginal}
-)
-
-const refusedMeaning = "Messages that the broker refused for good or again and again, by what became of them: parked to be published later, " +
-	"requeued as commands, or lost, which is the part of an original that its dead letter does not hold."
-
-func refusedOption(outcome string) metric.MeasurementOption {
-	return metric.WithAttributes(attribute.String("outcome", outcome))
-}
-
-// gaveUp counts what could not be stored as it should be.
-func (m metrics) gaveUp(ctx context.Context, what metric.MeasurementOption) { m.lost.Add(ctx, 1, what) }

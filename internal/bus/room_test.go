@@ -131,7 +131,7 @@ func TestStoreFull(t *testing.T) {
 		t.Error("a command was begun although nobody can write that down")
 	}
 	for range 5 { // looks find all streams well, and that is not to be believed
-		if b.lookOnce(t.Context()); b.Ready() == nil {
+		if b.streams.Check(t.Context()); b.Ready() == nil {
 			t.Fatal("it is ready, and the store is full")
 		}
 	}

@@ -25,7 +25,7 @@ var errScan = errors.New("the broker ended its answer early")
 // Scan reads what a stream has under one subject: after a sequence, or from a time on if after is 0. It calls each for every
 // message, and returns the sequence of the last one that it read, also with an error. ErrMoving says to wait.
 func (b *Conn) Scan(ctx context.Context, stream, subject string, after uint64, from time.Time, each func(*nats.Msg)) (last uint64, err error) {
-	if b.isMoving(stream) { // what was there is still being copied
+	if b.IsMoving(stream) { // what was there is still being copied
 		return after, ErrMoving
 	}
 	s := scanner{b, stream, subject, after, each}

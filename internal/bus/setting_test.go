@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -125,17 +124,6 @@ func TestValidateShapes(t *testing.T) {
 		change(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
-		}
-	}
-}
-
-func TestCheckVersion(t *testing.T) {
-	t.Parallel()
-	for version, old := range map[string]bool{
-		"2.10.29": true, "2.9.0": true, "1.4.1": true, "2.10.0-RC.1": true, "2.11.0": false, "2.12.2": false, "2.15.2": false, "3.0.0": false, "dev": false, "": false,
-	} {
-		if err := checkVersion(version); errors.Is(err, errOldServer) != old {
-			t.Errorf("%q: %v", version, err)
 		}
 	}
 }

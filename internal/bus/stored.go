@@ -47,6 +47,9 @@ func (b *Conn) LastMsg(ctx context.Context, stream, subject string) (*jetstream.
 	return directMsg(msg)
 }
 
+// noMessageFound is the server's code for a subject without messages.
+const noMessageFound = 10037
+
 const (
 	// readTimeout is how long a server may take to answer a read. A leader that does not answer is being replaced.
 	readTimeout  = time.Second
@@ -162,3 +165,6 @@ func (b *Conn) onlyDirect(r refusal) bool {
 	}
 	return true
 }
+
+// ClockSkew is how far the clocks of a cluster's servers may be apart.
+const ClockSkew = time.Minute

@@ -79,7 +79,8 @@ func TestDrift(t *testing.T) {
 	log, book := newLog()
 	b := server.connect(t, log)
 	for range 3 {
-		if err := b.ensureStreams(t.Context())["acme"]; err != nil {
+		b.streams.Check(t.Context())
+		if err := b.State.found("acme"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.CommandConsumer(t.Context(), "acme"); err != nil {

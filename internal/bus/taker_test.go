@@ -48,7 +48,7 @@ func TestInterest(t *testing.T) {
 	if !errors.Is(err, natserr.ErrNotKept) || !strings.Contains(err.Error(), "FACTRO_EVENTS_ACME") {
 		t.Errorf("published: %v", err)
 	}
-	found, err := dialWith(t, broker, b.cfg).Differences(t.Context(), nil)
+	found, err := Differences(t.Context(), dialWith(t, broker, b.cfg))
 	if err != nil || !slices.ContainsFunc(found, func(d Difference) bool { return strings.Contains(d.What, "does not keep") }) {
 		t.Errorf("differences are %v, %v", found, err)
 	}
@@ -86,7 +86,7 @@ func TestOtherStream(t *testing.T) {
 		}},
 		"dead letter": {"FACTRO_DEAD_ACME", func(t testing.TB, _ *broker, b *Conn) error {
 			t.Helper()
-			return b.Quarantine(t.Context(), "factro.dead.webhook.acme", "1", "unusable", errors.New("test"), []byte("x"), nil)
+			return b.Send(t.Context(), &nats.Msg{Subject: "factro.dead.webhook.acme", Header: nats.Header{}, Data: []byte("x")}, "1")
 		}},
 		"command of pkg/events": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
@@ -96,7 +96,7 @@ func TestOtherStream(t *testing.T) {
 		"redriven command": {"FACTRO_COMMANDS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
 			t.Helper()
 			c := broker.client(t)
-			_, err := c.Redrive(t.Context(), "factro", Redriven{msg: &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}}})
+			_, err := c.PublishAcked(t.Context(), "factro", &nats.Msg{Subject: "factro.redrive.acme.task.createTask", Header: nats.Header{}})
 			return err
 		}},
 		"event of the command line": {"FACTRO_EVENTS_ACME", func(t testing.TB, broker *broker, _ *Conn) error {
@@ -193,7 +193,7 @@ func TestPlainResponder(t *testing.T) {
 		t.Errorf("published: %v", err)
 	}
 	unready(t, b, "it does not take factro.event.acme.>")
-	if book.count("a program that is no stream answers") != 1 || book.count("somebody else is on their subject") != 1 {
+	if book.count("a program that is not a stream answers") != 1 || book.count("somebody else is on their subject") != 1 {
 		t.Errorf("the log is\n%s", book)
 	}
 }
@@ -220,7 +220,7 @@ func TestNoAck(t *testing.T) {
 // differences are those that the command line lists, a line each.
 func differences(t testing.TB, b *broker) (text string) {
 	t.Helper()
-	found, err := b.client(t).Differences(t.Context(), nil)
+	found, err := Differences(t.Context(), b.client(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -71,7 +71,7 @@ func (f *streamsFlags) diff(cmd *cobra.Command) error {
 	defer client.Close()
 	client.CollectRefusals()
 	watched := f.Start(cmd)
-	found, err := client.Differences(cmd.Context(), watched)
+	found, err := ensure.Differences(cmd.Context(), client, watched)
 	watched.Stop()
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (f *streamsFlags) diff(cmd *cobra.Command) error {
 	if f.asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		err = enc.Encode(append([]bus.Difference{}, found...))
+		err = enc.Encode(append([]ensure.Difference{}, found...))
 	} else {
 		err = printDifferences(out, found, f.all)
 	}
@@ -92,7 +92,7 @@ func (f *streamsFlags) diff(cmd *cobra.Command) error {
 	return nil
 }
 
-func printDifferences(out io.Writer, found []bus.Difference, all bool) error {
+func printDifferences(out io.Writer, found []ensure.Difference, all bool) error {
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(out, "the streams are as they should be")
 		return err

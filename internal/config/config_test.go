@@ -162,7 +162,7 @@ func TestEnvironmentWinsOverFile(t *testing.T) {
 	}
 }
 
-func TestMistakesAreToldAllAtOnce(t *testing.T) {
+func TestMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	const bad = `
 http: {listen: "", max_body: 1, max_in_flight: 0, tls: {cert_file: only}}

@@ -16,13 +16,13 @@ func (c Config) Connection() (bus.Config, error) {
 	return c.BusConfig(nil), nil
 }
 
-// ConnectionBy is Connection by another way: the address and the credentials are those of way, all else, such as the prefix and what the
-// streams are to be, is the configuration's.
-func (c Config) ConnectionBy(way bus.Config) bus.Config {
+// ConnectionBy is Connection with another access: address and credentials come from access, everything else, such as the prefix
+// and the settings of streams, from the configuration.
+func (c Config) ConnectionBy(access bus.Config) bus.Config {
 	c.NATS.Embedded.DataDir = ""
 	out := c.BusConfig(nil)
-	out.URL, out.CredsFile, out.NkeyFile, out.User, out.Password = way.URL, way.CredsFile, way.NkeyFile, way.User, way.Password
-	out.TLS, out.InboxPrefix, out.APIPrefix, out.Domain = way.TLS, way.InboxPrefix, way.APIPrefix, way.Domain
+	out.URL, out.CredsFile, out.NkeyFile, out.User, out.Password = access.URL, access.CredsFile, access.NkeyFile, access.User, access.Password
+	out.TLS, out.InboxPrefix, out.APIPrefix, out.Domain = access.TLS, access.InboxPrefix, access.APIPrefix, access.Domain
 	return out
 }
 

@@ -1,7 +1,8 @@
-// Package connlimit bounds the connections of an HTTP server, in all and by address.
+// Package connlimit limits the connections of an HTTP server, in total and by address.
 //
-// In: the connections of a listener, and for each the news that it has shown a right secret. Out: a connection for everybody
-// who comes, as long as there is one to close in favor of them. It knows nothing of requests beyond where they begin and end.
+// In: the connections of a listener, and for each of them the information that it has shown a correct secret. Out: a
+// connection for every client, as long as another one can be closed for it. It knows nothing about requests except where
+// they begin and end.
 package connlimit
 
 import (
@@ -14,15 +15,15 @@ import (
 	"time"
 )
 
-// Config says how many connections there may be.
+// Config sets the limits.
 type Config struct {
-	// Max bounds the connections in all, PerAddress those of one address; an IPv6 address counts by its /64.
+	// Max limits all connections, PerAddress those of one address; an IPv6 address counts by its /64.
 	Max, PerAddress int
-	// Patience is how long a connection is kept that has shown no secret: for its first request, for each further one, and
-	// idle between two. 0 leaves the time to the server.
+	// Patience is how long a connection without a secret is kept: for its first request, for each further one, and idle
+	// between two. 0 leaves the time to the server.
 	Patience time.Duration
-	// Owners is how many may show a secret. They share three quarters of the connections, and no owner keeps more than its
-	// part: the last quarter is for those who have not shown one yet.
+	// Owners is how many different owners may show a secret. They share three quarters of the connections, and none keeps
+	// more than its part: the last quarter is for connections that have not shown a secret yet.
 	Owners int
 	// Dropped, if set, is called for each connection that is closed or refused, with the reason.
 	Dropped func(Reason)
@@ -34,16 +35,16 @@ type Reason string
 // Reasons.
 const (
 	Evicted        Reason = "evicted"         // closed to make room for another
-	EvictedAddress Reason = "evicted_address" // the same, since its address had too many
-	Refused        Reason = "refused"         // there was none to close
-	Expired        Reason = "expired"         // it has shown no secret in time
-	Flooded        Reason = "flooded"         // it has sent request after request without a secret
-	NoRequest      Reason = "no_request"      // what it began to send was malformed, too large or not complete in time
-	HTTP2          Reason = "http2"           // a connection of HTTP/2 broke its rules; see the server's log
-	Handshake      Reason = "tls"             // the handshake of TLS failed or was not complete in time; see the server's log
+	EvictedAddress Reason = "evicted_address" // the same, because its address had too many
+	Refused        Reason = "refused"         // no other could be closed
+	Expired        Reason = "expired"         // it showed no secret in time
+	Flooded        Reason = "flooded"         // it sent request after request without a secret
+	NoRequest      Reason = "no_request"      // its first request was malformed, too large or not complete in time
+	HTTP2          Reason = "http2"           // an HTTP/2 connection violated the protocol; see the server's log
+	Handshake      Reason = "tls"             // the TLS handshake failed or was not complete in time; see the server's log
 )
 
-// Reasons are all there are.
+// Reasons lists all of them.
 var Reasons = []Reason{Evicted, EvictedAddress, Refused, Expired, Flooded, NoRequest, HTTP2, Handshake}
 
 // Limiter counts the connections of one server.
@@ -70,7 +71,7 @@ func New(cfg Config) *Limiter {
 	return &Limiter{cfg: cfg, addresses: map[string]*address{}}
 }
 
-// Apply has a server tell the limiter of its connections. It has to listen on a listener of Listen.
+// Apply connects a server to the limiter. The server has to use a listener of Listen.
 func (l *Limiter) Apply(srv *http.Server) {
 	srv.ConnState = func(c net.Conn, s http.ConnState) {
 		if ours := unwrap(c); ours != nil {
@@ -82,7 +83,7 @@ func (l *Limiter) Apply(srv *http.Server) {
 
 type key struct{}
 
-// Of returns the connection of a request, nil if it came on a connection of another listener. All methods of a nil Conn do nothing.
+// Of returns the connection of a request, nil if it arrived on another listener. All methods of a nil Conn do nothing.
 func Of(ctx context.Context) *Conn {
 	c, _ := ctx.Value(key{}).(*Conn)
 	return c
@@ -101,7 +102,7 @@ func speaksHTTP2(c net.Conn) bool {
 	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
 }
 
-// Listen returns a listener that hands over the connections for which there is room.
+// Listen returns a listener that accepts the connections that there is room for.
 func (l *Limiter) Listen(under net.Listener) net.Listener { return &listener{under, l} }
 
 type listener struct {
@@ -109,20 +110,20 @@ type listener struct {
 	l *Limiter
 }
 
-// Accept waits for the next connection that may stay.
+// Accept waits for the next connection that is accepted.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		under, err := l.Listener.Accept()
 		if err != nil {
-			return nil, err //nolint:wrapcheck // http.Server looks at what it is
+			return nil, err //nolint:wrapcheck // http.Server compares it
 		}
-		if c := l.l.admit(under); c != nil {
+		if c := l.l.makeRoom(under); c != nil {
 			return c, nil
 		}
 	}
 }
 
-// Open is how many connections there are, and how many of them are kept for who has shown a secret.
+// Open is how many connections there are, and how many of them are kept for owners.
 func (l *Limiter) Open() (all, kept int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,8 +135,8 @@ func (l *Limiter) Open() (all, kept int) {
 	return len(l.all), kept
 }
 
-// admit makes room for a connection, or closes it and returns nil.
-func (l *Limiter) admit(under net.Conn) *Conn {
+// makeRoom makes room for a connection, or closes it and returns nil.
+func (l *Limiter) makeRoom(under net.Conn) *Conn {
 	name := AddressOf(under.RemoteAddr().String())
 	l.mu.Lock()
 	var victim *Conn
@@ -151,7 +152,7 @@ func (l *Limiter) admit(under net.Conn) *Conn {
 	case victim != nil:
 		victim.cut = true
 		l.remove(victim)
-	case reason != "": // all are kept, or a limit is too small for that
+	case reason != "": // all are kept, or the limit is too small
 		reason = Refused
 	}
 	var c *Conn
@@ -161,7 +162,7 @@ func (l *Limiter) admit(under net.Conn) *Conn {
 	l.mu.Unlock()
 
 	if victim != nil {
-		_ = victim.Conn.Close() // it is gone either way
+		_ = victim.Conn.Close() // it is closed either way
 	}
 	if c == nil {
 		_ = under.Close() // as above
@@ -172,8 +173,8 @@ func (l *Limiter) admit(under net.Conn) *Conn {
 	return c
 }
 
-// stranger is the connection that is idle longest without a secret: of an address, or of the one that has most of them. So
-// who opens connections in great numbers from few addresses only closes their own.
+// stranger is the connection without a secret that has been idle longest: of one address, or of the address that has most
+// of them. So a client that opens very many connections from few addresses only closes its own.
 func (l *Limiter) stranger(a *address) (found *Conn) {
 	for _, c := range l.all {
 		switch {
@@ -186,7 +187,7 @@ func (l *Limiter) stranger(a *address) (found *Conn) {
 	return found
 }
 
-// add begins to count a connection. The caller has the lock.
+// add starts counting a connection. The caller has the lock.
 func (l *Limiter) add(under net.Conn, name string) *Conn {
 	a := l.addresses[name]
 	if a == nil {
@@ -197,13 +198,13 @@ func (l *Limiter) add(under net.Conn, name string) *Conn {
 	a.strangers++
 	c := &Conn{Conn: under, limiter: l, address: a, place: len(l.all), since: time.Now()}
 	l.all = append(l.all, c)
-	if l.cfg.Patience > 0 { // the handshake of TLS has a time of its own
+	if l.cfg.Patience > 0 { // the TLS handshake has its own timeout
 		c.timer = time.AfterFunc(2*l.cfg.Patience, c.expire)
 	}
 	return c
 }
 
-// remove ends the count of a connection, and says whether it was counted. The caller has the lock.
+// remove stops counting a connection, and reports whether it was counted. The caller has the lock.
 func (l *Limiter) remove(c *Conn) bool {
 	if c.place < 0 {
 		return false
@@ -226,8 +227,9 @@ func (l *Limiter) remove(c *Conn) bool {
 	return true
 }
 
-// keep decides whether a connection that has shown an owner's secret is kept for it. Over the owner's part, or over three
-// quarters of what its address may have, the one idle longest is no longer kept, if there is one. The caller has the lock.
+// keep decides whether a connection that has shown an owner's secret is kept for that owner. Beyond the owner's part, or
+// three quarters of its address's limit, the connection that has been idle longest is no longer kept, if there is one. The
+// caller has the lock.
 func (l *Limiter) keep(c *Conn, owner string) {
 	byOwner, byAddress := 0, 0
 	var idleOwner, idleAddress *Conn
@@ -262,7 +264,7 @@ func (l *Limiter) keep(c *Conn, owner string) {
 	c.await(0)
 }
 
-// longest is the connection without a request that has been so for longer.
+// longest is the one of two connections that has been without a request for longer.
 func longest(a, b *Conn) *Conn {
 	if b.active || a != nil && !b.since.Before(a.since) {
 		return a
@@ -276,7 +278,7 @@ func (l *Limiter) dropped(why Reason) {
 	}
 }
 
-// AddressOf is an address without its port. An IPv6 sender owns a /64, so that is what is counted.
+// AddressOf is an address without its port. An IPv6 sender controls a /64, so the /64 is counted.
 func AddressOf(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {

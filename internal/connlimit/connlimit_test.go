@@ -275,7 +275,7 @@ func TestNoRequest(t *testing.T) {
 	})
 }
 
-// TestFlood: whoever asks again and again without a secret is closed politely, and cut if that does not help. Only some of
+// TestFlood: whoever asks again and again without a secret is closed gracefully, and cut if that does not help. Only some of
 // its answers are under way at once. Whoever has shown a secret asks as often as it likes.
 func TestFlood(t *testing.T) {
 	t.Parallel()

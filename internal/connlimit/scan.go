@@ -5,26 +5,26 @@ import (
 	"sync/atomic"
 )
 
-// scanner looks for a line that begins with Content-Length in the header of each request that a connection reads. It needs no
-// memory of its own. Of a request that came together with the one before it, it has seen nothing.
+// scanner searches the header of each request that a connection reads for a line that begins with Content-Length. It needs
+// no buffer. It does not see a request that arrived together with the one before it.
 type scanner struct {
-	matched int         // bytes of the name, -1 if the line begins with something else
+	matched int         // bytes of the name, -1 if the line is another one
 	body    atomic.Bool // whether the header is over
 	found   atomic.Bool
 }
 
 const lengthName = "content-length"
 
-// reset is called when a request is over.
+// reset is called at the end of a request.
 func (s *scanner) reset() {
 	s.body.Store(false)
 	s.found.Store(false)
 }
 
-// see looks at what comes next.
+// see scans the next bytes.
 func (s *scanner) see(p []byte) {
 	for len(p) > 0 && !s.body.Load() {
-		if s.matched < 0 { // the rest of the line is of no interest
+		if s.matched < 0 { // skip the rest of the line
 			end := bytes.IndexByte(p, '\n')
 			if end < 0 {
 				return

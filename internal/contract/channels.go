@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -258,7 +258,7 @@ func (d *document) dead() error {
 	}
 	resource, names := d.about("cloud", "resource", "operation")
 	headers := ordered.Object{}
-	for _, h := range bus.DeadHeaders() {
+	for _, h := range topology.DeadHeaders() {
 		headers = append(headers, ordered.Member{h.Name, ordered.Object{{"type", "string"}, {"description", sentence(h.Meaning)}}})
 	}
 	for _, letter := range []struct {
@@ -283,7 +283,7 @@ func (d *document) dead() error {
 			{"title", letter.title},
 			{"summary", letter.summary},
 			{"contentType", "application/octet-stream"},
-			{"headers", ordered.Object{{"type", "object"}, {"required", ordered.List{bus.DeadHeaders()[0].Name}}, {"properties", headers}}},
+			{"headers", ordered.Object{{"type", "object"}, {"required", ordered.List{topology.DeadHeaders()[0].Name}}, {"properties", headers}}},
 			{"payload", ordered.Object{{"description", "The original data, whatever it is."}}},
 			{"examples", ordered.List{letter.example.example(letter.title)}},
 		})

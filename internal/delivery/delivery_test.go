@@ -187,8 +187,8 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// TestPullTells: what the broker says about a request, and its silence, end the request with an error that tells the reason.
-func TestPullTells(t *testing.T) {
+// TestPullErrors: a status from the broker, or silence, ends the request with an error that names the reason.
+func TestPullErrors(t *testing.T) {
 	t.Parallel()
 	drop := func(t *testing.T, js jetstream.JetStream) {
 		t.Helper()

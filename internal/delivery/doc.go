@@ -1,9 +1,9 @@
-// Package delivery speaks the consumer's side of JetStream for one message at a time: it pulls a message, tells the broker
-// that the message is still worked on, and confirms the verdict. The bridge uses it for commands, and pkg/events for
+// Package delivery implements the consumer's side of JetStream for one message at a time: it pulls a message, reports to
+// the broker that the message is in progress, and confirms the verdict. The bridge uses it for commands, and pkg/events for
 // subscriptions, so the rules for redelivery exist once.
 //
-// In comes a connection and the name of a consumer. Out go messages and confirmed verdicts. It never decides what the
-// verdict is, makes no consumers, and logs nothing.
+// In: a connection and the name of a consumer. Out: messages and confirmed verdicts. It never decides the verdict, creates
+// no consumers, and logs nothing.
 package delivery
 
 import (
@@ -16,9 +16,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Line says when the connection can be used.
+// Line waits for a usable connection.
 type Line interface {
-	// AwaitUp waits until the connection is up. The error says why it is not when ctx ends.
+	// AwaitUp waits until the connection is up. If ctx ends first, the error says why it is not.
 	AwaitUp(ctx context.Context) error
 }
 
@@ -28,13 +28,13 @@ const (
 	AttemptTimeout = 2 * time.Second
 	// LostAfter is how long a broker that is up may not know the stream or the consumer: it has just started, or they are gone.
 	LostAfter = 2 * time.Second
-	// attempts bounds how often a verdict is sent that the broker does not answer.
+	// attempts limits how often a verdict is sent that the broker does not answer.
 	attempts = 3
 	// pauseBetween is the time between two attempts, so that a lost connection is noticed.
 	pauseBetween = 50 * time.Millisecond
 )
 
-// Backoff grows from a quarter of a second to half a minute, with jitter so that many clients do not come back together.
+// Backoff grows from a quarter of a second to half a minute, with jitter so that many clients do not retry together.
 func Backoff(failures int) time.Duration {
 	d := min(250*time.Millisecond<<min(failures, 10), 30*time.Second)
 	return d/2 + rand.N(d/2)

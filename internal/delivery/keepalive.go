@@ -2,8 +2,8 @@ package delivery
 
 import "time"
 
-// KeepAlive calls renew at an interval, so that the broker does not deliver the message to somebody else while it is worked
-// on. The returned function stops it and waits until the last call is over. See [InProgress] for what renew sends.
+// KeepAlive calls renew at an interval, so that the broker does not redeliver the message while it is being processed. The
+// returned function stops it and waits until the last call is over. See [InProgress] for what renew sends.
 func KeepAlive(every time.Duration, renew func()) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -22,5 +22,5 @@ func KeepAlive(every time.Duration, renew func()) (stop func()) {
 	return func() { close(done); <-stopped }
 }
 
-// InProgress tells the broker that the message is still worked on. The broker does not answer it.
+// InProgress means that the message is still being processed. The broker does not answer it.
 const InProgress Verdict = "+WPI"

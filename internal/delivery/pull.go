@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// Heartbeat is how often the broker says that it still has our request. After two that are missing we ask again: when a
-	// consumer is deleted while nobody asks, nobody is informed.
+	// Heartbeat is how often the broker confirms that it still has the pull request. After two missing heartbeats the
+	// request is sent again: if a consumer is deleted between requests, nobody is notified.
 	Heartbeat = 5 * time.Second
 	// expiry is how long the broker keeps a request.
 	expiry = 30 * time.Second
 )
 
-// ErrNoHeartbeat says that the broker no longer has our request.
-var ErrNoHeartbeat = errors.New("the broker no longer has our request")
+// ErrNoHeartbeat means that the broker no longer has the pull request.
+var ErrNoHeartbeat = errors.New("the broker no longer has the pull request")
 
 // Puller pulls the messages of one consumer, each by a request of its own.
 type Puller struct {
@@ -58,7 +58,7 @@ func (p Puller) Next(ctx context.Context) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
+	defer func() { _ = sub.Unsubscribe() }() // an error means that it has already ended
 	if err := p.Conn.PublishRequest(p.API+".CONSUMER.MSG.NEXT."+p.Stream+"."+p.Consumer, inbox, request); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (p Puller) Next(ctx context.Context) (*nats.Msg, error) {
 	}
 }
 
-// isDelivery tells a delivery from a status message of the broker, which asks for no answer.
+// isDelivery distinguishes a delivery from a status message of the broker, which has no reply subject.
 func isDelivery(msg *nats.Msg) bool { return msg.Reply != "" }
 
 // last returns the message that has arrived, if any.

@@ -54,3 +54,6 @@ func Extract(ctx context.Context, p propagation.TextMapPropagator, header nats.H
 	}
 	return p.Extract(ctx, origin)
 }
+
+// IsBrokerHeader says whether a header is an instruction to the broker, or was added by it.
+func IsBrokerHeader(name string) bool { return len(name) >= 5 && strings.EqualFold(name[:5], "Nats-") }

@@ -12,19 +12,19 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
-// Verdict is what the broker gets to know about a delivery, as JetStream spells it.
+// Verdict is the answer to the broker about a delivery, in JetStream's form.
 type Verdict string
 
-// Ack says that the message is done.
+// Ack means that the message is done.
 const Ack Verdict = "+ACK"
 
-// negative is how a verdict begins that asks for another delivery.
+// negative begins a verdict that requests another delivery.
 const negative = "-NAK"
 
-// Term says that the message must not come again. The reason is part of the broker's advisory.
+// Term means that the message must not be redelivered. The reason is part of the broker's advisory.
 func Term(reason string) Verdict { return Verdict("+TERM " + reason) }
 
-// Nak asks for another delivery after d, or at once if d is 0.
+// Nak requests another delivery after d, or at once if d is 0.
 func Nak(d time.Duration) Verdict {
 	if d <= 0 {
 		return negative

@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
@@ -337,7 +338,7 @@ func (r *rig) wantDone(verdict error, outcome events.Outcome, code string) sent 
 // wantTerminal compares with the one way to make such a verdict; its type is not to be seen from here.
 func wantTerminal(t testing.TB, verdict error, subject, code string) {
 	t.Helper()
-	letter, ok := bus.LetterOf(verdict)
+	letter, ok := commands.LetterOf(verdict)
 	if !ok || letter.Subject != subject || letter.Code != code || letter.Reason.Error() == "" {
 		t.Errorf("the verdict is %#v, want terminal %s on %s", verdict, code, subject)
 	}
@@ -345,8 +346,8 @@ func wantTerminal(t testing.TB, verdict error, subject, code string) {
 
 func wantRetry(t testing.TB, verdict error) {
 	t.Helper()
-	if got := fmt.Sprintf("%T", verdict); got != "*bus.retry" {
-		t.Errorf("the verdict is %s %v, want bus.RetryAfter", got, verdict)
+	if got := fmt.Sprintf("%T", verdict); got != "*commands.retry" {
+		t.Errorf("the verdict is %s %v, want commands.RetryAfter", got, verdict)
 	}
 }
 

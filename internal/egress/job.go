@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -99,7 +99,7 @@ func (j *job) fail(err error) finding {
 
 // stop hands the command back at once, since the bridge stops.
 func (j *job) stop(err error) finding {
-	j.verdict = bus.RetryAfter(err, 0)
+	j.verdict = commands.RetryAfter(err, 0)
 	return stopped
 }
 

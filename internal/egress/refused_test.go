@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -27,9 +28,9 @@ func TestBrokerRefuses(t *testing.T) {
 		log     string
 	}{
 		"result for good":            {create(), "publish applied", refused, "<nil>", 0, "it is not published"},
-		"result again and again":     {create(), "publish applied", refusing, "*bus.pending", 0, "command finished"},
-		"rejection for good":         {command("createTask", `{}`), "publish rejected", refused, "*bus.terminal", 0, "it is not published"},
-		"rejection again and again":  {command("createTask", `{}`), "publish rejected", refusing, "*bus.pending", 0, "command finished"},
+		"result again and again":     {create(), "publish applied", refusing, "*commands.pending", 0, "command finished"},
+		"rejection for good":         {command("createTask", `{}`), "publish rejected", refused, "*commands.terminal", 0, "it is not published"},
+		"rejection again and again":  {command("createTask", `{}`), "publish rejected", refusing, "*commands.pending", 0, "command finished"},
 		"record for good":            {create(), "finish", refused, "<nil>", 1, "refuses the ledger's record"},
 		"record again and again":     {create(), "finish", refusing, "<nil>", 1, "refuses the ledger's record"},
 		"a result that is too large": {create(), "publish applied", events.ErrTooLarge, "<nil>", 0, "it is not published"},
@@ -48,10 +49,10 @@ func TestBrokerRefuses(t *testing.T) {
 				if got := fmt.Sprintf("%T", verdict); got != tt.verdict {
 					t.Errorf("the verdict is %s %v, want %s", got, verdict, tt.verdict)
 				}
-				if tt.verdict == "*bus.pending" && !errors.Is(verdict, bus.ErrRefusing) {
+				if tt.verdict == "*commands.pending" && !errors.Is(verdict, bus.ErrRefusing) {
 					t.Errorf("the verdict does not say why: %v", verdict)
 				}
-				if _, letter := bus.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
+				if _, letter := commands.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
 					t.Errorf("the verdict has a letter: %t", letter)
 				}
 				if len(r.desk.sent) != tt.sent || !strings.Contains(r.log.String(), tt.log) {
@@ -80,7 +81,7 @@ func TestLedgerWithoutLog(t *testing.T) {
 		r.w.ledger = smallLedger{r.desk}
 		verdict := r.do(create())
 		r.wantDone(verdict, events.Rejected, events.CodeRefused)
-		if letter, ok := bus.LetterOf(verdict); !ok || len(letter.Log) != 1 {
+		if letter, ok := commands.LetterOf(verdict); !ok || len(letter.Log) != 1 {
 			t.Errorf("the letter is %+v", letter)
 		}
 		if have := r.desk.ledger[ledgerEntry]; have.Result == nil {

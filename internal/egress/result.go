@@ -11,6 +11,8 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
@@ -99,7 +101,7 @@ func (w *Worker) verdict(j *job, r events.Result) error {
 	if r.Outcome == events.Applied {
 		return nil
 	}
-	return bus.Terminal(bus.Letter{
+	return commands.Terminal(deadletter.Letter{
 		Subject: w.cfg.Prefix.DeadCommand(w.cloud, j.cmd.Resource, j.cmd.Operation),
 		Code:    r.Error.Code, Reason: errors.New(r.Error.Message), Status: r.Status, Log: j.record.Log,
 	})
@@ -112,7 +114,7 @@ func (w *Worker) later(j *job, r events.Result, verdict, why error) error {
 	if err != nil {
 		return err
 	}
-	return bus.Pending(verdict, subject, e, id, why)
+	return commands.Pending(verdict, subject, e, id, why)
 }
 
 // lost tells of a result that the broker never takes. Its command is settled all the same.

@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 )
 
-// CheckTree refuses what JetStream never makes in its directory: it opens its files by their names, so a symbolic link that
-// somebody else put there would have it read and write elsewhere, with our rights, and a pipe would have it wait for ever.
-// The directory itself may be a link: that is the operator's choice.
+// CheckTree refuses files that JetStream never makes in its directory. JetStream opens its files by name, so a symbolic
+// link made by somebody else would have it read and write elsewhere, with our permissions, and a pipe would block it
+// forever. The directory itself may be a link: that is the operator's choice.
 func CheckTree(dir string) error {
 	top := filepath.Join(dir, "jetstream")
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // nothing is there yet, or it was removed meanwhile
+		case errors.Is(err, fs.ErrNotExist): // nothing exists yet, or it was just removed
 			return nil
 		case err != nil:
 			return err
@@ -30,5 +30,5 @@ func CheckTree(dir string) error {
 }
 
 func notPlain(path string) error {
-	return fmt.Errorf("%s is a symbolic link or no plain file; remove it, and see who may write to its directory", path)
+	return fmt.Errorf("%s is a symbolic link or not a regular file; remove it, and check who may write to its directory", path)
 }

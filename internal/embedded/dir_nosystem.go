@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// ErrNoLock: there is no spool, since nothing would keep a second process out of it; leave spool.dir empty.
+// ErrNoLock: there is no spool on this system, since nothing would keep a second process out of it; leave spool.dir empty.
 var ErrNoLock = errors.New("directories cannot be locked on this system, so there is no spool; leave it empty")
 
 // LockDir always fails.

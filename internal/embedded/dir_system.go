@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// LockDir takes a directory for the JetStream server of this process, as long as the returned file is open. JetStream has no
-// lock of its own, and two servers on one directory would each believe that they know what is in it.
+// LockDir locks a directory for the JetStream server of this process, as long as the returned file is open. JetStream has
+// no lock of its own, and two servers on one directory would each assume that nobody else changes it.
 func LockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, "lock")
-	// A link would have us make a file elsewhere, and a pipe would have us wait.
+	// With a link the file would be created elsewhere, and a pipe would block.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, notPlain(path)
@@ -33,14 +33,14 @@ func LockDir(dir string) (*os.File, error) {
 	case err == nil:
 		return f, nil
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, errors.Join(fmt.Errorf("%s: another process uses it, or another server of this one; each needs a directory of its own", dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s: another process uses it, or another server of this one; each needs a separate directory", dir), f.Close())
 	default:
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
 	}
 }
 
-// UnlockDir gives the directory back. Closing the file alone would not do: a child that this process is just about to start
-// has it, too, for a moment.
+// UnlockDir unlocks the directory. Closing the file is not enough: a child process that is just being started has it open
+// for a moment, too.
 func UnlockDir(f *os.File) error {
 	if f == nil {
 		return nil
@@ -51,7 +51,7 @@ func UnlockDir(f *os.File) error {
 // ErrNoLock is for systems without locks.
 var ErrNoLock = errors.New("directories cannot be locked on this system")
 
-// FreeSpace is how many bytes the file system of a directory has left for us.
+// FreeSpace is how many bytes are available in the file system of a directory.
 func FreeSpace(dir string) (int64, error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {

@@ -14,32 +14,32 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Config is for a NATS server inside this process.
+// Config configures a NATS server inside this process.
 type Config struct {
 	// DataDir is where JetStream keeps its streams.
 	DataDir string
 	// Listen is the address for other clients, or "" for none.
 	Listen string
-	// SyncAlways has every message on disk before it is acknowledged, not only handed to the operating system. It costs
-	// most of the throughput and is what a single server needs to survive a power cut.
+	// SyncAlways writes every message to disk before it is acknowledged, instead of only handing it to the operating
+	// system. It costs most of the throughput and is what a single server needs to survive a power failure.
 	SyncAlways bool
-	// MaxConnections bounds the connections of other clients, 0 for the server's own limit.
+	// MaxConnections limits the connections of other clients, 0 for the server's own limit.
 	MaxConnections int
-	// Hopeless is how long it may store nothing until only a new process may help, 0 for two minutes.
+	// Hopeless is how long it may store nothing before only a new process may help, 0 for two minutes.
 	Hopeless time.Duration
 }
 
-// MaxPayload of the embedded server leaves room for a webhook body of the largest allowed size and its headers.
+// MaxPayload of the embedded server allows a webhook body of the maximum size and its headers.
 const MaxPayload = 8 << 20
 
-// Server is an embedded NATS server with JetStream. It can be restarted on the same directory and port; a client that is connected to
-// it in process connects again.
+// Server is an embedded NATS server with JetStream. It can be restarted on the same directory and port; in-process clients
+// reconnect.
 type Server struct {
 	opts     *server.Options
-	lock     *os.File // of its directory; nil if somebody else has that
+	lock     *os.File // of its directory; nil if the caller holds it
 	hopeless time.Duration
 
-	mender mender
+	recovery recovery
 
 	mu    sync.RWMutex
 	s     *server.Server // nil if it could not be restarted
@@ -47,7 +47,7 @@ type Server struct {
 	over  bool           // whether it was closed for good
 }
 
-// Start starts an embedded server and waits until it takes connections.
+// Start starts an embedded server and waits until it accepts connections.
 func Start(c Config) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "factro-bridge-embedded",
@@ -80,7 +80,7 @@ func Start(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Open starts a server with options of its own on a directory that the caller has locked.
+// Open starts a server with the given options on a directory that the caller has locked.
 func Open(opts *server.Options) (*Server, error) {
 	s := &Server{opts: opts}
 	if err := s.start(); err != nil {
@@ -109,7 +109,7 @@ func (s *Server) start() error {
 		return errors.New("embedded NATS server: was not ready within 10 s; is its data directory locked, or its port in use?")
 	}
 	if a, ok := ns.Addr().(*net.TCPAddr); ok {
-		s.opts.Port = a.Port // also if it was any: who is connected comes back there
+		s.opts.Port = a.Port // a random port is kept, so that clients can reconnect
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *Server) start() error {
 	return nil
 }
 
-// Current is the server that runs now, nil if there is none.
+// Current is the running server, nil if there is none.
 func (s *Server) Current() *server.Server {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -134,7 +134,7 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 	if ns == nil {
 		return nil, errServerDown
 	}
-	return ns.InProcessConn() //nolint:wrapcheck // it is that server's
+	return ns.InProcessConn() //nolint:wrapcheck // it is the server's own error
 }
 
 // URL is where other clients reach the server, or "" if it does not listen.
@@ -146,7 +146,7 @@ func (s *Server) URL() string {
 	return ns.ClientURL()
 }
 
-// stopTimeout bounds how long a server is waited for that stops. On a disk that hangs it never does.
+// stopTimeout limits how long to wait for a server that stops. With a hanging disk it never does.
 const stopTimeout = 10 * time.Second
 
 // Close stops the server and waits until its files are closed.
@@ -155,10 +155,10 @@ func (s *Server) Close() {
 	s.over = true
 	s.mu.Unlock()
 	s.Stop(stopTimeout)
-	_ = UnlockDir(s.lock) // it ends with the process at the latest
+	_ = UnlockDir(s.lock) // it ends with the process in any case
 }
 
-// Stop stops the server and says whether its files are closed within a time. On a disk that hangs they may not be.
+// Stop stops the server and reports whether its files were closed in time. With a hanging disk they may not be.
 func (s *Server) Stop(most time.Duration) bool {
 	ns := s.Current()
 	if ns == nil {
@@ -180,7 +180,7 @@ func (s *Server) Stop(most time.Duration) bool {
 	}
 }
 
-// restart restarts the server. Nothing else opens a stream again that the server has given up.
+// restart restarts the server. It is the only way to reopen a stream that the server has given up.
 func (s *Server) restart() error {
 	if !s.Stop(stopTimeout) {
 		return errors.New("embedded NATS server: it does not stop, so it cannot be restarted")
@@ -191,7 +191,7 @@ func (s *Server) restart() error {
 	return s.start()
 }
 
-// fault is why the server stores nothing, as far as it says so itself.
+// fault is why the server stores nothing, if it has logged a reason.
 func (s *Server) fault() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -208,20 +208,20 @@ func (s *Server) fault() error {
 
 var errServerDown = errors.New("the embedded NATS server does not run")
 
-// serverLog is the log of an embedded server, which is read for two things: why it does not start, and that it has given up
-// storing. A stream that met an error of the disk once refuses everything for good, and answers nobody.
+// serverLog is the log of an embedded server. It is read for two things: why the server does not start, and that it has
+// stopped storing. After one disk error, a stream refuses everything permanently and answers nobody.
 type serverLog struct{ fatal, fault atomic.Pointer[string] }
 
-// faults begin what a server says when it gives up a stream, a consumer or all of JetStream.
+// faults are how the server's messages begin when it gives up a stream, a consumer or all of JetStream.
 var faults = []string{"Critical write error", "JetStream failed to store a msg", "JetStream out of resources", "disabling JetStream"}
 
-// Fatalf keeps what a server of its own process would say before it exits.
+// Fatalf keeps the message after which a separate server process would exit.
 func (l *serverLog) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	l.fatal.CompareAndSwap(nil, &text)
 }
 
-// Errorf and Warnf keep that the server has given up.
+// Errorf and Warnf keep messages that the server has stopped storing.
 func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	for _, f := range faults {
@@ -232,7 +232,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 }
 func (l *serverLog) Warnf(format string, v ...any) { l.Errorf(format, v...) }
 
-// Noticef and the others drop what is neither.
+// Noticef and the others drop other messages.
 func (*serverLog) Noticef(string, ...any) {}
 func (*serverLog) Debugf(string, ...any)  {}
 func (*serverLog) Tracef(string, ...any)  {}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Space asks file systems for their free space. A file system that hangs is asked once, and everybody who asks meanwhile
-// waits for the same answer, as long as they like.
+// Space asks file systems for their free space. A file system that hangs is asked once, and all callers in the meantime
+// wait for the same answer, as long as their contexts allow.
 type Space struct {
 	free  func(dir string) (int64, error)
 	group *singleflight.Group
@@ -19,7 +19,7 @@ func NewSpace(free func(dir string) (int64, error)) Space {
 	return Space{free, &singleflight.Group{}}
 }
 
-// Of returns how many bytes are free for us in a directory.
+// Of returns how many bytes are available in a directory.
 func (s Space) Of(ctx context.Context, dir string) (int64, error) {
 	asked := s.group.DoChan(dir, func() (any, error) { return s.free(dir) })
 	select {

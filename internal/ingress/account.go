@@ -52,7 +52,7 @@ func (a *account) observe(meter metric.Meter, kept func() int64) error {
 		return nil
 	}
 	gauge, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"), metric.WithDescription(
-		"What was taken in and is neither settled nor given back nor in hand, by flow; always 0 unless something is lost."))
+		"What was accepted and is neither settled, given back nor being processed, by flow; always 0 unless something is lost."))
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Canonical writes JSON so that equal data has equal bytes: without blanks, with the properties of objects in their order,
-// and strings in one way of escaping. Numbers keep their digits, since 1 and 1.0 may be two things to factro, and
-// what is no valid text stays apart. The result is for comparing, not for sending.
+// Canonical writes JSON so that equal data has equal bytes: without blanks, with sorted properties, and strings escaped in
+// one way. Numbers keep their digits, since 1 and 1.0 may be different for factro, and invalid text stays different. The
+// result is for comparison, not for sending.
 func Canonical(data []byte) ([]byte, error) {
 	d := json.NewDecoder(strings.NewReader(KeepApart(string(data))))
 	d.UseNumber()

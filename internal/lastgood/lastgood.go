@@ -1,7 +1,7 @@
 // Package lastgood reads files that others replace while the process runs, and remembers the last content that was good.
 //
-// In: the paths of files, and a function that makes a value of their content. Out: the value that they hold now. While a
-// file is missing, empty, half written or does not fit the others, the last good value stays in use.
+// In: the paths of files, and a function that makes a value of their content. Out: the current value. While a file is
+// missing, empty, half written or does not match the others, the last good value stays in use.
 package lastgood
 
 import (
@@ -23,28 +23,28 @@ import (
 )
 
 const (
-	// rereadAfter bounds both how long a replaced file stays unnoticed and how often it is read: strangers may cause reads
-	// as often as they like. retryAfter is the same while a file is unusable.
+	// rereadAfter limits how long a replaced file stays unnoticed, and how often it is read, since requests of strangers
+	// cause reads. retryAfter is the same while a file is unusable.
 	rereadAfter = time.Second
 	retryAfter  = 100 * time.Millisecond
-	// settle is how long new content has to stay the same before it counts, and steps how often it is looked at: a file may
-	// be half written, or the second one of a pair not replaced yet.
+	// settle is how long new content has to stay the same before it is used, and steps how often it is checked: a file may
+	// be half written, or the second file of a pair not replaced yet.
 	settle = 50 * time.Millisecond
 	steps  = 5
-	// patience is how long a caller waits for a file. On a network file system that hangs a read may never end.
+	// patience is how long a caller waits for a file. On a network file system that hangs, a read may never end.
 	patience = time.Second
-	// largest bounds how much of a file is read, for whoever names one that has no end.
+	// largest limits how much of a file is read, in case the file has no end.
 	largest = 1 << 20
-	// lookEvery is how often Run reads the files that nobody asks for.
+	// lookEvery is how often Run reads the files that nothing else reads.
 	lookEvery = 10 * time.Second
 )
 
 var (
 	errHangs    = fmt.Errorf("the file system did not answer within %s", patience)
-	errChanging = errors.New("the content changes all the time")
+	errChanging = errors.New("the content keeps changing")
 )
 
-// Kind says what a file is for, in the log and in the metric.
+// Kind is the purpose of a file, in the log and in the metric.
 type Kind string
 
 // Kinds of files.
@@ -57,12 +57,12 @@ const (
 	NATSCertificate Kind = "nats_certificate"
 	NATSCreds       Kind = "nats_creds" //nolint:gosec // a name
 	NATSNkey        Kind = "nats_nkey"
-	NATSPassword    Kind = "nats_password" // and the user's name
+	NATSPassword    Kind = "nats_password" // also the user's name
 )
 
 var kinds = []Kind{APIKey, WebhookSecret, HTTPCertificate, HTTPClientCA, NATSCA, NATSCertificate, NATSCreds, NATSNkey, NATSPassword}
 
-// Files are the files of a process. A nil *Files reads as well, but logs and counts nothing.
+// Files are the files of a process. A nil *Files also works, but logs and counts nothing.
 type Files struct {
 	log      *slog.Logger
 	unusable metric.Int64UpDownCounter
@@ -75,19 +75,19 @@ type Files struct {
 func NewFiles(log *slog.Logger) (*Files, error) {
 	unusable, err := otel.Meter("github.com/factro-bridge/factro-bridge/internal/lastgood").Int64UpDownCounter("factro.bridge.files.unusable",
 		metric.WithUnit("{file}"),
-		metric.WithDescription("Files that cannot be used as they are now, by what they are for; their last good content stays in use, if there was any. A certificate and its key are one."))
+		metric.WithDescription("Files that cannot be used as they are now, by purpose; their last good content stays in use, if there was any. A certificate and its key count as one."))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	f := &Files{log: log, unusable: unusable}
-	for _, kind := range kinds { // what is watched begins at 0
+	for _, kind := range kinds { // series that are watched start at 0
 		f.count(kind, 0)
 	}
 	return f, nil
 }
 
-// Run reads all files every now and then until ctx ends, so that a bad one is noticed, and a good one remembered, before
-// somebody needs it.
+// Run reads all files from time to time until ctx ends, so that a bad file is noticed, and a good one remembered, before it
+// is needed.
 func (f *Files) Run(ctx context.Context) error {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
@@ -113,7 +113,7 @@ func (f *Files) count(kind Kind, by int64) {
 	}
 }
 
-// Reader gives the current value of some files.
+// Reader returns the current value of some files.
 type Reader[T any] struct {
 	files *Files
 	kind  Kind
@@ -123,31 +123,31 @@ type Reader[T any] struct {
 
 	mu       sync.Mutex
 	last     T
-	contents [][]byte // that last was made of; nil if there was no good one yet
+	contents [][]byte // of the last good value; nil if there was none yet
 	err      error    // of the last read
-	warned   bool     // whether the operator was warned of it
+	warned   bool     // whether it was logged
 	until    time.Time
-	busy     chan struct{} // closed when the read that is under way ends; nil if there is none
+	busy     chan struct{} // closed when the running read ends; nil if there is none
 	began    time.Time     // when it began
 }
 
 // New returns a reader of files that belong together. parse gets their contents in the order of the names, without byte
-// order marks and with the line ends of Unix. Its errors must not quote what is secret. New reads nothing yet.
+// order marks and with Unix line ends. Its errors must not quote secrets. New reads nothing yet.
 func New[T any](files *Files, kind Kind, parse func(contents [][]byte) (T, error), names ...string) *Reader[T] {
 	r := &Reader[T]{files: files, kind: kind, names: names, parse: parse, read: readFile}
 	if files != nil {
 		files.mu.Lock()
 		defer files.mu.Unlock()
-		files.all = append(files.all, func() { _, _ = r.Get() }) // what is wrong is logged
+		files.all = append(files.all, func() { _, _ = r.Get() }) // errors are logged
 	}
 	return r
 }
 
-// Get returns the value as it is now. If the files cannot be read in time or are no good, it returns an error beside the
-// last good value, or beside the zero value if there never was one.
+// Get returns the current value. If the files cannot be read in time or are invalid, it returns an error and the last good
+// value, or the zero value if there never was one.
 func (r *Reader[T]) Get() (T, error) { return r.get(false) }
 
-// Now is Get, for whoever asks rarely: it reads even if it has just read.
+// Now is Get for rare calls: it reads even if it has just read.
 func (r *Reader[T]) Now() (T, error) { return r.get(true) }
 
 func (r *Reader[T]) get(again bool) (T, error) {
@@ -172,7 +172,7 @@ func (r *Reader[T]) get(again bool) (T, error) {
 	return r.last, r.err
 }
 
-// ended waits for the end of a read. Who comes after the first has run out of patience does not wait at all.
+// ended waits for the end of a read. Once the first caller has given up, further callers do not wait.
 func ended(busy <-chan struct{}, left time.Duration) bool {
 	if left <= 0 {
 		select {
@@ -192,7 +192,7 @@ func ended(busy <-chan struct{}, left time.Duration) bool {
 	}
 }
 
-// reread reads the files. There is one such read at a time, so that a file system that hangs holds one goroutine.
+// reread reads the files. There is only one such read at a time, so that a hanging file system blocks one goroutine.
 func (r *Reader[T]) reread(busy chan struct{}) {
 	value, contents, err := r.settled()
 	r.mu.Lock()
@@ -206,8 +206,8 @@ func (r *Reader[T]) reread(busy chan struct{}) {
 	close(busy)
 }
 
-// settled reads the files until they are what they were, or something good that stays the same. What was bad before need
-// not be read several times to be bad still.
+// settled reads the files until their content is the last good one, or is good and stays the same. Content that was bad
+// before is read only once.
 func (r *Reader[T]) settled() (value T, contents [][]byte, err error) {
 	r.mu.Lock()
 	was, last, bad := r.contents, r.last, r.err != nil
@@ -247,7 +247,7 @@ func (r *Reader[T]) once() (value T, contents [][]byte, err error) {
 	return value, contents, nil
 }
 
-// named is an error that says which file it is about; that of the operating system does.
+// named adds the name of the file to an error, unless it is the operating system's, which has it.
 func named(name string, err error) error {
 	if _, ok := errors.AsType[*os.PathError](err); ok {
 		return err
@@ -255,8 +255,7 @@ func named(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// note remembers how the last read ended, and tells the operator once when the files stop to be usable and once when they
-// are again.
+// note remembers how the last read ended, and logs once when the files become unusable and once when they are usable again.
 func (r *Reader[T]) note(err error) {
 	r.err = err
 	if bad := err != nil; bad == r.warned || r.files == nil {
@@ -286,15 +285,15 @@ func readFile(file string) ([]byte, error) {
 	return content, errors.Join(err, f.Close())
 }
 
-// Errors that say what a file holds in place of text.
+// Errors for a file without text.
 var (
 	errEmpty = errors.New("it is empty")
-	// ErrUTF16 says that a file is in an encoding of Windows that nobody else reads as text.
+	// ErrUTF16 means that a file is in UTF-16, which only programs for Windows read as text.
 	ErrUTF16 = errors.New("it is UTF-16; save it as UTF-8 or ASCII")
 )
 
-// text returns the content without a byte order mark, which some editors write, and with the line ends of Unix. No file that
-// is read here is binary.
+// text returns the content without a byte order mark, which some editors write, and with Unix line ends. No file that is
+// read here is binary.
 func text(content []byte) ([]byte, error) {
 	content = bytes.ReplaceAll(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
 	switch {

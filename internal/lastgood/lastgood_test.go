@@ -184,7 +184,7 @@ func TestHalfWritten(t *testing.T) {
 		if got, err := r.Get(); !errors.Is(err, errChanging) || got != "w-second" {
 			t.Errorf("got %q, %v", got, err)
 		}
-		if got := l.lines(); len(got) != 1 || !strings.Contains(got[0], "changes all the time") {
+		if got := l.lines(); len(got) != 1 || !strings.Contains(got[0], "keeps changing") {
 			t.Errorf("logged: %s", l.String())
 		}
 	})

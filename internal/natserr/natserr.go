@@ -1,6 +1,6 @@
-// Package natserr classes what NATS answers to a publish, to a write of a key-value or object store, and to a request for
-// a stream or a consumer: whether to send the same again is any use. It is one table for all parts of the bridge and for
-// pkg/events, and imports none of them.
+// Package natserr classifies the errors of NATS for a publish, for a write to a key-value or object store, and for a
+// request about a stream or a consumer: is a retry of the same message useful? It is the one table for all parts of the
+// bridge and for pkg/events, and imports none of them.
 package natserr
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Class says what an error means for the message that met it.
+// Class is what an error means for the message.
 type Class int
 
 const (
-	// Unknown is an error that the table does not know. It is worth another attempt, but not for ever.
+	// Unknown is an error that is not in the table. It is worth retrying, but not forever.
 	Unknown Class = iota
-	// Passing is the state of the connection, the broker or the stream. The same message can be taken later.
+	// Passing is a state of the connection, the broker or the stream. The same message can be accepted later.
 	Passing
-	// NoRoom is Passing, and what helps is room: the store, the stream or the account is full.
+	// NoRoom is Passing, and only more room helps: the store, the stream or the account is full.
 	NoRoom
-	// Permanent is the message's own fault. It is not taken as it is, however often it is sent.
+	// Permanent is caused by the message itself. It is refused however often it is sent.
 	Permanent
 )
 
@@ -40,7 +40,7 @@ func (c Class) String() string {
 	return "unknown"
 }
 
-// Of returns the class of an error. That of nil is Unknown.
+// Of returns the class of an error. The class of nil is Unknown.
 func Of(err error) Class {
 	if refused, ok := Refusal(err); ok {
 		return ofCode(refused)
@@ -53,17 +53,26 @@ func Of(err error) Class {
 	return Unknown
 }
 
-// Refusal returns the error that the server answered with. An error that came about on this side is none.
+// Refusal returns the error in the server's answer. An error of the client is not a refusal.
 func Refusal(err error) (*jetstream.APIError, bool) {
 	refused, ok := errors.AsType[*jetstream.APIError](err)
 	return refused, ok && refused != nil
 }
 
-// NoStream says whether the stream that was asked for is not there.
+// NoStream reports whether the stream does not exist.
 func NoStream(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) }
 
-// TooLarge says whether a message is larger than the server, its limit on headers, or an operator's limit on the stream
-// allows. A smaller form of it may be taken.
+// noMessage is the server's code for a sequence that a stream does not have.
+const noMessage jetstream.ErrorCode = 10043
+
+// NoMessage reports whether the message to read or delete does not exist.
+func NoMessage(err error) bool {
+	refused, ok := Refusal(err)
+	return errors.Is(err, jetstream.ErrMsgNotFound) || ok && refused.ErrorCode == noMessage
+}
+
+// TooLarge reports whether a message is larger than the server, its limit on headers, or an operator's limit on the stream
+// allows. A smaller form of it may be accepted.
 func TooLarge(err error) bool {
 	if refused, ok := Refusal(err); ok {
 		return refused.ErrorCode == msgTooLarge || refused.ErrorCode == headerTooLarge
@@ -71,21 +80,21 @@ func TooLarge(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, ErrHeader)
 }
 
-// Conflict says whether somebody else has written meanwhile what a write expected to be as it was. The write is refused for
-// good, and another one is not.
+// Conflict reports whether a write failed because somebody else has changed the value in the meantime. This write is
+// refused for good; a new one may succeed.
 func Conflict(err error) bool {
 	refused, ok := Refusal(err)
 	return ok && (refused.ErrorCode == 10070 || refused.ErrorCode == 10071 || refused.ErrorCode == 10164)
 }
 
-// Disconnected says whether something failed only because the connection was away: it went nowhere.
+// Disconnected reports whether something failed only because there was no connection: nothing was sent.
 func Disconnected(err error) bool {
 	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||
 		errors.Is(err, nats.ErrDisconnected)
 }
 
-// Answered says whether an error is the broker's word on a message or on its stream, and not that of a connection that is
-// away, of silence, or of an election. Only what is answered can be refused again and again.
+// Answered reports whether the broker itself refused a message or its stream, and not a lost connection, a timeout or an
+// election. Only an answer can be a permanent refusal.
 func Answered(err error) bool {
 	if refused, ok := Refusal(err); ok {
 		return ofCode(refused) != Passing || refused.Code < 500
@@ -104,13 +113,13 @@ func Outage(err error) bool {
 		errors.Is(err, nats.ErrNoResponders)
 }
 
-// MaxHeader is how many bytes of headers a stream takes, the first line and the empty one at the end included.
+// MaxHeader is the maximum size of a message's headers in a stream, including the first line and the empty line at the end.
 const MaxHeader = 64<<10 - 1
 
-// ErrHeader says that the headers of a message are larger than any stream takes.
+// ErrHeader means that the headers of a message are larger than any stream allows.
 var ErrHeader = errors.New("header size exceeds the maximum")
 
-// CheckHeader returns ErrHeader for headers that the server would refuse: it spares the round trip.
+// CheckHeader returns ErrHeader for headers that the server would refuse, without a round trip.
 func CheckHeader(h nats.Header) error {
 	if size := HeaderSize(h); size > MaxHeader {
 		return fmt.Errorf("%w: %d bytes, a stream takes %d", ErrHeader, size, MaxHeader)
@@ -118,7 +127,7 @@ func CheckHeader(h nats.Header) error {
 	return nil
 }
 
-// HeaderSize is how many bytes the headers of a message have on the wire.
+// HeaderSize is the size of a message's headers on the wire.
 func HeaderSize(h nats.Header) int {
 	if len(h) == 0 {
 		return 0
@@ -132,21 +141,21 @@ func HeaderSize(h nats.Header) int {
 	return size
 }
 
-// local classes the errors of the client library and of this side.
+// local classifies the errors of the client library and of this package.
 var local = []struct {
 	err   error
 	class Class
 }{
 	{ErrHeader, Permanent},
-	{ErrOtherStream, Passing}, // an operator can take the subject from it
-	{ErrNoAck, Passing},       // as well
-	{ErrNotKept, Passing},     // as well
+	{ErrOtherStream, Passing}, // an operator can remove the subject from it
+	{ErrNoAck, Passing},       // likewise
+	{ErrNotKept, Passing},     // likewise
 	{nats.ErrMaxPayload, Permanent},
 	{nats.ErrBadSubject, Permanent},
 	{nats.ErrBadHeaderMsg, Permanent},
 	{jetstream.ErrInvalidSubject, Permanent},
 	{jetstream.ErrInvalidKey, Permanent},
-	{nats.ErrHeadersNotSupported, Passing}, // of this server; the next one may
+	{nats.ErrHeadersNotSupported, Passing}, // another server may support them
 	{nats.ErrPermissionViolation, Passing}, // an operator can grant it
 	{nats.ErrAuthorization, Passing},
 	{jetstream.ErrNoStreamResponse, Passing},
@@ -163,7 +172,7 @@ var local = []struct {
 	{jetstream.ErrServerShutdown, Passing},
 	{jetstream.ErrNoHeartbeat, Passing},
 	{jetstream.ErrConsumerLeadershipChanged, Passing},
-	{jetstream.ErrBucketNotFound, Passing}, // it is created again, or the operator makes it
+	{jetstream.ErrBucketNotFound, Passing}, // it is created again, or an operator creates it
 	{context.DeadlineExceeded, Passing},
 	{context.Canceled, Passing},
 }
@@ -173,12 +182,12 @@ const (
 	msgTooLarge    jetstream.ErrorCode = 10054
 	headerTooLarge jetstream.ErrorCode = 10097
 	storeFailed    jetstream.ErrorCode = 10077
-	// lastCode is the highest code of the server that the table was made for.
+	// lastCode is the highest code of the server when the table was made.
 	lastCode jetstream.ErrorCode = 10228
 )
 
-// ofCode follows the rule for all codes, but for the exceptions: with an HTTP status of 4xx the request is wrong, with 5xx
-// the server is not able to. Of a code that a newer server has made nobody knows what it means.
+// ofCode follows the general rule, after the exceptions: an HTTP status of 4xx means that the request is wrong, 5xx that
+// the server cannot process it now. Codes of newer servers are unknown.
 func ofCode(refused *jetstream.APIError) Class {
 	if refused.ErrorCode == storeFailed {
 		return ofStore(refused.Description)
@@ -197,7 +206,7 @@ func ofCode(refused *jetstream.APIError) Class {
 	return Unknown
 }
 
-// ofStore reads the one code that stands for all that a store can say.
+// ofStore classifies the one code that stands for all errors of a store.
 func ofStore(why string) Class {
 	switch why = strings.ToLower(why); {
 	case strings.Contains(why, "message too large"):
@@ -208,7 +217,7 @@ func ofStore(why string) Class {
 	return Passing
 }
 
-// exceptions are the codes whose HTTP status says something else than what it means for a message.
+// exceptions are the codes whose HTTP status does not fit their meaning for a message.
 var exceptions = map[jetstream.ErrorCode]Class{
 	10002: NoRoom, // resource limits exceeded for account
 	10005: NoRoom, // no suitable peers for placement
@@ -220,11 +229,11 @@ var exceptions = map[jetstream.ErrorCode]Class{
 	10120: NoRoom, // no JetStream default or applicable tiered limit present
 	10122: NoRoom, // stream max bytes exceeds account limit max stream bytes
 
-	otherStream: Passing, // the operator can take the subject from it
+	otherStream: Passing, // an operator can remove the subject from it
 
 	10014: Passing, // consumer not found: it is created again
-	10059: Passing, // stream not found: it is created again, or the operator makes it
-	10109: Passing, // invalid operation on sealed stream: the operator has to make another one
+	10059: Passing, // stream not found: it is created again, or an operator creates it
+	10109: Passing, // invalid operation on sealed stream: an operator has to create another one
 	10124: Passing, // stream move already in progress
 	10202: Passing, // cluster member change is in progress
 	10226: Passing, // stream reconfiguration already in progress
@@ -234,7 +243,7 @@ var exceptions = map[jetstream.ErrorCode]Class{
 	10111: Permanent, // rollup failed: the message asks for what the stream does not allow
 }
 
-// Help says in a few words what an operator can do about an error, or "".
+// Help returns what an operator can do about an error, or "".
 func Help(err error) string {
 	switch {
 	case errors.Is(err, ErrOtherStream):
@@ -254,4 +263,12 @@ func Help(err error) string {
 	case Permanent, Unknown:
 	}
 	return ""
+}
+
+// WithHelp adds to an error what an operator can do about it.
+func WithHelp(err error) error {
+	if help := Help(err); help != "" {
+		return fmt.Errorf("%w (%s)", err, help)
+	}
+	return err
 }

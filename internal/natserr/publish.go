@@ -12,20 +12,20 @@ import (
 )
 
 var (
-	// ErrOtherStream says that a message was taken, or would be, by another stream than the one it is for.
+	// ErrOtherStream means that another stream than the intended one takes, or would take, a message.
 	ErrOtherStream = errors.New("another stream takes this subject")
-	// ErrNotKept says that a stream acknowledges what it does not keep.
+	// ErrNotKept means that a stream acknowledges messages that it does not keep.
 	ErrNotKept = errors.New("its retention is interest and it has no consumer, so it acknowledges what it does not keep")
-	// ErrNoAck says that somebody answers a publish who is no stream.
-	ErrNoAck = errors.New("a program that is no stream answers on this subject, and no stream acknowledges")
+	// ErrNoAck means that a publish is answered by something that is not a stream.
+	ErrNoAck = errors.New("a program that is not a stream answers on this subject, and no stream acknowledges")
 )
 
-// otherStream is the server's code for a stream that is not the expected one.
+// otherStream is the server's code for a stream other than the expected one.
 const otherStream jetstream.ErrorCode = 10060
 
-// Publish stores a message in the stream of that name and returns its acknowledgement. It tells the server which stream it
-// expects, and believes no other's acknowledgement: a stream of somebody else that takes the subject would acknowledge as well.
-// Further names are those that the same stream may have instead, as while streams of an older version are taken over.
+// Publish stores a message in the named stream and returns its acknowledgement. It sends the name of the expected stream,
+// and rejects the acknowledgement of any other, since another stream with this subject would acknowledge as well. Further
+// names are accepted alternatives, used while streams of an older version are migrated.
 func Publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, streams ...string) (ack *jetstream.PubAck, err error) {
 	for _, stream := range streams {
 		Expect(msg, stream)
@@ -43,7 +43,7 @@ func Publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, streams
 	return ack, nil
 }
 
-// Expect writes into a message which stream is to take it.
+// Expect sets the stream that must take a message.
 func Expect(msg *nats.Msg, stream string) {
 	if msg.Header == nil {
 		msg.Header = nats.Header{}
@@ -51,7 +51,7 @@ func Expect(msg *nats.Msg, stream string) {
 	msg.Header[jetstream.ExpectedStreamHeader] = []string{stream}
 }
 
-// notExpected is the error of a publish that another stream has met.
+// notExpected is the error of a publish that reached another stream.
 func notExpected(ack *jetstream.PubAck, err error, streams []string) error {
 	refused, ok := Refusal(err)
 	switch {
@@ -63,14 +63,14 @@ func notExpected(ack *jetstream.PubAck, err error, streams []string) error {
 	return err
 }
 
-// listen sends a message once more and waits for a stream among all who answer: the first answer was none of a stream. The
-// message has its id, so a stream keeps one.
+// listen sends a message again and waits for a stream's answer among all answers, since the first one was not from a
+// stream. The message has an id, so a stream stores it once.
 func listen(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (*jetstream.PubAck, error) {
 	sub, err := nc.SubscribeSync(nc.NewInbox())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
+	defer func() { _ = sub.Unsubscribe() }() // an error means that it has already ended
 	again := &nats.Msg{Subject: msg.Subject, Reply: sub.Subject, Header: msg.Header, Data: msg.Data}
 	if err := nc.PublishMsg(again); err != nil {
 		return nil, err

@@ -127,7 +127,7 @@ func TestNobodyWatches(t *testing.T) {
 	task.Stop()
 }
 
-func TestLogIsToldFromTimeToTime(t *testing.T) {
+func TestProgressIsLoggedPeriodically(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var l Log

@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// tick is how finely the difference of the clocks is looked for, in milliseconds: deliveries mostly take as long.
+	// tick is the resolution of the clock difference, in milliseconds: most deliveries take that long at most.
 	tick = int64(10 * time.Second / time.Millisecond)
-	// mostLooks bounds how many events a record is held against.
+	// mostLooks limits how many events a record is compared with.
 	mostLooks = 32
 )
 
-// clockOffset estimates how much later events are than their records, in milliseconds: how far factro's clock is behind ours
-// and how long a delivery takes, or, if it is negative, how far that clock is ahead. Each record is held against the events
-// that could be its own, whose differences are anything but for the true one, which most of them share. Without such a
-// majority it is 0: deliveries take very different times.
+// clockOffset estimates how much later events are than their records, in milliseconds: how far factro's clock is behind
+// ours plus the time of a delivery, or, if negative, how far that clock is ahead. Each record is compared with the events
+// that it could match. The wrong ones give random differences; the right ones mostly give the same. Without such a majority
+// it is 0: deliveries take very different times.
 //
 // It matters when factro's clock is ahead: the nearest event would be that of an earlier record.
 func clockOffset(records []record, events []streamEvent) int64 {
-	of := map[uint64][]int64{} // times of the events by context
+	of := map[uint64][]int64{} // times of events by context
 	for _, e := range events {
-		if !e.taken && !e.mended {
+		if !e.taken && !e.reconciled {
 			of[e.context] = append(of[e.context], e.at)
 		}
 	}
@@ -49,7 +49,7 @@ func clockOffset(records []record, events []streamEvent) int64 {
 	}
 	var best ballot
 	for bucket, b := range ballots {
-		next := ballots[bucket+1] // the true difference may lie on the border
+		next := ballots[bucket+1] // the true difference may be on the border
 		b = ballot{b.votes + next.votes, b.sum + next.sum}
 		if b.votes > best.votes || b.votes == best.votes && b.sum < best.sum {
 			best = b

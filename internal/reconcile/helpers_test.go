@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
@@ -38,6 +40,7 @@ type broker struct {
 type stream struct {
 	*bus.Conn
 	*journal.Journal
+	*deadletter.Store
 }
 
 // startBroker starts a server and a bus for some clouds; for acme if none is named.
@@ -51,7 +54,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	b, err := bus.Connect(bus.Config{
+	b, err := ensure.Connect(bus.Config{
 		URL: s.URL(), Name: "test", Prefix: prefix, Clouds: clouds, Replicas: 1, Manage: true, DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -86,7 +89,11 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		case <-tick.C:
 		}
 	}
-	return &broker{t, stream{b, journal.Of(b)}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
+	letters, err := deadletter.New(t.Context(), b, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.

@@ -2,7 +2,7 @@ package reconcile
 
 import "slices"
 
-// means is what a record was matched by.
+// means is the rule by which a record was matched.
 type means int
 
 const (
@@ -10,11 +10,11 @@ const (
 	byID            // the event has the record's id
 	byContext       // action and context are the same
 	byEntity        // the action is the same, and the event's entity occurs in the record's context
-	byAction        // the action is the same, and the record's context does not tell an entity
+	byAction        // the action is the same, and the record's context names no entity
 )
 
-// ages says which records are old enough to be missing: those until a time, in milliseconds. grace is how long a delivery
-// takes at most, in the ordinary case.
+// ages says which records are old enough to be missing: those until a time, in milliseconds. grace is the longest usual
+// time of a delivery.
 type ages struct{ until, grace int64 }
 
 // match finds the event of each record, the strictest rule first. Each record and each event is taken at most once. It
@@ -49,13 +49,13 @@ func match(records []record, events []streamEvent, within span, ages ages) (offs
 }
 
 type matcher struct {
-	records []record
-	events  []streamEvent
-	within  span
-	ages    ages
-	idsTell bool // deliveries bring the records' ids
-	offset  int64
-	// comparable are the actions that have a match by what the context says.
+	records  []record
+	events   []streamEvent
+	within   span
+	ages     ages
+	idsMatch bool // deliveries carry the records' ids
+	offset   int64
+	// comparable are the actions with a match by context.
 	comparable map[uint64]bool
 }
 
@@ -71,29 +71,32 @@ func (m *matcher) byIDs() {
 	for i := range m.events {
 		e := &m.events[i]
 		if common[e.id] {
-			e.ownID = false // it is not the delivery's own
+			e.ownID = false // not from the delivery
 		}
 		if r, found := of[e.id]; found && m.records[r].isAbout(*e) {
 			m.records[r].by, e.taken = byID, true
-			m.idsTell = m.idsTell || e.ownID && !e.mended
+			m.idsMatch = m.idsMatch || e.ownID && !e.reconciled
 		}
 	}
 }
 
-// isAbout says whether an event of the record's id can be the record's: it has the same action, and is about the same as
-// far as both tell.
+// isAbout reports whether an event with the record's id can be the record's: it has the same action and the same entity,
+// where both are known.
 func (r record) isAbout(e streamEvent) bool {
 	switch {
 	case r.action != e.action:
 		return false
-	case e.mended, r.context == e.context, !r.namesEntity, !e.namesEntity:
+	case e.reconciled, r.context == e.context, !r.namesEntity, !e.namesEntity:
 		return true
 	}
 	return slices.Contains(r.values, e.entity)
 }
 
-// free says whether an event may still be matched. One that was mended belongs to the record of its id, wherever that is.
-func (m *matcher) free(e streamEvent) bool { return !e.taken && !e.mended && (!m.idsTell || !e.ownID) }
+// free reports whether an event may still be matched. An event from an earlier reconciliation belongs to the record of its
+// id.
+func (m *matcher) free(e streamEvent) bool {
+	return !e.taken && !e.reconciled && (!m.idsMatch || !e.ownID)
+}
 
 func (m *matcher) byContexts() {
 	groups := newGroups(m.offset)
@@ -112,7 +115,7 @@ func (m *matcher) byContexts() {
 	}
 }
 
-// byEntities cannot sort the records into groups beforehand, since a context names several things.
+// byEntities cannot group the records in advance, since a context names several objects.
 func (m *matcher) byEntities() {
 	groups := newGroups(m.offset)
 	for i, e := range m.events {
@@ -156,7 +159,7 @@ func (m *matcher) byActions() {
 	}
 }
 
-// settle matches what is on a line, first the old records with what came as quickly as deliveries do.
+// settle matches the moments of a line, first the old records with events that arrived within the usual time.
 func (m *matcher) settle(line []moment, by means) {
 	m.pair(slices.DeleteFunc(slices.Clone(line), func(x moment) bool {
 		return !x.isEvent && m.isYoung(m.records[x.index].at)
@@ -166,10 +169,10 @@ func (m *matcher) settle(line []moment, by means) {
 	}), m.within, by)
 }
 
-// isYoung says whether a record of this time is too young to be missing.
+// isYoung reports whether a record of this time is too young to be missing.
 func (m *matcher) isYoung(at int64) bool { return m.ages.young(at, m.offset) }
 
-// young says whether a record of this time is too young to be missing. If events are later than their records, factro's
+// young reports whether a record of this time is too young to be missing. If events are later than their records, factro's
 // clock may be behind ours, and the record younger than it looks.
 func (a ages) young(at, offset int64) bool { return at+max(offset, 0) > a.until }
 
@@ -177,14 +180,14 @@ func (m *matcher) pair(line []moment, within span, by means) {
 	for _, p := range nearest(line, within) {
 		r := &m.records[p.record]
 		r.by, m.events[p.event].taken = by, true
-		if by != byAction && len(r.values) > 0 { // two empty contexts are equal and tell nothing
+		if by != byAction && len(r.values) > 0 { // two equal empty contexts prove nothing
 			m.comparable[r.action] = true
 		}
 	}
 }
 
-// groups sorts events and the records that could be theirs by a key. Only keys of events count, in the events' order, so
-// that the same input is matched alike each time.
+// groups sorts events, and the records that could match them, by a key. Only keys of events count, in the events' order, so
+// that the same input always gives the same matches.
 type groups struct {
 	order  []uint64
 	lines  map[uint64][]moment
@@ -203,7 +206,7 @@ func (g *groups) event(key uint64, index int, at int64) {
 func (g *groups) record(key uint64, index int, at int64) {
 	line := g.lines[key]
 	at += g.offset
-	if line == nil || line[len(line)-1] == (moment{at, index, false}) { // a context can name a thing twice
+	if line == nil || line[len(line)-1] == (moment{at, index, false}) { // a context can name an object twice
 		return
 	}
 	g.lines[key] = append(line, moment{at, index, false})

@@ -12,11 +12,11 @@ import (
 
 const scope = "github.com/factro-bridge/factro-bridge/internal/reconcile"
 
-// metrics are what is counted of a cloud's reconciliation.
+// metrics counts a cloud's reconciliation.
 type metrics struct {
 	cloud                             attribute.KeyValue
 	runs, records, missing, published metric.Int64Counter
-	checkpoint                        atomic.Int64 // milliseconds; 0 while it is not known
+	checkpoint                        atomic.Int64 // milliseconds; 0 while unknown
 	timing                            Timing
 	began                             time.Time
 }
@@ -29,7 +29,7 @@ func newMetrics(cfg Config) (*metrics, error) {
 		name, unit string
 		doc        string
 	}{
-		{&m.runs, "runs", "{run}", "Reconciliations, by outcome: whole, gap (something was missing and was published), skipped (another process was just there), failed."},
+		{&m.runs, "runs", "{run}", "Reconciliations, by outcome: whole, gap (something was missing and was published), skipped (another process had just run), failed."},
 		{&m.records, "records", "{record}", "Stored payloads that were read from factro."},
 		{&m.missing, "missing", "{record}", "Stored payloads that had no event in the stream."},
 		{&m.published, "published", "{event}", "Events that were published because they were missing."},
@@ -41,12 +41,12 @@ func newMetrics(cfg Config) (*metrics, error) {
 		}
 	}
 	age, err := meter.Float64ObservableGauge("factro.bridge.reconcile.checkpoint.age", metric.WithUnit("s"),
-		metric.WithDescription("How far back the checkpoint is: before it, the stream of events is known to be whole. At best it is the overlap."))
+		metric.WithDescription("How far back the checkpoint is: before it, the stream of events is known to be complete. The minimum is the overlap."))
 	if err != nil {
 		return nil, err
 	}
 	overdue, err := meter.Float64ObservableGauge("factro.bridge.reconcile.overdue", metric.WithUnit("s"),
-		metric.WithDescription("How much further back the checkpoint is than it should be, by reconcile.every and reconcile.overlap; 0 if all is well."))
+		metric.WithDescription("How much further back the checkpoint is than it should be, by reconcile.every and reconcile.overlap; 0 if it is on time."))
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,8 @@ func newMetrics(cfg Config) (*metrics, error) {
 	return m, err
 }
 
-// overdue is how late the checkpoint of a time in milliseconds is, 0 for none. A process looks at it every so often, and
-// another one that has just been there counts as well, so two of these times may pass.
+// overdue is how late the checkpoint of a time in milliseconds is; 0 means on time. A process checks it periodically, and
+// skips if another one has just run, so two of these periods may pass.
 func (m *metrics) overdue(now time.Time, checkpoint int64) time.Duration {
 	last := m.began
 	if checkpoint != 0 {

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// moment is a record or an event on the line of time.
+// moment is a record or an event on the time line.
 type moment struct {
 	at      int64
 	index   int // among the records or the events
 	isEvent bool
 }
 
-// pair is a record and an event that may be the same thing, by their indexes.
+// pair is a record and an event that may match, by their indexes.
 type pair struct{ record, event int }
 
 // span is how much earlier or later than its record an event may be, in milliseconds.
@@ -23,13 +23,12 @@ func (s span) holds(record, event int64) bool {
 	return event >= record-s.before && event <= record+s.after
 }
 
-// nearest matches records with events which, but for their times, could all be one another: it takes the two that are
-// nearest to each other, again and again. On a line they are neighbours: who stood between them would be nearer to one of
-// them, and within the span as well. So only neighbours are looked at, and those that become neighbours when a pair
-// between them is gone.
+// nearest matches records with events that are equal except for their times: it takes the two that are nearest to each
+// other, again and again. On a line they are neighbours: anything between them would be nearer to one of them, and within
+// the span as well. So only neighbours are compared, including those that become neighbours when a pair between them is
+// removed.
 //
-// It does not try to match as many as can be. That would find a place for every event that is there twice, and hide a
-// loss for each.
+// It does not maximize the number of matches. That would match every duplicate event, and hide a loss for each.
 func nearest(line []moment, within span) []pair {
 	slices.SortFunc(line, func(a, b moment) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.index, b.index))

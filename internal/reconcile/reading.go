@@ -12,17 +12,17 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
-// reading is what one reading of factro's list brought.
+// reading is the result of one reading of factro's list.
 type reading struct {
 	spill    spill
 	records  []record
 	read     int // records in the list
-	unusable int // records that are none, or have no time
-	foreign  int // records of somebody else's webhooks
-	// own says that there are records of webhooks with the bridge's own path.
+	unusable int // records that are invalid or have no time
+	foreign  int // records of other webhooks
+	// own is set if there are records of webhooks with the bridge's own path.
 	own bool
-	// end is the time before which the reading is complete, in milliseconds: there were more records than are compared at
-	// once, and the youngest were dropped.
+	// end is the time before which the reading is complete, in milliseconds. It is set if there were more records than are
+	// compared at once, and the youngest were dropped.
 	end int64
 }
 
@@ -37,13 +37,13 @@ func (r *Reconciler) read(ctx context.Context, since time.Time, p *pass) (*readi
 		s, err := translate.StoredPayload(raw, r.receipt())
 		if err != nil {
 			out.unusable++
-			return nil //nolint:nilerr // one record that is none must not hide the others
+			return nil //nolint:nilerr // an invalid record must not hide the others
 		}
 		at := s.CreatedAt.UnixMilli()
 		if len(r.cfg.Actions) > 0 && !r.wants(s.Action) || at >= out.end || at < since.UnixMilli() {
 			return nil
 		}
-		where, err := out.spill.add(s.Data()) // without its webhook
+		where, err := out.spill.add(s.Data()) // without the key webhook
 		if err != nil {
 			return err
 		}
@@ -66,12 +66,12 @@ func (r *Reconciler) read(ctx context.Context, since time.Time, p *pass) (*readi
 	return out, nil
 }
 
-// wants says whether an action is one of those that are configured.
+// wants reports whether an action is configured to be reconciled.
 func (r *Reconciler) wants(action string) bool {
 	return slices.ContainsFunc(r.cfg.Actions, func(a string) bool { return translate.Plain(a) == translate.Plain(action) })
 }
 
-// cut keeps the oldest records. All of one millisecond stay or go together.
+// cut keeps the oldest records. Records of one millisecond stay or go together.
 func (d *reading) cut(most int) {
 	slices.SortFunc(d.records, byTime)
 	d.end = d.records[most].at
@@ -84,18 +84,18 @@ func (d *reading) cut(most int) {
 	d.records = slices.Delete(d.records, n, len(d.records))
 }
 
-// contents is what one reading of the stream found.
+// contents is the result of one reading of the stream.
 type contents struct {
 	events []streamEvent
-	whole  time.Time // since when the stream has all that it took
-	// sure is the time before which no spool holds an event back, as far as the stream shows: a spool that was handed over
-	// a moment ago may go on, in order. Zero if none was.
+	whole  time.Time // since when the stream is complete
+	// sure is the time before which no spool holds an event back, as far as the stream shows: a spool that has just been
+	// flushed may continue, in order. Zero if none was.
 	sure time.Time
 }
 
-// events reads what the stream has of the time of the records.
+// events reads the stream's events of the time of the records.
 func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, p *pass) (out contents, err error) {
-	first, end := int64(math.MaxInt64), got.end // without records, no event is held
+	first, end := int64(math.MaxInt64), got.end // without records, no event is kept
 	if end != math.MaxInt64 {
 		end += millis(r.cfg.Overlap)
 	}
@@ -113,7 +113,7 @@ func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, 
 		if at := time.UnixMilli(e.at); e.spooled && m.Time.After(recent) && (out.sure.IsZero() || at.Before(out.sure)) {
 			out.sure = at
 		}
-		// By its own time: what was spooled or mended came into the stream later.
+		// By its own time: events that were spooled or reconciled entered the stream later.
 		if e.at >= first && e.at <= end {
 			out.events = append(out.events, e)
 		}
@@ -121,7 +121,7 @@ func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, 
 	return out, err
 }
 
-// receipt is how a record becomes an event now. A record without an id gets its own afterwards.
+// receipt is the receipt for a record that becomes an event now. A record without an id gets its id later.
 func (r *Reconciler) receipt() translate.Receipt {
 	return translate.Receipt{
 		Cloud: r.cfg.Cloud, Source: r.cfg.Source, At: time.Now(), Origin: Origin, NewID: func() string { return "derived" },

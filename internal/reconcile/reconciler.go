@@ -17,17 +17,17 @@ import (
 
 // Payloads are factro's stored payloads.
 type Payloads interface {
-	// Stored hands over each record since a time, without the secrets of webhooks, in any order.
+	// Stored passes on each record since a time, without the secrets of webhooks, in any order.
 	Stored(ctx context.Context, since time.Time, each func(record []byte) error) error
 }
 
 // Journal is the stream of events.
 type Journal interface {
-	// Events hands over the events of a cloud that the stream took since a time. whole is the time since when the stream
-	// has all that it took; zero if it has everything.
+	// Events passes on the events of a cloud that the stream took since a time. whole is the time since when the stream is
+	// complete; zero if it has everything.
 	Events(ctx context.Context, cloud string, since time.Time, each func(bus.Message)) (whole time.Time, err error)
-	// Outage returns since when NATS was away, and when it came back; back is zero if it never was away, lost if it was from
-	// the beginning.
+	// Outage returns when NATS was last unreachable, and since when it is back; back is zero if it never was away, lost if
+	// it was away from the beginning.
 	Outage() (lost, back time.Time)
 	Publisher
 }
@@ -36,7 +36,7 @@ type Journal interface {
 type Publisher interface {
 	// Publish stores an event, once for each id.
 	Publish(ctx context.Context, subject string, e event.Event, id string) error
-	// Quarantine stores what cannot be published among the dead letters, with the reason.
+	// Quarantine stores what cannot be published as a dead letter, with the reason.
 	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
 }
 
@@ -46,26 +46,26 @@ type Leases interface {
 	Acquire(ctx context.Context, key string) (*lease.Lease, error)
 }
 
-// Spool is where events wait that could not be published yet.
+// Spool holds events that could not be published yet.
 type Spool interface {
-	// Drained waits until this process holds no event of the cloud back.
+	// Drained waits until this process holds back no event of the cloud.
 	Drained(ctx context.Context, cloud string) error
 }
 
 // Reconciler reconciles one cloud.
 type Reconciler struct {
-	cfg      Config
-	log      *slog.Logger
-	payloads Payloads
-	journal  Journal
-	leases   Leases
-	spool    Spool // may be nil
-	metrics  *metrics
-	tracer   trace.Tracer
-	most     int                  // records at once; maxRecords
-	buried   map[string]time.Time // events that the broker refused for good, by id: they are not to be found missing again
-	newID    func() string
-	trigger  chan struct{}
+	cfg          Config
+	log          *slog.Logger
+	payloads     Payloads
+	journal      Journal
+	leases       Leases
+	spool        Spool // may be nil
+	metrics      *metrics
+	tracer       trace.Tracer
+	most         int                  // records at once; maxRecords
+	deadLettered map[string]time.Time // events that the broker refused permanently, by id, so that they are not reported again
+	newID        func() string
+	trigger      chan struct{}
 }
 
 // New builds a reconciler. spool may be nil.
@@ -78,24 +78,24 @@ func New(cfg Config, payloads Payloads, journal Journal, leases Leases, spool Sp
 		return nil, err
 	}
 	return &Reconciler{
-		cfg: cfg, log: log, payloads: payloads, journal: journal, leases: leases, spool: spool, metrics: m, most: maxRecords, buried: map[string]time.Time{},
+		cfg: cfg, log: log, payloads: payloads, journal: journal, leases: leases, spool: spool, metrics: m, most: maxRecords, deadLettered: map[string]time.Time{},
 		tracer: otel.Tracer(scope), newID: func() string { return uuid.Must(uuid.NewV7()).String() }, trigger: make(chan struct{}, 1),
 	}, nil
 }
 
-// Trigger has Run reconcile soon, as after an outage. It does not wait.
+// Trigger makes Run reconcile soon, as after an outage. It does not wait.
 func (r *Reconciler) Trigger() {
 	select {
 	case r.trigger <- struct{}{}:
-	default: // it is going to anyway
+	default: // a run is already pending
 	}
 }
 
-// Run reconciles at once, then on the timer and when it is triggered, until ctx ends. A run that fails is one line in the
-// log, and the timer tries again. While records are too young to be missing, the next run comes when they are old enough.
+// Run reconciles at once, then on the timer and when it is triggered, until ctx ends. A failed run is logged once, and the
+// timer tries again. While records are too young to be missing, the next run starts when they are old enough.
 func (r *Reconciler) Run(ctx context.Context) error {
-	r.metrics.count(ctx, Report{}) // at 0: the growth of a series that begins with the first loss does not count it
-	var rested time.Time           // when triggers are heeded again
+	r.metrics.count(ctx, Report{}) // start at 0, so that the first loss shows as growth
+	var rested time.Time           // when triggers are accepted again
 	for next, onTimer := time.Duration(0), false; ; {
 		timer := time.NewTimer(next)
 		select {
@@ -110,7 +110,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is the ordinary end
+			return nil //nolint:nilerr // the normal end
 		}
 		report, err := r.run(ctx, Request{}, onTimer)
 		if err != nil && ctx.Err() == nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
-// Texts are compared by their hashes, so that what is held of a record is small. Two texts among a hundred thousand have
-// the same one with a probability of one in billions.
+// Texts are compared by their hashes, so that a record takes little memory. Two texts among a hundred thousand have the
+// same hash with a probability of one in billions.
 var seed = maphash.MakeSeed()
 
 func hash(parts ...string) uint64 {
@@ -29,7 +29,7 @@ func hash(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// alikeHash is the hash of texts as people compare them. Ids are compared byte by byte.
+// alikeHash is the hash of texts in the form for comparison. Ids are compared byte by byte.
 func alikeHash(parts ...string) uint64 {
 	for i, p := range parts {
 		parts[i] = translate.Plain(p)
@@ -37,7 +37,7 @@ func alikeHash(parts ...string) uint64 {
 	return hash(parts...)
 }
 
-// record is what is held of one of factro's records.
+// record is what is kept of one of factro's records.
 type record struct {
 	at              int64 // createdAt, in milliseconds
 	id              uint64
@@ -45,19 +45,19 @@ type record struct {
 	values          []uint64 // of the context, each with the action
 	namesEntity     bool
 	callback        uint64
-	ours            bool // whether the callback is ours, as far as its path shows
+	ours            bool // whether the callback has our path
 
 	digest  [16]byte // of a record without an id
 	ordinal int      // among the records of the same digest
 	derived bool
 
-	// own is the id that the event of this record gets if its id is that of other records too, which are about something else.
-	// shared says so, and common is the id that they share.
+	// own is the id of this record's event if other records, about something else, have the same id. shared is set in that
+	// case, and common is the id that they share.
 	own, common uint64
 	shared      bool
 
 	where place // the record itself
-	by    means // what it was matched by
+	by    means // the rule that matched it
 }
 
 func newRecord(s translate.Stored, ourPath string, where place) record {
@@ -77,14 +77,13 @@ func newRecord(s translate.Stored, ourPath string, where place) record {
 	return r
 }
 
-// cleanPath is a URL without slashes that are doubled or stand at the end: the bridge takes webhooks at such paths too.
+// cleanPath is a URL without double or trailing slashes: the bridge accepts webhooks at such paths too.
 func cleanPath(url string) string {
 	return "/" + strings.Join(strings.FieldsFunc(url, func(r rune) bool { return r == '/' }), "/")
 }
 
-// number gives the records without an id their ids. Only an ordinal distinguishes equal ones. Of several equal records
-// with one id, one remains. If they differ, the id is not theirs but that of a webhook or an object: then each gets one of its
-// own.
+// number gives ids to the records without an id. Only an ordinal distinguishes equal ones. Of several equal records with
+// one id, one remains. If they differ, the id belongs to a webhook or an object, and each of them gets a separate id.
 func number(records []record) []record {
 	count, have := map[[16]byte]int{}, map[uint64]bool{}
 	share(records)
@@ -102,7 +101,7 @@ func number(records []record) []record {
 	})
 }
 
-// share finds the records that have their id in common with others that are about something else.
+// share finds the records whose id is also the id of records about something else.
 func share(records []record) {
 	type content struct {
 		at              int64
@@ -127,9 +126,9 @@ func share(records []record) {
 	}
 }
 
-// onlyOurs drops the records of webhooks that call somebody else, and returns how many they were. A record that does not
-// tell its webhook may be ours. ownPath says that there were webhooks with the bridge's own path before: in a quiet hour
-// only somebody else's may have been called.
+// onlyOurs drops the records of webhooks with another URL, and returns how many there were. A record without a URL may be
+// ours. ownPath is set if there were webhooks with the bridge's own path before: in a quiet hour only other webhooks may
+// have been called.
 func onlyOurs(records []record, callback string, ownPath bool) ([]record, int) {
 	known := func(r record) bool { return r.callback != 0 }
 	isOurs := func(r record) bool { return r.ours }
@@ -148,22 +147,22 @@ func byTime(a, b record) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.where.offset, b.where.offset))
 }
 
-// streamEvent is what is kept of one event of the stream.
+// streamEvent is what is kept of an event of the stream.
 type streamEvent struct {
 	at                      int64 // its time: the body's createdAt, or when it arrived
 	id                      uint64
 	action, context, entity uint64 // entity with the action
 	namesEntity             bool   // whether it has an entity
-	// ownID says that its id is the delivered body's, not one that was minted.
+	// ownID is set if its id comes from the delivered body, and was not generated.
 	ownID bool
-	// mended says that it was published by a reconciliation, under its record's id.
-	mended bool
-	// spooled says that it waited in a spool.
+	// reconciled is set if it was published by a reconciliation, under its record's id.
+	reconciled bool
+	// spooled is set if it waited in a spool.
 	spooled bool
 	taken   bool
 }
 
-// newStreamEvent reads an event of the stream; false for what did not come from factro.
+// newStreamEvent reads an event of the stream; false if it did not come from factro.
 func newStreamEvent(m bus.Message) (streamEvent, bool) {
 	if m.Broken != nil || strings.HasPrefix(m.Event.Type(), gap.TypePrefix) {
 		return streamEvent{}, false
@@ -184,12 +183,12 @@ func newStreamEvent(m bus.Message) (streamEvent, bool) {
 	return streamEvent{
 		at: at.UnixMilli(), id: hash(m.Event.ID()), action: alikeHash(action), entity: alikeHash(action, entity), namesEntity: entity != "",
 		context: alikeHash(action, translate.ContextOf(m.Event.Data()).Plain()),
-		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), mended: extension(attr.Origin) == Origin,
+		ownID:   translate.HasID(m.Event.Data(), m.Event.ID()), reconciled: extension(attr.Origin) == Origin,
 		spooled: extension(attr.Origin) == "spool",
 	}, true
 }
 
-// Origin is the attribute factroorigin of what a reconciliation publishes.
+// Origin is the attribute factroorigin of the events that a reconciliation publishes.
 const Origin = "reconcile"
 
 func millis(d time.Duration) int64 { return d.Milliseconds() }

@@ -16,36 +16,36 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
-// Request says what a run is to do.
+// Request sets the options of a run.
 type Request struct {
-	// Since begins the time that is compared; zero is the checkpoint, or an overlap ago if there is none.
+	// Since begins the time that is compared; zero means the checkpoint, or an overlap ago if there is none.
 	Since time.Time
-	// DryRun finds what is missing, and changes nothing.
+	// DryRun finds what is missing without changing anything.
 	DryRun bool
-	// All has the report tell of all that is missing, and not of the first 1000 only.
+	// All makes the report list all that is missing, and not only the first 1000.
 	All bool
-	// Progress, unless it is nil, gets to know how far the run is.
+	// Progress, if not nil, gets the run's progress.
 	Progress *progress.Task
 }
 
-// state is what the lease keeps from one run to the next.
+// state is what the lease keeps between runs.
 type state struct {
-	// Checkpoint is the time before which the stream is known to have all that factro's list had. It never comes closer
-	// to the present than the overlap, since records may show up late.
+	// Checkpoint is the time before which the stream is known to have all of factro's list. It is never closer to the
+	// present than the overlap, since records may arrive late.
 	Checkpoint time.Time `json:"checkpoint"`
-	// RanAt is when the last run that succeeded was begun.
+	// RanAt is when the last successful run began.
 	RanAt time.Time `json:"ranAt"`
 	// OwnPathAt is when factro's list last had records of webhooks with the bridge's own path.
 	OwnPathAt time.Time `json:"ownPathAt,omitzero"`
 }
 
-// Once makes one run now, as soon as no other process reconciles the cloud. Without an error the stream of events has
-// everything that the report says it had not. After an error some of it may have been published; the next run sees that.
+// Once makes one run now, as soon as no other process reconciles the cloud. Without an error the stream of events now has
+// everything that the report lists as missing. After an error some of it may have been published; the next run finds out.
 func (r *Reconciler) Once(ctx context.Context, q Request) (Report, error) {
 	return r.run(ctx, q, false)
 }
 
-// run is Once. On the timer, it is enough if another process has just been there.
+// run is Once. On the timer, a recent run of another process is enough.
 func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report Report, err error) {
 	ctx, span := r.tracer.Start(ctx, "reconcile "+r.cfg.Cloud)
 	defer span.End()
@@ -102,7 +102,7 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 	if report.Unusable > 0 {
 		r.log.WarnContext(ctx, "stored payloads without an action or a time cannot be reconciled", "cloud", r.cfg.Cloud, "records", report.Unusable)
 	}
-	// A run that began later than the checkpoint says nothing of the time in between.
+	// A run that began after the checkpoint proves nothing about the time in between.
 	if q.DryRun || report.Since.After(last.Checkpoint) && !last.Checkpoint.IsZero() {
 		return report, nil
 	}
@@ -116,7 +116,8 @@ func (r *Reconciler) run(ctx context.Context, q Request, onTimer bool) (report R
 	return report, r.keep(ctx, held, last)
 }
 
-// upTo takes back what the clock of another process was ahead: a checkpoint in the future would skip all until then.
+// upTo corrects a checkpoint from a process whose clock was ahead: a checkpoint in the future would skip the time until
+// then.
 func (s state) upTo(now time.Time, overlap time.Duration) state {
 	if most := now.Add(-overlap); s.Checkpoint.After(most) {
 		s.Checkpoint = most
@@ -130,14 +131,14 @@ func (s state) upTo(now time.Time, overlap time.Duration) state {
 	return s
 }
 
-// pass is what one run knows so far.
+// pass is the state of one run.
 type pass struct {
 	report   *Report
 	all      bool // whether the report lists everything
 	progress *progress.Task
-	ownPath  bool // whether there were, a while ago or by now, records of webhooks with the bridge's own path
+	ownPath  bool // whether there are or were recently records of webhooks with the bridge's own path
 	own      bool // whether there were in this run
-	// open is the time from which on another run has to decide again.
+	// open is the time from which another run has to decide again.
 	open time.Time
 }
 
@@ -155,8 +156,8 @@ func (r *Reconciler) keep(ctx context.Context, held *lease.Lease, s state) error
 
 var errTooMany = errors.New("more records are of one time than can be compared at once")
 
-// windows compares the time of the report, in as many windows as it takes. Each window is read from an overlap before it:
-// the records of that time are decided already, but their events must not be taken for those of others.
+// windows compares the time of the report, in as many windows as needed. Each window is read from an overlap before it: the
+// records of that time are decided already, but their events must not match other records.
 func (r *Reconciler) windows(ctx context.Context, held *lease.Lease, p *pass) error {
 	from := p.report.Since
 	for behind := r.cfg.Overlap; ; {
@@ -168,7 +169,7 @@ func (r *Reconciler) windows(ctx context.Context, held *lease.Lease, p *pass) er
 			return nil
 		case end.After(from):
 			from, behind = end, r.cfg.Overlap
-		case behind > 0: // what lies behind fills the window by itself
+		case behind > 0: // the overlap alone fills the window
 			behind = 0
 		default:
 			return errTooMany
@@ -176,8 +177,8 @@ func (r *Reconciler) windows(ctx context.Context, held *lease.Lease, p *pass) er
 	}
 }
 
-// window reads the records since a time, decides those from another time on, and publishes what is missing. It returns
-// the end of what was decided, zero if that is everything.
+// window reads the records since a time, decides those from another time on, and publishes what is missing. It returns the
+// end of what was decided, zero if that is everything.
 func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from time.Time, p *pass) (end time.Time, err error) {
 	report := p.report
 	got, err := r.read(ctx, since, p)
@@ -190,7 +191,7 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 	// The first list is the longest: the next ones are parts of it.
 	report.Records, report.Foreign, report.Unusable = max(report.Records, got.read), max(report.Foreign, got.foreign), max(report.Unusable, got.unusable)
 	if got.end != math.MaxInt64 {
-		// What was dropped may have events in the last overlap of the window, which others must not be given.
+		// Records that were dropped may have events in the last overlap of the window, which must not match other records.
 		if end = time.UnixMilli(got.end).Add(-r.cfg.Overlap); !end.After(from) {
 			end = time.UnixMilli(got.end)
 		}
@@ -198,7 +199,7 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 			return end, nil
 		}
 	}
-	// Only now: what the spool holds has arrived, and is not missing.
+	// Events in this process's spool have to arrive first: they are not missing.
 	if r.spool != nil {
 		if err := r.drained(ctx); err != nil {
 			return end, fmt.Errorf("wait for the spool: %w", err)
@@ -208,7 +209,7 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 	if err != nil {
 		return end, err
 	}
-	if from.Before(stream.whole.Add(maxSkew)) && !stream.whole.IsZero() { // the stream may have lost events from before
+	if from.Before(stream.whole.Add(maxSkew)) && !stream.whole.IsZero() { // the stream may have lost earlier events
 		from = stream.whole.Add(maxSkew)
 	}
 	report.Until = r.decidable(*report, stream.sure)
@@ -223,11 +224,11 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 		case rec.by != unmatched:
 			report.Matched.count(rec.by)
 		case ages.young(rec.at, offset):
-			// An older record may have its event, if that took its time: that one has to be decided again, too.
+			// An older record may match this event, if it took its time, so that record has to be decided again, too.
 			if again := time.UnixMilli(rec.at).Add(-r.cfg.Grace - maxSkew); again.Before(p.open) {
 				p.open = again
 			}
-			// One whose time is so far ahead that no clock explains it would have the next run come at once, for ever.
+			// A time so far ahead that no clock explains it would start the next run at once, forever.
 			if rec.at <= time.Now().Add(maxSkew).UnixMilli() {
 				young++
 			}
@@ -236,12 +237,12 @@ func (r *Reconciler) window(ctx context.Context, held *lease.Lease, since, from 
 		}
 	}
 	report.Young = young
-	return end, r.mend(ctx, held, got, missing, p)
+	return end, r.publishMissing(ctx, held, got, missing, p)
 }
 
-// decidable returns until when records without an event are missing: until then at most, and not what a spool may still
-// hold. Another process's spool cannot be seen. What came out of it into the stream can, and so can that NATS was away for us:
-// it has to be handed over within grace after that.
+// decidable returns the time until which records without an event count as missing: the end of the report, but not what a
+// spool may still hold. Another process's spool is not visible, but its events in the stream are, and so is an outage of
+// NATS: a spool has to be flushed within grace after that.
 func (r *Reconciler) decidable(report Report, sure time.Time) time.Time {
 	until := report.Until
 	if !sure.IsZero() {
@@ -250,7 +251,7 @@ func (r *Reconciler) decidable(report Report, sure time.Time) time.Time {
 	if lost, back := r.journal.Outage(); !back.IsZero() && time.Since(back) < r.cfg.Grace {
 		until = earlier(until, lost.Add(-r.cfg.Grace))
 	}
-	if until.Before(report.Since) { // nothing
+	if until.Before(report.Since) { // nothing is decidable
 		until = report.Since.Add(-time.Millisecond)
 	}
 	return until
@@ -263,7 +264,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// drained waits for the spool, for a bounded time: others may reconcile the cloud if this process cannot.
+// drained waits for the spool, for a limited time: other processes may reconcile the cloud if this one cannot.
 func (r *Reconciler) drained(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, spoolWait)
 	defer cancel()

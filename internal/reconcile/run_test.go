@@ -39,7 +39,7 @@ func (b *broker) state(cloud string) state {
 	return s
 }
 
-// lostAt is a thing that happened and of which no webhook came.
+// lostAt is a change whose webhook did not arrive.
 func lostAt(id string, ago time.Duration) happening {
 	return happening{id: id, action: "TaskCreated", entity: "t-1", at: time.Now().Add(-ago).Truncate(time.Millisecond), lost: true}
 }

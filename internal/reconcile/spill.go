@@ -6,20 +6,20 @@ import (
 	"os"
 )
 
-// place is where a record lies in a spill.
+// place is the position of a record in a spill.
 type place struct {
 	offset int64
 	length int
 }
 
-// spill keeps the records of one reading: the first few megabytes in memory, and all of them in a temporary file once they
-// are more. What they tell of their webhooks is not in them.
+// spill keeps the records of one reading: in memory up to a few megabytes, and all of them in a temporary file beyond that.
+// It does not contain the records' webhooks.
 type spill struct {
 	held int // bytes that stay in memory
 	mem  []byte
 	file *os.File
 	size int64
-	// removed says that the file has no name any more.
+	// removed is set if the file has been unlinked.
 	removed bool
 }
 
@@ -36,7 +36,7 @@ func (s *spill) add(raw []byte) (place, error) {
 			return place{}, fmt.Errorf("spill: %w", err)
 		}
 		s.file = file
-		// At once, so that nothing is left of it whatever becomes of this process. Where an open file cannot be removed, close
+		// Unlinked at once, so that nothing remains if this process dies. Where an open file cannot be unlinked, close
 		// removes it.
 		s.removed = os.Remove(file.Name()) == nil
 		if _, err := file.Write(s.mem); err != nil {
@@ -62,7 +62,7 @@ func (s *spill) read(p place) ([]byte, error) {
 	return raw, nil
 }
 
-// close takes the file away.
+// close removes the file.
 func (s *spill) close() error {
 	if s.file == nil {
 		return nil

@@ -171,7 +171,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestGapEvents: the bridge tells of a gap before and after it publishes what is missing, the oldest first.
+// TestGapEvents: the bridge reports a gap before and after it publishes what is missing, the oldest first.
 func TestGapEvents(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t, "gap")

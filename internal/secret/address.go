@@ -10,16 +10,16 @@ import (
 )
 
 var (
-	// plainAddress is a server's address in which nothing can be hidden.
+	// plainAddress is a server's address that cannot contain anything hidden.
 	plainAddress = regexp.MustCompile(`^\s*([A-Za-z][A-Za-z0-9+.-]*://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]*)?/?\s*$`)
 	scheme       = regexp.MustCompile(`^\s*[A-Za-z][A-Za-z0-9+.-]*://`)
-	// user is what stands before the host of a URL within a text. A password may hold anything, so it ends with the last @ of
-	// the line.
+	// user is the part before the host of a URL within a text. A password may contain anything, so it ends with the last @
+	// of the line.
 	user = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\n]*@`)
 )
 
-// Address is a URL, or several that are separated by commas, as it may be shown: without a user, a password, a token or a
-// query. What cannot be read is hidden rather than shown: a password may hold commas and @, and be written wrongly.
+// Address is a URL, or several separated by commas, in a form that may be shown: without a user, a password, a token or a
+// query. What cannot be parsed is hidden: a password may contain commas and @, and be written wrongly.
 func Address(text string) string {
 	at := strings.LastIndex(text, "@")
 	if at < 0 {
@@ -31,8 +31,8 @@ func Address(text string) string {
 	}
 	var shown []string
 	before := strings.Split(text[:at], ",")
-	// What looks like an address before one with a user may be the user, and a comma in the password; unless the one with a
-	// user has a scheme.
+	// What looks like an address before one with a user may be the beginning of the user or password, with a comma in it;
+	// unless the one with a user has a scheme.
 	for len(before) > 1 && plainAddress.MatchString(before[0]) && slices.ContainsFunc(before[1:], scheme.MatchString) {
 		shown, before = append(shown, before[0]), before[1:]
 	}
@@ -45,7 +45,7 @@ func Address(text string) string {
 	return strings.Join(shown, ",")
 }
 
-// withoutUser is one URL without a user, as far as that can be recognised.
+// withoutUser is one URL without its user, if it can be recognised.
 func withoutUser(text string) string {
 	u, err := url.Parse(strings.TrimSpace(text))
 	switch {
@@ -59,13 +59,13 @@ func withoutUser(text string) string {
 	return text
 }
 
-// Scrub takes users, passwords and tokens out of the URLs in a text, such as an error of a library's.
+// Scrub removes users, passwords and tokens from the URLs in a text, such as a library's error.
 func Scrub(text string) string { return user.ReplaceAllString(text, "${1}"+hidden+"@") }
 
-// errPort says what a port can be.
+// errPort describes a valid port.
 var errPort = errors.New("a port is a number from 1 to 65535")
 
-// CheckPort says what is wrong with the port of a URL's host, such as example.com:4222. Having none is no mistake.
+// CheckPort returns an error for an invalid port of a URL's host, such as example.com:4222. A missing port is valid.
 func CheckPort(host string) error {
 	_, port, found := strings.Cut(host[strings.LastIndex(host, "]")+1:], ":")
 	if !found {

@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// ErrForm is wrapped by the errors that say that a text cannot be a secret. None of them quotes the text.
+// ErrForm is wrapped by the errors for a text that cannot be a secret. None of them quotes the text.
 var ErrForm = errors.New("it is no secret")
 
 var errEmpty = errors.New("the secret is empty")
 
 // clean is the secret in a text: without a byte order mark, which some editors write, and without blanks and line ends
-// around it. What is left has to be visible ASCII and blanks. Everything else is in different bytes for different people, and
-// some of it no header can hold.
+// around it. The rest has to be visible ASCII and blanks. Other characters have different bytes in different encodings, and
+// a header cannot hold some of them.
 func clean(text []byte) (String, error) {
 	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if len(text) == 0 {
@@ -26,7 +26,7 @@ func clean(text []byte) (String, error) {
 		case r == '\n' || r == '\r':
 			return "", fmt.Errorf("%w: it has several lines; want one", ErrForm)
 		case r == 0 || r == utf8.RuneError && size == 1:
-			return "", fmt.Errorf("%w: byte %d is no text in UTF-8; is it UTF-16, or binary?", ErrForm, i+1)
+			return "", fmt.Errorf("%w: byte %d is not valid UTF-8; is it UTF-16, or binary?", ErrForm, i+1)
 		case r < ' ' || r == 0x7f:
 			return "", fmt.Errorf("%w: byte %d is a control character", ErrForm, i+1)
 		case r > 0x7f:
@@ -37,7 +37,7 @@ func clean(text []byte) (String, error) {
 	return String(text), nil
 }
 
-// Check says what is wrong with the text of a secret.
+// Check returns an error for a text that cannot be a secret.
 func (s String) Check() error {
 	_, err := clean([]byte(s))
 	return err

@@ -6,10 +6,10 @@ import (
 	"runtime"
 )
 
-// Loose says that everybody on the machine may read a file that holds a secret, or returns "". Links are followed, as in the
-// volumes of Kubernetes, where each file is one: what counts is the file at the end. A group that may read it is no reason to
-// warn: that is how Kubernetes gives a Secret to a process that is not root (fsGroup, and a mode of 0440 or 0640). A file that
-// is not there is none either: who reads it says so.
+// Loose returns a warning if everybody on the machine may read a file that holds a secret, or "". It follows links, which
+// the volumes of Kubernetes use for each file: the file at the end counts. Group access is no reason to warn: that is how
+// Kubernetes gives a Secret to a process that is not root (fsGroup, and a mode of 0440 or 0640). A missing file is not
+// reported here, but where it is read.
 func Loose(path string) string {
 	info, err := os.Stat(path)
 	if path == "" || err != nil || runtime.GOOS == "windows" {

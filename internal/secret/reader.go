@@ -8,11 +8,11 @@ import (
 type Reader struct {
 	value String
 	err   error
-	file  *lastgood.Reader[String] // nil if the value stands in the configuration
+	file  *lastgood.Reader[String] // nil if the value is in the configuration
 }
 
-// NewReader returns a reader of the source. kind says what the secret is for, and each of the checks what else must be
-// true of it. It reads no file yet.
+// NewReader returns a reader of the source. kind is the purpose of the secret, and checks are further conditions for it. It
+// reads no file yet.
 func NewReader(s Source, files *lastgood.Files, kind lastgood.Kind, checks ...func(String) error) *Reader {
 	parse := func(text []byte) (String, error) {
 		value, err := clean(text)
@@ -34,8 +34,8 @@ func NewReader(s Source, files *lastgood.Files, kind lastgood.Kind, checks ...fu
 	return r
 }
 
-// Get returns the secret as it is now. If its file cannot be read in time or holds none, it returns an error beside the
-// last good value: a file that is gone for a moment while it is replaced must not lock anybody out.
+// Get returns the current secret. If its file cannot be read in time or has no valid secret, it returns an error and the
+// last good value: a file that is missing for a moment while it is replaced must not lock anybody out.
 func (r *Reader) Get() (String, error) {
 	if r.file == nil {
 		return r.value, r.err

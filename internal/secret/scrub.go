@@ -9,23 +9,23 @@ import (
 	"strings"
 )
 
-// minScrubbed is the least length of a secret that a Scrubber looks for. A shorter one would be found in ordinary text.
+// minScrubbed is the shortest secret that a Scrubber looks for. A shorter one would occur in ordinary text.
 const minScrubbed = 8
 
-// Scrubber takes secrets out of what somebody else has written: as they are and in every usual encoding. These are escapes
-// of JSON and HTML and percent-encoding of single characters, and base64 and hex of the whole, which may stand anywhere in
-// a longer encoded text. JSON stays JSON. The zero value takes out nothing.
+// Scrubber removes secrets from text of other programs: as they are and in every usual encoding. These are escapes of JSON
+// and HTML and percent-encoding of single characters, and base64 and hex of the whole, anywhere in a longer encoded text.
+// JSON stays valid. The zero value removes nothing.
 type Scrubber struct {
 	patterns []pattern
-	first    [256][]pattern // by the byte that they begin with
+	first    [256][]pattern // by their first byte
 }
 
-// pattern is one way to write a secret.
+// pattern is one form of a secret.
 type pattern struct {
 	text    string
-	fold    bool // upper and lower case are the same
-	wrapped bool // line ends may be inside
-	escapes bool // it has characters that begin an escape
+	fold    bool // ignores case
+	wrapped bool // may contain line ends
+	escapes bool // contains characters that begin an escape
 }
 
 // NewScrubber returns a scrubber for secrets.
@@ -47,7 +47,7 @@ func NewScrubber(secrets ...String) *Scrubber {
 	return s
 }
 
-// inBase64 is what a text looks like in base64 behind so many other bytes, without the characters that neighbours share.
+// inBase64 is a text in base64 after a number of other bytes, without the characters that it shares with its neighbours.
 func inBase64(enc *base64.Encoding, text string, before int) string {
 	all := enc.EncodeToString([]byte(strings.Repeat("\x00", before) + text))
 	begin, end := (before*8+5)/6, len(all)
@@ -77,7 +77,7 @@ func (s *Scrubber) Text(text string) string {
 	return string(out)
 }
 
-// Reader returns a stream without the secrets. It holds no more than the length of one that may have begun.
+// Reader returns a stream without the secrets. It buffers no more than the longest possible match.
 func (s *Scrubber) Reader(r io.Reader) io.Reader {
 	if s == nil || len(s.patterns) == 0 {
 		return r
@@ -88,7 +88,7 @@ func (s *Scrubber) Reader(r io.Reader) io.Reader {
 type scrubbed struct {
 	s         *Scrubber
 	r         io.Reader
-	raw, done []byte // not looked at yet, and ready to be read
+	raw, done []byte // not searched yet, and ready to be read
 	err       error
 	part      [8 << 10]byte
 }
@@ -109,8 +109,8 @@ func (s *scrubbed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// scrub appends text to out, without the secrets, as far as it is sure. used is how much of the text that was; all of it
-// if nothing comes behind it.
+// scrub appends text to out without the secrets, up to where the result is certain. used is the length of that part of the
+// text; with last it is all of it.
 func (s *Scrubber) scrub(out, text []byte, last bool) (_ []byte, used int) {
 	for i := 0; i < len(text); {
 		begin := i
@@ -130,7 +130,7 @@ func (s *Scrubber) scrub(out, text []byte, last bool) (_ []byte, used int) {
 			continue
 		}
 		n = 1
-		if text[i] == '\\' { // an escape stays whole, or what follows would be read in another way
+		if text[i] == '\\' { // an escape stays whole, so that what follows keeps its meaning
 			_, n, _ = unit(text[i:], last)
 		}
 		out = append(out, text[i:i+n]...)
@@ -139,7 +139,7 @@ func (s *Scrubber) scrub(out, text []byte, last bool) (_ []byte, used int) {
 	return out, len(text)
 }
 
-// replacement is what stands for a secret. In a text it is one that tells, and in a number of JSON a digit.
+// replacement is what replaces a secret: a marker in a text, and a digit in a JSON number.
 func replacement(found []byte) string {
 	if strings.Trim(string(found), "0123456789+-.eE") == "" {
 		return "1"
@@ -147,7 +147,7 @@ func replacement(found []byte) string {
 	return hidden
 }
 
-// match returns the length of the secret that a text begins with, or 0; more tells that this cannot be said yet.
+// match returns the length of the secret at the beginning of a text, or 0; more means that it depends on the text to come.
 func (s *Scrubber) match(text []byte, last bool) (n int, more bool) {
 	try := func(patterns []pattern, from int, escaped bool) {
 		for _, p := range patterns {
@@ -175,14 +175,14 @@ func (s *Scrubber) match(text []byte, last bool) (n int, more bool) {
 	if decoded != c {
 		try(s.first[c], 0, false)
 	}
-	// A backslash before the secret may be no escape. Together with it, what is left is right in both cases.
+	// A backslash before the secret may not be an escape. Replacing it too leaves valid text in both cases.
 	if c == '\\' && len(text) > 1 {
 		try(s.first[text[1]], 1, false)
 	}
 	return n, more && n == 0
 }
 
-// maxWrap is how many characters of a line end may stand between two others.
+// maxWrap is how many characters of a line end may be between two others.
 const maxWrap = 4
 
 func (p pattern) match(text []byte, last, escaped bool) (n int, more bool) {
@@ -221,7 +221,7 @@ var (
 	inHTML = map[string]byte{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\''}
 )
 
-// unit reads a character that may be escaped. more tells that the escape may go on behind the text.
+// unit reads a character that may be escaped. more means that the escape may continue after the text.
 func unit(text []byte, last bool) (c byte, size int, more bool) {
 	need := 1
 	switch {
@@ -268,7 +268,7 @@ func unit(text []byte, last bool) (c byte, size int, more bool) {
 	return text[0], 1, short
 }
 
-// entity is the character of an HTML entity, written without its marks.
+// entity is the character of an HTML entity, given without its delimiters.
 func entity(name string) (byte, bool) {
 	if v, known := inHTML[name]; known {
 		return v, true

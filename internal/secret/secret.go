@@ -1,6 +1,6 @@
-// Package secret holds values that must never be seen: a string that does not print itself, and where it comes from.
+// Package secret holds values that must never be shown: a string that does not print itself, and its sources.
 //
-// In: a file or a value of the configuration. Out: a String, whose text is only to be had by Reveal. It never logs.
+// In: a file or a value of the configuration. Out: a String, whose text only Reveal returns. It never logs.
 package secret
 
 import (
@@ -9,10 +9,10 @@ import (
 	"log/slog"
 )
 
-// hidden is what a String shows of itself, so that one can tell a set secret from an empty one.
+// hidden is what a String prints, so that a set secret differs from an empty one.
 const hidden = "[hidden]"
 
-// String is a secret. Whatever prints, logs or marshals it gets "[hidden]", or nothing if it is empty.
+// String is a secret. Printing, logging and marshalling give "[hidden]", or nothing if it is empty.
 type String string
 
 // Reveal returns the secret's text, for the one place that needs it.
@@ -28,16 +28,16 @@ func (s String) String() string {
 // Format hides the secret from every verb of fmt, %#v and %x included.
 func (s String) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
-// MarshalText hides the secret from JSON, YAML and all that ask a value for its text.
+// MarshalText hides the secret from JSON, YAML and other encodings.
 func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText takes the secret from a configuration.
+// UnmarshalText reads the secret from a configuration.
 func (s *String) UnmarshalText(text []byte) error { *s = String(text); return nil }
 
 // LogValue hides the secret from slog.
 func (s String) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// Source says where a secret comes from. Exactly one of its fields must be set.
+// Source is where a secret comes from. Exactly one of its fields must be set.
 type Source struct {
 	// File is the path of a file that holds the secret. It is read again while the bridge runs, so that a rotated
 	// secret needs no restart. A byte order mark and blanks and line ends around the secret are not part of it.
@@ -49,7 +49,7 @@ type Source struct {
 // IsZero reports whether nothing is set.
 func (s Source) IsZero() bool { return s == Source{} }
 
-// Validate says what is wrong with the source, without saying what the secret is.
+// Validate returns an error for an invalid source, without quoting the secret.
 func (s Source) Validate() error {
 	switch {
 	case s.IsZero():

@@ -67,7 +67,7 @@ func TestForm(t *testing.T) {
 		"geheim-a\u0308":         "not ASCII",
 		"geheim\u200b1":          "not ASCII",
 		"“geheim-1”":             "not ASCII",
-		"geheim-\xe4 in Latin 1": "no text in UTF-8",
+		"geheim-\xe4 in Latin 1": "not valid UTF-8",
 		"\ufeff":                 "empty",
 		" \n":                    "empty",
 	} {

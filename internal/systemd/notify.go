@@ -1,4 +1,4 @@
-// Package systemd tells the service manager how the service does, as sd_notify(3) describes it for any program.
+// Package systemd reports the service's state to the service manager, as sd_notify(3) describes it for any program.
 package systemd
 
 import (
@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// What a service tells about itself.
+// States of a service.
 const (
 	Ready    = "READY=1"    // it has started, and "systemctl start" returns
-	Stopping = "STOPPING=1" // it has begun to end
-	alive    = "WATCHDOG=1" // it still works
+	Stopping = "STOPPING=1" // it is stopping
+	alive    = "WATCHDOG=1" // it is alive
 )
 
-// Notify tells the service manager a state. Without one that listens it does nothing.
+// Notify reports a state to the service manager. Without a service manager that listens it does nothing.
 func Notify(state string) error {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
@@ -35,8 +35,8 @@ func Notify(state string) error {
 	return nil
 }
 
-// Watchdog tells the service manager again and again that the process works, until the context ends, if the unit has
-// WatchdogSec=. While check fails it tells nothing, so that the service manager starts a new process.
+// Watchdog reports regularly that the process works, until the context ends, if the unit has WatchdogSec=. While check
+// fails it reports nothing, so that the service manager restarts the process.
 func Watchdog(ctx context.Context, check func() error) error {
 	every := interval()
 	if every == 0 {
@@ -58,7 +58,7 @@ func Watchdog(ctx context.Context, check func() error) error {
 	}
 }
 
-// interval is half of what the service manager waits for, or 0 if it does not wait for this process.
+// interval is half of the service manager's timeout, or 0 if it does not watch this process.
 func interval() time.Duration {
 	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return 0

@@ -58,7 +58,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestWatchdog: as long as the check fails nothing is told, and when it passes again it is.
+// TestWatchdog: while the check fails nothing is sent, and once it passes again it is.
 func TestWatchdog(t *testing.T) {
 	next := listen(t)
 	t.Setenv("WATCHDOG_USEC", "2000")

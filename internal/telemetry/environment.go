@@ -13,8 +13,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// exporters are the exporters that the environment asks for of a signal. The standard's default is OTLP to localhost, which
-// for most who just start the bridge would be a complaint every few seconds; so that is only for those who give an endpoint.
+// exporters are the exporters of a signal in the environment. The standard's default is OTLP to localhost, which would log
+// an error every few seconds where no collector runs; so the default only applies if an endpoint is set.
 func (t *Telemetry) exporters(ctx context.Context, signal string) []string {
 	if strings.EqualFold(strings.TrimSpace(os.Getenv("OTEL_SDK_DISABLED")), "true") {
 		return nil
@@ -39,7 +39,7 @@ func (t *Telemetry) exporters(ctx context.Context, signal string) []string {
 		for _, variable := range endpoints { // the first that is set counts
 			if value := os.Getenv(variable); value != "" {
 				if err := checkEndpoint(value); err != nil {
-					t.warn(ctx, variable, err) // the library would quote it, and take localhost
+					t.warn(ctx, variable, err) // the library would quote it and use localhost
 					return true
 				}
 				return false
@@ -49,7 +49,7 @@ func (t *Telemetry) exporters(ctx context.Context, signal string) []string {
 	})
 }
 
-// checkEndpoint says that an address of a collector is none, without quoting it.
+// checkEndpoint returns an error if an address of a collector is invalid, without quoting it.
 func checkEndpoint(value string) error {
 	u, err := url.Parse(strings.TrimSpace(value))
 	if err == nil {
@@ -61,8 +61,8 @@ func checkEndpoint(value string) error {
 	return nil
 }
 
-// numbers are the variables that hold a whole number, with the least and the most that is of use. The library ends the process for
-// some that are not, has a processor busy for others, and says nothing of most.
+// numbers are the variables that hold a whole number, with the smallest and largest useful value. With other values the
+// library ends the process, keeps a processor busy, or silently ignores them.
 var numbers = []struct {
 	names       []string
 	least, most int64
@@ -77,13 +77,13 @@ var numbers = []struct {
 		"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
 		"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
 		"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
-	}, -1, 1 << 30}, // -1 is none
+	}, -1, 1 << 30}, // -1 is no limit
 }
 
 // mostMillis is a day.
 const mostMillis = 24 * 60 * 60 * 1000
 
-// dropNumbers takes those that are of no use out of the environment, so that the library takes its defaults.
+// dropNumbers removes unusable numbers from the environment, so that the library uses its defaults.
 func (t *Telemetry) dropNumbers(ctx context.Context) {
 	for _, kind := range numbers {
 		for _, name := range kind.names {
@@ -95,7 +95,7 @@ func (t *Telemetry) dropNumbers(ctx context.Context) {
 			if err == nil && n >= kind.least && n <= kind.most {
 				continue
 			}
-			t.warn(ctx, name, fmt.Errorf("it is no whole number from %d to %d", kind.least, kind.most))
+			t.warn(ctx, name, fmt.Errorf("it is not a whole number from %d to %d", kind.least, kind.most))
 			if err := os.Unsetenv(name); err != nil {
 				t.warn(ctx, name, err)
 			}
@@ -103,8 +103,8 @@ func (t *Telemetry) dropNumbers(ctx context.Context) {
 	}
 }
 
-// chosen has the library make one of several exporters. It takes one name only, and only from the environment, which nobody
-// else reads while the process starts.
+// chosen lets the library make one of several exporters. It accepts one name only, and only from the environment, which
+// nothing else reads while the process starts.
 func chosen(variable, name string, build func() error) (err error) {
 	was, set := os.LookupEnv(variable)
 	if err := os.Setenv(variable, name); err != nil {
@@ -123,7 +123,7 @@ func chosen(variable, name string, build func() error) (err error) {
 	return nil
 }
 
-// hidden is an error of the library's without the address that it may quote.
+// hidden is an error of the library without the address that it may quote.
 func hidden(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err

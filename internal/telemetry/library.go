@@ -14,8 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// hear has what the library says of itself go to the log, at WARN: without that it writes lines of its own, which are no JSON.
-func hear(log *slog.Logger) {
+// logLibrary sends the library's own messages to the log, at WARN. Otherwise it writes lines that are not JSON.
+func logLibrary(log *slog.Logger) {
 	q := &quiet{next: log.Handler()}
 	h := libraryLog{quiet: q}
 	otel.SetLogger(logr.FromSlogHandler(h))
@@ -24,14 +24,14 @@ func hear(log *slog.Logger) {
 	}))
 }
 
-// complainEvery is how often the library may say the same words, and complainMost how many different ones it may say in this
-// time. While a collector is away it complains for each batch, and the words may differ in a port.
+// complainEvery is how often the same message of the library is logged, and complainMost how many different ones in this
+// time. While a collector is away the library reports each batch, and the messages may differ in a port.
 const (
 	complainEvery = time.Minute
 	complainMost  = 10
 )
 
-// quiet says the same words once a minute, and not too many different ones, and how many it has left out.
+// quiet logs the same message once a minute, limits the number of different ones, and adds how many it has left out.
 type quiet struct {
 	next slog.Handler
 
@@ -64,7 +64,7 @@ func (q *quiet) say(ctx context.Context, message string, attrs ...slog.Attr) {
 	if skipped > 0 {
 		r.AddAttrs(slog.Int("not_logged", skipped))
 	}
-	_ = q.next.Handle(ctx, r) // there is nowhere to say so
+	_ = q.next.Handle(ctx, r) // there is nowhere to report it
 }
 
 // libraryLog is the handler of the library's own log.
@@ -73,11 +73,11 @@ type libraryLog struct {
 	attrs []slog.Attr
 }
 
-// harmless are the attributes that may be shown. All others may hold what stands in a variable, which may be a password: the
-// library calls the part of a header that it could not read its key.
+// harmless are the attributes that may be logged. All others may contain the value of a variable, which may be a password:
+// the library calls the part of a header that it could not read its key.
 var harmless = []string{"file", "environment variable"}
 
-// The library's levels, in those of slog: a warning is -1, information -4, debugging -8.
+// The library's levels as levels of slog: a warning is -1, information -4, debugging -8.
 const libraryWarns = slog.Level(-1)
 
 func (h libraryLog) Enabled(_ context.Context, level slog.Level) bool { return level >= libraryWarns }

@@ -18,7 +18,7 @@ const (
 	Text = "text"
 )
 
-// FormatFor is the format that was chosen or, if none was, text for a terminal and JSON for a file, a pipe or a socket.
+// FormatFor is the chosen format; if there is none, it is text for a terminal and JSON for a file, a pipe or a socket.
 func FormatFor(chosen string, out *os.File) string {
 	if chosen != "" {
 		return chosen
@@ -29,8 +29,8 @@ func FormatFor(chosen string, out *os.File) string {
 	return JSON
 }
 
-// NewLogger returns a logger that writes lines with the ids of the trace that a line belongs to. They hold no control
-// characters, and errors no user or password of a URL.
+// NewLogger returns a logger that adds the ids of the current trace to each line. Lines contain no control characters, and
+// errors no user or password of a URL.
 func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutUsers}
 	if format == Text {
@@ -39,7 +39,7 @@ func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(traced{slog.NewJSONHandler(Printable(w), options)})
 }
 
-// withoutUsers takes the users and passwords out of the URLs that an error quotes. Libraries do so.
+// withoutUsers removes users and passwords from URLs in errors, since libraries quote them.
 func withoutUsers(_ []string, a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok {
 		a.Value = slog.StringValue(secret.Scrub(err.Error()))
@@ -50,8 +50,8 @@ func withoutUsers(_ []string, a slog.Attr) slog.Attr {
 // traced adds trace_id and span_id to each record whose context has them.
 type traced struct{ slog.Handler }
 
-// unsolicited begins the only line of the standard library's HTTP client that quotes what a server sent, which may be
-// anything, our own key included.
+// unsolicited begins the only message of the standard library's HTTP client that quotes what a server sent, which may be
+// anything, including our API key.
 const unsolicited = "Unsolicited response received on idle HTTP channel"
 
 func (h traced) Handle(ctx context.Context, r slog.Record) error {

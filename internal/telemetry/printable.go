@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns a writer that passes text on and writes what no printer shows as an escape of JSON, such as \u202e:
-// in a terminal it could move the cursor, turn the direction of the text or begin a line. JSON keeps its meaning. Tabs and
-// line ends stay; what is not UTF-8 becomes U+FFFD.
+// Printable returns a writer that passes text on, with unprintable characters as JSON escapes, such as \u202e: in a
+// terminal they could move the cursor, change the direction of the text or start a line. JSON keeps its meaning. Tabs and
+// line ends stay; invalid UTF-8 becomes U+FFFD.
 func Printable(w io.Writer) io.Writer { return &printable{w: w} }
 
 type printable struct {
 	w    io.Writer
-	rest []byte // the beginning of a character whose end is not written yet
+	rest []byte // the beginning of a character that is not complete yet
 }
 
 func (p *printable) Write(text []byte) (int, error) {

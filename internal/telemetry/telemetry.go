@@ -22,9 +22,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Telemetry is what was started.
+// Telemetry is the running OpenTelemetry SDK.
 type Telemetry struct {
-	// Metrics serves the metrics in the form of Prometheus.
+	// Metrics serves the metrics in the format of Prometheus.
 	Metrics http.Handler
 
 	log     *slog.Logger
@@ -32,17 +32,17 @@ type Telemetry struct {
 	metrics *sdkmetric.MeterProvider
 }
 
-// Start sets the global providers by the environment: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and the rest of the standard. What
-// cannot be used of it is a warning in the log: telemetry is never the reason that the bridge does not run. An error is one of
-// the metrics that are served.
+// Start sets the global providers from the environment: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_EXPORTER,
+// OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_SAMPLER and the rest of the standard. A value that cannot be
+// used is a warning in the log: telemetry never keeps the bridge from running. An error means that metrics cannot be
+// served.
 func Start(ctx context.Context, version string, log *slog.Logger) (*Telemetry, error) {
 	t := &Telemetry{log: log}
-	hear(log) //nolint:contextcheck // the library gives none
+	logLibrary(log) //nolint:contextcheck // the library has no context
 	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithService(),
 		resource.WithAttributes(semconv.ServiceName("factro-bridge"), semconv.ServiceVersion(version)),
 		resource.WithFromEnv()) // last, so that the environment wins
-	if err != nil && os.Getenv("OTEL_RESOURCE_ATTRIBUTES") != "" { // what could be found out is there all the same
+	if err != nil && os.Getenv("OTEL_RESOURCE_ATTRIBUTES") != "" { // the rest of the resource is usable
 		t.warn(ctx, "OTEL_RESOURCE_ATTRIBUTES", err)
 	}
 	t.dropNumbers(ctx)
@@ -78,7 +78,7 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) {
 		}
 	}
 	if !exporting {
-		// Nobody takes spans, so none is recorded; a sampled trace of a sender stays sampled on its way through.
+		// Nothing exports spans, so none is recorded; a sampled trace of a sender stays sampled.
 		opts = append(opts, sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	}
 	t.traces = sdktrace.NewTracerProvider(opts...)
@@ -93,7 +93,7 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	}
 	opts := []sdkmetric.Option{
 		sdkmetric.WithResource(res), sdkmetric.WithReader(scraped),
-		// Series are bounded by what is configured; this is the backstop should one not be.
+		// The configuration bounds the number of series; this is a safeguard in case it does not.
 		sdkmetric.WithCardinalityLimit(2000),
 	}
 	for _, name := range t.exporters(ctx, "METRICS") {
@@ -113,11 +113,11 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	return nil
 }
 
-// stopTimeout bounds how long a process that ends takes to send its last spans and metrics.
+// stopTimeout limits how long a process that ends takes to send its last spans and metrics.
 const stopTimeout = time.Second
 
-// Stop sends what is left and ends the exporters. It works on an ended ctx too. A collector that refuses or hangs is a warning:
-// it changes neither the exit code nor, beyond a second, the time of the end.
+// Stop sends what is left and stops the exporters. It works with an ended ctx too. A collector that refuses or hangs is a
+// warning: it does not change the exit code, and delays the end by a second at most.
 func (t *Telemetry) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()

@@ -224,7 +224,7 @@ func TestExporters(t *testing.T) { //nolint:paralleltest // see begin
 func TestComplaints(t *testing.T) { //nolint:paralleltest // the handlers are those of the process
 	synctest.Test(t, func(t *testing.T) {
 		var out logBuffer
-		hear(NewLogger(&out, JSON, slog.LevelInfo))
+		logLibrary(NewLogger(&out, JSON, slog.LevelInfo))
 		for range 100 {
 			otel.Handle(errors.New("traces export: Post \"http://m:geheim@collector\": refused"))
 		}

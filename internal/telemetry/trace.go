@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewTrace begins a trace, so that the command line can say which one to look for.
+// NewTrace starts a trace, so that the command line can print its id.
 func NewTrace(ctx context.Context) context.Context {
 	var c trace.SpanContextConfig
 	_, _ = rand.Read(c.TraceID[:]) // does not fail

@@ -25,7 +25,7 @@ func mistakesOf(t testing.TB, operation, data string) []events.FieldError {
 	return invalid.Fields
 }
 
-// TestCommandMistakes: every mistake is told, with the pointer to the value, or to the object if a property is missing.
+// TestCommandMistakes: every mistake is reported, with the pointer to the value, or to the object if a property is missing.
 func TestCommandMistakes(t *testing.T) {
 	t.Parallel()
 	const (

@@ -72,7 +72,7 @@ func TestUpload(t *testing.T) {
 	}
 }
 
-// TestUploadEscapes: some writers of JSON escape every slash, of which base64 has many.
+// TestUploadEscapes: some JSON writers escape every slash, and base64 has many slashes.
 func TestUploadEscapes(t *testing.T) {
 	t.Parallel()
 	call, err := translate.Command(lookup(t, "createTaskDocument"), []byte(`{"taskId":"t","file":{"name":"a\u00fcb","data":"\/\/\/\/"}}`))

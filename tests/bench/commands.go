@@ -108,7 +108,7 @@ func (b *bench) commandRun(ctx context.Context, c contestant) (s sample, err err
 	return s, nil
 }
 
-// queue sends commands to a contestant and sees what becomes of them.
+// queue sends commands to a contestant and waits for their outcomes.
 type queue struct {
 	*bench
 	process *process

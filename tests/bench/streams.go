@@ -41,7 +41,7 @@ func (b *bench) learn(ctx context.Context) error {
 	})
 }
 
-// reset deletes a contestant's streams, so that each run begins with empty ones. The bridge makes its own anew.
+// reset deletes a contestant's streams, so that each run begins with empty ones. The bridge creates its own again.
 func (b *bench) reset(ctx context.Context, p events.Prefix) error {
 	upper := strings.ToUpper(string(p))
 	for _, name := range []string{

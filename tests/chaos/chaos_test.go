@@ -40,9 +40,9 @@ func disturbed(which func(w *world) *proxy, how link, least, most time.Duration)
 	}
 }
 
-func broker(w *world) *proxy { return w.broker }
-func core(w *world) *proxy   { return w.core }
-func door(w *world) *proxy   { return w.doors[0] }
+func broker(w *world) *proxy     { return w.broker }
+func core(w *world) *proxy       { return w.core }
+func firstInlet(w *world) *proxy { return w.inlets[0] }
 
 var faults = []fault{
 	{name: "none", short: 1, long: 1, set: setting{spool: true}, strike: func(w *world, _ int) { w.pause(2 * time.Second) }},
@@ -68,7 +68,7 @@ var faults = []fault{
 	},
 	{
 		name: "link sender to bridge cut", short: 3, long: 50,
-		strike: disturbed(door, link{cut: true}, 300*time.Millisecond, 2*time.Second),
+		strike: disturbed(firstInlet, link{cut: true}, 300*time.Millisecond, 2*time.Second),
 	},
 	{
 		name: "link bridge to NATS half-open", short: 1, long: 10, set: setting{spool: true},

@@ -90,7 +90,7 @@ func (s *sender) deliver(h hook) {
 	s.sent++
 	s.mu.Unlock()
 	for try := 0; s.w.ctx.Err() == nil; try++ {
-		status, hint := s.post(s.w.doors[(h.n+try)%len(s.w.doors)], body)
+		status, hint := s.post(s.w.inlets[(h.n+try)%len(s.w.inlets)], body)
 		s.mu.Lock()
 		s.statuses[status]++
 		if status == http.StatusServiceUnavailable && hint {
@@ -108,8 +108,8 @@ func (s *sender) deliver(h hook) {
 	}
 }
 
-func (s *sender) post(door *proxy, body string) (status int, hint bool) {
-	req, err := http.NewRequestWithContext(s.w.ctx, http.MethodPost, "http://"+door.address()+"/webhooks/"+cloud, strings.NewReader(body))
+func (s *sender) post(inlet *proxy, body string) (status int, hint bool) {
+	req, err := http.NewRequestWithContext(s.w.ctx, http.MethodPost, "http://"+inlet.address()+"/webhooks/"+cloud, strings.NewReader(body))
 	if err != nil {
 		return 0, false
 	}

@@ -116,7 +116,7 @@ func (w *world) fire(times int) {
 	}
 }
 
-// payload is what factro tells of a delivery.
+// payload is what factro reports about a delivery.
 type payload struct {
 	ID, Action, DeliveryStatus string
 	Context                    struct{ EntityID string }

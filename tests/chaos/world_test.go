@@ -51,7 +51,7 @@ type world struct {
 	nats    *process.Process
 	sim     *process.Process
 	bridges []*node
-	doors   []*proxy // sender to bridge
+	inlets  []*proxy // sender to bridge
 	core    *proxy   // bridges to factro
 	broker  *proxy   // bridges to NATS
 	watch   *proxy   // ourselves to NATS, never disturbed
@@ -69,7 +69,7 @@ type node struct {
 	w     *world
 	n     int
 	admin string
-	door  *proxy
+	inlet *proxy
 }
 
 // newWorld starts everything and waits until it is ready.
@@ -98,8 +98,8 @@ func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
 	})
 	w.core, w.broker, w.watch = newProxy(t), newProxy(t), newProxy(t)
 	for i := range max(set.bridges, 1) {
-		n := &node{w: w, n: i, door: newProxy(t)}
-		w.bridges, w.doors = append(w.bridges, n), append(w.doors, n.door)
+		n := &node{w: w, n: i, inlet: newProxy(t)}
+		w.bridges, w.inlets = append(w.bridges, n), append(w.inlets, n.inlet)
 	}
 	must(t, w.startNATS())
 	must(t, w.startSim())
@@ -140,7 +140,7 @@ func (w *world) startSim() (err error) {
 		"--seed", fmt.Sprint(w.rng.Uint64() | 1), "--state", filepath.Join(w.dir, "sim"),
 	}, w.set.sim...)
 	if w.set.fires {
-		args = append(args, "--webhook", "*,http://"+w.doors[0].address()+"/webhooks/"+cloud+",X-Bridge-Key,"+webhookSecret)
+		args = append(args, "--webhook", "*,http://"+w.inlets[0].address()+"/webhooks/"+cloud+",X-Bridge-Key,"+webhookSecret)
 	}
 	o := w.options("sim")
 	o.Up = func(line []byte) bool {
@@ -154,7 +154,7 @@ func (w *world) startSim() (err error) {
 	return err //nolint:wrapcheck // it names the process
 }
 
-// start starts a bridge. Its door leads to it from then on.
+// start starts a bridge. Its inlet leads to it afterwards.
 func (n *node) start(env ...string) (err error) {
 	w := n.w
 	spool := ""
@@ -186,7 +186,7 @@ roles: [%s]
 			return false
 		}
 		n.admin = l.Admin
-		n.door.aim(l.HTTP)
+		n.inlet.aim(l.HTTP)
 		return true
 	}
 	n.Process, err = process.Start(o, *bridge, "run", "--config", path)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestDocuments renders every block of values that people are told to write. The first one of a document is the least
+// TestDocuments renders every block of values that readers should write. The first one of a document is the least
 // that can be installed; each of the others is put on top of it.
 func TestDocuments(t *testing.T) {
 	t.Parallel()

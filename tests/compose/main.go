@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The doors of docker-compose.yml.
+// The ports of docker-compose.yml.
 const (
 	simulator  = "http://127.0.0.1:8081"
 	readyz     = "http://127.0.0.1:9090/readyz"

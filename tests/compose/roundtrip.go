@@ -116,7 +116,7 @@ func stored(ctx context.Context, js jetstream.JetStream, stream, subject, comman
 	return found, nil
 }
 
-// tries is what the simulator tells of its tries to deliver a webhook.
+// tries is what the simulator reports about its attempts to deliver a webhook.
 func tries(ctx context.Context, entity string) string {
 	_, body, err := get(ctx, simulator+"/_sim/deliveries")
 	if err != nil {
@@ -129,13 +129,13 @@ func tries(ctx context.Context, entity string) string {
 	if err := json.Unmarshal(body, &all); err != nil {
 		return err.Error()
 	}
-	var told []string
+	var texts []string
 	for _, try := range all {
 		if try.EntityID == entity {
-			told = append(told, strings.TrimSpace(fmt.Sprintf("%d %s", try.Status, try.Error)))
+			texts = append(texts, strings.TrimSpace(fmt.Sprintf("%d %s", try.Status, try.Error)))
 		}
 	}
-	return strings.Join(told, ", ")
+	return strings.Join(texts, ", ")
 }
 
 // traceOf is the trace's id in a message's header.

@@ -32,7 +32,7 @@ func TestFirstConnection(t *testing.T) {
 	const login = `authorization: {user: bridge, password: right-password}`
 	for name, tt := range map[string]struct {
 		set     setting
-		command bool // whether a command can be told to connect so, too
+		command bool // whether a command can connect like that, too
 		said    string
 	}{
 		"nobody listens":                 {setting{nats: "-", natsURL: "nats://127.0.0.1:1"}, true, "refused"},
@@ -100,7 +100,7 @@ func (s *site) roundTrip() {
 }
 
 // NATS as people run it: a webhook goes out and a command comes back.
-func TestWaysToNATS(t *testing.T) {
+func TestConnectingToNATS(t *testing.T) {
 	t.Parallel()
 	files := natsFiles(t)
 	for name, set := range map[string]setting{
@@ -253,7 +253,7 @@ func TestConsumerAheadOfItsStream(t *testing.T) {
 	s.startNATS()
 	s.await("we are connected", s.nc.IsConnected)
 	s.await("the bridge is ready", func() bool { status, _ := s.get("/readyz"); return status == http.StatusOK })
-	for range 5 { // of which the first are those that the consumer takes for done
+	for range 5 { // the consumer takes the first ones for done
 		s.roundTrip()
 	}
 }

@@ -41,7 +41,7 @@ func as(header map[string][]string, change func(good string) string) func(string
 func contentType(v string) map[string][]string { return map[string][]string{"Content-Type": {v}} }
 func encoded(v ...string) map[string][]string  { return map[string][]string{"Content-Encoding": v} }
 
-// latin1 is a text of which every rune is one byte.
+// latin1 is a text whose runes all fit into one byte.
 func latin1(text string) string {
 	var b []byte
 	for _, r := range text {
@@ -286,12 +286,12 @@ func TestRedirected(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			s.in(t)
-			door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "http://"+s.http+r.URL.Path, status)
 			}))
-			t.Cleanup(door.Close)
+			t.Cleanup(proxy.Close)
 			entity := uuid.NewString()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door.URL+"/webhooks/acme", strings.NewReader(body(entity)))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, proxy.URL+"/webhooks/acme", strings.NewReader(body(entity)))
 			must(t, err)
 			req.Header.Set("X-Bridge-Key", webhookSecret)
 			resp, err := http.DefaultClient.Do(req)

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// working is a desk at which all runs.
-func working(t *testing.T) (*desk, *running) {
+// working is a user with everything running.
+func working(t *testing.T) (*user, *running) {
 	t.Helper()
-	d := sit(t)
+	d := newUser(t)
 	d.configured("requests_per_minute: 480", "requests_per_minute: 48000")
 	d.secrets()
 	d.serve()
@@ -20,7 +20,7 @@ func working(t *testing.T) (*desk, *running) {
 	return d, b
 }
 
-// TestInvalidCommand: mistakes of a command are told before it is sent, all at once, and nothing is left behind.
+// TestInvalidCommand: mistakes in a command are reported before it is sent, all at once, and nothing is left over.
 func TestInvalidCommand(t *testing.T) {
 	t.Parallel()
 	d, _ := working(t)
@@ -56,7 +56,7 @@ func TestSend(t *testing.T) {
 	d.types("timeout 2 bridge tail results --since 1h --config bridge.yaml").says("factro.result.acme.task.setTaskState.applied")
 }
 
-// TestDeadLetters: nothing is said to be nothing, a letter is found by its command's id, and a code that cannot be is refused.
+// TestDeadLetters: nothing is said to be nothing, a dead letter is found by its command's id, and a code that cannot be is refused.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	d, _ := working(t)
@@ -125,7 +125,7 @@ func TestReconcile(t *testing.T) {
 // TestContract: what programs in other languages are made of comes out of the program.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.types("bridge contract operations").exits(0).says("createTask")
 	d.types("bridge contract operations createTask").exits(0).says("title", "targetParentId")
 	d.types("bridge contract asyncapi > asyncapi.yaml").exits(0)

@@ -18,7 +18,7 @@ var commands = []string{
 // TestNoNATS: a command that reaches no NATS says so, with address and reason, and waits for nothing.
 func TestNoNATS(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	for _, line := range commands {
@@ -32,7 +32,7 @@ func TestNoNATS(t *testing.T) {
 // TestNoBridge: with NATS and no bridge, each command says that, before it waits.
 func TestNoBridge(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.serve()
 	at := " --nats nats://$nats"
 	for _, line := range []string{
@@ -47,7 +47,7 @@ func TestNoBridge(t *testing.T) {
 // TestClouds: the only cloud need not be named, and of several one has to be.
 func TestClouds(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	d.serve()
@@ -70,10 +70,10 @@ func TestClouds(t *testing.T) {
 	d.write("bridge.yaml", text)
 }
 
-// TestCredentials: a server that wants a user is reached with what the nats command would take, too, and what it refuses is told.
+// TestCredentials: a server that wants a user accepts what the nats command accepts, too, and its refusals are reported.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	user, err := nkeys.CreateUser()
 	must(t, err)
 	public, err := user.PublicKey()

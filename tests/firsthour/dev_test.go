@@ -14,8 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
-// dev starts "bridge dev" in the desk's folder and returns when the round trip is over and all is printed.
-func (d *desk) dev(flags string) *running {
+// dev starts "bridge dev" in the user's folder and returns after the round trip, when everything is printed.
+func (d *user) dev(flags string) *running {
 	d.t.Helper()
 	d.log += "$ bridge dev " + flags + "\n"
 	p, err := process.Start(process.Options{
@@ -33,7 +33,7 @@ func (d *desk) dev(flags string) *running {
 // TestDev: the usual ports are taken, so dev takes others and says so; and what it prints to be tried works as it is printed.
 func TestDev(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	// Whoever holds the port, it is taken.
 	if l, err := net.Listen("tcp", "127.0.0.1:4222"); err == nil {
 		defer l.Close() //nolint:errcheck // nothing was written
@@ -75,7 +75,7 @@ func TestDev(t *testing.T) {
 // TestDevPages: its addresses have an index each, and the link to a new object leads to a page that shows it.
 func TestDevPages(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	dev := d.dev("--nats 127.0.0.1:" + itoa(d.natsPort) + " --http 127.0.0.1:" + itoa(d.webhookPort) + " --admin 127.0.0.1:" + itoa(d.adminPort) +
 		" --sim 127.0.0.1:" + itoa(d.factroPort))
 	link := regexp.MustCompile(`http://\S+/\?p=task\S+`).FindString(dev.Log())

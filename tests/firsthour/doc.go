@@ -1,4 +1,4 @@
-// Package firsthour does what new users do with the documents in hand, before anything is set up: the rows of README.md. The bridge is
+// Package firsthour does what new users do with the documents, before anything is set up: the rows of README.md. The bridge is
 // the program as it is installed, NATS and factro come and go as processes, and each row says what people see then.
 //
 //	make firsthour                                    # all rows

@@ -13,15 +13,16 @@ import (
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.types("bridge --version").exits(0).matches(`^bridge \S+ go1\.\S+ \w+/\w+$`)
 	d.types("bridge version").exits(0).matches(`^bridge \S+ go1\.\S+ \w+/\w+$`)
 }
 
-// TestCheckWithoutFiles: the sample is valid, and the files that it names are told to be missing, by the settings that name them.
+// TestCheckWithoutFiles: the sample is valid, and the files that it names are reported as missing, by the settings that
+// name them.
 func TestCheckWithoutFiles(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.types("bridge config sample > bridge.yaml").exits(0)
 	d.replace(`\{file: [^}]*/acme-webhook\}`, "{file: secrets/acme-webhook}")
 	d.replace(`\{file: [^}]*/acme-api-key\}`, "{file: secrets/acme-api-key}")
@@ -38,10 +39,10 @@ func TestCheckWithoutFiles(t *testing.T) {
 	d.types("bridge config check bridge.yaml").exits(0).says("warning: ", "secrets/acme-api-key has the mode 0644: everybody on this machine may read it")
 }
 
-// TestMistakes: all mistakes of a configuration are told in one run, each with its line and setting.
+// TestMistakes: all mistakes of a configuration are reported in one run, each with its line and setting.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured("max_in_flight: 256", "max_in_flight: many", "  timeout: 20s", "  timeout: 20", "log:\n", "logs: {}\nlog:\n", "level: info", "level: verbose",
 		"- name: acme  ", "- name: ACME/1", "roles: [ingress,", "roles: [ingres,")
 	d.secrets()
@@ -60,7 +61,7 @@ func TestMistakes(t *testing.T) {
 // needed.
 func TestNothingThere(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	b := d.runs()
 	b.logs(`"level":"ERROR"`, "a file cannot be used", "api_key", "secrets/acme-api-key: no such file or directory")
@@ -88,7 +89,7 @@ func TestNothingThere(t *testing.T) {
 // TestSpooled: with secrets and without NATS webhooks are taken, and handed over when NATS comes.
 func TestSpooled(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	b := d.runs()
@@ -103,7 +104,7 @@ func TestSpooled(t *testing.T) {
 // TestFactroAway: one warning with the cause when factro cannot be reached, the cloud's line in /readyz, and word when it is back.
 func TestFactroAway(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	d.serve()
@@ -126,7 +127,7 @@ func TestFactroAway(t *testing.T) {
 // TestKeys: a key that is missing is not told as one that factro refuses, and the other way round.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured("requests_per_minute: 480", "requests_per_minute: 4800")
 	d.secrets()
 	must(t, os.Remove(filepath.Join(d.dir, "secrets/acme-api-key")))
@@ -149,7 +150,7 @@ func TestKeys(t *testing.T) {
 // TestHangup: SIGHUP ends nothing, and the log says what it does.
 func TestHangup(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	d.serve()
@@ -166,7 +167,7 @@ func TestHangup(t *testing.T) {
 // TestLogs: JSON in a pipe, text where it is asked for, and one line for each webhook at debug.
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	d.serve()
@@ -189,7 +190,7 @@ func TestLogs(t *testing.T) {
 // TestTerminal: on a terminal the log is text without being asked for.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	d.serve()
@@ -200,7 +201,7 @@ func TestTerminal(t *testing.T) {
 // TestRefused: a webhook that is refused leaves a line, and a flood of them does not fill the log.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured()
 	d.secrets()
 	d.serve()
@@ -226,7 +227,7 @@ func TestRefused(t *testing.T) {
 // TestSecretsByHand: the German first steps make two files that only the bridge's user may read, where its configuration looks for them.
 func TestSecretsByHand(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	page, err := os.ReadFile("../../docs/de/erste-schritte.md")
 	must(t, err)
 	_, block, _ := strings.Cut(string(page), "   ```sh\n   sudo install -d")
@@ -247,7 +248,7 @@ func TestSecretsByHand(t *testing.T) {
 // TestZeros: the line of the German first steps shows nothing before there is something.
 func TestZeros(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	page, err := os.ReadFile("../../docs/de/erste-schritte.md")
 	must(t, err)
 	var line string

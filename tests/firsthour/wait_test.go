@@ -37,10 +37,10 @@ func TestRepeatedID(t *testing.T) {
 	d.types("bridge query getTask taskId=$task --pretty --config bridge.yaml").exits(0).says(`"taskState": "review"`)
 }
 
-// TestWaiting: who waits is told what for: factro that cannot be reached, a key that it refuses, commands before it, or that nobody takes any.
+// TestWaiting: a waiting sender learns the reason: factro is unreachable, factro refuses the key, there are commands before it, or nobody takes commands.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
-	d := sit(t)
+	d := newUser(t)
 	d.configured("requests_per_minute: 480", "requests_per_minute: 48000")
 	d.secrets()
 	d.serve()

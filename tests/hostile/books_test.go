@@ -22,7 +22,7 @@ type result struct {
 	at      time.Time
 }
 
-// books hold what was promised, and what came of it.
+// books hold what was promised, and the outcomes.
 type books struct {
 	w *world
 

@@ -25,7 +25,7 @@ type command struct {
 	source      string
 	data        string              // of a new task whose title is the id if empty
 	header      map[string][]string // further headers, or others in place of ours
-	unaccounted bool                // part of a flood, of which aftermath waits for no result
+	unaccounted bool                // part of a flood, whose results aftermath does not wait for
 }
 
 // key tells commands apart in the books.
@@ -99,9 +99,9 @@ type figures struct {
 // measure sends some webhooks and some commands of a cloud, one after the other, as its owner does.
 func (w *world) measure(cloud string) (f figures) {
 	w.t.Helper()
-	doors := w.with("ingress")
-	for n := 0; n < 20 && len(doors) > 0; n++ {
-		a := w.post(webhook{cloud: cloud, node: doors[n%len(doors)]})
+	receivers := w.with("ingress")
+	for n := 0; n < 20 && len(receivers) > 0; n++ {
+		a := w.post(webhook{cloud: cloud, node: receivers[n%len(receivers)]})
 		if f.webhooks = append(f.webhooks, a.took); a.status != http.StatusAccepted {
 			w.t.Errorf("a webhook of %s: %d %s %v, want 202", cloud, a.status, a.body, a.err)
 		}

@@ -25,7 +25,8 @@ func delivery(cloud string, length int, extra string) string {
 	return fmt.Sprintf("POST /webhooks/%s HTTP/1.1\r\nHost: bridge\r\nX-Bridge-Key: %s\r\nContent-Length: %d\r\n%s\r\n", cloud, secretOf(cloud), length, extra)
 }
 
-// hold keeps a number of connections until the returned function is called: each is made anew as soon as the bridge closes it.
+// hold keeps a number of connections until the returned function is called: each is opened again as soon as the bridge
+// closes it.
 // do is what happens on each; it returns when there is nothing left to do but to wait for the end. address tells from where the
 // nth one comes.
 func (w *world) hold(n int, address func(n int) int, do func(c net.Conn)) (stop func(), made *atomic.Int64) {
@@ -301,7 +302,7 @@ func TestHTTP2Floods(t *testing.T) { //nolint:tparallel // each row takes the pr
 						_ = raw.SetDeadline(end.Add(time.Second))
 						c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 						_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+frame(4, 0, 0, tt.settings)+tt.once)
-						go io.Copy(io.Discard, c) //nolint:errcheck // what it is told is of no interest
+						go io.Copy(io.Discard, c) //nolint:errcheck // the answer does not matter
 						for stream := uint32(1); err == nil && time.Now().Before(end); stream += 20 {
 							var text strings.Builder
 							for n := range uint32(10) {

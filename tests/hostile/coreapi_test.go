@@ -105,7 +105,7 @@ func shapes() []odd {
 	}
 }
 
-// facade answers the calls of acme that it is told to, in place of the simulator.
+// facade answers the configured calls of acme, in place of the simulator.
 type facade struct {
 	mu   sync.Mutex
 	odd  func(io.Writer)
@@ -224,7 +224,7 @@ func TestOddAnswersForEver(t *testing.T) {
 			w.usual(beta)
 			w.aftermath(beta)
 			for _, c := range sent {
-				if r, told := w.books.resultOf(c); told && r.outcome == events.Applied {
+				if r, found := w.books.resultOf(c); found && r.outcome == events.Applied {
 					t.Errorf("a command is applied: %s", r.data)
 				}
 			}

@@ -174,7 +174,7 @@ func TestForgedRedrive(t *testing.T) {
 	if n := creates.Load(); n != 1 {
 		t.Errorf("by a forged word it was called %d times", n)
 	}
-	// The operator's own word counts, and so does the next one, about the letter of what has died once more.
+	// The operator's own word counts, and so does the next one, about the dead letter of what has died once more.
 	for n := range 2 {
 		have := letters()
 		out, err := exec.CommandContext(w.ctx, *binary, "dead", "redrive", acme+"/"+have[len(have)-1], "--wait", "--nats", "nats://"+w.natsAddress).CombinedOutput()

@@ -202,10 +202,10 @@ func TestSealedStreams(t *testing.T) {
 		t.Skip("it takes two minutes; in the short form internal/bus tries it with shorter times")
 	}
 	dead, results := prefix.DeadCommand(acme, "task", "createTask"), prefix.Result(acme, "task", "createTask", events.Rejected)
-	for name, a := range map[string]struct{ refuse, mend func(*world) }{
+	for name, a := range map[string]struct{ refuse, repair func(*world) }{
 		"dead letters, sealed": {
 			func(w *world) { w.change(dead, func(c *jetstream.StreamConfig) { c.Sealed = true }) },
-			func(w *world) { // the bridge makes it anew
+			func(w *world) { // the bridge creates it again
 				stream, err := w.streamOf(dead)
 				must(w.t, err)
 				must(w.t, w.js.DeleteStream(w.ctx, stream))
@@ -232,7 +232,7 @@ func TestSealedStreams(t *testing.T) {
 				v, _ := w.bridges[0].metric("factro_bridge_refused_total", `outcome="parked"`)
 				return v >= float64(len(sent))
 			})
-			a.mend(w)
+			a.repair(w)
 			for _, c := range sent {
 				if r := w.result(c); r.outcome != events.Rejected {
 					t.Errorf("it is %s", r.outcome)

@@ -49,7 +49,7 @@ func signed(t *testing.T, key nkeys.KeyPair) nats.Option {
 }
 
 // The programs of acme, with the rights that the file gives them, try whatever they can reach: to have JetStream publish for
-// beta, delete or empty streams, make consumers, and tell of beta.
+// beta, delete or empty streams, make consumers, and reveal beta.
 func TestProgramsWithTheirRights(t *testing.T) {
 	t.Parallel()
 	attacking(t)

@@ -52,7 +52,7 @@ func (w *world) post(h webhook) answer {
 		h.client = neighbour
 	}
 	began := time.Now()
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.doorURL(h.node)+"/webhooks/"+h.cloud, strings.NewReader(h.body))
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.webhookURL(h.node)+"/webhooks/"+h.cloud, strings.NewReader(h.body))
 	if err != nil {
 		return answer{err: err}
 	}

@@ -229,8 +229,8 @@ func (w *world) certificate() string {
 	return fmt.Sprintf(", tls: {cert_file: %q, key_file: %q}", cert, key)
 }
 
-// doorURL is where a bridge takes webhooks.
-func (w *world) doorURL(node int) string {
+// webhookURL is the address for webhooks of a bridge.
+func (w *world) webhookURL(node int) string {
 	if w.set.tls {
 		return "https://" + w.bridges[node].http
 	}

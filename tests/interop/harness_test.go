@@ -237,7 +237,7 @@ func (s *site) tasks(title string) int {
 	return s.factro.Count("task", func(o map[string]any) bool { return o["title"] == title })
 }
 
-// stored returns the last message of a subject, of which a stream holds at least one or is about to.
+// stored returns the last message of a subject. A stream must have one, or get one soon.
 func (s *site) stored(t *testing.T, stream, subject string) *jetstream.RawStreamMsg {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

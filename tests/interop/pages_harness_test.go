@@ -177,7 +177,7 @@ func asJSON(t *testing.T, v any) string {
 	return string(text)
 }
 
-// TestPagesAreInstalled: the packages that the page tells its reader to install are those that the tests run with.
+// TestPagesAreInstalled: the packages that the page asks its reader to install are those that the tests run with.
 func TestPagesAreInstalled(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/javascript.md")

@@ -91,7 +91,7 @@ func (s *site) acknowledged(t *testing.T, durable string, events uint64) {
 	})
 }
 
-// The pages' programs send a command once, however often they are started, and say what became of it.
+// The pages' programs send a command once, however often they are started, and print its outcome.
 func TestPageSendsCommands(t *testing.T) {
 	t.Parallel()
 	inEachLanguage(t, func(t *testing.T, l *language) {
@@ -231,9 +231,9 @@ func TestPageWaits(t *testing.T) {
 		if err := waiting.cmd.Wait(); err != nil || !strings.Contains(waiting.stderr.String(), "deferred: ") {
 			t.Errorf("%v: %s", err, waiting.stderr)
 		}
-		told := regexp.MustCompile("(?m)^deferred: .*$").FindAllString(waiting.stderr.String(), -1)
-		if once := slices.Compact(slices.Sorted(slices.Values(told))); len(once) != len(told) {
-			t.Errorf("a deferred result was told more than once:\n%s", strings.Join(told, "\n"))
+		lines := regexp.MustCompile("(?m)^deferred: .*$").FindAllString(waiting.stderr.String(), -1)
+		if once := slices.Compact(slices.Sorted(slices.Values(lines))); len(once) != len(lines) {
+			t.Errorf("a deferred result was reported more than once:\n%s", strings.Join(lines, "\n"))
 		}
 		if n := s.tasks("später"); n != 1 {
 			t.Errorf("factro has %d tasks, want 1", n)
@@ -254,7 +254,7 @@ func (s *site) restartNATS(t *testing.T) {
 	s.serve(t, &server.Options{Host: "127.0.0.1", Port: at, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
 }
 
-// The pages' programs ask factro, are told what factro says if it refuses, and read an answer that no message can hold.
+// The pages' programs ask factro, report its refusals, and read an answer that is too large for a message.
 func TestPageAsks(t *testing.T) {
 	t.Parallel()
 	inEachLanguage(t, func(t *testing.T, l *language) {
@@ -276,7 +276,7 @@ func TestPageAsks(t *testing.T) {
 		p.fails(t, 1, "nobody answers for the cloud elsewhere", "query", "elsewhere", "task.listTasks")
 		p.fails(t, 1, `the operation is "listTasks", want <resource>.<operation>`, "query", cloud, "listTasks")
 		if strings.Contains(errOut, "disconnected") {
-			t.Errorf("the end of the program is told as a lost connection: %s", errOut)
+			t.Errorf("the end of the program is reported as a lost connection: %s", errOut)
 		}
 
 		var items []any

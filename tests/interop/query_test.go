@@ -40,7 +40,7 @@ func TestNatsCommandQueries(t *testing.T) {
 	wantAll(t, "nats request", s.natsCommand(t, "request", "factro.query.demo.task.getTask", `{"taskId":"`+unknownTask+`"}`),
 		"Nats-Service-Error-Code: 404", `"code":"refused"`, unknownTask)
 
-	// Of all endpoints only this one was asked: twice, of which once in vain.
+	// Of all endpoints only this one was asked: twice, once without success.
 	stats := s.natsCommand(t, "micro", "stats", "factro-query-demo")
 	for line := range strings.Lines(stats) {
 		cells := strings.Split(line, "│")

@@ -25,7 +25,7 @@ type verdict struct {
 	Good        []bool
 }
 
-// ajv has Ajv, told nothing, compile schemas, and hold values against them.
+// ajv has Ajv, verdicts nothing, compile schemas, and hold values against them.
 func ajv(t *testing.T, values map[string][]json.RawMessage, schema func(name string) json.RawMessage) map[string]verdict {
 	t.Helper()
 	cmd, stdout, stderr := program(t, "node", "schemas.mjs")
@@ -83,9 +83,9 @@ func TestAjvTakesAllSchemas(t *testing.T) {
 			}
 		}
 	}
-	told := ajv(t, values, published(t))
+	verdicts := ajv(t, values, published(t))
 	for name := range values {
-		v := told[name]
+		v := verdicts[name]
 		if v.Error != "" || len(v.Warnings) > 0 || v.Name != name {
 			t.Errorf("%s: error %q, warnings %q", name, v.Error, v.Warnings)
 		}
@@ -95,10 +95,10 @@ func TestAjvTakesAllSchemas(t *testing.T) {
 			}
 		}
 	}
-	if len(told) < 400 || refused < 2*len(factro.Operations()) {
-		t.Errorf("only %d schemas and %d samples that are refused", len(told), refused)
+	if len(verdicts) < 400 || refused < 2*len(factro.Operations()) {
+		t.Errorf("only %d schemas and %d samples that are refused", len(verdicts), refused)
 	}
-	t.Logf("%d schemas, %d samples refused", len(told), refused)
+	t.Logf("%d schemas, %d samples refused", len(verdicts), refused)
 
 	// What the binary prints is what was tested.
 	for _, name := range []string{"event", "result.createTask", "createTask"} {
@@ -109,7 +109,7 @@ func TestAjvTakesAllSchemas(t *testing.T) {
 	}
 }
 
-// samples are an example, and what becomes of it when each of its properties is dropped or of another type.
+// samples are an example, and its variants when each of its properties is dropped or of another type.
 func samples(t *testing.T, example json.RawMessage) []json.RawMessage {
 	t.Helper()
 	out := []json.RawMessage{example, json.RawMessage(`[]`), json.RawMessage(`null`), json.RawMessage(`"Prüfung"`)}

@@ -124,7 +124,7 @@ func (s *site) messages(t *testing.T, stream string) uint64 {
 }
 
 // TestServers runs the bridge with each series of the server: start, webhook in, command out, dead letter, the server started
-// anew, and a queue that comes back older than its consumer.
+// again, and a queue that comes back older than its consumer.
 func TestServers(t *testing.T) {
 	t.Parallel()
 	for _, version := range series {

@@ -102,15 +102,15 @@ func pack(t *testing.T, version string) string {
 }
 
 // examine looks at what is in the release and returns how many objects there are. Hooks are not installed yet, so the
-// API server gets them here; and pods are made by controllers, of which there are none, so it gets those as well.
+// API server gets them here; and pods are made by controllers, and there are none, so it gets those as well.
 func examine(t *testing.T, namespace string) int {
 	t.Helper()
 	objects := documents(t, must(t, namespace, "get", "manifest", release))
 	for _, object := range objects {
-		admit(t, namespace, object)
+		checkAdmission(t, namespace, object)
 	}
 	for _, hook := range documents(t, must(t, namespace, "get", "hooks", release)) {
-		admit(t, namespace, hook)
+		checkAdmission(t, namespace, hook)
 		var kind struct{ Kind string }
 		if err := json.Unmarshal(hook, &kind); err != nil {
 			t.Fatal(err)
@@ -124,8 +124,8 @@ func examine(t *testing.T, namespace string) int {
 	return len(objects)
 }
 
-// admit has the API server decide on the pods of an object. For a Deployment it would only warn.
-func admit(t *testing.T, namespace string, object json.RawMessage) {
+// checkAdmission lets the API server check the pods of an object. For a Deployment it would only warn.
+func checkAdmission(t *testing.T, namespace string, object json.RawMessage) {
 	t.Helper()
 	pod, err := podOf(object)
 	if err != nil {

@@ -92,7 +92,7 @@ func fail(err error) int {
 }
 
 // build returns the folder with kube-apiserver and etcd. Its name says what they were built from, so that an upgrade
-// builds them anew and nothing else does.
+// rebuilds them and nothing else does.
 func build(ctx context.Context) (string, error) {
 	sum := sha256.New()
 	for _, name := range []string{"go.mod", "go.sum", "apiserver/main.go", "etcd/main.go"} {

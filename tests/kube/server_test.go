@@ -84,7 +84,7 @@ func start(ctx context.Context, programs, dir string) (*servers, error) {
 	return s, os.WriteFile(files.kubeconfig, []byte(s.client.kubeconfig(files.kubeconfig)), 0o600)
 }
 
-// stop ends both, politely at first.
+// stop ends both, gracefully at first.
 func (s *servers) stop() {
 	for _, cmd := range s.processes {
 		_ = cmd.Process.Signal(os.Interrupt)

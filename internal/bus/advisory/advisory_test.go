@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -27,7 +28,11 @@ const (
 // newReader returns a reader of the advisories of acme, which does not wait long.
 func newReader(t testing.TB, conn *bus.Conn, gaveUp GaveUp, log *slog.Logger) *Reader {
 	t.Helper()
-	r := New(conn, "acme", conn, gaveUp, log)
+	store, err := deadletter.New(t.Context(), conn, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := New(conn, "acme", store, gaveUp, log)
 	r.mostPause = 50 * time.Millisecond
 	return r
 }
@@ -235,7 +240,7 @@ func TestTerminated(t *testing.T) {
 		t.Fatalf("%d dead letters, want 4; the last is %s", len(all), all[len(all)-1].Data)
 	}
 	wantHeaders(t, all[3], map[string]string{
-		"Factro-Dead-Code": bus.CodeTerminated, "Factro-Dead-Position": commandStream + ":4", "Factro-Dead-Reason": "keine Lust",
+		"Factro-Dead-Code": deadletter.CodeTerminated, "Factro-Dead-Position": commandStream + ":4", "Factro-Dead-Reason": "keine Lust",
 	})
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
@@ -54,7 +54,7 @@ func (l *recentLetters) read(ctx context.Context, since time.Time) error {
 			return err
 		}
 		l.next = m.Sequence + 1
-		l.add(bus.DeadPosition(delivery.Header(m.Header)))
+		l.add(deadletter.Position(delivery.Header(m.Header)))
 	}
 	return nil
 }

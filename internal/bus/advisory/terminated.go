@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
@@ -36,9 +36,9 @@ func (r *Reader) terminated(ctx context.Context, a advisory, early bool) (done b
 		return false, fmt.Errorf("advisory: %w", err)
 	}
 	dead := &nats.Msg{Subject: r.conn.Settings().Prefix.DeadCommand(r.cloud, "", ""), Data: data, Header: nats.Header{}}
-	bus.SetDeadReason(dead.Header, bus.CodeTerminated, fmt.Errorf("somebody terminated it on the consumer %s (%s), and there is no letter of the "+
+	deadletter.SetReason(dead.Header, deadletter.CodeTerminated, fmt.Errorf("somebody terminated it on the consumer %s (%s), and there is no letter of the "+
 		"bridge about it; its data is lost, the data of this letter is what the broker said", a.Consumer, reasonOr(a.Reason)))
-	bus.SetDeadDelivery(dead.Header, a.position(), a.Deliveries)
+	deadletter.SetDelivery(dead.Header, a.position(), a.Deliveries)
 	if err := r.letters.GiveUp(ctx, dead, "dead-advisory-"+a.position()+"-"+a.ID, false); err != nil {
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
@@ -37,7 +38,7 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 		t.Fatal(err)
 	}
 	usual := bus.Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second}
-	conn, err := bus.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
+	conn, err := ensure.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,4 +179,52 @@ func (o Outside) Ask(subject, data string, header nats.Header) *nats.Msg {
 		o.t.Fatalf("request to %s: %v", subject, err)
 	}
 	return m
+}
+
+// Bytes is the size that a stream may have, once it is there.
+func (o Outside) Bytes(name string) int64 {
+	o.t.Helper()
+	natstest.Eventually(o.t, name+" is there", func() bool { _, err := o.JS.Stream(o.t.Context(), name); return err == nil })
+	return o.Stream(name).CachedInfo().Config.MaxBytes
+}
+
+// Change updates the configuration of a stream, as an operator does.
+func (o Outside) Change(stream string, change func(*jetstream.StreamConfig)) {
+	o.t.Helper()
+	cfg := o.Stream(stream).CachedInfo().Config
+	change(&cfg)
+	if _, err := o.JS.UpdateStream(o.t.Context(), cfg); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// Limit makes a stream take only small messages; -1 ends that.
+func (o Outside) Limit(stream string, most int32) {
+	o.t.Helper()
+	o.Change(stream, func(c *jetstream.StreamConfig) { c.MaxMsgSize = most })
+}
+
+// Seal makes a stream take nothing any more. There is no way to undo that.
+func (o Outside) Seal(stream string) {
+	o.t.Helper()
+	o.Change(stream, func(c *jetstream.StreamConfig) { c.Sealed = true })
+}
+
+// Delete deletes a stream, which a bridge that may manage creates again.
+func (o Outside) Delete(stream string) {
+	o.t.Helper()
+	if err := o.JS.DeleteStream(o.t.Context(), stream); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// Client is a connection of the command line.
+func Client(t testing.TB, s *natstest.Server) *bus.Client {
+	t.Helper()
+	c, err := bus.Dial(Config(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }

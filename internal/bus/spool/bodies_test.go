@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
@@ -135,7 +136,7 @@ func TestQuarantineWithHeaders(t *testing.T) {
 	bustest.Start(t, s.Run)
 	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
 	c := dial(t, server)
-	l, err := c.DeadLetter(t.Context(), "factro", "acme", 1)
+	l, err := deadletter.Get(t.Context(), c, "factro", "acme", 1)
 	if err != nil || l.Request.Get("Content-Type") != request.Get("Content-Type") || len(l.Request["X-Größe"]) != 2 || len(l.OriginalHeader()) > 1 {
 		t.Errorf("the letter has %v, and of the original %v: %v", l.Request, l.OriginalHeader(), err)
 	}

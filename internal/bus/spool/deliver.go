@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -87,7 +88,7 @@ func (m *spooled) refusedForGood(err error, after time.Duration) bool {
 
 // giveUp makes a dead letter of what the broker will never take, so that it does not hold up the others.
 func (s *Spool) giveUp(ctx context.Context, q *cloudQueue, m *spooled, reason error) error {
-	dead := bus.RefusedWebhook(s.cfg.Prefix.DeadWebhook(q.cloud), m.msg, m.id, reason)
+	dead := deadletter.RefusedWebhook(s.cfg.Prefix.DeadWebhook(q.cloud), m.msg, m.id, reason)
 	err := s.letters.GiveUp(ctx, dead, m.id+".dead", true) // whole: it was answered with 202, or with the promise to keep it
 	if errors.Is(err, bus.ErrNotKept) && q.length() > 1 {
 		if again := s.putBack(ctx, q, m); again != nil {

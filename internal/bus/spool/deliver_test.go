@@ -9,6 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
@@ -60,7 +61,7 @@ func TestSpoolRefused(t *testing.T) {
 				return
 			}
 			wantBalance(t, s)
-			l, err := dial(t, srv).DeadLetter(t.Context(), "factro", "acme", 1)
+			l, err := deadletter.Get(t.Context(), dial(t, srv), "factro", "acme", 1)
 			if err != nil || l.Code != "too_large" {
 				t.Fatalf("the letter is %+v, %v", l, err)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -61,7 +62,7 @@ func newSpool(t testing.TB, conn *bus.Conn, cfg Config) *Spool {
 
 func newLoggedSpool(t testing.TB, conn *bus.Conn, cfg Config, log *slog.Logger) *Spool {
 	t.Helper()
-	s, err := open(t.Context(), cfg, conn, conn, log, plenty)
+	s, err := open(t.Context(), cfg, conn, letters(t, conn), log, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,4 +179,14 @@ func (o outside) limit(stream string, most int32) {
 	if _, err := o.JS.UpdateStream(o.t.Context(), cfg); err != nil {
 		o.t.Fatal(err)
 	}
+}
+
+// letters keeps the dead letters of a connection.
+func letters(t testing.TB, conn *bus.Conn) *deadletter.Store {
+	t.Helper()
+	store, err := deadletter.New(t.Context(), conn, bustest.Quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -122,9 +123,9 @@ func TestSpooledIsNeverCut(t *testing.T) {
 	store(-1)
 	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
 	c := dial(t, server)
-	l, err := c.DeadLetter(t.Context(), "factro", "acme", 1)
+	l, err := deadletter.Get(t.Context(), c, "factro", "acme", 1)
 	if err == nil {
-		l, err = c.Original(t.Context(), "factro", l)
+		l, err = deadletter.Original(t.Context(), c, "factro", l)
 	}
 	if err != nil || len(l.Data) != 512<<10 {
 		t.Errorf("of the event %d bytes are kept: %v", len(l.Data), err)

@@ -67,7 +67,7 @@ func pack(msg *nats.Msg, cloud, id string, tried bool) *nats.Msg {
 func unpack(raw *jetstream.RawStreamMsg, old uint64) *spooled {
 	msg := &nats.Msg{Data: raw.Data, Header: nats.Header{}}
 	for name, values := range raw.Header {
-		if !strings.HasPrefix(name, headerSpool) && !bus.OfBroker(name) {
+		if !strings.HasPrefix(name, headerSpool) && !delivery.IsBrokerHeader(name) {
 			msg.Header[name] = values
 		}
 	}

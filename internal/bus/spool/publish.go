@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
@@ -67,7 +68,7 @@ func (s *Spool) Quarantine(ctx context.Context, cloud, id, code string, reason e
 			return s.letters.Quarantine(ctx, subject, id, code, reason, data, request)
 		},
 		message: func() (*nats.Msg, error) {
-			msg := bus.UnusableWebhook(subject, code, reason, data, request)
+			msg := deadletter.UnusableWebhook(subject, code, reason, data, request)
 			bus.Propagator.Inject(ctx, delivery.Header(msg.Header))
 			return msg, nil
 		},

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,8 +25,8 @@ type options struct {
 	// fields are those of an operation, nil if it is not known: then any field may be set.
 	fields func(operation string) []field
 	// decode unpacks the body of a webhook into UTF-8, event makes an event of it.
-	decode func(bus.DeadLetter) ([]byte, error)
-	event  func(l bus.DeadLetter, data []byte) (subject string, e event.Event, err error)
+	decode func(deadletter.Entry) ([]byte, error)
+	event  func(l deadletter.Entry, data []byte) (subject string, e event.Event, err error)
 	// unsure sends commands that factro may have carried out, too.
 	unsure bool
 	// perSecond bounds how many are sent.
@@ -38,14 +39,14 @@ type options struct {
 
 // outcome is what became of one dead letter. Without a subject nothing was sent.
 type outcome struct {
-	dead bus.DeadLetter
+	dead deadletter.Entry
 	// subject and id are those of what was sent, or would be in a dry run.
 	subject, id string
 	trace       string
 	edited      bool // it is a new command, with an id of its own
 	// command is what was sent again, at a position in the stream of commands; nil for a webhook. Its result comes from the sequence
 	// from on.
-	command  *bus.Redriven
+	command  *deadletter.Redrive
 	position string
 	from     uint64
 	// left is why the dead letter stays where it is; the others go on.
@@ -65,10 +66,10 @@ func newRedriver(client *bus.Client, o options) *redriver {
 
 // redrive sends one dead letter again and deletes it once the stream has what was sent. The outcome says what was sent even if the
 // error says that the dead letter could not be deleted. An error ends the whole batch.
-func (r *redriver) redrive(ctx context.Context, l bus.DeadLetter) (outcome, error) {
+func (r *redriver) redrive(ctx context.Context, l deadletter.Entry) (outcome, error) {
 	ctx = telemetry.NewTrace(ctx)
 	o := outcome{dead: l, trace: trace.SpanContextFromContext(ctx).TraceID().String()}
-	whole, err := r.client.Original(ctx, r.prefix, l)
+	whole, err := deadletter.Original(ctx, r.client, r.prefix, l)
 	if errors.Is(err, bus.ErrNoFile) {
 		o.left = fmt.Errorf("only a part of it was kept, and the rest is gone: %w", err)
 		return o, nil
@@ -77,7 +78,7 @@ func (r *redriver) redrive(ctx context.Context, l bus.DeadLetter) (outcome, erro
 		return o, err
 	}
 	o.dead = whole
-	if whole.Kind == bus.DeadWebhook {
+	if whole.Kind == deadletter.Webhook {
 		err = r.webhook(ctx, &o)
 	} else {
 		err = r.command(ctx, &o)
@@ -97,7 +98,7 @@ func (r *redriver) command(ctx context.Context, o *outcome) error {
 	if !r.unsure && (l.Code == events.CodeAmbiguous || l.Code == events.CodeUndeliverable) {
 		return o.leave(fmt.Errorf("it is %s, so factro may have done it; look there, and then name it or with --code %s", l.Code, l.Code))
 	}
-	again, err := bus.PrepareRedrive(r.prefix, l, data, time.Now())
+	again, err := deadletter.NewRedrive(r.prefix, l, data, time.Now())
 	if err != nil {
 		return o.leave(err)
 	}
@@ -110,11 +111,11 @@ func (r *redriver) command(ctx context.Context, o *outcome) error {
 		return err
 	}
 	if r.watch {
-		if o.from, err = r.client.NextResult(ctx, r.prefix, again.Cloud); err != nil {
+		if o.from, err = deadletter.NextResult(ctx, r.client, r.prefix, again.Cloud); err != nil {
 			return err
 		}
 	}
-	if o.position, err = r.client.Redrive(ctx, r.prefix, again); err != nil {
+	if o.position, err = again.Send(ctx, r.client, r.prefix); err != nil {
 		return err
 	}
 	o.subject, o.id, o.command = again.Subject, again.ID, &again
@@ -157,15 +158,15 @@ func (r *redriver) webhook(ctx context.Context, o *outcome) error {
 }
 
 // edit is the data of a dead letter with the edits; nil if they change nothing.
-func (r *redriver) edit(l bus.DeadLetter) ([]byte, error) {
+func (r *redriver) edit(l deadletter.Entry) ([]byte, error) {
 	return applyEdits(l, r.edits, r.fields(l.Operation))
 }
 
-func (r *redriver) drop(ctx context.Context, l bus.DeadLetter) error {
+func (r *redriver) drop(ctx context.Context, l deadletter.Entry) error {
 	if r.keep {
 		return nil
 	}
-	return r.client.DropLetter(ctx, r.prefix, l.Cloud, l.Sequence)
+	return deadletter.Drop(ctx, r.client, r.prefix, l.Cloud, l.Sequence)
 }
 
 // leave notes why the dead letter stays. A mistake in the edits is one for all dead letters: it ends the batch.

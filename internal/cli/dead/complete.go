@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -22,7 +23,7 @@ func completeNames(f *connect.Flags) cobra.CompletionFunc {
 		if strings.HasPrefix(cmd.Use, "show") && len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return recent(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
+		return recent(cmd.Context(), f, func(l deadletter.Entry, offer func(string)) {
 			name := l.Name()
 			if f.Cloud != "" && !strings.Contains(toComplete, "/") {
 				_, name, _ = strings.Cut(name, "/")
@@ -41,7 +42,7 @@ func completeNames(f *connect.Flags) cobra.CompletionFunc {
 // completeIDs completes the ids of commands that are dead letters.
 func completeIDs(f *connect.Flags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return recent(cmd.Context(), f, func(l bus.DeadLetter, offer func(string)) {
+		return recent(cmd.Context(), f, func(l deadletter.Entry, offer func(string)) {
 			if l.ID != "" {
 				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(what(l)+" "+l.Code)))
 			}
@@ -50,7 +51,7 @@ func completeIDs(f *connect.Flags) cobra.CompletionFunc {
 }
 
 // recent hands over the newest dead letters.
-func recent(ctx context.Context, f *connect.Flags, each func(bus.DeadLetter, func(string))) []string {
+func recent(ctx context.Context, f *connect.Flags, each func(deadletter.Entry, func(string))) []string {
 	return connect.Within(ctx, func(ctx context.Context, offer func(string)) {
 		if f.ConfigFile != "" {
 			if _, err := f.BridgeConfig(); err != nil {
@@ -60,12 +61,12 @@ func recent(ctx context.Context, f *connect.Flags, each func(bus.DeadLetter, fun
 		p := func() events.Prefix { return events.Prefix(f.Prefix) }
 		f.Connected(ctx, func(client *bus.Client, clouds []string) {
 			for _, cloud := range clouds {
-				last, err := client.LastLetter(ctx, p(), cloud)
+				last, err := deadletter.Last(ctx, client, p(), cloud)
 				if err != nil {
 					continue
 				}
 				first := last - min(last, recentDead) + 1
-				_ = client.DeadLetters(ctx, p(), bus.DeadFilter{Cloud: cloud, First: first}, func(l bus.DeadLetter) error {
+				_ = deadletter.List(ctx, client, p(), deadletter.Filter{Cloud: cloud, First: first}, func(l deadletter.Entry) error {
 					each(l, offer)
 					return ctx.Err()
 				})

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
@@ -43,7 +44,7 @@ do with --cloud, or if there is only one cloud. To find the clouds needs the rig
 type deadFlags struct {
 	connect.Flags
 	output.ProgressFlag
-	filter            bus.DeadFilter
+	filter            deadletter.Filter
 	since, until, seq string
 	// last bounds the sequences of each cloud, if it is not nil; clouds that are not in it have none.
 	last map[string]uint64
@@ -86,7 +87,7 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.until, "until", "", "only up to this `time`, given as for --since")
 	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
 	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many, the oldest")
-	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{bus.DeadCommand, bus.DeadWebhook}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{deadletter.Command, deadletter.Webhook}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", operation.Complete)
 	_ = cmd.RegisterFlagCompletionFunc("id", completeIDs(&f.Flags))
@@ -97,12 +98,12 @@ func deadCodes() []string { return slices.Sorted(maps.Keys(checks)) }
 
 // chosen says whether any flag chooses among the dead letters.
 func (f *deadFlags) chosen() bool {
-	return f.filter != (bus.DeadFilter{}) || f.since != "" || f.until != "" || f.seq != ""
+	return f.filter != (deadletter.Filter{}) || f.since != "" || f.until != "" || f.seq != ""
 }
 
 // read makes the filter of the flags.
 func (f *deadFlags) read(now time.Time) error {
-	if k := f.filter.Kind; k != "" && k != bus.DeadCommand && k != bus.DeadWebhook {
+	if k := f.filter.Kind; k != "" && k != deadletter.Command && k != deadletter.Webhook {
 		return exit.Usage("--kind: %q is neither command nor webhook", k)
 	}
 	if _, ok := checks[f.filter.Code]; !ok && f.filter.Code != "" {
@@ -147,7 +148,7 @@ func sequence(s string) (uint64, error) {
 
 // each hands over the dead letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
 // there is an error. watched counts the dead letters that were looked at; it may be nil.
-func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task, do func(bus.DeadLetter) error) error {
+func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task, do func(deadletter.Entry) error) error {
 	p := events.Prefix(f.Prefix)
 	if len(named) > 0 {
 		for _, n := range named {
@@ -178,7 +179,7 @@ func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []deadNa
 			continue
 		}
 		beginSearch(watched, cloud)
-		err := client.DeadLetters(ctx, p, filter, func(l bus.DeadLetter) error {
+		err := deadletter.List(ctx, client, p, filter, func(l deadletter.Entry) error {
 			left--
 			return do(l)
 		})
@@ -195,34 +196,34 @@ func beginSearch(watched *progress.Task, cloud string) {
 }
 
 // find finds the dead letter of that name.
-func find(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName, watched *progress.Task) (bus.DeadLetter, error) {
+func find(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName, watched *progress.Task) (deadletter.Entry, error) {
 	p := events.Prefix(f.Prefix)
 	if n.id == "" {
 		cloud, err := cloudOf(ctx, f, client, n)
 		if err != nil {
-			return bus.DeadLetter{}, err
+			return deadletter.Entry{}, err
 		}
-		l, err := client.DeadLetter(ctx, p, cloud, n.sequence)
+		l, err := deadletter.Get(ctx, client, p, cloud, n.sequence)
 		return l, f.NoStream(ctx, client, cloud, err)
 	}
 	clouds, err := f.Clouds(ctx, client)
 	if err != nil {
-		return bus.DeadLetter{}, err
+		return deadletter.Entry{}, err
 	}
-	var found []bus.DeadLetter
+	var found []deadletter.Entry
 	for _, cloud := range clouds {
 		beginSearch(watched, cloud)
-		err := client.DeadLetters(ctx, p, bus.DeadFilter{Cloud: cloud, ID: n.id, Progress: watched}, func(l bus.DeadLetter) error {
+		err := deadletter.List(ctx, client, p, deadletter.Filter{Cloud: cloud, ID: n.id, Progress: watched}, func(l deadletter.Entry) error {
 			found = append(found, l)
 			return nil
 		})
 		if err != nil {
-			return bus.DeadLetter{}, f.NoStream(ctx, client, cloud, err)
+			return deadletter.Entry{}, f.NoStream(ctx, client, cloud, err)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return bus.DeadLetter{}, fmt.Errorf("%q: %w: no command of %s with this id is one", n.id, bus.ErrNoLetter, strings.Join(clouds, ", "))
+		return deadletter.Entry{}, fmt.Errorf("%q: %w: no command of %s with this id is one", n.id, deadletter.ErrNotFound, strings.Join(clouds, ", "))
 	case 1:
 		return found[0], nil
 	}
@@ -230,7 +231,7 @@ func find(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName,
 	for i, l := range found {
 		names[i] = l.Name()
 	}
-	return bus.DeadLetter{}, exit.Usage("%q is the id of several dead letters: %s; name the one that you mean", n.id, strings.Join(names, ", "))
+	return deadletter.Entry{}, exit.Usage("%q is the id of several dead letters: %s; name the one that you mean", n.id, strings.Join(names, ", "))
 }
 
 // cloudOf is the cloud of a dead letter: the one that it is named with, that of the flag, or the only one.
@@ -276,7 +277,7 @@ func (f *deadFlags) pick(args []string) ([]deadName, error) {
 // asked about.
 func (f *deadFlags) count(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task) (int, error) {
 	n, last := 0, map[string]uint64{}
-	err := f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
+	err := f.each(ctx, client, named, watched, func(l deadletter.Entry) error {
 		n++
 		last[l.Cloud] = max(last[l.Cloud], l.Sequence)
 		return nil

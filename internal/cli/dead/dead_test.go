@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-func letterOf(operation, data string) bus.DeadLetter {
-	return bus.DeadLetter{Message: bus.Message{Data: []byte(data), Broken: errors.New("plain")}, Kind: bus.DeadCommand, Address: events.Address{Operation: operation}}
+func letterOf(operation, data string) deadletter.Entry {
+	return deadletter.Entry{Message: bus.Message{Data: []byte(data), Broken: errors.New("plain")}, Kind: deadletter.Command, Address: events.Address{Operation: operation}}
 }
 
 func TestEdits(t *testing.T) {
@@ -67,7 +68,7 @@ func TestDeadFilters(t *testing.T) {
 		t.Errorf("%+v, %v", f.filter, err)
 	}
 	for _, bad := range []deadFlags{
-		{since: "gestern"}, {until: "x"}, {seq: "0"}, {seq: "9-3"}, {seq: "a"}, {filter: bus.DeadFilter{Kind: "event"}}, {filter: bus.DeadFilter{Limit: -1}}, {filter: bus.DeadFilter{Code: "refusd"}},
+		{since: "gestern"}, {until: "x"}, {seq: "0"}, {seq: "9-3"}, {seq: "a"}, {filter: deadletter.Filter{Kind: "event"}}, {filter: deadletter.Filter{Limit: -1}}, {filter: deadletter.Filter{Code: "refusd"}},
 	} {
 		err := bad.read(now)
 		if code, ok := errors.AsType[*exit.Error](err); !ok || code.Code != exit.WrongUsage {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -82,8 +83,8 @@ func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client,
 	}
 	done := 0
 	watched.Begin("delete dead letters", "dead letter", int64(n))
-	err = f.each(ctx, client, named, nil, func(l bus.DeadLetter) error {
-		if err := client.DropLetter(ctx, events.Prefix(f.Prefix), l.Cloud, l.Sequence); err != nil {
+	err = f.each(ctx, client, named, nil, func(l deadletter.Entry) error {
+		if err := deadletter.Drop(ctx, client, events.Prefix(f.Prefix), l.Cloud, l.Sequence); err != nil {
 			return err
 		}
 		done++

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 )
 
 // edit sets one field of the data of a dead letter.
@@ -45,7 +45,7 @@ func parseEdits(sets []string) ([]edit, error) {
 }
 
 // applyEdits changes the data of a dead letter. It returns nil if that changes nothing: then it is the same command as before.
-func applyEdits(l bus.DeadLetter, edits []edit, fields []field) ([]byte, error) {
+func applyEdits(l deadletter.Entry, edits []edit, fields []field) ([]byte, error) {
 	if len(edits) == 0 {
 		return nil, nil
 	}

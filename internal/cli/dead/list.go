@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -45,7 +46,7 @@ that their stream refuses are not there yet: bridge dead parked lists them.`,
 			out := watched.Beside(cmd.OutOrStdout())
 			switch {
 			case asJSON:
-				return f.each(cmd.Context(), client, nil, watched, func(l bus.DeadLetter) error { return printDeadJSON(out, l, false) })
+				return f.each(cmd.Context(), client, nil, watched, func(l deadletter.Entry) error { return printDeadJSON(out, l, false) })
 			case all || f.filter.Limit > 0:
 				_, err = f.print(cmd.Context(), out, client, nil, watched)
 				return err
@@ -61,7 +62,7 @@ that their stream refuses are not there yet: bridge dead parked lists them.`,
 
 // print prints the dead letters that are named or chosen under a header, or says that there are none, and returns their number.
 func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []deadName, watched *progress.Task) (n int, err error) {
-	err = f.each(ctx, client, named, watched, func(l bus.DeadLetter) error {
+	err = f.each(ctx, client, named, watched, func(l deadletter.Entry) error {
 		if n++; n == 1 {
 			if err := printHeader(out); err != nil {
 				return err
@@ -77,10 +78,10 @@ func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client
 
 // printNewest prints the newest of the dead letters that are chosen, and says how many others there are.
 func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.Client, watched *progress.Task) error {
-	died := func(l bus.DeadLetter) time.Time { return l.Died }
-	var found []bus.DeadLetter
+	died := func(l deadletter.Entry) time.Time { return l.Died }
+	var found []deadletter.Entry
 	n := 0
-	err := f.each(ctx, client, nil, watched, func(l bus.DeadLetter) error {
+	err := f.each(ctx, client, nil, watched, func(l deadletter.Entry) error {
 		n++
 		l.Message = bus.Message{} // its data may be large
 		if found = append(found, l); len(found) >= 2*output.MostRows {
@@ -125,7 +126,7 @@ func printHeader(out io.Writer) error {
 }
 
 // printLine prints a dead letter on one line.
-func printLine(out io.Writer, l bus.DeadLetter) error {
+func printLine(out io.Writer, l deadletter.Entry) error {
 	const most = 80
 	status := "-"
 	if l.Status != 0 {
@@ -137,8 +138,8 @@ func printLine(out io.Writer, l bus.DeadLetter) error {
 }
 
 // what names what a dead letter was to do.
-func what(l bus.DeadLetter) string {
-	if l.Kind == bus.DeadWebhook {
+func what(l deadletter.Entry) string {
+	if l.Kind == deadletter.Webhook {
 		return "(webhook)"
 	}
 	return orDash(l.Operation)
@@ -187,7 +188,7 @@ type deadJSON struct {
 }
 
 // printDeadJSON prints a dead letter as JSON on one line, with headers and data if all is wanted.
-func printDeadJSON(out io.Writer, l bus.DeadLetter, all bool) error {
+func printDeadJSON(out io.Writer, l deadletter.Entry, all bool) error {
 	j := deadJSON{
 		Name: l.Name(), Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
 		Status: l.Status, ID: l.ID, Reason: l.Reason, Subject: l.Original, Position: l.Position, Deliveries: l.Deliveries, Size: l.Size, Original: l.Kept,

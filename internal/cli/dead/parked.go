@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -46,9 +46,9 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 			defer watched.Stop()
 			out := watched.Beside(cmd.OutOrStdout())
 			watched.Begin("read what is parked", "command", 0)
-			var rows []bus.Parked
+			var rows []deadletter.Parked
 			for _, cloud := range clouds {
-				err := client.Parked(cmd.Context(), events.Prefix(f.Prefix), cloud, func(p bus.Parked) error {
+				err := deadletter.ListParked(cmd.Context(), client, events.Prefix(f.Prefix), cloud, func(p deadletter.Parked) error {
 					watched.Add(1)
 					if asJSON {
 						return printParkedJSON(out, p)
@@ -80,12 +80,12 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 // parkedColumns is the line of a parked command.
 const parkedColumns = "%-12s  %-25s  %-24s  %-9s  %-17s  %-6s  %-36s  %s\n"
 
-func printParked(out io.Writer, all []bus.Parked, wanted bool) error {
+func printParked(out io.Writer, all []deadletter.Parked, wanted bool) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(out, "no command is parked")
 		return err
 	}
-	rows := output.Newest(all, output.RowsOf(len(all), wanted), func(p bus.Parked) time.Time { return p.Since })
+	rows := output.Newest(all, output.RowsOf(len(all), wanted), func(p deadletter.Parked) time.Time { return p.Since })
 	fmt.Fprintf(out, parkedColumns, "CLOUD", "TIME", "OPERATION", "OUTCOME", "CODE", "STATUS", "ID", "REASON")
 	for _, p := range rows {
 		if err := printParkedLine(out, p); err != nil {
@@ -95,7 +95,7 @@ func printParked(out io.Writer, all []bus.Parked, wanted bool) error {
 	return output.PrintMore(out, len(all)-len(rows), "older")
 }
 
-func printParkedLine(out io.Writer, p bus.Parked) error {
+func printParkedLine(out io.Writer, p deadletter.Parked) error {
 	const most = 80
 	status, reason := "-", p.Reason
 	if p.Status != 0 {
@@ -127,7 +127,7 @@ type parkedJSON struct {
 	Broken    string         `json:"broken,omitempty"` // why the object cannot be read
 }
 
-func printParkedJSON(out io.Writer, p bus.Parked) error {
+func printParkedJSON(out io.Writer, p deadletter.Parked) error {
 	j := parkedJSON{
 		Cloud: p.Cloud, Object: p.Object, Since: p.Since.UTC(), Resource: p.Resource, Operation: p.Operation, Outcome: p.Outcome, Code: p.Code,
 		Status: p.Status, ID: p.ID, Reason: p.Reason, Position: p.Position, Subjects: p.Subjects,

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -126,7 +127,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *prog
 	r := newRedriver(client, f.options())
 	watched.Begin("send dead letters again", "dead letter", int64(count))
 	total, left, code := 0, 0, exit.OK
-	err = f.each(ctx, client, f.named, nil, func(l bus.DeadLetter) error {
+	err = f.each(ctx, client, f.named, nil, func(l deadletter.Entry) error {
 		total++
 		defer watched.Add(1)
 		o, err := r.redrive(ctx, l)
@@ -166,7 +167,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *prog
 func (f *redriveFlags) print(out io.Writer, o outcome) error {
 	name := o.dead.Name()
 	how := "published"
-	if o.dead.Kind == bus.DeadCommand {
+	if o.dead.Kind == deadletter.Command {
 		how = "sent again"
 		if o.edited {
 			how = "sent as a new command"
@@ -199,7 +200,7 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s status.Status, err error) { w.Report(waiting, s, err) })
 	})
 	defer func() { cancel(); watch.Wait(); w.End() }()
-	r, err := client.FinalResult(waiting, p, *o.command, o.from)
+	r, err := o.command.Result(waiting, client, p, o.from)
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		_, err = fmt.Fprintf(out, "  no final result within %s; the command is in the stream\n", f.timeout)
 		return exit.NoResult, err
@@ -215,7 +216,7 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Cl
 const largestBody = 64 << 20
 
 // decode is the body of a webhook as UTF-8, unpacked.
-func (f *redriveFlags) decode(l bus.DeadLetter) ([]byte, error) {
+func (f *redriveFlags) decode(l deadletter.Entry) ([]byte, error) {
 	content := translate.Content{Type: l.Request.Get("Content-Type"), Encodings: l.Request.Values("Content-Encoding")}
 	data, err := content.Decode(l.Data, largestBody, nil)
 	if f.charset == "" || err == nil && utf8.Valid(data) {
@@ -226,7 +227,7 @@ func (f *redriveFlags) decode(l bus.DeadLetter) ([]byte, error) {
 }
 
 // event translates the body of a webhook again.
-func (f *redriveFlags) event(l bus.DeadLetter, data []byte) (subject string, e event.Event, err error) {
+func (f *redriveFlags) event(l deadletter.Entry, data []byte) (subject string, e event.Event, err error) {
 	made, err := translate.Webhook(data, translate.Receipt{
 		Cloud: l.Cloud, Source: cmp.Or(f.source, "urn:factro:cloud:"+l.Cloud), At: l.Died, Origin: "webhook",
 		// Sent again after a crash in between it is the same event.

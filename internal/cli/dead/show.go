@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -54,7 +55,7 @@ Values that look like credentials are not shown.`,
 				return err
 			}
 			// What is there is shown in any case.
-			if l, err = client.Original(cmd.Context(), events.Prefix(f.Prefix), l); err != nil {
+			if l, err = deadletter.Original(cmd.Context(), client, events.Prefix(f.Prefix), l); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "only a part of it is shown: %v\n", err)
 			}
 			if asJSON {
@@ -87,7 +88,7 @@ var checks = map[string]string{
 }
 
 // check is what to look at, of a create also where factro shows it.
-func check(l bus.DeadLetter) string {
+func check(l deadletter.Entry) string {
 	op, _ := factro.Lookup(l.Operation)
 	if l.Code == events.CodeAmbiguous && op.Search != nil {
 		return checks[l.Code] + " " + op.Search.Check
@@ -96,7 +97,7 @@ func check(l bus.DeadLetter) string {
 }
 
 // printDead prints a dead letter for people.
-func printDead(out io.Writer, l bus.DeadLetter) error {
+func printDead(out io.Writer, l deadletter.Entry) error {
 	data, err := shownData(l)
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func statusOf(a bus.Attempt) string {
 }
 
 // shownData is the original's data without the secrets of stored webhooks.
-func shownData(l bus.DeadLetter) ([]byte, error) {
+func shownData(l deadletter.Entry) ([]byte, error) {
 	data, err := io.ReadAll(translate.Redact(bytes.NewReader(l.Data)))
 	if err != nil {
 		return nil, fmt.Errorf("dead letter %s: %w", l.Name(), err)
@@ -176,7 +177,7 @@ func shownData(l bus.DeadLetter) ([]byte, error) {
 var hidden = []string{"authorization", "secret", "token", "password", "api-key", "apikey", "cookie", "credential"}
 
 // shownHeaders are the headers of the original.
-func shownHeaders(l bus.DeadLetter) map[string][]string {
+func shownHeaders(l deadletter.Entry) map[string][]string {
 	h := l.OriginalHeader()
 	for name := range h {
 		lower := strings.ToLower(name)

@@ -10,7 +10,6 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/contract"
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
@@ -109,7 +108,7 @@ type subjects struct {
 	Outcomes          any
 	Codes             []schemas.Code
 	Actions           []factro.Action
-	DeadHeaders       []bus.HeaderFact
+	DeadHeaders       []topology.HeaderFact
 	// Ledger is the name of the bucket, Proven and Result are JSON to show.
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
@@ -144,7 +143,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	s := subjects{
 		Status:    strings.TrimSpace(string(status)),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
-		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: bus.DeadHeaders(),
+		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
 		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range contract.Envelope {

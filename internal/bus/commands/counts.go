@@ -1,0 +1,80 @@
+package commands
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Concluder is a Worker that counts the commands whose final result is stored. The deliveries are held against it: a command
+// that is neither concluded nor returned nor in flight is lost, and the metric factro.bridge.unaccounted shows it. Both sides
+// count independently, so that a path that forgets one shows.
+type Concluder interface {
+	// Concluded counts deliveries that ended with a stored final result, repetitions included.
+	Concluded() int64
+}
+
+// counts are how the deliveries to one worker ended.
+type counts struct {
+	concluder Concluder // nil if the worker does not count
+	before    int64     // what it had concluded when this began
+	cloud     metric.MeasurementOption
+
+	mu                          sync.Mutex
+	started, returned, inFlight int64
+	position                    string    // of the command that had no verdict the last time
+	since                       time.Time // since when it has none
+}
+
+// undecided notes the verdict about a command, and says for how long the worker has had none for reasons that do not pass by
+// themselves. A cloud's commands are delivered one at a time, so remembering one is enough.
+func (c *counts) undecided(position string, verdict error) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !isUndecided(verdict):
+		c.position = ""
+		return -1
+	case c.position != position:
+		c.position, c.since = position, time.Now()
+	}
+	return time.Since(c.since)
+}
+
+func (c *counts) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started++
+	c.inFlight++
+}
+
+// finish counts a delivery as returned unless its verdict says that its result is published.
+func (c *counts) finish(verdict error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inFlight--
+	var end *terminal
+	var wait *pending
+	if verdict != nil && !errors.As(verdict, &end) || errors.As(verdict, &wait) {
+		c.returned++
+	}
+}
+
+// unaccounted is how many deliveries are neither concluded nor returned nor in flight. It is negative if there are more
+// results than deliveries.
+func (c *counts) unaccounted() int64 {
+	if c.concluder == nil {
+		return 0
+	}
+	c.mu.Lock() // so that nothing starts or finishes meanwhile; what is in flight may have its result or not
+	defer c.mu.Unlock()
+	switch rest := c.started - c.returned - (c.concluder.Concluded() - c.before); {
+	case rest > c.inFlight:
+		return rest - c.inFlight
+	case rest < 0:
+		return rest
+	}
+	return 0
+}

@@ -1,0 +1,159 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+)
+
+// metrics are those of the queues of all clouds.
+type metrics struct {
+	waited   metric.Float64Histogram // of a command, before its first delivery
+	callback metric.Registration
+
+	mu        sync.Mutex
+	consumers map[string]jetstream.Consumer // of the clouds that pull
+	counts    map[*counts]bool              // of the workers that run
+	lost      int64                         // unaccounted deliveries of workers that ended
+	any       bool                          // whether there ever was a worker
+}
+
+// waits are bounds of buckets, in seconds, of what may wait for days.
+var waits = []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400}
+
+// newMetrics registers them. connected says whether the broker can be asked.
+func newMetrics(connected func() bool) (*metrics, error) {
+	meter := otel.Meter(bus.Scope)
+	m := &metrics{consumers: map[string]jetstream.Consumer{}, counts: map[*counts]bool{}}
+	var err error
+	if m.waited, err = meter.Float64Histogram("factro.bridge.command.wait", metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(waits...),
+		metric.WithDescription("From the stream's taking a command to its first delivery to a bridge, by the clocks of both.")); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	pending, err := meter.Int64ObservableGauge("factro.bridge.commands.pending", metric.WithUnit("{command}"),
+		metric.WithDescription("Commands of a cloud that wait in the stream or are in hand."))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	redelivered, err := meter.Int64ObservableGauge("factro.bridge.commands.redelivered", metric.WithUnit("{command}"),
+		metric.WithDescription("Commands of a cloud that are not settled and were delivered more than once."))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
+		metric.WithDescription(bus.UnaccountedMeaning))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		m.observeCounts(o, unaccounted)
+		if !connected() {
+			return nil
+		}
+		for _, q := range m.queues(ctx) {
+			o.ObserveInt64(pending, q.pending, bus.CloudOption(q.cloud))
+			o.ObserveInt64(redelivered, q.redelivered, bus.CloudOption(q.cloud))
+		}
+		return nil
+	}, pending, redelivered, unaccounted)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	return m, nil
+}
+
+// stop ends the observation. An error says that it is not registered any more.
+func (m *metrics) stop() { _ = m.callback.Unregister() }
+
+// queueState is how many commands of a cloud wait.
+type queueState struct {
+	cloud                string
+	pending, redelivered int64
+}
+
+// askWithin bounds how long a scrape waits for the broker. Without a leader the broker does not answer, and a scrape that takes
+// too long reports nothing at all.
+const askWithin = time.Second
+
+// queues asks the broker about all clouds at once. A cloud without an answer in time is left out.
+func (m *metrics) queues(ctx context.Context) []queueState {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	m.mu.Lock() // not while asking: a cloud that begins or ends to pull would wait
+	consumers := maps.Clone(m.consumers)
+	m.mu.Unlock()
+	answers := make(chan queueState, len(consumers))
+	var group sync.WaitGroup
+	for cloud, c := range consumers {
+		group.Go(func() {
+			info, err := c.Info(ctx)
+			if err != nil {
+				return // the connection was lost, or there is no leader; other metrics show that
+			}
+			answers <- queueState{cloud, int64(info.NumPending) + int64(info.NumAckPending), int64(info.NumRedelivered)} //nolint:gosec // far below the limit of the type
+		})
+	}
+	group.Wait()
+	close(answers)
+	var all []queueState
+	for q := range answers {
+		all = append(all, q)
+	}
+	return all
+}
+
+func (m *metrics) watch(cloud string, c jetstream.Consumer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.consumers[cloud] = c
+}
+
+func (m *metrics) unwatch(cloud string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.consumers, cloud)
+}
+
+// count begins to count the deliveries to the worker of a cloud. A worker may run more than once.
+func (m *metrics) count(cloud string, w Worker) *counts {
+	c := &counts{cloud: bus.CloudOption(cloud)}
+	if concluder, ok := w.(Concluder); ok {
+		c.concluder, c.before = concluder, concluder.Concluded()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts[c], m.any = true, true
+	return c
+}
+
+// end stops counting: the worker has nothing in flight any more.
+func (m *metrics) end(c *counts) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lost += c.unaccounted()
+	delete(m.counts, c)
+}
+
+// observeCounts reports the sum of all workers. There is nothing to report before there is one.
+func (m *metrics) observeCounts(o metric.Observer, gauge metric.Int64Observable) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.any {
+		return
+	}
+	sum := m.lost
+	for c := range m.counts {
+		sum += c.unaccounted()
+	}
+	o.ObserveInt64(gauge, sum, metric.WithAttributes(attribute.String("flow", "commands")))
+}

@@ -1,0 +1,118 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// settle carries out the verdict. A failure to settle is only logged: the broker delivers the message again, and the worker
+// recognises it. What the broker refuses for good, or again and again, is parked, so that the next command can be delivered.
+func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, verdict error) {
+	var (
+		how   string
+		err   error
+		end   *terminal
+		wait  *pending
+		again *retry
+		later = delivery.Nak(delivery.Backoff(int(min(d.redelivered, 10))))
+	)
+	switch {
+	case verdict == nil:
+		how, err = "ack", q.confirm(ctx, d.msg, delivery.Ack)
+	case errors.As(verdict, &wait):
+		how, err = "park", q.parkResult(ctx, d, wait)
+		err = q.conclude(ctx, d, err, delivery.Ack, later)
+	case errors.As(verdict, &end):
+		dead := deadletter.Of(ctx, d.msg, end.letter)
+		how, err = "term", q.letters.GiveUp(ctx, dead.Msg, dead.ID, false)
+		err = q.conclude(ctx, d, err, delivery.Term(end.letter.Code), later)
+	case errors.As(verdict, &again):
+		how, err = "nak", q.confirm(ctx, d.msg, delivery.Nak(again.after))
+	default:
+		how, err = "nak", q.confirm(ctx, d.msg, later)
+	}
+	span.AddEvent(how)
+	switch { // the code, not the text: the text can quote the command's data
+	case end != nil:
+		span.SetStatus(codes.Error, end.letter.Code)
+	case verdict != nil:
+		span.SetStatus(codes.Error, "interrupted")
+	}
+	if err != nil {
+		span.RecordError(err)
+		q.log.WarnContext(ctx, "command could not be settled; it will be delivered again", "subject", d.msg.Subject, "verdict", how, "error", err)
+	}
+}
+
+// parkResult parks the result of a command, and its dead letter, if it has one.
+func (q *cloudQueue) parkResult(ctx context.Context, d delivered, wait *pending) error {
+	all := []deadletter.PendingPublish{wait.result}
+	if end, ok := errors.AsType[*terminal](wait.verdict); ok {
+		all = append(all, deadletter.Of(ctx, d.msg, end.letter))
+	}
+	return q.letters.Park(ctx, q.cloud, wait.why, all...)
+}
+
+// conclude ends a command whose dead letter or parked result was stored, and has one delivered again whose was not. If nothing
+// takes it, the command goes to the end of the queue, so that it does not delay those behind it.
+func (q *cloudQueue) conclude(ctx context.Context, d delivered, stored error, verdict, later delivery.Verdict) error {
+	switch {
+	case stored == nil:
+		return q.confirm(ctx, d.msg, verdict)
+	case errors.Is(stored, bus.ErrNotKept) && d.behind > 0:
+		if err := q.requeue(ctx, d); err != nil {
+			return errors.Join(stored, err, q.confirm(ctx, d.msg, later))
+		}
+		return q.confirm(ctx, d.msg, delivery.Ack)
+	}
+	return errors.Join(stored, q.confirm(ctx, d.msg, later))
+}
+
+// confirm sends a verdict and waits until the broker has it.
+func (q *cloudQueue) confirm(ctx context.Context, msg *nats.Msg, verdict delivery.Verdict) error {
+	return delivery.Confirm(ctx, q.conn, q.conn.NATS(), msg.Reply, verdict)
+}
+
+// requeuePause slows down commands that nothing takes and that would otherwise go round and round.
+const requeuePause = time.Second
+
+// requeue puts a command at the end of its queue, as the same command. It is for what neither its stream nor the object
+// store takes, and only as long as others wait behind it.
+func (q *cloudQueue) requeue(ctx context.Context, d delivered) error {
+	select {
+	case <-time.After(requeuePause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	header := maps.Clone(d.msg.Header)
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return delivery.IsBrokerHeader(name) })
+	msg := &nats.Msg{Subject: d.msg.Subject, Header: header, Data: d.msg.Data}
+	if _, err := events.FromMsg(d.msg.Header, d.msg.Data); d.readable && errors.Is(err, events.ErrPlain) {
+		// The id of a plain command is its message id or its position, and both are new now.
+		if again, err := deadletter.Repack(d.msg.Subject, header, d.cmd.Event, d.cmd.Event.ID(), d.cmd.Event.Data()); err == nil {
+			msg = again
+		}
+	}
+	if msg.Header == nil {
+		msg.Header = nats.Header{}
+	}
+	if err := q.conn.Send(ctx, msg, "requeue-"+d.position); err != nil {
+		return fmt.Errorf("requeue: %w", err)
+	}
+	q.letters.CountRequeued(ctx)
+	q.log.ErrorContext(ctx, "neither the stream nor the object store takes what is to be published about a command; it is at the end of its queue again",
+		"subject", d.msg.Subject, "position", d.position)
+	return nil
+}

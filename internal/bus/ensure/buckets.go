@@ -1,0 +1,58 @@
+package ensure
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+)
+
+// ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
+// example, is told and not more: only large files and large answers need it, and events and commands are not to wait for
+// that.
+func (e *Ensurer) ensureBuckets(ctx context.Context) {
+	if !e.cfg.Manage {
+		return
+	}
+	for _, cloud := range e.cfg.Clouds {
+		for _, want := range e.cfg.Plan().Exchange(cloud) {
+			err := e.ensureBucket(ctx, want)
+			why := ""
+			if err != nil {
+				why = err.Error()
+			}
+			if ctx.Err() == nil && e.conn.News(want.Bucket, why) {
+				e.log.WarnContext(ctx, "object store is not there; large files or answers will fail", "bucket", want.Bucket, "error", err)
+			}
+		}
+	}
+}
+
+// ensureBucket creates an object store if it is missing. Each request has a time of its own: one that is refused for want
+// of rights is never answered.
+func (e *Ensurer) ensureBucket(ctx context.Context, want topology.Bucket) error {
+	attempt, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
+	have, err := e.conn.JetStream().Stream(attempt, "OBJ_"+want.Bucket)
+	cancel()
+	if err == nil {
+		if d := topology.LimitDrift(have.CachedInfo().Config); e.conn.News("OBJ_"+want.Bucket, d) {
+			e.log.WarnContext(ctx, "object store differs from the contract; it is left as it is", "bucket", want.Bucket, "drift", d)
+		}
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
+	}
+	made, err := e.WithRoom(ctx, "object store "+want.Bucket, want.Kind, func(ctx context.Context, bytes int64) error {
+		want.MaxBytes = bytes
+		_, err := e.conn.JetStream().CreateObjectStore(ctx, want.ObjectStoreConfig)
+		return err
+	})
+	if made {
+		e.log.InfoContext(ctx, "object store created", "bucket", want.Bucket)
+	}
+	return err
+}
