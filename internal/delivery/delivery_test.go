@@ -271,3 +271,34 @@ func TestKeepAlive(t *testing.T) {
 	stop()
 	close(renewed) // a later call would panic
 }
+
+// TestAPI: requests reach the API in the way that the program has chosen.
+func TestAPI(t *testing.T) {
+	t.Parallel()
+	nc, plain := natstest.Start(t).Connect(t)
+	domain, err := jetstream.NewWithDomain(nc, "leaf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported, err := jetstream.NewWithAPIPrefix(nc, "FROM.hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, js := range map[string]jetstream.JetStream{"$JS.API": plain, "$JS.leaf.API": domain, "FROM.hub": imported} {
+		if got := delivery.API(js); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestFinal: after a Nak the message comes again, and only then.
+func TestFinal(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[delivery.Verdict]bool{
+		delivery.Ack: true, delivery.Term("rejected"): true, delivery.Nak(0): false, delivery.Nak(time.Second): false,
+	} {
+		if got := v.Final(); got != want {
+			t.Errorf("%s: got %t, want %t", v, got, want)
+		}
+	}
+}

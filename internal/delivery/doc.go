@@ -7,9 +7,13 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Line waits for a usable connection.
@@ -19,13 +23,13 @@ type Line interface {
 }
 
 const (
-	// attemptTimeout is how long one request waits for the broker's answer.
-	attemptTimeout = 2 * time.Second
+	// AttemptTimeout is how long one request waits for the broker's answer. The request that is under way while the leader
+	// changes is never answered; the next one is.
+	AttemptTimeout = 2 * time.Second
+	// LostAfter is how long a broker that is up may not know the stream or the consumer: it has just started, or they are gone.
+	LostAfter = 2 * time.Second
 	// attempts limits how often a verdict is sent that the broker does not answer.
 	attempts = 3
-	// lostAfter is how long a broker that is up may not know the consumer: it may just have started, or the consumer was
-	// deleted.
-	lostAfter = 2 * time.Second
 	// pauseBetween is the time between two attempts, so that a lost connection is noticed.
 	pauseBetween = 50 * time.Millisecond
 )
@@ -41,4 +45,23 @@ func Grace(parent context.Context, grace time.Duration) (context.Context, contex
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
 	return ctx, func() { stop(); cancel() }
+}
+
+// Pause waits, and returns false if ctx ends first.
+func Pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// API is the prefix of the subjects of JetStream's API, without the last dot: $JS.API, or that of a domain or an import.
+func API(js jetstream.JetStream) string {
+	o := js.Options()
+	if o.Domain != "" {
+		return "$JS." + o.Domain + ".API"
+	}
+	return strings.TrimSuffix(cmp.Or(o.APIPrefix, jetstream.DefaultAPIPrefix), ".")
 }

@@ -85,7 +85,7 @@ func (p Puller) Next(ctx context.Context) (*nats.Msg, error) {
 			return last(got), nil
 		case <-ctx.Done():
 			if sub.Drain() == nil {
-				_ = p.Conn.FlushTimeout(attemptTimeout) // if the connection is away, the broker delivers it again
+				_ = p.Conn.FlushTimeout(AttemptTimeout) // if the connection is away, the broker delivers it again
 			}
 			return last(got), nil
 		}

@@ -32,6 +32,9 @@ func Nak(d time.Duration) Verdict {
 	return Verdict(fmt.Sprintf(negative+` {"delay": %d}`, d.Nanoseconds()))
 }
 
+// Final says whether the message does not come again after this verdict.
+func (v Verdict) Final() bool { return !strings.HasPrefix(string(v), negative) }
+
 // Confirm sends a verdict to the reply subject of a message and waits for the broker's answer. The client library can
 // confirm an Ack only, but the broker answers every verdict. While the connection is away Confirm waits as long as ctx
 // allows.
@@ -40,19 +43,19 @@ func Nak(d time.Duration) Verdict {
 // that may have arrived is never sent again. A second one could hit the next delivery of the message, which another worker
 // may hold by then. If the broker never got the Nak, the message comes again after AckWait.
 func Confirm(ctx context.Context, line Line, nc *nats.Conn, reply string, v Verdict) error {
-	once := strings.HasPrefix(string(v), negative)
+	once := !v.Final()
 	began := time.Now()
 	for n := 1; ; n++ {
 		if err := line.AwaitUp(ctx); err != nil {
 			return err
 		}
 		if once && !nc.IsConnected() { // it could stay in the connection's buffer and arrive late
-			if !pause(ctx) {
+			if !Pause(ctx, pauseBetween) {
 				return nats.ErrConnectionReconnecting
 			}
 			continue
 		}
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
 		_, err := nc.RequestWithContext(attempt, reply, []byte(v))
 		cancel()
 		unknown := errors.Is(err, nats.ErrNoResponders) // the broker does not know the consumer: nothing has arrived
@@ -61,7 +64,7 @@ func Confirm(ctx context.Context, line Line, nc *nats.Conn, reply string, v Verd
 		case err == nil, errors.Is(err, nats.ErrConnectionClosed):
 			return err
 		case unknown:
-			if time.Since(began) > lostAfter {
+			if time.Since(began) > LostAfter {
 				return err
 			}
 		case unsent:
@@ -72,18 +75,8 @@ func Confirm(ctx context.Context, line Line, nc *nats.Conn, reply string, v Verd
 		case n >= attempts || !errors.Is(err, context.DeadlineExceeded):
 			return err
 		}
-		if !pause(ctx) {
+		if !Pause(ctx, pauseBetween) {
 			return err
 		}
-	}
-}
-
-// pause waits between two attempts, and returns false if ctx ends first.
-func pause(ctx context.Context) bool {
-	select {
-	case <-time.After(pauseBetween):
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -196,9 +196,9 @@ func TestEachCommandIsLogged(t *testing.T) {
 	}
 }
 
-// TestKeyReplacedAtRest: nobody asks factro about a new key while there are no commands, and the alarm is about the old one.
-func TestKeyReplacedAtRest(t *testing.T) {
-	t.Parallel()
+// TestKeyReplacedAtRest: nobody asks factro about a new key while there are no commands, and the alarm is about the old one. Another
+// test that measures would read the key outside of the bubble, at another time.
+func TestKeyReplacedAtRest(t *testing.T) { //nolint:paralleltest // see above
 	cloud := fmt.Sprintf("resting-%d", time.Now().UnixNano())
 	file := filepath.Join(t.TempDir(), "key")
 	write(t, file, "old")

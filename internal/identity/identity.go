@@ -1,5 +1,5 @@
-// Package identity tells commands and events from others: by digests of their sources and data, and by the attributes of
-// results that name a command. The contract has all of them. It knows no message and no stream.
+// Package identity distinguishes commands and events from others by digests of their sources and data. The contract has all of
+// them. It knows no message and no stream.
 package identity
 
 import (
@@ -7,10 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
-	"github.com/cloudevents/sdk-go/v2/event"
-
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
-	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // digits is the length of a short digest: short enough for an id that people read, and too long to find a
@@ -36,21 +33,6 @@ func BodyDigest(data []byte) string {
 // OwnID is the id of an event whose id is that of another event already, with other data: what a webhook's body calls its id
 // may be that of a webhook or of a task. It is the same each time for the same data.
 func OwnID(id string, data []byte) string { return id + "." + BodyDigest(data) }
-
-// Caused tells whether an event is a result of the command with this source and id. The source of a plain JSON command is
-// "". Results of earlier bridges name no source, and count for every source.
-func Caused(e event.Event, source, id string) bool {
-	extensions := e.Extensions()
-	if cause, ok := extensions[attr.CausationID].(string); !ok || cause != id {
-		return false
-	}
-	cause, named := extensions[attr.CausationSource].(string)
-	_, placed := extensions[attr.CausationPosition]
-	if !named && !placed { // an older bridge wrote it
-		return true
-	}
-	return cause == source
-}
 
 // CommandDigest is a digest of a command's data, however it is written: blanks, the order of properties and the way of escaping
 // make no difference, the digits of numbers do. No data at all counts as {}, as it does for the bridge. It is "" for what is

@@ -103,6 +103,16 @@ func Answered(err error) bool {
 		Of(err) == Permanent || Of(err) == Unknown
 }
 
+// Outage says whether a request found nobody who could answer it for now: the connection is away, or the broker starts. What
+// is not there on a broker that answers is a mistake, and no outage.
+func Outage(err error) bool {
+	if refused, ok := Refusal(err); ok {
+		return refused.Code >= 500 || ofCode(refused) == Passing && refused.Code != 404
+	}
+	return Disconnected(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
+		errors.Is(err, nats.ErrNoResponders)
+}
+
 // MaxHeader is the maximum size of a message's headers in a stream, including the first line and the empty line at the end.
 const MaxHeader = 64<<10 - 1
 

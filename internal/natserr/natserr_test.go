@@ -154,3 +154,27 @@ func TestClass(t *testing.T) {
 		})
 	}
 }
+
+// TestOutage: what passes by itself is an outage, and what is missing on a broker that answers is none.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"the connection is away": {fmt.Errorf("x: %w", nats.ErrConnectionReconnecting), true},
+		"nobody answers":         {nats.ErrNoResponders, true},
+		"too late":               {context.DeadlineExceeded, true},
+		"a store that fails":     {&jetstream.APIError{Code: 503, ErrorCode: storeFailed}, true},
+		"an election":            {&jetstream.APIError{Code: 503, ErrorCode: 10008}, true},
+		"no stream":              {jetstream.ErrStreamNotFound, false},
+		"no consumer":            {jetstream.ErrConsumerNotFound, false},
+		"a wrong request":        {&jetstream.APIError{Code: 400, ErrorCode: 10025}, false},
+		"it was closed":          {nats.ErrConnectionClosed, false},
+		"nothing":                {nil, false},
+	} {
+		if got := Outage(tt.err); got != tt.want {
+			t.Errorf("%s: got %t, want %t", name, got, tt.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -33,34 +34,32 @@ type fakeBridge struct {
 	mu   sync.Mutex
 	seen []events.Command
 	nc   *nats.Conn
-	cc   jetstream.ConsumeContext
 }
 
-// play begins to work.
-func (f *fakeBridge) play() error {
-	nc, js, err := f.b.connect()
-	if err != nil {
-		return err
-	}
-	consumer, err := js.CreateOrUpdateConsumer(context.Background(), prefix.CommandStream("acme"), jetstream.ConsumerConfig{
+// play begins to work, until the test ends.
+func (f *fakeBridge) play(t testing.TB) {
+	t.Helper()
+	nc, js := f.b.connect(t)
+	consumer, err := js.CreateOrUpdateConsumer(t.Context(), prefix.CommandStream("acme"), jetstream.ConsumerConfig{
 		Durable: "bridge", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,
 	})
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	f.nc = nc
-	f.cc, err = consumer.Consume(func(msg jetstream.Msg) {
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
 		if err := f.handle(js, msg); err == nil {
 			_ = msg.Ack()
 		}
 	}, jetstream.PullMaxMessages(1))
-	return err
-}
-
-func (f *fakeBridge) stop() {
-	f.cc.Stop()
-	<-f.cc.Closed()
-	f.nc.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		consuming.Stop()
+		<-consuming.Closed()
+		nc.Close()
+	})
 }
 
 func (f *fakeBridge) handle(js jetstream.JetStream, msg jetstream.Msg) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/command"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
@@ -69,9 +70,7 @@ type DoOption func(*order)
 
 // order is what is known of a command beside its payload.
 type order struct {
-	id, source string
-	extensions map[string]any
-	dryRun     bool
+	command.Draft
 	onDeferred func(Result)
 	onResult   func(Event)
 	onStatus   func(status.Status, error)
@@ -84,30 +83,30 @@ const DefaultSource = "urn:factro:client"
 // its earlier result is returned. Without this option every call of Do is a new command with a UUID of version 7.
 //
 // An id counts for its cloud and the source of the command. At most 512 bytes, else the command is not sent.
-func WithID(id string) DoOption { return func(o *order) { o.id = id } }
+func WithID(id string) DoOption { return func(o *order) { o.ID = id } }
 
 // WithSource sets who sends the command, a URI such as urn:example:billing. Together with the id it identifies the command, so
 // give each program a source of its own. At most 512 bytes, else the command is not sent.
-func WithSource(uri string) DoOption { return func(o *order) { o.source = uri } }
+func WithSource(uri string) DoOption { return func(o *order) { o.Source = uri } }
 
 // WithExpiry sets the time at and after which the command is not carried out any more, but rejected as expired.
 func WithExpiry(t time.Time) DoOption {
-	return func(o *order) { o.extensions[attr.ExpiryTime] = t.UTC() }
+	return func(o *order) { o.Extensions[attr.ExpiryTime] = t.UTC() }
 }
 
 // WithCorrelationID sets an id that is copied to the results. At most 512 bytes, else the command is not sent.
 func WithCorrelationID(id string) DoOption {
-	return func(o *order) { o.extensions[attr.CorrelationID] = id }
+	return func(o *order) { o.Extensions[attr.CorrelationID] = id }
 }
 
 // WithPartitionKey sets the partition key. Commands of one key keep their order; today those of a cloud all do.
 func WithPartitionKey(key string) DoOption {
-	return func(o *order) { o.extensions[attr.PartitionKey] = key }
+	return func(o *order) { o.Extensions[attr.PartitionKey] = key }
 }
 
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the
 // planned call, which [Result.PlannedCall] reads.
-func DryRun() DoOption { return func(o *order) { o.dryRun = true } }
+func DryRun() DoOption { return func(o *order) { o.DryRun = true } }
 
 // OnDeferred has f called, from within Do, with each result that says that the command has to wait. Do goes on waiting.
 func OnDeferred(f func(Result)) DoOption { return func(o *order) { o.onDeferred = f } }

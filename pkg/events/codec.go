@@ -1,7 +1,6 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/send"
 )
 
 // ErrPlain says that a message is no CloudEvent at all: it has no ce- headers and no content type of CloudEvents, and
@@ -16,7 +16,7 @@ import (
 var ErrPlain = binding.ErrPlain
 
 // ErrTooLarge says that no message can hold an event: the server limits what a message may weigh.
-var ErrTooLarge = errors.New("too large for a message")
+var ErrTooLarge = send.ErrTooLarge
 
 // ToMsg returns the event as a NATS message in binary mode: each attribute, datacontenttype too, in a header
 // "ce-<name>", percent-encoded, and the data as the payload, byte for byte. The message shares the memory of the data.

@@ -226,7 +226,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	})
 }
 
-// A result carries the id and the correlation id of its command in headers, of which the broker takes 64 KiB.
+// A result carries the id and the correlation id of its command in headers, and the broker takes 64 KiB of them.
 func TestDecodeCommandRefusesAttributesThatNoResultCanCarry(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 100_000)

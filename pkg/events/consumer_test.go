@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -25,13 +24,13 @@ func (b *broker) waiting(t *testing.T, name string, n int) {
 	}
 }
 
-// TestRetryIsToldOnce: the broker's answer to the verdict is late, and somebody else has the event by then.
-func TestRetryIsToldOnce(t *testing.T) {
+// TestRetryIsSentOnce: the broker's answer to the verdict is late, and somebody else has the event by then.
+func TestRetryIsSentOnce(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	told := make(chan *nats.Msg, 256)
+	seen := make(chan *nats.Msg, 256)
 	for _, subject := range []string{"$JS.ACK." + prefix.EventStream("acme") + ".billing.>", "$JS.API.CONSUMER.MSG.NEXT." + prefix.EventStream("acme") + ".billing"} {
-		if _, err := b.nc.ChanSubscribe(subject, told); err != nil {
+		if _, err := b.nc.ChanSubscribe(subject, seen); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +51,7 @@ func TestRetryIsToldOnce(t *testing.T) {
 	second.want(t, "1")
 	naks, asks := 0, false
 	for !asks { // until the first one asks for another event
-		m := <-told
+		m := <-seen
 		mine := strings.HasPrefix(m.Reply, "FIRST.")
 		if mine && strings.HasPrefix(string(m.Data), "-NAK") {
 			naks++
@@ -60,7 +59,7 @@ func TestRetryIsToldOnce(t *testing.T) {
 		asks = mine && naks > 0 && strings.HasPrefix(m.Subject, "$JS.API.")
 	}
 	if naks != 1 {
-		t.Errorf("it was told %d times", naks)
+		t.Errorf("it was sent %d times", naks)
 	}
 	release()
 	close(end)
@@ -72,12 +71,12 @@ func TestSlowHandler(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	goOn := make(chan struct{})
-	var inHand, most atomic.Int32
+	var inFlight, most atomic.Int32
 	s := subscribe(t, b, func(e events.Event) error {
-		if n := inHand.Add(1); n > most.Load() {
+		if n := inFlight.Add(1); n > most.Load() {
 			most.Store(n)
 		}
-		defer inHand.Add(-1)
+		defer inFlight.Add(-1)
 		if e.CloudEvent.ID() == "1" {
 			<-goOn
 		}
@@ -86,7 +85,7 @@ func TestSlowHandler(t *testing.T) {
 	b.publish(t, stateChanged, "1")
 	s.want(t, "1")
 	for _, id := range []string{"2", "3"} {
-		b.waiting(t, "billing", 1) // else nobody is told that it is gone
+		b.waiting(t, "billing", 1) // else nobody knows that it is gone
 		if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream("acme"), "billing"); err != nil {
 			t.Fatal(err)
 		}
@@ -106,15 +105,15 @@ func TestSlowHandler(t *testing.T) {
 	}
 }
 
-// TestSharedInFlight: a program that knows nothing of an event that another one holds makes the lost consumer anew.
+// TestSharedInFlight: a program that knows nothing of an event that another one holds creates the lost consumer again.
 func TestSharedInFlight(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	opts := []events.SubscribeOption{events.Durable("billing"), events.InFlight(2)}
 	goOn := make(chan struct{})
 	defer close(goOn)
-	way := b.relay(t)
-	first := subscribe(t, way.b, func(e events.Event) error {
+	relayed := b.relay(t)
+	first := subscribe(t, relayed.b, func(e events.Event) error {
 		if e.CloudEvent.ID() == "1" {
 			<-goOn
 		}
@@ -122,7 +121,7 @@ func TestSharedInFlight(t *testing.T) {
 	}, opts...)
 	b.publish(t, stateChanged, "1")
 	first.want(t, "1")
-	way.hold("$JS.API.") // it is slow, so that the other one is faster
+	relayed.hold("$JS.API.") // it is slow, so that the other one is faster
 	second := subscribe(t, b, nil, opts...)
 	for i := 2; i < 8; i++ {
 		b.publish(t, stateChanged, fmt.Sprint(i))
@@ -141,18 +140,18 @@ func TestSharedInFlight(t *testing.T) {
 func TestLook(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	way := b.relay(t)
-	s := subscribe(t, way.b, nil, events.InFlight(2), events.Durable("billing"), events.SyncEvery(time.Millisecond))
+	relayed := b.relay(t)
+	s := subscribe(t, relayed.b, nil, events.InFlight(2), events.Durable("billing"), events.SyncEvery(time.Millisecond))
 	for _, id := range []string{"1", "2", "3"} {
 		b.publish(t, stateChanged, id)
 	}
 	s.next(t, 3)
 	b.settled(t)
-	for len(way.seen) > 0 {
-		<-way.seen
+	for len(relayed.seen) > 0 {
+		<-relayed.seen
 	}
 	for range 3 { // the first may have been under way, the third says that the second was answered
-		way.until("$JS.API.CONSUMER.INFO.")
+		relayed.until("$JS.API.CONSUMER.INFO.")
 	}
 	b.waiting(t, "billing", 1)
 	if err := b.js.DeleteConsumer(t.Context(), prefix.EventStream("acme"), "billing"); err != nil {
@@ -178,19 +177,11 @@ func TestMayNotAsk(t *testing.T) {
 	b := startBroker(t)
 	b.publish(t, stateChanged, "1")
 	b.restart(t, func() {
-		b.opts.NoAuthUser = "all"
-		b.opts.Users = []*server.User{{Username: "all"}, {Username: "few", Permissions: &server.Permissions{
+		b.Options.NoAuthUser = "all"
+		b.Options.Users = []*server.User{{Username: "all"}, {Username: "few", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.INFO.>"}},
 		}}}
 	})
-	nc, err := nats.Connect(b.s.ClientURL(), nats.UserInfo("few", ""), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := b.Connect(t, nats.UserInfo("few", ""), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	subscribe(t, &broker{js: js}, nil).want(t, "1")
 }

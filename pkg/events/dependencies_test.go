@@ -26,7 +26,10 @@ func TestDependencies(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := []string{
-		"pkg/events", "pkg/events/attr", "pkg/events/gap", "pkg/events/payload", "pkg/events/status", "pkg/events/internal/binding",
+		"pkg/events", "pkg/events/attr", "pkg/events/gap", "pkg/events/payload", "pkg/events/status",
+		"pkg/events/internal/await", "pkg/events/internal/binding", "pkg/events/internal/command", "pkg/events/internal/send",
+		"pkg/events/internal/stored", "pkg/events/internal/subject", "pkg/events/internal/subscription", "pkg/events/internal/tracing",
+		"pkg/events/internal/watch",
 		"internal/delivery", "internal/identity", "internal/jsontext", "internal/natserr", "internal/percent", // leaves, which import no room of the bridge
 	}
 	var truth []string
@@ -77,7 +80,7 @@ func TestPageRuns(t *testing.T) {
 	}
 	dir := t.TempDir()
 	program, source := filepath.Join(dir, "program"), filepath.Join(dir, "main.go")
-	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.s.ClientURL(), 1)
+	page := strings.Replace(goPage(t, "go"), "nats://127.0.0.1:4222", f.b.URL(), 1)
 	page = strings.ReplaceAll(page, `"demo"`, `"acme"`) // the cloud of the test's streams
 	if err := os.WriteFile(source, []byte(page), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,23 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/cloudevents/sdk-go/v2/types"
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/delivery"
-	"github.com/factro-bridge/factro-bridge/internal/identity"
-	"github.com/factro-bridge/factro-bridge/internal/percent"
-	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
-	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/command"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/send"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/tracing"
 )
 
 // Do sends a command and waits for its final result. The error is nil only if the command was applied.
@@ -38,17 +35,17 @@ import (
 //
 // While the connection is lost, Do waits for it to come back, as long as ctx allows. The result is found even if the copy
 // that the bridge sends was lost, if the command was sent before, or if the connection broke in between: then it is read
-// from the stream of results. That needs the right to create consumers there; without it Do knows the copy only.
+// from the stream of results. That needs the right to read it by direct get; without it Do knows the copy only.
 func (c *Client) Do(ctx context.Context, cmd Payload, opts ...DoOption) (Result, error) {
-	o, subject, e, err := c.order(cmd, opts)
+	o, a, e, err := c.order(cmd, opts)
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(cmd.Operation()), withEventID(e.ID()))
+	ctx, span := c.startSending(ctx, a, e)
 	defer span.End()
-	r, err := c.do(ctx, subject, e, o)
+	r, err := c.do(ctx, a, e, o)
 	if err != nil {
-		span.SetStatus(codes.Error, verdict(err)) // the code, not the text: that can quote the command's data
+		span.SetStatus(codes.Error, spanText(err)) // the code, not the text: that can quote the command's data
 	}
 	return r, err
 }
@@ -65,64 +62,72 @@ type Sent struct {
 	Position string
 }
 
-// Send sends a command, returns when the stream has it, and does not wait for what becomes of it. The error is as that of
-// [Client.Do]: a *[PendingError] if the command may be in the stream or not, else it is not.
+// Send sends a command, returns when the stream has it, and does not wait for its outcome. A subscription to results recognises
+// those of the command with attr.Caused. The error is as that of [Client.Do]: a *[PendingError] if the command may be in the
+// stream or not, else it is not.
 //
 // Of a duplicate Send checks for up to two seconds whether the earlier command had the same payload; if not, the error is a
 // *[ReusedError]. That needs the right to read the stream of commands or that of results by direct get.
 func (c *Client) Send(ctx context.Context, cmd Payload, opts ...DoOption) (Sent, error) {
-	o, subject, e, err := c.order(cmd, opts)
+	o, a, e, err := c.order(cmd, opts)
 	if err != nil {
 		return Sent{}, err
 	}
-	ctx, span := startSpan(ctx, "publish", subject, trace.SpanKindProducer, withOperation(cmd.Operation()), withEventID(e.ID()))
+	ctx, span := c.startSending(ctx, a, e)
 	defer span.End()
-	began := time.Now()
-	ack, err := c.send(ctx, subject, e, o)
+	sent, err := c.send(ctx, a, e, o)
 	if err != nil {
-		span.SetStatus(codes.Error, verdict(err))
-		return Sent{}, err
+		span.SetStatus(codes.Error, spanText(err))
 	}
-	sent := Sent{ID: e.ID(), Duplicate: ack.Duplicate, Position: position(ack.Stream, ack.Sequence)}
-	if ack.Duplicate {
-		w := c.waiter(subject, e, o, began, ack)
-		if err := w.compare(ctx); err != nil {
-			span.SetStatus(codes.Error, verdict(err))
-			return sent, err
-		}
-	}
-	return sent, nil
+	return sent, err
 }
 
-func (c *Client) send(ctx context.Context, subject string, e event.Event, o order) (*jetstream.PubAck, error) {
-	msg, err := o.message(ctx, subject, e)
+func (c *Client) send(ctx context.Context, a Address, e event.Event, o order) (Sent, error) {
+	msg, err := o.Message(ctx, c.subject(a), e)
 	if err != nil {
-		return nil, err
+		return Sent{}, err
 	}
-	return c.publish(ctx, msg)
+	began := time.Now()
+	ack, err := c.publish(ctx, msg, o.ID)
+	if err != nil {
+		return Sent{}, err
+	}
+	sent := Sent{ID: e.ID(), Duplicate: ack.Duplicate, Position: position(ack)}
+	if ack.Duplicate {
+		err = c.waiter(a, e, o, began, ack).compare(ctx)
+	}
+	return sent, err
 }
+
+func (c *Client) startSending(ctx context.Context, a Address, e event.Event) (context.Context, trace.Span) {
+	return tracing.Start(ctx, "publish", c.subject(a), trace.SpanKindProducer, tracing.Operation(a.Operation), tracing.EventID(e.ID()))
+}
+
+// subject is that of a command.
+func (c *Client) subject(a Address) string { return c.prefix.Command(a.Cloud, a.Resource, a.Operation) }
 
 // order puts together what is sent.
-func (c *Client) order(cmd Payload, opts []DoOption) (o order, subject string, e event.Event, err error) {
-	o = order{source: DefaultSource, extensions: map[string]any{}}
-	for _, opt := range c.defaults {
+func (c *Client) order(cmd Payload, opts []DoOption) (o order, a Address, e event.Event, err error) {
+	o.Draft = command.Draft{Source: DefaultSource, Extensions: map[string]any{}}
+	for _, opt := range slices.Concat(c.defaults, opts) {
 		opt(&o)
 	}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if err := c.check(); err != nil {
-		return o, "", e, fmt.Errorf("command: %w", err)
-	}
-	if e, err = o.event(cmd); err != nil {
-		return o, "", e, fmt.Errorf("command: %w", err)
+	var data []byte
+	if err = c.check(); err == nil {
+		data, err = payloadData(cmd)
 	}
 	op := cmd.Operation()
-	return o, c.prefix.Command(c.cloud, op.Resource, op.Name), e, nil
+	if err == nil {
+		e, err = o.Event(CommandTypePrefix+op.Name, data)
+	}
+	if err != nil {
+		return o, a, e, fmt.Errorf("command: %w", err)
+	}
+	return o, Address{Cloud: c.cloud, Resource: op.Resource, Operation: op.Name}, e, nil
 }
 
-func (c *Client) do(ctx context.Context, subject string, e event.Event, o order) (Result, error) {
-	msg, err := o.message(ctx, subject, e)
+func (c *Client) do(ctx context.Context, a Address, e event.Event, o order) (Result, error) {
+	msg, err := o.Message(ctx, c.subject(a), e)
 	if err != nil {
 		return Result{}, err
 	}
@@ -136,93 +141,31 @@ func (c *Client) do(ctx context.Context, subject string, e event.Event, o order)
 	msg.Header[HeaderReplyTo] = []string{inbox.Subject}
 
 	began := time.Now()
-	ack, err := c.publish(ctx, msg)
+	ack, err := c.publish(ctx, msg, o.ID)
 	if err != nil {
 		return Result{}, err
 	}
-	return c.waiter(subject, e, o, began, ack).wait(ctx, copies)
+	return c.waiter(a, e, o, began, ack).wait(ctx, copies)
 }
 
-// waiter makes what waits for the results of a command that the stream has.
-func (c *Client) waiter(subject string, e event.Event, o order, began time.Time, ack *jetstream.PubAck) *waiter {
-	w := &waiter{
-		client: c, subject: subject, id: e.ID(), source: o.source, order: o, began: began, reported: map[string]bool{},
-		digest: identity.CommandDigest(e.Data()), place: position(ack.Stream, ack.Sequence), stream: ack.Stream, sequence: ack.Sequence,
+// publish stores the message of a command in its stream.
+func (c *Client) publish(ctx context.Context, msg *nats.Msg, id string) (*jetstream.PubAck, error) {
+	// Commands of all clouds were in one stream once. Its bridge takes them over.
+	former := strings.ToUpper(string(c.prefix)) + "_COMMANDS"
+	ack, err := send.Publish(ctx, c.js, msg, c.prefix.CommandStream(c.cloud), former)
+	if unsure, ok := errors.AsType[*send.UnsureError](err); ok {
+		return nil, &PendingError{ID: id, Unsure: true, Err: unsure.Err}
 	}
-	if ack.Duplicate {
-		w.duplicate = w.place
-	}
-	return w
+	return ack, err
 }
 
 // position is the place of a message in a stream.
-func position(stream string, sequence uint64) string {
-	return stream + ":" + strconv.FormatUint(sequence, 10)
+func position(ack *jetstream.PubAck) string {
+	return ack.Stream + ":" + strconv.FormatUint(ack.Sequence, 10)
 }
 
-// message is what goes over the wire, with the trace of ctx.
-func (o *order) message(ctx context.Context, subject string, e event.Event) (*nats.Msg, error) {
-	if s := trace.SpanContextFromContext(ctx); s.IsValid() { // where the trace begins; the header is of the current hop
-		origin := delivery.Header{}
-		propagator.Inject(ctx, origin)
-		for _, name := range origin.Keys() {
-			e.SetExtension(name, origin.Get(name))
-		}
-	}
-	msg, err := ToMsg(subject, e)
-	if err != nil {
-		return nil, err
-	}
-	propagator.Inject(ctx, delivery.Header(msg.Header))
-	msg.Header[HeaderMessageID] = []string{o.messageID()}
-	return msg, nil
-}
-
-// event makes the CloudEvent of a command.
-func (o *order) event(cmd Payload) (event.Event, error) {
-	data, err := payloadData(cmd)
-	if err != nil {
-		return event.Event{}, err
-	}
-	source, err := url.Parse(o.source)
-	if err != nil {
-		return event.Event{}, fmt.Errorf("source: %w", err)
-	}
-	o.source = sourceOnWire(source.String())
-	if o.id == "" {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return event.Event{}, fmt.Errorf("id: %w", err)
-		}
-		o.id = id.String()
-	}
-	if o.dryRun {
-		o.extensions[attr.DryRun] = true
-	}
-	e := event.Event{
-		Context: &event.EventContextV1{
-			ID: o.id, Source: types.URIRef{URL: *source}, Type: CommandTypePrefix + cmd.Operation().Name,
-			Time: &types.Timestamp{Time: time.Now()}, DataContentType: new(event.ApplicationJSON), Extensions: o.extensions,
-		},
-		DataEncoded: data,
-	}
-	var bad binding.Problems
-	capAttributes(e, false, &bad) // the bridge would refuse it under another id, and nobody would know whose result that is
-	return e, bad.Err()
-}
-
-// messageID is the id by which the stream recognises the command when it is sent again. It differs for what is not the same:
-// commands of other sources, and a rehearsal from the performance. No encoded id has a percent sign without two hex digits.
-func (o *order) messageID() string {
-	id := percent.Encode(o.id) + "%source." + identity.SourceDigest(o.source)
-	if o.dryRun {
-		return id + "%dryrun"
-	}
-	return id
-}
-
-// verdict is what a span may say about an error.
-func verdict(err error) string {
+// spanText is what a span may say about an error.
+func spanText(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}

@@ -27,10 +27,7 @@ var (
 func client(t *testing.T, work func(events.Command) []events.Result) (*events.Client, *fakeBridge) {
 	t.Helper()
 	f := &fakeBridge{b: startBroker(t), work: work}
-	if err := f.play(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.stop)
+	f.play(t)
 	return events.NewClient(f.b.js, "acme"), f
 }
 
@@ -70,14 +67,11 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestDoSendsWhatItIsTold looks at the command as the bridge sees it.
-func TestDoSendsWhatItIsTold(t *testing.T) {
+// TestDoSendsWhatIsAsked looks at the command as the bridge sees it.
+func TestDoSendsWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	f := &fakeBridge{b: startBroker(t), work: always(applied(nil))}
-	if err := f.play(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.stop)
+	f.play(t)
 	c := events.NewClient(f.b.js, "acme", events.WithPrefix("factro"), events.WithDefaults(events.WithSource("urn:example:billing")))
 	expiry := time.Date(2030, 1, 31, 9, 30, 0, 0, time.UTC)
 	if _, err := c.Do(t.Context(), setState, events.WithID("größe 1"), events.WithExpiry(expiry), events.WithCorrelationID("c"),
@@ -107,7 +101,7 @@ func TestDoSendsWhatItIsTold(t *testing.T) {
 	}
 }
 
-// TestDoAgain: the same id is the same command, whose result is told again and which is not done again.
+// TestDoAgain: the same id is the same command, whose result comes again and which is not done again.
 func TestDoAgain(t *testing.T) {
 	t.Parallel()
 	c, f := client(t, always(refused))
@@ -161,10 +155,7 @@ func TestDryRunIsNoDuplicate(t *testing.T) {
 func TestLostCopy(t *testing.T) {
 	t.Parallel()
 	f := &fakeBridge{b: startBroker(t), work: always(throttled, applied(nil)), loseCopies: true}
-	if err := f.play(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.stop)
+	f.play(t)
 	c := events.NewClient(f.b.js, "acme")
 	c.SetPatience(time.Millisecond)
 	deferred := 0

@@ -21,7 +21,7 @@
 //
 // # Commands
 //
-// [Client.Do] sends a command and waits for what became of it. Each operation on tasks, projects, packages, work records,
+// [Client.Do] sends a command and waits for its result. Each operation on tasks, projects, packages, work records,
 // companies, contacts and appointments has a struct in the package payload, whose Answer method decodes what factro answered; payload.Generic is for
 // all others.
 //

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
@@ -17,16 +18,10 @@ import (
 // connected begins an example: a broker with the contract's streams, and at its other end somebody who plays the bridge
 // of the cloud acme. It shows what a program sends and gets, and not what factro would say to it.
 func connected(work func(events.Command) []events.Result) (js jetstream.JetStream, end func()) {
-	dir, remove := storeFolder()
-	b, err := newBroker(dir)
-	if err != nil {
-		panic(err)
-	}
-	f := &fakeBridge{b: b, work: work}
-	if err := f.play(); err != nil {
-		panic(err)
-	}
-	return b.js, func() { f.stop(); b.close(); remove() }
+	t, end := natstest.Example()
+	f := &fakeBridge{b: startBroker(t), work: work}
+	f.play(t)
+	return f.b.js, end
 }
 
 // happened has the bridge publish an event about a task.
@@ -94,7 +89,7 @@ func ExampleClient_Do() {
 	// 2026 September 1
 }
 
-// An error says what became of the command, and whether it is still on its way.
+// An error says why the command was not carried out, or that its result is still to come.
 func ExampleClient_Do_errors() {
 	js, end := connected(always(events.Result{Outcome: events.Rejected, Status: 403, Attempts: 1, Error: &events.Error{
 		Code: events.CodeRefused, Message: "factro answered 403: Task is closed",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // TestIdentity: each of these is a command of its own.
@@ -95,10 +96,7 @@ func TestDoSources(t *testing.T) {
 			f := &fakeBridge{b: startBroker(t), loseCopies: lose, work: func(c events.Command) []events.Result {
 				return []events.Result{applied(map[string]string{"id": c.Source()})}
 			}}
-			if err := f.play(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(f.stop)
+			f.play(t)
 			c := events.NewClient(f.b.js, "acme")
 			c.SetPatience(time.Millisecond)
 			for range 2 {
@@ -120,10 +118,7 @@ func TestDoSources(t *testing.T) {
 func TestDoEarlierBridge(t *testing.T) {
 	t.Parallel()
 	f := &fakeBridge{b: startBroker(t), older: true, work: always(applied(nil))}
-	if err := f.play(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.stop)
+	f.play(t)
 	for range 2 {
 		if _, err := events.NewClient(f.b.js, "acme").Do(t.Context(), setState, events.WithID("c")); err != nil {
 			t.Error(err)
@@ -183,7 +178,8 @@ func TestPendingDuplicate(t *testing.T) {
 	if n := len(f.commands()); n > 1 {
 		t.Errorf("%d commands", n)
 	}
-	_, err := c.Do(ended(t), setState, events.WithID("c"))
+	again, cancelAgain := context.WithCancel(t.Context())
+	_, err := c.Do(again, setState, events.WithID("c"), events.OnStatus(func(status.Status, error) { cancelAgain() })) // after the stream's word
 	p, ok := errors.AsType[*events.PendingError](err)
 	if !ok || !p.Duplicate || !contains(err, "the stream has its message id already") {
 		t.Errorf("got %v", err)

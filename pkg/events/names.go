@@ -2,6 +2,8 @@ package events
 
 import (
 	"strings"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/subject"
 )
 
 // DefaultPrefix stands at the front of all subjects unless the bridge is configured otherwise.
@@ -86,43 +88,49 @@ func (p Prefix) DeadWebhook(cloud string) string {
 // prefix nor cloud has an underscore, so no two clouds share one.
 
 // EventStream is the name of the stream that holds the events of a cloud, such as FACTRO_EVENTS_ACME.
-func (p Prefix) EventStream(cloud string) string { return p.stream("EVENTS", cloud) }
+func (p Prefix) EventStream(cloud string) string { return stream(p, "EVENTS", cloud) }
 
 // CommandStream is the name of the work queue of a cloud's commands, such as FACTRO_COMMANDS_ACME.
-func (p Prefix) CommandStream(cloud string) string { return p.stream("COMMANDS", cloud) }
+func (p Prefix) CommandStream(cloud string) string { return stream(p, "COMMANDS", cloud) }
 
 // ResultStream is the name of the stream that holds the results of a cloud's commands, such as FACTRO_RESULTS_ACME.
-func (p Prefix) ResultStream(cloud string) string { return p.stream("RESULTS", cloud) }
+func (p Prefix) ResultStream(cloud string) string { return stream(p, "RESULTS", cloud) }
 
 // DeadStream is the name of the stream that holds the dead letters of a cloud, such as FACTRO_DEAD_ACME.
-func (p Prefix) DeadStream(cloud string) string { return p.stream("DEAD", cloud) }
+func (p Prefix) DeadStream(cloud string) string { return stream(p, "DEAD", cloud) }
 
 // FileBucket is the object store bucket of the files that commands of a cloud upload, such as FACTRO_FILES_ACME.
-func (p Prefix) FileBucket(cloud string) string { return p.stream("FILES", cloud) }
+func (p Prefix) FileBucket(cloud string) string { return stream(p, "FILES", cloud) }
 
 // AnswerBucket is the object store bucket of a cloud's answers that are too large for a message, such as
 // FACTRO_ANSWERS_ACME.
-func (p Prefix) AnswerBucket(cloud string) string { return p.stream("ANSWERS", cloud) }
+func (p Prefix) AnswerBucket(cloud string) string { return stream(p, "ANSWERS", cloud) }
 
 // OriginalBucket is the object store bucket of a cloud's commands and webhooks that no dead letter can hold, and of what
 // could not be published yet, such as FACTRO_ORIGINALS_ACME.
-func (p Prefix) OriginalBucket(cloud string) string { return p.stream("ORIGINALS", cloud) }
+func (p Prefix) OriginalBucket(cloud string) string { return stream(p, "ORIGINALS", cloud) }
 
-func (p Prefix) stream(kind, cloud string) string {
+func stream(p Prefix, kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }
 
-// Token returns s if it can be a token of a subject as it stands, which is 1 to 128 bytes of [A-Za-z0-9_-], else "_".
+// Token returns s if it can be a token of a subject as it is, which is 1 to 128 bytes of [A-Za-z0-9_-], else "_".
 // The true value is still in the event.
-func Token(s string) string {
-	if len(s) < 1 || len(s) > 128 {
-		return "_"
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return "_"
-		}
-	}
-	return s
-}
+func Token(s string) string { return subject.Token(s) }
+
+// ResourceBridge is the resource of the bridge's own events: those about gaps, which the package gap reads, and those of
+// "bridge canary".
+const ResourceBridge = "bridge"
+
+// ActionCanary is the action of the webhooks that "bridge canary" sends to see whether one arrives. factro has no such
+// action. Their events are of ResourceBridge, too: leave them out where they are not wanted.
+const ActionCanary = "BridgeCanary"
+
+// OperationCanary is the operation of the command that "bridge canary" sends, on ResourceBridge. The bridge answers it itself:
+// the result is applied, factro is not called, and nothing is remembered.
+const OperationCanary = "canary"
+
+// SchemaURI is the identity of a schema of the contract, urn:factro:schema:<name>, as its $id and a result's dataschema
+// have it. Names are event, gap, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
+// "bridge contract schema" lists and prints them.
+func SchemaURI(name string) string { return "urn:factro:schema:" + name }

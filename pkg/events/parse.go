@@ -2,11 +2,10 @@ package events
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/subject"
 )
 
 // Address is what the subject of a command or a query says.
@@ -24,61 +23,49 @@ type ResultAddress struct {
 
 // ParseEvent reads the subject of an event, or says what is wrong with it.
 func (p Prefix) ParseEvent(subject string) (EventAddress, error) {
-	t := p.tokens(subject, "event", 4)
-	if t == nil {
-		return EventAddress{}, p.malformed(subject, ".event.<cloud>.<resource>.<id>.<Action>")
+	t, err := tokens(p, subject, ".event.", "<cloud>", "<resource>", "<id>", "<Action>")
+	if err != nil {
+		return EventAddress{}, err
 	}
 	return EventAddress{Cloud: t[0], Resource: t[1], ID: t[2], Action: t[3]}, nil
 }
 
 // ParseCommand reads the subject of a command, or says what is wrong with it.
 func (p Prefix) ParseCommand(subject string) (Address, error) {
-	t := p.tokens(subject, "command", 3)
-	if t == nil {
-		return Address{}, p.malformed(subject, ".command.<cloud>.<resource>.<operation>")
-	}
-	return Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, nil
+	return address(p, subject, ".command.")
 }
 
 // ParseRedrive reads the subject of a command that is sent once more, or says what is wrong with it.
 func (p Prefix) ParseRedrive(subject string) (Address, error) {
-	t := p.tokens(subject, "redrive", 3)
-	if t == nil {
-		return Address{}, p.malformed(subject, ".redrive.<cloud>.<resource>.<operation>")
-	}
-	return Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, nil
+	return address(p, subject, ".redrive.")
 }
 
 // ParseQuery reads the subject of a query, or says what is wrong with it.
-func (p Prefix) ParseQuery(subject string) (Address, error) {
-	t := p.tokens(subject, "query", 3)
-	if t == nil {
-		return Address{}, p.malformed(subject, ".query.<cloud>.<resource>.<operation>")
-	}
-	return Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, nil
-}
+func (p Prefix) ParseQuery(subject string) (Address, error) { return address(p, subject, ".query.") }
 
 // ParseResult reads the subject of a result, or says what is wrong with it. It does not ask whether the outcome is one
 // that it knows.
 func (p Prefix) ParseResult(subject string) (ResultAddress, error) {
-	t := p.tokens(subject, "result", 4)
-	if t == nil {
-		return ResultAddress{}, p.malformed(subject, ".result.<cloud>.<resource>.<operation>.<outcome>")
+	t, err := tokens(p, subject, ".result.", "<cloud>", "<resource>", "<operation>", "<outcome>")
+	if err != nil {
+		return ResultAddress{}, err
 	}
 	return ResultAddress{Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, Outcome(t[3])}, nil
 }
 
-// tokens returns the tokens of a subject behind prefix and kind, if there are n of them, none is empty and all are UTF-8, as
-// attributes of CloudEvents are: NATS takes any bytes.
-func (p Prefix) tokens(subject, kind string, n int) []string {
-	rest, ok := strings.CutPrefix(subject, string(p)+"."+kind+".")
-	t := strings.Split(rest, ".")
-	if !ok || len(t) != n || slices.Contains(t, "") || !utf8.ValidString(subject) {
-		return nil
+func address(p Prefix, subject, kind string) (Address, error) {
+	t, err := tokens(p, subject, kind, "<cloud>", "<resource>", "<operation>")
+	if err != nil {
+		return Address{}, err
 	}
-	return t
+	return Address{Cloud: t[0], Resource: t[1], Operation: t[2]}, nil
 }
 
-func (p Prefix) malformed(subject, form string) error {
-	return fmt.Errorf("subject %s is not of the form %s", binding.Quote(subject), string(p)+form)
+// tokens returns the tokens of a subject behind prefix and kind, as many as there are names for.
+func tokens(p Prefix, s, kind string, names ...string) ([]string, error) {
+	t := subject.Split(s, string(p)+kind, len(names))
+	if t == nil {
+		return nil, fmt.Errorf("subject %s is not of the form %s", binding.Quote(s), string(p)+kind+strings.Join(names, "."))
+	}
+	return t, nil
 }

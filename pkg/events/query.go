@@ -18,6 +18,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/stored"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/tracing"
 )
 
 // queryTimeout bounds a query whose context has no deadline: the time until its answer begins.
@@ -65,7 +67,7 @@ func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error
 	}
 	op := query.Operation()
 	subject := c.prefix.Query(c.cloud, op.Resource, op.Name)
-	ctx, span := startSpan(ctx, "request", subject, trace.SpanKindClient, withOperation(op))
+	ctx, span := tracing.Start(ctx, "request", subject, trace.SpanKindClient, tracing.Operation(op.Name))
 	defer span.End()
 	answer, err := c.query(ctx, subject, data)
 	if err != nil {
@@ -84,19 +86,25 @@ func (c *Client) query(ctx context.Context, subject string, data []byte) (io.Rea
 		asking, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
-	propagator.Inject(ctx, delivery.Header(msg.Header))
-	answer, err := c.js.Conn().RequestMsgWithContext(asking, msg)
+	answer, err := c.request(asking, "query", subject, data)
 	if err != nil {
-		return nil, fmt.Errorf("query %s: %w", subject, err)
-	}
-	if err := answerError(answer); err != nil {
 		return nil, err
 	}
 	if binding.Lookup(answer.Header, HeaderObject) == nil {
 		return io.NopCloser(bytes.NewReader(answer.Data)), nil
 	}
 	return c.open(ctx, answer)
+}
+
+// request sends a request with the trace of ctx and waits for the answer. An answer that is an error is returned as that.
+func (c *Client) request(ctx context.Context, what, subject string, data []byte) (*nats.Msg, error) {
+	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
+	tracing.Propagator.Inject(ctx, delivery.Header(msg.Header))
+	answer, err := c.js.Conn().RequestMsgWithContext(ctx, msg)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", what, subject, err)
+	}
+	return answer, answerError(answer)
 }
 
 // answerError returns the error that an answer is, or nil.
@@ -130,5 +138,5 @@ func (c *Client) open(ctx context.Context, answer *nats.Msg) (io.ReadCloser, err
 		return nil, fmt.Errorf("the answer refers to an object, but does not name it: %w",
 			cmp.Or(err, errors.New("bucket or name is empty")))
 	}
-	return openStored(ctx, c.js, body.Object)
+	return stored.OpenObject(ctx, c.js, body.Object.Bucket, body.Object.Name)
 }

@@ -26,16 +26,12 @@ type relay struct {
 
 func (b *broker) relay(t *testing.T) *relay {
 	t.Helper()
-	nc, _, err := b.connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc, _ := b.connect(t)
 	js, err := jetstream.NewWithAPIPrefix(nc, "RELAY")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{b: &broker{opts: b.opts, nc: nc, js: js}, seen: make(chan string, 1024)}
+	r := &relay{b: &broker{Server: b.Server, nc: nc, js: js}, seen: make(chan string, 1024)}
 	if _, err = b.nc.Subscribe("RELAY.>", func(m *nats.Msg) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -92,7 +88,7 @@ func (b *broker) slowAnswers(t *testing.T, inboxes string) (js jetstream.JetStre
 			if err != nil {
 				return
 			}
-			server, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.s.ClientURL(), "nats://"))
+			server, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.URL(), "nats://"))
 			if err != nil {
 				_ = program.Close()
 				continue

@@ -41,7 +41,7 @@ const (
 	HeaderDeadReason = "Factro-Dead-Reason"
 )
 
-// Outcome says what became of a command. It is the last token of a result's subject.
+// Outcome is how a command ended, or that it has to wait. It is the last token of a result's subject.
 type Outcome string
 
 const (
@@ -78,7 +78,7 @@ type Result struct {
 	Error   *Error `json:"error,omitempty"`
 	// RetryAt says when a deferred command is tried next, as far as that is known.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
-	// CommandDigest is the [CommandDigest] of the data that the result is of. A repeated result has that of the command that was
+	// CommandDigest is a digest of the command's data, however it was written. A repeated result has that of the command that was
 	// carried out. It is "" in results of older bridges, and where the data was no JSON.
 	CommandDigest string `json:"commandDigest,omitempty"`
 	// DryRun says that nothing was called. It is an attribute of the event and no part of its data.

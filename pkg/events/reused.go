@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/identity"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/await"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/stored"
 )
 
 // ReusedError says that a command was not carried out, since its source and id were used before for something else: an id is
@@ -42,9 +44,9 @@ func (w *waiter) verdict(r Result) error {
 	if r.Outcome != Rejected || r.Error == nil || r.Error.Code != CodeConflict {
 		return r.Err()
 	}
-	e := &ReusedError{ID: w.id, Earlier: r.Error.Earlier}
-	if a, err := w.client.prefix.ParseCommand(w.subject); err == nil && r.Error.Earlier != nil && r.Error.Earlier.Operation != a.Operation {
-		e.Operation, e.Cloud = r.Error.Earlier.Operation, a.Cloud
+	e := &ReusedError{ID: w.order.ID, Earlier: r.Error.Earlier}
+	if e.Earlier != nil && e.Earlier.Operation != w.address.Operation {
+		e.Operation, e.Cloud = e.Earlier.Operation, w.address.Cloud
 	}
 	return e
 }
@@ -60,12 +62,12 @@ func (w *waiter) compare(ctx context.Context) error {
 	if seen, err := w.compareStored(ctx); seen {
 		return err
 	}
-	stored := make(chan found)
-	go w.read(ctx, stored)
+	inStream := make(chan await.Candidate)
+	go w.results.Read(ctx, inStream)
 	for {
 		select {
-		case f := <-stored:
-			switch _, err := w.judge(f); {
+		case c := <-inStream:
+			switch _, err := w.judge(c); {
 			case err == nil:
 				return nil // it is the same
 			case !errors.Is(err, errOther):
@@ -80,22 +82,21 @@ func (w *waiter) compare(ctx context.Context) error {
 // compareStored compares with the message that the stream has instead of the command. seen is false if it is gone, or may not
 // be read.
 func (w *waiter) compareStored(ctx context.Context) (seen bool, err error) {
-	commands := storedReader{js: w.client.js, stream: w.stream}
-	got, err := commands.get(ctx, getRequest{Seq: w.sequence})
+	commands := stored.Reader{JS: w.client.js, Stream: w.ack.Stream}
+	got, err := commands.Get(ctx, stored.Request{Seq: w.ack.Sequence})
 	if err != nil {
 		return false, nil //nolint:nilerr // then its result has to tell
 	}
-	p := w.client.prefix
-	have, err := p.DecodeCommand(got[0].subject, got[0].header, got[0].data, w.place)
+	have, err := w.prefix.DecodeCommand(got[0].Subject, got[0].Header, got[0].Data, position(w.ack))
 	switch {
 	case err != nil:
 		return false, nil //nolint:nilerr // the bridge will answer its sender
-	case have.Event.ID() != w.id || have.Source() != w.source:
+	case have.Event.ID() != w.order.ID || have.Source() != w.order.Source:
 		return true, takenBy(have.Event.ID(), have.Source())
-	case p.Command(have.Cloud, have.Resource, have.Operation) != w.subject:
-		return true, &ReusedError{ID: w.id, Operation: have.Operation, Cloud: have.Cloud}
+	case have.Address != w.address:
+		return true, &ReusedError{ID: w.order.ID, Operation: have.Operation, Cloud: have.Cloud}
 	case identity.CommandDigest(have.Event.Data()) != w.digest:
-		return true, &ReusedError{ID: w.id}
+		return true, &ReusedError{ID: w.order.ID}
 	}
 	return true, nil
 }

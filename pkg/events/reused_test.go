@@ -24,10 +24,10 @@ func TestReusedID(t *testing.T) {
 		t.Fatal(err)
 	}
 	settled(t, f) // else the earlier command itself is compared, which has no result to tell
-	told := 0
-	r, doErr := c.Do(t.Context(), closing, events.WithID("once"), events.OnResult(func(events.Event) { told++ }))
-	if r.Outcome != "" || told != 0 {
-		t.Errorf("the other command's result came as this one's: %+v, told %d times", r, told)
+	reported := 0
+	r, doErr := c.Do(t.Context(), closing, events.WithID("once"), events.OnResult(func(events.Event) { reported++ }))
+	if r.Outcome != "" || reported != 0 {
+		t.Errorf("the other command's result came as this one's: %+v, reported %d times", r, reported)
 	}
 	sent, sendErr := c.Send(t.Context(), closing, events.WithID("once"))
 	if !sent.Duplicate || sent.ID != "once" {
@@ -120,14 +120,11 @@ func TestReusedIDStructured(t *testing.T) {
 	}
 }
 
-// TestReusedIDOlderBridge: the results of an older bridge do not tell of which data they are, so nothing is compared.
+// TestReusedIDOlderBridge: the results of an older bridge do not say which data they are for, so nothing is compared.
 func TestReusedIDOlderBridge(t *testing.T) {
 	t.Parallel()
 	f := &fakeBridge{b: startBroker(t), work: always(applied(nil)), noDigest: true}
-	if err := f.play(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.stop)
+	f.play(t)
 	c := events.NewClient(f.b.js, "acme")
 	for _, cmd := range []payload.SetTaskState{setState, setState} {
 		if r, err := c.Do(t.Context(), cmd, events.WithID("once")); err != nil || r.Outcome != events.Applied {
@@ -136,7 +133,7 @@ func TestReusedIDOlderBridge(t *testing.T) {
 	}
 }
 
-// TestReusedIDConflict: where the stream has forgotten the id, the bridge says that it was used, and what became of that.
+// TestReusedIDConflict: where the stream has forgotten the id, the bridge says that it was used, and with which result.
 func TestReusedIDConflict(t *testing.T) {
 	t.Parallel()
 	earlier := applied(nil)

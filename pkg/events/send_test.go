@@ -9,29 +9,29 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
-// TestOnResult: each result is told once, as the event that it is in the stream, be it a copy or read there.
+// TestOnResult: each result is reported once, as the event that it is in the stream, be it a copy or read there.
 func TestOnResult(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, always(throttled, applied(map[string]string{"id": "8d3f"})))
 	for _, how := range []string{"by copy", "from the stream"} { // the second time the stream has the command already
-		var told []string
+		var reported []string
 		r, err := c.Do(t.Context(), setState, events.WithID("the-id"), events.OnResult(func(e events.Event) {
-			told = append(told, e.Subject)
+			reported = append(reported, e.Subject)
 			if result, err := e.Result(); err != nil || result.Operation != "setTaskState" || e.Cloud != "acme" {
-				t.Errorf("%s: told %+v, %v", how, e, err)
+				t.Errorf("%s: reported %+v, %v", how, e, err)
 			}
 		}))
 		if err != nil || r.Outcome != events.Applied {
 			t.Errorf("%s: got %+v, %v", how, r, err)
 		}
 		want := []string{"factro.result.acme.task.setTaskState.deferred", "factro.result.acme.task.setTaskState.applied"}
-		if !slices.Equal(told, want) {
-			t.Errorf("%s: told of %v, want %v", how, told, want)
+		if !slices.Equal(reported, want) {
+			t.Errorf("%s: reported of %v, want %v", how, reported, want)
 		}
 	}
 }
 
-// TestSend: the command is in the stream when Send returns, once under one id, which is told, and Do gets its result later.
+// TestSend: the command is in the stream when Send returns, once under one id, which Send returns, and Do gets its result later.
 func TestSend(t *testing.T) {
 	t.Parallel()
 	c, f := client(t, always(applied(nil)))
@@ -56,8 +56,8 @@ func TestSend(t *testing.T) {
 	if _, err := c.Send(t.Context(), payload.Generic{Name: "createTask", Resource: "task", Data: []int{1}}); err == nil {
 		t.Error("a list was sent as a command")
 	}
-	f.b.stop()
-	f.b.close()
+	f.b.Stop()
+	f.b.nc.Close()
 	if _, err := c.Send(t.Context(), setState); err == nil || errors.As(err, new(*events.Error)) {
 		t.Errorf("without a connection: %v", err)
 	}

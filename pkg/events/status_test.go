@@ -19,11 +19,7 @@ import (
 // answerStatus has the bridge's side answer the question why commands wait.
 func answerStatus(t *testing.T, b *broker, answer func(status.Request) any) {
 	t.Helper()
-	nc, _, err := b.connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc, _ := b.connect(t)
 	if _, err := nc.Subscribe(prefix.Status("acme"), func(msg *nats.Msg) {
 		var ask status.Request
 		if err := json.Unmarshal(msg.Data, &ask); err != nil {
@@ -42,7 +38,7 @@ func answerStatus(t *testing.T, b *broker, answer func(status.Request) any) {
 	}
 }
 
-// TestOnStatus: who waits is told what for, once it takes a second, and again when that changes, though not for each question.
+// TestOnStatus: a sender hears what its command waits for, once it takes a second, and again when that changes, though not for each question.
 func TestOnStatus(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})
@@ -59,27 +55,27 @@ func TestOnStatus(t *testing.T) {
 		}
 	})
 	began := time.Now()
-	var told []uint64
+	var reported []uint64
 	r, err := c.Do(t.Context(), setState, events.OnStatus(func(s status.Status, err error) {
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if told = append(told, *s.Before); len(told) == 1 {
+		if reported = append(reported, *s.Before); len(reported) == 1 {
 			if d := time.Since(began); d < time.Second {
-				t.Errorf("told after %s", d)
+				t.Errorf("reported after %s", d)
 			}
 			before.Store(1)
 		} else {
 			close(goOn)
 		}
 	}))
-	if err != nil || r.Outcome != events.Applied || !slices.Equal(told, []uint64{2, 1}) {
-		t.Errorf("got %+v, %v; told %v", r, err, told)
+	if err != nil || r.Outcome != events.Applied || !slices.Equal(reported, []uint64{2, 1}) {
+		t.Errorf("got %+v, %v; reported %v", r, err, reported)
 	}
 }
 
-// TestOnStatusNobody: that nobody is there is told once and at once, and that somebody has come, too.
+// TestOnStatusNobody: that nobody is there is reported once and at once, and that somebody has come, too.
 func TestOnStatusNobody(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
@@ -87,24 +83,24 @@ func TestOnStatusNobody(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	began := time.Now()
-	var told []string
+	var reported []string
 	_, err := c.Do(ctx, setState, events.OnStatus(func(s status.Status, err error) {
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			if d := time.Since(began); d > 2*time.Second {
-				t.Errorf("told after %s", d)
+				t.Errorf("reported after %s", d)
 			}
-			told = append(told, "nobody")
+			reported = append(reported, "nobody")
 			answerStatus(t, b, func(status.Request) any { return status.Status{Cloud: "acme"} })
 		case err != nil:
 			t.Error(err)
 		default:
-			told = append(told, s.Cloud)
+			reported = append(reported, s.Cloud)
 			cancel()
 		}
 	}))
-	if !errors.As(err, new(*events.PendingError)) || fmt.Sprint(told) != "[nobody acme]" {
-		t.Errorf("got %v, told %v", err, told)
+	if !errors.As(err, new(*events.PendingError)) || fmt.Sprint(reported) != "[nobody acme]" {
+		t.Errorf("got %v, reported %v", err, reported)
 	}
 }
 

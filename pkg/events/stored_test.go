@@ -46,13 +46,13 @@ func (b *broker) plain(t *testing.T) {
 	}
 }
 
-// ways are how a stream can be read without a consumer.
-var ways = map[string]bool{"direct get": true, "by the leader": false}
+// readings are how a stream can be read without a consumer.
+var readings = map[string]bool{"direct get": true, "by the leader": false}
 
 // TestResultWithoutConsumer: a result whose copy was lost is found without a consumer.
 func TestResultWithoutConsumer(t *testing.T) {
 	t.Parallel()
-	for name, direct := range ways {
+	for name, direct := range readings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, f := client(t, func(cmd events.Command) []events.Result {
@@ -62,8 +62,8 @@ func TestResultWithoutConsumer(t *testing.T) {
 			if !direct {
 				f.b.plain(t)
 			}
-			way := f.b.relay(t)
-			c := events.NewClient(way.b.js, "acme")
+			relayed := f.b.relay(t)
+			c := events.NewClient(relayed.b.js, "acme")
 			c.SetPatience(time.Millisecond)
 			for _, id := range []string{"a", "b", "c", "a", "b"} {
 				deferred := 0
@@ -75,7 +75,7 @@ func TestResultWithoutConsumer(t *testing.T) {
 			if n := len(f.commands()); n != 3 {
 				t.Errorf("%d commands, want 3", n)
 			}
-			way.noConsumers(t)
+			relayed.noConsumers(t)
 		})
 	}
 }
@@ -88,15 +88,15 @@ func TestResultUnderFalseHeaders(t *testing.T) {
 		commands <- cmd
 		return nil
 	})
-	way := f.b.relay(t)
-	c := events.NewClient(way.b.js, "acme")
+	relayed := f.b.relay(t)
+	c := events.NewClient(relayed.b.js, "acme")
 	c.SetPatience(time.Millisecond)
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.Do(t.Context(), setState)
 		done <- err
 	}()
-	way.until("$JS.API.DIRECT.GET.")
+	relayed.until("$JS.API.DIRECT.GET.")
 	cmd := <-commands
 	// First one of another command, after which the stream would be read far behind its end; then the one that is waited for,
 	// which calls itself one of another cloud.
@@ -118,8 +118,8 @@ func TestResultUnderFalseHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		if other { // it is read alone, and what comes then is asked for
-			way.until("$JS.API.DIRECT.GET.")
-			way.until("$JS.API.DIRECT.GET.")
+			relayed.until("$JS.API.DIRECT.GET.")
+			relayed.until("$JS.API.DIRECT.GET.")
 		}
 	}
 	if err := <-done; err != nil {
@@ -130,7 +130,7 @@ func TestResultUnderFalseHeaders(t *testing.T) {
 // TestAnswerWithoutConsumer: a large answer is read without a consumer, and what is not as it was stored is an error.
 func TestAnswerWithoutConsumer(t *testing.T) {
 	t.Parallel()
-	for name, direct := range ways {
+	for name, direct := range readings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := startBroker(t)
@@ -180,7 +180,7 @@ func TestAnswerWithoutConsumer(t *testing.T) {
 			if !direct {
 				b.plain(t)
 			}
-			way := b.relay(t)
+			relayed := b.relay(t)
 			var object string
 			if err := answerer(b, func(*nats.Msg) *nats.Msg {
 				body, err := json.Marshal(map[string]any{"object": events.ObjectRef{Bucket: bucket, Name: object}})
@@ -200,7 +200,7 @@ func TestAnswerWithoutConsumer(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) { // one after the other: all are answered on one subject
 					object = name
-					answer, err := events.NewClient(way.b.js, "acme").Query(t.Context(), getTask)
+					answer, err := events.NewClient(relayed.b.js, "acme").Query(t.Context(), getTask)
 					var got []byte
 					if err == nil {
 						got, err = io.ReadAll(answer)
@@ -217,7 +217,7 @@ func TestAnswerWithoutConsumer(t *testing.T) {
 					}
 				})
 			}
-			way.noConsumers(t)
+			relayed.noConsumers(t)
 		})
 	}
 }
@@ -234,14 +234,14 @@ func TestPrepared(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	way := b.relay(t)
+	relayed := b.relay(t)
 	for _, id := range []string{"1", "2"} {
 		b.publish(t, "factro.event.acme.task."+id+".TaskCreated", id)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var got []string
-	err := events.Subscribe(ctx, way.b.js, "factro.event.acme.>", func(_ context.Context, e events.Event) error {
+	err := events.Subscribe(ctx, relayed.b.js, "factro.event.acme.>", func(_ context.Context, e events.Event) error {
 		if got = append(got, e.CloudEvent.ID()); len(got) == 2 {
 			cancel()
 		}
@@ -250,8 +250,8 @@ func TestPrepared(t *testing.T) {
 	if err != nil || strings.Join(got, " ") != "1 2" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	for len(way.seen) > 0 {
-		subject := <-way.seen
+	for len(relayed.seen) > 0 {
+		subject := <-relayed.seen
 		if !strings.HasPrefix(subject, "$JS.API.CONSUMER.INFO.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.MSG.NEXT.") {
 			t.Errorf("the program asks for %s", subject)
 		}

@@ -1,21 +1,17 @@
 package events
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/subscription"
 )
 
 // Handler handles one event. Its context ends with that of Subscribe and carries the event's trace. The error is the
@@ -44,35 +40,36 @@ type Handler func(ctx context.Context, e Event) error
 // nobody subscribes has lost its place, and starts over. From a stream that was created again it gets everything, if it may ask the
 // broker about the stream.
 func Subscribe(ctx context.Context, js jetstream.JetStream, filter string, handle Handler, opts ...SubscribeOption) error {
-	s := subscription{
-		js: js, filter: filter, handle: handle, inFlight: 1, ackWait: ackWait, syncEvery: syncEvery, log: slog.Default(),
-	}
+	s := subscriber{handle: handle, Subscription: subscription.Subscription{
+		JS: js, Filter: filter, InFlight: 1, SyncEvery: subscription.SyncEvery, Log: slog.Default(),
+	}}
 	s.onUnreadable = func(ctx context.Context, e Event, err error) {
-		s.log.WarnContext(ctx, "message is no readable event and is left out", "subject", e.Subject, "sequence", e.Sequence, "error", err)
+		s.Log.WarnContext(ctx, "message is no readable event and is left out", "subject", e.Subject, "sequence", e.Sequence, "error", err)
 	}
 	for _, o := range opts {
 		o(&s)
 	}
 	var err error
-	if s.prefix, s.stream, err = streamOf(filter); err != nil {
+	if s.prefix, s.Stream, err = streamOf(filter); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	if s.inFlight > maxInFlight {
-		return fmt.Errorf("subscribe to %s: %d events in flight, want at most %d", filter, s.inFlight, maxInFlight)
+	if s.InFlight > subscription.MaxInFlight {
+		return fmt.Errorf("subscribe to %s: %d events in flight, want at most %d", filter, s.InFlight, subscription.MaxInFlight)
 	}
-	s.slots, s.line = make(chan struct{}, s.inFlight), delivery.LineOf(js.Conn())
-	defer s.leave(ctx)
-	defer s.handlers.Wait()
-	return s.run(ctx)
+	s.Handle = s.deliver
+	if err := s.Run(ctx); err != nil {
+		return fmt.Errorf("subscribe to %s: %w", filter, err)
+	}
+	return nil
 }
 
 // SubscribeOption changes a subscription.
-type SubscribeOption func(*subscription)
+type SubscribeOption func(*subscriber)
 
 // Durable gives the consumer a name under which the broker keeps its place. It is made if it is missing, and used as it
 // is if it is there, unless its filter or its kind of acknowledgement differ or it takes more events at once: that is an
 // error, since its events would be others than asked for. The name holds neither dots, blanks nor wildcards.
-func Durable(name string) SubscribeOption { return func(s *subscription) { s.durable = name } }
+func Durable(name string) SubscribeOption { return func(s *subscriber) { s.Durable = name } }
 
 // Prepared names a durable consumer that somebody else has made, and that Subscribe never makes: it is an error if it is
 // missing at the start. One that is deleted later is waited for. So the program needs no right to make consumers, which is
@@ -89,62 +86,27 @@ func Durable(name string) SubscribeOption { return func(s *subscription) { s.dur
 //
 // where max-pending is the number of [InFlight], or 1.
 func Prepared(name string) SubscribeOption {
-	return func(s *subscription) { s.durable, s.prepared = name, true }
+	return func(s *subscriber) { s.Durable, s.Prepared = name, true }
 }
 
 // Since begins with what the stream has since a time, instead of now; the zero time stands for all that it has. A durable
 // consumer that is there already keeps its place.
-func Since(t time.Time) SubscribeOption { return func(s *subscription) { s.since = &t } }
+func Since(t time.Time) SubscribeOption { return func(s *subscriber) { s.Since = &t } }
 
 // InFlight has up to n events handled at once, each on a goroutine of its own. The order is lost. A number below 1 counts
 // as 1, and one above 1024 is an error of Subscribe.
 //
 // Four programs with the same n may share a durable consumer; beyond that, the sum of their numbers is to be at most 512.
-func InFlight(n int) SubscribeOption { return func(s *subscription) { s.inFlight = max(n, 1) } }
+func InFlight(n int) SubscribeOption { return func(s *subscriber) { s.InFlight = max(n, 1) } }
 
 // Log has warnings written there, instead of by the default of [log/slog]: of a consumer that cannot be pulled from, and
 // of messages that are no readable events.
-func Log(log *slog.Logger) SubscribeOption { return func(s *subscription) { s.log = log } }
+func Log(log *slog.Logger) SubscribeOption { return func(s *subscriber) { s.Log = log } }
 
 // OnUnreadable has f called with a message that is no readable event, instead of a warning. The event has what is known
 // of it. Such a message does not come again.
 func OnUnreadable(f func(ctx context.Context, e Event, err error)) SubscribeOption {
-	return func(s *subscription) { s.onUnreadable = f }
-}
-
-// ackWait is how long the broker waits for word of an event before it delivers it again, so how long a crash goes
-// unnoticed.
-const ackWait = 30 * time.Second
-
-// syncEvery is how often a subscription with many events in flight asks how far its consumer is. What was handled since
-// comes again if the consumer is lost.
-const syncEvery = 30 * time.Second
-
-// maxInFlight bounds how many events a subscription has in flight. Each has a request of its own at the broker.
-const maxInFlight = 1024
-
-type subscription struct {
-	js           jetstream.JetStream
-	line         delivery.Line
-	prefix       Prefix
-	stream       string
-	filter       string
-	handle       Handler
-	durable      string
-	prepared     bool // durable is there, or nothing is
-	since        *time.Time
-	inFlight     int
-	ackWait      time.Duration
-	syncEvery    time.Duration
-	log          *slog.Logger
-	onUnreadable func(context.Context, Event, error)
-
-	// name is that of the consumer, once there is one.
-	name  string
-	place place
-	// slots has an entry for each event that is pulled or handled, and handlers waits for them.
-	slots    chan struct{}
-	handlers sync.WaitGroup
+	return func(s *subscriber) { s.onUnreadable = f }
 }
 
 // streamOf returns the prefix of a filter and the stream that it is about. Each cloud has streams of its own, so the
@@ -174,109 +136,4 @@ func streamOf(filter string) (Prefix, string, error) {
 		return "", "", fmt.Errorf("filter %s: cloud %s is not of the form [a-z0-9][a-z0-9-]*", binding.Quote(filter), binding.Quote(t[at]))
 	}
 	return p, stream(t[at]), nil
-}
-
-// run binds the consumer and has its events handled, again and again until ctx ends.
-func (s *subscription) run(ctx context.Context) error {
-	for failures := 0; ctx.Err() == nil; failures++ {
-		began := time.Now()
-		consumer, err := s.bind(ctx)
-		switch {
-		case err == nil:
-			if err = s.consume(ctx, consumer); ctx.Err() == nil && time.Since(began) > time.Minute {
-				failures = 0 // it worked for a while
-			}
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the end of ctx is the ordinary end
-		case s.name == "" && !isOutage(err) || errors.Is(err, errDiffers), s.name == "" && errors.Is(err, errNotPrepared):
-			return fmt.Errorf("subscribe to %s: %w", s.filter, err)
-		}
-		if ctx.Err() == nil && s.js.Conn().IsClosed() {
-			return fmt.Errorf("subscribe to %s: %w", s.filter, nats.ErrConnectionClosed)
-		}
-		if ctx.Err() == nil && failures == 0 {
-			s.log.WarnContext(ctx, "events cannot be pulled; trying again", "subject", s.filter, "error", err)
-		}
-		pause(ctx, delivery.Backoff(failures))
-	}
-	return nil
-}
-
-// consume handles events until ctx ends or the consumer cannot be pulled from. Handlers may still run when it returns:
-// one that takes long keeps nobody from another consumer.
-func (s *subscription) consume(ctx context.Context, consumer jetstream.Consumer) error {
-	pulling, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	era, _ := s.place.known()
-	renewEvery := consumer.CachedInfo().Config.AckWait / 3
-	puller := delivery.Puller{
-		Conn: s.js.Conn(), Line: s.line, API: apiPrefix(s.js), Stream: s.stream, Consumer: consumer.CachedInfo().Name,
-		Heartbeat: delivery.Heartbeat,
-	}
-	var pulls sync.WaitGroup
-	if s.inFlight > 1 {
-		pulls.Go(func() { s.sync(pulling, consumer) })
-	}
-	for s.enter(pulling) {
-		pulls.Add(1)
-		s.handlers.Go(func() {
-			defer func() { <-s.slots }()
-			d, err := s.take(pulling, puller, era)
-			stopping := pulling.Err() != nil
-			pulls.Done()
-			switch {
-			case err == nil && d != nil && stopping: // it reached us while we were to stop
-				_ = s.settle(ctx, d, delivery.Nak(0)) // else it comes after AckWait
-			case err == nil && d != nil:
-				if err := s.deliver(ctx, d, renewEvery); errors.Is(err, nats.ErrNoResponders) {
-					stop(err) // the consumer is gone
-				}
-			case err != nil && (!errors.Is(err, delivery.ErrNoHeartbeat) || s.js.Conn().IsConnected()):
-				stop(err)
-			}
-		})
-	}
-	pulls.Wait()
-	return context.Cause(pulling)
-}
-
-// enter waits until one more event may be handled, and returns false if ctx ends first.
-func (s *subscription) enter(ctx context.Context) bool {
-	select {
-	case s.slots <- struct{}{}:
-		if ctx.Err() == nil {
-			return true
-		}
-		<-s.slots
-		return false
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// take pulls one event and notes it. The result is nil if none came, or if the event is handled already.
-func (s *subscription) take(ctx context.Context, p delivery.Puller, era int) (*taken, error) {
-	msg, err := p.Next(ctx)
-	if err != nil || msg == nil {
-		return nil, err
-	}
-	return s.place.delivered(era, msg), nil
-}
-
-// sync remembers how far the consumer is, with all who share it.
-func (s *subscription) sync(ctx context.Context, consumer jetstream.Consumer) {
-	for pause(ctx, s.syncEvery) {
-		if info, err := consumer.Info(ctx); err == nil {
-			s.place.sync(info)
-		}
-	}
-}
-
-// apiPrefix is where the API of JetStream is, without the last dot.
-func apiPrefix(js jetstream.JetStream) string {
-	o := js.Options()
-	if o.Domain != "" {
-		return "$JS." + o.Domain + ".API"
-	}
-	return strings.TrimSuffix(cmp.Or(o.APIPrefix, jetstream.DefaultAPIPrefix), ".")
 }

@@ -174,7 +174,7 @@ func TestVerdictsAreErrors(t *testing.T) {
 	}
 }
 
-// TestPoison: what is no event is told and does not hold up the others.
+// TestPoison: what is no event is reported and does not hold up the others.
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
@@ -182,23 +182,23 @@ func TestPoison(t *testing.T) {
 		e   events.Event
 		err error
 	}
-	told := make(chan unreadable, 4)
+	reported := make(chan unreadable, 4)
 	s := subscribe(t, b, nil, events.OnUnreadable(func(_ context.Context, e events.Event, err error) {
-		told <- unreadable{e, err}
+		reported <- unreadable{e, err}
 	}))
 	b.store(t, &nats.Msg{Subject: stateChanged, Data: []byte("plain")})
 	b.store(t, &nats.Msg{Subject: stateChanged, Header: nats.Header{"ce-id": {"x"}}})
 	b.publish(t, stateChanged, "good")
 	s.want(t, "good")
-	first, second := <-told, <-told
+	first, second := <-reported, <-reported
 	if !errors.Is(first.err, events.ErrPlain) || string(first.e.Data()) != "plain" || first.e.EntityID != "8d3f6c1e" || first.e.Sequence != 1 {
 		t.Errorf("got %+v", first)
 	}
 	if !contains(second.err, "ce-specversion is missing") || second.e.Sequence != 2 {
 		t.Errorf("got %+v", second)
 	}
-	if len(told) != 0 {
-		t.Errorf("it came again: %+v", <-told)
+	if len(reported) != 0 {
+		t.Errorf("it came again: %+v", <-reported)
 	}
 }
 
@@ -372,12 +372,12 @@ func TestConsumerDeleted(t *testing.T) {
 	}
 }
 
-// TestStreamMadeAnew: the new stream counts from one again, and has come further than the old one before it is looked at.
-func TestStreamMadeAnew(t *testing.T) {
+// TestStreamCreatedAgain: the new stream counts from one again, and has come further than the old one before it is looked at.
+func TestStreamCreatedAgain(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	way := b.relay(t)
-	s := subscribe(t, way.b, nil, events.Durable("billing"))
+	relayed := b.relay(t)
+	s := subscribe(t, relayed.b, nil, events.Durable("billing"))
 	for _, id := range []string{"1", "2", "3"} {
 		b.publish(t, stateChanged, id)
 	}
@@ -387,8 +387,8 @@ func TestStreamMadeAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.waiting(t, "billing", 1) // else nobody is told that it is gone
-	way.hold("$JS.API.")
+	b.waiting(t, "billing", 1) // else nobody knows that it is gone
+	relayed.hold("$JS.API.")
 	if err := b.js.DeleteStream(t.Context(), prefix.EventStream("acme")); err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	for _, id := range []string{"new 1", "new 2", "new 3", "new 4", "new 5"} {
 		b.publish(t, stateChanged, id)
 	}
-	way.release()
+	relayed.release()
 	s.want(t, "new 1", "new 2", "new 3", "new 4", "new 5")
 }
 
@@ -446,7 +446,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestRenewed: an event that is long in hand stays there. The handler ends when the broker was told so for longer than it
+// TestRenewed: an event that is long in progress stays there. The handler ends when the broker knew so for longer than it
 // would have waited, and somebody else who asks does not get it.
 func TestRenewed(t *testing.T) {
 	t.Parallel()
@@ -461,12 +461,12 @@ func TestRenewed(t *testing.T) {
 	if _, err := b.nc.ChanSubscribe("$JS.ACK."+prefix.EventStream("acme")+".billing.>", signs); err != nil {
 		t.Fatal(err)
 	}
-	var inHand atomic.Int32
+	var inFlight atomic.Int32
 	hold := func(e events.Event) error {
-		if inHand.Add(1) > 1 || e.Deliveries > 1 {
+		if inFlight.Add(1) > 1 || e.Deliveries > 1 {
 			t.Errorf("%s was delivered %d times", e.CloudEvent.ID(), e.Deliveries)
 		}
-		defer inHand.Add(-1)
+		defer inFlight.Add(-1)
 		for range 5 { // one every third of the time that the broker waits
 			if m := <-signs; string(m.Data) != "+WPI" {
 				t.Errorf("got %s", m.Data)
@@ -513,7 +513,7 @@ func TestSubscribeFromNow(t *testing.T) {
 	}
 }
 
-// TestSubscribeToResults and to dead letters, of which one is no event at all.
+// TestSubscribeToResults and to dead letters; one of them is no event at all.
 func TestSubscribeToResults(t *testing.T) {
 	t.Parallel()
 	c, f := client(t, always(refused))

@@ -8,132 +8,102 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/await"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
-// waiter waits for the results of one command, on the inbox that gets copies and in the stream that has them all.
+// waiter waits for the results of one command and judges them.
 type waiter struct {
 	client  *Client
-	subject string // the command's
-	id      string
-	source  string
+	prefix  Prefix
+	address Address // of the command
 	order   order
-	began   time.Time
 	digest  string // of the command's data
-	// place is where the command is in its stream, or the message that the stream has instead.
-	place    string
-	stream   string
-	sequence uint64
-	// duplicate is that place if the stream has another message instead of the command, or "": mostly it is the same command,
-	// and its result may be there, too.
-	duplicate string
-	// from is what since has found out, or zero.
-	from time.Time
+	// ack says where the command is. If it calls it a duplicate, the stream has another message instead: mostly the same command,
+	// whose result may be there, too.
+	ack     *jetstream.PubAck
+	results await.Results
 	// reported are the deferred results that the caller has; they arrive in two ways.
 	reported map[string]bool
 }
 
-// found is an event of a result, with the subject in the stream, or "" if it is a copy.
-type found struct {
-	subject string
-	header  nats.Header
-	event   event.Event
+// waiter makes what waits for the results of a command that the stream has.
+func (c *Client) waiter(a Address, e event.Event, o order, began time.Time, ack *jetstream.PubAck) *waiter {
+	filter := c.prefix.ResultFilter(a.Cloud, a.Resource, a.Operation, Any)
+	if ack.Duplicate { // the result says which command it is for
+		filter = c.prefix.ResultFilter(a.Cloud, Any, Any, Any)
+	}
+	return &waiter{
+		client: c, prefix: c.prefix, address: a, order: o, digest: identity.CommandDigest(e.Data()), ack: ack, reported: map[string]bool{},
+		results: await.Results{
+			JS: c.js, Commands: c.prefix.CommandStream(a.Cloud), Stream: c.prefix.ResultStream(a.Cloud), Filter: filter,
+			Sent: began, Duplicate: ack.Duplicate,
+		},
+	}
 }
 
-func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (Result, error) {
-	reading, stop := context.WithCancel(ctx)
+func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (final Result, verdict error) {
+	waiting, stop := context.WithCancel(ctx)
 	defer stop()
-	stored := make(chan found)
-	begin := make(chan struct{}, 1)
-	go func() {
+	notices := make(chan func() bool)
+	notify := func(f func() bool) {
 		select {
-		case <-begin:
-			w.read(reading, stored)
-		case <-reading.Done():
+		case notices <- f:
+		case <-waiting.Done():
 		}
-	}()
-	other := make(chan error, 1)
-	if w.duplicate != "" {
-		begin <- struct{}{}
+	}
+	if w.ack.Duplicate {
 		go func() { // while the earlier one waits, it is still in the stream
-			if _, err := w.compareStored(reading); err != nil {
-				other <- err
+			if _, err := w.compareStored(waiting); err != nil {
+				notify(func() bool { verdict = err; return true })
 			}
 		}()
 	}
-	waits := make(chan news)
 	if w.order.onStatus != nil {
-		go w.watch(reading, waits)
+		go w.client.WatchStatus(waiting, position(w.ack), func(s status.Status, err error) {
+			notify(func() bool { w.order.onStatus(s, err); return false })
+		})
 	}
-	nc := w.client.js.Conn()
-	closed := nc.StatusChanged(nats.CLOSED)
-	defer nc.RemoveStatusListener(closed)
-	if nc.IsClosed() { // no other notice of that follows
-		return Result{}, w.pending(nats.ErrConnectionClosed)
-	}
-	patience := time.After(w.client.patience)
-	for {
-		var f found
-		select {
-		case <-ctx.Done():
-			return Result{}, w.pending(ctx.Err())
-		case <-closed:
-			return Result{}, w.pending(nats.ErrConnectionClosed)
-		case <-patience:
-			select {
-			case begin <- struct{}{}:
-			default: // it has begun
-			}
-			continue
-		case msg := <-copies:
-			e, err := FromMsg(msg.Header, msg.Data)
-			if err != nil { // anybody may write to an inbox
-				continue
-			}
-			f.header, f.event = msg.Header, e
-		case f = <-stored:
-		case err := <-other:
-			return Result{}, err
-		case n := <-waits:
-			w.order.onStatus(n.status, n.err)
-			continue
-		}
-		r, err := w.judge(f)
+	how := await.Wait{Copies: copies, Patience: w.client.patience, Notices: notices}
+	if err := w.results.Each(ctx, how, func(c await.Candidate) bool {
+		r, err := w.judge(c)
 		switch {
 		case errors.Is(err, errOther):
 		case err != nil:
-			return Result{}, err
+			verdict = err
+			return true
 		case r.Outcome.Final():
-			w.report(f, r)
-			return r, w.verdict(r)
-		case !w.reported[string(f.event.Data())]:
-			w.reported[string(f.event.Data())] = true
-			w.report(f, r)
+			w.report(c, r)
+			final, verdict = r, w.verdict(r)
+			return true
+		case !w.reported[string(c.Event.Data())]:
+			w.reported[string(c.Event.Data())] = true
+			w.report(c, r)
 		}
+		return false
+	}); err != nil {
+		return Result{}, &PendingError{ID: w.order.ID, Duplicate: w.ack.Duplicate, Err: err}
 	}
-}
-
-// pending says that there is no final result.
-func (w *waiter) pending(err error) error {
-	return &PendingError{ID: w.id, Duplicate: w.duplicate != "", Err: err}
+	return final, verdict
 }
 
 // report passes each result on to the callbacks.
-func (w *waiter) report(f found, r Result) {
+func (w *waiter) report(c await.Candidate, r Result) {
 	if w.order.onDeferred != nil && !r.Outcome.Final() {
 		w.order.onDeferred(r)
 	}
 	if w.order.onResult == nil {
 		return
 	}
-	a, _ := w.client.prefix.ParseCommand(w.subject) // it is of our making
+	a := w.address
 	w.order.onResult(Event{
-		CloudEvent: f.event, Subject: w.client.prefix.Result(a.Cloud, a.Resource, a.Operation, r.Outcome), Header: f.header,
-		Cloud: a.Cloud, Resource: a.Resource, Action: a.Operation, data: f.event.Data(),
+		CloudEvent: c.Event, Subject: w.prefix.Result(a.Cloud, a.Resource, a.Operation, r.Outcome), Header: c.Header,
+		Cloud: a.Cloud, Resource: a.Resource, Action: a.Operation, data: c.Event.Data(),
 	})
 }
 
@@ -141,53 +111,46 @@ func (w *waiter) report(f found, r Result) {
 var errOther = errors.New("result of another command")
 
 // judge returns the result if it is the command's.
-func (w *waiter) judge(f found) (Result, error) {
-	if !identity.Caused(f.event, w.source, w.id) {
-		return Result{}, w.taken(f)
+func (w *waiter) judge(c await.Candidate) (Result, error) {
+	if !attr.Caused(c.Event.Extensions(), w.order.Source, w.order.ID) {
+		return Result{}, w.taken(c)
 	}
-	r, err := ResultOf(f.event)
-	if err != nil || r.DryRun != w.order.dryRun {
+	r, err := ResultOf(c.Event)
+	if err != nil || r.DryRun != w.order.DryRun {
 		return Result{}, errOther
 	}
-	if r.CommandDigest != "" && r.CommandDigest != w.digest && w.isOperation(f) {
-		if place, _ := f.event.Extensions()[attr.CausationPosition].(string); w.duplicate == "" || place != w.duplicate {
-			return Result{}, errOther // of an earlier command; what the bridge says of this one follows
+	of := w.address
+	if c.Subject != "" {
+		a, err := w.prefix.ParseResult(c.Subject)
+		if err != nil {
+			return Result{}, errOther
 		}
-		return Result{}, &ReusedError{ID: w.id, Earlier: &r}
+		of = a.Address
 	}
-	if f.subject == "" {
+	switch {
+	case of != w.address: // the stream knows ids and nothing else, so it takes a new command under an old id for the old one
+		return Result{}, &ReusedError{ID: w.order.ID, Operation: of.Operation, Cloud: of.Cloud, Earlier: &r}
+	case r.CommandDigest == "" || r.CommandDigest == w.digest:
 		return r, nil
+	case w.isOfDuplicate(c):
+		return Result{}, &ReusedError{ID: w.order.ID, Earlier: &r}
 	}
-	p := w.client.prefix
-	a, err := p.ParseResult(f.subject)
-	if err != nil {
-		return Result{}, errOther
-	}
-	// The stream knows ids and nothing else, so it takes a new command under an old id for the old one.
-	if p.Command(a.Cloud, a.Resource, a.Operation) != w.subject {
-		return Result{}, &ReusedError{ID: w.id, Operation: a.Operation, Cloud: a.Cloud, Earlier: &r}
-	}
-	return r, nil
+	return Result{}, errOther // of an earlier command; what the bridge says of this one follows
 }
 
-// isOperation says whether a result is of the command's operation, as far as its subject tells.
-func (w *waiter) isOperation(f found) bool {
-	if f.subject == "" {
-		return true
-	}
-	a, err := w.client.prefix.ParseResult(f.subject)
-	return err != nil || w.client.prefix.Command(a.Cloud, a.Resource, a.Operation) == w.subject
+// isOfDuplicate says whether a result is of the message that the stream has instead of the command.
+func (w *waiter) isOfDuplicate(c await.Candidate) bool {
+	return w.ack.Duplicate && c.Event.Extensions()[attr.CausationPosition] == position(w.ack)
 }
 
 // taken says whether a result of another command shows that the stream has that one instead of ours: its sender has used our
 // message id.
-func (w *waiter) taken(f found) error {
-	place, _ := f.event.Extensions()[attr.CausationPosition].(string)
-	if w.duplicate == "" || f.subject == "" || place != w.duplicate {
+func (w *waiter) taken(c await.Candidate) error {
+	if c.Subject == "" || !w.isOfDuplicate(c) {
 		return errOther
 	}
-	id, _ := f.event.Extensions()[attr.CausationID].(string)
-	source, _ := f.event.Extensions()[attr.CausationSource].(string)
+	id, _ := c.Event.Extensions()[attr.CausationID].(string)
+	source, _ := c.Event.Extensions()[attr.CausationSource].(string)
 	return takenBy(id, source)
 }
 
@@ -200,95 +163,4 @@ func takenBy(id, source string) error {
 	}
 	return fmt.Errorf("command not sent: its message id was used before by another command, with the id %s, of %s; choose another id",
 		binding.Quote(id), source)
-}
-
-// read hands over what comes into the stream of results and may be the command's, until ctx ends. It makes no consumer.
-func (w *waiter) read(ctx context.Context, out chan<- found) {
-	p := w.client.prefix
-	address, err := p.ParseCommand(w.subject)
-	if err != nil {
-		return // it is of our making
-	}
-	filter := p.ResultFilter(address.Cloud, address.Resource, address.Operation, Any)
-	if w.duplicate != "" { // the result shows of which command
-		filter = p.ResultFilter(address.Cloud, Any, Any, Any)
-	}
-	results := storedReader{js: w.client.js, stream: p.ResultStream(address.Cloud)}
-	req := getRequest{NextFor: filter, Batch: resultsAtOnce, MaxBytes: bytesAtOnce}
-	for quiet := 0; ctx.Err() == nil; {
-		if req.Seq == 0 || quiet == quietMost { // perhaps it is another stream by now, which begins with 1 again
-			quiet, req.Seq = 0, 0
-			since := w.since(ctx)
-			req.StartTime = &since
-		}
-		got, err := results.get(ctx, req)
-		if err != nil { // nothing yet, or nobody answers: it is tried again as long as somebody waits
-			pause(ctx, min(delivery.Backoff(quiet), slowest))
-			quiet++
-			continue
-		}
-		quiet = 0
-		for _, m := range got {
-			req.Seq, req.StartTime = m.sequence+1, nil
-			e, err := FromMsg(m.header, m.data)
-			if err != nil {
-				continue
-			}
-			select {
-			case out <- found{m.subject, m.header, e}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-const (
-	// resultsAtOnce bounds how many results are fetched together.
-	resultsAtOnce = 64
-	// quietMost is after how many empty reads the reading starts over.
-	quietMost = 20
-	// slowest is how long the stream of results is left alone at most, while somebody waits for what it gets.
-	slowest = 5 * time.Second
-)
-
-const (
-	// skew is by how much the clocks of a broker's nodes may differ, and more.
-	skew = 5 * time.Second
-	// unknownSkew is by how much our clock may differ from the broker's, when we may not ask for its time.
-	unknownSkew = 10 * time.Minute
-	// duplicates is how long the bridge's streams recognise a message id, unless an operator has chosen more.
-	duplicates = 10 * time.Minute
-)
-
-// since is the time, on the broker's clock, from which the result may be in the stream: since the command was sent, or,
-// if it was sent before, since the stream has recognised its id.
-func (w *waiter) since(ctx context.Context) time.Time {
-	if !w.from.IsZero() {
-		return w.from
-	}
-	since, window, known := w.began, duplicates, 0
-	for _, name := range []string{w.client.prefix.CommandStream(w.client.cloud), w.client.prefix.ResultStream(w.client.cloud)} {
-		once, cancel := context.WithTimeout(ctx, attemptTimeout)
-		stream, err := w.client.js.Stream(once, name)
-		cancel()
-		if err != nil { // perhaps we may not ask: then our own clock has to do
-			continue
-		}
-		known++
-		info := stream.CachedInfo()
-		since = info.TimeStamp.Add(-time.Since(w.began))
-		window = max(window, info.Config.Duplicates)
-	}
-	if w.duplicate != "" {
-		since = since.Add(-window)
-	}
-	if known == 0 {
-		since = since.Add(-unknownSkew)
-	}
-	since = since.Add(-skew)
-	if known == 2 {
-		w.from = since
-	}
-	return since
 }

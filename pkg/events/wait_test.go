@@ -11,7 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// pending begins a command that has to wait, on a connection of its own, and returns when it is told so.
+// pending begins a command that has to wait, on a connection of its own, and returns when it knows so.
 func pending(ctx context.Context, t *testing.T, b *broker, patience time.Duration) <-chan error {
 	t.Helper()
 	c := events.NewClient(b.js, "acme")
@@ -33,11 +33,11 @@ func TestReaderHeldUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, f := client(t, always(throttled))
-			way := f.b.relay(t)
+			relayed := f.b.relay(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			done := pending(ctx, t, way.b, time.Millisecond)
-			way.hold("$JS.API.DIRECT.GET.")
-			way.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
+			done := pending(ctx, t, relayed.b, time.Millisecond)
+			relayed.hold("$JS.API.DIRECT.GET.")
+			relayed.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
 			if !copied {
 				cancel()
 				if err := <-done; !errors.Is(err, context.Canceled) {
@@ -68,17 +68,17 @@ func TestConnectionClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, f := client(t, always(throttled))
-			way := f.b.relay(t)
-			done := pending(t.Context(), t, way.b, patience)
+			relayed := f.b.relay(t)
+			done := pending(t.Context(), t, relayed.b, patience)
 			if name == "stream" {
-				way.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
+				relayed.until("$JS.API.DIRECT.GET." + prefix.ResultStream("acme"))
 			}
-			way.b.nc.Close()
+			relayed.b.nc.Close()
 			err := <-done
 			if p, ok := errors.AsType[*events.PendingError](err); !ok || p.Unsure || !errors.Is(err, nats.ErrConnectionClosed) {
 				t.Errorf("got %v", err)
 			}
-			_, err = events.NewClient(way.b.js, "acme").Do(t.Context(), setState)
+			_, err = events.NewClient(relayed.b.js, "acme").Do(t.Context(), setState)
 			if _, ok := errors.AsType[*events.PendingError](err); ok || !errors.Is(err, nats.ErrConnectionClosed) {
 				t.Errorf("afterwards: got %v", err)
 			}

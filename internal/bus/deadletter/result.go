@@ -7,8 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // NextResult returns the sequence that the next result of a cloud will have, as the start for Redrive.Result.
@@ -45,7 +45,7 @@ func (r Redrive) Result(ctx context.Context, c Client, p events.Prefix, from uin
 			return events.Result{}, fmt.Errorf("read stream %s: %w", p.ResultStream(r.Cloud), err)
 		}
 		e, err := events.FromMsg(msg.Headers(), msg.Data())
-		if err != nil || !identity.Caused(e, r.Source, r.ID) {
+		if err != nil || !attr.Caused(e.Extensions(), r.Source, r.ID) {
 			continue
 		}
 		if result, err := events.ResultOf(e); err == nil && result.Outcome.Final() {

@@ -1,5 +1,6 @@
 // Package attr has the names of the extension attributes that the bridge's CloudEvents have beside those of CloudEvents
-// itself. It is for a program that looks at the attributes of an event: e.CloudEvent.Extensions()[attr.Origin].
+// itself, and recognises the results of a command by them. It is for a program that looks at the attributes of an event:
+// e.CloudEvent.Extensions()[attr.Origin].
 package attr
 
 // Extension attributes of events, commands and results.
@@ -20,3 +21,17 @@ const (
 	PartitionKey      = "partitionkey" // a command's: commands of one key keep their order
 	DryRun            = "dryrun"       // a command's: check it and report the planned call, but do not make it
 )
+
+// Caused reports whether an event with these extension attributes is a result of the command with this source and id. The source
+// of a plain JSON command is "". Results of older bridges name no source, and count for every source.
+func Caused(extensions map[string]any, source, id string) bool {
+	if cause, ok := extensions[CausationID].(string); !ok || cause != id {
+		return false
+	}
+	cause, named := extensions[CausationSource].(string)
+	_, placed := extensions[CausationPosition]
+	if !named && !placed { // an older bridge wrote it
+		return true
+	}
+	return cause == source
+}

@@ -115,7 +115,7 @@ func extension(name string, value any) (a attribute, why string) {
 }
 
 // badExtensionName says why an extension cannot have this name, or "". It asks for what CloudEvents demands; what it
-// only recommends, to begin with a letter and not to exceed 20 characters, is not ours to enforce upon events that we
+// only recommends, to begin with a letter and not to exceed 20 characters, is not ours to enforce on events that we
 // pass on.
 func badExtensionName(name string) string {
 	switch {

@@ -1,4 +1,4 @@
-package events
+package stored
 
 import (
 	"bytes"
@@ -17,24 +17,26 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/subject"
 )
 
 const (
 	// readTimeout bounds the reading of an answer from the object store, if its context has no deadline.
 	readTimeout = time.Hour
-	// chunksAtOnce and bytesAtOnce bound how much of an object is fetched ahead of its reader.
-	chunksAtOnce, bytesAtOnce = 16, 1 << 20
+	// chunksAtOnce bounds how many parts of an object are fetched ahead of its reader.
+	chunksAtOnce = 16
 	// readAttempts bounds how often a part of an object is asked for. The server that answers may be a little behind.
 	readAttempts = 6
 )
 
-// storedObject is the content of an object, which it reads without a consumer and checks against its digest.
-type storedObject struct {
+// object is the content of an object, which it reads without a consumer and checks against its digest.
+type object struct {
 	ctx     context.Context //nolint:containedctx // that of the query: the reading goes on while it lasts
 	release context.CancelFunc
 
-	chunks   storedReader
+	chunks   Reader
 	subject  string // of the chunks
 	next     uint64 // the sequence to go on at
 	data     []byte // what is fetched and not read yet
@@ -46,24 +48,25 @@ type storedObject struct {
 	err      error // how the reading has ended
 }
 
-// openStored opens the content of an object. It follows no links: those lead to what nobody has referred to.
-func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.ReadCloser, error) {
-	failed := func(err error) error { return fmt.Errorf("object %s/%s of the answer: %w", ref.Bucket, ref.Name, err) }
-	if Token(ref.Bucket) != ref.Bucket {
-		return nil, fmt.Errorf("object store %s of the answer: this is no name of one", binding.Quote(ref.Bucket))
+// OpenObject opens the content of an object of an object store. It follows no links: those lead to what nobody has referred
+// to. The reading lasts as long as ctx does. The reader has a method Size() int64, which returns the number of bytes in all.
+func OpenObject(ctx context.Context, js jetstream.JetStream, bucket, name string) (io.ReadCloser, error) {
+	failed := func(err error) error { return fmt.Errorf("object %s/%s of the answer: %w", bucket, name, err) }
+	if !subject.IsToken(bucket) {
+		return nil, fmt.Errorf("object store %s of the answer: this is no name of one", binding.Quote(bucket))
 	}
-	o := &storedObject{
-		release: func() {}, chunks: storedReader{js: js, stream: "OBJ_" + ref.Bucket}, sum: sha256.New(),
+	o := &object{
+		release: func() {}, chunks: Reader{JS: js, Stream: "OBJ_" + bucket}, sum: sha256.New(),
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		ctx, o.release = context.WithTimeout(ctx, readTimeout)
 	}
 	o.ctx = ctx
-	info, err := o.info(ref)
+	info, err := o.info(bucket, name)
 	switch {
-	case errors.Is(err, errNoReader):
-		err = fmt.Errorf("object store %s of the answer: %w", ref.Bucket, err)
-	case errors.Is(err, errNoStored):
+	case errors.Is(err, ErrNoStream):
+		err = fmt.Errorf("object store %s of the answer: %w", bucket, err)
+	case errors.Is(err, ErrNone):
 		err = failed(jetstream.ErrObjectNotFound)
 	case err != nil:
 		err = failed(err)
@@ -72,11 +75,11 @@ func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.
 	case info.Opts != nil && info.Opts.Link != nil:
 		err = failed(errors.New("it is a link"))
 	default:
-		o.subject, o.left = "$O."+ref.Bucket+".C."+info.NUID, info.Size
+		o.subject, o.left = "$O."+bucket+".C."+info.NUID, info.Size
 		o.size = int64(min(info.Size, math.MaxInt64))
 		text, isSum := strings.CutPrefix(info.Digest, "SHA-256=")
 		o.wantsSum, err = base64.URLEncoding.DecodeString(text)
-		if err != nil || !isSum || Token(info.NUID) != info.NUID {
+		if err != nil || !isSum || !subject.IsToken(info.NUID) {
 			err = failed(jetstream.ErrBadObjectMeta)
 		}
 	}
@@ -88,33 +91,32 @@ func openStored(ctx context.Context, js jetstream.JetStream, ref ObjectRef) (io.
 }
 
 // Size is how many bytes the object has in all.
-func (o *storedObject) Size() int64 { return o.size }
+func (o *object) Size() int64 { return o.size }
 
-func (o *storedObject) info(ref ObjectRef) (jetstream.ObjectInfo, error) {
-	subject := "$O." + ref.Bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(ref.Name))
-	got, err := o.get(getRequest{LastFor: subject})
+func (o *object) info(bucket, name string) (jetstream.ObjectInfo, error) {
+	got, err := o.get(Request{LastFor: "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))})
 	if err != nil {
 		return jetstream.ObjectInfo{}, err
 	}
 	var info jetstream.ObjectInfo
-	if err := json.Unmarshal(got[0].data, &info); err != nil {
+	if err := json.Unmarshal(got[0].Data, &info); err != nil {
 		return jetstream.ObjectInfo{}, fmt.Errorf("%w: %w", jetstream.ErrBadObjectMeta, err)
 	}
 	return info, nil
 }
 
 // get asks until the broker answers, but not for ever.
-func (o *storedObject) get(req getRequest) ([]storedMsg, error) {
+func (o *object) get(req Request) ([]Message, error) {
 	for attempt := 0; ; attempt++ {
-		got, err := o.chunks.get(o.ctx, req)
-		passing := isOutage(err) || errors.Is(err, errNoStored)
-		if err == nil || !passing || attempt >= readAttempts || !pause(o.ctx, delivery.Backoff(0)/4<<attempt) {
+		got, err := o.chunks.Get(o.ctx, req)
+		passing := natserr.Outage(err) || errors.Is(err, ErrNone)
+		if err == nil || !passing || attempt >= readAttempts || !delivery.Pause(o.ctx, delivery.Backoff(0)/4<<attempt) {
 			return got, err
 		}
 	}
 }
 
-func (o *storedObject) Read(p []byte) (int, error) {
+func (o *object) Read(p []byte) (int, error) {
 	for len(o.data) == 0 && o.err == nil {
 		o.err = o.fetch()
 	}
@@ -127,7 +129,7 @@ func (o *storedObject) Read(p []byte) (int, error) {
 }
 
 // fetch makes the next chunk what is to be read. After the last one it returns io.EOF if all is well.
-func (o *storedObject) fetch() error {
+func (o *object) fetch() error {
 	if o.left == 0 {
 		if !bytes.Equal(o.sum.Sum(nil), o.wantsSum) {
 			return jetstream.ErrDigestMismatch
@@ -135,15 +137,15 @@ func (o *storedObject) fetch() error {
 		return io.EOF
 	}
 	if len(o.fetched) == 0 {
-		got, err := o.get(getRequest{Seq: o.next, NextFor: o.subject, Batch: chunksAtOnce, MaxBytes: bytesAtOnce})
+		got, err := o.get(Request{Seq: o.next, NextFor: o.subject, Batch: chunksAtOnce})
 		if err != nil {
 			return fmt.Errorf("read the answer: %w", err)
 		}
 		for _, m := range got {
-			if m.subject != o.subject || m.sequence < o.next {
+			if m.Subject != o.subject || m.Sequence < o.next {
 				return fmt.Errorf("read the answer: %w", jetstream.ErrDigestMismatch)
 			}
-			o.fetched, o.next = append(o.fetched, m.data), m.sequence+1
+			o.fetched, o.next = append(o.fetched, m.Data), m.Sequence+1
 		}
 	}
 	o.data, o.fetched = o.fetched[0], o.fetched[1:]
@@ -157,7 +159,7 @@ func (o *storedObject) fetch() error {
 }
 
 // Close releases what the reading needs.
-func (o *storedObject) Close() error {
+func (o *object) Close() error {
 	o.release()
 	return nil
 }
