@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -107,22 +107,8 @@ func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
 	}
 	writeFile(t, filepath.Join(dir, "auth.conf"), conf)
 	main := filepath.Join(dir, "nats.conf")
-	writeFile(t, main, "port: -1\nhost: 127.0.0.1\njetstream: {store_dir: "+filepath.Join(dir, "js")+"}\ninclude ./auth.conf\n")
-	opts, err := server.ProcessConfigFile(main)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoLog, opts.NoSigs = true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
-	g.url = s.ClientURL()
+	writeFile(t, main, "jetstream: {store_dir: "+filepath.Join(dir, "js")+"}\ninclude ./auth.conf\n")
+	g.url = natstest.StartConfig(t, main).URL()
 	g.owner, _ = g.connect("owner")
 	return g
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -177,31 +178,14 @@ func TestDetoursRefused(t *testing.T) {
 // changed, and auth.conf and SECURITY.md can say less.
 func TestOneAccountDoesNotHold(t *testing.T) {
 	t.Parallel()
-	opts := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}
-	opts.Users = []*server.User{{Username: "owner", Password: "a"}, {Username: "reader", Password: "b", Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.MINE", "$JS.API.CONSUMER.CREATE.MINE.>"}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.reader.>"}},
-	}}}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	s := natstest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "owner", Password: "a"}, {Username: "reader", Password: "b", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.MINE", "$JS.API.CONSUMER.CREATE.MINE.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.reader.>"}},
+		}}}
+	})
 	connect := func(user, password string) (*nats.Conn, jetstream.JetStream) {
-		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, password), nats.CustomInboxPrefix("_INBOX."+user), quietly())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return nc, js
+		return s.Connect(t, nats.UserInfo(user, password), nats.CustomInboxPrefix("_INBOX."+user), quietly())
 	}
 	owner, js := connect("owner", "a")
 	for _, name := range []string{"MINE", "THEIRS", "COMMANDS"} {

@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
@@ -74,21 +75,18 @@ func startGuarded(t *testing.T) *guarded {
 		return text
 	})
 	main := filepath.Join(dir, "nats.conf")
-	conf = "port: -1\nhost: 127.0.0.1\njetstream: {store_dir: " + filepath.Join(dir, "js") + "}\n" + conf
+	conf = "jetstream: {store_dir: " + filepath.Join(dir, "js") + "}\n" + conf
 	if err := os.WriteFile(main, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	options, err := server.ProcessConfigFile(main)
-	if err != nil {
-		t.Fatal(err)
-	}
-	options.NoLog, options.NoSigs, options.MaxPayload = true, true, 64<<10
-	options.TLSConfig, options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, g.ca)}}, true
 	owner, err := nats.NkeyOptionFromSeed(g.seeds["owner"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.runNATS(t, options, owner, nats.RootCAs(g.ca))
+	g.useNATS(t, natstest.StartConfig(t, main, func(o *server.Options) {
+		o.MaxPayload = 64 << 10
+		o.TLSConfig, o.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, g.ca)}}, true
+	}), owner, nats.RootCAs(g.ca))
 	g.access = ", nkey_file: " + g.seeds["owner"] + ", tls: {ca_file: " + g.ca + "}"
 	api := g.startFactro(t)
 	g.startBridge(t, api)
