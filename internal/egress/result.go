@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -192,7 +193,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 		if err == nil || bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) || errors.Is(err, bus.ErrTaken) {
 			return err
 		}
-		if coreapi.Sleep(late, backoff(n)) != nil {
+		if coreapi.Sleep(late, delivery.Backoff(n)) != nil {
 			return err
 		}
 	}
