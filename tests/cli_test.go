@@ -186,8 +186,8 @@ func TestSendAndTail(t *testing.T) {
 	if out, _, code := send("updateTask", "taskId="+id, "title=zu", "--wait"); code != 3 || !strings.Contains(out, "Task is closed") {
 		t.Errorf("a refused command: exit code %d: %s", code, out)
 	}
-	if out, _, code := send("deleteTask", "taskId="+id, "--dry-run", "--wait"); code != 0 || f.Tasks() != 1 {
-		t.Errorf("a dry run: exit code %d: %s; %d tasks", code, out, f.Tasks())
+	if out, _, code := send("deleteTask", "taskId="+id, "--dry-run", "--wait"); code != 0 || f.Count("task", nil) != 1 {
+		t.Errorf("a dry run: exit code %d: %s; %d tasks", code, out, f.Count("task", nil))
 	}
 	for _, again := range []bool{false, true} {
 		var j struct {

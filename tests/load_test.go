@@ -168,7 +168,7 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 	// What factro has carried out has its result, and what has none is still in the stream.
 	finals := finals(results.all())
-	if made := f.Tasks(); made != len(finals) || uint64(commands-made) != queued(t, js) {
+	if made := f.Count("task", nil); made != len(finals) || uint64(commands-made) != queued(t, js) {
 		t.Errorf("%d tasks, %d results, %d commands left of %d", made, len(finals), queued(t, js), commands)
 	}
 	b.start()
@@ -204,7 +204,7 @@ func TestCommandsWhileEverythingRestarts(t *testing.T) {
 	for i := range commands {
 		send(t, js, "acme", "createTask", fmt.Sprintf("c%d", i), newTask(f, fmt.Sprintf("c%d", i)))
 	}
-	made := func(n int) func() bool { return func() bool { return f.Tasks() >= n } }
+	made := func(n int) func() bool { return func() bool { return f.Count("task", nil) >= n } }
 	waitFor(t, "some tasks", made(50))
 	b.kill()
 	b.start()

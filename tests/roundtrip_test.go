@@ -118,7 +118,7 @@ func TestTwoClouds(t *testing.T) {
 		if r := m.result(t); r.Outcome != events.Applied {
 			t.Errorf("%s: %+v", cloud, r)
 		}
-		if f.Tasks() == 0 || tasksWithTitle(f, "for "+cloud) != 1 || tasksWithTitle(f, "for red")+tasksWithTitle(f, "for blue") != 1 {
+		if f.Count("task", nil) == 0 || tasksWithTitle(f, "for "+cloud) != 1 || tasksWithTitle(f, "for red")+tasksWithTitle(f, "for blue") != 1 {
 			t.Errorf("%s has the wrong tasks", cloud)
 		}
 		streams[cloud].find(t, "the event of "+cloud, func(m message) bool { return strings.HasPrefix(m.subject, "factro.event."+cloud+".task.") })

@@ -286,8 +286,8 @@ func TestSendReusedID(t *testing.T) {
 			t.Errorf("%v: the same again: exit code %d: %s%s", how, code, out, errOut)
 		}
 	}
-	if f.Tasks() != 1 {
-		t.Errorf("factro has %d tasks", f.Tasks())
+	if f.Count("task", nil) != 1 {
+		t.Errorf("factro has %d tasks", f.Count("task", nil))
 	}
 
 	// Where the stream has forgotten the id, the bridge knows it.
@@ -299,8 +299,8 @@ func TestSendReusedID(t *testing.T) {
 	if out, errOut, code := create("zwei", "--wait"); code != 3 || !strings.HasPrefix(errOut, want) || !strings.Contains(out, "conflict") {
 		t.Errorf("other data, later: exit code %d: %s%s", code, out, errOut)
 	}
-	if f.Tasks() != 1 {
-		t.Errorf("factro has %d tasks", f.Tasks())
+	if f.Count("task", nil) != 1 {
+		t.Errorf("factro has %d tasks", f.Count("task", nil))
 	}
 
 	plan := filepath.Join(t.TempDir(), "Plan.pdf")
@@ -389,8 +389,8 @@ func TestSendDryRun(t *testing.T) {
 			t.Errorf("%s: exit code %d, %v: %s", name, code, err, out)
 		}
 	}
-	if f.Tasks() != 0 {
-		t.Errorf("factro has %d tasks", f.Tasks())
+	if f.Count("task", nil) != 0 {
+		t.Errorf("factro has %d tasks", f.Count("task", nil))
 	}
 }
 
