@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
@@ -39,9 +40,9 @@ func (b *bridge) fly(args ...string) (f flight, code int) {
 // A canary goes both ways, its trace is found at the other end, and factro is asked one question and told nothing.
 func TestCanary(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 
 	got, code := b.fly()
 	if code != 0 || !got.OK || len(got.Legs) != 3 {
@@ -86,9 +87,9 @@ func TestCanary(t *testing.T) {
 // Each way fails by itself and says what to look at.
 func TestCanaryFails(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, roles: "ingress"})
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, roles: "ingress"})
 	if _, errOut, code := bridgeCommand(t, "canary", "-c", b.configFile, "--cloud", "nobody"); code != 2 || !strings.Contains(errOut, "nobody") {
 		t.Errorf("an unknown cloud: exit code %d: %s", code, errOut)
 	}

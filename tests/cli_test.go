@@ -19,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
@@ -161,11 +162,11 @@ func TestHelp(t *testing.T) {
 // A sender at a terminal: send waits for the result, and its exit code tells which.
 func TestSendAndTail(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
-	at := []string{"--nats", n.s.ClientURL(), "--cloud", "acme"}
+	at := []string{"--nats", n.URL(), "--cloud", "acme"}
 	send := func(args ...string) (string, string, int) {
 		return bridgeCommand(t, append(append([]string{"send"}, args...), at...)...)
 	}
@@ -185,8 +186,8 @@ func TestSendAndTail(t *testing.T) {
 	if out, _, code := send("updateTask", "taskId="+id, "title=zu", "--wait"); code != 3 || !strings.Contains(out, "Task is closed") {
 		t.Errorf("a refused command: exit code %d: %s", code, out)
 	}
-	if out, _, code := send("deleteTask", "taskId="+id, "--dry-run", "--wait"); code != 0 || f.Tasks() != 1 {
-		t.Errorf("a dry run: exit code %d: %s; %d tasks", code, out, f.Tasks())
+	if out, _, code := send("deleteTask", "taskId="+id, "--dry-run", "--wait"); code != 0 || f.Count("task", nil) != 1 {
+		t.Errorf("a dry run: exit code %d: %s; %d tasks", code, out, f.Count("task", nil))
 	}
 	for _, again := range []bool{false, true} {
 		var j struct {
@@ -215,31 +216,31 @@ func TestSendAndTail(t *testing.T) {
 	if out, _, code := send("createTask", "title=x", "targetParentId=y", "--id", "fixed"); code != 0 || !strings.Contains(out, "id     fixed") {
 		t.Errorf("sent without waiting: exit code %d: %s", code, out)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "nobody"); code != 1 || !strings.Contains(errOut, "no response from stream") {
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.URL(), "--cloud", "nobody"); code != 1 || !strings.Contains(errOut, "no response from stream") {
 		t.Errorf("a cloud that no bridge serves: exit code %d: %s", code, errOut)
 	}
-	_, js := n.client()
+	_, js := n.Connect(t)
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: prefix.CommandStream("asleep"), Subjects: []string{"factro.command.asleep.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 ||
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.URL(), "--cloud", "asleep", "--wait", "--timeout", "2s"); code != 5 ||
 		!strings.Contains(errOut, "is in the stream") || !strings.Contains(errOut, "nobody takes commands of the cloud asleep") {
 		t.Errorf("no answer: exit code %d: %s", code, errOut)
 	}
-	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.s.ClientURL(), "--cloud", "acmee", "--wait"); code != 1 ||
+	if _, errOut, code := bridgeCommand(t, "send", "createTask", "title=x", "targetParentId=y", "--nats", n.URL(), "--cloud", "acmee", "--wait"); code != 1 ||
 		!strings.Contains(errOut, `no bridge serves a cloud "acmee" with the prefix factro here: there is only acme`) {
 		t.Errorf("a cloud that is not there: exit code %d: %s", code, errOut)
 	}
-	if _, errOut, code := bridgeCommand(t, "tail", "events", "--nats", n.s.ClientURL(), "--cloud", "acmee"); code != 1 || !strings.Contains(errOut, `no bridge serves a cloud "acmee"`) {
+	if _, errOut, code := bridgeCommand(t, "tail", "events", "--nats", n.URL(), "--cloud", "acmee"); code != 1 || !strings.Contains(errOut, `no bridge serves a cloud "acmee"`) {
 		t.Errorf("events of a cloud that is not there: exit code %d: %s", code, errOut)
 	}
-	if out, errOut, code := bridgeCommand(t, "send", "setTaskState", "taskId="+id, "state=closed", "--nats", n.s.ClientURL(), "--wait"); code != 0 || strings.Contains(errOut, "nobody") {
+	if out, errOut, code := bridgeCommand(t, "send", "setTaskState", "taskId="+id, "state=closed", "--nats", n.URL(), "--wait"); code != 0 || strings.Contains(errOut, "nobody") {
 		t.Errorf("the only cloud need not be named: exit code %d: %s%s", code, out, errOut)
 	}
 
 	for stream, want := range map[string]string{"events": "TaskCreated", "results": "createTask.applied", "dead": "ambiguous"} {
 		for _, format := range []string{"--json", "--prefix=factro"} {
-			if line := tail(t, want, "tail", stream, "--since", "1h", format, "--nats", n.s.ClientURL()); !strings.Contains(line, want) {
+			if line := tail(t, want, "tail", stream, "--since", "1h", format, "--nats", n.URL()); !strings.Contains(line, want) {
 				t.Errorf("tail %s %s does not show %q", stream, format, want)
 			} else if format == "--json" && !json.Valid([]byte(line)) {
 				t.Errorf("tail %s --json prints %s", stream, line)

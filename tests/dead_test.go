@@ -12,13 +12,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
 // postbox is a bridge with dead letters, and the command line that looks at them.
 type postbox struct {
 	t      testing.TB
-	n      *natsServer
+	n      *natstest.Server
 	f      *factro
 	b      *bridge
 	js     jetstream.JetStream
@@ -28,17 +29,17 @@ type postbox struct {
 
 func newPostbox(t testing.TB) *postbox {
 	t.Helper()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	nc, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	nc, js := n.Connect(t)
 	return &postbox{t, n, f, b, js, nc, watchStream(t, js, prefix.ResultStream("acme"))}
 }
 
 // dead runs "bridge dead".
 func (p *postbox) dead(args ...string) (stdout, stderr string, code int) {
 	p.t.Helper()
-	return bridgeCommand(p.t, append(append([]string{"dead"}, args...), "--nats", p.n.s.ClientURL())...)
+	return bridgeCommand(p.t, append(append([]string{"dead"}, args...), "--nats", p.n.URL())...)
 }
 
 // letter is what "bridge dead list --json" says.

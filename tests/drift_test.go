@@ -9,20 +9,21 @@ import (
 	"testing"
 
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
 // TestDriftIsCounted: an action that is in no list and a key that nobody knew flow through, and show in the metrics.
 func TestDriftIsCounted(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
 	list := filepath.Join(t.TempDir(), "actions.txt")
 	writeFile(t, list, "TaskErfunden # from a document of tomorrow\n")
 	b := newBridge(t, bridgeConfig{
-		nats: n.s.ClientURL(), clouds: map[string]string{"blue": f.url}, env: []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + list},
+		nats: n.URL(), clouds: map[string]string{"blue": f.url}, env: []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + list},
 	}).start()
-	_, js := n.client()
+	_, js := n.Connect(t)
 	stream := watchStream(t, js, prefix.EventStream("blue"))
 	for _, body := range []string{
 		`{"action":"TaskErfunden","context":{"entityId":"known"}}`,

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
@@ -17,12 +18,12 @@ import (
 // lines of docs/reference have a test of their own.
 func TestExampleLines(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Examples: true})
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"demo": f.url}}).start()
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"demo": f.url}}).start()
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "plan.pdf"), "%PDF-1.7")
-	env := append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "NATS_URL="+n.s.ClientURL())
+	env := append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "NATS_URL="+n.URL())
 
 	ours := regexp.MustCompile(`(?m)^ *(?:docker compose exec bridge /bridge|go run \./cmd/bridge|\./bridge|bridge) ((?:send|query) ([a-z]\w+)[^\n#]*)`)
 	theirs := regexp.MustCompile(`(?m)^ *nats (pub|req) (factro\.\w+\.[a-z]+\.\w+\.(\w+)) '([^'\n]*)'`)
@@ -46,7 +47,7 @@ func TestExampleLines(t *testing.T) {
 		for _, m := range theirs.FindAllStringSubmatch(text, -1) {
 			found++
 			f.Reset()
-			askedByNATS(t, n.s.ClientURL(), m[1], m[2], m[4], "")
+			askedByNATS(t, n.URL(), m[1], m[2], m[4], "")
 			wantCarriedOut(t, f, from+": "+m[0], m[3])
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -14,10 +15,10 @@ import (
 // well again, everything is carried out, once.
 func TestBreakerOpensAndCloses(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 
 	send(t, js, "acme", "createTask", "a-task", newTask(f, "before"))
@@ -93,10 +94,10 @@ func TestRateLimit(t *testing.T) {
 	for name, retryAfter := range map[string]string{"Retry-After": "3", "reset of the budget": "none"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := startNATS(t)
+			n := natstest.Start(t)
 			f := startFactro(t, sim.Config{Quota: 1_000_000, Window: 5 * time.Second})
-			newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-			_, js := n.client()
+			newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+			_, js := n.Connect(t)
 			results := watchStream(t, js, prefix.ResultStream("acme"))
 			if err := f.SetFaults(sim.Faults{{Kind: sim.FaultRateLimit, Count: 1, RetryAfter: retryAfter}}); err != nil {
 				t.Fatal(err)
@@ -137,11 +138,11 @@ func TestRateLimit(t *testing.T) {
 // An expired key pauses the cloud; a new key in the file resumes it, without a restart.
 func TestKeyExpires(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
-	_, js := n.client()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 	const newKey = "new-api-key-0d91"
 	b.secrets = append(b.secrets, newKey)
@@ -190,10 +191,10 @@ func TestKeyExpires(t *testing.T) {
 // Whatever happens to a create on its way, there is one task: what factro has made is found, what it has not is made again.
 func TestAmbiguousCreates(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 	for _, kind := range []sim.FaultKind{sim.FaultCutAfter, sim.FaultHTMLAfter, sim.FaultCutBefore, sim.FaultHTML} {
 		id := string(kind)

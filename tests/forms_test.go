@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 // form is a webhook as a sender, or something between it and us, may write it.
@@ -42,11 +44,11 @@ func (b *bridge) post(f form) (status int, id string) {
 // TestFormsOfWebhooks: whatever form a webhook comes in, its event is JSON with the same meaning.
 func TestFormsOfWebhooks(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	b := newBridge(t, bridgeConfig{
-		nats: n.s.ClientURL(), clouds: map[string]string{"acme": "http://127.0.0.1:1"}, roles: "ingress", more: "http: {path_prefix: /factro}",
+		nats: n.URL(), clouds: map[string]string{"acme": "http://127.0.0.1:1"}, roles: "ingress", more: "http: {path_prefix: /factro}",
 	}).start()
-	_, js := n.client()
+	_, js := n.Connect(t)
 	packed := func(text string) string {
 		var out bytes.Buffer
 		w := gzip.NewWriter(&out)
@@ -103,9 +105,9 @@ func TestFormsOfWebhooks(t *testing.T) {
 // TestOneIDManyEvents: an id that names the webhook loses no event, with NATS there, away, and there again.
 func TestOneIDManyEvents(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	b := newBridge(t, bridgeConfig{
-		nats: n.s.ClientURL(), clouds: map[string]string{"acme": "http://127.0.0.1:1"}, roles: "ingress",
+		nats: n.URL(), clouds: map[string]string{"acme": "http://127.0.0.1:1"}, roles: "ingress",
 		more: fmt.Sprintf("spool: {dir: %q}", t.TempDir()),
 	}).start()
 	waitFor(t, "the bridge is ready", b.ready)
@@ -121,12 +123,12 @@ func TestOneIDManyEvents(t *testing.T) {
 	for i := range 3 {
 		ids[deliver(i)] = true
 	}
-	n.stop()
+	n.Stop()
 	for i := range 6 { // three of them once more
 		ids[deliver(i)] = true
 	}
-	n.start()
-	_, js := n.client()
+	n.Start()
+	_, js := n.Connect(t)
 	waitFor(t, "the spool is handed over", func() bool { return b.metric(`factro_bridge_spool_messages{factro_cloud="acme"}`) == "0" })
 	got := read(t, js, prefix.EventStream("acme"), "factro.event.>")
 	for _, m := range got {

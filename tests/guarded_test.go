@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/tests/authconf"
 )
 
 // guarded is a NATS server that reads deploy/nats/auth.conf, its examples too, and the keys of the users that stand there. It
@@ -45,13 +45,9 @@ var connections = map[string]struct{ inboxes, api string }{
 }
 
 var (
-	// example is a line of an example.
-	example = regexp.MustCompile(`(?m)^  # (  |\}|[A-Z]+ \{)`)
 	// ofAcme is a line that is needed for each cloud.
 	ofAcme = regexp.MustCompile(`(?m)^ *[^ #].*(?:acme|ACME).*\n`)
 	// accountName is the name of an account of a program.
-	// blanks are the places of the keys.
-	blanks      = regexp.MustCompile(`\{nkey: ([A-Z0-9-]+)([},])`)
 	accountName = regexp.MustCompile(`(?m)^  ([A-Z]+) \{`)
 	toBeta      = strings.NewReplacer("acme", "beta", "ACME", "BETA", "_INBOX.billing", "_INBOX.beta-billing")
 )
@@ -68,7 +64,7 @@ func twoClouds(t *testing.T) string {
 		t.Fatal("auth.conf has no programs")
 	}
 	roles = ofAcme.ReplaceAllStringFunc(roles, func(line string) string { return line + toBeta.Replace(line) })
-	programs = example.ReplaceAllString("  #"+programs, "  $1")
+	programs = authconf.WithExamples("  #" + programs)
 	ofBeta := accountName.ReplaceAllString(toBeta.Replace(programs), "  BETA_$1 {")
 	for _, user := range programUsers {
 		ofBeta = strings.Replace(ofBeta, "{nkey: "+strings.ToUpper(user), "{nkey: BETA-"+strings.ToUpper(user), 1)
@@ -79,27 +75,11 @@ func twoClouds(t *testing.T) string {
 func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
 	t.Helper()
 	dir := t.TempDir()
-	conf, g := twoClouds(t), &guarded{t: t, seeds: map[string]string{}}
+	conf, g := twoClouds(t), &guarded{t: t}
 	for _, c := range change {
 		conf = c(conf)
 	}
-	for _, blank := range blanks.FindAllStringSubmatch(conf, -1) {
-		user := strings.ToLower(blank[1])
-		key, err := nkeys.CreateUser()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, _ := key.PublicKey()
-		seed, _ := key.Seed()
-		g.seeds[user] = filepath.Join(dir, user+".nk")
-		if err := os.WriteFile(g.seeds[user], seed, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if strings.Count(conf, blank[0]) != 1 {
-			t.Fatalf("auth.conf has %s more than once", blank[0])
-		}
-		conf = strings.Replace(conf, blank[0], "{nkey: "+public+blank[2], 1)
-	}
+	conf, g.seeds = authconf.WithKeys(t, conf)
 	for _, user := range slices.Concat(roleUsers, programUsers) {
 		if g.seeds[user] == "" {
 			t.Fatalf("auth.conf has no %s", user)
@@ -107,22 +87,8 @@ func startGuarded(t *testing.T, change ...func(conf string) string) *guarded {
 	}
 	writeFile(t, filepath.Join(dir, "auth.conf"), conf)
 	main := filepath.Join(dir, "nats.conf")
-	writeFile(t, main, "port: -1\nhost: 127.0.0.1\njetstream: {store_dir: "+filepath.Join(dir, "js")+"}\ninclude ./auth.conf\n")
-	opts, err := server.ProcessConfigFile(main)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoLog, opts.NoSigs = true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
-	g.url = s.ClientURL()
+	writeFile(t, main, "jetstream: {store_dir: "+filepath.Join(dir, "js")+"}\ninclude ./auth.conf\n")
+	g.url = natstest.StartConfig(t, main).URL()
 	g.owner, _ = g.connect("owner")
 	return g
 }

@@ -20,12 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/factro-bridge/factro-bridge/internal/sim"
-	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 )
 
 // patience bounds every wait. It is not a duration that a test takes: all wait for what they want to see.
@@ -40,74 +36,7 @@ const (
 
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("waited %s in vain: %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
-
-// natsServer is a real NATS server that can be stopped and started again with its data.
-type natsServer struct {
-	t    testing.TB
-	opts server.Options
-	s    *server.Server
-}
-
-func startNATS(t testing.TB) *natsServer {
-	t.Helper()
-	port, err := freeport.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &natsServer{t: t, opts: server.Options{
-		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	}}
-	n.start()
-	t.Cleanup(n.stop)
-	return n
-}
-
-func (n *natsServer) start() {
-	n.t.Helper()
-	opts := n.opts
-	s, err := server.NewServer(&opts)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		n.t.Fatal("the NATS server does not start")
-	}
-	n.s = s
-}
-
-func (n *natsServer) stop() {
-	n.s.Shutdown()
-	n.s.WaitForShutdown()
-}
-
-func (n *natsServer) restart() { n.stop(); n.start() }
-
-// client connects a stranger's client.
-func (n *natsServer) client() (*nats.Conn, jetstream.JetStream) {
-	n.t.Helper()
-	nc, err := nats.Connect(n.s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return nc, js
+	poll.Until(t, patience, what, ok)
 }
 
 // factro is a running simulator.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -24,14 +25,14 @@ func TestCrashPoints(t *testing.T) {
 	for _, point := range []string{"after-call"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
-			n := startNATS(t)
+			n := natstest.Start(t)
 			f := startFactro(t, sim.Config{})
 			b := newBridge(t, bridgeConfig{
-				nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_CRASH=" + point, "FACTRO_BRIDGE_CRASH_AT=2"},
+				nats: n.URL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_CRASH=" + point, "FACTRO_BRIDGE_CRASH_AT=2"},
 			})
 			b.binary = crashing
 			b.start()
-			_, js := n.client()
+			_, js := n.Connect(t)
 			results := watchStream(t, js, prefix.ResultStream("acme"))
 			send(t, js, "acme", "createTask", "first", newTask(f, "gleich"))
 			results.finalOf(t, "first")
@@ -60,10 +61,10 @@ func TestCrashPoints(t *testing.T) {
 // factro applies creates, and the connection is cut before it has answered: each makes one task, whose result is reported.
 func TestCutCreatesAreAdopted(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 	if err := f.SetFaults(sim.Faults{{Kind: sim.FaultCutAfter, Operation: "createTask"}}); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func TestCompletion(t *testing.T) {
 	p.lettersOf(3)
 	folder := t.TempDir()
 	writeFile(t, filepath.Join(folder, "plan.pdf"), "x")
-	url := "--nats=" + p.n.s.ClientURL()
+	url := "--nats=" + p.n.URL()
 	const noFiles, noFilesNoSpace, files = ":4", ":6", ":0"
 	for line, want := range map[string]struct {
 		offers    string

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -104,23 +105,23 @@ func once(at int, do func()) func(done int) {
 // 10,000 webhooks over 64 connections, while NATS is restarted twice.
 func TestWebhooksWhileNATSRestarts(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	s := &senders{b: b}
-	first, second := once(3000, n.restart), once(6500, n.restart)
+	first, second := once(3000, n.Restart), once(6500, n.Restart)
 	s.deliver(64, 10_000, func(done int) { first(done); second(done) })
 	waitFor(t, "the bridge is ready again", b.ready)
-	_, js := n.client()
+	_, js := n.Connect(t)
 	s.check(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"))
 }
 
 // The bridge is stopped gracefully and started again, twice, and killed once, under a load of webhooks.
 func TestWebhooksWhileTheBridgeRestarts(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	s := &senders{b: b, retry: true}
 	again := func(stop func()) func() { return func() { stop(); b.launch() } }
 	polite := func() {
@@ -134,17 +135,17 @@ func TestWebhooksWhileTheBridgeRestarts(t *testing.T) {
 			i(done)
 		}
 	})
-	_, js := n.client()
+	_, js := n.Connect(t)
 	s.check(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"))
 }
 
 // SIGTERM under load: what was begun is finished, nothing is left half done, and the exit code is 0.
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Faults: sim.Faults{{Kind: sim.FaultLatency, Delay: 20 * time.Millisecond}}})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 	const commands = 100
 	for i := range commands {
@@ -167,7 +168,7 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 	// What factro has carried out has its result, and what has none is still in the stream.
 	finals := finals(results.all())
-	if made := f.Tasks(); made != len(finals) || uint64(commands-made) != queued(t, js) {
+	if made := f.Count("task", nil); made != len(finals) || uint64(commands-made) != queued(t, js) {
 		t.Errorf("%d tasks, %d results, %d commands left of %d", made, len(finals), queued(t, js), commands)
 	}
 	b.start()
@@ -195,20 +196,20 @@ func finals(results []message) []string {
 // made twice, and only commands in flight at a kill may be ambiguous.
 func TestCommandsWhileEverythingRestarts(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Faults: sim.Faults{{Kind: sim.FaultLatency, Delay: 5 * time.Millisecond}}})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	const commands, kills = 300, 2
 	for i := range commands {
 		send(t, js, "acme", "createTask", fmt.Sprintf("c%d", i), newTask(f, fmt.Sprintf("c%d", i)))
 	}
-	made := func(n int) func() bool { return func() bool { return f.Tasks() >= n } }
+	made := func(n int) func() bool { return func() bool { return f.Count("task", nil) >= n } }
 	waitFor(t, "some tasks", made(50))
 	b.kill()
 	b.start()
 	waitFor(t, "more tasks", made(100))
-	n.restart()
+	n.Restart()
 	waitFor(t, "more tasks after NATS is back", made(150))
 	if err := b.terminate(); err != nil {
 		t.Errorf("exit after SIGTERM: %v", err)

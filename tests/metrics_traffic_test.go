@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,7 +23,7 @@ import (
 // that fails.
 type fleet struct {
 	t       testing.TB
-	n       *natsServer
+	n       *natstest.Server
 	works   *factro
 	bridges map[string]*bridge // by role
 	nc      *nats.Conn
@@ -34,14 +35,14 @@ var fleetRoles = []string{"ingress", "egress", "query", "reconcile"}
 
 func startFleet(t testing.TB) *fleet {
 	t.Helper()
-	f := &fleet{t: t, n: startNATS(t), works: startFactro(t, sim.Config{}), bridges: map[string]*bridge{}}
+	f := &fleet{t: t, n: natstest.Start(t), works: startFactro(t, sim.Config{}), bridges: map[string]*bridge{}}
 	refuses := startFactro(t, sim.Config{Key: "ein-anderer-schluessel"})
 	fails := startFactro(t, sim.Config{Faults: sim.Faults{{Kind: sim.FaultError, Status: http.StatusServiceUnavailable}}})
 	known := filepath.Join(t.TempDir(), "actions.txt")
 	writeFile(t, known, "TaskErfunden\n")
 	for _, role := range fleetRoles {
 		c := bridgeConfig{
-			nats: f.n.s.ClientURL(), roles: role, more: "reconcile: {grace: 0s}",
+			nats: f.n.URL(), roles: role, more: "reconcile: {grace: 0s}",
 			env:    []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + known, "GOGC=400"}, // there is room, and little time
 			clouds: map[string]string{"acme": f.works.url, "gesperrt": refuses.url, "gestoert": fails.url},
 		}
@@ -53,7 +54,7 @@ func startFleet(t testing.TB) *fleet {
 			f.bridges[role].start()
 		}
 	}
-	f.nc, f.js = f.n.client()
+	f.nc, f.js = f.n.Connect(t)
 	f.results = watchStream(t, f.js, prefix.ResultStream("acme"))
 	return f
 }
@@ -115,9 +116,9 @@ func (f *fleet) webhooks() {
 	}
 	f.post(http.MethodPost, "acme", "falsch", "{}", http.StatusTooManyRequests)
 
-	f.n.stop()
+	f.n.Stop()
 	f.post(http.MethodPost, "acme", right, taskChanged("gespult"), http.StatusAccepted)
-	f.n.start()
+	f.n.Start()
 	f.bridges["ingress"].parts(`"spool":"empty"`, `"nats":"ok"`)
 	for role, b := range f.bridges {
 		waitFor(f.t, role+" is ready again", b.ready)

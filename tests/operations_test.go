@@ -20,6 +20,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -108,10 +109,10 @@ func wantFits(t testing.TB, schema string, data []byte) {
 // published schema. What it cannot show: whether the real factro agrees with the description.
 func TestEveryOperation(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Examples: true})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	nc, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	nc, js := n.Connect(t)
 	ask := asker{nc, js}
 
 	done := 0
@@ -209,10 +210,10 @@ func (r *recorder) last() (path string, body []byte) {
 // number, in every operation.
 func TestValuesArriveAsTheyWereSent(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	rec, url := startRecorder(t)
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": url}}).start()
-	nc, js := n.client()
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": url}}).start()
+	nc, js := n.Connect(t)
 	ask := asker{nc, js}
 	for _, op := range factroapi.Operations() {
 		data := map[string]json.RawMessage{}
@@ -297,10 +298,10 @@ func wantPath(t testing.TB, op factroapi.Operation, path string, params map[stri
 // TestTheCollision: the one operation whose path and body share a name.
 func TestTheCollision(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Examples: true})
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 	send(t, js, "acme", "movePackageToProject", "move", `{"packageId":"`+factroapi.ExamplePackage+`","fromProjectId":"`+
 		factroapi.ExampleProject+`","projectId":"`+factroapi.ExampleOtherProject+`"}`)
@@ -321,11 +322,11 @@ func TestTheCollision(t *testing.T) {
 // TestStoredPayloadsShowNoSecret: factro shows the secret of a webhook with each stored payload; a query does not.
 func TestStoredPayloadsShowNoSecret(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
-	nc, js := n.client()
+	nc, js := n.Connect(t)
 	stream := watchStream(t, js, prefix.EventStream("acme"))
 	f.Fire("TaskStateChanged", "the-task")
 	stream.find(t, "the event", func(m message) bool { return strings.Contains(m.subject, "the-task") })

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -27,7 +28,7 @@ import (
 // asking is a bridge and a stranger who asks it.
 type asking struct {
 	t      testing.TB
-	n      *natsServer
+	n      *natstest.Server
 	f      *factro
 	b      *bridge
 	nc     *nats.Conn
@@ -36,9 +37,9 @@ type asking struct {
 
 func newAsking(t testing.TB, env ...string) *asking {
 	t.Helper()
-	a := &asking{t: t, n: startNATS(t), f: startFactro(t, sim.Config{})}
-	a.b = newBridge(t, bridgeConfig{nats: a.n.s.ClientURL(), clouds: map[string]string{"acme": a.f.url}, env: env}).start()
-	nc, js := a.n.client()
+	a := &asking{t: t, n: natstest.Start(t), f: startFactro(t, sim.Config{})}
+	a.b = newBridge(t, bridgeConfig{nats: a.n.URL(), clouds: map[string]string{"acme": a.f.url}, env: env}).start()
+	nc, js := a.n.Connect(t)
 	a.nc, a.client = nc, events.NewClient(js, "acme")
 	return a
 }
@@ -210,7 +211,7 @@ func TestLargeQuery(t *testing.T) {
 	if count := strings.Count(want, `"taskState"`); err != nil || len(tasks) != count || count == 0 {
 		t.Errorf("the library decoded %d tasks, want %d: %v", len(tasks), count, err)
 	}
-	at := []string{"--nats", a.n.s.ClientURL(), "--cloud", "acme"}
+	at := []string{"--nats", a.n.URL(), "--cloud", "acme"}
 	if out, errOut, code := bridgeCommand(t, append([]string{"query", "listTasks"}, at...)...); code != 0 || out != want {
 		t.Errorf("exit code %d, %d bytes, want %d: %s", code, len(out), len(want), errOut)
 	}
@@ -287,7 +288,7 @@ func TestQueryRestart(t *testing.T) {
 	}
 	a.b.start()
 	a.ask("user", "getUserQuota", "")
-	a.n.restart()
+	a.n.Restart()
 	waitFor(t, "queries are answered after a restart of NATS", func() bool {
 		m, err := a.nc.Request(prefix.Query("acme", "user", "getUserQuota"), nil, time.Second)
 		return err == nil && m.Header.Get(events.HeaderErrorCode) == ""
@@ -314,7 +315,7 @@ func TestQueryCommand(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t)
 	ask := func(args ...string) (string, string, int) {
-		return bridgeCommand(t, append(append([]string{"query"}, args...), "--nats", a.n.s.ClientURL())...)
+		return bridgeCommand(t, append(append([]string{"query"}, args...), "--nats", a.n.URL())...)
 	}
 	a.ask("user", "getUserQuota", "")
 	out, errOut, code := ask("getProject", "projectId="+a.f.demo.Project, "--cloud", "acme")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -104,10 +105,10 @@ func TestReconcileByCommand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.delivery.Loss = 0.3
-			n, f := startNATS(t), startFactro(t, sim.Config{Seed: uint64(i + 1), Delivery: tt.delivery})
-			b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, more: quickly}).start()
+			n, f := natstest.Start(t), startFactro(t, sim.Config{Seed: uint64(i + 1), Delivery: tt.delivery})
+			b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, more: quickly}).start()
 			b.register(f, "acme")
-			_, js := n.client()
+			_, js := n.Connect(t)
 			fireMany(t, f)
 			want, lost := happenings(f, !tt.noEntity)
 			t.Logf("%d of 300 deliveries are lost", lost)
@@ -158,14 +159,14 @@ func wantRehearsed(t testing.TB, b *bridge, lost int) {
 // A bridge with the role finds the losses by itself, also those whose records show up late, and reports them.
 func TestReconcileByItself(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Seed: 5, Delivery: sim.Delivery{
 		Loss: 0.3, StoredAfter: 3 * time.Second, StoredLate: 0.5, StoredOrder: "shuffled", NullIDs: true,
 	}})
-	two := bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}
+	two := bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}
 	b := newBridge(t, two).start()
 	b.register(f, "acme")
-	_, js := n.client()
+	_, js := n.Connect(t)
 	fireMany(t, f)
 	want, lost := happenings(f, true)
 
@@ -199,8 +200,8 @@ func TestReconcileByItself(t *testing.T) {
 // What cannot be done is said.
 func TestReconcileMistakes(t *testing.T) {
 	t.Parallel()
-	n, f := startNATS(t), startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, more: quickly})
+	n, f := natstest.Start(t), startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, more: quickly})
 	f.SetKey("another")
 	for _, tt := range []struct {
 		args []string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -17,18 +18,18 @@ import (
 // queries. Until then it is not ready, and takes no webhook.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
 	// A webhook waits while the streams are created again, which takes a busy disk some seconds.
 	b := newBridge(t, bridgeConfig{
-		nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=15s"},
+		nats: n.URL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=15s"},
 	}).start()
 	client := &http.Client{}
 	const body = `{"action":"TaskStateChanged","context":{"entityId":"1"},"id":"`
 	works := func(id string) {
 		t.Helper()
 		waitFor(t, "the bridge is ready", b.ready)
-		nc, js := n.client()
+		nc, js := n.Connect(t)
 		if status := b.webhook(client, "acme", body+id+`"}`); status != http.StatusAccepted {
 			t.Errorf("the webhook %s was answered with %d", id, status)
 		}
@@ -50,7 +51,7 @@ func TestReconnect(t *testing.T) {
 	}
 	works("before")
 
-	n.stop()
+	n.Stop()
 	waitFor(t, "readiness tells", func() bool {
 		status, text := b.get("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(text, "not connected")
@@ -58,17 +59,17 @@ func TestReconnect(t *testing.T) {
 	if status := b.webhook(client, "acme", body+`away"}`); status != http.StatusServiceUnavailable {
 		t.Errorf("the webhook was answered with %d", status)
 	}
-	n.start()
+	n.Start()
 	works("after an outage")
 
-	n.stop()
-	if err := os.RemoveAll(n.opts.StoreDir); err != nil {
+	n.Stop()
+	if err := os.RemoveAll(n.Options.StoreDir); err != nil {
 		t.Fatal(err)
 	}
-	n.start()
+	n.Start()
 	works("after the loss of the store")
 
-	_, js := n.client()
+	_, js := n.Connect(t)
 	for name := range js.StreamNames(t.Context()).Name() {
 		if err := js.DeleteStream(t.Context(), name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // it may have been one that only measures the room
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
@@ -23,10 +24,10 @@ import (
 // typed in the module that has it.
 func TestReferenceLines(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Examples: true})
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"demo": f.url}}).start()
-	env := append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "NATS_URL="+n.s.ClientURL())
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"demo": f.url}}).start()
+	env := append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "NATS_URL="+n.URL())
 
 	typed := map[string]bool{}
 	for _, line := range referenceLines(t, regexp.MustCompile(`^bridge (?:send|query) (\w+)`)) {

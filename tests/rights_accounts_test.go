@@ -1,14 +1,10 @@
 package tests
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,9 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
-	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // detour is a request that makes JetStream publish somewhere: by its reply subject, or by a consumer's deliver_subject.
@@ -177,31 +172,14 @@ func TestDetoursRefused(t *testing.T) {
 // changed, and auth.conf and SECURITY.md can say less.
 func TestOneAccountDoesNotHold(t *testing.T) {
 	t.Parallel()
-	opts := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}
-	opts.Users = []*server.User{{Username: "owner", Password: "a"}, {Username: "reader", Password: "b", Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.MINE", "$JS.API.CONSUMER.CREATE.MINE.>"}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.reader.>"}},
-	}}}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	s := natstest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "owner", Password: "a"}, {Username: "reader", Password: "b", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.MINE", "$JS.API.CONSUMER.CREATE.MINE.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.reader.>"}},
+		}}}
+	})
 	connect := func(user, password string) (*nats.Conn, jetstream.JetStream) {
-		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, password), nats.CustomInboxPrefix("_INBOX."+user), quietly())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return nc, js
+		return s.Connect(t, nats.UserInfo(user, password), nats.CustomInboxPrefix("_INBOX."+user), quietly())
 	}
 	owner, js := connect("owner", "a")
 	for _, name := range []string{"MINE", "THEIRS", "COMMANDS"} {
@@ -244,128 +222,4 @@ func TestOneAccountDoesNotHold(t *testing.T) {
 		t.Fatalf("%s, %v", answer.Data, err)
 	}
 	waitFor(t, "a consumer of the reader's has stored a message in another stream", stored("THEIRS"))
-}
-
-// needs has one user for each line of the accounts' imports that a scenario can prove necessary. The user lacks this line.
-var needs = regexp.MustCompile(`(?m)^ *\{(?:service|stream): \{account: FACTRO, subject: "([^"]*)".*\n`)
-
-// Each line of a program's imports is needed: without it the program does not do its work. All are in one server, with one
-// bridge: a copy of the program's account for each line, which has all lines but that.
-func TestEachImportIsNeeded(t *testing.T) {
-	t.Parallel()
-	type lack struct{ user, subject string }
-	var lacking []lack
-	g := startGuarded(t, func(conf string) string {
-		for account, user := range map[string]string{"BILLING": "SENDER", "MIRROR": "SUBSCRIBER", "REPORT": "ASKER", "FACTRO_CANARY": "CANARY"} {
-			block := regexp.MustCompile(`(?ms)^  ` + account + ` \{.*?^  \}\n`).FindString(conf)
-			for n, line := range needs.FindAllStringSubmatch(block, -1) {
-				if strings.Contains(line[1], "beta") || strings.Contains(line[1], "BETA") {
-					continue
-				}
-				name := fmt.Sprintf("%s%d", user, n)
-				lacking = append(lacking, lack{strings.ToLower(name), line[1]})
-				without := strings.Replace(strings.Replace(block, line[0], "", 1), account+" {", account+fmt.Sprint(n)+" {", 1)
-				conf = strings.Replace(conf, block, block+strings.Replace(without, "{nkey: "+user+"}", "{nkey: "+name+"}", 1), 1)
-			}
-		}
-		return conf
-	})
-	if len(lacking) != 4+3+2+5 {
-		t.Fatalf("%v lack something, want one for each line", lacking)
-	}
-	f := startFactro(t, sim.Config{})
-	js := g.prepare(f)
-	g.bridge(f, "egress", "egress, query", "false").start()
-	ingress := g.bridge(f, "ingress", "ingress", "false").start()
-	(&asking{t: t, f: f}).fill()
-	for n := range 40 {
-		if status := ingress.webhook(http.DefaultClient, "acme", fmt.Sprintf(`{"action":"TaskCreated","context":{"entityId":"%d"}}`, n)); status != http.StatusAccepted {
-			t.Fatalf("the webhook is answered with %d", status)
-		}
-	}
-	canary := payload.Generic{Name: events.OperationCanary, Resource: events.ResourceBridge}
-	ask := func(ctx context.Context, js jetstream.JetStream, operation, resource string) error {
-		answer, err := events.NewClient(js, "acme").Query(ctx, payload.Generic{Name: operation, Resource: resource, Data: json.RawMessage("{}")})
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, answer)
-		return errors.Join(err, answer.Close())
-	}
-	// heard says whether a copy that is sent to an inbox of the user's comes.
-	heard := func(ctx context.Context, js jetstream.JetStream) error {
-		sub, err := js.Conn().SubscribeSync(js.Conn().NewInbox())
-		if err == nil {
-			err = errors.Join(js.Conn().Flush(), g.owner.Publish(sub.Subject, nil))
-		}
-		if err == nil {
-			_, err = sub.NextMsgWithContext(ctx)
-		}
-		return err
-	}
-	work := map[string]func(context.Context, jetstream.JetStream) error{
-		"sender": func(ctx context.Context, js jetstream.JetStream) error {
-			client, id := events.NewClient(js, "acme"), events.WithID("needs-"+js.Conn().Opts.Name)
-			_, err := client.Do(ctx, canary, events.DryRun(), id)
-			if err == nil { // the result of before is in the stream alone
-				_, err = client.Do(ctx, canary, events.DryRun(), id)
-			}
-			if err == nil {
-				_, err = client.Status(ctx, "")
-			}
-			return errors.Join(err, heard(ctx, js))
-		},
-		"subscriber": func(ctx context.Context, js jetstream.JetStream) error {
-			subscribed, stop := context.WithCancel(ctx)
-			defer stop()
-			got := false
-			err := events.Subscribe(subscribed, js, "factro.event.acme.task.*.TaskCreated", func(_ context.Context, e events.Event) error {
-				if e.Deliveries == 1 { // the one before is acknowledged, then
-					got = true
-				}
-				stop()
-				return nil
-			}, events.Prepared("mirror"))
-			if err == nil && !got {
-				err = errors.New("nothing came")
-			}
-			return err
-		},
-		"asker": func(ctx context.Context, js jetstream.JetStream) error {
-			return errors.Join(ask(ctx, js, "getUserQuota", "user"), ask(ctx, js, "listTasks", "task"))
-		},
-		"canary": func(ctx context.Context, js jetstream.JetStream) error {
-			_, err := events.NewClient(js, "acme").Do(ctx, canary, events.DryRun())
-			_, err2 := js.Conn().RequestWithContext(ctx, "JS.factro.API.DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.bridge.1.BridgeCanary", nil)
-			_, err3 := events.NewClient(js, "acme").Status(ctx, "")
-			return errors.Join(err, err2, err3, ask(ctx, js, "getUserQuota", "user"), heard(ctx, js))
-		},
-	}
-	for user, work := range work {
-		_, js := g.connect(user, quietly(), nats.Name("all"))
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		if err := work(ctx, js); err != nil {
-			t.Errorf("%s with all lines: %v", user, err)
-		}
-		cancel()
-	}
-	consumer, err := js.Consumer(t.Context(), "FACTRO_EVENTS_ACME", "mirror")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range lacking {
-		user := strings.TrimRight(l.user, "0123456789")
-		_, js := g.connect(l.user, quietly(), nats.Name(l.user))
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		err := work[user](ctx, js)
-		cancel()
-		if user == "subscriber" && strings.HasPrefix(l.subject, "$JS.ACK.") {
-			if info, err2 := consumer.Info(t.Context()); err2 != nil || info.NumAckPending != 0 {
-				err = errors.Join(errors.New("it is not acknowledged"), err2)
-			}
-		}
-		if err == nil {
-			t.Errorf("%s works without %s", user, l.subject)
-		}
-	}
 }

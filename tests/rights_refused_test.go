@@ -19,6 +19,30 @@ func (g *guarded) others() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(g.seeds)), func(user string) bool { return user == "owner" })
 }
 
+// reach is who reached each subject.
+type reach map[string]map[string]bool
+
+func (r reach) add(subject, user string) {
+	if r[subject] == nil {
+		r[subject] = map[string]bool{}
+	}
+	r[subject][user] = true
+}
+
+// check compares with who may reach each subject. Nobody may reach others.
+func (r reach) check(t *testing.T, may map[string]string) {
+	t.Helper()
+	for subject, want := range may {
+		if got := slices.Sorted(maps.Keys(r[subject])); strings.Join(got, " ") != want {
+			t.Errorf("%s: %v reach it, want %s", subject, got, want)
+		}
+		delete(r, subject)
+	}
+	for subject, users := range r {
+		t.Errorf("%s: %v reach it", subject, users)
+	}
+}
+
 // What each may send to the account that has the streams, which is where it counts. Beside the owner nobody may do what is not
 // theirs: who takes webhooks cannot send commands, who sends commands cannot make results, nobody reaches another cloud, and
 // nobody can take a stream away or make a consumer who is no role of the bridge.
@@ -150,31 +174,16 @@ func TestRightsToPublish(t *testing.T) {
 	if err := owner.Publish("end", nil); err != nil {
 		t.Fatal(err)
 	}
-	reached := map[string]map[string]bool{}
-	for {
-		msg, err := spy.NextMsg(patience)
+	reached := reach{}
+	for msg, err := spy.NextMsg(patience); err != nil || msg.Subject != "end"; msg, err = spy.NextMsg(patience) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if msg.Subject == "end" {
-			break
-		}
 		if user := msg.Header.Get(who); user != "" {
-			if reached[msg.Subject] == nil {
-				reached[msg.Subject] = map[string]bool{}
-			}
-			reached[msg.Subject][user] = true
+			reached.add(msg.Subject, user)
 		}
 	}
-	for subject, want := range may {
-		if got := slices.Sorted(maps.Keys(reached[subject])); strings.Join(got, " ") != want {
-			t.Errorf("%s: %v reach it, want %s", subject, got, want)
-		}
-		delete(reached, subject)
-	}
-	for subject, users := range reached {
-		t.Errorf("%s: %v reach it", subject, users)
-	}
+	reached.check(t, may)
 }
 
 // What each may hear of what is said in the account that has the streams.
@@ -223,7 +232,7 @@ func TestRightsToHear(t *testing.T) {
 	if err := owner.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	heard := map[string]map[string]bool{}
+	heard := reach{}
 	for user, subs := range subscriptions {
 		if err := conns[user].Flush(); err != nil { // what the server has for a connection comes before its answer to a ping
 			t.Fatal(err)
@@ -231,10 +240,7 @@ func TestRightsToHear(t *testing.T) {
 		for _, sub := range subs {
 			for msg, err := sub.NextMsg(time.Millisecond); err == nil; msg, err = sub.NextMsg(time.Millisecond) {
 				if string(msg.Data) == "by the owner" {
-					if heard[msg.Subject] == nil {
-						heard[msg.Subject] = map[string]bool{}
-					}
-					heard[msg.Subject][user] = true
+					heard.add(msg.Subject, user)
 				}
 			}
 			if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrBadSubscription) && !errors.Is(err, nats.ErrPermissionViolation) {
@@ -242,9 +248,5 @@ func TestRightsToHear(t *testing.T) {
 			}
 		}
 	}
-	for subject, want := range may {
-		if got := slices.Sorted(maps.Keys(heard[subject])); strings.Join(got, " ") != want {
-			t.Errorf("%s: %v hear it, want %s", subject, got, want)
-		}
-	}
+	heard.check(t, may)
 }

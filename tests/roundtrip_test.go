@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -40,11 +41,11 @@ func tasksWithTitle(f *factro, title string) int {
 // A command makes a task at factro, whose webhook makes an event.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	b.register(f, "acme")
-	_, js := n.client()
+	_, js := n.Connect(t)
 	results, stream := watchStream(t, js, prefix.ResultStream("acme")), watchStream(t, js, prefix.EventStream("acme"))
 
 	const traceID = "0af7651916cd43dd8448eb211c80319c"
@@ -95,12 +96,12 @@ func TestRoundTrip(t *testing.T) {
 // Two clouds share a bridge and see nothing of each other.
 func TestTwoClouds(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	red, blue := startFactro(t, sim.Config{}), startFactro(t, sim.Config{MandantID: "1b1b1b1b-0000-4000-8000-0000000000bb"})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"red": red.url, "blue": blue.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"red": red.url, "blue": blue.url}}).start()
 	b.register(red, "red")
 	b.register(blue, "blue")
-	_, js := n.client()
+	_, js := n.Connect(t)
 	results, streams := map[string]*watch{}, map[string]*watch{}
 	for _, cloud := range []string{"red", "blue"} {
 		results[cloud], streams[cloud] = watchStream(t, js, prefix.ResultStream(cloud)), watchStream(t, js, prefix.EventStream(cloud))
@@ -117,7 +118,7 @@ func TestTwoClouds(t *testing.T) {
 		if r := m.result(t); r.Outcome != events.Applied {
 			t.Errorf("%s: %+v", cloud, r)
 		}
-		if f.Tasks() == 0 || tasksWithTitle(f, "for "+cloud) != 1 || tasksWithTitle(f, "for red")+tasksWithTitle(f, "for blue") != 1 {
+		if f.Count("task", nil) == 0 || tasksWithTitle(f, "for "+cloud) != 1 || tasksWithTitle(f, "for red")+tasksWithTitle(f, "for blue") != 1 {
 			t.Errorf("%s has the wrong tasks", cloud)
 		}
 		streams[cloud].find(t, "the event of "+cloud, func(m message) bool { return strings.HasPrefix(m.subject, "factro.event."+cloud+".task.") })
@@ -152,11 +153,11 @@ func TestTwoClouds(t *testing.T) {
 // Every mistake is reported to the sender, at once, and kept as a dead letter; nothing is called.
 func TestBadInput(t *testing.T) { //nolint:tparallel // see below
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	_ = b
-	_, js := n.client()
+	_, js := n.Connect(t)
 	results := watchStream(t, js, prefix.ResultStream("acme"))
 	unknownID := "00000000-0000-4000-8000-00000000dead"
 

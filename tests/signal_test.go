@@ -9,15 +9,16 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
 // The first signal lets a slow sender finish; the second one ends the process at once.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	conn, err := net.Dial("tcp", b.httpAddress)
 	if err != nil {
 		t.Fatal(err)
@@ -50,9 +51,9 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 // SIGHUP, by which other servers read their configuration again, is logged and ends nothing.
 func TestHangupIsLogged(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	for range 2 {
 		before := strings.Count(b.log.String(), "SIGHUP changes nothing")
 		if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {

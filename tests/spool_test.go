@@ -12,14 +12,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
 // spoolBridge is a bridge with a spool, which drains slowly enough to be interrupted.
-func spoolBridge(t testing.TB, n *natsServer, drainPerSecond int) *bridge {
+func spoolBridge(t testing.TB, n *natstest.Server, drainPerSecond int) *bridge {
 	t.Helper()
 	f := startFactro(t, sim.Config{})
-	return newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: []string{
+	return newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, env: []string{
 		"FACTRO_BRIDGE_SPOOL_DIR=" + filepath.Join(t.TempDir(), "spool"),
 		fmt.Sprintf("FACTRO_BRIDGE_SPOOL_DRAIN_PER_SECOND=%d", drainPerSecond),
 		"FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=2s",
@@ -99,14 +100,14 @@ func (b *bridge) parts(words ...string) {
 // NATS goes away under load, twice. Every webhook is accepted, and in the end the stream has each once, in order.
 func TestSpoolWhileNATSIsAway(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	b := spoolBridge(t, n, 2000).start()
 	const senders, each = 16, 60
-	first, second := once(each/5, n.stop), once(each/2, n.start)
-	third, last := once(each*6/10, n.stop), once(each*9/10, n.start)
+	first, second := once(each/5, n.Stop), once(each/2, n.Start)
+	third, last := once(each*6/10, n.Stop), once(each*9/10, n.Start)
 	b.deliverInOrder(senders, 0, each, func(done int) { first(done); second(done); third(done); last(done) })
 	b.parts(`"spool":"empty"`, `"nats":"ok"`)
-	_, js := n.client()
+	_, js := n.Connect(t)
 	wantInOrder(t, read(t, js, prefix.EventStream("acme"), "factro.event.>"), senders, each)
 	b.wantAccounted()
 	if got := b.metric(`factro_bridge_webhooks_total{factro_cloud="acme",http_response_status_code="202",outcome="spooled"}`); got == "absent" {
@@ -118,9 +119,9 @@ func TestSpoolWhileNATSIsAway(t *testing.T) {
 // hands over, and stopped gracefully while it does.
 func TestSpoolAfterKills(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	b := spoolBridge(t, n, 400)
-	n.stop()
+	n.Stop()
 	b.start()
 	const senders, each, kills = 8, 100, 3
 	b.deliverInOrder(senders, 0, each/2, func(int) {})
@@ -130,9 +131,9 @@ func TestSpoolAfterKills(t *testing.T) {
 	b.parts(fmt.Sprintf("%d events wait", senders*each/2))
 	b.deliverInOrder(senders, each/2, each/2, func(int) {})
 	b.wantAccounted()
-	n.start()
+	n.Start()
 	b.parts(`"nats":"ok"`) // the streams are made
-	_, js := n.client()
+	_, js := n.Connect(t)
 	stream := watchStream(t, js, prefix.EventStream("acme"))
 	for i := range kills {
 		waitFor(t, "some more are handed over", func() bool { return len(stream.all()) > senders*each*i/(kills+1)+30 })
@@ -158,9 +159,9 @@ func TestSpoolAfterKills(t *testing.T) {
 // Two bridges do not share a spool, and one with a wrong directory says so.
 func TestSpoolBelongsToOneBridge(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	b := spoolBridge(t, n, 1000).start()
-	other := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": "http://127.0.0.1:1/api/core"}, env: b.env})
+	other := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": "http://127.0.0.1:1/api/core"}, env: b.env})
 	other.launchInVain("another process uses it")
 	if !b.ready() {
 		t.Error("the first one suffers")

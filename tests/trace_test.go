@@ -19,6 +19,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -91,14 +92,14 @@ func attributesOf(s *tracepb.Span) map[string]string {
 // No secret and no payload is in any of it.
 func TestTraces(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
 	seen, endpoint := startCollector(t)
 	b := newBridge(t, bridgeConfig{
-		nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url},
+		nats: n.URL(), clouds: map[string]string{"acme": f.url},
 		env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_BSP_SCHEDULE_DELAY=50"},
 	}).start()
-	_, js := n.client()
+	_, js := n.Connect(t)
 	results, stream := watchStream(t, js, prefix.ResultStream("acme")), watchStream(t, js, prefix.EventStream("acme"))
 
 	const commandTrace, webhookTrace = "0af7651916cd43dd8448eb211c80319c", "11111111111111111111111111111111"
@@ -189,9 +190,9 @@ func TestTraces(t *testing.T) {
 // Without any OTEL_ variable nothing is sent anywhere and nothing complains.
 func TestNoTelemetryConfiguredMakesNoNoise(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	if status := b.webhook(http.DefaultClient, "acme", `{"action":"TaskCreated","context":{"entityId":"x"}}`); status != http.StatusAccepted {
 		t.Errorf("status %d", status)
 	}
@@ -208,7 +209,7 @@ func TestNoTelemetryConfiguredMakesNoNoise(t *testing.T) {
 // Telemetry that cannot be used, or that nobody takes, changes neither the work nor the end of a bridge.
 func TestTelemetryIsNeverTheReason(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
 	hangs, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -222,7 +223,7 @@ func TestTelemetryIsNeverTheReason(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}, env: env, more: "log: {level: info}"})
+			b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, env: env, more: "log: {level: info}"})
 			text, err := os.ReadFile(b.configFile)
 			if err != nil {
 				t.Fatal(err)

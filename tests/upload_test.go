@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
@@ -25,12 +26,12 @@ import (
 func TestUploadFromCommandLine(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t)
-	_, js := a.n.client()
+	_, js := a.n.Connect(t)
 	for objects, size := range []int{1 << 10, 5<<20 + 1} {
 		path := filepath.Join(t.TempDir(), "Übersicht März.pdf")
 		writeFile(t, path, strings.Repeat("x", size))
 		out, errOut, code := bridgeCommand(t, "send", "createProjectDocument", "projectId="+a.f.demo.Project, "file=@"+path,
-			"--wait", "--nats", a.n.s.ClientURL(), "--cloud", "acme")
+			"--wait", "--nats", a.n.URL(), "--cloud", "acme")
 		if code != 0 || !strings.Contains(out, "createProjectDocument applied") {
 			t.Fatalf("exit code %d: %s%s", code, out, errOut)
 		}
@@ -87,12 +88,12 @@ func TestUploadLarge(t *testing.T) {
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { _ = srv.Close() })
 
-	n := startNATS(t)
+	n := natstest.Start(t)
 	b := newBridge(t, bridgeConfig{
-		nats: n.s.ClientURL(), clouds: map[string]string{"acme": "http://" + l.Addr().String()},
+		nats: n.URL(), clouds: map[string]string{"acme": "http://" + l.Addr().String()},
 		env: []string{"GOMEMLIMIT=64MiB"}, // so that garbage does not count as what is held
 	}).start()
-	_, js := n.client()
+	_, js := n.Connect(t)
 	var store jetstream.ObjectStore
 	waitFor(t, "the bucket for files", func() bool {
 		store, err = js.ObjectStore(t.Context(), prefix.FileBucket("acme"))
@@ -143,7 +144,7 @@ func peakMemory(t testing.TB, b *bridge) int64 {
 func TestUploadMistakes(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t)
-	_, js := a.n.client()
+	_, js := a.n.Connect(t)
 	if _, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "SALARIES"}); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestUploadMistakes(t *testing.T) {
 func TestUploadStalls(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t, "FACTRO_BRIDGE_CLOUDS_0_API_TIMEOUT=1s")
-	_, js := a.n.client()
+	_, js := a.n.Connect(t)
 	var store jetstream.ObjectStore
 	waitFor(t, "the bucket for files", func() bool {
 		var err error

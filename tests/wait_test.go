@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -90,11 +91,11 @@ const noTask = "00000000-0000-4000-8000-00000000dead"
 // A sender that waits for a result gets the status of the command, on change only, and separate from the result.
 func TestSendTellsWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
-	at := []string{"--wait", "--nats", n.s.ClientURL(), "--cloud", "acme", "--timeout", "60s"}
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
+	at := []string{"--wait", "--nats", n.URL(), "--cloud", "acme", "--timeout", "60s"}
 	deleteTask := append([]string{"send", "deleteTask", "taskId=" + noTask}, at...)
 
 	if _, errOut, code := bridgeCommand(t, deleteTask...); code != 0 || errOut != "" {
@@ -118,7 +119,7 @@ func TestSendTellsWhatItWaitsFor(t *testing.T) {
 		s.Factro.Reason != status.ReasonErrorStatus || s.Factro.Status != 503 || s.Factro.Since == nil {
 		t.Errorf("the status of a settled command: %+v, %v", s, err)
 	}
-	query := []string{"query", "getUserQuota", "--nats", n.s.ClientURL(), "--cloud", "acme", "--json"}
+	query := []string{"query", "getUserQuota", "--nats", n.URL(), "--cloud", "acme", "--json"}
 	out, errOut, code := bridgeCommand(t, query...)
 	var refused struct {
 		Status int
@@ -147,7 +148,7 @@ func TestSendTellsWhatItWaitsFor(t *testing.T) {
 		}
 	}
 
-	if out, _, code := bridgeCommand(t, "send", "setTaskState", "taskId:=7", "--json", "--nats", n.s.ClientURL(), "--cloud", "acme"); code != 2 ||
+	if out, _, code := bridgeCommand(t, "send", "setTaskState", "taskId:=7", "--json", "--nats", n.URL(), "--cloud", "acme"); code != 2 ||
 		!strings.Contains(out, `{"error":{"code":"invalid"`) || !strings.Contains(out, `"pointer":"/taskId"`) {
 		t.Errorf("an invalid command: exit code %d: %s", code, out)
 	} else {
@@ -208,12 +209,12 @@ func TestSenderGetsTheStatus(t *testing.T) {
 // Of several bridges the one that processes the command answers.
 func TestStatusOfSeveralBridges(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
 	for range 3 {
-		newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+		newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	}
-	_, js := n.client()
+	_, js := n.Connect(t)
 	client := events.NewClient(js, "acme")
 	if s, err := client.Status(t.Context(), ""); err != nil || s.InFlight != nil || s.Command != "" || s.Waiting == nil || *s.Waiting != 0 || s.Factro.State != status.Reachable {
 		t.Errorf("idle: %+v, %v", s, err)
@@ -249,12 +250,12 @@ func TestStatusOfSeveralBridges(t *testing.T) {
 // also if it is a file in the object store.
 func TestSendReusedID(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	_, js := n.client()
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
 	run := func(args ...string) (string, string, int) {
-		return bridgeCommand(t, append(append([]string{"send"}, args...), "--nats", n.s.ClientURL(), "--cloud", "acme")...)
+		return bridgeCommand(t, append(append([]string{"send"}, args...), "--nats", n.URL(), "--cloud", "acme")...)
 	}
 	create := func(title string, more ...string) (string, string, int) {
 		return run(append([]string{"createTask", "title=" + title, "targetParentId=" + f.demo.Package, "--id", "once"}, more...)...)
@@ -286,8 +287,8 @@ func TestSendReusedID(t *testing.T) {
 			t.Errorf("%v: the same again: exit code %d: %s%s", how, code, out, errOut)
 		}
 	}
-	if f.Tasks() != 1 {
-		t.Errorf("factro has %d tasks", f.Tasks())
+	if f.Count("task", nil) != 1 {
+		t.Errorf("factro has %d tasks", f.Count("task", nil))
 	}
 
 	// Where the stream has forgotten the id, the bridge knows it.
@@ -299,8 +300,8 @@ func TestSendReusedID(t *testing.T) {
 	if out, errOut, code := create("zwei", "--wait"); code != 3 || !strings.HasPrefix(errOut, want) || !strings.Contains(out, "conflict") {
 		t.Errorf("other data, later: exit code %d: %s%s", code, out, errOut)
 	}
-	if f.Tasks() != 1 {
-		t.Errorf("factro has %d tasks", f.Tasks())
+	if f.Count("task", nil) != 1 {
+		t.Errorf("factro has %d tasks", f.Count("task", nil))
 	}
 
 	plan := filepath.Join(t.TempDir(), "Plan.pdf")
@@ -353,9 +354,9 @@ func forgetIDs(t testing.TB, js jetstream.JetStream) {
 // A dry run prints the call that would be made, and no key.
 func TestSendDryRun(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
+	newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	plan := filepath.Join(t.TempDir(), "Plan.pdf")
 	writeFile(t, plan, "ein Plan")
 	for name, tt := range map[string]struct {
@@ -368,7 +369,7 @@ func TestSendDryRun(t *testing.T) {
 		"none":   {[]string{"deleteTask", "taskId=" + noTask}, []string{"\n  call     DELETE /tasks/" + noTask + "\n"}},
 		"a file": {[]string{"createProjectDocument", "projectId=" + noTask, "file=@" + plan}, []string{"\n  call     POST /projects/" + noTask + "/documents\n", "\n  file     Plan.pdf, application/pdf, 8 bytes\n"}},
 	} {
-		args := append(append([]string{"send"}, tt.args...), "--dry-run", "--wait", "--nats", n.s.ClientURL(), "--cloud", "acme")
+		args := append(append([]string{"send"}, tt.args...), "--dry-run", "--wait", "--nats", n.URL(), "--cloud", "acme")
 		out, errOut, code := bridgeCommand(t, args...)
 		for _, want := range tt.text {
 			if code != 0 || errOut != "" || !strings.Contains(out, want) || strings.Contains(out, apiKey) {
@@ -389,18 +390,18 @@ func TestSendDryRun(t *testing.T) {
 			t.Errorf("%s: exit code %d, %v: %s", name, code, err, out)
 		}
 	}
-	if f.Tasks() != 0 {
-		t.Errorf("factro has %d tasks", f.Tasks())
+	if f.Count("task", nil) != 0 {
+		t.Errorf("factro has %d tasks", f.Count("task", nil))
 	}
 }
 
 // A redrive that waits reports what the commands wait for, and so does a failed canary.
 func TestRedriveAndCanaryTellWhatTheyWaitFor(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
+	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{})
-	b := newBridge(t, bridgeConfig{nats: n.s.ClientURL(), clouds: map[string]string{"acme": f.url}}).start()
-	nc, js := n.client()
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	nc, js := n.Connect(t)
 	client := events.NewClient(js, "acme")
 	if _, err := client.Do(t.Context(), payload.SetTaskState{TaskID: noTask, State: payload.TaskStateReview}); !errors.As(err, new(*events.Error)) {
 		t.Fatal(err)
@@ -409,7 +410,7 @@ func TestRedriveAndCanaryTellWhatTheyWaitFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.SetKey(laterKey)
-	again := inBackground(t, "dead", "redrive", "acme/1", "--wait", "--timeout", "60s", "--nats", n.s.ClientURL())
+	again := inBackground(t, "dead", "redrive", "acme/1", "--wait", "--timeout", "60s", "--nats", n.URL())
 	again.says("factro refuses the API key since ")
 	out, _, code := bridgeCommand(t, "canary", "--config", b.configFile, "--cloud", "acme", "--webhook-url", b.http+"/webhooks/acme", "--timeout", "3s", "--no-query", "--json")
 	if code != 5 || !strings.Contains(out, "waiting: 1 command before it; ") || !strings.Contains(out, "factro refuses the API key since ") {

@@ -129,7 +129,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
-	webhooks, err := ingress.New(intake, store, b.log) //nolint:contextcheck // metrics live as long as the process
+	webhooks, err := ingress.New(intake, store, b.log)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 )
 
 // Limits of the operating system are those of a whole process, so the bridge of these tests has one of its own: the test
@@ -161,16 +162,7 @@ func (l *limited) post() (status int, text string) {
 
 func (l *limited) eventually(what string, is func() bool) {
 	l.t.Helper()
-	deadline, tick := time.NewTimer(limitedWaiting), time.NewTicker(20*time.Millisecond)
-	defer deadline.Stop()
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-deadline.C:
-			l.t.Fatalf("not within %s: %s", limitedWaiting, what)
-		case <-tick.C:
-		}
-	}
+	poll.Until(l.t, limitedWaiting, what, is)
 }
 
 // TestFewFiles: connections that are idle at any of the listeners take neither the descriptors that webhooks and probes need, nor

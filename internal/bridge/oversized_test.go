@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -21,20 +21,10 @@ import (
 // the whole of it is in the object store for originals.
 func TestOversizedWebhook(t *testing.T) {
 	t.Parallel()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, MaxPayload: 256 << 10,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the NATS server is not ready")
-	}
+	s := natstest.Start(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
 	const key = "a-secret-of-24-characters"
 	cfg := config.Default()
-	cfg.NATS.URL, cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = s.ClientURL(), "127.0.0.1:0", "127.0.0.1:0", []string{config.RoleIngress}
+	cfg.NATS.URL, cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Roles = s.URL(), "127.0.0.1:0", "127.0.0.1:0", []string{config.RoleIngress}
 	cfg.Clouds = []config.Cloud{{
 		Name: "acme", Source: "urn:factro:cloud:acme",
 		Webhook: config.Webhook{Header: "X-Bridge-Key", Secrets: []secret.Source{{Value: key}}},
@@ -69,17 +59,14 @@ func TestOversizedWebhook(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.StatusCode
 	}
-	deadline := time.Now().Add(time.Minute)
-	for status := 0; status != http.StatusAccepted; { // it answers once it is connected
-		if status = post(`{"action":"TaskCreated"}`); time.Now().After(deadline) {
-			t.Fatalf("a small webhook is answered %d", status)
-		}
-	}
+	natstest.Eventually(t, "a small webhook is accepted", func() bool { // it answers once it is connected
+		return post(`{"action":"TaskCreated"}`) == http.StatusAccepted
+	})
 	body := `{"action":"TaskCreated","note":"` + strings.Repeat("x", 512<<10) + `"}`
 	if status := post(body); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large webhook is answered %d", status)
 	}
-	client, err := bus.Dial(bus.Config{URL: s.ClientURL(), Name: "test"})
+	client, err := bus.Dial(bus.Config{URL: s.URL(), Name: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

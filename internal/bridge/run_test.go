@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
@@ -18,19 +19,9 @@ import (
 // again. The server closes it for a line of the protocol that is too long, which a long prefix causes.
 func TestRunConnectionClosed(t *testing.T) {
 	t.Parallel()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, MaxControlLine: 256,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the NATS server is not ready")
-	}
+	s := natstest.Start(t, func(o *server.Options) { o.MaxControlLine = 256 })
 	cfg := config.Default()
-	cfg.NATS.URL, cfg.NATS.Prefix, cfg.Admin.Listen = s.ClientURL(), strings.Repeat("x", 170), "127.0.0.1:0"
+	cfg.NATS.URL, cfg.NATS.Prefix, cfg.Admin.Listen = s.URL(), strings.Repeat("x", 170), "127.0.0.1:0"
 	cfg.Roles = []string{config.RoleEgress}
 	cfg.Clouds = []config.Cloud{{Name: "acme", API: config.API{
 		URL: "http://127.0.0.1:1", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,

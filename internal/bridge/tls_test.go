@@ -23,6 +23,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 // logged is what was logged.
@@ -201,11 +202,11 @@ func TestTLSFilesReplaced(t *testing.T) {
 	put(files.CertFile, slices.Concat([]byte("\ufeff"), next, ours.pem))
 	put(files.KeyFile, nextKey)
 	put(files.ClientCAFile, after.pem)
-	within(t, "the new files are used", func() bool {
+	natstest.Eventually(t, "the new files are used", func() bool {
 		now, err := serves(fresh, "after")
 		return err == nil && !now.Equal(first)
 	})
-	within(t, "a client of the old authority is refused", func() bool {
+	natstest.Eventually(t, "a client of the old authority is refused", func() bool {
 		_, err := serves(old, "before")
 		return err != nil
 	})
@@ -221,15 +222,5 @@ func TestTLSFilesReplaced(t *testing.T) {
 			}
 		}
 		put(file, good)
-	}
-}
-
-// within waits until something is so.
-func within(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for began := time.Now(); !so(); time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // between looks
-		if time.Since(began) > 20*time.Second {
-			t.Fatalf("not within 20s: %s", what)
-		}
 	}
 }

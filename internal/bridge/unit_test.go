@@ -7,15 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -25,17 +22,9 @@ import (
 // to its cloud meanwhile.
 func TestUnitAlone(t *testing.T) {
 	t.Parallel()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the NATS server is not ready")
-	}
+	s := natstest.Start(t)
 	cfg := config.Default()
-	cfg.NATS.URL, cfg.Roles = s.ClientURL(), []string{config.RoleEgress, config.RoleQuery}
+	cfg.NATS.URL, cfg.Roles = s.URL(), []string{config.RoleEgress, config.RoleQuery}
 	for _, name := range []string{"acme", "demo"} {
 		cfg.Clouds = append(cfg.Clouds, config.Cloud{Name: name, API: config.API{
 			URL: "http://127.0.0.1:1/api/core", Key: secret.Source{Value: "key"}, RequestsPerMinute: 1, Timeout: time.Second,
@@ -79,15 +68,7 @@ func TestUnitAlone(t *testing.T) {
 	stopAcme := start(units["acme"].run)
 	t.Cleanup(start(units["demo"].run))
 
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := s.Connect(t)
 	acme, demo := events.NewClient(js, "acme"), events.NewClient(js, "demo")
 	broker.Begun(t.Context(), "acme")
 	broker.Begun(t.Context(), "demo")

@@ -14,7 +14,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
-	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 // talking are the commands that talk to NATS.
@@ -48,19 +48,7 @@ func TestSameFlagsEverywhere(t *testing.T) {
 // guarded is a NATS server that wants a user and a password.
 func guarded(t *testing.T) (address string) {
 	t.Helper()
-	port, err := freeport.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: port, Username: "ann", Password: "geheim", JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return fmt.Sprintf("nats://127.0.0.1:%d", port)
+	return natstest.Start(t, func(o *server.Options) { o.Username, o.Password = "ann", "geheim" }).URL()
 }
 
 func write(t *testing.T, path, text string) string {

@@ -302,3 +302,17 @@ func TestFinal(t *testing.T) {
 		}
 	}
 }
+
+// TestBackoff: the time grows, stays within its bounds whatever the number of failures is, and is not the same for all.
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for failures := range 80 {
+		most := 30 * time.Second
+		if failures < 7 {
+			most = 250 * time.Millisecond << failures
+		}
+		if d := delivery.Backoff(failures); d < most/2 || d >= most {
+			t.Errorf("after %d failures: %s, want half of %s or more", failures, d, most)
+		}
+	}
+}

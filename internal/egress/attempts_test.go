@@ -313,12 +313,3 @@ func TestLastMoment(t *testing.T) {
 		}
 	})
 }
-
-func TestBackoff(t *testing.T) {
-	t.Parallel()
-	for n := 1; n < 80; n++ {
-		if d := backoff(n); d < 250*time.Millisecond || d > 30*time.Second {
-			t.Errorf("attempt %d: %s", n, d)
-		}
-	}
-}

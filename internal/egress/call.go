@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -92,7 +93,7 @@ func (w *Worker) judged(ctx context.Context, j *job, judgement coreapi.Judgement
 // pause waits before the next attempt.
 func (w *Worker) pause(ctx context.Context, j *job) finding {
 	w.hand.is(status.Retrying)
-	if err := coreapi.Sleep(ctx, backoff(j.attempts)); err != nil {
+	if err := coreapi.Sleep(ctx, delivery.Backoff(j.attempts)); err != nil {
 		return j.stop(fmt.Errorf("stopped between attempts: %w", err))
 	}
 	return goOn

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -74,7 +75,7 @@ func (w *Worker) awaitFile(ctx context.Context, j *job) finding {
 			fmt.Sprintf("the file could not be read, after %s, and nothing was called: %s", plural.Of(j.misses, "attempt"), err), coreapi.Answer{}))
 	}
 	w.log.WarnContext(ctx, "file of a command cannot be read; trying again", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
-	if coreapi.Sleep(ctx, backoff(j.misses)) != nil {
+	if coreapi.Sleep(ctx, delivery.Backoff(j.misses)) != nil {
 		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
 	if j.dryRun {

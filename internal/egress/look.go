@@ -14,6 +14,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
@@ -145,7 +146,7 @@ func (w *Worker) made(ctx context.Context, j *job) (map[string]bool, error) {
 		if err == nil || n == maxAttempts {
 			return made, err
 		}
-		if coreapi.Sleep(ctx, backoff(n)) != nil {
+		if coreapi.Sleep(ctx, delivery.Backoff(n)) != nil {
 			return nil, errStopped
 		}
 	}
@@ -226,7 +227,7 @@ func (w *Worker) ask(
 		case n >= maxAttempts:
 			return got, errors.New(got.Text())
 		}
-		if coreapi.Sleep(ctx, backoff(n)) != nil {
+		if coreapi.Sleep(ctx, delivery.Backoff(n)) != nil {
 			return coreapi.Answer{}, errStopped
 		}
 	}

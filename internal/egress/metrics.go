@@ -5,11 +5,11 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -42,21 +42,15 @@ func (m *metrics) isRefused(ctx context.Context, store string) {
 }
 
 func newMetrics(cloud string) (*metrics, error) {
-	meter := otel.Meter(coreapi.Scope)
-	m := &metrics{cloud: attribute.String("factro.cloud", cloud)}
-	var err error
-	if m.commands, err = meter.Int64Counter("factro.bridge.commands", metric.WithUnit("{result}"),
-		metric.WithDescription("Results of commands, by operation, outcome and error code.")); err != nil {
-		return nil, err
+	b := instrument.New(coreapi.Scope)
+	m := &metrics{
+		cloud:    attribute.String("factro.cloud", cloud),
+		commands: b.Counter("factro.bridge.commands", "{result}", "Results of commands, by operation, outcome and error code."),
+		refused: b.Counter("factro.bridge.results.refused", "{result}",
+			"Final results that the broker refused, so that the stream of results or the ledger does not have them, by store."),
+		duration: b.Seconds("factro.bridge.command.duration", "From pulling a command to its stored final result.", coreapi.Seconds),
 	}
-	if m.refused, err = meter.Int64Counter("factro.bridge.results.refused", metric.WithUnit("{result}"),
-		metric.WithDescription("Final results that the broker refused, so that the stream of results or the ledger does not have them, by store.")); err != nil {
-		return nil, err
-	}
-	m.duration, err = meter.Float64Histogram("factro.bridge.command.duration", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(coreapi.Seconds...),
-		metric.WithDescription("From pulling a command to its stored final result."))
-	return m, err
+	return m, b.Err()
 }
 
 // finished counts a result. What a sender wrote as the operation is a label only if it is one.

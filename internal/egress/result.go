@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -194,7 +195,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 		if err == nil || bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) || errors.Is(err, bus.ErrTaken) {
 			return err
 		}
-		if coreapi.Sleep(late, backoff(n)) != nil {
+		if coreapi.Sleep(late, delivery.Backoff(n)) != nil {
 			return err
 		}
 	}

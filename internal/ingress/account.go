@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // account counts requests where they arrive and where they are refused. The number of stored webhooks comes from the store, not
@@ -47,20 +49,16 @@ func (a *account) missing(kept func() int64) (n int64, ok bool) {
 }
 
 // observe exports the account as a metric.
-func (a *account) observe(meter metric.Meter, kept func() int64) error {
+func (a *account) observe(b *instrument.Builder, kept func() int64) {
 	if kept == nil {
-		return nil
+		return
 	}
-	gauge, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"), metric.WithDescription(
-		"What was accepted and is neither settled, given back nor being processed, by flow; always 0 unless something is lost."))
-	if err != nil {
-		return err
-	}
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	gauge := b.Gauge("factro.bridge.unaccounted", "{message}",
+		"What was accepted and is neither settled, given back nor being processed, by flow; always 0 unless something is lost.")
+	b.Observe(func(_ context.Context, o metric.Observer) error {
 		if n, ok := a.missing(kept); ok {
 			o.ObserveInt64(gauge, n, metric.WithAttributes(attribute.String("flow", "webhooks")))
 		}
 		return nil
-	}, gauge)
-	return err
+	})
 }

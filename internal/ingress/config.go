@@ -47,7 +47,7 @@ type Config struct {
 	// Kept, if set, returns how many webhooks the store has kept by its own count. The metric factro.bridge.unaccounted
 	// compares it with what arrived.
 	Kept func() int64
-	// Files holds the files of the secrets; nil means a new set.
+	// Files holds the files of the secrets.
 	Files *lastgood.Files
 }
 

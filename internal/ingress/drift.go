@@ -6,12 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -42,10 +42,10 @@ func newDrift(actions []string, samples *logsample.Sampler, log *slog.Logger) (*
 	for _, name := range actions {
 		d.known[compare.Plain(name)] = true
 	}
-	var err error
-	d.unknown, err = otel.Meter(scope).Int64Counter("factro.bridge.webhooks.unknown", metric.WithUnit("{webhook}"),
-		metric.WithDescription("Webhooks with an action, or a top-level key, that the description of factro does not have; an action is unlisted where no list of actions was given."))
-	return d, err
+	b := instrument.New(scope)
+	d.unknown = b.Counter("factro.bridge.webhooks.unknown", "{webhook}",
+		"Webhooks with an action, or a top-level key, that the description of factro does not have; an action is unlisted where no list of actions was given.")
+	return d, b.Err()
 }
 
 // expect starts the counts of a cloud at 0, so that the first case shows as growth.

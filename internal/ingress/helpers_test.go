@@ -15,6 +15,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
+	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -81,7 +82,12 @@ func (l *logBuffer) String() string {
 func newServer(t testing.TB, cfg ingress.Config, store ingress.Store) (*ingress.Server, *logBuffer) {
 	t.Helper()
 	book := &logBuffer{}
-	s, err := ingress.New(cfg, store, slog.New(slog.NewJSONHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log := slog.New(slog.NewJSONHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
+	if cfg.Files, err = lastgood.NewFiles(log); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ingress.New(cfg, store, log)
 	if err != nil {
 		t.Fatal(err)
 	}

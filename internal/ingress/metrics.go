@@ -6,12 +6,12 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 const scope = "github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -37,53 +37,29 @@ type labels struct{ received, duration metric.MeasurementOption }
 var seconds = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
 func newMetrics(s *Server) (*metrics, error) {
-	meter := otel.Meter(scope)
-	m := &metrics{}
-	var err error
-	if m.received, err = meter.Int64Counter("factro.bridge.webhooks", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests at the webhook endpoint, by cloud, outcome and status.")); err != nil {
-		return nil, err
+	b := instrument.New(scope)
+	m := &metrics{
+		received: b.Counter("factro.bridge.webhooks", "{request}", "Requests at the webhook endpoint, by cloud, outcome and status."),
+		duration: b.Seconds("http.server.request.duration", "Duration of HTTP server requests.", seconds),
+		dropped: b.Counter("factro.bridge.connections.dropped", "{connection}",
+			"Connections of the webhook port that a limit closed or refused, or that sent no request, by reason."),
+		refusals: b.Counter("factro.bridge.webhooks.refused", "{request}",
+			"Requests to the webhook port that were answered with 4xx or 5xx, by cloud and reason, including unknown paths and headers that are too large."),
 	}
-	if m.duration, err = meter.Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(seconds...),
-		metric.WithDescription("Duration of HTTP server requests.")); err != nil {
-		return nil, err
-	}
-	busy, err := meter.Int64ObservableGauge("factro.bridge.webhooks.in_flight", metric.WithUnit("{request}"),
-		metric.WithDescription("Webhooks being stored now."))
-	if err != nil {
-		return nil, err
-	}
-	memory, err := meter.Int64ObservableGauge("factro.bridge.webhooks.memory", metric.WithUnit("By"),
-		metric.WithDescription("Memory of the webhooks being read or stored now."))
-	if err != nil {
-		return nil, err
-	}
-	open, err := meter.Int64ObservableGauge("factro.bridge.connections", metric.WithUnit("{connection}"),
-		metric.WithDescription("Open connections of the webhook port, by whether they have shown a correct secret and are kept."))
-	if err != nil {
-		return nil, err
-	}
-	if m.dropped, err = meter.Int64Counter("factro.bridge.connections.dropped", metric.WithUnit("{connection}"),
-		metric.WithDescription("Connections of the webhook port that a limit closed or refused, or that sent no request, by reason.")); err != nil {
-		return nil, err
-	}
-	if m.refusals, err = meter.Int64Counter("factro.bridge.webhooks.refused", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests to the webhook port that were answered with 4xx or 5xx, by cloud and reason, including unknown paths and headers that are too large.")); err != nil {
-		return nil, err
-	}
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	busy := b.Gauge("factro.bridge.webhooks.in_flight", "{request}", "Webhooks being stored now.")
+	memory := b.Gauge("factro.bridge.webhooks.memory", "By", "Memory of the webhooks being read or stored now.")
+	open := b.Gauge("factro.bridge.connections", "{connection}",
+		"Open connections of the webhook port, by whether they have shown a correct secret and are kept.")
+	b.Observe(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(busy, s.slots.inUse())
 		o.ObserveInt64(memory, s.memory.inUse())
 		all, kept := s.conns.Open()
 		o.ObserveInt64(open, int64(kept), keptOption)
 		o.ObserveInt64(open, int64(all-kept), strangerOption)
 		return nil
-	}, busy, memory, open)
-	if err != nil {
-		return nil, err
-	}
-	return m, s.account.observe(meter, s.cfg.Kept)
+	})
+	s.account.observe(b, s.cfg.Kept)
+	return m, b.Err()
 }
 
 var (

@@ -53,12 +53,6 @@ func New(cfg Config, store Store, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Files == nil {
-		var err error
-		if cfg.Files, err = lastgood.NewFiles(log); err != nil {
-			return nil, err
-		}
-	}
 	s := &Server{
 		cfg: cfg, store: store, log: log, clouds: map[string]*cloud{},
 		slots: newShares(int64(cfg.MaxInFlight), len(cfg.Clouds)), memory: newShares(cfg.MaxMemory, len(cfg.Clouds)),

@@ -17,9 +17,10 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 const (
@@ -73,13 +74,12 @@ type Files struct {
 
 // NewFiles returns an empty set.
 func NewFiles(log *slog.Logger) (*Files, error) {
-	unusable, err := otel.Meter("github.com/factro-bridge/factro-bridge/internal/lastgood").Int64UpDownCounter("factro.bridge.files.unusable",
-		metric.WithUnit("{file}"),
-		metric.WithDescription("Files that cannot be used as they are now, by purpose; their last good content stays in use, if there was any. A certificate and its key count as one."))
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+	b := instrument.New("github.com/factro-bridge/factro-bridge/internal/lastgood")
+	f := &Files{log: log, unusable: b.UpDownCounter("factro.bridge.files.unusable", "{file}",
+		"Files that cannot be used as they are now, by purpose; their last good content stays in use, if there was any. A certificate and its key count as one.")}
+	if err := b.Err(); err != nil {
+		return nil, err
 	}
-	f := &Files{log: log, unusable: unusable}
 	for _, kind := range kinds { // series that are watched start at 0
 		f.count(kind, 0)
 	}

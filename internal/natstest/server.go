@@ -47,6 +47,20 @@ func New(t testing.TB, change ...func(*server.Options)) *Server {
 	return s
 }
 
+// StartConfig starts a server with a configuration file, which ends with the test. The file says whether there is JetStream, and
+// where it stores.
+func StartConfig(t testing.TB, file string, change ...func(*server.Options)) *Server {
+	t.Helper()
+	configured, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Start(t, append([]func(*server.Options){func(o *server.Options) {
+		configured.Host, configured.Port, configured.NoLog, configured.NoSigs = o.Host, o.Port, o.NoLog, o.NoSigs
+		*o = *configured
+	}}, change...)...)
+}
+
 // Start starts the server and waits until it takes connections.
 func (s *Server) Start() {
 	s.t.Helper()
@@ -69,6 +83,13 @@ func (s *Server) Stop() {
 		s.Running.WaitForShutdown()
 		s.Running = nil
 	}
+}
+
+// Restart stops the server and starts it again.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	s.Start()
 }
 
 // Reload gives the running server other options, as an operator does.

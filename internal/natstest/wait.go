@@ -3,6 +3,8 @@ package natstest
 import (
 	"testing"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 )
 
 // Patience bounds a wait that should be short. A test that reaches it has failed.
@@ -11,25 +13,11 @@ const Patience = 30 * time.Second
 // Eventually waits until something is true.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	if !Within(ok) {
-		t.Fatalf("never came true: %s", what)
-	}
+	poll.Until(t, Patience, what, ok)
 }
 
 // Within says whether something becomes true in time.
-func Within(ok func() bool) bool {
-	end := time.After(Patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			return false
-		}
-	}
-	return true
-}
+func Within(ok func() bool) bool { return poll.Within(Patience, ok) }
 
 // Receive waits for the next value of a channel.
 func Receive[T any](t testing.TB, c <-chan T) T {

@@ -6,12 +6,12 @@ import (
 	"strconv"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // metrics are what is counted of a cloud's queries.
@@ -22,17 +22,13 @@ type metrics struct {
 }
 
 func newMetrics(cloud string) (*metrics, error) {
-	meter := otel.Meter(coreapi.Scope)
-	q := &metrics{cloud: attribute.String("factro.cloud", cloud)}
-	var err error
-	if q.count, err = meter.Int64Counter("factro.bridge.queries", metric.WithUnit("{query}"),
-		metric.WithDescription("Answered queries, by operation and class of status.")); err != nil {
-		return nil, err
+	b := instrument.New(coreapi.Scope)
+	q := &metrics{
+		cloud:    attribute.String("factro.cloud", cloud),
+		count:    b.Counter("factro.bridge.queries", "{query}", "Answered queries, by operation and class of status."),
+		duration: b.Seconds("factro.bridge.query.duration", "From taking a query to its answer, by class of status.", coreapi.Seconds),
 	}
-	q.duration, err = meter.Float64Histogram("factro.bridge.query.duration", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(coreapi.Seconds...),
-		metric.WithDescription("From taking a query to its answer, by class of status."))
-	return q, err
+	return q, b.Err()
 }
 
 // answered counts an answer. What a requester wrote as the operation is a label only if it is one.

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -20,7 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
-	"github.com/factro-bridge/factro-bridge/internal/embedded"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -49,11 +48,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 	if len(clouds) == 0 {
 		clouds = []string{"acme"}
 	}
-	s, err := embedded.Start(embedded.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := natstest.Start(t)
 	b, err := ensure.Connect(bus.Config{
 		URL: s.URL(), Name: "test", Prefix: prefix, Clouds: clouds, Replicas: 1, Manage: true, DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
@@ -70,25 +65,8 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 			t.Error(err)
 		}
 	})
-	nc, err := nats.Connect(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	deadline, tick := time.NewTimer(30*time.Second), time.NewTicker(time.Millisecond)
-	defer deadline.Stop()
-	defer tick.Stop()
-	for b.Ready() != nil {
-		select {
-		case <-deadline.C:
-			t.Fatalf("the bus is not ready: %v", b.Ready())
-		case <-tick.C:
-		}
-	}
+	_, js := s.Connect(t)
+	natstest.Eventually(t, "the bus is ready", func() bool { return b.Ready() == nil })
 	letters, err := deadletter.New(t.Context(), b, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 const scope = "github.com/factro-bridge/factro-bridge/internal/reconcile"
@@ -22,43 +23,28 @@ type metrics struct {
 }
 
 func newMetrics(cfg Config) (*metrics, error) {
-	meter := otel.Meter(scope)
-	m := &metrics{cloud: attribute.String("factro.cloud", cfg.Cloud), timing: cfg.Timing, began: time.Now()}
-	for _, c := range []struct {
-		counter    *metric.Int64Counter
-		name, unit string
-		doc        string
-	}{
-		{&m.runs, "runs", "{run}", "Reconciliations, by outcome: whole, gap (something was missing and was published), skipped (another process had just run), failed."},
-		{&m.records, "records", "{record}", "Stored payloads that were read from factro."},
-		{&m.missing, "missing", "{record}", "Stored payloads that had no event in the stream."},
-		{&m.published, "published", "{event}", "Events that were published because they were missing."},
-	} {
-		var err error
-		*c.counter, err = meter.Int64Counter("factro.bridge.reconcile."+c.name, metric.WithUnit(c.unit), metric.WithDescription(c.doc))
-		if err != nil {
-			return nil, err
-		}
+	b := instrument.New(scope)
+	m := &metrics{
+		cloud: attribute.String("factro.cloud", cfg.Cloud), timing: cfg.Timing, began: time.Now(),
+		runs: b.Counter("factro.bridge.reconcile.runs", "{run}",
+			"Reconciliations, by outcome: whole, gap (something was missing and was published), skipped (another process had just run), failed."),
+		records:   b.Counter("factro.bridge.reconcile.records", "{record}", "Stored payloads that were read from factro."),
+		missing:   b.Counter("factro.bridge.reconcile.missing", "{record}", "Stored payloads that had no event in the stream."),
+		published: b.Counter("factro.bridge.reconcile.published", "{event}", "Events that were published because they were missing."),
 	}
-	age, err := meter.Float64ObservableGauge("factro.bridge.reconcile.checkpoint.age", metric.WithUnit("s"),
-		metric.WithDescription("How far back the checkpoint is: before it, the stream of events is known to be complete. The minimum is the overlap."))
-	if err != nil {
-		return nil, err
-	}
-	overdue, err := meter.Float64ObservableGauge("factro.bridge.reconcile.overdue", metric.WithUnit("s"),
-		metric.WithDescription("How much further back the checkpoint is than it should be, by reconcile.every and reconcile.overlap; 0 if it is on time."))
-	if err != nil {
-		return nil, err
-	}
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	age := b.FloatGauge("factro.bridge.reconcile.checkpoint.age", "s",
+		"How far back the checkpoint is: before it, the stream of events is known to be complete. The minimum is the overlap.")
+	overdue := b.FloatGauge("factro.bridge.reconcile.overdue", "s",
+		"How much further back the checkpoint is than it should be, by reconcile.every and reconcile.overlap; 0 if it is on time.")
+	b.Observe(func(_ context.Context, o metric.Observer) error {
 		now, at, attrs := time.Now(), m.checkpoint.Load(), metric.WithAttributes(m.cloud)
 		if at != 0 {
 			o.ObserveFloat64(age, now.Sub(time.UnixMilli(at)).Seconds(), attrs)
 		}
 		o.ObserveFloat64(overdue, m.overdue(now, at).Seconds(), attrs)
 		return nil
-	}, age, overdue)
-	return m, err
+	})
+	return m, b.Err()
 }
 
 // overdue is how late the checkpoint of a time in milliseconds is; 0 means on time. A process checks it periodically, and

@@ -19,6 +19,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 )
 
@@ -92,16 +93,9 @@ func TestGrace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	deadline, tick := time.NewTimer(30*time.Second), time.NewTicker(10*time.Millisecond)
-	defer deadline.Stop()
-	defer tick.Stop()
-	for len(b.stored("acme")) < 3 { // the event between the two about the gap
-		select {
-		case <-deadline.C:
-			t.Fatal("nobody came again for the young record")
-		case <-tick.C:
-		}
-	}
+	natstest.Eventually(t, "the run comes again for the young record", func() bool {
+		return len(b.stored("acme")) >= 3 // the event between the two about the gap
+	})
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

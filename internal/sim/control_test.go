@@ -200,8 +200,8 @@ func TestRun(t *testing.T) {
 	if got := <-delivered; !strings.Contains(got, task.ID) {
 		t.Errorf("delivered %s", got)
 	}
-	if s.Tasks() != 1 || len(s.Requests()) != 1 || s.Requests()[0].Operation != "createTask" {
-		t.Errorf("%d tasks, requests %+v", s.Tasks(), s.Requests())
+	if s.Count("task", nil) != 1 || len(s.Requests()) != 1 || s.Requests()[0].Operation != "createTask" {
+		t.Errorf("%d tasks, requests %+v", s.Count("task", nil), s.Requests())
 	}
 	cancel()
 	if err := <-ended; err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 )
 
 // receiver is the other end of a webhook.
@@ -84,16 +85,7 @@ func (r *receiver) none() {
 
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline, tick := time.NewTimer(10*time.Second), time.NewTicker(time.Millisecond)
-	defer deadline.Stop()
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-tick.C:
-		}
-	}
+	poll.Until(t, 10*time.Second, what, condition)
 }
 
 func (h *harness) idle() {

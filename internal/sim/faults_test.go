@@ -98,8 +98,8 @@ func TestFaults(t *testing.T) {
 			if c.status != 0 && (!strings.HasPrefix(header.Get("Content-Type"), c.contentType) || header.Get("RateLimit") == "") {
 				t.Errorf("headers %v", header)
 			}
-			if h.sim.Tasks() != c.tasks {
-				t.Errorf("%d tasks, want %d", h.sim.Tasks(), c.tasks)
+			if h.sim.Count("task", nil) != c.tasks {
+				t.Errorf("%d tasks, want %d", h.sim.Count("task", nil), c.tasks)
 			}
 			receiver.wait(c.tasks)
 			log := h.sim.Requests()

@@ -67,8 +67,8 @@ func TestCreatesAreNotIdempotent(t *testing.T) {
 	if a, b := h.task("same"), h.task("same"); a == b {
 		t.Error("equal creates gave one object")
 	}
-	if n := h.sim.Count("task", func(o map[string]any) bool { return o["title"] == "same" }); n != 2 || h.sim.Tasks() != 2 {
-		t.Errorf("%d tasks called same, %d in all, want 2 and 2", n, h.sim.Tasks())
+	if n := h.sim.Count("task", func(o map[string]any) bool { return o["title"] == "same" }); n != 2 || h.sim.Count("task", nil) != 2 {
+		t.Errorf("%d tasks called same, %d in all, want 2 and 2", n, h.sim.Count("task", nil))
 	}
 }
 
@@ -211,7 +211,7 @@ func TestBatches(t *testing.T) {
 		{"title": "unknown parent", "targetParentId": unknownID},
 		{"title": "null", "targetParentId": factro.ExamplePackage, "officerId": nil},
 	}
-	if got := h.core("POST", "/tasks/tasks", tasks).is(200).list(); len(got) != 1 || h.sim.Tasks() != 1 {
+	if got := h.core("POST", "/tasks/tasks", tasks).is(200).list(); len(got) != 1 || h.sim.Count("task", nil) != 1 {
 		t.Errorf("a partial batch made %v", got)
 	}
 	h.core("POST", "/tasks/tasks", tasks[1:]).is(400)
@@ -325,7 +325,7 @@ func TestStructure(t *testing.T) {
 		t.Errorf("children %v", children)
 	}
 	h.core("DELETE", "/projects/"+other, nil).is(200)
-	if n := h.sim.Tasks(); n != 0 {
+	if n := h.sim.Count("task", nil); n != 0 {
 		t.Errorf("%d tasks outlive their project", n)
 	}
 }

@@ -243,9 +243,6 @@ func (s *Sim) Count(kind string, match func(map[string]any) bool) int {
 	return n
 }
 
-// Tasks is how many tasks there are.
-func (s *Sim) Tasks() int { return s.Count("task", nil) }
-
 // Objects lists the objects of a kind, in the order of their creation. They are the simulator's own: do not change them.
 func (s *Sim) Objects(kind string) []map[string]any {
 	s.mu.Lock()

@@ -394,12 +394,12 @@ func TestLookUps(t *testing.T) {
 				})
 				return taken
 			})
-			before := s.sim.Tasks()
+			before := s.sim.Count("task", nil)
 			id := s.command("createTask", fmt.Sprintf(`{"title":"%s","targetParentId":%q}`, tt.sent, factro.ExamplePackage), nil)
 			if r := s.result(id); r.outcome != "applied" {
 				t.Errorf("%s: %s", r.outcome, r.data)
 			}
-			if n := s.sim.Tasks() - before; n != 1 {
+			if n := s.sim.Count("task", nil) - before; n != 1 {
 				t.Errorf("factro has %d new tasks, want 1", n)
 			}
 		})

@@ -29,6 +29,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
@@ -262,17 +263,7 @@ func (s *site) run(args ...string) (code int, output string) {
 // await polls until ok, and fails the row when its time is over.
 func (s *site) await(what string, ok func() bool) {
 	s.t.Helper()
-	end := time.NewTimer(patience)
-	defer end.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-end.C:
-			s.t.Fatalf("waited in vain: %s", what)
-		case <-tick.C:
-		}
-	}
+	poll.Until(s.t, patience, what, ok)
 }
 
 // logs waits until the bridge's log has all of the texts in one line.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
@@ -306,18 +307,9 @@ func (r *running) times(texts ...string) (n int) {
 // await polls until ok, and goes on with an error when the row's patience is over.
 func (d *user) await(what string, ok func() bool) {
 	d.t.Helper()
-	end := time.NewTimer(*patience)
-	defer end.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-end.C:
-			d.log += "(waited in vain: " + what + ")\n"
-			d.t.Errorf("waited in vain: %s", what)
-			return
-		case <-tick.C:
-		}
+	if !poll.Within(*patience, ok) {
+		d.log += "(waited in vain: " + what + ")\n"
+		d.t.Errorf("waited in vain: %s", what)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,38 +12,16 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
+
+	"github.com/factro-bridge/factro-bridge/tests/authconf"
 )
 
-var (
-	// example is a line of a program in deploy/nats/auth.conf, nkeyPlace the place of a key.
-	example   = regexp.MustCompile(`(?m)^  # (  |\}|[A-Z]+ \{)`)
-	nkeyPlace = regexp.MustCompile(`\{nkey: ([A-Z]+)([},])`)
-)
-
-// accounts makes keys for the users of deploy/nats/auth.conf, with the programs of acme that are examples in it.
-func accounts(t *testing.T) (conf string, keys map[string]nkeys.KeyPair) {
+// signed connects with the key in a file.
+func signed(t *testing.T, seed string) nats.Option {
 	t.Helper()
-	text, err := os.ReadFile("../../deploy/nats/auth.conf")
+	key, err := nats.NkeyOptionFromSeed(seed)
 	must(t, err)
-	keys = map[string]nkeys.KeyPair{}
-	conf = nkeyPlace.ReplaceAllStringFunc(example.ReplaceAllString(string(text), "  $1"), func(place string) string {
-		m := nkeyPlace.FindStringSubmatch(place)
-		pair, err := nkeys.CreateUser()
-		must(t, err)
-		public, err := pair.PublicKey()
-		must(t, err)
-		keys[strings.ToLower(m[1])] = pair
-		return "{nkey: " + public + m[2]
-	})
-	return conf, keys
-}
-
-func signed(t *testing.T, key nkeys.KeyPair) nats.Option {
-	t.Helper()
-	public, err := key.PublicKey()
-	must(t, err)
-	return nats.Nkey(public, key.Sign)
+	return key
 }
 
 // The programs of acme, with the rights that the file gives them, try whatever they can reach: to have JetStream publish for
@@ -53,13 +29,11 @@ func signed(t *testing.T, key nkeys.KeyPair) nats.Option {
 func TestProgramsWithTheirRights(t *testing.T) {
 	t.Parallel()
 	attacking(t)
-	conf, keys := accounts(t)
-	seed, err := keys["owner"].Seed()
+	text, err := os.ReadFile("../../deploy/nats/auth.conf")
 	must(t, err)
-	file := filepath.Join(t.TempDir(), "owner.nk")
-	must(t, os.WriteFile(file, seed, 0o600))
+	conf, keys := authconf.WithKeys(t, authconf.WithExamples(string(text)))
 	w := newWorld(t, "programs of acme use reply subjects, consumers and requests against beta", setting{
-		nats: natsSetting{config: conf}, natsMore: fmt.Sprintf("nkey_file: %q", file), client: []nats.Option{signed(t, keys["owner"])},
+		nats: natsSetting{config: conf}, natsMore: fmt.Sprintf("nkey_file: %q", keys["owner"]), client: []nats.Option{signed(t, keys["owner"])},
 	})
 	_, err = w.js.CreateConsumer(w.ctx, prefix.EventStream(acme), jetstream.ConsumerConfig{
 		Durable: "mirror", FilterSubject: prefix.EventFilter(acme, "task", "*", "TaskCreated"), AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1,

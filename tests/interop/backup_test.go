@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
@@ -16,7 +17,7 @@ import (
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
 	old := &site{}
-	old.startNATS(t)
+	old.useNATS(t, natstest.Start(t))
 	api := old.startFactro(t)
 	old.startBridge(t, api)
 	old.deliver(t, `{"id":"d-1","action":"TaskStateChanged","context":{"entityId":"4711","note":"Prüfung"}}`)
@@ -39,7 +40,7 @@ func TestBackupAndRestore(t *testing.T) {
 	old.natsCommand(t, "backup", "account", "--force", backup)
 
 	moved := &site{factro: old.factro}
-	moved.startNATS(t)
+	moved.useNATS(t, natstest.Start(t))
 	moved.natsCommand(t, "backup", "restore", "account", backup)
 	moved.startBridge(t, api)
 	wantAll(t, "the events", moved.natsCommand(t, "sub", "factro.event.demo.task.4711.>", "--all", "--count=1"), "Prüfung", "ce-id: d-1")

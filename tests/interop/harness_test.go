@@ -17,13 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/tests/poll"
 )
 
 const (
@@ -43,7 +44,7 @@ type site struct {
 	nats   string // URL
 	nc     *nats.Conn
 	js     jetstream.JetStream
-	server *server.Server
+	server *natstest.Server
 	factro *sim.Sim
 	http   string // URL of the bridge's webhooks
 	admin  string // URL of its endpoints for operators
@@ -53,45 +54,17 @@ type site struct {
 func startSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{}
-	s.startNATS(t)
+	s.useNATS(t, natstest.Start(t))
 	api := s.startFactro(t)
 	s.startBridge(t, api)
 	return s
 }
 
-func (s *site) startNATS(t *testing.T) {
+// useNATS connects to a server as the owner of the streams.
+func (s *site) useNATS(t *testing.T, n *natstest.Server, owner ...nats.Option) {
 	t.Helper()
-	s.runNATS(t, &server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	}, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-}
-
-// runNATS starts a server and connects as the owner of the streams.
-func (s *site) runNATS(t *testing.T, options *server.Options, owner ...nats.Option) {
-	t.Helper()
-	s.serve(t, options)
-	t.Cleanup(func() { s.server.Shutdown(); s.server.WaitForShutdown() }) // the one that runs by then
-	s.nats = s.server.ClientURL()
-	var err error
-	if s.nc, err = nats.Connect(s.nats, owner...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.nc.Close)
-	if s.js, err = jetstream.New(s.nc); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *site) serve(t *testing.T, options *server.Options) {
-	t.Helper()
-	var err error
-	if s.server, err = server.NewServer(options); err != nil {
-		t.Fatal(err)
-	}
-	s.server.Start()
-	if !s.server.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	s.server, s.nats = n, n.URL()
+	s.nc, s.js = n.Connect(t, owner...)
 }
 
 // startFactro returns the URL of the simulator's Core API.
@@ -194,17 +167,7 @@ func isReady(url string) bool {
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("waited %s in vain: %s", patience, what)
-		case <-tick.C:
-		}
-	}
+	poll.Until(t, patience, what, ok)
 }
 
 // deliver sends a webhook as factro does. When it returns, its event is stored.

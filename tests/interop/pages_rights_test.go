@@ -11,8 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +18,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
+	"github.com/factro-bridge/factro-bridge/tests/authconf"
 )
 
 // guarded is a site whose server asks for TLS and reads deploy/nats/auth.conf, its examples too.
@@ -35,15 +34,10 @@ type guarded struct {
 
 const password = "nur-im-Test"
 
-var (
-	exampleLine = regexp.MustCompile(`(?m)^  # (  |\}|[A-Z]+ \{)`)
-	keyPlace    = regexp.MustCompile(`\{nkey: ([A-Z]+)([},])`)
-)
-
 func startGuarded(t *testing.T) *guarded {
 	t.Helper()
 	dir := t.TempDir()
-	g := &guarded{site: &site{}, ca: filepath.Join(dir, "ca.pem"), seeds: map[string]string{}}
+	g := &guarded{site: &site{}, ca: filepath.Join(dir, "ca.pem")}
 	text, err := os.ReadFile("../../deploy/nats/auth.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -52,43 +46,26 @@ func startGuarded(t *testing.T) *guarded {
 	if !ok {
 		t.Fatal("auth.conf has no programs")
 	}
-	conf := roles + exampleLine.ReplaceAllString("  #"+programs, "  $1")
+	conf := roles + authconf.WithExamples("  #"+programs)
 	conf = strings.NewReplacer("acme", "demo", "ACME", "DEMO").Replace(conf)
-	conf = keyPlace.ReplaceAllStringFunc(conf, func(place string) string {
-		m := keyPlace.FindStringSubmatch(place)
-		key, err := nkeys.CreateUser()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, _ := key.PublicKey()
-		seed, _ := key.Seed()
-		user := strings.ToLower(m[1])
-		g.seeds[user] = filepath.Join(dir, user+".nk")
-		if err := os.WriteFile(g.seeds[user], append(seed, '\n'), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		text := "{nkey: " + public + m[2]
-		if slices.Contains([]string{"sender", "subscriber", "asker"}, user) { // by password, too
-			text += ", {user: " + user + ", password: " + password + "}"
-		}
-		return text
-	})
+	for _, user := range []string{"sender", "subscriber", "asker"} { // by password, too
+		key := "{nkey: " + strings.ToUpper(user) + "}"
+		conf = strings.Replace(conf, key, key+", {user: "+user+", password: "+password+"}", 1)
+	}
+	conf, g.seeds = authconf.WithKeys(t, conf)
 	main := filepath.Join(dir, "nats.conf")
-	conf = "port: -1\nhost: 127.0.0.1\njetstream: {store_dir: " + filepath.Join(dir, "js") + "}\n" + conf
+	conf = "jetstream: {store_dir: " + filepath.Join(dir, "js") + "}\n" + conf
 	if err := os.WriteFile(main, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	options, err := server.ProcessConfigFile(main)
-	if err != nil {
-		t.Fatal(err)
-	}
-	options.NoLog, options.NoSigs, options.MaxPayload = true, true, 64<<10
-	options.TLSConfig, options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, g.ca)}}, true
 	owner, err := nats.NkeyOptionFromSeed(g.seeds["owner"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.runNATS(t, options, owner, nats.RootCAs(g.ca))
+	g.useNATS(t, natstest.StartConfig(t, main, func(o *server.Options) {
+		o.MaxPayload = 64 << 10
+		o.TLSConfig, o.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, g.ca)}}, true
+	}), owner, nats.RootCAs(g.ca))
 	g.access = ", nkey_file: " + g.seeds["owner"] + ", tls: {ca_file: " + g.ca + "}"
 	api := g.startFactro(t)
 	g.startBridge(t, api)

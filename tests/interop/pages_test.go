@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -221,7 +222,7 @@ func TestPageWaits(t *testing.T) {
 		}
 		waiting := p.launch(t, "command", cloud, "task.createTask", s.newTask("später"), "w-1")
 		s.stored(t, prefix.ResultStream("demo"), "factro.result.demo.task.createTask.deferred")
-		s.restartNATS(t)
+		s.server.Restart()
 		if err := s.factro.SetFaults(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -241,28 +242,12 @@ func TestPageWaits(t *testing.T) {
 	})
 }
 
-// restartNATS ends the server and starts another one with its data at its address.
-func (s *site) restartNATS(t *testing.T) {
-	t.Helper()
-	at, err := strconv.Atoi(s.nats[strings.LastIndex(s.nats, ":")+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := strings.TrimSuffix(s.server.StoreDir(), "/jetstream")
-	s.server.Shutdown()
-	s.server.WaitForShutdown()
-	s.serve(t, &server.Options{Host: "127.0.0.1", Port: at, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
-}
-
 // The pages' programs ask factro, report its refusals, and read an answer that is too large for a message.
 func TestPageAsks(t *testing.T) {
 	t.Parallel()
 	inEachLanguage(t, func(t *testing.T, l *language) {
 		s := &site{}
-		s.runNATS(t, &server.Options{
-			Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-			MaxPayload: 256 << 10,
-		})
+		s.useNATS(t, natstest.Start(t, func(o *server.Options) { o.MaxPayload = 256 << 10 }))
 		api := s.startFactro(t)
 		s.startBridge(t, api)
 		p := s.page(t, l)

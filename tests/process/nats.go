@@ -31,6 +31,8 @@ func ServedNATS() bool {
 	return true
 }
 
+// serveNATS does without internal/natstest: the server is a process of its own, which a test can kill, so there is no test that
+// could end it.
 func serveNATS(file string) error {
 	opts, err := server.ProcessConfigFile(file)
 	if err != nil {

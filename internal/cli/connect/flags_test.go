@@ -2,7 +2,6 @@ package connect
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
-	"github.com/factro-bridge/factro-bridge/tests/freeport"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
 func write(t *testing.T, path, text string) string {
@@ -145,17 +144,7 @@ func TestWhichCloud(t *testing.T) {
 // TestNoJetStream: without JetStream the error does not say that a right is missing.
 func TestNoJetStream(t *testing.T) {
 	t.Parallel()
-	port, err := freeport.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	f := Flags{url: fmt.Sprintf("nats://127.0.0.1:%d", port)}
+	f := Flags{url: natstest.Start(t, func(o *server.Options) { o.JetStream = false }).URL()}
 	client, err := f.Dial()
 	if err != nil {
 		t.Fatal(err)
