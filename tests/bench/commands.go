@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Rows of the table. The bridge remembers creates before and after it makes them; other operations it does not.
+// Rows of the table. The bridge writes both to the ledger before and after the call.
 const (
 	floorResultRow = "floor with result"
 	createRow      = "bridge, creates"
