@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -65,24 +65,24 @@ func (c Config) Warnings() []string {
 
 // sizeWarnings tells whether the largest webhook fits into a message, as far as that is known without NATS.
 func (c Config) sizeWarnings() []string {
-	limits, err := spool.SavedLimits(c.Spool.Dir)
+	known, err := limits.Read(c.Spool.Dir)
 	source := "as it was seen last"
 	switch {
 	case c.NATS.Embedded.DataDir != "":
-		limits.Payload, source = bus.EmbeddedPayload, "of nats.embedded"
-	case err != nil || limits.Payload == 0:
-		limits.Payload, source = bus.DefaultPayload, "of a NATS server whose operator says nothing else"
+		known.Payload, source = bus.EmbeddedPayload, "of nats.embedded"
+	case err != nil || known.Payload == 0:
+		known.Payload, source = bus.DefaultPayload, "of a NATS server whose operator says nothing else"
 	}
-	if cloud, text := c.Unfit(limits); text != "" {
+	if cloud, text := c.Unfit(known); text != "" {
 		return []string{fmt.Sprintf("%s (for %s, %s)", text, cloud, source)}
 	}
 	return nil
 }
 
 // Unfit says for which cloud the largest webhook does not fit into a message, and why; "" if it fits for all.
-func (c Config) Unfit(limits bus.Limits) (cloud, text string) {
+func (c Config) Unfit(known bus.Limits) (cloud, text string) {
 	for _, cloud := range c.Clouds {
-		most := limits.Of(cloud.Name)
+		most := known.Of(cloud.Name)
 		if need := int64(c.HTTP.MaxBody) + bus.HeaderRoom; most > 0 && need > most {
 			return cloud.Name, fmt.Sprintf("http.max_body: %d bytes and %d for headers do not fit into a message of NATS, which holds %d; "+
 				"lower it to %d, or raise max_payload of the server and max_msg_size of the stream; a larger webhook is answered with 413 and kept as a dead letter",

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
@@ -16,7 +17,7 @@ import (
 // All headers that a dead letter has of us are told, and no others.
 func TestDeadHeadersAreTold(t *testing.T) {
 	t.Parallel()
-	letter := cut(Copy("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
+	letter := pack.Cut(Copy("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
 	SetReason(letter.Header, "refused", bus.ErrNoFile)
 	SetRequest(letter.Header, http.Header{"Content-Type": {"text/plain"}})
 	for _, name := range []string{topology.HeaderDeadPosition, topology.HeaderDeadAttempts, topology.HeaderDeadOriginal} { // of the delivery, and of the object store

@@ -89,7 +89,7 @@ func Of(ctx context.Context, msg *nats.Msg, letter Letter) PendingPublish {
 		SetDelivery(dead.Header, position, meta.NumDelivered)
 		id = ID(position, meta.Timestamp)
 	}
-	return PendingPublish{id, dead}
+	return PendingPublish{ID: id, Msg: dead}
 }
 
 // SetDelivery writes the headers that say which message of which stream it was, and how often it was delivered.

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -32,7 +33,7 @@ const originalWait = 10 * time.Second
 func (s *Store) Park(ctx context.Context, cloud string, why error, all ...PendingPublish) error {
 	last := all[len(all)-1]
 	// The time sorts the objects in the order of their parking.
-	name := pendingName + time.Now().UTC().Format(parkedTime) + "/" + shortID(last.ID)
+	name := pendingName + time.Now().UTC().Format(parkedTime) + "/" + pack.ShortID(last.ID)
 	if err := s.keep(ctx, cloud, name, all...); err != nil {
 		return errors.Join(why, fmt.Errorf("park: %w", err))
 	}
@@ -51,7 +52,7 @@ func (s *Store) Park(ctx context.Context, cloud string, why error, all ...Pendin
 // the object store does not take it; any other error is temporary.
 func (s *Store) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name string, _ error) {
 	name = originalName + id
-	if err := s.keep(ctx, topology.SubjectToken(dead.Subject, 3), name, PendingPublish{id, dead}); err != nil {
+	if err := s.keep(ctx, topology.SubjectToken(dead.Subject, 3), name, PendingPublish{ID: id, Msg: dead}); err != nil {
 		return "", err
 	}
 	return name, nil
@@ -62,7 +63,7 @@ func (s *Store) keep(ctx context.Context, cloud, name string, all ...PendingPubl
 	if err := s.conn.AwaitUp(ctx); err != nil {
 		return err
 	}
-	content, err := pack(all...)
+	content, err := pack.Write(all...)
 	if err != nil {
 		return notKept(err)
 	}
@@ -85,4 +86,21 @@ func (s *Store) keep(ctx context.Context, cloud, name string, all ...PendingPubl
 		return notKept(natserr.WithHelp(err))
 	}
 	return err
+}
+
+// fetch reads an object that keep has written. It follows no link.
+func fetch(ctx context.Context, store jetstream.ObjectStore, bucket, name string) ([]PendingPublish, error) {
+	info, err := store.GetInfo(ctx, name)
+	if err != nil {
+		return nil, bus.ObjectError(bucket, err)
+	}
+	if info.Opts != nil && info.Opts.Link != nil {
+		return nil, fmt.Errorf("object store %s: %w: it is a link", bucket, bus.ErrNoFile)
+	}
+	content, err := store.Get(ctx, name)
+	if err != nil {
+		return nil, bus.ObjectError(bucket, err)
+	}
+	all, err := pack.Read(content)
+	return all, errors.Join(err, content.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -56,7 +57,7 @@ func ListParked(ctx context.Context, c Client, p events.Prefix, cloud string, ea
 		switch {
 		case errors.Is(err, bus.ErrNoFile): // published meanwhile
 			continue
-		case err != nil && !errors.Is(err, errPacked):
+		case err != nil && !errors.Is(err, pack.ErrFormat):
 			return fmt.Errorf("object store %s: %w", bucket, err)
 		}
 		if err := each(newParked(p, cloud, name, all, err)); err != nil {

@@ -2,15 +2,13 @@ package deadletter
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
@@ -56,7 +54,7 @@ func TestParkedOddly(t *testing.T) {
 	if p := all[0]; p.Outcome != "applied" || p.Operation != "createTask" || p.Since.Hour() != 12 || p.Broken != nil {
 		t.Errorf("a result that is none: %+v", p)
 	}
-	if p := all[1]; !errors.Is(p.Broken, errPacked) || p.Object != "pending/a" || !p.Since.IsZero() {
+	if p := all[1]; !errors.Is(p.Broken, pack.ErrFormat) || p.Object != "pending/a" || !p.Since.IsZero() {
 		t.Errorf("what cannot be read: %+v", p)
 	}
 	if p := all[2]; p.Broken != nil || !slices.Equal(p.Subjects, []string{"strange"}) {
@@ -86,26 +84,5 @@ func TestQuarantineKept(t *testing.T) {
 	l.Kept = "pending/x"
 	if _, err := Original(t.Context(), client, "factro", l); !errors.Is(err, bus.ErrNoFile) {
 		t.Errorf("any object of the bucket can be read: %v", err)
-	}
-}
-
-func TestPack(t *testing.T) {
-	t.Parallel()
-	odd := &nats.Msg{Subject: "a", Header: nats.Header{"\xff": {"\xfe", ""}, "x": {"y"}}, Data: []byte("\n\x00{")}
-	content, err := pack(PendingPublish{"1", odd}, PendingPublish{"", &nats.Msg{Subject: "b"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := unpackAll(content)
-	if err != nil || len(all) != 2 || all[0].ID != "1" || all[1].Msg.Subject != "b" {
-		t.Fatalf("%+v, %v", all, err)
-	}
-	if got := all[0].Msg; fmt.Sprint(got.Header, string(got.Data), got.Subject) != fmt.Sprint(odd.Header, string(odd.Data), odd.Subject) {
-		t.Errorf("it is %+v", got)
-	}
-	for _, bad := range []string{"x", "{}", "{\"size\":5}\nabc", "{\"size\":-1}\n", "{\"size\":99999999999}\n"} {
-		if _, err := unpackAll(strings.NewReader(bad)); !errors.Is(err, errPacked) {
-			t.Errorf("%q is %v", bad, err)
-		}
 	}
 }

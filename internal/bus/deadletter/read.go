@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
@@ -215,7 +216,7 @@ func original(ctx context.Context, c Client, bucket, name string) (*nats.Msg, er
 		return nil, err
 	}
 	if len(all) != 1 {
-		return nil, fmt.Errorf("object store %s: %w", bucket, errPacked)
+		return nil, fmt.Errorf("object store %s: %w", bucket, pack.ErrFormat)
 	}
 	return all[0].Msg, nil
 }

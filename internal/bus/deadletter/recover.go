@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -158,7 +159,7 @@ func (s *Store) recoverOne(ctx context.Context, store jetstream.ObjectStore, buc
 	switch {
 	case errors.Is(err, bus.ErrNoFile):
 		return nil // another bridge was quicker
-	case errors.Is(err, errPacked):
+	case errors.Is(err, pack.ErrFormat):
 		s.log.ErrorContext(ctx, "what is parked under this name cannot be read, and is left where it is", "bucket", bucket, "object", name, "error", err)
 		return errors.Join(bus.ErrRefused, err)
 	case err != nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -54,10 +55,7 @@ type originals interface {
 }
 
 // PendingPublish is a message and the id under which it is to be published.
-type PendingPublish struct {
-	ID  string
-	Msg *nats.Msg
-}
+type PendingPublish = pack.PendingPublish
 
 // Store stores dead letters.
 type Store struct {
@@ -107,7 +105,7 @@ func (s *Store) GiveUp(ctx context.Context, dead *nats.Msg, id string, whole boo
 	if err == nil || errors.Is(err, bus.ErrNotKept) || !Unpublishable(err) {
 		return err
 	}
-	return s.Park(ctx, topology.SubjectToken(dead.Subject, 3), err, PendingPublish{id, dead})
+	return s.Park(ctx, topology.SubjectToken(dead.Subject, 3), err, PendingPublish{ID: id, Msg: dead})
 }
 
 // Unpublishable says whether waiting for the broker's answer to change is useless, or would take longer than others can
@@ -121,7 +119,7 @@ func Unpublishable(err error) bool { return bus.Permanent(err) || errors.Is(err,
 //
 // If whole is set, nothing is stored if the object store does not take the original: that is bus.ErrNotKept.
 func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
-	id = shortID(id)
+	id = pack.ShortID(id)
 	original := &nats.Msg{Subject: dead.Subject, Data: dead.Data, Header: maps.Clone(dead.Header)} // without what sending adds
 	err := s.conn.Send(ctx, dead, id)
 	if !bus.Permanent(err) {
@@ -137,7 +135,7 @@ func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) 
 		s.log.ErrorContext(ctx, "a dead letter does not fit into its stream, and the object store does not take the original: only a part of it is kept",
 			"subject", dead.Subject, "position", delivery.Header(dead.Header).Get(topology.HeaderDeadPosition), "bytes", len(dead.Data), "refused", why, "error", err)
 	}
-	for _, shorten := range []func(*nats.Msg) *nats.Msg{cut, bare} {
+	for _, shorten := range []func(*nats.Msg) *nats.Msg{pack.Cut, pack.Bare} {
 		small := shorten(dead)
 		if name != "" {
 			small.Header[topology.HeaderDeadOriginal] = []string{name}

@@ -1,12 +1,14 @@
 package ensure
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/takeover"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // Ensurer makes and checks the streams and buckets of the clouds of one connection.
@@ -17,18 +19,12 @@ type Ensurer struct {
 	older   *takeover.Takeover
 	timeout time.Duration // of one check of a cloud
 
-	mu            sync.Mutex
-	epoch         int       // of the connection that the rest is about
-	shares        float64   // what of their sizes streams that are made may have; 0 for all
-	probe         *probe    // that of this bridge, while it shares out the room
-	probed        string    // the subject of the last one that it asked for
-	swept         bool      // no probe was left, on this connection
-	stocked       bool      // the buckets were looked for, on this connection
-	consumersSeen time.Time // when the consumers were checked last
+	room      *room
+	consumers *consumers
 
-	measuring sync.RWMutex // held for writing while the probe has the room
-
-	probeHeld, probeStale time.Duration // the constants of these names
+	mu      sync.Mutex
+	epoch   int  // of the connection that the rest is about
+	stocked bool // the buckets were looked for, on this connection
 }
 
 // Connect is bus.Connect for a connection that makes and checks its streams.
@@ -41,7 +37,7 @@ type Option func(*Ensurer)
 
 // WithProbe has the probe kept for so long at most, and given up for stale at this age.
 func WithProbe(held, stale time.Duration) Option {
-	return func(e *Ensurer) { e.probeHeld, e.probeStale = held, stale }
+	return func(e *Ensurer) { e.room.probeHeld, e.room.probeStale = held, stale }
 }
 
 // WithNearly has streams of an older version give up their subjects when so many messages are left to copy.
@@ -53,12 +49,19 @@ func WithNearly(messages uint64) Option {
 func New(conn *bus.Conn, log *slog.Logger, options ...Option) *Ensurer {
 	e := &Ensurer{
 		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, conn.CheckTimeout(), conn.AckWait(), log), timeout: conn.CheckTimeout(),
-		probeHeld: probeHeld, probeStale: probeStale,
 	}
+	e.room = &room{conn: conn, cfg: e.cfg, log: log, probeHeld: probeHeld, probeStale: probeStale}
+	e.consumers = &consumers{conn: conn, cfg: e.cfg, log: log, older: e.older, timeout: e.timeout}
 	for _, change := range options {
 		change(e)
 	}
 	return e
+}
+
+// WithRoom has a stream or bucket made with its size, or with its share of the room that NATS has, and with a quarter of that
+// again and again as long as there is no room. made says whether this call made it, and not somebody else.
+func (e *Ensurer) WithRoom(ctx context.Context, what string, kind topology.Kind, create func(context.Context, int64) error) (made bool, _ error) {
+	return e.room.create(ctx, what, kind, create)
 }
 
 // renew forgets what was found on another connection.
@@ -67,7 +70,9 @@ func (e *Ensurer) renew() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.epoch != epoch {
-		e.epoch, e.swept, e.stocked, e.consumersSeen = epoch, false, false, time.Time{}
+		e.epoch, e.stocked = epoch, false
+		e.room.setSwept(false)
+		e.consumers.reset()
 	}
 }
 

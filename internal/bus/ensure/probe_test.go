@@ -109,7 +109,7 @@ func TestStaleProbe(t *testing.T) {
 			out.probe(subject, 1<<30)
 			early, streams := connect(t, broker, bustest.Quiet(), 50*time.Millisecond, 10*time.Second, 15*time.Second)
 			bustest.Run(t, early)
-			if !ensure.IsProbed(streams, t.Context()) {
+			if !ensure.IsProbed(t.Context(), streams) {
 				t.Error("a probe that may be in use counts as stale")
 			}
 			if have := out.bytes("FACTRO_ROOM"); have != 1<<30 {
@@ -133,26 +133,26 @@ func TestProbeTakenOver(t *testing.T) {
 	second, y := connect(t, broker, bustest.Quiet(), time.Hour, 10*time.Second, 15*time.Second)
 	late := ensure.New(second, bustest.Quiet(), ensure.WithProbe(10*time.Second, 0)) // has seen that it is stale
 	out.probe("factro.room.LEFT", 1<<20)
-	if one, two := ensure.TakeProbe(x, t.Context(), "factro.room.LEFT", 0), ensure.TakeProbe(y, t.Context(), "factro.room.LEFT", 0); !one || two {
+	if one, two := ensure.TakeProbe(t.Context(), x, "factro.room.LEFT", 0), ensure.TakeProbe(t.Context(), y, "factro.room.LEFT", 0); !one || two {
 		t.Errorf("taken over: by the first %t, by the second %t", one, two)
 	}
 	if err := out.JS.DeleteStream(t.Context(), "FACTRO_ROOM"); err != nil {
 		t.Fatal(err)
 	}
-	if bytes, taken := ensure.Reserve(x, t.Context(), 8<<20); bytes != 8<<20 || taken {
+	if bytes, taken := ensure.Reserve(t.Context(), x, 8<<20); bytes != 8<<20 || taken {
 		t.Fatalf("reserved %d bytes, taken: %t", bytes, taken)
 	}
-	if ensure.TakeProbe(late, t.Context(), "factro.room.LEFT", 0) {
+	if ensure.TakeProbe(t.Context(), late, "factro.room.LEFT", 0) {
 		t.Error("the probe of another bridge was taken over for a stale one")
 	}
-	if _, taken := ensure.Reserve(y, t.Context(), 8<<20); !taken || !ensure.IsProbed(y, t.Context()) {
+	if _, taken := ensure.Reserve(t.Context(), y, 8<<20); !taken || !ensure.IsProbed(t.Context(), y) {
 		t.Error("two bridges have the probe")
 	}
-	ensure.ReleaseProbe(y, t.Context())
+	ensure.ReleaseProbe(t.Context(), y)
 	if out.bytes("FACTRO_ROOM") != 8<<20 {
 		t.Error("a bridge deleted the probe of another one")
 	}
-	ensure.ReleaseProbe(x, t.Context())
+	ensure.ReleaseProbe(t.Context(), x)
 	out.noProbe()
 }
 
@@ -161,7 +161,7 @@ func TestProbeKeptTooLong(t *testing.T) {
 	t.Parallel()
 	broker := natstest.Start(t)
 	_, b := connect(t, broker, bustest.Quiet(), time.Hour, 100*time.Millisecond, 15*time.Second)
-	if _, taken := ensure.Reserve(b, t.Context(), 8<<20); taken {
+	if _, taken := ensure.Reserve(t.Context(), b, 8<<20); taken {
 		t.Fatal("somebody has the probe")
 	}
 	outside{bustest.Connected(t, broker), t}.noProbe()

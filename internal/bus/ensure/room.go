@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -15,24 +18,41 @@ import (
 // createTimeout is how long the broker may take to make a stream: in a cluster it elects a leader first.
 const createTimeout = 5 * time.Second
 
-// WithRoom has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
+// room shares out the room that NATS has among what is to be made.
+type room struct {
+	conn *bus.Conn
+	cfg  bus.Config
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	shares float64 // what of their sizes streams that are made may have; 0 for all
+	probe  *probe  // that of this bridge, while it shares out the room
+	probed string  // the subject of the last one that it asked for
+	swept  bool    // no probe was left, on this connection
+
+	measuring sync.RWMutex // held for writing while the probe has the room
+
+	probeHeld, probeStale time.Duration // the constants of these names
+}
+
+// create has a stream or bucket made with the size that it should have, or with its share of what room there is, and with a
 // quarter of that again and again as long as there is no room. While another bridge shares out the room, or this one measures
 // it, it waits. made says whether this call made it, and not somebody else.
-func (e *Ensurer) WithRoom(ctx context.Context, what string, s topology.Kind, create func(context.Context, int64) error) (made bool, _ error) {
-	e.measuring.RLock()
-	defer e.measuring.RUnlock()
-	e.awaitProbe(ctx)
-	wanted, least := s.Size(e.cfg.MaxBytes), s.Least()
-	share := e.share(wanted, least)
+func (r *room) create(ctx context.Context, what string, s topology.Kind, do func(context.Context, int64) error) (made bool, _ error) {
+	r.measuring.RLock()
+	defer r.measuring.RUnlock()
+	r.awaitProbe(ctx)
+	wanted, least := s.Size(r.cfg.MaxBytes), s.Least()
+	share := r.share(wanted, least)
 	for bytes := share; ; {
 		attempt, cancel := context.WithTimeout(ctx, createTimeout)
-		err := create(attempt, bytes)
+		err := do(attempt, bytes)
 		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrBucketExists):
 			return false, nil
 		case err == nil && bytes < share: // else the share was told, for all of them at once
-			e.log.WarnContext(ctx, "NATS has less room than it had a moment ago, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
+			r.log.WarnContext(ctx, "NATS has less room than it had a moment ago, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
 				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.Setting())
 			return true, nil
 		case err == nil:
@@ -50,11 +70,11 @@ func (e *Ensurer) WithRoom(ctx context.Context, what string, s topology.Kind, cr
 }
 
 // share is what of a size may be had: all of it unless there was too little room.
-func (e *Ensurer) share(wanted, least int64) int64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.shares == 0 {
+func (r *room) share(wanted, least int64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.shares == 0 {
 		return wanted
 	}
-	return max(int64(float64(wanted)*e.shares), least)
+	return max(int64(float64(wanted)*r.shares), least)
 }

@@ -25,7 +25,10 @@ func (e *Ensurer) sawStream(cloud string, c jetstream.StreamConfig) {
 func (e *Ensurer) ensureStreams(ctx context.Context) map[string]error {
 	var looks map[string]look
 	if e.cfg.Manage {
-		looks = e.shareOut(ctx, func() map[string]look { return e.eachCloud(ctx, e.lookAt) })
+		e.room.shareOut(ctx, func() int64 {
+			looks = e.eachCloud(ctx, e.lookAt)
+			return e.missing(ctx, looks)
+		})
 	} else {
 		looks = e.eachCloud(ctx, func(ctx context.Context, cloud string) look { return look{err: e.bindStreams(ctx, cloud)} })
 	}

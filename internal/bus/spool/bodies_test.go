@@ -11,6 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
@@ -38,7 +39,7 @@ func TestSameIDOtherBodyInTheSpool(t *testing.T) {
 	}
 	server.Start()
 	bustest.Start(t, s.Run)
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	connected(t, server).wantBodies(want)
 }
 
@@ -58,7 +59,7 @@ func TestSameIDOfAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	bustest.Start(t, s.Run)
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	connected(t, server).wantBodies(map[string]string{"w-1": `{"theirs":1}`, identity.OwnID("w-1", []byte(`{"ours":1}`)): `{"ours":1}`})
 }
 
@@ -83,26 +84,6 @@ func TestRepetitionAtAnotherProcess(t *testing.T) {
 	out.wantBodies(map[string]string{"w-1": string(first), identity.OwnID("w-1", second): string(second)})
 }
 
-// Beyond the stream's window a process still knows which body came first.
-func TestBodiesAreRemembered(t *testing.T) {
-	t.Parallel()
-	var s bodies
-	for _, body := range []string{"1", "2", "1"} { // also when it comes again
-		if s.first("a", []byte(body)) != (body == "1") {
-			t.Errorf("%s is not distinguished from the first body", body)
-		}
-	}
-	for i := range 3 * minBodies {
-		s.first(fmt.Sprint(i), []byte("x"))
-		if i%1000 == 0 && s.first("a", []byte("2")) { // asked for now and then
-			t.Fatalf("forgotten after %d", i)
-		}
-	}
-	if len(s.now)+len(s.old) > 2*minBodies {
-		t.Errorf("%d ids are held", len(s.now)+len(s.old))
-	}
-}
-
 // A search in the stream does not take another event of the same id for the one that waits in the spool.
 func TestSearchComparesBodies(t *testing.T) {
 	t.Parallel()
@@ -116,8 +97,8 @@ func TestSearchComparesBodies(t *testing.T) {
 	}
 	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: bustest.Quiet()}
 	for body, want := range map[string]bool{`{"n":1}`: true, `{"n":2}`: true, `{"n":3}`: false} {
-		h := &spooled{event: true, at: time.Now().Add(-time.Hour), msg: &nats.Msg{Subject: subjectOf(1), Data: []byte(body)}, id: "acme.w-1", suspect: true}
-		if err := s.search(t.Context(), &cloudQueue{cloud: "acme"}, h); err != nil || h.done != want {
+		h := &spooled{Record: record.Record{Event: true, Stored: time.Now().Add(-time.Hour), Msg: &nats.Msg{Subject: subjectOf(1), Data: []byte(body)}, ID: "acme.w-1", Suspect: true}}
+		if err := (&drain{spool: s, queue: &cloudQueue{cloud: "acme"}}).search(t.Context(), h); err != nil || h.done != want {
 			t.Errorf("%s: found %v, want %v: %v", body, h.done, want, err)
 		}
 	}
@@ -134,7 +115,7 @@ func TestQuarantineWithHeaders(t *testing.T) {
 	}
 	server.Start()
 	bustest.Start(t, s.Run)
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	c := dial(t, server)
 	l, err := deadletter.Get(t.Context(), c, "factro", "acme", 1)
 	if err != nil || l.Request.Get("Content-Type") != request.Get("Content-Type") || len(l.Request["X-Größe"]) != 2 || len(l.OriginalHeader()) > 1 {

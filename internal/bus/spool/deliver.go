@@ -14,6 +14,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -23,21 +24,21 @@ import (
 const refusalFinalAfter = time.Minute
 
 // deliver publishes one message, as a child of nobody: the webhook's own trace, which may be hours old, becomes a link.
-func (s *Spool) deliver(ctx context.Context, q *cloudQueue, m *spooled) error {
-	ctx, span := s.startSpan(ctx, m)
+func (d *drain) deliver(ctx context.Context, m *spooled) error {
+	ctx, span := d.startSpan(ctx, m)
 	defer span.End()
-	err := s.send(ctx, m)
-	if m.refusedForGood(err, s.finalAfter) {
+	err := d.send(ctx, m)
+	if m.refusedForGood(err, d.spool.finalAfter) {
 		span.SetStatus(codes.Error, "refused")
-		if skipped, due := s.samples.Due("refused "+q.cloud, time.Now()); due {
-			s.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter",
-				"cloud", q.cloud, "error", err, "not_logged", skipped)
+		if skipped, due := d.spool.samples.Due("refused "+d.queue.cloud, time.Now()); due {
+			d.spool.log.ErrorContext(ctx, "the broker refuses a webhook of the spool for good; it becomes a dead letter",
+				"cloud", d.queue.cloud, "error", err, "not_logged", skipped)
 		}
-		if err = s.giveUp(ctx, q, m, err); err == nil {
+		if err = d.giveUp(ctx, m, err); err == nil {
 			m.dead = true
 		}
 	}
-	s.conn.CountPublished(ctx, m.msg.Subject, err)
+	d.spool.conn.CountPublished(ctx, m.Msg.Subject, err)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return err
@@ -46,28 +47,30 @@ func (s *Spool) deliver(ctx context.Context, q *cloudQueue, m *spooled) error {
 	return nil
 }
 
-func (s *Spool) startSpan(ctx context.Context, m *spooled) (context.Context, trace.Span) {
-	origin := trace.SpanContextFromContext(delivery.Extract(ctx, bus.Propagator, m.msg.Header))
+func (d *drain) startSpan(ctx context.Context, m *spooled) (context.Context, trace.Span) {
+	origin := trace.SpanContextFromContext(delivery.Extract(ctx, bus.Propagator, m.Msg.Header))
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithNewRoot(), trace.WithAttributes(
 		semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
-		semconv.MessagingDestinationName(m.msg.Subject), semconv.MessagingMessageID(m.id),
+		semconv.MessagingDestinationName(m.Msg.Subject), semconv.MessagingMessageID(m.ID),
 	)}
 	if origin.IsValid() {
 		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: origin}))
 	}
-	return s.tracer.Start(ctx, "drain "+bus.Destination(m.msg.Subject), opts...) //nolint:spancheck // deliver ends it
+	return d.spool.tracer.Start(ctx, "drain "+bus.Destination(m.Msg.Subject), opts...) //nolint:spancheck // deliver ends it
 }
 
 // send publishes a message as it is.
-func (s *Spool) send(ctx context.Context, m *spooled) error {
-	tried := m.suspect
-	m.suspect = true // from now on
-	msg := &nats.Msg{Subject: m.msg.Subject, Data: m.msg.Data, Header: maps.Clone(m.msg.Header)}
-	if !m.event {
-		return s.conn.Send(ctx, msg, m.id)
+func (d *drain) send(ctx context.Context, m *spooled) error {
+	tried := m.Suspect
+	m.Suspect = true // from now on
+	msg := &nats.Msg{Subject: m.Msg.Subject, Data: m.Msg.Data, Header: maps.Clone(m.Msg.Header)}
+	if !m.Event {
+		return d.spool.conn.Send(ctx, msg, m.ID)
 	}
-	other, err := s.conn.SendEvent(ctx, msg, m.id, tried)
-	s.bodies.correct(m.id, other)
+	other, err := d.spool.conn.SendEvent(ctx, msg, m.ID, tried)
+	if other != nil {
+		d.spool.bodies.Correct(m.ID, other.BodyDigest)
+	}
 	return err
 }
 
@@ -87,11 +90,11 @@ func (m *spooled) refusedForGood(err error, after time.Duration) bool {
 }
 
 // giveUp makes a dead letter of what the broker will never take, so that it does not hold up the others.
-func (s *Spool) giveUp(ctx context.Context, q *cloudQueue, m *spooled, reason error) error {
-	dead := deadletter.RefusedWebhook(s.cfg.Prefix.DeadWebhook(q.cloud), m.msg, m.id, reason)
-	err := s.letters.GiveUp(ctx, dead, m.id+".dead", true) // whole: it was answered with 202, or with the promise to keep it
-	if errors.Is(err, bus.ErrNotKept) && q.length() > 1 {
-		if again := s.putBack(ctx, q, m); again != nil {
+func (d *drain) giveUp(ctx context.Context, m *spooled, reason error) error {
+	dead := deadletter.RefusedWebhook(d.spool.cfg.Prefix.DeadWebhook(d.queue.cloud), m.Msg, m.ID, reason)
+	err := d.spool.letters.GiveUp(ctx, dead, m.ID+".dead", true) // whole: it was answered with 202, or with the promise to keep it
+	if errors.Is(err, bus.ErrNotKept) && d.queue.length() > 1 {
+		if again := d.putBack(ctx, m); again != nil {
 			return errors.Join(err, again)
 		}
 		m.moved = true
@@ -104,7 +107,7 @@ func (s *Spool) giveUp(ctx context.Context, q *cloudQueue, m *spooled, reason er
 }
 
 // putBack writes a webhook that nothing takes to the end of the spool, so that it does not hold up those behind it.
-func (s *Spool) putBack(ctx context.Context, q *cloudQueue, m *spooled) error {
-	_, err := s.write(ctx, q, pack(m.msg, q.cloud, m.id, true), &s.account.moved)
+func (d *drain) putBack(ctx context.Context, m *spooled) error {
+	_, err := d.spool.write(ctx, d.queue, record.Pack(m.Msg, d.queue.cloud, m.ID, true), &d.spool.account.moved)
 	return err
 }

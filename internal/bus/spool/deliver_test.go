@@ -54,7 +54,7 @@ func TestSpoolRefused(t *testing.T) {
 			srv.Start()
 			natstest.Eventually(t, "the others are there", func() bool { return len(out.eventIDs()) == 199 })
 			if !dead {
-				natstest.Eventually(t, "it waits alone", func() bool { return s.waiting() == 1 })
+				natstest.Eventually(t, "it waits alone", func() bool { return s.queues.waiting() == 1 })
 				if _, miss, ok := s.balance(t.Context()); ok && miss != 0 {
 					t.Errorf("%d are not accounted for", miss)
 				}

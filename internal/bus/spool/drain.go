@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
 
 const (
@@ -22,23 +24,21 @@ const (
 
 var errNothingTakes = errors.New("neither the stream nor the object store takes what is waiting")
 
-// drain is what was read of a queue and is not removed yet.
+// drain hands over the messages of one cloud. Only one goroutine uses it.
 type drain struct {
-	held     []*spooled // in order
+	spool *Spool
+	queue *cloudQueue
+
+	held     []*spooled // read and not removed yet, in order
 	read     uint64     // the sequence of the last one
 	openings int        // of the disk, when they were read
 	searched searches
 }
 
-// spooled is a message of the spool.
+// spooled is a message of the spool, and how far it was handed over.
 type spooled struct {
-	seq     uint64
-	at      time.Time
-	msg     *nats.Msg // as it goes to the broker
-	id      string
-	event   bool      // an event, and not a dead letter
-	entity  string    // see entityOf
-	suspect bool      // the broker may have it
+	record.Record
+
 	refused time.Time // since when the broker refuses it for a reason that nobody knows
 	lookups int       // searches for it that failed
 	done    bool      // the broker has it, or has it as a dead letter, or it is at the end of the spool again
@@ -46,14 +46,78 @@ type spooled struct {
 	dead    bool
 }
 
+// run hands over the messages until ctx ends.
+func (d *drain) run(ctx context.Context) {
+	failures, handed := 0, 0
+	begun := d.reportWaiting(ctx)
+	var watch progress.Log
+	for {
+		for d.queue.empty() {
+			if attrs, reported := watch.End(time.Now()); reported {
+				d.spool.log.LogAttrs(ctx, slog.LevelInfo, "the spool is handed over", append(attrs, slog.String("cloud", d.queue.cloud))...)
+			} else if begun && handed > 0 {
+				d.spool.log.InfoContext(ctx, "the spool is handed over", "cloud", d.queue.cloud, "messages", handed)
+			}
+			handed = 0
+			d.searched.forget()
+			select {
+			case <-d.queue.wake:
+			case <-ctx.Done():
+				return
+			}
+			begun = d.reportWaiting(ctx)
+		}
+		if d.spool.conn.AwaitUp(ctx) != nil {
+			return // ctx has ended, or the connection is closed for good and the process ends
+		}
+		n, err := d.round(ctx)
+		again := 20 * time.Millisecond // one is being written
+		switch {
+		case err == nil && n > 0:
+			if failures > 0 {
+				d.spool.log.InfoContext(ctx, "the spool is handed over again", "cloud", d.queue.cloud)
+			}
+			failures = 0
+			handed += n
+			if attrs, due := watch.Left(d.queue.length(), time.Now()); due {
+				d.spool.log.LogAttrs(ctx, slog.LevelInfo, "the spool is being handed over", append(attrs, slog.String("cloud", d.queue.cloud))...)
+			}
+			continue
+		case err != nil:
+			watch = progress.Log{}                             // how long the failure lasts says nothing of the time after it
+			if failures++; failures == 1 && ctx.Err() == nil { // the same failure again and again is one line
+				d.spool.log.WarnContext(ctx, "the spool cannot be handed over; trying again", "cloud", d.queue.cloud, "error", err)
+			}
+			again = delivery.Backoff(min(failures, 4))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+	}
+}
+
+// reportWaiting logs that webhooks of the cloud wait in the spool, if any do, at most once a minute. It returns whether it did.
+func (d *drain) reportWaiting(ctx context.Context) bool {
+	if d.queue.empty() {
+		return false
+	}
+	_, due := d.spool.samples.Due("waiting "+d.queue.cloud, time.Now())
+	if due {
+		d.spool.log.InfoContext(ctx, "webhooks wait in the spool until NATS takes them", "cloud", d.queue.cloud)
+	}
+	return due
+}
+
 // round hands over the first messages of a queue, side by side as long as they are of different entities, and removes from
 // the spool what the broker has. It returns how many it removed.
-func (s *Spool) round(ctx context.Context, q *cloudQueue) (removed int, err error) {
-	if err := s.fill(ctx, q); err != nil {
+func (d *drain) round(ctx context.Context) (removed int, err error) {
+	if err := d.fill(ctx); err != nil {
 		return 0, err
 	}
-	batch := q.drain.batch(s.limiter.Burst())
-	if err := s.limiter.WaitN(ctx, len(batch)); err != nil {
+	batch := d.batch(d.spool.limiter.Burst())
+	if err := d.spool.limiter.WaitN(ctx, len(batch)); err != nil {
 		return 0, err
 	}
 	// What was begun is finished, also when the bridge stops: else it would have to be looked for later.
@@ -63,41 +127,40 @@ func (s *Spool) round(ctx context.Context, q *cloudQueue) (removed int, err erro
 	var group sync.WaitGroup
 	for i, m := range batch {
 		group.Go(func() {
-			if errs[i] = s.search(work, q, m); errs[i] == nil && !m.done {
-				errs[i] = s.deliver(work, q, m)
+			if errs[i] = d.search(work, m); errs[i] == nil && !m.done {
+				errs[i] = d.deliver(work, m)
 			}
 		})
 	}
 	group.Wait()
 	circling := !slices.ContainsFunc(batch, func(m *spooled) bool { return m.done && !m.moved })
-	if removed, err = s.settle(work, q, batch); err == nil && removed > 0 && circling {
+	if removed, err = d.settle(work, batch); err == nil && removed > 0 && circling {
 		err = errNothingTakes // all there is goes round and round, so it is to do so slowly
 	}
 	return removed, cmp.Or(cmp.Or(errs...), err) // one of many equal ones is enough
 }
 
 // fill reads on until there is enough for a round.
-func (s *Spool) fill(ctx context.Context, q *cloudQueue) error {
-	if err := s.disk.Enter(ctx); err != nil {
+func (d *drain) fill(ctx context.Context) error {
+	if err := d.spool.disk.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.disk.Leave()
-	d := &q.drain
-	if d.openings != s.openings {
-		d.held, d.read, d.openings = nil, 0, s.openings
+	defer d.spool.disk.Leave()
+	if d.openings != d.spool.openings {
+		d.held, d.read, d.openings = nil, 0, d.spool.openings
 	}
 	size := 0
 	for _, m := range d.held {
-		size += len(m.msg.Data)
+		size += len(m.Msg.Data)
 	}
 	for len(d.held) < roundSize && size < roundBytes {
-		raw, err := s.disk.Next(ctx, disk.Subject(q.cloud), d.read)
+		raw, err := d.spool.disk.Next(ctx, disk.Subject(d.queue.cloud), d.read)
 		if raw == nil || err != nil {
 			return err
 		}
 		d.read = raw.Sequence
 		size += len(raw.Data)
-		d.held = append(d.held, unpack(raw, s.old))
+		d.held = append(d.held, &spooled{Record: record.Unpack(raw, d.spool.old)})
 	}
 	return nil
 }
@@ -111,28 +174,27 @@ func (d *drain) batch(most int) []*spooled {
 		switch {
 		case len(out) == most:
 			return out
-		case m.done, m.entity != "" && taken[m.entity]:
+		case m.done, m.Entity != "" && taken[m.Entity]:
 			continue
 		}
-		taken[m.entity] = true
+		taken[m.Entity] = true
 		out = append(out, m)
 	}
 	return out
 }
 
 // settle counts what the broker has, and removes it from the spool as far as nothing before it is left.
-func (s *Spool) settle(ctx context.Context, q *cloudQueue, batch []*spooled) (int, error) {
-	if err := s.disk.Enter(ctx); err != nil {
+func (d *drain) settle(ctx context.Context, batch []*spooled) (int, error) {
+	if err := d.spool.disk.Enter(ctx); err != nil {
 		return 0, err // none of it is counted; it is read again, and then looked for
 	}
-	defer s.disk.Leave()
-	d := &q.drain
-	if d.openings != s.openings {
+	defer d.spool.disk.Leave()
+	if d.openings != d.spool.openings {
 		return 0, nil // it is read again, and then looked for
 	}
 	for _, m := range batch {
 		if m.done {
-			s.count(ctx, q, m)
+			d.count(ctx, m)
 		}
 	}
 	n := 0
@@ -142,19 +204,19 @@ func (s *Spool) settle(ctx context.Context, q *cloudQueue, batch []*spooled) (in
 	if n == 0 {
 		return 0, nil
 	}
-	if err := s.disk.Remove(ctx, disk.Subject(q.cloud), d.held[n-1].seq); err != nil {
+	if err := d.spool.disk.Remove(ctx, disk.Subject(d.queue.cloud), d.held[n-1].Sequence); err != nil {
 		return 0, err
 	}
 	d.held = d.held[n:]
-	s.account.settled.Add(-int64(n))
-	s.throughput.add(n, time.Now())
-	q.add(-int64(n))
+	d.spool.account.settled.Add(-int64(n))
+	d.spool.throughput.Add(n, time.Now())
+	d.queue.add(-int64(n))
 	return n, nil
 }
 
 // count counts a message that is done.
-func (s *Spool) count(ctx context.Context, q *cloudQueue, m *spooled) {
-	a := &s.account
+func (d *drain) count(ctx context.Context, m *spooled) {
+	a := &d.spool.account
 	a.settled.Add(1)
 	switch {
 	case m.moved:
@@ -165,5 +227,5 @@ func (s *Spool) count(ctx context.Context, q *cloudQueue, m *spooled) {
 	default:
 		a.drained.Add(1)
 	}
-	s.metrics.drained.Add(ctx, 1, drainedOption(q.cloud, m.dead))
+	d.spool.metrics.drained.Add(ctx, 1, drainedOption(d.queue.cloud, m.dead))
 }

@@ -85,7 +85,7 @@ func diskFull(t *testing.T, dir string) {
 	}
 	natstest.Eventually(t, "it takes webhooks again", func() bool { return publish("900", 5*time.Second) == nil })
 	server.Start()
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	if _, miss, ok := s.balance(t.Context()); !ok || miss != 0 {
 		t.Errorf("%d are missing, %v", miss, ok)
 	}

@@ -55,7 +55,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 					t.Errorf("%v after %s", err, took)
 				}
 			}
-			if n := s.account.written.Load() + s.account.unsure.Load() + s.waiting(); n != 0 {
+			if n := s.account.written.Load() + s.account.unsure.Load() + s.queues.waiting(); n != 0 {
 				t.Errorf("%d are accounted as written, unsure or waiting", n)
 			}
 		})

@@ -112,7 +112,7 @@ func store(t testing.TB, s *Spool, to events.EventAddress, id string, wantSpoole
 // wantBalance waits until all is handed over, and wants nothing to be missing.
 func wantBalance(t testing.TB, s *Spool) {
 	t.Helper()
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	there, miss, ok := s.balance(t.Context())
 	if !ok || miss != 0 || len(there.Messages) != 0 {
 		t.Errorf("%d messages are not accounted for, %v are on the disk, %v", miss, there.Messages, ok)

@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -46,7 +47,7 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 	}
 	first := newSpool(t, b, config(dir))
 	stop := bustest.Start(t, first.Run)
-	natstest.Eventually(t, "the limits are written down", func() bool { l, err := SavedLimits(dir); return err == nil && l.Of("acme") == 64<<10 })
+	natstest.Eventually(t, "the limits are written down", func() bool { l, err := limits.Read(dir); return err == nil && l.Of("acme") == 64<<10 })
 	stop()
 	first.Close()
 	server.Stop()
@@ -60,12 +61,12 @@ func TestSpoolKnowsTheLimits(t *testing.T) {
 	if err := sizedEvent(t, s, "headers", 64<<10-200); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("an event that does not fit with its headers: %v", err)
 	}
-	if n := s.waiting(); n != 1 {
+	if n := s.queues.waiting(); n != 1 {
 		t.Errorf("%d events wait", n)
 	}
 	server.Start()
 	bustest.Start(t, s.Run)
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	if got := connected(t, server).eventIDs(); len(got) != 1 || got[0] != "fits" {
 		t.Errorf("the events are %v", got)
 	}
@@ -95,7 +96,7 @@ func TestSpooledIsNeverCut(t *testing.T) {
 	t.Parallel()
 	server, b := away(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
 	s := newSpool(t, b, config(t.TempDir()))
-	s.limits.saved.Payload = 1 << 20 // as it was before somebody lowered it
+	s.limits.Set(bus.Limits{Payload: 1 << 20}) // as it was before somebody lowered it
 	if err := sizedEvent(t, s, "large", 512<<10); err != nil {
 		t.Fatal(err)
 	}
@@ -116,12 +117,12 @@ func TestSpooledIsNeverCut(t *testing.T) {
 	natstest.Eventually(t, "the object store is there", func() bool { _, err := out.JS.ObjectStore(t.Context(), "FACTRO_ORIGINALS_ACME"); return err == nil })
 	store(16)
 	bustest.Start(t, s.Run)
-	natstest.Eventually(t, "the one behind it is stored", func() bool { return out.Count("FACTRO_EVENTS_ACME") == 1 && s.waiting() == 1 })
+	natstest.Eventually(t, "the one behind it is stored", func() bool { return out.Count("FACTRO_EVENTS_ACME") == 1 && s.queues.waiting() == 1 })
 	if n := out.Count("FACTRO_DEAD_ACME"); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
 	store(-1)
-	natstest.Eventually(t, "the spool is empty", func() bool { return s.waiting() == 0 })
+	natstest.Eventually(t, "the spool is empty", func() bool { return s.queues.waiting() == 0 })
 	c := dial(t, server)
 	l, err := deadletter.Get(t.Context(), c, "factro", "acme", 1)
 	if err == nil {
@@ -132,36 +133,15 @@ func TestSpooledIsNeverCut(t *testing.T) {
 	}
 }
 
-func TestSavedLimits(t *testing.T) {
+// A file of limits that cannot be read keeps no spool from being opened.
+func TestSpoolWithBrokenLimits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if l, err := SavedLimits(dir); err != nil || l.Of("acme") != 0 {
-		t.Errorf("without a file: %+v, %v", l, err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, limitsFile), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "limits.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := SavedLimits(dir); err == nil || !strings.Contains(err.Error(), limitsFile) {
-		t.Errorf("a broken file: %v", err)
-	}
 	_, b := away(t)
-	s := newSpool(t, b, config(dir)) // which opens all the same
-	for _, test := range []struct {
-		seen      bus.Limits
-		acme, all int64
-	}{
-		{bus.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
-		{bus.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
-		{bus.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
-	} {
-		if err := s.limits.save(dir, test.seen); err != nil {
-			t.Fatal(err)
-		}
-		if l, err := SavedLimits(dir); err != nil || l.Of("acme") != test.acme || l.Of("other") != test.all {
-			t.Errorf("of %+v saved are %+v, %v", test.seen, l, err)
-		}
-	}
-	if left, err := filepath.Glob(filepath.Join(dir, limitsFile+".*")); err != nil || len(left) != 0 {
-		t.Errorf("left over are %v, %v", left, err)
+	if l := newSpool(t, b, config(dir)).Limits(); l.Of("acme") != 0 {
+		t.Errorf("it has the limits %+v", l)
 	}
 }

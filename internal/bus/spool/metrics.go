@@ -60,7 +60,7 @@ func newMetrics(s *Spool) (m metrics, err error) {
 			takes = 1
 		}
 		o.ObserveInt64(usable, takes)
-		for _, q := range s.all() {
+		for _, q := range s.queues.list() {
 			o.ObserveInt64(messages, q.length(), bus.CloudOption(q.cloud))
 		}
 		if there, miss, ok := s.balance(ctx); ok {

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -38,13 +39,13 @@ func (s *Spool) Publish(ctx context.Context, to events.EventAddress, e event.Eve
 	e, id = s.named(ctx, subject, e, id)
 	storedAs = e.ID()
 	spooled, err = s.keep(ctx, pendingPublish{
-		cloud: to.Cloud, entity: entityOf(to, e.Subject()), id: id,
+		cloud: to.Cloud, entity: record.EntityOf(to, e.Subject()), id: id,
 		direct: func(ctx context.Context) error {
 			other, err := s.conn.PublishEvent(ctx, subject, e, id)
 			if other != nil {
 				storedAs = identity.OwnID(e.ID(), e.Data())
+				s.bodies.Correct(id, other.BodyDigest)
 			}
-			s.bodies.correct(id, other)
 			return err
 		},
 		message: func() (*nats.Msg, error) {
@@ -76,16 +77,16 @@ func (s *Spool) Quarantine(ctx context.Context, cloud, id, code string, reason e
 	return err
 }
 
-// entityOf is what events keep their order of: the entity of their destination. If its name can be no token, it is the event's
-// own subject, beside the cloud. An event without an entity id has no order.
-func entityOf(to events.EventAddress, about string) string {
-	switch {
-	case events.Token(to.ID) != events.Token(""):
-		return to.Cloud + "." + events.Token(to.Resource) + "." + to.ID
-	case about == "":
-		return ""
+// named is the event with the id under which it is to be stored, and its message id.
+func (s *Spool) named(ctx context.Context, subject string, e event.Event, id string) (event.Event, string) {
+	if s.bodies.First(id, e.Data()) {
+		return e, id
 	}
-	return to.Cloud + " " + about
+	s.conn.ReportOtherBody(ctx, subject)
+	own := e.Clone()
+	own.SetID(identity.OwnID(e.ID(), e.Data()))
+	own.DataEncoded = e.DataEncoded
+	return own, identity.OwnID(id, e.Data())
 }
 
 // pendingPublish is what is to be stored, and the two ways to do so.
@@ -112,7 +113,7 @@ func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err e
 	if s.disk == nil {
 		return false, s.direct(ctx, p)
 	}
-	q := s.queue(p.cloud)
+	q := s.queues.of(p.cloud)
 	tried := false
 	if q.empty() && s.conn.Up() && time.Since(began) <= s.patience {
 		tried = true
@@ -142,7 +143,7 @@ func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err e
 		}
 		err = errors.Join(err, late)
 	}
-	return false, &unavailable{err, s.retryAfter()}
+	return false, &unavailable{err, s.throughput.RetryAfter(s.queues.waiting(), time.Now())}
 }
 
 // part is a part of the time that there is, at most half, so that some is left for the spool.
@@ -171,7 +172,7 @@ func (s *Spool) put(ctx context.Context, q *cloudQueue, p pendingPublish, tried 
 	if s.disk.Broken() { // Enter would wait for who opens it, perhaps for long
 		return true, disk.ErrClosed
 	}
-	if sure, err = s.write(ctx, q, pack(msg, q.cloud, p.id, tried), &s.account.written); err != nil {
+	if sure, err = s.write(ctx, q, record.Pack(msg, q.cloud, p.id, tried), &s.account.written); err != nil {
 		return sure, err
 	}
 	s.metrics.spooled.Add(ctx, 1, bus.CloudOption(q.cloud))

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -10,8 +12,7 @@ import (
 // cloudQueue is what waits of one cloud, in the order of its arrival.
 type cloudQueue struct {
 	cloud    string
-	drain    drain
-	draining bool // whether it has a drain; guarded by the spool's lock
+	draining bool // whether it has a drain; guarded by the lock of all queues
 
 	mu      sync.Mutex
 	waiting int64         // on the disk or being written to it; while there are any, webhooks do not go to the broker directly
@@ -21,45 +22,61 @@ type cloudQueue struct {
 // cloudOf is the cloud of a subject on the disk.
 func cloudOf(subject string) string { return strings.TrimPrefix(subject, disk.Subject("")) }
 
-// queue returns the queue of a cloud.
-func (s *Spool) queue(cloud string) *cloudQueue {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := s.queues[cloud]
+// queues are those of all clouds that had any webhook.
+type queues struct {
+	mu      sync.Mutex
+	byCloud map[string]*cloudQueue
+	begin   chan struct{} // has a token when a queue has no drain yet
+}
+
+func newQueues() *queues {
+	return &queues{byCloud: map[string]*cloudQueue{}, begin: make(chan struct{}, 1)}
+}
+
+// of returns the queue of a cloud.
+func (all *queues) of(cloud string) *cloudQueue {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	q := all.byCloud[cloud]
 	if q == nil {
 		q = &cloudQueue{cloud: cloud, wake: make(chan struct{}, 1)}
-		s.queues[cloud] = q
+		all.byCloud[cloud] = q
 		select {
-		case s.begin <- struct{}{}:
+		case all.begin <- struct{}{}:
 		default: // Run is going to look anyway
 		}
 	}
 	return q
 }
 
-// all returns the queues of all clouds that had any webhook.
-func (s *Spool) all() []*cloudQueue {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []*cloudQueue
-	for _, q := range s.queues {
-		all = append(all, q)
-	}
-	return all
+// list returns the queues of all clouds that had any webhook.
+func (all *queues) list() []*cloudQueue {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return slices.Collect(maps.Values(all.byCloud))
 }
 
 // undrained returns the queues that have no drain, and from now on have one.
-func (s *Spool) undrained() []*cloudQueue {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (all *queues) undrained() []*cloudQueue {
+	all.mu.Lock()
+	defer all.mu.Unlock()
 	var out []*cloudQueue
-	for _, q := range s.queues {
+	for _, q := range all.byCloud {
 		if !q.draining {
 			q.draining = true
 			out = append(out, q)
 		}
 	}
 	return out
+}
+
+// waiting is how many messages wait in all of them.
+func (all *queues) waiting() int64 {
+	var n int64
+	for _, q := range all.list() {
+		n += q.length()
+	}
+	return n
 }
 
 // length is how many messages wait.

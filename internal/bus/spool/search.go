@@ -52,32 +52,32 @@ func (s *searches) forget() {
 
 // search looks in the stream for a message that the broker may have, if it came there so long ago that the stream may
 // have forgotten its id. What it finds is done.
-func (s *Spool) search(ctx context.Context, q *cloudQueue, m *spooled) error {
-	window := s.conn.Window(q.cloud)
-	if !m.suspect || time.Since(m.at) <= window/2 {
+func (d *drain) search(ctx context.Context, m *spooled) error {
+	window := d.spool.conn.Window(d.queue.cloud)
+	if !m.Suspect || time.Since(m.Stored) <= window/2 {
 		return nil
 	}
-	sought := q.drain.searched.of(m.msg.Subject)
+	sought := d.searched.of(m.Msg.Subject)
 	sought.mu.Lock()
 	defer sought.mu.Unlock()
-	stream := s.cfg.Prefix.EventStream(q.cloud)
-	if !m.event {
-		stream = s.cfg.Prefix.DeadStream(q.cloud)
+	stream := d.spool.cfg.Prefix.EventStream(d.queue.cloud)
+	if !m.Event {
+		stream = d.spool.cfg.Prefix.DeadStream(d.queue.cloud)
 	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
 	var err error
-	sought.last, err = s.conn.Scan(ctx, stream, m.msg.Subject, sought.last, m.at.Add(-window), sought.note)
+	sought.last, err = d.spool.conn.Scan(ctx, stream, m.Msg.Subject, sought.last, m.Stored.Add(-window), sought.note)
 	if errors.Is(err, bus.ErrMoving) {
-		return fmt.Errorf("look for %s: %w", m.msg.Subject, err)
+		return fmt.Errorf("look for %s: %w", m.Msg.Subject, err)
 	}
 	if err != nil {
 		if m.lookups++; m.lookups < searchAttempts {
-			return fmt.Errorf("look for %s: %w", m.msg.Subject, err)
+			return fmt.Errorf("look for %s: %w", m.Msg.Subject, err)
 		}
-		s.log.WarnContext(ctx, "the stream cannot be searched for a webhook that may be there; it is published, perhaps again",
-			"subject", m.msg.Subject, "error", err)
+		d.spool.log.WarnContext(ctx, "the stream cannot be searched for a webhook that may be there; it is published, perhaps again",
+			"subject", m.Msg.Subject, "error", err)
 	}
-	m.done = sought.has(m.id, m.msg.Data)
+	m.done = sought.has(m.ID, m.Msg.Data)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,10 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/bodies"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/pace"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -31,20 +33,17 @@ type Spool struct {
 	tracer     trace.Tracer
 	disk       *disk.Disk // nil without a directory
 	limiter    *rate.Limiter
-	throughput throughput
+	throughput pace.Rate
 	metrics    metrics
-	bodies     bodies
-	limits     savedLimits
+	bodies     bodies.Memory
+	limits     limits.Saved
 
 	seed  maphash.Seed
 	locks [1024]chan struct{} // entity locks, one place each: the webhooks of an entity come one after the other
 
 	attempt, patience, finalAfter time.Duration // directTimeout, lockPatience and refusalFinalAfter
 
-	mu     sync.Mutex
-	queues map[string]*cloudQueue
-	begin  chan struct{} // has a token when a queue has no drain yet
-
+	queues  *queues
 	account account
 
 	// Guarded by the disk: written where it is opened, read between Enter and Leave.
@@ -64,7 +63,7 @@ func open(ctx context.Context, cfg Config, conn Conn, letters DeadLetters, log *
 	}
 	s := &Spool{
 		cfg: cfg, conn: conn, letters: letters, log: log, samples: logsample.New(time.Minute), tracer: otel.Tracer(bus.Scope),
-		seed: maphash.MakeSeed(), queues: map[string]*cloudQueue{}, begin: make(chan struct{}, 1),
+		seed: maphash.MakeSeed(), queues: newQueues(),
 		attempt: directTimeout, patience: lockPatience, finalAfter: refusalFinalAfter,
 	}
 	for i := range s.locks {
@@ -78,7 +77,7 @@ func open(ctx context.Context, cfg Config, conn Conn, letters DeadLetters, log *
 	if s.disk, err = disk.New(cfg.Dir, cfg.MaxBytes, free, log); err != nil {
 		return nil, fmt.Errorf("spool.dir: %w", err)
 	}
-	if s.limits.saved, err = SavedLimits(cfg.Dir); err != nil { // they are seen again as soon as NATS is there
+	if err = s.limits.Load(cfg.Dir); err != nil { // they are seen again as soon as NATS is there
 		log.WarnContext(ctx, "the limits of NATS that were seen last cannot be read", "error", err)
 	}
 	if s.metrics, err = newMetrics(s); err != nil {
@@ -90,7 +89,7 @@ func open(ctx context.Context, cfg Config, conn Conn, letters DeadLetters, log *
 		s.disk.Close() //nolint:contextcheck // it has a time of its own
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	if n := s.waiting(); n > 0 {
+	if n := s.queues.waiting(); n > 0 {
 		log.InfoContext(ctx, "webhooks wait in the spool", "messages", n)
 	}
 	return s, nil
@@ -119,7 +118,7 @@ func (s *Spool) State() (text string, ok bool) {
 	case err != nil:
 		return "not writable: " + err.Error(), false
 	}
-	switch n := s.waiting(); n {
+	switch n := s.queues.waiting(); n {
 	case 0:
 		return "empty", true
 	default:
@@ -129,7 +128,7 @@ func (s *Spool) State() (text string, ok bool) {
 
 // Drained waits until nothing of a cloud waits in the spool. It does not hurry it.
 func (s *Spool) Drained(ctx context.Context, cloud string) error {
-	q := s.queue(cloud)
+	q := s.queues.of(cloud)
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -142,14 +141,6 @@ func (s *Spool) Drained(ctx context.Context, cloud string) error {
 			return ctx.Err()
 		}
 	}
-}
-
-func (s *Spool) waiting() int64 {
-	var n int64
-	for _, q := range s.all() {
-		n += q.length()
-	}
-	return n
 }
 
 // account counts messages, each where it happens. What waits is the disk's own word.
@@ -184,9 +175,9 @@ func (s *Spool) recount(there disk.Content) {
 	s.old = there.Last
 	s.openings++
 	for subject := range there.Messages {
-		s.queue(cloudOf(subject))
+		s.queues.of(cloudOf(subject))
 	}
-	for _, q := range s.all() {
+	for _, q := range s.queues.list() {
 		q.restart(there.Messages[disk.Subject(q.cloud)])
 	}
 }

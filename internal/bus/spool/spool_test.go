@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
+	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -179,7 +180,7 @@ func TestSpoolSurvivesACrash(t *testing.T) {
 	stop()
 	s.Close()
 	again := newSpool(t, b, config(copied))
-	if n := again.waiting(); n < total/2 || n > total {
+	if n := again.queues.waiting(); n < total/2 || n > total {
 		t.Errorf("%d are found", n)
 	}
 	bustest.Start(t, again.Run)
@@ -204,7 +205,7 @@ func TestSpoolLongOutage(t *testing.T) {
 		}
 	}
 	s := &Spool{cfg: Config{Prefix: prefix}, conn: b, log: bustest.Quiet()}
-	l := &cloudQueue{cloud: "acme"}
+	l := &drain{spool: s, queue: &cloudQueue{cloud: "acme"}}
 	for _, test := range []struct {
 		id      string
 		age     time.Duration
@@ -217,8 +218,8 @@ func TestSpoolLongOutage(t *testing.T) {
 		{"acme.größe 1", topology.DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
 		{"acme.größe 2", topology.DefaultDuplicateWindow, false, false},                // it was never sent
 	} {
-		h := &spooled{event: true, at: time.Now().Add(-test.age), msg: &nats.Msg{Subject: subjectOf(1), Data: taskEvent(t, "").Data()}, id: test.id, suspect: test.suspect}
-		if err := s.search(t.Context(), l, h); err != nil || h.done != test.done {
+		h := &spooled{Record: record.Record{Event: true, Stored: time.Now().Add(-test.age), Msg: &nats.Msg{Subject: subjectOf(1), Data: taskEvent(t, "").Data()}, ID: test.id, Suspect: test.suspect}}
+		if err := l.search(t.Context(), h); err != nil || h.done != test.done {
 			t.Errorf("%s: found %v, %v", test.id, h.done, err)
 		}
 	}
@@ -226,11 +227,11 @@ func TestSpoolLongOutage(t *testing.T) {
 	if err := out.JS.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	h := &spooled{event: true, at: time.Now().Add(-topology.DefaultDuplicateWindow), msg: &nats.Msg{Subject: subjectOf(2)}, id: "x", suspect: true}
+	h := &spooled{Record: record.Record{Event: true, Stored: time.Now().Add(-topology.DefaultDuplicateWindow), Msg: &nats.Msg{Subject: subjectOf(2)}, ID: "x", Suspect: true}}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range searchAttempts {
-		if err := s.search(ended, l, h); h.done || (err == nil) != (i == searchAttempts-1) {
+		if err := l.search(ended, h); h.done || (err == nil) != (i == searchAttempts-1) {
 			t.Errorf("search %d: %v", i, err)
 		}
 	}
@@ -246,19 +247,19 @@ func TestSpoolMarks(t *testing.T) {
 	store(t, s, task(1), "tried", true)
 	store(t, s, task(2), "behind", true)
 	held := func(s *Spool) []*spooled {
-		l := s.queue("acme")
-		if err := s.fill(t.Context(), l); err != nil {
+		l := &drain{spool: s, queue: s.queues.of("acme")}
+		if err := l.fill(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return l.drain.held
+		return l.held
 	}
-	if got := held(s); len(got) != 2 || !got[0].suspect || got[1].suspect {
+	if got := held(s); len(got) != 2 || !got[0].Suspect || got[1].Suspect {
 		t.Errorf("%d are in hand: %v", len(got), got)
 	}
 	s.Close()
 	again := newSpool(t, b, config(dir))
 	store(t, again, task(3), "new", true)
-	if got := held(again); len(got) != 3 || !got[0].suspect || !got[1].suspect || got[2].suspect {
+	if got := held(again); len(got) != 3 || !got[0].Suspect || !got[1].Suspect || got[2].Suspect {
 		t.Errorf("%d are in hand: %v", len(got), got)
 	}
 }
@@ -307,7 +308,7 @@ func TestSpoolFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	s.limits.saved.Payload = 8 << 20 // as an earlier process has seen it
+	s.limits.Set(bus.Limits{Payload: 8 << 20}) // as an earlier process has seen it
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("x", 3<<20) + `"`)
 	publish := func(id string) error {
@@ -319,7 +320,7 @@ func TestSpoolFull(t *testing.T) {
 	wantPassing := func(err error) {
 		t.Helper()
 		var passing interface{ RetryAfter() time.Duration }
-		if !errors.As(err, &passing) || passing.RetryAfter() != unknownRetry || !errors.Is(err, disk.ErrFull) {
+		if !errors.As(err, &passing) || passing.RetryAfter() != 30*time.Second || !errors.Is(err, disk.ErrFull) {
 			t.Errorf("got %v", err)
 		}
 		if text, ok := s.State(); ok || !strings.HasPrefix(text, "full") {
@@ -390,7 +391,7 @@ func TestSpoolStartsWithoutADisk(t *testing.T) {
 	}
 	for i := range 3 { // as if the broker had been away
 		msg := nats.NewMsg("spool.acme")
-		msg.Header.Set(headerSpoolSubject, subjectOf(i))
+		msg.Header.Set("Factro-Spool-Subject", subjectOf(i))
 		if _, err := before.disk.Write(t.Context(), msg); err != nil {
 			t.Fatal(err)
 		}
@@ -592,7 +593,7 @@ func TestEntity(t *testing.T) {
 		{"x.y", "_", "task/x.y", "acme task/x.y"},
 	} {
 		to := events.EventAddress{Cloud: "acme", Resource: "task", ID: test.id, Action: test.action}
-		if got := entityOf(to, test.about); got != test.want {
+		if got := record.EntityOf(to, test.about); got != test.want {
 			t.Errorf("%+v about %q: %q, want %q", to, test.about, got, test.want)
 		}
 		e := taskEvent(t, "1")
@@ -603,9 +604,9 @@ func TestEntity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		packed := pack(msg, "acme", "acme.1", false)
-		read := unpack(&jetstream.RawStreamMsg{Subject: packed.Subject, Header: packed.Header, Data: packed.Data}, 0)
-		if !read.event || read.entity != test.want || read.msg.Subject != msg.Subject || read.id != "acme.1" {
+		packed := record.Pack(msg, "acme", "acme.1", false)
+		read := record.Unpack(&jetstream.RawStreamMsg{Subject: packed.Subject, Header: packed.Header, Data: packed.Data}, 0)
+		if !read.Event || read.Entity != test.want || read.Msg.Subject != msg.Subject || read.ID != "acme.1" {
 			t.Errorf("from the disk it is %+v, want the entity %q", read, test.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package deadletter
+package pack
 
 import (
 	"cmp"
@@ -15,8 +15,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
-// shortID is a message id that fits into a header, the same each time.
-func shortID(id string) string {
+// ShortID is a message id that fits into a header, the same each time.
+func ShortID(id string) string {
 	const most = 256
 	if len(id) <= most {
 		return id
@@ -35,9 +35,9 @@ var reasons = []string{
 // Bounds of a dead letter that is cut: of its data, of all of its headers and of each.
 const mostCutData, mostCutHeaders, mostCutHeader = 64 << 10, 16 << 10, 2 << 10
 
-// cut keeps the beginning of the data, the reasons and as many other headers as fit: first those of the dead letter, then the
+// Cut keeps the beginning of the data, the reasons and as many other headers as fit: first those of the dead letter, then the
 // attributes of the event, then the rest.
-func cut(dead *nats.Msg) *nats.Msg {
+func Cut(dead *nats.Msg) *nats.Msg {
 	small := shortened(dead, dead.Data[:min(len(dead.Data), mostCutData)])
 	left := mostCutHeaders - natserr.HeaderSize(small.Header)
 	rank := func(name string) int {
@@ -63,9 +63,9 @@ func cut(dead *nats.Msg) *nats.Msg {
 	return small
 }
 
-// bare drops all of the data: it keeps what the message was and why it was given up, and nothing that a sender could make
+// Bare drops all of the data: it keeps what the message was and why it was given up, and nothing that a sender could make
 // large.
-func bare(dead *nats.Msg) *nats.Msg {
+func Bare(dead *nats.Msg) *nats.Msg {
 	const most = 256
 	small := shortened(dead, nil)
 	for name, values := range dead.Header {

@@ -53,8 +53,8 @@ func (e *Ensurer) Check(ctx context.Context) bool {
 		e.conn.EnsureAllOriginals(looking)
 		e.isStocked(looking)
 	}
-	e.releaseProbe(ctx)
-	e.checkConsumers(looking, errs)
+	e.room.releaseProbe(ctx)
+	e.consumers.check(looking, errs)
 	e.conn.Checked(looking, began, errs)
 	if looking.Err() != nil {
 		return false // it was cut short by the ordinary end, or by an outage, after which there is another one

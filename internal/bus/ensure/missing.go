@@ -1,0 +1,47 @@
+package ensure
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+)
+
+// missing is the size of all that is missing.
+func (e *Ensurer) missing(ctx context.Context, looks map[string]look) (bytes int64) {
+	for _, l := range looks {
+		for _, s := range l.missing {
+			bytes += s.Kind.Size(e.cfg.MaxBytes)
+		}
+		for _, s := range l.rest {
+			bytes += s.Size(e.cfg.MaxBytes)
+		}
+	}
+	if bytes > 0 && e.isMissing(ctx, "KV_"+topology.ReconcileBucket(e.cfg.Prefix)) {
+		bytes += topology.Reconcile.Size(e.cfg.MaxBytes)
+	}
+	return bytes
+}
+
+// missingRest are the sizes of what a cloud lacks beside its streams.
+func (e *Ensurer) missingRest(ctx context.Context, cloud string) (rest []topology.Kind) {
+	for _, bucket := range e.cfg.Plan().Exchange(cloud) {
+		if e.isMissing(ctx, "OBJ_"+bucket.Bucket) {
+			rest = append(rest, bucket.Kind)
+		}
+	}
+	if e.isMissing(ctx, "OBJ_"+e.cfg.Prefix.OriginalBucket(cloud)) {
+		rest = append(rest, topology.Originals)
+	}
+	return rest
+}
+
+func (e *Ensurer) isMissing(ctx context.Context, stream string) bool {
+	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
+	defer cancel()
+	_, err := e.conn.JetStream().Stream(ctx, stream)
+	return errors.Is(err, jetstream.ErrStreamNotFound)
+}
