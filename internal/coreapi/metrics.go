@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // Scope is the instrumentation scope of what is measured of the Core API, of commands and of queries. It has the name of the
@@ -29,45 +29,26 @@ type calls struct {
 }
 
 func newCalls(a *API) (*calls, error) {
-	meter := otel.Meter(Scope)
-	c := &calls{cloud: attribute.String("factro.cloud", a.cfg.Cloud)}
-	var err error
-	if c.count, err = meter.Int64Counter("factro.bridge.api.calls", metric.WithUnit("{call}"),
-		metric.WithDescription("Calls to the Core API, by operation and status; status 0 is no answer.")); err != nil {
-		return nil, err
+	b := instrument.New(Scope)
+	c := &calls{
+		cloud: attribute.String("factro.cloud", a.cfg.Cloud),
+		count: b.Counter("factro.bridge.api.calls", "{call}",
+			"Calls to the Core API, by operation and status; status 0 is no answer."),
+		disbelieved: b.Counter("factro.bridge.api.clock.disbelieved", "{answer}",
+			"Answers of the Core API whose Date is too far from the time of this process to be believed."),
 	}
-	if c.disbelieved, err = meter.Int64Counter("factro.bridge.api.clock.disbelieved", metric.WithUnit("{answer}"),
-		metric.WithDescription("Answers of the Core API whose Date is too far from the time of this process to be believed.")); err != nil {
-		return nil, err
-	}
-	c.disbelieved.Add(context.Background(), 0, metric.WithAttributes(c.cloud))
-	ahead, err := meter.Float64ObservableGauge("factro.bridge.api.clock.ahead", metric.WithUnit("s"),
-		metric.WithDescription("How far factro's clock is ahead of that of this process, as its answers agree."))
-	if err != nil {
-		return nil, err
-	}
-	state, err := meter.Int64ObservableGauge("factro.bridge.breaker.state",
-		metric.WithDescription("The circuit breaker of a cloud: 0 closed, 1 half-open, 2 open."))
-	if err != nil {
-		return nil, err
-	}
-	paused, err := meter.Int64ObservableGauge("factro.bridge.cloud.paused",
-		metric.WithDescription("1 while factro refuses the API key of a cloud and its commands wait, else 0."))
-	if err != nil {
-		return nil, err
-	}
-	allowed, err := meter.Int64ObservableGauge("factro.bridge.api.budget.allowed", metric.WithUnit("{request}"),
-		metric.WithDescription("Calls a minute that this process allows itself, as configured."))
-	if err != nil {
-		return nil, err
-	}
-	remaining, err := meter.Int64ObservableGauge("factro.bridge.api.budget.remaining", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests that remain of factro's budget, as its last answer said, until the window of time that it spoke of is over."))
-	if err != nil {
-		return nil, err
-	}
+	ahead := b.FloatGauge("factro.bridge.api.clock.ahead", "s",
+		"How far factro's clock is ahead of that of this process, as its answers agree.")
+	state := b.Gauge("factro.bridge.breaker.state", "",
+		"The circuit breaker of a cloud: 0 closed, 1 half-open, 2 open.")
+	paused := b.Gauge("factro.bridge.cloud.paused", "",
+		"1 while factro refuses the API key of a cloud and its commands wait, else 0.")
+	allowed := b.Gauge("factro.bridge.api.budget.allowed", "{request}",
+		"Calls a minute that this process allows itself, as configured.")
+	remaining := b.Gauge("factro.bridge.api.budget.remaining", "{request}",
+		"Requests that remain of factro's budget, as its last answer said, until the window of time that it spoke of is over.")
 	attrs := metric.WithAttributes(c.cloud)
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	b.Observe(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, map[gobreaker.State]int64{
 			gobreaker.StateClosed: 0, gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2,
 		}[a.gate.breaker.State()], attrs)
@@ -84,8 +65,12 @@ func newCalls(a *API) (*calls, error) {
 			o.ObserveFloat64(ahead, d.Seconds(), attrs)
 		}
 		return nil
-	}, state, paused, allowed, remaining, ahead)
-	return c, err
+	})
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	c.disbelieved.Add(context.Background(), 0, attrs) // series that are watched start at 0
+	return c, nil
 }
 
 // refuses says whether factro has refused this key. Of one that was just replaced it is not known, and without commands

@@ -2,17 +2,16 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // metrics are those of the queues of all clouds.
@@ -32,30 +31,16 @@ var waits = []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400,
 
 // newMetrics registers them. connected says whether the broker can be asked.
 func newMetrics(connected func() bool) (*metrics, error) {
-	meter := otel.Meter(bus.Scope)
+	b := instrument.New(bus.Scope)
 	m := &metrics{consumers: map[string]jetstream.Consumer{}, counts: map[*counts]bool{}}
-	var err error
-	if m.waited, err = meter.Float64Histogram("factro.bridge.command.wait", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(waits...),
-		metric.WithDescription("From the stream's taking a command to its first delivery to a bridge, by the clocks of both.")); err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	pending, err := meter.Int64ObservableGauge("factro.bridge.commands.pending", metric.WithUnit("{command}"),
-		metric.WithDescription("Commands of a cloud that wait in the stream or are in hand."))
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	redelivered, err := meter.Int64ObservableGauge("factro.bridge.commands.redelivered", metric.WithUnit("{command}"),
-		metric.WithDescription("Commands of a cloud that are not settled and were delivered more than once."))
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
-		metric.WithDescription(bus.UnaccountedMeaning))
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+	m.waited = b.Seconds("factro.bridge.command.wait",
+		"From the stream's taking a command to its first delivery to a bridge, by the clocks of both.", waits)
+	pending := b.Gauge("factro.bridge.commands.pending", "{command}",
+		"Commands of a cloud that wait in the stream or are in hand.")
+	redelivered := b.Gauge("factro.bridge.commands.redelivered", "{command}",
+		"Commands of a cloud that are not settled and were delivered more than once.")
+	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", bus.UnaccountedMeaning)
+	m.callback = b.Observe(func(ctx context.Context, o metric.Observer) error {
 		m.observeCounts(o, unaccounted)
 		if !connected() {
 			return nil
@@ -65,11 +50,8 @@ func newMetrics(connected func() bool) (*metrics, error) {
 			o.ObserveInt64(redelivered, q.redelivered, bus.CloudOption(q.cloud))
 		}
 		return nil
-	}, pending, redelivered, unaccounted)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	return m, nil
+	})
+	return m, b.Err()
 }
 
 // stop ends the observation. An error says that it is not registered any more.

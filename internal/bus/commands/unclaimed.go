@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // Streams is what Unclaimed needs of the connection.
@@ -42,17 +42,19 @@ func unclaimed(ctx context.Context, conn Streams, log *slog.Logger, every time.D
 		return nil
 	}
 	w := &unclaimedWatch{conn: conn, log: log, suspects: map[string]bool{}, reported: map[string]bool{}}
-	gauge, err := otel.Meter(bus.Scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
-		metric.WithDescription("Commands in streams of clouds that are not configured here and from which nobody pulls."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			if n := w.waiting.Load(); n >= 0 && ctx.Err() == nil {
-				o.Observe(n)
-			}
-			return nil
-		}))
-	if err != nil || gauge == nil {
+	b := instrument.New(bus.Scope)
+	gauge := b.Gauge("factro.bridge.commands.unclaimed", "{command}",
+		"Commands in streams of clouds that are not configured here and from which nobody pulls.")
+	observed := b.Observe(func(_ context.Context, o metric.Observer) error {
+		if n := w.waiting.Load(); n >= 0 {
+			o.ObserveInt64(gauge, n)
+		}
+		return nil
+	})
+	if err := b.Err(); err != nil {
 		return err
 	}
+	defer func() { _ = observed.Unregister() }() // an error says that it is not registered any more
 	for {
 		select {
 		case <-ctx.Done():

@@ -2,13 +2,12 @@ package deadletter
 
 import (
 	"context"
-	"fmt"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -23,11 +22,12 @@ const (
 )
 
 func newMetrics(ctx context.Context) (m metrics, err error) {
-	m.lost, err = otel.Meter(bus.Scope).Int64Counter("factro.bridge.refused", metric.WithUnit("{message}"),
-		metric.WithDescription("Messages that the broker refused for good or again and again, by what became of them: parked to be published later, "+
-			"requeued as commands, or lost, which is the part of an original that its dead letter does not hold."))
-	if err != nil {
-		return m, fmt.Errorf("metrics: %w", err)
+	b := instrument.New(bus.Scope)
+	m.lost = b.Counter("factro.bridge.refused", "{message}",
+		"Messages that the broker refused for good or again and again, by what became of them: parked to be published later, "+
+			"requeued as commands, or lost, which is the part of an original that its dead letter does not hold.")
+	if err := b.Err(); err != nil {
+		return m, err
 	}
 	// The growth of a series that begins with its first case does not count that case.
 	for _, outcome := range []string{parked, requeued, originalLost} {

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // recoverEvery is how often parked messages are tried again, and recoverAtMost how often if they are refused each time, or if
@@ -79,18 +79,15 @@ func (s *Store) Recover(ctx context.Context, clouds []string) error {
 
 // observe shows how many commands are parked.
 func observe(waiting *atomic.Int64) (stop func(), _ error) {
-	meter := otel.Meter(bus.Scope)
-	gauge, err := meter.Int64ObservableGauge("factro.bridge.commands.parked", metric.WithUnit("{command}"),
-		metric.WithDescription("Commands that are settled, and whose result or dead letter is parked until its stream takes it."))
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	r, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	b := instrument.New(bus.Scope)
+	gauge := b.Gauge("factro.bridge.commands.parked", "{command}",
+		"Commands that are settled, and whose result or dead letter is parked until its stream takes it.")
+	r := b.Observe(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(gauge, waiting.Load())
 		return nil
-	}, gauge)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+	})
+	if err := b.Err(); err != nil {
+		return nil, err
 	}
 	return func() { _ = r.Unregister() }, nil // an error says that it is not registered any more
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // metrics are what a spool counts.
@@ -19,41 +19,17 @@ type metrics struct {
 }
 
 func newMetrics(s *Spool) (m metrics, err error) {
-	meter := otel.Meter(bus.Scope)
-	if m.spooled, err = meter.Int64Counter("factro.bridge.spooled", metric.WithUnit("{message}"),
-		metric.WithDescription("Webhooks that were written to the spool.")); err != nil {
-		return m, err
-	}
-	if m.drained, err = meter.Int64Counter("factro.bridge.drained", metric.WithUnit("{message}"),
-		metric.WithDescription("Webhooks that were handed over from the spool, by whether they became events or dead letters.")); err != nil {
-		return m, err
-	}
-	messages, err := meter.Int64ObservableGauge("factro.bridge.spool.messages", metric.WithUnit("{message}"),
-		metric.WithDescription("Webhooks of a cloud that wait in the spool."))
-	if err != nil {
-		return m, err
-	}
-	bytes, err := meter.Int64ObservableGauge("factro.bridge.spool.bytes", metric.WithUnit("By"),
-		metric.WithDescription("Size of what waits in the spool, of all clouds."))
-	if err != nil {
-		return m, err
-	}
-	limit, err := meter.Int64ObservableGauge("factro.bridge.spool.limit", metric.WithUnit("By"),
-		metric.WithDescription("How much may wait in the spool, as configured."))
-	if err != nil {
-		return m, err
-	}
-	usable, err := meter.Int64ObservableGauge("factro.bridge.spool.usable",
-		metric.WithDescription("1 while the spool could take a webhook, 0 while it is full or its disk is full or cannot be written."))
-	if err != nil {
-		return m, err
-	}
-	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
-		metric.WithDescription(bus.UnaccountedMeaning))
-	if err != nil {
-		return m, err
-	}
-	m.callback, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+	b := instrument.New(bus.Scope)
+	m.spooled = b.Counter("factro.bridge.spooled", "{message}", "Webhooks that were written to the spool.")
+	m.drained = b.Counter("factro.bridge.drained", "{message}",
+		"Webhooks that were handed over from the spool, by whether they became events or dead letters.")
+	messages := b.Gauge("factro.bridge.spool.messages", "{message}", "Webhooks of a cloud that wait in the spool.")
+	bytes := b.Gauge("factro.bridge.spool.bytes", "By", "Size of what waits in the spool, of all clouds.")
+	limit := b.Gauge("factro.bridge.spool.limit", "By", "How much may wait in the spool, as configured.")
+	usable := b.Gauge("factro.bridge.spool.usable", "",
+		"1 while the spool could take a webhook, 0 while it is full or its disk is full or cannot be written.")
+	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", bus.UnaccountedMeaning)
+	m.callback = b.Observe(func(ctx context.Context, o metric.Observer) error {
 		o.ObserveInt64(limit, s.cfg.MaxBytes)
 		takes := int64(0)
 		if s.disk.Usable() == nil { //nolint:contextcheck // it has a time of its own
@@ -68,8 +44,8 @@ func newMetrics(s *Spool) (m metrics, err error) {
 			o.ObserveInt64(unaccounted, miss, metric.WithAttributes(attribute.String("flow", "spool")))
 		}
 		return nil
-	}, messages, bytes, limit, usable, unaccounted)
-	return m, err
+	})
+	return m, b.Err()
 }
 
 // balanceTries is how often a balance is tried that was disturbed, within balanceTimeout.
