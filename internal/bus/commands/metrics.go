@@ -41,7 +41,7 @@ func newMetrics(connected func() bool) (*metrics, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	pending, err := meter.Int64ObservableGauge("factro.bridge.commands.pending", metric.WithUnit("{command}"),
-		metric.WithDescription("Commands of a cloud that wait in the stream or are in hand."))
+		metric.WithDescription("Commands of a cloud that wait in the stream or are being processed."))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

@@ -24,7 +24,7 @@ const (
 
 func newMetrics(ctx context.Context) (m metrics, err error) {
 	m.lost, err = otel.Meter(bus.Scope).Int64Counter("factro.bridge.refused", metric.WithUnit("{message}"),
-		metric.WithDescription("Messages that the broker refused for good or again and again, by what became of them: parked to be published later, "+
+		metric.WithDescription("Messages that the broker refused for good or again and again, by outcome: parked to be published later, "+
 			"requeued as commands, or lost, which is the part of an original that its dead letter does not hold."))
 	if err != nil {
 		return m, fmt.Errorf("metrics: %w", err)

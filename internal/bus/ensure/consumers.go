@@ -102,7 +102,7 @@ func (k *consumers) checkOwn(ctx context.Context, cloud string) error {
 		text := aheadText(info, s.CachedInfo())
 		k.conn.Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
 		if k.conn.News("ahead "+name, text) {
-			k.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
+			k.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can repair it", "stream", name, "consumer", info.Name, "problem", text)
 		}
 		k.reset() // until it is repaired
 		return nil
@@ -129,7 +129,7 @@ func (k *consumers) recreateAll(ctx context.Context, cloud string) error {
 		}
 		for _, c := range found {
 			if err := k.recreate(ctx, s, c); err != nil {
-				k.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be mended; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
+				k.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be repaired; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
 				k.reset()
 			}
 		}

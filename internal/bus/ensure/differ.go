@@ -26,7 +26,7 @@ type Difference struct {
 const differTimeout = 10 * time.Second
 
 // Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes
-// nothing. It needs the right to look up and list streams and consumers. watched is told how far it is, unless it is nil.
+// nothing. It needs the right to look up and list streams and consumers. watched shows how far it is, unless it is nil.
 func Differences(ctx context.Context, c *bus.Client, watched *progress.Task) ([]Difference, error) {
 	var all []Difference
 	watched.Begin("compare the streams", "cloud", int64(len(c.Settings().Clouds)))

@@ -155,9 +155,9 @@ func TestSpoolOrder(t *testing.T) {
 	}
 }
 
-// TestSpoolSurvivesACrash: a copy of the directory, taken while the spool is open and half handed over, is what a process
+// TestSpoolAfterACrash: a copy of the directory, taken while the spool is open and half handed over, is what a process
 // that is killed leaves behind.
-func TestSpoolSurvivesACrash(t *testing.T) {
+func TestSpoolAfterACrash(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
 	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
