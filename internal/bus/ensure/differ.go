@@ -22,7 +22,7 @@ type Difference struct {
 	What   string `json:"what"`
 }
 
-// differTimeout bounds the look at one cloud's streams: a request that is refused is never answered.
+// differTimeout bounds the check of one cloud's streams: a request that is refused is never answered.
 const differTimeout = 10 * time.Second
 
 // Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes

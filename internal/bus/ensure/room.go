@@ -69,7 +69,7 @@ func (r *room) create(ctx context.Context, what string, s topology.Kind, do func
 	}
 }
 
-// share is what of a size may be had: all of it unless there was too little room.
+// share is how much of a size is available: all of it unless there was too little room.
 func (r *room) share(wanted, least int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
