@@ -36,8 +36,8 @@ func (r *Reader) terminated(ctx context.Context, a advisory, early bool) (done b
 		return false, fmt.Errorf("advisory: %w", err)
 	}
 	dead := &nats.Msg{Subject: r.conn.Settings().Prefix.DeadCommand(r.cloud, "", ""), Data: data, Header: nats.Header{}}
-	deadletter.SetReason(dead.Header, deadletter.CodeTerminated, fmt.Errorf("somebody terminated it on the consumer %s (%s), and there is no letter of the "+
-		"bridge about it; its data is lost, the data of this letter is what the broker said", a.Consumer, reasonOr(a.Reason)))
+	deadletter.SetReason(dead.Header, deadletter.CodeTerminated, fmt.Errorf("somebody terminated it on the consumer %s (%s), and the bridge "+
+		"has no dead letter about it; its data is lost, and the data here is what the broker said", a.Consumer, reasonOr(a.Reason)))
 	deadletter.SetDelivery(dead.Header, a.position(), a.Deliveries)
 	if err := r.letters.GiveUp(ctx, dead, "dead-advisory-"+a.position()+"-"+a.ID, false); err != nil {
 		return false, err

@@ -29,7 +29,7 @@ func isUndecided(verdict error) bool {
 	return class == natserr.Unknown || class == natserr.Permanent
 }
 
-// abandoner is a Worker that tells the sender of a command that it was given up without a verdict.
+// abandoner is a Worker that reports to the sender of a command that it was given up without a verdict.
 type abandoner interface {
 	Undeliverable(ctx context.Context, cmd events.Command, mistake, reason error) error
 }

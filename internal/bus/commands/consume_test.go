@@ -63,7 +63,7 @@ func TestConsumeDecodes(t *testing.T) {
 	natstest.Eventually(t, "all are settled", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
 }
 
-// TestVerdicts: what a handler returns is what becomes of the message.
+// TestVerdicts: what a handler returns decides the outcome of the message.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
@@ -261,14 +261,14 @@ func TestSlowHandler(t *testing.T) {
 	}
 }
 
-// TestOneInHand: over all bridges at most one command of a cloud is in hand.
-func TestOneInHand(t *testing.T) {
+// TestOneInFlight: over all bridges at most one command of a cloud is in flight.
+func TestOneInFlight(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
-	var inHand, most, handled atomic.Int32
+	var inFlight, most, handled atomic.Int32
 	w := worker{handle: func(ctx, _ context.Context, _ events.Command, _ error) error {
-		most.Store(max(most.Load(), inHand.Add(1)))
-		defer inHand.Add(-1)
+		most.Store(max(most.Load(), inFlight.Add(1)))
+		defer inFlight.Add(-1)
 		select { // long enough for another to begin, if it could
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():

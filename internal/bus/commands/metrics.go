@@ -36,7 +36,7 @@ func newMetrics(connected func() bool) (*metrics, error) {
 	m.waited = b.Seconds("factro.bridge.command.wait",
 		"From the stream's taking a command to its first delivery to a bridge, by the clocks of both.", waits)
 	pending := b.Gauge("factro.bridge.commands.pending", "{command}",
-		"Commands of a cloud that wait in the stream or are in hand.")
+		"Commands of a cloud that wait in the stream or are being processed.")
 	redelivered := b.Gauge("factro.bridge.commands.redelivered", "{command}",
 		"Commands of a cloud that are not settled and were delivered more than once.")
 	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", bus.UnaccountedMeaning)

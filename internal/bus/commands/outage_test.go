@@ -13,7 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestStopFinishes: the command in hand is finished, and settled, before Consume returns.
+// TestStopFinishes: the command in flight is finished, and settled, before Consume returns.
 func TestStopFinishes(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
@@ -157,8 +157,8 @@ func TestServerRestart(t *testing.T) {
 	natstest.Eventually(t, "all are settled", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
 }
 
-// TestRestartInHand: the server restarts while a command is worked on; the acknowledgement waits for it.
-func TestRestartInHand(t *testing.T) {
+// TestRestartInFlight: the server restarts while a command is worked on; the acknowledgement waits for it.
+func TestRestartInFlight(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))

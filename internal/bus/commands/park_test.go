@@ -60,28 +60,28 @@ func waiting(t *testing.T, srv *natstest.Server) (all []deadletter.Parked) {
 	return all
 }
 
-// TestParked: a command whose letter its stream does not take is parked and holds up nobody, and its letter is published
+// TestParked: a command whose dead letter its stream does not take is parked and holds up nobody, and the dead letter is published
 // once the stream takes it.
 func TestParked(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		refuse, mend func(bustest.Outside)
-		healthy      bool
+		refuse, repair func(bustest.Outside)
+		healthy        bool
 	}{
 		"a tiny limit": {
 			refuse:  func(out bustest.Outside) { out.Limit("FACTRO_DEAD_ACME", 100) },
-			mend:    func(out bustest.Outside) { out.Limit("FACTRO_DEAD_ACME", -1) },
+			repair:  func(out bustest.Outside) { out.Limit("FACTRO_DEAD_ACME", -1) },
 			healthy: true, // each letter's own fault
 		},
 		"sealed": {
 			refuse: func(out bustest.Outside) { out.Seal("FACTRO_DEAD_ACME") },
-			mend:   func(out bustest.Outside) { out.Delete("FACTRO_DEAD_ACME") },
+			repair: func(out bustest.Outside) { out.Delete("FACTRO_DEAD_ACME") },
 		},
 		"no room in it": {
 			refuse: func(out bustest.Outside) {
 				out.Change("FACTRO_DEAD_ACME", func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardNew, 10 })
 			},
-			mend: func(out bustest.Outside) {
+			repair: func(out bustest.Outside) {
 				out.Change("FACTRO_DEAD_ACME", func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 			},
 		},
@@ -123,12 +123,12 @@ func TestParked(t *testing.T) {
 			if h := b.Health(); h.Webhooks != nil {
 				t.Errorf("the webhooks' health is %v", h.Webhooks)
 			}
-			tt.mend(out)
+			tt.repair(out)
 			natstest.Eventually(t, "the letters are there", func() bool {
 				s, err := out.JS.Stream(t.Context(), "FACTRO_DEAD_ACME")
 				return err == nil && s.CachedInfo().State.Msgs == all && len(waiting(t, srv)) == 0
 			})
-			var l deadletter.Entry // not always the last one: it may have been mended while all were tried once more
+			var l deadletter.Entry // not always the last one: it may have been repaired while all were tried once more
 			err := deadletter.List(t.Context(), bustest.Client(t, srv), "factro", deadletter.Filter{Cloud: "acme", ID: "4"}, func(found deadletter.Entry) error {
 				l = found
 				return nil
@@ -237,15 +237,15 @@ func TestRequeued(t *testing.T) {
 	}
 }
 
-// TestAbandoned: a command that comes to no verdict for long is given up, its sender told, and the next one comes.
+// TestAbandoned: a command that comes to no verdict for long is given up, its sender hears of it, and the next one comes.
 func TestAbandoned(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
 	b := newImpatient(t, srv)
 	out := bustest.Connected(t, srv)
-	told := make(chan events.Command, 10)
+	abandoned := make(chan events.Command, 10)
 	good := make(chan struct{})
-	b.consume(t, teller{told, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+	b.consume(t, reporter{abandoned, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
 		if cmd.Event.ID() == "good" {
 			close(good)
 			return nil
@@ -254,8 +254,8 @@ func TestAbandoned(t *testing.T) {
 	}}})
 	out.Command("bad")
 	out.Command("good")
-	if cmd := natstest.Receive(t, told); cmd.Event.ID() != "bad" {
-		t.Errorf("the sender of %s was told", cmd.Event.ID())
+	if cmd := natstest.Receive(t, abandoned); cmd.Event.ID() != "bad" {
+		t.Errorf("the sender of %s was informed", cmd.Event.ID())
 	}
 	natstest.Receive(t, good)
 	natstest.Eventually(t, "both are settled", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
@@ -265,13 +265,13 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
-type teller struct {
-	told chan events.Command
+type reporter struct {
+	abandoned chan events.Command
 	worker
 }
 
-func (w teller) Undeliverable(_ context.Context, cmd events.Command, _, _ error) error {
-	w.told <- cmd
+func (w reporter) Undeliverable(_ context.Context, cmd events.Command, _, _ error) error {
+	w.abandoned <- cmd
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestUnclaimed: commands of a cloud that was taken out of the configuration are told of once, and counted.
+// TestUnclaimed: commands of a cloud that was taken out of the configuration are logged once, and counted.
 func TestUnclaimed(t *testing.T) {
 	t.Parallel()
 	broker := natstest.Start(t)

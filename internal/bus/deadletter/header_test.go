@@ -14,8 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
 
-// All headers that a dead letter has of us are told, and no others.
-func TestDeadHeadersAreTold(t *testing.T) {
+// The contract lists all headers that the bridge writes to a dead letter, and no others.
+func TestDeadHeadersAreListed(t *testing.T) {
 	t.Parallel()
 	letter := pack.Cut(Copy("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
 	SetReason(letter.Header, "refused", bus.ErrNoFile)
@@ -25,16 +25,16 @@ func TestDeadHeadersAreTold(t *testing.T) {
 	}
 	parent := delivery.Header{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
 	Letter{Status: 400, Log: []bus.Attempt{{Status: 400}}}.describe(bus.Propagator.Extract(t.Context(), parent), letter.Header)
-	var told []string
+	var listed []string
 	for _, h := range topology.DeadHeaders() {
-		told = append(told, h.Name)
+		listed = append(listed, h.Name)
 		if h.Meaning == "" {
 			t.Errorf("%s means nothing", h.Name)
 		}
 	}
-	slices.Sort(told)
-	if have := slices.Sorted(maps.Keys(letter.Header)); !slices.Equal(told, have) {
-		t.Errorf("told are %v, a dead letter has %v", told, have)
+	slices.Sort(listed)
+	if have := slices.Sorted(maps.Keys(letter.Header)); !slices.Equal(listed, have) {
+		t.Errorf("listed are %v, a dead letter has %v", listed, have)
 	}
 }
 

@@ -92,13 +92,13 @@ func Of(ctx context.Context, msg *nats.Msg, letter Letter) PendingPublish {
 	return PendingPublish{ID: id, Msg: dead}
 }
 
-// SetDelivery writes the headers that say which message of which stream it was, and how often it was delivered.
+// SetDelivery writes the headers with its stream, its sequence there, and how often it was delivered.
 func SetDelivery(h nats.Header, position string, deliveries uint64) {
 	h[topology.HeaderDeadPosition] = []string{position}
 	h[topology.HeaderDeadAttempts] = []string{strconv.FormatUint(deliveries, 10)}
 }
 
-// Position is which message of which stream a dead letter is about, "" if it does not say so.
+// Position is the stream and the sequence of the message that a dead letter is about, "" if it does not say so.
 func Position(h delivery.Header) string { return h.Get(topology.HeaderDeadPosition) }
 
 // describe writes the headers of a command's dead letter that describe its attempts.

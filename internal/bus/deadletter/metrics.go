@@ -24,7 +24,7 @@ const (
 func newMetrics(ctx context.Context) (m metrics, err error) {
 	b := instrument.New(bus.Scope)
 	m.lost = b.Counter("factro.bridge.refused", "{message}",
-		"Messages that the broker refused for good or again and again, by what became of them: parked to be published later, "+
+		"Messages that the broker refused for good or again and again, by outcome: parked to be published later, "+
 			"requeued as commands, or lost, which is the part of an original that its dead letter does not hold.")
 	if err := b.Err(); err != nil {
 		return m, err

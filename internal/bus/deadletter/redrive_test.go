@@ -62,9 +62,9 @@ func TestRedriveIsTheSameCommand(t *testing.T) {
 	}
 }
 
-// TestMendedIsACommand: with other data it goes where commands go, with no word of the letter, also after it has died on the
+// TestChangedIsACommand: with other data it goes where commands go, with no word of the letter, also after it has died on the
 // other subject.
-func TestMendedIsACommand(t *testing.T) {
+func TestChangedIsACommand(t *testing.T) {
 	t.Parallel()
 	const p = events.Prefix("factro")
 	for _, original := range []string{"factro.command.acme.task.createTask", "factro.redrive.acme.task.createTask"} {
@@ -95,8 +95,8 @@ func TestRedriveStaysOnItsSubjects(t *testing.T) {
 	}
 }
 
-// TestMendedTwice: a letter that is mended twice in the same way becomes one command.
-func TestMendedTwice(t *testing.T) {
+// TestChangedTwice: a dead letter that is changed twice in the same way becomes one command.
+func TestChangedTwice(t *testing.T) {
 	t.Parallel()
 	l := Entry{
 		Message: bus.Message{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`), Time: time.Unix(1, 2)}, Sequence: 3,

@@ -51,13 +51,13 @@ type Attempts struct {
 	silent  int // failed attempts since then
 }
 
-// attempt is what became of the last attempt at a server.
+// attempt is the outcome of the last attempt at a server.
 type attempt struct {
-	why  error
-	told string // the reason that was logged
+	why    error
+	logged string // the reason that was logged
 }
 
-// NewAttempts knows nothing yet. result is asked for what became of the last attempt that got past the dial, which is nil if it
+// NewAttempts knows nothing yet. result is asked for the outcome of the last attempt that got past the dial, which is nil if it
 // went well.
 func NewAttempts(cfg Config, rhythm Rhythm, result func() error, log *slog.Logger) *Attempts {
 	a := &Attempts{cfg: cfg, rhythm: rhythm, log: log, servers: map[string]*attempt{}, last: embeddedServer, result: result}
@@ -105,7 +105,7 @@ func dialServer(network, server string, timeout time.Duration) (net.Conn, error)
 	return nil, err
 }
 
-// cutOff says whether the server ended the connection while it was being told something. It has said why, in an alert of TLS for
+// cutOff says whether the server ended the connection while somebody wrote to it. It has said why, in an alert of TLS for
 // instance, but that is lost if our write fails before we read it.
 func cutOff(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
@@ -151,7 +151,7 @@ func isDial(err error) bool {
 }
 
 // Choose is the library's question for the next server, and how long to wait before it is tried. The library holds the lock
-// of its connection here and lets go of it for the wait, so what came of the last attempt is asked for beside it.
+// of its connection here and lets go of it for the wait, so the outcome of the last attempt is asked for beside it.
 func (a *Attempts) Choose(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -182,7 +182,7 @@ func different(pool []nats.Server) []nats.Server {
 	})
 }
 
-// judge notes and logs what became of the last attempt, unless another one has begun meanwhile.
+// judge notes and logs the outcome of the last attempt, unless another one has begun meanwhile.
 func (a *Attempts) judge(count int, server string) {
 	why := a.result()
 	a.mu.Lock()
@@ -206,11 +206,11 @@ func (a *Attempts) tell() {
 	a.silent++
 	for _, server := range slices.Sorted(maps.Keys(a.servers)) {
 		s := a.servers[server]
-		if s.told == s.why.Error() && !again {
+		if s.logged == s.why.Error() && !again {
 			continue
 		}
 		a.log.Warn("NATS cannot be reached; trying again", "server", server, "error", s.why, "next_attempt", a.next.UTC().Format(time.RFC3339), "attempts_not_logged", a.silent-1)
-		s.told, a.logged, a.silent = s.why.Error(), now, 1
+		s.logged, a.logged, a.silent = s.why.Error(), now, 1
 	}
 }
 

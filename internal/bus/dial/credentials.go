@@ -19,7 +19,7 @@ import (
 )
 
 // credentials are the options by which a connection proves who it is and knows the server. Their files are read again at
-// every attempt to connect, so that any of them may be replaced. opened is told to the options of a key, since the client
+// every attempt to connect, so that any of them may be replaced. opened is passed to the options of a key, since the client
 // reads the public one once only; it returns nil as long as there is no connection.
 func (c Config) credentials(opened func() *nats.Conn) ([]nats.Option, error) {
 	var opts []nats.Option

@@ -11,7 +11,7 @@ import (
 )
 
 // ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
-// example, is told and not more: only large files and large answers need it, and events and commands are not to wait for
+// example, is logged and not more: only large files and large answers need it, and events and commands are not to wait for
 // that.
 func (e *Ensurer) ensureBuckets(ctx context.Context) {
 	if !e.cfg.Manage {

@@ -80,13 +80,13 @@ func (e *Ensurer) isStocked(ctx context.Context) {
 // cloudsAtOnce bounds how many clouds are looked at side by side.
 const cloudsAtOnce = 8
 
-// eachCloud does something for all clouds side by side, each within the time of a look: one whose streams have no leader
+// eachCloud does something for all clouds side by side, each within the time of a check: one whose streams have no leader
 // takes no time from the others.
-func (e *Ensurer) eachCloud(ctx context.Context, do func(context.Context, string) look) map[string]look {
+func (e *Ensurer) eachCloud(ctx context.Context, do func(context.Context, string) cloudState) map[string]cloudState {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	places := make(chan struct{}, cloudsAtOnce)
-	looks := make(map[string]look, len(e.cfg.Clouds))
+	states := make(map[string]cloudState, len(e.cfg.Clouds))
 	for _, cloud := range e.cfg.Clouds {
 		group.Go(func() {
 			places <- struct{}{}
@@ -96,15 +96,15 @@ func (e *Ensurer) eachCloud(ctx context.Context, do func(context.Context, string
 			l := do(ctx, cloud)
 			mu.Lock()
 			defer mu.Unlock()
-			looks[cloud] = l
+			states[cloud] = l
 		})
 	}
 	group.Wait()
-	return looks
+	return states
 }
 
 // bindStreams looks up what this process needs of a cloud, as far as it may. Whether a stream is there that it may not look
-// up, its publishes and pulls will tell.
+// up, its publishes and pulls will show.
 func (e *Ensurer) bindStreams(ctx context.Context, cloud string) error {
 	p := e.cfg.Prefix
 	var names []string
@@ -130,13 +130,13 @@ func (e *Ensurer) bindStream(ctx context.Context, cloud, name string, weSend boo
 	if e.conn.Hidden(name) {
 		return nil
 	}
-	attempt, cancel := context.WithTimeout(ctx, e.timeout/4) // a look that is refused is never answered
+	attempt, cancel := context.WithTimeout(ctx, e.timeout/4) // a request that is refused is never answered
 	defer cancel()
 	have, err := e.conn.JetStream().Stream(attempt, name)
 	switch {
 	case err == nil:
-		e.sawStream(cloud, have.CachedInfo().Config)
-		return e.sawUsable(have.CachedInfo(), weSend)
+		e.noteStream(cloud, have.CachedInfo().Config)
+		return e.noteUsable(have.CachedInfo(), weSend)
 	case e.conn.Hidden(name): // the server has said so meanwhile
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -159,8 +159,8 @@ var (
 	errNoQuorum = errors.New("too few of the servers that hold it can be reached, so it stores nothing")
 )
 
-// sawUsable says why a stream that is there is of no use. Publishes are to know if it acknowledges what it does not keep.
-func (e *Ensurer) sawUsable(info *jetstream.StreamInfo, weSend bool) error {
+// noteUsable says why a stream that is there is of no use. Publishes are to know if it acknowledges what it does not keep.
+func (e *Ensurer) noteUsable(info *jetstream.StreamInfo, weSend bool) error {
 	err := usable(info, weSend)
 	e.conn.SawKept(info.Config.Name, !errors.Is(err, natserr.ErrNotKept))
 	return err

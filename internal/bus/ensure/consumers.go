@@ -19,7 +19,7 @@ import (
 // from there again, and the consumer waits for sequences that it believes to come: nothing is pending, and nothing is delivered.
 // Some servers notice that themselves; here it is looked for in all.
 
-// consumers looks for consumers that are ahead of their streams, and makes them again.
+// consumers finds consumers that are ahead of their streams, and recreates them.
 type consumers struct {
 	conn    *bus.Conn
 	cfg     bus.Config
@@ -31,7 +31,7 @@ type consumers struct {
 	checked time.Time // when they were checked last
 }
 
-// consumersEvery is how often the consumers are looked at while the connection stays. A new one makes another look.
+// consumersEvery is how often the consumers are checked while the connection stays. A new one makes another check.
 const consumersEvery = time.Minute
 
 // ahead says whether a consumer has read further than its stream goes. The stream is to be asked after the consumer.
@@ -45,14 +45,14 @@ func aheadText(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) string {
 		c.Name, max(c.Delivered.Stream, c.AckFloor.Stream), s.State.LastSeq)
 }
 
-// reset has the next check look at the consumers, whenever the last one was.
+// reset has the next check include the consumers, whenever the last one was.
 func (k *consumers) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.checked = time.Time{}
 }
 
-// due says whether it is time to look at the consumers.
+// due says whether it is time to check the consumers.
 func (k *consumers) due(now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -82,7 +82,7 @@ func (k *consumers) check(ctx context.Context, errs map[string]error) {
 		}
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			k.log.DebugContext(ctx, "the consumers of a cloud could not be looked at", "cloud", cloud, "error", err)
+			k.log.DebugContext(ctx, "the consumers of a cloud could not be checked", "cloud", cloud, "error", err)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (k *consumers) checkOwn(ctx context.Context, cloud string) error {
 		text := aheadText(info, s.CachedInfo())
 		k.conn.Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
 		if k.conn.News("ahead "+name, text) {
-			k.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
+			k.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can repair it", "stream", name, "consumer", info.Name, "problem", text)
 		}
 		k.reset() // until it is repaired
 		return nil
@@ -129,7 +129,7 @@ func (k *consumers) recreateAll(ctx context.Context, cloud string) error {
 		}
 		for _, c := range found {
 			if err := k.recreate(ctx, s, c); err != nil {
-				k.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be mended; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
+				k.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be repaired; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
 				k.reset()
 			}
 		}

@@ -22,11 +22,11 @@ type Difference struct {
 	What   string `json:"what"`
 }
 
-// differTimeout bounds the look at one cloud's streams: a request that is refused is never answered.
+// differTimeout bounds the check of one cloud's streams: a request that is refused is never answered.
 const differTimeout = 10 * time.Second
 
 // Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes
-// nothing. It needs the right to look up and list streams and consumers. watched is told how far it is, unless it is nil.
+// nothing. It needs the right to look up and list streams and consumers. watched shows how far it is, unless it is nil.
 func Differences(ctx context.Context, c *bus.Client, watched *progress.Task) ([]Difference, error) {
 	var all []Difference
 	watched.Begin("compare the streams", "cloud", int64(len(c.Settings().Clouds)))

@@ -11,8 +11,8 @@ import (
 )
 
 // missing is the size of all that is missing.
-func (e *Ensurer) missing(ctx context.Context, looks map[string]look) (bytes int64) {
-	for _, l := range looks {
+func (e *Ensurer) missing(ctx context.Context, states map[string]cloudState) (bytes int64) {
+	for _, l := range states {
 		for _, s := range l.missing {
 			bytes += s.Kind.Size(e.cfg.MaxBytes)
 		}

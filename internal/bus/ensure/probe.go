@@ -14,7 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
-// Whoever makes streams finds out first what room there is for all of them, with the probe: a stream that holds nothing and
+// A bridge that makes streams finds out first what room there is for all of them, with the probe: a stream that holds nothing and
 // reserves bytes. The server lets only one bridge have it, and that one keeps it, without the bytes, until it has made what
 // was missing. So bridges that start at the same time do not measure what the other is about to take.
 
@@ -22,8 +22,8 @@ const (
 	// probeHeld is how long a bridge keeps the probe at most, and probeStale the age at which its bridge is gone. Both ages
 	// are the server's word: nobody's clock counts but its own.
 	probeHeld, probeStale = 10 * time.Second, 15 * time.Second
-	// probeLook is how often a bridge looks whether another one has finished.
-	probeLook = 50 * time.Millisecond
+	// probePoll is how often a bridge checks whether another one has finished.
+	probePoll = 50 * time.Millisecond
 	// probeTries is how often a bridge measures again because another one has made streams meanwhile.
 	probeTries = 3
 	// probeReleased bounds how long it takes to give the probe back.
@@ -35,7 +35,7 @@ func (r *room) probeName() string { return topology.OldName(r.cfg.Prefix, "ROOM"
 // probeSubjects is what the subjects of probes begin with. Only a bridge that takes over a stale probe publishes there.
 func (r *room) probeSubjects() string { return string(r.cfg.Prefix) + ".room." }
 
-// newProbe is the configuration of a probe. Its subject is its own, and so tells it from those of other bridges.
+// newProbe is the configuration of a probe. Its subject is unique, so that it differs from those of other bridges.
 func (r *room) newProbe(subject string, bytes int64) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: r.probeName(), Description: "Measures what room there is; whoever made it deletes it in a moment", Subjects: []string{subject},
@@ -43,8 +43,8 @@ func (r *room) newProbe(subject string, bytes int64) jetstream.StreamConfig {
 	}
 }
 
-// shareOut finds out whether there is room for all that is missing, or for what share of it. missing looks what is missing, and
-// returns its size. If something is, this bridge has the probe afterwards, as far as it can get it, and its caller releases it.
+// shareOut finds out whether there is room for all that is missing, or for what share of it. missing finds out what is missing,
+// and returns its size. If something is, this bridge has the probe afterwards, as far as it can get it, and its caller releases it.
 func (r *room) shareOut(ctx context.Context, missing func() int64) {
 	wanted := missing()
 	for try := 0; wanted > 0 && try < probeTries && ctx.Err() == nil; try++ {
@@ -72,7 +72,7 @@ func (r *room) shareOut(ctx context.Context, missing func() int64) {
 	}
 }
 
-// setShare keeps what share of the sizes there is room for, and tells it once.
+// setShare keeps what share of the sizes there is room for, and logs it once.
 func (r *room) setShare(ctx context.Context, bytes, wanted int64) {
 	share, news := 0.0, ""
 	if bytes < wanted {
@@ -109,7 +109,7 @@ func (r *room) reserve(ctx context.Context, wanted int64) (bytes int64, taken bo
 			r.probe = p
 			r.mu.Unlock()
 			return bytes, false
-		case natserr.Of(err) != natserr.NoRoom: // whoever makes the streams hears why not
+		case natserr.Of(err) != natserr.NoRoom: // the error comes again when the streams are made
 			return wanted, false
 		}
 	}
@@ -181,11 +181,11 @@ func (r *room) setSwept(is bool) {
 // awaitProbe waits until no other bridge shares out the room, or until that takes longer than it can.
 func (r *room) awaitProbe(ctx context.Context) {
 	end := time.After(r.probeHeld + r.probeStale)
-	look := time.NewTicker(probeLook)
-	defer look.Stop()
+	poll := time.NewTicker(probePoll)
+	defer poll.Stop()
 	for !r.hasProbe() && r.isProbed(ctx) {
 		select {
-		case <-look.C:
+		case <-poll.C:
 		case <-end:
 			return
 		case <-ctx.Done():
@@ -233,7 +233,7 @@ func (r *room) isProbed(ctx context.Context) bool {
 	return false
 }
 
-// takeProbe takes over a stale probe, and says whether it did. Of several bridges the server lets one: who comes later finds
+// takeProbe takes over a stale probe, and says whether it did. Of several bridges the server lets one: a later one finds
 // a message in it, or, once another probe has its name, nobody who listens to its subject.
 func (r *room) takeProbe(ctx context.Context, subject string, last uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)

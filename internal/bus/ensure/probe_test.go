@@ -167,9 +167,9 @@ func TestProbeKeptTooLong(t *testing.T) {
 	outside{bustest.Connected(t, broker), t}.noProbe()
 }
 
-// TestProbeInTheWay: a stream of somebody else's that has the name of the probe is left alone, and streams are made all the
+// TestProbeNameTaken: a stream of somebody else's that has the name of the probe is left alone, and streams are made all the
 // same.
-func TestProbeInTheWay(t *testing.T) {
+func TestProbeNameTaken(t *testing.T) {
 	t.Parallel()
 	broker := natstest.Start(t)
 	out := outside{bustest.Connected(t, broker), t}

@@ -51,7 +51,7 @@ func (r *room) create(ctx context.Context, what string, s topology.Kind, do func
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrBucketExists):
 			return false, nil
-		case err == nil && bytes < share: // else the share was told, for all of them at once
+		case err == nil && bytes < share: // else the share was logged, for all of them at once
 			r.log.WarnContext(ctx, "NATS has less room than it had a moment ago, so this is smaller than it should be; it may forget before its time, or refuse what is new earlier",
 				"made", what, "bytes", bytes, "wanted", wanted, "setting", s.Setting())
 			return true, nil
@@ -69,7 +69,7 @@ func (r *room) create(ctx context.Context, what string, s topology.Kind, do func
 	}
 }
 
-// share is what of a size may be had: all of it unless there was too little room.
+// share is how much of a size is available: all of it unless there was too little room.
 func (r *room) share(wanted, least int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

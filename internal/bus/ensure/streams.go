@@ -11,8 +11,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
-// sawStream keeps what has to be known of a stream of events between two looks.
-func (e *Ensurer) sawStream(cloud string, c jetstream.StreamConfig) {
+// noteStream keeps what has to be known of a stream of events between two checks.
+func (e *Ensurer) noteStream(cloud string, c jetstream.StreamConfig) {
 	if c.Name != e.cfg.Prefix.EventStream(cloud) {
 		return
 	}
@@ -21,30 +21,30 @@ func (e *Ensurer) sawStream(cloud string, c jetstream.StreamConfig) {
 }
 
 // ensureStreams creates what is missing and warns about what differs, and returns what is wrong with each cloud. Without
-// the right to manage it only looks.
+// the right to manage it only checks.
 func (e *Ensurer) ensureStreams(ctx context.Context) map[string]error {
-	var looks map[string]look
+	var states map[string]cloudState
 	if e.cfg.Manage {
 		e.room.shareOut(ctx, func() int64 {
-			looks = e.eachCloud(ctx, e.lookAt)
-			return e.missing(ctx, looks)
+			states = e.eachCloud(ctx, e.checkStreams)
+			return e.missing(ctx, states)
 		})
 	} else {
-		looks = e.eachCloud(ctx, func(ctx context.Context, cloud string) look { return look{err: e.bindStreams(ctx, cloud)} })
+		states = e.eachCloud(ctx, func(ctx context.Context, cloud string) cloudState { return cloudState{err: e.bindStreams(ctx, cloud)} })
 	}
 	for kind := range topology.Required(e.cfg.Prefix, "") { // kind by kind: no cloud takes the room that another's results need
 		for _, cloud := range e.cfg.Clouds {
-			l := looks[cloud]
+			l := states[cloud]
 			if i := slices.IndexFunc(l.missing, func(s topology.Stream) bool { return s.Name == topology.Required(e.cfg.Prefix, cloud)[kind].Name }); i >= 0 {
 				if err := e.CreateStream(ctx, l.missing[i]); err != nil {
 					l.useless = append(l.useless, fmt.Errorf("create stream %s: %w", l.missing[i].Name, err))
 				}
-				looks[cloud] = l
+				states[cloud] = l
 			}
 		}
 	}
 	errs := map[string]error{}
-	for cloud, l := range looks {
+	for cloud, l := range states {
 		if errs[cloud] = l.err; l.err == nil {
 			errs[cloud] = first(l.useless)
 		}
@@ -52,17 +52,17 @@ func (e *Ensurer) ensureStreams(ctx context.Context) map[string]error {
 	return errs
 }
 
-// look is what was seen of a cloud's streams.
-type look struct {
+// cloudState is the state of a cloud's streams, as far as they could be checked.
+type cloudState struct {
 	missing []topology.Stream
 	rest    []topology.Kind // of what is missing beside the streams
 	useless []error         // there, but no good; the others are used all the same
-	err     error           // why it could not be looked at
+	err     error           // why they could not be checked
 }
 
-// lookAt looks whether the streams of a cloud are there and as they should be.
-func (e *Ensurer) lookAt(ctx context.Context, cloud string) look {
-	var l look
+// checkStreams finds out whether the streams of a cloud are there and as they should be.
+func (e *Ensurer) checkStreams(ctx context.Context, cloud string) cloudState {
+	var out cloudState
 	for _, want := range e.cfg.Plan().Streams(cloud) {
 		if e.conn.IsMoving(want.Name) {
 			continue
@@ -70,35 +70,35 @@ func (e *Ensurer) lookAt(ctx context.Context, cloud string) look {
 		have, err := e.conn.JetStream().Stream(ctx, want.Name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			l.missing = append(l.missing, want)
+			out.missing = append(out.missing, want)
 		case err != nil:
-			l.err = fmt.Errorf("look up stream %s: %w", want.Name, topology.WithSetting(err, want.Kind))
-			return l
+			out.err = fmt.Errorf("look up stream %s: %w", want.Name, topology.WithSetting(err, want.Kind))
+			return out
 		default:
-			e.sawStream(cloud, have.CachedInfo().Config)
+			e.noteStream(cloud, have.CachedInfo().Config)
 			if d := topology.Drift(want.StreamConfig, have.CachedInfo().Config); e.conn.News(want.Name, d) {
 				e.log.WarnContext(ctx, "stream differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
 			}
 			weSend := want.Name != e.cfg.Prefix.CommandStream(cloud)
-			err := e.sawUsable(have.CachedInfo(), weSend)
+			err := e.noteUsable(have.CachedInfo(), weSend)
 			if err == nil {
 				err = missingSubjects(ctx, e.conn.JetStream(), want.StreamConfig, have.CachedInfo(), weSend)
 			}
 			if err != nil {
-				l.useless = append(l.useless, err)
+				out.useless = append(out.useless, err)
 			}
 		}
 	}
 	e.mu.Lock()
 	stocked := e.stocked
 	e.mu.Unlock()
-	if len(l.missing) > 0 || !stocked {
-		l.rest = e.missingRest(ctx, cloud)
+	if len(out.missing) > 0 || !stocked {
+		out.rest = e.missingRest(ctx, cloud)
 	}
-	if (len(l.missing) > 0 || len(l.rest) > 0) && e.isMissing(ctx, topology.AdvisoryStream(e.cfg.Prefix, cloud)) {
-		l.rest = append(l.rest, topology.Advisories) // not made by a look, so its absence alone says nothing
+	if (len(out.missing) > 0 || len(out.rest) > 0) && e.isMissing(ctx, topology.AdvisoryStream(e.cfg.Prefix, cloud)) {
+		out.rest = append(out.rest, topology.Advisories) // a check does not create it, so its absence alone says nothing
 	}
-	return l
+	return out
 }
 
 // CreateStream creates a stream with its size, or its share of the room that there is.

@@ -32,7 +32,7 @@ func withOther(ctx context.Context, js jetstream.JetStream, want jetstream.Strea
 
 var errTaken = errors.New("a stream of somebody else has its subjects")
 
-// missingSubjects says which subjects a stream of ours has lost, and to whom. Whether the queue of commands has all of its own is
+// missingSubjects says which subjects a stream of ours has lost, and which stream has them. Whether the queue of commands has all of its own is
 // its senders' matter, unless another stream takes them.
 func missingSubjects(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, have *jetstream.StreamInfo, weSend bool) error {
 	for _, subject := range want.Subjects {

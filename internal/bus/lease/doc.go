@@ -3,5 +3,5 @@
 // In: a key. Out: its lease, with a value that only the holder can write, and that the next holder gets. The lease is renewed until
 // it is released, and taken over when its holder has been silent for too long.
 //
-// It never compares clocks, and never lets the write of a holder who has lost the lease overwrite that of the next one.
+// It never compares clocks, and never lets the write of a holder that has lost the lease overwrite that of the next one.
 package lease

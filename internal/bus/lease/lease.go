@@ -21,8 +21,8 @@ var ErrLost = errors.New("the lease is lost")
 // Lease is the right of one process to do something alone, and a value that only its holder can write.
 //
 // Holder and value are one entry of a key-value bucket, and each write names the revision that it replaces. So the write
-// of a holder who has lost the lease without knowing it fails, instead of overwriting the work of the next one. Nobody
-// compares clocks: who wants the lease watches the entry, and takes it once it has been still for the time that a lease
+// of a holder that has lost the lease without knowing it fails, instead of overwriting the work of the next one. Nobody
+// compares clocks: a process that wants the lease watches the entry, and takes it once it has been still for the time that a lease
 // holds.
 type Lease struct {
 	kv   *bucket.Bucket
@@ -131,7 +131,7 @@ func (l *Lease) write(ctx context.Context, e holding, revision uint64) error {
 	return nil
 }
 
-// replace writes the entry as its holder. If the answer to a write is lost, the entry tells whether it is still ours.
+// replace writes the entry as its holder. If the answer to a write is lost, the entry shows whether it is still ours.
 func (l *Lease) replace(ctx context.Context, e holding) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

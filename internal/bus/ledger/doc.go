@@ -1,4 +1,4 @@
-// Package ledger remembers what became of each command, so that none is carried out twice.
+// Package ledger remembers the outcome of each command, so that none is carried out twice.
 //
 // In: the identity of a command, and its record before and after each call. Out: the record that is known, whether another bridge has
 // taken the command over, which objects were made by commands, and by which one.

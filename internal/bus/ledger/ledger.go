@@ -42,7 +42,7 @@ type Record struct {
 	Owner string `json:"owner,omitempty"`
 	// Open tells that no call so far can have had an effect.
 	Open bool `json:"open,omitempty"`
-	// Attempts is how many calls were made, Log what became of the last of them.
+	// Attempts is how many calls were made, Log the outcomes of the last of them.
 	Attempts int           `json:"attempts,omitempty"`
 	Log      []bus.Attempt `json:"log,omitempty"`
 	// Made are the ids of the objects that the command made.
@@ -209,7 +209,7 @@ func (l *Ledger) Forget(ctx context.Context, cloud, commandID string, r Record) 
 	return nil
 }
 
-// contend finds out why a record is not as we left it. It may be our own writing, of which only the acknowledgement was
+// contend finds out why a record is not as we left it. It may be our own writing, if only its acknowledgement was
 // lost; and it may have given way to newer ones, in a bucket that is full.
 func (l *Ledger) contend(ctx context.Context, cloud string, kv *bucket.Bucket, key string, value []byte) (uint64, error) {
 	entry, err := kv.Get(ctx, key)

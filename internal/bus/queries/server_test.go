@@ -172,7 +172,7 @@ func TestServeStatistics(t *testing.T) {
 	}
 }
 
-// TestServeAtOnce: a slow query holds up no other, of the same operation either; beyond the limit one is told to come again.
+// TestServeAtOnce: a slow query holds up no other, of the same operation either; beyond the limit one is asked to come again.
 func TestServeAtOnce(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
@@ -210,7 +210,7 @@ func TestServeAtOnce(t *testing.T) {
 	}
 }
 
-// TestServeStops: what is in hand is finished, what comes later goes to another bridge.
+// TestServeStops: what is in flight is finished, what comes later goes to another bridge.
 func TestServeStops(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)

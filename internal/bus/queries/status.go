@@ -126,16 +126,16 @@ func (d *statusServer) answer(ctx context.Context, data []byte) Answer {
 func (d *statusServer) status(ctx context.Context, position string) (s status.Status, delay time.Duration) {
 	queue := d.check(ctx)
 	s = d.reporter.Status()
-	inHand := s.InFlight != nil
+	inFlight := s.InFlight != nil
 	if queue != nil {
 		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0)))
 		s.Command, s.Before = place(queue, d.stream, position)
-		if !inHand && queue.NumAckPending > 0 {
+		if !inFlight && queue.NumAckPending > 0 {
 			s.InFlight = &status.InFlight{State: status.Elsewhere}
 			return s, elsewhereDelay
 		}
 	}
-	if !inHand && (s.Paused != nil || s.Factro.State == status.Unreachable) {
+	if !inFlight && (s.Paused != nil || s.Factro.State == status.Unreachable) {
 		return s, blockedDelay
 	}
 	return s, 0

@@ -59,7 +59,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// TestServeStatus: of several bridges the one answers that knows most, and what is no question is told so.
+// TestServeStatus: of several bridges the one answers that knows most, and what is no question gets an answer that says so.
 func TestServeStatus(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)

@@ -135,7 +135,7 @@ func (d *drain) round(ctx context.Context) (removed int, err error) {
 	group.Wait()
 	circling := !slices.ContainsFunc(batch, func(m *spooled) bool { return m.done && !m.moved })
 	if removed, err = d.settle(work, batch); err == nil && removed > 0 && circling {
-		err = errNothingTakes // all there is goes round and round, so it is to do so slowly
+		err = errNothingTakes // everything only moves to the end again, so slow down
 	}
 	return removed, cmp.Or(cmp.Or(errs...), err) // one of many equal ones is enough
 }

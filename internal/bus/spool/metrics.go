@@ -76,7 +76,7 @@ func (s *Spool) balance(ctx context.Context) (there disk.Content, miss int64, ok
 	return disk.Content{}, 0, false
 }
 
-// stop ends the observation. There is nothing left to observe, so its error tells nobody anything.
+// stop ends the observation. There is nothing left to observe, so its error is of no use.
 func (m metrics) stop() { _ = m.callback.Unregister() }
 
 func drainedOption(cloud string, dead bool) metric.MeasurementOption {

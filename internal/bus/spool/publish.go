@@ -32,7 +32,7 @@ const (
 
 // Publish stores an event in the stream of its destination, or in the spool, and returns when it is durable. storedAs is the id
 // under which it is stored, which is another one than its own if that is the id of an event with another body.
-// events.ErrTooLarge says that no message can hold it. Other errors tell by a method RetryAfter how long a sender should
+// events.ErrTooLarge says that no message can hold it. Other errors have a method RetryAfter that says how long a sender should
 // wait, if the spool knows.
 func (s *Spool) Publish(ctx context.Context, to events.EventAddress, e event.Event, id string) (storedAs string, spooled bool, err error) {
 	subject := s.cfg.Prefix.Event(to.Cloud, to.Resource, to.ID, to.Action)
@@ -101,7 +101,7 @@ type pendingPublish struct {
 // keep stores a webhook at the broker or on the disk.
 func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err error) {
 	began := time.Now()
-	if p.entity != "" { // who decides for an entity decides alone, or a later webhook could overtake an earlier one
+	if p.entity != "" { // one decision at a time for each entity, or a later webhook could overtake an earlier one
 		lock := s.locks[maphash.String(s.seed, p.entity)%uint64(len(s.locks))]
 		select {
 		case lock <- struct{}{}:

@@ -64,7 +64,7 @@ func (d *drain) search(ctx context.Context, m *spooled) error {
 	if !m.Event {
 		stream = d.spool.cfg.Prefix.DeadStream(d.queue.cloud)
 	}
-	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
+	// The broker's clock may differ from ours, and the attempt to send it came before the spool had it.
 	var err error
 	sought.last, err = d.spool.conn.Scan(ctx, stream, m.Msg.Subject, sought.last, m.Stored.Add(-window), sought.note)
 	if errors.Is(err, bus.ErrMoving) {

@@ -155,9 +155,9 @@ func TestSpoolOrder(t *testing.T) {
 	}
 }
 
-// TestSpoolSurvivesACrash: a copy of the directory, taken while the spool is open and half handed over, is what a process
+// TestSpoolAfterACrash: a copy of the directory, taken while the spool is open and half handed over, is what a process
 // that is killed leaves behind.
-func TestSpoolSurvivesACrash(t *testing.T) {
+func TestSpoolAfterACrash(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
 	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
@@ -218,7 +218,8 @@ func TestSpoolLongOutage(t *testing.T) {
 		{"acme.größe 1", topology.DefaultDuplicateWindow/2 - time.Minute, true, false}, // the stream knows it
 		{"acme.größe 2", topology.DefaultDuplicateWindow, false, false},                // it was never sent
 	} {
-		h := &spooled{Record: record.Record{Event: true, Stored: time.Now().Add(-test.age), Msg: &nats.Msg{Subject: subjectOf(1), Data: taskEvent(t, "").Data()}, ID: test.id, Suspect: test.suspect}}
+		msg := &nats.Msg{Subject: subjectOf(1), Data: taskEvent(t, "").Data()}
+		h := &spooled{Record: record.Record{Event: true, Stored: time.Now().Add(-test.age), Msg: msg, ID: test.id, Suspect: test.suspect}}
 		if err := l.search(t.Context(), h); err != nil || h.done != test.done {
 			t.Errorf("%s: found %v, %v", test.id, h.done, err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // The queue of commands is moved one by one, through the consumer by which bridges of the older version read it: so what
-// one of them has in hand is not moved as well, and what was moved none of them gets. Until all are moved, the cloud's stream
+// one of them is processing is not moved as well, and what was moved none of them gets. Until all are moved, the cloud's stream
 // takes them on subjects of its own and changes those to the real ones; so they come before all that is sent later.
 
 // intake are the subjects on which a cloud's queue is filled.
@@ -65,7 +65,7 @@ func (t *Takeover) takeOverCommands(ctx context.Context) (more bool, _ error) {
 		if err != nil {
 			return true, err
 		}
-		more = more || left > 0 // an older bridge has one in hand, which comes later
+		more = more || left > 0 // an older bridge is processing one, which comes later
 	}
 	return more, nil
 }
@@ -129,7 +129,7 @@ func (m *mover) move(ctx context.Context) (left uint64, _ error) {
 		switch {
 		case err != nil:
 			return 0, err
-		case info.NumAckPending > 0: // a bridge has it in hand, or has died with it
+		case info.NumAckPending > 0: // a bridge is processing it, or has died with it
 			return uint64(info.NumAckPending) + info.NumPending, nil
 		case info.NumPending == 0:
 			return m.rest(ctx, end)
@@ -164,7 +164,7 @@ func (m *mover) complete(ctx context.Context) (left uint64, _ error) {
 }
 
 // moveAll moves until nothing is left, so that all of it comes before what is sent from now on. Another bridge that moves has
-// one in hand for a moment, and one that died with it for ackWait. An older bridge that works on it may take hours: then
+// one in flight for a moment, and one that died with it for ackWait. An older bridge that works on it may take hours: then
 // that one, and what is behind it, comes later.
 func (m *mover) moveAll(ctx context.Context) (left uint64, _ error) {
 	for end := time.Now().Add(m.t.ackWait + moveFor); ; {
@@ -182,7 +182,7 @@ func (m *mover) moveAll(ctx context.Context) (left uint64, _ error) {
 	}
 }
 
-// movePause is how long to wait for a command that somebody else has in hand.
+// movePause is how long to wait for a command that somebody else is processing.
 const movePause = 20 * time.Millisecond
 
 // one moves a command that was pulled.

@@ -18,7 +18,7 @@ import (
 )
 
 // send stores a command in the cloud's stream, and says whether that had it already. A plain command without a message id
-// has its place as its id: that becomes its message id, so that it is the same command as before. It also tells a repetition
+// has its place as its id: that becomes its message id, so that it is the same command as before. It also shows a repetition
 // after a crash.
 func (m *mover) send(ctx context.Context, subject string, header nats.Header, data []byte, sequence uint64, stored time.Time) (again bool, _ error) {
 	place := m.old.CachedInfo().Config.Name + ":" + strconv.FormatUint(sequence, 10)

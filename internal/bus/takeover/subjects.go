@@ -12,8 +12,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// giveUpSubjects takes the subjects of some clouds from an old stream. It keeps those of clouds of which another bridge carries out
-// commands: that one takes them over itself.
+// giveUpSubjects takes the subjects of some clouds from an old stream. It keeps those of clouds whose commands another bridge carries
+// out: that one takes them over itself.
 func (t *Takeover) giveUpSubjects(ctx context.Context, old jetstream.Stream, wants []topology.Stream) error {
 	info, err := old.Info(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func subjectsLike(spec topology.Stream, p events.Prefix, cloud string) []string 
 	return subjects
 }
 
-// otherClouds are those of which another bridge, of the older version, carries out commands.
+// otherClouds are those whose commands another bridge, of the older version, carries out.
 func (t *Takeover) otherClouds(ctx context.Context) ([]string, error) {
 	queue, err := t.old(ctx, topology.OldName(t.cfg.Prefix, "COMMANDS"))
 	if queue == nil || err != nil {

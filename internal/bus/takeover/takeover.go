@@ -62,7 +62,7 @@ type Messages interface {
 type State interface {
 	SetMoving(stream string, is bool)
 	IsMoving(stream string) bool
-	// News says whether the operator has yet to be told something.
+	// News says whether something is new to the operator.
 	News(name, text string) bool
 }
 

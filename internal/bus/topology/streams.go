@@ -44,7 +44,7 @@ func commandSubjects(p events.Prefix, cloud string) []string {
 
 func resultStream(p events.Prefix, cloud string) Stream {
 	return Stream{alike(jetstream.StreamConfig{
-		Name: p.ResultStream(cloud), Description: "What became of each command", Subjects: []string{string(p) + ".result." + cloud + ".>"},
+		Name: p.ResultStream(cloud), Description: "The outcome of each command", Subjects: []string{string(p) + ".result." + cloud + ".>"},
 		MaxAge: 7 * day,
 	}), Results}
 }
@@ -113,7 +113,7 @@ func advisoryStream(p events.Prefix, cloud string) Stream {
 }
 
 // ledgerAge is how long a record is kept: a sender that repeats an id after a week has made a mistake that no ledger can
-// mend.
+// repair.
 const ledgerAge = 7 * 24 * time.Hour
 
 // ledgerStream is the bucket, as the stream that it is. It is not made as a bucket, since those refuse what is new when

@@ -50,7 +50,7 @@ type Disk struct {
 	log      *slog.Logger
 	lock     *os.File
 
-	// gate is held for reading by whoever uses the server and keeps account of it, and for writing by whoever opens it.
+	// gate is held for reading by users of the server, which also keep account of it, and for writing to open it.
 	gate gate
 	over bool // whether it was closed for good
 	// stopping is a server that may still run: on a disk that hangs it does not stop.

@@ -43,7 +43,7 @@ func (g gate) release(n int64) {
 // undisturbed calls observe, and says whether nobody was inside from its beginning to its end, neither a reader nor a writer.
 // It takes no lock, so however long observe needs, nobody waits for it.
 func (g gate) undisturbed(observe func()) bool {
-	left := g.left.Load() // first: whoever enters in between makes entered larger
+	left := g.left.Load() // first: one who enters in between makes entered larger
 	if g.entered.Load() != left {
 		return false
 	}

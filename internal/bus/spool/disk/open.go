@@ -16,7 +16,7 @@ const (
 	streamName = "SPOOL"
 	subjects   = "spool.*" // see Subject
 
-	// openTimeout bounds how long the server may take to tell what is there, closeTimeout how long it may take to stop, writeTimeout
+	// openTimeout bounds how long the server may take to report what is there, closeTimeout how long it may take to stop, writeTimeout
 	// how long the client waits until the server takes what is written to its connection.
 	openTimeout, closeTimeout, writeTimeout = 10 * time.Second, 5 * time.Second, 10 * time.Second
 )
@@ -32,7 +32,7 @@ type running struct {
 	stream jetstream.Stream
 }
 
-// Open opens the server for the first time and calls opened with what is there, before anybody may use it. A disk that is full
+// Open opens the server for the first time and calls opened with what is there, before others may use it. A disk that is full
 // or cannot be written is logged, and is an error only to Usable: Repair tries again.
 func (d *Disk) Open(ctx context.Context, opened func(Content)) error {
 	if err := d.gate.Lock(ctx); err != nil {
@@ -118,7 +118,7 @@ func (d *Disk) Close() {
 }
 
 // Repair opens the server again after a write that was not answered: the server switches itself off, or no longer answers for its
-// stream, when the disk is full or cannot be written. opened is called with what is there, before anybody may use it.
+// stream, when the disk is full or cannot be written. opened is called with what is there, before others may use it.
 func (d *Disk) Repair(ctx context.Context, opened func(Content)) {
 	last := d.fault.Load()
 	if last == nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // What is taken over from an older version is logged from time to time, with the time that it still takes.
-func TestTakeOverTellsHowFarItIs(t *testing.T) {
+func TestTakeOverLogsProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var book strings.Builder
