@@ -34,11 +34,6 @@ func (c *Client) JetStream() jetstream.JetStream { return c.js }
 // NATS returns the underlying connection.
 func (c *Client) NATS() *nats.Conn { return c.nc }
 
-// StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
-func (c *Client) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
-	return storedMsg(ctx, c.cfg, c.js, stream, sequence, subject)
-}
-
 // PutObject stores an object in messages of at most so many bytes. The end of ctx ends it through the content.
 func PutObject(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader, payload int64) error {
 	_, err := put(ctx, store, bucket, name, content, payload)

@@ -97,10 +97,10 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 }
 
 // stored returns the events of a cloud in the stream.
-func (b *broker) stored(cloud string) []bus.Message {
+func (b *broker) stored(cloud string) []journal.Message {
 	b.t.Helper()
-	var all []bus.Message
-	_, err := b.bus.Events(b.t.Context(), cloud, time.Time{}, func(m bus.Message) { all = append(all, m) })
+	var all []journal.Message
+	_, err := b.bus.Events(b.t.Context(), cloud, time.Time{}, func(m journal.Message) { all = append(all, m) })
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -31,8 +31,8 @@ type Session interface {
 type Broker interface {
 	NATS() *nats.Conn
 	JetStream() jetstream.JetStream
-	// StoredMsg reads a message from the leader of its stream.
-	StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error)
+	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
+	OnlyDirect(stream string) bool
 }
 
 // Checks makes what is missing, and remembers what was reported.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -76,7 +77,7 @@ func newParked(p events.Prefix, cloud, name string, all []PendingPublish, broken
 	out.Since, _ = time.Parse(parkedTime, at)
 	for _, one := range all {
 		out.Subjects = append(out.Subjects, one.Msg.Subject)
-		m := bus.NewMessage(one.Msg.Subject, one.Msg.Header, one.Msg.Data, out.Since)
+		m := journal.NewMessage(one.Msg.Subject, one.Msg.Header, one.Msg.Data, out.Since)
 		switch topology.SubjectToken(one.Msg.Subject, 1) {
 		case "dead":
 			l := newEntry(p, 0, m)
@@ -91,7 +92,7 @@ func newParked(p events.Prefix, cloud, name string, all []PendingPublish, broken
 }
 
 // addResult adds what a result says. A dead letter says more about the reason, and comes after it.
-func (out *Parked) addResult(p events.Prefix, m bus.Message) {
+func (out *Parked) addResult(p events.Prefix, m journal.Message) {
 	if a, err := p.ParseResult(m.Subject); err == nil {
 		out.Resource, out.Operation, out.Outcome = a.Resource, a.Operation, a.Outcome
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
@@ -159,7 +158,7 @@ func (e *Ensurer) mendConsumer(ctx context.Context, s jetstream.Stream, c *jetst
 	case c.AckFloor.Stream <= last:
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.AckFloor.Stream+1
 	case !lost.IsZero():
-		from := lost.Add(-bus.ClockSkew)
+		from := lost.Add(-topology.ClockSkew)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}
 	if err := s.DeleteConsumer(ctx, c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {

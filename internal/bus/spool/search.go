@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -66,8 +66,8 @@ func (s *Spool) search(ctx context.Context, q *cloudQueue, m *spooled) error {
 	}
 	// The broker's clock may differ from ours, and whoever tried did so before the spool had it.
 	var err error
-	sought.last, err = s.conn.Scan(ctx, stream, m.msg.Subject, sought.last, m.at.Add(-window), sought.note)
-	if errors.Is(err, bus.ErrMoving) {
+	sought.last, err = stored.Scan(ctx, s.conn, stream, m.msg.Subject, sought.last, m.at.Add(-window), sought.note)
+	if errors.Is(err, stored.ErrMoving) {
 		return fmt.Errorf("look for %s: %w", m.msg.Subject, err)
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -210,7 +211,7 @@ func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
 func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) {
 	subject := string(m.t.cfg.Prefix) + ".command." + m.cloud + ".>"
 	for next := uint64(1); time.Now().Before(end); {
-		msg, err := m.t.conn.StoredMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
+		msg, err := stored.On(m.t.conn).Get(ctx, m.old.CachedInfo().Config.Name, next, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return 0, nil
 		}
@@ -295,7 +296,7 @@ func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, 
 
 // movedAs is the place that a command in the new queue had in the old one, or "".
 func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
-	there, err := m.t.conn.StoredMsg(ctx, m.to.Name, sequence, "")
+	there, err := stored.On(m.t.conn).Get(ctx, m.to.Name, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}

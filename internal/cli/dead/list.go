@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -83,7 +84,7 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.
 	n := 0
 	err := f.each(ctx, client, nil, watched, func(l deadletter.Entry) error {
 		n++
-		l.Message = bus.Message{} // its data may be large
+		l.Message = journal.Message{} // its data may be large
 		if found = append(found, l); len(found) >= 2*output.MostRows {
 			found = output.Newest(found, output.MostRows, died)
 		}

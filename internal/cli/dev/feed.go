@@ -39,7 +39,7 @@ func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m journal.Message) {
 			if m.Event.Extensions()[attr.CausationID] != own {
 				show(func(out io.Writer) { printOutcome(out, m) })
 			}
@@ -47,7 +47,7 @@ func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
-		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m journal.Message) {
 			show(func(out io.Writer) { printDeadLetter(out, m) })
 		})
 	})
@@ -55,7 +55,7 @@ func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 }
 
 // printDeadLetter prints a dead letter; "bridge dead show" prints the rest of it.
-func printDeadLetter(out io.Writer, m bus.Message) {
+func printDeadLetter(out io.Writer, m journal.Message) {
 	why := m.Dead()
 	fmt.Fprintf(out, "%s  %s\n  dead letter (%s)\n  %s\n", timetext.FineStamp(m.Time), m.Subject, output.OneLine([]byte(why[events.HeaderDeadCode])),
 		output.OneLine([]byte(why[events.HeaderDeadReason])))
@@ -66,7 +66,7 @@ func printDeadLetter(out io.Writer, m bus.Message) {
 }
 
 // printOutcome prints what became of a command, with each mistake if it was a wrong one.
-func printOutcome(out io.Writer, m bus.Message) {
+func printOutcome(out io.Writer, m journal.Message) {
 	r, err := events.ResultOf(m.Event)
 	if err != nil {
 		output.PrintMessage(out, m)

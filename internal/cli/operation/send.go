@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -226,7 +227,7 @@ func (f *sendFlags) reused(out io.Writer, r events.Result, e *events.ReusedError
 }
 
 func (f *sendFlags) print(out io.Writer, e events.Event) {
-	m := bus.Message{Subject: e.Subject, Header: e.Header, Data: e.Data(), Event: e.CloudEvent}
+	m := journal.Message{Subject: e.Subject, Header: e.Header, Data: e.Data(), Event: e.CloudEvent}
 	if f.asJSON {
 		output.PrintJSON(out, m)
 		return
