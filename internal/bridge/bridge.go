@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
@@ -109,7 +110,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	intake.Files = replaced
 	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	letters, err := deadletter.New(ctx, broker, b.log)
+	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, broker, b.log), b.log)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -44,7 +45,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	letters, err := deadletter.New(ctx, broker, log)
+	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, broker, log), log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

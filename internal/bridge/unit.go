@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
@@ -73,13 +74,13 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: with.broker}
+		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, with.broker, b.log); err != nil {
+		if u.reader, err = query.New(api, objects.New(with.broker), b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -50,7 +51,7 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	letters, err := deadletter.New(t.Context(), broker, b.log)
+	letters, err := deadletter.New(t.Context(), broker, objects.NewOriginals(broker, broker, b.log), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}

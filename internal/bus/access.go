@@ -1,9 +1,6 @@
 package bus
 
 import (
-	"context"
-	"io"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -33,15 +30,6 @@ func (c *Client) JetStream() jetstream.JetStream { return c.js }
 
 // NATS returns the underlying connection.
 func (c *Client) NATS() *nats.Conn { return c.nc }
-
-// PutObject stores an object in messages of at most so many bytes. The end of ctx ends it through the content.
-func PutObject(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader, payload int64) error {
-	_, err := put(ctx, store, bucket, name, content, payload)
-	return err
-}
-
-// ObjectError distinguishes what is not there, which is ErrNoFile, from what cannot be asked.
-func ObjectError(bucket string, err error) error { return fileError(bucket, err) }
 
 // Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
 func (b *Conn) Epoch() int {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -34,7 +35,7 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 	if err := ledger(b).Lease(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Keep(t.Context(), "acme", "answer", strings.NewReader("x")); err != nil {
+	if _, err := objects.New(b).Keep(t.Context(), "acme", "answer", strings.NewReader("x")); err != nil {
 		t.Errorf("keep an answer: %v", err)
 	}
 	w, _ := collector()

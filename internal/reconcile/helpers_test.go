@@ -20,6 +20,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -89,7 +90,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		case <-tick.C:
 		}
 	}
-	letters, err := deadletter.New(t.Context(), b, slog.New(slog.DiscardHandler))
+	letters, err := deadletter.New(t.Context(), b, objects.NewOriginals(b, b, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 )
 
 // A message in an object store is a line of JSON with its subject, id and headers, and then its data as it is. Names and
@@ -92,14 +92,14 @@ func unpackAll(content io.Reader) ([]PendingPublish, error) {
 func fetch(ctx context.Context, store jetstream.ObjectStore, bucket, name string) ([]PendingPublish, error) {
 	info, err := store.GetInfo(ctx, name)
 	if err != nil {
-		return nil, bus.ObjectError(bucket, err)
+		return nil, objects.Error(bucket, err)
 	}
 	if info.Opts != nil && info.Opts.Link != nil {
-		return nil, fmt.Errorf("object store %s: %w: it is a link", bucket, bus.ErrNoFile)
+		return nil, fmt.Errorf("object store %s: %w: it is a link", bucket, objects.ErrNoFile)
 	}
 	content, err := store.Get(ctx, name)
 	if err != nil {
-		return nil, bus.ObjectError(bucket, err)
+		return nil, objects.Error(bucket, err)
 	}
 	all, err := unpackAll(io.LimitReader(content, 2*mostPacked))
 	return all, errors.Join(err, content.Close())

@@ -11,8 +11,8 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -55,7 +55,7 @@ func ListParked(ctx context.Context, c Client, p events.Prefix, cloud string, ea
 	for _, name := range names {
 		all, err := fetch(ctx, store, bucket, name)
 		switch {
-		case errors.Is(err, bus.ErrNoFile): // published meanwhile
+		case errors.Is(err, objects.ErrNoFile): // published meanwhile
 			continue
 		case err != nil && !errors.Is(err, errPacked):
 			return fmt.Errorf("object store %s: %w", bucket, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -189,7 +190,7 @@ func Drop(ctx context.Context, c Client, p events.Prefix, cloud string, sequence
 }
 
 // Original completes a dead letter that holds only a part of its original with the rest out of the object store. One that is
-// whole is returned unchanged. bus.ErrNoFile says that the original is not there, or not any more.
+// whole is returned unchanged. objects.ErrNoFile says that the original is not there, or not any more.
 func Original(ctx context.Context, c Client, p events.Prefix, e Entry) (Entry, error) {
 	if e.Kept == "" {
 		return e, nil
@@ -205,11 +206,11 @@ func Original(ctx context.Context, c Client, p events.Prefix, e Entry) (Entry, e
 
 func original(ctx context.Context, c Client, bucket, name string) (*nats.Msg, error) {
 	if !strings.HasPrefix(name, originalName) { // others can write dead letters, and must not make us read other objects
-		return nil, fmt.Errorf("object store %s: %w: %.80q is not the name of an original", bucket, bus.ErrNoFile, name)
+		return nil, fmt.Errorf("object store %s: %w: %.80q is not the name of an original", bucket, objects.ErrNoFile, name)
 	}
 	store, err := c.JetStream().ObjectStore(ctx, bucket)
 	if err != nil {
-		return nil, bus.ObjectError(bucket, err)
+		return nil, objects.Error(bucket, err)
 	}
 	all, err := fetch(ctx, store, bucket, name)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/takeover"
 )
 
@@ -16,6 +17,8 @@ type Ensurer struct {
 	log     *slog.Logger
 	older   *takeover.Takeover
 	timeout time.Duration // of one check of a cloud
+
+	originals *objects.Originals
 
 	mu            sync.Mutex
 	epoch         int       // of the connection that the rest is about
@@ -55,6 +58,7 @@ func New(conn *bus.Conn, log *slog.Logger, options ...Option) *Ensurer {
 		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, conn.CheckTimeout(), conn.AckWait(), log), timeout: conn.CheckTimeout(),
 		probeHeld: probeHeld, probeStale: probeStale,
 	}
+	e.originals = objects.NewOriginals(conn, e, log)
 	for _, change := range options {
 		change(e)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -184,7 +185,7 @@ func (o outside) limit(stream string, most int32) {
 // letters keeps the dead letters of a connection.
 func letters(t testing.TB, conn *bus.Conn) *deadletter.Store {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, bustest.Quiet())
+	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, conn, bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -70,7 +71,7 @@ func (r *redriver) redrive(ctx context.Context, l deadletter.Entry) (outcome, er
 	ctx = telemetry.NewTrace(ctx)
 	o := outcome{dead: l, trace: trace.SpanContextFromContext(ctx).TraceID().String()}
 	whole, err := deadletter.Original(ctx, r.client, r.prefix, l)
-	if errors.Is(err, bus.ErrNoFile) {
+	if errors.Is(err, objects.ErrNoFile) {
 		o.left = fmt.Errorf("only a part of it was kept, and the rest is gone: %w", err)
 		return o, nil
 	}
