@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -79,7 +80,7 @@ func TestOversizedWebhook(t *testing.T) {
 	if status := post(body); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large webhook is answered %d", status)
 	}
-	client, err := bus.Dial(bus.Config{URL: s.ClientURL(), Name: "test"})
+	client, err := client.Dial(bus.Config{URL: s.ClientURL(), Name: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,12 +25,6 @@ func (b *Conn) Settings() Config { return b.cfg }
 // Pulls records why the commands of a cloud cannot be pulled. Nil means that they can be, or that nobody wants to.
 func (b *Conn) Pulls(cloud string, err error) { b.health.pulls(cloud, err) }
 
-// JetStream gives access to streams and buckets.
-func (c *Client) JetStream() jetstream.JetStream { return c.js }
-
-// NATS returns the underlying connection.
-func (c *Client) NATS() *nats.Conn { return c.nc }
-
 // Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
 func (b *Conn) Epoch() int {
 	b.mu.Lock()
@@ -40,6 +34,3 @@ func (b *Conn) Epoch() int {
 
 // Hidden says whether the server has refused to look a stream up, on this connection.
 func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }
-
-// Settings returns the configuration of the connection.
-func (c *Client) Settings() Config { return c.cfg }

@@ -164,7 +164,7 @@ func TestConsumerAheadUnmanaged(t *testing.T) {
 	unready(t, b, "its consumer egress-acme is ahead of it")
 	cfg := broker.config()
 	throughRelay(t)(&cfg)
-	c, err := Dial(cfg)
+	c, err := DialClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -374,11 +374,21 @@ func nearly(messages uint64) Option {
 	return WithStreams(func(b *Conn) Streams { return NewStreams(b, messages, b.log) })
 }
 
+// Client is a connection of the command line, which stands on this package.
+type Client interface {
+	Close()
+	PublishEvent(ctx context.Context, p events.Prefix, subject string, e event.Event, id string) error
+	PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (*jetstream.PubAck, error)
+}
+
+// DialClient is set as NewStreams is.
+var DialClient func(Config) (Client, error)
+
 // Difference is one that the command line lists.
 type Difference struct{ Cloud, Stream, What string }
 
 // Differences is set as NewStreams is.
-var Differences func(ctx context.Context, c *Client) ([]Difference, error)
+var Differences func(ctx context.Context, c Client) ([]Difference, error)
 
 func (o outside) noProbe() {
 	o.t.Helper()

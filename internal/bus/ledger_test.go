@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
@@ -19,12 +20,19 @@ var _ = func() bool {
 		}
 		return ensure.New(b, log, ensure.WithNearly(nearly))
 	}
-	bus.Differences = func(ctx context.Context, c *bus.Client) (all []bus.Difference, _ error) { //nolint:reassign // it is there for this
-		found, err := ensure.Differences(ctx, c, nil)
+	bus.Differences = func(ctx context.Context, c bus.Client) (all []bus.Difference, _ error) { //nolint:reassign // it is there for this
+		found, err := ensure.Differences(ctx, c.(*client.Client), nil)
 		for _, d := range found {
 			all = append(all, bus.Difference(d))
 		}
 		return all, err
+	}
+	bus.DialClient = func(cfg bus.Config) (bus.Client, error) { //nolint:reassign // it is there for this
+		c, err := client.Dial(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
 	return true
 }()

@@ -123,14 +123,14 @@ func TestWebsocket(t *testing.T) {
 	ready(t, b)
 	cfg := broker.config()
 	cfg.URL = address
-	c, err := Dial(cfg)
+	c, err := DialClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
 	// What speaks no websocket is told as it is.
 	cfg.URL = "ws://" + strings.TrimPrefix(broker.url(), "nats://")
-	if _, err := Dial(cfg); err == nil || !strings.Contains(err.Error(), "127.0.0.1") {
+	if _, err := DialClient(cfg); err == nil || !strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("it says %v", err)
 	}
 }
@@ -153,7 +153,7 @@ func TestHandshakeFirst(t *testing.T) {
 	worksThrough(t, broker.connect(t, quiet(), hasty, first), js)
 	cfg := broker.config()
 	first(&cfg)
-	c, err := Dial(cfg)
+	c, err := DialClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

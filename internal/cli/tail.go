@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
@@ -86,7 +86,7 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 }
 
 // follow follows one kind of stream, of each cloud that is meant.
-func follow(ctx context.Context, f *connect.Flags, client *bus.Client, kind, filter string, since time.Time, each func(journal.Message)) error {
+func follow(ctx context.Context, f *connect.Flags, client *client.Client, kind, filter string, since time.Time, each func(journal.Message)) error {
 	p := events.Prefix(f.Prefix)
 	t := tails[slices.IndexFunc(tails, func(t tail) bool { return t.name == kind })]
 	var clouds []string

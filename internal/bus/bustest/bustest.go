@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -219,9 +220,9 @@ func (o Outside) Delete(stream string) {
 }
 
 // Client is a connection of the command line.
-func Client(t testing.TB, s *natstest.Server) *bus.Client {
+func Client(t testing.TB, s *natstest.Server) *client.Client {
 	t.Helper()
-	c, err := bus.Dial(Config(s))
+	c, err := client.Dial(Config(s))
 	if err != nil {
 		t.Fatal(err)
 	}

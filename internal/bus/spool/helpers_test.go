@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -29,9 +30,9 @@ const (
 )
 
 // dial connects a client that reads dead letters.
-func dial(t testing.TB, s *natstest.Server) *bus.Client {
+func dial(t testing.TB, s *natstest.Server) *client.Client {
 	t.Helper()
-	c, err := bus.Dial(bustest.Config(s))
+	c, err := client.Dial(bustest.Config(s))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -57,11 +58,11 @@ type outcome struct {
 // redriver sends dead letters again, one after the other.
 type redriver struct {
 	options
-	client *bus.Client
+	client *client.Client
 	limit  *rate.Limiter
 }
 
-func newRedriver(client *bus.Client, o options) *redriver {
+func newRedriver(client *client.Client, o options) *redriver {
 	return &redriver{options: o, client: client, limit: rate.NewLimiter(rate.Limit(o.perSecond), 1)}
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -30,7 +30,7 @@ func newFeed() *feed { return &feed{lines: make(chan func(io.Writer), 100)} }
 
 // follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
 // the play prints them itself.
-func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
+func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefix, since time.Time, own string) error {
 	show := func(one func(io.Writer)) {
 		select {
 		case n.lines <- one:

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -109,8 +110,8 @@ func (p play) run(ctx context.Context, demo bool) error {
 }
 
 // connect waits until the bridge has made its streams.
-func (p play) connect(ctx context.Context) (*bus.Client, error) {
-	client, err := bus.Dial(bus.Config{URL: p.url, Name: "bridge dev"})
+func (p play) connect(ctx context.Context) (*client.Client, error) {
+	client, err := client.Dial(bus.Config{URL: p.url, Name: "bridge dev"})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (p play) connect(ctx context.Context) (*bus.Client, error) {
 	return client, nil
 }
 
-func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arrived <-chan journal.Message) error {
+func (p play) roundTrip(ctx context.Context, client *client.Client, id string, arrived <-chan journal.Message) error {
 	ctx, cancel := context.WithTimeout(telemetry.NewTrace(ctx), patience)
 	defer cancel()
 	create := payload.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}

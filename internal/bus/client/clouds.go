@@ -1,4 +1,4 @@
-package bus
+package client
 
 import (
 	"context"
@@ -6,93 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
-
-// Client is a short-lived connection for the command line: unlike Conn it says at once that the server is not there.
-type Client struct {
-	cfg Config
-	nc  *nats.Conn
-	js  jetstream.JetStream
-
-	mu      sync.Mutex
-	refused []refusal // what CollectRefusals has heard of
-}
-
-// Dial connects as the configuration says.
-func Dial(cfg Config) (*Client, error) {
-	if err := cfg.ValidateConnection(); err != nil {
-		return nil, err
-	}
-	opts, err := cfg.Options(func() *nats.Conn { return nil })
-	if err != nil {
-		return nil, err
-	}
-	nc, err := dial.Any(cfg, opts)
-	if err != nil {
-		return nil, err
-	}
-	js, err := cfg.JetStream(nc)
-	if err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("JetStream: %w", err)
-	}
-	return &Client{cfg: cfg, nc: nc, js: js}, nil
-}
-
-// Close ends the connection.
-func (c *Client) Close() { c.nc.Close() }
-
-// CollectRefusals has the client keep in mind which permissions the server refuses, for Why. Else they are printed.
-func (c *Client) CollectRefusals() {
-	c.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if errors.Is(err, nats.ErrPermissionViolation) && len(c.refused) < mostRefused {
-			c.refused = append(c.refused, readRefusal(err))
-		}
-	})
-}
-
-// Why adds to an error which permission the server has refused, if it was one to publish to subjects that begin like
-// these, or one to subscribe, without which no answer comes at all. What met the refusal only times out.
-func (c *Client) Why(err error, subjects ...string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, r := range c.refused {
-		if !r.publish || slices.ContainsFunc(subjects, func(s string) bool { return strings.HasPrefix(r.subject, s) }) {
-			return fmt.Errorf("%w: %w", err, r.err)
-		}
-	}
-	return err
-}
-
-// Outages calls tell when the connection is lost, and when it is back, until ctx ends.
-func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
-	changed := c.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
-	defer c.nc.RemoveStatusListener(changed)
-	was := true
-	for {
-		select {
-		case status := <-changed:
-			if up := status == nats.CONNECTED; up != was {
-				was = up
-				tell(up)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
 
 // Clouds returns the names of the clouds that have streams, sorted. It needs the right to list all streams.
 func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) {
@@ -168,9 +90,3 @@ func (c *Client) WaitStreams(ctx context.Context, p events.Prefix, cloud string)
 		}
 	}
 }
-
-// NobodyTakes says whether a publish failed since no stream takes its subject.
-func NobodyTakes(err error) bool { return errors.Is(err, jetstream.ErrNoStreamResponse) }
-
-// NobodyAnswers says whether a request failed since nobody hears its subject, as far as this account sees.
-func NobodyAnswers(err error) bool { return errors.Is(err, nats.ErrNoResponders) }
