@@ -36,7 +36,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	broker, err := ensure.Connect(nats, log)
+	broker, streams, err := ensure.Connect(nats, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -45,11 +45,11 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, broker, log), log)
+	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, streams, log), log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, broker, log), nil, log)
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, streams, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -46,12 +46,12 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker, err := ensure.Connect(b.cfg.BusConfig(nil), b.log)
+	broker, streams, err := ensure.Connect(b.cfg.BusConfig(nil), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	letters, err := deadletter.New(t.Context(), broker, objects.NewOriginals(broker, broker, b.log), b.log)
+	letters, err := deadletter.New(t.Context(), broker, objects.NewOriginals(broker, streams, b.log), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, letters: letters, queue: consumer})
+	units, err := b.units(shared{broker: broker, streams: streams, letters: letters, queue: consumer})
 	if err != nil {
 		t.Fatal(err)
 	}

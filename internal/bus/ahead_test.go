@@ -110,7 +110,7 @@ func TestConsumerAhead(t *testing.T) {
 	if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_EVENTS_ACME", jetstream.ConsumerConfig{Durable: "mirror", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	maker.Close()
@@ -156,7 +156,7 @@ func TestConsumerAheadUnmanaged(t *testing.T) {
 	broker := startBroker(t, onlyRelayed)
 	r := startRelay(t, broker, "FACTRO_COMMANDS_ACME.egress-acme")
 	maker := run(t, broker.connect(t, quiet()))
-	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	b := broker.connect(t, quiet(), throughRelay(t), func(c *Config) { c.Manage, c.Carries = false, true })

@@ -237,12 +237,14 @@ func pullAll(ctx context.Context, b *Conn, w worker) {
 	}
 	binding, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	c, err := b.CommandConsumer(binding, "acme")
+	c, err := CommandConsumer(binding, b, "acme")
 	b.Pulls("acme", err)
 	if err != nil {
 		return
 	}
-	for puller := b.Puller(c); ctx.Err() == nil; {
+	info := c.CachedInfo()
+	puller := delivery.Puller{Conn: b.nc, Line: b, API: b.cfg.APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat}
+	for ctx.Err() == nil {
 		msg, err := puller.Next(ctx)
 		if err != nil {
 			return
@@ -345,6 +347,9 @@ func waitReady(ctx context.Context, b *Conn) error {
 	}
 }
 
+// Logger is where a connection logs, for what is built on it outside.
+func (b *Conn) Logger() *slog.Logger { return b.log }
+
 // RecordKeeper is the ledger, which stands on this package, and a lease.
 type RecordKeeper interface {
 	Lease(ctx context.Context, key string) error
@@ -383,6 +388,9 @@ type Client interface {
 
 // DialClient is set as NewStreams is.
 var DialClient func(Config) (Client, error)
+
+// CommandConsumer is set as NewStreams is.
+var CommandConsumer func(ctx context.Context, b *Conn, cloud string) (jetstream.Consumer, error)
 
 // Difference is one that the command line lists.
 type Difference struct{ Cloud, Stream, What string }

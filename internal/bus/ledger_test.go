@@ -4,8 +4,11 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
@@ -34,6 +37,9 @@ var _ = func() bool {
 		}
 		return c, nil
 	}
+	bus.CommandConsumer = func(ctx context.Context, b *bus.Conn, cloud string) (jetstream.Consumer, error) { //nolint:reassign // it is there for this
+		return commands.Bind(ctx, b, cloud, b.Logger())
+	}
 	return true
 }()
 
@@ -43,7 +49,7 @@ type records struct {
 }
 
 func (r records) Lease(ctx context.Context, key string) error {
-	l, err := lease.New(r.b, r.b, slog.New(slog.DiscardHandler)).Acquire(ctx, key)
+	l, err := lease.New(r.b, ensure.New(r.b, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler)).Acquire(ctx, key)
 	if err == nil {
 		l.Release(ctx)
 	}

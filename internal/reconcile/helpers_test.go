@@ -55,7 +55,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	b, err := ensure.Connect(bus.Config{
+	b, streams, err := ensure.Connect(bus.Config{
 		URL: s.URL(), Name: "test", Prefix: prefix, Clouds: clouds, Replicas: 1, Manage: true, DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -90,11 +90,11 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		case <-tick.C:
 		}
 	}
-	letters, err := deadletter.New(t.Context(), b, objects.NewOriginals(b, b, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
+	letters, err := deadletter.New(t.Context(), b, objects.NewOriginals(b, streams, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
+	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, streams, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.

@@ -35,9 +35,13 @@ type Broker interface {
 	OnlyDirect(stream string) bool
 }
 
-// Checks makes what is missing, and remembers what was reported.
-type Checks interface {
+// Streams makes streams with what room there is.
+type Streams interface {
 	CreateStream(ctx context.Context, want topology.Stream) error
+}
+
+// Checks remembers what was reported.
+type Checks interface {
 	// News says whether a text about something was not reported yet.
 	News(name, text string) bool
 }

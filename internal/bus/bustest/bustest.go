@@ -39,13 +39,16 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 		t.Fatal(err)
 	}
 	usual := bus.Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second}
-	conn, err := ensure.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
+	conn, _, err := ensure.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
 	return conn
 }
+
+// Room makes streams and buckets on a connection.
+func Room(conn *bus.Conn) *ensure.Ensurer { return ensure.New(conn, Quiet()) }
 
 // Running returns a connection whose streams are there.
 func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {

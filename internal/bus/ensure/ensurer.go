@@ -34,9 +34,13 @@ type Ensurer struct {
 	probeHeld, probeStale time.Duration // the constants of these names
 }
 
-// Connect is bus.Connect for a connection that makes and checks its streams.
-func Connect(cfg bus.Config, log *slog.Logger, options ...bus.Option) (*bus.Conn, error) {
-	return bus.Connect(cfg, log, append(options, bus.WithStreams(func(b *bus.Conn) bus.Streams { return New(b, log) }))...)
+// Connect is bus.Connect for a connection that checks its streams, and what makes them.
+func Connect(cfg bus.Config, log *slog.Logger, options ...bus.Option) (conn *bus.Conn, streams *Ensurer, err error) {
+	conn, err = bus.Connect(cfg, log, append(options, bus.WithStreams(func(b *bus.Conn) bus.Streams {
+		streams = New(b, log)
+		return streams
+	}))...)
+	return conn, streams, err
 }
 
 // Option changes how streams are made.

@@ -186,7 +186,7 @@ func (o outside) limit(stream string, most int32) {
 // letters keeps the dead letters of a connection.
 func letters(t testing.TB, conn *bus.Conn) *deadletter.Store {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, conn, bustest.Quiet()), bustest.Quiet())
+	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, bustest.Room(conn), bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
