@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
@@ -93,7 +94,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	busConfig := b.cfg.BusConfig(server)
 	busConfig.Files = replaced
-	broker, err := ensure.Connect(busConfig, b.log)
+	broker, streams, err := ensure.Connect(busConfig, b.log)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	intake.Files = replaced
 	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	letters, err := deadletter.New(ctx, broker, b.log)
+	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, streams, b.log), b.log)
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(shared{broker, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, streams, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -66,7 +67,7 @@ func TestOversizedWebhook(t *testing.T) {
 	if status := post(body); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large webhook is answered %d", status)
 	}
-	client, err := bus.Dial(bus.Config{URL: s.URL(), Name: "test"})
+	client, err := client.Dial(bus.Config{URL: s.URL(), Name: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -35,7 +36,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	broker, err := ensure.Connect(nats, log)
+	broker, streams, err := ensure.Connect(nats, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -44,11 +45,11 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	letters, err := deadletter.New(ctx, broker, log)
+	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, streams, log), log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, broker, log), nil, log)
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, streams, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}

@@ -10,9 +10,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/advisory"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
@@ -28,6 +30,7 @@ import (
 // shared is what the units of a process have in common.
 type shared struct {
 	broker  *bus.Conn
+	streams *ensure.Ensurer
 	letters *deadletter.Store
 	queue   *commands.Consumer
 	spool   *spool.Spool
@@ -73,18 +76,18 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: with.broker}
+		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, with.broker, b.log); err != nil {
+		if u.reader, err = query.New(api, objects.New(with.broker), b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.broker, b.log), with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.streams, b.log), with.spool, b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -98,7 +101,7 @@ func (u *unit) run(ctx context.Context) error {
 	if u.worker != nil {
 		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
-		parts.Go(func() error { return advisory.New(u.broker, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
+		parts.Go(func() error { return advisory.New(u.broker, u.streams, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })

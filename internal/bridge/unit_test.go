@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -34,12 +35,12 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker, err := ensure.Connect(b.cfg.BusConfig(nil), b.log)
+	broker, streams, err := ensure.Connect(b.cfg.BusConfig(nil), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	letters, err := deadletter.New(t.Context(), broker, b.log)
+	letters, err := deadletter.New(t.Context(), broker, objects.NewOriginals(broker, streams, b.log), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, letters: letters, queue: consumer})
+	units, err := b.units(shared{broker: broker, streams: streams, letters: letters, queue: consumer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,6 @@
 package bus
 
 import (
-	"context"
-	"io"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -28,26 +25,6 @@ func (b *Conn) Settings() Config { return b.cfg }
 // Pulls records why the commands of a cloud cannot be pulled. Nil means that they can be, or that nobody wants to.
 func (b *Conn) Pulls(cloud string, err error) { b.health.pulls(cloud, err) }
 
-// JetStream gives access to streams and buckets.
-func (c *Client) JetStream() jetstream.JetStream { return c.js }
-
-// NATS returns the underlying connection.
-func (c *Client) NATS() *nats.Conn { return c.nc }
-
-// StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
-func (c *Client) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
-	return storedMsg(ctx, c.cfg, c.js, stream, sequence, subject)
-}
-
-// PutObject stores an object in messages of at most so many bytes. The end of ctx ends it through the content.
-func PutObject(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader, payload int64) error {
-	_, err := put(ctx, store, bucket, name, content, payload)
-	return err
-}
-
-// ObjectError distinguishes what is not there, which is ErrNoFile, from what cannot be asked.
-func ObjectError(bucket string, err error) error { return fileError(bucket, err) }
-
 // Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
 func (b *Conn) Epoch() int {
 	b.mu.Lock()
@@ -57,6 +34,3 @@ func (b *Conn) Epoch() int {
 
 // Hidden says whether the server has refused to look a stream up, on this connection.
 func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }
-
-// Settings returns the configuration of the connection.
-func (c *Client) Settings() Config { return c.cfg }

@@ -110,7 +110,7 @@ func TestConsumerAhead(t *testing.T) {
 	if _, err := out.js.CreateConsumer(t.Context(), "FACTRO_EVENTS_ACME", jetstream.ConsumerConfig{Durable: "mirror", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	maker.Close()
@@ -156,7 +156,7 @@ func TestConsumerAheadUnmanaged(t *testing.T) {
 	broker := startBroker(t, onlyRelayed)
 	r := startRelay(t, broker, "FACTRO_COMMANDS_ACME.egress-acme")
 	maker := run(t, broker.connect(t, quiet()))
-	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	b := broker.connect(t, quiet(), throughRelay(t), func(c *Config) { c.Manage, c.Carries = false, true })
@@ -164,7 +164,7 @@ func TestConsumerAheadUnmanaged(t *testing.T) {
 	unready(t, b, "its consumer egress-acme is ahead of it")
 	cfg := broker.config()
 	throughRelay(t)(&cfg)
-	c, err := Dial(cfg)
+	c, err := DialClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func TestWhyNotConnected(t *testing.T) {
 			if n := strings.Count(book.String(), "\n"); n != 1 {
 				t.Errorf("the log has %d lines:\n%s", n, book)
 			}
-			_, err = Dial(cfg)
+			_, err = DialClient(cfg)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), host) {
 				t.Errorf("a command says %v", err)
 			}
@@ -213,7 +213,7 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	_, err = Dial(cfg)
+	_, err = DialClient(cfg)
 	for what, why := range map[string]func() error{"readiness": b.Ready, "a command": func() error { return err }} {
 		if !within(func() bool {
 			text := why().Error()
@@ -229,7 +229,7 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 	if n := book.count("NATS cannot be reached"); n != 3 {
 		t.Errorf("the log has %d reasons:\n%s", n, book)
 	}
-	if _, err := Dial(cfg); err != nil {
+	if _, err := DialClient(cfg); err != nil {
 		t.Error(err)
 	}
 }

@@ -387,7 +387,7 @@ const commandWait = 5 * time.Second
 // asyncError hears what the server says outside of any request.
 func (b *Conn) asyncError(err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
-		if b.onlyDirect(readRefusal(err)) {
+		if b.leaderRefused(readRefusal(err)) {
 			return
 		}
 		if b.onlyForAdvisories(err) { // who reads them says so

@@ -223,7 +223,7 @@ func TestCredentialsUnusable(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) || strings.Contains(err.Error(), "SU") {
 			t.Errorf("started with one that is %s: %v", name, err)
 		}
-		if _, err := Dial(Config{URL: broker.Running.ClientURL(), CredsFile: file}); err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) {
+		if _, err := DialClient(Config{URL: broker.Running.ClientURL(), CredsFile: file}); err == nil || !strings.Contains(err.Error(), "nats.creds_file: "+file) {
 			t.Errorf("dialled with one that is %s: %v", name, err)
 		}
 	}

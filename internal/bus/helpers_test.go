@@ -237,12 +237,14 @@ func pullAll(ctx context.Context, b *Conn, w worker) {
 	}
 	binding, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	c, err := b.CommandConsumer(binding, "acme")
+	c, err := CommandConsumer(binding, b, "acme")
 	b.Pulls("acme", err)
 	if err != nil {
 		return
 	}
-	for puller := b.Puller(c); ctx.Err() == nil; {
+	info := c.CachedInfo()
+	puller := delivery.Puller{Conn: b.nc, Line: b, API: b.cfg.APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: b.heartbeat}
+	for ctx.Err() == nil {
 		msg, err := puller.Next(ctx)
 		if err != nil {
 			return
@@ -345,6 +347,9 @@ func waitReady(ctx context.Context, b *Conn) error {
 	}
 }
 
+// Logger is where a connection logs, for what is built on it outside.
+func (b *Conn) Logger() *slog.Logger { return b.log }
+
 // RecordKeeper is the ledger, which stands on this package, and a lease.
 type RecordKeeper interface {
 	Lease(ctx context.Context, key string) error
@@ -374,11 +379,24 @@ func nearly(messages uint64) Option {
 	return WithStreams(func(b *Conn) Streams { return NewStreams(b, messages, b.log) })
 }
 
+// Client is a connection of the command line, which stands on this package.
+type Client interface {
+	Close()
+	PublishEvent(ctx context.Context, p events.Prefix, subject string, e event.Event, id string) error
+	PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (*jetstream.PubAck, error)
+}
+
+// DialClient is set as NewStreams is.
+var DialClient func(Config) (Client, error)
+
+// CommandConsumer is set as NewStreams is.
+var CommandConsumer func(ctx context.Context, b *Conn, cloud string) (jetstream.Consumer, error)
+
 // Difference is one that the command line lists.
 type Difference struct{ Cloud, Stream, What string }
 
 // Differences is set as NewStreams is.
-var Differences func(ctx context.Context, c *Client) ([]Difference, error)
+var Differences func(ctx context.Context, c Client) ([]Difference, error)
 
 func (o outside) noProbe() {
 	o.t.Helper()

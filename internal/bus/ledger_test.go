@@ -4,7 +4,11 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
@@ -19,12 +23,22 @@ var _ = func() bool {
 		}
 		return ensure.New(b, log, ensure.WithNearly(nearly))
 	}
-	bus.Differences = func(ctx context.Context, c *bus.Client) (all []bus.Difference, _ error) { //nolint:reassign // it is there for this
-		found, err := ensure.Differences(ctx, c, nil)
+	bus.Differences = func(ctx context.Context, c bus.Client) (all []bus.Difference, _ error) { //nolint:reassign // it is there for this
+		found, err := ensure.Differences(ctx, c.(*client.Client), nil)
 		for _, d := range found {
 			all = append(all, bus.Difference(d))
 		}
 		return all, err
+	}
+	bus.DialClient = func(cfg bus.Config) (bus.Client, error) { //nolint:reassign // it is there for this
+		c, err := client.Dial(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	bus.CommandConsumer = func(ctx context.Context, b *bus.Conn, cloud string) (jetstream.Consumer, error) { //nolint:reassign // it is there for this
+		return commands.Bind(ctx, b, cloud, b.Logger())
 	}
 	return true
 }()
@@ -35,7 +49,7 @@ type records struct {
 }
 
 func (r records) Lease(ctx context.Context, key string) error {
-	l, err := lease.New(r.b, r.b, slog.New(slog.DiscardHandler)).Acquire(ctx, key)
+	l, err := lease.New(r.b, ensure.New(r.b, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler)).Acquire(ctx, key)
 	if err == nil {
 		l.Release(ctx)
 	}

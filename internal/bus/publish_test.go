@@ -246,25 +246,6 @@ func TestPublishTrace(t *testing.T) {
 	}
 }
 
-func TestExtract(t *testing.T) {
-	t.Parallel()
-	const hop, origin = "00-11111111111111111111111111111111-2222222222222222-01", "00-33333333333333333333333333333333-4444444444444444-01"
-	for name, test := range map[string]struct {
-		header nats.Header
-		want   string
-	}{
-		"both":        {nats.Header{"traceparent": {hop}, "ce-traceparent": {origin}}, strings.Repeat("1", 32)},
-		"hop only":    {nats.Header{"traceparent": {hop}}, strings.Repeat("1", 32)},
-		"origin only": {nats.Header{"ce-traceparent": {origin}, "ce-tracestate": {"a=b"}}, strings.Repeat("3", 32)},
-		"none":        {nats.Header{}, ""},
-		"nonsense":    {nats.Header{"traceparent": {"x"}}, ""},
-	} {
-		if got := (Message{Header: test.header}).TraceID(); got != test.want {
-			t.Errorf("%s: trace %q, want %q", name, got, test.want)
-		}
-	}
-}
-
 func TestReply(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)

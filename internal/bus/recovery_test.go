@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -144,7 +145,7 @@ func TestAllStreamsDeleted(t *testing.T) {
 	for _, bucket := range []string{"FACTRO_FILES_ACME", "FACTRO_ANSWERS_ACME"} {
 		eventually(t, bucket+" is back", func() bool { _, err := out.js.ObjectStore(t.Context(), bucket); return err == nil })
 	}
-	if _, err := b.Keep(t.Context(), "acme", "a-1", strings.NewReader("ä")); err != nil {
+	if _, err := objects.New(b).Keep(t.Context(), "acme", "a-1", strings.NewReader("ä")); err != nil {
 		t.Error(err)
 	}
 	ready(t, b)
@@ -401,7 +402,7 @@ func TestOwnMistakes(t *testing.T) {
 	if err := b.Publish(t.Context(), eventSubject, e, "e-2"); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := b.Keep(t.Context(), "acme", "a", io.LimitReader(broken{}, 10)); err == nil {
+	if _, err := objects.New(b).Keep(t.Context(), "acme", "a", io.LimitReader(broken{}, 10)); err == nil {
 		t.Error("a broken answer was stored")
 	}
 	if err := b.Ready(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -110,7 +111,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	var have *jetstream.RawStreamMsg
 	var err error
 	for attempt := 1; attempt <= compareAttempts; attempt++ {
-		have, err = storedMsg(ctx, cfg, js, ack.Stream, ack.Sequence, "")
+		have, err = stored.Get(ctx, cfg, js, ack.Stream, ack.Sequence, "")
 		if err == nil || !errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
 		}

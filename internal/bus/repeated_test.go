@@ -103,7 +103,7 @@ func TestRedrivenEventOfAKnownID(t *testing.T) {
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
 	ready(t, b)
-	c, err := Dial(server.config())
+	c, err := DialClient(server.config())
 	if err != nil {
 		t.Fatal(err)
 	}

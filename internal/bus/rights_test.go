@@ -157,7 +157,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 	start(t, maker.Run)
 	ready(t, maker)
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)
@@ -169,7 +169,7 @@ func TestBindTellsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	unready(t, b, "the commands of acme cannot be pulled")
-	if _, err := maker.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, b)

@@ -48,7 +48,7 @@ func TestConsumerConfig(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet()))
-	if _, err := b.CommandConsumer(t.Context(), "acme"); err != nil {
+	if _, err := CommandConsumer(t.Context(), b, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	have := server.outside(t).consumer().Config
@@ -83,7 +83,7 @@ func TestDrift(t *testing.T) {
 		if err := b.State.found("acme"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.CommandConsumer(t.Context(), "acme"); err != nil {
+		if _, err := CommandConsumer(t.Context(), b, "acme"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestUnmanaged(t *testing.T) {
 	server := startBroker(t)
 	b := run(t, server.connect(t, quiet(), func(c *Config) { c.Manage = false }))
 	out := server.outside(t)
-	if _, err := b.CommandConsumer(t.Context(), "acme"); err == nil {
+	if _, err := CommandConsumer(t.Context(), b, "acme"); err == nil {
 		t.Error("there is no consumer, and none may be made")
 	}
 	for name := range out.js.StreamNames(t.Context()).Name() {

@@ -48,7 +48,7 @@ func TestInterest(t *testing.T) {
 	if !errors.Is(err, natserr.ErrNotKept) || !strings.Contains(err.Error(), "FACTRO_EVENTS_ACME") {
 		t.Errorf("published: %v", err)
 	}
-	found, err := Differences(t.Context(), dialWith(t, broker, b.cfg))
+	found, err := Differences(t.Context(), dialWith(t, b.cfg))
 	if err != nil || !slices.ContainsFunc(found, func(d Difference) bool { return strings.Contains(d.What, "does not keep") }) {
 		t.Errorf("differences are %v, %v", found, err)
 	}
@@ -63,10 +63,13 @@ func TestInterest(t *testing.T) {
 }
 
 // dialWith is a client of a configuration.
-func dialWith(t testing.TB, server *broker, cfg Config) *Client {
+func dialWith(t testing.TB, cfg Config) Client {
 	t.Helper()
-	c := dialed(t, server)
-	c.cfg = cfg
+	c, err := DialClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -127,9 +130,9 @@ func TestOtherStream(t *testing.T) {
 }
 
 // client is a connection of the command line's.
-func (b *broker) client(t testing.TB) *Client {
+func (b *broker) client(t testing.TB) Client {
 	t.Helper()
-	c, err := Dial(b.config())
+	c, err := DialClient(b.config())
 	if err != nil {
 		t.Fatal(err)
 	}

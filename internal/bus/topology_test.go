@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -34,7 +35,7 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 	if err := ledger(b).Lease(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Keep(t.Context(), "acme", "answer", strings.NewReader("x")); err != nil {
+	if _, err := objects.New(b).Keep(t.Context(), "acme", "answer", strings.NewReader("x")); err != nil {
 		t.Errorf("keep an answer: %v", err)
 	}
 	w, _ := collector()
@@ -122,14 +123,14 @@ func TestWebsocket(t *testing.T) {
 	ready(t, b)
 	cfg := broker.config()
 	cfg.URL = address
-	c, err := Dial(cfg)
+	c, err := DialClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
 	// What speaks no websocket is told as it is.
 	cfg.URL = "ws://" + strings.TrimPrefix(broker.url(), "nats://")
-	if _, err := Dial(cfg); err == nil || !strings.Contains(err.Error(), "127.0.0.1") {
+	if _, err := DialClient(cfg); err == nil || !strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("it says %v", err)
 	}
 }
@@ -152,7 +153,7 @@ func TestHandshakeFirst(t *testing.T) {
 	worksThrough(t, broker.connect(t, quiet(), hasty, first), js)
 	cfg := broker.config()
 	first(&cfg)
-	c, err := Dial(cfg)
+	c, err := DialClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

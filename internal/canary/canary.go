@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -46,13 +46,13 @@ func New(cfg Config) (*Canary, error) {
 // flight is one run of a canary.
 type flight struct {
 	*Canary
-	client *bus.Client
+	client *client.Client
 	id     string // names the entity of the webhook and of the command; there is none of that id at factro
 }
 
 // Run tries all legs, also where one has failed, since the ones that work show where to look. It stops early when ctx ends. watched
 // shows what it waits for.
-func (c *Canary) Run(ctx context.Context, client *bus.Client, watched *progress.Task) Report {
+func (c *Canary) Run(ctx context.Context, client *client.Client, watched *progress.Task) Report {
 	defer c.sender.client.CloseIdleConnections()
 	ctx, span := rootSpan(ctx)
 	defer span.End()

@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
@@ -53,7 +52,7 @@ func (c *flight) command(ctx context.Context) Leg {
 			last = s
 		}
 	}), events.OnResult(func(e events.Event) {
-		m := bus.Message{Subject: e.Subject, Header: e.Header}
+		m := journal.Message{Subject: e.Subject, Header: e.Header}
 		l.Arrived, l.Trace = m.Subject, m.TraceID()
 	}))
 	pending, isPending := errors.AsType[*events.PendingError](err)

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
@@ -68,7 +68,7 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: the connection to NATS is lost; trying again")
 				}
 			})
-			return follow(cmd.Context(), &f, client, args[0], filter, from, func(m bus.Message) {
+			return follow(cmd.Context(), &f, client, args[0], filter, from, func(m journal.Message) {
 				if asJSON {
 					output.PrintJSON(cmd.OutOrStdout(), m)
 				} else {
@@ -86,7 +86,7 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 }
 
 // follow follows one kind of stream, of each cloud that is meant.
-func follow(ctx context.Context, f *connect.Flags, client *bus.Client, kind, filter string, since time.Time, each func(bus.Message)) error {
+func follow(ctx context.Context, f *connect.Flags, client *client.Client, kind, filter string, since time.Time, each func(journal.Message)) error {
 	p := events.Prefix(f.Prefix)
 	t := tails[slices.IndexFunc(tails, func(t tail) bool { return t.name == kind })]
 	var clouds []string
@@ -110,7 +110,7 @@ func follow(ctx context.Context, f *connect.Flags, client *bus.Client, kind, fil
 			}
 		}
 		group.Go(func() error {
-			err := journal.Tail(ctx, client.JetStream(), t.stream(p, cloud), filters, since, func(m bus.Message) {
+			err := journal.Tail(ctx, client.JetStream(), t.stream(p, cloud), filters, since, func(m journal.Message) {
 				printing.Lock()
 				defer printing.Unlock()
 				each(m)

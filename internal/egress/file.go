@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -18,9 +18,9 @@ import (
 )
 
 // find looks for the object that an upload refers to; there is none if it holds its content itself.
-func (w *Worker) find(ctx context.Context, u *translate.Upload) (bus.File, error) {
+func (w *Worker) find(ctx context.Context, u *translate.Upload) (objects.File, error) {
 	if u == nil || u.Object == nil {
-		return bus.File{}, nil
+		return objects.File{}, nil
 	}
 	return w.files.File(ctx, u.Object.Bucket, u.Object.Name)
 }
@@ -64,7 +64,7 @@ func (w *Worker) content(ctx context.Context, u *translate.Upload) (*upload.File
 // behind it.
 func (w *Worker) awaitFile(ctx context.Context, j *job) finding {
 	err := j.unread
-	if errors.Is(err, bus.ErrNoFile) {
+	if errors.Is(err, objects.ErrNoFile) {
 		return j.reject(noSuchFile(j.call.Upload.Object, err))
 	}
 	if ctx.Err() != nil {

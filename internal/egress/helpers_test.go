@@ -21,9 +21,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -55,7 +55,7 @@ type sent struct {
 type desk struct {
 	*apitest.Diary
 	t      testing.TB
-	files  map[string]bus.File
+	files  map[string]objects.File
 	mu     sync.Mutex
 	sent   []sent
 	copies []string
@@ -194,13 +194,13 @@ func (d *desk) Forget(ctx context.Context, cloud, id string, _ ledger.Record) er
 	return nil
 }
 
-func (d *desk) File(ctx context.Context, _, name string) (bus.File, error) {
+func (d *desk) File(ctx context.Context, _, name string) (objects.File, error) {
 	if err := d.step(ctx, "file"); err != nil {
-		return bus.File{}, err
+		return objects.File{}, err
 	}
 	f, known := d.files[name]
 	if !known {
-		return bus.File{}, fmt.Errorf("here: %w", bus.ErrNoFile)
+		return objects.File{}, fmt.Errorf("here: %w", objects.ErrNoFile)
 	}
 	return f, nil
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -48,7 +48,7 @@ func (w *Worker) rehearse(ctx context.Context, j *job) finding {
 }
 
 // plannedCall describes a call: everything but the key. object is the file, if it is in the object store.
-func plannedCall(call translate.Call, object bus.File) events.PlannedCall {
+func plannedCall(call translate.Call, object objects.File) events.PlannedCall {
 	path, query, _ := strings.Cut(call.Target, "?")
 	c := events.PlannedCall{Method: call.Method, Path: path, Query: query, ContentType: call.ContentType, Body: jsonOrNil(call.Body)}
 	if u := call.Upload; u != nil {

@@ -22,7 +22,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -192,7 +192,7 @@ func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
 	})
 	r := uploading(t, url)
 	content := newNoise(size, 0)
-	r.desk.files = map[string]bus.File{"big": {Size: size, Open: func(context.Context) (io.ReadCloser, error) { return content, nil }}}
+	r.desk.files = map[string]objects.File{"big": {Size: size, Open: func(context.Context) (io.ReadCloser, error) { return content, nil }}}
 	base = heap()
 	r.wantDone(r.do(uploadOf(map[string]any{"name": "Übersicht.bin", "object": reference("big")})), events.Applied, "")
 	a := <-got
@@ -217,7 +217,7 @@ func TestUploadRehearsed(t *testing.T) {
 		},
 	} {
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-		r.desk.files = map[string]bus.File{"here": {Size: 9_000_000}}
+		r.desk.files = map[string]objects.File{"here": {Size: 9_000_000}}
 		c := uploadOf(file)
 		c.Event.SetExtension("dryrun", true)
 		s := r.wantDone(r.do(c), events.Applied, "")
@@ -241,7 +241,7 @@ func TestUploadRefused(t *testing.T) {
 	} {
 		for _, ext := range [][]any{nil, {"dryrun", true}} {
 			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-			r.desk.files = map[string]bus.File{"here": {}}
+			r.desk.files = map[string]objects.File{"here": {}}
 			c := uploadOf(map[string]any{"name": "a", "object": tt.object})
 			if ext != nil {
 				c.Event.SetExtension("dryrun", true)
@@ -275,7 +275,7 @@ func TestUploadStoreAway(t *testing.T) {
 						}
 						return nil
 					}
-					r.desk.files = map[string]bus.File{"f": {Size: 1, Open: func(context.Context) (io.ReadCloser, error) {
+					r.desk.files = map[string]objects.File{"f": {Size: 1, Open: func(context.Context) (io.ReadCloser, error) {
 						if at == "opening" {
 							if err := away(); err != nil {
 								return nil, err
@@ -350,7 +350,7 @@ func TestUploadStalls(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, unseeable(apitest.Always(apitest.OK(apitest.Fits))))
-				r.desk.files = map[string]bus.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
+				r.desk.files = map[string]objects.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
 					return silent{strings.NewReader("hallo")}, nil
 				}}}
 				c := uploadOf(map[string]any{"name": "a", "object": reference("f")})
@@ -382,7 +382,7 @@ func TestUploadBreaksOff(t *testing.T) {
 	url, _ := uploads(t, nil)
 	r := uploading(t, url)
 	var opened atomic.Int32
-	r.desk.files = map[string]bus.File{"f": {Size: size, Open: func(context.Context) (io.ReadCloser, error) {
+	r.desk.files = map[string]objects.File{"f": {Size: size, Open: func(context.Context) (io.ReadCloser, error) {
 		opened.Add(1)
 		return newNoise(size, size/2), nil
 	}}}
@@ -407,7 +407,7 @@ func TestUploadRepeated(t *testing.T) {
 			}
 			return answers(q, body)
 		})
-		r.desk.files = map[string]bus.File{"f": {Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
+		r.desk.files = map[string]objects.File{"f": {Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader("hallo")), nil
 		}}}
 		r.wantDone(r.do(uploadOf(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
@@ -427,7 +427,7 @@ func TestUploadTakesItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(`{"id":"d-1"}`)))
-		r.desk.files = map[string]bus.File{"f": {Size: 20, Open: func(context.Context) (io.ReadCloser, error) {
+		r.desk.files = map[string]objects.File{"f": {Size: 20, Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(&drip{left: 20, every: 19 * time.Second}), nil
 		}}}
 		began := time.Now()

@@ -9,6 +9,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -23,8 +24,8 @@ type Results interface {
 
 // Files are the files that commands refer to instead of holding them.
 type Files interface {
-	// File returns a file of a bucket, or bus.ErrNoFile.
-	File(ctx context.Context, bucket, name string) (bus.File, error)
+	// File returns a file of a bucket, or objects.ErrNoFile.
+	File(ctx context.Context, bucket, name string) (objects.File, error)
 }
 
 // Config is what a worker needs to know beside its way to factro.

@@ -62,6 +62,12 @@ func Refusal(err error) (*jetstream.APIError, bool) {
 // NoStream reports whether the stream does not exist.
 func NoStream(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) }
 
+// NobodyTakes reports whether a publish failed because no stream takes its subject.
+func NobodyTakes(err error) bool { return errors.Is(err, jetstream.ErrNoStreamResponse) }
+
+// NobodyAnswers reports whether a request failed because nobody hears its subject, as far as this account sees.
+func NobodyAnswers(err error) bool { return errors.Is(err, nats.ErrNoResponders) }
+
 // noMessage is the server's code for a sequence that a stream does not have.
 const noMessage jetstream.ErrorCode = 10043
 

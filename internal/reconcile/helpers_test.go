@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -49,7 +50,7 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		clouds = []string{"acme"}
 	}
 	s := natstest.Start(t)
-	b, err := ensure.Connect(bus.Config{
+	b, streams, err := ensure.Connect(bus.Config{
 		URL: s.URL(), Name: "test", Prefix: prefix, Clouds: clouds, Replicas: 1, Manage: true, DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -67,18 +68,18 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 	})
 	_, js := s.Connect(t)
 	natstest.Eventually(t, "the bus is ready", func() bool { return b.Ready() == nil })
-	letters, err := deadletter.New(t.Context(), b, slog.New(slog.DiscardHandler))
+	letters, err := deadletter.New(t.Context(), b, objects.NewOriginals(b, streams, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
+	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, streams, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.
-func (b *broker) stored(cloud string) []bus.Message {
+func (b *broker) stored(cloud string) []journal.Message {
 	b.t.Helper()
-	var all []bus.Message
-	_, err := b.bus.Events(b.t.Context(), cloud, time.Time{}, func(m bus.Message) { all = append(all, m) })
+	var all []journal.Message
+	_, err := b.bus.Events(b.t.Context(), cloud, time.Time{}, func(m journal.Message) { all = append(all, m) })
 	if err != nil {
 		b.t.Fatal(err)
 	}

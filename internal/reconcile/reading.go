@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 )
@@ -105,7 +105,7 @@ func (r *Reconciler) events(ctx context.Context, since time.Time, got *reading, 
 	}
 	recent := time.Now().Add(-r.cfg.Grace)
 	p.progress.Begin("read the stream of events", "event", 0)
-	out.whole, err = r.journal.Events(ctx, r.cfg.Cloud, since.Add(-maxSkew), func(m bus.Message) {
+	out.whole, err = r.journal.Events(ctx, r.cfg.Cloud, since.Add(-maxSkew), func(m journal.Message) {
 		p.progress.Left(m.Pending)
 		e, ok := newStreamEvent(m)
 		if !ok {

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 )
 
@@ -25,7 +25,7 @@ type Payloads interface {
 type Journal interface {
 	// Events passes on the events of a cloud that the stream took since a time. whole is the time since when the stream is
 	// complete; zero if it has everything.
-	Events(ctx context.Context, cloud string, since time.Time, each func(bus.Message)) (whole time.Time, err error)
+	Events(ctx context.Context, cloud string, since time.Time, each func(journal.Message)) (whole time.Time, err error)
 	// Outage returns when NATS was last unreachable, and since when it is back; back is zero if it never was away, lost if
 	// it was away from the beginning.
 	Outage() (lost, back time.Time)

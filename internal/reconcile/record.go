@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -165,7 +165,7 @@ type streamEvent struct {
 }
 
 // newStreamEvent reads an event of the stream; false if it did not come from factro.
-func newStreamEvent(m bus.Message) (streamEvent, bool) {
+func newStreamEvent(m journal.Message) (streamEvent, bool) {
 	if m.Broken != nil || strings.HasPrefix(m.Event.Type(), gap.TypePrefix) {
 		return streamEvent{}, false
 	}

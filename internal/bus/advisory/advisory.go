@@ -51,6 +51,7 @@ const (
 type Reader struct {
 	cloud   string
 	conn    Conn
+	streams Streams
 	letters DeadLetters
 	gaveUp  GaveUp
 	recent  recentLetters
@@ -60,10 +61,10 @@ type Reader struct {
 }
 
 // New returns a reader. gaveUp may be nil.
-func New(conn Conn, cloud string, letters DeadLetters, gaveUp GaveUp, log *slog.Logger) *Reader {
+func New(conn Conn, streams Streams, cloud string, letters DeadLetters, gaveUp GaveUp, log *slog.Logger) *Reader {
 	prefix := conn.Settings().Prefix
 	return &Reader{
-		cloud: cloud, conn: conn, letters: letters, gaveUp: gaveUp, log: log, mostPause: mostPause,
+		cloud: cloud, conn: conn, streams: streams, letters: letters, gaveUp: gaveUp, log: log, mostPause: mostPause,
 		recent: recentLetters{reader: journal.New(conn.JetStream()).HeadersOnly(), stream: prefix.DeadStream(cloud), filter: string(prefix) + ".dead.command.>"},
 	}
 }
@@ -135,7 +136,7 @@ func (r *Reader) ensureStream(ctx context.Context) {
 	why := ""
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		err = r.conn.CreateStream(ctx, want)
+		err = r.streams.CreateStream(ctx, want)
 	case err == nil:
 		why = topology.Drift(want.StreamConfig, have.CachedInfo().Config)
 	}

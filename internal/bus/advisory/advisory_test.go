@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -28,11 +29,11 @@ const (
 // newReader returns a reader of the advisories of acme, which does not wait long.
 func newReader(t testing.TB, conn *bus.Conn, gaveUp GaveUp, log *slog.Logger) *Reader {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, log)
+	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, bustest.Room(conn), log), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(conn, "acme", store, gaveUp, log)
+	r := New(conn, bustest.Room(conn), "acme", store, gaveUp, log)
 	r.mostPause = 50 * time.Millisecond
 	return r
 }

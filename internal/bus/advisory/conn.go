@@ -31,13 +31,17 @@ type Session interface {
 type Broker interface {
 	NATS() *nats.Conn
 	JetStream() jetstream.JetStream
-	// StoredMsg reads a message from the leader of its stream.
-	StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error)
+	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
+	OnlyDirect(stream string) bool
 }
 
-// Checks makes what is missing, and remembers what was reported.
-type Checks interface {
+// Streams makes streams with what room there is.
+type Streams interface {
 	CreateStream(ctx context.Context, want topology.Stream) error
+}
+
+// Checks remembers what was reported.
+type Checks interface {
 	// News says whether a text about something was not reported yet.
 	News(name, text string) bool
 }

@@ -7,8 +7,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -21,14 +22,14 @@ func (r *Reader) undeliverable(ctx context.Context, a advisory) error {
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", a.Stream, err)
 	}
-	stuck, err := r.conn.StoredMsg(ctx, a.Stream, a.Sequence, "")
+	stuck, err := stored.On(r.conn).Get(ctx, a.Stream, a.Sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil // settled after all, or taken away
 	}
 	if err != nil {
 		return fmt.Errorf("message %s: %w", a.position(), err)
 	}
-	if stuck.Time.After(a.Time.Add(bus.ClockSkew)) {
+	if stuck.Time.After(a.Time.Add(topology.ClockSkew)) {
 		return nil // another one: the stream was created again and counts from 1 again
 	}
 	reason := fmt.Errorf("the consumer %s delivered it %s without a verdict, and the broker gave it up; factro may have done it",

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -21,9 +21,9 @@ import (
 // Conn is what a bucket needs of the connection to NATS.
 type Conn interface {
 	JetStream() jetstream.JetStream
-	Settings() bus.Config
-	// LastMsg reads the last message of a subject from the leader of its stream.
-	LastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error)
+	Settings() dial.Config
+	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
+	OnlyDirect(stream string) bool
 }
 
 // Bucket is a key-value bucket.
@@ -85,7 +85,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 func (b *Bucket) last(ctx context.Context, key string) (e Entry, deleted bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	m, err := b.conn.LastMsg(ctx, b.stream(), b.subject(key))
+	m, err := stored.On(b.conn).Last(ctx, b.stream(), b.subject(key))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return e, false, jetstream.ErrKeyNotFound
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -38,13 +39,16 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 		t.Fatal(err)
 	}
 	usual := bus.Timing{Heartbeat: 500 * time.Millisecond, CheckEvery: 50 * time.Millisecond, CheckTimeout: 2 * time.Second}
-	conn, err := ensure.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
+	conn, _, err := ensure.Connect(cfg, log, bus.WithTiming(usual), bus.WithTiming(other))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
 	return conn
 }
+
+// Room makes streams and buckets on a connection.
+func Room(conn *bus.Conn) *ensure.Ensurer { return ensure.New(conn, Quiet()) }
 
 // Running returns a connection whose streams are there.
 func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
@@ -219,9 +223,9 @@ func (o Outside) Delete(stream string) {
 }
 
 // Client is a connection of the command line.
-func Client(t testing.TB, s *natstest.Server) *bus.Client {
+func Client(t testing.TB, s *natstest.Server) *client.Client {
 	t.Helper()
-	c, err := bus.Dial(Config(s))
+	c, err := client.Dial(Config(s))
 	if err != nil {
 		t.Fatal(err)
 	}

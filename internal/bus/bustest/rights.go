@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
@@ -34,13 +35,13 @@ func Denied(publish, subscribe string) *server.Permissions {
 }
 
 // Dial returns a connection of the command line.
-func Dial(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Client {
+func Dial(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *client.Client {
 	t.Helper()
 	cfg := bus.Config{URL: s.URL(), Name: "test"}
 	for _, c := range change {
 		c(&cfg)
 	}
-	client, err := bus.Dial(cfg)
+	client, err := client.Dial(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

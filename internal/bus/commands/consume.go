@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -40,9 +39,9 @@ type publisher interface {
 }
 
 type queue interface {
-	// CommandConsumer binds the durable consumer of a cloud's commands, and Puller pulls from it.
-	CommandConsumer(ctx context.Context, cloud string) (jetstream.Consumer, error)
-	Puller(c jetstream.Consumer) delivery.Puller
+	Binder
+	// Heartbeat is how often the broker confirms that it still has a request to pull.
+	Heartbeat() time.Duration
 	health
 }
 
@@ -150,7 +149,7 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 	}
 	binding, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
-	consumer, err := q.conn.CommandConsumer(binding, q.cloud)
+	consumer, err := Bind(binding, q.conn, q.cloud, q.log)
 	if err != nil {
 		return err
 	}
@@ -159,7 +158,7 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 	defer q.metrics.unwatch(q.cloud)
 	// The consumer's actual value: an operator may have created it with another one.
 	keepAlive := max(consumer.CachedInfo().Config.AckWait/3, 10*time.Millisecond)
-	puller := q.conn.Puller(consumer)
+	puller := q.pullFrom(consumer)
 	for ctx.Err() == nil {
 		if err := q.worker.Ready(ctx); err != nil {
 			return nil

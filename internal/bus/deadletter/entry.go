@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -30,7 +31,7 @@ var ErrNotFound = errors.New("there is no such dead letter")
 // Entry is a dead letter as its stream holds it. Fields that an older bridge did not write are empty.
 type Entry struct {
 	// Message is the dead letter itself: its own subject, all of its headers, the original's data.
-	bus.Message
+	journal.Message
 	// Sequence is its position in its cloud's stream of dead letters. Cloud and sequence are its name.
 	Sequence uint64
 	// Kind is Command or Webhook.
@@ -66,7 +67,7 @@ func (e Entry) Name() string {
 }
 
 // newEntry reads a dead letter. None of it is trusted: what is not as expected is left empty.
-func newEntry(p events.Prefix, sequence uint64, m bus.Message) Entry {
+func newEntry(p events.Prefix, sequence uint64, m journal.Message) Entry {
 	why := func(name string) string {
 		text := delivery.Header(m.Header).Get(name)
 		if decoded, err := percent.Decode(text); err == nil {

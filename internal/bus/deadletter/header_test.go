@@ -10,6 +10,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
@@ -18,7 +19,7 @@ import (
 func TestDeadHeadersAreListed(t *testing.T) {
 	t.Parallel()
 	letter := pack.Cut(Copy("factro.dead.command.acme.task.createTask", "factro.command.acme.task.createTask", nats.Header{"Nats-Msg-Id": {"1"}}, nil))
-	SetReason(letter.Header, "refused", bus.ErrNoFile)
+	SetReason(letter.Header, "refused", objects.ErrNoFile)
 	SetRequest(letter.Header, http.Header{"Content-Type": {"text/plain"}})
 	for _, name := range []string{topology.HeaderDeadPosition, topology.HeaderDeadAttempts, topology.HeaderDeadOriginal} { // of the delivery, and of the object store
 		letter.Header[name] = []string{"1"}

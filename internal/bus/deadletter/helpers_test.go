@@ -5,6 +5,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 )
 
 func TestMain(m *testing.M) { bustest.Main(m) }
@@ -12,7 +13,7 @@ func TestMain(m *testing.M) { bustest.Main(m) }
 // store returns a store of dead letters.
 func store(t testing.TB, b *bus.Conn) *Store {
 	t.Helper()
-	s, err := New(t.Context(), b, bustest.Quiet())
+	s, err := New(t.Context(), b, objects.NewOriginals(b, bustest.Room(b), bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -70,9 +70,9 @@ func (s *Store) keep(ctx context.Context, cloud, name string, all ...PendingPubl
 	ctx, cancel := context.WithTimeout(ctx, originalWait)
 	defer cancel()
 	began := time.Now()
-	store, err := s.conn.EnsureOriginals(ctx, cloud)
+	store, err := s.stores.Ensure(ctx, cloud)
 	if err == nil {
-		err = bus.PutObject(ctx, store, s.prefix.OriginalBucket(cloud), name, content, s.conn.NATS().MaxPayload())
+		_, err = objects.Put(ctx, store, s.prefix.OriginalBucket(cloud), name, content, s.conn.NATS().MaxPayload())
 	}
 	// A store that the bridge may not write to gives no answer, and neither does one without a leader. The broker answers, since
 	// it has just refused the dead letter, so it is worth waiting for a leader, but not for ever.
@@ -92,14 +92,14 @@ func (s *Store) keep(ctx context.Context, cloud, name string, all ...PendingPubl
 func fetch(ctx context.Context, store jetstream.ObjectStore, bucket, name string) ([]PendingPublish, error) {
 	info, err := store.GetInfo(ctx, name)
 	if err != nil {
-		return nil, bus.ObjectError(bucket, err)
+		return nil, objects.Error(bucket, err)
 	}
 	if info.Opts != nil && info.Opts.Link != nil {
-		return nil, fmt.Errorf("object store %s: %w: it is a link", bucket, bus.ErrNoFile)
+		return nil, fmt.Errorf("object store %s: %w: it is a link", bucket, objects.ErrNoFile)
 	}
 	content, err := store.Get(ctx, name)
 	if err != nil {
-		return nil, bus.ObjectError(bucket, err)
+		return nil, objects.Error(bucket, err)
 	}
 	all, err := pack.Read(content)
 	return all, errors.Join(err, content.Close())

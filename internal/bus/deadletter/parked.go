@@ -11,8 +11,9 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -55,7 +56,7 @@ func ListParked(ctx context.Context, c Client, p events.Prefix, cloud string, ea
 	for _, name := range names {
 		all, err := fetch(ctx, store, bucket, name)
 		switch {
-		case errors.Is(err, bus.ErrNoFile): // published meanwhile
+		case errors.Is(err, objects.ErrNoFile): // published meanwhile
 			continue
 		case err != nil && !errors.Is(err, pack.ErrFormat):
 			return fmt.Errorf("object store %s: %w", bucket, err)
@@ -77,7 +78,7 @@ func newParked(p events.Prefix, cloud, name string, all []PendingPublish, broken
 	out.Since, _ = time.Parse(parkedTime, at)
 	for _, one := range all {
 		out.Subjects = append(out.Subjects, one.Msg.Subject)
-		m := bus.NewMessage(one.Msg.Subject, one.Msg.Header, one.Msg.Data, out.Since)
+		m := journal.NewMessage(one.Msg.Subject, one.Msg.Header, one.Msg.Data, out.Since)
 		switch topology.SubjectToken(one.Msg.Subject, 1) {
 		case "dead":
 			l := newEntry(p, 0, m)
@@ -92,7 +93,7 @@ func newParked(p events.Prefix, cloud, name string, all []PendingPublish, broken
 }
 
 // addResult adds what a result says. A dead letter says more about the reason, and comes after it.
-func (out *Parked) addResult(p events.Prefix, m bus.Message) {
+func (out *Parked) addResult(p events.Prefix, m journal.Message) {
 	if a, err := p.ParseResult(m.Subject); err == nil {
 		out.Resource, out.Operation, out.Outcome = a.Resource, a.Operation, a.Outcome
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
@@ -82,7 +82,7 @@ func TestQuarantineKept(t *testing.T) {
 		t.Errorf("the original is %d bytes, %v", len(whole.Data), err)
 	}
 	l.Kept = "pending/x"
-	if _, err := Original(t.Context(), client, "factro", l); !errors.Is(err, bus.ErrNoFile) {
+	if _, err := Original(t.Context(), client, "factro", l); !errors.Is(err, objects.ErrNoFile) {
 		t.Errorf("any object of the bucket can be read: %v", err)
 	}
 }

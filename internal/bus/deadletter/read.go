@@ -14,6 +14,9 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
@@ -23,8 +26,7 @@ import (
 // Client is what the command line needs of its connection.
 type Client interface {
 	JetStream() jetstream.JetStream
-	// StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
-	StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error)
+	Settings() bus.Config
 	// PublishAcked stores a message in the stream that takes its subject.
 	PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (*jetstream.PubAck, error)
 }
@@ -133,7 +135,7 @@ func List(ctx context.Context, c Client, p events.Prefix, f Filter, each func(En
 		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
 			return nil
 		}
-		e := newEntry(p, meta.Sequence.Stream, bus.NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
+		e := newEntry(p, meta.Sequence.Stream, journal.NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
 		if !f.matches(e) || !f.Since.IsZero() && e.Time.Before(f.Since) {
 			continue
 		}
@@ -162,7 +164,7 @@ func Get(ctx context.Context, c Client, p events.Prefix, cloud string, sequence 
 	if _, err := c.JetStream().Stream(ctx, stream); err != nil {
 		return Entry{}, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	m, err := c.StoredMsg(ctx, stream, sequence, "")
+	m, err := stored.Get(ctx, c.Settings(), c.JetStream(), stream, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Entry{}, fmt.Errorf("%s/%d: %w", cloud, sequence, ErrNotFound)
 	}
@@ -173,7 +175,7 @@ func Get(ctx context.Context, c Client, p events.Prefix, cloud string, sequence 
 	maps.DeleteFunc(header, func(name string, _ []string) bool { // those that the broker adds
 		return delivery.IsBrokerHeader(name)
 	})
-	return newEntry(p, sequence, bus.NewMessage(m.Subject, header, m.Data, m.Time)), nil
+	return newEntry(p, sequence, journal.NewMessage(m.Subject, header, m.Data, m.Time)), nil
 }
 
 // Drop deletes a dead letter. One that is gone already is no error.
@@ -189,7 +191,7 @@ func Drop(ctx context.Context, c Client, p events.Prefix, cloud string, sequence
 }
 
 // Original completes a dead letter that holds only a part of its original with the rest out of the object store. One that is
-// whole is returned unchanged. bus.ErrNoFile says that the original is not there, or not any more.
+// whole is returned unchanged. objects.ErrNoFile says that the original is not there, or not any more.
 func Original(ctx context.Context, c Client, p events.Prefix, e Entry) (Entry, error) {
 	if e.Kept == "" {
 		return e, nil
@@ -198,18 +200,18 @@ func Original(ctx context.Context, c Client, p events.Prefix, e Entry) (Entry, e
 	if err != nil {
 		return e, fmt.Errorf("original of dead letter %d: %w", e.Sequence, err)
 	}
-	out := newEntry(p, e.Sequence, bus.NewMessage(e.Subject, whole.Header, whole.Data, e.Time))
+	out := newEntry(p, e.Sequence, journal.NewMessage(e.Subject, whole.Header, whole.Data, e.Time))
 	out.Kept = e.Kept
 	return out, nil
 }
 
 func original(ctx context.Context, c Client, bucket, name string) (*nats.Msg, error) {
 	if !strings.HasPrefix(name, originalName) { // others can write dead letters, and must not make us read other objects
-		return nil, fmt.Errorf("object store %s: %w: %.80q is not the name of an original", bucket, bus.ErrNoFile, name)
+		return nil, fmt.Errorf("object store %s: %w: %.80q is not the name of an original", bucket, objects.ErrNoFile, name)
 	}
 	store, err := c.JetStream().ObjectStore(ctx, bucket)
 	if err != nil {
-		return nil, bus.ObjectError(bucket, err)
+		return nil, objects.Error(bucket, err)
 	}
 	all, err := fetch(ctx, store, bucket, name)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
@@ -99,7 +100,7 @@ func (s *Store) recoverCloud(ctx context.Context, cloud string) (published, left
 	}
 	looking, cancel := context.WithTimeout(ctx, originalWait)
 	defer cancel()
-	store, err := s.conn.FindOriginals(looking, cloud)
+	store, err := s.stores.Find(looking, cloud)
 	if err != nil {
 		return 0, 0, unlessMissing(err)
 	}
@@ -154,7 +155,7 @@ func (s *Store) recoverOne(ctx context.Context, store jetstream.ObjectStore, buc
 	defer cancel()
 	all, err := fetch(reading, store, bucket, name)
 	switch {
-	case errors.Is(err, bus.ErrNoFile):
+	case errors.Is(err, objects.ErrNoFile):
 		return nil // another bridge was quicker
 	case errors.Is(err, pack.ErrFormat):
 		s.log.ErrorContext(ctx, "what is parked under this name cannot be read, and is left where it is", "bucket", bucket, "object", name, "error", err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,7 +25,7 @@ func died(original string, header nats.Header) Entry {
 	h[topology.HeaderDeadSubject] = []string{original}
 	h[topology.HeaderDeadCode] = []string{events.CodeAmbiguous}
 	h[topology.HeaderDeadPosition] = []string{"FACTRO_COMMANDS:7"}
-	m := bus.NewMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
+	m := journal.NewMessage("factro.dead.command.acme.task.createTask", h, []byte(`{"title":"T"}`), time.Unix(1, 2))
 	return newEntry("factro", 17, m)
 }
 
@@ -99,7 +99,7 @@ func TestRedriveStaysOnItsSubjects(t *testing.T) {
 func TestChangedTwice(t *testing.T) {
 	t.Parallel()
 	l := Entry{
-		Message: bus.Message{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`), Time: time.Unix(1, 2)}, Sequence: 3,
+		Message: journal.Message{Subject: "factro.dead.command.acme.task.createTask", Data: []byte(`{}`), Time: time.Unix(1, 2)}, Sequence: 3,
 		Kind: Command, Original: "factro.command.acme.task.createTask",
 	}
 	id := func(data string) string {

@@ -23,7 +23,7 @@ import (
 type Conn interface {
 	publisher
 	session
-	originals
+	stores
 }
 
 type publisher interface {
@@ -46,10 +46,15 @@ type session interface {
 	StreamsReady(cloud string) <-chan struct{}
 }
 
-type originals interface {
-	// FindOriginals looks the object store for originals of a cloud up, and EnsureOriginals creates it if it is missing.
-	FindOriginals(ctx context.Context, cloud string) (jetstream.ObjectStore, error)
-	EnsureOriginals(ctx context.Context, cloud string) (jetstream.ObjectStore, error)
+// Originals gives access to the object stores for the originals of dead letters.
+type Originals interface {
+	// Find looks the object store of a cloud up.
+	Find(ctx context.Context, cloud string) (jetstream.ObjectStore, error)
+	// Ensure is Find, and creates the object store if it is missing and the bridge may.
+	Ensure(ctx context.Context, cloud string) (jetstream.ObjectStore, error)
+}
+
+type stores interface {
 	// Silent says whether a request to a store got no answer, as all requests for too long.
 	Silent(store string, began time.Time, err error) bool
 }
@@ -60,6 +65,7 @@ type PendingPublish = pack.PendingPublish
 // Store stores dead letters.
 type Store struct {
 	conn    Conn
+	stores  Originals
 	prefix  events.Prefix
 	log     *slog.Logger
 	metrics metrics
@@ -75,8 +81,8 @@ type Option func(*Store)
 func WithRecovery(every time.Duration) Option { return func(s *Store) { s.recoverEvery = every } }
 
 // New returns a store on a connection.
-func New(ctx context.Context, conn Conn, log *slog.Logger, options ...Option) (*Store, error) {
-	s := &Store{conn: conn, prefix: conn.Settings().Prefix, log: log, parked: make(chan struct{}, 1), recoverEvery: recoverEvery}
+func New(ctx context.Context, conn Conn, originals Originals, log *slog.Logger, options ...Option) (*Store, error) {
+	s := &Store{conn: conn, stores: originals, prefix: conn.Settings().Prefix, log: log, parked: make(chan struct{}, 1), recoverEvery: recoverEvery}
 	for _, change := range options {
 		change(s)
 	}

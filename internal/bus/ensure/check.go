@@ -50,7 +50,7 @@ func (e *Ensurer) Check(ctx context.Context) bool {
 	}
 	if begun {
 		e.ensureBuckets(looking)
-		e.conn.EnsureAllOriginals(looking)
+		e.originals.EnsureAll(looking)
 		e.isStocked(looking)
 	}
 	e.room.releaseProbe(ctx)

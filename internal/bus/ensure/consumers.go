@@ -177,7 +177,7 @@ func (k *consumers) recreate(ctx context.Context, s jetstream.Stream, c *jetstre
 	case c.AckFloor.Stream <= last:
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.AckFloor.Stream+1
 	case !lost.IsZero():
-		from := lost.Add(-bus.ClockSkew)
+		from := lost.Add(-topology.ClockSkew)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}
 	if err := s.DeleteConsumer(ctx, c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
@@ -27,7 +28,7 @@ const differTimeout = 10 * time.Second
 
 // Differences compares the streams of the configured clouds, and their durable consumers, with what a bridge makes. It changes
 // nothing. It needs the right to look up and list streams and consumers. watched shows how far it is, unless it is nil.
-func Differences(ctx context.Context, c *bus.Client, watched *progress.Task) ([]Difference, error) {
+func Differences(ctx context.Context, c *client.Client, watched *progress.Task) ([]Difference, error) {
 	var all []Difference
 	watched.Begin("compare the streams", "cloud", int64(len(c.Settings().Clouds)))
 	for _, cloud := range c.Settings().Clouds {
@@ -43,7 +44,7 @@ func Differences(ctx context.Context, c *bus.Client, watched *progress.Task) ([]
 	return all, nil
 }
 
-func differences(ctx context.Context, c *bus.Client, cloud string) ([]Difference, error) {
+func differences(ctx context.Context, c *client.Client, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.Settings().Prefix
 	for _, want := range append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud)) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/takeover"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
@@ -21,15 +22,20 @@ type Ensurer struct {
 
 	room      *room
 	consumers *consumers
+	originals *objects.Originals
 
 	mu      sync.Mutex
 	epoch   int  // of the connection that the rest is about
 	stocked bool // the buckets were looked for, on this connection
 }
 
-// Connect is bus.Connect for a connection that makes and checks its streams.
-func Connect(cfg bus.Config, log *slog.Logger, options ...bus.Option) (*bus.Conn, error) {
-	return bus.Connect(cfg, log, append(options, bus.WithStreams(func(b *bus.Conn) bus.Streams { return New(b, log) }))...)
+// Connect is bus.Connect for a connection that checks its streams, and what makes them.
+func Connect(cfg bus.Config, log *slog.Logger, options ...bus.Option) (conn *bus.Conn, streams *Ensurer, err error) {
+	conn, err = bus.Connect(cfg, log, append(options, bus.WithStreams(func(b *bus.Conn) bus.Streams {
+		streams = New(b, log)
+		return streams
+	}))...)
+	return conn, streams, err
 }
 
 // Option changes how streams are made.
@@ -52,6 +58,7 @@ func New(conn *bus.Conn, log *slog.Logger, options ...Option) *Ensurer {
 	}
 	e.room = &room{conn: conn, cfg: e.cfg, log: log, probeHeld: probeHeld, probeStale: probeStale}
 	e.consumers = &consumers{conn: conn, cfg: e.cfg, log: log, older: e.older, timeout: e.timeout}
+	e.originals = objects.NewOriginals(conn, e, log)
 	for _, change := range options {
 		change(e)
 	}

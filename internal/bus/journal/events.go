@@ -28,7 +28,7 @@ func Of(conn Conn) *Journal { return &Journal{conn} }
 //
 // The stream may no longer have all that it took: whole is the time since when it certainly has, zero if it has everything
 // from its beginning.
-func (j *Journal) Events(ctx context.Context, cloud string, since time.Time, each func(bus.Message)) (whole time.Time, _ error) {
+func (j *Journal) Events(ctx context.Context, cloud string, since time.Time, each func(Message)) (whole time.Time, _ error) {
 	if err := j.conn.AwaitUp(ctx); err != nil {
 		return whole, fmt.Errorf("read the events of %s: %w", cloud, err)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -25,7 +24,7 @@ func TestEvents(t *testing.T) {
 	}
 	read := func(since time.Time) (ids []string, whole time.Time) {
 		t.Helper()
-		whole, err := journal.Of(b).Events(t.Context(), "acme", since, func(m bus.Message) { ids = append(ids, m.Event.ID()) })
+		whole, err := journal.Of(b).Events(t.Context(), "acme", since, func(m journal.Message) { ids = append(ids, m.Event.ID()) })
 		if err != nil {
 			t.Fatal(err)
 		}

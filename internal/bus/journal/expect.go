@@ -48,16 +48,16 @@ func Expect(ctx context.Context, c Client, stream, subject string) (*Expectation
 }
 
 // Next waits for the message, as long as ctx allows.
-func (e *Expectation) Next(ctx context.Context) (bus.Message, error) {
+func (e *Expectation) Next(ctx context.Context) (Message, error) {
 	for wait := expectAtFirst; ; wait = min(2*wait, expectEvery) {
 		m, there, err := e.look(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return bus.Message{}, e.why(ctx.Err())
+			return Message{}, e.why(ctx.Err())
 		case there:
 			return m, nil
 		case err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrNoResponders): // it may be back soon
-			return bus.Message{}, err
+			return Message{}, err
 		}
 		select {
 		case <-time.After(wait):
@@ -67,7 +67,7 @@ func (e *Expectation) Next(ctx context.Context) (bus.Message, error) {
 }
 
 // look asks once whether there is a message.
-func (e *Expectation) look(ctx context.Context) (m bus.Message, there bool, err error) {
+func (e *Expectation) look(ctx context.Context) (m Message, there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, expectAnswer)
 	defer cancel()
 	msg, err := e.client.NATS().RequestWithContext(ctx, e.request, nil)
@@ -82,7 +82,7 @@ func (e *Expectation) look(ctx context.Context) (m bus.Message, there bool, err 
 	switch status := msg.Header.Get("Status"); {
 	case len(subjects) > 0 && len(times) > 0:
 		at, _ := time.Parse(time.RFC3339Nano, times[len(times)-1]) // else it is not known
-		return bus.NewMessage(subjects[len(subjects)-1], msg.Header, msg.Data, at), true, nil
+		return NewMessage(subjects[len(subjects)-1], msg.Header, msg.Data, at), true, nil
 	case status == "404":
 		return m, false, nil
 	default:

@@ -48,15 +48,15 @@ var errSilent = errors.New("the broker sends no more, although more is there")
 // message knows how many are still to be read. An error is the last thing that comes; the end of ctx is one.
 //
 // A reading with an end leaves out what comes meanwhile, and ends early if somebody deletes the rest.
-func (r Reader) Read(ctx context.Context, stream string, from From, to To, filters ...string) iter.Seq2[bus.Message, error] {
-	return func(yield func(bus.Message, error) bool) {
+func (r Reader) Read(ctx context.Context, stream string, from From, to To, filters ...string) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
 		if err := r.read(ctx, stream, from, to, filters, yield); err != nil {
-			yield(bus.Message{}, fmt.Errorf("read stream %s: %w", stream, err))
+			yield(Message{}, fmt.Errorf("read stream %s: %w", stream, err))
 		}
 	}
 }
 
-func (r Reader) read(ctx context.Context, stream string, from From, to To, filters []string, yield func(bus.Message, error) bool) error {
+func (r Reader) read(ctx context.Context, stream string, from From, to To, filters []string, yield func(Message, error) bool) error {
 	p, err := r.begin(ctx, stream, from, to, filters)
 	if err != nil || p == nil {
 		return err
@@ -74,7 +74,7 @@ func (r Reader) read(ctx context.Context, stream string, from From, to To, filte
 		if !to.endless && meta.Sequence.Stream > p.last {
 			return nil
 		}
-		m := bus.NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp)
+		m := NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp)
 		m.Sequence, m.Pending = meta.Sequence.Stream, int64(min(meta.NumPending, math.MaxInt64))
 		if !yield(m, nil) || !to.endless && (meta.NumPending == 0 || meta.Sequence.Stream >= p.last) {
 			return nil

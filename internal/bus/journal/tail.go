@@ -5,12 +5,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 )
 
 // Tail hands over the messages of a stream that match one of the filters, the new ones or those since a time, until ctx ends.
-func Tail(ctx context.Context, js jetstream.JetStream, stream string, filters []string, since time.Time, each func(bus.Message)) error {
+func Tail(ctx context.Context, js jetstream.JetStream, stream string, filters []string, since time.Time, each func(Message)) error {
 	from := Next()
 	if !since.IsZero() {
 		from = Since(since)

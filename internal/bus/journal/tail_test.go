@@ -7,7 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -20,13 +19,13 @@ func TestTail(t *testing.T) {
 	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
 		t.Fatal(err)
 	}
-	got := make(chan bus.Message, 10)
+	got := make(chan journal.Message, 10)
 	c := bustest.Dial(t, server)
 	if err := c.WaitStreams(t.Context(), "factro", "acme"); err != nil {
 		t.Fatal(err)
 	}
 	bustest.Start(t, func(ctx context.Context) error {
-		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Now().Add(-time.Hour), func(m bus.Message) { got <- m })
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Now().Add(-time.Hour), func(m journal.Message) { got <- m })
 	})
 	if m := natstest.Receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != bustest.EventSubject || m.Time.IsZero() {
 		t.Errorf("got %+v", m)
@@ -47,11 +46,11 @@ func TestTailOverOutage(t *testing.T) {
 	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
 		t.Fatal(err)
 	}
-	got, outages := make(chan bus.Message, 10), make(chan bool, 10)
+	got, outages := make(chan journal.Message, 10), make(chan bool, 10)
 	c := bustest.Dial(t, server)
 	outside := bustest.Connected(t, server)
 	bustest.Start(t, func(ctx context.Context) error {
-		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m bus.Message) { got <- m })
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m journal.Message) { got <- m })
 	})
 	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
 	natstest.Eventually(t, "the reader waits for a message", func() bool {
@@ -87,12 +86,12 @@ func TestTailBegunInOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := bustest.Dial(t, server)
-	outages, got := make(chan bool, 10), make(chan bus.Message, 10)
+	outages, got := make(chan bool, 10), make(chan journal.Message, 10)
 	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
 	server.Stop()
 	natstest.Receive(t, outages)
 	bustest.Start(t, func(ctx context.Context) error {
-		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Unix(1, 0), func(m bus.Message) { got <- m })
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Unix(1, 0), func(m journal.Message) { got <- m })
 	})
 	server.Start()
 	if m := natstest.Receive(t, got); m.Event.ID() != "old" {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
@@ -98,7 +99,7 @@ func TestServeStatus(t *testing.T) {
 	}
 	natstest.Eventually(t, "who would take the next command answers", func() bool { return ask("").Cloud == "holder" })
 	out.Command("first")
-	queue, err := b.CommandConsumer(t.Context(), "acme")
+	queue, err := commands.Bind(t.Context(), b, "acme", bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

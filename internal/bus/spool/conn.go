@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 )
 
 // Conn is what the spool needs of the connection to NATS.
@@ -43,8 +44,7 @@ type Publisher interface {
 type Streams interface {
 	// Window is how long the stream of a cloud's events recognises a message id.
 	Window(cloud string) time.Duration
-	// Scan reads what a stream has under a subject, see bus.Conn.
-	Scan(ctx context.Context, stream, subject string, after uint64, from time.Time, each func(*nats.Msg)) (last uint64, err error)
+	stored.Scanned
 }
 
 // Counters count what the connection counts for all publishes.

@@ -13,7 +13,9 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -28,9 +30,9 @@ const (
 )
 
 // dial connects a client that reads dead letters.
-func dial(t testing.TB, s *natstest.Server) *bus.Client {
+func dial(t testing.TB, s *natstest.Server) *client.Client {
 	t.Helper()
-	c, err := bus.Dial(bustest.Config(s))
+	c, err := client.Dial(bustest.Config(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +186,7 @@ func (o outside) limit(stream string, most int32) {
 // letters keeps the dead letters of a connection.
 func letters(t testing.TB, conn *bus.Conn) *deadletter.Store {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, bustest.Quiet())
+	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, bustest.Room(conn), bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

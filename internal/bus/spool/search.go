@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -66,8 +66,8 @@ func (d *drain) search(ctx context.Context, m *spooled) error {
 	}
 	// The broker's clock may differ from ours, and the attempt to send it came before the spool had it.
 	var err error
-	sought.last, err = d.spool.conn.Scan(ctx, stream, m.Msg.Subject, sought.last, m.Stored.Add(-window), sought.note)
-	if errors.Is(err, bus.ErrMoving) {
+	sought.last, err = stored.Scan(ctx, d.spool.conn, stream, m.Msg.Subject, sought.last, m.Stored.Add(-window), sought.note)
+	if errors.Is(err, stored.ErrMoving) {
 		return fmt.Errorf("look for %s: %w", m.Msg.Subject, err)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -205,7 +206,7 @@ func (m *mover) one(ctx context.Context, msg jetstream.Msg) error {
 func (m *mover) rest(ctx context.Context, end time.Time) (left uint64, _ error) {
 	subject := string(m.t.cfg.Prefix) + ".command." + m.cloud + ".>"
 	for next := uint64(1); time.Now().Before(end); {
-		msg, err := m.t.conn.StoredMsg(ctx, m.old.CachedInfo().Config.Name, next, subject)
+		msg, err := stored.On(m.t.conn).Get(ctx, m.old.CachedInfo().Config.Name, next, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return 0, nil
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -84,7 +85,7 @@ func (m *mover) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, 
 
 // movedAs is the place that a command in the new queue had in the old one, or "".
 func (m *mover) movedAs(ctx context.Context, sequence uint64) (string, error) {
-	there, err := m.t.conn.StoredMsg(ctx, m.to.Name, sequence, "")
+	there, err := stored.On(m.t.conn).Get(ctx, m.to.Name, sequence, "")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
@@ -39,7 +40,7 @@ const moveFor = 2 * time.Second
 
 // Conn is what taking over needs of the connection to NATS.
 type Conn interface {
-	Messages
+	stored.Conn
 	State
 	Base
 }
@@ -50,12 +51,6 @@ type Base interface {
 	Settings() bus.Config
 	// Epoch counts the connections: what was found on one may not be there on the next.
 	Epoch() int
-}
-
-// Messages reads messages from the leaders of their streams.
-type Messages interface {
-	FromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error)
-	StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error)
 }
 
 // State is what others know of a stream that is being filled.
@@ -275,7 +270,7 @@ func (t *Takeover) leftToCopy(ctx context.Context, old, have jetstream.Stream, w
 // lastOn is the last message on any subject that a filter means; an empty one if there is none.
 func (t *Takeover) lastOn(ctx context.Context, s jetstream.Stream, filter string) (last jetstream.RawStreamMsg, _ error) {
 	name := s.CachedInfo().Config.Name
-	m, err := t.conn.FromLeader(ctx, name, map[string]any{"last_by_subj": filter}) // the client's own words take no wildcards
+	m, err := stored.On(t.conn).FromLeader(ctx, name, map[string]any{"last_by_subj": filter}) // the client's own words take no wildcards
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return last, nil

@@ -66,3 +66,6 @@ var DeadCommandCodes = []string{
 	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeRefused, events.CodeExhausted,
 	events.CodeAmbiguous,
 }
+
+// ClockSkew is how far the clocks of a cluster's servers may be apart.
+const ClockSkew = time.Minute

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -36,7 +36,7 @@ func (f *Flags) ConfiguredCloud() (config.Cloud, error) {
 
 // Clouds are those that are meant: the one in --cloud, else those of the configuration if one is named, else all that have
 // streams.
-func (f *Flags) Clouds(ctx context.Context, client *bus.Client) ([]string, error) {
+func (f *Flags) Clouds(ctx context.Context, client *client.Client) ([]string, error) {
 	switch {
 	case f.Cloud != "":
 		return []string{f.Cloud}, nil
@@ -51,7 +51,7 @@ func (f *Flags) Clouds(ctx context.Context, client *bus.Client) ([]string, error
 }
 
 // NoStream adds to the error of a stream that is not there that no bridge serves the cloud.
-func (f *Flags) NoStream(ctx context.Context, client *bus.Client, cloud string, err error) error {
+func (f *Flags) NoStream(ctx context.Context, client *client.Client, cloud string, err error) error {
 	if natserr.NoStream(err) {
 		return f.Unserved(ctx, client, cloud, err)
 	}
@@ -60,7 +60,7 @@ func (f *Flags) NoStream(ctx context.Context, client *bus.Client, cloud string, 
 
 // Known makes sure that the cloud in --cloud has streams, where nothing else would show that it has none. A user who may not list
 // streams is believed.
-func (f *Flags) Known(ctx context.Context, client *bus.Client) error {
+func (f *Flags) Known(ctx context.Context, client *client.Client) error {
 	if f.Cloud == "" {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (f *Flags) Known(ctx context.Context, client *bus.Client) error {
 var errNoStreams = errors.New("it has no streams")
 
 // Unserved says that no bridge serves a cloud, and which ones there are, as far as that can be found out.
-func (f *Flags) Unserved(ctx context.Context, client *bus.Client, cloud string, err error) error {
+func (f *Flags) Unserved(ctx context.Context, client *client.Client, cloud string, err error) error {
 	p := events.Prefix(f.Prefix)
 	there := "its streams are not there"
 	if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, cloud) {
@@ -83,7 +83,7 @@ func (f *Flags) Unserved(ctx context.Context, client *bus.Client, cloud string, 
 }
 
 // ChooseCloud makes sure that there is a cloud to work for: the one in --cloud, or the only one that there is.
-func (f *Flags) ChooseCloud(ctx context.Context, client *bus.Client) error {
+func (f *Flags) ChooseCloud(ctx context.Context, client *client.Client) error {
 	if f.Config != nil {
 		_, err := f.ConfiguredCloud()
 		return err

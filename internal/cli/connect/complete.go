@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 )
 
 // completionTime bounds a completion that asks the broker: a shell waits for it. What is found by then is offered, and a failure
@@ -43,7 +43,7 @@ func Within(ctx context.Context, look func(context.Context, func(string))) []str
 // completeCloud completes the names of clouds: those of the configuration, else those that have streams.
 func (f *Flags) completeCloud(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return Within(cmd.Context(), func(ctx context.Context, offer func(string)) {
-		f.eachCloud(ctx, func(_ *bus.Client, clouds []string) {
+		f.eachCloud(ctx, func(_ *client.Client, clouds []string) {
 			for _, cloud := range clouds {
 				offer(cloud)
 			}
@@ -52,7 +52,7 @@ func (f *Flags) completeCloud(cmd *cobra.Command, _ []string, _ string) ([]strin
 }
 
 // eachCloud hands over the clouds that there are, and a connection unless the configuration lists them all. Failures are silent.
-func (f *Flags) eachCloud(ctx context.Context, do func(*bus.Client, []string)) {
+func (f *Flags) eachCloud(ctx context.Context, do func(*client.Client, []string)) {
 	if f.ConfigFile != "" {
 		if _, err := f.BridgeConfig(); err != nil {
 			return
@@ -66,7 +66,7 @@ func (f *Flags) eachCloud(ctx context.Context, do func(*bus.Client, []string)) {
 }
 
 // Connected is eachCloud with a connection in any case.
-func (f *Flags) Connected(ctx context.Context, do func(*bus.Client, []string)) {
+func (f *Flags) Connected(ctx context.Context, do func(*client.Client, []string)) {
 	client, err := f.Dial()
 	if err != nil {
 		return

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -54,7 +55,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 }
 
 // Dial reads the configuration, if one is named, and connects.
-func (f *Flags) Dial() (*bus.Client, error) {
+func (f *Flags) Dial() (*client.Client, error) {
 	c, err := f.Connection("bridge command line")
 	if err != nil {
 		return nil, err
@@ -70,8 +71,8 @@ var flagNames = strings.NewReplacer(
 )
 
 // Reach connects. If the configuration does not say how, an error names the context, and flags in place of settings.
-func (f *Flags) Reach(c bus.Config) (*bus.Client, error) {
-	client, err := bus.Dial(c)
+func (f *Flags) Reach(c bus.Config) (*client.Client, error) {
+	client, err := client.Dial(c)
 	if err == nil || f.Config != nil && f.context == "" {
 		return client, err
 	}

@@ -11,7 +11,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -56,11 +58,11 @@ type outcome struct {
 // redriver sends dead letters again, one after the other.
 type redriver struct {
 	options
-	client *bus.Client
+	client *client.Client
 	limit  *rate.Limiter
 }
 
-func newRedriver(client *bus.Client, o options) *redriver {
+func newRedriver(client *client.Client, o options) *redriver {
 	return &redriver{options: o, client: client, limit: rate.NewLimiter(rate.Limit(o.perSecond), 1)}
 }
 
@@ -70,7 +72,7 @@ func (r *redriver) redrive(ctx context.Context, l deadletter.Entry) (outcome, er
 	ctx = telemetry.NewTrace(ctx)
 	o := outcome{dead: l, trace: trace.SpanContextFromContext(ctx).TraceID().String()}
 	whole, err := deadletter.Original(ctx, r.client, r.prefix, l)
-	if errors.Is(err, bus.ErrNoFile) {
+	if errors.Is(err, objects.ErrNoFile) {
 		o.left = fmt.Errorf("only a part of it was kept, and the rest is gone: %w", err)
 		return o, nil
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -59,7 +59,7 @@ func recent(ctx context.Context, f *connect.Flags, each func(deadletter.Entry, f
 			}
 		}
 		p := func() events.Prefix { return events.Prefix(f.Prefix) }
-		f.Connected(ctx, func(client *bus.Client, clouds []string) {
+		f.Connected(ctx, func(client *client.Client, clouds []string) {
 			for _, cloud := range clouds {
 				last, err := deadletter.Last(ctx, client, p(), cloud)
 				if err != nil {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
@@ -148,7 +148,7 @@ func sequence(s string) (uint64, error) {
 
 // each hands over the dead letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
 // there is an error. watched counts the dead letters that were looked at; it may be nil.
-func (f *deadFlags) each(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task, do func(deadletter.Entry) error) error {
+func (f *deadFlags) each(ctx context.Context, client *client.Client, named []deadName, watched *progress.Task, do func(deadletter.Entry) error) error {
 	p := events.Prefix(f.Prefix)
 	if len(named) > 0 {
 		for _, n := range named {
@@ -196,7 +196,7 @@ func beginSearch(watched *progress.Task, cloud string) {
 }
 
 // find finds the dead letter of that name.
-func find(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName, watched *progress.Task) (deadletter.Entry, error) {
+func find(ctx context.Context, f *connect.Flags, client *client.Client, n deadName, watched *progress.Task) (deadletter.Entry, error) {
 	p := events.Prefix(f.Prefix)
 	if n.id == "" {
 		cloud, err := cloudOf(ctx, f, client, n)
@@ -235,7 +235,7 @@ func find(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName,
 }
 
 // cloudOf is the cloud of a dead letter: the one that it is named with, that of the flag, or the only one.
-func cloudOf(ctx context.Context, f *connect.Flags, client *bus.Client, n deadName) (string, error) {
+func cloudOf(ctx context.Context, f *connect.Flags, client *client.Client, n deadName) (string, error) {
 	switch {
 	case n.cloud != "" && f.Cloud != "" && n.cloud != f.Cloud:
 		return "", exit.Usage("%s/%d is not of the cloud in --cloud, %s", n.cloud, n.sequence, f.Cloud)
@@ -275,7 +275,7 @@ func (f *deadFlags) pick(args []string) ([]deadName, error) {
 
 // count counts the dead letters that are named or chosen. From then on they are the ones that are meant: what dies later was not
 // asked about.
-func (f *deadFlags) count(ctx context.Context, client *bus.Client, named []deadName, watched *progress.Task) (int, error) {
+func (f *deadFlags) count(ctx context.Context, client *client.Client, named []deadName, watched *progress.Task) (int, error) {
 	n, last := 0, map[string]uint64{}
 	err := f.each(ctx, client, named, watched, func(l deadletter.Entry) error {
 		n++

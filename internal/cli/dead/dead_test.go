@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 func letterOf(operation, data string) deadletter.Entry {
-	return deadletter.Entry{Message: bus.Message{Data: []byte(data), Broken: errors.New("plain")}, Kind: deadletter.Command, Address: events.Address{Operation: operation}}
+	return deadletter.Entry{Message: journal.Message{Data: []byte(data), Broken: errors.New("plain")}, Kind: deadletter.Command, Address: events.Address{Operation: operation}}
 }
 
 func TestEdits(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -62,7 +62,7 @@ it wants --yes.`,
 }
 
 // drop deletes dead letters if ask agrees to so many; without it, it lists them.
-func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *bus.Client, named []deadName, ask func(int) bool, watched *progress.Task) error {
+func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *client.Client, named []deadName, ask func(int) bool, watched *progress.Task) error {
 	if ask == nil {
 		n, err := f.print(ctx, out, client, named, watched)
 		if err != nil || n == 0 {

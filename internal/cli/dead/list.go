@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -61,7 +63,7 @@ that their stream refuses are not there yet: bridge dead parked lists them.`,
 }
 
 // print prints the dead letters that are named or chosen under a header, or says that there are none, and returns their number.
-func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client, named []deadName, watched *progress.Task) (n int, err error) {
+func (f *deadFlags) print(ctx context.Context, out io.Writer, client *client.Client, named []deadName, watched *progress.Task) (n int, err error) {
 	err = f.each(ctx, client, named, watched, func(l deadletter.Entry) error {
 		if n++; n == 1 {
 			if err := printHeader(out); err != nil {
@@ -77,13 +79,13 @@ func (f *deadFlags) print(ctx context.Context, out io.Writer, client *bus.Client
 }
 
 // printNewest prints the newest of the dead letters that are chosen, and says how many others there are.
-func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *bus.Client, watched *progress.Task) error {
+func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *client.Client, watched *progress.Task) error {
 	died := func(l deadletter.Entry) time.Time { return l.Died }
 	var found []deadletter.Entry
 	n := 0
 	err := f.each(ctx, client, nil, watched, func(l deadletter.Entry) error {
 		n++
-		l.Message = bus.Message{} // its data may be large
+		l.Message = journal.Message{} // its data may be large
 		if found = append(found, l); len(found) >= 2*output.MostRows {
 			found = output.Newest(found, output.MostRows, died)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
@@ -191,7 +191,7 @@ func (f *redriveFlags) print(out io.Writer, o outcome) error {
 }
 
 // result waits for what became of a command, prints it, and returns the exit code that goes with it.
-func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *bus.Client, o outcome) (int, error) {
+func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *client.Client, o outcome) (int, error) {
 	waiting, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	p, cloud := events.Prefix(f.Prefix), o.command.Cloud

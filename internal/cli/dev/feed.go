@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
@@ -30,7 +30,7 @@ func newFeed() *feed { return &feed{lines: make(chan func(io.Writer), 100)} }
 
 // follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
 // the play prints them itself.
-func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, since time.Time, own string) error {
+func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefix, since time.Time, own string) error {
 	show := func(one func(io.Writer)) {
 		select {
 		case n.lines <- one:
@@ -39,7 +39,7 @@ func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m journal.Message) {
 			if m.Event.Extensions()[attr.CausationID] != own {
 				show(func(out io.Writer) { printOutcome(out, m) })
 			}
@@ -47,7 +47,7 @@ func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
-		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m journal.Message) {
 			show(func(out io.Writer) { printDeadLetter(out, m) })
 		})
 	})
@@ -55,7 +55,7 @@ func (n *feed) follow(ctx context.Context, client *bus.Client, p events.Prefix, 
 }
 
 // printDeadLetter prints a dead letter; "bridge dead show" prints the rest of it.
-func printDeadLetter(out io.Writer, m bus.Message) {
+func printDeadLetter(out io.Writer, m journal.Message) {
 	why := m.Dead()
 	fmt.Fprintf(out, "%s  %s\n  dead letter (%s)\n  %s\n", timetext.FineStamp(m.Time), m.Subject, output.OneLine([]byte(why[events.HeaderDeadCode])),
 		output.OneLine([]byte(why[events.HeaderDeadReason])))
@@ -66,7 +66,7 @@ func printDeadLetter(out io.Writer, m bus.Message) {
 }
 
 // printOutcome prints what became of a command, with each mistake if it was a wrong one.
-func printOutcome(out io.Writer, m bus.Message) {
+func printOutcome(out io.Writer, m journal.Message) {
 	r, err := events.ResultOf(m.Event)
 	if err != nil {
 		output.PrintMessage(out, m)

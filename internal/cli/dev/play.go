@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -72,11 +73,11 @@ func (p play) run(ctx context.Context, demo bool) error {
 	defer client.Close()
 	since := time.Now() // not "new": nothing of the play must be missed
 	id := uuid.Must(uuid.NewV7()).String()
-	arrived := make(chan bus.Message)
+	arrived := make(chan journal.Message)
 	ended := ctx.Err // before the group has a context of its own
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m bus.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m journal.Message) {
 			select {
 			case arrived <- m:
 			case <-ctx.Done():
@@ -109,8 +110,8 @@ func (p play) run(ctx context.Context, demo bool) error {
 }
 
 // connect waits until the bridge has made its streams.
-func (p play) connect(ctx context.Context) (*bus.Client, error) {
-	client, err := bus.Dial(bus.Config{URL: p.url, Name: "bridge dev"})
+func (p play) connect(ctx context.Context) (*client.Client, error) {
+	client, err := client.Dial(bus.Config{URL: p.url, Name: "bridge dev"})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (p play) connect(ctx context.Context) (*bus.Client, error) {
 	return client, nil
 }
 
-func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arrived <-chan bus.Message) error {
+func (p play) roundTrip(ctx context.Context, client *client.Client, id string, arrived <-chan journal.Message) error {
 	ctx, cancel := context.WithTimeout(telemetry.NewTrace(ctx), patience)
 	defer cancel()
 	create := payload.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
@@ -140,7 +141,7 @@ func (p play) roundTrip(ctx context.Context, client *bus.Client, id string, arri
 		if err != nil || r.Outcome != events.Applied || r.Resource == nil {
 			return
 		}
-		m := bus.Message{Subject: e.Subject, Header: e.Header}
+		m := journal.Message{Subject: e.Subject, Header: e.Header}
 		fmt.Fprintf(p.out, "2. The bridge called the Core API, and reports the outcome of the command:\n   %s\n   task %s\n   %s\n   trace %s, the same\n\n",
 			m.Subject, r.Resource.ID, r.Resource.URL, m.TraceID())
 	}))

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
@@ -119,7 +119,7 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 var errLate = errors.New("no answer in time")
 
 // refused gives the reason that there is no answer its exit code.
-func (f *queryFlags) refused(ctx context.Context, client *bus.Client, err error) error {
+func (f *queryFlags) refused(ctx context.Context, client *client.Client, err error) error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		lines := []string{fmt.Sprintf("%s (%d): %s", e.Code, e.Status, e.Message)}
 		for _, m := range e.FieldErrors() {
@@ -141,7 +141,7 @@ func (f *queryFlags) refused(ctx context.Context, client *bus.Client, err error)
 }
 
 // held says what keeps the bridge of the commands from calling factro, mostly the same one; nothing if it does not say.
-func (f *queryFlags) held(ctx context.Context, client *bus.Client) []string {
+func (f *queryFlags) held(ctx context.Context, client *client.Client) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	s, err := client.Bridge(events.Prefix(f.Prefix), f.Cloud).Status(ctx, "")

@@ -12,11 +12,13 @@ import (
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -149,11 +151,11 @@ func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, t
 
 // notSent adds to an error why the command was not sent, as far as it can be found out: a refused permission, or a cloud that
 // no bridge serves.
-func (f *sendFlags) notSent(ctx context.Context, client *bus.Client, op factro.Operation, err error) error {
+func (f *sendFlags) notSent(ctx context.Context, client *client.Client, op factro.Operation, err error) error {
 	if err == nil {
 		return nil
 	}
-	if bus.NobodyTakes(err) {
+	if natserr.NobodyTakes(err) {
 		return f.Unserved(ctx, client, f.Cloud, err)
 	}
 	return client.Why(err, events.Prefix(f.Prefix).Command(f.Cloud, op.Resource, op.Name))
@@ -226,7 +228,7 @@ func (f *sendFlags) reused(out io.Writer, r events.Result, e *events.ReusedError
 }
 
 func (f *sendFlags) print(out io.Writer, e events.Event) {
-	m := bus.Message{Subject: e.Subject, Header: e.Header, Data: e.Data(), Event: e.CloudEvent}
+	m := journal.Message{Subject: e.Subject, Header: e.Header, Data: e.Data(), Event: e.CloudEvent}
 	if f.asJSON {
 		output.PrintJSON(out, m)
 		return
@@ -238,7 +240,7 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 
 // prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
 // connection, but a file that is too large for the data needs one first.
-func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *bus.Client, data []byte, err error) {
+func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *client.Client, data []byte, err error) {
 	if err := checkData(op, args); err != nil {
 		return nil, nil, err
 	}
@@ -257,7 +259,7 @@ func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []str
 }
 
 // connect connects, and makes sure that there is a cloud.
-func (f *sendFlags) connect(ctx context.Context) (*bus.Client, error) {
+func (f *sendFlags) connect(ctx context.Context) (*client.Client, error) {
 	client, err := f.Dial()
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -28,7 +28,7 @@ const inlineMost = 256 << 10
 
 // newUpload returns what makes an upload of a file: a small one goes along in the command, a larger one through the object
 // store, and watched shows the progress. id is that of the command, or "" for a new one.
-func newUpload(ctx context.Context, client *bus.Client, p events.Prefix, cloud, id string, watched *progress.Task) upload {
+func newUpload(ctx context.Context, client *client.Client, p events.Prefix, cloud, id string, watched *progress.Task) upload {
 	return func(path string) (any, error) {
 		file, err := os.Open(path)
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
@@ -16,7 +17,7 @@ import (
 
 // Waits prints, line by line, what a command waits for.
 type Waits struct {
-	client *bus.Client
+	client *client.Client
 	prefix events.Prefix
 	cloud  string
 
@@ -27,7 +28,7 @@ type Waits struct {
 }
 
 // NewWaits makes what prints on notes what a command of a cloud waits for.
-func NewWaits(client *bus.Client, p events.Prefix, cloud string, notes io.Writer) *Waits {
+func NewWaits(client *client.Client, p events.Prefix, cloud string, notes io.Writer) *Waits {
 	return &Waits{client: client, prefix: p, cloud: cloud, notes: notes}
 }
 
@@ -74,12 +75,12 @@ func (w *Waits) unanswered(ctx context.Context, err error) string {
 		return ""
 	}
 	switch {
-	case lookErr == nil && bus.NobodyAnswers(err):
+	case lookErr == nil && natserr.NobodyAnswers(err):
 		return fmt.Sprintf("what the command waits for is not known: a bridge took commands of the cloud %s a moment ago, and does not answer; it has "+
 			"ended, or it is one before contract 3.0", w.cloud)
 	case lookErr == nil:
 		return "what the command waits for is not known: the bridge does not say so in time"
-	case bus.NobodyAnswers(err):
+	case natserr.NobodyAnswers(err):
 		return fmt.Sprintf("nobody says what the command waits for: no bridge with the role egress runs for the cloud %s, or it is one before "+
 			"contract 3.0, or %s is not open to this user; the command waits in the stream", w.cloud, w.prefix.Status(w.cloud))
 	}

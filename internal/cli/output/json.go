@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -21,7 +21,7 @@ func PrintError(out io.Writer, id string, e *events.Error, earlier *events.Resul
 }
 
 // PrintJSON prints a message for machines.
-func PrintJSON(out io.Writer, m bus.Message) {
+func PrintJSON(out io.Writer, m journal.Message) {
 	line := struct {
 		Subject string            `json:"subject"`
 		Time    *time.Time        `json:"time,omitempty"`

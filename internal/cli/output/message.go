@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
 // PrintMessage prints a message for people: a line to scan, and the data below it.
-func PrintMessage(out io.Writer, m bus.Message) {
+func PrintMessage(out io.Writer, m journal.Message) {
 	fmt.Fprintf(out, "%s  %s\n", timetext.FineStamp(m.Time), m.Subject)
 	if m.Broken == nil {
 		fmt.Fprintf(out, "  id     %s\n", m.Event.ID())

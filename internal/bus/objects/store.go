@@ -1,4 +1,4 @@
-package bus
+package objects
 
 import (
 	"context"
@@ -11,14 +11,25 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// ErrNoFile says that there is no such file, or that it is not in the bucket itself.
-var ErrNoFile = errors.New("there is no such file")
-
 var errSlow = errors.New("it could not be opened in time")
+
+// Conn is what objects need of the connection to NATS.
+type Conn interface {
+	// AwaitUp waits until it is up. An error says that it never will be, or that ctx has ended.
+	AwaitUp(ctx context.Context) error
+	JetStream() jetstream.JetStream
+	Settings() dial.Config
+}
+
+// Store reads the files that commands refer to, and keeps answers that no message can hold.
+type Store struct{ conn Conn }
+
+// New returns a store on a connection. It asks nobody.
+func New(conn Conn) *Store { return &Store{conn} }
 
 // File is a file that a command refers to.
 type File struct {
@@ -36,25 +47,22 @@ const (
 	openTimeout = 5 * time.Second
 	// moment is how long a read waits for something to come.
 	moment = time.Second
-	// maxName bounds the name of an object, in bytes. In base64 it becomes part of a subject, and one beyond the server's
-	// limit on a line of its protocol would cost us the connection.
-	maxName = 512
 )
 
 // File looks a file up in a bucket, which is the cloud's own for files or the one that an older version had for all. One that is not there, or that cannot be one, is ErrNoFile; any other
 // error passes.
-func (b *Conn) File(ctx context.Context, bucket, name string) (File, error) {
+func (s *Store) File(ctx context.Context, bucket, name string) (File, error) {
 	if len(name) > maxName {
 		return File{}, fmt.Errorf("object store %s: %w: its name would have %d bytes", bucket, ErrNoFile, len(name))
 	}
-	store, err := b.store(ctx, bucket)
+	store, err := s.store(ctx, bucket)
 	if err != nil {
 		return File{}, err
 	}
 	info, err := store.GetInfo(ctx, name)
 	switch {
 	case err != nil:
-		return File{}, fileError(bucket, err)
+		return File{}, Error(bucket, err)
 	case info.Opts != nil && info.Opts.Link != nil:
 		// It leads to where the one who made it may not read himself.
 		return File{}, fmt.Errorf("object store %s: %w: it is a link", bucket, ErrNoFile)
@@ -62,7 +70,7 @@ func (b *Conn) File(ctx context.Context, bucket, name string) (File, error) {
 		// Whoever wrote this is no object store. The id of the content becomes part of a subject, as the name does.
 		return File{}, fmt.Errorf("object store %s: %w: %w", bucket, ErrNoFile, jetstream.ErrBadObjectMeta)
 	}
-	if err := b.hasContent(ctx, bucket, info); err != nil {
+	if err := s.hasContent(ctx, bucket, info); err != nil {
 		return File{}, err
 	}
 	return File{Size: int64(info.Size), Open: func(ctx context.Context) (io.ReadCloser, error) {
@@ -72,20 +80,20 @@ func (b *Conn) File(ctx context.Context, bucket, name string) (File, error) {
 
 // hasContent looks for the last part of an object. If there is none, as when the parts have aged out before their index, the
 // reader would wait for them until its time is over, and the commands behind it as long.
-func (b *Conn) hasContent(ctx context.Context, bucket string, info *jetstream.ObjectInfo) error {
+func (s *Store) hasContent(ctx context.Context, bucket string, info *jetstream.ObjectInfo) error {
 	if info.Size == 0 {
 		return nil
 	}
-	stream, err := b.js.Stream(ctx, "OBJ_"+bucket)
+	stream, err := s.conn.JetStream().Stream(ctx, "OBJ_"+bucket)
 	if err != nil {
-		return fileError(bucket, err)
+		return Error(bucket, err)
 	}
 	_, err = stream.GetLastMsgForSubject(ctx, "$O."+bucket+".C."+info.NUID)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return fmt.Errorf("object store %s: %w: its content is gone", bucket, ErrNoFile)
 	}
 	if err != nil {
-		return fileError(bucket, err)
+		return Error(bucket, err)
 	}
 	return nil
 }
@@ -103,7 +111,7 @@ func open(ctx context.Context, store jetstream.ObjectStore, bucket, name, id str
 	}
 	if err != nil {
 		cancel()
-		return nil, fileError(bucket, err)
+		return nil, Error(bucket, err)
 	}
 	// What was opened, which a link that came in between would have made another object.
 	if opened, err := content.Info(); err != nil || opened.Bucket != bucket || opened.NUID != id {
@@ -140,25 +148,15 @@ func (o *opened) Close() error {
 }
 
 // store returns a bucket once the connection is up.
-func (b *Conn) store(ctx context.Context, bucket string) (jetstream.ObjectStore, error) {
-	if err := b.AwaitUp(ctx); err != nil {
+func (s *Store) store(ctx context.Context, bucket string) (jetstream.ObjectStore, error) {
+	if err := s.conn.AwaitUp(ctx); err != nil {
 		return nil, fmt.Errorf("object store %s: %w", bucket, err)
 	}
-	store, err := b.js.ObjectStore(ctx, bucket)
+	store, err := s.conn.JetStream().ObjectStore(ctx, bucket)
 	if err != nil {
-		return nil, fileError(bucket, err)
+		return nil, Error(bucket, err)
 	}
 	return store, nil
-}
-
-// fileError tells what is not there from what cannot be asked.
-func fileError(bucket string, err error) error {
-	for _, none := range []error{jetstream.ErrObjectNotFound, jetstream.ErrBucketNotFound, jetstream.ErrBadObjectMeta} {
-		if errors.Is(err, none) {
-			return fmt.Errorf("object store %s: %w", bucket, ErrNoFile)
-		}
-	}
-	return fmt.Errorf("object store %s: %w", bucket, err)
 }
 
 const (
@@ -171,60 +169,19 @@ const (
 )
 
 // MaxAnswer is how many bytes of an answer a message can hold.
-func (b *Conn) MaxAnswer() int {
-	return int(min(max(b.nc.MaxPayload()-answerRoom, 0), answerMost))
+func (s *Store) MaxAnswer() int {
+	return int(min(max(s.conn.JetStream().Conn().MaxPayload()-answerRoom, 0), answerMost))
 }
 
 // Keep stores an answer of a cloud that no message can hold, as a stream, and returns where it is. When it fails, or the content
 // does, nothing is left of it: what of it was stored is taken away, or, if NATS cannot be reached for that, ages out.
-func (b *Conn) Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error) {
-	bucket := b.cfg.Prefix.AnswerBucket(cloud)
+func (s *Store) Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error) {
+	bucket := s.conn.Settings().Prefix.AnswerBucket(cloud)
 	looking, cancel := context.WithTimeout(ctx, keepWait)
 	defer cancel()
-	store, err := b.store(looking, bucket)
+	store, err := s.store(looking, bucket)
 	if err != nil {
 		return events.ObjectRef{}, err
 	}
-	return put(ctx, store, bucket, name, content, b.nc.MaxPayload())
-}
-
-// mostChunk is the part of an object that a message holds, if a message can hold that much.
-const mostChunk = 128 << 10
-
-// put stores an object in messages of at most so many bytes. The end of ctx ends it through the content, since a context that has ended would leave the store
-// no means to take the beginning away.
-func put(ctx context.Context, store jetstream.ObjectStore, bucket, name string, content io.Reader, payload int64) (events.ObjectRef, error) {
-	if len(name) > maxName {
-		return events.ObjectRef{}, fmt.Errorf("object store %s: a name of %d bytes, want at most %d", bucket, len(name), maxName)
-	}
-	chunk := uint32(mostChunk)
-	if 0 < payload && payload < mostChunk { // 0 before there ever was a connection
-		chunk = uint32(payload)
-	}
-	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}}
-	info, err := store.Put(context.WithoutCancel(ctx), meta, &chunks{ctx: ctx.Err, r: content})
-	if err != nil {
-		// The client takes the content away, but not always its index: that may have been stored although the bucket was full.
-		_ = store.Delete(context.WithoutCancel(ctx), name)
-		return events.ObjectRef{}, fmt.Errorf("object store %s: %w", bucket, natserr.WithHelp(err))
-	}
-	return events.ObjectRef{Bucket: bucket, Name: name, Size: info.Size}, nil
-}
-
-// chunks fills what it is given to read into, since the store makes a message of each read; and it ends when it has to.
-type chunks struct {
-	ctx func() error
-	r   io.Reader
-}
-
-func (c *chunks) Read(p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		if err = c.ctx(); err != nil {
-			return n, err
-		}
-		var more int
-		more, err = c.r.Read(p[n:])
-		n += more
-	}
-	return n, err
+	return Put(ctx, store, bucket, name, content, s.conn.JetStream().Conn().MaxPayload())
 }

@@ -1,4 +1,4 @@
-package bus
+package stored
 
 import (
 	"context"
@@ -22,13 +22,20 @@ var ErrMoving = errors.New("the stream is being filled from the one of an older 
 
 var errScan = errors.New("the broker ended its answer early")
 
+// Scanned is what Scan needs of the connection to NATS.
+type Scanned interface {
+	Conn
+	// IsMoving says whether a stream is being filled from one of an older version.
+	IsMoving(stream string) bool
+}
+
 // Scan reads what a stream has under one subject: after a sequence, or from a time on if after is 0. It calls each for every
 // message, and returns the sequence of the last one that it read, also with an error. ErrMoving says to wait.
-func (b *Conn) Scan(ctx context.Context, stream, subject string, after uint64, from time.Time, each func(*nats.Msg)) (last uint64, err error) {
-	if b.IsMoving(stream) { // what was there is still being copied
+func Scan(ctx context.Context, conn Scanned, stream, subject string, after uint64, from time.Time, each func(*nats.Msg)) (last uint64, err error) {
+	if conn.IsMoving(stream) { // what was there is still being copied
 		return after, ErrMoving
 	}
-	s := scanner{b, stream, subject, after, each}
+	s := scanner{conn, stream, subject, after, each}
 	for {
 		request := map[string]any{"next_by_subj": subject, "batch": scanBatch}
 		if s.last == 0 {
@@ -47,7 +54,7 @@ func (b *Conn) Scan(ctx context.Context, stream, subject string, after uint64, f
 }
 
 type scanner struct {
-	bus             *Conn
+	conn            Conn
 	stream, subject string
 	last            uint64 // the sequence of the last message that was read
 	each            func(*nats.Msg)
@@ -56,8 +63,8 @@ type scanner struct {
 // catchUp reads on from the leader of the stream. Any server may have answered the batches, and one that has stopped does not
 // know the last messages. An account without the right to ask the leader does without.
 func (s *scanner) catchUp(ctx context.Context) error {
-	for !s.bus.health.isDirect(s.stream) {
-		m, err := s.bus.StoredMsg(ctx, s.stream, s.last+1, s.subject)
+	for !s.conn.OnlyDirect(s.stream) {
+		m, err := On(s.conn).Get(ctx, s.stream, s.last+1, s.subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, nats.ErrNoResponders) { // or the account does not import it
 			return nil
 		}
@@ -77,13 +84,14 @@ func (s *scanner) batch(ctx context.Context, request map[string]any) (n int, err
 	if err != nil {
 		return 0, err
 	}
-	inbox := s.bus.nc.NewInbox()
-	sub, err := s.bus.nc.SubscribeSync(inbox)
+	nc := s.conn.JetStream().Conn()
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
-	if err := s.bus.nc.PublishRequest(s.bus.cfg.API("DIRECT.GET."+s.stream), inbox, text); err != nil {
+	if err := nc.PublishRequest(s.conn.Settings().API("DIRECT.GET."+s.stream), inbox, text); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, scanQuiet)

@@ -1,4 +1,4 @@
-package bus
+package client
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
@@ -29,8 +30,11 @@ func (c *Client) Bridge(p events.Prefix, cloud string) *events.Client {
 	return events.NewClient(c.js, cloud, events.WithPrefix(p), events.WithDefaults(events.WithSource("urn:factro:bridge:cli")))
 }
 
+// headerRoom is what data leaves of a message to its headers.
+const headerRoom = 4 << 10
+
 // MaxData is how many bytes of data a message of this connection can hold, beside its headers.
-func (c *Client) MaxData() int64 { return max(c.nc.MaxPayload()-answerRoom, 0) }
+func (c *Client) MaxData() int64 { return max(c.nc.MaxPayload()-headerRoom, 0) }
 
 // Upload puts a file into a cloud's bucket for files, as a stream, and returns what a command refers to it by. What is there
 // under that name already is left alone, since a command may be reading it.
@@ -46,5 +50,5 @@ func (c *Client) Upload(ctx context.Context, p events.Prefix, cloud, name string
 	if have, err := store.GetInfo(ctx, name); err == nil {
 		return events.ObjectRef{Bucket: bucket, Name: name, Size: have.Size}, nil
 	}
-	return put(ctx, store, bucket, name, content, c.nc.MaxPayload())
+	return objects.Put(ctx, store, bucket, name, content, c.nc.MaxPayload())
 }

@@ -1,4 +1,4 @@
-package bus
+package client_test
 
 import (
 	"context"
@@ -6,22 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/embedded"
+	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
-
-func dialed(t testing.TB, server *broker) *Client {
-	t.Helper()
-	c, err := Dial(Config{URL: server.url(), Name: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
 
 func TestDialSaysAtOnce(t *testing.T) {
 	t.Parallel()
-	if _, err := Dial(Config{URL: newBroker(t).url()}); err == nil {
+	if _, err := client.Dial(dial.Config{URL: natstest.New(t).URL()}); err == nil {
 		t.Error("connected to nobody")
 	}
 }
@@ -30,47 +23,8 @@ func TestWaitStreamsGivesUp(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := dialed(t, startBroker(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
+	if err := bustest.Dial(t, natstest.Start(t)).WaitStreams(ctx, "factro", "acme"); err == nil {
 		t.Error("there are no streams")
-	}
-}
-
-// TestEmbedded: the server in this process, reached without a network, and by others if it listens.
-func TestEmbedded(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for round, listen := range []string{"", "127.0.0.1:0"} {
-		s, err := embedded.Start(embedded.Config{DataDir: dir, Listen: listen, SyncAlways: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := Connect(Config{URL: "nats://embedded", Server: s, Prefix: "factro", Clouds: []string{"acme"}, Replicas: 1, Manage: true, DrainTimeout: time.Second}, quiet(), withStreams(quiet()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		stop := start(t, b.Run)
-		ready(t, b)
-		stream, err := b.js.Stream(t.Context(), "FACTRO_EVENTS_ACME")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := stream.CachedInfo().State.Msgs; n != uint64(round) {
-			t.Errorf("in round %d the stream has %d messages", round, n)
-		}
-		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"+listen), "e-1"+listen); err != nil {
-			t.Fatal(err)
-		}
-		if (s.URL() == "") != (listen == "") {
-			t.Errorf("it listens at %q", s.URL())
-		}
-		stop()
-		b.Close()
-		s.Close()
-	}
-	for _, listen := range []string{"nonsense", "127.0.0.1:x"} {
-		if _, err := embedded.Start(embedded.Config{DataDir: t.TempDir(), Listen: listen}); err == nil {
-			t.Errorf("it listens at %q", listen)
-		}
 	}
 }
 
@@ -93,7 +47,7 @@ func TestDialHidesPasswords(t *testing.T) {
 		"nats://m:geh/geheim@127.0.0.1:1":                            "nats://[hidden]@127.0.0.1:1",
 		"nats://127.0.0.1:1":                                         "nats://127.0.0.1:1",
 	} {
-		_, err := Dial(Config{URL: address})
+		_, err := client.Dial(dial.Config{URL: address})
 		if err == nil || strings.Contains(err.Error(), "geh") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", address, err, want)
 		}

@@ -1,4 +1,4 @@
-package bus
+package client
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -20,17 +21,17 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
-	Propagator.Inject(ctx, delivery.Header(msg.Header))
+	bus.Propagator.Inject(ctx, delivery.Header(msg.Header))
 	msg.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	ack, err := c.PublishAcked(ctx, p, msg)
 	if err != nil || !ack.Duplicate {
 		return err
 	}
-	if reason, _ := sameEvent(ctx, c.cfg, c.js, ack, msg); reason == dupRepetition {
+	if bus.IsRepeated(ctx, c.cfg, c.js, ack, msg) {
 		return nil
 	}
 	// The stream has another event under this id. Without an id of its own this one would be lost.
-	again, id := withOwnID(msg, id)
+	again, id := bus.WithOwnID(msg, id)
 	again.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	_, err = c.PublishAcked(ctx, p, again)
 	return err
@@ -38,9 +39,9 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 
 // PublishAcked stores a message in the stream that takes its subject, and returns the acknowledgement.
 func (c *Client) PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (ack *jetstream.PubAck, _ error) {
-	ctx, cancel := context.WithTimeout(ctx, PublishAttempts*AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, bus.PublishAttempts*bus.AttemptTimeout)
 	defer cancel()
-	streams := takers(p, msg.Subject)
+	streams := bus.Takers(p, msg.Subject)
 	natserr.Expect(msg, streams[0])
 	err := natserr.CheckHeader(msg.Header)
 	if err == nil {
@@ -50,7 +51,7 @@ func (c *Client) PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Ms
 	case err == nil:
 		return ack, nil
 	case natserr.Of(err) == natserr.Permanent:
-		return nil, refusedFor(msg, err, c.nc.MaxPayload())
+		return nil, bus.RefusedFor(msg, err, c.nc.MaxPayload())
 	}
 	return nil, fmt.Errorf("publish to %s: %w", msg.Subject, natserr.WithHelp(err))
 }

@@ -1,4 +1,4 @@
-package bus
+package stored
 
 import (
 	"context"
@@ -6,26 +6,41 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 )
 
-// StoredMsg is storedMsg, but asks the leader of the stream: whether a message is there decides what is done with it, and
+// Conn is what reading needs of the connection to NATS.
+type Conn interface {
+	JetStream() jetstream.JetStream
+	Settings() dial.Config
+	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
+	OnlyDirect(stream string) bool
+}
+
+// Reader reads from the leaders of streams.
+type Reader struct{ conn Conn }
+
+// On returns a reader on a connection.
+func On(conn Conn) Reader { return Reader{conn} }
+
+// Get is the function Get, but asks the leader of the stream: whether a message is there decides what is done with it, and
 // another server may answer with the past.
-func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (m *jetstream.RawStreamMsg, err error) {
+func (r Reader) Get(ctx context.Context, stream string, sequence uint64, subject string) (m *jetstream.RawStreamMsg, err error) {
 	request := map[string]any{"seq": sequence}
 	if subject != "" {
 		request["next_by_subj"] = subject
 	}
 	for range readAttempts {
-		if b.health.isDirect(stream) {
-			return storedMsg(ctx, b.cfg, b.js, stream, sequence, subject)
+		if r.conn.OnlyDirect(stream) {
+			return Get(ctx, r.conn.Settings(), r.conn.JetStream(), stream, sequence, subject)
 		}
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
-		m, err = b.FromLeader(attempt, stream, request)
+		m, err = r.FromLeader(attempt, stream, request)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			break
@@ -34,13 +49,13 @@ func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, su
 	return m, err
 }
 
-// LastMsg reads the last message of a subject from the leader of its stream, and asks once. An account without the right to ask
+// Last reads the last message of a subject from the leader of its stream, and asks once. An account without the right to ask
 // the leader gets the answer of any server that holds the stream.
-func (b *Conn) LastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	if !b.health.isDirect(stream) {
-		return b.FromLeader(ctx, stream, map[string]any{"last_by_subj": subject})
+func (r Reader) Last(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	if !r.conn.OnlyDirect(stream) {
+		return r.FromLeader(ctx, stream, map[string]any{"last_by_subj": subject})
 	}
-	msg, err := b.nc.RequestWithContext(ctx, b.cfg.API("DIRECT.GET."+stream+"."+subject), nil)
+	msg, err := r.conn.JetStream().Conn().RequestWithContext(ctx, r.conn.Settings().API("DIRECT.GET."+stream+"."+subject), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +69,15 @@ const (
 	// readTimeout is how long a server may take to answer a read. A leader that does not answer is being replaced.
 	readTimeout  = time.Second
 	readAttempts = 3
+	// attemptTimeout is how long Get waits for an answer.
+	attemptTimeout = 2 * time.Second
 )
 
-// storedMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
+// Get reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
 //
 // A sender may write headers that the broker uses to tell about a message: its subject, its sequence, its time, or that there
 // is none. The broker appends its own words, and the client library takes the first ones. Here the last ones count.
-func storedMsg(ctx context.Context, c Config, js jetstream.JetStream, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
+func Get(ctx context.Context, c dial.Config, js jetstream.JetStream, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(map[string]any{"seq": sequence, "next_by_subj": subject})
 	if subject == "" {
 		request, err = json.Marshal(map[string]any{"seq": sequence})
@@ -68,7 +85,7 @@ func storedMsg(ctx context.Context, c Config, js jetstream.JetStream, stream str
 	if err != nil {
 		return nil, err
 	}
-	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	msg, err := js.Conn().RequestWithContext(attempt, c.API("DIRECT.GET."+stream), request)
 	if errors.Is(err, nats.ErrNoResponders) { // it allows no direct get; its leader tells the headers apart from its own words
@@ -113,12 +130,12 @@ func directMsg(msg *nats.Msg) (_ *jetstream.RawStreamMsg, err error) {
 }
 
 // FromLeader reads a message of a stream from the server that leads it: what is there is there, and what is not is not.
-func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error) {
+func (r Reader) FromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error) {
 	text, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := b.nc.RequestWithContext(ctx, b.cfg.API("STREAM.MSG.GET."+stream), text)
+	answer, err := r.conn.JetStream().Conn().RequestWithContext(ctx, r.conn.Settings().API("STREAM.MSG.GET."+stream), text)
 	if err != nil {
 		return nil, err
 	}
@@ -150,21 +167,3 @@ func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string
 	}
 	return m, nil
 }
-
-// onlyDirect notes that the leader of a stream may not be asked, and says whether that is what was refused. Then any server
-// answers for it, as before this right was needed.
-func (b *Conn) onlyDirect(r refusal) bool {
-	stream, ok := strings.CutPrefix(r.subject, b.cfg.API("STREAM.MSG.GET."))
-	if !ok || !r.publish {
-		return false
-	}
-	b.health.direct(stream)
-	if skipped, due := b.samples.Due("direct "+stream, time.Now()); due {
-		b.log.Warn("the leader of a stream may not be asked, so any server answers for it, and one that has stopped answers with the past; grant the permission",
-			"permission", r.subject, "stream", stream, "not_logged", skipped)
-	}
-	return true
-}
-
-// ClockSkew is how far the clocks of a cluster's servers may be apart.
-const ClockSkew = time.Minute

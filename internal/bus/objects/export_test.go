@@ -1,0 +1,7 @@
+package objects
+
+const (
+	MaxName    = maxName
+	AnswerRoom = answerRoom
+	AnswerMost = answerMost
+)
