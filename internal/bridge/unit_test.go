@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -50,16 +51,20 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	letters, err := deadletter.New(t.Context(), broker, b.log)
+	publisher, err := publish.New(t.Context(), broker, b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := commands.New(broker, letters, b.log)
+	letters, err := deadletter.New(t.Context(), broker, publisher, b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := commands.New(broker, publisher, letters, b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, letters: letters, queue: consumer})
+	units, err := b.units(shared{broker: broker, publisher: publisher, letters: letters, queue: consumer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 )
 
 // Config says which NATS server to use and how its streams are made.
 type Config = dial.Config
+
+// AttemptTimeout is how long an attempt waits for an answer.
+const AttemptTimeout = dial.AttemptTimeout
 
 // TLS are the files for a connection by TLS.
 type TLS = dial.TLS
@@ -25,8 +30,8 @@ func (b *Conn) NATS() *nats.Conn { return b.nc }
 // Settings returns the configuration of the connection.
 func (b *Conn) Settings() Config { return b.cfg }
 
-// Pulls records why the commands of a cloud cannot be pulled. Nil means that they can be, or that nobody wants to.
-func (b *Conn) Pulls(cloud string, err error) { b.health.pulls(cloud, err) }
+// Health is what went wrong on the connection and has not worked since.
+func (b *Conn) Health() *health.Health { return b.health }
 
 // JetStream gives access to streams and buckets.
 func (c *Client) JetStream() jetstream.JetStream { return c.js }
@@ -36,7 +41,7 @@ func (c *Client) NATS() *nats.Conn { return c.nc }
 
 // StoredMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
 func (c *Client) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
-	return storedMsg(ctx, c.cfg, c.js, stream, sequence, subject)
+	return stored.Get(ctx, c.cfg, c.js, stream, sequence, subject)
 }
 
 // PutObject stores an object in messages of at most so many bytes. The end of ctx ends it through the content.
@@ -54,9 +59,6 @@ func (b *Conn) Epoch() int {
 	defer b.mu.Unlock()
 	return b.epoch
 }
-
-// Hidden says whether the server has refused to look a stream up, on this connection.
-func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }
 
 // Settings returns the configuration of the connection.
 func (c *Client) Settings() Config { return c.cfg }

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -28,7 +30,7 @@ type Client struct {
 	js  jetstream.JetStream
 
 	mu      sync.Mutex
-	refused []refusal // what CollectRefusals has heard of
+	refused []health.Refusal // what CollectRefusals has heard of
 }
 
 // Dial connects as the configuration says.
@@ -60,8 +62,8 @@ func (c *Client) CollectRefusals() {
 	c.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if errors.Is(err, nats.ErrPermissionViolation) && len(c.refused) < mostRefused {
-			c.refused = append(c.refused, readRefusal(err))
+		if errors.Is(err, nats.ErrPermissionViolation) && len(c.refused) < health.MostRefused {
+			c.refused = append(c.refused, health.ReadRefusal(err))
 		}
 	})
 }
@@ -72,8 +74,8 @@ func (c *Client) Why(err error, subjects ...string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.refused {
-		if !r.publish || slices.ContainsFunc(subjects, func(s string) bool { return strings.HasPrefix(r.subject, s) }) {
-			return fmt.Errorf("%w: %w", err, r.err)
+		if !r.Publish || slices.ContainsFunc(subjects, func(s string) bool { return strings.HasPrefix(r.Subject, s) }) {
+			return fmt.Errorf("%w: %w", err, r.Err)
 		}
 	}
 	return err
@@ -95,7 +97,7 @@ type Message struct {
 
 // TraceID returns the trace that the message belongs to, or "".
 func (m Message) TraceID() string {
-	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), Propagator, m.Header)); s.HasTraceID() {
+	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), measure.Propagator, m.Header)); s.HasTraceID() {
 		return s.TraceID().String()
 	}
 	return ""

@@ -8,6 +8,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -20,17 +22,17 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", subject, err)
 	}
-	Propagator.Inject(ctx, delivery.Header(msg.Header))
+	measure.Propagator.Inject(ctx, delivery.Header(msg.Header))
 	msg.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	ack, err := c.PublishAcked(ctx, p, msg)
 	if err != nil || !ack.Duplicate {
 		return err
 	}
-	if reason, _ := sameEvent(ctx, c.cfg, c.js, ack, msg); reason == dupRepetition {
+	if reason, _ := publish.SameEvent(ctx, c.cfg, c.js, ack, msg); reason == publish.Repetition {
 		return nil
 	}
 	// The stream has another event under this id. Without an id of its own this one would be lost.
-	again, id := withOwnID(msg, id)
+	again, id := publish.WithOwnID(msg, id)
 	again.Header[events.HeaderMessageID] = []string{percent.Encode(id)}
 	_, err = c.PublishAcked(ctx, p, again)
 	return err
@@ -38,9 +40,9 @@ func (c *Client) PublishEvent(ctx context.Context, p events.Prefix, subject stri
 
 // PublishAcked stores a message in the stream that takes its subject, and returns the acknowledgement.
 func (c *Client) PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Msg) (ack *jetstream.PubAck, _ error) {
-	ctx, cancel := context.WithTimeout(ctx, PublishAttempts*AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publish.Attempts*AttemptTimeout)
 	defer cancel()
-	streams := takers(p, msg.Subject)
+	streams := publish.Takers(p, msg.Subject)
 	natserr.Expect(msg, streams[0])
 	err := natserr.CheckHeader(msg.Header)
 	if err == nil {
@@ -50,7 +52,7 @@ func (c *Client) PublishAcked(ctx context.Context, p events.Prefix, msg *nats.Ms
 	case err == nil:
 		return ack, nil
 	case natserr.Of(err) == natserr.Permanent:
-		return nil, refusedFor(msg, err, c.nc.MaxPayload())
+		return nil, publish.Refused(msg, err, c.nc.MaxPayload())
 	}
 	return nil, fmt.Errorf("publish to %s: %w", msg.Subject, natserr.WithHelp(err))
 }

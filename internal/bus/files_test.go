@@ -56,7 +56,7 @@ func TestBuckets(t *testing.T) {
 			return err == nil
 		})
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Error(err)
 	}
 }
@@ -67,7 +67,7 @@ func TestBucketsNoRoom(t *testing.T) {
 	srv := startBroker(t, func(o *server.Options) { o.JetStreamMaxStore = 20 << 20 })
 	log, book := newLog()
 	b := run(t, srv.connect(t, log))
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); err != nil {
+	if err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "1"), "1"); err != nil {
 		t.Error(err)
 	}
 	eventually(t, "the operator is told", func() bool { return book.count("object store is not there") == 3 })
@@ -105,7 +105,7 @@ func TestBucketsNoRights(t *testing.T) {
 	if book.count("ermissions violation") == 0 {
 		t.Errorf("there was no violation:\n%s", book)
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Error(err)
 	}
 	if _, err := b.File(t.Context(), "FACTRO_FILES_ACME", "f"); err == nil || errors.Is(err, ErrNoFile) {
@@ -240,7 +240,7 @@ func TestNoFile(t *testing.T) {
 			t.Errorf("%.50s: %v", text, err)
 		}
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Error(err)
 	}
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
-	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -36,7 +34,7 @@ func (b *Conn) EnsureAllOriginals(ctx context.Context) {
 // without permission is never answered.
 func (b *Conn) FindOriginals(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
-	if b.health.isHidden("OBJ_" + bucket) {
+	if b.health.Hidden("OBJ_" + bucket) {
 		return nil, fmt.Errorf("%w: no permission", jetstream.ErrBucketNotFound)
 	}
 	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
@@ -48,7 +46,7 @@ func (b *Conn) FindOriginals(ctx context.Context, cloud string) (jetstream.Objec
 func (b *Conn) EnsureOriginals(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
 	bucket := b.cfg.Prefix.OriginalBucket(cloud)
 	store, err := b.FindOriginals(ctx, cloud)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) || b.health.isHidden("OBJ_"+bucket) || !b.cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
+	if !errors.Is(err, jetstream.ErrBucketNotFound) || b.health.Hidden("OBJ_"+bucket) || !b.cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
 		return store, err
 	}
 	made, err := b.WithRoom(ctx, "object store "+bucket, topology.Originals, func(ctx context.Context, bytes int64) error {
@@ -64,26 +62,4 @@ func (b *Conn) EnsureOriginals(ctx context.Context, cloud string) (jetstream.Obj
 		return b.FindOriginals(ctx, cloud)
 	}
 	return store, err
-}
-
-// Silent notes how a request to a store ended that began then. It says whether the store gives no answer, and has given none
-// for as long as destinations have to refuse until that is ErrRefusing.
-func (b *Conn) Silent(store string, began time.Time, err error) bool {
-	silent, quiet := b.health.silence(store, began, err)
-	return silent && quiet >= b.refusingAfter
-}
-
-// silence notes how a request to a store ended that began then. It says whether the store was silent, and since how long
-// it has been.
-func (h *health) silence(store string, began time.Time, err error) (silent bool, since time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err == nil || natserr.Answered(err) {
-		delete(h.silent, store)
-		return false, 0
-	}
-	if h.silent[store].IsZero() {
-		h.silent[store] = began
-	}
-	return true, time.Since(h.silent[store])
 }

@@ -19,7 +19,7 @@ func TestScan(t *testing.T) {
 	publish := func(from, to int) {
 		for n := from; n < to; n++ {
 			for _, subject := range []string{eventSubject, "factro.event.acme.task.2.TaskStateChanged"} {
-				if err := b.Publish(t.Context(), subject, bodyEvent(t, fmt.Sprint(subject, n), fmt.Sprintf(`{"n":%d}`, n)), fmt.Sprint(subject, n)); err != nil {
+				if err := publisher(t, b).Publish(t.Context(), subject, bodyEvent(t, fmt.Sprint(subject, n), fmt.Sprintf(`{"n":%d}`, n)), fmt.Sprint(subject, n)); err != nil {
 					t.Fatal(err)
 				}
 			}

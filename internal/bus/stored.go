@@ -5,15 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 )
 
-// StoredMsg is storedMsg, but asks the leader of the stream: whether a message is there decides what is done with it, and
+// StoredMsg is stored.Get, but asks the leader of the stream: whether a message is there decides what is done with it, and
 // another server may answer with the past.
 func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, subject string) (m *jetstream.RawStreamMsg, err error) {
 	request := map[string]any{"seq": sequence}
@@ -21,8 +21,8 @@ func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, su
 		request["next_by_subj"] = subject
 	}
 	for range readAttempts {
-		if b.health.isDirect(stream) {
-			return storedMsg(ctx, b.cfg, b.js, stream, sequence, subject)
+		if b.health.OnlyDirect(stream) {
+			return stored.Get(ctx, b.cfg, b.js, stream, sequence, subject)
 		}
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
 		m, err = b.FromLeader(attempt, stream, request)
@@ -37,14 +37,14 @@ func (b *Conn) StoredMsg(ctx context.Context, stream string, sequence uint64, su
 // LastMsg reads the last message of a subject from the leader of its stream, and asks once. An account without the right to ask
 // the leader gets the answer of any server that holds the stream.
 func (b *Conn) LastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	if !b.health.isDirect(stream) {
+	if !b.health.OnlyDirect(stream) {
 		return b.FromLeader(ctx, stream, map[string]any{"last_by_subj": subject})
 	}
 	msg, err := b.nc.RequestWithContext(ctx, b.cfg.API("DIRECT.GET."+stream+"."+subject), nil)
 	if err != nil {
 		return nil, err
 	}
-	return directMsg(msg)
+	return stored.Direct(msg)
 }
 
 // noMessageFound is the server's code for a subject without messages.
@@ -55,62 +55,6 @@ const (
 	readTimeout  = time.Second
 	readAttempts = 3
 )
-
-// storedMsg reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
-//
-// A sender may write headers that the broker uses to tell about a message: its subject, its sequence, its time, or that there
-// is none. The broker appends its own words, and the client library takes the first ones. Here the last ones count.
-func storedMsg(ctx context.Context, c Config, js jetstream.JetStream, stream string, sequence uint64, subject string) (*jetstream.RawStreamMsg, error) {
-	request, err := json.Marshal(map[string]any{"seq": sequence, "next_by_subj": subject})
-	if subject == "" {
-		request, err = json.Marshal(map[string]any{"seq": sequence})
-	}
-	if err != nil {
-		return nil, err
-	}
-	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
-	defer cancel()
-	msg, err := js.Conn().RequestWithContext(attempt, c.API("DIRECT.GET."+stream), request)
-	if errors.Is(err, nats.ErrNoResponders) { // it allows no direct get; its leader tells the headers apart from its own words
-		s, err := js.Stream(ctx, stream)
-		if err != nil {
-			return nil, err
-		}
-		var opts []jetstream.GetMsgOpt
-		if subject != "" {
-			opts = append(opts, jetstream.WithGetMsgSubject(subject))
-		}
-		return s.GetMsg(ctx, sequence, opts...)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return directMsg(msg)
-}
-
-// directMsg is the message in the answer to a direct get.
-func directMsg(msg *nats.Msg) (_ *jetstream.RawStreamMsg, err error) {
-	last := func(name string) string {
-		if values := msg.Header[name]; len(values) > 0 {
-			return values[len(values)-1]
-		}
-		return ""
-	}
-	if last(jetstream.SequenceHeader) == "" {
-		if status := msg.Header.Get("Status"); status != "404" {
-			return nil, fmt.Errorf("the broker answers %q %q", status, msg.Header.Get("Description"))
-		}
-		return nil, jetstream.ErrMsgNotFound
-	}
-	m := &jetstream.RawStreamMsg{Subject: last(jetstream.SubjectHeader), Header: msg.Header, Data: msg.Data}
-	if m.Sequence, err = strconv.ParseUint(last(jetstream.SequenceHeader), 10, 64); err != nil {
-		return nil, fmt.Errorf("sequence of a message: %w", err)
-	}
-	if m.Time, err = time.Parse(time.RFC3339Nano, last(jetstream.TimeStampHeaer)); err != nil {
-		return nil, fmt.Errorf("time of a message: %w", err)
-	}
-	return m, nil
-}
 
 // FromLeader reads a message of a stream from the server that leads it: what is there is there, and what is not is not.
 func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string]any) (*jetstream.RawStreamMsg, error) {
@@ -149,21 +93,6 @@ func (b *Conn) FromLeader(ctx context.Context, stream string, request map[string
 		}
 	}
 	return m, nil
-}
-
-// onlyDirect notes that the leader of a stream may not be asked, and says whether that is what was refused. Then any server
-// answers for it, as before this right was needed.
-func (b *Conn) onlyDirect(r refusal) bool {
-	stream, ok := strings.CutPrefix(r.subject, b.cfg.API("STREAM.MSG.GET."))
-	if !ok || !r.publish {
-		return false
-	}
-	b.health.direct(stream)
-	if skipped, due := b.samples.Due("direct "+stream, time.Now()); due {
-		b.log.Warn("the leader of a stream may not be asked, so any server answers for it, and one that has stopped answers with the past; grant the permission",
-			"permission", r.subject, "stream", stream, "not_logged", skipped)
-	}
-	return true
 }
 
 // ClockSkew is how far the clocks of a cluster's servers may be apart.

@@ -46,35 +46,6 @@ func (b *Conn) WithRoom(ctx context.Context, what string, kind topology.Kind, cr
 	return b.streams.WithRoom(ctx, what, kind, create)
 }
 
-// WhileUp returns a context that ends when the connection goes down: what was asked on it is never answered.
-func (b *Conn) WhileUp(ctx context.Context) (context.Context, context.CancelFunc) {
-	b.mu.Lock()
-	down := b.down
-	b.mu.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-down:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
-// SawPayload keeps the largest message that the server takes, SawMessages the largest one of a cloud's stream of events.
-func (b *Conn) SawPayload(n int64) { b.limits.sawPayload(n) }
-
-// SawMessages keeps the largest message that the stream of a cloud's events takes.
-func (b *Conn) SawMessages(cloud string, n int64) { b.limits.sawMessages(cloud, n) }
-
-// Checked is the result of a check that began then: of the clouds without an error it has found all well. What was refused is
-// asked for again.
-func (b *Conn) Checked(ctx context.Context, began time.Time, errs map[string]error) {
-	b.health.looksWell(began, errs)
-	b.askRefused(ctx)
-}
-
 // CheckEvery is how often the streams are checked while all is well.
 func (b *Conn) CheckEvery() time.Duration { return b.lookEvery }
 
@@ -83,17 +54,6 @@ func (b *Conn) AckWait() time.Duration { return b.ackWait }
 
 // CheckTimeout bounds one check of a cloud.
 func (b *Conn) CheckTimeout() time.Duration { return b.lookTimeout }
-
-// Window is how long the stream of a cloud's events recognises a message id.
-func (b *Conn) Window(cloud string) time.Duration {
-	window := b.cfg.Plan().Window()
-	b.State.mu.Lock()
-	defer b.State.mu.Unlock()
-	if have, ok := b.windows[cloud]; ok {
-		return min(window, have) // somebody may have chosen less
-	}
-	return window
-}
 
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second

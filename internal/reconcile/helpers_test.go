@@ -20,6 +20,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -39,6 +40,7 @@ type broker struct {
 // stream is the stream of events, to read and to write.
 type stream struct {
 	*bus.Conn
+	*publish.Publisher
 	*journal.Journal
 	*deadletter.Store
 }
@@ -82,18 +84,22 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 	deadline, tick := time.NewTimer(30*time.Second), time.NewTicker(time.Millisecond)
 	defer deadline.Stop()
 	defer tick.Stop()
-	for b.Ready() != nil {
+	for b.Health().Ready() != nil {
 		select {
 		case <-deadline.C:
-			t.Fatalf("the bus is not ready: %v", b.Ready())
+			t.Fatalf("the bus is not ready: %v", b.Health().Ready())
 		case <-tick.C:
 		}
 	}
-	letters, err := deadletter.New(t.Context(), b, slog.New(slog.DiscardHandler))
+	publisher, err := publish.New(t.Context(), b, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
+	letters, err := deadletter.New(t.Context(), b, publisher, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &broker{t, stream{b, publisher, journal.Of(b), letters}, js, lease.New(b, b, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.

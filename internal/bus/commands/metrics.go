@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 )
 
 // metrics are those of the queues of all clouds.
@@ -32,7 +32,7 @@ var waits = []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400,
 
 // newMetrics registers them. connected says whether the broker can be asked.
 func newMetrics(connected func() bool) (*metrics, error) {
-	meter := otel.Meter(bus.Scope)
+	meter := otel.Meter(measure.Scope)
 	m := &metrics{consumers: map[string]jetstream.Consumer{}, counts: map[*counts]bool{}}
 	var err error
 	if m.waited, err = meter.Float64Histogram("factro.bridge.command.wait", metric.WithUnit("s"),
@@ -51,7 +51,7 @@ func newMetrics(connected func() bool) (*metrics, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
-		metric.WithDescription(bus.UnaccountedMeaning))
+		metric.WithDescription(measure.UnaccountedMeaning))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -61,8 +61,8 @@ func newMetrics(connected func() bool) (*metrics, error) {
 			return nil
 		}
 		for _, q := range m.queues(ctx) {
-			o.ObserveInt64(pending, q.pending, bus.CloudOption(q.cloud))
-			o.ObserveInt64(redelivered, q.redelivered, bus.CloudOption(q.cloud))
+			o.ObserveInt64(pending, q.pending, measure.CloudOption(q.cloud))
+			o.ObserveInt64(redelivered, q.redelivered, measure.CloudOption(q.cloud))
 		}
 		return nil
 	}, pending, redelivered, unaccounted)
@@ -126,7 +126,7 @@ func (m *metrics) unwatch(cloud string) {
 
 // count begins to count the deliveries to the worker of a cloud. A worker may run more than once.
 func (m *metrics) count(cloud string, w Worker) *counts {
-	c := &counts{cloud: bus.CloudOption(cloud)}
+	c := &counts{cloud: measure.CloudOption(cloud)}
 	if concluder, ok := w.(Concluder); ok {
 		c.concluder, c.before = concluder, concluder.Concluded()
 	}

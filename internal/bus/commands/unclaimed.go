@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 )
 
 // Streams is what Unclaimed needs of the connection.
@@ -42,7 +43,7 @@ func unclaimed(ctx context.Context, conn Streams, log *slog.Logger, every time.D
 		return nil
 	}
 	w := &unclaimedWatch{conn: conn, log: log, suspects: map[string]bool{}, reported: map[string]bool{}}
-	gauge, err := otel.Meter(bus.Scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
+	gauge, err := otel.Meter(measure.Scope).Int64ObservableGauge("factro.bridge.commands.unclaimed", metric.WithUnit("{command}"),
 		metric.WithDescription("Commands in streams of clouds that are not configured here and from which nobody pulls."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if n := w.waiting.Load(); n >= 0 && ctx.Err() == nil {

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -23,7 +23,7 @@ const (
 )
 
 func newMetrics(ctx context.Context) (m metrics, err error) {
-	m.lost, err = otel.Meter(bus.Scope).Int64Counter("factro.bridge.refused", metric.WithUnit("{message}"),
+	m.lost, err = otel.Meter(measure.Scope).Int64Counter("factro.bridge.refused", metric.WithUnit("{message}"),
 		metric.WithDescription("Messages that the broker refused for good or again and again, by what became of them: parked to be published later, "+
 			"requeued as commands, or lost, which is the part of an original that its dead letter does not hold."))
 	if err != nil {

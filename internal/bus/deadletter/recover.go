@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -78,7 +80,7 @@ func (s *Store) Recover(ctx context.Context, clouds []string) error {
 
 // observe shows how many commands are parked.
 func observe(waiting *atomic.Int64) (stop func(), _ error) {
-	meter := otel.Meter(bus.Scope)
+	meter := otel.Meter(measure.Scope)
 	gauge, err := meter.Int64ObservableGauge("factro.bridge.commands.parked", metric.WithUnit("{command}"),
 		metric.WithDescription("Commands that are settled, and whose result or dead letter is parked until its stream takes it."))
 	if err != nil {
@@ -115,7 +117,7 @@ func (s *Store) recoverCloud(ctx context.Context, cloud string) (published, left
 		switch err := s.recoverOne(ctx, store, bucket, name); {
 		case err == nil:
 			published++
-		case Unpublishable(err) && !errors.Is(err, bus.ErrRefusing): // only this one is refused
+		case Unpublishable(err) && !errors.Is(err, publish.ErrRefusing): // only this one is refused
 			why = err
 		default:
 			return published, int64(len(names)-i) + (int64(i) - published), err // the others would fail in the same way
@@ -160,7 +162,7 @@ func (s *Store) recoverOne(ctx context.Context, store jetstream.ObjectStore, buc
 		return nil // another bridge was quicker
 	case errors.Is(err, errPacked):
 		s.log.ErrorContext(ctx, "what is parked under this name cannot be read, and is left where it is", "bucket", bucket, "object", name, "error", err)
-		return errors.Join(bus.ErrRefused, err)
+		return errors.Join(publish.ErrRefused, err)
 	case err != nil:
 		return err
 	}
@@ -187,7 +189,7 @@ func (s *Store) publishParked(ctx context.Context, p PendingPublish) error {
 	case topology.SubjectToken(subject, 1) == "dead":
 		return s.put(ctx, p.Msg, p.ID, topology.SubjectToken(subject, 2) == Webhook)
 	case topology.SubjectToken(subject, 1) == "result":
-		return s.conn.Send(ctx, p.Msg, p.ID)
+		return s.publish.Send(ctx, p.Msg, p.ID)
 	}
-	return fmt.Errorf("%w: its subject is not that of a result or a dead letter", bus.ErrRefused)
+	return fmt.Errorf("%w: its subject is not that of a result or a dead letter", publish.ErrRefused)
 }

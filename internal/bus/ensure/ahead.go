@@ -78,7 +78,7 @@ func (e *Ensurer) checkOwn(ctx context.Context, cloud string) error {
 	}
 	if info := c.CachedInfo(); ahead(info, s.CachedInfo()) {
 		text := aheadText(info, s.CachedInfo())
-		e.conn.Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
+		e.conn.Health().Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
 		if e.conn.News("ahead "+name, text) {
 			e.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can mend it", "stream", name, "consumer", info.Name, "problem", text)
 		}
@@ -88,7 +88,7 @@ func (e *Ensurer) checkOwn(ctx context.Context, cloud string) error {
 		return nil
 	}
 	if e.conn.WasNews("ahead " + name) {
-		e.conn.Pulls(cloud, nil)
+		e.conn.Health().Pulls(cloud, nil)
 	}
 	return nil
 }

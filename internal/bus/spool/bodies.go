@@ -6,7 +6,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 )
 
@@ -40,7 +40,7 @@ func (b *bodies) first(id string, data []byte) bool {
 
 // correct takes the stream's word for which body has an id: another process may have stored it, or this one before a
 // restart. Else a repetition of that body would be stored once more, under an id of its own.
-func (b *bodies) correct(id string, stored *bus.OtherEvent) {
+func (b *bodies) correct(id string, stored *publish.OtherEvent) {
 	if stored == nil {
 		return
 	}
@@ -58,7 +58,7 @@ func (s *Spool) named(ctx context.Context, subject string, e event.Event, id str
 	if s.bodies.first(id, e.Data()) {
 		return e, id
 	}
-	s.conn.ReportOtherBody(ctx, subject)
+	s.publisher.ReportOtherBody(ctx, subject)
 	own := e.Clone()
 	own.SetID(identity.OwnID(e.ID(), e.Data()))
 	own.DataEncoded = e.DataEncoded

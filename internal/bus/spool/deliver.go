@@ -12,8 +12,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -37,7 +38,7 @@ func (s *Spool) deliver(ctx context.Context, q *cloudQueue, m *spooled) error {
 			m.dead = true
 		}
 	}
-	s.conn.CountPublished(ctx, m.msg.Subject, err)
+	s.publisher.CountPublished(ctx, m.msg.Subject, err)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return err
@@ -47,7 +48,7 @@ func (s *Spool) deliver(ctx context.Context, q *cloudQueue, m *spooled) error {
 }
 
 func (s *Spool) startSpan(ctx context.Context, m *spooled) (context.Context, trace.Span) {
-	origin := trace.SpanContextFromContext(delivery.Extract(ctx, bus.Propagator, m.msg.Header))
+	origin := trace.SpanContextFromContext(delivery.Extract(ctx, measure.Propagator, m.msg.Header))
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithNewRoot(), trace.WithAttributes(
 		semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
 		semconv.MessagingDestinationName(m.msg.Subject), semconv.MessagingMessageID(m.id),
@@ -55,7 +56,7 @@ func (s *Spool) startSpan(ctx context.Context, m *spooled) (context.Context, tra
 	if origin.IsValid() {
 		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: origin}))
 	}
-	return s.tracer.Start(ctx, "drain "+bus.Destination(m.msg.Subject), opts...) //nolint:spancheck // deliver ends it
+	return s.tracer.Start(ctx, "drain "+measure.Destination(m.msg.Subject), opts...) //nolint:spancheck // deliver ends it
 }
 
 // send publishes a message as it is.
@@ -64,9 +65,9 @@ func (s *Spool) send(ctx context.Context, m *spooled) error {
 	m.suspect = true // from now on
 	msg := &nats.Msg{Subject: m.msg.Subject, Data: m.msg.Data, Header: maps.Clone(m.msg.Header)}
 	if !m.event {
-		return s.conn.Send(ctx, msg, m.id)
+		return s.publisher.Send(ctx, msg, m.id)
 	}
-	other, err := s.conn.SendEvent(ctx, msg, m.id, tried)
+	other, err := s.publisher.SendEvent(ctx, msg, m.id, tried)
 	s.bodies.correct(m.id, other)
 	return err
 }
@@ -78,7 +79,7 @@ func (m *spooled) refusedForGood(err error, after time.Duration) bool {
 	case err == nil, !natserr.Answered(err), natserr.Of(err) == natserr.Passing, natserr.Of(err) == natserr.NoRoom:
 		m.refused = time.Time{}
 		return false
-	case bus.Permanent(err):
+	case publish.Permanent(err):
 		return true
 	case m.refused.IsZero():
 		m.refused = time.Now()
@@ -90,7 +91,7 @@ func (m *spooled) refusedForGood(err error, after time.Duration) bool {
 func (s *Spool) giveUp(ctx context.Context, q *cloudQueue, m *spooled, reason error) error {
 	dead := deadletter.RefusedWebhook(s.cfg.Prefix.DeadWebhook(q.cloud), m.msg, m.id, reason)
 	err := s.letters.GiveUp(ctx, dead, m.id+".dead", true) // whole: it was answered with 202, or with the promise to keep it
-	if errors.Is(err, bus.ErrNotKept) && q.length() > 1 {
+	if errors.Is(err, deadletter.ErrNotKept) && q.length() > 1 {
 		if again := s.putBack(ctx, q, m); again != nil {
 			return errors.Join(err, again)
 		}

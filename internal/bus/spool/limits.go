@@ -15,7 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -34,18 +34,18 @@ var errUnknownLimit = errors.New("the largest message that NATS takes is not kno
 // savedLimits are the sizes that the broker took when they were written down last.
 type savedLimits struct {
 	mu    sync.Mutex
-	saved bus.Limits
+	saved topology.Limits
 }
 
 // now fills in what was not seen since the start.
-func (l *savedLimits) now(seen bus.Limits) bus.Limits {
+func (l *savedLimits) now(seen topology.Limits) topology.Limits {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return seen.Or(l.saved)
 }
 
 // save writes the sizes into a directory if they have changed.
-func (l *savedLimits) save(dir string, seen bus.Limits) error {
+func (l *savedLimits) save(dir string, seen topology.Limits) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := seen.Or(l.saved)
@@ -64,7 +64,7 @@ func (l *savedLimits) save(dir string, seen bus.Limits) error {
 }
 
 // Limits are the sizes that the broker takes, as they were seen last, also by an earlier process.
-func (s *Spool) Limits() bus.Limits { return s.limits.now(s.conn.Limits()) }
+func (s *Spool) Limits() topology.Limits { return s.limits.now(s.conn.Limits()) }
 
 // saveLimits writes down what the broker takes, for a start without it.
 func (s *Spool) saveLimits(ctx context.Context) {
@@ -79,7 +79,7 @@ func (s *Spool) saveLimits(ctx context.Context) {
 func (s *Spool) fits(cloud string, msg *nats.Msg, id string) error {
 	size := int64(natserr.HeaderSize(msg.Header)+len(msg.Data)+len(percent.Encode(id))) + hopRoom
 	switch most := s.Limits().Of(cloud); {
-	case most == 0 && size > bus.DefaultPayload:
+	case most == 0 && size > topology.DefaultPayload:
 		return fmt.Errorf("a message of %d bytes: %w", size, errUnknownLimit)
 	case most > 0 && size > most:
 		return fmt.Errorf("%w: a message of %d bytes with its headers, NATS took up to %d when it was there", events.ErrTooLarge, size, most)
@@ -88,7 +88,7 @@ func (s *Spool) fits(cloud string, msg *nats.Msg, id string) error {
 }
 
 // SavedLimits are the limits that the spool of a directory has seen, none if there is no spool or it saw none.
-func SavedLimits(dir string) (l bus.Limits, err error) {
+func SavedLimits(dir string) (l topology.Limits, err error) {
 	if dir == "" {
 		return l, nil
 	}
@@ -104,7 +104,7 @@ func SavedLimits(dir string) (l bus.Limits, err error) {
 		err = json.Unmarshal(text, &l)
 	}
 	if err != nil || l.Payload < 0 {
-		return bus.Limits{}, fmt.Errorf("spool: %s is not what the bridge wrote: %w", f.Name(), err)
+		return topology.Limits{}, fmt.Errorf("spool: %s is not what the bridge wrote: %w", f.Name(), err)
 	}
 	return l, nil
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -76,11 +76,11 @@ func TestSpoolOfUnknownLimits(t *testing.T) {
 	t.Parallel()
 	_, b := away(t)
 	s := newSpool(t, b, config(t.TempDir()))
-	if err := sizedEvent(t, s, "usual", bus.DefaultPayload-bus.HeaderRoom); err != nil {
+	if err := sizedEvent(t, s, "usual", topology.DefaultPayload-topology.HeaderRoom); err != nil {
 		t.Errorf("an event of the usual size: %v", err)
 	}
 	large := taskEvent(t, "large")
-	large.DataEncoded = []byte(`"` + strings.Repeat("x", bus.DefaultPayload) + `"`)
+	large.DataEncoded = []byte(`"` + strings.Repeat("x", topology.DefaultPayload) + `"`)
 	msg, err := events.ToMsg(subjectOf(1), large)
 	if err != nil {
 		t.Fatal(err)
@@ -147,12 +147,12 @@ func TestSavedLimits(t *testing.T) {
 	_, b := away(t)
 	s := newSpool(t, b, config(dir)) // which opens all the same
 	for _, test := range []struct {
-		seen      bus.Limits
+		seen      topology.Limits
 		acme, all int64
 	}{
-		{bus.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
-		{bus.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
-		{bus.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
+		{topology.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
+		{topology.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
+		{topology.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
 	} {
 		if err := s.limits.save(dir, test.seen); err != nil {
 			t.Fatal(err)

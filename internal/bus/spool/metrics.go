@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 )
 
@@ -19,7 +19,7 @@ type metrics struct {
 }
 
 func newMetrics(s *Spool) (m metrics, err error) {
-	meter := otel.Meter(bus.Scope)
+	meter := otel.Meter(measure.Scope)
 	if m.spooled, err = meter.Int64Counter("factro.bridge.spooled", metric.WithUnit("{message}"),
 		metric.WithDescription("Webhooks that were written to the spool.")); err != nil {
 		return m, err
@@ -49,7 +49,7 @@ func newMetrics(s *Spool) (m metrics, err error) {
 		return m, err
 	}
 	unaccounted, err := meter.Int64ObservableGauge("factro.bridge.unaccounted", metric.WithUnit("{message}"),
-		metric.WithDescription(bus.UnaccountedMeaning))
+		metric.WithDescription(measure.UnaccountedMeaning))
 	if err != nil {
 		return m, err
 	}
@@ -61,7 +61,7 @@ func newMetrics(s *Spool) (m metrics, err error) {
 		}
 		o.ObserveInt64(usable, takes)
 		for _, q := range s.all() {
-			o.ObserveInt64(messages, q.length(), bus.CloudOption(q.cloud))
+			o.ObserveInt64(messages, q.length(), measure.CloudOption(q.cloud))
 		}
 		if there, miss, ok := s.balance(ctx); ok {
 			o.ObserveInt64(bytes, int64(there.Bytes)) //nolint:gosec // far below the limit of the type

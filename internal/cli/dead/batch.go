@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -83,7 +84,7 @@ func (r *redriver) redrive(ctx context.Context, l deadletter.Entry) (outcome, er
 	} else {
 		err = r.command(ctx, &o)
 	}
-	if bus.Permanent(err) { // this one's own fault: the others go on
+	if publish.Permanent(err) { // this one's own fault: the others go on
 		o.left, err = err, nil
 	}
 	return o, err
