@@ -53,12 +53,5 @@ func PutObject(ctx context.Context, store jetstream.ObjectStore, bucket, name st
 // ObjectError distinguishes what is not there, which is ErrNoFile, from what cannot be asked.
 func ObjectError(bucket string, err error) error { return fileError(bucket, err) }
 
-// Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
-func (b *Conn) Epoch() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.epoch
-}
-
 // Settings returns the configuration of the connection.
 func (c *Client) Settings() Config { return c.cfg }

@@ -3,7 +3,6 @@ package bus
 import (
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,28 +23,20 @@ type Conn struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics metric.Registration
-	closed  chan struct{} // closed when the connection is
-	closing atomic.Bool   // whether Close was called
+	closing atomic.Bool // whether Close was called
 	health  *health.Health
 	signing atomic.Pointer[nats.Conn] // nc, once it is there
-	tries   *dial.Attempts
 	rhythm  dial.Rhythm
 	samples *logsample.Sampler // of what is logged again and again
 
-	mu      sync.Mutex
-	up      chan struct{} // closed while the connection is up; a new one while it is down
-	down    chan struct{} // closed when the connection goes down; a new one once it is up
-	isUp    bool
-	epoch   int  // counts the connections
-	away    bool // whether the connection ever was
-	outage  outage
-	changed chan struct{} // has a token when the streams should be looked at again
+	changed chan struct{} // has a token when the streams should be checked again
 
+	*link
 	*health.State
 	streams    Streams // what makes and checks the streams, nil if nothing does
 	newStreams func(*Conn) Streams
 
-	ackWait, heartbeat, lookEvery, lookTimeout, refusingAfter time.Duration // the constants of these names
+	ackWait, heartbeat, checkEvery, checkTimeout, refusingAfter time.Duration // the constants of these names
 }
 
 var (
@@ -63,10 +54,9 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	}
 	b := &Conn{
 		cfg: cfg, log: log, rhythm: dial.DefaultRhythm, samples: logsample.New(time.Minute),
-		closed: make(chan struct{}), up: make(chan struct{}), down: make(chan struct{}), changed: make(chan struct{}, 1),
-		State:   health.NewState(cfg.Clouds, cfg.Plan().Window()),
-		ackWait: ackWait, heartbeat: delivery.Heartbeat, lookEvery: lookEvery,
-		lookTimeout: lookTimeout, refusingAfter: health.RefusingAfter,
+		changed: make(chan struct{}, 1), link: newLink(), State: health.NewState(cfg.Clouds, cfg.Plan().Window()),
+		ackWait: ackWait, heartbeat: delivery.Heartbeat, checkEvery: checkEvery,
+		checkTimeout: checkTimeout, refusingAfter: health.RefusingAfter,
 	}
 	for _, change := range options {
 		change(b)
@@ -88,7 +78,7 @@ func Connect(cfg Config, log *slog.Logger, options ...Option) (*Conn, error) {
 	}
 	b.signing.Store(b.nc)
 	if b.nc.IsConnected() { // the handler may have run before nc was there to be asked
-		b.setUp()
+		b.renew()
 	} else {
 		b.startedAway()
 	}

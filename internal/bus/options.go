@@ -35,12 +35,12 @@ func (b *Conn) options() ([]nats.Option, error) {
 		nats.ConnectHandler(func(nc *nats.Conn) {
 			b.tries.Connected()
 			b.log.Info("connected to NATS", "server", secret.Address(nc.ConnectedUrl()))
-			b.setUp()
+			b.renew()
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			b.tries.Connected()
 			b.log.Info("connected to NATS again", "server", secret.Address(nc.ConnectedUrl()))
-			b.setUp()
+			b.renew()
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			b.setDown()
@@ -66,6 +66,15 @@ func (b *Conn) options() ([]nats.Option, error) {
 		opts = append(opts, nats.InProcessServer(b.cfg.Server))
 	}
 	return opts, nil
+}
+
+// renew notes that there is a connection. It may be to another server, so nothing that was found is believed any more.
+func (b *Conn) renew() {
+	b.setUp(func() {
+		b.State.Renewed()
+		b.health.Renewed()
+		b.Recheck()
+	})
 }
 
 // asyncError hears what the server says outside of any request.

@@ -160,7 +160,7 @@ func TestLedgerFails(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	b := broker.connect(t, quiet())
-	b.lookEvery = time.Hour // what is known is known from writing
+	b.checkEvery = time.Hour // what is known is known from writing
 	run(t, b)
 	records := ledger(b)
 	out := broker.outside(t)
@@ -324,7 +324,7 @@ func TestSilence(t *testing.T) {
 	broker := startBroker(t)
 	wire := newWire(t, strings.TrimPrefix(broker.url(), "nats://"))
 	b := broker.connect(t, quiet(), hasty, pings(time.Hour), func(c *Config) { c.URL = "nats://" + wire.Addr().String() })
-	b.lookEvery = time.Hour
+	b.checkEvery = time.Hour
 	run(t, b)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
 	wire.freeze()
@@ -402,7 +402,7 @@ func TestPublishNoStream(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)
 	b := server.connect(t, quiet())
-	b.lookEvery = time.Hour
+	b.checkEvery = time.Hour
 	run(t, b)
 	out := server.outside(t)
 	eventually(t, "the second look, which the connection asked for, is over", func() bool { return len(b.changed) == 0 })

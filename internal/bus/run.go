@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// lookEvery is how often the streams are looked at while all is well: somebody may delete one, and readiness is to know
-// before the next publish does. A look that finds something wrong is repeated after lookAgainAfter.
+// checkEvery is how often the streams are checked while all is well: somebody may delete one, and readiness is to know
+// before the next publish does. A check that finds something wrong is repeated after recheckAfter.
 const (
-	lookEvery      = 10 * time.Second
-	lookAgainAfter = time.Second
-	lookTimeout    = 5 * time.Second
+	checkEvery   = 10 * time.Second
+	recheckAfter = time.Second
+	checkTimeout = 5 * time.Second
 )
 
 // Run keeps the streams bound: after the first connection, after each reconnect, when one seems to be gone, and every now
-// and then it looks whether they are there. It returns when ctx ends, and with an error if the connection is closed for
+// and then it checks whether they are there. It returns when ctx ends, and with an error if the connection is closed for
 // good although nobody called Close: the client does so after an error of the server's that it does not know, and then
 // only a new process connects again.
 func (b *Conn) Run(ctx context.Context) error {
@@ -26,9 +26,9 @@ func (b *Conn) Run(ctx context.Context) error {
 		if err := b.AwaitUp(ctx); err != nil {
 			return b.end(ctx)
 		}
-		again := b.lookEvery
+		again := b.checkEvery
 		if b.streams != nil && !b.streams.Check(ctx) {
-			again = min(again, lookAgainAfter)
+			again = min(again, recheckAfter)
 		}
 		select {
 		case <-ctx.Done():
@@ -52,10 +52,10 @@ func (b *Conn) end(ctx context.Context) error {
 	return ErrClosed
 }
 
-// Begun waits until the streams of a cloud were there for the first time, or until ctx ends.
-func (b *Conn) Begun(ctx context.Context, cloud string) {
+// Recheck has Run check the streams soon.
+func (b *Conn) Recheck() {
 	select {
-	case <-b.StreamsReady(cloud):
-	case <-ctx.Done():
+	case b.changed <- struct{}{}:
+	default: // it is going to anyway
 	}
 }

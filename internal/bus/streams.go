@@ -47,13 +47,13 @@ func (b *Conn) WithRoom(ctx context.Context, what string, kind topology.Kind, cr
 }
 
 // CheckEvery is how often the streams are checked while all is well.
-func (b *Conn) CheckEvery() time.Duration { return b.lookEvery }
+func (b *Conn) CheckEvery() time.Duration { return b.checkEvery }
 
 // AckWait is how long the broker waits for the verdict on a command before it delivers the command again.
 func (b *Conn) AckWait() time.Duration { return b.ackWait }
 
 // CheckTimeout bounds one check of a cloud.
-func (b *Conn) CheckTimeout() time.Duration { return b.lookTimeout }
+func (b *Conn) CheckTimeout() time.Duration { return b.checkTimeout }
 
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second

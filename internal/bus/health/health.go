@@ -32,8 +32,8 @@ type Health struct {
 	refused  map[string]Refusal   // permissions, by what they are for
 	failing  map[string]*failure  // publishes, by destination
 	pulling  map[string]error     // why the commands of a cloud cannot be pulled
-	hidden   map[string]bool      // streams that we may not look up on this connection
-	directly map[string]bool      // streams whose leader we may not ask on this connection
+	hidden   map[string]bool      // streams that this connection may not look up
+	directly map[string]bool      // streams whose leader this connection may not ask
 	silent   map[string]time.Time // since when an object store does not answer, by name
 	ill      atomic.Bool          // whether failing holds anything; it spares the publishes that work a lock
 }

@@ -18,7 +18,7 @@ import (
 
 // Refusal is a permission that the server has refused.
 type Refusal struct {
-	// Err is the server's word.
+	// Err is the error of the server.
 	Err error
 	// Publish says that it is a permission to publish; else it is one to subscribe.
 	Publish bool
@@ -33,7 +33,7 @@ type Refusal struct {
 // violation is how the server tells of a refused permission: in words, and quoted as Go does.
 var violation = regexp.MustCompile(`(?i)violation for (publish|subscription) to ("(?:[^"\\]|\\.)*")(?: using queue ("(?:[^"\\]|\\.)*"))?`)
 
-// ReadRefusal reads the server's words.
+// ReadRefusal reads an error of the server about a refused permission.
 func ReadRefusal(err error) Refusal {
 	r := Refusal{Err: err, at: time.Now()}
 	m := violation.FindStringSubmatch(err.Error())
@@ -71,12 +71,12 @@ func (r Refusal) what() string {
 // MostRefused bounds what is remembered of refused permissions. One is enough not to be ready.
 const MostRefused = 64
 
-// Refused takes the server's word that it refuses a permission. It says whether somebody else tells of that, or has told.
-func (h *Health) Refused(err error) (told bool) {
+// Refused records an error of the server about a refused permission. handled says that nobody else needs to report it.
+func (h *Health) Refused(err error) (handled bool) {
 	switch {
 	case h.onlyDirect(ReadRefusal(err)):
 		return true
-	case onlyForAdvisories(h.cfg, err): // who reads them says so
+	case onlyForAdvisories(h.cfg, err): // their reader reports it
 		h.log.Debug("NATS refuses a permission for advisories", "error", err)
 		return true
 	}
@@ -87,7 +87,7 @@ func (h *Health) Refused(err error) (told bool) {
 // Checked is the result of a check of the streams that began then: of the clouds without an error it has found all well. What
 // was refused is asked for again.
 func (h *Health) Checked(ctx context.Context, nc *nats.Conn, began time.Time, errs map[string]error) {
-	h.looksWell(began, errs)
+	h.foundWell(began, errs)
 	h.askRefused(ctx, nc)
 }
 
@@ -100,8 +100,8 @@ func (h *Health) isRefused(err error) {
 	}
 	r := ReadRefusal(err)
 	r.cloud = cloudIn(h.cfg, r.Subject)
-	if stream, look := strings.CutPrefix(r.Subject, h.cfg.API("STREAM.INFO.")); look && !h.cfg.Manage {
-		h.note(h.hidden, stream) // who may only bind need not be allowed to look
+	if stream, ok := strings.CutPrefix(r.Subject, h.cfg.API("STREAM.INFO.")); ok && !h.cfg.Manage {
+		h.note(h.hidden, stream) // a bridge that only binds need not have this right
 		return
 	}
 	h.mu.Lock()
@@ -111,8 +111,8 @@ func (h *Health) isRefused(err error) {
 	}
 }
 
-// askRefused asks whether what was refused is granted by now: a server that is told other permissions applies them to
-// the connections it has, and says nothing. A subscription that was refused is not there even then, and the client does
+// askRefused asks whether what was refused is granted by now: a server that gets new permissions applies them to
+// its connections, and reports nothing. A subscription that was refused is not there even then, and the client does
 // not know that, so a new connection makes it again.
 func (h *Health) askRefused(ctx context.Context, nc *nats.Conn) {
 	h.mu.Lock()
@@ -162,7 +162,7 @@ func granted(ctx context.Context, nc *nats.Conn, r Refusal) bool {
 
 // harmless is a message that asks for the permission to publish, and does nothing if there is one: the server is to follow
 // its way and to deliver it to nobody. To servers before 2.11, which do not know that, it is one for another stream, so
-// that no stream stores it, or a word to the broker that changes nothing.
+// that no stream stores it, or a note to the broker that changes nothing.
 func harmless(subject, inbox string) *nats.Msg {
 	m := nats.NewMsg(subject)
 	m.Header["Nats-Trace-Dest"] = []string{inbox}

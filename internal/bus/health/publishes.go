@@ -25,7 +25,7 @@ type failure struct {
 	began   time.Time // when it failed first
 	last    time.Time // when it failed last
 	times   int       // how often in a row
-	past    bool      // whether a look has found all well since
+	past    bool      // whether a check has found all well since
 	refused time.Time // since when the broker has answered each publish with a refusal; zero if it was silent, or away
 }
 
@@ -45,11 +45,11 @@ func sideOf(destination string) side {
 	return commandSide
 }
 
-// distrust bounds how long a destination that fails again and again, although each look finds all well, is not believed.
+// distrust bounds how long a destination that fails again and again, although each check finds all well, is not believed.
 const distrust = 30 * time.Second
 
-// until is how long a look's word does not count. The first time it counts at once: a change of leader is over soon. But a
-// look does not see that the store is full, only that a stream is: that ends with a publish that works, or after nobody
+// until is how long the result of a check does not count. The first time it counts at once: a change of leader is over soon. But a
+// check does not see that the store is full, only that a stream is: that ends with a publish that works, or after nobody
 // tried for a while.
 func (f *failure) until() time.Time {
 	switch {
@@ -61,7 +61,7 @@ func (f *failure) until() time.Time {
 	return f.last.Add(min(time.Second<<min(f.times-2, 10), distrust))
 }
 
-// streamFull says whether a stream has refused a message because of its own limits, which a look sees.
+// streamFull says whether a stream has refused a message because of its own limits, which a check sees.
 func streamFull(err error) bool {
 	refused, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && refused.ErrorCode == 10077 && strings.HasPrefix(refused.Description, "maximum ")
@@ -131,8 +131,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// looksWell is the word of a look that began then: of the clouds without an error it has found all well.
-func (h *Health) looksWell(began time.Time, errs map[string]error) {
+// foundWell records a check that began then: it has found all well of the clouds without an error.
+func (h *Health) foundWell(began time.Time, errs map[string]error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.failing {
@@ -197,7 +197,7 @@ func (h *Health) Observe(destination string, began time.Time, err error) error {
 	case errors.Is(err, events.ErrTooLarge), natserr.Of(err) == natserr.Permanent, errors.Is(err, context.Canceled):
 		// That is the message's own fault, or its sender has gone away.
 	case natserr.Disconnected(err), errors.Is(err, dial.ErrAway), errors.Is(err, dial.ErrClosed):
-		// That is the connection's, of which we know.
+		// The connection reports that itself.
 	case errors.Is(err, context.DeadlineExceeded) && time.Since(began) < dial.AttemptTimeout/4:
 		// There was hardly any time.
 	default:

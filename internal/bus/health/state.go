@@ -1,6 +1,7 @@
 package health
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"sync"
@@ -68,6 +69,14 @@ func (s *State) HasBegun(cloud string) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// Begun waits until the streams of a cloud were there for the first time, or until ctx ends.
+func (s *State) Begun(ctx context.Context, cloud string) {
+	select {
+	case <-s.StreamsReady(cloud):
+	case <-ctx.Done():
 	}
 }
 

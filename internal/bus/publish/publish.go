@@ -69,7 +69,7 @@ type Publisher struct {
 	metrics metrics
 
 	mu     sync.Mutex
-	others map[string]other // who takes a destination of ours, as it was seen last
+	others map[string]other // who takes a destination of ours, as it was found last
 }
 
 // New returns a publisher on a connection.
@@ -202,7 +202,7 @@ func (p *Publisher) attempts(ctx context.Context, msg *nats.Msg, id string) (ack
 		case natserr.Of(err) == natserr.Permanent:
 			return ack, Refused(msg, err, p.conn.NATS().MaxPayload())
 		case natserr.Disconnected(err):
-			attempt-- // it went nowhere; AwaitUp waits, as soon as it has heard of the disconnect
+			attempt-- // it was not sent; AwaitUp waits as soon as the disconnect is known
 		case errors.Is(err, jetstream.ErrNoStreamResponse):
 			p.conn.Recheck()
 		case errors.Is(err, natserr.ErrOtherStream), errors.Is(err, natserr.ErrNoAck):

@@ -23,16 +23,16 @@ import (
 )
 
 // The id in a webhook's body need not be a delivery's: it may name the webhook or the task. The stream takes every message
-// with an id that it knows for a repetition, and drops it. So its word is checked: what has the same id and another body is
+// with an id that it knows for a repetition, and drops it. So its answer is checked: what has the same id and another body is
 // another event, which gets an id of its own, made of its id and of its body.
 
-// acknowledged is a stream's word on a message.
+// acknowledged is the answer of a stream to a message.
 type acknowledged struct {
 	*jetstream.PubAck
 	attempt int // that it answers; an earlier one may have stored the message
 }
 
-// Reasons of a stream's word that it has a message already.
+// Reasons why a stream has a message already.
 const (
 	dupRetry     = "retry"      // we have sent it before, and did not hear that it was stored
 	Repetition   = "repetition" // somebody has sent the same once more
