@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
@@ -58,9 +58,9 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, store *spool.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
+func (b *Bridge) ready(stopping context.Context, broker *health.Health, store *spool.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
 	text, spools := store.State() //nolint:contextcheck // it has a time of its own
-	r := b.readiness(broker.Health(), spools)
+	r := b.readiness(broker.Report(), spools)
 	if text != "" {
 		r.Parts["spool"] = text
 	}
@@ -80,7 +80,7 @@ func (b *Bridge) ready(stopping context.Context, broker *bus.Conn, store *spool.
 		r.locked(webhooks.Unusable(), len(b.cfg.Clouds))
 	}
 	for _, cloud := range b.cfg.Clouds { // what is wrong with one cloud takes nothing from the others
-		h := broker.CloudHealth(cloud.Name)
+		h := broker.OfCloud(cloud.Name)
 		r.partly("commands", cloud.Name, h.Commands)
 		r.partly("nats", cloud.Name, cmp.Or(h.Broker, h.Webhooks))
 	}
@@ -120,7 +120,7 @@ func (r *readiness) add(cloud, text string) {
 }
 
 // readiness says what the health of the broker means for this process. spools says whether webhooks can wait.
-func (b *Bridge) readiness(h bus.Health, spools bool) readiness {
+func (b *Bridge) readiness(h health.Report, spools bool) readiness {
 	r := readiness{Ready: true, Parts: map[string]string{"nats": "ok"}, Clouds: map[string]string{}}
 	switch err := cmp.Or(h.Broker, h.Webhooks); {
 	case err != nil && spools: // webhooks are welcome, and commands wait where they are

@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
@@ -110,22 +111,26 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	intake.Files = replaced
 	intake.MaxMemory = b.cfg.WebhookMemory(mem.limit)
 	intake.MaxConnections, intake.MaxConnectionsPerAddress = conns.webhooks, conns.perAddress
-	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, streams, b.log), b.log)
+	publisher, err := publish.New(ctx, broker, b.log)
 	if err != nil {
 		return err
 	}
-	queue, err := commands.New(broker, letters, b.log)
+	letters, err := deadletter.New(ctx, broker, publisher, objects.NewOriginals(broker, streams, b.log), b.log)
+	if err != nil {
+		return err
+	}
+	queue, err := commands.New(broker, publisher, letters, b.log)
 	if err != nil {
 		return err
 	}
 	defer queue.Close()
-	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, letters, b.log)
+	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, publisher, letters, b.log)
 	if err != nil {
 		return err
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(shared{broker, streams, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
@@ -135,7 +140,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker, store, webhooks, units) }
+	ready := func() readiness { return b.ready(ctx, broker.Health(), store, webhooks, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err

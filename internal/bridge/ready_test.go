@@ -5,7 +5,7 @@ import (
 	"maps"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
@@ -29,21 +29,21 @@ func TestReadiness(t *testing.T) {
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
 		roles          []string
-		health         bus.Health
+		health         health.Report
 		spools         bool
 		ready          bool
 		nats, commands string
 	}{
 		"all well":                     {roles: []string{config.RoleIngress, config.RoleEgress}, ready: true, nats: "ok", commands: "ok"},
 		"webhooks only":                {roles: []string{config.RoleIngress}, ready: true, nats: "ok"},
-		"commands fail":                {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Commands: broken}, ready: true, nats: "ok", commands: "broken"},
-		"commands fail, with a spool":  {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Commands: broken}, spools: true, ready: true, nats: "ok", commands: "broken"},
-		"commands fail, without them":  {roles: []string{config.RoleEgress}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
-		"queries fail":                 {roles: []string{config.RoleQuery}, health: bus.Health{Commands: broken}, nats: "ok", commands: "broken"},
-		"webhooks fail":                {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Webhooks: broken}, nats: "broken", commands: "ok"},
-		"webhooks fail, with a spool":  {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Webhooks: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled", commands: "ok"},
-		"the broker is away":           {roles: []string{config.RoleIngress, config.RoleEgress}, health: bus.Health{Broker: broken}, nats: "broken", commands: "waiting for NATS"},
-		"it is away, and with a spool": {roles: []string{config.RoleIngress}, health: bus.Health{Broker: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled"},
+		"commands fail":                {roles: []string{config.RoleIngress, config.RoleEgress}, health: health.Report{Commands: broken}, ready: true, nats: "ok", commands: "broken"},
+		"commands fail, with a spool":  {roles: []string{config.RoleIngress, config.RoleEgress}, health: health.Report{Commands: broken}, spools: true, ready: true, nats: "ok", commands: "broken"},
+		"commands fail, without them":  {roles: []string{config.RoleEgress}, health: health.Report{Commands: broken}, nats: "ok", commands: "broken"},
+		"queries fail":                 {roles: []string{config.RoleQuery}, health: health.Report{Commands: broken}, nats: "ok", commands: "broken"},
+		"webhooks fail":                {roles: []string{config.RoleIngress, config.RoleEgress}, health: health.Report{Webhooks: broken}, nats: "broken", commands: "ok"},
+		"webhooks fail, with a spool":  {roles: []string{config.RoleIngress, config.RoleEgress}, health: health.Report{Webhooks: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled", commands: "ok"},
+		"the broker is away":           {roles: []string{config.RoleIngress, config.RoleEgress}, health: health.Report{Broker: broken}, nats: "broken", commands: "waiting for NATS"},
+		"it is away, and with a spool": {roles: []string{config.RoleIngress}, health: health.Report{Broker: broken}, spools: true, ready: true, nats: "broken; webhooks are spooled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -45,11 +46,15 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
-	letters, err := deadletter.New(ctx, broker, objects.NewOriginals(broker, streams, log), log)
+	publisher, err := publish.New(ctx, broker, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, journal.Of(broker), letters}, lease.New(broker, streams, log), nil, log)
+	letters, err := deadletter.New(ctx, broker, publisher, objects.NewOriginals(broker, streams, log), log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, publisher, journal.Of(broker), letters}, lease.New(broker, streams, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -59,6 +64,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 // stream is the stream of events, to read and to write, and the dead letters for what cannot become an event.
 type stream struct {
 	*bus.Conn
+	*publish.Publisher
 	*journal.Journal
 	letters *deadletter.Store
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
@@ -29,12 +30,13 @@ import (
 
 // shared is what the units of a process have in common.
 type shared struct {
-	broker  *bus.Conn
-	streams *ensure.Ensurer
-	letters *deadletter.Store
-	queue   *commands.Consumer
-	spool   *spool.Spool
-	files   *lastgood.Files
+	broker    *bus.Conn
+	streams   *ensure.Ensurer
+	publisher *publish.Publisher
+	letters   *deadletter.Store
+	queue     *commands.Consumer
+	spool     *spool.Spool
+	files     *lastgood.Files
 }
 
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
@@ -76,7 +78,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.broker, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
+		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
@@ -87,7 +89,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.streams, b.log), with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.streams, b.log), with.spool, b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -40,16 +41,20 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	letters, err := deadletter.New(t.Context(), broker, objects.NewOriginals(broker, streams, b.log), b.log)
+	publisher, err := publish.New(t.Context(), broker, b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := commands.New(broker, letters, b.log)
+	letters, err := deadletter.New(t.Context(), broker, publisher, objects.NewOriginals(broker, streams, b.log), b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := commands.New(broker, publisher, letters, b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, streams: streams, letters: letters, queue: consumer})
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer})
 	if err != nil {
 		t.Fatal(err)
 	}

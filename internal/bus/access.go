@@ -5,10 +5,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 )
 
 // Config says which NATS server to use and how its streams are made.
 type Config = dial.Config
+
+// AttemptTimeout is how long an attempt waits for an answer.
+const AttemptTimeout = dial.AttemptTimeout
 
 // TLS are the files for a connection by TLS.
 type TLS = dial.TLS
@@ -22,8 +26,8 @@ func (b *Conn) NATS() *nats.Conn { return b.nc }
 // Settings returns the configuration of the connection.
 func (b *Conn) Settings() Config { return b.cfg }
 
-// Pulls records why the commands of a cloud cannot be pulled. Nil means that they can be, or that nobody wants to.
-func (b *Conn) Pulls(cloud string, err error) { b.health.pulls(cloud, err) }
+// Health is what went wrong on the connection and has not worked since.
+func (b *Conn) Health() *health.Health { return b.health }
 
 // Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
 func (b *Conn) Epoch() int {
@@ -31,6 +35,3 @@ func (b *Conn) Epoch() int {
 	defer b.mu.Unlock()
 	return b.epoch
 }
-
-// Hidden says whether the server has refused to look a stream up, on this connection.
-func (b *Conn) Hidden(stream string) bool { return b.health.isHidden(stream) }

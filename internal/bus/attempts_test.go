@@ -128,8 +128,8 @@ func TestWhyNotConnected(t *testing.T) {
 				return errors.Is(err, ErrNotConnected) && strings.Contains(err.Error(), host+": ") && strings.Contains(err.Error(), tt.want) &&
 					strings.Contains(err.Error(), "next attempt at 20")
 			}
-			if !within(func() bool { return tells(b.Ready()) }) {
-				t.Fatalf("readiness says %v", b.Ready())
+			if !within(func() bool { return tells(b.Health().Ready()) }) {
+				t.Fatalf("readiness says %v", b.Health().Ready())
 			}
 			tries(t, b, 4)
 			if n := book.count("NATS cannot be reached"); n != 1 || !strings.Contains(book.String(), tt.want) {
@@ -142,7 +142,7 @@ func TestWhyNotConnected(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), host) {
 				t.Errorf("a command says %v", err)
 			}
-			if all := err.Error() + book.String() + b.Ready().Error(); strings.Contains(all, "wrong\"") || strings.Contains(all, "right") {
+			if all := err.Error() + book.String() + b.Health().Ready().Error(); strings.Contains(all, "wrong\"") || strings.Contains(all, "right") {
 				t.Errorf("a password is told: %s", all)
 			}
 		})
@@ -214,7 +214,7 @@ func TestWhyNotConnectedSeveral(t *testing.T) {
 	}
 	t.Cleanup(b.Close)
 	_, err = DialClient(cfg)
-	for what, why := range map[string]func() error{"readiness": b.Ready, "a command": func() error { return err }} {
+	for what, why := range map[string]func() error{"readiness": b.Health().Ready, "a command": func() error { return err }} {
 		if !within(func() bool {
 			text := why().Error()
 			return strings.Count(text, "connection refused") == 2 && strings.Count(text, "refuses the credentials") == 1
@@ -245,7 +245,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 	tries(t, b, 20)
 	withUser(&broker.Options)
 	broker.start()
-	eventually(t, "another reason", func() bool { return strings.Contains(b.Ready().Error(), "refuses the credentials") })
+	eventually(t, "another reason", func() bool { return strings.Contains(b.Health().Ready().Error(), "refuses the credentials") })
 	tries(t, b, 20)
 	for text, want := range map[string]int{
 		"NATS disconnected": 1, "NATS cannot be reached": 2, "connection refused": 1, "refuses the credentials": 1, "NATS reports": 0,

@@ -65,7 +65,7 @@ func (c *cluster) outside(t testing.TB) outside {
 func insist(t testing.TB, b *Conn, id string) {
 	t.Helper()
 	for end := time.Now().Add(2 * patience); ; {
-		err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id)
+		err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, id), id)
 		if err == nil {
 			return
 		}
@@ -118,9 +118,10 @@ func TestFailover(t *testing.T) {
 	run(t, b)
 	var mu sync.Mutex
 	handled := map[string]bool{}
+	p := publisher(t, b)
 	consume(t, b, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
 		id := cmd.Event.ID()
-		if err := b.Publish(ctx, "factro.result.acme.task.deleteTask.applied", taskEvent(t, id), id); err != nil {
+		if err := p.Publish(ctx, "factro.result.acme.task.deleteTask.applied", taskEvent(t, id), id); err != nil {
 			return err
 		}
 		mu.Lock()
@@ -213,7 +214,7 @@ func TestNoQuorum(t *testing.T) {
 	up := b.up
 	b.mu.Unlock()
 	receive(t, up)
-	if err := b.Ready(); err == nil {
+	if err := b.Health().Ready(); err == nil {
 		t.Error("it is ready without JetStream")
 	}
 	c.members[1].start()
@@ -223,13 +224,13 @@ func TestNoQuorum(t *testing.T) {
 
 	c.members[1].stop()
 	c.members[2].stop()
-	eventually(t, "readiness tells", func() bool { return b.Ready() != nil })
+	eventually(t, "readiness tells", func() bool { return b.Health().Ready() != nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
+	if err := publisher(t, b).Publish(ctx, eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
 		t.Error("it was stored by one of three")
 	}
-	if err := b.Ready(); err == nil || errors.Is(err, ErrNotConnected) {
+	if err := b.Health().Ready(); err == nil || errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	c.members[1].start()

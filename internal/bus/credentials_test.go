@@ -130,7 +130,7 @@ func TestCredentialsEnd(t *testing.T) {
 			}
 			unready(t, b, "not connected")
 			tries(t, b, 5) // more often than the client would have it
-			if err := b.Ready(); err == nil {
+			if err := b.Health().Ready(); err == nil {
 				t.Error("it is ready")
 			}
 			o.user(file, time.Time{})

@@ -1,10 +1,8 @@
 // Package bus is the only room that knows NATS.
 //
-// In: events to publish, handlers for commands. Out: acknowledged messages in JetStream's streams, settled commands,
-// dead letters, and the ledger of creates. It connects once and never gives up, runs an embedded server where one is
-// wanted, keeps webhooks on the local disk while the broker takes none, makes the streams and consumers of the contract
-// and warns when existing ones differ.
+// In: where NATS is, and what makes and checks the streams. Out: a connection that is made once and never given up, whether it
+// is up, and its health. The packages below it do the rest: they stand under it, as its health and publishing do, or on it, and
+// take the few methods that they need as interfaces of their own.
 //
-// It never decides what a command means: it settles by the error that the handler returns. And it never returns nil from
-// a publish that neither the stream nor, for a webhook, the disk has acknowledged.
+// It never decides what a message means, and it stores and settles none itself.
 package bus

@@ -29,7 +29,7 @@ func TestEmbedded(t *testing.T) {
 		if n := stream.CachedInfo().State.Msgs; n != uint64(round) {
 			t.Errorf("in round %d the stream has %d messages", round, n)
 		}
-		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"+listen), "e-1"+listen); err != nil {
+		if err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "e-1"+listen), "e-1"+listen); err != nil {
 			t.Fatal(err)
 		}
 		if (s.URL() == "") != (listen == "") {

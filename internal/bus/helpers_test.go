@@ -23,6 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
@@ -103,17 +104,6 @@ func (o outside) consumer() *jetstream.ConsumerInfo {
 		o.t.Fatal(err)
 	}
 	return c.CachedInfo()
-}
-
-// lastEvent returns the last message of the stream of events.
-func (o outside) lastEvent() *jetstream.RawStreamMsg {
-	o.t.Helper()
-	s := o.stream("FACTRO_EVENTS_ACME")
-	m, err := s.GetMsg(o.t.Context(), s.CachedInfo().State.LastSeq)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return m
 }
 
 // command publishes a plain command with an id.
@@ -238,7 +228,7 @@ func pullAll(ctx context.Context, b *Conn, w worker) {
 	binding, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	c, err := CommandConsumer(binding, b, "acme")
-	b.Pulls("acme", err)
+	b.Health().Pulls("acme", err)
 	if err != nil {
 		return
 	}
@@ -335,7 +325,7 @@ func waitReady(ctx context.Context, b *Conn) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := b.Ready()
+		err := b.Health().Ready()
 		if err == nil {
 			return nil
 		}
@@ -401,4 +391,14 @@ var Differences func(ctx context.Context, c Client) ([]Difference, error)
 func (o outside) noProbe() {
 	o.t.Helper()
 	eventually(o.t, "no probe is left", func() bool { _, err := o.js.Stream(o.t.Context(), "FACTRO_ROOM"); return err != nil })
+}
+
+// publisher publishes on a connection.
+func publisher(t testing.TB, b *Conn) *publish.Publisher {
+	t.Helper()
+	p, err := publish.New(t.Context(), b, b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -55,13 +55,13 @@ func outOfFiles(t *testing.T, dir string) {
 	}
 	t.Cleanup(b.Close)
 	start(t, b.Run)
-	eventually(t, "it is ready", func() bool { return b.Ready() == nil })
+	eventually(t, "it is ready", func() bool { return b.Health().Ready() == nil })
 	storeEvent(t, b, "before")
 
 	publish := func(e event.Event, id string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		return b.Publish(ctx, eventSubject, e, id)
+		return publisher(t, b).Publish(ctx, eventSubject, e, id)
 	}
 	var usual syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &usual); err != nil {
@@ -84,7 +84,7 @@ func outOfFiles(t *testing.T, dir string) {
 		t.Fatal("the store took everything without descriptors")
 	}
 	eventually(t, "it stores again", func() bool { return publish(taskEvent(t, "after"), "after") == nil })
-	eventually(t, "it is ready again", func() bool { return b.Ready() == nil })
+	eventually(t, "it is ready again", func() bool { return b.Health().Ready() == nil })
 	if err := s.Alive(); err != nil {
 		t.Error(err)
 	}

@@ -2,137 +2,35 @@ package bus
 
 import (
 	"context"
-	"sync"
-	"time"
 
-	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 )
 
-// metrics are what the bus counts. The label sets of the hot path are made once: making them costs more than counting.
-type metrics struct {
-	published metric.Int64Counter
-	took      metric.Float64Histogram // of a publish
-	letters   metric.Int64Counter
-	// duplicates are messages of which a stream said that it has them.
-	duplicates metric.Int64Counter
-	attrs      *sync.Map // kind and outcome -> metric.MeasurementOption
-
-	callback metric.Registration
-}
-
-func newMetrics(b *Conn) (metrics, error) {
-	meter := otel.Meter(Scope)
-	m := metrics{attrs: &sync.Map{}}
-	var err error
-	m.published, err = meter.Int64Counter("factro.bridge.published", metric.WithUnit("{message}"),
-		metric.WithDescription("Messages published to a stream, by destination and by whether the stream acknowledged them."))
-	if err != nil {
-		return m, err
-	}
-	if err = m.measures(meter); err != nil {
-		return m, err
-	}
+// observe shows the state of a connection until the registration ends.
+func observe(b *Conn) (metric.Registration, error) {
+	meter := otel.Meter(measure.Scope)
 	connected, err := meter.Int64ObservableGauge("factro.bridge.nats.connected",
 		metric.WithDescription("1 while the connection to NATS is up, else 0."))
 	if err != nil {
-		return m, err
+		return nil, err
 	}
 	reconnects, err := meter.Int64ObservableCounter("factro.bridge.nats.reconnects", metric.WithUnit("{reconnect}"),
 		metric.WithDescription("How often the connection to NATS was made again."))
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	m.callback, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		up := int64(0)
-		b.mu.Lock()
-		if b.isUp {
+		if b.Up() {
 			up = 1
 		}
-		b.mu.Unlock()
 		o.ObserveInt64(connected, up)
 		if nc := b.signing.Load(); nc != nil {
 			o.ObserveInt64(reconnects, int64(nc.Stats().Reconnects)) //nolint:gosec // far below the limit of the type
 		}
 		return nil
 	}, connected, reconnects)
-	return m, err
-}
-
-// moments are bounds of buckets, in seconds, of what is over in milliseconds.
-var moments = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-
-// measures makes what is measured where it happens, and not at a scrape.
-func (m *metrics) measures(meter metric.Meter) (err error) {
-	if m.took, err = meter.Float64Histogram("factro.bridge.publish.duration", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(moments...),
-		metric.WithDescription("From publishing a message to the stream's acknowledgement, or to giving up, repetitions included.")); err != nil {
-		return err
-	}
-	if m.letters, err = meter.Int64Counter("factro.bridge.dead.letters", metric.WithUnit("{message}"),
-		metric.WithDescription("Dead letters that were stored, by what they are of and by their code.")); err != nil {
-		return err
-	}
-	if m.duplicates, err = meter.Int64Counter("factro.bridge.publish.duplicates", metric.WithUnit("{message}"),
-		metric.WithDescription("Messages whose id the stream knew already, by destination and reason: a retry of the bridge's own, a repetition, or an event with the id of another event, which gets an id of its own.")); err != nil {
-		return err
-	}
-	return nil
-}
-
-// sent measures a publish that ended, and counts the dead letter that it stored. The cloud of a dead letter is not a label:
-// for one that the broker gave up it is whatever the sender wrote into the subject.
-func (m metrics) sent(ctx context.Context, msg *nats.Msg, took time.Duration, err error) {
-	outcome := "stored"
-	if err != nil {
-		outcome = "failed"
-	}
-	m.took.Record(ctx, took.Seconds(), m.publishedAttrs(kind(msg.Subject), outcome))
-	if code := msg.Header[topology.HeaderDeadCode]; err == nil && len(code) == 1 {
-		m.letters.Add(ctx, 1, letterOption(token(msg.Subject, 2), code[0]))
-	}
-}
-
-// expect begins the counts that somebody watches at 0. The growth of a series that begins with its first case does not
-// count that case.
-func (m metrics) expect(ctx context.Context, prefix string, clouds []string) {
-	for _, cloud := range clouds {
-		for _, reason := range dupReasons {
-			m.duplicates.Add(ctx, 0, dupOption(prefix+".event."+cloud, reason))
-		}
-	}
-}
-
-// ExpectDeadLetters begins the count of dead letters of a kind and a code at 0, for whoever watches its growth.
-func (b *Conn) ExpectDeadLetters(kind, code string) {
-	b.metrics.letters.Add(context.Background(), 0, letterOption(kind, code))
-}
-
-func letterOption(kind, code string) metric.MeasurementOption {
-	return metric.WithAttributes(attribute.String("kind", kind), attribute.String("code", code))
-}
-
-func (m metrics) publishedAttrs(kind, outcome string) metric.MeasurementOption {
-	key := [2]string{kind, outcome}
-	if v, ok := m.attrs.Load(key); ok {
-		return v.(metric.MeasurementOption) //nolint:errcheck // nothing else is stored
-	}
-	v := metric.WithAttributeSet(attribute.NewSet(attribute.String("destination", kind), attribute.String("outcome", outcome)))
-	m.attrs.Store(key, v)
-	return v
-}
-
-// stop ends the observation. There is nothing left to observe, so its error tells nobody anything.
-func (m metrics) stop() { _ = m.callback.Unregister() }
-
-// UnaccountedMeaning is the description of a gauge that several packages have a part in.
-const UnaccountedMeaning = "What was accepted and is neither settled, given back nor being processed, by flow; always 0 unless something is lost."
-
-// CloudOption is the label of a cloud.
-func CloudOption(cloud string) metric.MeasurementOption {
-	return metric.WithAttributes(cloudAttr(cloud))
 }

@@ -31,7 +31,7 @@ func unready(t testing.TB, b *Conn, text string) {
 	t.Helper()
 	var last error
 	if !within(func() bool {
-		last = b.Ready()
+		last = b.Health().Ready()
 		return last != nil && strings.Contains(strings.ToLower(last.Error()), strings.ToLower(text))
 	}) {
 		t.Fatalf("readiness never tells of %q, but of: %v", text, last)
@@ -41,7 +41,7 @@ func unready(t testing.TB, b *Conn, text string) {
 // storeEvent publishes an event and fails the test if that fails.
 func storeEvent(t testing.TB, b *Conn, id string) {
 	t.Helper()
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, id), id); err != nil {
+	if err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, id), id); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -63,7 +63,7 @@ func TestOutlastsTheClient(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	if err := b.Ready(); !errors.Is(err, ErrNotConnected) {
+	if err := b.Health().Ready(); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("readiness is %v", err)
 	}
 	if err := l.Close(); err != nil {
@@ -133,7 +133,9 @@ func TestAllStreamsDeleted(t *testing.T) {
 		}
 	}
 	// It waits for the stream, but not for ever: on a busy machine it has to be published again, as its sender would.
-	eventually(t, "the event is stored", func() bool { return b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "acme.e-1") == nil })
+	eventually(t, "the event is stored", func() bool {
+		return publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "acme.e-1") == nil
+	})
 	out.command("b")
 	if id := receive(t, got).Event.ID(); id != "b" {
 		t.Errorf("%s came", id)
@@ -159,7 +161,7 @@ func TestLedgerFails(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	b := broker.connect(t, quiet())
-	b.lookEvery = time.Hour // what is known is known from writing
+	b.checkEvery = time.Hour // what is known is known from writing
 	run(t, b)
 	records := ledger(b)
 	out := broker.outside(t)
@@ -214,7 +216,7 @@ func TestStreamRefuses(t *testing.T) {
 			if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
+			if err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
 				t.Error("it was stored")
 			}
 			unready(t, b, "FACTRO_EVENTS_ACME cannot be used: it is "+name)
@@ -222,49 +224,6 @@ func TestStreamRefuses(t *testing.T) {
 			ready(t, b)
 			insist(t, b, "e-2")
 		})
-	}
-}
-
-// TestPublishesAreRemembered: all looks well, but the stream does not take what we send.
-func TestPublishesAreRemembered(t *testing.T) {
-	t.Parallel()
-	broker := startBroker(t)
-	b := run(t, broker.connect(t, quiet()))
-	out := broker.outside(t)
-	storeEvent(t, b, "e-1")
-	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
-	right := cfg
-	cfg.Discard, cfg.DiscardNewPerSubject, cfg.MaxMsgsPerSubject = jetstream.DiscardNew, true, 1
-	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 { // a look that finds all well is believed less and less
-		if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
-			t.Error("it was stored")
-		}
-		unready(t, b, "the last publish to factro.event.acme failed")
-		b.health.mu.Lock()
-		b.health.failing["factro.event.acme"].past = true // as if the time were over
-		b.health.mu.Unlock()
-	}
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-2"), "e-2"); err == nil {
-		t.Error("it was stored")
-	}
-	b.health.mu.Lock()
-	f := b.health.failing["factro.event.acme"]
-	if f.times != 4 || f.until().Sub(f.last) != 4*time.Second {
-		t.Errorf("after %d failures a look does not count for %s", f.times, f.until().Sub(f.last))
-	}
-	b.health.mu.Unlock()
-	if b.Ready() == nil {
-		t.Error("it is ready")
-	}
-	if _, err := out.js.UpdateStream(t.Context(), right); err != nil {
-		t.Fatal(err)
-	}
-	storeEvent(t, b, "e-2") // one that works is proof enough
-	if err := b.Ready(); err != nil {
-		t.Errorf("readiness is %v", err)
 	}
 }
 
@@ -366,19 +325,19 @@ func TestSilence(t *testing.T) {
 	broker := startBroker(t)
 	wire := newWire(t, strings.TrimPrefix(broker.url(), "nats://"))
 	b := broker.connect(t, quiet(), hasty, pings(time.Hour), func(c *Config) { c.URL = "nats://" + wire.Addr().String() })
-	b.lookEvery = time.Hour
+	b.checkEvery = time.Hour
 	run(t, b)
 	eventually(t, "the looks are over", func() bool { return len(b.changed) == 0 })
 	wire.freeze()
 	ctx, cancel := context.WithTimeout(t.Context(), AttemptTimeout)
 	defer cancel()
-	if err := b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
+	if err := publisher(t, b).Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Fatal("it was stored")
 	}
-	if err := b.health.trouble("acme", webhookSide); err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
+	if err := b.Health().OfCloud("acme").Webhooks; err == nil || !strings.Contains(err.Error(), "the last publish to factro.event.acme failed") {
 		t.Errorf("it remembers %v", err)
 	}
-	if b.Ready() == nil {
+	if b.Health().Ready() == nil {
 		t.Error("it is ready")
 	}
 	if err := b.nc.ForceReconnect(); err != nil { // what the pings do
@@ -394,18 +353,18 @@ func TestOwnMistakes(t *testing.T) {
 	b := run(t, broker.connect(t, quiet()))
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Publish(gone, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
+	if err := publisher(t, b).Publish(gone, eventSubject, taskEvent(t, "e-1"), "e-1"); err == nil {
 		t.Error("its sender has gone, and it was stored")
 	}
 	e := taskEvent(t, "e-2")
 	e.DataEncoded = []byte(`"` + strings.Repeat("ä", 1<<20) + `"`)
-	if err := b.Publish(t.Context(), eventSubject, e, "e-2"); !errors.Is(err, events.ErrTooLarge) {
+	if err := publisher(t, b).Publish(t.Context(), eventSubject, e, "e-2"); !errors.Is(err, events.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := objects.New(b).Keep(t.Context(), "acme", "a", io.LimitReader(broken{}, 10)); err == nil {
 		t.Error("a broken answer was stored")
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Errorf("readiness is %v", err)
 	}
 }
@@ -413,3 +372,48 @@ func TestOwnMistakes(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
+
+// TestPublishDisconnects: what fails since the client has lost its connection, and has not told us yet, is no attempt.
+func TestPublishDisconnects(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := run(t, server.connect(t, quiet()))
+	server.stop()
+	eventually(t, "the outage is known", func() bool { return b.Health().Ready() != nil })
+	b.mu.Lock() // as if the news had not come yet
+	b.isUp, b.up, b.down = true, make(chan struct{}), make(chan struct{})
+	close(b.up)
+	b.mu.Unlock()
+
+	done := make(chan error, 1)
+	go func() { done <- publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1") }()
+	select {
+	case err := <-done:
+		t.Fatalf("gave up: %v", err)
+	case <-time.After(time.Second): // far more than three attempts take
+	}
+	server.start()
+	if err := receive(t, done); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPublishNoStream: without a stream the error comes, and the look for the streams is made at once.
+func TestPublishNoStream(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	b := server.connect(t, quiet())
+	b.checkEvery = time.Hour
+	run(t, b)
+	out := server.outside(t)
+	eventually(t, "the second look, which the connection asked for, is over", func() bool { return len(b.changed) == 0 })
+	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
+		t.Fatal(err)
+	}
+	if err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1"); err != nil {
+		t.Fatal(err)
+	}
+	if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
+		t.Errorf("the new stream has %d messages", n)
+	}
+}

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -60,9 +58,10 @@ func TestPublishRevoked(t *testing.T) {
 			}
 			broker.reload(users(denied(subject, "")))
 			out.command("c-1")
+			p := publisher(t, b)
 			ctx, cancel := context.WithCancel(t.Context())
 			var tries sync.WaitGroup // until one of them is refused
-			tries.Go(func() { _ = b.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1") })
+			tries.Go(func() { _ = p.Publish(ctx, eventSubject, taskEvent(t, "e-1"), "e-1") })
 			tries.Go(func() { _, _ = ledger(b).Begin(ctx, "acme", "1") })
 			unready(t, b, `violation for publish to "`+strings.TrimSuffix(subject, ">"))
 			cancel()
@@ -114,29 +113,6 @@ func TestSubscriptionRevoked(t *testing.T) {
 			eventually(t, "queries are answered again", ask)
 			storeEvent(t, b, "e-1")
 		})
-	}
-}
-
-// TestReadRefusal: the server tells of refused permissions in words.
-func TestReadRefusal(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]struct {
-		publish              bool
-		subject, queue, what string
-	}{
-		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.task.ü.Changed"`:                 {true, "factro.event.acme.task.ü.Changed", "", "factro.event.acme"},
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.ACK.S.C.1.2.3.4.5"`:                            {true, "$JS.ACK.S.C.1.2.3.4.5", "", "$JS.ACK.S.C"},
-		`nats: permissions violation: Permissions Violation for Publish to "$KV.FACTRO_LEDGER_ACME.acme.x"`:                    {true, "$KV.FACTRO_LEDGER_ACME.acme.x", "", "$KV.FACTRO_LEDGER_ACME"},
-		`nats: permissions violation: Permissions Violation for Subscription to "factro.query.a.*.*" using queue "q"`:          {false, "factro.query.a.*.*", "q", "factro.query.a"},
-		`nats: permissions violation: Permissions Violation for Subscription to "_INBOX.xyz.*" (sid "3")`:                      {false, "_INBOX.xyz.*", "", "inbox"},
-		`nats: permissions violation: something that no server says yet`:                                                       {false, "", "", "nats: permissions violation: something that no server says yet"},
-		`nats: permissions violation: Permissions Violation for Subscription to "a\"b" using queue "q\\r" (sid "3")`:           {false, `a"b`, `q\r`, `a"b`},
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e"`: {true, "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e", "", "$JS.API.CONSUMER.MSG.NEXT.FACTRO_COMMANDS_ACME.e"},
-	} {
-		r := readRefusal(errors.New(text))
-		if r.publish != want.publish || r.subject != want.subject || r.queue != want.queue || r.what() != want.what {
-			t.Errorf("%s: %+v of %s", text, r, r.what())
-		}
 	}
 }
 
@@ -196,29 +172,30 @@ func TestBindByRole(t *testing.T) {
 	unready(t, b, "FACTRO_COMMANDS_ACME")
 }
 
-// TestBindUnseen: a process that may not look at its streams learns from its publishes whether they are there.
-func TestBindUnseen(t *testing.T) {
+// TestLeaderNotAsked: an account from before the right to ask the leader was needed works on, and the log names the right.
+func TestLeaderNotAsked(t *testing.T) {
 	t.Parallel()
-	broker := startBroker(t, users(&server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{"factro.event.>", "factro.dead.>"}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
-	}))
-	b := run(t, broker.connect(t, quiet(), asBridge, func(c *Config) { c.Manage, c.Takes = false, true }))
-	if err := b.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1"); !errors.Is(err, jetstream.ErrNoStreamResponse) {
-		t.Fatalf("got %v", err)
+	broker := startBroker(t)
+	run(t, broker.connect(t, quiet())).Close()
+	broker.stop()
+	denies := denied("$JS.API.STREAM.MSG.GET.>", "")
+	broker.Options.Users = append(broker.Options.Users, &server.User{Username: "bridge", Password: "right", Permissions: denies})
+	broker.start()
+	log, book := newLog()
+	b := run(t, broker.connect(t, log, func(c *Config) { userFiles(t, c, "right") }))
+	for _, id := range []string{"a", "b"} {
+		if known, err := ledger(b).Begin(t.Context(), "acme", id); known || err != nil {
+			t.Errorf("%s: %t, %v", id, known, err)
+		}
+		if known, err := ledger(b).Look(t.Context(), "acme", id); !known || err != nil {
+			t.Errorf("%s: %t, %v", id, known, err)
+		}
 	}
-	b.health.mu.Lock()
-	known := b.health.failing["factro.event.acme"] != nil
-	b.health.mu.Unlock()
-	if !known {
-		t.Error("the failure is not remembered")
+	if known, err := ledger(b).Look(t.Context(), "acme", "c"); known || err != nil {
+		t.Errorf("there is none: %t, %v", known, err)
 	}
-	if _, err := broker.outside(t).js.CreateStream(t.Context(), topology.Of(topology.Events, "factro", "acme").StreamConfig); err != nil {
-		t.Fatal(err)
+	if n := book.count("STREAM.MSG.GET.KV_FACTRO_LEDGER_ACME"); n != 1 || !strings.Contains(book.String(), "grant the permission") {
+		t.Errorf("the log names the right %d times:\n%s", n, book)
 	}
-	storeEvent(t, b, "e-1")
 	ready(t, b)
-	if errors.Is(b.Ready(), nats.ErrPermissionViolation) {
-		t.Error("a look that is not allowed is no reason not to be ready")
-	}
 }

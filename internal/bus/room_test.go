@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 // TestNoRoomAtAll: where not even the least of a stream fits, the error says which, how much, and what to change.
@@ -84,16 +85,16 @@ func TestOneCloudsTrouble(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "it is told which stream of acme", func() bool {
-				err := b.Troubles()["acme"]
+				err := b.Health().Troubles()["acme"]
 				return err != nil && strings.Contains(err.Error(), "FACTRO_EVENTS_ACME")
 			})
-			if err := b.Troubles()["beta"]; err != nil {
+			if err := b.Health().Troubles()["beta"]; err != nil {
 				t.Errorf("of beta: %v", err)
 			}
-			if err := b.Ready(); err != nil {
+			if err := b.Health().Ready(); err != nil {
 				t.Errorf("not ready, although beta is well: %v", err)
 			}
-			if err := b.Publish(t.Context(), "factro.event.beta.task.1.TaskStateChanged", taskEvent(t, "1"), "1"); err != nil {
+			if err := publisher(t, b).Publish(t.Context(), "factro.event.beta.task.1.TaskStateChanged", taskEvent(t, "1"), "1"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -117,11 +118,11 @@ func TestStoreFull(t *testing.T) {
 	for err = nil; err == nil; {
 		_, err = out.js.Publish(t.Context(), "foreign.x", make([]byte, 512<<10))
 	}
-	if !isNoRoom(err) {
+	if natserr.Of(err) != natserr.NoRoom {
 		t.Fatalf("the store is not full: %v", err)
 	}
 	for _, subject := range []string{eventSubject, "factro.event.beta.task.1.TaskStateChanged"} {
-		if err := b.Publish(t.Context(), subject, taskEvent(t, "e-2"), "e-2"); !isNoRoom(err) {
+		if err := publisher(t, b).Publish(t.Context(), subject, taskEvent(t, "e-2"), "e-2"); natserr.Of(err) != natserr.NoRoom {
 			t.Errorf("%s: %v", subject, err)
 		}
 	}
@@ -131,7 +132,7 @@ func TestStoreFull(t *testing.T) {
 		t.Error("a command was begun although nobody can write that down")
 	}
 	for range 5 { // looks find all streams well, and that is not to be believed
-		if b.streams.Check(t.Context()); b.Ready() == nil {
+		if b.streams.Check(t.Context()); b.Health().Ready() == nil {
 			t.Fatal("it is ready, and the store is full")
 		}
 	}
@@ -142,7 +143,7 @@ func TestStoreFull(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		var err error
 		for err = errors.New("not yet"); err != nil && ctx.Err() == nil; {
-			err = b.Publish(ctx, subject, taskEvent(t, "e-2"), "e-2")
+			err = publisher(t, b).Publish(ctx, subject, taskEvent(t, "e-2"), "e-2")
 		}
 		cancel()
 		if err != nil {

@@ -32,21 +32,8 @@ func (b *Conn) WhileUp(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, cancel
 }
 
-// SawPayload keeps the largest message that the server takes, SawMessages the largest one of a cloud's stream of events.
-func (b *Conn) SawPayload(n int64) { b.limits.sawPayload(n) }
-
-// SawMessages keeps the largest message that the stream of a cloud's events takes.
-func (b *Conn) SawMessages(cloud string, n int64) { b.limits.sawMessages(cloud, n) }
-
-// Checked is the result of a check that began then: of the clouds without an error it has found all well. What was refused is
-// asked for again.
-func (b *Conn) Checked(ctx context.Context, began time.Time, errs map[string]error) {
-	b.health.looksWell(began, errs)
-	b.askRefused(ctx)
-}
-
 // CheckEvery is how often the streams are checked while all is well.
-func (b *Conn) CheckEvery() time.Duration { return b.lookEvery }
+func (b *Conn) CheckEvery() time.Duration { return b.checkEvery }
 
 // Heartbeat is how often the broker confirms that it still has a request to pull.
 func (b *Conn) Heartbeat() time.Duration { return b.heartbeat }
@@ -55,18 +42,7 @@ func (b *Conn) Heartbeat() time.Duration { return b.heartbeat }
 func (b *Conn) AckWait() time.Duration { return b.ackWait }
 
 // CheckTimeout bounds one check of a cloud.
-func (b *Conn) CheckTimeout() time.Duration { return b.lookTimeout }
-
-// Window is how long the stream of a cloud's events recognises a message id.
-func (b *Conn) Window(cloud string) time.Duration {
-	window := b.cfg.Plan().Window()
-	b.State.mu.Lock()
-	defer b.State.mu.Unlock()
-	if have, ok := b.windows[cloud]; ok {
-		return min(window, have) // somebody may have chosen less
-	}
-	return window
-}
+func (b *Conn) CheckTimeout() time.Duration { return b.checkTimeout }
 
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
 const ackWait = 10 * time.Second

@@ -80,7 +80,7 @@ func TestDrift(t *testing.T) {
 	b := server.connect(t, log)
 	for range 3 {
 		b.streams.Check(t.Context())
-		if err := b.State.found("acme"); err != nil {
+		if err := b.Health().OfCloud("acme").Broker; err != nil {
 			t.Fatal(err)
 		}
 		if _, err := CommandConsumer(t.Context(), b, "acme"); err != nil {
@@ -162,7 +162,7 @@ func TestReadyTellsTheTruth(t *testing.T) {
 	b := server.connect(t, log)
 	start(t, b.Run)
 	eventually(t, "readiness names the stream", func() bool {
-		err := b.Ready()
+		err := b.Health().Ready()
 		return err != nil && strings.Contains(err.Error(), "FACTRO_DEAD_ACME")
 	})
 	if err := out.js.DeleteStream(t.Context(), "OTHER"); err != nil {
@@ -198,4 +198,94 @@ func TestWaitReadyGivesUp(t *testing.T) {
 	if err := waitReady(ctx, b); err == nil || !strings.Contains(err.Error(), "not connected") {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestDuplicateWindow(t *testing.T) {
+	t.Parallel()
+	server := startBroker(t)
+	log, book := newLog()
+	b := run(t, server.connect(t, log, func(c *Config) { c.DuplicateWindow = 15 * time.Second }))
+	ready(t, b)
+	out := server.outside(t)
+	for _, name := range []string{"FACTRO_EVENTS_ACME", "FACTRO_COMMANDS_ACME", "FACTRO_RESULTS_ACME", "FACTRO_DEAD_ACME"} {
+		if have := out.stream(name).CachedInfo().Config.Duplicates; have != 15*time.Second {
+			t.Errorf("%s has a window of %s", name, have)
+		}
+	}
+	if b.Window("acme") != 15*time.Second || book.count("differs from the contract") != 0 {
+		t.Errorf("the window is %s; the log says %s", b.Window("acme"), book)
+	}
+	later := run(t, server.connect(t, log)) // which wants ten minutes
+	ready(t, later)
+	if book.count("duplicate window is 15s, want 10m0s") == 0 {
+		t.Errorf("the log says %s", book)
+	}
+	eventually(t, "the shorter window is known", func() bool { return later.Window("acme") == 15*time.Second })
+	for _, wrong := range []time.Duration{time.Second, 25 * time.Hour, -time.Minute} {
+		cfg := server.config()
+		cfg.DuplicateWindow = wrong
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "nats.duplicate_window") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+// TestOtherStreamFirst: a stream that has our subjects before ours is made is named as well.
+func TestOtherStreamFirst(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	out := broker.outside(t)
+	if _, err := out.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVERYTHING", Subjects: []string{"factro.event.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	b := broker.connect(t, quiet())
+	start(t, b.Run)
+	unready(t, b, "the stream EVERYTHING has factro.event.acme.>")
+	if text := differences(t, broker); !strings.Contains(text, "it is missing; the stream EVERYTHING has") {
+		t.Errorf("the differences are %s", text)
+	}
+	if err := out.js.DeleteStream(t.Context(), "EVERYTHING"); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, b)
+	if text := differences(t, broker); strings.Contains(text, "FACTRO_EVENTS_ACME") {
+		t.Errorf("the differences are %s", text)
+	}
+}
+
+// TestNoAck: a stream that acknowledges nothing makes the bridge unready, and is a difference.
+func TestNoAck(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t)
+	b := run(t, broker.connect(t, quiet()))
+	out := broker.outside(t)
+	cfg := out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config
+	cfg.NoAck, cfg.Duplicates = true, 1e9
+	if _, err := out.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	unready(t, b, "no_ack")
+	for _, want := range []string{"no_ack is true", "duplicate window is 1s"} {
+		if text := differences(t, broker); !strings.Contains(text, want) {
+			t.Errorf("the differences are %s, want %s", text, want)
+		}
+	}
+}
+
+// differences are those that the command line lists, a line each.
+func differences(t testing.TB, b *broker) (text string) {
+	t.Helper()
+	c, err := DialClient(b.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	found, err := Differences(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range found {
+		text += d.Stream + " " + d.What + "\n"
+	}
+	return text
 }

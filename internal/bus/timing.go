@@ -27,7 +27,7 @@ type Timing struct {
 func WithTiming(t Timing) Option {
 	return func(b *Conn) {
 		for have, want := range map[*time.Duration]time.Duration{
-			&b.ackWait: t.AckWait, &b.heartbeat: t.Heartbeat, &b.lookEvery: t.CheckEvery, &b.lookTimeout: t.CheckTimeout,
+			&b.ackWait: t.AckWait, &b.heartbeat: t.Heartbeat, &b.checkEvery: t.CheckEvery, &b.checkTimeout: t.CheckTimeout,
 			&b.refusingAfter: t.RefusingAfter, &b.rhythm.ReconnectWait: t.ReconnectWait, &b.rhythm.Jitter: t.Jitter,
 			&b.rhythm.PingInterval: t.PingInterval,
 		} {

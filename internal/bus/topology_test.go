@@ -39,6 +39,7 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 		t.Errorf("keep an answer: %v", err)
 	}
 	w, _ := collector()
+	p := publisher(t, b)
 	w.handle = func(ctx, _ context.Context, cmd events.Command, mistake error) error {
 		if mistake != nil {
 			t.Errorf("the command: %v", mistake)
@@ -49,7 +50,7 @@ func worksThrough(t *testing.T, b *Conn, js jetstream.JetStream) {
 		if err := e.SetData("application/json", events.Result{Operation: "createTask", Outcome: events.Applied, Status: 201}); err != nil {
 			return err
 		}
-		return b.Publish(ctx, "factro.result.acme.task.createTask.applied", e, "r-1")
+		return p.Publish(ctx, "factro.result.acme.task.createTask.applied", e, "r-1")
 	}
 	consume(t, b, w)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

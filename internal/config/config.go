@@ -207,7 +207,7 @@ var allRoles = []string{RoleIngress, RoleEgress, RoleQuery, RoleReconcile}
 func Default() Config {
 	return Config{
 		HTTP: HTTP{
-			Listen: ":8080", MaxBody: bus.DefaultPayload - bus.HeaderRoom, MaxInFlight: 256, StoreTimeout: 5 * time.Second,
+			Listen: ":8080", MaxBody: topology.DefaultPayload - topology.HeaderRoom, MaxInFlight: 256, StoreTimeout: 5 * time.Second,
 			MaxConnections: 1000, MaxConnectionsPerAddress: 500, IdleTimeout: 11 * time.Minute, MaxHeader: 8 << 10,
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},

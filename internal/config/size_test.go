@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // TestSizesThatFit: the defaults fit together, and what does not is a warning that says what to change.
@@ -24,10 +24,10 @@ func TestSizesThatFit(t *testing.T) {
 	if all := c.sizeWarnings(); len(all) != 0 {
 		t.Errorf("with an embedded server: %q", all)
 	}
-	if cloud, why := c.Unfit(bus.Limits{Payload: 8 << 20, Messages: map[string]int64{"other": 4096}}); cloud != "other" || !strings.Contains(why, "max_msg_size") {
+	if cloud, why := c.Unfit(topology.Limits{Payload: 8 << 20, Messages: map[string]int64{"other": 4096}}); cloud != "other" || !strings.Contains(why, "max_msg_size") {
 		t.Errorf("with a limit of a stream: %q, %q", cloud, why)
 	}
-	if cloud, why := c.Unfit(bus.Limits{}); why != "" {
+	if cloud, why := c.Unfit(topology.Limits{}); why != "" {
 		t.Errorf("with nothing known: %q, %q", cloud, why)
 	}
 }

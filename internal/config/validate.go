@@ -12,8 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -69,9 +69,9 @@ func (c Config) sizeWarnings() []string {
 	source := "as it was seen last"
 	switch {
 	case c.NATS.Embedded.DataDir != "":
-		known.Payload, source = bus.EmbeddedPayload, "of nats.embedded"
+		known.Payload, source = topology.EmbeddedPayload, "of nats.embedded"
 	case err != nil || known.Payload == 0:
-		known.Payload, source = bus.DefaultPayload, "of a NATS server whose operator says nothing else"
+		known.Payload, source = topology.DefaultPayload, "of a NATS server whose operator says nothing else"
 	}
 	if cloud, text := c.Unfit(known); text != "" {
 		return []string{fmt.Sprintf("%s (for %s, %s)", text, cloud, source)}
@@ -80,13 +80,13 @@ func (c Config) sizeWarnings() []string {
 }
 
 // Unfit says for which cloud the largest webhook does not fit into a message, and why; "" if it fits for all.
-func (c Config) Unfit(known bus.Limits) (cloud, text string) {
+func (c Config) Unfit(known topology.Limits) (cloud, text string) {
 	for _, cloud := range c.Clouds {
 		most := known.Of(cloud.Name)
-		if need := int64(c.HTTP.MaxBody) + bus.HeaderRoom; most > 0 && need > most {
+		if need := int64(c.HTTP.MaxBody) + topology.HeaderRoom; most > 0 && need > most {
 			return cloud.Name, fmt.Sprintf("http.max_body: %d bytes and %d for headers do not fit into a message of NATS, which holds %d; "+
 				"lower it to %d, or raise max_payload of the server and max_msg_size of the stream; a larger webhook is answered with 413 and kept as a dead letter",
-				c.HTTP.MaxBody, bus.HeaderRoom, most, max(0, most-bus.HeaderRoom))
+				c.HTTP.MaxBody, topology.HeaderRoom, most, max(0, most-topology.HeaderRoom))
 		}
 	}
 	return "", ""

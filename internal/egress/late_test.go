@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
@@ -105,12 +104,12 @@ func TestTakenOver(t *testing.T) {
 		r.desk.fail = func(step string) error {
 			if step == "save" {
 				if saves++; saves == 2 {
-					return bus.ErrTaken
+					return ledger.ErrTaken
 				}
 			}
 			return nil
 		}
-		if verdict := r.do(update()); !errors.Is(verdict, bus.ErrTaken) || r.Count("call PUT") != 1 || r.Count("publish") != 0 {
+		if verdict := r.do(update()); !errors.Is(verdict, ledger.ErrTaken) || r.Count("call PUT") != 1 || r.Count("publish") != 0 {
 			t.Errorf("verdict %v: %s", verdict, r)
 		}
 	})

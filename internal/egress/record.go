@@ -11,8 +11,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
@@ -37,7 +37,7 @@ type ledgerLooks interface {
 }
 
 type ledgerWrites interface {
-	// Save replaces a record that Begin, Look or Save has returned. Its error is bus.ErrTaken if somebody else did so.
+	// Save replaces a record that Begin, Look or Save has returned. Its error is ledger.ErrTaken if somebody else did so.
 	Save(ctx context.Context, cloud, commandID string, r ledger.Record) (ledger.Record, error)
 	// Forget takes a record back.
 	Forget(ctx context.Context, cloud, commandID string, r ledger.Record) error
@@ -68,20 +68,20 @@ func literal(op factro.Operation, data []byte) string {
 
 // noted adds an attempt to the log of the command.
 func (j *job) noted(ctx context.Context, judged coreapi.Judgement, a coreapi.Answer) {
-	entry := bus.Attempt{At: time.Now().UTC(), Status: a.Status}
+	entry := ledger.Attempt{At: time.Now().UTC(), Status: a.Status}
 	if judged != coreapi.Done {
 		entry.Error = a.Text()
 	}
 	if s := trace.SpanContextFromContext(ctx); s.HasTraceID() {
 		entry.Trace = s.TraceID().String()
 	}
-	j.record.Attempts, j.record.Log = j.attempts, bus.Log(j.record.Log, entry)
+	j.record.Attempts, j.record.Log = j.attempts, ledger.Log(j.record.Log, entry)
 }
 
 // save writes the record as it is now into the ledger, without its log if the ledger does not take it otherwise.
 func (w *Worker) save(ctx context.Context, j *job) error {
 	err := w.saveOnce(ctx, j)
-	if bus.Permanent(err) && len(j.record.Log) > 0 {
+	if publish.Permanent(err) && len(j.record.Log) > 0 {
 		log := j.record.Log
 		j.record.Log = nil
 		err = w.saveOnce(ctx, j)
@@ -98,7 +98,7 @@ func (w *Worker) saveOnce(ctx context.Context, j *job) error {
 		}
 		return err
 	})
-	if errors.Is(err, bus.ErrTaken) {
+	if errors.Is(err, ledger.ErrTaken) {
 		w.log.WarnContext(ctx, "another bridge has taken over the command in hand", "cloud", w.cloud, "event_id", j.cmd.Event.ID())
 	}
 	return err
@@ -129,7 +129,7 @@ func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
 		}
 		return w.save(ctx, j)
 	})
-	if bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) {
+	if publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) {
 		// It leaves the command unfinished in the ledger, but the sender still gets his result. To wait would hold up the
 		// commands behind it.
 		w.metrics.unwritten(ctx)

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -18,7 +18,7 @@ import (
 // TestBrokerRefuses: what the broker refuses for good, or again and again, must not hold up the commands behind it.
 func TestBrokerRefuses(t *testing.T) {
 	t.Parallel()
-	refused, refusing := fmt.Errorf("publish: %w", bus.ErrRefused), fmt.Errorf("publish: %w", bus.ErrRefusing)
+	refused, refusing := fmt.Errorf("publish: %w", publish.ErrRefused), fmt.Errorf("publish: %w", publish.ErrRefusing)
 	for name, tt := range map[string]struct {
 		cmd     events.Command
 		step    string
@@ -49,7 +49,7 @@ func TestBrokerRefuses(t *testing.T) {
 				if got := fmt.Sprintf("%T", verdict); got != tt.verdict {
 					t.Errorf("the verdict is %s %v, want %s", got, verdict, tt.verdict)
 				}
-				if tt.verdict == "*commands.pending" && !errors.Is(verdict, bus.ErrRefusing) {
+				if tt.verdict == "*commands.pending" && !errors.Is(verdict, publish.ErrRefusing) {
 					t.Errorf("the verdict does not say why: %v", verdict)
 				}
 				if _, letter := commands.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
@@ -94,7 +94,7 @@ func TestLedgerWithoutLog(t *testing.T) {
 func TestUndeliverableRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(apitest.OK("{}")))
-	r.desk.fail = func(string) error { return bus.ErrRefused }
+	r.desk.fail = func(string) error { return publish.ErrRefused }
 	if err := r.w.Undeliverable(t.Context(), create(), nil, errors.New("given up")); err != nil {
 		t.Errorf("it comes back: %v", err)
 	}

@@ -10,9 +10,10 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -76,10 +77,10 @@ func (w *Worker) told(ctx context.Context, j *job, r events.Result) error {
 	switch {
 	case err == nil:
 		w.concluded.Add(1)
-	case bus.Permanent(err):
+	case publish.Permanent(err):
 		// Not even the bare outcome is taken. To try for ever would hold up all commands behind it.
 		w.lost(ctx, j, r, err)
-	case !errors.Is(err, bus.ErrRefusing):
+	case !errors.Is(err, publish.ErrRefusing):
 		return err
 	}
 	crashpoint("after-result")
@@ -91,7 +92,7 @@ func (w *Worker) told(ctx context.Context, j *job, r events.Result) error {
 	w.log.InfoContext(ctx, "command finished", "cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", j.cmd.Event.ID(),
 		"outcome", string(r.Outcome), "code", code, "status", r.Status, "attempts", r.Attempts, "duration", time.Since(j.startedAt).String())
 	verdict := w.verdict(j, r)
-	if errors.Is(err, bus.ErrRefusing) {
+	if errors.Is(err, publish.ErrRefusing) {
 		return w.later(j, r, verdict, err)
 	}
 	return verdict
@@ -192,7 +193,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 	defer stop()
 	for n := 1; ; n++ {
 		err := do(late)
-		if err == nil || bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) || errors.Is(err, bus.ErrTaken) {
+		if err == nil || publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) || errors.Is(err, ledger.ErrTaken) {
 			return err
 		}
 		if coreapi.Sleep(late, delivery.Backoff(n)) != nil {
@@ -205,11 +206,11 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 // the bare outcome.
 func fitting(r events.Result, do func(events.Result) error) error {
 	err := do(r)
-	if r.Response != nil && bus.Permanent(err) {
+	if r.Response != nil && publish.Permanent(err) {
 		r.Response, r.Omitted = nil, true
 		err = do(r)
 	}
-	if bus.Permanent(err) {
+	if publish.Permanent(err) {
 		err = do(bareOutcome(r))
 	}
 	return err

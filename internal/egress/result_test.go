@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -325,7 +325,7 @@ func TestFitting(t *testing.T) {
 		Response: json.RawMessage(`1`), Resource: &events.Resource{Type: "task", ID: strings.Repeat("x", 200)},
 		Error: &events.Error{Code: "invalid", Message: strings.Repeat("ü", 1<<10), Detail: json.RawMessage(`[]`)},
 	}
-	for name, refused := range map[string]error{"too large": events.ErrTooLarge, "refused": bus.ErrRefused} {
+	for name, refused := range map[string]error{"too large": events.ErrTooLarge, "refused": publish.ErrRefused} {
 		var steps []events.Result
 		err := fitting(r, func(r events.Result) error {
 			steps = append(steps, r)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -23,7 +23,7 @@ func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake,
 		Error: &events.Error{Code: events.CodeUndeliverable, Message: shorten(message)},
 	}
 	err := fitting(r, func(r events.Result) error { return w.publish(ctx, j, r) })
-	if bus.Permanent(err) {
+	if publish.Permanent(err) {
 		w.lost(ctx, j, r, err)
 		return nil
 	}

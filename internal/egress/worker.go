@@ -8,8 +8,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -53,7 +53,7 @@ type Worker struct {
 	ledger    Ledger
 	files     Files
 	metrics   *metrics
-	replies   *bus.Replies
+	replies   *publish.Replies
 	id        string // tells this worker from others, in the ledger
 	webOrigin string
 	mandant   agreed // the mandant's id, once an answer has told it
@@ -71,7 +71,7 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 	if w.metrics, err = newMetrics(w.cloud); err != nil {
 		return nil, err
 	}
-	w.replies, err = bus.CommandReplies(w.cloud, cfg.ReplyPrefixes, log)
+	w.replies, err = publish.CommandReplies(w.cloud, cfg.ReplyPrefixes, log)
 	return w, err
 }
 

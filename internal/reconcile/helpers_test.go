@@ -20,6 +20,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -39,6 +40,7 @@ type broker struct {
 // stream is the stream of events, to read and to write.
 type stream struct {
 	*bus.Conn
+	*publish.Publisher
 	*journal.Journal
 	*deadletter.Store
 }
@@ -67,12 +69,16 @@ func startBroker(t testing.TB, clouds ...string) *broker {
 		}
 	})
 	_, js := s.Connect(t)
-	natstest.Eventually(t, "the bus is ready", func() bool { return b.Ready() == nil })
-	letters, err := deadletter.New(t.Context(), b, objects.NewOriginals(b, streams, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
+	natstest.Eventually(t, "the bus is ready", func() bool { return b.Health().Ready() == nil })
+	publisher, err := publish.New(t.Context(), b, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t, stream{b, journal.Of(b), letters}, js, lease.New(b, streams, slog.New(slog.DiscardHandler))}
+	letters, err := deadletter.New(t.Context(), b, publisher, objects.NewOriginals(b, streams, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &broker{t, stream{b, publisher, journal.Of(b), letters}, js, lease.New(b, streams, slog.New(slog.DiscardHandler))}
 }
 
 // stored returns the events of a cloud in the stream.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -60,7 +60,7 @@ func (r *Reconciler) publishMissing(ctx context.Context, held *lease.Lease, got 
 		}
 		subject := r.cfg.Prefix.Event(r.cfg.Cloud, e.Resource, e.EntityID, e.Action)
 		err = r.journal.Publish(ctx, subject, e.Event.Event, r.cfg.Cloud+"."+e.ID())
-		if bus.Permanent(err) { // an event that is never accepted must not block the others
+		if publish.Permanent(err) { // an event that is never accepted must not block the others
 			if err := r.deadLetter(ctx, e, err); err != nil {
 				return err
 			}
@@ -107,11 +107,11 @@ func (r *Reconciler) reportGap(ctx context.Context, held *lease.Lease, action st
 	}
 	subject := r.cfg.Prefix.Event(r.cfg.Cloud, events.ResourceBridge, g.GapID, action)
 	err = r.journal.Publish(ctx, subject, e, r.cfg.Cloud+"."+e.ID())
-	if bus.Permanent(err) && len(g.Records) > 0 { // it is useful without the list too
+	if publish.Permanent(err) && len(g.Records) > 0 { // it is useful without the list too
 		g.Records = []gap.Record{}
 		return r.reportGap(ctx, held, action, g)
 	}
-	if bus.Permanent(err) {
+	if publish.Permanent(err) {
 		r.log.ErrorContext(ctx, "the broker refuses the event about a gap for good", "cloud", r.cfg.Cloud, "gap_id", g.GapID, "error", err)
 		return nil
 	}

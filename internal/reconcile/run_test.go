@@ -193,7 +193,7 @@ type thief struct {
 }
 
 func (j thief) Publish(ctx context.Context, subject string, e event.Event, id string) error {
-	err := j.Conn.Publish(ctx, subject, e, id)
+	err := j.Publisher.Publish(ctx, subject, e, id)
 	if e.Type() == gap.DetectedType {
 		j.steal()
 	}

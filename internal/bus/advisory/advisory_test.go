@@ -29,7 +29,7 @@ const (
 // newReader returns a reader of the advisories of acme, which does not wait long.
 func newReader(t testing.TB, conn *bus.Conn, gaveUp GaveUp, log *slog.Logger) *Reader {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, bustest.Room(conn), log), log)
+	store, err := deadletter.New(t.Context(), conn, bustest.Publisher(t, conn), objects.NewOriginals(conn, bustest.Room(conn), log), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestWithoutRights(t *testing.T) {
 	conn := bustest.Run(t, bustest.Connect(t, s, log, func(c *bus.Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:x@", 1) }))
 	advise(t, conn, log)
 	natstest.Eventually(t, "it is logged", func() bool { return book.Count("advisories cannot be read") == 1 })
-	if err := conn.Ready(); err != nil {
+	if err := conn.Health().Ready(); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
 	if n := book.Count("Permissions Violation"); n != book.Count("NATS refuses a permission for advisories") {

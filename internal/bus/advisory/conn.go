@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -31,8 +32,8 @@ type Session interface {
 type Broker interface {
 	NATS() *nats.Conn
 	JetStream() jetstream.JetStream
-	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
-	OnlyDirect(stream string) bool
+	// Health says whether the leader of a stream may not be asked, on this connection.
+	Health() *health.Health
 }
 
 // Streams makes streams with what room there is.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
@@ -22,8 +23,8 @@ import (
 type Conn interface {
 	JetStream() jetstream.JetStream
 	Settings() dial.Config
-	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
-	OnlyDirect(stream string) bool
+	// Health says whether the leader of a stream may not be asked, on this connection.
+	Health() *health.Health
 }
 
 // Bucket is a key-value bucket.

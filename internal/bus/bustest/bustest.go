@@ -3,6 +3,7 @@ package bustest
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
@@ -56,6 +58,16 @@ func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus
 	return Run(t, Connect(t, s, Quiet(), change...))
 }
 
+// Publisher publishes on a connection.
+func Publisher(t testing.TB, conn *bus.Conn) *publish.Publisher {
+	t.Helper()
+	p, err := publish.New(t.Context(), conn, Quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // Clouds has a connection work for these.
 func Clouds(names ...string) func(*bus.Config) { return func(c *bus.Config) { c.Clouds = names } }
 
@@ -70,8 +82,20 @@ func Run(t testing.TB, conn *bus.Conn) *bus.Conn {
 // Ready waits until a connection reports that all is well.
 func Ready(t testing.TB, conn *bus.Conn) {
 	t.Helper()
-	if !natstest.Within(func() bool { return conn.Ready() == nil }) {
-		t.Fatalf("the connection is not ready: %v", conn.Ready())
+	if !natstest.Within(func() bool { return conn.Health().Ready() == nil }) {
+		t.Fatalf("the connection is not ready: %v", conn.Health().Ready())
+	}
+}
+
+// Unready waits until readiness gives a reason that holds the text.
+func Unready(t testing.TB, conn *bus.Conn, text string) {
+	t.Helper()
+	var last error
+	if !natstest.Within(func() bool {
+		last = conn.Health().Ready()
+		return last != nil && strings.Contains(strings.ToLower(last.Error()), strings.ToLower(text))
+	}) {
+		t.Fatalf("readiness never tells of %q, but of: %v", text, last)
 	}
 }
 

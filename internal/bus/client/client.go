@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 )
 
 // Client is a short-lived connection for the command line: unlike bus.Conn it says at once that the server is not there.
@@ -22,7 +22,7 @@ type Client struct {
 	js  jetstream.JetStream
 
 	mu      sync.Mutex
-	refused []bus.Refusal // what CollectRefusals has heard of
+	refused []health.Refusal // what CollectRefusals has heard of
 }
 
 // Dial connects as the configuration says.
@@ -63,8 +63,8 @@ func (c *Client) CollectRefusals() {
 	c.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if errors.Is(err, nats.ErrPermissionViolation) && len(c.refused) < bus.MostRefused {
-			c.refused = append(c.refused, bus.ReadRefusal(err))
+		if errors.Is(err, nats.ErrPermissionViolation) && len(c.refused) < health.MostRefused {
+			c.refused = append(c.refused, health.ReadRefusal(err))
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,7 +23,7 @@ func isUndecided(verdict error) bool {
 	switch {
 	case verdict == nil, errors.As(verdict, &end), errors.As(verdict, &wait), errors.As(verdict, &again):
 		return false
-	case errors.Is(verdict, bus.ErrTaken), errors.Is(verdict, bus.ErrNotConnected), errors.Is(verdict, bus.ErrClosed):
+	case errors.Is(verdict, ledger.ErrTaken), errors.Is(verdict, bus.ErrNotConnected), errors.Is(verdict, bus.ErrClosed):
 		return false
 	}
 	class := natserr.Of(verdict)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -22,7 +24,7 @@ import (
 // Conn is what this package needs of the connection.
 type Conn interface {
 	session
-	publisher
+	Settings() bus.Config
 	queue
 }
 
@@ -32,9 +34,8 @@ type session interface {
 	StreamsReady(cloud string) <-chan struct{}
 }
 
-type publisher interface {
-	Settings() bus.Config
-	// Send stores a message in the stream that takes its subject.
+// Publisher stores messages in the streams that take their subjects.
+type Publisher interface {
 	Send(ctx context.Context, msg *nats.Msg, id string) error
 }
 
@@ -42,12 +43,11 @@ type queue interface {
 	Binder
 	// Heartbeat is how often the broker confirms that it still has a request to pull.
 	Heartbeat() time.Duration
-	health
+	checks
 }
 
-type health interface {
-	// Pulls records why the commands of a cloud cannot be pulled, or nil.
-	Pulls(cloud string, err error)
+type checks interface {
+	Health() *health.Health
 	// Recheck has the streams checked soon. Recovered is closed when a check finds in order what was not.
 	Recheck()
 	Recovered() <-chan struct{}
@@ -77,6 +77,7 @@ const (
 // Consumer delivers the commands of clouds to their workers.
 type Consumer struct {
 	conn    Conn
+	publish Publisher
 	letters DeadLetters
 	log     *slog.Logger
 	tracer  trace.Tracer
@@ -86,8 +87,8 @@ type Consumer struct {
 }
 
 // New returns a consumer on a connection.
-func New(conn Conn, letters DeadLetters, log *slog.Logger) (*Consumer, error) {
-	c := &Consumer{conn: conn, letters: letters, log: log, tracer: otel.Tracer(bus.Scope), undecidedAfter: undecidedAfter}
+func New(conn Conn, publisher Publisher, letters DeadLetters, log *slog.Logger) (*Consumer, error) {
+	c := &Consumer{conn: conn, publish: publisher, letters: letters, log: log, tracer: otel.Tracer(measure.Scope), undecidedAfter: undecidedAfter}
 	var err error
 	c.metrics, err = newMetrics(func() bool { return conn.NATS().IsConnected() })
 	return c, err
@@ -117,7 +118,7 @@ func (c *Consumer) Run(ctx context.Context, cloud string, w Worker) error {
 		}
 		recovered := c.conn.Recovered()
 		if err != nil && !natserr.Disconnected(err) && !errors.Is(err, bus.ErrNotConnected) {
-			c.conn.Pulls(cloud, err)
+			c.conn.Health().Pulls(cloud, err)
 		}
 		c.conn.Recheck() // perhaps the stream is gone too
 		if failures == 0 {
@@ -130,7 +131,7 @@ func (c *Consumer) Run(ctx context.Context, cloud string, w Worker) error {
 			failures = -1 // the cause is gone
 		}
 	}
-	c.conn.Pulls(cloud, nil)
+	c.conn.Health().Pulls(cloud, nil)
 	return nil
 }
 
@@ -153,7 +154,7 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q.conn.Pulls(q.cloud, nil)
+	q.conn.Health().Pulls(q.cloud, nil)
 	q.metrics.watch(q.cloud, consumer)
 	defer q.metrics.unwatch(q.cloud)
 	// The consumer's actual value: an operator may have created it with another one.
@@ -180,7 +181,7 @@ func (q *cloudQueue) handle(stopping context.Context, msg *nats.Msg, keepAlive t
 	defer cancel()
 	q.counts.start()
 
-	ctx = delivery.Extract(ctx, bus.Propagator, msg.Header)
+	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
 	d := newDelivered(msg)
 	if d.first() {
@@ -189,7 +190,7 @@ func (q *cloudQueue) handle(stopping context.Context, msg *nats.Msg, keepAlive t
 	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, d.position)
 	d.cmd, d.readable = cmd, mistake == nil
 
-	ctx, span := q.tracer.Start(ctx, "process "+bus.Destination(msg.Subject),
+	ctx, span := q.tracer.Start(ctx, "process "+measure.Destination(msg.Subject),
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: remote}),
 		trace.WithAttributes(
 			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
@@ -31,7 +31,7 @@ var waits = []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400,
 
 // newMetrics registers them. connected says whether the broker can be asked.
 func newMetrics(connected func() bool) (*metrics, error) {
-	b := instrument.New(bus.Scope)
+	b := instrument.New(measure.Scope)
 	m := &metrics{consumers: map[string]jetstream.Consumer{}, counts: map[*counts]bool{}}
 	m.waited = b.Seconds("factro.bridge.command.wait",
 		"From the stream's taking a command to its first delivery to a bridge, by the clocks of both.", waits)
@@ -39,15 +39,15 @@ func newMetrics(connected func() bool) (*metrics, error) {
 		"Commands of a cloud that wait in the stream or are being processed.")
 	redelivered := b.Gauge("factro.bridge.commands.redelivered", "{command}",
 		"Commands of a cloud that are not settled and were delivered more than once.")
-	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", bus.UnaccountedMeaning)
+	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", measure.UnaccountedMeaning)
 	m.callback = b.Observe(func(ctx context.Context, o metric.Observer) error {
 		m.observeCounts(o, unaccounted)
 		if !connected() {
 			return nil
 		}
 		for _, q := range m.queues(ctx) {
-			o.ObserveInt64(pending, q.pending, bus.CloudOption(q.cloud))
-			o.ObserveInt64(redelivered, q.redelivered, bus.CloudOption(q.cloud))
+			o.ObserveInt64(pending, q.pending, measure.CloudOption(q.cloud))
+			o.ObserveInt64(redelivered, q.redelivered, measure.CloudOption(q.cloud))
 		}
 		return nil
 	})
@@ -108,7 +108,7 @@ func (m *metrics) unwatch(cloud string) {
 
 // count begins to count the deliveries to the worker of a cloud. A worker may run more than once.
 func (m *metrics) count(cloud string, w Worker) *counts {
-	c := &counts{cloud: bus.CloudOption(cloud)}
+	c := &counts{cloud: measure.CloudOption(cloud)}
 	if concluder, ok := w.(Concluder); ok {
 		c.concluder, c.before = concluder, concluder.Concluded()
 	}

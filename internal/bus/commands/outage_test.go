@@ -124,7 +124,7 @@ func TestStopWhileAway(t *testing.T) {
 	stop := consume(t, b, worker{ready: func(context.Context) error { entered <- struct{}{}; return nil }})
 	natstest.Receive(t, entered)
 	server.Stop()
-	natstest.Eventually(t, "the outage is known", func() bool { return b.Ready() != nil })
+	natstest.Eventually(t, "the outage is known", func() bool { return b.Health().Ready() != nil })
 	began := time.Now()
 	stop()
 	b.Close()
@@ -144,7 +144,7 @@ func TestServerRestart(t *testing.T) {
 	for i := range 6 {
 		if i == 3 {
 			server.Stop()
-			natstest.Eventually(t, "readiness knows", func() bool { return errors.Is(b.Ready(), bus.ErrNotConnected) })
+			natstest.Eventually(t, "readiness knows", func() bool { return errors.Is(b.Health().Ready(), bus.ErrNotConnected) })
 			server.Start()
 		}
 		out.Command(strconv.Itoa(i))
@@ -171,7 +171,7 @@ func TestRestartInFlight(t *testing.T) {
 	bustest.Connected(t, server).Command("c-1")
 	natstest.Receive(t, got)
 	server.Stop()
-	natstest.Eventually(t, "the outage is known", func() bool { return b.Ready() != nil })
+	natstest.Eventually(t, "the outage is known", func() bool { return b.Health().Ready() != nil })
 	close(finish)
 	server.Start()
 	out := bustest.Connected(t, server)

@@ -14,6 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -120,7 +122,7 @@ func TestParked(t *testing.T) {
 			if b.book.Count("it is parked, and published once that is possible") != all {
 				t.Error("nobody said so")
 			}
-			if h := b.Health(); h.Webhooks != nil {
+			if h := b.Health().Report(); h.Webhooks != nil {
 				t.Errorf("the webhooks' health is %v", h.Webhooks)
 			}
 			tt.repair(out)
@@ -154,11 +156,12 @@ func TestParkedResult(t *testing.T) {
 	out.Seal("FACTRO_RESULTS_ACME")
 	const subject = "factro.result.acme.task.deleteTask.rejected"
 	handled := make(chan string, 10)
+	p := bustest.Publisher(t, b.Conn)
 	b.consume(t, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
 		id := cmd.Event.ID()
 		for {
-			err := b.Publish(ctx, subject, bustest.TaskEvent(t, id+".rejected"), "acme."+id)
-			if errors.Is(err, bus.ErrRefusing) {
+			err := p.Publish(ctx, subject, bustest.TaskEvent(t, id+".rejected"), "acme."+id)
+			if errors.Is(err, publish.ErrRefusing) {
 				handled <- id
 				return Pending(Terminal(deadletter.Letter{Subject: refusedLetter, Code: "refused", Reason: errors.New("nein")}), subject, bustest.TaskEvent(t, id+".rejected"), "acme."+id, err)
 			}
@@ -185,7 +188,7 @@ func TestParkedResult(t *testing.T) {
 			t.Errorf("the client finds %+v", p)
 		}
 	}
-	if h := b.Health(); h.Commands == nil || h.Webhooks != nil {
+	if h := b.Health().Report(); h.Commands == nil || h.Webhooks != nil {
 		t.Errorf("the health is %+v", h)
 	}
 	if err := out.JS.DeleteStream(t.Context(), "FACTRO_RESULTS_ACME"); err != nil {
@@ -284,8 +287,8 @@ func TestIsUndecided(t *testing.T) {
 		"done":              {nil, false},
 		"dead":              {Terminal(deadletter.Letter{Reason: errors.New("x")}), false},
 		"later":             {RetryAfter(errors.New("x"), 0), false},
-		"parked":            {&pending{why: bus.ErrRefusing}, false},
-		"another bridge":    {fmt.Errorf("x: %w", bus.ErrTaken), false},
+		"parked":            {&pending{why: publish.ErrRefusing}, false},
+		"another bridge":    {fmt.Errorf("x: %w", ledger.ErrTaken), false},
 		"no connection":     {bus.ErrNotConnected, false},
 		"no answer":         {fmt.Errorf("ledger: %w", context.DeadlineExceeded), false},
 		"no leader":         {&jetstream.APIError{Code: 503, ErrorCode: 10008}, false},

@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -42,7 +43,7 @@ func sample(t testing.TB, b *bus.Conn) {
 	var asked atomic.Int64
 	bustest.Start(t, func(ctx context.Context) error {
 		for ctx.Err() == nil {
-			if h := b.Health(); h != (bus.Health{}) {
+			if h := b.Health().Report(); h != (health.Report{}) {
 				return fmt.Errorf("after %d looks the health is %+v", asked.Load(), h)
 			}
 			asked.Add(1)

@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -71,7 +70,7 @@ func (q *cloudQueue) conclude(ctx context.Context, d delivered, stored error, ve
 	switch {
 	case stored == nil:
 		return q.confirm(ctx, d.msg, verdict)
-	case errors.Is(stored, bus.ErrNotKept) && d.behind > 0:
+	case errors.Is(stored, deadletter.ErrNotKept) && d.behind > 0:
 		if err := q.requeue(ctx, d); err != nil {
 			return errors.Join(stored, err, q.confirm(ctx, d.msg, later))
 		}
@@ -108,7 +107,7 @@ func (q *cloudQueue) requeue(ctx context.Context, d delivered) error {
 	if msg.Header == nil {
 		msg.Header = nats.Header{}
 	}
-	if err := q.conn.Send(ctx, msg, "requeue-"+d.position); err != nil {
+	if err := q.publish.Send(ctx, msg, "requeue-"+d.position); err != nil {
 		return fmt.Errorf("requeue: %w", err)
 	}
 	q.letters.CountRequeued(ctx)

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
@@ -42,7 +43,7 @@ func unclaimed(ctx context.Context, conn Streams, log *slog.Logger, every time.D
 		return nil
 	}
 	w := &unclaimedWatch{conn: conn, log: log, suspects: map[string]bool{}, reported: map[string]bool{}}
-	b := instrument.New(bus.Scope)
+	b := instrument.New(measure.Scope)
 	gauge := b.Gauge("factro.bridge.commands.unclaimed", "{command}",
 		"Commands in streams of clouds that are not configured here and from which nobody pulls.")
 	observed := b.Observe(func(_ context.Context, o metric.Observer) error {

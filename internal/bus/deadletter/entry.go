@@ -11,8 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -55,7 +55,7 @@ type Entry struct {
 	// Died is when it was given up.
 	Died time.Time
 	// Attempts is the outcome of each attempt, Parent the traceparent of the span in which it was given up.
-	Attempts []bus.Attempt
+	Attempts []ledger.Attempt
 	Parent   string
 	// Request is the header of the request that a webhook came with, as far as it was kept.
 	Request http.Header

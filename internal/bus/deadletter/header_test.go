@@ -8,8 +8,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -25,7 +26,7 @@ func TestDeadHeadersAreListed(t *testing.T) {
 		letter.Header[name] = []string{"1"}
 	}
 	parent := delivery.Header{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
-	Letter{Status: 400, Log: []bus.Attempt{{Status: 400}}}.describe(bus.Propagator.Extract(t.Context(), parent), letter.Header)
+	Letter{Status: 400, Log: []ledger.Attempt{{Status: 400}}}.describe(measure.Propagator.Extract(t.Context(), parent), letter.Header)
 	var listed []string
 	for _, h := range topology.DeadHeaders() {
 		listed = append(listed, h.Name)

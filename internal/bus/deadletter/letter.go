@@ -11,7 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
@@ -32,7 +33,7 @@ type Letter struct {
 	// Status is factro's HTTP status, or 0 if it did not answer or was not called.
 	Status int
 	// Log has one entry for each attempt, the oldest first.
-	Log []bus.Attempt
+	Log []ledger.Attempt
 }
 
 // maxReason bounds the text of a reason: it has to fit into a header.
@@ -112,7 +113,7 @@ func (l Letter) describe(ctx context.Context, h nats.Header) {
 		}
 	}
 	hop := delivery.Header{}
-	bus.Propagator.Inject(ctx, hop)
+	measure.Propagator.Inject(ctx, hop)
 	if parent := hop.Get(attr.TraceParent); parent != "" {
 		h[topology.HeaderDeadTrace] = []string{parent}
 	}

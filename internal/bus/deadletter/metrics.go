@@ -6,7 +6,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,7 +22,7 @@ const (
 )
 
 func newMetrics(ctx context.Context) (m metrics, err error) {
-	b := instrument.New(bus.Scope)
+	b := instrument.New(measure.Scope)
 	m.lost = b.Counter("factro.bridge.refused", "{message}",
 		"Messages that the broker refused for good or again and again, by outcome: parked to be published later, "+
 			"requeued as commands, or lost, which is the part of an original that its dead letter does not hold.")

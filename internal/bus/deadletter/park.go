@@ -48,7 +48,7 @@ func (s *Store) Park(ctx context.Context, cloud string, why error, all ...Pendin
 	return nil
 }
 
-// keepOriginal stores a dead letter that its stream does not take, and returns the name of the object. bus.ErrNotKept says that
+// keepOriginal stores a dead letter that its stream does not take, and returns the name of the object. ErrNotKept says that
 // the object store does not take it; any other error is temporary.
 func (s *Store) keepOriginal(ctx context.Context, dead *nats.Msg, id string) (name string, _ error) {
 	name = originalName + id
@@ -76,7 +76,7 @@ func (s *Store) keep(ctx context.Context, cloud, name string, all ...PendingPubl
 	}
 	// A store that the bridge may not write to gives no answer, and neither does one without a leader. The broker answers, since
 	// it has just refused the dead letter, so it is worth waiting for a leader, but not for ever.
-	silent := s.conn.Silent("the originals of "+cloud, began, err)
+	silent := s.conn.Health().Silent("the originals of "+cloud, began, err)
 	switch {
 	case err == nil:
 		return nil

@@ -12,9 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
@@ -80,7 +81,7 @@ func (s *Store) Recover(ctx context.Context, clouds []string) error {
 
 // observe shows how many commands are parked.
 func observe(waiting *atomic.Int64) (stop func(), _ error) {
-	b := instrument.New(bus.Scope)
+	b := instrument.New(measure.Scope)
 	gauge := b.Gauge("factro.bridge.commands.parked", "{command}",
 		"Commands that are settled, and whose result or dead letter is parked until its stream takes it.")
 	r := b.Observe(func(_ context.Context, o metric.Observer) error {
@@ -114,7 +115,7 @@ func (s *Store) recoverCloud(ctx context.Context, cloud string) (published, left
 		switch err := s.recoverOne(ctx, store, bucket, name); {
 		case err == nil:
 			published++
-		case Unpublishable(err) && !errors.Is(err, bus.ErrRefusing): // only this one is refused
+		case Unpublishable(err) && !errors.Is(err, publish.ErrRefusing): // only this one is refused
 			why = err
 		default:
 			return published, int64(len(names)-i) + (int64(i) - published), err // the others would fail in the same way
@@ -159,7 +160,7 @@ func (s *Store) recoverOne(ctx context.Context, store jetstream.ObjectStore, buc
 		return nil // another bridge was quicker
 	case errors.Is(err, pack.ErrFormat):
 		s.log.ErrorContext(ctx, "what is parked under this name cannot be read, and is left where it is", "bucket", bucket, "object", name, "error", err)
-		return errors.Join(bus.ErrRefused, err)
+		return errors.Join(publish.ErrRefused, err)
 	case err != nil:
 		return err
 	}
@@ -186,7 +187,7 @@ func (s *Store) publishParked(ctx context.Context, p PendingPublish) error {
 	case topology.SubjectToken(subject, 1) == "dead":
 		return s.put(ctx, p.Msg, p.ID, topology.SubjectToken(subject, 2) == Webhook)
 	case topology.SubjectToken(subject, 1) == "result":
-		return s.conn.Send(ctx, p.Msg, p.ID)
+		return s.publish.Send(ctx, p.Msg, p.ID)
 	}
-	return fmt.Errorf("%w: its subject is not that of a result or a dead letter", bus.ErrRefused)
+	return fmt.Errorf("%w: its subject is not that of a result or a dead letter", publish.ErrRefused)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -138,7 +138,7 @@ func Repack(subject string, header nats.Header, e event.Event, id string, data [
 
 // Send sends the command again and returns its position in the queue.
 func (r Redrive) Send(ctx context.Context, c Client, p events.Prefix) (position string, err error) {
-	bus.Propagator.Inject(ctx, delivery.Header(r.msg.Header))
+	measure.Propagator.Inject(ctx, delivery.Header(r.msg.Header))
 	ack, err := c.PublishAcked(ctx, p, r.msg)
 	if err != nil {
 		return "", err

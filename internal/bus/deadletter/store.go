@@ -14,6 +14,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter/pack"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -21,23 +23,23 @@ import (
 
 // Conn is what this package needs of the connection.
 type Conn interface {
-	publisher
 	session
-	stores
+	state
 }
 
-type publisher interface {
-	Settings() bus.Config
-	// Send stores a message in the stream that takes its subject.
+// Publisher stores messages in the streams that take their subjects.
+type Publisher interface {
+	// Send stores a message.
 	Send(ctx context.Context, msg *nats.Msg, id string) error
-	publishMetrics
-}
-
-type publishMetrics interface {
 	// Traced runs a publish in a span of its own, and counts it.
 	Traced(ctx context.Context, subject string, publish func(context.Context) error) error
 	// ExpectDeadLetters begins a count of dead letters at 0.
 	ExpectDeadLetters(kind, code string)
+}
+
+type state interface {
+	Settings() bus.Config
+	Health() *health.Health
 }
 
 type session interface {
@@ -54,10 +56,8 @@ type Originals interface {
 	Ensure(ctx context.Context, cloud string) (jetstream.ObjectStore, error)
 }
 
-type stores interface {
-	// Silent says whether a request to a store got no answer, as all requests for too long.
-	Silent(store string, began time.Time, err error) bool
-}
+// ErrNotKept says that the object store does not take the original of a dead letter, so that only a part of it could be kept.
+var ErrNotKept = errors.New("the original is not kept")
 
 // PendingPublish is a message and the id under which it is to be published.
 type PendingPublish = pack.PendingPublish
@@ -65,6 +65,7 @@ type PendingPublish = pack.PendingPublish
 // Store stores dead letters.
 type Store struct {
 	conn    Conn
+	publish Publisher
 	stores  Originals
 	prefix  events.Prefix
 	log     *slog.Logger
@@ -81,8 +82,8 @@ type Option func(*Store)
 func WithRecovery(every time.Duration) Option { return func(s *Store) { s.recoverEvery = every } }
 
 // New returns a store on a connection.
-func New(ctx context.Context, conn Conn, originals Originals, log *slog.Logger, options ...Option) (*Store, error) {
-	s := &Store{conn: conn, stores: originals, prefix: conn.Settings().Prefix, log: log, parked: make(chan struct{}, 1), recoverEvery: recoverEvery}
+func New(ctx context.Context, conn Conn, publisher Publisher, originals Originals, log *slog.Logger, options ...Option) (*Store, error) {
+	s := &Store{conn: conn, publish: publisher, stores: originals, prefix: conn.Settings().Prefix, log: log, parked: make(chan struct{}, 1), recoverEvery: recoverEvery}
 	for _, change := range options {
 		change(s)
 	}
@@ -91,7 +92,7 @@ func New(ctx context.Context, conn Conn, originals Originals, log *slog.Logger, 
 		return nil, err
 	}
 	for _, l := range needPeople {
-		conn.ExpectDeadLetters(l.kind, l.code)
+		publisher.ExpectDeadLetters(l.kind, l.code)
 	}
 	return s, nil
 }
@@ -99,16 +100,16 @@ func New(ctx context.Context, conn Conn, originals Originals, log *slog.Logger, 
 // Quarantine stores bytes that could not be made into an event, with the reason, among the dead letters. request are the
 // headers that they came with, without secrets; nil if there are none.
 func (s *Store) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
-	return s.conn.Traced(ctx, subject, func(ctx context.Context) error {
+	return s.publish.Traced(ctx, subject, func(ctx context.Context) error {
 		return s.put(ctx, UnusableWebhook(subject, code, reason, data, request), id, false)
 	})
 }
 
-// GiveUp stores a dead letter, or parks it. With whole it returns bus.ErrNotKept, and stores nothing, if only a part of the
+// GiveUp stores a dead letter, or parks it. With whole it returns ErrNotKept, and stores nothing, if only a part of the
 // original could be kept.
 func (s *Store) GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
 	err := s.put(ctx, dead, id, whole)
-	if err == nil || errors.Is(err, bus.ErrNotKept) || !Unpublishable(err) {
+	if err == nil || errors.Is(err, ErrNotKept) || !Unpublishable(err) {
 		return err
 	}
 	return s.Park(ctx, topology.SubjectToken(dead.Subject, 3), err, PendingPublish{ID: id, Msg: dead})
@@ -116,25 +117,27 @@ func (s *Store) GiveUp(ctx context.Context, dead *nats.Msg, id string, whole boo
 
 // Unpublishable says whether waiting for the broker's answer to change is useless, or would take longer than others can
 // wait.
-func Unpublishable(err error) bool { return bus.Permanent(err) || errors.Is(err, bus.ErrRefusing) }
+func Unpublishable(err error) bool {
+	return publish.Permanent(err) || errors.Is(err, publish.ErrRefusing)
+}
 
 // put stores a dead letter. One that the broker never takes is shortened step by step, and the whole of it kept in the
 // object store. Otherwise it would come back for ever and delay the others. The first step keeps the beginning of its data
-// and what headers fit, the second only why it was given up and where the rest is. The error is bus.Permanent if not even
+// and what headers fit, the second only why it was given up and where the rest is. The error is publish.Permanent if not even
 // that is taken.
 //
-// If whole is set, nothing is stored if the object store does not take the original: that is bus.ErrNotKept.
+// If whole is set, nothing is stored if the object store does not take the original: that is ErrNotKept.
 func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
 	id = pack.ShortID(id)
 	original := &nats.Msg{Subject: dead.Subject, Data: dead.Data, Header: maps.Clone(dead.Header)} // without what sending adds
-	err := s.conn.Send(ctx, dead, id)
-	if !bus.Permanent(err) {
+	err := s.publish.Send(ctx, dead, id)
+	if !publish.Permanent(err) {
 		return err
 	}
 	why := err
 	name, err := s.keepOriginal(ctx, original, id)
 	if err != nil {
-		if !errors.Is(err, bus.ErrNotKept) || whole {
+		if !errors.Is(err, ErrNotKept) || whole {
 			return err
 		}
 		s.metrics.refused(ctx, originalLost)
@@ -146,7 +149,7 @@ func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) 
 		if name != "" {
 			small.Header[topology.HeaderDeadOriginal] = []string{name}
 		}
-		if err = s.conn.Send(ctx, small, id); !bus.Permanent(err) {
+		if err = s.publish.Send(ctx, small, id); !publish.Permanent(err) {
 			return err
 		}
 	}
@@ -154,4 +157,4 @@ func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) 
 }
 
 // notKept wraps why an original is not kept.
-func notKept(err error) error { return fmt.Errorf("%w: %w", bus.ErrNotKept, err) }
+func notKept(err error) error { return fmt.Errorf("%w: %w", ErrNotKept, err) }

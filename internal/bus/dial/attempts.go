@@ -18,8 +18,16 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// ErrAway says that there is no connection at the moment.
-var ErrAway = errors.New("not connected to NATS")
+var (
+	// ErrAway says that there is no connection at the moment.
+	ErrAway = errors.New("not connected to NATS")
+	// ErrClosed says that there will be no connection again in this process.
+	ErrClosed = errors.New("the connection to NATS was closed for good")
+)
+
+// AttemptTimeout is how long an attempt waits for an answer, such as the acknowledgement of a message. During a change of leader
+// the one in flight is never answered; the next one is.
+const AttemptTimeout = 2 * time.Second
 
 const (
 	// awayLogEvery is how often an outage is logged whose reason stays the same.

@@ -39,7 +39,7 @@ func TestBuckets(t *testing.T) {
 			return err == nil
 		})
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Error(err)
 	}
 }
@@ -50,7 +50,7 @@ func TestBucketsNoRoom(t *testing.T) {
 	srv := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 20 << 20 })
 	log, book := bustest.NewLog()
 	b := bustest.Run(t, bustest.Connect(t, srv, log))
-	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "1"), "1"); err != nil {
+	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "1"), "1"); err != nil {
 		t.Error(err)
 	}
 	natstest.Eventually(t, "the operator is told", func() bool { return book.Count("object store is not there") == 3 })
@@ -86,7 +86,7 @@ func TestBucketsNoRights(t *testing.T) {
 	if book.Count("ermissions violation") == 0 {
 		t.Errorf("there was no violation:\n%s", book)
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Error(err)
 	}
 	if _, err := objects.New(b).File(t.Context(), "FACTRO_FILES_ACME", "f"); err == nil || errors.Is(err, objects.ErrNoFile) {

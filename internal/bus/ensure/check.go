@@ -55,7 +55,7 @@ func (e *Ensurer) Check(ctx context.Context) bool {
 	}
 	e.room.releaseProbe(ctx)
 	e.consumers.check(looking, errs)
-	e.conn.Checked(looking, began, errs)
+	e.conn.Health().Checked(looking, e.conn.NATS(), began, errs)
 	if looking.Err() != nil {
 		return false // it was cut short by the ordinary end, or by an outage, after which there is another one
 	}
@@ -67,7 +67,7 @@ func (e *Ensurer) Check(ctx context.Context) bool {
 	if moving && err == nil {
 		e.conn.Recheck()
 	}
-	return e.conn.Ready() == nil && len(e.conn.Troubles()) == 0
+	return e.conn.Health().Ready() == nil && len(e.conn.Health().Troubles()) == 0
 }
 
 // isStocked notes that the buckets were looked for, and made as far as that is possible.
@@ -127,7 +127,7 @@ func (e *Ensurer) bindStreams(ctx context.Context, cloud string) error {
 }
 
 func (e *Ensurer) bindStream(ctx context.Context, cloud, name string, weSend bool) error {
-	if e.conn.Hidden(name) {
+	if e.conn.Health().Hidden(name) {
 		return nil
 	}
 	attempt, cancel := context.WithTimeout(ctx, e.timeout/4) // a request that is refused is never answered
@@ -137,7 +137,7 @@ func (e *Ensurer) bindStream(ctx context.Context, cloud, name string, weSend boo
 	case err == nil:
 		e.noteStream(cloud, have.CachedInfo().Config)
 		return e.noteUsable(have.CachedInfo(), weSend)
-	case e.conn.Hidden(name): // the server has said so meanwhile
+	case e.conn.Health().Hidden(name): // the server has said so meanwhile
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return fmt.Errorf("look up stream %s: %w; a bridge with nats.manage: true makes it, and takes over the streams that an older version had for all clouds",

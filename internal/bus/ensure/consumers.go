@@ -100,7 +100,7 @@ func (k *consumers) checkOwn(ctx context.Context, cloud string) error {
 	}
 	if info := c.CachedInfo(); ahead(info, s.CachedInfo()) {
 		text := aheadText(info, s.CachedInfo())
-		k.conn.Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
+		k.conn.Health().Pulls(cloud, fmt.Errorf("stream %s: %s; delete the consumer, and let a bridge with nats.manage: true create it again", name, text))
 		if k.conn.News("ahead "+name, text) {
 			k.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can repair it", "stream", name, "consumer", info.Name, "problem", text)
 		}
@@ -108,7 +108,7 @@ func (k *consumers) checkOwn(ctx context.Context, cloud string) error {
 		return nil
 	}
 	if k.conn.WasNews("ahead " + name) {
-		k.conn.Pulls(cloud, nil)
+		k.conn.Health().Pulls(cloud, nil)
 	}
 	return nil
 }

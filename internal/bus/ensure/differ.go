@@ -10,8 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 )
@@ -58,7 +58,7 @@ func differences(ctx context.Context, c *client.Client, cloud string) ([]Differe
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			what := []string{"it is missing"}
 			for _, subject := range want.Subjects {
-				if name := bus.OtherOn(ctx, c.JetStream(), subject, want.Name); name != "" {
+				if name := publish.OtherOn(ctx, c.JetStream(), subject, want.Name); name != "" {
 					what = append(what, fmt.Sprintf("the stream %s has its subject %s", name, subject))
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/takeover"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
@@ -84,4 +85,4 @@ func (e *Ensurer) renew() {
 }
 
 // first is one of several errors, the same one each time, and how many more there are.
-func first(errs []error) error { return bus.First(errs) }
+func first(errs []error) error { return health.First(errs) }

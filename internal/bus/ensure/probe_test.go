@@ -41,7 +41,7 @@ func TestRoomOfTwoClouds(t *testing.T) {
 					both = append(both, b)
 				}
 				for _, b := range both { // what was left is not stale before probeStale
-					natstest.Eventually(t, "a bridge is ready", func() bool { return b.Ready() == nil })
+					natstest.Eventually(t, "a bridge is ready", func() bool { return b.Health().Ready() == nil })
 				}
 				for _, kind := range []string{
 					"FACTRO_EVENTS_", "FACTRO_RESULTS_", "FACTRO_DEAD_", "FACTRO_COMMANDS_", "KV_FACTRO_LEDGER_",

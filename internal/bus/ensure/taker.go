@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
@@ -23,7 +23,7 @@ func withOther(ctx context.Context, js jetstream.JetStream, want jetstream.Strea
 		return err
 	}
 	for _, subject := range want.Subjects {
-		if name := bus.OtherOn(ctx, js, subject, want.Name); name != "" {
+		if name := publish.OtherOn(ctx, js, subject, want.Name); name != "" {
 			return fmt.Errorf("%w: the stream %s has %s; take the subject from it, or choose another nats.prefix: %w", errTaken, name, subject, err)
 		}
 	}
@@ -39,7 +39,7 @@ func missingSubjects(ctx context.Context, js jetstream.JetStream, want jetstream
 		if slices.ContainsFunc(have.Config.Subjects, func(s string) bool { return covers(s, subject) }) {
 			continue
 		}
-		if name := bus.OtherOn(ctx, js, subject, want.Name); name != "" {
+		if name := publish.OtherOn(ctx, js, subject, want.Name); name != "" {
 			return fmt.Errorf("stream %s %w: %w: the stream %s has %s", want.Name, errUnusable, errTaken, name, subject)
 		}
 		if weSend {

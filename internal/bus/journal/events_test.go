@@ -18,7 +18,7 @@ func TestEvents(t *testing.T) {
 	b := bustest.Running(t, server, bustest.Clouds("acme", "beta"))
 	publish := func(cloud, id string) {
 		t.Helper()
-		if err := b.Publish(t.Context(), "factro.event."+cloud+".task.x.TaskCreated", bustest.TaskEvent(t, id), cloud+"."+id); err != nil {
+		if err := bustest.Publisher(t, b).Publish(t.Context(), "factro.event."+cloud+".task.x.TaskCreated", bustest.TaskEvent(t, id), cloud+"."+id); err != nil {
 			t.Fatal(err)
 		}
 	}

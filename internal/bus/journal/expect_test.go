@@ -66,7 +66,7 @@ func TestExpectRefused(t *testing.T) {
 
 func store(t *testing.T, b *bus.Conn, id string) {
 	t.Helper()
-	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, id), id); err != nil {
+	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, id), id); err != nil {
 		t.Fatal(err)
 	}
 }

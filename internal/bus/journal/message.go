@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -31,7 +31,7 @@ type Message struct {
 
 // TraceID returns the trace that the message belongs to, or "".
 func (m Message) TraceID() string {
-	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), bus.Propagator, m.Header)); s.HasTraceID() {
+	if s := trace.SpanContextFromContext(delivery.Extract(context.Background(), measure.Propagator, m.Header)); s.HasTraceID() {
 		return s.TraceID().String()
 	}
 	return ""

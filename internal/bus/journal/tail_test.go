@@ -16,7 +16,7 @@ func TestTail(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	b := bustest.Running(t, server)
-	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
+	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan journal.Message, 10)
@@ -30,7 +30,7 @@ func TestTail(t *testing.T) {
 	if m := natstest.Receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != bustest.EventSubject || m.Time.IsZero() {
 		t.Errorf("got %+v", m)
 	}
-	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "new"), "new"); err != nil {
+	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "new"), "new"); err != nil {
 		t.Fatal(err)
 	}
 	if m := natstest.Receive(t, got); m.Event.ID() != "new" {
@@ -43,7 +43,7 @@ func TestTailOverOutage(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	b := bustest.Running(t, server)
-	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
+	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
 		t.Fatal(err)
 	}
 	got, outages := make(chan journal.Message, 10), make(chan bool, 10)
@@ -67,7 +67,7 @@ func TestTailOverOutage(t *testing.T) {
 	}
 	server.Start()
 	natstest.Eventually(t, "the bridge stores again", func() bool { // before the reader, which waits two seconds until it connects again
-		return b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "meanwhile"), "meanwhile") == nil
+		return bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "meanwhile"), "meanwhile") == nil
 	})
 	if !natstest.Receive(t, outages) {
 		t.Error("the end of the outage is reported as another outage")
@@ -82,7 +82,7 @@ func TestTailBegunInOutage(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	b := bustest.Running(t, server)
-	if err := b.Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
+	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "old"), "old"); err != nil {
 		t.Fatal(err)
 	}
 	c := bustest.Dial(t, server)

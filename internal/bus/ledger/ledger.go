@@ -16,6 +16,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bucket"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -43,8 +45,8 @@ type Record struct {
 	// Open tells that no call so far can have had an effect.
 	Open bool `json:"open,omitempty"`
 	// Attempts is how many calls were made, Log the outcomes of the last of them.
-	Attempts int           `json:"attempts,omitempty"`
-	Log      []bus.Attempt `json:"log,omitempty"`
+	Attempts int       `json:"attempts,omitempty"`
+	Log      []Attempt `json:"log,omitempty"`
 	// Made are the ids of the objects that the command made.
 	Made []string `json:"made,omitempty"`
 	// Redrive names the dead letter by which the record was opened again.
@@ -55,12 +57,13 @@ type Record struct {
 	revision uint64
 }
 
+// ErrTaken says that another bridge works on the command by now, so that its record is not ours to write.
+var ErrTaken = errors.New("another bridge has taken the command over")
+
 // Conn is what the ledger needs of the connection to NATS.
 type Conn interface {
 	bucket.Conn
 	State
-	// Observe records how a write that began then has ended. It returns the error.
-	Observe(destination string, began time.Time, err error) error
 }
 
 // State is what the ledger needs to know of the connection.
@@ -68,8 +71,7 @@ type State interface {
 	AwaitUp(ctx context.Context) error
 	// Epoch counts the connections: what was found on one may not be there on the next.
 	Epoch() int
-	// Hidden says whether the server has refused to look a stream up, on this connection.
-	Hidden(stream string) bool
+	Health() *health.Health
 }
 
 // Ledger is the ledger of all clouds of a bridge.
@@ -110,7 +112,7 @@ func (l *Ledger) Begin(ctx context.Context, cloud, commandID string, r Record) (
 		if errors.Is(err, jetstream.ErrKeyExists) {
 			break
 		}
-		if attempt == bus.PublishAttempts || ctx.Err() != nil {
+		if attempt == publish.Attempts || ctx.Err() != nil {
 			return false, Record{}, fmt.Errorf("ledger: write: %w", err)
 		}
 	}
@@ -158,8 +160,8 @@ func (l *Ledger) LookFormer(ctx context.Context, cloud, id string) (known bool, 
 }
 
 // Save replaces a record that came from Begin or from Save, and returns it as it is to be passed to the next Save. If
-// somebody else has written it meanwhile the error is bus.ErrTaken. A record that no entry can hold is events.ErrTooLarge, one
-// that the broker refuses for another reason of its own bus.ErrRefused.
+// somebody else has written it meanwhile the error is ErrTaken. A record that no entry can hold is events.ErrTooLarge, one
+// that the broker refuses for another reason of its own publish.ErrRefused.
 func (l *Ledger) Save(ctx context.Context, cloud, commandID string, r Record) (Record, error) {
 	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
@@ -176,11 +178,11 @@ func (l *Ledger) Save(ctx context.Context, cloud, commandID string, r Record) (R
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch): // a moment later
-		return r, fmt.Errorf("ledger: write: %w", bus.ErrTaken)
+		return r, fmt.Errorf("ledger: write: %w", ErrTaken)
 	case natserr.TooLarge(err):
 		return r, fmt.Errorf("ledger: write: %w: %d bytes: %w", events.ErrTooLarge, len(value), err)
 	case natserr.Of(err) == natserr.Permanent:
-		return r, fmt.Errorf("ledger: write: %w: %w", bus.ErrRefused, err)
+		return r, fmt.Errorf("ledger: write: %w: %w", publish.ErrRefused, err)
 	case err != nil:
 		return r, fmt.Errorf("ledger: write: %w", err)
 	}
@@ -189,7 +191,7 @@ func (l *Ledger) Save(ctx context.Context, cloud, commandID string, r Record) (R
 }
 
 // Forget takes back a record, of a command for which nothing was called. If somebody else has written it meanwhile the
-// error is bus.ErrTaken.
+// error is ErrTaken.
 func (l *Ledger) Forget(ctx context.Context, cloud, commandID string, r Record) error {
 	kv, err := l.bucket(ctx, cloud)
 	if err != nil {
@@ -201,7 +203,7 @@ func (l *Ledger) Forget(ctx context.Context, cloud, commandID string, r Record) 
 		if _, err = kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
 			return nil // it is gone already
 		}
-		err = bus.ErrTaken
+		err = ErrTaken
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: forget: %w", err)
@@ -221,7 +223,7 @@ func (l *Ledger) contend(ctx context.Context, cloud string, kv *bucket.Bucket, k
 	case bytes.Equal(entry.Value, value):
 		return entry.Revision, nil
 	}
-	return 0, bus.ErrTaken
+	return 0, ErrTaken
 }
 
 func recordOf(entry bucket.Entry) (Record, error) {
@@ -240,10 +242,10 @@ func (l *Ledger) writeOnce(ctx context.Context, cloud string, write func(context
 	defer cancel()
 	revision, err := write(ctx)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		_ = l.conn.Observe(bus.LedgerOf(cloud), began, nil) // it was heard
+		_ = l.conn.Health().Observe(health.LedgerOf(cloud), began, nil) // it was heard
 		return revision, err
 	}
-	return revision, l.conn.Observe(bus.LedgerOf(cloud), began, err)
+	return revision, l.conn.Health().Observe(health.LedgerOf(cloud), began, err)
 }
 
 // bucket returns the bucket of a cloud once the connection is up.

@@ -49,10 +49,10 @@ func TestLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Save(ctx, "acme", id, stale); !errors.Is(err, bus.ErrTaken) {
+	if _, err := b.Save(ctx, "acme", id, stale); !errors.Is(err, ledger.ErrTaken) {
 		t.Errorf("who was overtaken may write: %v", err)
 	}
-	if err := b.Forget(ctx, "acme", id, stale); !errors.Is(err, bus.ErrTaken) {
+	if err := b.Forget(ctx, "acme", id, stale); !errors.Is(err, ledger.ErrTaken) {
 		t.Errorf("who was overtaken may forget: %v", err)
 	}
 	known, have, err = b.Begin(ctx, "acme", id, r)
@@ -149,7 +149,7 @@ func TestLedgerWhileAway(t *testing.T) {
 	conn := bustest.Running(t, server)
 	b := ledger.New(conn, bustest.Quiet())
 	server.Stop()
-	natstest.Eventually(t, "the outage is known", func() bool { return conn.Ready() != nil })
+	natstest.Eventually(t, "the outage is known", func() bool { return conn.Health().Ready() != nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, _, err := b.Begin(ctx, "acme", "a", ledger.Record{}); err == nil {

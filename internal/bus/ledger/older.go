@@ -38,7 +38,7 @@ func (l *Ledger) oldLedger(ctx context.Context) (*bucket.Bucket, error) {
 	switch {
 	case errors.Is(err, jetstream.ErrBucketNotFound):
 		kv = nil
-	case err != nil && l.conn.Hidden("KV_"+name): // who may not look is not told
+	case err != nil && l.conn.Health().Hidden("KV_"+name): // who may not look is not told
 		l.log.WarnContext(ctx, "the ledger of an older version may not be looked for; if there is one, its records do not count", "bucket", name)
 		kv = nil
 	case err != nil:

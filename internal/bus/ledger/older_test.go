@@ -32,7 +32,7 @@ func TestOldLedger(t *testing.T) {
 		}
 	}
 	conn := bustest.Running(t, server, bustest.Clouds("acme", "beta"))
-	natstest.Eventually(t, "both clouds are ready", func() bool { return len(conn.Troubles()) == 0 }) // readiness needs one
+	natstest.Eventually(t, "both clouds are ready", func() bool { return len(conn.Health().Troubles()) == 0 }) // readiness needs one
 	b := ledger.New(conn, bustest.Quiet())
 	known, r, err := b.Begin(t.Context(), "acme", "x", ledger.Record{Fingerprint: "g"})
 	if err != nil || !known || r.Fingerprint != "f" {

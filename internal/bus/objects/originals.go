@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -23,8 +24,8 @@ type OriginalsConn interface {
 
 // Seen is what the connection knows of streams.
 type Seen interface {
-	// Hidden says whether the server has refused to look a stream up, on this connection.
-	Hidden(stream string) bool
+	// Health says whether the server has refused to look a stream up, on this connection.
+	Health() *health.Health
 	// News says whether the operator has yet to be told something.
 	News(name, text string) bool
 }
@@ -73,7 +74,7 @@ const lookTimeout = 2 * time.Second
 // without permission is never answered.
 func (o *Originals) Find(ctx context.Context, cloud string) (jetstream.ObjectStore, error) {
 	bucket := o.conn.Settings().Prefix.OriginalBucket(cloud)
-	if o.conn.Hidden("OBJ_" + bucket) {
+	if o.conn.Health().Hidden("OBJ_" + bucket) {
 		return nil, fmt.Errorf("%w: no permission", jetstream.ErrBucketNotFound)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -86,7 +87,7 @@ func (o *Originals) Ensure(ctx context.Context, cloud string) (jetstream.ObjectS
 	cfg := o.conn.Settings()
 	bucket := cfg.Prefix.OriginalBucket(cloud)
 	store, err := o.Find(ctx, cloud)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) || o.conn.Hidden("OBJ_"+bucket) || !cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
+	if !errors.Is(err, jetstream.ErrBucketNotFound) || o.conn.Health().Hidden("OBJ_"+bucket) || !cfg.Manage || events.Token(cloud) != cloud || cloud == "_" {
 		return store, err
 	}
 	made, err := o.room.WithRoom(ctx, "object store "+bucket, topology.Originals, func(ctx context.Context, bytes int64) error {

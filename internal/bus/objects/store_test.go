@@ -161,7 +161,7 @@ func TestNoFile(t *testing.T) {
 			t.Errorf("%.50s: %v", text, err)
 		}
 	}
-	if err := b.Ready(); err != nil {
+	if err := b.Health().Ready(); err != nil {
 		t.Error(err)
 	}
 }

@@ -17,7 +17,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -27,11 +28,11 @@ import (
 func Serve(ctx context.Context, conn Conn, s Service, r Reader, log *slog.Logger) error {
 	cfg := conn.Settings()
 	d := &server{
-		nc: conn.NATS(), prefix: cfg.Prefix, reader: r, cloud: s.Cloud, log: log, tracer: otel.Tracer(bus.Scope),
+		nc: conn.NATS(), prefix: cfg.Prefix, reader: r, cloud: s.Cloud, log: log, tracer: otel.Tracer(measure.Scope),
 		slots: make(chan struct{}, maxQueries), service: newService(cfg.Prefix, s),
 	}
 	var err error
-	if d.replies, err = bus.RequestReplies(s.Cloud, "query", cfg.ReplyPrefixes, log); err != nil {
+	if d.replies, err = publish.RequestReplies(s.Cloud, "query", cfg.ReplyPrefixes, log); err != nil {
 		return err
 	}
 	working, stop := delivery.Grace(ctx, cfg.DrainTimeout)
@@ -52,7 +53,7 @@ type server struct {
 	log      *slog.Logger
 	tracer   trace.Tracer
 	service  *service
-	replies  *bus.Replies
+	replies  *publish.Replies
 	slots    chan struct{} // bounds the queries in flight
 	inFlight sync.WaitGroup
 }
@@ -93,7 +94,7 @@ func (d *server) accept(ctx context.Context, msg *nats.Msg) {
 		return
 	}
 	began := time.Now()
-	ctx = delivery.Extract(ctx, bus.Propagator, msg.Header)
+	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)
 	ctx, span := d.tracer.Start(ctx, "process "+d.subjects(),
 		// The requester waits for the answer, unlike with a command: a server, in the terms of traces.
 		trace.WithSpanKind(trace.SpanKindServer),
@@ -150,7 +151,7 @@ func (d *server) answer(ctx context.Context, span trace.Span, msg *nats.Msg, q Q
 	defer func() { d.service.count(q.Operation, time.Since(began), a) }()
 	reply := a.message()
 	reply.Subject = msg.Reply
-	bus.Propagator.Inject(ctx, delivery.Header(reply.Header))
+	measure.Propagator.Inject(ctx, delivery.Header(reply.Header))
 	err := d.nc.PublishMsg(reply)
 	if errors.Is(err, nats.ErrMaxPayload) { // after a reconnect, to a server that accepts less than the one before
 		a = Answer{Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Error: &events.Error{

@@ -302,7 +302,7 @@ func TestServeOutage(t *testing.T) {
 	}
 	natstest.Eventually(t, "it answers when NATS has come", answered)
 	srv.Stop()
-	natstest.Eventually(t, "the bus knows that NATS is away", func() bool { return errors.Is(b.Ready(), bus.ErrNotConnected) })
+	natstest.Eventually(t, "the bus knows that NATS is away", func() bool { return errors.Is(b.Health().Ready(), bus.ErrNotConnected) })
 	srv.Start()
 	natstest.Eventually(t, "it answers when NATS is back", answered)
 }
@@ -331,8 +331,8 @@ func TestServeReplySubject(t *testing.T) {
 	}
 	natstest.Eventually(t, "they are dropped", func() bool { return book.Count("reply subject is neither an inbox nor below") == 1 })
 	o.Ask(taskQuery, "", nil)
-	if n := o.Count("FACTRO_COMMANDS_ACME"); n != 0 || b.Ready() != nil {
-		t.Errorf("%d commands; ready: %v", n, b.Ready())
+	if n := o.Count("FACTRO_COMMANDS_ACME"); n != 0 || b.Health().Ready() != nil {
+		t.Errorf("%d commands; ready: %v", n, b.Health().Ready())
 	}
 	if len(asked) != 1 {
 		t.Errorf("%d were asked, want the last one", len(asked))

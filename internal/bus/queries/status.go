@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
@@ -44,7 +44,7 @@ const (
 // ServeStatus answers the requests why the commands of a cloud wait, until ctx ends.
 func ServeStatus(ctx context.Context, conn Conn, cloud string, reporter StatusReporter, log *slog.Logger) error {
 	cfg := conn.Settings()
-	replies, err := bus.RequestReplies(cloud, "status", cfg.ReplyPrefixes, log)
+	replies, err := publish.RequestReplies(cloud, "status", cfg.ReplyPrefixes, log)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ type statusServer struct {
 	stream   string // of the commands
 	cloud    string
 	reporter StatusReporter
-	replies  *bus.Replies
+	replies  *publish.Replies
 	log      *slog.Logger
 	slots    chan struct{} // bounds the requests in flight
 	inFlight sync.WaitGroup

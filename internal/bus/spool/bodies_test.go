@@ -55,7 +55,7 @@ func TestSameIDOfAnotherProcess(t *testing.T) {
 	server.Start()
 	other := bustest.Running(t, server)
 	bustest.Ready(t, other)
-	if err := other.Publish(t.Context(), subjectOf(2), bodyEvent(t, `{"theirs":1}`), "acme.w-1"); err != nil {
+	if err := bustest.Publisher(t, other).Publish(t.Context(), subjectOf(2), bodyEvent(t, `{"theirs":1}`), "acme.w-1"); err != nil {
 		t.Fatal(err)
 	}
 	bustest.Start(t, s.Run)
@@ -91,7 +91,7 @@ func TestSearchComparesBodies(t *testing.T) {
 	b := bustest.Running(t, server)
 	bustest.Ready(t, b)
 	for _, body := range []string{`{"n":1}`, `{"n":2}`} {
-		if err := b.Publish(t.Context(), subjectOf(1), bodyEvent(t, body), "acme.w-1"); err != nil {
+		if err := bustest.Publisher(t, b).Publish(t.Context(), subjectOf(1), bodyEvent(t, body), "acme.w-1"); err != nil {
 			t.Fatal(err)
 		}
 	}

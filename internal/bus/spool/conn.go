@@ -8,16 +8,15 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 // Conn is what the spool needs of the connection to NATS.
-type Conn interface { //nolint:interfacebloat // four small ones, each with one purpose
+type Conn interface {
 	Link
-	Publisher
 	Streams
-	Counters
 }
 
 // Link says how the connection is.
@@ -27,15 +26,21 @@ type Link interface {
 	// AwaitUp waits until it is up. An error says that it never will be, or that ctx has ended.
 	AwaitUp(ctx context.Context) error
 	// Limits are the sizes that it takes, as far as it was ever up.
-	Limits() bus.Limits
+	Limits() topology.Limits
 }
 
-// Publisher stores messages in the streams that take their subjects. Each method returns when the stream has acknowledged.
+// Publisher stores messages in the streams that take their subjects, and counts them.
 type Publisher interface {
+	Sender
+	Counters
+}
+
+// Sender returns from each method when the stream has acknowledged.
+type Sender interface {
 	// PublishEvent stores an event. It returns the other event if this one was stored under an id of its own.
-	PublishEvent(ctx context.Context, subject string, e event.Event, id string) (*bus.OtherEvent, error)
+	PublishEvent(ctx context.Context, subject string, e event.Event, id string) (*publish.OtherEvent, error)
 	// SendEvent does the same for the message of an event that waited. tried says that the stream may have it already.
-	SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*bus.OtherEvent, error)
+	SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*publish.OtherEvent, error)
 	// Send stores a message that is no event.
 	Send(ctx context.Context, msg *nats.Msg, id string) error
 }
@@ -47,7 +52,7 @@ type Streams interface {
 	stored.Scanned
 }
 
-// Counters count what the connection counts for all publishes.
+// Counters count for all publishes.
 type Counters interface {
 	// CountPublished counts a publish that ended.
 	CountPublished(ctx context.Context, subject string, err error)
@@ -59,6 +64,6 @@ type Counters interface {
 type DeadLetters interface {
 	// Quarantine stores bytes that could not be made into an event.
 	Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error
-	// GiveUp stores a dead letter, or parks it. A whole one is bus.ErrNotKept if only a part of it could be kept.
+	// GiveUp stores a dead letter, or parks it. A whole one is deadletter.ErrNotKept if only a part of it could be kept.
 	GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error
 }

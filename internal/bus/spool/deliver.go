@@ -12,8 +12,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -38,7 +39,7 @@ func (d *drain) deliver(ctx context.Context, m *spooled) error {
 			m.dead = true
 		}
 	}
-	d.spool.conn.CountPublished(ctx, m.Msg.Subject, err)
+	d.spool.publisher.CountPublished(ctx, m.Msg.Subject, err)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return err
@@ -48,7 +49,7 @@ func (d *drain) deliver(ctx context.Context, m *spooled) error {
 }
 
 func (d *drain) startSpan(ctx context.Context, m *spooled) (context.Context, trace.Span) {
-	origin := trace.SpanContextFromContext(delivery.Extract(ctx, bus.Propagator, m.Msg.Header))
+	origin := trace.SpanContextFromContext(delivery.Extract(ctx, measure.Propagator, m.Msg.Header))
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithNewRoot(), trace.WithAttributes(
 		semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
 		semconv.MessagingDestinationName(m.Msg.Subject), semconv.MessagingMessageID(m.ID),
@@ -56,7 +57,7 @@ func (d *drain) startSpan(ctx context.Context, m *spooled) (context.Context, tra
 	if origin.IsValid() {
 		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: origin}))
 	}
-	return d.spool.tracer.Start(ctx, "drain "+bus.Destination(m.Msg.Subject), opts...) //nolint:spancheck // deliver ends it
+	return d.spool.tracer.Start(ctx, "drain "+measure.Destination(m.Msg.Subject), opts...) //nolint:spancheck // deliver ends it
 }
 
 // send publishes a message as it is.
@@ -65,9 +66,9 @@ func (d *drain) send(ctx context.Context, m *spooled) error {
 	m.Suspect = true // from now on
 	msg := &nats.Msg{Subject: m.Msg.Subject, Data: m.Msg.Data, Header: maps.Clone(m.Msg.Header)}
 	if !m.Event {
-		return d.spool.conn.Send(ctx, msg, m.ID)
+		return d.spool.publisher.Send(ctx, msg, m.ID)
 	}
-	other, err := d.spool.conn.SendEvent(ctx, msg, m.ID, tried)
+	other, err := d.spool.publisher.SendEvent(ctx, msg, m.ID, tried)
 	if other != nil {
 		d.spool.bodies.Correct(m.ID, other.BodyDigest)
 	}
@@ -81,7 +82,7 @@ func (m *spooled) refusedForGood(err error, after time.Duration) bool {
 	case err == nil, !natserr.Answered(err), natserr.Of(err) == natserr.Passing, natserr.Of(err) == natserr.NoRoom:
 		m.refused = time.Time{}
 		return false
-	case bus.Permanent(err):
+	case publish.Permanent(err):
 		return true
 	case m.refused.IsZero():
 		m.refused = time.Now()
@@ -93,7 +94,7 @@ func (m *spooled) refusedForGood(err error, after time.Duration) bool {
 func (d *drain) giveUp(ctx context.Context, m *spooled, reason error) error {
 	dead := deadletter.RefusedWebhook(d.spool.cfg.Prefix.DeadWebhook(d.queue.cloud), m.Msg, m.ID, reason)
 	err := d.spool.letters.GiveUp(ctx, dead, m.ID+".dead", true) // whole: it was answered with 202, or with the promise to keep it
-	if errors.Is(err, bus.ErrNotKept) && d.queue.length() > 1 {
+	if errors.Is(err, deadletter.ErrNotKept) && d.queue.length() > 1 {
 		if again := d.putBack(ctx, m); again != nil {
 			return errors.Join(err, again)
 		}

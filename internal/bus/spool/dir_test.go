@@ -42,7 +42,7 @@ func TestDirsFollowNoLinks(t *testing.T) {
 	for name, plant := range plants(t) {
 		for server, open := range map[string]func(dir string) error{
 			"spool": func(dir string) error {
-				s, err := Open(t.Context(), config(dir), b, letters(t, b), bustest.Quiet())
+				s, err := Open(t.Context(), config(dir), b, bustest.Publisher(t, b), letters(t, b), bustest.Quiet())
 				if err == nil {
 					s.Close()
 				}
@@ -105,7 +105,7 @@ func TestDirsAreApart(t *testing.T) {
 	if _, err := embedded.Start(embedded.Config{DataDir: link}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a second server: %v, want %q", err, want)
 	}
-	if _, err := Open(t.Context(), config(link), b, letters(t, b), bustest.Quiet()); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := Open(t.Context(), config(link), b, bustest.Publisher(t, b), letters(t, b), bustest.Quiet()); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a spool: %v, want %q", err, want)
 	}
 }

@@ -33,7 +33,7 @@ func TestSpoolWaitsEndInTime(t *testing.T) {
 			back := make(chan struct{})
 			cfg := config(t.TempDir())
 			repair := damage(t, cfg.Dir)
-			s, err := open(t.Context(), cfg, b, letters(t, b), bustest.Quiet(), func(string) (int64, error) {
+			s, err := open(t.Context(), cfg, b, bustest.Publisher(t, b), letters(t, b), bustest.Quiet(), func(string) (int64, error) {
 				if hangs.Load() {
 					<-back
 				}

@@ -64,7 +64,7 @@ func newSpool(t testing.TB, conn *bus.Conn, cfg Config) *Spool {
 
 func newLoggedSpool(t testing.TB, conn *bus.Conn, cfg Config, log *slog.Logger) *Spool {
 	t.Helper()
-	s, err := open(t.Context(), cfg, conn, letters(t, conn), log, plenty)
+	s, err := open(t.Context(), cfg, conn, bustest.Publisher(t, conn), letters(t, conn), log, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func (o outside) limit(stream string, most int32) {
 // letters keeps the dead letters of a connection.
 func letters(t testing.TB, conn *bus.Conn) *deadletter.Store {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, objects.NewOriginals(conn, bustest.Room(conn), bustest.Quiet()), bustest.Quiet())
+	store, err := deadletter.New(t.Context(), conn, bustest.Publisher(t, conn), objects.NewOriginals(conn, bustest.Room(conn), bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -21,7 +21,7 @@ const hopRoom = 1 << 10
 var errUnknownLimit = errors.New("the largest message that NATS takes is not known yet, since it was never reached")
 
 // Limits are the sizes that the broker takes, as they were seen last, also by an earlier process.
-func (s *Spool) Limits() bus.Limits { return s.limits.Now(s.conn.Limits()) }
+func (s *Spool) Limits() topology.Limits { return s.limits.Now(s.conn.Limits()) }
 
 // saveLimits writes down what the broker takes, for a start without it.
 func (s *Spool) saveLimits(ctx context.Context) {
@@ -36,7 +36,7 @@ func (s *Spool) saveLimits(ctx context.Context) {
 func (s *Spool) fits(cloud string, msg *nats.Msg, id string) error {
 	size := int64(natserr.HeaderSize(msg.Header)+len(msg.Data)+len(percent.Encode(id))) + hopRoom
 	switch most := s.Limits().Of(cloud); {
-	case most == 0 && size > bus.DefaultPayload:
+	case most == 0 && size > topology.DefaultPayload:
 		return fmt.Errorf("a message of %d bytes: %w", size, errUnknownLimit)
 	case most > 0 && size > most:
 		return fmt.Errorf("%w: a message of %d bytes with its headers, NATS took up to %d when it was there", events.ErrTooLarge, size, most)

@@ -9,10 +9,10 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -77,11 +77,11 @@ func TestSpoolOfUnknownLimits(t *testing.T) {
 	t.Parallel()
 	_, b := away(t)
 	s := newSpool(t, b, config(t.TempDir()))
-	if err := sizedEvent(t, s, "usual", bus.DefaultPayload-bus.HeaderRoom); err != nil {
+	if err := sizedEvent(t, s, "usual", topology.DefaultPayload-topology.HeaderRoom); err != nil {
 		t.Errorf("an event of the usual size: %v", err)
 	}
 	large := taskEvent(t, "large")
-	large.DataEncoded = []byte(`"` + strings.Repeat("x", bus.DefaultPayload) + `"`)
+	large.DataEncoded = []byte(`"` + strings.Repeat("x", topology.DefaultPayload) + `"`)
 	msg, err := events.ToMsg(subjectOf(1), large)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestSpooledIsNeverCut(t *testing.T) {
 	t.Parallel()
 	server, b := away(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
 	s := newSpool(t, b, config(t.TempDir()))
-	s.limits.Set(bus.Limits{Payload: 1 << 20}) // as it was before somebody lowered it
+	s.limits.Set(topology.Limits{Payload: 1 << 20}) // as it was before somebody lowered it
 	if err := sizedEvent(t, s, "large", 512<<10); err != nil {
 		t.Fatal(err)
 	}

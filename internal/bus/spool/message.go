@@ -8,7 +8,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -32,7 +32,7 @@ func eventMessage(ctx context.Context, subject string, e event.Event) (*nats.Msg
 		return nil, fmt.Errorf("spool: %w: %w", events.ErrTooLarge, natserr.ErrHeader)
 	}
 	hop := delivery.Header{}
-	bus.Propagator.Inject(ctx, hop)
+	measure.Propagator.Inject(ctx, hop)
 	if origin := "ce-" + attr.TraceParent; msg.Header[origin] == nil && hop.Get(attr.TraceParent) != "" {
 		msg.Header[origin] = hop[attr.TraceParent]
 	}

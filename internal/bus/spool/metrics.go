@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
@@ -19,7 +19,7 @@ type metrics struct {
 }
 
 func newMetrics(s *Spool) (m metrics, err error) {
-	b := instrument.New(bus.Scope)
+	b := instrument.New(measure.Scope)
 	m.spooled = b.Counter("factro.bridge.spooled", "{message}", "Webhooks that were written to the spool.")
 	m.drained = b.Counter("factro.bridge.drained", "{message}",
 		"Webhooks that were handed over from the spool, by whether they became events or dead letters.")
@@ -28,7 +28,7 @@ func newMetrics(s *Spool) (m metrics, err error) {
 	limit := b.Gauge("factro.bridge.spool.limit", "By", "How much may wait in the spool, as configured.")
 	usable := b.Gauge("factro.bridge.spool.usable", "",
 		"1 while the spool could take a webhook, 0 while it is full or its disk is full or cannot be written.")
-	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", bus.UnaccountedMeaning)
+	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", measure.UnaccountedMeaning)
 	m.callback = b.Observe(func(ctx context.Context, o metric.Observer) error {
 		o.ObserveInt64(limit, s.cfg.MaxBytes)
 		takes := int64(0)
@@ -37,7 +37,7 @@ func newMetrics(s *Spool) (m metrics, err error) {
 		}
 		o.ObserveInt64(usable, takes)
 		for _, q := range s.queues.list() {
-			o.ObserveInt64(messages, q.length(), bus.CloudOption(q.cloud))
+			o.ObserveInt64(messages, q.length(), measure.CloudOption(q.cloud))
 		}
 		if there, miss, ok := s.balance(ctx); ok {
 			o.ObserveInt64(bytes, int64(there.Bytes)) //nolint:gosec // far below the limit of the type

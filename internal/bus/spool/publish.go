@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/record"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -41,7 +41,7 @@ func (s *Spool) Publish(ctx context.Context, to events.EventAddress, e event.Eve
 	spooled, err = s.keep(ctx, pendingPublish{
 		cloud: to.Cloud, entity: record.EntityOf(to, e.Subject()), id: id,
 		direct: func(ctx context.Context) error {
-			other, err := s.conn.PublishEvent(ctx, subject, e, id)
+			other, err := s.publisher.PublishEvent(ctx, subject, e, id)
 			if other != nil {
 				storedAs = identity.OwnID(e.ID(), e.Data())
 				s.bodies.Correct(id, other.BodyDigest)
@@ -70,7 +70,7 @@ func (s *Spool) Quarantine(ctx context.Context, cloud, id, code string, reason e
 		},
 		message: func() (*nats.Msg, error) {
 			msg := deadletter.UnusableWebhook(subject, code, reason, data, request)
-			bus.Propagator.Inject(ctx, delivery.Header(msg.Header))
+			measure.Propagator.Inject(ctx, delivery.Header(msg.Header))
 			return msg, nil
 		},
 	})
@@ -82,7 +82,7 @@ func (s *Spool) named(ctx context.Context, subject string, e event.Event, id str
 	if s.bodies.First(id, e.Data()) {
 		return e, id
 	}
-	s.conn.ReportOtherBody(ctx, subject)
+	s.publisher.ReportOtherBody(ctx, subject)
 	own := e.Clone()
 	own.SetID(identity.OwnID(e.ID(), e.Data()))
 	own.DataEncoded = e.DataEncoded
@@ -175,7 +175,7 @@ func (s *Spool) put(ctx context.Context, q *cloudQueue, p pendingPublish, tried 
 	if sure, err = s.write(ctx, q, record.Pack(msg, q.cloud, p.id, tried), &s.account.written); err != nil {
 		return sure, err
 	}
-	s.metrics.spooled.Add(ctx, 1, bus.CloudOption(q.cloud))
+	s.metrics.spooled.Add(ctx, 1, measure.CloudOption(q.cloud))
 	return true, nil
 }
 

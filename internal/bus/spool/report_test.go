@@ -16,7 +16,7 @@ func TestSpoolTellsHowFarItIs(t *testing.T) {
 	log, book := bustest.NewLog()
 	cfg := config(t.TempDir())
 	cfg.DrainPerSecond = 40
-	s, err := open(t.Context(), cfg, b, letters(t, b), log, plenty)
+	s, err := open(t.Context(), cfg, b, bustest.Publisher(t, b), letters(t, b), log, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestSpoolTellsWhenItIsUsed(t *testing.T) {
 	t.Parallel()
 	server, b := away(t)
 	log, book := bustest.NewLog()
-	s, err := open(t.Context(), config(t.TempDir()), b, letters(t, b), log, plenty)
+	s, err := open(t.Context(), config(t.TempDir()), b, bustest.Publisher(t, b), letters(t, b), log, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/bodies"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
@@ -27,6 +27,7 @@ import (
 type Spool struct {
 	cfg        Config
 	conn       Conn
+	publisher  Publisher
 	letters    DeadLetters
 	log        *slog.Logger
 	samples    *logsample.Sampler // of what is logged again and again
@@ -53,16 +54,16 @@ type Spool struct {
 
 // Open opens the spool of cfg in front of a connection. Close gives its directory back. It is an error if another process has
 // the directory, or if there can be none; a disk that cannot be written is not, and is tried again by Run.
-func Open(ctx context.Context, cfg Config, conn Conn, letters DeadLetters, log *slog.Logger) (*Spool, error) {
-	return open(ctx, cfg, conn, letters, log, embedded.FreeSpace)
+func Open(ctx context.Context, cfg Config, conn Conn, publisher Publisher, letters DeadLetters, log *slog.Logger) (*Spool, error) {
+	return open(ctx, cfg, conn, publisher, letters, log, embedded.FreeSpace)
 }
 
-func open(ctx context.Context, cfg Config, conn Conn, letters DeadLetters, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
+func open(ctx context.Context, cfg Config, conn Conn, publisher Publisher, letters DeadLetters, log *slog.Logger, free func(string) (int64, error)) (*Spool, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	s := &Spool{
-		cfg: cfg, conn: conn, letters: letters, log: log, samples: logsample.New(time.Minute), tracer: otel.Tracer(bus.Scope),
+		cfg: cfg, conn: conn, publisher: publisher, letters: letters, log: log, samples: logsample.New(time.Minute), tracer: otel.Tracer(measure.Scope),
 		seed: maphash.MakeSeed(), queues: newQueues(),
 		attempt: directTimeout, patience: lockPatience, finalAfter: refusalFinalAfter,
 	}

@@ -200,7 +200,7 @@ func TestSpoolLongOutage(t *testing.T) {
 	out := connected(t, server)
 	const there = 250 // more than one answer of a search holds
 	for i := range there {
-		if err := b.Publish(t.Context(), subjectOf(1), taskEvent(t, fmt.Sprint(i)), fmt.Sprintf("acme.größe %d", i)); err != nil {
+		if err := bustest.Publisher(t, b).Publish(t.Context(), subjectOf(1), taskEvent(t, fmt.Sprint(i)), fmt.Sprintf("acme.größe %d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,12 +304,12 @@ func TestSpoolFull(t *testing.T) {
 	free := func(string) (int64, error) { mu.Lock(); defer mu.Unlock(); return left, nil }
 	cfg := config(t.TempDir())
 	cfg.MaxBytes = minBytes
-	s, err := open(t.Context(), cfg, b, letters(t, b), bustest.Quiet(), free)
+	s, err := open(t.Context(), cfg, b, bustest.Publisher(t, b), letters(t, b), bustest.Quiet(), free)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	s.limits.Set(bus.Limits{Payload: 8 << 20}) // as an earlier process has seen it
+	s.limits.Set(topology.Limits{Payload: 8 << 20}) // as an earlier process has seen it
 	large := taskEvent(t, "large")
 	large.DataEncoded = []byte(`"` + strings.Repeat("x", 3<<20) + `"`)
 	publish := func(id string) error {
@@ -417,7 +417,7 @@ func TestSpoolIsLocked(t *testing.T) {
 	_, b := away(t)
 	cfg := config(t.TempDir())
 	s := newSpool(t, b, cfg)
-	if _, err := Open(t.Context(), cfg, b, letters(t, b), bustest.Quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
+	if _, err := Open(t.Context(), cfg, b, bustest.Publisher(t, b), letters(t, b), bustest.Quiet()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Errorf("got %v", err)
 	}
 	s.Close()
@@ -426,7 +426,7 @@ func TestSpoolIsLocked(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), config(file), b, letters(t, b), bustest.Quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
+	if _, err := Open(t.Context(), config(file), b, bustest.Publisher(t, b), letters(t, b), bustest.Quiet()); err == nil || !strings.Contains(err.Error(), "spool.dir") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,14 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 )
 
 // Conn is what reading needs of the connection to NATS.
 type Conn interface {
 	JetStream() jetstream.JetStream
 	Settings() dial.Config
-	// OnlyDirect says whether the leader of a stream may not be asked, on this connection.
-	OnlyDirect(stream string) bool
+	// Health says whether the leader of a stream may not be asked, on this connection.
+	Health() *health.Health
 }
 
 // Reader reads from the leaders of streams.
@@ -36,7 +37,7 @@ func (r Reader) Get(ctx context.Context, stream string, sequence uint64, subject
 		request["next_by_subj"] = subject
 	}
 	for range readAttempts {
-		if r.conn.OnlyDirect(stream) {
+		if r.conn.Health().OnlyDirect(stream) {
 			return Get(ctx, r.conn.Settings(), r.conn.JetStream(), stream, sequence, subject)
 		}
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
@@ -52,7 +53,7 @@ func (r Reader) Get(ctx context.Context, stream string, sequence uint64, subject
 // Last reads the last message of a subject from the leader of its stream, and asks once. An account without the right to ask
 // the leader gets the answer of any server that holds the stream.
 func (r Reader) Last(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	if !r.conn.OnlyDirect(stream) {
+	if !r.conn.Health().OnlyDirect(stream) {
 		return r.FromLeader(ctx, stream, map[string]any{"last_by_subj": subject})
 	}
 	msg, err := r.conn.JetStream().Conn().RequestWithContext(ctx, r.conn.Settings().API("DIRECT.GET."+stream+"."+subject), nil)

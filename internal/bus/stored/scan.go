@@ -63,7 +63,7 @@ type scanner struct {
 // catchUp reads on from the leader of the stream. Any server may have answered the batches, and one that has stopped does not
 // know the last messages. An account without the right to ask the leader does without.
 func (s *scanner) catchUp(ctx context.Context) error {
-	for !s.conn.OnlyDirect(s.stream) {
+	for !s.conn.Health().OnlyDirect(s.stream) {
 		m, err := On(s.conn).Get(ctx, s.stream, s.last+1, s.subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, nats.ErrNoResponders) { // or the account does not import it
 			return nil

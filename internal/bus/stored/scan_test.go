@@ -24,7 +24,7 @@ func TestScan(t *testing.T) {
 	publish := func(from, to int) {
 		for n := from; n < to; n++ {
 			for _, subject := range []string{bustest.EventSubject, "factro.event.acme.task.2.TaskStateChanged"} {
-				if err := b.Publish(t.Context(), subject, numbered(t, subject, n), fmt.Sprint(subject, n)); err != nil {
+				if err := bustest.Publisher(t, b).Publish(t.Context(), subject, numbered(t, subject, n), fmt.Sprint(subject, n)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -10,10 +10,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
+	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -85,7 +85,7 @@ func (r *redriver) redrive(ctx context.Context, l deadletter.Entry) (outcome, er
 	} else {
 		err = r.command(ctx, &o)
 	}
-	if bus.Permanent(err) { // this one's own fault: the others go on
+	if publish.Permanent(err) { // this one's own fault: the others go on
 		o.left, err = err, nil
 	}
 	return o, err

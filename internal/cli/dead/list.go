@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
@@ -179,7 +179,7 @@ type deadJSON struct {
 	Deliveries int                 `json:"deliveries,omitempty"`
 	Size       int                 `json:"size,omitempty"`     // the original's, if only its beginning was kept
 	Original   string              `json:"original,omitempty"` // the object that holds the original, if the dead letter holds only a part of it
-	Attempts   []bus.Attempt       `json:"attempts,omitempty"`
+	Attempts   []ledger.Attempt    `json:"attempts,omitempty"`
 	Trace      string              `json:"trace,omitempty"`
 	Sender     string              `json:"senderTrace,omitempty"`
 	Check      string              `json:"check,omitempty"`

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -157,7 +157,7 @@ func printHeaders(out io.Writer, title string, headers map[string][]string) {
 	}
 }
 
-func statusOf(a bus.Attempt) string {
+func statusOf(a ledger.Attempt) string {
 	if a.Status == 0 {
 		return "  -"
 	}

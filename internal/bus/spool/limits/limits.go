@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // Saved are the limits that were written down last.
 type Saved struct {
 	mu    sync.Mutex
-	saved bus.Limits
+	saved topology.Limits
 }
 
 // Load reads those of a directory, none if it has no file of them.
@@ -33,21 +33,21 @@ func (l *Saved) Load(dir string) error {
 }
 
 // Set sets them as if they had been written down.
-func (l *Saved) Set(saved bus.Limits) {
+func (l *Saved) Set(saved topology.Limits) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saved = saved
 }
 
 // Now fills in what was not seen since the start.
-func (l *Saved) Now(seen bus.Limits) bus.Limits {
+func (l *Saved) Now(seen topology.Limits) topology.Limits {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return seen.Or(l.saved)
 }
 
 // Save writes the limits into a directory if they have changed.
-func (l *Saved) Save(dir string, seen bus.Limits) error {
+func (l *Saved) Save(dir string, seen topology.Limits) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := seen.Or(l.saved)
@@ -66,7 +66,7 @@ func (l *Saved) Save(dir string, seen bus.Limits) error {
 }
 
 // Read returns the limits that the spool of a directory has seen, none if there is no spool or it saw none.
-func Read(dir string) (l bus.Limits, err error) {
+func Read(dir string) (l topology.Limits, err error) {
 	if dir == "" {
 		return l, nil
 	}
@@ -85,7 +85,7 @@ func Read(dir string) (l bus.Limits, err error) {
 		err = fmt.Errorf("max_payload is %d", l.Payload)
 	}
 	if err != nil {
-		return bus.Limits{}, fmt.Errorf("spool: %s is not what the bridge wrote: %w", f.Name(), err)
+		return topology.Limits{}, fmt.Errorf("spool: %s is not what the bridge wrote: %w", f.Name(), err)
 	}
 	return l, nil
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/limits"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
 const file = "limits.json"
@@ -31,12 +31,12 @@ func TestSaved(t *testing.T) {
 		t.Error("a broken file is loaded")
 	}
 	for _, test := range []struct {
-		seen      bus.Limits
+		seen      topology.Limits
 		acme, all int64
 	}{
-		{bus.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
-		{bus.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
-		{bus.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
+		{topology.Limits{Payload: 5000, Messages: map[string]int64{"acme": 300}}, 300, 5000},
+		{topology.Limits{Payload: 6000}, 300, 6000},                                         // the stream was not seen yet
+		{topology.Limits{Payload: 6000, Messages: map[string]int64{"acme": 0}}, 6000, 6000}, // it has no limit any more
 	} {
 		if err := saved.Save(dir, test.seen); err != nil {
 			t.Fatal(err)
@@ -46,7 +46,7 @@ func TestSaved(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ seen, want int64 }{{0, 6000}, {7000, 7000}} {
-		if l := saved.Now(bus.Limits{Payload: test.seen}); l.Of("other") != test.want {
+		if l := saved.Now(topology.Limits{Payload: test.seen}); l.Of("other") != test.want {
 			t.Errorf("with %d seen now they are %+v", test.seen, l)
 		}
 	}

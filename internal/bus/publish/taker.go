@@ -1,4 +1,4 @@
-package bus
+package publish
 
 import (
 	"context"
@@ -10,14 +10,16 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// takers are the names of the stream that is to take what is published to a subject: its own, and the one that it has until the
+// Takers are the names of the stream that is to take what is published to a subject: its own, and the one that it has until the
 // streams of an older version are taken over.
-func takers(p events.Prefix, subject string) []string {
+func Takers(p events.Prefix, subject string) []string {
 	t := strings.Split(subject, ".")
 	at := func(i int) string {
 		if i < len(t) {
@@ -38,18 +40,18 @@ func takers(p events.Prefix, subject string) []string {
 }
 
 // nameOther adds to an error which stream takes a subject that is ours, as far as this process may ask.
-func (b *Conn) nameOther(ctx context.Context, subject string, ours []string, err error) error {
-	if !errors.Is(err, natserr.ErrOtherStream) || !b.cfg.Manage {
+func (p *Publisher) nameOther(ctx context.Context, subject string, ours []string, err error) error {
+	if !errors.Is(err, natserr.ErrOtherStream) || !p.cfg.Manage {
 		return err
 	}
-	b.mu.Lock()
-	known := b.others[destination(subject)]
-	b.mu.Unlock()
-	if time.Since(known.at) > b.lookEvery { // many publishes meet the same one
-		known = other{OtherOn(ctx, b.js, subject, ours...), time.Now()}
-		b.mu.Lock()
-		b.others[destination(subject)] = known
-		b.mu.Unlock()
+	p.mu.Lock()
+	known := p.others[health.Destination(subject)]
+	p.mu.Unlock()
+	if time.Since(known.at) > p.conn.CheckEvery() { // many publishes meet the same one
+		known = other{OtherOn(ctx, p.conn.JetStream(), subject, ours...), time.Now()}
+		p.mu.Lock()
+		p.others[health.Destination(subject)] = known
+		p.mu.Unlock()
 	}
 	if known.name != "" {
 		return fmt.Errorf("the stream %s: %w", known.name, err)
@@ -65,7 +67,7 @@ type other struct {
 
 // OtherOn is the name of a stream that takes a subject and is none of ours, or "". A subject is in one stream at most.
 func OtherOn(ctx context.Context, js jetstream.JetStream, subject string, ours ...string) string {
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, dial.AttemptTimeout)
 	defer cancel()
 	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
 	for name := range names.Name() {

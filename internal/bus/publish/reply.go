@@ -1,4 +1,4 @@
-package bus
+package publish
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 )
 
 // Replies decides where answers and copies of results of one cloud may go. An untrusted sender names the subject, and the
@@ -53,8 +55,8 @@ func RequestReplies(cloud, kind string, prefixes []string, log *slog.Logger) (*R
 
 func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
 	r := &Replies{cloud: cloud, to: to, prefixes: prefixes, log: log}
-	attrs := metric.WithAttributes(cloudAttr(cloud), attribute.String("to", to))
-	meter := otel.Meter(Scope)
+	attrs := metric.WithAttributes(measure.Cloud(cloud), attribute.String("to", to))
+	meter := otel.Meter(measure.Scope)
 	refused, err := meter.Int64ObservableCounter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
 		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."))
 	if err != nil {

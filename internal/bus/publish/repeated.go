@@ -1,4 +1,4 @@
-package bus
+package publish
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
+	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
@@ -21,45 +23,45 @@ import (
 )
 
 // The id in a webhook's body need not be a delivery's: it may name the webhook or the task. The stream takes every message
-// with an id that it knows for a repetition, and drops it. So its word is checked: what has the same id and another body is
+// with an id that it knows for a repetition, and drops it. So its answer is checked: what has the same id and another body is
 // another event, which gets an id of its own, made of its id and of its body.
 
-// acknowledged is a stream's word on a message.
+// acknowledged is the answer of a stream to a message.
 type acknowledged struct {
 	*jetstream.PubAck
 	attempt int // that it answers; an earlier one may have stored the message
 }
 
-// Reasons of a stream's word that it has a message already.
+// Reasons why a stream has a message already.
 const (
-	dupRetry      = "retry"      // we have sent it before, and did not hear that it was stored
-	dupRepetition = "repetition" // somebody has sent the same once more
-	dupOtherBody  = "other_body" // the id is that of a message with another body
-	dupUnread     = "unread"     // what is stored could not be read
+	dupRetry     = "retry"      // we have sent it before, and did not hear that it was stored
+	Repetition   = "repetition" // somebody has sent the same once more
+	dupOtherBody = "other_body" // the id is that of a message with another body
+	dupUnread    = "unread"     // what is stored could not be read
 )
 
 const otherBody = "the id of an event is that of another event with another body; it is stored under an id of its own"
 
-var dupReasons = []string{dupRetry, dupRepetition, dupOtherBody, dupUnread}
+var dupReasons = []string{dupRetry, Repetition, dupOtherBody, dupUnread}
 
 func dupOption(destination, reason string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("destination", destination), attribute.String("reason", reason))
 }
 
 // repeated counts and logs that a stream has dropped a message, for whatever reason.
-func (b *Conn) repeated(ctx context.Context, subject, reason string, ack acknowledged) {
-	b.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), reason))
+func (p *Publisher) repeated(ctx context.Context, subject, reason string, ack acknowledged) {
+	p.metrics.duplicates.Add(ctx, 1, dupOption(measure.Destination(subject), reason))
 	args := []any{"subject", subject, "stream", ack.Stream, "sequence", ack.Sequence, "reason", reason}
-	switch skipped, due := b.samples.Due(kind(subject)+" "+reason, time.Now()); {
+	switch skipped, due := p.samples.Due(measure.Destination(subject)+" "+reason, time.Now()); {
 	case reason == dupRetry, !due:
-		b.log.DebugContext(ctx, "the stream has this message already", args...)
-	case reason == dupRepetition:
-		b.log.InfoContext(ctx, "the stream has this message already, so it is not stored twice", append(args, "not_logged", skipped)...)
+		p.log.DebugContext(ctx, "the stream has this message already", args...)
+	case reason == Repetition:
+		p.log.InfoContext(ctx, "the stream has this message already, so it is not stored twice", append(args, "not_logged", skipped)...)
 	case reason == dupOtherBody:
-		b.log.WarnContext(ctx, otherBody,
+		p.log.WarnContext(ctx, otherBody,
 			append(args, "not_logged", skipped)...)
 	default:
-		b.log.WarnContext(ctx, "the stream has an event of this id, which cannot be read; it is stored under an id of its own, perhaps twice",
+		p.log.WarnContext(ctx, "the stream has an event of this id, which cannot be read; it is stored under an id of its own, perhaps twice",
 			append(args, "not_logged", skipped)...)
 	}
 }
@@ -72,29 +74,29 @@ type OtherEvent struct {
 
 // SendEvent publishes the message of an event. If its id is that of another event, the message gets an id of its own, and
 // that other event is returned. tried says that the stream may have it already.
-func (b *Conn) SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*OtherEvent, error) {
-	ack, err := b.sendAcked(ctx, msg, id)
+func (p *Publisher) SendEvent(ctx context.Context, msg *nats.Msg, id string, tried bool) (*OtherEvent, error) {
+	ack, err := p.sendAcked(ctx, msg, id)
 	if err != nil || !ack.Duplicate {
 		return nil, err
 	}
-	reason, other := sameEvent(ctx, b.cfg, b.js, ack.PubAck, msg)
-	if reason == dupRepetition && (tried || ack.attempt > 1) {
+	reason, other := SameEvent(ctx, p.cfg, p.conn.JetStream(), ack.PubAck, msg)
+	if reason == Repetition && (tried || ack.attempt > 1) {
 		reason = dupRetry
 	}
-	b.repeated(ctx, msg.Subject, reason, ack)
-	if reason == dupRetry || reason == dupRepetition {
+	p.repeated(ctx, msg.Subject, reason, ack)
+	if reason == dupRetry || reason == Repetition {
 		return nil, nil
 	}
-	again, id := withOwnID(msg, id)
-	ack, err = b.sendAcked(ctx, again, id)
+	again, id := WithOwnID(msg, id)
+	ack, err = p.sendAcked(ctx, again, id)
 	if err == nil && ack.Duplicate { // its digest is part of the id, so this is the same body
-		b.repeated(ctx, msg.Subject, dupRepetition, ack)
+		p.repeated(ctx, msg.Subject, Repetition, ack)
 	}
 	return &other, err
 }
 
-// withOwnID is a message of an event with an id of its own, and its message id.
-func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
+// WithOwnID is a message of an event with an id of its own, and its message id.
+func WithOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 	again := &nats.Msg{Subject: msg.Subject, Data: msg.Data, Header: maps.Clone(msg.Header)}
 	const name = "ce-id"
 	if eventID, err := events.DecodeHeader(delivery.Header(msg.Header).Get(name)); err == nil {
@@ -106,8 +108,8 @@ func withOwnID(msg *nats.Msg, id string) (*nats.Msg, string) {
 // Reading what the stream has: a replica may be behind its leader for a moment.
 const compareAttempts, comparePause = 4, 50 * time.Millisecond
 
-// sameEvent says whether the message that a stream has under an id is the same event as ours, and else which one it is.
-func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string, other OtherEvent) {
+// SameEvent says whether the message that a stream has under an id is the same event as ours, and else which one it is.
+func SameEvent(ctx context.Context, cfg dial.Config, js jetstream.JetStream, ack *jetstream.PubAck, ours *nats.Msg) (reason string, other OtherEvent) {
 	var have *jetstream.RawStreamMsg
 	var err error
 	for attempt := 1; attempt <= compareAttempts; attempt++ {
@@ -124,7 +126,7 @@ func sameEvent(ctx context.Context, cfg Config, js jetstream.JetStream, ack *jet
 	case err != nil:
 		return dupUnread, other
 	case bytes.Equal(withoutMark(have.Data), withoutMark(ours.Data)), sameHappening(have, ours):
-		return dupRepetition, other
+		return Repetition, other
 	}
 	if delivery.Header(have.Header).Get("ce-"+attr.Origin) != originReconcile { // a record is not the body of its webhook
 		other.BodyDigest = identity.BodyDigest(withoutMark(have.Data))
@@ -152,9 +154,9 @@ const originReconcile = "reconcile"
 
 // ReportOtherBody counts and logs that an event gets an id of its own before it is sent: another one with its id, and with
 // another body, was there before.
-func (b *Conn) ReportOtherBody(ctx context.Context, subject string) {
-	b.metrics.duplicates.Add(ctx, 1, dupOption(kind(subject), dupOtherBody))
-	if skipped, due := b.samples.Due(kind(subject)+" "+dupOtherBody, time.Now()); due {
-		b.log.WarnContext(ctx, otherBody, "subject", subject, "reason", dupOtherBody, "not_logged", skipped)
+func (p *Publisher) ReportOtherBody(ctx context.Context, subject string) {
+	p.metrics.duplicates.Add(ctx, 1, dupOption(measure.Destination(subject), dupOtherBody))
+	if skipped, due := p.samples.Due(measure.Destination(subject)+" "+dupOtherBody, time.Now()); due {
+		p.log.WarnContext(ctx, otherBody, "subject", subject, "reason", dupOtherBody, "not_logged", skipped)
 	}
 }

@@ -1,13 +1,22 @@
-package bus
+package health
 
 import (
+	"context"
+	"errors"
+	"maps"
 	"sync"
 	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
+
+var errNotBound = errors.New("the streams have not been looked up yet")
 
 // State is what the checks of the streams found, and what was reported of it.
 type State struct {
 	mu      sync.Mutex
+	window  time.Duration            // how long the stream of a cloud's events is to recognise an id
+	limits  topology.Limits          // the sizes that the broker takes, as they were seen last
 	bound   map[string]error         // of each cloud: nil once its streams are known to be there
 	started map[string]chan struct{} // of each cloud: closed once its streams were there for the first time
 	better  chan struct{}            // closed when a check finds well what was not; then a new one
@@ -17,8 +26,10 @@ type State struct {
 	warned  map[string]string        // what the operator was told, by what it is about
 }
 
-func newState(clouds []string) *State {
+// NewState knows nothing yet of the streams of clouds, whose windows for duplicates are to be this long.
+func NewState(clouds []string, window time.Duration) *State {
 	s := &State{
+		window: window, limits: topology.Limits{Messages: map[string]int64{}},
 		bound: map[string]error{}, started: map[string]chan struct{}{}, better: make(chan struct{}), windows: map[string]time.Duration{},
 		unkept: map[string]bool{}, moving: map[string]bool{}, warned: map[string]string{},
 	}
@@ -28,8 +39,8 @@ func newState(clouds []string) *State {
 	return s
 }
 
-// renewed forgets what was found: the new connection may be to another server, with an empty store.
-func (s *State) renewed() {
+// Renewed forgets what was found: the new connection may be to another server, with an empty store.
+func (s *State) Renewed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for cloud := range s.bound {
@@ -58,6 +69,14 @@ func (s *State) HasBegun(cloud string) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// Begun waits until the streams of a cloud were there for the first time, or until ctx ends.
+func (s *State) Begun(ctx context.Context, cloud string) {
+	select {
+	case <-s.StreamsReady(cloud):
+	case <-ctx.Done():
 	}
 }
 
@@ -94,6 +113,16 @@ func (s *State) Recovered() <-chan struct{} {
 	return s.better
 }
 
+// Window is how long the stream of a cloud's events recognises a message id.
+func (s *State) Window(cloud string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, ok := s.windows[cloud]; ok {
+		return min(s.window, have) // somebody may have chosen less
+	}
+	return s.window
+}
+
 // SawWindow keeps how long the stream of a cloud's events recognises a message id.
 func (s *State) SawWindow(cloud string, window time.Duration) {
 	s.mu.Lock()
@@ -112,8 +141,8 @@ func (s *State) SawKept(stream string, kept bool) {
 	}
 }
 
-// keeps says whether a stream keeps what it acknowledges, as far as that was seen.
-func (s *State) keeps(stream string) bool {
+// Keeps says whether a stream keeps what it acknowledges, as far as that was seen.
+func (s *State) Keeps(stream string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.unkept[stream]
@@ -153,4 +182,25 @@ func (s *State) WasNews(name string) bool {
 	was := s.warned[name] != ""
 	delete(s.warned, name)
 	return was
+}
+
+// Limits are the sizes that the broker takes, as they were seen last on this connection.
+func (s *State) Limits() topology.Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return topology.Limits{Payload: s.limits.Payload, Messages: maps.Clone(s.limits.Messages)}
+}
+
+// SawPayload keeps the largest message that the server takes.
+func (s *State) SawPayload(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits.Payload = n
+}
+
+// SawMessages keeps the largest message that the stream of a cloud's events takes.
+func (s *State) SawMessages(cloud string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits.Messages[cloud] = max(n, 0)
 }

@@ -1,8 +1,7 @@
-package bus
+package topology
 
 import (
 	"maps"
-	"sync"
 
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 )
@@ -42,33 +41,3 @@ func (l Limits) Or(earlier Limits) Limits {
 	maps.Copy(out.Messages, l.Messages)
 	return out
 }
-
-// limits are the Limits of a connection.
-type limits struct {
-	mu  sync.Mutex
-	now Limits
-}
-
-func (l *limits) get() Limits {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return Limits{l.now.Payload, maps.Clone(l.now.Messages)}
-}
-
-func (l *limits) sawPayload(n int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.now.Payload = n
-}
-
-func (l *limits) sawMessages(cloud string, n int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.now.Messages == nil {
-		l.now.Messages = map[string]int64{}
-	}
-	l.now.Messages[cloud] = max(n, 0)
-}
-
-// Limits are the sizes that the broker takes, as they were seen last on this connection.
-func (b *Conn) Limits() Limits { return b.limits.get() }
