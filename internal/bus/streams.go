@@ -45,18 +45,6 @@ func (b *Conn) Checked(ctx context.Context, began time.Time, errs map[string]err
 	b.askRefused(ctx)
 }
 
-// CheckEvery is how often the streams are checked while all is well.
-func (b *Conn) CheckEvery() time.Duration { return b.lookEvery }
-
-// Heartbeat is how often the broker confirms that it still has a request to pull.
-func (b *Conn) Heartbeat() time.Duration { return b.heartbeat }
-
-// AckWait is how long the broker waits for the verdict on a command before it delivers the command again.
-func (b *Conn) AckWait() time.Duration { return b.ackWait }
-
-// CheckTimeout bounds one check of a cloud.
-func (b *Conn) CheckTimeout() time.Duration { return b.lookTimeout }
-
 // Window is how long the stream of a cloud's events recognises a message id.
 func (b *Conn) Window(cloud string) time.Duration {
 	window := b.cfg.Plan().Window()
@@ -67,6 +55,3 @@ func (b *Conn) Window(cloud string) time.Duration {
 	}
 	return window
 }
-
-// ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
-const ackWait = 10 * time.Second

@@ -40,8 +40,6 @@ type publisher interface {
 
 type queue interface {
 	Binder
-	// Heartbeat is how often the broker confirms that it still has a request to pull.
-	Heartbeat() time.Duration
 	health
 }
 
