@@ -23,6 +23,20 @@ type Timing struct {
 	RefusingAfter time.Duration
 }
 
+// ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
+const ackWait = 10 * time.Second
+
+// Timing are the intervals of this connection.
+func (b *Conn) Timing() Timing {
+	return Timing{
+		Rhythm: b.rhythm, AckWait: b.ackWait, Heartbeat: b.heartbeat, CheckEvery: b.checkEvery, CheckTimeout: b.checkTimeout,
+		RefusingAfter: b.refusingAfter,
+	}
+}
+
+// CheckEvery is how often the streams are checked while all is well.
+func (b *Conn) CheckEvery() time.Duration { return b.checkEvery }
+
 // WithTiming shortens the intervals, so that a test need not wait for them.
 func WithTiming(t Timing) Option {
 	return func(b *Conn) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -22,8 +21,8 @@ type Binder interface {
 }
 
 type expectations interface {
-	// AckWait is how long the broker waits for the verdict on a command before it delivers the command again.
-	AckWait() time.Duration
+	// Timing says how long the broker waits for the verdict on a command, and how often it confirms a request to pull.
+	Timing() bus.Timing
 	// News says whether the operator has yet to be told something.
 	News(name, text string) bool
 }
@@ -31,7 +30,7 @@ type expectations interface {
 // Bind binds the durable consumer of a cloud's commands, and creates it if it is missing and the bridge may.
 func Bind(ctx context.Context, conn Binder, cloud string, log *slog.Logger) (jetstream.Consumer, error) {
 	cfg, js := conn.Settings(), conn.JetStream()
-	want := cfg.Plan().Consumer(cloud, conn.AckWait())
+	want := cfg.Plan().Consumer(cloud, conn.Timing().AckWait)
 	c, err := js.Consumer(ctx, cfg.Prefix.CommandStream(cloud), want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound) && cfg.Manage:
@@ -52,6 +51,6 @@ func Bind(ctx context.Context, conn Binder, cloud string, log *slog.Logger) (jet
 func (q *cloudQueue) pullFrom(c jetstream.Consumer) delivery.Puller {
 	info := c.CachedInfo()
 	return delivery.Puller{
-		Conn: q.conn.NATS(), Line: q.conn, API: q.conn.Settings().APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: q.conn.Heartbeat(),
+		Conn: q.conn.NATS(), Line: q.conn, API: q.conn.Settings().APIRoot(), Stream: info.Stream, Consumer: info.Name, Heartbeat: q.conn.Timing().Heartbeat,
 	}
 }

@@ -41,8 +41,6 @@ type Publisher interface {
 
 type queue interface {
 	Binder
-	// Heartbeat is how often the broker confirms that it still has a request to pull.
-	Heartbeat() time.Duration
 	checks
 }
 

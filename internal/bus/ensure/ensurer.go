@@ -54,8 +54,9 @@ func WithNearly(messages uint64) Option {
 
 // New returns what makes and checks the streams of a connection. It asks nobody.
 func New(conn *bus.Conn, log *slog.Logger, options ...Option) *Ensurer {
+	timing := conn.Timing()
 	e := &Ensurer{
-		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, conn.CheckTimeout(), conn.AckWait(), log), timeout: conn.CheckTimeout(),
+		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, timing.CheckTimeout, timing.AckWait, log), timeout: timing.CheckTimeout,
 	}
 	e.room = &room{conn: conn, cfg: e.cfg, log: log, probeHeld: probeHeld, probeStale: probeStale}
 	e.consumers = &consumers{conn: conn, cfg: e.cfg, log: log, older: e.older, timeout: e.timeout}
