@@ -291,7 +291,7 @@ func TestDeadWebhookIsRedriven(t *testing.T) {
 	if all := p.list("--kind", "webhook"); len(all) != 2 || all[0].Code != "unusable" {
 		t.Fatalf("the letters are %+v", all)
 	}
-	if out, _, code := p.dead("redrive", "--kind", "webhook"); code != 1 || strings.Count(out, "still no event") != 2 {
+	if out, _, code := p.dead("redrive", "--kind", "webhook"); code != 1 || strings.Count(out, "it still cannot become an event") != 2 {
 		t.Errorf("as they are: exit code %d: %s", code, out)
 	}
 	out, errOut, code := p.dead("redrive", "--kind", "webhook", "--set", "action=TaskCreated")

@@ -219,8 +219,8 @@ func TestDevFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := startDevIn(t, dir, ready, "--no-demo")
-	if !strings.Contains(second.text(), `not in the current folder: `+config+` is that of another "bridge dev"`) {
-		t.Errorf("the second one does not tell of the first:\n%s", second.text())
+	if !strings.Contains(second.text(), `not in the current folder: `+config+` belongs to another "bridge dev"`) {
+		t.Errorf("the second one does not mention the first:\n%s", second.text())
 	}
 	if !regexp.MustCompile(`(4222|8080) is taken, .* on \d+\n`).MatchString(second.text()) {
 		t.Errorf("the second one does not tell of other ports:\n%s", second.text())
@@ -258,7 +258,7 @@ func TestDevFiles(t *testing.T) {
 		theirs := filepath.Join(dir, name)
 		writeFile(t, theirs, "theirs\n")
 		d := startDevIn(t, dir, ready, "--no-demo", "--data", data)
-		if !strings.Contains(d.text(), theirs+` is there, and "bridge dev" did not write it`) || !strings.Contains(d.text(), filepath.Join(data, "dev.yaml")) {
+		if !strings.Contains(d.text(), theirs+` exists, and "bridge dev" did not write it`) || !strings.Contains(d.text(), filepath.Join(data, "dev.yaml")) {
 			t.Errorf("%s: dev does not say where its files are:\n%s", name, d.text())
 		}
 		d.stop(t)

@@ -13,8 +13,8 @@ import (
 
 const relayed = "JS.relay.API"
 
-// relay has the API of JetStream under another prefix, and tells of the consumers that it is told to as a server does whose
-// store is older than they are.
+// relay offers the API of JetStream under another prefix. It reports chosen consumers as a server does whose store is older than
+// they are.
 type relay struct {
 	nc *nats.Conn
 
@@ -98,7 +98,7 @@ func throughRelay(t testing.TB) func(*Config) {
 	}
 }
 
-// TestConsumerAhead: a consumer that is ahead of its stream is said and mended, ours and others'; and the API of JetStream is
+// TestConsumerAhead: a consumer that is ahead of its stream is reported and repaired, ours and others'; and the API of JetStream is
 // used where it is configured, and nowhere else.
 func TestConsumerAhead(t *testing.T) {
 	t.Parallel()
@@ -150,7 +150,7 @@ func TestConsumerAhead(t *testing.T) {
 	}
 }
 
-// TestConsumerAheadUnmanaged: without the right to mend it, readiness says what is to be done.
+// TestConsumerAheadUnmanaged: without the right to repair it, readiness says what to do.
 func TestConsumerAheadUnmanaged(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t, onlyRelayed)

@@ -67,7 +67,7 @@ func userFiles(t testing.TB, c *Config, password string) {
 	replaceFile(t, c.Password.File, []byte(password+"\n"))
 }
 
-// TestWhyNotConnected: each reason why a first connection fails is told where people look: by readiness, in the log, and by a
+// TestWhyNotConnected: each reason why a first connection fails is shown where people look: by readiness, in the log, and by a
 // command. The log has it once.
 func TestWhyNotConnected(t *testing.T) {
 	t.Parallel()
@@ -200,7 +200,7 @@ func mute(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// TestWhyNotConnectedSeveral: of several servers each reason is told, and one that works is found.
+// TestWhyNotConnectedSeveral: the reason of each of several servers is shown, and one that works is found.
 func TestWhyNotConnectedSeveral(t *testing.T) {
 	t.Parallel()
 	dead, refuses := newBroker(t), startBroker(t, withUser)

@@ -61,8 +61,8 @@ func (c *cluster) outside(t testing.TB) outside {
 	return outside{t, nc, js}
 }
 
-// insist publishes an event until it is stored, as a sender does that is answered with 503.
-func insist(t testing.TB, b *Conn, id string) {
+// publishUntilStored publishes an event until it is stored, as a sender does that is answered with 503.
+func publishUntilStored(t testing.TB, b *Conn, id string) {
 	t.Helper()
 	for end := time.Now().Add(2 * patience); ; {
 		err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, id), id)
@@ -135,7 +135,7 @@ func TestFailover(t *testing.T) {
 	var load sync.WaitGroup
 	load.Go(func() {
 		for ; ; sent++ {
-			insist(t, b, fmt.Sprintf("e-%d", sent))
+			publishUntilStored(t, b, fmt.Sprintf("e-%d", sent))
 			if sent%10 == 0 {
 				out.command(fmt.Sprintf("c-%d", sent))
 			}
@@ -236,7 +236,7 @@ func TestNoQuorum(t *testing.T) {
 	c.members[1].start()
 	c.members[2].start()
 	ready(t, b)
-	insist(t, b, "e-2")
+	publishUntilStored(t, b, "e-2")
 	out := c.outside(t)
 	out.command("a")
 	receive(t, got)
@@ -247,7 +247,7 @@ func TestNoQuorum(t *testing.T) {
 	}
 }
 
-// TestLameDuck: a server shuts down politely, and the bridge moves on to another.
+// TestLameDuck: a server shuts down gracefully, and the bridge moves on to another.
 func TestLameDuck(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -263,14 +263,14 @@ func TestLameDuck(t *testing.T) {
 				defer close(left)
 				s.LameDuckShutdown()
 			}()
-			insist(t, b, "e-2")
+			publishUntilStored(t, b, "e-2")
 			receive(t, left)
 			s.WaitForShutdown()
 		}
 	}
 	eventually(t, "it has moved on", func() bool { return b.nc.IsConnected() && b.nc.ConnectedUrl() != first })
 	ready(t, b)
-	insist(t, b, "e-3")
+	publishUntilStored(t, b, "e-3")
 	out := c.outside(t)
 	for id, n := range out.ids("FACTRO_EVENTS_ACME") {
 		if n != 1 {

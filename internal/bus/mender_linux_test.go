@@ -19,16 +19,16 @@ import (
 // fewFiles is set for the process that uses up its descriptors, to its directory.
 const fewFiles = "FACTRO_BRIDGE_TEST_FEW_FILES"
 
-// TestEmbeddedServerIsMended: a stream that met the end of the descriptors once refuses everything for good, while the
+// TestEmbeddedServerRestarted: a stream that met the end of the descriptors once refuses everything for good, while the
 // connection is up and its state looks well. The server is restarted, and stores again. The test runs itself once more,
 // since descriptors are the whole process's.
-func TestEmbeddedServerIsMended(t *testing.T) {
+func TestEmbeddedServerRestarted(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv(fewFiles); dir != "" {
 		outOfFiles(t, dir)
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEmbeddedServerIsMended$", "-test.v", "-test.timeout=60s")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEmbeddedServerRestarted$", "-test.v", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), fewFiles+"="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -258,9 +258,9 @@ func TestTakeOverOfOneCloud(t *testing.T) {
 	}
 }
 
-// TestTakeOverInHand: what a bridge of the older version has in hand is not carried out by another one as well. It comes over
-// once that one gives it back.
-func TestTakeOverInHand(t *testing.T) {
+// TestTakeOverInFlight: what a bridge of the older version is carrying out is not carried out by another one too. It comes over
+// when that bridge gives it back.
+func TestTakeOverInFlight(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
 	out := broker.outside(t)

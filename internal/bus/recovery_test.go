@@ -46,7 +46,7 @@ func storeEvent(t testing.TB, b *Conn, id string) {
 	}
 }
 
-// TestOutlastsTheClient: the client gives up after 60 attempts unless it is told otherwise, and after two refusals.
+// TestOutlastsTheClient: the client gives up after 60 attempts unless it is configured otherwise, and after two refusals.
 func TestOutlastsTheClient(t *testing.T) {
 	t.Parallel()
 	broker := startBroker(t)
@@ -184,7 +184,7 @@ func TestStreamRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*jetstream.StreamConfig)
-		mend   func(testing.TB, outside)
+		repair func(testing.TB, outside)
 	}{
 		"sealed": {
 			func(c *jetstream.StreamConfig) { c.Sealed = true },
@@ -220,9 +220,9 @@ func TestStreamRefuses(t *testing.T) {
 				t.Error("it was stored")
 			}
 			unready(t, b, "FACTRO_EVENTS_ACME cannot be used: it is "+name)
-			test.mend(t, out)
+			test.repair(t, out)
 			ready(t, b)
-			insist(t, b, "e-2")
+			publishUntilStored(t, b, "e-2")
 		})
 	}
 }

@@ -23,7 +23,7 @@ func allow(t testing.TB, b *broker, change func(*server.JetStreamAccountLimits))
 	}
 }
 
-// TestRefusalsNameSettings: what the server refuses to make is told with the setting that helps.
+// TestRefusalsNameSettings: if the server refuses to make something, the error names the setting that helps.
 func TestRefusalsNameSettings(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

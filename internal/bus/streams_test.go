@@ -58,7 +58,7 @@ func TestConsumerConfig(t *testing.T) {
 	}
 }
 
-// TestDrift: what an operator made differently stays as it is, and is told of once, however often we look.
+// TestDrift: what an operator made differently stays as it is, and is logged once however often it is checked.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	server := startBroker(t)

@@ -129,7 +129,7 @@ func TestWebsocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	// What speaks no websocket is told as it is.
+	// A server that speaks no websocket is reported as such.
 	cfg.URL = "ws://" + strings.TrimPrefix(broker.url(), "nats://")
 	if _, err := DialClient(cfg); err == nil || !strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("it says %v", err)

@@ -22,9 +22,9 @@ type Config struct {
 	Prefix  events.Prefix
 	Cloud   string
 	Webhook Webhook
-	// Timeout bounds each leg.
+	// Timeout limits each leg.
 	Timeout time.Duration
-	// NoQuery leaves out the query, where no bridge has the role.
+	// NoQuery skips the query, for installations without the query role.
 	NoQuery bool
 }
 
@@ -43,27 +43,27 @@ func New(cfg Config) (*Canary, error) {
 	return &Canary{cfg: cfg, sender: s}, nil
 }
 
-// flight is one run of a canary.
-type flight struct {
+// testRun is one run of the canary.
+type testRun struct {
 	*Canary
 	client *client.Client
-	id     string // names the entity of the webhook and of the command; there is none of that id at factro
+	id     string // the entity of the webhook and of the command; factro has no entity with this id
 }
 
-// Run tries all legs, also where one has failed, since the ones that work show where to look. It stops early when ctx ends. watched
-// shows what it waits for.
+// Run tries all legs even if one fails, since the ones that work help to find the cause. It stops early when ctx ends. watched shows
+// what it waits for.
 func (c *Canary) Run(ctx context.Context, client *client.Client, watched *progress.Task) Report {
 	defer c.sender.client.CloseIdleConnections()
 	ctx, span := rootSpan(ctx)
 	defer span.End()
-	f := &flight{Canary: c, client: client, id: uuid.Must(uuid.NewV7()).String()}
+	run := &testRun{Canary: c, client: client, id: uuid.Must(uuid.NewV7()).String()}
 	type step struct {
 		waiting string
 		run     func(context.Context) Leg
 	}
-	steps := []step{{"wait for the event of the webhook", f.webhook}, {"wait for the result of the command", f.command}}
+	steps := []step{{"wait for the event of the webhook", run.webhook}, {"wait for the result of the command", run.command}}
 	if !c.cfg.NoQuery {
-		steps = append(steps, step{"wait for the answer to the query", f.query})
+		steps = append(steps, step{"wait for the answer to the query", run.query})
 	}
 	report := Report{Cloud: c.cfg.Cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(), Legs: []Leg{}}
 	for _, s := range steps {
@@ -88,12 +88,12 @@ func (c *Canary) Run(ctx context.Context, client *client.Client, watched *progre
 	return report
 }
 
-// rootSpan begins the trace of a canary. Where this process exports none, the trace is begun by its id alone, so that what
-// the bridge exports of it can be found all the same.
+// rootSpan begins the trace of a canary. If this process exports no spans, the trace has only an id. The spans that the bridge
+// exports can still be found by it.
 func rootSpan(ctx context.Context) (context.Context, trace.Span) {
-	own, span := otel.Tracer("github.com/factro-bridge/factro-bridge/internal/canary").Start(ctx, "canary")
+	started, span := otel.Tracer("github.com/factro-bridge/factro-bridge/internal/canary").Start(ctx, "canary")
 	if span.IsRecording() {
-		return own, span
+		return started, span
 	}
 	return telemetry.NewTrace(ctx), span
 }

@@ -20,16 +20,16 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Webhook says where and how a bridge takes webhooks.
+// Webhook says where and how a bridge accepts webhooks.
 type Webhook struct {
 	URL    string
 	Header string
 	Secret secret.String
-	// CertFile is the certificate of the server itself, where it is reached by none of its names; "" trusts the usual authorities.
+	// CertFile is the server's own certificate, for an address that is none of its names. "" trusts the usual authorities.
 	CertFile string
-	// WantsCert says that the bridge takes webhooks only from clients with a certificate.
+	// WantsCert says that the bridge accepts webhooks only from clients with a certificate.
 	WantsCert bool
-	// Proxy says that the usual variables for proxies apply: not for this machine.
+	// Proxy says that the usual proxy variables apply. They do not for an address on this machine.
 	Proxy bool
 }
 
@@ -57,7 +57,7 @@ func newSender(w Webhook) (*sender, error) {
 	}}, nil
 }
 
-// address is the URL without what may stand in it to prove oneself.
+// address is the URL without credentials.
 func (s *sender) address() string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *sender) address() string {
 	return u.String()
 }
 
-// pinned trusts the server's own certificate, under whatever name it has: by http.listen it is reached by none of its names.
+// pinned trusts the server's own certificate, whatever its names are: the address in http.listen is none of them.
 func pinned(file string) (*tls.Config, error) {
 	roots, err := lastgood.NewRoots(nil, "", file).Get()
 	if err != nil {
@@ -83,7 +83,7 @@ func pinned(file string) (*tls.Config, error) {
 	}, nil
 }
 
-// send sends one webhook about an entity that does not exist, and returns the status of the answer. The error says what to look at.
+// send sends one webhook about an entity that does not exist, and returns the status of the answer. The error says what to check.
 func (s *sender) send(ctx context.Context, entity string) (int, error) {
 	body, err := json.Marshal(map[string]any{"action": events.ActionCanary, "context": map[string]string{"entityId": entity}})
 	if err != nil {
@@ -99,12 +99,12 @@ func (s *sender) send(ctx context.Context, entity string) (int, error) {
 	resp, err := s.client.Do(req)
 	if err != nil {
 		if whole, ok := errors.AsType[*url.Error](err); ok {
-			err = whole.Err // it begins with the whole address
+			err = whole.Err // the outer error begins with the complete address
 		}
 		err = fmt.Errorf("the webhook was not answered: %w", err)
 		if s.WantsCert {
-			err = errors.Join(err, errors.New("http.tls.client_ca_file: the bridge demands a certificate, and the canary has none; "+
-				"give the address of the proxy that has one with --webhook-url"))
+			err = errors.Join(err, errors.New("http.tls.client_ca_file: the bridge requires a client certificate, and the canary has none; "+
+				"use --webhook-url with the address of the proxy that has one"))
 		}
 		return 0, err
 	}
@@ -112,10 +112,10 @@ func (s *sender) send(ctx context.Context, entity string) (int, error) {
 	if resp.StatusCode == http.StatusAccepted {
 		return resp.StatusCode, nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))                       // it is there for people only
-	text = bytes.ReplaceAll(text, []byte(s.Secret.Reveal()), []byte("[hidden]")) // whoever answers may repeat what it got
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))                       // only people read it
+	text = bytes.ReplaceAll(text, []byte(s.Secret.Reveal()), []byte("[hidden]")) // the server may repeat what it received
 	err = fmt.Errorf("the webhook was answered with %s: %s", resp.Status, excerpt(text))
-	if why := refusals[resp.StatusCode]; why != "" {
+	if why := refusalHints[resp.StatusCode]; why != "" {
 		err = errors.Join(err, errors.New(why))
 	}
 	return resp.StatusCode, err
@@ -131,14 +131,14 @@ func excerpt(text []byte) string {
 	return words
 }
 
-// refusals say what to look at.
-var refusals = map[int]string{
-	http.StatusUnauthorized:       "look at webhook.header and the first of webhook.secrets: is this the configuration of the bridge that answers there?",
-	http.StatusForbidden:          "something before the bridge refuses it: look at the proxy",
-	http.StatusNotFound:           "look at the path and the name of the cloud; a proxy may change the path",
-	http.StatusNoContent:          "the body did not arrive: something before the bridge drops it",
+// refusalHints say what to check.
+var refusalHints = map[int]string{
+	http.StatusUnauthorized:       "check webhook.header and the first of webhook.secrets: is this the configuration of the bridge at that address?",
+	http.StatusForbidden:          "something in front of the bridge refuses it: check the proxy",
+	http.StatusNotFound:           "check the path and the name of the cloud; a proxy may change the path",
+	http.StatusNoContent:          "the body did not arrive: something in front of the bridge drops it",
 	http.StatusTooManyRequests:    "too many wrong secrets came from this address, and this one is wrong too",
 	http.StatusBadGateway:         "the proxy does not reach the bridge",
-	http.StatusServiceUnavailable: "nothing stores it: look at /readyz of the bridge, at NATS and at the spool",
+	http.StatusServiceUnavailable: "nothing stores it: check /readyz of the bridge, NATS and the spool",
 	http.StatusGatewayTimeout:     "the proxy does not reach the bridge",
 }

@@ -21,7 +21,7 @@ func acme(url string) Webhook {
 	return Webhook{URL: url, Header: "X-Bridge-Key", Secret: "first-secret"}
 }
 
-// The secret goes to one address, whoever redirects, and each refusal says what to look at.
+// The secret goes to one address only, despite redirects, and each refusal says what to check.
 func TestWebhookRefused(t *testing.T) {
 	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,7 @@ func TestWebhookRefused(t *testing.T) {
 	}))
 	t.Cleanup(stranger.Close)
 	statuses := map[int]string{http.StatusFound: "302", http.StatusTeapot: "418"}
-	maps.Copy(statuses, refusals)
+	maps.Copy(statuses, refusalHints)
 	for status, want := range statuses {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
@@ -53,7 +53,7 @@ func TestWebhookRefused(t *testing.T) {
 	}
 }
 
-// What proves who one is stands in no output: neither in the address nor in what a stranger repeats.
+// Credentials are in no output: neither in the address nor in the text of a server that repeats them.
 func TestWebhookHides(t *testing.T) {
 	t.Parallel()
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +81,7 @@ func TestWebhookHides(t *testing.T) {
 	}
 }
 
-// A server of TLS is reached by none of its names, so its certificate is what it is known by.
+// The address of a TLS server is none of its names, so the certificate itself is checked.
 func TestWebhookTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))

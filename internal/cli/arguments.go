@@ -14,8 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
-// strict gives a mistake in the arguments the exit code of one in the flags, and says what would be right.
-func strict(cmd *cobra.Command) {
+// reportArgumentMistakes gives mistakes in arguments the same exit code as mistakes in flags, and says what is expected.
+func reportArgumentMistakes(cmd *cobra.Command) {
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			err := args(cmd, given)
@@ -26,11 +26,11 @@ func strict(cmd *cobra.Command) {
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		strict(sub)
+		reportArgumentMistakes(sub)
 	}
 }
 
-// wrongArguments says what is wrong with the arguments of a command, and what would be right.
+// wrongArguments says what is wrong with the arguments of a command and what is expected.
 func wrongArguments(cmd *cobra.Command, given []string) string {
 	switch {
 	case cmd.HasSubCommands():
@@ -51,7 +51,7 @@ func wrongArguments(cmd *cobra.Command, given []string) string {
 	return fmt.Sprintf("%s; want: %s", count, strings.TrimSuffix(cmd.Parent().CommandPath()+" "+cmd.Use, " "))
 }
 
-// wrongFlag says what is wrong with a flag, and what would be right.
+// wrongFlag says what is wrong with a flag and what is expected.
 func wrongFlag(cmd *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
 		var names []string
@@ -72,7 +72,7 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	return exit.Usage("%w\nSee %q.", err, cmd.CommandPath()+" --help")
 }
 
-// valueKinds are the types of the flags that are numbers, in words.
+// valueKinds describes the types of flag values.
 var valueKinds = map[string]string{
 	"int": "whole number", "uint64": "whole number from 0 on", "float64": "number", "bool": "true or false",
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 )
 
-// A typing mistake gets an error that says what would be right, and the exit code of a wrong command line.
+// A typing mistake gets an error that says what is expected, and the exit code for a wrong command line.
 func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
@@ -28,7 +28,7 @@ func TestWrongCommandLines(t *testing.T) {
 		"tail evnts":                  `"evnts" is none of events, results, dead (did you mean events?)`,
 		"run --confg x":               `unknown flag: --confg (did you mean --config?)`,
 		"run -x":                      `unknown shorthand flag: 'x'`,
-		"tail events --since":         `--since needs a value: begin at this time`,
+		"tail events --since":         `--since needs a value: start at this time`,
 		"dead list --limit x":         `--limit: "x" is no whole number`,
 		"dead redrive --rate much":    `--rate: "much" is no number`,
 		"sim --seed -1":               `--seed: "-1" is no whole number from 0 on`,
@@ -49,9 +49,9 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
-// Each command has an example and tells its exit codes, and a flag has one meaning: the same type, letter and kind of value wherever
-// it is.
-func TestCommandsAreAlike(t *testing.T) {
+// Each command has an example and lists its exit codes. A flag has one meaning: the same type, letter and kind of value in all
+// commands.
+func TestCommandsAreConsistent(t *testing.T) {
 	t.Parallel()
 	type flag struct{ kind, letter, value, where string }
 	flags := map[string]flag{}
@@ -61,12 +61,12 @@ func TestCommandsAreAlike(t *testing.T) {
 			t.Errorf("%s has no example or no short help", cmd.CommandPath())
 		}
 		if !cmd.HasSubCommands() && !strings.Contains(cmd.Long, "\n    2  wrong command line") {
-			t.Errorf("%s does not tell its exit codes", cmd.CommandPath())
+			t.Errorf("%s does not list its exit codes", cmd.CommandPath())
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			value, _ := pflag.UnquoteUsage(f)
 			is := flag{f.Value.Type(), f.Shorthand, value, cmd.CommandPath()}
-			// In dev the same words stand for addresses to listen on: it starts what the others connect to.
+			// In dev the same names are addresses to listen on: it starts the servers that other commands connect to.
 			first, known := flags[f.Name]
 			if known && !strings.HasSuffix(is.where, " dev") && !strings.HasSuffix(first.where, " dev") && (first.kind != is.kind || first.letter != is.letter || first.value != is.value) {
 				t.Errorf("--%s is %+v and %+v", f.Name, first, is)
@@ -78,14 +78,14 @@ func TestCommandsAreAlike(t *testing.T) {
 		}
 	}
 	walk(newRoot("test"))
-	for path := range exits {
+	for path := range extraExits {
 		if cmd, _, err := newRoot("test").Find(strings.Fields(path)[1:]); err != nil || cmd.CommandPath() != path {
 			t.Errorf("exit codes of %s: there is no such command", path)
 		}
 	}
 }
 
-// Nothing that is printed says "1 events" or "event(s)": numbers are written by one package.
+// No output has "1 events" or "event(s)": one package formats numbers with nouns.
 func TestNoParenthesesForPlurals(t *testing.T) {
 	t.Parallel()
 	guess := regexp.MustCompile(`[a-z]\((s|es|en|n)\)`)

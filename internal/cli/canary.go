@@ -32,17 +32,17 @@ func newCanary(version string) *cobra.Command {
 	var f canaryFlags
 	cmd := &cobra.Command{
 		Use:   "canary",
-		Short: "Send something through a running bridge in both directions, and see whether it arrives",
-		Long: `Send one webhook to a running bridge and wait for its event, send one command and wait for its result, ask one query.
-It says what came and how long it took, and exits with 0 only if all of it came.
+		Short: "Send test messages through a running bridge in both directions, and check that they arrive",
+		Long: `Send one webhook to a running bridge and wait for its event, send one command and wait for its result, send one query.
+It prints what arrived and how long it took. It exits with 0 only if everything arrived.
 
-Nothing is changed at factro: the command is one of the bridge's own, which it answers without calling factro, and the query
-reads a few counters, one request of the budget. Subscribers to all events of the cloud see an event with the action
-BridgeCanary and the resource bridge.
+Nothing is changed at factro. The bridge answers the command itself and does not call factro. The query reads a few counters,
+which costs one request of the budget. Subscribers to all events of the cloud see an event with the action BridgeCanary and the
+resource bridge.
 
-It takes the secret, the credentials for NATS and the names from the bridge's own configuration, in the file that --config names
-or in the environment. The webhook goes to the
-address in http.listen, on this machine; --webhook-url names another one, such as the one that was entered at factro.`,
+The secret, the credentials for NATS and the names come from the bridge's own configuration: the file in --config, or the
+environment. The webhook goes to the address in http.listen on this machine. --webhook-url names another one, such as the URL
+that is registered at factro.`,
 		Example: `  bridge canary --config bridge.yaml
   bridge canary --config bridge.yaml --cloud acme --webhook-url https://bridge.example.com/webhooks/acme --json`,
 		Args: cobra.NoArgs,
@@ -52,8 +52,8 @@ address in http.listen, on this machine; --webhook-url names another one, such a
 	f.ProgressFlag.Add(cmd)
 	f.CloudFlag(cmd)
 	cmd.Flags().StringVar(&f.webhookURL, "webhook-url", "", "`URL` to send the webhook to (default /webhooks/<cloud> at http.listen)")
-	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for each of the answers")
-	cmd.Flags().BoolVar(&f.noQuery, "no-query", false, "ask no query, where no bridge has the role")
+	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for each answer")
+	cmd.Flags().BoolVar(&f.noQuery, "no-query", false, "send no query, for installations without the role query")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -89,7 +89,7 @@ func (f *canaryFlags) run(cmd *cobra.Command, version string) error {
 		return err
 	}
 	defer t.Stop(ctx)
-	client, err := f.Reach(connection)
+	client, err := f.Connect(connection)
 	if err != nil {
 		return err
 	}
@@ -111,16 +111,16 @@ func (f *canaryFlags) run(cmd *cobra.Command, version string) error {
 	return exit.Silent(canaryExits[report.Outcome])
 }
 
-// canaryExits are the exit codes of the outcomes.
+// canaryExits has the exit code of each outcome.
 var canaryExits = map[canary.Outcome]int{
 	canary.Passed: exit.OK, canary.Failed: exit.Failure, canary.Rejected: exit.Rejected, canary.Dead: exit.Dead, canary.TimedOut: exit.NoResult,
 }
 
-// canaryWebhook is where a cloud's webhooks go, with the first of its secrets: to the URL in --webhook-url, else to where the bridge
-// listens on this machine.
+// canaryWebhook is the target for webhooks of a cloud, with the first of its secrets: the URL in --webhook-url, or else the address
+// on which the bridge listens on this machine.
 func canaryWebhook(cfg config.Config, cloud config.Cloud, to string) (canary.Webhook, error) {
 	if len(cloud.Webhook.Secrets) == 0 || cloud.Webhook.Header == "" {
-		return canary.Webhook{}, exit.Usage("clouds: %s has no webhook.header or no webhook.secrets; take a configuration of the role ingress", cloud.Name)
+		return canary.Webhook{}, exit.Usage("clouds: %s has no webhook.header or no webhook.secrets; use a configuration with the role ingress", cloud.Name)
 	}
 	value, err := secret.NewReader(cloud.Webhook.Secrets[0], nil, "").Get()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// The webhook goes to where the bridge listens, unless another address is named.
+// The webhook goes to the address on which the bridge listens, unless the user gives another one.
 func TestCanaryWebhook(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ listen, to, want string }{
@@ -49,7 +49,7 @@ func TestCanaryWebhook(t *testing.T) {
 	}
 }
 
-// What --json prints is part of the interface: it is what docs/operations.md shows. The report for people has the same.
+// The output of --json is part of the interface, and docs/operations.md shows it. The report for people has the same content.
 func TestCanaryReport(t *testing.T) {
 	t.Parallel()
 	r := canary.Report{Cloud: "acme", Trace: "84aee948f3abaa6995d7598de6cdcd34", Legs: []canary.Leg{
@@ -78,7 +78,7 @@ func TestCanaryReport(t *testing.T) {
 	}
 }
 
-// What is refused before anything is sent is a mistake of the command line or of the configuration.
+// Errors before anything is sent are mistakes in the command line or in the configuration.
 func TestCanaryMistakes(t *testing.T) {
 	t.Parallel()
 	config := func(text string) string {

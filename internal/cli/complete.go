@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// completeFiles makes the shell complete files where a file is wanted, and nowhere else.
+// completeFiles makes the shell complete file names only where a file is expected.
 func completeFiles(root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	anyFile := cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)

@@ -32,13 +32,13 @@ func newConfigCheck() *cobra.Command {
 	offline := false
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Check a configuration file, the environment and the files that they name; list all mistakes",
-		Long: `Check a configuration file, the environment and the files of secrets, keys and certificates that they name. It lists all
-mistakes, each with its line and setting or its variable, and exits with 2. For a valid configuration it says what a bridge
-does with it.
+		Short: "Check a configuration file, the environment and the files that they name, and list all mistakes",
+		Long: `Check a configuration file, the environment, and the files of secrets, keys and certificates that they name. If there are
+mistakes, it lists all of them, each with its line and setting or its variable, and exits with 2. For a valid configuration it
+prints what a bridge does with it.
 
-A file that is missing, or that may not be read, is a warning: the check may run elsewhere, or as another user than the
-bridge. With --offline no other file is read. NATS and factro are never asked.`,
+A file that is missing or cannot be read causes a warning only: the check may run on another machine or as another user than
+the bridge. With --offline it reads no other files. It never connects to NATS or factro.`,
 		Example: "  bridge config check bridge.yaml\n  bridge config check --offline bridge.yaml", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, name := "", "the environment"

@@ -17,18 +17,18 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
-// talking are the commands that talk to NATS.
-var talking = []string{
+// natsCommands are the commands that use NATS.
+var natsCommands = []string{
 	"send", "query", "tail", "dead list", "dead show", "dead parked", "dead redrive", "dead drop", "reconcile", "canary", "streams diff",
 }
 
-// Whoever has learned to connect with one command can do so with all of them.
+// All commands have the same flags for the connection.
 func TestSameFlagsEverywhere(t *testing.T) {
 	t.Parallel()
 	var want connect.Flags
 	all := &cobra.Command{}
 	want.Add(all)
-	for _, name := range talking {
+	for _, name := range natsCommands {
 		cmd, _, err := newRoot("test").Find(strings.Fields(name))
 		if err != nil {
 			t.Fatal(err)
@@ -45,8 +45,8 @@ func TestSameFlagsEverywhere(t *testing.T) {
 	}
 }
 
-// guarded is a NATS server that wants a user and a password.
-func guarded(t *testing.T) (address string) {
+// protectedServer is a NATS server that requires a user and a password.
+func protectedServer(t *testing.T) (address string) {
 	t.Helper()
 	return natstest.Start(t, func(o *server.Options) { o.Username, o.Password = "ann", "geheim" }).URL()
 }
@@ -68,10 +68,10 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Every command reaches a server that wants credentials, by the bridge's configuration, by a context of the nats command and by
-// flags, and none of them without.
+// Every command can connect to a server that requires credentials: by the bridge's configuration, by a context of the nats command, and
+// by flags. Without credentials none can.
 func TestEveryCommandConnects(t *testing.T) {
-	address := guarded(t)
+	address := protectedServer(t)
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	user, password := write(t, filepath.Join(dir, "user"), "ann"), write(t, filepath.Join(dir, "password"), "geheim")
@@ -116,9 +116,10 @@ clouds:
 	}
 }
 
-// TestErrorsNameFlags: who connects by flags or by a context reads of those, and who connects by the configuration of its settings.
+// TestErrorsNameFlags: errors of a connection by flags or by a context name the flags and the context. Errors of a connection by the
+// configuration name its settings.
 func TestErrorsNameFlags(t *testing.T) {
-	address := guarded(t)
+	address := protectedServer(t)
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	t.Setenv("NATS_CONTEXT", "")

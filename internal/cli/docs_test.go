@@ -13,10 +13,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
-// shownCommand finds the command lines of ours in a text, in a block or in a sentence.
+// shownCommand finds our command lines in a text, in a block or in a sentence.
 var shownCommand = regexp.MustCompile("(?m)(?:^ *(?:\\./bridge|bridge|(?:sudo )?factro-bridge|go run \\./cmd/bridge) ([^#|>\n]+))|`bridge ([a-z][^`|]*)`")
 
-// Every command line of ours that the documents show, in a block or in a sentence, is one that the binary takes.
+// The binary accepts every command line that the documents show, in a block or in a sentence.
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -48,7 +48,7 @@ func TestDocumentedEvent(t *testing.T) {
 	}
 }
 
-// So is every one in the examples of a command's own help, and each command has some.
+// It also accepts every example in the help of a command, and each command has examples.
 func TestHelpExamples(t *testing.T) {
 	t.Parallel()
 	var check func(cmd *cobra.Command)
@@ -87,7 +87,7 @@ func checkCommands(t *testing.T, from, text string) (seen int) {
 	return seen
 }
 
-// documents are all documents of the repository that people read.
+// documents are all documents in the repository for people.
 func documents(t testing.TB) []string {
 	t.Helper()
 	var files []string

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// healthTimeout is shorter than what Docker and Kubernetes wait by default, so that the reason is printed and not cut off.
+	// healthTimeout is shorter than the default timeouts of Docker and Kubernetes, so that the reason is still printed.
 	healthTimeout = 4 * time.Second
-	// maxHealth bounds what is printed of an answer.
-	maxHealth = 64 << 10
+	// maxHealthBody limits how much of an answer is printed.
+	maxHealthBody = 64 << 10
 )
 
 type healthFlags struct {
@@ -33,11 +33,11 @@ func newHealthcheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask a running bridge on this machine whether it is ready",
-		Long: `Ask the admin server of a bridge whether it is ready, print the answer and exit with 0, or with 1 if it is not. It is made
-for images without a shell, as the health check of the container.
+		Long: `Ask the admin server of a bridge whether it is ready, print the answer, and exit with 0 if it is ready, otherwise with 1. It
+is the health check of a container without a shell.
 
-The address is admin.listen of the configuration, on this machine. --url names another one; with a path it is asked as
-it stands, without one for /readyz.`,
+The address is admin.listen of the configuration, on this machine. --url names another one. Without a path it asks for
+/readyz.`,
 		Example: `  bridge healthcheck --config /etc/factro-bridge/bridge.yaml
   bridge healthcheck --url http://127.0.0.1:9090 --live`,
 		Args: cobra.NoArgs,
@@ -49,9 +49,9 @@ it stands, without one for /readyz.`,
 			return askHealth(cmd, address)
 		},
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without one the environment says it all")
-	cmd.Flags().StringVar(&f.url, "url", "", "`URL` of the admin server, instead of the configuration's")
-	cmd.Flags().BoolVar(&f.live, "live", false, "ask only whether the process is alive (/livez): NATS may be away")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file`; without it, all settings come from the environment")
+	cmd.Flags().StringVar(&f.url, "url", "", "`URL` of the admin server, instead of the one in the configuration")
+	cmd.Flags().BoolVar(&f.live, "live", false, "ask only whether the process is alive (/livez), even without NATS")
 	return cmd
 }
 
@@ -64,13 +64,13 @@ func (f *healthFlags) address(environ []string) (string, error) {
 	if f.url != "" {
 		u, err := url.Parse(f.url)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return "", fmt.Errorf("--url: %q is no http or https address", secret.Address(f.url))
+			return "", fmt.Errorf("--url: %q is not an http or https address", secret.Address(f.url))
 		}
 		switch {
 		case u.Path == "" || u.Path == "/":
 			u.Path = path
 		case f.live:
-			return "", errors.New("--url has a path already: leave out the path or --live")
+			return "", errors.New("--url has a path already: omit the path or --live")
 		}
 		return u.String(), nil
 	}
@@ -85,7 +85,7 @@ func (f *healthFlags) address(environ []string) (string, error) {
 	return "http://" + address + path, nil
 }
 
-// askHealth prints the answer. It never goes through a proxy: the one who is asked is near.
+// askHealth prints the answer. It uses no proxy, since the server is usually on the same machine.
 func askHealth(cmd *cobra.Command, address string) error {
 	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -93,7 +93,7 @@ func askHealth(cmd *cobra.Command, address string) error {
 	}
 	client := &http.Client{
 		Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true},
-		// Where another one is ready, this one need not be.
+		// A redirect may lead to another bridge, which says nothing about this one.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)
@@ -101,7 +101,7 @@ func askHealth(cmd *cobra.Command, address string) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(cmd.OutOrStdout(), io.LimitReader(resp.Body, maxHealth)); err != nil {
+	if _, err := io.Copy(cmd.OutOrStdout(), io.LimitReader(resp.Body, maxHealthBody)); err != nil {
 		return fmt.Errorf("%s: %w", secret.Address(req.URL.String()), err)
 	}
 	if resp.StatusCode != http.StatusOK {

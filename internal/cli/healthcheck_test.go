@@ -29,8 +29,8 @@ func health(t testing.TB, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// startAdmin runs a bridge until the test ends, and returns the URL of its admin server. With a URL of NATS where nobody
-// listens it is alive, but never ready.
+// startAdmin runs a bridge until the test ends, and returns the URL of its admin server. If nothing listens on the URL of NATS, the
+// bridge is alive, but never ready.
 func startAdmin(t *testing.T, nats config.NATS) string {
 	t.Helper()
 	cfg := config.Default()
@@ -84,7 +84,7 @@ func TestHealthcheck(t *testing.T) {
 		t.Errorf("another path: %v, %s", err, out)
 	}
 
-	// Nobody there, and an address out of the configuration.
+	// No server, and an address from the configuration.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
-// Where another server is ready, this one need not be, and a password in the URL is nobody's business.
+// A redirect to a server that is ready does not count, and a password in the URL is not printed.
 func TestHealthcheckRefused(t *testing.T) {
 	t.Parallel()
 	ready := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -135,7 +135,7 @@ func TestHealthcheckAddress(t *testing.T) {
 		"a URL":              {flags: healthFlags{url: "https://bridge:9090/"}, want: "https://bridge:9090/readyz"},
 		"a URL with a path":  {flags: healthFlags{url: "http://127.0.0.1:8081/_sim/"}, want: "http://127.0.0.1:8081/_sim/"},
 		"a path and --live":  {flags: healthFlags{url: "http://bridge/x", live: true}, mistake: "path already"},
-		"no URL":             {flags: healthFlags{url: "bridge:9090"}, mistake: "no http or https address"},
+		"no URL":             {flags: healthFlags{url: "bridge:9090"}, mistake: "not an http or https address"},
 		"no configuration":   {flags: healthFlags{config: sample + "x"}, mistake: "no such file"},
 		"nothing configured": {mistake: "no file is named"},
 	} {

@@ -14,8 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// jsonErrors has each command with a flag --json print its errors as JSON, too, if it was asked for JSON and has printed nothing
-// yet: also errors of the command line and of the connection.
+// jsonErrors makes each command with the flag --json print its errors as JSON too, if the flag is set and the command has printed
+// nothing yet. That includes errors in the command line and in the connection.
 func jsonErrors(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		jsonErrors(sub)
@@ -26,7 +26,7 @@ func jsonErrors(cmd *cobra.Command) {
 	check, run := cmd.Args, cmd.RunE
 	var out *watchedOutput
 	report := func(cmd *cobra.Command, err error) error {
-		asked, _ := cmd.Flags().GetBool("json") // it has the flag
+		asked, _ := cmd.Flags().GetBool("json") // the command has the flag
 		if err == nil || !asked || out != nil && out.written {
 			return err
 		}
@@ -34,7 +34,7 @@ func jsonErrors(cmd *cobra.Command) {
 		if f := cmd.Flags().Lookup("id"); f != nil {
 			id = f.Value.String()
 		}
-		return errors.Join(err, output.PrintError(cmd.OutOrStdout(), id, machineError(err), nil))
+		return errors.Join(err, output.PrintError(cmd.OutOrStdout(), id, asEventError(err), nil))
 	}
 	if check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error { return report(cmd, check(cmd, args)) }
@@ -46,8 +46,8 @@ func jsonErrors(cmd *cobra.Command) {
 	}
 }
 
-// machineError is an error of this program in the form of the bridge's.
-func machineError(err error) *events.Error {
+// asEventError converts an error of this program to the form of the bridge's errors.
+func asEventError(err error) *events.Error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		return e
 	}
@@ -55,7 +55,7 @@ func machineError(err error) *events.Error {
 		detail, _ := json.Marshal(wrong.Fields) // two strings each
 		return &events.Error{Code: events.CodeInvalid, Message: wrong.Error(), Detail: detail}
 	}
-	code := "failure" // no code of the contract's: no bridge has said so
+	code := "failure" // not a code of the contract, since it does not come from a bridge
 	if wrong, ok := errors.AsType[*exit.Error](err); ok && wrong.Code == exit.WrongUsage {
 		code = events.CodeInvalid
 	}
@@ -64,7 +64,7 @@ func machineError(err error) *events.Error {
 	return &events.Error{Code: code, Message: text, Detail: detail}
 }
 
-// watchedOutput knows whether something was printed.
+// watchedOutput records whether something was printed.
 type watchedOutput struct {
 	io.Writer
 	written bool
@@ -72,5 +72,5 @@ type watchedOutput struct {
 
 func (w *watchedOutput) Write(p []byte) (int, error) {
 	w.written = w.written || len(p) > 0
-	return w.Writer.Write(p) //nolint:wrapcheck // it is the output's own
+	return w.Writer.Write(p) //nolint:wrapcheck // the caller expects the error of the output
 }

@@ -38,14 +38,15 @@ func newReconcile(version string) *cobra.Command {
 	var f reconcileFlags
 	cmd := &cobra.Command{
 		Use:   "reconcile",
-		Short: "Compare the events of a cloud with what factro has stored, and publish what is missing",
-		Long: `Compare the stream of events with factro's stored payloads, once and now, and publish what is missing. It waits until no
-bridge reconciles this cloud. Without --config the environment has the configuration. Without --since it begins where the last run left off.
+		Short: "Compare the events of a cloud with factro's stored payloads, and publish what is missing",
+		Long: `Compare the stream of events with factro's stored payloads once, now, and publish what is missing. It waits until no bridge
+reconciles this cloud. Without --config the configuration comes from the environment. Without --since it starts where the last
+run ended.
 
-Records younger than reconcile.grace are not missing yet: their webhooks may be under way, or in the spool of a bridge. After
-an outage of NATS, wait until the bridges' spools are empty.
+Records younger than reconcile.grace do not count as missing: their webhooks may be in flight, or in the spool of a bridge.
+After an outage of NATS, wait until the spools of the bridges are empty.
 
-It lists the oldest 20 of what is missing, or with --all everything, and ends with a summary; --json has everything. With --dry-run
+It lists the oldest 20 missing events, or all of them with --all, and a summary; --json prints everything. With --dry-run
 nothing is published, and the exit code is 6 if something is missing.`,
 		Example: `  bridge reconcile --config bridge.yaml --cloud acme --since 2h --dry-run
   bridge reconcile --config bridge.yaml --cloud acme --since 2026-09-01T06:00:00Z --json`,
@@ -55,11 +56,11 @@ nothing is published, and the exit code is 6 if something is missing.`,
 	f.Flags.Add(cmd)
 	f.ProgressFlag.Add(cmd)
 	f.CloudFlag(cmd)
-	cmd.Flags().StringVar(&f.since, "since", "", "where to begin: a `time` such as 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "report what is missing, and change nothing")
+	cmd.Flags().StringVar(&f.since, "since", "", "start at this `time`: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "report what is missing and change nothing")
 	output.AllFlag(cmd, &f.all)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
-	cmd.Flags().Var(timetext.Flag(&f.timeout, 15*time.Minute), "timeout", "how long it may take, the wait for other runs included")
+	cmd.Flags().Var(timetext.Flag(&f.timeout, 15*time.Minute), "timeout", "how long it may take, including the wait for other runs")
 	return cmd
 }
 
@@ -88,7 +89,7 @@ func (f *reconcileFlags) run(cmd *cobra.Command, version string) error {
 	report, err := bridge.ReconcileNow(ctx, cfg, connection, f.Cloud, request, version, log)
 	request.Progress.Stop()
 	if err != nil {
-		if f.asJSON && report.Cloud != "" { // as far as it came
+		if f.asJSON && report.Cloud != "" { // the part that is complete
 			err = errors.Join(err, printReportJSON(out, report))
 		}
 		return fmt.Errorf("reconcile %s: %w (%d of %s %s published)", f.Cloud, err, report.Published, plural.Of(report.Missing, "missing event"),
@@ -114,7 +115,7 @@ func printReportJSON(out io.Writer, r reconcile.Report) error {
 	return enc.Encode(r)
 }
 
-// printReport prints a report for people: what is missing, and then the summary, which is what one reads on a terminal.
+// printReport prints a report for people. The summary comes last, so that it is visible on a terminal.
 func printReport(out io.Writer, r reconcile.Report, all bool) error {
 	if err := printGaps(out, r, all); err != nil {
 		return err
@@ -144,7 +145,7 @@ func printReport(out io.Writer, r reconcile.Report, all bool) error {
 	return w.Flush()
 }
 
-// printGaps prints what is missing, a row each.
+// printGaps prints the missing events, one per row.
 func printGaps(out io.Writer, r reconcile.Report, all bool) error {
 	if len(r.Gaps) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestRename: help shows command lines with the name by which the program was started, and no other program's.
+// TestRename: command lines in the help use the name under which the program was started.
 func TestRename(t *testing.T) {
 	t.Parallel()
 	root := newRoot("test")

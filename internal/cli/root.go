@@ -20,13 +20,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
 
-// Run runs one command line and returns its exit code. args begin with the name of the program. ctx ends when the program is asked
+// Run runs one command line and returns its exit code. The first of args is the name of the program. ctx ends when the program has
 // to stop.
 func Run(ctx context.Context, version string, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(buildVersion(version)) //nolint:contextcheck // commands get it from ExecuteContext
 	renamed := rename(root, strings.TrimSuffix(filepath.Base(args[0]), ".exe"))
 	root.SetArgs(args[1:])
-	// Much of what is printed others have written.
+	// Much of the output comes from elsewhere, so control characters are escaped.
 	root.SetOut(telemetry.Printable(stdout))
 	problems := telemetry.Printable(stderr)
 	root.SetErr(problems)
@@ -48,10 +48,10 @@ func newRoot(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bridge",
 		Short: "The bridge between factro and NATS JetStream",
-		Long: `The bridge between factro and NATS JetStream: factro's webhooks become CloudEvents on subjects, commands published
-to NATS become calls to factro's Core API, and each command is answered with a result event.
+		Long: `The bridge between factro and NATS JetStream. Webhooks from factro become CloudEvents on subjects. Commands on NATS become
+calls to factro's Core API, and each command gets a result event.
 
-Start with "bridge dev": it needs nothing, and shows one round trip.`,
+Start with "bridge dev": it needs no setup and shows one round trip.`,
 		Example:       "  bridge dev",
 		Args:          cobra.NoArgs,
 		Version:       versionLine(version),
@@ -62,15 +62,15 @@ Start with "bridge dev": it needs nothing, and shows one round trip.`,
 	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), newTail(), dead.New(), newReconcile(version), newCanary(version), newStreams(),
 		newConfig(), contract.New(), newVersion(version))
-	strict(root)
+	reportArgumentMistakes(root)
 	jsonErrors(root)
-	tellExits(root)
+	addExitCodes(root)
 	completeFiles(root)
 	return root
 }
 
-// rename has help, usage, completion and errors use the name by which the program was started: packages install it as factro-bridge,
-// since iproute2 has another program called bridge. It returns what does so with a text.
+// rename makes help, usage, completion and errors use the name under which the program was started. Packages install it as
+// factro-bridge, since iproute2 has another program called bridge. It returns the function that does this for a text.
 func rename(root *cobra.Command, name string) func(text string) string {
 	var commands []string
 	for _, sub := range root.Commands() {

@@ -20,11 +20,11 @@ func newRun(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the bridge",
-		Long: `Run the bridge as its configuration says. SIGTERM stops it politely: it takes no more webhooks and commands, finishes
+		Long: `Run the bridge with its configuration. SIGTERM stops it gracefully: it accepts no more webhooks and commands, finishes
 what is in flight within shutdown_timeout, and exits with 0. A second signal stops it at once. SIGHUP is logged and
-changes nothing: files of secrets and certificates are read again by themselves, all other settings need a restart.
+changes nothing: the bridge reloads files of secrets and certificates by itself, all other settings need a restart.
 
-Traces and metrics go where the standard OTEL_ variables say, for example OTEL_EXPORTER_OTLP_ENDPOINT.`,
+The standard OTEL_ variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where traces and metrics go.`,
 		Example: "  bridge config sample > bridge.yaml\n  bridge run --config bridge.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -36,18 +36,18 @@ Traces and metrics go where the standard OTEL_ variables say, for example OTEL_E
 				return exit.With(exit.WrongUsage, err)
 			}
 			log := telemetry.NewLogger(os.Stderr, telemetry.FormatFor(cfg.Log.Format, os.Stderr), cfg.Log.Level)
-			stopHearing := hearHangups(cmd.Context(), log)
-			defer stopHearing()
+			stopLogging := logHangups(cmd.Context(), log)
+			defer stopLogging()
 			return runBridge(cmd.Context(), cfg, version, log)
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; without one the environment says it all")
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; without it, all settings come from the environment")
 	return cmd
 }
 
-// hearHangups logs each SIGHUP until stop is called. Operators and tools send it to have a configuration read again; by
-// default it would end the process.
-func hearHangups(ctx context.Context, log *slog.Logger) (stop func()) {
+// logHangups logs each SIGHUP until stop is called. Operators and tools send it to reload a configuration. By default it would end
+// the process.
+func logHangups(ctx context.Context, log *slog.Logger) (stop func()) {
 	hangups, stopped, ended := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {

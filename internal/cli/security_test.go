@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Every line of SECURITY.md that tells what stops somebody names its tests, and each of them is there.
+// Every line of SECURITY.md that describes a protection names its tests, and all of them exist.
 func TestSecurityNamesItsTests(t *testing.T) {
 	t.Parallel()
 	const file, heading = "../../SECURITY.md", "| Test |"

@@ -28,14 +28,15 @@ func newStreamsDiff() *cobra.Command {
 	var f streamsFlags
 	cmd := &cobra.Command{
 		Use:   "diff",
-		Short: "List what of the streams and consumers is not as it should be",
-		Long: `Compare the streams of the configured clouds, and their durable consumers, with what the bridge makes, and list what breaks
-the contract: a stream that is missing, one that acknowledges nothing or knows no message ids, another stream that has
-our subjects, a consumer that is ahead of its stream. Ages and sizes are the operator's and no difference. Nothing is changed.
+		Short: "List the differences between the streams and consumers and what the bridge needs",
+		Long: `Compare the streams and durable consumers of the configured clouds with what the bridge creates. It lists what breaks the
+contract: a missing stream, a stream without acknowledgements or without deduplication of message ids, another stream with the
+bridge's subjects, a consumer that is ahead of its stream. Ages and sizes are up to the operator and are not compared. It
+changes nothing.
 
-It connects as nats in the configuration says, unless flags or a context say otherwise. Without --config the environment has
-the configuration. The user needs the right to look up and list streams and consumers, as the owner
-has it. Exit code 6 says that there are differences.`,
+It connects as nats in the configuration says, unless flags or a context say otherwise. Without --config the configuration
+comes from the environment. The user needs the right to list and inspect streams and consumers, as the owner has. Exit code 6
+means that there are differences.`,
 		Example: "  bridge streams diff --config bridge.yaml\n  bridge streams diff --config bridge.yaml --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +65,7 @@ func (f *streamsFlags) diff(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	client, err := f.Reach(connection)
+	client, err := f.Connect(connection)
 	if err != nil {
 		return err
 	}

@@ -20,15 +20,15 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// tail is a kind of stream that can be watched.
-type tail struct {
-	name   string
-	stream func(events.Prefix, string) string
-	at     int      // where the cloud stands in its subjects
-	forms  []string // of the filters for a cloud
+// tailStream is a kind of stream that can be followed.
+type tailStream struct {
+	name    string
+	stream  func(events.Prefix, string) string
+	cloudAt int      // where the cloud stands in its subjects
+	forms   []string // of the filters for a cloud
 }
 
-var tails = []tail{
+var tailStreams = []tailStream{
 	{"events", events.Prefix.EventStream, 2, []string{"event.%s.>"}},
 	{"results", events.Prefix.ResultStream, 2, []string{"result.%s.>"}},
 	{"dead", events.Prefix.DeadStream, 3, []string{"dead.command.%s.>", "dead.webhook.%s"}},
@@ -40,12 +40,12 @@ func newTail() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "tail events|results|dead",
-		Short: "Print events, results or dead letters as they come",
-		Long: `Print what comes into the streams of all clouds that there are at the beginning, or into that of one cloud, until
-interrupted. It takes nothing from other readers. To find the clouds needs the right to list
-streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
+		Short: "Print events, results or dead letters as they arrive",
+		Long: `Print what arrives in the streams of one cloud, or of all clouds that exist at the start, until interrupted. It does not
+affect other readers. Finding the clouds needs the right to list streams; --cloud, or a --filter that names a cloud, needs only
+the rights for that cloud.
 
---json prints one JSON object a line: subject, time and trace id, with the event in the JSON form of CloudEvents.`,
+--json prints one JSON object per line: subject, time and trace id, with the event in the JSON form of CloudEvents.`,
 		Example: `  bridge tail events
   bridge tail events --since 1h --filter 'factro.event.acme.task.*.TaskStateChanged'
   bridge tail results --cloud acme --json`,
@@ -63,9 +63,9 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 			defer client.Close()
 			go client.Outages(cmd.Context(), func(up bool) {
 				if up {
-					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: connected to NATS again; what came meanwhile follows")
+					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: connected to NATS again; missed messages follow")
 				} else {
-					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: the connection to NATS is lost; trying again")
+					fmt.Fprintln(cmd.ErrOrStderr(), "bridge: the connection to NATS is lost; reconnecting")
 				}
 			})
 			return follow(cmd.Context(), &f, client, args[0], filter, from, func(m journal.Message) {
@@ -79,19 +79,19 @@ streams; --cloud, or a --filter that names a cloud, needs only the cloud's.
 	}
 	f.Add(cmd)
 	f.OnlyCloudFlag(cmd)
-	cmd.Flags().StringVar(&since, "since", "", "begin at this `time`: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z; without it, with the next one")
+	cmd.Flags().StringVar(&since, "since", "", "start at this `time`: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z; without it, at the next message")
 	cmd.Flags().StringVar(&filter, "filter", "", "only this `subject`, wildcards allowed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// follow follows one kind of stream, of each cloud that is meant.
+// follow follows one kind of stream of each chosen cloud.
 func follow(ctx context.Context, f *connect.Flags, client *client.Client, kind, filter string, since time.Time, each func(journal.Message)) error {
 	p := events.Prefix(f.Prefix)
-	t := tails[slices.IndexFunc(tails, func(t tail) bool { return t.name == kind })]
+	t := tailStreams[slices.IndexFunc(tailStreams, func(t tailStream) bool { return t.name == kind })]
 	var clouds []string
-	if named := strings.Split(filter, "."); f.Cloud == "" && len(named) > t.at && events.Token(named[t.at]) == named[t.at] {
-		clouds = []string{named[t.at]} // the filter says it
+	if named := strings.Split(filter, "."); f.Cloud == "" && len(named) > t.cloudAt && events.Token(named[t.cloudAt]) == named[t.cloudAt] {
+		clouds = []string{named[t.cloudAt]} // the filter names it
 	}
 	if clouds == nil {
 		var err error
@@ -115,7 +115,7 @@ func follow(ctx context.Context, f *connect.Flags, client *client.Client, kind, 
 				defer printing.Unlock()
 				each(m)
 			})
-			return f.NoStream(ctx, client, cloud, err)
+			return f.ExplainNoStream(ctx, client, cloud, err)
 		})
 	}
 	return group.Wait()

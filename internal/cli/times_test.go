@@ -10,7 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
-// Every flag for a time takes what the commands print, and refuses the same mistakes in the same way.
+// Every flag for a time accepts the format that the commands print, and reports the same mistakes in the same way.
 func TestFlagsTakeWhatIsPrinted(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)

@@ -51,8 +51,9 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestHalfAUser: a user without a password, and the other way round, is a mistake of the command line that names the flags.
-func TestHalfAUser(t *testing.T) {
+// TestUserWithoutPassword: a user without a password, or a password without a user, is a mistake in the command line. The error names
+// the flags.
+func TestUserWithoutPassword(t *testing.T) {
 	t.Setenv("NATS_USER", "")
 	t.Setenv("NATS_PASSWORD", "")
 	for _, args := range [][]string{{"--user", "bob"}, {"--password-file", "file"}} {

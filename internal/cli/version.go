@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// buildVersion is the version that the linker set, else what Go itself knows of the build.
+// buildVersion is the version that the linker set, or else the one in Go's build information.
 func buildVersion(linked string) string {
 	if linked != "" {
 		return linked

@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestRepeated: an operation that may be done twice is repeated until it is done.
+// TestRepeated: an idempotent operation is repeated until it succeeds.
 func TestRepeated(t *testing.T) {
 	t.Parallel()
 	for name, answers := range map[string][]apitest.Reply{
@@ -36,8 +36,8 @@ func TestRepeated(t *testing.T) {
 					if d := time.Since(began); d < 750*time.Millisecond || name != "hangs" && d > 2*time.Second {
 						t.Errorf("it took %s, want a backoff", d)
 					}
-					if r.Count("begin") != 1 || r.Count("finish") != 1 || len(r.desk.ledger[ledgerEntry].Log) != 3 {
-						t.Errorf("the ledger does not know of it: %s", r)
+					if r.Count("begin") != 1 || r.Count("finish") != 1 || len(r.stores.ledger[ledgerEntry].Log) != 3 {
+						t.Errorf("the ledger has no record: %s", r)
 					}
 				})
 			})
@@ -45,7 +45,7 @@ func TestRepeated(t *testing.T) {
 	}
 }
 
-// TestExhausted: factro is well, and fails on this one command again and again.
+// TestExhausted: factro works, but fails on this one command every time.
 func TestExhausted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,10 +70,10 @@ func TestAmbiguous(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, unseeable(apitest.Always(answer)))
+				r := newRig(t, unsearchable(apitest.Always(answer)))
 				s := r.wantDone(r.do(command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`)), events.Dead, "ambiguous")
 				if r.String() != "begin; call POST /api/core/tasks/tasks; save; finish; publish dead" || s.result.Attempts != 1 {
-					t.Errorf("what happened: %s", r)
+					t.Errorf("unexpected steps: %s", r)
 				}
 				if s.result.Status != answer.Status {
 					t.Errorf("the status is %d", s.result.Status)
@@ -83,7 +83,7 @@ func TestAmbiguous(t *testing.T) {
 	}
 }
 
-// TestCutRefusal: a status that says no says so even if its text does not come to an end.
+// TestCutRefusal: a status that refuses the command counts, even if the body is cut off.
 func TestCutRefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestCutRefusal(t *testing.T) {
 	})
 }
 
-// TestUnsentCreate: what factro cannot have seen is no create that may have happened.
+// TestUnsentCreate: a create that was never sent cannot have happened.
 func TestUnsentCreate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestUnsentCreate(t *testing.T) {
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		want := "begin; " + strings.Repeat("call POST /api/core/tasks; release; save; ", 2) + "call POST /api/core/tasks; finish; publish applied"
 		if r.String() != want || s.result.Attempts != 3 {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestUnsentCreate(t *testing.T) {
 	})
 }
 
-// TestExpiresWhileWaiting: a command is not carried out after its time, even if that came while the gate was closed.
+// TestExpiresWhileWaiting: a command is not carried out after its expirytime, even if it expires while the gate is closed.
 func TestExpiresWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,11 +123,11 @@ func TestExpiresWhileWaiting(t *testing.T) {
 		c := create()
 		c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
 		r.wantDone(r.do(c), events.Rejected, "expired")
-		if r.Count("call") != 1 || len(r.desk.ledger) != 0 {
-			t.Errorf("what happened: %s", r)
+		if r.Count("call") != 1 || len(r.stores.ledger) != 0 {
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) { // but what factro may have begun is carried on with
+	synctest.Test(t, func(t *testing.T) { // but a command that factro may have begun goes on
 		r := newRig(t, apitest.Sequence(apitest.Reply{Hang: true}, apitest.OK(apitest.Fits)))
 		c := update()
 		c.Event.SetExtension("expirytime", time.Now().Add(5*time.Second))
@@ -141,11 +141,11 @@ func TestLedgerAnswers(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 		first := r.wantDone(r.do(create()), events.Applied, "")
 		if r.String() != "begin; call POST /api/core/tasks; finish; publish applied" {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 
 		// A redelivery, a while later.
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		again := r.wantDone(r.do(create()), events.Applied, "")
 		if r.String() != "begin; publish applied" || string(again.event.Data()) != string(first.event.Data()) || again.id != first.id || again.subject != first.subject {
@@ -153,21 +153,21 @@ func TestLedgerAnswers(t *testing.T) {
 		}
 
 		// Another command with the same id.
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		other := create()
 		other.Event.DataEncoded = []byte(`{"title":"other","targetParentId":"p-1"}`)
 		r.wantDone(r.do(other), events.Rejected, "conflict")
 		if r.String() != "begin; publish rejected" {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) { // a rejection is remembered like any other end
+	synctest.Test(t, func(t *testing.T) { // the ledger keeps a rejection like any other outcome
 		r := newRig(t, apitest.Always(apitest.Reply{Status: 403, Body: "no"}))
 		r.wantDone(r.do(create()), events.Rejected, "refused")
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		r.wantDone(r.do(create()), events.Rejected, "refused")
 		if r.Count("call") != 0 {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
 }
@@ -175,17 +175,17 @@ func TestLedgerAnswers(t *testing.T) {
 // TestInterrupted: the process died between the ledger and the result.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, unseeable(apitest.Always(apitest.OK(apitest.Fits))))
+	r := newRig(t, unsearchable(apitest.Always(apitest.OK(apitest.Fits))))
 	j := &job{cmd: create(), startedAt: time.Now()}
-	if reason := r.w.plan(j, nil); reason != nil {
+	if reason := r.w.prepare(j, nil); reason != nil {
 		t.Fatal(reason)
 	}
-	r.desk.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	r.stores.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, CalledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s := r.wantDone(r.do(create()), events.Dead, "ambiguous")
 	if r.String() != "begin; save; made; call GET /api/core/packages/p-1; finish; publish dead" || !strings.Contains(s.result.Error.Message, "2026-01-02T03:04:05Z") {
 		t.Errorf("%s: %s", r, s.event.Data())
 	}
-	if r.desk.ledger[ledgerEntry].Result == nil {
+	if r.stores.ledger[ledgerEntry].Result == nil {
 		t.Error("the ledger does not remember the verdict")
 	}
 }
@@ -193,19 +193,19 @@ func TestInterrupted(t *testing.T) {
 func TestBeginFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-	r.desk.fail = func(string) error { return errors.New("no ledger") }
+	r.stores.fail = func(string) error { return errors.New("no ledger") }
 	if verdict := r.do(create()); verdict == nil || r.String() != "begin" {
 		t.Errorf("verdict %v: %s", verdict, r)
 	}
 }
 
-// TestInsists: once the call is made, its result is written down however long NATS is away.
-func TestInsists(t *testing.T) {
+// TestRetriesUntilStopped: once the call is made, its result is written, however long NATS is unavailable.
+func TestRetriesUntilStopped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Sequence(apitest.Nowhere, apitest.OK(`{"id":"t-9"}`)))
 		began := time.Now()
-		r.desk.fail = func(step string) error {
+		r.stores.fail = func(step string) error {
 			if step != "begin" && time.Since(began) < 10*time.Minute || step == "publish applied" && time.Since(began) < 20*time.Minute {
 				return errors.New("NATS is away")
 			}
@@ -221,13 +221,13 @@ func TestInsists(t *testing.T) {
 	})
 }
 
-// TestStop: whatever the worker is doing when it is told to stop, the ledger says of a call that may have been made that it may.
+// TestStop: whatever the worker does when the bridge stops, the ledger records every call that may have been made.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	const stopAt, grace = 1 * time.Second, 5 * time.Second
 	late := func(unsent bool) func(*http.Request, string) apitest.Reply {
 		return func(r *http.Request, _ string) apitest.Reply {
-			if unsent { // the dialling hangs
+			if unsent { // dialing hangs
 				<-r.Context().Done()
 				return apitest.Nowhere
 			}
@@ -270,13 +270,13 @@ func TestStop(t *testing.T) {
 					t.Errorf("it took %s, want %s", d, test.within)
 				}
 				entries := 0
-				if !r.desk.ledger[ledgerEntry].Open {
+				if !r.stores.ledger[ledgerEntry].Open {
 					entries++
 				}
-				if len(r.desk.ledger) != 1 || entries != test.entries || r.Count("call") < 1 || r.Count("call") > 4 {
+				if len(r.stores.ledger) != 1 || entries != test.entries || r.Count("call") < 1 || r.Count("call") > 4 {
 					t.Errorf("%d entries: %s", entries, r)
 				}
-				if n := len(r.desk.results(events.Applied)) + len(r.desk.results(events.Dead)) + len(r.desk.results(events.Rejected)); n != 0 {
+				if n := len(r.stores.results(events.Applied)) + len(r.stores.results(events.Dead)) + len(r.stores.results(events.Rejected)); n != 0 {
 					t.Errorf("a final result was published: %s", r)
 				}
 			})
@@ -284,31 +284,31 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestLastMoment: an answer that comes as the grace ends is written down, in the ledger and as a result.
-func TestLastMoment(t *testing.T) {
+// TestAnswerDuringShutdown: an answer that arrives when the grace period ends is still written to the ledger and published.
+func TestAnswerDuringShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		r := newRig(t, func(*http.Request, string) apitest.Reply { end(); return apitest.Reply{Status: 204} })
 		r.wantDone(r.w.Handle(ctx, ctx, update(), nil), events.Applied, "")
-		if r.desk.ledger[ledgerEntry].Result == nil {
+		if r.stores.ledger[ledgerEntry].Result == nil {
 			t.Errorf("the ledger does not know: %s", r)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) { // but it does not hold up the end if NATS is away
+	synctest.Test(t, func(t *testing.T) { // but it does not delay the shutdown if NATS is unavailable
 		ctx, end := context.WithCancel(t.Context())
 		r := newRig(t, func(*http.Request, string) apitest.Reply { end(); return apitest.Reply{Status: 204} })
-		r.desk.fail = func(step string) error {
+		r.stores.fail = func(step string) error {
 			if step == "finish" {
 				return errors.New("away")
 			}
 			return nil
 		}
 		began := time.Now()
-		if verdict := r.w.Handle(ctx, ctx, update(), nil); verdict == nil || time.Since(began) > overrun {
+		if verdict := r.w.Handle(ctx, ctx, update(), nil); verdict == nil || time.Since(began) > finalWriteGrace {
 			t.Errorf("verdict %v after %s: %s", verdict, time.Since(began), r)
 		}
-		if have := r.desk.ledger[ledgerEntry]; have.Fingerprint == "" {
+		if have := r.stores.ledger[ledgerEntry]; have.Fingerprint == "" {
 			t.Error("an update that was made is forgotten")
 		}
 	})

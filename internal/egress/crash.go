@@ -2,5 +2,5 @@
 
 package egress
 
-// crashpoint is where a build for tests can be made to die. This one cannot.
+// crashpoint marks a place where a test build can crash on purpose. This build cannot.
 func crashpoint(string) {}

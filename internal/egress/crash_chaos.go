@@ -11,8 +11,8 @@ import (
 
 var crashes atomic.Int64
 
-// crashpoint kills the process, as nobody can prevent it, at the point that FACTRO_BRIDGE_CRASH names: the first time that
-// it comes there, or the one that FACTRO_BRIDGE_CRASH_AT says.
+// crashpoint kills the process at the point that FACTRO_BRIDGE_CRASH names. It uses SIGKILL, so that no handler can run.
+// FACTRO_BRIDGE_CRASH_AT selects the nth pass; the default is the first.
 func crashpoint(name string) {
 	if os.Getenv("FACTRO_BRIDGE_CRASH") != name {
 		return
@@ -22,5 +22,5 @@ func crashpoint(name string) {
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // until it has come
+	select {} // wait for the signal
 }

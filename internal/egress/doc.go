@@ -1,9 +1,10 @@
 // Package egress carries out the commands of one factro cloud.
 //
 // In: commands, one at a time. Out: calls to the Core API through internal/coreapi, a result event for each command, and the
-// verdict by which the bus settles it. It repeats what can safely be repeated, and never repeats a create that may have
-// happened: the ledger says before each call that it may have been made, and a lost answer to a create is looked for.
+// verdict by which the bus settles the command. It repeats only what is safe to repeat. It never repeats a create that may have
+// happened: before each call the ledger records that the call may have been made. If the answer to a create is lost, it
+// searches factro for the created object.
 //
-// It never knows NATS or HTTP. It never gives up on a command because factro is away, only because factro said no or failed
-// on this very command too often.
+// It does not know NATS or HTTP. An outage of factro never makes it give up a command. It gives up only if factro refuses this
+// command, or fails on it too often.
 package egress

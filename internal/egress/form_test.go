@@ -17,9 +17,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestNoSuccess: what is not in the form of an operation is no success. An update is made again, a create is looked for,
-// and the breaker stops the rest.
-func TestNoSuccess(t *testing.T) {
+// TestMalformedAnswerIsNoSuccess: an answer that does not have the form of its operation is not a success. An update is repeated, a
+// create is searched for, and the breaker stops all further commands.
+func TestMalformedAnswerIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	page := apitest.Reply{Status: 200, Header: map[string]string{"Content-Type": "text/html"}, Body: "<h1>Wartung</h1>"}
 	for name, answer := range map[string]apitest.Reply{
@@ -35,7 +35,7 @@ func TestNoSuccess(t *testing.T) {
 				f := tasks{answers: []apitest.Reply{answer}, makes: true}
 				r = newRig(t, f.script)
 				if s := r.wantDone(r.do(create()), events.Applied, ""); !s.result.Adopted || r.Count("call POST") != 1 {
-					t.Errorf("what happened: %s", r)
+					t.Errorf("unexpected steps: %s", r)
 				}
 			})
 		})
@@ -55,7 +55,7 @@ func TestNoSuccess(t *testing.T) {
 	})
 }
 
-// TestEmptyCreate: an empty answer to a create is no certain success. It is looked for, and not made again.
+// TestEmptyCreate: an empty answer to a create is not a certain success. The object is searched for, and not created again.
 func TestEmptyCreate(t *testing.T) {
 	t.Parallel()
 	batch := command("createTasks", `{"items":[{"title":"T","targetParentId":"p-1"}]}`)
@@ -80,10 +80,10 @@ func TestEmptyCreate(t *testing.T) {
 				r := newRig(t, test.factro.script)
 				r.wantDone(r.do(test.cmd), test.outcome, test.code)
 				if r.Count("call POST") != 1 {
-					t.Errorf("what happened: %s", r)
+					t.Errorf("unexpected steps: %s", r)
 				}
 				failures := 0
-				if name == "200, no way to look" { // as from something that answers so to everything
+				if name == "200, no way to look" { // as from a server that answers like this to everything
 					failures = 1
 				}
 				if c := r.w.api.Failures(); c != failures {
@@ -92,14 +92,14 @@ func TestEmptyCreate(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // the rights to look are not needed for what is certain
-		r := newRig(t, unseeable(apitest.Always(apitest.Reply{Status: 201})))
+	synctest.Test(t, func(t *testing.T) { // a certain success needs no right to search
+		r := newRig(t, unsearchable(apitest.Always(apitest.Reply{Status: 201})))
 		r.wantDone(r.do(create()), events.Applied, "")
 	})
 }
 
-// TestRest: a failure's wish to be left alone is heeded, for a bounded time.
-func TestRest(t *testing.T) {
+// TestRetryAfterOfFailures: the Retry-After of a failure is followed, up to a limit.
+func TestRetryAfterOfFailures(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[string]time.Duration{
 		"7": 7 * time.Second, "Sat, 01 Jan 2000 00:00:25 GMT": 25 * time.Second, "999999999": time.Minute, "Fri, 01 Jan 2100 00:00:00 GMT": time.Minute, "soon": time.Minute,
@@ -111,7 +111,7 @@ func TestRest(t *testing.T) {
 				if d := r.api.At[1].Sub(r.api.At[0]); d != want {
 					t.Errorf("%d, %s: called again after %s, want %s", status, after, d, want)
 				}
-				if d := r.desk.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != events.CodeUnavailable {
+				if d := r.stores.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != events.CodeUnavailable {
 					t.Errorf("%d, %s: deferred %+v", status, after, d)
 				}
 			})
@@ -119,7 +119,7 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// TestBudgetOfFailures: an answer that failed teaches the gate, too; a window of years teaches nothing.
+// TestBudgetOfFailures: the gate also uses the rate limit headers of a failed answer. It ignores a window of years.
 func TestBudgetOfFailures(t *testing.T) {
 	t.Parallel()
 	for budget, want := range map[string]time.Duration{`"x"; r=0; t=9`: 9 * time.Second, `"x"; r=0; t=99999999`: 0} {
@@ -137,7 +137,7 @@ func TestBudgetOfFailures(t *testing.T) {
 	}
 }
 
-// TestUnsendableKey: a key that no request can hold is as none; nobody's command is tried with it.
+// TestUnsendableKey: a key that cannot be sent in a header counts as no key. No command is tried with it.
 func TestUnsendableKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
@@ -145,7 +145,7 @@ func TestUnsendableKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.Key = secret.Source{File: file} })
 		if key, o := r.w.api.Acquire(t.Context()); key != "" || o.Code != events.CodeUnauthorized {
-			t.Errorf("the way is free: %+v", o)
+			t.Errorf("calls are not blocked: %+v", o)
 		}
 		if !strings.Contains(r.log.String(), "several lines") || strings.Contains(r.log.String(), "two") || r.Count("call") != 0 {
 			t.Errorf("%s\n%s", r, r.log)
@@ -156,7 +156,8 @@ func TestUnsendableKey(t *testing.T) {
 	})
 }
 
-// TestUnbuiltRequest: a request that cannot be built is our mistake; it says nothing about factro, and shows no address.
+// TestUnbuiltRequest: a request that cannot be built is the bridge's mistake. It says nothing about factro, and the error does not
+// show the address.
 func TestUnbuiltRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,20 +175,20 @@ func TestUnbuiltRequest(t *testing.T) {
 	})
 }
 
-// TestMandant: one odd answer does not change the links of all others.
+// TestMandant: one wrong answer does not change the links of all other results.
 func TestMandant(t *testing.T) {
 	t.Parallel()
-	var a agreed
-	for n, test := range []struct{ told, want string }{
+	var a agreedValue
+	for n, test := range []struct{ answer, want string }{
 		{"", ""}, {"a", "a"}, {"b", "a"}, {"b", "a"}, {"a", "a"}, {"b", "a"}, {"c", "a"}, {"b", "a"}, {"b", "a"}, {"", "a"}, {"b", "b"},
 	} {
-		if a.learn(test.told); a.get() != test.want {
-			t.Errorf("step %d: told %q, it is %q, want %q", n, test.told, a.get(), test.want)
+		if a.observe(test.answer); a.get() != test.want {
+			t.Errorf("step %d: after %q it is %q, want %q", n, test.answer, a.get(), test.want)
 		}
 	}
 }
 
-// TestOddDate: one Date of another century is in no create that follows, and is reported once.
+// TestOddDate: one Date header from another century does not affect later creates, and is reported once.
 func TestOddDate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

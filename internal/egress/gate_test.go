@@ -19,7 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestThrottled: a 429 closes the gate for exactly as long as it says, and costs the command no attempt.
+// TestThrottled: a 429 closes the gate for exactly the time in the answer, and does not count as an attempt.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -52,10 +52,10 @@ func TestThrottled(t *testing.T) {
 					if s.result.Attempts != 1 {
 						t.Errorf("it counts %d attempts", s.result.Attempts)
 					}
-					deferred := r.desk.results(events.Deferred)
+					deferred := r.stores.results(events.Deferred)
 					if test.want < 2*time.Second {
 						if len(deferred) != 0 {
-							t.Error("a short wait is not worth telling")
+							t.Error("a short wait causes no deferred result")
 						}
 						return
 					}
@@ -73,7 +73,7 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// TestThrottledOften: waiting does not use up a command, however often it has to.
+// TestThrottledOften: waiting does not use up attempts, however often it happens.
 func TestThrottledOften(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestThrottledOften(t *testing.T) {
 	})
 }
 
-// TestBudgetUsedUp: the last answer before the budget is used up closes the gate before factro has to say no.
+// TestBudgetUsedUp: the last answer within the budget closes the gate before factro has to refuse a call.
 func TestBudgetUsedUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,12 +104,12 @@ func TestBudgetUsedUp(t *testing.T) {
 	})
 }
 
-// TestDeferredIsACourtesy: a deferred result that cannot be published holds up nothing.
-func TestDeferredIsACourtesy(t *testing.T) {
+// TestDeferredPublishFails: a deferred result that cannot be published does not block the command.
+func TestDeferredPublishFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Sequence(apitest.Reply{Status: 429}, apitest.OK(apitest.Fits)))
-		r.desk.fail = func(step string) error {
+		r.stores.fail = func(step string) error {
 			if step == "publish deferred" {
 				return errors.New("away")
 			}
@@ -119,7 +119,7 @@ func TestDeferredIsACourtesy(t *testing.T) {
 	})
 }
 
-// TestPaused: a refused key stops everything but a probe now and then; a new one in the file goes on within a second.
+// TestPaused: a refused key stops everything except an occasional probe. With a new key in the file, commands go on within a second.
 func TestPaused(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
@@ -140,7 +140,7 @@ func TestPaused(t *testing.T) {
 				t.Errorf("call %d came after %s", i, d)
 			}
 		}
-		if d := r.desk.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != "unauthorized" || d[0].result.RetryAt == nil {
+		if d := r.stores.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != "unauthorized" || d[0].result.RetryAt == nil {
 			t.Errorf("deferred: %v", d)
 		}
 
@@ -159,7 +159,7 @@ func TestPaused(t *testing.T) {
 	})
 }
 
-// TestPausedSameKey: factro may take a key again by itself; the next probe finds out.
+// TestPausedSameKey: factro may accept the same key again. The next probe detects it.
 func TestPausedSameKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestPausedSameKey(t *testing.T) {
 	})
 }
 
-// TestPausedAndDown: factro fails while the key is bad. That opens no second way to ask it all the time.
+// TestPausedAndDown: factro fails while the key is bad. The number of probes does not double.
 func TestPausedAndDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -197,10 +197,10 @@ func TestPausedAndDown(t *testing.T) {
 	})
 }
 
-// noKeyText is how a sender and a requester hear that there is no key.
+// noKeyText is the message for senders and requesters that there is no key.
 const noKeyText = "the bridge has no API key"
 
-// TestNoKey: without a key nothing is asked, since it would only be refused, over and over.
+// TestNoKey: without a key the bridge makes no calls, since factro would refuse each one.
 func TestNoKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
@@ -217,13 +217,13 @@ func TestNoKey(t *testing.T) {
 			t.Errorf("%d lines in the log:\n%s", n, r.log)
 		}
 		if text := r.log.String(); strings.Contains(text, "does not accept") || strings.Count(text, "there is no API key") != 1 || !strings.Contains(text, file) {
-			t.Errorf("the log does not tell of a missing file, once:\n%s", text)
+			t.Errorf("the log does not report a missing file once:\n%s", text)
 		}
 		if err := r.w.api.Trouble(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), file) {
-			t.Errorf("readiness tells of %v", err)
+			t.Errorf("readiness reports %v", err)
 		}
 		if err := r.w.api.Stored(t.Context(), time.Now(), nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "; next attempt at 2") {
-			t.Errorf("reconciliation is told of %v", err)
+			t.Errorf("reconciliation gets %v", err)
 		}
 		if _, o := r.w.api.Acquire(t.Context()); o.Code != events.CodeUnauthorized || !strings.HasPrefix(o.Message(), noKeyText) {
 			t.Errorf("a query is answered with %+v", o)
@@ -236,8 +236,8 @@ func TestNoKey(t *testing.T) {
 	})
 }
 
-// TestNoKeyDeferred: the sender of a command hears that there is no key, and nothing of this machine's files. A key that is
-// there later and is no good is another alarm.
+// TestNoKeyDeferred: the sender of a command gets the message that there is no key, without file names of this machine. A bad key
+// that appears later raises another alarm.
 func TestNoKeyDeferred(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
@@ -247,7 +247,7 @@ func TestNoKeyDeferred(t *testing.T) {
 		go func() { done <- r.do(update()) }()
 		time.Sleep(5 * time.Second) //nolint:forbidigo // in a bubble
 		synctest.Wait()
-		d := r.desk.results(events.Deferred)
+		d := r.stores.results(events.Deferred)
 		if len(d) != 1 || d[0].result.Error.Code != events.CodeUnauthorized || !strings.HasPrefix(d[0].result.Error.Message, noKeyText) {
 			t.Errorf("deferred: %v", d)
 		}
@@ -258,19 +258,19 @@ func TestNoKeyDeferred(t *testing.T) {
 			t.Errorf("the alarm was logged %d times:\n%s", n, r.log)
 		}
 		if err := r.w.api.Trouble(); err == nil || !strings.Contains(err.Error(), "does not accept") {
-			t.Errorf("readiness tells of %v", err)
+			t.Errorf("readiness reports %v", err)
 		}
 		write(t, file, "new")
 		r.wantDone(<-done, events.Applied, "")
 		if err := r.w.api.Trouble(); err != nil {
-			t.Errorf("readiness tells of %v", err)
+			t.Errorf("readiness reports %v", err)
 		}
 	})
 }
 
-// TestDownIsToldOnce: the log tells once that factro cannot be reached, with the cause, and once that it is back; readiness
-// and whoever reads the stored payloads hear it meanwhile.
-func TestDownIsToldOnce(t *testing.T) {
+// TestOutageIsLoggedOnce: the log says once that factro cannot be reached, with the cause, and once that it is back. In between,
+// readiness and reads of stored payloads report it.
+func TestOutageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -287,20 +287,20 @@ func TestDownIsToldOnce(t *testing.T) {
 		const cause = "dial tcp: connection refused"
 		warned := warnings(r)
 		if len(warned) != 1 || !strings.Contains(warned[0], cause) || !strings.Contains(warned[0], `"next_attempt":"2`) {
-			t.Errorf("the log does not tell once of the cause:\n%s", r.log)
+			t.Errorf("the log does not have the cause once:\n%s", r.log)
 		}
 		if err := r.w.api.Trouble(); err == nil || !strings.Contains(err.Error(), cause) || !strings.Contains(err.Error(), "since 2") {
-			t.Errorf("readiness tells of %v", err)
+			t.Errorf("readiness reports %v", err)
 		}
 		if err := r.w.api.Stored(t.Context(), time.Now(), nil); err == nil || !strings.Contains(err.Error(), cause) || !strings.Contains(err.Error(), "; next attempt at 2") {
-			t.Errorf("reconciliation is told of %v", err)
+			t.Errorf("reconciliation gets %v", err)
 		}
 		r.wantDone(<-done, events.Applied, "")
 		if text := r.log.String(); len(warnings(r)) != 1 || strings.Count(text, "factro answers again") != 1 {
-			t.Errorf("the log does not tell once of the end:\n%s", text)
+			t.Errorf("the log does not have the recovery once:\n%s", text)
 		}
 		if err := r.w.api.Trouble(); err != nil {
-			t.Errorf("readiness still tells of %v", err)
+			t.Errorf("readiness still reports %v", err)
 		}
 	})
 }
@@ -316,7 +316,7 @@ func warnings(r *rig) []string {
 	return out
 }
 
-// TestKeyFileGone: the last good key is used on, and the log says so once.
+// TestKeyFileGone: the bridge keeps using the last good key, and logs that once.
 func TestKeyFileGone(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
@@ -328,7 +328,7 @@ func TestKeyFileGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble
-		r.desk.sent = nil
+		r.stores.sent = nil
 		r.wantDone(r.do(update()), events.Applied, "")
 		if n := strings.Count(r.log.String(), "cannot be used"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, r.log)
@@ -343,8 +343,8 @@ func write(t testing.TB, file, text string) {
 	}
 }
 
-// open brings the breaker of a rig to open.
-func open(r *rig) {
+// openBreaker opens the breaker of a rig.
+func openBreaker(r *rig) {
 	r.t.Helper()
 	for range 5 {
 		r.w.api.Exchange(context.Background(), coreapi.Attempt{Op: coreapi.Probe, Number: 1}, probeCall, apitest.Key)
@@ -354,7 +354,7 @@ func open(r *rig) {
 	}
 }
 
-// TestBreaker: five failures in a row stop the pulling; only the probe asks whether factro is back.
+// TestBreaker: five failures in a row stop the pulling of commands. Only the probe checks whether factro is back.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -388,7 +388,7 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestHalfOpen: no answer of a probe makes us ask factro all the time.
+// TestHalfOpen: no answer to a probe leads to calls without pauses.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -403,7 +403,7 @@ func TestHalfOpen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				answer := apitest.Broken
 				r := newRig(t, func(*http.Request, string) apitest.Reply { return answer })
-				open(r)
+				openBreaker(r)
 				answer = test.answer
 				r.Lines = nil
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -422,13 +422,13 @@ func TestHalfOpen(t *testing.T) {
 	}
 }
 
-// TestHalfOpenRefused: any answer of factro's own says that it is well.
+// TestHalfOpenRefused: any answer of factro itself closes the breaker.
 func TestHalfOpenRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answer := apitest.Broken
 		r := newRig(t, func(*http.Request, string) apitest.Reply { return answer })
-		open(r)
+		openBreaker(r)
 		answer = apitest.Reply{Status: 403}
 		if err := r.w.Ready(t.Context()); err != nil || r.w.api.Breaker() != "closed" {
 			t.Errorf("%v, breaker %s", err, r.w.api.Breaker())
@@ -436,7 +436,7 @@ func TestHalfOpenRefused(t *testing.T) {
 	})
 }
 
-// TestOutage: a command that meets an outage waits for its end, in the words of a deferred result, and is then applied.
+// TestOutage: during an outage a command waits, its sender gets a deferred result, and afterwards the command is applied.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -451,7 +451,7 @@ func TestOutage(t *testing.T) {
 		if d := time.Since(began); d > time.Hour+time.Minute || s.result.Attempts > maxAttempts {
 			t.Errorf("after %s and %d attempts", d, s.result.Attempts)
 		}
-		if d := r.desk.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != "unavailable" {
+		if d := r.stores.results(events.Deferred); len(d) != 1 || d[0].result.Error.Code != "unavailable" {
 			t.Errorf("deferred: %v", d)
 		}
 		if n := r.Count("call POST"); n != 6 { // five to open the breaker, one that works
@@ -460,7 +460,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// TestCancelledCallIsNeutral: that we stop says nothing about factro.
+// TestCancelledCallIsNeutral: a call that the bridge cancels says nothing about factro.
 func TestCancelledCallIsNeutral(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -476,15 +476,15 @@ func TestCancelledCallIsNeutral(t *testing.T) {
 	})
 }
 
-// TestPace: no minute, wherever it begins, sees more than the budget and the burst.
+// TestPace: no period of one minute has more calls than the budget and the burst.
 func TestPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const budget, burst = 60, 2
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)), func(c *coreapi.Config) { c.RequestsPerMinute = budget })
-		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: idleness saves nothing up
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: idle time does not increase the budget
 		for range 200 {
-			r.desk.sent = nil
+			r.stores.sent = nil
 			r.wantDone(r.do(update()), events.Applied, "")
 		}
 		at := r.api.At

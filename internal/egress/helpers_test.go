@@ -31,7 +31,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// What the room records, for all tests: the providers are global, and are set before anything asks for them.
+// What the package records, for all tests. The providers are global, and are set before anything uses them.
 var (
 	spans  = tracetest.NewInMemoryExporter()
 	reader = sdkmetric.NewManualReader()
@@ -51,8 +51,8 @@ type sent struct {
 	at          time.Time
 }
 
-// desk is Results, Ledger and Files. fail, if set, may make any of its steps fail.
-type desk struct {
+// fakeStores implements Results, Ledger and Files. fail, if set, can make any of its steps fail.
+type fakeStores struct {
 	*apitest.Diary
 	t      testing.TB
 	files  map[string]objects.File
@@ -64,7 +64,7 @@ type desk struct {
 	fail   func(step string) error
 }
 
-func (d *desk) step(ctx context.Context, name string) error {
+func (d *fakeStores) step(ctx context.Context, name string) error {
 	d.Add(name)
 	if d.fail != nil {
 		if err := d.fail(name); err != nil {
@@ -74,7 +74,7 @@ func (d *desk) step(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
-func (d *desk) Publish(ctx context.Context, subject string, e event.Event, id string) error {
+func (d *fakeStores) Publish(ctx context.Context, subject string, e event.Event, id string) error {
 	var r events.Result
 	if err := e.DataAs(&r); err != nil {
 		d.t.Error(err)
@@ -96,7 +96,7 @@ func (d *desk) Publish(ctx context.Context, subject string, e event.Event, id st
 	return nil
 }
 
-func (d *desk) Reply(ctx context.Context, subject string, _ event.Event) error {
+func (d *fakeStores) Reply(ctx context.Context, subject string, _ event.Event) error {
 	if err := d.step(ctx, "reply"); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (d *desk) Reply(ctx context.Context, subject string, _ event.Event) error {
 	return nil
 }
 
-func (d *desk) Begin(ctx context.Context, cloud, id string, r ledger.Record) (bool, ledger.Record, error) {
+func (d *fakeStores) Begin(ctx context.Context, cloud, id string, r ledger.Record) (bool, ledger.Record, error) {
 	if err := d.step(ctx, "begin"); err != nil {
 		return false, ledger.Record{}, err
 	}
@@ -119,7 +119,7 @@ func (d *desk) Begin(ctx context.Context, cloud, id string, r ledger.Record) (bo
 	return false, r, nil
 }
 
-func (d *desk) Look(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
+func (d *fakeStores) Look(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
 	if err := d.step(ctx, "look"); err != nil {
 		return false, ledger.Record{}, err
 	}
@@ -129,16 +129,16 @@ func (d *desk) Look(ctx context.Context, cloud, id string) (bool, ledger.Record,
 	return known, have, nil
 }
 
-// LookFormer is no step: it changes nothing.
-func (d *desk) LookFormer(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
+// LookFormer is not a step: it changes nothing.
+func (d *fakeStores) LookFormer(ctx context.Context, cloud, id string) (bool, ledger.Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	have, known := d.ledger[cloud+" "+id]
 	return known && !have.Plain, have, ctx.Err()
 }
 
-// Save calls writing a result finish, that nothing was done release, and all else save.
-func (d *desk) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
+// Save names its step finish if it writes a result, release if it records that nothing was done, and save otherwise.
+func (d *fakeStores) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	step := "save"
 	if r.Result != nil {
 		step = "finish"
@@ -154,7 +154,7 @@ func (d *desk) Save(ctx context.Context, cloud, id string, r ledger.Record) (led
 	return r, nil
 }
 
-func (d *desk) Claim(ctx context.Context, cloud, resource, objectID, id string) (bool, error) {
+func (d *fakeStores) Claim(ctx context.Context, cloud, resource, objectID, id string) (bool, error) {
 	if err := d.step(ctx, "claim"); err != nil {
 		return false, err
 	}
@@ -167,7 +167,7 @@ func (d *desk) Claim(ctx context.Context, cloud, resource, objectID, id string) 
 	return d.claims[key] == id, nil
 }
 
-func (d *desk) Made(ctx context.Context, cloud string, _ time.Time) (map[string]bool, error) {
+func (d *fakeStores) Made(ctx context.Context, cloud string, _ time.Time) (map[string]bool, error) {
 	if err := d.step(ctx, "made"); err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (d *desk) Made(ctx context.Context, cloud string, _ time.Time) (map[string]
 	return made, nil
 }
 
-func (d *desk) Forget(ctx context.Context, cloud, id string, _ ledger.Record) error {
+func (d *fakeStores) Forget(ctx context.Context, cloud, id string, _ ledger.Record) error {
 	if err := d.step(ctx, "forget"); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (d *desk) Forget(ctx context.Context, cloud, id string, _ ledger.Record) er
 	return nil
 }
 
-func (d *desk) File(ctx context.Context, _, name string) (objects.File, error) {
+func (d *fakeStores) File(ctx context.Context, _, name string) (objects.File, error) {
 	if err := d.step(ctx, "file"); err != nil {
 		return objects.File{}, err
 	}
@@ -206,7 +206,7 @@ func (d *desk) File(ctx context.Context, _, name string) (objects.File, error) {
 }
 
 // results are the published results with an outcome.
-func (d *desk) results(o events.Outcome) []sent {
+func (d *fakeStores) results(o events.Outcome) []sent {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var all []sent
@@ -218,15 +218,15 @@ func (d *desk) results(o events.Outcome) []sent {
 	return all
 }
 
-// rig is a worker between a scripted factro and a desk.
+// rig is a worker between a scripted factro and fake stores.
 type rig struct {
 	t testing.TB
 	*apitest.Diary
-	w    *Worker
-	cfg  coreapi.Config
-	api  *apitest.Factro
-	desk *desk
-	log  *bytes.Buffer
+	w      *Worker
+	cfg    coreapi.Config
+	api    *apitest.Factro
+	stores *fakeStores
+	log    *bytes.Buffer
 }
 
 func newRig(t testing.TB, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *rig {
@@ -236,11 +236,11 @@ func newRig(t testing.TB, script func(r *http.Request, body string) apitest.Repl
 
 func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *rig {
 	t.Helper()
-	d := &apitest.Diary{}
+	stores := &apitest.Diary{}
 	r := &rig{
-		t: t, Diary: d, log: &bytes.Buffer{},
-		api:  &apitest.Factro{Diary: d, Script: script},
-		desk: &desk{Diary: d, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
+		t: t, Diary: stores, log: &bytes.Buffer{},
+		api:    &apitest.Factro{Diary: stores, Script: script},
+		stores: &fakeStores{Diary: stores, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
 	}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
@@ -255,14 +255,14 @@ func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, wcfg, Stores{Results: r.desk, Ledger: r.desk, Files: r.desk}, log); err != nil {
+	if r.w, err = New(api, wcfg, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores}, log); err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// unseeable answers as a script does, and forbids to look at anything.
-func unseeable(script func(*http.Request, string) apitest.Reply) func(*http.Request, string) apitest.Reply {
+// unsearchable answers like a script, and refuses all reads.
+func unsearchable(script func(*http.Request, string) apitest.Reply) func(*http.Request, string) apitest.Reply {
 	return func(r *http.Request, body string) apitest.Reply {
 		if r.Method == http.MethodGet && !apitest.IsProbe(r) {
 			return apitest.Reply{Status: 403, Body: "no"}
@@ -271,13 +271,13 @@ func unseeable(script func(*http.Request, string) apitest.Reply) func(*http.Requ
 	}
 }
 
-// What a command by the name of c-1 has: its place in the ledger, and the end of the ids of its results.
+// The key of the command c-1 in the ledger, and the end of the ids of its results.
 const (
 	ledgerEntry  = "acme urn:test\xffc-1"
 	sourceDigest = ".56a65968f6a45415"
 )
 
-// command returns a command as the bus hands it over.
+// command returns a command as the bus delivers it.
 func command(operation, data string, ext ...any) events.Command {
 	e := event.Event{Context: &event.EventContextV1{
 		ID: "c-1", Source: *types.ParseURIRef("urn:test"), Type: "com.factro.command." + operation,
@@ -294,7 +294,7 @@ var (
 	remove = func() events.Command { return command("deleteTask", `{"taskId":"t-1"}`) }
 )
 
-// do has the worker handle a command and never stops it.
+// do lets the worker handle a command without stopping it.
 func (r *rig) do(c events.Command) error {
 	r.t.Helper()
 	return r.w.Handle(context.Background(), context.Background(), c, nil)
@@ -304,7 +304,7 @@ func (r *rig) do(c events.Command) error {
 func (r *rig) only() sent {
 	r.t.Helper()
 	var final []sent
-	for _, s := range r.desk.sent {
+	for _, s := range r.stores.sent {
 		if s.result.Outcome != events.Deferred {
 			final = append(final, s)
 		}
@@ -335,7 +335,7 @@ func (r *rig) wantDone(verdict error, outcome events.Outcome, code string) sent 
 	return s
 }
 
-// wantTerminal compares with the one way to make such a verdict; its type is not to be seen from here.
+// wantTerminal compares with a verdict from commands.Terminal, since its type is not exported.
 func wantTerminal(t testing.TB, verdict error, subject, code string) {
 	t.Helper()
 	letter, ok := commands.LetterOf(verdict)

@@ -27,8 +27,8 @@ const (
 	hookSecret = "webhook-secret-of-acme"
 )
 
-// echo is a text that holds secrets in every way that is usual.
-func echo(secrets ...string) string {
+// textWithSecrets is a text with secrets in every usual encoding.
+func textWithSecrets(secrets ...string) string {
 	var b strings.Builder
 	for _, s := range secrets {
 		fmt.Fprintf(&b, "%s %s %s %s %s ", s, strings.ReplaceAll(s, "/", `\/`), strings.ReplaceAll(s, "-", `\u002d`), url.QueryEscape(s), hex.EncodeToString([]byte(s)))
@@ -40,8 +40,8 @@ func echo(secrets ...string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// traces are parts of the secrets that nothing may hold, each in one way to write it.
-func traces() (all []string) {
+// secretFragments are parts of the secrets, in each encoding. Nothing may contain them.
+func secretFragments() (all []string) {
 	for _, s := range []string{oldKey, newKey, hookSecret} {
 		for _, form := range []string{s, strings.ReplaceAll(s, "/", `\/`), strings.ReplaceAll(s, "-", `\u002d`), url.QueryEscape(s), hex.EncodeToString([]byte(s))} {
 			all = append(all, form[len(form)-8:])
@@ -54,8 +54,8 @@ func traces() (all []string) {
 	return all
 }
 
-// withReader is a reader beside the worker of a rig.
-func withReader(t testing.TB, r *rig) (*query.Reader, *apitest.AnswerStore) {
+// newReader makes a reader that shares the API of a rig.
+func newReader(t testing.TB, r *rig) (*query.Reader, *apitest.AnswerStore) {
 	t.Helper()
 	s := &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}
 	q, err := query.New(r.w.api, s, r.w.log)
@@ -65,12 +65,12 @@ func withReader(t testing.TB, r *rig) (*query.Reader, *apitest.AnswerStore) {
 	return q, s
 }
 
-// TestEchoedSecrets: a server that sends our secrets back does not bring them into results, dead letters, the ledger, the
-// answers to queries, what reconciliation reads, the log or the spans; neither the key in use nor the one before.
+// TestEchoedSecrets: if a server sends the secrets back, they do not get into results, dead letters, the ledger, answers to
+// queries, what reconciliation reads, the log or the spans. That holds for the current key and the previous one.
 func TestEchoedSecrets(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
-	text := echo(oldKey, newKey, hookSecret)
+	text := textWithSecrets(oldKey, newKey, hookSecret)
 	synctest.Test(t, func(t *testing.T) {
 		write(t, file, oldKey)
 		answer := apitest.OK(apitest.Fits)
@@ -82,7 +82,7 @@ func TestEchoedSecrets(t *testing.T) {
 		}, func(c *coreapi.Config) {
 			c.Key, c.Hidden = secret.Source{File: file}, []secret.Source{{Value: hookSecret}}
 		})
-		reader, store := withReader(t, x)
+		reader, store := newReader(t, x)
 		x.wantDone(x.do(update()), events.Applied, "")
 		write(t, file, newKey)
 		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble: until the file is read again
@@ -126,10 +126,10 @@ func TestEchoedSecrets(t *testing.T) {
 			time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: until the gate is open again
 		}
 		seen := x.String() + x.log.String()
-		for _, s := range x.desk.sent {
+		for _, s := range x.stores.sent {
 			seen += string(s.event.Data()) + s.id
 		}
-		for _, r := range x.desk.ledger {
+		for _, r := range x.stores.ledger {
 			seen += fmt.Sprintf("%s %+v %s", r.Result, r.Log, r.Made)
 		}
 		for _, content := range store.Kept {
@@ -138,7 +138,7 @@ func TestEchoedSecrets(t *testing.T) {
 		for _, s := range spans.GetSpans() {
 			seen += fmt.Sprintf("%s %v %v %v", s.Name, s.Attributes, s.Events, s.Status)
 		}
-		for _, trace := range traces() {
+		for _, trace := range secretFragments() {
 			if at := strings.Index(seen, trace); at >= 0 {
 				t.Errorf("%q is seen: %.200s", trace, seen[max(0, at-100):])
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// from is a command of another source, or a plain one for "".
+// from is a command with another source, or a plain command for "".
 func from(source string, c events.Command) events.Command {
 	c.Event = c.Event.Clone()
 	if source == "" {
@@ -26,14 +26,14 @@ func from(source string, c events.Command) events.Command {
 	return c
 }
 
-// placed is a command at another place in the stream.
-func placed(position string, c events.Command) events.Command {
+// atPosition is a command at another position in the stream.
+func atPosition(position string, c events.Command) events.Command {
 	c.Position = position
 	return c
 }
 
 // ids are those of the published results, which the stream keeps once each.
-func (d *desk) ids() map[string]events.Outcome {
+func (d *fakeStores) ids() map[string]events.Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ids := map[string]events.Outcome{}
@@ -43,7 +43,7 @@ func (d *desk) ids() map[string]events.Outcome {
 	return ids
 }
 
-// TestSourcesApart: commands of two sources, or one of them plain, with one id are two commands, be their data equal or not.
+// TestSourcesApart: commands with the same id from two sources, one of them possibly plain, are two commands, even with equal data.
 func TestSourcesApart(t *testing.T) {
 	t.Parallel()
 	for name, pair := range map[string][2]events.Command{
@@ -60,14 +60,14 @@ func TestSourcesApart(t *testing.T) {
 				}
 			}
 		}
-		if got := r.Count("call POST"); got != 2 || len(r.desk.ledger) != 2 || len(r.desk.ids()) != 2 {
-			t.Errorf("%s: %d calls, results %v: %s", name, got, r.desk.ids(), r)
+		if got := r.Count("call POST"); got != 2 || len(r.stores.ledger) != 2 || len(r.stores.ids()) != 2 {
+			t.Errorf("%s: %d calls, results %v: %s", name, got, r.stores.ids(), r)
 		}
 	}
 }
 
-// TestSameSource: what has the same source and id is the same command, and with other data a mistake. So it is among plain
-// ones.
+// TestSameSource: commands with the same source and id are the same command, and other data is a mistake. That also holds for plain
+// commands.
 func TestSameSource(t *testing.T) {
 	t.Parallel()
 	for _, source := range []string{"urn:test", ""} {
@@ -76,19 +76,19 @@ func TestSameSource(t *testing.T) {
 		if err := r.do(first); err != nil {
 			t.Error(err)
 		}
-		if err := r.do(placed("FACTRO_COMMANDS:18", first)); err != nil {
+		if err := r.do(atPosition("FACTRO_COMMANDS:18", first)); err != nil {
 			t.Error(err)
 		}
 		other := from(source, command("createTask", `{"title":"U","targetParentId":"p-1"}`))
-		wantTerminal(t, r.do(placed("FACTRO_COMMANDS:19", other)), "factro.dead.command.acme.task.createTask", events.CodeConflict)
+		wantTerminal(t, r.do(atPosition("FACTRO_COMMANDS:19", other)), "factro.dead.command.acme.task.createTask", events.CodeConflict)
 		if r.Count("call POST") != 1 {
 			t.Errorf("source %q: %s", source, r)
 		}
 	}
 }
 
-// TestDigest: each result tells of which data it is, a repeated one that of the data that was carried out, also if an older bridge
-// has written it into the ledger; and a conflict what became of the command that had the id before.
+// TestDigest: each result has the digest of its data. A repeated result has the digest of the data that was carried out, even if an
+// older bridge wrote it into the ledger. A conflict has the result of the earlier command.
 func TestDigest(t *testing.T) {
 	t.Parallel()
 	mine := create()
@@ -97,7 +97,7 @@ func TestDigest(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9","secret":"x"}`)))
 		_ = r.do(mine)
 		if !withDigest {
-			record := r.desk.ledger[ledgerEntry]
+			record := r.stores.ledger[ledgerEntry]
 			var result events.Result
 			if err := json.Unmarshal(record.Result, &result); err != nil || result.CommandDigest == "" {
 				t.Fatalf("%s, %v", record.Result, err)
@@ -107,31 +107,31 @@ func TestDigest(t *testing.T) {
 			if record.Result, err = json.Marshal(result); err != nil {
 				t.Fatal(err)
 			}
-			r.desk.ledger[ledgerEntry] = record
+			r.stores.ledger[ledgerEntry] = record
 		}
 		spelled := command("createTask", `{ "targetParentId":"p-1", "title":"\u0054" }`)
-		_ = r.do(placed("FACTRO_COMMANDS:18", spelled))
-		_ = r.do(placed("FACTRO_COMMANDS:19", other))
-		if len(r.desk.sent) != 3 || r.Count("call POST") != 1 {
+		_ = r.do(atPosition("FACTRO_COMMANDS:18", spelled))
+		_ = r.do(atPosition("FACTRO_COMMANDS:19", other))
+		if len(r.stores.sent) != 3 || r.Count("call POST") != 1 {
 			t.Fatalf("%s: %s", name, r)
 		}
 		for i, want := range []events.Command{mine, mine, other} {
-			if got := r.desk.sent[i].result.CommandDigest; got != identity.CommandDigest(want.Event.Data()) {
+			if got := r.stores.sent[i].result.CommandDigest; got != identity.CommandDigest(want.Event.Data()) {
 				t.Errorf("%s: the result %d has the digest %q", name, i, got)
 			}
 		}
-		reason := r.desk.sent[2].result.Error
+		reason := r.stores.sent[2].result.Error
 		if reason.Code != events.CodeConflict {
 			t.Fatalf("%s: %v", name, reason)
 		}
 		if e := reason.Earlier; e == nil || e.Outcome != events.Applied || e.Resource.ID != "t-9" || e.Response != nil || !e.Omitted {
-			t.Errorf("%s: the earlier result is told as %+v", name, e)
+			t.Errorf("%s: the earlier result is %+v", name, e)
 		}
 	}
 }
 
-// TestRejectionsApart: of each message that is rejected before anything is called there is a result, one of each: also if
-// another one with its id was rejected before.
+// TestRejectionsApart: each message that is rejected before any call has exactly one result, even if another message with the same
+// id was rejected before.
 func TestRejectionsApart(t *testing.T) {
 	t.Parallel()
 	late := func(data string) events.Command {
@@ -145,11 +145,11 @@ func TestRejectionsApart(t *testing.T) {
 	for name, pair := range map[string][2]events.Command{
 		"two sources":        {wrong("a"), from("urn:other", wrong("a"))},
 		"a source and plain": {wrong("a"), from("", wrong("a"))},
-		"invalid":            {wrong("a"), placed("FACTRO_COMMANDS:18", wrong("b"))},
-		"expired":            {late(`{"taskId":"a"}`), placed("FACTRO_COMMANDS:18", late(`{"taskId":"b"}`))},
-		"unknown":            {none("flyTask"), placed("FACTRO_COMMANDS:18", none("flyTask"))},
-		"dry run":            {dry("a"), placed("FACTRO_COMMANDS:18", dry("b"))},
-		"plain":              {from("", wrong("a")), placed("FACTRO_COMMANDS:18", from("", wrong("b")))},
+		"invalid":            {wrong("a"), atPosition("FACTRO_COMMANDS:18", wrong("b"))},
+		"expired":            {late(`{"taskId":"a"}`), atPosition("FACTRO_COMMANDS:18", late(`{"taskId":"b"}`))},
+		"unknown":            {none("flyTask"), atPosition("FACTRO_COMMANDS:18", none("flyTask"))},
+		"dry run":            {dry("a"), atPosition("FACTRO_COMMANDS:18", dry("b"))},
+		"plain":              {from("", wrong("a")), atPosition("FACTRO_COMMANDS:18", from("", wrong("b")))},
 	} {
 		r := newRig(t, apitest.Always(apitest.OK("{}")))
 		for range 2 { // and a redelivery of each
@@ -157,28 +157,28 @@ func TestRejectionsApart(t *testing.T) {
 				_ = r.do(c)
 			}
 		}
-		if got := r.desk.ids(); len(got) != 2 || r.Count("call") != 0 {
+		if got := r.stores.ids(); len(got) != 2 || r.Count("call") != 0 {
 			t.Errorf("%s: results %v", name, got)
 		}
 	}
 }
 
-// TestUndeliverableApart: two messages with one id that the broker gave up are two results.
+// TestUndeliverableApart: two messages with the same id that the broker gave up have two results.
 func TestUndeliverableApart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(apitest.OK("{}")))
-	for _, c := range []events.Command{create(), create(), placed("FACTRO_COMMANDS:18", create()), from("urn:other", create())} {
+	for _, c := range []events.Command{create(), create(), atPosition("FACTRO_COMMANDS:18", create()), from("urn:other", create())} {
 		if err := r.w.Undeliverable(t.Context(), c, nil, context.DeadlineExceeded); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := r.desk.ids(); len(got) != 3 {
+	if got := r.stores.ids(); len(got) != 3 {
 		t.Errorf("results %v", got)
 	}
 }
 
-// TestFormerRecords: an earlier bridge has written the record, whose key is the id alone.
-func TestFormerRecords(t *testing.T) {
+// TestOlderRecords: an older bridge has written the record. Its key is the id alone.
+func TestOlderRecords(t *testing.T) {
 	t.Parallel()
 	const former = "acme c-1"
 	result, err := json.Marshal(events.Result{Operation: "createTask", Outcome: events.Applied, Status: 200})
@@ -187,7 +187,7 @@ func TestFormerRecords(t *testing.T) {
 	}
 	printOf := func(c events.Command) string {
 		j := &job{cmd: c}
-		if reason := newRig(t, apitest.Always(apitest.OK("{}"))).w.plan(j, nil); reason != nil {
+		if reason := newRig(t, apitest.Always(apitest.OK("{}"))).w.prepare(j, nil); reason != nil {
 			t.Fatal(reason)
 		}
 		return j.record.Fingerprint
@@ -211,7 +211,7 @@ func TestFormerRecords(t *testing.T) {
 		},
 	} {
 		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
-		r.desk.ledger[former] = test.record
+		r.stores.ledger[former] = test.record
 		verdict := r.do(test.cmd)
 		outcome := events.Applied
 		if test.code != "" {
@@ -220,15 +220,15 @@ func TestFormerRecords(t *testing.T) {
 		if r.wantDone(verdict, outcome, test.code); r.Count("call POST") != test.calls {
 			t.Errorf("%s: %s", name, r)
 		}
-		if _, known := r.desk.ledger[ledgerEntry]; known != (test.calls == 1) {
-			t.Errorf("%s: the ledger has %v", name, r.desk.ledger)
+		if _, known := r.stores.ledger[ledgerEntry]; known != (test.calls == 1) {
+			t.Errorf("%s: the ledger has %v", name, r.stores.ledger)
 		}
 	}
 }
 
-// TestFormerUnfinished: an earlier bridge has begun a create and claimed what it made. The command goes on under its old
-// name, so that it adopts the object instead of making another one.
-func TestFormerUnfinished(t *testing.T) {
+// TestOlderUnfinished: an older bridge has begun a create and claimed its object. The command goes on under the old key, so that it
+// adopts the object instead of making another one.
+func TestOlderUnfinished(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now().UTC()
@@ -245,19 +245,19 @@ func TestFormerUnfinished(t *testing.T) {
 			return apitest.OK(made)
 		})
 		j := &job{cmd: create()}
-		if reason := r.w.plan(j, nil); reason != nil {
+		if reason := r.w.prepare(j, nil); reason != nil {
 			t.Fatal(reason)
 		}
-		r.desk.ledger["acme c-1"] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began, Dated: began}
-		r.desk.claims["acme task t-7"] = "c-1"
+		r.stores.ledger["acme c-1"] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began, Dated: began}
+		r.stores.claims["acme task t-7"] = "c-1"
 		s := r.wantDone(r.do(create()), events.Applied, "")
-		if r.Count("call POST") != 0 || s.result.Resource.ID != "t-7" || r.desk.ledger["acme c-1"].Result == nil || len(r.desk.ledger) != 1 {
-			t.Errorf("got %s, the ledger has %v: %s", s.event.Data(), r.desk.ledger, r)
+		if r.Count("call POST") != 0 || s.result.Resource.ID != "t-7" || r.stores.ledger["acme c-1"].Result == nil || len(r.stores.ledger) != 1 {
+			t.Errorf("got %s, the ledger has %v: %s", s.event.Data(), r.stores.ledger, r)
 		}
 	})
 }
 
-// TestDryRunOfUsedID: a dry run is refused as the command itself would be, if its source and id were used for other data.
+// TestDryRunOfUsedID: a dry run is refused, like the command itself, if its source and id were used for other data.
 func TestDryRunOfUsedID(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -266,7 +266,7 @@ func TestDryRunOfUsedID(t *testing.T) {
 	}{"the same data": {"T", ""}, "other data": {"U", events.CodeConflict}} {
 		r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
 		r.wantDone(r.do(create()), events.Applied, "")
-		r.desk.sent = nil
+		r.stores.sent = nil
 		outcome := events.Applied
 		if test.code != "" {
 			outcome = events.Rejected

@@ -21,61 +21,63 @@ type job struct {
 	op        factro.Operation
 	call      translate.Call
 	startedAt time.Time
-	expiry    time.Time // zero if it has none
+	expiry    time.Time // zero if the command does not expire
 	dryRun    bool
 
-	ledgerID string // by which the ledger knows the command
-	record   ledger.Record
-	hold     hold
-	attempts int // calls of all deliveries that count
-	calls    int // calls of this delivery
-	misses   int // how often its file could not be read
+	ledgerID     string // by which the ledger knows the command
+	record       ledger.Record
+	ownership    ownership
+	attempts     int // calls of all deliveries that count
+	calls        int // calls of this delivery
+	fileFailures int // how often its file could not be read
 
 	file       *upload.File   // of the call that comes next
-	unread     error          // why there is none
+	fileErr    error          // why there is none
 	answer     coreapi.Answer // of the last call, or of what was found instead
 	conclusion conclusion     // set by conclude
 	result     events.Result  // set by remember, or made of the conclusion
 	verdict    error          // for the bus, once the command is settled
 }
 
-// hold says whose the ledger's record of a command is, and whether a call may have been made for it before this delivery.
-type hold int
+// ownership says who owns the ledger's record of a command, and whether an earlier delivery may have made a call for it.
+type ownership int
 
 const (
-	unasked   hold = iota // the ledger has not been asked
-	foreign               // an earlier delivery may have made a call, and the record is still its own
-	fresh                 // ours, and nothing was called before
-	inherited             // ours, and an earlier delivery may have made a call, or it is known that its create has to be made again
+	unchecked ownership = iota // the ledger was not read yet
+	foreign                    // an earlier delivery owns the record, and may have made a call
+	fresh                      // this delivery owns the record, and nothing was called before
+	inherited                  // this delivery owns the record; an earlier one may have made a call, or the create must be made again
 )
 
-// begun says whether the record is in the ledger, and ours.
-func (j *job) begun() bool { return j.hold == fresh || j.hold == inherited }
+// owned says whether the ledger has the record and this delivery owns it.
+func (j *job) owned() bool { return j.ownership == fresh || j.ownership == inherited }
 
-// take makes a record ours.
-func (j *job) take(r ledger.Record, called bool) {
+// own makes this delivery the owner of a record.
+func (j *job) own(r ledger.Record, called bool) {
 	j.record, j.attempts = r, r.Attempts
-	if called || j.hold == foreign {
-		j.hold = inherited
+	if called || j.ownership == foreign {
+		j.ownership = inherited
 		return
 	}
-	j.hold = fresh
+	j.ownership = fresh
 }
 
-// mayExpire says whether nothing can have been called yet, so that an expirytime still counts.
-func (j *job) mayExpire() bool { return j.attempts == 0 && (j.hold == unasked || j.hold == fresh) }
+// mayExpire says whether the expirytime still counts: nothing can have been called yet.
+func (j *job) mayExpire() bool {
+	return j.attempts == 0 && (j.ownership == unchecked || j.ownership == fresh)
+}
 
-// interrupted says whether the last call was made by an earlier delivery, which may still be at it.
+// interrupted says whether an earlier delivery made the last call. That call may still be running.
 func (j *job) interrupted() bool { return j.calls == 0 }
 
-// conclusion is what became of a command.
+// conclusion is the outcome of a command, and its reason.
 type conclusion struct {
 	outcome events.Outcome
 	reason  *events.Error // nil if it was applied
-	adopted bool          // what it made was found, not answered
+	adopted bool          // the created object was found by a search, not returned by the call
 }
 
-// conclude notes what became of the command.
+// conclude keeps the outcome of the command.
 func (j *job) conclude(outcome events.Outcome, a coreapi.Answer, reason *events.Error) finding {
 	j.answer, j.conclusion = a, conclusion{outcome: outcome, reason: reason, adopted: j.conclusion.adopted}
 	return concluded
@@ -92,46 +94,46 @@ func (j *job) remember(r events.Result) finding {
 	return remembered
 }
 
-// fail hands the command back to the bus, which decides when it is delivered again.
+// fail returns the command to the bus, which decides when to deliver it again.
 func (j *job) fail(err error) finding {
 	j.verdict = err
-	return broken
+	return storeFailed
 }
 
-// stop hands the command back at once, since the bridge stops.
+// stop returns the command to the bus at once, because the bridge is stopping.
 func (j *job) stop(err error) finding {
 	j.verdict = commands.RetryAfter(err, 0)
 	return stopped
 }
 
-// actions are the work of the states: what file does it is in docs/commands.md.
+// actions has the function of each state. docs/commands.md lists them with their files.
 var actions = map[state]func(*Worker, context.Context, *job) finding{
-	planning:   (*Worker).read,
-	rehearsing: (*Worker).rehearse,
-	recalling:  (*Worker).recall,
-	waiting:    (*Worker).await,
-	entering:   (*Worker).enter,
-	opening:    (*Worker).open,
-	missing:    (*Worker).awaitFile,
-	calling:    (*Worker).try,
-	looking:    (*Worker).resolve,
-	pausing:    (*Worker).pause,
-	concluding: (*Worker).end,
-	telling:    (*Worker).tell,
+	planning:     (*Worker).plan,
+	dryRunning:   (*Worker).answerDryRun,
+	checking:     (*Worker).checkLedger,
+	waiting:      (*Worker).awaitCall,
+	beginning:    (*Worker).beginAttempt,
+	opening:      (*Worker).openFile,
+	awaitingFile: (*Worker).retryFile,
+	calling:      (*Worker).attempt,
+	searching:    (*Worker).resolve,
+	pausing:      (*Worker).pause,
+	concluding:   (*Worker).recordResult,
+	publishing:   (*Worker).publishResult,
 }
 
-// Handle carries out a command and publishes what became of it. See bus.Worker for the arguments and the verdict.
+// Handle carries out a command and publishes its result. See commands.Worker for the arguments and the verdict.
 func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, mistake error) error {
-	ctx := working{stopping, delivery}
-	cmd.Cloud = w.cloud // a subject that is no command's does not tell it
+	ctx := commandContext{stopping, delivery}
+	cmd.Cloud = w.cloud // a subject that does not name a command has no cloud
 	j := &job{cmd: cmd, mistake: mistake, ledgerID: cmd.Identity(), startedAt: time.Now()}
-	w.hand.take(j.startedAt)
-	defer w.hand.drop()
+	w.inFlight.begin(j.startedAt)
+	defer w.inFlight.end()
 	for at := planning; at != settled; {
 		e := actions[at](w, ctx, j) //nolint:contextcheck // ctx has both contexts in it
 		next, known := transitions[at][e]
-		if !known { // a test makes sure that there is none
-			return fmt.Errorf("a command that was %s has no way on by %q", at, e)
+		if !known { // a test makes sure that this cannot happen
+			return fmt.Errorf("a command in the state %q has no transition for %q", at, e)
 		}
 		at = next
 	}

@@ -3,30 +3,30 @@ package egress
 import "time"
 
 const (
-	// maxAttempts bounds how often a command that factro fails on is tried. An outage does not use them up: after five
-	// failures the breaker opens, and then nothing is called until a probe has succeeded. As often it is tried to read the
-	// file of a command.
+	// maxAttempts is how often a command is tried that factro fails on. An outage does not use them up: after five failures the
+	// breaker opens, and nothing is called until a probe succeeds. The same limit applies to reading the file of a command.
 	maxAttempts = 8
-	// maxResponse bounds what of an answer goes into a result: with the rest it must fit into a message.
+	// maxResponse is the largest answer that goes into a result. The whole result must fit into one message.
 	maxResponse = 512 << 10
-	// maxKept bounds what of an answer is kept in the ledger, for a repetition of the result: there are many records.
+	// maxKept is the largest answer that the ledger keeps for a repeated result. It is small because there are many records.
 	maxKept = 16 << 10
-	// inDoubt is how much older than the call an object like it may be and still leave a doubt. Whether factro's times of
-	// creation agree with its Date header is not known, and a zone that is left out is hours: what is taken for older than
-	// it is would be made again. The price is that a human is asked where somebody made the like of it by hand that day.
-	inDoubt = 24 * time.Hour
-	// minLooks is how often a create that may have happened is looked for before it is made again, and lookPause the time
-	// between. Whether factro's lists lag behind its writes is not known, and an object that shows up late would be doubled.
-	minLooks  = 2
-	lookPause = 2 * time.Second
-	// patientLooks is how often what was answered as made, but without an id, is looked for.
-	patientLooks = 5
-	// maxUnread is how often a list is read that holds something else than was expected: it may have broken off.
-	maxUnread = 3
-	// courtesy bounds how long a deferred result may take; it holds up the command that it is about.
-	courtesy = 5 * time.Second
-	// lookTimeout bounds one read for a command, which holds up the commands behind it.
-	lookTimeout = 3 * time.Minute
-	// overrun is how long what is known may take to be written down once the bridge has to stop.
-	overrun = time.Second
+	// doubtWindow is how much older than the call a similar object may be and still count as a possible match. It is not known
+	// whether factro's creation times agree with its Date header, and a missing time zone shifts them by hours. If the bridge
+	// took an object for older than it is, it would create it twice. The price: if somebody made a similar object by hand on
+	// the same day, a human has to decide.
+	doubtWindow = 24 * time.Hour
+	// minSearches is how often the bridge searches for the object of a create before it makes the create again. searchPause is
+	// the time between two searches. factro's lists may lag behind its writes, and then a late object would exist twice.
+	minSearches = 2
+	searchPause = 2 * time.Second
+	// minSearchesAfterEmpty is the same if factro reported success but returned no id.
+	minSearchesAfterEmpty = 5
+	// maxListReads is how often a list is read that has an unexpected form: it may have been cut off.
+	maxListReads = 3
+	// deferredTimeout limits the publishing of a deferred result, because the command waits for it.
+	deferredTimeout = 5 * time.Second
+	// readTimeout limits one read for a command, because the commands behind it wait.
+	readTimeout = 3 * time.Minute
+	// finalWriteGrace is how long the last writes may take once the bridge has to stop.
+	finalWriteGrace = time.Second
 )

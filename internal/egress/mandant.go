@@ -6,15 +6,15 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 )
 
-// agreed is a text that answers tell, such as the mandant's id. The first one is taken, another only if several answers
-// in a row tell it.
-type agreed struct {
+// agreedValue is a text that several answers agree on, such as the mandant's id. The first value is taken at once. A different
+// value replaces it only after several answers in a row have it.
+type agreedValue struct {
 	mu               sync.Mutex
 	value, candidate string
 	votes            int
 }
 
-func (a *agreed) learn(text string) {
+func (a *agreedValue) observe(text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch text {
@@ -32,7 +32,7 @@ func (a *agreed) learn(text string) {
 	}
 }
 
-func (a *agreed) get() string {
+func (a *agreedValue) get() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.value

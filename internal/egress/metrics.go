@@ -13,31 +13,32 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// metrics are what is counted of a cloud's commands.
+// metrics has the instruments for the commands of a cloud.
 type metrics struct {
 	cloud    attribute.KeyValue
 	commands metric.Int64Counter
 	refused  metric.Int64Counter
-	expected sync.Once
+	zeroed   sync.Once
 	duration metric.Float64Histogram
 }
 
-// expect begins the counts that somebody watches at 0: the growth of a series that begins with its first case does not
-// count that case.
-func (m *metrics) expect(ctx context.Context) {
-	m.expected.Do(func() {
+// startAtZero starts the counters of refused results at 0. Without that, a series starts with its first case, and the increase
+// over time does not include that case.
+func (m *metrics) startAtZero(ctx context.Context) {
+	m.zeroed.Do(func() {
 		for _, store := range []string{"results", "ledger"} {
 			m.refused.Add(ctx, 0, metric.WithAttributes(m.cloud, attribute.String("store", store)))
 		}
 	})
 }
 
-// lost counts a result that was not published, and unwritten one that is not in the ledger.
-func (m *metrics) lost(ctx context.Context) { m.isRefused(ctx, "results") }
+// resultRefused counts a result that was not published.
+func (m *metrics) resultRefused(ctx context.Context) { m.countRefused(ctx, "results") }
 
-func (m *metrics) unwritten(ctx context.Context) { m.isRefused(ctx, "ledger") }
+// recordRefused counts a result that is not in the ledger.
+func (m *metrics) recordRefused(ctx context.Context) { m.countRefused(ctx, "ledger") }
 
-func (m *metrics) isRefused(ctx context.Context, store string) {
+func (m *metrics) countRefused(ctx context.Context, store string) {
 	m.refused.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("store", store)))
 }
 
@@ -47,14 +48,15 @@ func newMetrics(cloud string) (*metrics, error) {
 		cloud:    attribute.String("factro.cloud", cloud),
 		commands: b.Counter("factro.bridge.commands", "{result}", "Results of commands, by operation, outcome and error code."),
 		refused: b.Counter("factro.bridge.results.refused", "{result}",
-			"Final results that the broker refused, so that the stream of results or the ledger does not have them, by store."),
-		duration: b.Seconds("factro.bridge.command.duration", "From pulling a command to its stored final result.", coreapi.Seconds),
+			"Final results that the broker refused, by store. The stream of results or the ledger does not have them."),
+		duration: b.Seconds("factro.bridge.command.duration", "Time from pulling a command to storing its final result.", coreapi.Seconds),
 	}
 	return m, b.Err()
 }
 
-// finished counts a result. What a sender wrote as the operation is a label only if it is one.
-func (m *metrics) finished(ctx context.Context, j *job, r events.Result) {
+// countResult counts a result. The label for the operation is "unknown" unless the operation exists, so that senders cannot create
+// labels.
+func (m *metrics) countResult(ctx context.Context, j *job, r events.Result) {
 	operation, code := "unknown", ""
 	if j.op.Name != "" {
 		operation = j.op.Name

@@ -23,7 +23,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestSpans: one client span for each attempt, named by the template, and in the command's trace.
+// TestSpans: each attempt has a client span, named after the path template, in the command's trace.
 func TestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -54,13 +54,13 @@ func TestSpans(t *testing.T) {
 		}
 		for _, q := range r.api.Seen {
 			if q.Header.Get("traceparent") != "" {
-				t.Error("factro is told our trace")
+				t.Error("factro gets our trace")
 			}
 		}
 	})
 }
 
-// TestSecrets: neither the key nor what a command says is ever logged or put into a span, whatever happens.
+// TestSecrets: neither the key nor the data of a command is ever in the log or in a span.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const marker = "PAYLOAD-MARKER"
@@ -74,7 +74,7 @@ func TestSecrets(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, apitest.Sequence(answer, apitest.OK(body)))
-				r.desk.fail = func(step string) error {
+				r.stores.fail = func(step string) error {
 					if step == "publish deferred" || step == "reply" {
 						return fmt.Errorf("away")
 					}
@@ -106,7 +106,7 @@ func TestSecrets(t *testing.T) {
 						t.Errorf("a span has a secret: %s", text)
 					}
 				}
-				for _, s := range r.desk.sent {
+				for _, s := range r.stores.sent {
 					if strings.Contains(s.event.String(), apitest.Key) {
 						t.Errorf("a result has the key: %s", s.event)
 					}
@@ -145,7 +145,7 @@ func measured(t *testing.T) map[string]bool {
 	return got
 }
 
-// TestMetrics: labels are bounded; what a sender wrote as the operation is none.
+// TestMetrics: labels are bounded. An unknown operation from a sender is not a label.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	cloud := fmt.Sprintf("metered-%d", time.Now().UnixNano()) // the counters are those of the process
@@ -180,7 +180,7 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// TestEachCommandIsLogged: each command is one line, whatever became of it.
+// TestEachCommandIsLogged: each command has one line in the log, whatever its outcome.
 func TestEachCommandIsLogged(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]events.Command{
@@ -188,7 +188,7 @@ func TestEachCommandIsLogged(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-			_ = r.do(c) // the verdict is other tests' matter
+			_ = r.do(c) // other tests check the verdict
 			if text := r.log.String(); strings.Count(text, `"command finished"`) != 1 || strings.Count(text, want) != 1 {
 				t.Errorf("want one line with %s:\n%s", want, text)
 			}
@@ -196,9 +196,9 @@ func TestEachCommandIsLogged(t *testing.T) {
 	}
 }
 
-// TestKeyReplacedAtRest: nobody asks factro about a new key while there are no commands, and the alarm is about the old one. Another
-// test that measures would read the key outside of the bubble, at another time.
-func TestKeyReplacedAtRest(t *testing.T) { //nolint:paralleltest // see above
+// TestKeyReplacedWhileIdle: without commands the bridge does not try a new key, and the alarm is about the old one. Not parallel:
+// another test that reads metrics would read the key outside the bubble, at another time.
+func TestKeyReplacedWhileIdle(t *testing.T) { //nolint:paralleltest // see above
 	cloud := fmt.Sprintf("resting-%d", time.Now().UnixNano())
 	file := filepath.Join(t.TempDir(), "key")
 	write(t, file, "old")
@@ -214,7 +214,7 @@ func TestKeyReplacedAtRest(t *testing.T) { //nolint:paralleltest // see above
 		write(t, file, "new")
 		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble: until the file is looked at again
 		if !measured(t)[paused+"0"] {
-			t.Error("a key that factro has not seen yet is told to be refused")
+			t.Error("a key that factro has not seen yet is reported as refused")
 		}
 		if n := r.Count("call"); n != 1 {
 			t.Errorf("%d calls", n)
@@ -235,7 +235,7 @@ func TestRedirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(api, Config{Prefix: "factro"}, Stores{Results: r.desk, Ledger: r.desk, Files: r.desk}, r.w.log)
+	w, err := New(api, Config{Prefix: "factro"}, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores}, r.w.log)
 	if err != nil {
 		t.Fatal(err)
 	}

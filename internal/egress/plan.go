@@ -14,19 +14,19 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// read makes a call of a command's message. A canary is for the bridge itself, and has no call.
-func (w *Worker) read(ctx context.Context, j *job) finding {
-	reason := w.plan(j, j.mistake)
+// plan makes the call for a command. A canary is for the bridge itself and has no call.
+func (w *Worker) plan(ctx context.Context, j *job) finding {
+	reason := w.prepare(j, j.mistake)
 	switch {
 	case reason != nil:
 		return j.reject(reason)
 	case j.canary():
-		if e := w.late(ctx, j); e != goOn {
+		if e := w.rejectExpired(ctx, j); e != goOn {
 			return e
 		}
 		return j.conclude(events.Applied, coreapi.Answer{}, nil)
 	case j.dryRun:
-		return rehearse
+		return onlyDryRun
 	}
 	return goOn
 }
@@ -36,8 +36,8 @@ func (j *job) canary() bool {
 	return j.cmd.Resource == events.ResourceBridge && j.cmd.Operation == events.OperationCanary
 }
 
-// plan finds the operation and translates the command. It returns why the command cannot be carried out.
-func (w *Worker) plan(j *job, mistake error) *events.Error {
+// prepare finds the operation and translates the command. If the command cannot be carried out, it returns the reason.
+func (w *Worker) prepare(j *job, mistake error) *events.Error {
 	if mistake != nil {
 		return &events.Error{Code: events.CodeInvalid, Message: mistake.Error()}
 	}
@@ -72,7 +72,7 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	}
 	if bucket := w.cfg.Prefix.FileBucket(w.cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
 		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != topology.OldFileBucket(w.cfg.Prefix) {
-		// Any other could be one that the sender may not read, but the bridge may.
+		// The bridge may have the right to read another bucket when the sender has not.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
 	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
@@ -81,7 +81,7 @@ func (w *Worker) plan(j *job, mistake error) *events.Error {
 	return nil
 }
 
-// attributes reads what a command says beside its data.
+// attributes reads the extension attributes of a command.
 func (j *job) attributes() *events.Error {
 	var err error
 	if at, ok := j.cmd.Event.Extensions()[attr.ExpiryTime]; ok {
@@ -90,7 +90,7 @@ func (j *job) attributes() *events.Error {
 		}
 	}
 	if dry, ok := j.cmd.Event.Extensions()[attr.DryRun]; ok {
-		if j.dryRun, err = types.ToBool(dry); err != nil { // in doubt, whoever wrote it did not want the call to be made
+		if j.dryRun, err = types.ToBool(dry); err != nil { // if the value is unclear, the call must not be made
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}

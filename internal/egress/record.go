@@ -19,38 +19,38 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Ledger remembers commands over crashes, and what they have made. A commandID is the identity of a command, or of one that
-// an earlier bridge has begun, its id.
+// Ledger keeps commands, and the objects that they made, across crashes. A commandID is the identity of a command. For a command
+// that an older bridge began, it is the id.
 type Ledger interface {
-	ledgerLooks
+	ledgerReads
 	ledgerWrites
 	ledgerClaims
 }
 
-type ledgerLooks interface {
-	// Begin writes down that a command is about to be carried out, or returns what is known of it.
+type ledgerReads interface {
+	// Begin records that a command is about to be carried out, or returns its record.
 	Begin(ctx context.Context, cloud, commandID string, r ledger.Record) (known bool, have ledger.Record, err error)
-	// Look returns what is known of a command.
+	// Look returns the record of a command.
 	Look(ctx context.Context, cloud, commandID string) (known bool, have ledger.Record, err error)
-	// LookFormer returns what an earlier bridge has written about a command with this id, of whatever source.
+	// LookFormer returns the record that an older bridge has written for a command with this id, of any source.
 	LookFormer(ctx context.Context, cloud, id string) (known bool, have ledger.Record, err error)
 }
 
 type ledgerWrites interface {
-	// Save replaces a record that Begin, Look or Save has returned. Its error is ledger.ErrTaken if somebody else did so.
+	// Save replaces a record that Begin, Look or Save has returned. The error is ledger.ErrTaken if somebody else has replaced it.
 	Save(ctx context.Context, cloud, commandID string, r ledger.Record) (ledger.Record, error)
-	// Forget takes a record back.
+	// Forget deletes a record.
 	Forget(ctx context.Context, cloud, commandID string, r ledger.Record) error
 }
 
 type ledgerClaims interface {
-	// Claim says that an object was made by a command, and whether it is this command's.
+	// Claim records that a command made an object. It reports whether the object belongs to this command.
 	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
-	// Made are the objects that the records tell of which were written since a time.
+	// Made returns the objects in the records that were written since a time.
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
 }
 
-// fingerprint tells commands with one identity apart: by the operation and by what the data says, however it is written.
+// fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted.
 func fingerprint(op factro.Operation, data []byte) (string, error) {
 	canonical, err := jsontext.Canonical(data)
 	if err != nil {
@@ -60,14 +60,14 @@ func fingerprint(op factro.Operation, data []byte) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// literal is the fingerprint as records of earlier versions of the bridge have it: of the data as it was written.
-func literal(op factro.Operation, data []byte) string {
+// oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.
+func oldFingerprint(op factro.Operation, data []byte) string {
 	sum := sha256.Sum256(append([]byte(op.Name+"\n"), data...))
 	return hex.EncodeToString(sum[:])
 }
 
-// noted adds an attempt to the log of the command.
-func (j *job) noted(ctx context.Context, judged coreapi.Judgement, a coreapi.Answer) {
+// logAttempt adds an attempt to the log of the command.
+func (j *job) logAttempt(ctx context.Context, judged coreapi.Judgement, a coreapi.Answer) {
 	entry := ledger.Attempt{At: time.Now().UTC(), Status: a.Status}
 	if judged != coreapi.Done {
 		entry.Error = a.Text()
@@ -78,7 +78,7 @@ func (j *job) noted(ctx context.Context, judged coreapi.Judgement, a coreapi.Ans
 	j.record.Attempts, j.record.Log = j.attempts, ledger.Log(j.record.Log, entry)
 }
 
-// save writes the record as it is now into the ledger, without its log if the ledger does not take it otherwise.
+// save writes the current record into the ledger. If the ledger refuses it, it saves the record without its log.
 func (w *Worker) save(ctx context.Context, j *job) error {
 	err := w.saveOnce(ctx, j)
 	if publish.Permanent(err) && len(j.record.Log) > 0 {
@@ -91,7 +91,7 @@ func (w *Worker) save(ctx context.Context, j *job) error {
 }
 
 func (w *Worker) saveOnce(ctx context.Context, j *job) error {
-	err := insist(ctx, func(ctx context.Context) error {
+	err := retryUntilStopped(ctx, func(ctx context.Context) error {
 		saved, err := w.ledger.Save(ctx, w.cloud, j.ledgerID, j.record)
 		if err == nil {
 			j.record = saved
@@ -99,41 +99,41 @@ func (w *Worker) saveOnce(ctx context.Context, j *job) error {
 		return err
 	})
 	if errors.Is(err, ledger.ErrTaken) {
-		w.log.WarnContext(ctx, "another bridge has taken over the command in hand", "cloud", w.cloud, "event_id", j.cmd.Event.ID())
+		w.log.WarnContext(ctx, "another bridge has taken over the current command", "cloud", w.cloud, "event_id", j.cmd.Event.ID())
 	}
 	return err
 }
 
-// release writes down that no call so far can have had an effect.
-func (w *Worker) release(ctx context.Context, j *job) error {
+// recordNoEffect records that no call so far can have had an effect.
+func (w *Worker) recordNoEffect(ctx context.Context, j *job) error {
 	j.record.Open = true
 	return w.save(ctx, j)
 }
 
-// forget takes a command back out of the ledger for which nothing was called.
+// forget deletes the record of a command for which nothing was called.
 func (w *Worker) forget(ctx context.Context, j *job) error {
-	return insist(ctx, func(ctx context.Context) error {
+	return retryUntilStopped(ctx, func(ctx context.Context) error {
 		return w.ledger.Forget(ctx, w.cloud, j.ledgerID, j.record)
 	})
 }
 
-// finish writes the result of a command into the ledger. An answer that is too large to be kept for every command is left
-// out; the result says so.
-func (w *Worker) finish(ctx context.Context, j *job, r events.Result) error {
+// saveResult writes the result of a command into the ledger. It leaves out an answer that is too large to keep, and marks that in
+// the result.
+func (w *Worker) saveResult(ctx context.Context, j *job, r events.Result) error {
 	if len(r.Response) > maxKept {
 		r.Response, r.Omitted = nil, true
 	}
-	err := fitting(r, func(r events.Result) (err error) {
+	err := shrinkToFit(r, func(r events.Result) (err error) {
 		if j.record.Result, err = json.Marshal(r); err != nil {
 			return fmt.Errorf("result of %s: %w", r.Operation, err)
 		}
 		return w.save(ctx, j)
 	})
 	if publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) {
-		// It leaves the command unfinished in the ledger, but the sender still gets his result. To wait would hold up the
-		// commands behind it.
-		w.metrics.unwritten(ctx)
-		w.log.ErrorContext(ctx, "the broker refuses the ledger's record of a finished command; should the command be sent again, it may be carried out again",
+		// The command stays unfinished in the ledger, but the sender still gets the result. Waiting would block the commands
+		// behind it.
+		w.metrics.recordRefused(ctx)
+		w.log.ErrorContext(ctx, "the broker refuses the ledger's record of a finished command; if the command is sent again, it may be carried out again",
 			"cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "error", err)
 		return nil
 	}

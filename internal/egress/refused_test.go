@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestBrokerRefuses: what the broker refuses for good, or again and again, must not hold up the commands behind it.
+// TestBrokerRefuses: a message that the broker refuses for good, or again and again, must not block the commands behind it.
 func TestBrokerRefuses(t *testing.T) {
 	t.Parallel()
 	refused, refusing := fmt.Errorf("publish: %w", publish.ErrRefused), fmt.Errorf("publish: %w", publish.ErrRefusing)
@@ -39,7 +39,7 @@ func TestBrokerRefuses(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, apitest.Always(apitest.OK(`{"id":"t-9"}`)))
-				r.desk.fail = func(step string) error {
+				r.stores.fail = func(step string) error {
 					if step == tt.step {
 						return tt.err
 					}
@@ -53,53 +53,53 @@ func TestBrokerRefuses(t *testing.T) {
 					t.Errorf("the verdict does not say why: %v", verdict)
 				}
 				if _, letter := commands.LetterOf(verdict); letter != strings.HasPrefix(name, "rejection") {
-					t.Errorf("the verdict has a letter: %t", letter)
+					t.Errorf("the verdict has a dead letter: %t", letter)
 				}
-				if len(r.desk.sent) != tt.sent || !strings.Contains(r.log.String(), tt.log) {
-					t.Errorf("%d results, want %d; the log is\n%s", len(r.desk.sent), tt.sent, r.log)
+				if len(r.stores.sent) != tt.sent || !strings.Contains(r.log.String(), tt.log) {
+					t.Errorf("%d results, want %d; the log is\n%s", len(r.stores.sent), tt.sent, r.log)
 				}
 			})
 		})
 	}
 }
 
-// smallLedger takes no record with a log.
-type smallLedger struct{ *desk }
+// smallLedger accepts no record with a log.
+type smallLedger struct{ *fakeStores }
 
 func (l smallLedger) Save(ctx context.Context, cloud, id string, r ledger.Record) (ledger.Record, error) {
 	if len(r.Log) > 0 {
 		return r, events.ErrTooLarge
 	}
-	return l.desk.Save(ctx, cloud, id, r)
+	return l.fakeStores.Save(ctx, cloud, id, r)
 }
 
-// TestLedgerWithoutLog: a record that is too large for the ledger does without its log; the dead letter has it.
+// TestLedgerWithoutLog: a record that is too large for the ledger is saved without its log. The dead letter has the log.
 func TestLedgerWithoutLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.Reply{Status: 400, Body: `{"message":"no"}`}))
-		r.w.ledger = smallLedger{r.desk}
+		r.w.ledger = smallLedger{r.stores}
 		verdict := r.do(create())
 		r.wantDone(verdict, events.Rejected, events.CodeRefused)
 		if letter, ok := commands.LetterOf(verdict); !ok || len(letter.Log) != 1 {
-			t.Errorf("the letter is %+v", letter)
+			t.Errorf("the dead letter is %+v", letter)
 		}
-		if have := r.desk.ledger[ledgerEntry]; have.Result == nil {
+		if have := r.stores.ledger[ledgerEntry]; have.Result == nil {
 			t.Errorf("the record is %+v", have)
 		}
 	})
 }
 
-// TestUndeliverableRefused: that the sender cannot be told does not bring back what the broker gave up.
+// TestUndeliverableRefused: a command that the broker gave up is not delivered again if its result cannot be published.
 func TestUndeliverableRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(apitest.OK("{}")))
-	r.desk.fail = func(string) error { return publish.ErrRefused }
+	r.stores.fail = func(string) error { return publish.ErrRefused }
 	if err := r.w.Undeliverable(t.Context(), create(), nil, errors.New("given up")); err != nil {
 		t.Errorf("it comes back: %v", err)
 	}
-	r.desk.fail = func(string) error { return errors.New("no leader") }
+	r.stores.fail = func(string) error { return errors.New("no leader") }
 	if err := r.w.Undeliverable(t.Context(), create(), nil, errors.New("given up")); err == nil {
-		t.Error("nobody told the sender")
+		t.Error("the sender got no result")
 	}
 }

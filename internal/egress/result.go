@@ -22,8 +22,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// end makes the final result of what became of a command, and writes it into the ledger.
-func (w *Worker) end(ctx context.Context, j *job) finding {
+// recordResult makes the final result of a command and writes it into the ledger.
+func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 	ctx = finishing(ctx)
 	outcome, a, reason := j.conclusion.outcome, j.answer, j.conclusion.reason
 	now := time.Now().UTC()
@@ -46,14 +46,14 @@ func (w *Worker) end(ctx context.Context, j *job) finding {
 	if j.op.Name != "" {
 		r.Resource = w.resource(j, a)
 	}
-	// The ledger before the result: a crash in between publishes the same result again instead of calling again. What
-	// was refused before anything was called is not in the ledger and need not be.
+	// The ledger is written before the result. After a crash in between, the bridge publishes the same result again and does not
+	// call factro again. A command that was refused before any call need not be in the ledger.
 	switch {
-	case j.begun() && (j.attempts > 0 || !j.record.Open):
-		if err := w.finish(ctx, j, r); err != nil {
+	case j.owned() && (j.attempts > 0 || !j.record.Open):
+		if err := w.saveResult(ctx, j, r); err != nil {
 			return j.fail(err)
 		}
-	case j.begun():
+	case j.owned():
 		if err := w.forget(ctx, j); err != nil {
 			return j.fail(err)
 		}
@@ -63,28 +63,28 @@ func (w *Worker) end(ctx context.Context, j *job) finding {
 	return goOn
 }
 
-// tell publishes the final result of a command, and settles it with the verdict that goes with it.
-func (w *Worker) tell(ctx context.Context, j *job) finding {
-	j.verdict = w.told(finishing(ctx), j, j.result)
+// publishResult publishes the final result of a command and sets the verdict.
+func (w *Worker) publishResult(ctx context.Context, j *job) finding {
+	j.verdict = w.publishFinal(finishing(ctx), j, j.result)
 	return goOn
 }
 
-// told publishes a final result and returns the verdict.
-func (w *Worker) told(ctx context.Context, j *job, r events.Result) error {
-	err := fitting(r, func(r events.Result) error {
-		return insist(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
+// publishFinal publishes a final result and returns the verdict.
+func (w *Worker) publishFinal(ctx context.Context, j *job, r events.Result) error {
+	err := shrinkToFit(r, func(r events.Result) error {
+		return retryUntilStopped(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
 	})
 	switch {
 	case err == nil:
 		w.concluded.Add(1)
 	case publish.Permanent(err):
-		// Not even the bare outcome is taken. To try for ever would hold up all commands behind it.
-		w.lost(ctx, j, r, err)
+		// The broker refuses even the bare outcome. Endless retries would block all commands behind this one.
+		w.reportRefusedResult(ctx, j, r, err)
 	case !errors.Is(err, publish.ErrRefusing):
 		return err
 	}
 	crashpoint("after-result")
-	w.metrics.finished(ctx, j, r)
+	w.metrics.countResult(ctx, j, r)
 	code := ""
 	if r.Error != nil {
 		code = r.Error.Code
@@ -93,12 +93,12 @@ func (w *Worker) told(ctx context.Context, j *job, r events.Result) error {
 		"outcome", string(r.Outcome), "code", code, "status", r.Status, "attempts", r.Attempts, "duration", time.Since(j.startedAt).String())
 	verdict := w.verdict(j, r)
 	if errors.Is(err, publish.ErrRefusing) {
-		return w.later(j, r, verdict, err)
+		return w.pendingVerdict(j, r, verdict, err)
 	}
 	return verdict
 }
 
-// verdict is what a result means for its command.
+// verdict is the verdict for the bus that follows from a result.
 func (w *Worker) verdict(j *job, r events.Result) error {
 	if r.Outcome == events.Applied {
 		return nil
@@ -109,42 +109,41 @@ func (w *Worker) verdict(j *job, r events.Result) error {
 	})
 }
 
-// later is the verdict about a command whose result the broker refuses again and again: it is parked, so that the next
-// command can come.
-func (w *Worker) later(j *job, r events.Result, verdict, why error) error {
-	subject, e, id, err := w.result(j, r)
+// pendingVerdict is the verdict for a command whose result the broker keeps refusing. The command is parked, so that the next one
+// can run.
+func (w *Worker) pendingVerdict(j *job, r events.Result, verdict, why error) error {
+	subject, e, id, err := w.resultEvent(j, r)
 	if err != nil {
 		return err
 	}
 	return commands.Pending(verdict, subject, e, id, why)
 }
 
-// lost tells of a result that the broker never takes. Its command is settled all the same.
-func (w *Worker) lost(ctx context.Context, j *job, r events.Result, err error) {
-	w.metrics.lost(ctx)
+// reportRefusedResult logs and counts a result that the broker will never accept. The command is settled nevertheless.
+func (w *Worker) reportRefusedResult(ctx context.Context, j *job, r events.Result, err error) {
+	w.metrics.resultRefused(ctx)
 	w.log.ErrorContext(ctx, "the broker refuses the result of a command for good; it is not published", "cloud", w.cloud,
 		"operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "outcome", string(r.Outcome), "error", err)
 }
 
-// deferred tells the sender that the command has to wait. It is a courtesy: if it cannot be published, the command goes
-// on all the same.
-func (w *Worker) deferred(ctx context.Context, j *job, o coreapi.Obstacle) {
-	at := o.Until.UTC()
+// publishDeferred tells the sender that the command has to wait. A failure is only logged: the command goes on.
+func (w *Worker) publishDeferred(ctx context.Context, j *job, obstacle coreapi.Obstacle) {
+	at := obstacle.Until.UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
-		Error: &events.Error{Code: o.Code, Message: o.Message()}, Resource: w.resource(j, coreapi.Answer{}),
+		Error: &events.Error{Code: obstacle.Code, Message: obstacle.Message()}, Resource: w.resource(j, coreapi.Answer{}),
 	}
-	w.metrics.finished(ctx, j, r)
-	ctx, cancel := context.WithTimeout(finishing(ctx), courtesy)
+	w.metrics.countResult(ctx, j, r)
+	ctx, cancel := context.WithTimeout(finishing(ctx), deferredTimeout)
 	defer cancel()
 	if err := w.publish(ctx, j, r); err != nil {
 		w.log.WarnContext(ctx, "deferred result could not be published", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	}
 }
 
-// result is a result as it is published. One that the ledger has from an older bridge has no digest: it is of the same data,
-// else the command would be a conflict.
-func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
+// resultEvent makes the event of a result. A result that an older bridge wrote into the ledger has no digest. Its data is the same,
+// otherwise the command would be a conflict.
+func (w *Worker) resultEvent(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
 	if r.CommandDigest == "" {
 		r.CommandDigest = identity.CommandDigest(j.cmd.Event.Data())
 	}
@@ -156,7 +155,7 @@ func (w *Worker) result(j *job, r events.Result) (subject string, e event.Event,
 
 // publish stores a result and sends the sender its copy.
 func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
-	subject, e, id, err := w.result(j, r)
+	subject, e, id, err := w.resultEvent(j, r)
 	if err != nil {
 		return err
 	}
@@ -169,42 +168,43 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 	if !w.replies.Allow(ctx, j.cmd.ReplyTo, j.cmd.Event.ID()) {
 		return nil
 	}
-	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the stream has the result, and that is what counts
+	if err := w.results.Reply(ctx, j.cmd.ReplyTo, e); err != nil { // the copy is optional: the stream has the result
 		w.log.WarnContext(ctx, "copy of the result could not be sent", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
 	}
 	return nil
 }
 
-// resource names the object, with a link into the web UI once an answer has told the mandant's id.
+// resource names the object. It has a link into the web UI once an answer has contained the mandant's id.
 func (w *Worker) resource(j *job, a coreapi.Answer) *events.Resource {
 	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.Body)
-	w.mandant.learn(mandantID)
+	w.mandant.observe(mandantID)
 	r.URL = factro.WebLink(w.webOrigin, w.mandant.get(), r.Type, r.ID)
 	return r
 }
 
-// insist repeats what must not be left undone now that the call is made: NATS may be away for a while. It ends shortly
-// after ctx, which is when the bridge has to stop: what became known in the last moment is written down too. And it ends
-// when to repeat is no use: the broker refuses it for good, or refuses everything for so long that others would wait.
-func insist(ctx context.Context, do func(context.Context) error) error {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// retryUntilStopped repeats a write that must not be lost, such as the outcome of a call, while NATS is unavailable. It ends
+// shortly after ctx, when the bridge has to stop, so that an answer that arrives during the shutdown is still written. It also
+// ends when retrying is useless: the broker refuses the write for good, or has refused everything for so long that the commands
+// behind would be blocked.
+func retryUntilStopped(ctx context.Context, do func(context.Context) error) error {
+	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(overrun, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finalWriteGrace, cancel) })
 	defer stop()
 	for n := 1; ; n++ {
-		err := do(late)
+		err := do(extended)
 		if err == nil || publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) || errors.Is(err, ledger.ErrTaken) {
 			return err
 		}
-		if coreapi.Sleep(late, delivery.Backoff(n)) != nil {
+		if coreapi.Sleep(extended, delivery.Backoff(n)) != nil {
 			return err
 		}
 	}
 }
 
-// fitting does something with a result, and if that is refused for good once more without factro's answer, and then with
-// the bare outcome.
-func fitting(r events.Result, do func(events.Result) error) error {
+// shrinkToFit calls do with a result. If the broker refuses it for good, it calls do without factro's answer, and then with the
+// bare outcome.
+func shrinkToFit(r events.Result, do func(events.Result) error) error {
 	err := do(r)
 	if r.Response != nil && publish.Permanent(err) {
 		r.Response, r.Omitted = nil, true
@@ -216,7 +216,7 @@ func fitting(r events.Result, do func(events.Result) error) error {
 	return err
 }
 
-// bareOutcome is a result with nothing in it that could be large.
+// bareOutcome is a result without anything that could be large.
 func bareOutcome(r events.Result) events.Result {
 	r.Omitted = r.Omitted || r.Response != nil
 	r.Response = nil
@@ -226,13 +226,13 @@ func bareOutcome(r events.Result) events.Result {
 	if r.Error != nil {
 		r.Error = &events.Error{
 			Code: r.Error.Code, Message: shorten(r.Error.Message), Status: r.Error.Status,
-			Detail: coreapi.Detail("left out: with all of it, the message was refused by the broker"),
+			Detail: coreapi.Detail("left out: the broker refused the complete message"),
 		}
 	}
 	return r
 }
 
-// shorten cuts a message for people to what people read.
+// shorten cuts a message to a length that people read.
 func shorten(s string) string {
 	const most = 1 << 10
 	if len(s) <= most {
@@ -241,10 +241,9 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// variant tells results apart that share an id but are not the same message: a rehearsal from the performance, one
-// postponement from the next, what became of a command from what became of it when an operator sent it once more, and what
-// is said of one message from what is said of another one with the same id. Without it the stream would take the second for a
-// repetition of the first. A redelivery of a message has the same variant.
+// variant distinguishes results that share an id but are different messages. Without it the stream would drop the second one as a
+// duplicate. Different results are: a dry run and the command itself, one deferred result and the next, a command and its
+// redrive, and rejections of two messages with the same id. A redelivery of a message has the same variant.
 func variant(j *job, r events.Result) string {
 	suffix := ""
 	if j.cmd.Redrive != "" {
@@ -256,15 +255,15 @@ func variant(j *job, r events.Result) string {
 	case j.dryRun:
 		suffix += ".dryrun"
 	}
-	if j.cmd.Position != "" && (j.dryRun || r.Error != nil && ofMessage[r.Error.Code]) {
+	if j.cmd.Position != "" && (j.dryRun || r.Error != nil && perMessageCodes[r.Error.Code]) {
 		suffix += "." + j.cmd.Position
 	}
 	return suffix
 }
 
-// ofMessage are the codes of what is said of a message and not of a command that the ledger knows: a second message with the
-// same id may have other data, and its sender has to hear of it, too.
-var ofMessage = map[string]bool{
+// perMessageCodes are the error codes that are about one message, not about a command in the ledger. A second message with the same
+// id may have other data, and its sender needs a result too.
+var perMessageCodes = map[string]bool{
 	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
 	events.CodeUndeliverable: true,
 }

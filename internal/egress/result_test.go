@@ -17,12 +17,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestResult is the data of results, as the contract has it. In the bubble the clock stands at the start of 2000.
+// TestResult: results have the data that the contract describes. In the bubble the clock starts in 2000.
 func TestResult(t *testing.T) {
 	t.Parallel()
 	const mandant = "12345678-aaaa-bbbb-cccc-1234567890ab"
 	const doubt = "factro may have carried this out or not (factro answered 502: Bad Gateway), " +
-		"and doing it again could do it twice; it could not be looked for: factro answered 403: no. " +
+		"and doing it again could do it twice; the search for it failed: factro answered 403: no. " +
 		"Look in the package or project whether a task of this title was made at that time."
 	for name, test := range map[string]struct {
 		cmd           events.Command
@@ -93,7 +93,7 @@ func TestResult(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				script := apitest.Always(test.answer)
 				if name == "dead" {
-					script = unseeable(script)
+					script = unsearchable(script)
 				}
 				r := newRig(t, script)
 				test.cmd.Event.SetExtension("correlationid", "k-1")
@@ -120,7 +120,7 @@ func TestResult(t *testing.T) {
 	}
 }
 
-// TestRejected: what cannot be carried out is told at once, with all that is wrong, and nothing is called.
+// TestRejected: a command that cannot be carried out is rejected at once, with all mistakes, and nothing is called.
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	wrong := update()
@@ -156,15 +156,15 @@ func TestRejected(t *testing.T) {
 				}
 				wantTerminal(t, verdict, "factro.dead.command.acme."+test.cmd.Resource+"."+test.cmd.Operation, test.code)
 				if strings.TrimPrefix(r.String(), "look; ") != "publish rejected" {
-					t.Errorf("more happened: %s", r)
+					t.Errorf("unexpected steps: %s", r)
 				}
 			})
 		})
 	}
 }
 
-// TestNoCommandsSubject: a subject that is no command's still gets an answer and a dead letter.
-func TestNoCommandsSubject(t *testing.T) {
+// TestSubjectWithoutCommand: a message on a subject that names no command still gets a result and a dead letter.
+func TestSubjectWithoutCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	c := update()
@@ -189,7 +189,7 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("the planned call is %s", got)
 		}
 		if r.String() != "look; publish applied" || s.result.Status != 0 || s.result.Attempts != 0 {
-			t.Errorf("more happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	}
 	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
@@ -201,8 +201,8 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestCanary: the bridge's own command calls nothing and leaves nothing behind, whatever stands in it, dry run or not; and there
-// is no other of its resource.
+// TestCanary: the bridge's own command makes no calls and leaves nothing behind, with any data, dry run or not. Its resource has no
+// other command.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	for _, ext := range [][]any{nil, {"dryrun", true}, {"dryrun", "false"}} {
@@ -211,7 +211,7 @@ func TestCanary(t *testing.T) {
 			c := command(events.OperationCanary, data, ext...)
 			c.Resource = events.ResourceBridge
 			s := r.wantDone(r.do(c), events.Applied, "")
-			if r.String() != "publish applied" || len(r.desk.ledger) > 0 || s.subject != "factro.result.acme.bridge.canary.applied" {
+			if r.String() != "publish applied" || len(r.stores.ledger) > 0 || s.subject != "factro.result.acme.bridge.canary.applied" {
 				t.Errorf("%v %s: %s, to %s", ext, data, r, s.subject)
 			}
 		}
@@ -247,16 +247,16 @@ func TestReplyCopy(t *testing.T) {
 		c := update()
 		c.ReplyTo = subject
 		r.wantDone(r.do(c), events.Applied, "")
-		if got := len(r.desk.copies) == 1 && r.desk.copies[0] == subject; got != allowed {
-			t.Errorf("%.40s: copies to %v", subject, r.desk.copies)
+		if got := len(r.stores.copies) == 1 && r.stores.copies[0] == subject; got != allowed {
+			t.Errorf("%.40s: copies to %v", subject, r.stores.copies)
 		}
 		if got := !strings.Contains(r.log.String(), "nats.reply_prefixes"); got != allowed {
 			t.Errorf("%.40s: the log says %s", subject, r.log)
 		}
 	}
-	// A copy is a courtesy: that it cannot be sent changes nothing.
+	// A copy is optional: a failure to send it changes nothing.
 	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-	r.desk.fail = func(step string) error {
+	r.stores.fail = func(step string) error {
 		if step == "reply" {
 			return errors.New("nobody there")
 		}
@@ -267,7 +267,7 @@ func TestReplyCopy(t *testing.T) {
 	r.wantDone(r.do(c), events.Applied, "")
 }
 
-// TestLargeAnswer: what does not fit into a message is left out; the outcome is told all the same.
+// TestLargeAnswer: an answer that does not fit into a message is left out. The outcome is still reported.
 func TestLargeAnswer(t *testing.T) {
 	t.Parallel()
 	for size, id := range map[int]string{maxResponse - 100: "t-9", maxResponse: "t-9", 8<<20 - 100: "t-9"} {
@@ -279,7 +279,7 @@ func TestLargeAnswer(t *testing.T) {
 	}
 }
 
-// TestTooLarge: a result that no message can hold must not come back for ever.
+// TestTooLarge: a result that is too large for any message must not be retried for ever.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	items := strings.Repeat(`{"title":7},`, 1000)
@@ -297,12 +297,12 @@ func TestTooLarge(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, apitest.Always(test.answer))
-				r.desk.fail = nil
+				r.stores.fail = nil
 				w := r.w
-				w.results, w.ledger = narrow{r.desk, test.limit}, narrowLedger{r.desk, test.limit}
+				w.results, w.ledger = limitedStores{r.stores, test.limit}, limitedLedger{r.stores, test.limit}
 				verdict := r.do(test.cmd)
 				if test.want == "" {
-					if verdict != nil || len(r.desk.sent) != 0 || !strings.Contains(r.log.String(), "too large") {
+					if verdict != nil || len(r.stores.sent) != 0 || !strings.Contains(r.log.String(), "too large") {
 						t.Errorf("verdict %v, %s\n%s", verdict, r, r.log)
 					}
 					return
@@ -311,7 +311,7 @@ func TestTooLarge(t *testing.T) {
 				if s.result.Outcome != test.want || s.result.Response != nil || s.result.Error != nil && !strings.Contains(string(s.result.Error.Detail), "left out") {
 					t.Errorf("the result is %.300s", s.event.Data())
 				}
-				if test.want == events.Applied && r.desk.ledger[ledgerEntry].Result == nil {
+				if test.want == events.Applied && r.stores.ledger[ledgerEntry].Result == nil {
 					t.Error("the ledger does not know that it is finished")
 				}
 			})
@@ -319,7 +319,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-func TestFitting(t *testing.T) {
+func TestShrinkToFit(t *testing.T) {
 	t.Parallel()
 	r := events.Result{
 		Response: json.RawMessage(`1`), Resource: &events.Resource{Type: "task", ID: strings.Repeat("x", 200)},
@@ -327,7 +327,7 @@ func TestFitting(t *testing.T) {
 	}
 	for name, refused := range map[string]error{"too large": events.ErrTooLarge, "refused": publish.ErrRefused} {
 		var steps []events.Result
-		err := fitting(r, func(r events.Result) error {
+		err := shrinkToFit(r, func(r events.Result) error {
 			steps = append(steps, r)
 			if len(steps) < 3 {
 				return fmt.Errorf("wrapped: %w", refused)
@@ -344,18 +344,18 @@ func TestFitting(t *testing.T) {
 			t.Errorf("%s: bare it is %+v", name, s)
 		}
 		steps = nil
-		if err := fitting(r, func(r events.Result) error { steps = append(steps, r); return errors.New("no leader") }); err == nil || len(steps) != 1 {
+		if err := shrinkToFit(r, func(r events.Result) error { steps = append(steps, r); return errors.New("no leader") }); err == nil || len(steps) != 1 {
 			t.Errorf("%s: what passes is not shortened: %v after %d steps", name, err, len(steps))
 		}
 	}
 }
 
-// TestWebLink: the mandant's id, once told by any answer, links the results of others too.
+// TestWebLink: once any answer has contained the mandant's id, all results have links.
 func TestWebLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Sequence(apitest.OK(`{"id":"t-9","mandantId":"abcdefgh-1"}`), apitest.Reply{Status: 204}))
 	r.wantDone(r.do(create()), events.Applied, "")
-	r.desk.sent = nil
+	r.stores.sent = nil
 	c := update()
 	c.Event.SetID("c-2")
 	s := r.wantDone(r.do(c), events.Applied, "")

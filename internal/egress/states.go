@@ -1,68 +1,68 @@
 package egress
 
-// state is where a command stands. It is in exactly one at a time, and each state has one function that does its work.
+// state is the state of a command. A command is in exactly one state at a time, and each state has one function.
 type state int
 
 const (
-	planning   state = iota // its message is read and becomes a call
-	rehearsing              // a dry run: the call is described instead of made
-	recalling               // the ledger may know its result while factro is not to be called
-	waiting                 // until a call may be made
-	entering                // the ledger hears that a call is about to be made
-	opening                 // the file that it sends is opened
-	missing                 // the file cannot be read: a pause
-	calling                 // factro is called
-	looking                 // a create that may have happened is looked for
-	pausing                 // factro failed: a pause before the next attempt
-	concluding              // the result goes into the ledger
-	telling                 // the result goes to the sender
-	settled                 // the bus has its verdict
+	planning     state = iota // the message is translated into a call
+	dryRunning                // a dry run: the call is described, not made
+	checking                  // the ledger is checked for a result while the gate is closed
+	waiting                   // waits until a call may be made
+	beginning                 // the ledger records that a call is about to be made
+	opening                   // the file of an upload is opened
+	awaitingFile              // the file cannot be read: a pause before the next try
+	calling                   // factro is called
+	searching                 // the object of a create that may have happened is searched for
+	pausing                   // factro failed: a pause before the next attempt
+	concluding                // the result goes into the ledger
+	publishing                // the result is published
+	settled                   // the bus has its verdict
 )
 
-// finding is what the work of a state leads to. The zero value says that nothing stands in the way: go on.
+// finding is what the function of a state returns. It leads to the next state. The zero value means: go on.
 type finding int
 
 const (
-	goOn       finding = iota
-	rehearse           // it is a dry run
-	unread             // its file could not be read
-	held               // factro works on nothing just now, and has not worked on this
-	repeat             // factro failed on it, which may pass
-	doubtful           // a create may have happened or not
-	concluded          // its outcome is known
-	remembered         // its result exists already
-	stopped            // the bridge stops: another delivery goes on with it
-	broken             // the ledger or the broker failed: the bus decides when it is delivered again
+	goOn          finding = iota
+	onlyDryRun            // the command is a dry run
+	fileUnread            // the file could not be read
+	blocked               // factro accepts no calls at the moment and has not processed this one
+	attemptFailed         // factro failed, and a retry may succeed
+	doubtful              // a create may have happened or not
+	concluded             // the outcome is known
+	remembered            // the result already exists
+	stopped               // the bridge stops: another delivery continues
+	storeFailed           // the ledger or the broker failed: the bus delivers the command again
 )
 
-// transitions say what follows what. Every finding that the work of a state can have is in its row, and nothing else; a test
-// reads the code to make sure, and draws the table into docs/commands.md.
+// transitions has the next state for each state and finding. A row has exactly the findings that the function of the state can
+// return. A test compares the table with the code, and writes it into docs/commands.md.
 var transitions = map[state]map[finding]state{
-	planning:   {goOn: recalling, rehearse: rehearsing, remembered: telling, concluded: concluding, broken: settled},
-	rehearsing: {unread: missing, remembered: telling, concluded: concluding, broken: settled},
-	recalling:  {goOn: waiting, remembered: telling, concluded: concluding, broken: settled},
-	waiting:    {goOn: entering, remembered: telling, concluded: concluding, stopped: settled, broken: settled},
-	entering:   {goOn: opening, doubtful: looking, remembered: telling, concluded: concluding, broken: settled},
-	opening:    {goOn: calling, unread: missing, broken: settled},
-	missing:    {goOn: waiting, rehearse: rehearsing, concluded: concluding, stopped: settled},
-	calling:    {held: waiting, repeat: pausing, doubtful: looking, concluded: concluding, stopped: settled, broken: settled},
-	looking:    {goOn: waiting, concluded: concluding, stopped: settled, broken: settled},
-	pausing:    {goOn: waiting, stopped: settled},
-	concluding: {goOn: telling, broken: settled},
-	telling:    {goOn: settled},
+	planning:     {goOn: checking, onlyDryRun: dryRunning, remembered: publishing, concluded: concluding, storeFailed: settled},
+	dryRunning:   {fileUnread: awaitingFile, remembered: publishing, concluded: concluding, storeFailed: settled},
+	checking:     {goOn: waiting, remembered: publishing, concluded: concluding, storeFailed: settled},
+	waiting:      {goOn: beginning, remembered: publishing, concluded: concluding, stopped: settled, storeFailed: settled},
+	beginning:    {goOn: opening, doubtful: searching, remembered: publishing, concluded: concluding, storeFailed: settled},
+	opening:      {goOn: calling, fileUnread: awaitingFile, storeFailed: settled},
+	awaitingFile: {goOn: waiting, onlyDryRun: dryRunning, concluded: concluding, stopped: settled},
+	calling:      {blocked: waiting, attemptFailed: pausing, doubtful: searching, concluded: concluding, stopped: settled, storeFailed: settled},
+	searching:    {goOn: waiting, concluded: concluding, stopped: settled, storeFailed: settled},
+	pausing:      {goOn: waiting, stopped: settled},
+	concluding:   {goOn: publishing, storeFailed: settled},
+	publishing:   {goOn: settled},
 }
 
 var stateNames = [...]string{
-	planning: "planning", rehearsing: "rehearsing", recalling: "recalling", waiting: "waiting", entering: "entering", opening: "opening",
-	missing: "missing", calling: "calling", looking: "looking", pausing: "pausing", concluding: "concluding", telling: "telling",
+	planning: "planning", dryRunning: "dryRunning", checking: "checking", waiting: "waiting", beginning: "beginning", opening: "opening",
+	awaitingFile: "awaitingFile", calling: "calling", searching: "searching", pausing: "pausing", concluding: "concluding", publishing: "publishing",
 	settled: "settled",
 }
 
 func (s state) String() string { return stateNames[s] }
 
 var findingNames = [...]string{
-	goOn: "go on", rehearse: "dry run", unread: "file unread", held: "held up", repeat: "failed", doubtful: "in doubt",
-	concluded: "outcome known", remembered: "result known", stopped: "bridge stops", broken: "ledger or broker failed",
+	goOn: "go on", onlyDryRun: "dry run", fileUnread: "file unread", blocked: "blocked", attemptFailed: "failed", doubtful: "in doubt",
+	concluded: "outcome known", remembered: "result known", stopped: "bridge stops", storeFailed: "ledger or broker failed",
 }
 
 func (e finding) String() string { return findingNames[e] }

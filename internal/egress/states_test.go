@@ -17,7 +17,7 @@ import (
 
 var rewrite = flag.Bool("update", false, "rewrite docs/commands.md instead of comparing with it")
 
-// states are all of them, in their order.
+// states are all states in order.
 func states() (all []state) {
 	for s := range settled + 1 {
 		all = append(all, s)
@@ -25,7 +25,7 @@ func states() (all []state) {
 	return all
 }
 
-// TestTransitions: every state has its work and its row, is on a way from the beginning and has a way to the end.
+// TestTransitions: every state has a function and a row, can be reached from the beginning, and can reach the end.
 func TestTransitions(t *testing.T) {
 	t.Parallel()
 	for _, s := range states() {
@@ -47,19 +47,19 @@ func TestTransitions(t *testing.T) {
 			return walk(from)
 		}
 		if !reached(planning, s) || !reached(s, settled) {
-			t.Errorf("%s: on a way from the beginning %t, has a way to the end %t", s, reached(planning, s), reached(s, settled))
+			t.Errorf("%s: reachable from the beginning %t, reaches the end %t", s, reached(planning, s), reached(s, settled))
 		}
 		if (actions[s] == nil) != (s == settled) || (len(transitions[s]) == 0) != (s == settled) || s.String() == "" {
-			t.Errorf("%s: its work, its row or its name is missing", s)
+			t.Errorf("%s: its function, its row or its name is missing", s)
 		}
 	}
 	if len(actions) != int(settled) || len(transitions) != int(settled) || len(stateNames) != int(settled)+1 {
-		t.Error("there is a row, a work or a name of no state")
+		t.Error("there is a row, a function or a name without a state")
 	}
 }
 
-// TestFindings: the findings that the code of a state's work can return are those of its row. So none is unhandled, and no
-// arrow of the diagram is one that no command goes along.
+// TestFindings: the function of a state can return exactly the findings in its row. So every finding is handled, and every arrow in
+// the diagram is possible.
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	p := parsed(t)
@@ -72,24 +72,24 @@ func TestFindings(t *testing.T) {
 		p.returns(p.actions[s], names, can, map[string]bool{})
 		for f := range can {
 			if _, handled := transitions[s][f]; !handled {
-				t.Errorf("%s can end with %q (%s), and has no transition for it", s, f, p.findings[f])
+				t.Errorf("%s can return %q (%s), but has no transition for it", s, f, p.findings[f])
 			}
 		}
 		for f := range transitions[s] {
 			if !can[f] {
-				t.Errorf("%s has a transition for %q (%s), and never ends so", s, f, p.findings[f])
+				t.Errorf("%s has a transition for %q (%s), but never returns it", s, f, p.findings[f])
 			}
 		}
 	}
 }
 
-// source is what the tests read of this package's code.
+// source is what the tests read from this package's code.
 type source struct {
 	funcs    map[string]*ast.FuncDecl // those that return a finding
 	file     map[string]string        // where they are
 	actions  map[state]string
 	findings []string // the names of the constants
-	about    []string // what the remark on each state says
+	about    []string // the comment on each state
 }
 
 func parsed(t *testing.T) source {
@@ -149,8 +149,8 @@ func isNamed(e ast.Expr, name string) bool {
 	return ok && id.Name == name
 }
 
-// returns collects the findings with which a function can end: those that it names, and those of the functions that it asks.
-// That one of these says to go on does not end it, unless it is returned at once.
+// returns collects the findings that a function can return: those that it names, and those of the functions that it calls. A goOn
+// from such a function does not end it, unless it is returned at once.
 func (s source) returns(name string, names map[string]finding, can map[finding]bool, seen map[string]bool) {
 	if seen[name] {
 		return

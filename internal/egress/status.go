@@ -8,56 +8,56 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
-// Status says why commands wait, as far as this process knows: what it has in hand, and what keeps it from calling factro.
+// Status says why commands wait, as far as this process knows: the command in flight, and what blocks calls to factro.
 func (w *Worker) Status() status.Status {
-	s := status.Status{Cloud: w.cloud, At: time.Now().UTC(), InFlight: w.hand.status()}
+	s := status.Status{Cloud: w.cloud, At: time.Now().UTC(), InFlight: w.inFlight.status()}
 	s.Factro, s.Paused = w.api.Conditions()
 	return s
 }
 
-// hand is what the worker has in hand, for those who ask.
-type hand struct {
-	mu sync.Mutex
-	in *status.InFlight
+// inFlight is the state of the command in flight, for status requests.
+type inFlight struct {
+	mu      sync.Mutex
+	current *status.InFlight
 }
 
-func (h *hand) take(since time.Time) {
+func (h *inFlight) begin(since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.in = &status.InFlight{State: status.Calling, Since: coreapi.Instant(since)}
+	h.current = &status.InFlight{State: status.Calling, Since: coreapi.Instant(since)}
 }
 
-func (h *hand) drop() {
+func (h *inFlight) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.in = nil
+	h.current = nil
 }
 
-// is notes what is done now with the command in hand, and returns what was before.
-func (h *hand) is(s status.Activity) (before status.Activity) {
+// setState sets the state of the command in flight and returns the previous one.
+func (h *inFlight) setState(s status.Activity) (before status.Activity) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.in != nil {
-		before, h.in.State = h.in.State, s
+	if h.current != nil {
+		before, h.current.State = h.current.State, s
 	}
 	return before
 }
 
-// called notes how a call for the command in hand ended.
-func (h *hand) called(attempts int, reason string) {
+// setCall keeps how the last call for the command in flight ended.
+func (h *inFlight) setCall(attempts int, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.in != nil {
-		h.in.Attempts, h.in.Reason = attempts, reason
+	if h.current != nil {
+		h.current.Attempts, h.current.Reason = attempts, reason
 	}
 }
 
-func (h *hand) status() *status.InFlight {
+func (h *inFlight) status() *status.InFlight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.in == nil {
+	if h.current == nil {
 		return nil
 	}
-	in := *h.in
+	in := *h.current
 	return &in
 }

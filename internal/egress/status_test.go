@@ -13,7 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
-// TestStatus: what keeps commands waiting is told by codes and times, and by nothing that factro or the network wrote.
+// TestStatus: the reasons why commands wait are reported as codes and times, without texts from factro or the network.
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -61,8 +61,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestStatusOfTheHand: what is done with the command in hand is told while it is done, and nothing of what it is.
-func TestStatusOfTheHand(t *testing.T) {
+// TestStatusInFlight: the status has the activity of the command in flight, and nothing of the command itself.
+func TestStatusInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		during := make(chan status.Status, 2) // as it was while factro was asked
@@ -98,7 +98,7 @@ func TestStatusOfTheHand(t *testing.T) {
 		}
 		text, err := json.Marshal([]status.Status{first, between, second})
 		if err != nil || strings.Contains(string(text), "t-1") || strings.Contains(string(text), "c-1") || strings.Contains(string(text), "updateTask") {
-			t.Errorf("it tells of the command: %s", text)
+			t.Errorf("it contains the command: %s", text)
 		}
 	})
 }

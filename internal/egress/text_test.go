@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// What an answer says counts, in whatever bytes it says so: a mark or a header for nothing must not stop a queue.
+// An answer in another character encoding is understood: a byte order mark or an unneeded header must not block a queue.
 func TestAnswersInOtherForms(t *testing.T) {
 	t.Parallel()
 	const plain = `{"id":"t-1","title":"Prüfung","totalUserCount":7}`
@@ -47,9 +47,9 @@ func TestAnswersInOtherForms(t *testing.T) {
 					answer.Header["Content-Encoding"] = tt.encoding
 				}
 				x := newRig(t, apitest.Always(answer))
-				reader, store := withReader(t, x)
+				reader, store := newReader(t, x)
 				for _, c := range []events.Command{create(), update()} {
-					x.desk.sent, x.desk.ledger = nil, map[string]ledger.Record{}
+					x.stores.sent, x.stores.ledger = nil, map[string]ledger.Record{}
 					if got := x.wantDone(x.do(c), events.Applied, ""); string(got.result.Response) != tt.want {
 						t.Errorf("%s: the response is %q, want %q", c.Operation, got.result.Response, tt.want)
 					}
@@ -70,7 +70,7 @@ func TestAnswersInOtherForms(t *testing.T) {
 	}
 }
 
-// An error in a form that is no UTF-8 does not make the rest of the result unreadable.
+// An error text that is not UTF-8 does not make the rest of the result unreadable.
 func TestErrorsInOtherForms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestErrorsInOtherForms(t *testing.T) {
 	})
 }
 
-// A part of a letter at the end of what is read at once is no damage, and an error of the source is passed on.
+// A read that ends within a character does not damage the text, and an error of the source is passed on.
 func TestAnswersInParts(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("x", 4095) + "ü" + strings.Repeat("y", 9000)

@@ -8,8 +8,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Undeliverable tells the sender of a command that the broker has given it up before the bridge came to a verdict. mistake
-// is why the message could not be read as a command, else nil. To tell it twice is harmless.
+// Undeliverable tells the sender of a command that the broker gave up the command before the bridge reached a verdict. mistake is
+// the reason if the message could not be read as a command, otherwise nil. Calling it twice is harmless.
 func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake, reason error) error {
 	cmd.Cloud = w.cloud
 	now := time.Now().UTC()
@@ -22,9 +22,9 @@ func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake,
 		Operation: cmd.Operation, Outcome: events.Dead, StartedAt: now, FinishedAt: &now,
 		Error: &events.Error{Code: events.CodeUndeliverable, Message: shorten(message)},
 	}
-	err := fitting(r, func(r events.Result) error { return w.publish(ctx, j, r) })
+	err := shrinkToFit(r, func(r events.Result) error { return w.publish(ctx, j, r) })
 	if publish.Permanent(err) {
-		w.lost(ctx, j, r, err)
+		w.reportRefusedResult(ctx, j, r, err)
 		return nil
 	}
 	return err

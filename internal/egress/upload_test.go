@@ -37,7 +37,7 @@ type arrived struct {
 	headers           int   // of the part
 }
 
-// uploads is an HTTP server that reads uploads without keeping them. before hears of the content as it comes.
+// uploads is an HTTP server that reads uploads without keeping them. before is called with the size so far.
 func uploads(t testing.TB, before func(n int64)) (url string, all <-chan arrived) {
 	t.Helper()
 	got := make(chan arrived, 10)
@@ -95,7 +95,7 @@ func uploading(t testing.TB, url string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, Config{Prefix: "factro"}, Stores{Results: r.desk, Ledger: r.desk, Files: r.desk}, r.w.log); err != nil {
+	if r.w, err = New(api, Config{Prefix: "factro"}, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores}, r.w.log); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -144,7 +144,7 @@ func TestUploadInline(t *testing.T) {
 	}
 }
 
-// noise is a large content that is nowhere whole. fail breaks it off at that byte.
+// noise is a large content that is never in memory as a whole. It fails at the byte fail.
 type noise struct {
 	left, fail int64
 	source     *rand.ChaCha8
@@ -172,7 +172,7 @@ func (n *noise) Read(p []byte) (int, error) {
 func (n *noise) Close() error { return nil }
 
 // TestUploadObject: a file of 64 MiB arrives byte for byte, and the process never holds more than a small part of it. Not
-// parallel, since it looks at the memory of all.
+// parallel, since it measures the memory of the whole process.
 func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
 
 	const size, most = 64 << 20, 16 << 20
@@ -192,7 +192,7 @@ func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
 	})
 	r := uploading(t, url)
 	content := newNoise(size, 0)
-	r.desk.files = map[string]objects.File{"big": {Size: size, Open: func(context.Context) (io.ReadCloser, error) { return content, nil }}}
+	r.stores.files = map[string]objects.File{"big": {Size: size, Open: func(context.Context) (io.ReadCloser, error) { return content, nil }}}
 	base = heap()
 	r.wantDone(r.do(uploadOf(map[string]any{"name": "Übersicht.bin", "object": reference("big")})), events.Applied, "")
 	a := <-got
@@ -203,12 +203,12 @@ func TestUploadObject(t *testing.T) { //nolint:paralleltest // see above
 		t.Errorf("the heap grew from %d to %d bytes", base, peak)
 	}
 	if r.String() != "begin; file; finish; publish applied" {
-		t.Errorf("what happened: %s", r)
+		t.Errorf("unexpected steps: %s", r)
 	}
 }
 
-// TestUploadRehearsed: a dry run tells which file would be sent, not what is in it.
-func TestUploadRehearsed(t *testing.T) {
+// TestUploadDryRun: a dry run reports which file would be sent, but not its content.
+func TestUploadDryRun(t *testing.T) {
 	t.Parallel()
 	for want, file := range map[string]map[string]any{
 		`{"name":"a.txt","contentType":"text/plain","size":4}`: {"name": "a.txt", "contentType": "text/plain", "data": "cGxhbg=="},
@@ -217,7 +217,7 @@ func TestUploadRehearsed(t *testing.T) {
 		},
 	} {
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-		r.desk.files = map[string]objects.File{"here": {Size: 9_000_000}}
+		r.stores.files = map[string]objects.File{"here": {Size: 9_000_000}}
 		c := uploadOf(file)
 		c.Event.SetExtension("dryrun", true)
 		s := r.wantDone(r.do(c), events.Applied, "")
@@ -228,8 +228,8 @@ func TestUploadRehearsed(t *testing.T) {
 	}
 }
 
-// TestUploadRefused: a reference that leads nowhere, or where the bridge may read and the sender perhaps not, is the sender's
-// mistake; nothing is called, and the ledger forgets.
+// TestUploadRefused: a reference to a missing object, or to another bucket that only the bridge may read, is the sender's mistake.
+// Nothing is called, and the ledger keeps no record.
 func TestUploadRefused(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -241,7 +241,7 @@ func TestUploadRefused(t *testing.T) {
 	} {
 		for _, ext := range [][]any{nil, {"dryrun", true}} {
 			r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
-			r.desk.files = map[string]objects.File{"here": {}}
+			r.stores.files = map[string]objects.File{"here": {}}
 			c := uploadOf(map[string]any{"name": "a", "object": tt.object})
 			if ext != nil {
 				c.Event.SetExtension("dryrun", true)
@@ -251,15 +251,15 @@ func TestUploadRefused(t *testing.T) {
 			if err := json.Unmarshal(s.result.Error.Detail, &fields); err != nil || len(fields) != 1 || fields[0].Pointer != tt.pointer {
 				t.Errorf("%s: the mistakes are %v: %v", name, fields, err)
 			}
-			if r.Count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 {
-				t.Errorf("%s: what happened: %s", name, r)
+			if r.Count("call") != 0 || len(r.stores.ledger) != 0 || s.result.Attempts != 0 {
+				t.Errorf("%s: unexpected steps: %s", name, r)
 			}
 		}
 	}
 }
 
-// TestUploadStoreAway: that NATS cannot be asked for the file is nobody's mistake. The command is kept, and was not begun;
-// but not for ever, since it holds up all that are behind it.
+// TestUploadStoreAway: if NATS is unavailable for the file, the command waits and is not begun. It does not wait for ever, since it
+// blocks all commands behind it.
 func TestUploadStoreAway(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"looking", "opening", "dry run"} {
@@ -275,7 +275,7 @@ func TestUploadStoreAway(t *testing.T) {
 						}
 						return nil
 					}
-					r.desk.files = map[string]objects.File{"f": {Size: 1, Open: func(context.Context) (io.ReadCloser, error) {
+					r.stores.files = map[string]objects.File{"f": {Size: 1, Open: func(context.Context) (io.ReadCloser, error) {
 						if at == "opening" {
 							if err := away(); err != nil {
 								return nil, err
@@ -283,7 +283,7 @@ func TestUploadStoreAway(t *testing.T) {
 						}
 						return io.NopCloser(strings.NewReader("x")), nil
 					}}}
-					r.desk.fail = func(step string) error {
+					r.stores.fail = func(step string) error {
 						if step == "file" && at != "opening" {
 							return away()
 						}
@@ -298,7 +298,7 @@ func TestUploadStoreAway(t *testing.T) {
 						return
 					}
 					s := r.wantDone(r.do(c), events.Dead, "exhausted")
-					if r.Count("file") != maxAttempts || r.Count("call") != 0 || len(r.desk.ledger) != 0 || s.result.Attempts != 0 ||
+					if r.Count("file") != maxAttempts || r.Count("call") != 0 || len(r.stores.ledger) != 0 || s.result.Attempts != 0 ||
 						!strings.Contains(s.result.Error.Message, "away") {
 						t.Errorf("%s: %s", s.event.Data(), r)
 					}
@@ -308,30 +308,30 @@ func TestUploadStoreAway(t *testing.T) {
 	}
 }
 
-// TestUploadStoreAwayStop: a bridge that is told to stop leaves the command to the next one.
+// TestUploadStoreAwayStop: a bridge that stops leaves the command to the next one.
 func TestUploadStoreAwayStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 		stopping, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		r.desk.fail = func(step string) error {
+		r.stores.fail = func(step string) error {
 			if step == "file" {
 				return errors.New("away")
 			}
 			return nil
 		}
 		wantRetry(t, r.w.Handle(t.Context(), stopping, uploadOf(map[string]any{"name": "a", "object": reference("f")}), nil))
-		if r.Count("call") != 0 || !r.desk.ledger[ledgerEntry].Open || len(r.desk.sent) != 0 {
-			t.Errorf("what happened: %s", r)
+		if r.Count("call") != 0 || !r.stores.ledger[ledgerEntry].Open || len(r.stores.sent) != 0 {
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
 }
 
-// silent is a content of which nothing comes any more: a read gives up after a second, as that of the bus does.
-type silent struct{ begin io.Reader }
+// stalledContent is a content that delivers no more bytes. A read gives up after a second, like a read of the bus.
+type stalledContent struct{ begin io.Reader }
 
-func (s silent) Read(p []byte) (int, error) {
+func (s stalledContent) Read(p []byte) (int, error) {
 	if n, err := s.begin.Read(p); n > 0 || err != io.EOF {
 		return n, err
 	}
@@ -339,26 +339,26 @@ func (s silent) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-func (silent) Close() error { return nil }
+func (stalledContent) Close() error { return nil }
 
-// TestUploadStalls: a file that stops to come in the middle ends with the timeout of the call, and when the bridge has to
-// stop; and it is not factro's fault.
+// TestUploadStalls: if a file stalls in the middle, the call ends with its timeout, or when the bridge has to stop. It does not
+// count as a failure of factro.
 func TestUploadStalls(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]bool{"timeout": false, "stop": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, unseeable(apitest.Always(apitest.OK(apitest.Fits))))
-				r.desk.files = map[string]objects.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
-					return silent{strings.NewReader("hallo")}, nil
+				r := newRig(t, unsearchable(apitest.Always(apitest.OK(apitest.Fits))))
+				r.stores.files = map[string]objects.File{"f": {Size: 10, Open: func(context.Context) (io.ReadCloser, error) {
+					return stalledContent{strings.NewReader("hallo")}, nil
 				}}}
 				c := uploadOf(map[string]any{"name": "a", "object": reference("f")})
 				began := time.Now()
 				if stop {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 					defer cancel()
-					if verdict := r.w.Handle(ctx, ctx, c, nil); verdict == nil || time.Since(began) > 6*time.Second || len(r.desk.sent) != 0 {
+					if verdict := r.w.Handle(ctx, ctx, c, nil); verdict == nil || time.Since(began) > 6*time.Second || len(r.stores.sent) != 0 {
 						t.Errorf("after %s: %v, %s", time.Since(began), verdict, r)
 					}
 				} else {
@@ -375,14 +375,15 @@ func TestUploadStalls(t *testing.T) {
 	}
 }
 
-// TestUploadBreaksOff: when the source fails in the middle, factro may have got enough of it; and it is not factro's fault.
+// TestUploadBreaksOff: if the source fails in the middle, factro may already have created the document. It does not count as a
+// failure of factro.
 func TestUploadBreaksOff(t *testing.T) {
 	t.Parallel()
 	const size = 8 << 20
 	url, _ := uploads(t, nil)
 	r := uploading(t, url)
 	var opened atomic.Int32
-	r.desk.files = map[string]objects.File{"f": {Size: size, Open: func(context.Context) (io.ReadCloser, error) {
+	r.stores.files = map[string]objects.File{"f": {Size: size, Open: func(context.Context) (io.ReadCloser, error) {
 		opened.Add(1)
 		return newNoise(size, size/2), nil
 	}}}
@@ -407,7 +408,7 @@ func TestUploadRepeated(t *testing.T) {
 			}
 			return answers(q, body)
 		})
-		r.desk.files = map[string]objects.File{"f": {Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
+		r.stores.files = map[string]objects.File{"f": {Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader("hallo")), nil
 		}}}
 		r.wantDone(r.do(uploadOf(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
@@ -422,13 +423,13 @@ func TestUploadRepeated(t *testing.T) {
 	})
 }
 
-// TestUploadTakesItsTime: the timeout is for a call in which nothing happens, and a large file on a slow line is none.
-func TestUploadTakesItsTime(t *testing.T) {
+// TestUploadSlowLine: the timeout is for a call without progress. A large file on a slow line makes progress.
+func TestUploadSlowLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.OK(`{"id":"d-1"}`)))
-		r.desk.files = map[string]objects.File{"f": {Size: 20, Open: func(context.Context) (io.ReadCloser, error) {
-			return io.NopCloser(&drip{left: 20, every: 19 * time.Second}), nil
+		r.stores.files = map[string]objects.File{"f": {Size: 20, Open: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(&slowContent{left: 20, every: 19 * time.Second}), nil
 		}}}
 		began := time.Now()
 		r.wantDone(r.do(uploadOf(map[string]any{"name": "a", "object": reference("f")})), events.Applied, "")
@@ -438,13 +439,13 @@ func TestUploadTakesItsTime(t *testing.T) {
 	})
 }
 
-// drip is a content that comes slowly.
-type drip struct {
+// slowContent is a content that arrives slowly.
+type slowContent struct {
 	left  int
 	every time.Duration
 }
 
-func (d *drip) Read(p []byte) (int, error) {
+func (d *slowContent) Read(p []byte) (int, error) {
 	if d.left == 0 {
 		return 0, io.EOF
 	}

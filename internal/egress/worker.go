@@ -14,29 +14,29 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Results takes what became of commands.
+// Results publishes the results of commands.
 type Results interface {
-	// Publish returns when the result is stored. The id makes repeating it harmless.
+	// Publish returns when the result is stored. The id makes repeated calls harmless.
 	Publish(ctx context.Context, subject string, e event.Event, id string) error
 	// Reply sends a copy to a subject that the sender named.
 	Reply(ctx context.Context, subject string, e event.Event) error
 }
 
-// Files are the files that commands refer to instead of holding them.
+// Files has the files that commands refer to.
 type Files interface {
 	// File returns a file of a bucket, or objects.ErrNoFile.
 	File(ctx context.Context, bucket, name string) (objects.File, error)
 }
 
-// Config is what a worker needs to know beside its way to factro.
+// Config has the settings of a worker, apart from its connection to factro.
 type Config struct {
 	// Prefix is the first token of the subjects.
 	Prefix events.Prefix
-	// ReplyPrefixes are what subjects begin with, beside inboxes, that may get copies of results.
+	// ReplyPrefixes are the prefixes of subjects that may get copies of results, in addition to inboxes.
 	ReplyPrefixes []string
 }
 
-// Stores are where a worker keeps what it must not lose, and where it finds what a command refers to.
+// Stores are where a worker keeps results and records, and where it finds the files of commands.
 type Stores struct {
 	Results Results
 	Ledger  Ledger
@@ -54,11 +54,11 @@ type Worker struct {
 	files     Files
 	metrics   *metrics
 	replies   *publish.Replies
-	id        string // tells this worker from others, in the ledger
+	id        string // identifies this worker in the ledger
 	webOrigin string
-	mandant   agreed // the mandant's id, once an answer has told it
+	mandant   agreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
-	hand      hand
+	inFlight  inFlight
 }
 
 // New builds the worker of the cloud that the API belongs to.
@@ -75,10 +75,10 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 	return w, err
 }
 
-// Ready waits until a command may be pulled: an open breaker, a used-up budget or a bad key leave the commands in the
-// stream.
+// Ready waits until a command may be pulled. While the breaker is open, the budget is used up or the key is bad, commands stay in
+// the stream.
 func (w *Worker) Ready(ctx context.Context) error {
-	w.metrics.expect(ctx)
+	w.metrics.startAtZero(ctx)
 	return w.api.Pass(ctx, nil)
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// activeFault is a fault and how many requests it has yet to hit; negative is without end.
+// activeFault is a fault and the number of requests that it still hits; negative means no limit.
 type activeFault struct {
 	fault Fault
 	left  int
@@ -25,28 +25,28 @@ func activate(fs Faults) []activeFault {
 	return out
 }
 
-// fate is what the faults have in store for one request.
-type fate struct {
+// faultDecision is what the faults do to one request.
+type faultDecision struct {
 	wait  time.Duration
 	fault Fault // zero Kind: none
 }
 
-func (f fate) after() bool {
+func (f faultDecision) after() bool {
 	return slices.ContainsFunc(faultKinds, func(k faultKind) bool { return k.kind == f.fault.Kind && k.after })
 }
 
-// decide throws the dice for one request. Faults that are used up are forgotten.
-func (s *Sim) decide(operation string) fate {
+// drawFault chooses the faults for one request at random, and removes faults that are used up.
+func (s *Sim) drawFault(operation string) faultDecision {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out fate
+	var out faultDecision
 	for i := range s.faults {
 		a := &s.faults[i]
 		latency := a.fault.Kind == FaultLatency
 		if a.left == 0 || a.fault.Operation != "" && a.fault.Operation != operation || !latency && out.fault.Kind != "" {
 			continue
 		}
-		if a.fault.Probability > 0 && !s.dice.Hits(a.fault.Probability) {
+		if a.fault.Probability > 0 && !s.random.Happens(a.fault.Probability) {
 			continue
 		}
 		if a.left > 0 {
@@ -61,8 +61,8 @@ func (s *Sim) decide(operation string) fate {
 	return out
 }
 
-// inForce lists the faults with what is left of their counts.
-func (s *Sim) inForce() Faults {
+// activeFaults lists the faults with their remaining counts.
+func (s *Sim) activeFaults() Faults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make(Faults, len(s.faults))
@@ -73,7 +73,7 @@ func (s *Sim) inForce() Faults {
 	return out
 }
 
-// writeFault answers as a fault wants it. A cut connection has no answer: the server closes it without a byte.
+// writeFault writes the answer of a fault. A cut connection has no answer: the server closes it without a byte.
 func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 	switch f.Kind {
 	case FaultRateLimit:
@@ -111,7 +111,7 @@ func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 	case FaultCutBefore, FaultCutAfter:
 		panic(http.ErrAbortHandler)
 	case FaultEcho, FaultEmptyAfter, FaultCutJSON, FaultDate: // need the request or its answer; see serve.go
-	case FaultLatency: // has been waited for; the request goes on
+	case FaultLatency: // the wait is over; the request goes on
 	}
 }
 

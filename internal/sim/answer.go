@@ -45,13 +45,13 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(data) // a client that is gone does not want the answer
+	_, _ = w.Write(data) // the client may have gone
 }
 
 func writeText(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body)) //nolint:gosec // plain text, as factro itself answers with the id that it was asked for
+	_, _ = w.Write([]byte(body)) //nolint:gosec // plain text; factro itself also repeats the id of the request
 }
 
 func writeHTML(w http.ResponseWriter, status int, title, body string) {

@@ -13,7 +13,7 @@ import (
 
 func TestIDsAreUUIDsOfTheSeed(t *testing.T) {
 	t.Parallel()
-	a, b, other := courier.NewDice(7), courier.NewDice(7), courier.NewDice(8)
+	a, b, other := courier.NewRandom(7), courier.NewRandom(7), courier.NewRandom(8)
 	for range 1000 {
 		id := a.ID()
 		if !tenant.IsUUID(id) || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) {

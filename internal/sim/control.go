@@ -14,16 +14,16 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/webpage"
 )
 
-// maxControlBody bounds a body of the control API.
+// maxControlBody limits a body of the control API.
 const maxControlBody = 1 << 20
 
-// control is the simulator's own API. It belongs to tests and operators; factro has nothing like it.
+// control is the simulator's own API for tests and operators. factro has nothing like it.
 func (s *Sim) control() http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range s.controlRoutes() {
 		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := route.run(r)
-			if page, hasPage := answer.(shown); hasPage {
+			if page, hasPage := answer.(pageAnswer); hasPage {
 				w.Header().Set("Vary", "Accept")
 				if webpage.Wanted(r) {
 					page.page(w)
@@ -57,25 +57,25 @@ func (s *Sim) controlRoutes() []controlRoute {
 		return func(*http.Request) (any, error) { return get(), nil }
 	}
 	return []controlRoute{
-		{"GET " + controlPath + "/{$}", "this help; in a browser also what there is and what happened last", s.showFront},
+		{"GET " + controlPath + "/{$}", "this help; in a browser also the objects and the latest requests", s.showFront},
 		{"GET " + controlPath + "/webhooks", "the registered webhooks, without their secrets", read(s.showWebhooks)},
 		{"POST " + controlPath + "/webhooks", `register {"url","action","header","value"}; action "*" is every action`, s.postWebhook},
-		{"DELETE " + controlPath + "/webhooks", "forget all webhooks", read(func() any { s.courier.Unregister(); return s.showWebhooks() })},
-		{"GET " + controlPath + "/faults", "the faults in force, with what is left of their counts", read(func() any { return s.inForce() })},
-		{"PUT " + controlPath + "/faults", "replace the faults by a list", s.putFaults},
-		{"GET " + controlPath + "/variants", "the variants in force", read(func() any { v, _ := s.settingsInForce(); return v })},
-		{"PUT " + controlPath + "/variants", "change the variants that are named", s.putVariants},
-		{"GET " + controlPath + "/delivery", "how webhooks are delivered", read(func() any { _, d := s.settingsInForce(); return d })},
-		{"PUT " + controlPath + "/delivery", "change the delivery settings that are named", s.putDelivery},
+		{"DELETE " + controlPath + "/webhooks", "remove all webhooks", read(func() any { s.courier.Unregister(); return s.showWebhooks() })},
+		{"GET " + controlPath + "/faults", "the active faults, with their remaining counts", read(func() any { return s.activeFaults() })},
+		{"PUT " + controlPath + "/faults", "replace the faults with a list", s.putFaults},
+		{"GET " + controlPath + "/variants", "the current variants", read(func() any { v, _ := s.currentSettings(); return v })},
+		{"PUT " + controlPath + "/variants", "change the given variants", s.putVariants},
+		{"GET " + controlPath + "/delivery", "how webhooks are delivered", read(func() any { _, d := s.currentSettings(); return d })},
+		{"PUT " + controlPath + "/delivery", "change the given delivery settings", s.putDelivery},
 		{"PUT " + controlPath + "/key", `accept {"key"} from now on; an empty one expires the key`, s.putKey},
 		{"GET " + controlPath + "/requests", "the last requests to the Core API", read(func() any { return s.Requests() })},
 		{"GET " + controlPath + "/deliveries", "the last attempts to deliver webhooks", read(func() any { return s.Deliveries() })},
 		{"GET " + controlPath + "/state", "how many objects of each kind there are", read(s.showState)},
 		{"GET " + controlPath + "/objects/{kind}", "all objects of a kind", s.getObjects},
 		{"GET " + controlPath + "/objects/{kind}/{id}", "one object", s.getObject},
-		{"POST " + controlPath + "/fire", `emit {"action","entityId"} as if something had changed`, s.postFire},
+		{"POST " + controlPath + "/fire", `send an event {"action","entityId"} as if something had changed`, s.postFire},
 		{"GET " + controlPath + "/demo", "ids of the demo tenant", read(func() any { return s.Demo() })},
-		{"POST " + controlPath + "/reset", "back to the start: demo tenant, settings, webhooks, empty logs", read(func() any { s.Reset(); return s.Demo() })},
+		{"POST " + controlPath + "/reset", "reset everything: demo tenant, settings, webhooks, empty logs", read(func() any { s.Reset(); return s.Demo() })},
 	}
 }
 
@@ -90,9 +90,9 @@ func (s *Sim) help() string {
 		fmt.Fprintf(&b, "  %-16s %s\n", k.kind, k.doc)
 	}
 	b.WriteString("with:\n" + setting.Help((&Fault{}).settings()))
-	b.WriteString("\nVariants, the unknowns of factro:\n" + setting.Help((&Variants{}).Settings()))
+	b.WriteString("\nVariants, for behavior of factro that is not known:\n" + setting.Help((&Variants{}).Settings()))
 	b.WriteString("\nDelivery of webhooks:\n" + setting.Help((&Delivery{}).Settings()))
-	b.WriteString("\nActions that fire by themselves. INVENTED names are the simulator's, not factro's:\n")
+	b.WriteString("\nActions that changes fire. INVENTED names are the simulator's, not factro's:\n")
 	for _, a := range tenant.Actions() {
 		mark := ""
 		if a.Invented {
@@ -103,7 +103,7 @@ func (s *Sim) help() string {
 	return b.String()
 }
 
-func (s *Sim) settingsInForce() (Variants, Delivery) {
+func (s *Sim) currentSettings() (Variants, Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.variants, s.delivery
@@ -139,7 +139,7 @@ func (s *Sim) putFaults(r *http.Request) (any, error) {
 }
 
 func (s *Sim) putVariants(r *http.Request) (any, error) {
-	v, _ := s.settingsInForce()
+	v, _ := s.currentSettings()
 	if err := readControl(r, &v); err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (s *Sim) putVariants(r *http.Request) (any, error) {
 }
 
 func (s *Sim) putDelivery(r *http.Request) (any, error) {
-	_, d := s.settingsInForce()
+	_, d := s.currentSettings()
 	if err := readControl(r, &d); err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (s *Sim) showState() any {
 	return out
 }
 
-// readControl decodes a body strictly: what is misspelt is an error that names the key.
+// readControl decodes a body strictly: a misspelled key is an error that names the key.
 func readControl(r *http.Request, into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxControlBody))
 	if err != nil {
@@ -205,7 +205,7 @@ func readControl(r *http.Request, into any) error {
 		return fmt.Errorf("body: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("body has something behind its JSON")
+		return errors.New("body has data after its JSON")
 	}
 	return nil
 }

@@ -38,13 +38,13 @@ func TestControlErrors(t *testing.T) {
 		{"PUT", "/faults", `{}`, "body"},
 		{"PUT", "/variants", `{"voidbody":true}`, `unknown name \"voidbody\"`},
 		{"PUT", "/variants", `{"createStatus":202}`, "createStatus 202"},
-		{"PUT", "/variants", `{"invalidBody":null}`, "no plain value"},
+		{"PUT", "/variants", `{"invalidBody":null}`, "not a plain value"},
 		{"PUT", "/delivery", `{"lost":1}`, `unknown name \"lost\"`},
 		{"PUT", "/delivery", `{"loss":2}`, "probability"},
 		{"PUT", "/delivery", `{"retryOn":"6xx"}`, "retryOn"},
 		{"PUT", "/key", `{"kei":"x"}`, "kei"},
 		{"PUT", "/key", `{}`, "missing"},
-		{"PUT", "/key", `{"key":"x"} {}`, "behind"},
+		{"PUT", "/key", `{"key":"x"} {}`, "after its JSON"},
 		{"POST", "/webhooks", `{"url":"ftp://x","action":""}`, "action is missing"},
 		{"POST", "/webhooks", `{"url":"http://x","action":"A","secret":"x"}`, "secret"},
 		{"POST", "/fire", `{"action":"A"}`, "entityId"},
@@ -212,8 +212,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestSettingsSurviveJSON shows that what is read from the control API can be put back.
-func TestSettingsSurviveJSON(t *testing.T) {
+// TestSettingsRoundTripJSON shows that what is read from the control API can be put back.
+func TestSettingsRoundTripJSON(t *testing.T) {
 	t.Parallel()
 	faults := sim.Faults{{
 		Kind: sim.FaultRateLimit, Operation: "createTask", Count: 2, Probability: 0.25, Delay: time.Second, Status: 500, RetryAfter: "none",

@@ -30,7 +30,7 @@ func checkResponse(r *http.Request, op factro.Operation, status int, header http
 		SchemaValidationOptions: []openapi3.SchemaValidationOption{
 			openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(s string) error {
 				if !tenant.IsUUID(s) {
-					return fmt.Errorf("%q is no uuid", s)
+					return fmt.Errorf("%q is not a uuid", s)
 				}
 				return nil
 			})),

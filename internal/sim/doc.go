@@ -3,11 +3,10 @@
 // In: HTTP requests of the Core API below /api/core, and of the simulator's own control API below /_sim. Out: answers in
 // factro's forms (JSON, text, HTML, or a cut connection), and webhook deliveries to the registered URLs.
 //
-// Every request is held against openapi.yaml by a library that knows nothing of our own table of operations, so that the
-// simulator refuses our mistakes instead of sharing them. What is known of factro is the default; what is not known is a
-// switch (Variants, Delivery); what may go wrong is a Fault. Names of webhook actions that are not proven are marked
-// as invented in one table, tenant/actions.go, and nowhere else.
+// A library validates every request against openapi.yaml. The library does not use our own table of operations, so the simulator
+// detects mistakes in that table. Known behavior of factro is the default, unknown behavior is a setting (Variants, Delivery), and
+// failures are Faults. Only the table in tenant/actions.go says which names of webhook actions are invented.
 //
-// It keeps nothing on disk unless a directory is configured, calls only the registered webhooks, and delivers nothing and sleeps
-// nowhere while it holds its store. The description is parsed at the first request, not at the start.
+// It writes to disk only if a directory is configured, and calls only the registered webhooks. It never delivers or sleeps while it
+// holds the lock of its store. The description is parsed at the first request, not at the start.
 package sim

@@ -11,10 +11,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
-// FaultKind is what goes wrong.
+// FaultKind is a kind of failure.
 type FaultKind string
 
-// The faults there are. Those named cut-… answer nothing: the connection is closed.
+// The kinds of faults. Those named cut-… close the connection without an answer.
 const (
 	FaultLatency   FaultKind = "latency"     // the request waits for Delay, then goes on
 	FaultRateLimit FaultKind = "rate-limit"  // 429 though there is budget left
@@ -36,7 +36,7 @@ const (
 	FaultCutJSON     FaultKind = "cut-json"    // change applied, the JSON of the answer ends too early
 	FaultPageAfter   FaultKind = "page-after"  // change applied, 200 as an HTML page
 	FaultEcho        FaultKind = "echo"        // 400 whose text repeats the request's API key, nothing applied
-	FaultDate        FaultKind = "date"        // the answer is good, but its Date is in 2100
+	FaultDate        FaultKind = "date"        // the answer is correct, but its Date is in 2100
 )
 
 type faultKind struct {
@@ -45,7 +45,7 @@ type faultKind struct {
 	doc   string
 }
 
-// faultKinds is every kind of fault, with a line for people.
+// faultKinds has all kinds of faults, with a description.
 var faultKinds = []faultKind{
 	{FaultLatency, false, "wait for delay, then go on"},
 	{FaultRateLimit, false, "429, whatever the budget; retryAfter=none leaves the header out, retryAfter=7 sets it"},
@@ -53,7 +53,7 @@ var faultKinds = []faultKind{
 	{FaultHTML, false, "502 (or status) as HTML, nothing applied"},
 	{FaultExpired, false, "401 as for an expired key"},
 	{FaultUnavailable, false, "503 (or status) as text with Retry-After, as retryAfter sets it, nothing applied"},
-	{FaultPage, false, "200 as an HTML page of maintenance, nothing applied"},
+	{FaultPage, false, "200 as an HTML maintenance page, nothing applied"},
 	{FaultNothing, false, "200 and {}, nothing applied"},
 	{FaultEmpty, false, "200 without a body, nothing applied"},
 	{FaultNoError, false, "200 and an error as JSON, nothing applied"},
@@ -66,35 +66,35 @@ var faultKinds = []faultKind{
 	{FaultPageAfter, true, "change applied, webhooks fired, 200 as an HTML page"},
 	{FaultEmptyAfter, true, "change applied, webhooks fired, the right status without a body"},
 	{FaultCutJSON, true, "change applied, webhooks fired, JSON that ends too early"},
-	{FaultDate, true, "change applied, webhooks fired, the answer of the year 2100"},
+	{FaultDate, true, "change applied, webhooks fired, the Date header is in the year 2100"},
 }
 
-// Fault is one thing that goes wrong, for the next Count requests, with a Probability, or both.
+// Fault is one failure, for the next Count requests, with a Probability, or both.
 type Fault struct {
 	Kind FaultKind
 	// Operation limits the fault to one operation of the Core API, such as createTask; empty means every request.
 	Operation string
-	// Count is how many requests are hit before the fault is over. Zero means it never is.
+	// Count is how many requests are hit before the fault ends. Zero means no limit.
 	Count int
-	// Probability is that of each request to be hit. Zero means 1.
+	// Probability is the probability of each request to be hit. Zero means 1.
 	Probability float64
-	// Delay is the latency; other faults wait for it, too, before they answer.
+	// Delay is the latency. Other faults also wait this long before they answer.
 	Delay time.Duration
-	// Status overrides the fault's status.
+	// Status replaces the fault's status.
 	Status int
-	// RetryAfter is the header of a rate-limit or of unavailable: empty as the rate limit has it, "none" for no header, else its value.
+	// RetryAfter is the header of rate-limit and unavailable. Empty means the default, "none" means no header.
 	RetryAfter string
 }
 
-// Faults are looked at in their order; the first that hits decides, latencies add up.
+// Faults are checked in order. The first one that hits decides; latencies add up.
 type Faults []Fault
 
 func (f *Fault) settings() []setting.Setting {
 	return []setting.Setting{
 		setting.Text("kind", (*string)(&f.Kind), "what goes wrong"),
 		setting.Text("op", &f.Operation, "only this operation, such as createTask"),
-		setting.Number("count", &f.Count, "how many requests are hit; 0 is without end"),
-		setting.Fraction("p", &f.Probability, "probability of each request to be hit; 0 is 1"),
+		setting.Number("count", &f.Count, "how many requests are hit; 0 means no limit"),
+		setting.Fraction("p", &f.Probability, "probability of each request to be hit; 0 means 1"),
 		setting.Duration("delay", &f.Delay, "time before the answer, such as 200ms"),
 		setting.Number("status", &f.Status, "status instead of the fault's own"),
 		setting.Text("retryAfter", &f.RetryAfter, "Retry-After of a rate-limit or of unavailable: none, or the header's value"),
@@ -123,7 +123,7 @@ func ParseFault(spec string) (Fault, error) {
 	return f, nil
 }
 
-// Validate reports every mistake at once.
+// Validate reports all mistakes at once.
 func (f Fault) Validate() error {
 	var errs []error
 	if !slices.Contains(faultNames(), string(f.Kind)) {
@@ -138,7 +138,7 @@ func (f Fault) Validate() error {
 		errs = append(errs, fmt.Errorf("count %d is negative", f.Count))
 	}
 	if !(f.Probability >= 0 && f.Probability <= 1) {
-		errs = append(errs, fmt.Errorf("p %v is no probability from 0 to 1", f.Probability))
+		errs = append(errs, fmt.Errorf("p %v is not a probability from 0 to 1", f.Probability))
 	}
 	if f.Delay < 0 {
 		errs = append(errs, fmt.Errorf("delay %v is negative", f.Delay))
@@ -152,7 +152,7 @@ func (f Fault) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Validate reports every mistake of every fault.
+// Validate reports all mistakes of all faults.
 func (fs Faults) Validate() error {
 	var errs []error
 	for i, f := range fs {
@@ -174,5 +174,5 @@ func faultNames() []string {
 // MarshalJSON writes the fault under the names that ParseFault takes.
 func (f Fault) MarshalJSON() ([]byte, error) { return setting.JSON(f.settings()) }
 
-// UnmarshalJSON reads it back.
+// UnmarshalJSON reads the same form.
 func (f *Fault) UnmarshalJSON(data []byte) error { return setting.FromJSON(f.settings(), data) }

@@ -177,7 +177,7 @@ func TestParseFault(t *testing.T) {
 		"latency":                "needs a delay",
 		"html,often=1":           "known are kind, op, count",
 		"html,count":             "name=value",
-		"html,count=x":           "no whole number",
+		"html,count=x":           "not a whole number",
 		"html,count=-1":          "negative",
 		"html,p=2":               "probability",
 		"html,op=createTasc":     `unknown operation "createTasc"`,

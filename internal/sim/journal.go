@@ -13,10 +13,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
-// journal keeps in a file what became of the tenant and of its payloads, a line for each change, so that a simulator that
-// is killed comes back with what it had answered for. A line is handed to the operating system before the change is
-// answered: that outlives the process, and not a power cut. Settings, webhooks and the logs are not kept; they come from
-// the config again. A nil journal keeps nothing.
+// journal records the changes of the tenant and its payloads in a file, one line for each change. A simulator that was killed
+// restores every change that it has answered. A line is written to the operating system before the change is answered: it survives
+// a crash of the process, but not a power failure. Settings, webhooks and logs are not in the journal; they come from the config. A
+// nil journal records nothing.
 type journal struct{ file *os.File }
 
 // line is one entry of the journal, with one field set.
@@ -26,8 +26,8 @@ type line struct {
 	Settled *courier.SettledLine `json:"settled,omitempty"`
 }
 
-// openJournal opens the journal in a directory, which it makes, and returns what is in it. A last line that a crash cut
-// short was never answered for, and is cut off.
+// openJournal creates the directory, opens the journal in it, and returns its lines. If a crash has cut off the last line, its change
+// was never answered, and openJournal removes the line.
 func openJournal(dir string) (*journal, []line, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("journal: %w", err)
@@ -49,7 +49,7 @@ func openJournal(dir string) (*journal, []line, error) {
 	return &journal{file}, lines, nil
 }
 
-// readLines reads all lines that are whole, and how many bytes they are.
+// readLines reads all complete lines. size is their number of bytes.
 func readLines(r io.Reader) (lines []line, size int64, err error) {
 	in := bufio.NewReader(r)
 	for {
@@ -82,7 +82,7 @@ func (j *journal) write(l line) error {
 	return nil
 }
 
-// changes writes down what an operation did, if it did anything.
+// changes records the changes of an operation, if there are any.
 func (j *journal) changes(cs []tenant.Change) error {
 	if len(cs) == 0 {
 		return nil
@@ -110,14 +110,14 @@ func (j *journal) close() error {
 	return j.file.Close()
 }
 
-// Payload writes down a payload that was stored.
+// Payload records a stored payload.
 func (j *journal) Payload(p courier.PayloadLine) error { return j.write(line{Payload: &p}) }
 
-// Settled writes down how a delivery ended.
+// Settled records how a delivery ended.
 func (j *journal) Settled(l courier.SettledLine) error { return j.write(line{Settled: &l}) }
 
-// restore takes the simulator to where its journal ends. Payloads that were on their way are delivered again, from resume
-// on: whether their receiver has answered is not known.
+// restore restores the state from the journal. Payloads that were being delivered are delivered again after Resume, because it is not
+// known whether their receiver has answered.
 func (s *Sim) restore(lines []line) {
 	pending, settled := []courier.PayloadLine{}, map[string]*courier.SettledLine{}
 	for _, l := range lines {

@@ -15,7 +15,7 @@ import (
 )
 
 // A simulator that was killed goes on where it had answered: nothing of the first one is closed here, as in a crash.
-func TestJournalOutlivesTheProcess(t *testing.T) {
+func TestJournalAfterCrash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	got := make(chan string, 16)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// limiter counts requests in fixed windows that begin with the first request of a partition. That the window is fixed is
-// inferred from the form of the headers.
+// limiter counts requests in fixed windows, which begin with the first request of a partition. The form of factro's headers suggests
+// that the window is fixed.
 type limiter struct {
 	quota  int
 	window time.Duration
@@ -26,7 +26,7 @@ type window struct {
 	used int
 }
 
-// maxPartitions bounds the memory that clients with invented keys can take.
+// maxPartitions limits the memory that clients with invented keys can use.
 const maxPartitions = 1000
 
 func newLimiter(quota int, length time.Duration) *limiter {
@@ -48,7 +48,7 @@ func (l *limiter) take(partition string, now time.Time) budget {
 	p, known := l.partitions[partition]
 	if !known || !now.Before(p.ends) {
 		if len(l.partitions) >= maxPartitions {
-			l.forget(now)
+			l.evictExpired(now)
 		}
 		p = window{ends: now.Add(l.window)}
 	}
@@ -59,8 +59,8 @@ func (l *limiter) take(partition string, now time.Time) budget {
 	}
 }
 
-// forget drops windows that are over, and all of them if none is.
-func (l *limiter) forget(now time.Time) {
+// evictExpired removes windows that have ended, or all windows if none has.
+func (l *limiter) evictExpired(now time.Time) {
 	for key, p := range l.partitions {
 		if !now.Before(p.ends) {
 			delete(l.partitions, key)
@@ -77,17 +77,17 @@ func (l *limiter) reset() {
 	clear(l.partitions)
 }
 
-// setHeaders announces the budget in the two structured fields that factro sends with every answer.
+// setHeaders sets the two structured fields with the budget that factro sends with every answer.
 func (b budget) setHeaders(h http.Header) {
 	name := strconv.Quote(b.limiter.policyName())
 	h.Set("RateLimit", fmt.Sprintf("%s; r=%d; t=%d", name, b.remaining, b.seconds()))
 	h.Set("RateLimit-Policy", fmt.Sprintf("%s; q=%d; w=%d; pk=:%s:", name, b.limiter.quota, int(b.limiter.window/time.Second), b.partitionKey()))
 }
 
-// seconds rounds up: a client that waits for them finds the window over.
+// seconds rounds up, so that the window has ended after a client has waited.
 func (b budget) seconds() int { return int((b.reset + time.Second - 1) / time.Second) }
 
-// partitionKey hides the key as factro does: twelve hexadecimal digits, in base64.
+// partitionKey hashes the key like factro: twelve hexadecimal digits, in base64.
 func (b budget) partitionKey() string {
 	sum := sha256.Sum256([]byte(b.partition))
 	return base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(sum[:6])))

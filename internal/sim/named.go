@@ -4,7 +4,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
-// Named is a name that a flag takes, with a line for people.
+// Named is a name that a flag accepts, with a description.
 type Named struct {
 	Name, Doc string
 	// Switch says that its value is true or false.
@@ -20,13 +20,13 @@ func FaultKinds() []Named {
 	return out
 }
 
-// FaultSettings are what a fault has beside its kind.
+// FaultSettings are the settings of a fault.
 func FaultSettings() []Named { return named(new(Fault).settings()[1:]) }
 
-// VariantSettings are the unknowns of factro.
+// VariantSettings are the settings for behavior that is not known.
 func VariantSettings() []Named { return named(new(Variants).Settings()) }
 
-// DeliverySettings say how webhooks are delivered.
+// DeliverySettings are the settings for the delivery of webhooks.
 func DeliverySettings() []Named { return named(new(Delivery).Settings()) }
 
 func named(settings []setting.Setting) []Named {

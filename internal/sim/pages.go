@@ -15,10 +15,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/webpage"
 )
 
-// What people see of the simulator in a browser. Programs get the same as JSON or text.
+// The pages of the simulator for browsers. Programs get the same data as JSON or text.
 
-// shown is an answer of the control API that a browser gets as a page, and others as plain, which is JSON or text.
-type shown struct {
+// pageAnswer is an answer of the control API. A browser gets the page, other clients get plain as JSON or text.
+type pageAnswer struct {
 	plain any
 	page  func(w http.ResponseWriter)
 }
@@ -26,7 +26,7 @@ type shown struct {
 // listed is an object in a list.
 type listed struct{ Kind, ID, Title, Link string }
 
-var frontPage = webpage.New("Simulated factro", `<p>It plays factro for the bridge. Nothing here is real, and a restart forgets it unless it keeps a journal.</p>
+var frontPage = webpage.New("Simulated factro", `<p>It simulates factro for the bridge. All data is test data, and a restart deletes it unless there is a journal.</p>
 <p>The Core API is at <code>{{.Core}}</code>, the control API at <code>{{.Control}}</code>.</p>
 <h2>What happened last</h2>
 <table><caption>Requests to the Core API, the newest first</caption>
@@ -92,14 +92,14 @@ var missingPage = webpage.New("Not found", `<p>There is no {{.Kind}} with the id
 <p><a href="{{.Home}}">Simulated factro</a></p>
 `)
 
-// mostShown is how many lines of a log a page has.
-const mostShown = 25
+// maxLogLines is how many lines of a log a page shows.
+const maxLogLines = 25
 
 const homePath = controlPath + "/"
 
 func (s *Sim) showFront(*http.Request) (any, error) {
 	help := s.help()
-	return shown{help, func(w http.ResponseWriter) {
+	return pageAnswer{help, func(w http.ResponseWriter) {
 		var kindList []listed
 		s.mu.Lock()
 		for _, kind := range tenant.Kinds() {
@@ -119,7 +119,7 @@ func (s *Sim) getObjects(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("unknown kind %q, known are %s", kind, strings.Join(tenant.Kinds(), ", "))
 	}
 	objects := s.Objects(kind)
-	return shown{objects, func(w http.ResponseWriter) {
+	return pageAnswer{objects, func(w http.ResponseWriter) {
 		list := make([]listed, len(objects))
 		for i, o := range objects {
 			list[i] = s.listed(kind, o)
@@ -134,10 +134,10 @@ func (s *Sim) getObject(r *http.Request) (any, error) {
 	if o == nil && !webpage.Wanted(r) {
 		return nil, fmt.Errorf("there is no %s with the id %q", kind, id)
 	}
-	return shown{o, func(w http.ResponseWriter) { s.showObject(w, kind, id) }}, nil
+	return pageAnswer{o, func(w http.ResponseWriter) { s.showObject(w, kind, id) }}, nil
 }
 
-// webLink answers the address at which factro's web UI would show an object, and reports whether the request is for one.
+// webLink answers a request for the address of an object in factro's web UI. It reports whether the request has such an address.
 func (s *Sim) webLink(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path != "/"+s.cfg.MandantID[:8]+"/" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -156,7 +156,7 @@ func (s *Sim) object(kind, id string) tenant.Object {
 	return s.tenant.Object(kind, id)
 }
 
-// property is one of an object, for a page. Link and Title are those of the object that it names, if it names one.
+// property is a property of an object, for a page. If its value is the id of another object, Link and Title belong to that object.
 type property struct{ Name, Value, Title, Link string }
 
 func (s *Sim) showObject(w http.ResponseWriter, kind, id string) {
@@ -165,7 +165,7 @@ func (s *Sim) showObject(w http.ResponseWriter, kind, id string) {
 		webpage.Write(w, http.StatusNotFound, missingPage, map[string]any{"Kind": cmp.Or(kind, "object"), "ID": id, "Home": homePath})
 		return
 	}
-	byID, referring := s.around(id)
+	byID, referring := s.related(id)
 	var properties []property
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		if strings.HasPrefix(name, "_") {
@@ -184,8 +184,8 @@ func (s *Sim) showObject(w http.ResponseWriter, kind, id string) {
 	})
 }
 
-// around are all objects by their ids, and those that name the one with this id.
-func (s *Sim) around(id string) (byID map[string]listed, referring []listed) {
+// related returns all objects by their ids, and the objects that refer to the one with this id.
+func (s *Sim) related(id string) (byID map[string]listed, referring []listed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	byID = map[string]listed{}
@@ -214,12 +214,12 @@ func (s *Sim) listed(kind string, o tenant.Object) listed {
 
 func listLink(kind string) string { return controlPath + "/objects/" + kind }
 
-// title is what people call an object.
+// title is the name of an object for people.
 func title(o tenant.Object) string {
 	return cmp.Or(o.Str("title"), o.Str("name"), strings.TrimSpace(o.Str("firstName")+" "+o.Str("lastName")), o.Str("text"), o.ID())
 }
 
-// valueText is a value as people read it: text as it is, else JSON.
+// valueText is a value for people: text unchanged, other values as JSON.
 func valueText(v any) string {
 	if text, isText := v.(string); isText {
 		return text
@@ -231,9 +231,9 @@ func valueText(v any) string {
 	return string(text)
 }
 
-// newest are the last entries of a log, the newest first.
+// newest returns the last entries of a log, the newest first.
 func newest[T any](log []T) []T {
-	log = slices.Clone(log[max(0, len(log)-mostShown):])
+	log = slices.Clone(log[max(0, len(log)-maxLogLines):])
 	slices.Reverse(log)
 	return log
 }

@@ -15,8 +15,8 @@ type route struct {
 	segments []string
 }
 
-// router finds the operation of a request. It looks at the escaped path and decodes each parameter afterwards, because
-// a parameter may hold a slash, a blank or a colon of its own.
+// router finds the operation of a request. It splits the escaped path and decodes each parameter afterwards, because a parameter may
+// contain a slash, a space or a colon.
 type router struct {
 	byMethod map[string][]route
 }
@@ -33,7 +33,7 @@ func newRouter(operations []factro.Operation) *router {
 	return rt
 }
 
-// literalsFirst orders /users/tags before /users/{userId}: siblings of ids are literals, and the literal is meant.
+// literalsFirst orders /users/tags before /users/{userId}: a literal segment takes precedence over a parameter.
 func literalsFirst(a, b route) int {
 	return slices.CompareFunc(a.segments, b.segments, func(x, y string) int {
 		return cmp.Compare(parameterRank(x), parameterRank(y))

@@ -15,34 +15,34 @@ import (
 
 const unauthorized = "Invalid CoreApiAccessToken provided!"
 
-// answered is what one request came to, for the log.
-type answered struct {
+// responseRecorder records the answer to one request for the log.
+type responseRecorder struct {
 	http.ResponseWriter
-	status  int
-	applied bool
-	spoil   FaultKind // a fault of the answer itself
+	status      int
+	applied     bool
+	answerFault FaultKind // a fault that changes the answer
 }
 
-// spoilsItself says whether the fault changes the operation's own answer.
-func (a *answered) spoilsItself() bool {
-	return a.spoil == FaultEmptyAfter || a.spoil == FaultCutJSON || a.spoil == FaultDate
+// changesOwnAnswer says whether the fault changes the operation's own answer, instead of replacing it.
+func (a *responseRecorder) changesOwnAnswer() bool {
+	return a.answerFault == FaultEmptyAfter || a.answerFault == FaultCutJSON || a.answerFault == FaultDate
 }
 
-func (a *answered) WriteHeader(status int) {
+func (a *responseRecorder) WriteHeader(status int) {
 	a.status = status
-	if a.spoil == FaultDate {
+	if a.answerFault == FaultDate {
 		a.Header().Set("Date", "Fri, 01 Jan 2100 00:00:00 GMT")
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// Write passes on as much of a body as the fault leaves of it.
-func (a *answered) Write(body []byte) (int, error) {
+// Write writes the part of the body that the fault leaves.
+func (a *responseRecorder) Write(body []byte) (int, error) {
 	rest := body
-	if a.spoil == FaultEmptyAfter {
+	if a.answerFault == FaultEmptyAfter {
 		rest = nil
 	}
-	if a.spoil == FaultCutJSON {
+	if a.answerFault == FaultCutJSON {
 		rest = body[:len(body)/2]
 	}
 	if _, err := a.ResponseWriter.Write(rest); err != nil {
@@ -51,16 +51,16 @@ func (a *answered) Write(body []byte) (int, error) {
 	return len(body), nil
 }
 
-// serveCore answers one request to the Core API: the budget first, because its headers stand on every answer, then
-// faults, key, route, the description, and last the operation itself.
+// serveCore answers one request to the Core API. The budget comes first, because every answer has its headers. Then come faults, key,
+// route, validation, and finally the operation itself.
 func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
-	started, out := s.cfg.Now(), &answered{ResponseWriter: w}
+	started, out := s.cfg.Now(), &responseRecorder{ResponseWriter: w}
 	op, params, found := s.router.match(r.Method, path)
-	fate := s.decide(op.Name)
+	drawn := s.drawFault(op.Name)
 	defer func() {
 		s.requests.Add(Request{
 			Time: started, Method: r.Method, Path: path, Operation: op.Name, Status: out.status, Applied: out.applied,
-			Fault: fate.fault.Kind,
+			Fault: drawn.fault.Kind,
 		})
 	}()
 
@@ -69,16 +69,16 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	s.mu.Unlock()
 	b := s.limiter.take(partition(r, variants), started)
 	b.setHeaders(out.Header())
-	out.Header().Set("Date", started.UTC().Format(http.TimeFormat)) // or the server would write its own
-	if !wait(r, fate.wait) {
+	out.Header().Set("Date", started.UTC().Format(http.TimeFormat)) // otherwise the server writes its own
+	if !wait(r, drawn.wait) {
 		panic(http.ErrAbortHandler)
 	}
 	switch {
-	case fate.fault.Kind == FaultEcho:
+	case drawn.fault.Kind == FaultEcho:
 		key := r.Header.Get("Authorization")
 		writeText(out, http.StatusBadRequest, "Invalid request, with Authorization: "+key+", "+base64.StdEncoding.EncodeToString([]byte(key)))
-	case fate.fault.Kind != "" && !fate.after():
-		writeFault(out, fate.fault, b, variants)
+	case drawn.fault.Kind != "" && !drawn.after():
+		writeFault(out, drawn.fault, b, variants)
 	case b.exceeded:
 		writeLimited(out, b, variants, "")
 	case key == "" || r.Header.Get("Authorization") != key:
@@ -86,18 +86,18 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	case !found:
 		writeHTML(out, http.StatusNotFound, "Error", "Cannot "+r.Method+" /core"+path)
 	default:
-		out.spoil = fate.fault.Kind
+		out.answerFault = drawn.fault.Kind
 		s.serveOperation(out, r, op, params, func(v Variants) bool {
-			spoils := fate.after() && !out.spoilsItself()
+			spoils := drawn.after() && !out.changesOwnAnswer()
 			if spoils {
-				writeFault(out, fate.fault, b, v)
+				writeFault(out, drawn.fault, b, v)
 			}
 			return spoils
 		})
 	}
 }
 
-// wait is the latency of a fault. It ends early, and false, if the client gives up: then nothing is applied.
+// wait waits for the latency of a fault. If the client gives up, it returns false early, and nothing is applied.
 func wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -112,7 +112,7 @@ func wait(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// partition is who has a budget of their own. It is not known whether factro counts by key or by address.
+// partition is the client that a budget belongs to. It is not known whether factro counts by key or by address.
 func partition(r *http.Request, v Variants) string {
 	if v.LimitByAddress {
 		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
@@ -123,11 +123,12 @@ func partition(r *http.Request, v Variants) string {
 	return r.Header.Get("Authorization")
 }
 
-// maxBody bounds a request's body, uploads included.
+// maxBody limits a request's body, including uploads.
 const maxBody = 64 << 20
 
-// serveOperation checks and does one operation. spoiled, called after the change, may answer in place of the operation.
-func (s *Sim) serveOperation(w *answered, r *http.Request, op factro.Operation, params map[string]string, spoiled func(Variants) bool) {
+// serveOperation validates and carries out one operation. spoiled is called after the change, and may write an answer instead of the
+// operation.
+func (s *Sim) serveOperation(w *responseRecorder, r *http.Request, op factro.Operation, params map[string]string, spoiled func(Variants) bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		s.writeError(w, r, tenant.Invalid("", "read body: %v", err))
@@ -150,8 +151,8 @@ func (s *Sim) serveOperation(w *answered, r *http.Request, op factro.Operation, 
 	writeAnswer(w, op, done, variants)
 }
 
-// apply runs the operation under the lock and fires its events if it succeeds. Firing only queues: it stands under the
-// lock so that events leave in the order of the changes.
+// apply runs the operation under the lock and fires its events if it succeeds. Firing only queues the events. It is under the lock, so
+// that events have the order of the changes.
 func (s *Sim) apply(c *tenant.Call) (tenant.Result, Variants, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +163,7 @@ func (s *Sim) apply(c *tenant.Call) (tenant.Result, Variants, error) {
 	return done, s.variants, err
 }
 
-// writeError turns an error into the answer: the one place that does.
+// writeError is the only place that turns an error into an answer.
 func (s *Sim) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	s.mu.Lock()
 	variants := s.variants
@@ -175,7 +176,7 @@ func (s *Sim) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	writeText(w, http.StatusInternalServerError, "Internal Server Error")
 }
 
-// writeAnswer sends a good answer with the status that fits its operation.
+// writeAnswer sends a successful answer with the status of its operation.
 func writeAnswer(w http.ResponseWriter, op factro.Operation, done tenant.Result, v Variants) {
 	status, body := http.StatusOK, done.Answer
 	switch {

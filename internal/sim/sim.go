@@ -22,18 +22,18 @@ const (
 	controlPath = "/_sim"
 )
 
-// Bounds of the server and of its end.
+// Limits of the server and its shutdown.
 const (
 	readHeaderTimeout = 10 * time.Second
 	shutdownTimeout   = 5 * time.Second // for requests in flight, then again for deliveries in flight
-	maxLogged         = 1000            // requests that are remembered
+	maxLogged         = 1000            // requests in the log
 )
 
 // Sim is one simulated factro.
 type Sim struct {
 	cfg      Config
 	log      *slog.Logger
-	dice     *courier.Dice
+	random   *courier.Random
 	router   *router
 	limiter  *limiter
 	courier  *courier.Courier
@@ -41,7 +41,7 @@ type Sim struct {
 	pristine *tenant.Tenant // the demo tenant, never changed
 	journal  *journal
 
-	mu       sync.Mutex // guards what follows; nothing sleeps or delivers under it
+	mu       sync.Mutex // guards the fields below; nothing sleeps or delivers while it is held
 	tenant   *tenant.Tenant
 	key      string
 	variants Variants
@@ -49,8 +49,7 @@ type Sim struct {
 	faults   []activeFault
 }
 
-// New validates the config and builds a simulator with the demo tenant. It opens nothing but its journal, if there is to be
-// one.
+// New validates the config and builds a simulator with the demo tenant. It opens nothing except the journal, if there is one.
 func New(cfg Config, log *slog.Logger) (*Sim, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("simulator config: %w", err)
@@ -60,16 +59,16 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 		cfg.Seed = uint64(cfg.Now().UnixNano())
 		log.Info("simulator seed", "seed", cfg.Seed)
 	}
-	dice := courier.NewDice(cfg.Seed)
+	random := courier.NewRandom(cfg.Seed)
 	s := &Sim{
-		cfg: cfg, log: log, dice: dice,
+		cfg: cfg, log: log, random: random,
 		router:   newRouter(factro.Operations()),
 		limiter:  newLimiter(cfg.Quota, cfg.Window),
-		courier:  courier.New(courier.Config{Now: cfg.Now, MandantID: cfg.MandantID, Owner: tenant.Demo(cfg.MandantID).User}, dice, log),
+		courier:  courier.New(courier.Config{Now: cfg.Now, MandantID: cfg.MandantID, Owner: tenant.Demo(cfg.MandantID).User}, random, log),
 		requests: courier.NewRing[Request](maxLogged),
 	}
 	var err error
-	s.pristine, err = tenant.New(tenant.Config{MandantID: cfg.MandantID, Examples: cfg.Examples, Now: cfg.Now, NewID: dice.ID, Payloads: s.courier.Stored})
+	s.pristine, err = tenant.New(tenant.Config{MandantID: cfg.MandantID, Examples: cfg.Examples, Now: cfg.Now, NewID: random.ID, Payloads: s.courier.Stored})
 	if err != nil {
 		return nil, fmt.Errorf("demo tenant: %w", err)
 	}
@@ -79,20 +78,20 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 		if s.journal, lines, err = openJournal(cfg.StateDir); err != nil {
 			return nil, err
 		}
-		dice.Skip(len(lines)) // ids that were given are not given again
-		s.courier.Keep(s.journal)
+		random.Skip(len(lines)) // ids from before the restart are not used again
+		s.courier.SetJournal(s.journal)
 		s.restore(lines)
 	}
 	return s, nil
 }
 
-// Reset takes the simulator back to what its config says: the demo tenant, and nothing remembered.
+// Reset resets the simulator to its config: the demo tenant and empty logs.
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reset()
 	if err := s.journal.clear(); err != nil {
-		s.log.Error("journal is not cleared", "error", err)
+		s.log.Error("journal could not be cleared", "error", err)
 	}
 }
 
@@ -105,19 +104,19 @@ func (s *Sim) reset() {
 	s.courier.Reset(s.cfg.Delivery, s.cfg.Webhooks)
 }
 
-// Run serves until ctx ends, then lets requests and deliveries in flight finish, each within a bound.
+// Run serves until ctx ends. Then it lets requests and deliveries in flight finish, both within a time limit.
 func (s *Sim) Run(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	s.courier.Resume() //nolint:contextcheck // deliveries have a context of their own, which outlives this one
+	s.courier.Resume() //nolint:contextcheck // deliveries have their own context, which lives longer than this one
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	var err error
 	select {
 	case err = <-served:
-		_ = server.Close() // the listener is gone, so are the connections
+		_ = server.Close() // the listener has failed, so close the connections too
 	case <-ctx.Done():
 		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
@@ -140,13 +139,13 @@ func (s *Sim) Run(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// Handler is the simulator without a listener. Its user calls Close in the end.
+// Handler is the simulator without a listener. The caller must call Close at the end.
 func (s *Sim) Handler() http.Handler {
 	control := s.control()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		if rest, isCore := strings.CutPrefix(path, corePath+"/"); isCore {
-			s.serveCore(w, r, "/"+rest) //nolint:contextcheck // what it fires outlives the request
+			s.serveCore(w, r, "/"+rest) //nolint:contextcheck // deliveries live longer than the request
 			return
 		}
 		if path == controlPath || strings.HasPrefix(path, controlPath+"/") {
@@ -156,7 +155,7 @@ func (s *Sim) Handler() http.Handler {
 		if s.webLink(w, r) {
 			return
 		}
-		if path == "/" { // factro's own front page is of no use here
+		if path == "/" { // the simulator has no front page of factro
 			http.Redirect(w, r, homePath, http.StatusFound)
 			return
 		}
@@ -164,10 +163,10 @@ func (s *Sim) Handler() http.Handler {
 	})
 }
 
-// Idle waits until no delivery is under way or waiting.
+// Idle waits until no delivery is running or queued.
 func (s *Sim) Idle(ctx context.Context) error { return s.courier.Idle(ctx) }
 
-// Close waits for the deliveries in flight. Those that are left when ctx ends are cut off, and reported.
+// Close waits for the deliveries in flight. When ctx ends, it cancels the remaining ones and returns an error.
 func (s *Sim) Close(ctx context.Context) error {
 	return errors.Join(s.courier.Close(ctx), s.journal.close())
 }
@@ -184,7 +183,7 @@ func (s *Sim) Register(h Webhook) error {
 	return nil
 }
 
-// SetFaults replaces the faults in force, and resets their counts.
+// SetFaults replaces the active faults and resets their counts.
 func (s *Sim) SetFaults(fs Faults) error {
 	if err := fs.Validate(); err != nil {
 		return fmt.Errorf("set faults: %w", err)
@@ -195,7 +194,7 @@ func (s *Sim) SetFaults(fs Faults) error {
 	return nil
 }
 
-// SetVariants replaces the variants in force.
+// SetVariants replaces the current variants.
 func (s *Sim) SetVariants(v Variants) error {
 	if err := v.Validate(); err != nil {
 		return fmt.Errorf("set variants: %w", err)
@@ -206,7 +205,7 @@ func (s *Sim) SetVariants(v Variants) error {
 	return nil
 }
 
-// SetDelivery replaces how webhooks are delivered, from the next delivery on.
+// SetDelivery replaces the delivery settings, starting with the next delivery.
 func (s *Sim) SetDelivery(d Delivery) error {
 	if err := d.Validate(); err != nil {
 		return fmt.Errorf("set delivery: %w", err)
@@ -218,21 +217,21 @@ func (s *Sim) SetDelivery(d Delivery) error {
 	return nil
 }
 
-// SetKey rotates the API key. An empty key expires it: every request is refused.
+// SetKey changes the API key. With an empty key every request is refused, as for an expired key.
 func (s *Sim) SetKey(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.key = key
 }
 
-// Fire emits an event, as if something had changed at factro. The action may be any name.
+// Fire sends an event as if something had changed at factro. The action can have any name.
 func (s *Sim) Fire(action, entityID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.courier.Fire([]tenant.Event{{Action: action, EntityID: entityID}})
 }
 
-// Count is how many objects of a kind there are that match. A nil match takes all.
+// Count is the number of objects of a kind that match. A nil match accepts all.
 func (s *Sim) Count(kind string, match func(map[string]any) bool) int {
 	n := 0
 	for _, o := range s.Objects(kind) {
@@ -243,7 +242,7 @@ func (s *Sim) Count(kind string, match func(map[string]any) bool) int {
 	return n
 }
 
-// Objects lists the objects of a kind, in the order of their creation. They are the simulator's own: do not change them.
+// Objects lists the objects of a kind in the order of their creation. They belong to the simulator: do not change them.
 func (s *Sim) Objects(kind string) []map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package house checks how much of the code one has to read at once.
+// Package house checks the size of packages, files and types.
 package house
 
 import (
@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// houseLimits bound what somebody has to read at once, in hand-written lines without tests. A folder's own row comes first,
-// then that of the nearest folder above it.
+// houseLimits limit the lines that somebody has to read at once, without tests and generated files. A folder's own row comes
+// first, then that of the nearest folder above it.
 var houseLimits = map[string]struct {
 	lines int    // of a package
 	why   string // the limit differs from the usual one

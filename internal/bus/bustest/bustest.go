@@ -95,7 +95,7 @@ func Unready(t testing.TB, conn *bus.Conn, text string) {
 		last = conn.Health().Ready()
 		return last != nil && strings.Contains(strings.ToLower(last.Error()), strings.ToLower(text))
 	}) {
-		t.Fatalf("readiness never tells of %q, but of: %v", text, last)
+		t.Fatalf("readiness never reports %q, but: %v", text, last)
 	}
 }
 

@@ -45,7 +45,7 @@ func (c *Client) Clouds(ctx context.Context, p events.Prefix) ([]string, error) 
 // servedTimeout bounds the question whether a cloud is served: one that may not be asked is never answered.
 const servedTimeout = 2 * time.Second
 
-// Served says whether somebody takes the commands of a cloud at this moment, or has one in hand. It needs the right to look at
+// Served reports whether a bridge takes the commands of a cloud at this moment, or carries one out. It needs the right to look at
 // the consumer of commands.
 func (c *Client) Served(ctx context.Context, p events.Prefix, cloud string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, servedTimeout)

@@ -23,7 +23,7 @@ type Binder interface {
 type expectations interface {
 	// Timing says how long the broker waits for the verdict on a command, and how often it confirms a request to pull.
 	Timing() bus.Timing
-	// News says whether the operator has yet to be told something.
+	// News reports whether a text about something is new, so that it is logged once.
 	News(name, text string) bool
 }
 

@@ -42,7 +42,7 @@ type Health struct {
 // that is created again and a move to other servers are over by then.
 const RefusingAfter = time.Minute
 
-// New returns the health of a connection, of which nothing is known yet but what the checks of its streams find.
+// New returns the health of a connection. At first it knows only what the checks of the streams find.
 func New(conn Conn, cfg dial.Config, streams *State, refusingAfter time.Duration, log *slog.Logger) *Health {
 	return &Health{
 		conn: conn, cfg: cfg, log: log, samples: logsample.New(time.Minute), streams: streams, refusingAfter: refusingAfter,

@@ -30,7 +30,7 @@ type Refusal struct {
 	at    time.Time
 }
 
-// violation is how the server tells of a refused permission: in words, and quoted as Go does.
+// violation is how the server reports a refused permission: as text, quoted as Go does.
 var violation = regexp.MustCompile(`(?i)violation for (publish|subscription) to ("(?:[^"\\]|\\.)*")(?: using queue ("(?:[^"\\]|\\.)*"))?`)
 
 // ReadRefusal reads an error of the server about a refused permission.
@@ -174,7 +174,7 @@ func harmless(subject, inbox string) *nats.Msg {
 	return m
 }
 
-// ours says whether a refused permission, of which the server tells in words only, is one that the bridge itself needs.
+// ours reports whether the bridge itself needs a refused permission. The server reports it as text only.
 func ours(cfg dial.Config, violation string) bool {
 	violation = strings.ToLower(violation)
 	if strings.Contains(violation, `subscription to "$srv.`) { // who asks about our services gets no answer, and that is all

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestReadRefusal: the server tells of refused permissions in words.
+// TestReadRefusal: the server reports refused permissions as text.
 func TestReadRefusal(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]struct {

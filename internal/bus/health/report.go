@@ -12,7 +12,7 @@ type Report struct {
 	Broker error
 	// Webhooks is why events and dead webhooks cannot be stored, although the broker seems to be well.
 	Webhooks error
-	// Commands is why commands cannot be pulled, or why what became of them cannot be stored. What the sender of one command
+	// Commands is why commands cannot be pulled, or why their results cannot be stored. What the sender of one command
 	// does can show here, so it says nothing about webhooks.
 	Commands error
 }
@@ -57,7 +57,7 @@ func (h *Health) OfCloud(cloud string) Report {
 // Ready says whether the bridge can do work of each kind, or why not.
 func (h *Health) Ready() error { return h.Report().first() }
 
-// Troubles says what keeps the bridge from the work of a cloud. Clouds of which all is well are left out.
+// Troubles returns what keeps the bridge from the work of each cloud. It leaves out clouds without trouble.
 func (h *Health) Troubles() map[string]error {
 	troubles := map[string]error{}
 	for _, cloud := range h.cfg.Clouds {
@@ -76,8 +76,8 @@ func ofAll(errs []error) error {
 	return First(errs)
 }
 
-// refusal is the first thing to tell of a cloud, or, with an empty name, of what concerns all of them: it is why other
-// things fail. The rest is why although the streams are there, work cannot be done.
+// refusal is the first thing to report about a cloud, or, with an empty name, about all of them: it is why other things
+// fail. The rest is why although the streams are there, work cannot be done.
 func (h *Health) refusal(cloud string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -23,7 +23,7 @@ type State struct {
 	windows map[string]time.Duration // how long the stream of a cloud's events recognises an id, as far as it was seen
 	unkept  map[string]bool          // streams that acknowledge what they do not keep
 	moving  map[string]bool          // streams that are being filled from one of an older version
-	warned  map[string]string        // what the operator was told, by what it is about
+	warned  map[string]string        // what was logged, by what it is about
 }
 
 // NewState knows nothing yet of the streams of clouds, whose windows for duplicates are to be this long.
@@ -166,7 +166,7 @@ func (s *State) IsMoving(stream string) bool {
 	return s.moving[stream]
 }
 
-// News says whether the operator has yet to be told something: once is enough, over all the times that it is found.
+// News reports whether a text differs from the last one under this name, so that the log has it once however often it is found.
 func (s *State) News(name, text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +175,7 @@ func (s *State) News(name, text string) bool {
 	return news
 }
 
-// WasNews forgets what was told, and says whether anything was.
+// WasNews forgets what was logged, and reports whether anything was.
 func (s *State) WasNews(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

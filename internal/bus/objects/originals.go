@@ -26,7 +26,7 @@ type OriginalsConn interface {
 type Seen interface {
 	// Health says whether the server has refused to look a stream up, on this connection.
 	Health() *health.Health
-	// News says whether the operator has yet to be told something.
+	// News reports whether a text about something is new, so that it is logged once.
 	News(name, text string) bool
 }
 

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // metrics are what publishing counts. The label sets of the hot path are made once: making them costs more than counting.
@@ -19,43 +19,29 @@ type metrics struct {
 	published metric.Int64Counter
 	took      metric.Float64Histogram // of a publish
 	letters   metric.Int64Counter
-	// duplicates are messages of which a stream said that it has them.
+	// duplicates are messages that a stream already had.
 	duplicates metric.Int64Counter
 	attrs      *sync.Map // destination and outcome -> metric.MeasurementOption
 }
 
 func newMetrics() (metrics, error) {
-	meter := otel.Meter(measure.Scope)
-	m := metrics{attrs: &sync.Map{}}
-	var err error
-	m.published, err = meter.Int64Counter("factro.bridge.published", metric.WithUnit("{message}"),
-		metric.WithDescription("Messages published to a stream, by destination and by whether the stream acknowledged them."))
-	if err != nil {
-		return m, err
+	b := instrument.New(measure.Scope)
+	m := metrics{
+		attrs: &sync.Map{},
+		published: b.Counter("factro.bridge.published", "{message}",
+			"Messages published to a stream, by destination and by whether the stream acknowledged them."),
+		took: b.Seconds("factro.bridge.publish.duration",
+			"From publishing a message to the stream's acknowledgement, or to giving up, repetitions included.", moments),
+		letters: b.Counter("factro.bridge.dead.letters", "{message}",
+			"Dead letters that were stored, by what they are of and by their code."),
+		duplicates: b.Counter("factro.bridge.publish.duplicates", "{message}",
+			"Messages whose id the stream knew already, by destination and reason: a retry of the bridge's own, a repetition, or an event with the id of another event, which gets an id of its own."),
 	}
-	return m, m.measures(meter)
+	return m, b.Err()
 }
 
 // moments are bounds of buckets, in seconds, of what is over in milliseconds.
 var moments = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-
-// measures makes what is measured where it happens, and not at a scrape.
-func (m *metrics) measures(meter metric.Meter) (err error) {
-	if m.took, err = meter.Float64Histogram("factro.bridge.publish.duration", metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(moments...),
-		metric.WithDescription("From publishing a message to the stream's acknowledgement, or to giving up, repetitions included.")); err != nil {
-		return err
-	}
-	if m.letters, err = meter.Int64Counter("factro.bridge.dead.letters", metric.WithUnit("{message}"),
-		metric.WithDescription("Dead letters that were stored, by what they are of and by their code.")); err != nil {
-		return err
-	}
-	if m.duplicates, err = meter.Int64Counter("factro.bridge.publish.duplicates", metric.WithUnit("{message}"),
-		metric.WithDescription("Messages whose id the stream knew already, by destination and reason: a retry of the bridge's own, a repetition, or an event with the id of another event, which gets an id of its own.")); err != nil {
-		return err
-	}
-	return nil
-}
 
 // sent measures a publish that ended, and counts the dead letter that it stored. The cloud of a dead letter is not a label:
 // for one that the broker gave up it is whatever the sender wrote into the subject.

@@ -2,18 +2,17 @@ package publish
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // Replies decides where answers and copies of results of one cloud may go. An untrusted sender names the subject, and the
@@ -56,21 +55,14 @@ func RequestReplies(cloud, kind string, prefixes []string, log *slog.Logger) (*R
 func newReplies(cloud, to string, prefixes []string, log *slog.Logger) (*Replies, error) {
 	r := &Replies{cloud: cloud, to: to, prefixes: prefixes, log: log}
 	attrs := metric.WithAttributes(measure.Cloud(cloud), attribute.String("to", to))
-	meter := otel.Meter(measure.Scope)
-	refused, err := meter.Int64ObservableCounter("factro.bridge.replies.refused", metric.WithUnit("{reply}"),
-		metric.WithDescription("Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes."))
-	if err != nil {
-		return nil, fmt.Errorf("metric of refused replies: %w", err)
-	}
-	// Registered, and not an option of the instrument: of several for one instrument, the library takes the first only.
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	b := instrument.New(measure.Scope)
+	refused := b.ObservableCounter("factro.bridge.replies.refused", "{reply}",
+		"Copies of results, and answers to queries, that were not sent, since their subject is neither an inbox nor below one of nats.reply_prefixes.")
+	b.Observe(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(refused, r.refused.Load(), attrs)
 		return nil
-	}, refused)
-	if err != nil {
-		return nil, fmt.Errorf("metric of refused replies: %w", err)
-	}
-	return r, nil
+	})
+	return r, b.Err()
 }
 
 // Allow says whether a subject may be published to. One that may not is counted, and logged now and then with the id of the

@@ -16,7 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// ConfiguredCloud is the cloud in --cloud, or the only one of the configuration.
+// ConfiguredCloud returns the cloud in --cloud, or the only one in the configuration.
 func (f *Flags) ConfiguredCloud() (config.Cloud, error) {
 	cfg, err := f.BridgeConfig()
 	if err != nil {
@@ -34,8 +34,7 @@ func (f *Flags) ConfiguredCloud() (config.Cloud, error) {
 	return cfg.Clouds[i], nil
 }
 
-// Clouds are those that are meant: the one in --cloud, else those of the configuration if one is named, else all that have
-// streams.
+// Clouds returns the cloud in --cloud, or else the clouds of the configuration if there is one, or else all clouds that have streams.
 func (f *Flags) Clouds(ctx context.Context, client *client.Client) ([]string, error) {
 	switch {
 	case f.Cloud != "":
@@ -50,39 +49,39 @@ func (f *Flags) Clouds(ctx context.Context, client *client.Client) ([]string, er
 	return client.Clouds(ctx, events.Prefix(f.Prefix))
 }
 
-// NoStream adds to the error of a stream that is not there that no bridge serves the cloud.
-func (f *Flags) NoStream(ctx context.Context, client *client.Client, cloud string, err error) error {
+// ExplainNoStream adds to the error for a missing stream that no bridge serves the cloud.
+func (f *Flags) ExplainNoStream(ctx context.Context, client *client.Client, cloud string, err error) error {
 	if natserr.NoStream(err) {
-		return f.Unserved(ctx, client, cloud, err)
+		return f.UnservedError(ctx, client, cloud, err)
 	}
 	return err
 }
 
-// Known makes sure that the cloud in --cloud has streams, where nothing else would show that it has none. A user who may not list
-// streams is believed.
-func (f *Flags) Known(ctx context.Context, client *client.Client) error {
+// RequireStreams checks that the cloud in --cloud has streams, for commands that would not notice it otherwise. If the user has no
+// right to list streams, it checks nothing.
+func (f *Flags) RequireStreams(ctx context.Context, client *client.Client) error {
 	if f.Cloud == "" {
 		return nil
 	}
 	if clouds, err := client.Clouds(ctx, events.Prefix(f.Prefix)); err == nil && !slices.Contains(clouds, f.Cloud) {
-		return f.Unserved(ctx, client, f.Cloud, errNoStreams)
+		return f.UnservedError(ctx, client, f.Cloud, errNoStreams)
 	}
 	return nil
 }
 
 var errNoStreams = errors.New("it has no streams")
 
-// Unserved says that no bridge serves a cloud, and which ones there are, as far as that can be found out.
-func (f *Flags) Unserved(ctx context.Context, client *client.Client, cloud string, err error) error {
+// UnservedError says that no bridge serves a cloud. It lists the existing clouds if the user may list them.
+func (f *Flags) UnservedError(ctx context.Context, client *client.Client, cloud string, err error) error {
 	p := events.Prefix(f.Prefix)
-	there := "its streams are not there"
+	there := "its streams do not exist"
 	if clouds, err := client.Clouds(ctx, p); err == nil && !slices.Contains(clouds, cloud) {
-		there = thereAre(clouds)
+		there = listOf(clouds)
 	}
 	return fmt.Errorf("no bridge serves a cloud %q with the prefix %s here: %s: %w", cloud, p, there, err)
 }
 
-// ChooseCloud makes sure that there is a cloud to work for: the one in --cloud, or the only one that there is.
+// ChooseCloud sets the cloud: the one in --cloud, or the only one that exists.
 func (f *Flags) ChooseCloud(ctx context.Context, client *client.Client) error {
 	if f.Config != nil {
 		_, err := f.ConfiguredCloud()
@@ -100,20 +99,20 @@ func (f *Flags) ChooseCloud(ctx context.Context, client *client.Client) error {
 	return nil
 }
 
-// CloudFlag declares --cloud for a command that is for one cloud.
+// CloudFlag declares --cloud for a command that works on one cloud.
 func (f *Flags) CloudFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Cloud, "cloud", "", "`name` of the factro cloud; not needed if there is only one")
 	_ = cmd.RegisterFlagCompletionFunc("cloud", f.completeCloud)
 }
 
-// OnlyCloudFlag declares --cloud for a command that is for all clouds unless one is named.
+// OnlyCloudFlag declares --cloud for a command that works on all clouds unless one is named.
 func (f *Flags) OnlyCloudFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Cloud, "cloud", "", "only the cloud of this `name`")
 	_ = cmd.RegisterFlagCompletionFunc("cloud", f.completeCloud)
 }
 
-// oneCloud is the place of the cloud of that name, or of the only one if there is no name. where says where the clouds were
-// looked for.
+// oneCloud is the index of the cloud with this name, or of the only cloud if the name is empty. where says where the clouds were
+// searched.
 func oneCloud(name string, clouds []string, where string) (int, error) {
 	if name == "" && len(clouds) == 1 {
 		return 0, nil
@@ -123,13 +122,13 @@ func oneCloud(name string, clouds []string, where string) (int, error) {
 	case name == "":
 		return -1, exit.Usage("--cloud: which one? There are %s", strings.Join(clouds, ", "))
 	case i < 0:
-		return -1, exit.Usage("--cloud: %q is not %s; %s", name, where, thereAre(clouds))
+		return -1, exit.Usage("--cloud: %q is not %s; %s", name, where, listOf(clouds))
 	}
 	return i, nil
 }
 
-// thereAre says which names could have been meant.
-func thereAre(names []string) string {
+// listOf lists the names that exist.
+func listOf(names []string) string {
 	if len(names) == 1 {
 		return "there is only " + names[0]
 	}

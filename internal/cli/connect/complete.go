@@ -9,18 +9,18 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 )
 
-// completionTime bounds a completion that asks the broker: a shell waits for it. What is found by then is offered, and a failure
-// is none of its business.
+// completionTime limits a completion that asks the broker, because the shell waits for it. The completion offers what was found in
+// this time, and ignores failures.
 const completionTime = 800 * time.Millisecond
 
-// Within collects what look offers for a bounded time, also if look itself hangs, as in a connection.
-func Within(ctx context.Context, look func(context.Context, func(string))) []string {
+// CollectOffers returns the offers of collect after a limited time, even if collect itself hangs, for example while connecting.
+func CollectOffers(ctx context.Context, collect func(context.Context, func(string))) []string {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
 	offers, done := make(chan string), make(chan struct{})
 	go func() { // ends with the process, which ends with the completion
 		defer close(done)
-		look(ctx, func(offer string) {
+		collect(ctx, func(offer string) {
 			select {
 			case offers <- offer:
 			case <-ctx.Done():
@@ -40,9 +40,9 @@ func Within(ctx context.Context, look func(context.Context, func(string))) []str
 	}
 }
 
-// completeCloud completes the names of clouds: those of the configuration, else those that have streams.
+// completeCloud completes the names of clouds: those of the configuration, or else those that have streams.
 func (f *Flags) completeCloud(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	return Within(cmd.Context(), func(ctx context.Context, offer func(string)) {
+	return CollectOffers(cmd.Context(), func(ctx context.Context, offer func(string)) {
 		f.eachCloud(ctx, func(_ *client.Client, clouds []string) {
 			for _, cloud := range clouds {
 				offer(cloud)
@@ -51,7 +51,7 @@ func (f *Flags) completeCloud(cmd *cobra.Command, _ []string, _ string) ([]strin
 	}), cobra.ShellCompDirectiveNoFileComp
 }
 
-// eachCloud hands over the clouds that there are, and a connection unless the configuration lists them all. Failures are silent.
+// eachCloud calls do with the existing clouds, and with a connection unless the configuration lists the clouds. It ignores failures.
 func (f *Flags) eachCloud(ctx context.Context, do func(*client.Client, []string)) {
 	if f.ConfigFile != "" {
 		if _, err := f.BridgeConfig(); err != nil {
@@ -65,14 +65,14 @@ func (f *Flags) eachCloud(ctx context.Context, do func(*client.Client, []string)
 	f.Connected(ctx, do)
 }
 
-// Connected is eachCloud with a connection in any case.
+// Connected is eachCloud, but always with a connection.
 func (f *Flags) Connected(ctx context.Context, do func(*client.Client, []string)) {
 	client, err := f.Dial()
 	if err != nil {
 		return
 	}
 	defer client.Close()
-	client.CollectRefusals() // else they are printed
+	client.CollectRefusals() // otherwise they are printed
 	if clouds, err := f.Clouds(ctx, client); err == nil {
 		do(client, clouds)
 	}

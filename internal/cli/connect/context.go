@@ -15,8 +15,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// natsContext is a context of the nats command: a file that says how to connect. Fields that change nothing about a
-// connection of ours are left out.
+// natsContext is a context of the nats command: a file that says how to connect. Fields that do not affect our connections are left
+// out.
 type natsContext struct {
 	URL         string        `json:"url"`
 	Token       secret.String `json:"token"`
@@ -32,7 +32,7 @@ type natsContext struct {
 	InboxPrefix string        `json:"inbox_prefix"`
 	TLSFirst    bool          `json:"tls_first"`
 
-	// What the connection needs and we do not have. To connect without it would be another connection.
+	// Settings that we do not support. Connecting without them would be a different connection.
 	NSC        string        `json:"nsc"`
 	UserJWT    secret.String `json:"user_jwt"`
 	UserSeed   secret.String `json:"user_seed"`
@@ -53,7 +53,7 @@ func contextFolder() (string, error) {
 	return filepath.Join(dir, "nats", "context"), nil
 }
 
-// contextNames are the contexts that there are.
+// contextNames are the names of the existing contexts.
 func contextNames() []string {
 	dir, err := contextFolder()
 	if err != nil {
@@ -67,21 +67,21 @@ func contextNames() []string {
 	return names
 }
 
-// loadContext reads the context of that name.
+// loadContext reads the context with this name.
 func loadContext(name string) (bus.Config, error) {
 	if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
-		return bus.Config{}, fmt.Errorf("%q is no name of a NATS context", name)
+		return bus.Config{}, fmt.Errorf("%q is not a name of a NATS context", name)
 	}
 	dir, err := contextFolder()
 	if err != nil {
 		return bus.Config{}, fmt.Errorf("NATS context %s: %w", name, err)
 	}
 	path := filepath.Join(dir, name+".json")
-	text, err := os.ReadFile(path) //nolint:gosec // whoever runs the command names the context
+	text, err := os.ReadFile(path) //nolint:gosec // the user of the command names the context
 	if errors.Is(err, fs.ErrNotExist) {
 		have := "\"nats context add\" makes one"
 		if names := contextNames(); len(names) > 0 {
-			have = thereAre(names)
+			have = listOf(names)
 		}
 		return bus.Config{}, fmt.Errorf("NATS context %s: there is no file %s; %s", name, path, have)
 	}
@@ -99,7 +99,7 @@ func loadContext(name string) (bus.Config, error) {
 	return out, nil
 }
 
-// withoutValue is an error of the decoder by the place and the type alone.
+// withoutValue is a decoder error with the field and the type, but without the value.
 func withoutValue(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("%s is a %s", wrong.Field, strings.Fields(wrong.Value)[0])
@@ -119,21 +119,21 @@ func (c natsContext) config() (bus.Config, error) {
 		{"windows_cert_store", c.WinCerts != ""},
 	} {
 		if f.set {
-			return bus.Config{}, fmt.Errorf("%s: the bridge cannot connect with it; name the files with --creds, --nkey or --tls*, in place of the context", f.name)
+			return bus.Config{}, fmt.Errorf("%s: the bridge cannot connect with it; use --creds, --nkey or --tls* with the files instead of the context", f.name)
 		}
 	}
 	kinds := slices.DeleteFunc([]string{"token", "user", "creds", "nkey"}, func(name string) bool {
 		return map[string]string{"token": c.Token.Reveal(), "user": c.User.Reveal(), "creds": c.Creds, "nkey": c.NKey}[name] == ""
 	})
 	if len(kinds) > 1 {
-		return bus.Config{}, fmt.Errorf("%s are all set; one kind of credentials is enough", strings.Join(kinds, ", "))
+		return bus.Config{}, fmt.Errorf("%s are all set; use one kind of credentials", strings.Join(kinds, ", "))
 	}
 	for name, value := range map[string]string{
 		"token": c.Token.Reveal(), "password": c.Password.Reveal(), "creds": c.Creds, "nkey": c.NKey, "cert": c.Cert, "key": c.Key, "ca": c.CA,
 	} {
 		scheme, _, ok := strings.Cut(value, "://")
 		if ok && slices.Contains([]string{"op", "nsc", "env", "data", "file"}, scheme) {
-			return bus.Config{}, fmt.Errorf("%s: refers to %s://, which only the nats command resolves; give the path of a file with a flag", name, scheme)
+			return bus.Config{}, fmt.Errorf("%s: refers to %s://, which only the nats command resolves; use a flag with the path of a file", name, scheme)
 		}
 	}
 	out := bus.Config{
@@ -147,7 +147,7 @@ func (c natsContext) config() (bus.Config, error) {
 		out.URL = defaultNATS
 	}
 	if c.Domain != "" {
-		out.APIPrefix = "" // as the nats command has it
+		out.APIPrefix = "" // as the nats command does
 	}
 	if c.User != "" {
 		out.User, out.Password = secret.Source{Value: c.User}, secret.Source{Value: c.Password}
@@ -158,7 +158,7 @@ func (c natsContext) config() (bus.Config, error) {
 	return out, nil
 }
 
-// withToken puts a token where the client looks for one: before the address of each server.
+// withToken adds a token to the address of each server, where the client expects it.
 func withToken(addresses string, token secret.String) string {
 	list := strings.Split(addresses, ",")
 	for i, address := range list {
@@ -174,5 +174,5 @@ func withToken(addresses string, token secret.String) string {
 	return strings.Join(list, ",")
 }
 
-// contextPath is a path as the nats command reads it. What begins with ~ the connection resolves itself.
+// contextPath is a path as the nats command reads it. The connection itself resolves a path that begins with ~.
 func contextPath(path string) string { return os.ExpandEnv(path) }

@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Flags are the flags of the commands that talk to NATS. They are the same for all.
+// Flags are the flags of the commands that use NATS. They are the same for all.
 type Flags struct {
 	ConfigFile, context             string
 	url, creds, nkey, Prefix, Cloud string
@@ -23,31 +23,31 @@ type Flags struct {
 	inboxPrefix, apiPrefix, domain  string
 	tls                             bus.TLS
 
-	// Config is the bridge's configuration once it was read, nil if nobody named one.
+	// Config is the bridge's configuration once it was read, and nil if the user named none.
 	Config *config.Config
 }
 
 const defaultNATS = "nats://127.0.0.1:4222"
 
-// Add declares the flags. The defaults are what "bridge dev" prints, and what the nats command itself reads.
+// Add declares the flags. The defaults fit "bridge dev" and the variables of the nats command.
 func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.ConfigFile, "config", "c", "", "the bridge's configuration `file`: its connection, prefix and clouds are used")
+	flags.StringVarP(&f.ConfigFile, "config", "c", "", "the bridge's configuration `file`, for the connection, prefix and clouds")
 	flags.StringVar(&f.context, "context", "", "`name` of a context of the nats command to connect with (default $NATS_CONTEXT)")
 	flags.StringVar(&f.url, "nats", "", "`URL` of the NATS server (default $NATS_URL, else "+defaultNATS+")")
 	flags.StringVar(&f.creds, "creds", "", "credentials `file` (default $NATS_CREDS)")
-	flags.StringVar(&f.nkey, "nkey", "", "nkey `file` in place of credentials (default $NATS_NKEY)")
+	flags.StringVar(&f.nkey, "nkey", "", "nkey `file` instead of credentials (default $NATS_NKEY)")
 	flags.StringVar(&f.user, "user", "", "`name` of the user (default $NATS_USER)")
 	flags.StringVar(&f.passwordFile, "password-file", "", "`file` with the user's password (else $NATS_PASSWORD is the password)")
-	flags.StringVar(&f.tls.CAFile, "tlsca", "", "`file` with the certificate of the authority to trust (default $NATS_CA)")
+	flags.StringVar(&f.tls.CAFile, "tlsca", "", "`file` with the CA certificate to trust (default $NATS_CA)")
 	flags.StringVar(&f.tls.CertFile, "tlscert", "", "`file` with the client's certificate (default $NATS_CERT)")
 	flags.StringVar(&f.tls.KeyFile, "tlskey", "", "`file` with the key of that certificate (default $NATS_KEY)")
-	flags.BoolVar(&f.tls.HandshakeFirst, "tlsfirst", false, "begin with the TLS handshake, as a server may demand")
-	flags.StringVar(&f.inboxPrefix, "inbox-prefix", "", "what the inboxes begin with (default $NATS_INBOX_PREFIX, else _INBOX)")
-	flags.StringVar(&f.apiPrefix, "js-api-prefix", "", "where the API of JetStream is (default $NATS_JS_API_PREFIX, else $JS.API)")
+	flags.BoolVar(&f.tls.HandshakeFirst, "tlsfirst", false, "start with the TLS handshake, if the server requires it")
+	flags.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes (default $NATS_INBOX_PREFIX, else _INBOX)")
+	flags.StringVar(&f.apiPrefix, "js-api-prefix", "", "prefix of the JetStream API (default $NATS_JS_API_PREFIX, else $JS.API)")
 	flags.StringVar(&f.domain, "js-domain", "", "`name` of the JetStream domain (default $NATS_JS_DOMAIN)")
-	flags.StringVar(&f.domain, "domain", "", "the same as --js-domain, which is the name that the nats command has for it")
-	_ = flags.MarkHidden("domain") // it is there
+	flags.StringVar(&f.domain, "domain", "", "old name of --js-domain, which is the name that the nats command uses")
+	_ = flags.MarkHidden("domain") // the flag exists
 	flags.StringVar(&f.Prefix, "prefix", "", "first token of the subjects (default that of --config, else "+events.DefaultPrefix+")")
 	_ = cmd.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return contextNames(), cobra.ShellCompDirectiveNoFileComp
@@ -60,18 +60,18 @@ func (f *Flags) Dial() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.Reach(c)
+	return f.Connect(c)
 }
 
-// flagNames are the flags in place of the settings that the bus names in its errors.
+// flagNames replaces the settings in errors of the bus by the flags.
 var flagNames = strings.NewReplacer(
 	"nats.creds_file", "--creds", "nats.nkey_file", "--nkey", "nats.user_file", "--user", "nats.password_file", "--password-file",
 	"nats.tls.ca_file", "--tlsca", "nats.tls.cert_file", "--tlscert", "nats.tls.key_file", "--tlskey",
 	"nats.url", "--nats", "nats.inbox_prefix", "--inbox-prefix", "nats.api_prefix", "--js-api-prefix", "nats.domain", "--js-domain",
 )
 
-// Reach connects. If the configuration does not say how, an error names the context, and flags in place of settings.
-func (f *Flags) Reach(c bus.Config) (*client.Client, error) {
+// Connect connects. If the connection does not come from the configuration, errors name the context, and flags instead of settings.
+func (f *Flags) Connect(c bus.Config) (*client.Client, error) {
 	client, err := client.Dial(c)
 	if err == nil || f.Config != nil && f.context == "" {
 		return client, err
@@ -83,8 +83,7 @@ func (f *Flags) Reach(c bus.Config) (*client.Client, error) {
 	return nil, exit.Reword(text, err)
 }
 
-// BridgeConfig is the bridge's configuration: of the file that is named, or of the environment alone. Its prefix is that of
-// the flag, if that is set.
+// BridgeConfig is the bridge's configuration, from the file in --config or from the environment alone. --prefix overrides its prefix.
 func (f *Flags) BridgeConfig() (config.Config, error) {
 	if f.Config == nil {
 		cfg, err := config.Load(f.ConfigFile, os.Environ())
@@ -97,8 +96,8 @@ func (f *Flags) BridgeConfig() (config.Config, error) {
 	return *f.Config, nil
 }
 
-// Connection says how to connect: as the flags say, else the context, else the configuration, else the environment. The
-// credentials are all of the first one that has any.
+// Connection says how to connect. Flags come first, then the context, the configuration and the environment. All credentials come
+// from the first source that has any.
 func (f *Flags) Connection(name string) (bus.Config, error) {
 	c := bus.Config{URL: defaultNATS}
 	if f.ConfigFile != "" {
@@ -122,32 +121,32 @@ func (f *Flags) Connection(name string) (bus.Config, error) {
 	if err != nil {
 		return bus.Config{}, err
 	}
-	if f.context == "" && f.Config == nil { // what is named on the command line wins over the environment
+	if f.context == "" && f.Config == nil { // the command line takes precedence over the environment
 		env := f.environment()
-		if strings.Contains(f.url, "@") { // so does a user in its address
+		if strings.Contains(f.url, "@") { // a user in the address takes precedence too
 			env.creds, env.nkey, env.user = "", "", ""
 		}
-		env.over(&c)
+		env.applyTo(&c)
 	}
 	if f.user != "" && f.passwordFile == "" && os.Getenv("NATS_PASSWORD") == "" {
-		return bus.Config{}, exit.Usage("--user: there is no password; give --password-file, or set $NATS_PASSWORD")
+		return bus.Config{}, exit.Usage("--user: there is no password; use --password-file, or set $NATS_PASSWORD")
 	}
 	if f.user == "" && f.passwordFile != "" {
 		c.Password = secret.Source{File: f.passwordFile}
 	}
-	f.over(&c)
+	f.applyTo(&c)
 	if f.passwordFile != "" && c.User.IsZero() {
-		return bus.Config{}, exit.Usage("--password-file: whose password is it? Give --user, or set $NATS_USER")
+		return bus.Config{}, exit.Usage("--password-file: there is no user; use --user, or set $NATS_USER")
 	}
 	if !c.User.IsZero() && c.Password.IsZero() {
-		return bus.Config{}, exit.Usage("user: there is no password for it; give --password-file or $NATS_PASSWORD")
+		return bus.Config{}, exit.Usage("user: there is no password; use --password-file or set $NATS_PASSWORD")
 	}
 	c.Name = name
 	f.Prefix = cmp.Or(f.Prefix, events.DefaultPrefix)
 	return c, nil
 }
 
-// environment are the flags as the variables that the nats command knows would set them.
+// environment returns flags that are set from the variables of the nats command.
 func (f *Flags) environment() *Flags {
 	return &Flags{
 		url: os.Getenv("NATS_URL"), creds: os.Getenv("NATS_CREDS"), nkey: os.Getenv("NATS_NKEY"), user: os.Getenv("NATS_USER"), passwordFile: f.passwordFile,
@@ -156,8 +155,8 @@ func (f *Flags) environment() *Flags {
 	}
 }
 
-// over writes what is set over a connection. A kind of credentials takes the place of another one.
-func (f *Flags) over(c *bus.Config) {
+// applyTo overrides a connection with the flags that are set. One kind of credentials replaces another.
+func (f *Flags) applyTo(c *bus.Config) {
 	c.URL = cmp.Or(f.url, c.URL)
 	if f.creds != "" || f.nkey != "" || f.user != "" {
 		c.CredsFile, c.NkeyFile, c.User, c.Password = f.creds, f.nkey, secret.Source{}, secret.Source{}

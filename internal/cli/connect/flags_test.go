@@ -23,9 +23,9 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
-// A flag wins over a context, that over the configuration, that over the environment, and credentials of different kinds are not
-// mixed.
-func TestWhichConnection(t *testing.T) {
+// A flag takes precedence over a context, a context over the configuration, and the configuration over the environment. Credentials of
+// different kinds are not mixed.
+func TestConnectionPrecedence(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	t.Setenv("NATS_CONTEXT", "")
@@ -81,7 +81,7 @@ clouds:
 				got.APIPrefix != tt.want.APIPrefix || got.Domain != tt.want.Domain || got.TLS != tt.want.TLS || f.Prefix != tt.pre {
 				t.Errorf("%+v, prefix %s\nwant %+v, prefix %s", got, f.Prefix, tt.want, tt.pre)
 			}
-			// What is no part of the way to NATS is the configuration's, whatever the way is.
+			// Settings that are not about the connection always come from the configuration.
 			if tt.f.ConfigFile != "" && (string(got.Prefix) != tt.pre || got.Replicas != 1 || !slices.Equal(got.Clouds, []string{"acme"})) {
 				t.Errorf("prefix %q, %d replicas, clouds %q", got.Prefix, got.Replicas, got.Clouds)
 			}
@@ -101,7 +101,7 @@ func TestBadContexts(t *testing.T) {
 		"vault":   {`{"password":"op://geheim/x","user":"a"}`, "password: refers to op://"},
 		"no JSON": {`geheim`, "is not the JSON of a context"},
 		"a type":  {`{"user":["geheim"]}`, "user is a"},
-		"../x":    {"", "is no name"},
+		"../x":    {"", "is not a name"},
 	} {
 		if name != "../x" {
 			write(t, filepath.Join(dir, "nats", "context", name+".json"), tt.text)
@@ -115,18 +115,18 @@ func TestBadContexts(t *testing.T) {
 	}
 	f := Flags{context: "nowhere"}
 	if _, err := f.Connection("x"); err == nil || !strings.Contains(err.Error(), "there are a type, jwt") {
-		t.Errorf("a context that is not there: %v", err)
+		t.Errorf("a context that does not exist: %v", err)
 	}
 }
 
-// The only cloud need not be named. Of several none is taken for the default, whatever it is called.
-func TestWhichCloud(t *testing.T) {
+// A single cloud need not be named. With several clouds there is no default.
+func TestChooseCloud(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name   string
-		clouds []string
-		want   int
-		told   string
+		name    string
+		clouds  []string
+		want    int
+		wantErr string
 	}{
 		{"", []string{"acme"}, 0, ""},
 		{"beta", []string{"acme", "beta"}, 1, ""},
@@ -135,7 +135,7 @@ func TestWhichCloud(t *testing.T) {
 		{"gamma", []string{"acme", "beta"}, -1, `"gamma" is not in the configuration; there are acme, beta`},
 	} {
 		got, err := oneCloud(tt.name, tt.clouds, "in the configuration")
-		if got != tt.want || (err == nil) != (tt.told == "") || err != nil && !strings.Contains(err.Error(), tt.told) {
+		if got != tt.want || (err == nil) != (tt.wantErr == "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
 			t.Errorf("%q of %v: %d, %v", tt.name, tt.clouds, got, err)
 		}
 	}

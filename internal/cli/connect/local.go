@@ -4,8 +4,8 @@ import (
 	"net"
 )
 
-// Local is the address at which a server that listens there is reached from the same machine. One that listens on all
-// addresses, of IPv6 too, does so on this one; a container often has no ::1.
+// Local returns the address by which the same machine reaches a server that listens on an address. A server that listens on all
+// addresses, also of IPv6, is reached by 127.0.0.1: a container often has no ::1.
 func Local(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

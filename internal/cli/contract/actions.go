@@ -14,10 +14,11 @@ func newActions() *cobra.Command {
 	return &cobra.Command{
 		Use:   "actions [FILE]",
 		Short: "List the names of factro's actions",
-		Long: `List the names of the actions that webhooks can have. Without a file, those that are public, of about 300.
+		Long: `List the names of the actions that webhooks can have. Without a file it lists only the public names; factro has about 300
+actions.
 
-With a file, all names in factro's own description of its API (see "bridge contract diff"), one a line: the form that the
-setting known_actions_file takes.`,
+With a file, it lists all names in factro's own description of its API (see "bridge contract diff"), one per line. That is the
+format of the file in known_actions_file.`,
 		Example: "  bridge contract actions\n  bridge contract actions swagger-ui-init.js > actions.txt",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

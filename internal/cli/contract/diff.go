@@ -20,11 +20,11 @@ func newDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff FILE",
 		Short: "Compare factro's own description of its API with ours",
-		Long: `Compare a freshly downloaded description of factro's Core API with the reconstruction that the bridge is made from, and
-list the operations and fields that were added, removed or changed: the first 20 operations, or with --all or --json everything.
+		Long: `Compare a newly downloaded description of factro's Core API with the description that the bridge is built from. It lists the
+operations and fields that were added, removed or changed: the first 20 operations, or everything with --all or --json.
 
-FILE is an OpenAPI 3 document as JSON or YAML, or the file swagger-ui-init.js behind factro's own pages at
-https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Exit code 6 says that there are differences.`,
+FILE is an OpenAPI 3 document as JSON or YAML, or the file swagger-ui-init.js from factro's pages at
+https://cloud.factro.com/api/core/docs/, which contains it; - is standard input. Exit code 6 means that there are differences.`,
 		Example: "  bridge contract diff swagger-ui-init.js\n  bridge contract diff openapi.json --json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -56,7 +56,7 @@ https://cloud.factro.com/api/core/docs/, which holds it; - is standard input. Ex
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	output.AllFlag(cmd, &all)
-	cmd.Flags().BoolVar(&names, "names", false, "list also what the operations are called there")
+	cmd.Flags().BoolVar(&names, "names", false, "also list the names that the operations have there")
 	return cmd
 }
 
@@ -72,8 +72,8 @@ func printComparison(out io.Writer, c compare.Comparison, withNames, all bool) e
 	marks := map[string]string{compare.Added: "+", compare.Removed: "-", compare.Changed: "~"}
 	counts, last, rows := map[string]int{}, "", 0
 	list := out
-	next := func() { // the rows that are not wanted are only counted
-		if rows++; rows > output.MostRows && !all {
+	next := func() { // rows above the limit are only counted
+		if rows++; rows > output.MaxRows && !all {
 			list = io.Discard
 		}
 	}

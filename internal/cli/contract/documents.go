@@ -21,11 +21,12 @@ func newAsyncAPI() *cobra.Command {
 		Short: "Print the contract as an AsyncAPI document",
 		Long: `Print all subjects, messages and schemas of the bridge as an AsyncAPI 3.1 document in YAML.
 
-With --resource, only what is about that resource: the whole has more than a megabyte, which is too much for some generators.
-Each channel is in the document of a resource. What is about the bridge itself, or about no resource, is in that of "bridge".
+With --resource, it prints only the part for that resource: the whole document has more than a megabyte, which is too much for
+some generators. Each channel is in the document of one resource. Channels about the bridge itself, or about no resource, are in
+the document of "bridge".
 
-A running bridge has the same, with its own prefix, at /contract/asyncapi.yaml and /contract/asyncapi/RESOURCE.yaml of its
-admin address.`,
+A running bridge serves the same documents, with its own prefix, on its admin address at /contract/asyncapi.yaml and
+/contract/asyncapi/RESOURCE.yaml.`,
 		Example: "  bridge contract asyncapi --resource task > task.yaml\n  bridge contract asyncapi > asyncapi.yaml\n  bridge contract asyncapi --prefix acme",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,8 +42,8 @@ admin address.`,
 		},
 	}
 	cmd.Flags().StringVar(&prefix, "prefix", events.DefaultPrefix, "first token of the subjects")
-	cmd.Flags().StringVar(&resource, "resource", "", "print only what is about this resource, such as task")
-	_ = cmd.RegisterFlagCompletionFunc("resource", cobra.FixedCompletions(contract.Resources(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	cmd.Flags().StringVar(&resource, "resource", "", "print only the part for this resource, such as task")
+	_ = cmd.RegisterFlagCompletionFunc("resource", cobra.FixedCompletions(contract.Resources(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
 }
 
@@ -50,10 +51,10 @@ func newSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [NAME]",
 		Short: "List the JSON Schemas of the contract, or print one",
-		Long: `List the JSON Schemas (draft 2020-12) of what is in events, commands, results, queries and their answers, with their ids.
-With a name, print that schema; it refers to nothing outside of itself.
+		Long: `List the JSON Schemas (draft 2020-12) of events, commands, results, queries and answers, with their ids. With a name, print
+that schema. It has no external references.
 
-Instead of command.OPERATION or query.OPERATION, the operation alone will do.`,
+OPERATION is short for command.OPERATION or query.OPERATION.`,
 		Example:           "  bridge contract schema\n  bridge contract schema createTask\n  bridge contract schema result.createTask > result.json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeSchema,

@@ -19,10 +19,11 @@ func newOperations() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "operations [NAME]",
 		Short: "List the operations of the Core API, or show one with its fields",
-		Long: `List the operations of the Core API: those that write are commands, the others queries. With a name, show the fields of its data.
+		Long: `List the operations of the Core API: those that write are commands, the others are queries. With a name, show the fields of
+that operation.
 
-How well each is known is said beside it: observed (proven live), documented (derived from the vendor's document),
-inferred (reasoned).`,
+The list says how certain each operation is: observed (seen in a live system), documented (from the vendor's documents), or
+inferred (concluded from other facts).`,
 		Example:           "  bridge contract operations\n  bridge contract operations createTask",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: operation.Complete,
@@ -41,7 +42,7 @@ inferred (reasoned).`,
 			return showOperation(out, op)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one operation a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one operation per line")
 	return cmd
 }
 

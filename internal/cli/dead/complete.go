@@ -14,10 +14,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// recentDead is how far back in a cloud's dead letters a completion looks.
+// recentDead is how many of a cloud's dead letters a completion reads.
 const recentDead = 100
 
-// completeNames completes the names of dead letters, the newest ones, and the ids of commands that begin as what was typed.
+// completeNames completes the names of the newest dead letters, and the ids of commands that start with the typed text.
 func completeNames(f *connect.Flags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if strings.HasPrefix(cmd.Use, "show") && len(args) > 0 {
@@ -28,12 +28,12 @@ func completeNames(f *connect.Flags) cobra.CompletionFunc {
 			if f.Cloud != "" && !strings.Contains(toComplete, "/") {
 				_, name, _ = strings.Cut(name, "/")
 			}
-			text := strings.Join([]string{what(l), l.Code, l.ID}, " ")
+			text := strings.Join([]string{operationText(l), l.Code, l.ID}, " ")
 			if !slices.Contains(args, name) && strings.HasPrefix(name, toComplete) {
 				offer(name + "\t" + output.OneLine([]byte(text)))
 			}
 			if toComplete != "" && l.ID != "" && strings.HasPrefix(l.ID, toComplete) && !slices.Contains(args, l.ID) {
-				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(l.Name()+" "+what(l)+" "+l.Code)))
+				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(l.Name()+" "+operationText(l)+" "+l.Code)))
 			}
 		}), cobra.ShellCompDirectiveNoFileComp
 	}
@@ -44,15 +44,15 @@ func completeIDs(f *connect.Flags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return recent(cmd.Context(), f, func(l deadletter.Entry, offer func(string)) {
 			if l.ID != "" {
-				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(what(l)+" "+l.Code)))
+				offer(output.OneLine([]byte(l.ID)) + "\t" + output.OneLine([]byte(operationText(l)+" "+l.Code)))
 			}
 		}), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// recent hands over the newest dead letters.
+// recent calls each for the newest dead letters.
 func recent(ctx context.Context, f *connect.Flags, each func(deadletter.Entry, func(string))) []string {
-	return connect.Within(ctx, func(ctx context.Context, offer func(string)) {
+	return connect.CollectOffers(ctx, func(ctx context.Context, offer func(string)) {
 		if f.ConfigFile != "" {
 			if _, err := f.BridgeConfig(); err != nil {
 				return

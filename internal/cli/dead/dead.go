@@ -26,12 +26,13 @@ import (
 func New() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dead",
-		Short: "Look at dead letters, send them again, or drop them",
-		Long: `Look at dead letters, send them again, or drop them. A dead letter is a command that the bridge gave up, or a webhook of
-which no event could be made, as it came, with the reason.
+		Short: "Show dead letters, send them again, or delete them",
+		Long: `Show dead letters, send them again, or delete them. A dead letter is a command that the bridge gave up, or a webhook that
+could not become an event. It has the original message and the reason.
 
-A dead letter is called by its cloud and its sequence there, as in acme/17, or by the id of its command. The sequence alone will
-do with --cloud, or if there is only one cloud. To find the clouds needs the right to list streams; --cloud needs only the cloud's.`,
+The name of a dead letter is its cloud and its sequence there, such as acme/17, or the id of its command. With --cloud, or if
+there is only one cloud, the sequence is enough. Finding the clouds needs the right to list streams; --cloud needs only the
+rights for that cloud.`,
 		Example: "  bridge dead list --since 24h\n  bridge dead show acme/17\n  bridge dead show order-4711\n  bridge dead redrive acme/17 --wait",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -40,18 +41,18 @@ do with --cloud, or if there is only one cloud. To find the clouds needs the rig
 	return cmd
 }
 
-// deadFlags choose dead letters.
+// deadFlags are the flags that select dead letters.
 type deadFlags struct {
 	connect.Flags
 	output.ProgressFlag
 	filter            deadletter.Filter
 	since, until, seq string
-	// last bounds the sequences of each cloud, if it is not nil; clouds that are not in it have none.
+	// last has the highest sequence for each cloud, unless it is nil. Clouds that are not in it are skipped.
 	last map[string]uint64
 }
 
-// deadName is what a dead letter is called by: its cloud and its sequence there, or the id of the command. Without a cloud it
-// is of the only one that has it.
+// deadName is the name of a dead letter: its cloud and its sequence there, or the id of the command. The cloud is empty if the user
+// did not give it.
 type deadName struct {
 	cloud    string
 	sequence uint64
@@ -68,7 +69,7 @@ func readDeadName(s string) (deadName, error) {
 	switch {
 	case err == nil && n > 0 && (cloud != "" || !ok):
 		return deadName{cloud: cloud, sequence: n}, nil
-	case s == "" || err == nil: // acme/0 and /17 are slips, not ids
+	case s == "" || err == nil: // acme/0 and /17 are typing mistakes, not ids
 		return deadName{}, exit.Usage("%q is neither a dead letter such as acme/17 nor the id of a command; bridge dead list shows both", s)
 	}
 	return deadName{id: s}, nil
@@ -85,8 +86,8 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.filter.ID, "id", "", "only the command with this `id`")
 	flags.StringVar(&f.since, "since", "", "only from this `time` on: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only up to this `time`, given as for --since")
-	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range of them such as 17-40")
-	flags.IntVar(&f.filter.Limit, "limit", 0, "at most so many, the oldest")
+	flags.StringVar(&f.seq, "seq", "", "only this `sequence` of a cloud, or a range such as 17-40")
+	flags.IntVar(&f.filter.Limit, "limit", 0, "at most this many, the oldest first")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{deadletter.Command, deadletter.Webhook}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("code", cobra.FixedCompletions(deadCodes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("operation", operation.Complete)
@@ -94,20 +95,20 @@ func (f *deadFlags) add(cmd *cobra.Command) {
 }
 
 // deadCodes are the codes that a dead letter can have.
-func deadCodes() []string { return slices.Sorted(maps.Keys(checks)) }
+func deadCodes() []string { return slices.Sorted(maps.Keys(checkHints)) }
 
-// chosen says whether any flag chooses among the dead letters.
+// chosen says whether any flag selects dead letters.
 func (f *deadFlags) chosen() bool {
 	return f.filter != (deadletter.Filter{}) || f.since != "" || f.until != "" || f.seq != ""
 }
 
-// read makes the filter of the flags.
+// read makes the filter from the flags.
 func (f *deadFlags) read(now time.Time) error {
 	if k := f.filter.Kind; k != "" && k != deadletter.Command && k != deadletter.Webhook {
 		return exit.Usage("--kind: %q is neither command nor webhook", k)
 	}
-	if _, ok := checks[f.filter.Code]; !ok && f.filter.Code != "" {
-		return exit.Usage("--code: %q is no code of a dead letter; there are %s", f.filter.Code, strings.Join(deadCodes(), ", "))
+	if _, ok := checkHints[f.filter.Code]; !ok && f.filter.Code != "" {
+		return exit.Usage("--code: %q is not a code of a dead letter; codes are %s", f.filter.Code, strings.Join(deadCodes(), ", "))
 	}
 	if f.filter.Limit < 0 {
 		return exit.Usage("--limit: %d is negative", f.filter.Limit)
@@ -141,13 +142,13 @@ func (f *deadFlags) read(now time.Time) error {
 func sequence(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil || n == 0 {
-		return 0, exit.Usage("%q is no sequence; bridge dead list shows them", s)
+		return 0, exit.Usage("%q is not a sequence; bridge dead list shows them", s)
 	}
 	return n, nil
 }
 
-// each hands over the dead letters that are named, or else those that the flags choose, cloud by cloud. One that is named and not
-// there is an error. watched counts the dead letters that were looked at; it may be nil.
+// each calls do for the named dead letters, or else for those that the flags select, cloud by cloud. A named dead letter that does
+// not exist is an error. watched counts the dead letters that were read; it may be nil.
 func (f *deadFlags) each(ctx context.Context, client *client.Client, named []deadName, watched *progress.Task, do func(deadletter.Entry) error) error {
 	p := events.Prefix(f.Prefix)
 	if len(named) > 0 {
@@ -167,7 +168,7 @@ func (f *deadFlags) each(ctx context.Context, client *client.Client, named []dea
 		return err
 	}
 	if f.seq != "" && len(clouds) > 1 {
-		return exit.Usage("--seq: each cloud counts its own; add --cloud, one of %s", strings.Join(clouds, ", "))
+		return exit.Usage("--seq: each cloud has its own sequences; add --cloud, one of %s", strings.Join(clouds, ", "))
 	}
 	left := f.filter.Limit
 	for _, cloud := range clouds {
@@ -184,18 +185,18 @@ func (f *deadFlags) each(ctx context.Context, client *client.Client, named []dea
 			return do(l)
 		})
 		if err != nil || f.filter.Limit > 0 && left <= 0 {
-			return f.NoStream(ctx, client, cloud, err)
+			return f.ExplainNoStream(ctx, client, cloud, err)
 		}
 	}
 	return nil
 }
 
-// beginSearch starts the progress for the dead letters of a cloud. The total follows from how many are left.
+// beginSearch starts the progress for the dead letters of a cloud. The total is set later.
 func beginSearch(watched *progress.Task, cloud string) {
-	watched.Begin("look through the dead letters of "+cloud, "dead letter", 0)
+	watched.Begin("search the dead letters of "+cloud, "dead letter", 0)
 }
 
-// find finds the dead letter of that name.
+// find finds the dead letter with this name.
 func find(ctx context.Context, f *connect.Flags, client *client.Client, n deadName, watched *progress.Task) (deadletter.Entry, error) {
 	p := events.Prefix(f.Prefix)
 	if n.id == "" {
@@ -204,7 +205,7 @@ func find(ctx context.Context, f *connect.Flags, client *client.Client, n deadNa
 			return deadletter.Entry{}, err
 		}
 		l, err := deadletter.Get(ctx, client, p, cloud, n.sequence)
-		return l, f.NoStream(ctx, client, cloud, err)
+		return l, f.ExplainNoStream(ctx, client, cloud, err)
 	}
 	clouds, err := f.Clouds(ctx, client)
 	if err != nil {
@@ -218,7 +219,7 @@ func find(ctx context.Context, f *connect.Flags, client *client.Client, n deadNa
 			return nil
 		})
 		if err != nil {
-			return deadletter.Entry{}, f.NoStream(ctx, client, cloud, err)
+			return deadletter.Entry{}, f.ExplainNoStream(ctx, client, cloud, err)
 		}
 	}
 	switch len(found) {
@@ -234,11 +235,11 @@ func find(ctx context.Context, f *connect.Flags, client *client.Client, n deadNa
 	return deadletter.Entry{}, exit.Usage("%q is the id of several dead letters: %s; name the one that you mean", n.id, strings.Join(names, ", "))
 }
 
-// cloudOf is the cloud of a dead letter: the one that it is named with, that of the flag, or the only one.
+// cloudOf is the cloud of a dead letter: the one in its name, the one in the flag, or the only one.
 func cloudOf(ctx context.Context, f *connect.Flags, client *client.Client, n deadName) (string, error) {
 	switch {
 	case n.cloud != "" && f.Cloud != "" && n.cloud != f.Cloud:
-		return "", exit.Usage("%s/%d is not of the cloud in --cloud, %s", n.cloud, n.sequence, f.Cloud)
+		return "", exit.Usage("%s/%d is not in the cloud in --cloud, %s", n.cloud, n.sequence, f.Cloud)
 	case n.cloud != "":
 		return n.cloud, nil
 	case f.Cloud != "":
@@ -249,13 +250,13 @@ func cloudOf(ctx context.Context, f *connect.Flags, client *client.Client, n dea
 		return "", err
 	}
 	if len(clouds) > 1 {
-		return "", exit.Usage("%d of which cloud? Write %s/%d, or add --cloud; there are %s", n.sequence, clouds[0], n.sequence, strings.Join(clouds, ", "))
+		return "", exit.Usage("%d: the cloud is missing; write %s/%d, or add --cloud; clouds are %s", n.sequence, clouds[0], n.sequence, strings.Join(clouds, ", "))
 	}
 	return clouds[0], nil
 }
 
-// pick reads the arguments of a command that changes something: somebody has to say which dead letters.
-func (f *deadFlags) pick(args []string) ([]deadName, error) {
+// parseNames reads the arguments of a command that changes something. The user has to name or select dead letters.
+func (f *deadFlags) parseNames(args []string) ([]deadName, error) {
 	var named []deadName
 	for _, a := range args {
 		n, err := readDeadName(a)
@@ -273,8 +274,8 @@ func (f *deadFlags) pick(args []string) ([]deadName, error) {
 	return named, f.read(time.Now())
 }
 
-// count counts the dead letters that are named or chosen. From then on they are the ones that are meant: what dies later was not
-// asked about.
+// count counts the named or selected dead letters. Afterwards the flags select only these, so that the command does not touch dead
+// letters that arrive later.
 func (f *deadFlags) count(ctx context.Context, client *client.Client, named []deadName, watched *progress.Task) (int, error) {
 	n, last := 0, map[string]uint64{}
 	err := f.each(ctx, client, named, watched, func(l deadletter.Entry) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-func letterOf(operation, data string) deadletter.Entry {
+func entryOf(operation, data string) deadletter.Entry {
 	return deadletter.Entry{Message: journal.Message{Data: []byte(data), Broken: errors.New("plain")}, Kind: deadletter.Command, Address: events.Address{Operation: operation}}
 }
 
@@ -35,8 +35,8 @@ func TestEdits(t *testing.T) {
 		"no JSON":          {"createTask", `{}`, []string{"title:=x"}, "", "not JSON"},
 		"no form":          {"createTask", `{}`, []string{"title"}, "", "field=value"},
 		"inside":           {"", `{"context":{"entityId":"1","a":2}}`, []string{"context.entityId=ü"}, `{"context":{"a":2,"entityId":"ü"}}`, ""},
-		"inside of a text": {"", `{"context":"x"}`, []string{"context.entityId=1"}, "", "no JSON object"},
-		"no object":        {"", `keine Daten`, []string{"action=x"}, "", "no JSON object"},
+		"inside of a text": {"", `{"context":"x"}`, []string{"context.entityId=1"}, "", "not a JSON object"},
+		"no object":        {"", `keine Daten`, []string{"action=x"}, "", "not a JSON object"},
 		"empty":            {"", ``, []string{"action=x"}, `{"action":"x"}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestEdits(t *testing.T) {
 			var got []byte
 			edits, err := parseEdits(tt.sets)
 			if err == nil {
-				got, err = applyEdits(letterOf(tt.operation, tt.data), edits, fieldsOf(tt.operation))
+				got, err = applyEdits(entryOf(tt.operation, tt.data), edits, fieldsOf(tt.operation))
 			}
 			if tt.mistake != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.mistake) {
@@ -75,16 +75,16 @@ func TestDeadFilters(t *testing.T) {
 			t.Errorf("%+v: %v, want a mistake of the command line", bad, err)
 		}
 	}
-	if _, err := (&deadFlags{}).pick(nil); err == nil {
-		t.Error("all letters are chosen by saying nothing")
+	if _, err := (&deadFlags{}).parseNames(nil); err == nil {
+		t.Error("without names and filters all dead letters are selected")
 	}
-	if _, err := (&deadFlags{since: "1h"}).pick([]string{"1"}); err == nil {
-		t.Error("sequences and filters are taken together")
+	if _, err := (&deadFlags{since: "1h"}).parseNames([]string{"1"}); err == nil {
+		t.Error("names and filters are accepted together")
 	}
 }
 
-// A letter is called by its cloud and its sequence there.
-func TestLetterNames(t *testing.T) {
+// The name of a dead letter is its cloud and its sequence there.
+func TestDeadLetterNames(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]deadName{
 		"acme/17": {"acme", 17, ""}, "17": {"", 17, ""}, "order-17": {"", 0, "order-17"}, "a/b": {"", 0, "a/b"}, "acme/1/2": {"", 0, "acme/1/2"}, "acme": {"", 0, "acme"},
@@ -109,10 +109,10 @@ func TestLetterNames(t *testing.T) {
 	}
 }
 
-// What a letter holds is shown without credentials, and cannot play with a terminal.
+// A dead letter is shown without credentials and without control characters.
 func TestShowHidesCredentials(t *testing.T) {
 	t.Parallel()
-	l := letterOf("", "{\"authenticationHeaderValue\":\"geheim\",\"a\":\"\x7f\"}")
+	l := entryOf("", "{\"authenticationHeaderValue\":\"geheim\",\"a\":\"\x7f\"}")
 	l.Header = map[string][]string{"Authorization": {"geheim"}, "X-Api-Key": {"geheim"}, "ce-id": {"1\x1b[2J"}, "Factro-Dead-Code": {"refused"}}
 	l.Reason, l.Code = "nein\x1b[2J", "a\u009b2J"
 	for name, show := range map[string]func(*strings.Builder) error{

@@ -26,19 +26,19 @@ func newDeadDrop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop [CLOUD/SEQ | ID]...",
 		Short: "Delete dead letters",
-		Long: `Delete dead letters: those with the given names, or those that the filters choose. On a terminal it asks first; elsewhere
-it wants --yes.`,
+		Long: `Delete dead letters: those with the given names, or those that the filters select. On a terminal it asks first; otherwise
+it needs --yes.`,
 		Example: `  bridge dead drop acme/17 acme/18
   bridge dead drop --code expired --until 720h --yes`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeNames(&f.Flags),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			named, err := f.pick(args)
+			named, err := f.parseNames(args)
 			if err != nil {
 				return err
 			}
 			if !yes && !dryRun && !output.IsTerminal(os.Stdin) {
-				return exit.Usage("there is no terminal to ask on; say --yes, or --dry-run")
+				return exit.Usage("there is no terminal to ask on; use --yes or --dry-run")
 			}
 			client, err := f.Dial()
 			if err != nil {
@@ -61,7 +61,7 @@ it wants --yes.`,
 	return cmd
 }
 
-// drop deletes dead letters if ask agrees to so many; without it, it lists them.
+// drop deletes dead letters if ask accepts their number. Without ask it only lists them.
 func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *client.Client, named []deadName, ask func(int) bool, watched *progress.Task) error {
 	if ask == nil {
 		n, err := f.print(ctx, out, client, named, watched)
@@ -72,7 +72,7 @@ func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *client.Clie
 		return err
 	}
 	n, err := f.count(ctx, client, named, watched)
-	watched.Begin("", "", 0) // the question is not to be drawn over
+	watched.Begin("", "", 0) // the progress must not overwrite the question
 	switch {
 	case err != nil:
 		return err
@@ -95,10 +95,10 @@ func (f *deadFlags) drop(ctx context.Context, out io.Writer, client *client.Clie
 	return err
 }
 
-// confirmed asks a human.
+// confirmed asks the user.
 func confirmed(in io.Reader, out io.Writer, n int) bool {
-	fmt.Fprintf(out, "Delete %s for good? [y/N] ", plural.Of(n, "dead letter"))
-	line, _ := bufio.NewReader(in).ReadString('\n') // no answer is none
+	fmt.Fprintf(out, "Delete %s permanently? [y/N] ", plural.Of(n, "dead letter"))
+	line, _ := bufio.NewReader(in).ReadString('\n') // without an answer nothing is deleted
 	answer := strings.ToLower(strings.TrimSpace(line))
 	return answer == "y" || answer == "yes"
 }

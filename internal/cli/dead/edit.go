@@ -13,15 +13,15 @@ import (
 
 // edit sets one field of the data of a dead letter.
 type edit struct {
-	name  string // as it was given: a path such as context.entityId
+	name  string // as given: a path such as context.entityId
 	value string
-	json  bool // value is JSON; else it is as the field's type wants it
+	json  bool // value is JSON; otherwise the field's type decides
 }
 
-// field is a field of an operation. Its type is one of JSON Schema; "" is not known.
+// field is a field of an operation. Its type is one of JSON Schema, or "" if it is not known.
 type field struct{ name, kind string }
 
-// editError is a mistake in an edit itself, whatever dead letter it is for.
+// editError is a mistake in an edit itself, independent of the dead letter.
 type editError struct{ text string }
 
 func (e *editError) Error() string { return e.text }
@@ -44,13 +44,13 @@ func parseEdits(sets []string) ([]edit, error) {
 	return edits, nil
 }
 
-// applyEdits changes the data of a dead letter. It returns nil if that changes nothing: then it is the same command as before.
+// applyEdits changes the data of a dead letter. It returns nil if nothing changes: then it is still the same command.
 func applyEdits(l deadletter.Entry, edits []edit, fields []field) ([]byte, error) {
 	if len(edits) == 0 {
 		return nil, nil
 	}
 	data := json.RawMessage(bytes.TrimPrefix(l.Data, []byte("\xef\xbb\xbf")))
-	if l.Broken == nil { // a command in structured mode: its data is inside
+	if l.Broken == nil { // in structured mode the data is inside the event
 		data = l.Event.Data()
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -58,7 +58,7 @@ func applyEdits(l deadletter.Entry, edits []edit, fields []field) ([]byte, error
 	}
 	before := data
 	for _, e := range edits {
-		value, err := e.raw(l.Operation, fields)
+		value, err := e.jsonValue(l.Operation, fields)
 		if err != nil {
 			return nil, err
 		}
@@ -72,8 +72,8 @@ func applyEdits(l deadletter.Entry, edits []edit, fields []field) ([]byte, error
 	return data, nil
 }
 
-// raw is the value as JSON. A field inside of an object, or of an operation that is not known, gets text.
-func (e edit) raw(operation string, fields []field) (json.RawMessage, error) {
+// jsonValue is the value as JSON. A field inside an object, or of an unknown operation, is text.
+func (e edit) jsonValue(operation string, fields []field) (json.RawMessage, error) {
 	kind := "string"
 	if !e.json && fields != nil && !strings.Contains(e.name, ".") {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.name })
@@ -97,12 +97,12 @@ func (e edit) raw(operation string, fields []field) (json.RawMessage, error) {
 	return json.RawMessage(e.value), nil
 }
 
-// setPath sets the field that the path leads to. Objects on the way that are missing are made.
+// setPath sets the field at the path. It creates missing objects in between.
 func setPath(data json.RawMessage, path []string, value json.RawMessage) (json.RawMessage, error) {
 	object := map[string]json.RawMessage{}
 	if len(data) > 0 {
 		if err := json.Unmarshal(data, &object); err != nil || object == nil {
-			return nil, fmt.Errorf("what would hold %q is no JSON object", path[0])
+			return nil, fmt.Errorf("the parent of %q is not a JSON object", path[0])
 		}
 	}
 	if len(path) > 1 {
@@ -115,7 +115,7 @@ func setPath(data json.RawMessage, path []string, value json.RawMessage) (json.R
 	return json.Marshal(object)
 }
 
-// sameJSON says whether two texts are the same to a reader of JSON, to the last digit of their numbers.
+// sameJSON says whether two texts are the same JSON, to the last digit of their numbers.
 func sameJSON(a, b []byte) bool {
 	read := func(text []byte) (any, bool) {
 		var v any

@@ -25,10 +25,10 @@ func newDeadList() *cobra.Command {
 	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List dead letters, a line each",
-		Long: `List the newest 20 dead letters, or with --all or --limit more, cloud by cloud and the oldest first. Each has a line under a header:
-name, time, operation, code, factro's status, the command's id and the reason. --json prints all, one JSON object a line. Dead letters
-that their stream refuses are not there yet: bridge dead parked lists them.`,
+		Short: "List dead letters, one per line",
+		Long: `List the newest 20 dead letters, or more with --all or --limit, cloud by cloud, the oldest first. A line has the name, time,
+operation, code, factro's status, the command's id and the reason. --json prints all dead letters, one JSON object per line.
+Dead letters that their stream refuses are missing here: bridge dead parked lists them.`,
 		Example: `  bridge dead list --since 24h
   bridge dead list --cloud acme --code refused --operation createTask
   bridge dead list --id order-4711
@@ -62,7 +62,7 @@ that their stream refuses are not there yet: bridge dead parked lists them.`,
 	return cmd
 }
 
-// print prints the dead letters that are named or chosen under a header, or says that there are none, and returns their number.
+// print prints the named or selected dead letters under a header, or says that there are none. It returns their number.
 func (f *deadFlags) print(ctx context.Context, out io.Writer, client *client.Client, named []deadName, watched *progress.Task) (n int, err error) {
 	err = f.each(ctx, client, named, watched, func(l deadletter.Entry) error {
 		if n++; n == 1 {
@@ -78,7 +78,7 @@ func (f *deadFlags) print(ctx context.Context, out io.Writer, client *client.Cli
 	return n, err
 }
 
-// printNewest prints the newest of the dead letters that are chosen, and says how many others there are.
+// printNewest prints the newest of the selected dead letters, and says how many others there are.
 func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *client.Client, watched *progress.Task) error {
 	died := func(l deadletter.Entry) time.Time { return l.Died }
 	var found []deadletter.Entry
@@ -86,8 +86,8 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *clie
 	err := f.each(ctx, client, nil, watched, func(l deadletter.Entry) error {
 		n++
 		l.Message = journal.Message{} // its data may be large
-		if found = append(found, l); len(found) >= 2*output.MostRows {
-			found = output.Newest(found, output.MostRows, died)
+		if found = append(found, l); len(found) >= 2*output.MaxRows {
+			found = output.Newest(found, output.MaxRows, died)
 		}
 		return nil
 	})
@@ -100,7 +100,7 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *clie
 	if err := printHeader(out); err != nil {
 		return err
 	}
-	found = output.Newest(found, output.MostRows, died)
+	found = output.Newest(found, output.MaxRows, died)
 	for _, l := range found {
 		if err := printLine(out, l); err != nil {
 			return err
@@ -109,7 +109,7 @@ func (f *deadFlags) printNewest(ctx context.Context, out io.Writer, client *clie
 	return output.PrintMore(out, n-len(found), "older")
 }
 
-// printNone says that nothing was found, of all that there is or of what was asked for.
+// printNone says that there are no dead letters, or that none matches.
 func (f *deadFlags) printNone(out io.Writer) error {
 	text := "there are no dead letters"
 	if f.chosen() || f.Cloud != "" {
@@ -119,7 +119,7 @@ func (f *deadFlags) printNone(out io.Writer) error {
 	return err
 }
 
-// columns is the line of a dead letter, its columns aligned as far as that is possible without knowing all.
+// columns is the line of a dead letter. The widths are fixed, since lines are printed before all are known.
 const columns = "%-12s  %-25s  %-24s  %-17s  %-6s  %-36s  %s\n"
 
 func printHeader(out io.Writer) error {
@@ -135,12 +135,12 @@ func printLine(out io.Writer, l deadletter.Entry) error {
 		status = strconv.Itoa(l.Status)
 	}
 	_, err := fmt.Fprintf(out, columns, l.Name(), timetext.Stamp(l.Died),
-		output.OneLine([]byte(what(l))), output.OneLine([]byte(l.Code)), status, orDash(output.OneLine([]byte(l.ID))), shortened(output.OneLine([]byte(l.Reason)), most))
+		output.OneLine([]byte(operationText(l))), output.OneLine([]byte(l.Code)), status, orDash(output.OneLine([]byte(l.ID))), shortened(output.OneLine([]byte(l.Reason)), most))
 	return err
 }
 
-// what names what a dead letter was to do.
-func what(l deadletter.Entry) string {
+// operationText is the operation of a dead letter for people.
+func operationText(l deadletter.Entry) string {
 	if l.Kind == deadletter.Webhook {
 		return "(webhook)"
 	}
@@ -189,7 +189,7 @@ type deadJSON struct {
 	Bytes      []byte              `json:"bytes,omitempty"`   // else, in base64
 }
 
-// printDeadJSON prints a dead letter as JSON on one line, with headers and data if all is wanted.
+// printDeadJSON prints a dead letter as JSON on one line, with headers and data if all is set.
 func printDeadJSON(out io.Writer, l deadletter.Entry, all bool) error {
 	j := deadJSON{
 		Name: l.Name(), Sequence: l.Sequence, Died: l.Died.UTC(), Kind: l.Kind, Cloud: l.Cloud, Resource: l.Resource, Operation: l.Operation, Code: l.Code,
@@ -212,12 +212,12 @@ func printDeadJSON(out io.Writer, l deadletter.Entry, all bool) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, harmless(text))
+	_, err = fmt.Fprintln(out, escapeControls(text))
 	return err
 }
 
-// harmless escapes what moves a cursor and what JSON lets stand; it is in strings only.
-func harmless(text []byte) string {
+// escapeControls escapes the control characters that JSON allows in strings but that can move a cursor.
+func escapeControls(text []byte) string {
 	var b strings.Builder
 	for _, r := range string(text) {
 		if r >= 0x7f && r < 0xa0 {

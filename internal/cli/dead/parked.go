@@ -22,14 +22,15 @@ func newDeadParked() *cobra.Command {
 	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "parked",
-		Short: "List the commands whose result or dead letter its stream refuses",
-		Long: `List the commands that are settled, and whose result or dead letter could not be published, since its stream refuses it. They
-wait in the object store for originals of their cloud, and the bridge publishes them by itself once the stream takes them.
-Until then bridge dead list does not show them.
+		Short: "List the commands whose result or dead letter is refused by its stream",
+		Long: `List finished commands whose result or dead letter could not be published because its stream refuses it. They wait in the
+object store for originals of their cloud. The bridge publishes them by itself once the stream accepts them. Until then bridge
+dead list does not show them.
 
-The newest 20, or with --all everything, a line each under a header, cloud by cloud and the oldest first: cloud, time, operation, the outcome in the result if one is parked, code,
-factro's status, the command's id and the reason. --json prints all, one JSON object a line, with the name of the object and the
-subjects. There is nothing to do about a command itself: the readiness and the log of the bridge say which stream refuses, and why.`,
+It lists the newest 20, or all with --all, cloud by cloud, the oldest first. A line has the cloud, time, operation, the outcome if
+a result is parked, code, factro's status, the command's id and the reason. --json prints all, one JSON object per line, with
+the name of the object and the subjects. The commands themselves need no action: the readiness and the log of the bridge say
+which stream refuses, and why.`,
 		Example: "  bridge dead parked\n  bridge dead parked --cloud acme --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,7 +46,7 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 			watched := quiet.Start(cmd)
 			defer watched.Stop()
 			out := watched.Beside(cmd.OutOrStdout())
-			watched.Begin("read what is parked", "command", 0)
+			watched.Begin("read parked commands", "command", 0)
 			var rows []deadletter.Parked
 			for _, cloud := range clouds {
 				err := deadletter.ListParked(cmd.Context(), client, events.Prefix(f.Prefix), cloud, func(p deadletter.Parked) error {
@@ -60,7 +61,7 @@ subjects. There is nothing to do about a command itself: the readiness and the l
 					return err
 				}
 			}
-			if err := f.Known(cmd.Context(), client); err != nil {
+			if err := f.RequireStreams(cmd.Context(), client); err != nil {
 				return err
 			}
 			if asJSON {
@@ -139,6 +140,6 @@ func printParkedJSON(out io.Writer, p deadletter.Parked) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, harmless(text))
+	_, err = fmt.Fprintln(out, escapeControls(text))
 	return err
 }

@@ -39,7 +39,7 @@ type redriveFlags struct {
 
 	named []deadName
 	edits []edit
-	notes io.Writer // for lines about what a command waits for
+	notes io.Writer // for lines about why a command waits
 }
 
 func newDeadRedrive() *cobra.Command {
@@ -47,16 +47,16 @@ func newDeadRedrive() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "redrive [CLOUD/SEQ | ID]...",
 		Short: "Send dead letters again",
-		Long: `Send dead letters again: those with the given names, or those that the filters choose. A command goes back to its
-subject, a webhook is translated again, and each dead letter is deleted as soon as the stream has what was sent. A webhook's body
-is unpacked and converted as the headers say that it came with; where they do not say, --charset does.
+		Long: `Send dead letters again: those with the given names, or those that the filters select. A command goes back to its subject,
+a webhook is translated again. Each dead letter is deleted as soon as the stream has stored the message. The body of a webhook
+is decompressed and converted according to its headers; --charset sets the charset if they do not.
 
-A command keeps its id, so what was done already is not done twice. If --set changes its data, it is another command and
-gets a new id. Filters leave out dead letters that factro may have carried out (ambiguous, undeliverable), unless --code
-names just these: look at factro first.
+A command keeps its id, so it is not carried out twice. If --set changes its data, it is another command with a new id. Filters
+skip dead letters that factro may have carried out (ambiguous, undeliverable), unless --code names that code: check factro
+first.
 
-A dead letter that cannot be sent again is left where it is, and the exit code is 1. With --wait the exit code is 3 if a command
-was rejected, 4 if it died again, 5 if its result did not come in time.`,
+A dead letter that cannot be sent again stays where it is, and the exit code is 1. With --wait the exit code is 3 if a command
+was rejected, 4 if it became a dead letter again, 5 if its result did not arrive in time.`,
 		Example: `  bridge dead redrive acme/17 --wait
   bridge dead redrive acme/17 --set title='Prüfung' --set executorId:=null
   bridge dead redrive --code exhausted --since 2h --rate 2 --dry-run
@@ -65,14 +65,14 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeNames(&f.Flags),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if f.named, err = f.pick(args); err != nil {
+			if f.named, err = f.parseNames(args); err != nil {
 				return err
 			}
 			if f.rate <= 0 || f.rate > 1000 {
 				return exit.Usage("--rate: %g is not between 0 and 1000", f.rate)
 			}
 			if f.edits, err = parseEdits(f.sets); err != nil {
-				return f.mistake(err)
+				return f.usageError(err)
 			}
 			f.notes = cmd.ErrOrStderr()
 			watched := f.Start(cmd)
@@ -81,24 +81,24 @@ was rejected, 4 if it died again, 5 if its result did not come in time.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "change the data: `field=value`, field:=json, or a.b=value for what is inside; may be repeated")
+	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "change the data: `field=value`, field:=json, or a.b=value for a nested field; repeatable")
 	cmd.Flags().StringVar(&f.source, "source", "", "source `URI` of the events of webhooks (default urn:factro:cloud:<cloud>)")
 	cmd.Flags().StringVar(&f.charset, "charset", "", "`charset` of the bodies of webhooks that are not UTF-8, such as iso-8859-1")
-	cmd.Flags().Float64Var(&f.rate, "rate", 5, "send at most so many a second")
+	cmd.Flags().Float64Var(&f.rate, "rate", 5, "send at most this many per second")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only print what would be sent")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the dead letters")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the result of each command")
-	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for each")
+	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for each result")
 	return cmd
 }
 
-// mistake gives a mistake in an edit the name of its flag.
-func (f *redriveFlags) mistake(err error) error { return exit.Usage("--set: %w", err) }
+// usageError adds the name of the flag to a mistake in an edit.
+func (f *redriveFlags) usageError(err error) error { return exit.Usage("--set: %w", err) }
 
 func (f *redriveFlags) options() options {
 	return options{
 		prefix: events.Prefix(f.Prefix), edits: f.edits, fields: fieldsOf, decode: f.decode, event: f.event,
-		unsure: len(f.named) > 0 || f.filter.Code != "", perSecond: f.rate, dryRun: f.dryRun, keep: f.keep, watch: f.wait,
+		includeUnsure: len(f.named) > 0 || f.filter.Code != "", perSecond: f.rate, dryRun: f.dryRun, keep: f.keep, watch: f.wait,
 	}
 }
 
@@ -138,7 +138,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *prog
 		switch {
 		case err != nil:
 			return err
-		case o.left != nil:
+		case o.keptBecause != nil:
 			left++
 			code = max(code, exit.Failure)
 		case f.wait && o.command != nil:
@@ -149,7 +149,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *prog
 		return nil
 	})
 	if wrong, ok := errors.AsType[*editError](err); ok {
-		return f.mistake(wrong)
+		return f.usageError(wrong)
 	}
 	switch {
 	case err != nil:
@@ -164,7 +164,7 @@ func (f *redriveFlags) redrive(ctx context.Context, out io.Writer, watched *prog
 	return nil
 }
 
-// print prints what became of one dead letter.
+// print prints the outcome for one dead letter.
 func (f *redriveFlags) print(out io.Writer, o outcome) error {
 	name := o.dead.Name()
 	how := "published"
@@ -179,8 +179,8 @@ func (f *redriveFlags) print(out io.Writer, o outcome) error {
 	}
 	var err error
 	switch {
-	case o.left != nil:
-		_, err = fmt.Fprintf(out, "%s left: %s\n", name, output.OneLine([]byte(o.left.Error())))
+	case o.keptBecause != nil:
+		_, err = fmt.Fprintf(out, "%s left: %s\n", name, output.OneLine([]byte(o.keptBecause.Error())))
 	case o.subject != "":
 		_, err = fmt.Fprintf(out, "%s %s on %s\n  id     %s\n", name, how, output.OneLine([]byte(o.subject)), output.OneLine([]byte(o.id)))
 	}
@@ -190,12 +190,12 @@ func (f *redriveFlags) print(out io.Writer, o outcome) error {
 	return err
 }
 
-// result waits for what became of a command, prints it, and returns the exit code that goes with it.
+// result waits for the result of a command, prints it, and returns its exit code.
 func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *client.Client, o outcome) (int, error) {
 	waiting, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	p, cloud := events.Prefix(f.Prefix), o.command.Cloud
-	w := operation.NewWaits(client, p, cloud, f.notes)
+	w := operation.NewWaitReporter(client, p, cloud, f.notes)
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		client.Bridge(p, cloud).WatchStatus(waiting, o.position, func(s status.Status, err error) { w.Report(waiting, s, err) })
@@ -213,17 +213,17 @@ func (f *redriveFlags) result(ctx context.Context, out io.Writer, client *client
 	return operation.ExitCode(r.Outcome), nil
 }
 
-// largestBody is the largest body that a bridge can be configured to take.
+// largestBody is the largest body that a bridge can be configured to accept.
 const largestBody = 64 << 20
 
-// decode is the body of a webhook as UTF-8, unpacked.
+// decode returns the body of a webhook as UTF-8, decompressed.
 func (f *redriveFlags) decode(l deadletter.Entry) ([]byte, error) {
 	headers := content.Headers{Type: l.Request.Get("Content-Type"), Encodings: l.Request.Values("Content-Encoding")}
 	data, err := headers.Decode(l.Data, largestBody, nil)
 	if f.charset == "" || err == nil && utf8.Valid(data) {
 		return data, err
 	}
-	headers.Charset = f.charset // whatever was declared was wrong
+	headers.Charset = f.charset // the declared charset was wrong
 	return headers.Decode(l.Data, largestBody, nil)
 }
 
@@ -231,7 +231,7 @@ func (f *redriveFlags) decode(l deadletter.Entry) ([]byte, error) {
 func (f *redriveFlags) event(l deadletter.Entry, data []byte) (subject string, e event.Event, err error) {
 	made, err := translate.Webhook(data, translate.Receipt{
 		Cloud: l.Cloud, Source: cmp.Or(f.source, "urn:factro:cloud:"+l.Cloud), At: l.Died, Origin: "webhook",
-		// Sent again after a crash in between it is the same event.
+		// After a crash in between, the same dead letter becomes the same event.
 		NewID: func() string {
 			return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s:%d:%d", l.Subject, l.Sequence, l.Time.UnixNano())).String()
 		},
@@ -239,9 +239,9 @@ func (f *redriveFlags) event(l deadletter.Entry, data []byte) (subject string, e
 	if err != nil {
 		hint := ""
 		if !utf8.Valid(data) {
-			hint = "; if you know its charset, give it with --charset"
+			hint = "; if you know its charset, use --charset"
 		}
-		return "", event.Event{}, fmt.Errorf("it is still no event: %w%s", err, hint)
+		return "", event.Event{}, fmt.Errorf("it still cannot become an event: %w%s", err, hint)
 	}
 	return events.Prefix(f.Prefix).Event(l.Cloud, made.Resource, made.EntityID, made.Action), made.Event, nil
 }

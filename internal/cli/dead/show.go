@@ -30,9 +30,9 @@ func newDeadShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show CLOUD/SEQ | ID",
-		Short: "Show a dead letter with all that is known of it",
-		Long: `Show a dead letter with all that is known of it: the original with its subject, headers and data, why it was given up,
-factro's status and words, each attempt with its time and outcome, the traces, and what to check before it is sent again.
+		Short: "Show all details of a dead letter",
+		Long: `Show all details of a dead letter: the original with its subject, headers and data, why it was given up, factro's status and
+message, each attempt with its time and outcome, the traces, and what to check before you send it again.
 
 Values that look like credentials are not shown.`,
 		Example:           "  bridge dead show acme/17\n  bridge dead show --cloud acme 17 --json\n  bridge dead show order-4711",
@@ -54,7 +54,7 @@ Values that look like credentials are not shown.`,
 			if err != nil {
 				return err
 			}
-			// What is there is shown in any case.
+			// Print the available part in any case.
 			if l, err = deadletter.Original(cmd.Context(), client, events.Prefix(f.Prefix), l); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "only a part of it is shown: %v\n", err)
 			}
@@ -71,29 +71,29 @@ Values that look like credentials are not shown.`,
 	return cmd
 }
 
-// checks say what to look at before a dead letter is sent again, by the code of its end.
-var checks = map[string]string{
-	events.CodeInvalid:          "The command itself is wrong, and is so each time. Send it with the right data: --set field=value.",
-	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right one.",
-	events.CodeExpired:          "It came too late for its sender. Drop it, or send a new command.",
-	events.CodeConflict:         "Its source and id were used before with other data. With other data it gets an id of its own: --set field=value.",
-	events.CodeRefused:          "factro said no, in the words above. Mend what it says at factro and send it again, or mend the data: --set field=value.",
-	events.CodeExhausted:        "factro failed on it each time. Look whether factro works by now, and whether it has done it all the same.",
-	events.CodeAmbiguous:        "factro may have done it. Look there for the object first: if it is there, drop the dead letter, else send it again.",
-	events.CodeUndeliverable: "Another consumer of commands gives up after some deliveries, and factro may have done it. Look there first; then look " +
-		"why no verdict came, and give the consumer no limit of deliveries.",
+// checkHints say what to check before a dead letter is sent again, by its code.
+var checkHints = map[string]string{
+	events.CodeInvalid:          "The command itself is wrong and will fail each time. Send it with the right data: --set field=value.",
+	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right operation.",
+	events.CodeExpired:          "It was too late for its sender. Drop it, or send a new command.",
+	events.CodeConflict:         "Its source and id were used before with other data. If you change its data, it gets a new id: --set field=value.",
+	events.CodeRefused:          "factro refused it, with the message above. Fix the cause at factro and send it again, or fix the data: --set field=value.",
+	events.CodeExhausted:        "factro failed on it each time. Check whether factro works now, and whether it has carried out the command nevertheless.",
+	events.CodeAmbiguous:        "factro may have carried it out. First look for the object at factro: if it exists, drop the dead letter, otherwise send it again.",
+	events.CodeUndeliverable: "Another consumer of commands gives up after some deliveries, and factro may have carried it out. Check factro first. Then find " +
+		"out why there was no verdict, and remove the consumer's limit of deliveries.",
 	"terminated": "Another program reads the queue of commands and terminates them. Find out which one; ask the sender for the command.",
-	"too_large":  "The broker takes no message of this size. Raise its max_payload or the stream's max_msg_size, then send it again.",
-	"unusable":   "No event could be made of it. If it is not what factro sends, drop it; mended it can be sent on: --set action=TaskCreated, --charset iso-8859-1.",
+	"too_large":  "The broker accepts no message of this size. Raise its max_payload or the stream's max_msg_size, then send it again.",
+	"unusable":   "It could not become an event. If it is not from factro, drop it. If you can fix it, send it again: --set action=TaskCreated, --charset iso-8859-1.",
 }
 
-// check is what to look at, of a create also where factro shows it.
+// check says what to check. For a create it also says where factro shows the object.
 func check(l deadletter.Entry) string {
 	op, _ := factro.Lookup(l.Operation)
 	if l.Code == events.CodeAmbiguous && op.Search != nil {
-		return checks[l.Code] + " " + op.Search.Check
+		return checkHints[l.Code] + " " + op.Search.Check
 	}
-	return checks[l.Code]
+	return checkHints[l.Code]
 }
 
 // printDead prints a dead letter for people.
@@ -139,7 +139,7 @@ func printDead(out io.Writer, l deadletter.Entry) error {
 	if l.Partial {
 		size = fmt.Sprintf("data, the first %d of %s", len(l.Data), plural.Of(l.Size, "byte"))
 	}
-	fmt.Fprintf(out, "%s\n%s\n", size, indentedOr(data))
+	fmt.Fprintf(out, "%s\n%s\n", size, indented(data))
 	if text := check(l); text != "" {
 		fmt.Fprintf(out, "what to check\n  %s\n", text)
 	}
@@ -173,23 +173,23 @@ func shownData(l deadletter.Entry) ([]byte, error) {
 	return data, nil
 }
 
-// hidden are the parts of names of headers whose values are not shown.
-var hidden = []string{"authorization", "secret", "token", "password", "api-key", "apikey", "cookie", "credential"}
+// hiddenHeaderParts are parts of header names. The values of such headers are not shown.
+var hiddenHeaderParts = []string{"authorization", "secret", "token", "password", "api-key", "apikey", "cookie", "credential"}
 
 // shownHeaders are the headers of the original.
 func shownHeaders(l deadletter.Entry) map[string][]string {
 	h := l.OriginalHeader()
 	for name := range h {
 		lower := strings.ToLower(name)
-		if slices.ContainsFunc(hidden, func(part string) bool { return strings.Contains(lower, part) }) {
+		if slices.ContainsFunc(hiddenHeaderParts, func(part string) bool { return strings.Contains(lower, part) }) {
 			h[name] = []string{"(not shown)"}
 		}
 	}
 	return h
 }
 
-// indentedOr indents JSON, and keeps a terminal in order whatever else it is.
-func indentedOr(data []byte) string {
+// indented indents JSON, and makes all other data safe for a terminal.
+func indented(data []byte) string {
 	var text bytes.Buffer
 	if json.Indent(&text, data, "  ", "  ") == nil {
 		return "  " + printable(text.Bytes())
@@ -200,7 +200,7 @@ func indentedOr(data []byte) string {
 	return "  " + printable(data)
 }
 
-// printable replaces what moves a cursor; lines stay.
+// printable replaces control characters, but keeps line ends.
 func printable(text []byte) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0) {

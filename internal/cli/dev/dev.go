@@ -39,15 +39,15 @@ func New(version string) *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything in one process: NATS, a simulated factro, and the bridge",
 		Long: `Run an embedded NATS server, the factro simulator and the bridge in one process on this machine, with nothing to
-configure. It plays one round trip, explains each step, prints lines to try, and then prints until it is interrupted what
-happens: events, the results of commands with the reason if one is rejected, dead letters, and webhooks that are refused.
+configure. It runs one round trip, explains each step, and prints commands to try. Then it prints what happens until it is
+interrupted: events, results of commands with the reason of a rejection, dead letters, and refused webhooks.
 
-The usual ports are 4222 (NATS), 8080 (webhooks), 9090 (admin) and 8081 (simulator). If one is taken, a free one is
-used, and it says so; if you name an address, it is that one or an error.
+The usual ports are 4222 (NATS), 8080 (webhooks), 9090 (admin) and 8081 (simulator). If a port is taken, it uses a free one
+and says so. If you give an address, it uses that address or fails.
 
-While it runs, the current folder has its configuration, dev.yaml, and the secret of the webhooks and the API key of the
-simulator beside it, so that other commands can be tried with --config dev.yaml. Nothing is overwritten: if the folder is
-read-only or has such files already, they are in the directory of the streams, and the lines to try name them there.`,
+While it runs, the current folder has its configuration, dev.yaml, and files with the webhook secret and the simulator's API
+key, so that you can use other commands with --config dev.yaml. It overwrites nothing: if the folder is read-only or already
+has such files, they are in the directory of the streams, and the commands to try use that path.`,
 		Example: "  bridge dev\n  bridge dev --no-demo --data ./dev-data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), version) },
@@ -57,7 +57,7 @@ read-only or has such files already, they are in the directory of the streams, a
 	cmd.Flags().StringVar(&f.nats, "nats", "", "`address` for NATS clients (default 127.0.0.1:4222 or a free port)")
 	cmd.Flags().StringVar(&f.sim, "sim", "", "`address` of the simulated factro (default 127.0.0.1:8081 or a free port)")
 	cmd.Flags().StringVar(&f.data, "data", "", "`directory` for the streams, kept between runs (default a temporary one)")
-	cmd.Flags().BoolVar(&f.noDemo, "no-demo", false, "do not play the round trip")
+	cmd.Flags().BoolVar(&f.noDemo, "no-demo", false, "do not run the round trip")
 	return cmd
 }
 
@@ -96,7 +96,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer, version string) (err 
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	cfg, err := config.Load(files.config, nil) // other commands read the same file
+	cfg, err := config.Load(files.config, nil) // the same file that other commands read
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -105,43 +105,43 @@ func (f *devFlags) run(ctx context.Context, out io.Writer, version string) (err 
 		return errors.Join(err, d.close())
 	}
 
-	p := play{
-		out: out, url: server.URL(), prefix: events.DefaultPrefix, demo: factro.Demo(), listeners: d, files: files, program: started(),
+	w := walkthrough{
+		out: out, url: server.URL(), prefix: events.DefaultPrefix, demo: factro.Demo(), listeners: d, files: files, program: startedAs(),
 		feed: newFeed(),
 	}
-	b.OnRefused(p.feed.refused)
+	b.OnRefused(w.feed.refused)
 
-	// The simulated factro outlives the bridge, so that a command in flight can be finished.
-	outer, stopOuter := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopOuter()
+	// The simulated factro stops after the bridge, so that a command in flight can finish.
+	simCtx, stopSim := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSim()
 	simulator := make(chan error, 1)
-	go func() { simulator <- runSim(outer, factro, d.sim) }()
+	go func() { simulator <- runSim(simCtx, factro, d.sim) }()
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.Run(ctx, bridge.Listeners{HTTP: d.http, Admin: d.admin}) })
 	group.Go(func() error {
-		p.banner()
-		return p.run(ctx, !f.noDemo)
+		w.banner()
+		return w.run(ctx, !f.noDemo)
 	})
 	err = group.Wait()
-	stopOuter()
+	stopSim()
 	return errors.Join(err, <-simulator)
 }
 
-// listeners are the addresses of the parts.
+// listeners are the listeners of the parts.
 type listeners struct {
 	http, admin, sim net.Listener
-	moved            []string // what listens elsewhere than usual, in sentences
+	moved            []string // sentences about the parts that do not use their usual port
 }
 
-// open opens the named addresses, and free ones where the usual are taken.
+// open opens the given addresses, or the usual ports, or free ports where the usual ones are taken.
 func (f *devFlags) open() (listeners, error) {
 	var d listeners
 	for _, part := range []struct {
 		flag, address, usual, what string
 		into                       *net.Listener
 	}{
-		{"--http", f.http, "8080", "webhooks are taken", &d.http},
+		{"--http", f.http, "8080", "the webhook server listens", &d.http},
 		{"--admin", f.admin, "9090", "the admin server listens", &d.admin},
 		{"--sim", f.sim, "8081", "the simulated factro listens", &d.sim},
 	} {
@@ -157,15 +157,15 @@ func (f *devFlags) open() (listeners, error) {
 	return d, nil
 }
 
-// startNATS starts the server at the named address, or at the usual one, or where there is room. The server opens it by itself:
-// to look first whether it is free would leave time for another one to take it.
+// startNATS starts the server at the given address, or at the usual port, or at a free one. The server itself opens the port: after a
+// check beforehand, another process could still take it.
 func (f *devFlags) startNATS(d *listeners) (*embedded.Server, error) {
 	const usual = "4222"
 	server, err := embedded.Start(embedded.Config{DataDir: f.data, Listen: cmp.Or(f.nats, "127.0.0.1:"+usual)})
 	if err == nil || f.nats != "" {
 		return server, err
 	}
-	why := whyNot(err)
+	why := listenErrorText(err)
 	if server, err = embedded.Start(embedded.Config{DataDir: f.data, Listen: "127.0.0.1:0"}); err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (f *devFlags) startNATS(d *listeners) (*embedded.Server, error) {
 	return server, nil
 }
 
-// movedTo says that something is elsewhere than usual. The address ends with its port.
+// movedTo says that a part does not use its usual port. The address ends with the port.
 func movedTo(usual, why, what, address string) string {
 	return fmt.Sprintf("%s %s, %s on %s", usual, why, what, address[strings.LastIndex(address, ":")+1:])
 }
@@ -188,8 +188,8 @@ func (d listeners) close() error {
 	return errors.Join(errs...)
 }
 
-// near is how a listener is reached from this machine, as the begin of a URL.
-func near(l net.Listener) string {
+// localURL is the base URL by which this machine reaches a listener.
+func localURL(l net.Listener) string {
 	address, err := connect.Local(l.Addr().String())
 	if err != nil {
 		address = l.Addr().String()
@@ -197,9 +197,9 @@ func near(l net.Listener) string {
 	return "http://" + address
 }
 
-func (d listeners) webhooks() string { return near(d.http) + "/webhooks/" + devCloud }
+func (d listeners) webhooks() string { return localURL(d.http) + "/webhooks/" + devCloud }
 
-// listen opens an address, or the usual port of this machine, or a free one, and says why the usual one is not used.
+// listen opens an address, or the usual port of this machine, or a free one. It says why the usual one is not used.
 func listen(address, usual string) (l net.Listener, why string, err error) {
 	if address != "" {
 		l, err = net.Listen("tcp", address)
@@ -207,7 +207,7 @@ func listen(address, usual string) (l net.Listener, why string, err error) {
 	}
 	l, err = net.Listen("tcp", "127.0.0.1:"+usual)
 	if err != nil {
-		why = whyNot(err)
+		why = listenErrorText(err)
 		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
 	return l, why, err

@@ -20,18 +20,18 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
-// feed is what "bridge dev" prints beside the events: results, dead letters, and webhooks that are refused.
+// feed is what "bridge dev" prints in addition to the events: results, dead letters, and refused webhooks.
 type feed struct {
 	lines  chan func(io.Writer) // each prints one thing
-	missed atomic.Int64         // refused webhooks that came faster than they are printed
+	missed atomic.Int64         // refused webhooks that were not printed because they came too fast
 }
 
 func newFeed() *feed { return &feed{lines: make(chan func(io.Writer), 100)} }
 
-// follow reads results and dead letters since a time until ctx ends. The results of the command with the id own are left out:
-// the play prints them itself.
-func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefix, since time.Time, own string) error {
-	show := func(one func(io.Writer)) {
+// follow reads results and dead letters since a time until ctx ends. It leaves out the results of the command ownID, because the
+// walkthrough prints them itself.
+func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefix, since time.Time, ownID string) error {
+	enqueue := func(one func(io.Writer)) {
 		select {
 		case n.lines <- one:
 		case <-ctx.Done():
@@ -40,21 +40,21 @@ func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefi
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m journal.Message) {
-			if m.Event.Extensions()[attr.CausationID] != own {
-				show(func(out io.Writer) { printOutcome(out, m) })
+			if m.Event.Extensions()[attr.CausationID] != ownID {
+				enqueue(func(out io.Writer) { printOutcome(out, m) })
 			}
 		})
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
 		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m journal.Message) {
-			show(func(out io.Writer) { printDeadLetter(out, m) })
+			enqueue(func(out io.Writer) { printDeadLetter(out, m) })
 		})
 	})
 	return group.Wait()
 }
 
-// printDeadLetter prints a dead letter; "bridge dead show" prints the rest of it.
+// printDeadLetter prints a summary of a dead letter; "bridge dead show" prints all of it.
 func printDeadLetter(out io.Writer, m journal.Message) {
 	why := m.Dead()
 	fmt.Fprintf(out, "%s  %s\n  dead letter (%s)\n  %s\n", timetext.FineStamp(m.Time), m.Subject, output.OneLine([]byte(why[events.HeaderDeadCode])),
@@ -65,7 +65,7 @@ func printDeadLetter(out io.Writer, m journal.Message) {
 	fmt.Fprintf(out, "  data     %s\n", output.OneLine(m.Data))
 }
 
-// printOutcome prints what became of a command, with each mistake if it was a wrong one.
+// printOutcome prints the result of a command, with all mistakes if the command was invalid.
 func printOutcome(out io.Writer, m journal.Message) {
 	r, err := events.ResultOf(m.Event)
 	if err != nil {
@@ -79,7 +79,7 @@ func printOutcome(out io.Writer, m journal.Message) {
 	}
 }
 
-// printMistakes prints the single mistakes that the message of the error does not have already.
+// printMistakes prints the mistakes that are not already in the message of the error.
 func printMistakes(out io.Writer, e events.Error) {
 	var mistakes []events.FieldError
 	if json.Unmarshal(e.Detail, &mistakes) != nil {
@@ -92,7 +92,7 @@ func printMistakes(out io.Writer, e events.Error) {
 	}
 }
 
-// refused takes a refused webhook. It never blocks: the answer to the webhook must not wait.
+// refused adds a refused webhook. It never blocks: the answer to the webhook must not wait.
 func (n *feed) refused(r ingress.Refusal) {
 	at := time.Now()
 	one := func(out io.Writer) {

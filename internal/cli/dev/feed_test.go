@@ -8,8 +8,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// What the message of an error has said is not said again.
-func TestMistakesAreToldOnce(t *testing.T) {
+// A mistake that is already in the message of the error is not printed again.
+func TestMistakesArePrintedOnce(t *testing.T) {
 	t.Parallel()
 	detail := json.RawMessage(`[{"pointer":"","message":"Task not found"},{"pointer":"/title","message":"too long"}]`)
 	var out strings.Builder

@@ -18,13 +18,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
-// devFiles are the configuration of the bridge of "bridge dev" and its two secrets, as files, so that other commands can be
-// tried on it with the flags that they have elsewhere. They are there while it runs.
+// devFiles are files with the configuration of "bridge dev" and its two secrets, so that other commands work with it as with any other
+// bridge. They exist while it runs.
 type devFiles struct {
 	config, secret, key string // paths, absolute
-	// instead says why they are not in the current folder; "" if they are.
-	instead string
-	written map[string][]byte // by path
+	// fallbackReason says why they are not in the current folder; "" if they are.
+	fallbackReason string
+	written        map[string][]byte // by path
 }
 
 // Names of the files.
@@ -34,17 +34,17 @@ const (
 	devKeyName    = "dev.api-key"
 )
 
-// devHeader is the begin of each dev.yaml, by which one that was left behind is known.
-const devHeader = `# "bridge dev" wrote this file, and removes it when it ends. It is the configuration of the bridge that it runs: other commands
-# find that bridge with --config. Copy it if you want to keep it.
+// devHeader is the beginning of each dev.yaml. It identifies a file that an earlier "bridge dev" left behind.
+const devHeader = `# "bridge dev" wrote this file and removes it when it ends. It is the configuration of the bridge that it runs. Other commands
+# use that bridge with --config. Copy the file if you want to keep it.
 `
 
-// devSecret is the form of our secrets.
+// devSecret matches the secrets that "bridge dev" generates.
 var devSecret = regexp.MustCompile(`^dev-[A-Z2-7]+\n$`)
 
-// writeDevFiles writes the files for a bridge with these listeners into the current folder, or into spare if that is not possible:
-// it may be read-only, have files of these names that are not ours, or be the folder of another "bridge dev".
-func writeDevFiles(ctx context.Context, d listeners, natsURL, spare string) (*devFiles, error) {
+// writeDevFiles writes the files for a bridge with these listeners into the current folder, or else into fallback. The current folder
+// may be read-only, have other files with these names, or belong to another "bridge dev".
+func writeDevFiles(ctx context.Context, d listeners, natsURL, fallback string) (*devFiles, error) {
 	here, err := os.Getwd()
 	if err == nil {
 		var f *devFiles
@@ -52,15 +52,15 @@ func writeDevFiles(ctx context.Context, d listeners, natsURL, spare string) (*de
 			return f, nil
 		}
 	}
-	spare, absErr := filepath.Abs(spare)
+	fallback, absErr := filepath.Abs(fallback)
 	if absErr != nil {
 		return nil, absErr
 	}
-	f, spareErr := writeDevFilesTo(ctx, spare, d, natsURL)
-	if spareErr != nil {
-		return nil, fmt.Errorf("the configuration for other commands: %w", errors.Join(err, spareErr))
+	f, fallbackErr := writeDevFilesTo(ctx, fallback, d, natsURL)
+	if fallbackErr != nil {
+		return nil, fmt.Errorf("the configuration for other commands: %w", errors.Join(err, fallbackErr))
 	}
-	f.instead = err.Error()
+	f.fallbackReason = err.Error()
 	return f, nil
 }
 
@@ -69,7 +69,7 @@ func writeDevFilesTo(ctx context.Context, dir string, d listeners, natsURL strin
 		config: filepath.Join(dir, devConfigName), secret: filepath.Join(dir, devSecretName), key: filepath.Join(dir, devKeyName),
 		written: map[string][]byte{},
 	}
-	if err := f.clear(ctx, d.http.Addr().String()); err != nil {
+	if err := f.removeStale(ctx, d.http.Addr().String()); err != nil {
 		return nil, err
 	}
 	config := fmt.Appendf(nil, `%s
@@ -92,7 +92,7 @@ clouds:
 	}{
 		{f.secret, []byte("dev-" + rand.Text() + "\n")},
 		{f.key, []byte("dev-" + rand.Text() + "\n")},
-		{f.config, config}, // last: when it is there, so are the others
+		{f.config, config}, // last: when it exists, so do the others
 	} {
 		if err := writeNew(file.path, file.text); err != nil {
 			return nil, errors.Join(err, f.remove())
@@ -102,19 +102,19 @@ clouds:
 	return f, nil
 }
 
-// clear removes what a "bridge dev" left behind that was killed. The error says why it stays: it is not ours, or in use. own is
-// where the webhooks of this one are taken.
-func (f *devFiles) clear(ctx context.Context, own string) error {
+// removeStale removes the files of a "bridge dev" that was killed. The error says why files stay: they are not from "bridge dev", or in
+// use. ownAddress is the webhook address of this process.
+func (f *devFiles) removeStale(ctx context.Context, ownAddress string) error {
 	config, err := os.ReadFile(f.config)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // the secrets may be there all the same
+	case errors.Is(err, fs.ErrNotExist): // the secrets may exist nevertheless
 	case err != nil:
 		return err
 	case !bytes.HasPrefix(config, []byte(devHeader)):
-		return fmt.Errorf("%s is there, and \"bridge dev\" did not write it", f.config)
+		return fmt.Errorf("%s exists, and \"bridge dev\" did not write it", f.config)
 	default:
-		if at := inUse(ctx, f.config); at != "" && at != own {
-			return fmt.Errorf("%s is that of another \"bridge dev\", and its address %s is in use", f.config, at)
+		if at := inUse(ctx, f.config); at != "" && at != ownAddress {
+			return fmt.Errorf("%s belongs to another \"bridge dev\", and its address %s is in use", f.config, at)
 		}
 	}
 	var stale []string
@@ -126,7 +126,7 @@ func (f *devFiles) clear(ctx context.Context, own string) error {
 		case err != nil:
 			return err
 		case !devSecret.Match(text):
-			return fmt.Errorf("%s is there, and \"bridge dev\" did not write it", path)
+			return fmt.Errorf("%s exists, and \"bridge dev\" did not write it", path)
 		}
 		stale = append(stale, path)
 	}
@@ -141,8 +141,7 @@ func (f *devFiles) clear(ctx context.Context, own string) error {
 	return nil
 }
 
-// inUse is the address of a configuration's bridge if a process listens there, else "". A bridge listens before its files are
-// written.
+// inUse is the address in a configuration if a process listens there, otherwise "". "bridge dev" listens before it writes the files.
 func inUse(ctx context.Context, file string) string {
 	cfg, err := config.Load(file, nil)
 	if err != nil {
@@ -156,7 +155,7 @@ func inUse(ctx context.Context, file string) string {
 	return cfg.HTTP.Listen
 }
 
-// writeNew writes a file that must not be there yet, for its owner alone.
+// writeNew writes a file that must not exist yet, readable only for its owner.
 func writeNew(path string, text []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -185,9 +184,9 @@ func (f *devFiles) remove() error {
 	return errors.Join(errs...)
 }
 
-// shown is a file's path as one would type it in the current folder.
+// shown is a file's path as a user types it in the current folder.
 func (f *devFiles) shown(path string) string {
-	if f.instead == "" {
+	if f.fallbackReason == "" {
 		return filepath.Base(path)
 	}
 	return shellWord(path)
@@ -196,9 +195,9 @@ func (f *devFiles) shown(path string) string {
 // value is the secret in one of the files.
 func (f *devFiles) value(path string) string { return string(bytes.TrimSpace(f.written[path])) }
 
-// whyNot is an error of listening in few words.
-func whyNot(err error) string {
-	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the NATS server gives only a text
+// listenErrorText is an error from listening in a few words.
+func listenErrorText(err error) string {
+	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the NATS server returns only a text
 		return "is taken"
 	}
 	if inner, ok := errors.AsType[*os.SyscallError](err); ok {

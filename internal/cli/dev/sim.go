@@ -25,15 +25,15 @@ func NewSim() *cobra.Command {
 	var ahead time.Duration
 	cmd := &cobra.Command{
 		Use:   "sim",
-		Short: "Run the simulator of factro alone",
+		Short: "Run only the simulator of factro",
 		Long: `Run the simulator of factro: its Core API at /api/core, and a control API at /_sim/, whose front page explains it.
 
-What is not known of factro is switchable: --variant and --delivery name what the simulator does then, --fault makes it
-fail. The control API changes all of them while it runs. A webhook takes action, URL, and optionally the header's name
-and value, separated by commas; the action * fires on everything, which factro itself cannot do. The key, and the value
-of a webhook, are read from a file if they are given as @path.
+Where the behavior of factro is not known, flags select it: --variant for the API, --delivery for webhooks. --fault makes the
+simulator fail. The control API changes all of them at run time. A webhook has an action, a URL, and optionally a header name
+and value, separated by commas. The action * stands for all actions, which factro itself does not support. The key and the
+header value of a webhook are read from a file if they have the form @path.
 
-Its tenant has one object of each kind, with the ids that the examples in the reference documentation use.`,
+The tenant has one object of each kind, with the ids from the examples in the reference documentation.`,
 		Example: `  bridge sim --listen 127.0.0.1:8081 --webhook 'TaskCreated,http://127.0.0.1:8080/webhooks/demo,X-Bridge-Key,a-secret'
   bridge sim --fault cut-after,op=createTask,count=3 --fault latency,delay=200ms,p=0.1`,
 		Args: cobra.NoArgs,
@@ -59,14 +59,14 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8081", "`address` to listen on")
-	cmd.Flags().StringVar(&cfg.Key, "key", sim.DefaultKey, "the API `key` that is accepted, or @path of its file")
+	cmd.Flags().StringVar(&cfg.Key, "key", sim.DefaultKey, "the accepted API `key`, or @path of a file with it")
 	cmd.Flags().IntVar(&cfg.Quota, "quota", sim.DefaultQuota, "`requests` a minute")
-	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "makes ids and random faults repeatable")
-	cmd.Flags().Var(timetext.Flag(&ahead, 0), "clock", "how far the simulator's clock is ahead, or behind if negative, as in `5m`")
-	cmd.Flags().StringVar(&cfg.StateDir, "state", "", "`directory` of a journal, from which a simulator that was killed goes on")
+	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "seed that makes ids and random faults repeatable")
+	cmd.Flags().Var(timetext.Flag(&ahead, 0), "clock", "offset of the simulator's clock, such as `5m`; negative is behind")
+	cmd.Flags().StringVar(&cfg.StateDir, "state", "", "`directory` of a journal, from which the simulator restores its state after a crash")
 	cmd.Flags().StringArrayVar(&webhooks, "webhook", nil, "register a webhook: `ACTION,URL[,HEADER,VALUE]`; repeatable")
-	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a fault, as in `latency,delay=200ms,p=0.1`; repeatable")
-	cmd.Flags().StringArrayVar(&variants, "variant", nil, "an unknown of factro, as `name=value`; repeatable")
+	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a fault, such as `latency,delay=200ms,p=0.1`; repeatable")
+	cmd.Flags().StringArrayVar(&variants, "variant", nil, "a behavior of factro that is not known, as `name=value`; repeatable")
 	cmd.Flags().StringArrayVar(&deliveries, "delivery", nil, "how webhooks are delivered, as `name=value`; repeatable")
 	for flag, complete := range map[string]cobra.CompletionFunc{
 		"fault": completeFault, "webhook": completeWebhook,
@@ -77,8 +77,8 @@ Its tenant has one object of each kind, with the ids that the examples in the re
 	return cmd
 }
 
-// fromFile returns what the file says if the value is @ and its path, as for a secret that is made elsewhere and shall not
-// stand on a command line.
+// fromFile returns the content of the file if the value is @path, for secrets that must not be on the command line. Otherwise it
+// returns the value.
 func fromFile(value string) (string, error) {
 	path, isFile := strings.CutPrefix(value, "@")
 	if !isFile {
@@ -136,7 +136,7 @@ func simConfig(cfg *sim.Config, webhooks, faults, variants, deliveries []string)
 	return errors.Join(errs...)
 }
 
-// runSim treats the end of ctx as the ordinary end.
+// runSim runs the simulator. The end of ctx is not an error.
 func runSim(ctx context.Context, s *sim.Sim, l net.Listener) error {
 	if err := s.Run(ctx, l); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("simulator: %w", err)

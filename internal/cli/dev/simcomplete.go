@@ -9,7 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
 
-// completeFault completes a fault of the simulator: its kind, then its settings.
+// completeFault completes a fault of the simulator: first the kind, then the settings.
 func completeFault(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	comma := strings.LastIndexByte(toComplete, ',') + 1
 	begun := toComplete[:comma]
@@ -48,7 +48,7 @@ func completeSettings(settings []sim.Named) cobra.CompletionFunc {
 	}
 }
 
-// completeWebhook completes the action with which a webhook begins.
+// completeWebhook completes the action at the beginning of a webhook.
 func completeWebhook(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	out := []string{"*,\teverything"}
 	for _, a := range factro.Actions() {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// started is how this program was started, as one would type it in the current folder: "go run ./cmd/bridge", "./bridge",
-// or "bridge". It is for lines to copy.
-func started() string {
+// startedAs is the command that started this program, as a user types it in the current folder: "go run ./cmd/bridge", "./bridge", or
+// "bridge". It is for commands to copy.
+func startedAs() string {
 	info, ok := debug.ReadBuildInfo()
 	dir, err := os.Getwd()
 	if ok && err == nil && byGoRun.MatchString(filepath.ToSlash(os.Args[0])) {
@@ -20,11 +20,10 @@ func started() string {
 	return shellWord(os.Args[0])
 }
 
-// byGoRun matches where "go run" puts the program that it builds: a temporary folder, and the build cache from the second time
-// on.
+// byGoRun matches the path of a program that "go run" has built: a temporary folder, or from the second run on the build cache.
 var byGoRun = regexp.MustCompile(`/b[0-9]+/exe/[^/]+$|/[0-9a-f]{64}-d/[^/]+$`)
 
-// goRun is the line by which "go run" finds this program from a folder.
+// goRun is the "go run" command for this program in a folder.
 func goRun(info *debug.BuildInfo, dir string) string {
 	for root := dir; ; root = filepath.Dir(root) {
 		text, err := os.ReadFile(filepath.Join(root, "go.mod"))
@@ -49,7 +48,7 @@ func goRun(info *debug.BuildInfo, dir string) string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
 
-// shellWord is a word as one types it in a shell.
+// shellWord is a word, quoted for a shell if necessary.
 func shellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s

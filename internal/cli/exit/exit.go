@@ -1,6 +1,6 @@
 // Package exit has the exit codes of the program, and errors that carry one.
 //
-// In: an error of a command. Out: the same error with its exit code. It ends no process: that is for main.
+// In: an error of a command. Out: the same error with its exit code. It never exits the process: main does.
 package exit
 
 import "fmt"
@@ -12,14 +12,14 @@ const (
 	WrongUsage = 2 // the command line or the configuration is wrong
 	Rejected   = 3 // the command was rejected, or the query refused
 	Dead       = 4 // the command was given up and is among the dead letters
-	NoResult   = 5 // the result or the answer did not come in time; a command is still in the stream
+	NoResult   = 5 // the result or the answer did not arrive in time; a command is still in the stream
 
-	Different = 6 // two descriptions differ, the streams from what is wanted, or the stream of events from factro
+	Different = 6 // descriptions differ, streams are not as required, or events are missing
 
-	Interrupted = 130 // a second signal came before the orderly end was reached
+	Interrupted = 130 // a second signal arrived during the graceful shutdown
 )
 
-// Error is an error with an exit code. Without Err nothing more is printed.
+// Error is an error with an exit code. Without Err, main prints nothing more.
 type Error struct {
 	Code int
 	Err  error
@@ -36,13 +36,13 @@ func (e *Error) Unwrap() error { return e.Err }
 // With gives an error an exit code.
 func With(code int, err error) error { return &Error{Code: code, Err: err} }
 
-// Silent is an exit code without an error to print: the command has printed the reason.
+// Silent is an exit code without an error to print. The command has already printed the reason.
 func Silent(code int) error { return &Error{Code: code} }
 
 // Usage is a mistake in the command line.
 func Usage(format string, args ...any) error { return With(WrongUsage, fmt.Errorf(format, args...)) }
 
-// Reword gives an error another text, for people. What it wraps stays.
+// Reword gives an error another text for people. It still wraps the same errors.
 func Reword(text string, err error) error { return &rewordedError{text: text, err: err} }
 
 type rewordedError struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// uploads are the files that begin as what was typed behind file=@.
-func uploads(begun string) []string {
+// completeFiles are the files that start with the text after file=@.
+func completeFiles(begun string) []string {
 	dir, base := filepath.Split(begun)
 	files, err := os.ReadDir(filepath.Clean(dir + "."))
 	if err != nil {
@@ -32,8 +32,7 @@ func uploads(begun string) []string {
 	return out
 }
 
-// completeFields completes the operation, of those that are wanted, then its fields, then the values that a field can
-// have.
+// completeFields completes the operation, out of the wanted ones, then its fields, then the values of a field.
 func completeFields(wanted func(factro.Operation) bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if len(args) == 0 {
@@ -58,7 +57,7 @@ func completeFields(wanted func(factro.Operation) bool) cobra.CompletionFunc {
 			switch {
 			case given[f.Name]:
 			case f.Name == "file" && strings.HasPrefix(toComplete, "file=@"):
-				for _, path := range uploads(strings.TrimPrefix(toComplete, "file=@")) {
+				for _, path := range completeFiles(strings.TrimPrefix(toComplete, "file=@")) {
 					out = append(out, "file=@"+path)
 				}
 			case strings.HasPrefix(toComplete, f.Name+"="):

@@ -13,8 +13,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 )
 
-// checkData checks the data of a command or query against its schema, as the bridge does. A file counts as one that was read: it
-// is uploaded only for a command that is right.
+// checkData checks the data of a command or query against its schema, as the bridge does. It does not read files: they are uploaded
+// only if the command is valid.
 func checkData(op factro.Operation, args []string) error {
 	data, err := commandData(op, args, func(path string) (any, error) {
 		return map[string]any{"name": filepath.Base(path), "data": ""}, nil
@@ -35,7 +35,7 @@ func checkData(op factro.Operation, args []string) error {
 	return exit.With(exit.WrongUsage, exit.Reword(strings.Join(lines, "\n"), wrong))
 }
 
-// commandData makes the data of a command or a query of field=value arguments. file makes the value of file=@path.
+// commandData makes the data of a command or a query from field=value arguments. file makes the value of file=@path.
 func commandData(op factro.Operation, args []string, file upload) ([]byte, error) {
 	data := map[string]any{}
 	for _, arg := range args {
@@ -64,7 +64,7 @@ func commandData(op factro.Operation, args []string, file upload) ([]byte, error
 	return json.Marshal(data)
 }
 
-// fieldValue is the JSON value of a field from its text: text as it is, anything else as JSON. Without file, @path is text.
+// fieldValue is the JSON value of a field: text for a text field, otherwise JSON. Without file, @path is text.
 func fieldValue(f factro.Field, value string, file upload) (any, error) {
 	if path, ok := strings.CutPrefix(value, "@"); ok && f.Name == "file" && file != nil {
 		return file(path)

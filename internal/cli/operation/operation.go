@@ -8,7 +8,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// Lookup finds an operation by its name. The error says which one was probably meant.
+// Lookup finds an operation by its name. The error suggests similar names.
 func Lookup(name string) (factro.Operation, error) {
 	op, ok := factro.Lookup(name)
 	if !ok {

@@ -39,12 +39,12 @@ func NewQuery() *cobra.Command {
 	var f queryFlags
 	cmd := &cobra.Command{
 		Use:   "query OPERATION [field=value | field:=json]...",
-		Short: "Ask factro something, and print the answer",
-		Long: `Ask factro something through the bridge, and print the Core API's JSON as it came. "bridge contract operations" lists
+		Short: "Read data from factro, and print the answer",
+		Long: `Read data from factro through the bridge, and print the unchanged JSON of the Core API. "bridge contract operations" lists
 the operations; the ones that read are queries.
 
-field=value takes the value as the field's type wants it, field:=json takes any JSON. query checks them against the schema first; it
-lists all mistakes, asks nothing, and exits with 2.
+field=value takes a value of the field's type, field:=json takes any JSON. query checks the fields against the schema first. If
+there are mistakes, it lists all of them, sends nothing, and exits with 2.
 
 An answer that is too large for a message comes through the object store of NATS, without being held in memory.`,
 		Example: `  bridge query getUserQuota
@@ -67,7 +67,7 @@ An answer that is too large for a message comes through the object store of NATS
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for the answer to begin")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
-	cmd.Flags().Bool("json", false, "print errors as JSON, too: {\"status\", \"error\"}")
+	cmd.Flags().Bool("json", false, "also print errors as JSON: {\"status\", \"error\"}")
 	return cmd
 }
 
@@ -98,12 +98,12 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 
 	ctx, cancel := context.WithCancelCause(telemetry.NewTrace(ctx))
 	defer cancel(nil)
-	late := time.AfterFunc(f.timeout, func() { cancel(errLate) })
+	timer := time.AfterFunc(f.timeout, func() { cancel(errTimeout) })
 	watched := f.Start(cmd)
 	defer watched.Stop()
 	watched.Begin("wait for the answer", "", 0)
 	answer, err := client.Ask(ctx, events.Prefix(f.Prefix), f.Cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data)
-	late.Stop() // an answer that has begun may take its time
+	timer.Stop() // the timeout is for the beginning of the answer
 	if err != nil {
 		return f.refused(ctx, client, err)
 	}
@@ -116,32 +116,33 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 	return f.write(watched.Beside(cmd.OutOrStdout()), watched.Reader(answer))
 }
 
-var errLate = errors.New("no answer in time")
+var errTimeout = errors.New("no answer in time")
 
-// refused gives the reason that there is no answer its exit code.
+// refused gives the error of a query its exit code.
 func (f *queryFlags) refused(ctx context.Context, client *client.Client, err error) error {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		lines := []string{fmt.Sprintf("%s (%d): %s", e.Code, e.Status, e.Message)}
 		for _, m := range e.FieldErrors() {
-			if m.Message == e.Message { // it stands there already
+			if m.Message == e.Message { // it is printed already
 				continue
 			}
 			lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 		}
 		if passes := []string{events.CodeUnavailable, events.CodeUnauthorized, events.CodeThrottled}; slices.Contains(passes, e.Code) {
-			lines = append(lines, f.held(ctx, client)...)
+			lines = append(lines, f.blockedReasons(ctx, client)...)
 		}
 		return exit.With(exit.Rejected, exit.Reword(strings.Join(lines, "\n"), e))
 	}
-	if errors.Is(context.Cause(ctx), errLate) || errors.Is(err, context.DeadlineExceeded) {
-		lines := append([]string{fmt.Sprintf("no answer within %s", f.timeout)}, f.held(ctx, client)...)
+	if errors.Is(context.Cause(ctx), errTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		lines := append([]string{fmt.Sprintf("no answer within %s", f.timeout)}, f.blockedReasons(ctx, client)...)
 		return exit.With(exit.NoResult, errors.New(strings.Join(lines, "\n")))
 	}
 	return err
 }
 
-// held says what keeps the bridge of the commands from calling factro, mostly the same one; nothing if it does not say.
-func (f *queryFlags) held(ctx context.Context, client *client.Client) []string {
+// blockedReasons says why the bridge for commands cannot call factro. It is usually the same bridge as for queries. Without a status it
+// returns nothing.
+func (f *queryFlags) blockedReasons(ctx context.Context, client *client.Client) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	s, err := client.Bridge(events.Prefix(f.Prefix), f.Cloud).Status(ctx, "")
@@ -155,7 +156,7 @@ func (f *queryFlags) held(ctx context.Context, client *client.Client) []string {
 	return lines
 }
 
-// write writes the answer where it is wanted. A file that could not be written to its end is taken away.
+// write writes the answer to the output or the file. It deletes an incomplete file.
 func (f *queryFlags) write(out io.Writer, answer io.Reader) (err error) {
 	if f.out != "" {
 		file, err := os.Create(f.out)

@@ -12,8 +12,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// What the reference shows to type at bridge makes, by way of a real shell and our own reading of arguments, the data that
-// is shown beside it for nats.
+// The command lines for bridge in the reference, parsed by a real shell and by our own code, make the same data as the command lines for
+// nats beside them.
 func TestReferenceLinesMakeTheirExamples(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../../docs/reference/*.md")

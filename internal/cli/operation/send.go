@@ -47,17 +47,17 @@ func NewSend() *cobra.Command {
 		Short: "Send a command, and wait for its result if asked",
 		Long: `Send a command to the bridge. "bridge contract operations OPERATION" shows its fields.
 
-field=value takes the value as the field's type wants it: text as it is, numbers and booleans as such.
-field:=json takes any JSON, such as null or a list. file=@path uploads a file; a large one goes through the object store of
-NATS.
+field=value takes a value of the field's type: text, a number or a boolean. field:=json takes any JSON, such as null or a list.
+file=@path uploads a file; a large file goes through the object store of NATS.
 
-send checks the command against its schema first, with or without --wait. It lists all mistakes, sends nothing, and exits with 2.
+send checks the command against its schema first, with or without --wait. If there are mistakes, it lists all of them, sends
+nothing, and exits with 2.
 
-The id of a command is its idempotency key: sending it again with the same --id does not do it again. Other data under
-that id is refused with exit code 3, and send shows the result of the earlier command.
+The id of a command is its idempotency key: a command with the same --id is not carried out again. Other data with the same id
+is refused with exit code 3, and send shows the result of the earlier command.
 
-While it waits, send says on standard error what for: commands before it, a factro that cannot be reached, an API key that is
-refused. With --dry-run --wait it prints the call that would be made.`,
+While it waits, send prints the reason on standard error: commands before it, factro cannot be reached, or the API key is
+refused. With --dry-run --wait it prints the call that the bridge would make.`,
 		Example: `  bridge send createTask title='Prüfung' targetParentId=0f5ac7e0-0000-4000-8000-000000000020 --wait
   bridge send setTaskState taskId=0f5ac7e0-0000-4000-8000-000000000080 state=review
   bridge send updateTask taskId=0f5ac7e0-0000-4000-8000-000000000080 executorId:=null --wait
@@ -79,10 +79,10 @@ refused. With --dry-run --wait it prints the call that would be made.`,
 	f.CloudFlag(cmd)
 	f.quiet.Add(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the bridge check the command and report the call that it would make")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "let the bridge only check the command and report the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, else what was sent; errors, too")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: the result events with --wait, otherwise what was sent; also errors")
 	return cmd
 }
 
@@ -110,14 +110,14 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	if !f.wait {
 		sent, err := bridge.Send(ctx, cmd, opts...)
 		if err != nil {
-			return f.verdict(out, events.Result{}, f.notSent(ctx, client, op, err))
+			return f.verdict(out, events.Result{}, f.explainNotSent(ctx, client, op, err))
 		}
 		return f.printSent(out, events.Prefix(f.Prefix).Command(f.Cloud, op.Resource, op.Name), sent, trace.SpanContextFromContext(ctx).TraceID().String())
 	}
-	w := NewWaits(client, events.Prefix(f.Prefix), f.Cloud, notes)
+	w := NewWaitReporter(client, events.Prefix(f.Prefix), f.Cloud, notes)
 	r, err := bridge.Do(ctx, cmd, append(opts, events.OnResult(func(e events.Event) { f.print(out, e) }),
 		events.OnStatus(func(s status.Status, err error) { w.Report(ctx, s, err) }))...)
-	err = f.notSent(ctx, client, op, err)
+	err = f.explainNotSent(ctx, client, op, err)
 	cancel() // the result is there, or the wait is over
 	w.End()
 	return f.verdict(out, r, err)
@@ -126,7 +126,7 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 // printSent prints what was sent, for a command without --wait.
 func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, traceID string) error {
 	if sent.Duplicate {
-		traceID = "" // the earlier one's is another
+		traceID = "" // the earlier command has another trace
 	}
 	var err error
 	switch {
@@ -149,14 +149,13 @@ func (f *sendFlags) printSent(out io.Writer, subject string, sent events.Sent, t
 	return err
 }
 
-// notSent adds to an error why the command was not sent, as far as it can be found out: a refused permission, or a cloud that
-// no bridge serves.
-func (f *sendFlags) notSent(ctx context.Context, client *client.Client, op factro.Operation, err error) error {
+// explainNotSent adds the likely reason why a command was not sent: a refused permission, or a cloud that no bridge serves.
+func (f *sendFlags) explainNotSent(ctx context.Context, client *client.Client, op factro.Operation, err error) error {
 	if err == nil {
 		return nil
 	}
 	if natserr.NobodyTakes(err) {
-		return f.Unserved(ctx, client, f.Cloud, err)
+		return f.UnservedError(ctx, client, f.Cloud, err)
 	}
 	return client.Why(err, events.Prefix(f.Prefix).Command(f.Cloud, op.Resource, op.Name))
 }
@@ -172,14 +171,14 @@ func (f *sendFlags) options() []events.DoOption {
 	return opts
 }
 
-// verdict gives what became of a command its exit code.
+// verdict gives the outcome of a command its exit code.
 func (f *sendFlags) verdict(out io.Writer, r events.Result, err error) error {
 	if reused, ok := errors.AsType[*events.ReusedError](err); ok {
-		return f.reused(out, r, reused)
+		return f.idReused(out, r, reused)
 	}
 	pending, isPending := errors.AsType[*events.PendingError](err)
 	if isPending && f.asJSON {
-		why := &events.Error{Code: "pending", Message: pending.Error()} // no code of the contract's: there is no result
+		why := &events.Error{Code: "pending", Message: pending.Error()} // not a code of the contract: there is no result
 		if err := output.PrintError(out, pending.ID, why, nil); err != nil {
 			return err
 		}
@@ -205,9 +204,9 @@ func ExitCode(o events.Outcome) int {
 	return exit.OK
 }
 
-// reused reports an id that another command has, and the result of that one. With a result of its own the command has been
-// printed already.
-func (f *sendFlags) reused(out io.Writer, r events.Result, e *events.ReusedError) error {
+// idReused reports that another command has the id, with the result of that command. If this command has a result of its own, it was
+// already printed.
+func (f *sendFlags) idReused(out io.Writer, r events.Result, e *events.ReusedError) error {
 	if f.asJSON && r.Outcome == "" {
 		conflict, _ := errors.AsType[*events.Error](e)
 		if err := output.PrintError(out, e.ID, conflict, e.Earlier); err != nil {
@@ -233,13 +232,13 @@ func (f *sendFlags) print(out io.Writer, e events.Event) {
 		output.PrintJSON(out, m)
 		return
 	}
-	if r, err := e.Result(); err == nil { // Do hands over nothing else
+	if r, err := e.Result(); err == nil { // Do delivers only results
 		output.PrintResult(out, r, m.TraceID())
 	}
 }
 
-// prepare makes the command's data and the connection to send it by. Mistakes of the command line come before those of the
-// connection, but a file that is too large for the data needs one first.
+// prepare makes the command's data and the connection. Mistakes in the command line are reported before connection errors, but a file
+// that is too large for the data needs a connection first.
 func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []string) (client *client.Client, data []byte, err error) {
 	if err := checkData(op, args); err != nil {
 		return nil, nil, err
@@ -258,7 +257,7 @@ func (f *sendFlags) prepare(ctx context.Context, op factro.Operation, args []str
 	return client, data, err
 }
 
-// connect connects, and makes sure that there is a cloud.
+// connect connects and chooses the cloud.
 func (f *sendFlags) connect(ctx context.Context) (*client.Client, error) {
 	client, err := f.Dial()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package output prints what several commands print alike: messages, results, lists and progress.
+// Package output prints messages, results, lists and progress in the same way for all commands.
 //
-// In: values of the rooms. Out: text for people or JSON for programs, on the writer that is handed in. It decides nothing: what is
-// printed and which exit code follows is up to the commands.
+// In: values of the other packages. Out: text for people or JSON for programs, on the given writer. It decides nothing: the commands
+// decide what to print, and the exit code.
 package output

@@ -9,8 +9,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// PrintError prints an error of the bridge's for machines: with --json standard output holds nothing but JSON, and says why
-// there is no result. earlier is the result of the command that had the id before, if it is about that.
+// PrintError prints an error as JSON. With --json, standard output has nothing but JSON, and the error says why there is no result.
+// earlier is the result of the earlier command with the same id, if there is one.
 func PrintError(out io.Writer, id string, e *events.Error, earlier *events.Result) error {
 	return json.NewEncoder(out).Encode(struct {
 		ID      string         `json:"id,omitempty"` // of the command
@@ -28,12 +28,12 @@ func PrintJSON(out io.Writer, m journal.Message) {
 		Trace   string            `json:"trace,omitempty"`
 		Event   json.RawMessage   `json:"event,omitempty"`
 		Dead    map[string]string `json:"dead,omitempty"` // why it is a dead letter
-		Data    []byte            `json:"data,omitempty"` // in base64, if it is no event
+		Data    []byte            `json:"data,omitempty"` // in base64, if it is not an event
 	}{Subject: m.Subject, Trace: m.TraceID(), Dead: m.Dead()}
 	if !m.Time.IsZero() {
 		line.Time = &m.Time
 	}
-	// In the structured mode of our own codec, which writes JSON as JSON whatever parameters its content type has.
+	// In the structured mode of our own codec, which writes JSON data as JSON for all parameters of the content type.
 	if structured, err := events.ToStructuredMsg(m.Subject, m.Event); m.Broken == nil && err == nil {
 		line.Event = json.RawMessage(structured.Data)
 	} else {

@@ -11,7 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
-// PrintMessage prints a message for people: a line to scan, and the data below it.
+// PrintMessage prints a message for people: a summary line, and the details below it.
 func PrintMessage(out io.Writer, m journal.Message) {
 	fmt.Fprintf(out, "%s  %s\n", timetext.FineStamp(m.Time), m.Subject)
 	if m.Broken == nil {
@@ -27,7 +27,7 @@ func PrintMessage(out io.Writer, m journal.Message) {
 	fmt.Fprintf(out, "  data   %s\n", OneLine(m.Data))
 }
 
-// OneLine keeps a terminal in order whatever a body holds.
+// OneLine makes a body safe for a terminal: one line, without control characters, and not too long.
 func OneLine(data []byte) string {
 	const most = 400
 	text := strings.Map(func(r rune) rune {

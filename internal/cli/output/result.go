@@ -10,7 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// PrintResult prints what became of a command, for people.
+// PrintResult prints the result of a command for people.
 func PrintResult(out io.Writer, r events.Result, traceID string) {
 	call, err := r.PlannedCall()
 	dryRun := err == nil
@@ -40,7 +40,7 @@ func PrintResult(out io.Writer, r events.Result, traceID string) {
 	}
 }
 
-// printCall prints the call that a dry run would have made.
+// printCall prints the planned call of a dry run.
 func printCall(out io.Writer, c events.PlannedCall) {
 	fmt.Fprintf(out, "  %-8s %s %s\n", "call", c.Method, strings.TrimSuffix(c.Path+"?"+c.Query, "?"))
 	if c.Body != nil {

@@ -9,23 +9,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// MostRows is how many rows of a list are printed unless all are wanted.
-const MostRows = 20
+// MaxRows is how many rows of a list are printed without --all.
+const MaxRows = 20
 
-// AllFlag declares --all, which is the same for all lists that can be long.
+// AllFlag declares --all, the same for all long lists.
 func AllFlag(cmd *cobra.Command, all *bool) {
-	cmd.Flags().BoolVar(all, "all", false, fmt.Sprintf("print all rows, and not only %d", MostRows))
+	cmd.Flags().BoolVar(all, "all", false, fmt.Sprintf("print all rows, not only %d", MaxRows))
 }
 
-// RowsOf is how many rows of so many are printed.
+// RowsOf is how many of n rows are printed.
 func RowsOf(n int, all bool) int {
 	if all {
 		return n
 	}
-	return min(n, MostRows)
+	return min(n, MaxRows)
 }
 
-// Newest are the youngest rows, in the order in which they stand.
+// Newest returns the newest rows in their original order.
 func Newest[T any](rows []T, most int, at func(T) time.Time) []T {
 	if len(rows) <= most {
 		return rows
@@ -44,7 +44,7 @@ func Newest[T any](rows []T, most int, at func(T) time.Time) []T {
 	return out
 }
 
-// PrintMore says how many rows were left out, if any were. kind is what they are: more or older.
+// PrintMore says how many rows were left out, if any. kind is "more" or "older".
 func PrintMore(out io.Writer, left int, kind string) error {
 	if left <= 0 {
 		return nil

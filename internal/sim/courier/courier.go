@@ -11,45 +11,45 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
-// maxPayloads bounds the stored payloads. How long factro keeps them is not known.
+// maxPayloads limits the stored payloads. It is not known how long factro keeps them.
 const maxPayloads = 10000
 
-// maxLogged is how many attempts are remembered.
+// maxLogged is how many attempts the log keeps.
 const maxLogged = 1000
 
-// Config says for which tenant it delivers.
+// Config describes the tenant of a courier.
 type Config struct {
 	Now       func() time.Time
 	MandantID string
-	Owner     string // who has registered the webhooks
+	Owner     string // the user who registered the webhooks
 }
 
-// Courier stores what happens and delivers it: for each webhook in order, one at a time. A webhook has a goroutine only
-// while it has something to deliver.
+// Courier stores events and delivers them: for each webhook in order, one at a time. A webhook has a goroutine only while it has
+// something to deliver.
 type Courier struct {
 	client   *http.Client
 	log      *slog.Logger
-	dice     *Dice
+	random   *Random
 	now      func() time.Time
 	mandant  string
-	owner    string // who has registered the webhooks
+	owner    string // the user who registered the webhooks
 	Attempts *Ring[Attempt]
 
-	// Deliveries outlive the requests that caused them, so they have a context of their own, which close ends.
+	// Deliveries live longer than the requests that caused them, so they have their own context. Close ends it.
 	ctx    context.Context //nolint:containedctx // see above
-	cutOff context.CancelFunc
+	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	delivery Delivery
 	hooks    []*Hook
 	payloads []*payload
 	busy     int           // webhooks that are delivering
-	quiet    chan struct{} // closed when busy becomes 0
+	idle     chan struct{} // closed when busy becomes 0
 	closed   bool
 	journal  Journal // nil keeps nothing
 }
 
-// Hook is one registered webhook and what waits for it.
+// Hook is one registered webhook and its queue.
 type Hook struct {
 	Webhook
 	ID        string
@@ -62,20 +62,20 @@ type Hook struct {
 func (h *Hook) wants(action string) bool { return h.Action == action || h.Action == "*" }
 
 // New makes a courier without webhooks.
-func New(cfg Config, dice *Dice, log *slog.Logger) *Courier {
+func New(cfg Config, random *Random, log *slog.Logger) *Courier {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Courier{
 		client: &http.Client{
 			Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second},
-			// A redirect is an answer like any other: whether factro follows one is not known.
+			// It is not known whether factro follows redirects, so a redirect counts as any other answer.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		log: log, dice: dice, now: cfg.Now, mandant: cfg.MandantID, owner: cfg.Owner, Attempts: NewRing[Attempt](maxLogged),
-		ctx: ctx, cutOff: cancel,
+		log: log, random: random, now: cfg.Now, mandant: cfg.MandantID, owner: cfg.Owner, Attempts: NewRing[Attempt](maxLogged),
+		ctx: ctx, cancel: cancel,
 	}
 }
 
-// Reset forgets everything and registers these webhooks.
+// Reset removes everything and registers these webhooks.
 func (c *Courier) Reset(d Delivery, hooks []Webhook) {
 	c.mu.Lock()
 	c.delivery, c.payloads = d, nil
@@ -90,7 +90,7 @@ func (c *Courier) Reset(d Delivery, hooks []Webhook) {
 	}
 }
 
-// SetDelivery changes how is delivered, from the next delivery on.
+// SetDelivery changes the delivery settings, starting with the next delivery.
 func (c *Courier) SetDelivery(d Delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,10 +101,10 @@ func (c *Courier) SetDelivery(d Delivery) {
 func (c *Courier) Register(h Webhook) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hooks = append(c.hooks, &Hook{Webhook: h, ID: c.dice.ID(), createdAt: c.now(), arrived: make(chan struct{}, 1)})
+	c.hooks = append(c.hooks, &Hook{Webhook: h, ID: c.random.ID(), createdAt: c.now(), arrived: make(chan struct{}, 1)})
 }
 
-// Unregister forgets all webhooks and what waits for them. Stored payloads stay.
+// Unregister removes all webhooks and their queues. Stored payloads stay.
 func (c *Courier) Unregister() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,14 +114,14 @@ func (c *Courier) Unregister() {
 	c.hooks = nil
 }
 
-// Registered are the webhooks that there are.
+// Registered returns the registered webhooks.
 func (c *Courier) Registered() []*Hook {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.hooks)
 }
 
-// Fire stores events for the webhooks that want them, and queues them. It neither sends nor waits.
+// Fire stores events for the webhooks with that action, and queues them. It neither sends nor waits.
 func (c *Courier) Fire(events []tenant.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,14 +135,14 @@ func (c *Courier) Fire(events []tenant.Event) {
 }
 
 func (c *Courier) enqueue(h *Hook, e tenant.Event) {
-	p := &payload{id: c.dice.ID(), hook: h, event: e, createdAt: c.now(), fired: time.Now(), status: statusPending}
-	p.prompt = c.delivery.StoredLate > 0 && !c.dice.Hits(c.delivery.StoredLate)
+	p := &payload{id: c.random.ID(), hook: h, event: e, createdAt: c.now(), fired: time.Now(), status: statusPending}
+	p.storedAtOnce = c.delivery.StoredLate > 0 && !c.random.Happens(c.delivery.StoredLate)
 	c.payloads = append(c.payloads, p)
 	if over := len(c.payloads) - maxPayloads; over > 0 {
 		c.payloads = slices.Delete(c.payloads, 0, over)
 	}
-	lost := c.dice.Hits(c.delivery.Loss)
-	c.keepLine(func(j Journal) error {
+	lost := c.random.Happens(c.delivery.Loss)
+	c.writeJournal(func(j Journal) error {
 		return j.Payload(PayloadLine{p.id, h.ID, h.Webhook, e.Action, e.EntityID, p.createdAt, lost})
 	})
 	if lost {
@@ -153,15 +153,15 @@ func (c *Courier) enqueue(h *Hook, e tenant.Event) {
 	c.queue(h, p)
 }
 
-// Keep has the courier write down from now on what it stores.
-func (c *Courier) Keep(j Journal) {
+// SetJournal makes the courier record in a journal what it stores from now on.
+func (c *Courier) SetJournal(j Journal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.journal = j
 }
 
-// keepLine writes a line into the journal. factro would not undo a change because its log is full, so neither do we.
-func (c *Courier) keepLine(write func(Journal) error) {
+// writeJournal writes a line into the journal. An error does not undo the change, as it would not at factro.
+func (c *Courier) writeJournal(write func(Journal) error) {
 	if c.journal == nil {
 		return
 	}
@@ -170,7 +170,8 @@ func (c *Courier) keepLine(write func(Journal) error) {
 	}
 }
 
-// Restore takes back a payload from the journal, and how its delivery ended if it has, for the webhook that is registered now as it was then.
+// Restore restores a payload from the journal, with the end of its delivery if there is one. It belongs to the webhook that is
+// registered with the same settings as then.
 func (c *Courier) Restore(l PayloadLine, end *SettledLine) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -192,7 +193,7 @@ func (c *Courier) Restore(l PayloadLine, end *SettledLine) {
 	}
 }
 
-// queue has a payload delivered.
+// queue adds a payload to the queue of a webhook.
 func (c *Courier) queue(h *Hook, p *payload) {
 	if c.closed {
 		return
@@ -205,19 +206,19 @@ func (c *Courier) queue(h *Hook, p *payload) {
 	c.start(h)
 }
 
-// start begins to deliver what waits for a webhook, if that has not begun yet.
+// start starts the deliveries of a webhook if something is queued and they are not running.
 func (c *Courier) start(h *Hook) {
 	if h.working || len(h.queue) == 0 {
 		return
 	}
 	h.working = true
 	if c.busy++; c.busy == 1 {
-		c.quiet = make(chan struct{})
+		c.idle = make(chan struct{})
 	}
 	go c.work(h)
 }
 
-// Resume delivers what waited when the journal was written.
+// Resume starts the deliveries that were restored from the journal.
 func (c *Courier) Resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -226,16 +227,16 @@ func (c *Courier) Resume() {
 	}
 }
 
-// work delivers until nothing waits.
+// work delivers until the queue is empty.
 func (c *Courier) work(h *Hook) {
 	for {
 		p, d := c.next(h)
 		if p == nil {
 			return
 		}
-		if !p.held && c.dice.Hits(d.Reorder) {
-			p.held = true
-			if c.letPass(h, p) {
+		if !p.swapped && c.random.Happens(d.Reorder) {
+			p.swapped = true
+			if c.swapWithNext(h, p) {
 				continue
 			}
 		}
@@ -243,15 +244,15 @@ func (c *Courier) work(h *Hook) {
 	}
 }
 
-// next takes the next payload from the queue. If there is none, the worker is done; both is decided under one lock, so
-// that nothing is queued in between and forgotten.
+// next takes the next payload from the queue. If there is none, the worker ends. Both happen under one lock, so that no payload is
+// queued in between and never delivered.
 func (c *Courier) next(h *Hook) (*payload, Delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(h.queue) == 0 || c.ctx.Err() != nil {
 		h.queue, h.working = nil, false
 		if c.busy--; c.busy == 0 {
-			close(c.quiet)
+			close(c.idle)
 		}
 		return nil, Delivery{}
 	}
@@ -260,17 +261,17 @@ func (c *Courier) next(h *Hook) (*payload, Delivery) {
 	return p, c.delivery
 }
 
-// reorderPatience is how long a delivery waits for another one to let go first.
-const reorderPatience = 500 * time.Millisecond
+// reorderTimeout is how long a delivery waits for another one to swap with.
+const reorderTimeout = 500 * time.Millisecond
 
-// letPass puts a payload behind the next one of its webhook, for which it waits a little. It reports whether one came.
-func (c *Courier) letPass(h *Hook, p *payload) bool {
-	patience := time.NewTimer(reorderPatience)
-	defer patience.Stop()
+// swapWithNext puts a payload behind the next one of its webhook. It waits a short time for the next one, and reports whether it came.
+func (c *Courier) swapWithNext(h *Hook, p *payload) bool {
+	timer := time.NewTimer(reorderTimeout)
+	defer timer.Stop()
 	for {
 		c.mu.Lock()
 		if len(h.queue) > 0 {
-			h.queue[0].held = true // or the two would let each other pass for ever
+			h.queue[0].swapped = true // otherwise the two would swap for ever
 			h.queue = slices.Insert(h.queue, 1, p)
 			c.mu.Unlock()
 			return true
@@ -278,7 +279,7 @@ func (c *Courier) letPass(h *Hook, p *payload) bool {
 		c.mu.Unlock()
 		select {
 		case <-h.arrived:
-		case <-patience.C:
+		case <-timer.C:
 			return false
 		case <-c.ctx.Done():
 			return false

@@ -11,30 +11,30 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
-// Delivery says how webhooks are delivered. Nothing but the POST with action and context.entityId is proven of factro.
+// Delivery says how webhooks are delivered. Only the POST with action and context.entityId is proven for factro.
 type Delivery struct {
 	// Wide sends the wider body: id, webhookId, createdAt, mandantId, and an unknown key in the context.
 	Wide bool
-	// Retries is how often a failed delivery is tried again; RetryDelay lies between the attempts.
+	// Retries is how often a failed delivery is retried. RetryDelay is the time between attempts.
 	Retries    int
 	RetryDelay time.Duration
-	// RetryOn are the answers that count as failed, such as "5xx,429". Empty means every answer but a 2xx. No answer at
-	// all always counts as failed.
+	// RetryOn are the answers that count as failed, such as "5xx,429". Empty means every answer except 2xx. A missing answer always
+	// counts as failed.
 	RetryOn string
 	// Duplicates is the probability that a successful delivery is repeated.
 	Duplicates float64
-	// Reorder is the probability that a delivery lets the next one of its webhook go first.
+	// Reorder is the probability that a delivery swaps with the next one of its webhook.
 	Reorder float64
 	// Loss is the probability that an event is stored but never delivered.
 	Loss float64
-	// Delay lies before each delivery.
+	// Delay is the time before each delivery.
 	Delay time.Duration
-	// ReadableAfter is how long reads still show the state from before a change. With a Delay below it, a delivery comes
-	// before its change is readable.
+	// ReadableAfter is how long reads still show the state before a change. With a shorter Delay, a delivery arrives before its change
+	// is readable.
 	ReadableAfter time.Duration
-	// StoredAfter is how long a payload takes to show up among the stored ones.
+	// StoredAfter is the time until a payload is in the list of stored payloads.
 	StoredAfter time.Duration
-	// StoredLate is the probability that a payload is one of those that take so long; 0 is that all do.
+	// StoredLate is the probability that a payload takes that long; 0 means that all do.
 	StoredLate float64
 	// StoredContext is the context of stored payloads, one of StoredContexts; the first is the default.
 	StoredContext string
@@ -42,42 +42,42 @@ type Delivery struct {
 	StoredOrder string
 	// NullIDs stores payloads without id, webhookId, delivery state and webhook.
 	NullIDs bool
-	// Silent keeps changes through the API from firing. Events that are fired by hand are delivered nevertheless.
+	// Silent stops changes through the API from firing events. Events that are fired by hand are still delivered.
 	Silent bool
-	// Timeout bounds one attempt; ten seconds if zero.
+	// Timeout limits one attempt; zero means ten seconds.
 	Timeout time.Duration
 }
 
-// StoredContexts are the contexts that stored payloads may have: the delivered one, one that names the object by another
-// key, as in the one public example, and an empty one, as in the same example.
+// StoredContexts are the possible contexts of stored payloads: the delivered one, one with another key for the object, and an empty
+// one. The only public example has the last two.
 var StoredContexts = []string{"delivered", "named", "empty"}
 
-// StoredOrders are the orders in which they may be listed.
+// StoredOrders are the possible orders of the list.
 var StoredOrders = []string{"oldest", "newest", "shuffled"}
 
 // Settings are its values by name.
 func (d *Delivery) Settings() []setting.Setting {
 	return []setting.Setting{
 		setting.Boolean("wide", &d.Wide, "body with id, webhookId, createdAt, mandantId and an unknown context key"),
-		setting.Number("retries", &d.Retries, "how often a failed delivery is tried again"),
+		setting.Number("retries", &d.Retries, "how often a failed delivery is retried"),
 		setting.Duration("retryDelay", &d.RetryDelay, "time between attempts, such as 200ms"),
 		setting.Text("retryOn", &d.RetryOn, "failed answers, such as 5xx,429; empty is everything but 2xx"),
 		setting.Fraction("duplicates", &d.Duplicates, "probability that a delivery is repeated"),
-		setting.Fraction("reorder", &d.Reorder, "probability that a delivery lets the next one go first"),
+		setting.Fraction("reorder", &d.Reorder, "probability that a delivery swaps with the next one"),
 		setting.Fraction("loss", &d.Loss, "probability that an event is never delivered"),
 		setting.Duration("delay", &d.Delay, "time before each delivery"),
-		setting.Duration("readableAfter", &d.ReadableAfter, "time for which reads show the state before a change"),
-		setting.Duration("storedAfter", &d.StoredAfter, "time until a payload shows up among the stored ones"),
-		setting.Fraction("storedLate", &d.StoredLate, "probability that a payload takes that long; 0 is all"),
+		setting.Duration("readableAfter", &d.ReadableAfter, "how long reads show the state before a change"),
+		setting.Duration("storedAfter", &d.StoredAfter, "time until a payload is in the list of stored payloads"),
+		setting.Fraction("storedLate", &d.StoredLate, "probability that a payload takes that long; 0 means all"),
 		setting.Text("storedContext", &d.StoredContext, "context of stored payloads: "+strings.Join(StoredContexts, ", ")),
 		setting.Text("storedOrder", &d.StoredOrder, "order of stored payloads: "+strings.Join(StoredOrders, ", ")),
 		setting.Boolean("nullIDs", &d.NullIDs, "stored payloads have neither ids nor delivery state nor webhook"),
 		setting.Boolean("silent", &d.Silent, "changes through the API fire nothing"),
-		setting.Duration("timeout", &d.Timeout, "bound of one attempt, 10s if zero"),
+		setting.Duration("timeout", &d.Timeout, "limit of one attempt, 10s if zero"),
 	}
 }
 
-// Set sets one value from text, as a flag does. A mistake changes nothing.
+// Set sets one value from text, like a flag. After a mistake nothing has changed.
 func (d *Delivery) Set(name, value string) error {
 	changed := *d
 	if err := setting.Set(changed.Settings(), name, value); err != nil {
@@ -90,7 +90,7 @@ func (d *Delivery) Set(name, value string) error {
 	return nil
 }
 
-// Validate reports every mistake at once.
+// Validate reports all mistakes at once.
 func (d Delivery) Validate() error {
 	var errs []error
 	for _, p := range []struct {
@@ -98,7 +98,7 @@ func (d Delivery) Validate() error {
 		value float64
 	}{{"duplicates", d.Duplicates}, {"reorder", d.Reorder}, {"loss", d.Loss}, {"storedLate", d.StoredLate}} {
 		if !(p.value >= 0 && p.value <= 1) {
-			errs = append(errs, fmt.Errorf("delivery: %s %v is no probability from 0 to 1", p.name, p.value))
+			errs = append(errs, fmt.Errorf("delivery: %s %v is not a probability from 0 to 1", p.name, p.value))
 		}
 	}
 	for _, w := range []struct {
@@ -138,7 +138,7 @@ func (d Delivery) retryCodes() []string {
 	return strings.FieldsFunc(d.RetryOn, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// failed reports whether an answer's status counts as failed. Zero stands for no answer.
+// failed reports whether the status of an answer counts as failed. Zero means no answer.
 func (d Delivery) failed(status int) bool {
 	codes := d.retryCodes()
 	if status == 0 || len(codes) == 0 {
@@ -155,7 +155,7 @@ func (d Delivery) failed(status int) bool {
 // MarshalJSON writes every value under the name that Set takes.
 func (d Delivery) MarshalJSON() ([]byte, error) { return setting.JSON(d.Settings()) }
 
-// UnmarshalJSON sets what is named and keeps the rest.
+// UnmarshalJSON sets the given values and keeps the others.
 func (d *Delivery) UnmarshalJSON(data []byte) error {
 	if err := setting.FromJSON(d.Settings(), data); err != nil {
 		return fmt.Errorf("delivery: %w", err)

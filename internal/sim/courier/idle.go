@@ -7,11 +7,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 )
 
-// Idle waits until nothing is under way.
+// Idle waits until no delivery is running.
 func (c *Courier) Idle(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		busy, quiet := c.busy, c.quiet
+		busy, quiet := c.busy, c.idle
 		c.mu.Unlock()
 		if busy == 0 {
 			return nil
@@ -24,15 +24,15 @@ func (c *Courier) Idle(ctx context.Context) error {
 	}
 }
 
-// Close takes no further deliveries, waits for the ones under way, and cuts them off when ctx ends.
+// Close accepts no further deliveries, waits for the running ones, and cancels them when ctx ends.
 func (c *Courier) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
 	err := c.Idle(ctx)
-	c.cutOff()
+	c.cancel()
 	if err != nil {
-		_ = c.Idle(context.WithoutCancel(ctx)) // ends at once, now that their context has
+		_ = c.Idle(context.WithoutCancel(ctx)) // ends at once, because their context has ended
 	}
 	c.client.CloseIdleConnections()
 	return err

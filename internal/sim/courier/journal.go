@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// PayloadLine is a payload as it was stored. Lost says that it never was to be delivered.
+// PayloadLine is a stored payload. Lost says that it is never delivered.
 type PayloadLine struct {
 	ID        string    `json:"id"`
 	HookID    string    `json:"hookId"`
@@ -22,7 +22,7 @@ type SettledLine struct {
 	Attempts int    `json:"attempts"`
 }
 
-// Journal writes down what is stored, and how each delivery ends.
+// Journal records the stored payloads, and how each delivery ends.
 type Journal interface {
 	Payload(PayloadLine) error
 	Settled(SettledLine) error

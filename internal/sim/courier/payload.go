@@ -12,7 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
-// Delivery states of stored payloads. Only delivered is in a public file, the others are invented.
+// Delivery states of stored payloads. Only "delivered" is public, the others are invented.
 const (
 	statusDelivered = "delivered"
 	statusPending   = "pending"
@@ -27,10 +27,10 @@ type payload struct {
 	createdAt time.Time // on the simulator's clock
 	fired     time.Time // on the real clock, from which delays count
 
-	held     bool // has let another one pass, or was let
-	prompt   bool // shows up among the stored payloads at once
-	status   string
-	attempts int
+	swapped      bool // has swapped with another payload
+	storedAtOnce bool // is in the list of stored payloads at once
+	status       string
+	attempts     int
 }
 
 func (p *payload) attempt(at time.Time, set func(*Attempt)) Attempt {
@@ -41,10 +41,10 @@ func (p *payload) attempt(at time.Time, set func(*Attempt)) Attempt {
 	return a
 }
 
-// defaultTimeout bounds one attempt.
+// defaultTimeout limits one attempt.
 const defaultTimeout = 10 * time.Second
 
-// deliver sends one payload, again if that fails, and once more if a duplicate is wanted.
+// deliver sends one payload. It retries after a failure, and may send a duplicate.
 func (c *Courier) deliver(p *payload, d Delivery) {
 	if !c.pause(time.Until(p.fired.Add(d.Delay))) {
 		return
@@ -52,19 +52,19 @@ func (c *Courier) deliver(p *payload, d Delivery) {
 	for try := 0; ; try++ {
 		ok := c.send(p, d, false)
 		if ok || try >= d.Retries {
-			c.settle(p, ok)
+			c.finish(p, ok)
 			break
 		}
 		if !c.pause(d.RetryDelay) {
 			return
 		}
 	}
-	if p.status == statusDelivered && c.dice.Hits(d.Duplicates) {
+	if p.status == statusDelivered && c.random.Happens(d.Duplicates) {
 		c.send(p, d, true)
 	}
 }
 
-// pause waits, and reports whether the courier still works.
+// pause waits, and reports whether the courier is still open.
 func (c *Courier) pause(d time.Duration) bool {
 	if d <= 0 {
 		return c.ctx.Err() == nil
@@ -79,7 +79,7 @@ func (c *Courier) pause(d time.Duration) bool {
 	}
 }
 
-func (c *Courier) settle(p *payload, ok bool) {
+func (c *Courier) finish(p *payload, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.status = statusFailed
@@ -87,10 +87,10 @@ func (c *Courier) settle(p *payload, ok bool) {
 		p.status = statusDelivered
 	}
 	l := SettledLine{p.id, p.status, p.attempts}
-	c.keepLine(func(j Journal) error { return j.Settled(l) })
+	c.writeJournal(func(j Journal) error { return j.Settled(l) })
 }
 
-// send makes one attempt, writes it down, and reports whether it counts as delivered.
+// send makes one attempt, logs it, and reports whether it counts as delivered.
 func (c *Courier) send(p *payload, d Delivery, duplicate bool) bool {
 	c.mu.Lock()
 	p.attempts++
@@ -111,7 +111,7 @@ func (c *Courier) send(p *payload, d Delivery, duplicate bool) bool {
 	return !failed
 }
 
-// post sends the body with the configured header, unchanged, and nothing that would not come from factro either.
+// post sends the body with the configured header, and no headers that factro would not send.
 func (c *Courier) post(p *payload, d Delivery) (status int, err error) {
 	timeout := d.Timeout
 	if timeout == 0 {
@@ -141,7 +141,7 @@ func (c *Courier) post(p *payload, d Delivery) (status int, err error) {
 	return resp.StatusCode, nil
 }
 
-// body is what a webhook gets: the two proven keys, or the wider body that must not break a receiver.
+// body is the body of a webhook: the two proven keys, or the wider body, which must not break a receiver.
 func (c *Courier) body(p *payload, d Delivery) map[string]any {
 	if !d.Wide {
 		return map[string]any{"action": p.event.Action, "context": map[string]any{"entityId": p.event.EntityID}}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Attempt is one attempt to deliver a webhook, as the simulator remembers it.
+// Attempt is one attempt to deliver a webhook, as in the log.
 type Attempt struct {
 	Time      time.Time `json:"time"`
 	WebhookID string    `json:"webhookId"`
@@ -15,12 +15,12 @@ type Attempt struct {
 	EntityID  string    `json:"entityId"`
 	Number    int       `json:"number"` // 1 for the first attempt of an event
 	Duplicate bool      `json:"duplicate"`
-	Lost      bool      `json:"lost"`   // never sent, as the delivery settings want it
+	Lost      bool      `json:"lost"`   // never sent, because of the delivery settings
 	Status    int       `json:"status"` // 0 without an answer
 	Error     string    `json:"error,omitempty"`
 }
 
-// Ring remembers the last of many things.
+// Ring keeps the last items that were added.
 type Ring[T any] struct {
 	mu    sync.Mutex
 	limit int
@@ -28,10 +28,10 @@ type Ring[T any] struct {
 	next  int
 }
 
-// NewRing remembers the last limit things.
+// NewRing makes a ring for limit items.
 func NewRing[T any](limit int) *Ring[T] { return &Ring[T]{limit: limit} }
 
-// Add remembers one more. The oldest is forgotten if there are too many.
+// Add adds an item. A full ring drops the oldest.
 func (r *Ring[T]) Add(item T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,7 +43,7 @@ func (r *Ring[T]) Add(item T) {
 	r.next = (r.next + 1) % r.limit
 }
 
-// List lists them, the oldest first.
+// List returns the items, the oldest first.
 func (r *Ring[T]) List() []T {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,7 +51,7 @@ func (r *Ring[T]) List() []T {
 	return append(append(out, r.items[r.next:]...), r.items[:r.next]...)
 }
 
-// Clear forgets them all.
+// Clear removes all items.
 func (r *Ring[T]) Clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

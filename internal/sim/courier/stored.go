@@ -9,14 +9,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/tenant"
 )
 
-// Stored lists the payloads since an instant, the bound included, of one action or of all. The webhook's secret is in
-// them, as at factro.
+// Stored lists the payloads since an instant (inclusive), of one action or of all. They contain the webhook's secret, as at factro.
 func (c *Courier) Stored(since time.Time, action string) []any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out, ripe := []any{}, c.now().Add(-c.delivery.StoredAfter)
+	out, visibleBefore := []any{}, c.now().Add(-c.delivery.StoredAfter)
 	for _, p := range c.payloads {
-		late := p.createdAt.After(ripe) && !p.prompt
+		late := p.createdAt.After(visibleBefore) && !p.storedAtOnce
 		if p.createdAt.Before(since.Truncate(time.Millisecond)) || late || action != "" && p.event.Action != action {
 			continue
 		}
@@ -26,7 +25,7 @@ func (c *Courier) Stored(since time.Time, action string) []any {
 	case "newest":
 		slices.Reverse(out)
 	case "shuffled":
-		c.dice.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+		c.random.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	}
 	return out
 }
@@ -50,8 +49,8 @@ func (c *Courier) record(p *payload) map[string]any {
 	return out
 }
 
-// storedContext is the context of a stored payload. That the key of the map[string]any is made of the action's first word is the
-// simulator's invention, after the one example taskId.
+// storedContext is the context of a stored payload. The only public example has the key taskId. That the key is always made from the
+// first word of the action is the simulator's invention.
 func storedContext(variant string, e tenant.Event) map[string]any {
 	switch variant {
 	case "named":

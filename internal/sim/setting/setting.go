@@ -12,12 +12,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 )
 
-// Setting is one named value of Variants, Delivery or Fault. The same table of settings serves the command line, the
-// control API and its help, so that a name means the same everywhere.
+// Setting is one named value of Variants, Delivery or Fault. The command line, the control API and its help use the same table of
+// settings, so that names are the same everywhere.
 type Setting struct {
 	Name, Doc string
-	Get       func() any         // the value as it stands in JSON
-	set       func(string) error // the value from text
+	Get       func() any         // returns the value for JSON
+	set       func(string) error // sets the value from text
 }
 
 // Boolean is true or false.
@@ -37,7 +37,7 @@ func Number(name string, p *int, doc string) Setting {
 	return Setting{name, doc, func() any { return *p }, func(text string) error {
 		v, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("%s: %q is no whole number", name, text)
+			return fmt.Errorf("%s: %q is not a whole number", name, text)
 		}
 		*p = v
 		return nil
@@ -49,7 +49,7 @@ func Fraction(name string, p *float64, doc string) Setting {
 	return Setting{name, doc, func() any { return *p }, func(text string) error {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return fmt.Errorf("%s: %q is no number", name, text)
+			return fmt.Errorf("%s: %q is not a number", name, text)
 		}
 		*p = v
 		return nil
@@ -76,7 +76,7 @@ func Text(name string, p *string, doc string) Setting {
 	}}
 }
 
-// Set sets the setting called name. The error of an unknown name lists the names there are.
+// Set sets the setting with this name. The error for an unknown name lists the known names.
 func Set(settings []Setting, name, value string) error {
 	i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
 	if i < 0 {
@@ -93,7 +93,7 @@ func names(settings []Setting) []string {
 	return out
 }
 
-// JSON is an object with all values.
+// JSON returns an object with all values.
 func JSON(settings []Setting) ([]byte, error) {
 	m := make(map[string]any, len(settings))
 	for _, s := range settings {
@@ -102,8 +102,8 @@ func JSON(settings []Setting) ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// FromJSON sets what the object holds. Keys that are unknown are errors, because a misspelt fault that silently
-// does nothing makes a test pass that should not.
+// FromJSON sets the values of an object. Unknown keys are errors: otherwise a misspelled fault would do nothing, and a test would pass
+// by mistake.
 func FromJSON(settings []Setting, data []byte) error {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -117,7 +117,7 @@ func FromJSON(settings []Setting, data []byte) error {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		case value == "null" || strings.ContainsAny(value[:1], "{["):
-			return fmt.Errorf("%s: %s is no plain value", name, value)
+			return fmt.Errorf("%s: %s is not a plain value", name, value)
 		}
 		if err := Set(settings, name, value); err != nil {
 			return err
@@ -126,7 +126,7 @@ func FromJSON(settings []Setting, data []byte) error {
 	return nil
 }
 
-// Help is one line for each setting.
+// Help has one line for each setting.
 func Help(settings []Setting) string {
 	var b strings.Builder
 	for _, s := range settings {

@@ -4,16 +4,16 @@ import (
 	"slices"
 )
 
-// Action is a name of a webhook action that the simulator fires by itself.
+// Action is a webhook action that the simulator fires.
 type Action struct {
 	Name string `json:"name"`
-	// Invented names are the simulator's own. factro has about 300 actions; only three names are public. Never take
-	// an invented name for a fact, nor derive others from it.
+	// Invented says that the name is the simulator's own. factro has about 300 actions, but only three names are public. An invented
+	// name is not a fact: do not derive other names from it.
 	Invented bool   `json:"invented"`
 	When     string `json:"when"`
 }
 
-// actions is every name the simulator fires, the proven ones first. An operator may fire any other name by hand.
+// actions are all actions that changes fire, the proven ones first. An operator can fire any other name by hand.
 var actions = []Action{
 	{"TaskCreated", false, "a task was created"},
 	{"TaskStateChanged", false, "the state route changed a task's state"},
@@ -61,10 +61,10 @@ var actions = []Action{
 	{"TeamMemberDeleted", true, "a team lost a member"},
 }
 
-// Actions are the actions that the tenant fires by itself.
+// Actions are the actions that changes fire.
 func Actions() []Action { return actions }
 
-// Invented says whether an action is none of the names that are proven.
+// Invented says whether the name of an action is not proven.
 func Invented(name string) bool {
 	return !slices.ContainsFunc(actions, func(a Action) bool { return a.Name == name && !a.Invented })
 }

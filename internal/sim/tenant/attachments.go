@@ -1,6 +1,6 @@
 package tenant
 
-// What hangs on an object: tags, comments, documents. Each family has the same routes for several owners.
+// What is attached to objects: tags, comments, documents. Each group has the same routes for several kinds of owners.
 
 // attachTag answers an unknown owner or tag with 404 and attaches a tag once only.
 func attachTag(ownerKind, param, tagKind string) handler {
@@ -18,7 +18,7 @@ func attachTag(ownerKind, param, tagKind string) handler {
 	}
 }
 
-// detachTag succeeds whether the tag was attached or not, and even for an unknown owner, as observed with companies.
+// detachTag succeeds even if the tag was not attached or the owner is unknown, as observed with companies.
 func detachTag(ownerKind, param string) handler {
 	return func(t *tx) (any, error) {
 		owner, link := t.params[param], t.params[param]+" "+t.params["tagId"]
@@ -30,8 +30,8 @@ func detachTag(ownerKind, param string) handler {
 	}
 }
 
-// tagsOf lists the tags of one object. The list of an unknown company is empty (observed); for the others 404 is the
-// rule, and one client expects it of users.
+// tagsOf lists the tags of one object. The list of an unknown company is empty (observed). The others answer 404, which one client
+// expects for users.
 func tagsOf(ownerKind, param, tagKind string) handler {
 	return func(t *tx) (any, error) {
 		owner := t.params[param]
@@ -48,16 +48,16 @@ func tagsOf(ownerKind, param, tagKind string) handler {
 	}
 }
 
-// commented says how comments look at one owner.
-type commented struct {
+// commentRoutes describes the comments of one kind of owner.
+type commentRoutes struct {
 	kind, param string
-	property    string // names the owner in a comment; the package's is not what one expects
-	nested      bool   // answers come inside the comment they answer
+	property    string // the owner's property in a comment; the one for packages is irregular
+	nested      bool   // answers are inside the comment that they answer
 	reference   string // referenceType of GET /comments/{commentId}
-	anyOwner    bool   // the simulator keeps no such objects, so every id is one
+	anyOwner    bool   // the simulator has no such objects, so every id is valid
 }
 
-func (c commented) owner(t *tx) (string, error) {
+func (c commentRoutes) owner(t *tx) (string, error) {
 	if c.anyOwner {
 		return t.params[c.param], nil
 	}
@@ -69,7 +69,7 @@ func (c commented) owner(t *tx) (string, error) {
 	return o.ID(), err
 }
 
-func (c commented) render(t *tx, comment Object) Object {
+func (c commentRoutes) render(t *tx, comment Object) Object {
 	out := t.render("comment", comment, false)
 	out[c.property] = out["referenceId"]
 	delete(out, "referenceId")
@@ -84,7 +84,7 @@ func (c commented) render(t *tx, comment Object) Object {
 	return out
 }
 
-func (c commented) list(t *tx) (any, error) {
+func (c commentRoutes) list(t *tx) (any, error) {
 	owner, err := c.owner(t)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (c commented) list(t *tx) (any, error) {
 	return out, nil
 }
 
-func (c commented) create(t *tx) (any, error) {
+func (c commentRoutes) create(t *tx) (any, error) {
 	owner, err := c.owner(t)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (c commented) create(t *tx) (any, error) {
 	return c.render(t, comment), nil
 }
 
-func (c commented) find(t *tx) (Object, error) {
+func (c commentRoutes) find(t *tx) (Object, error) {
 	owner, err := c.owner(t)
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (c commented) find(t *tx) (Object, error) {
 	return comment, nil
 }
 
-func (c commented) get(t *tx) (any, error) {
+func (c commentRoutes) get(t *tx) (any, error) {
 	comment, err := c.find(t)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (c commented) get(t *tx) (any, error) {
 	return c.render(t, comment), nil
 }
 
-func (c commented) delete(t *tx) (any, error) {
+func (c commentRoutes) delete(t *tx) (any, error) {
 	comment, err := c.find(t)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (c commented) delete(t *tx) (any, error) {
 	return answer, nil
 }
 
-func settleComment(t *tx, _, after, _ Object) error {
+func completeComment(t *tx, _, after, _ Object) error {
 	parent := after.Str("parentId")
 	if parent == "" {
 		return nil
@@ -173,7 +173,7 @@ func uploadTo(ownerKind, param string) handler {
 	}
 }
 
-// documentOf runs a verb on a document if it hangs on the object in the path.
+// documentOf runs a handler on a document if it belongs to the object in the path.
 func documentOf(param string, verb handler) handler {
 	return func(t *tx) (any, error) {
 		d, err := t.get("document", t.params["documentId"])
@@ -184,7 +184,7 @@ func documentOf(param string, verb handler) handler {
 	}
 }
 
-// dataQuota counts what was uploaded against a made-up limit.
+// dataQuota compares the uploaded bytes with an invented limit.
 func dataQuota(t *tx) (any, error) {
 	var used int64
 	for _, d := range t.list("document", nil) {
@@ -196,7 +196,7 @@ func dataQuota(t *tx) (any, error) {
 	return Object{"maxDiskSpace": whole(50 << 30), "usedDiskSpace": whole(used)}, nil
 }
 
-// associate sets or clears one property behind a void route, such as the company of a project.
+// associate sets or clears one property by a route without an answer, such as the company of a project.
 func associate(kind, param, property, bodyProperty, refKind string) handler {
 	return func(t *tx) (any, error) {
 		o, err := t.get(kind, t.params[param])

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// settleAppointment judges the times, borrows the task's title as subject, and derives the duration in hours.
-func settleAppointment(t *tx, _, after, body Object) error {
+// completeAppointment validates the times, uses the task's title as subject if there is none, and sets the duration in hours.
+func completeAppointment(t *tx, _, after, body Object) error {
 	start, startErr := time.Parse(time.RFC3339, after.Str("startDate"))
 	end, endErr := time.Parse(time.RFC3339, after.Str("endDate"))
 	if startErr != nil || endErr != nil {
-		return Invalid("startDate", "startDate and endDate are no instants")
+		return Invalid("startDate", "startDate and endDate are not timestamps")
 	}
 	if end.Before(start) {
-		return Invalid("endDate", "endDate lies before startDate")
+		return Invalid("endDate", "endDate is before startDate")
 	}
 	after["duration"] = decimal(end.Sub(start).Hours())
 	if _, sent := body["subject"]; sent || after.Str("subject") != "" {
@@ -29,8 +29,8 @@ func settleAppointment(t *tx, _, after, body Object) error {
 	return nil
 }
 
-// settleWorkRecord judges what time is booked on and carries the sums over to the task.
-func settleWorkRecord(t *tx, before, after, body Object) error {
+// completeWorkRecord validates the object that time is booked on, and updates the efforts of the task.
+func completeWorkRecord(t *tx, before, after, body Object) error {
 	if before == nil && after.Str("workEmployeeId") == "" {
 		after["workEmployeeId"] = t.user
 	}
@@ -52,7 +52,7 @@ func settleWorkRecord(t *tx, before, after, body Object) error {
 	return nil
 }
 
-// booking runs a verb on a work record and brings the realized efforts, which no body can set, up to date.
+// booking runs a handler on a work record and updates the realized efforts, which no body can set.
 func booking(verb handler) handler {
 	return func(t *tx) (any, error) {
 		answer, err := verb(t)
@@ -73,7 +73,7 @@ func booking(verb handler) handler {
 	}
 }
 
-// listWorkRecords takes two days, both inclusive and both optional: the only filter of the whole API.
+// listWorkRecords accepts two days, both inclusive and optional. It is the only filter of the API.
 func listWorkRecords(t *tx) (any, error) {
 	from, to := t.query.Get("startDate"), t.query.Get("endDate")
 	project := t.params["projectId"]
@@ -88,7 +88,7 @@ func listWorkRecords(t *tx) (any, error) {
 	})), nil
 }
 
-// bookedIn is the project that a work record counts for.
+// bookedIn is the project of a work record.
 func (t *tx) bookedIn(record Object) string {
 	kind, id := record.Str("bookedOnReferenceType"), record.Str("bookedOnReferenceId")
 	if kind == "project" {
@@ -107,7 +107,7 @@ func float(value any) float64 {
 	return f
 }
 
-// decimal is a number with at most two fraction digits, as a person would enter hours.
+// decimal is a number with at most two fraction digits, as people enter hours.
 func decimal(f float64) json.Number {
 	return json.Number(strconv.FormatFloat(math.Round(f*100)/100, 'f', -1, 64))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// Read holds a request with its body against the description. Mistakes of the request are a *refusal.
+// Read validates a request with its body against the description. A mistake in the request is a *RefusalError.
 func Read(r *http.Request, op factro.Operation, params map[string]string, body []byte) (*Call, error) {
 	contract, err := parsedContract()
 	if err != nil {
@@ -38,7 +38,7 @@ func Read(r *http.Request, op factro.Operation, params map[string]string, body [
 	return c, err
 }
 
-// readElements judges each element alone, so that the good ones of a partial batch can take effect.
+// readElements validates each element alone, so that the valid ones of a partial batch can take effect.
 func (c *Call) readElements(r *http.Request, contract *contract, body []byte, elements []json.RawMessage) error {
 	c.elements = map[int]error{}
 	for i, element := range elements {
@@ -55,8 +55,8 @@ func (c *Call) readElements(r *http.Request, contract *contract, body []byte, el
 	return Decode(body, &c.body)
 }
 
-// readJSON decodes the body. A null officer is looked for before the description is asked: the description does not
-// allow it at all, but factro has an answer of its own for it.
+// readJSON decodes the body. It checks for a null officer before the validation: the description does not allow it, but factro has its
+// own answer for it.
 func (c *Call) readJSON(body []byte) error {
 	if c.op.Body != factro.BodyObject && c.op.Body != factro.BodyList || len(body) == 0 {
 		return nil
@@ -77,15 +77,15 @@ func (c *Call) readJSON(body []byte) error {
 	return nil
 }
 
-// Decode keeps numbers as they are written, so that large ones keep their digits.
+// Decode decodes JSON and keeps numbers as text, so that large ones keep their digits.
 func Decode(body []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
-		return Invalid("", "body is no JSON: %v", err)
+		return Invalid("", "body is not JSON: %v", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Invalid("", "body has something behind its JSON")
+		return Invalid("", "body has data after its JSON")
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func readUpload(r *http.Request, body []byte) (*upload, error) {
 	for {
 		part, err := parts.NextPart()
 		if err != nil {
-			return nil, Invalid("file", "no part is named file")
+			return nil, Invalid("file", "there is no part named file")
 		}
 		if part.FormName() != "file" {
 			continue
@@ -115,7 +115,7 @@ func readUpload(r *http.Request, body []byte) (*upload, error) {
 	}
 }
 
-// Call is one operation of the Core API that fits the description.
+// Call is one valid call of an operation of the Core API.
 type Call struct {
 	op     factro.Operation
 	params map[string]string

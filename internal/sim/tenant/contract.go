@@ -20,8 +20,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// contract is openapi.yaml as an independent library reads it. It judges requests and knows the shapes of answers. Our
-// own table of operations only says which entry of the description is meant.
+// contract is openapi.yaml, read by an independent library. It validates requests and knows the shapes of answers. Our own table of
+// operations only selects the entry in the description.
 type contract struct {
 	doc *openapi3.T
 
@@ -29,8 +29,8 @@ type contract struct {
 	shapes map[string]*shape
 }
 
-// parsedContract is the description, parsed once for the whole process. That takes a fraction of a second and a few
-// megabytes, so it waits for the first request.
+// parsedContract is the description, parsed once for the whole process. That takes a fraction of a second and a few megabytes, so it
+// happens at the first request.
 var parsedContract = sync.OnceValues(loadContract)
 
 func loadContract() (*contract, error) {
@@ -43,15 +43,15 @@ func loadContract() (*contract, error) {
 
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// IsUUID accepts every uuid in its usual form, whatever its version says: factro's examples are not all RFC 9562.
+// IsUUID accepts every uuid in its usual form, with any version: not all of factro's examples conform to RFC 9562.
 func IsUUID(s string) bool { return uuidForm.MatchString(s) }
 
-// formats are those of the description that the library leaves to its user.
+// formats are the formats of the description that the library does not validate itself.
 var formats = openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidForm.String()))
 
 func (c *contract) filterOptions() *openapi3filter.Options {
 	return &openapi3filter.Options{
-		// The key is checked before, with factro's own answer.
+		// serveCore has checked the key, with factro's own answer.
 		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
 		RejectWhenRequestBodyNotSpecified: true,
 		SkipSettingDefaults:               true,
@@ -60,7 +60,7 @@ func (c *contract) filterOptions() *openapi3filter.Options {
 	}
 }
 
-// route is the library's view of the operation.
+// route is the library's route of the operation.
 func (c *contract) route(op factro.Operation) (*routers.Route, error) {
 	item := c.doc.Paths.Value(op.Path)
 	if item == nil {
@@ -73,7 +73,7 @@ func (c *contract) route(op factro.Operation) (*routers.Route, error) {
 	return &routers.Route{Spec: c.doc, Path: op.Path, PathItem: item, Method: op.Method, Operation: found}, nil
 }
 
-// checkRequest reports how a request breaks the description, as a *refusal.
+// checkRequest reports how a request breaks the description, as a *RefusalError.
 func (c *contract) checkRequest(r *http.Request, op factro.Operation, params map[string]string, body []byte) error {
 	route, err := c.route(op)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *contract) checkRequest(r *http.Request, op factro.Operation, params map
 	return nil
 }
 
-// explain takes the place and the reason out of the library's error, which otherwise repeats the schema and the value.
+// explain extracts the path and the reason from the library's error, which otherwise repeats the schema and the value.
 func explain(err error) (path, message string) {
 	message = err.Error()
 	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
@@ -122,9 +122,9 @@ func innermost(err *openapi3.SchemaError) *openapi3.SchemaError {
 	}
 }
 
-// shape is what the simulator needs to know of a component schema to build objects of it.
+// shape is what the simulator needs from a component schema to build objects.
 type shape struct {
-	nullable []string // properties that may be null, which a new object starts with
+	nullable []string // properties that may be null; a new object starts with null
 	required []string
 	instants []string // properties of format date-time
 	known    map[string]bool
@@ -145,7 +145,7 @@ func (c *contract) shape(name string) *shape {
 	return s
 }
 
-// add takes over what a schema says, and what the parts of it say.
+// add adds the properties of a schema and of its parts.
 func (s *shape) add(schema *openapi3.Schema) {
 	for property, p := range schema.Properties {
 		s.known[property] = true
@@ -166,8 +166,8 @@ func acceptsNull(s *openapi3.Schema) bool {
 	return s.Type.Includes("null") || slices.ContainsFunc(s.AnyOf, func(r *openapi3.SchemaRef) bool { return acceptsNull(r.Value) })
 }
 
-// sample is a value that fits a schema: required properties only, the first value of an enum, empty lists. It answers
-// the operations behind which the simulator keeps no state.
+// sample is a value that fits a schema: required properties only, the first value of an enum, empty lists. It is the answer of
+// operations without state in the simulator.
 func sample(s *openapi3.Schema, id func() string) any {
 	switch {
 	case len(s.Enum) > 0:

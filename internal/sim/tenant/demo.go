@@ -6,8 +6,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// Ids of the demo tenant. They are fixed, so that a script may know them before the simulator runs, and they are those
-// of the examples in the documents.
+// Ids of the demo tenant. They are fixed, so that scripts know them before the simulator runs. The examples in the documents use them.
 const (
 	demoUser              = factro.ExampleUser
 	demoColleague         = factro.ExampleColleague
@@ -49,7 +48,7 @@ func Demo(mandantID string) Seeded {
 	}
 }
 
-// seed fills a store with the demo tenant. The objects are complete, so that the description is not needed yet.
+// seed fills a store with the demo tenant. The objects are complete, so that the description need not be parsed yet.
 func seed(st *store, mandant string, now time.Time) {
 	at := Instant(now)
 	plan := Object{
@@ -89,7 +88,7 @@ func seed(st *store, mandant string, now time.Time) {
 			"description": nil, "emailAddress": "clara@example.test", "phone": nil, "mobilePhone": nil, "street": nil,
 			"zipCode": nil, "city": nil,
 		}},
-		// The days are entered in the UI: local midnight, before and after the change of the clocks.
+		// Days as entered in the UI: local midnight, in summer time and in winter time.
 		{"project", plan.With(Object{
 			"id": demoProject, "title": "Demo", "projectState": "inProcess", "priority": nil, "isArchived": false,
 			"isDraft": false, "plannedStartDate": "2026-08-31T22:00:00.000Z", "plannedEndDate": "2026-11-30T23:00:00.000Z",

@@ -1,5 +1,5 @@
 // Package tenant is the state of one tenant of the simulated factro, and what the operations of the Core API do to it.
 //
-// In: a request that fits the description (Read), and what holds for it (Env). Out: the answer as a value, the events that happened,
-// or a RefusalError. It never sends anything, sleeps nowhere, and locks nothing: the simulator does.
+// In: a valid request (Read) and its environment (Env). Out: the answer as a value with its events, or a RefusalError. It never sends
+// anything, never sleeps, and has no locks: the simulator does that.
 package tenant

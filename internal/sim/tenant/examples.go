@@ -7,8 +7,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// exampleSteps make the example tenant: each is an operation with its own example as the body, and the id that the new
-// object gets. What a document shows as the answer to a create is so what the other examples name.
+// exampleSteps create the example tenant. Each is an operation with its own example as the body, and the id of the new object. So the
+// other examples can refer to the objects from the answers in the documents.
 var exampleSteps = []struct{ operation, id string }{
 	{"createProject", factro.ExampleOtherProject},
 	{"createPackage", factro.ExampleOtherPackage},

@@ -9,8 +9,8 @@ import (
 
 func jsonNumber(text string) json.Number { return json.Number(text) }
 
-// handlers is what the simulator does for each operation. Families of routes are made from tables of their owners. An
-// operation that is missing here is answered from its schema.
+// handlers has the handler of each operation. Groups of routes are generated from tables of their owners. An operation that is missing
+// here is answered from its schema.
 func handlers() map[string]handler {
 	h := map[string]handler{
 		"listTasks": listAll("task"), "listTasksByProject": listTasksByProject, "getTask": getOne("task", "taskId"),
@@ -120,7 +120,7 @@ func addTags(h map[string]handler) {
 }
 
 func addComments(h map[string]handler) {
-	for name, c := range map[string]commented{
+	for name, c := range map[string]commentRoutes{
 		"Task":       {kind: "task", param: "taskId", property: "taskId", nested: true, reference: "task"},
 		"Project":    {kind: "project", param: "projectId", property: "projectId", nested: true, reference: "project"},
 		"Package":    {kind: "package", param: "packageId", property: "taskPackageId", nested: true, reference: "package"},
@@ -165,7 +165,7 @@ func addAssociations(h map[string]handler) {
 }
 
 func addRights(h map[string]handler) {
-	for name, rt := range map[string]righted{
+	for name, rt := range map[string]rightRoutes{
 		"Task": {"task", "taskId", "Task", "taskId", map[string]string{
 			"officerId": "IsTaskOfficer", "executorId": "IsTaskExecutor",
 		}},
@@ -184,7 +184,7 @@ func addRights(h map[string]handler) {
 	}
 }
 
-// fromSchema answers an operation behind which the simulator keeps nothing.
+// fromSchema answers an operation without state in the simulator.
 func fromSchema(t *tx) (any, error) {
 	switch t.op.Answer {
 	case factro.AnswerVoid:
@@ -196,8 +196,8 @@ func fromSchema(t *tx) (any, error) {
 	return sample(t.contract.doc.Components.Schemas[t.op.AnswerSchema].Value, t.NewID), nil
 }
 
-// storedPayloads reads the payloads since an instant, the bound included. How factro writes the bound is not
-// documented; plain days and milliseconds are taken, too.
+// storedPayloads reads the payloads since an instant (inclusive). The form of the instant at factro is not documented; plain days and
+// milliseconds are accepted too.
 func storedPayloads(t *tx) (any, error) {
 	text := t.params["startDate"]
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
@@ -208,5 +208,5 @@ func storedPayloads(t *tx) (any, error) {
 	if ms, err := json.Number(text).Int64(); err == nil {
 		return t.Payloads(time.UnixMilli(ms), t.params["actionType"]), nil
 	}
-	return nil, Invalid("startDate", "startDate: %q is no instant", text)
+	return nil, Invalid("startDate", "startDate: %q is not a timestamp", text)
 }

@@ -1,6 +1,6 @@
 package tenant
 
-// stamp is how a kind writes down when it was created or changed.
+// stamp is the form of the times in a kind.
 type stamp int
 
 const (
@@ -9,31 +9,31 @@ const (
 	msStamp
 )
 
-// kind is what the simulator has to know of a kind of object to create, change and delete it. What is the same for many
-// kinds stands here; only what is factro's special way is code, in settle.
+// kind describes a kind of object, for creating, changing and deleting it. The fields cover what many kinds have in common. The
+// function complete covers the special cases.
 type kind struct {
 	noun   string // in messages
 	schema string // component schema of the answers
 	action string // begins the names of its events, see actions.go; empty fires nothing
-	// defaults are the values of a new object beside the nulls of its nullable properties.
+	// defaults are the initial values of a new object. All other nullable properties start with null.
 	defaults Object
 	// creator is the property that gets the key's user.
 	creator string
-	// created and changed are the properties that get the time; their forms differ between kinds, as at factro.
+	// created and changed are the properties with times. Their form depends on the kind, as at factro.
 	created, changed           string
 	createdStamp, changedStamp stamp
 	numbered                   bool // has a running number
 	noMandant                  bool
 	// refs are the properties that must name an existing object of a kind.
 	refs map[string]string
-	// renamed are properties that are called otherwise in a body; an empty name is not stored at all.
+	// renamed are properties with another name in a body. With an empty name they are not stored.
 	renamed map[string]string
 	// notInRows are properties that a list leaves out.
 	notInRows []string
-	// owns is what goes when an object goes: a kind, and the property in which it names its owner.
+	// owns are the kinds that are deleted with an object, with the property that names the owner.
 	owns [][2]string
-	// settle completes and judges an object before it is stored. before is nil for a new one, body is what was sent.
-	settle func(t *tx, before, after, body Object) error
+	// complete validates and completes an object before it is stored. before is nil for a new object, body is the request's body.
+	complete func(t *tx, before, after, body Object) error
 }
 
 var kinds map[string]kind
@@ -56,7 +56,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 				{"taskConnection", "referenceId"},
 				{"tagLink", "ownerId"},
 			},
-			settle: settleTask,
+			complete: completeTask,
 		},
 		"project": {
 			noun: "Project", schema: "Project", action: "Project", creator: "creatorId", numbered: true,
@@ -85,20 +85,20 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 				{"document", "referenceId"},
 				{"right", "referenceId"},
 			},
-			settle: settlePackage,
+			complete: completePackage,
 		},
 		"comment": {
 			noun: "Comment", schema: "Comment", action: "Comment", creator: "creatorId",
 			created: "creationDate", createdStamp: isoStamp, changed: "changeDate", changedStamp: msStamp,
-			renamed: map[string]string{"parentCommentId": "parentId"},
-			owns:    [][2]string{{"comment", "parentId"}},
-			settle:  settleComment,
+			renamed:  map[string]string{"parentCommentId": "parentId"},
+			owns:     [][2]string{{"comment", "parentId"}},
+			complete: completeComment,
 		},
 		"checklistEntry": {
 			noun: "ChecklistEntry", schema: "ChecklistEntry", action: "ChecklistEntry", noMandant: true,
 			changed: "changeDate", changedStamp: isoStamp,
-			refs:   map[string]string{"assigneeId": "user"},
-			settle: settleChecklistEntry,
+			refs:     map[string]string{"assigneeId": "user"},
+			complete: completeChecklistEntry,
 		},
 		"document": {
 			noun: "Document", schema: "Document", action: "Document", creator: "creatorId",
@@ -126,7 +126,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 				{"substitute", "substituteId"},
 				{"right", "employeeId"},
 			},
-			settle: settleUser,
+			complete: completeUser,
 		},
 		"absence": {
 			noun: "Absence", schema: "Absence", action: "Absence", refs: map[string]string{"employeeId": "user"},
@@ -137,16 +137,16 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 			defaults: Object{"isBillable": true, "isBilled": false, "location": map[string]any{
 				"name": nil, "street": nil, "city": nil, "zipCode": nil, "country": nil,
 			}},
-			refs:    map[string]string{"workEmployeeId": "user"},
-			renamed: map[string]string{"remainingTaskEffort": ""},
-			owns:    [][2]string{{"comment", "referenceId"}},
-			settle:  settleWorkRecord,
+			refs:     map[string]string{"workEmployeeId": "user"},
+			renamed:  map[string]string{"remainingTaskEffort": ""},
+			owns:     [][2]string{{"comment", "referenceId"}},
+			complete: completeWorkRecord,
 		},
 		"appointment": {
 			noun: "Appointment", schema: "Appointment", action: "Appointment", creator: "creatorId",
 			created: "creationDate", createdStamp: isoStamp, changed: "changeDate", changedStamp: isoStamp,
-			refs:   map[string]string{"employeeId": "user", "referencedTaskId": "task"},
-			settle: settleAppointment,
+			refs:     map[string]string{"employeeId": "user", "referencedTaskId": "task"},
+			complete: completeAppointment,
 		},
 		"team": {
 			noun: "Team", schema: "Team", action: "Team", defaults: Object{"isActive": true},
@@ -165,7 +165,7 @@ func init() { //nolint:gochecknoinits // the table and the functions in it refer
 		"customView": {
 			noun: "CustomView", schema: "CustomView",
 			created: "createdAt", createdStamp: msStamp, changed: "updatedAt", changedStamp: msStamp,
-			refs: map[string]string{"sourceTemplateId": "customView"}, settle: settleCustomView,
+			refs: map[string]string{"sourceTemplateId": "customView"}, complete: completeCustomView,
 		},
 		"structureTemplate": {noun: "Template"},
 		"taskTemplate":      {noun: "Template"},

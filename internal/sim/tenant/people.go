@@ -4,8 +4,8 @@ import (
 	"unicode/utf8"
 )
 
-// settleUser fills in the initials, which no body carries.
-func settleUser(_ *tx, _, after, _ Object) error {
+// completeUser sets the initials, which are not in a body.
+func completeUser(_ *tx, _, after, _ Object) error {
 	initial := func(name string) string {
 		r, size := utf8.DecodeRuneInString(name)
 		if size == 0 {
@@ -52,7 +52,7 @@ func removeSubstitute(t *tx) (any, error) {
 	return nil, nil
 }
 
-// paidSeats is a made-up number: how many users who are not guests the tenant may have.
+// paidSeats is an invented limit: how many users, without guests, the tenant may have.
 const paidSeats = 50
 
 func userQuota(t *tx) (any, error) {
@@ -81,7 +81,7 @@ func userQuota(t *tx) (any, error) {
 	}, nil
 }
 
-// removeTeamMember takes the membership's id. An employee's id is refused as unknown, as at factro.
+// removeTeamMember expects the membership's id. An employee's id is unknown, as at factro.
 func removeTeamMember(t *tx) (any, error) {
 	member, err := t.get("teamMember", t.params["memberId"])
 	if err != nil || member.Str("teamId") != t.params["teamId"] {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// Reason is why a request is refused. It decides over status and form of the answer.
+// Reason is why a request is refused. It decides the status and form of the answer.
 type Reason int
 
 const (
@@ -13,11 +13,11 @@ const (
 	RefusedMissing                 // 404, text
 )
 
-// RefusalError is an answer that refuses. One function, writeRefusal, turns it into HTTP.
+// RefusalError is a refusal of a request. The simulator turns it into an HTTP answer.
 type RefusalError struct {
 	Kind    Reason
 	Message string
-	Path    string // the offending property, if there is one
+	Path    string // the invalid property, if there is one
 }
 
 func (r *RefusalError) Error() string { return r.Message }
@@ -29,7 +29,7 @@ func Invalid(path, format string, args ...any) error {
 
 func forbidden(message string) error { return &RefusalError{Kind: RefusedForbidden, Message: message} }
 
-// notFound is factro's text for an unknown id. Only the task's is known, other nouns are presumed to be alike.
+// notFound is factro's text for an unknown id. Only the text for tasks is known; the others are assumed to be similar.
 func notFound(kind, id string) error {
 	return &RefusalError{Kind: RefusedMissing, Message: fmt.Sprintf("%s with id %q not found", kinds[kind].noun, id)}
 }

@@ -4,26 +4,25 @@ import (
 	"strings"
 )
 
-// Access rights are grants to employees and teams, plus what follows from roles. The answer is a map from employee to
-// reasons, not a list.
+// Access rights come from grants to employees and teams, and from roles. The answer is a map from employees to reasons, not a list.
 
-// righted says where the rights of one kind of object are.
-type righted struct {
+// rightRoutes describes the rights of one kind of object.
+type rightRoutes struct {
 	kind, param string
 	noun        string // in reasons, such as HasDirectTaskReadRight
-	property    string // names the object in a reason; empty for templates, which have none
+	property    string // the object's property in a reason; empty for templates, which have none
 	roles       map[string]string
 }
 
-func (rt righted) object(t *tx) (Object, error) {
+func (rt rightRoutes) object(t *tx) (Object, error) {
 	if rt.kind == "package" {
 		return t.packageInPath()
 	}
 	return t.get(rt.kind, t.params[rt.param])
 }
 
-// get lists who may read or write, and why. Who may write may read.
-func (rt righted) get(write bool) handler {
+// get lists who may read or write, and why. The right to write includes the right to read.
+func (rt rightRoutes) get(write bool) handler {
 	return func(t *tx) (any, error) {
 		o, err := rt.object(t)
 		if err != nil {
@@ -58,7 +57,7 @@ func (rt righted) get(write bool) handler {
 	}
 }
 
-func (rt righted) reason(t *tx, reason, id, team string) Object {
+func (rt rightRoutes) reason(t *tx, reason, id, team string) Object {
 	if t.Variants.LowerCaseReasons {
 		reason = strings.ToLower(reason[:1]) + reason[1:]
 	}
@@ -72,8 +71,8 @@ func (rt righted) reason(t *tx, reason, id, team string) Object {
 	return out
 }
 
-// grant gives a right to an employee or a team, once.
-func (rt righted) grant(grantee, granteeKind string, write bool) handler {
+// grant gives a right to an employee or a team. Repeating it changes nothing.
+func (rt rightRoutes) grant(grantee, granteeKind string, write bool) handler {
 	return func(t *tx) (any, error) {
 		o, err := rt.object(t)
 		if err != nil {
@@ -94,7 +93,7 @@ func (rt righted) grant(grantee, granteeKind string, write bool) handler {
 	}
 }
 
-func (rt righted) granted(right Object, grantee string) Object {
+func (rt rightRoutes) granted(right Object, grantee string) Object {
 	if grantee == "employeeId" {
 		return right
 	}
@@ -107,8 +106,8 @@ func (t *tx) grants(reference, grantee, to string, write bool) []Object {
 	})
 }
 
-// revoke succeeds whether the right was there or not, like detaching a tag.
-func (rt righted) revoke(grantee string, write bool) handler {
+// revoke succeeds even if the right did not exist, like detaching a tag.
+func (rt rightRoutes) revoke(grantee string, write bool) handler {
 	return func(t *tx) (any, error) {
 		o, err := rt.object(t)
 		if err != nil {

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// Object is one JSON object. Objects in the store are never changed in place: a change puts a changed copy, so that an
-// answer can be encoded after the lock is gone and a batch can be undone. Keys with a leading underscore never leave the
-// simulator.
+// Object is one JSON object. Objects in the store are never changed in place: a change stores a changed copy. So an answer can be
+// encoded after the lock is released, and a batch can be undone. Keys with a leading underscore are internal.
 type Object map[string]any
 
-// Str is the text of a property; "" if it is none.
+// Str is the text of a property, or "" if it is not text.
 func (o Object) Str(key string) string { s, _ := o[key].(string); return s }
 
 // ID is the id of an object.
@@ -25,13 +24,13 @@ func (o Object) With(changes Object) Object {
 	return out
 }
 
-// version is what a read shows of an object until a change becomes readable.
+// version is the state of an object that reads show until a change becomes readable.
 type version struct {
 	object Object // nil: the object did not exist
 	until  time.Time
 }
 
-// store keeps objects by kind and id, in the order of their creation. Its user holds the simulator's lock.
+// store keeps objects by kind and id, in the order of their creation. Callers must hold the simulator's lock.
 type store struct {
 	kinds map[string]*collection
 }
@@ -54,7 +53,7 @@ func (st *store) of(kind string) *collection {
 	return c
 }
 
-// count is how many objects of a kind there are.
+// count is the number of objects of a kind.
 func (st *store) count(kind string) int {
 	if c := st.kinds[kind]; c != nil {
 		return len(c.order)
@@ -62,7 +61,7 @@ func (st *store) count(kind string) int {
 	return 0
 }
 
-// readable is what a read shows of an object: the state from before, until a change can be read.
+// readable is the object as reads show it: the old state until a change becomes readable.
 func (c *collection) readable(id string, now time.Time) Object {
 	if v, delayed := c.past[id]; delayed {
 		if now.Before(v.until) {
@@ -73,7 +72,7 @@ func (c *collection) readable(id string, now time.Time) Object {
 	return c.items[id]
 }
 
-// put stores an object under its id and returns what takes it back. Until readable, reads show what was there before.
+// put stores an object under its id and returns a function that undoes it. Until the time readable, reads show the old state.
 func (st *store) put(kind string, o Object, readable time.Time) (undo func()) {
 	c, id := st.of(kind), o.ID()
 	before, existed := c.items[id]
@@ -100,7 +99,7 @@ func (st *store) put(kind string, o Object, readable time.Time) (undo func()) {
 	}
 }
 
-// remove deletes an object, if it is there, and returns what takes that back.
+// remove deletes an object if it exists, and returns a function that undoes it.
 func (st *store) remove(kind, id string) (undo func()) {
 	c := st.of(kind)
 	before, existed := c.items[id]
@@ -117,7 +116,7 @@ func (st *store) remove(kind, id string) (undo func()) {
 	}
 }
 
-// nextNumber is the next running number of a kind. Like factro's, it is not given twice, not even after a failure.
+// nextNumber is the next sequential number of a kind. As at factro, no number is used twice, even after a failure.
 func (st *store) nextNumber(kind string) json.Number {
 	c := st.of(kind)
 	c.last++

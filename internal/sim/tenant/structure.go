@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The tree of a project: packages nest, tasks are leaves. Its order is the order of creation until a request moves a
-// node to a position; whether factro counts positions from zero or one is not known, so both ends are clamped.
+// The tree of a project: packages can be nested, tasks are leaves. The order is the order of creation until a request moves a node to a
+// position. It is not known whether factro counts positions from zero or one, so positions are clamped at both ends.
 
 func getProjectStructure(t *tx) (any, error) {
 	project, err := t.get("project", t.params["projectId"])
@@ -53,16 +53,16 @@ func isParent(kind string, parent, c Object) bool {
 	return false
 }
 
-// order sorts siblings; nodes that never moved come last, as they were created.
+// order sorts siblings. Nodes that were never moved come last, in the order of their creation.
 func order(o Object) int {
 	if n, placed := o["_order"].(json.Number); placed {
-		at, _ := n.Int64() // written below
+		at, _ := n.Int64() // position has written it
 		return int(at)
 	}
 	return 1 << 30
 }
 
-// position puts a node at the body's position among its siblings.
+// position moves a node to the position in the body.
 func (t *tx) position(kind string, o Object) {
 	number, sent := t.fields()["position"].(json.Number)
 	if !sent {
@@ -84,7 +84,7 @@ func (t *tx) position(kind string, o Object) {
 	}
 }
 
-func settlePackage(t *tx, before, after, _ Object) error {
+func completePackage(t *tx, before, after, _ Object) error {
 	parent := after.Str("parentPackageId")
 	if before != nil || parent == "" {
 		return nil
@@ -95,7 +95,7 @@ func settlePackage(t *tx, before, after, _ Object) error {
 	return nil
 }
 
-// inProject runs a verb on a package if it belongs to the project in the path.
+// inProject runs a handler on a package if it belongs to the project in the path.
 func inProject(verb handler) handler {
 	return func(t *tx) (any, error) {
 		if _, err := t.packageInPath(); err != nil {
@@ -171,7 +171,7 @@ func (t *tx) movePackage(to func() (project string, parent any, err error)) (any
 	return nil, nil
 }
 
-// below is every package and task inside a package, however deep.
+// below is every package and task inside a package, at any depth.
 func (t *tx) below(packageID string) []child {
 	var out []child
 	for _, c := range t.children("package", Object{"id": packageID}) {
@@ -183,8 +183,8 @@ func (t *tx) below(packageID string) []child {
 	return out
 }
 
-// shiftPackageWithSuccessors shifts the package's tasks and, once each, the tasks that follow them. Closed tasks are not
-// editable and stay. Doing it twice shifts twice.
+// shiftPackageWithSuccessors shifts the package's tasks and their successors, each task once. Closed tasks cannot be edited and are not
+// shifted. A repeated call shifts again.
 func shiftPackageWithSuccessors(t *tx) (any, error) {
 	p, err := t.packageInPath()
 	if err != nil {
@@ -193,7 +193,7 @@ func shiftPackageWithSuccessors(t *tx) (any, error) {
 	days, _ := t.fields()["daysDelta"].(json.Number) // the contract has checked that it is a number
 	delta, err := strconv.ParseFloat(string(days), 64)
 	if err != nil {
-		return nil, Invalid("daysDelta", "daysDelta is no number")
+		return nil, Invalid("daysDelta", "daysDelta is not a number")
 	}
 	seen, waiting := map[string]bool{}, []string{}
 	for _, c := range t.below(p.ID()) {

@@ -7,8 +7,8 @@ import (
 
 const taskClosed = "Task is closed"
 
-// checkOpen refuses writes to a closed task. It holds for everything below /tasks/{taskId} but the state route, the
-// delete included: public clients show the 403 on updates only, and the stricter reading finds more mistakes.
+// checkOpen refuses writes to a closed task. It applies to everything below /tasks/{taskId} except the state route, including deletes.
+// Public clients show the 403 only for updates, but the stricter behavior finds more mistakes.
 func checkOpen(task Object) error {
 	if task.Str("taskState") == "closed" {
 		return forbidden(taskClosed)
@@ -16,15 +16,15 @@ func checkOpen(task Object) error {
 	return nil
 }
 
-// settleTask places a new task, gives it an executor, and guards a closed one.
-func settleTask(t *tx, before, after, body Object) error {
+// completeTask places a new task, sets its executor, and refuses changes to a closed one.
+func completeTask(t *tx, before, after, body Object) error {
 	if before != nil {
 		if err := checkOpen(before); err != nil {
 			return err
 		}
 	}
 	if before == nil {
-		// Left out, factro picks some executor and officer; the key's user is the plausible one. Null picks none.
+		// If executor and officer are missing, factro sets them; the key's user is the most plausible. With null there is none.
 		for _, role := range []string{"executorId", "officerId"} {
 			if _, sent := body[role]; !sent {
 				after[role] = t.user
@@ -57,7 +57,7 @@ func (t *tx) placeTask(task Object, parent string) error {
 	return nil
 }
 
-// setTaskState works on closed tasks, too: there is no other way to open them again.
+// setTaskState also works on closed tasks: there is no other way to reopen them.
 func setTaskState(t *tx) (any, error) {
 	task, err := t.get("task", t.params["taskId"])
 	if err != nil {
@@ -67,7 +67,7 @@ func setTaskState(t *tx) (any, error) {
 	if until, sent := t.fields()["pausedUntil"].(string); sent && state == "pushedBack" {
 		at, err := time.Parse(time.RFC3339, until)
 		if err != nil {
-			return nil, Invalid("pausedUntil", "pausedUntil: %q is no instant", until)
+			return nil, Invalid("pausedUntil", "pausedUntil: %q is not a timestamp", until)
 		}
 		changes["pausedUntil"] = Instant(at)
 	}
@@ -85,7 +85,7 @@ func listTasksByProject(t *tx) (any, error) {
 	return listOf("task", "projectId", "project", "projectId")(t)
 }
 
-// change stores new values of an object behind a void route and fires the kind's event.
+// change stores new values of an object, for a route without an answer, and fires the event.
 func (t *tx) change(kind string, o, changes Object, event string) {
 	if k := kinds[kind]; k.changed != "" {
 		setStamp(changes, k.changed, k.changedStamp, t.now)
@@ -135,7 +135,7 @@ func (t *tx) moveTask(to func(task Object) (Object, error)) (any, error) {
 	return nil, nil
 }
 
-func settleChecklistEntry(t *tx, before, after, _ Object) error {
+func completeChecklistEntry(t *tx, before, after, _ Object) error {
 	if title := []rune(after.Str("title")); len(title) > 255 {
 		return Invalid("title", "title: %d characters are more than 255", len(title))
 	}
@@ -145,7 +145,7 @@ func settleChecklistEntry(t *tx, before, after, _ Object) error {
 	return nil
 }
 
-// entryOfTask runs a verb on a checklist entry if it belongs to the task in the path.
+// entryOfTask runs a handler on a checklist entry if it belongs to the task in the path.
 func entryOfTask(verb handler) handler {
 	return func(t *tx) (any, error) {
 		entry, err := t.get("checklistEntry", t.params["entryId"])
@@ -156,7 +156,7 @@ func entryOfTask(verb handler) handler {
 	}
 }
 
-// addTaskConnection stores the connection once for each side, since each task lists it from its own point of view.
+// addTaskConnection stores the connection once for each task, since each task lists it from its own side.
 func addTaskConnection(t *tx) (any, error) {
 	body, from := t.fields(), t.params["taskId"]
 	to, predecessor, successor := body.Str("connectedTaskId"), body["isPredecessor"], body["isSuccessor"]

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Config says what a tenant is made of.
+// Config describes a tenant.
 type Config struct {
 	MandantID string
 	// Examples adds one object of each kind to the demo tenant.
@@ -17,8 +17,8 @@ type Config struct {
 	Payloads func(since time.Time, action string) []any
 }
 
-// Tenant is the state of one tenant of factro, and what its operations do. It is not safe for concurrent use: the simulator's lock
-// guards it, since a change, its line in the journal and its events belong together.
+// Tenant is the state of one tenant of factro, with its operations. It is not safe for concurrent use. The simulator's lock guards it,
+// because a change, its line in the journal and its events belong together.
 type Tenant struct {
 	config   Config
 	contract *contract
@@ -40,30 +40,30 @@ func New(cfg Config) (*Tenant, error) {
 	return n, n.addExamples()
 }
 
-// Clone copies a tenant. Neither sees later changes of the other.
+// Clone copies a tenant. Later changes to one do not affect the other.
 func (n *Tenant) Clone() *Tenant {
 	out := *n
 	out.store = n.store.clone()
 	return &out
 }
 
-// Env is what holds for one operation.
+// Env is the environment of one operation.
 type Env struct {
 	Variants Variants
-	// readableAfter is how long reads still show the state from before a change.
+	// ReadableAfter is how long reads still show the state before a change.
 	ReadableAfter time.Duration
-	// keep writes the changes into the journal, before they are answered; nil keeps nothing.
+	// Keep writes the changes into the journal before they are answered. It may be nil.
 	Keep func([]Change) error
 }
 
-// Result is what an operation came to.
+// Result is the result of an operation.
 type Result struct {
-	Answer any // nil is the answer of a void operation
-	Status int // if it is not the usual one
+	Answer any // nil for a void operation
+	Status int // 0 means the usual status
 	Events []Event
 }
 
-// Do runs an operation. If it fails, nothing has changed; mistakes of the caller are a *refusal.
+// Do runs an operation. If it fails, nothing has changed. A mistake of the caller is a *RefusalError.
 func (n *Tenant) Do(c *Call, e Env) (Result, error) {
 	contract, err := parsedContract()
 	if err != nil {
@@ -107,7 +107,7 @@ func (n *Tenant) Restore(changes []Change) {
 // Kinds are the kinds of objects, sorted.
 func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 
-// Count is how many objects of a kind there are.
+// Count is the number of objects of a kind.
 func (n *Tenant) Count(kind string) int { return n.store.count(kind) }
 
 // Objects are the objects of a kind, in the order of their creation.
@@ -123,7 +123,7 @@ func (n *Tenant) Objects(kind string) []Object {
 	return out
 }
 
-// Object is the object of a kind with that id; nil if there is none.
+// Object is the object of a kind with this id, or nil.
 func (n *Tenant) Object(kind, id string) Object {
 	if c := n.store.kinds[kind]; c != nil {
 		return c.items[id]
@@ -139,7 +139,7 @@ func (t *tx) guardClosed() error {
 	}
 	task, err := t.get("task", id)
 	if err != nil {
-		return nil //nolint:nilerr // the operation says so itself, in its own way
+		return nil //nolint:nilerr // the operation itself reports an unknown task
 	}
 	return checkOpen(task)
 }

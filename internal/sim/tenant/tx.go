@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tx is one operation at work on the store, under the simulator's lock. What it did is undone if it fails, and its
+// tx is the transaction of one operation on the store, under the simulator's lock. If the operation fails, its changes are undone. Its
 // events are fired only if it succeeds.
 type tx struct {
 	*Call
@@ -19,13 +19,13 @@ type tx struct {
 	user     string // the key's user
 	now      time.Time
 
-	status int // of a good answer, if it is not the usual one
+	status int // of a successful answer; 0 means the usual status
 	undo   []func()
-	done   []Change // what undo would take back, as the journal has it
+	done   []Change // the changes that undo would revert, in the form of the journal
 	events []Event
 }
 
-// Change is an object as it is from now on; null if it is gone. Last is the last running number of its kind.
+// Change is the new state of an object, or null if it was deleted. Last is the last sequential number of its kind.
 type Change struct {
 	Kind   string `json:"kind"`
 	ID     string `json:"id"`
@@ -33,7 +33,7 @@ type Change struct {
 	Last   int64  `json:"last,omitempty"`
 }
 
-// Event is something that happened to an object.
+// Event is an action on an object.
 type Event struct {
 	Action, EntityID string
 }
@@ -44,7 +44,7 @@ func (t *tx) fire(action, entity string) {
 	}
 }
 
-// atomically runs change and takes back all it did if it fails. It nests, so an element of a partial batch fails alone.
+// atomically runs change and undoes everything if it fails. It can be nested, so that an element of a partial batch fails alone.
 func (t *tx) atomically(change func() error) error {
 	done, fired := len(t.undo), len(t.events)
 	err := change()
@@ -71,7 +71,7 @@ func (t *tx) remove(kind, id string) {
 	t.done = append(t.done, Change{Kind: kind, ID: id})
 }
 
-// get finds an object: queries see what is readable, commands what is.
+// get finds an object. Queries see the readable state, commands the current one.
 func (t *tx) get(kind, id string) (Object, error) {
 	c := t.store.of(kind)
 	o := c.items[id]
@@ -84,7 +84,7 @@ func (t *tx) get(kind, id string) (Object, error) {
 	return o, nil
 }
 
-// list returns the objects that match, in the order of their creation. A nil match takes all.
+// list returns the objects that match, in the order of their creation. A nil match accepts all.
 func (t *tx) list(kind string, match func(Object) bool) []Object {
 	c, out := t.store.of(kind), []Object{}
 	for _, id := range c.order {
@@ -106,12 +106,12 @@ func (t *tx) fields() Object {
 	return m
 }
 
-// Instant is a point in time as factro writes it.
+// Instant is a time in factro's form.
 func Instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func millis(at time.Time) json.Number { return whole(at.UnixMilli()) }
 
-// render is what leaves the simulator of an object.
+// render is an object as answers show it.
 func (t *tx) render(kind string, o Object, row bool) Object {
 	k, out := kinds[kind], maps.Clone(o)
 	for key, value := range out {

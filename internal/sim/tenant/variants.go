@@ -9,12 +9,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
 
-// Variants are the things that are not known outside factro. The zero value of each is what is best supported, or, where
-// nothing is, the milder guess.
+// Variants select behavior that is not known outside factro. The zero value of each is the most likely behavior, or the less harmful
+// one if nothing is known.
 type Variants struct {
-	// CreateStatus answers a create: 200 (the default) or 201.
+	// CreateStatus is the status of a create: 200 (the default) or 201.
 	CreateStatus int
-	// InvalidStatus refuses input: 400 (the default) or 422.
+	// InvalidStatus is the status for invalid input: 400 (the default) or 422.
 	InvalidStatus int
 	// InvalidBody is the form of such a refusal, one of InvalidBodies; the first is the default.
 	InvalidBody string
@@ -26,19 +26,19 @@ type Variants struct {
 	LimitByAddress bool
 	// ReverseBatches answers partial batches in reverse order.
 	ReverseBatches bool
-	// PartialStatus answers a batch with refused elements: 200 (the default), 207, 400 or 422.
+	// PartialStatus is the status of a batch with refused elements: 200 (the default), 207, 400 or 422.
 	PartialStatus int
-	// AbsentNull leaves properties that are null out of the answers.
+	// AbsentNull omits properties that are null from answers.
 	AbsentNull bool
 	// MergeCustomFields keeps the custom fields that a PUT does not name. Otherwise the map is replaced as a whole.
 	MergeCustomFields bool
 	// PackageParentsOnly refuses a project's id as the parent of a new task.
 	PackageParentsOnly bool
-	// LowerCaseReasons spells the reasons of access rights as the client of 2020 does.
+	// LowerCaseReasons writes the reasons of access rights in the form of a client from 2020.
 	LowerCaseReasons bool
 }
 
-// InvalidBodies are the forms in which a refusal may come.
+// InvalidBodies are the possible forms of a refusal.
 var InvalidBodies = []string{"message", "error", "detail", "title", "errors", "violations", "details", "text"}
 
 // Settings are the variants by name.
@@ -59,7 +59,7 @@ func (v *Variants) Settings() []setting.Setting {
 	}
 }
 
-// Set sets one variant from text, as a flag does. A mistake changes nothing.
+// Set sets one variant from text, like a flag. After a mistake nothing has changed.
 func (v *Variants) Set(name, value string) error {
 	changed := *v
 	if err := setting.Set(changed.Settings(), name, value); err != nil {
@@ -72,7 +72,7 @@ func (v *Variants) Set(name, value string) error {
 	return nil
 }
 
-// Validate reports every value that is none of those listed.
+// Validate reports every value that is not allowed.
 func (v Variants) Validate() error {
 	var errs []error
 	for _, c := range []struct {
@@ -97,7 +97,7 @@ func (v Variants) Validate() error {
 // MarshalJSON writes every variant under the name that Set takes.
 func (v Variants) MarshalJSON() ([]byte, error) { return setting.JSON(v.Settings()) }
 
-// UnmarshalJSON sets what is named and keeps the rest.
+// UnmarshalJSON sets the given values and keeps the others.
 func (v *Variants) UnmarshalJSON(data []byte) error {
 	if err := setting.FromJSON(v.Settings(), data); err != nil {
 		return fmt.Errorf("variants: %w", err)

@@ -10,10 +10,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 )
 
-// handler does one operation. Its value is the answer's body; nil is the answer of a void operation.
+// handler carries out one operation. It returns the body of the answer, or nil for a void operation.
 type handler func(t *tx) (any, error)
 
-// fixed are properties that do not come from the body but, for instance, from the path.
+// fixed returns properties that do not come from the body, but for example from the path.
 type fixed func(t *tx) (Object, error)
 
 func fromPath(property, param, kind string) fixed {
@@ -27,7 +27,7 @@ func listAll(kind string) handler {
 	return func(t *tx) (any, error) { return t.renderRows(kind, t.list(kind, nil)), nil }
 }
 
-// listOf lists what belongs to the owner in the path. An unknown owner is refused.
+// listOf lists the objects that belong to the owner in the path. An unknown owner is an error.
 func listOf(kind, property, ownerKind, param string) handler {
 	return func(t *tx) (any, error) {
 		if _, err := t.get(ownerKind, t.params[param]); err != nil {
@@ -86,8 +86,8 @@ func deleteOne(kind, param string) handler {
 	}
 }
 
-// batch does the same with every element. An atomic batch fails with its first bad element; a partial one leaves bad
-// elements out, and is refused only if no element is good. What factro says of the elements left out is not known.
+// batch handles every element. An atomic batch fails with its first invalid element. A partial batch skips invalid elements, and fails
+// only if no element is valid. It is not known what factro reports about skipped elements.
 func batch(kind string, one func(t *tx, element Object) (Object, error)) handler {
 	return func(t *tx) (any, error) {
 		list, _ := t.body.([]any)
@@ -136,7 +136,7 @@ func (t *tx) createFrom(kind string, body Object, from fixed) (Object, error) {
 	return t.create(kind, body, more)
 }
 
-// create makes an object from a body and from properties that no body may set.
+// create makes an object from a body and from properties that a body cannot set.
 func (t *tx) create(kind string, body, more Object) (Object, error) {
 	k, shape := kinds[kind], t.contract.shape(kinds[kind].schema)
 	o := Object{}
@@ -158,7 +158,7 @@ func (t *tx) create(kind string, body, more Object) (Object, error) {
 	maps.Copy(o, more)
 	setStamp(o, k.created, k.createdStamp, t.now)
 	setStamp(o, k.changed, k.changedStamp, t.now)
-	if err := t.settle(k, nil, o, body); err != nil {
+	if err := t.complete(k, nil, o, body); err != nil {
 		return nil, err
 	}
 	t.put(kind, o)
@@ -168,7 +168,7 @@ func (t *tx) create(kind string, body, more Object) (Object, error) {
 	return o, nil
 }
 
-// update changes what the body names and nothing else. An empty body changes nothing, not even the change date.
+// update changes only the properties in the body. An empty body changes nothing, not even the change date.
 func (t *tx) update(kind, id string, body Object) (Object, error) {
 	k := kinds[kind]
 	before, err := t.get(kind, id)
@@ -182,7 +182,7 @@ func (t *tx) update(kind, id string, body Object) (Object, error) {
 		changes["customFields"] = map[string]any(Object(kept).With(fields))
 	}
 	after := before.With(changes)
-	if err := t.settle(k, before, after, body); err != nil {
+	if err := t.complete(k, before, after, body); err != nil {
 		return nil, err
 	}
 	if len(body) == 0 || len(body) == 1 && body["id"] != nil {
@@ -194,7 +194,7 @@ func (t *tx) update(kind, id string, body Object) (Object, error) {
 	return after, nil
 }
 
-// fireUpdated fires what a change means. A task's executor has a proven action of its own.
+// fireUpdated fires the events of a change. A change of a task's executor has its own proven action.
 func (t *tx) fireUpdated(kind string, before, after, changes Object) {
 	k := kinds[kind]
 	_, named := changes["executorId"]
@@ -206,12 +206,13 @@ func (t *tx) fireUpdated(kind string, before, after, changes Object) {
 			return
 		}
 	}
-	if len(changes) > 0 && k.action != "" { // a move alone has fired already
+	if len(changes) > 0 && k.action != "" { // a mere move has already fired
 		t.fire(k.action+"Updated", after.ID())
 	}
 }
 
-// delete removes an object and all it owns. Only the object itself fires: what factro fires for the rest is not known.
+// delete removes an object and everything that it owns. Only the object itself fires an event: it is not known what factro fires for the
+// others.
 func (t *tx) delete(kind string, o Object) {
 	t.remove(kind, o.ID())
 	for _, owned := range kinds[kind].owns {
@@ -226,8 +227,8 @@ func (t *tx) delete(kind string, o Object) {
 	}
 }
 
-// stored is what is kept of a body: the properties that the operation's schema knows, under the names of the answers,
-// with instants in factro's form. Unknown properties are let through by the description and have no effect.
+// stored returns the part of a body that is stored: the properties in the operation's schema, with their names in answers, and with
+// times in factro's form. The description allows unknown properties; they have no effect.
 func (t *tx) stored(k kind, body Object) Object {
 	accepted, shape := t.contract.shape(t.op.BodySchema), t.contract.shape(k.schema)
 	out := Object{}
@@ -252,8 +253,8 @@ func (t *tx) stored(k kind, body Object) Object {
 	return out
 }
 
-// settle judges the references that a body sets, then leaves the rest to the kind.
-func (t *tx) settle(k kind, before, after, body Object) error {
+// complete validates the references in a body, and then calls the complete function of the kind.
+func (t *tx) complete(k kind, before, after, body Object) error {
 	for _, property := range slices.Sorted(maps.Keys(k.refs)) {
 		id := after.Str(property)
 		if _, sent := body[property]; id == "" || !sent && before != nil {
@@ -263,10 +264,10 @@ func (t *tx) settle(k kind, before, after, body Object) error {
 			return err
 		}
 	}
-	if k.settle == nil {
+	if k.complete == nil {
 		return nil
 	}
-	return k.settle(t, before, after, body)
+	return k.complete(t, before, after, body)
 }
 
 func setStamp(o Object, property string, form stamp, at time.Time) {

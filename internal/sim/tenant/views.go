@@ -12,11 +12,11 @@ func customViews(isTemplate bool, match func(t *tx, o Object) bool) handler {
 	}
 }
 
-// viewsByReference does not refuse an unknown reference: it may be a room, and rooms have no routes of their own.
+// viewsByReference accepts an unknown reference: it may be a room, and rooms have no routes.
 func viewsByReference(t *tx, o Object) bool { return o.Str("referenceId") == t.params["referenceId"] }
 
-// settleCustomView takes from the template what the body leaves out.
-func settleCustomView(t *tx, before, after, _ Object) error {
+// completeCustomView takes missing properties from the template.
+func completeCustomView(t *tx, before, after, _ Object) error {
 	if before != nil {
 		return nil
 	}
@@ -47,8 +47,8 @@ func setCustomViewPosition(t *tx) (any, error) {
 	return t.render("customView", view.With(changes), false), nil
 }
 
-// applyStructureTemplate makes a project with the template's one package, or puts that package below a parent. Doing it
-// twice makes two.
+// applyStructureTemplate makes a project with the template's package, or puts that package below a parent. A repeated call makes
+// another one.
 func applyStructureTemplate(t *tx) (any, error) {
 	template, err := t.get("structureTemplate", t.params["templateId"])
 	if err != nil {
@@ -83,7 +83,7 @@ func (t *tx) templateTarget(template Object) (project Object, parent any, err er
 	return project, nil, err
 }
 
-// applyTaskTemplate makes a task, outside any project if no parent is named.
+// applyTaskTemplate makes a task. Without a parent the task is outside any project.
 func applyTaskTemplate(t *tx) (any, error) {
 	template, err := t.get("taskTemplate", t.params["templateId"])
 	if err != nil {

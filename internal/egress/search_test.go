@@ -16,8 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// tasks is a factro with one list of tasks. A create answers as told; what it makes, if it does, is in the list after
-// lag looks.
+// tasks is a factro with one list of tasks. A create gets the given answer. A created task is in the list after lag reads.
 type tasks struct {
 	answers []apitest.Reply
 	makes   bool
@@ -55,8 +54,8 @@ func aTask(id string, at time.Time) string {
 
 const look = "made; call GET /api/core/packages/p-1; call GET /api/core/tasks/by-project/r-1; "
 
-// TestLooks: a create without an answer is looked for; it is adopted, made again, or left to a human.
-func TestLooks(t *testing.T) {
+// TestFindCreated: the object of a create without an answer is searched for. It is adopted, made again, or left to a human.
+func TestFindCreated(t *testing.T) {
 	t.Parallel()
 	const age = 48 * time.Hour                                  // of the bubble, which begins with the first year that is a date to us
 	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(age) // in the bubble
@@ -87,13 +86,13 @@ func TestLooks(t *testing.T) {
 					test.factro.answers = []apitest.Reply{apitest.Reset}
 				}
 				r := newRig(t, test.factro.script)
-				r.desk.claims["acme task claimed"] = "another"
-				r.desk.ledger["acme another"] = ledger.Record{Made: []string{"made"}}
+				r.stores.claims["acme task claimed"] = "another"
+				r.stores.ledger["acme another"] = ledger.Record{Made: []string{"made"}}
 				s := r.wantDone(r.do(create()), test.outcome, test.code)
 				if s.result.Resource.ID != test.id || r.Count("call POST") != test.calls || s.result.Adopted != (test.id == "new-1") {
 					t.Errorf("%s\n%s", s.event.Data(), r)
 				}
-				if have := r.desk.ledger[ledgerEntry]; have.Result == nil || len(have.Log) != test.calls || test.id != "" && (len(have.Made) != 1 || have.Made[0] != test.id) {
+				if have := r.stores.ledger[ledgerEntry]; have.Result == nil || len(have.Log) != test.calls || test.id != "" && (len(have.Made) != 1 || have.Made[0] != test.id) {
 					t.Errorf("the ledger has %+v", have)
 				}
 			})
@@ -101,8 +100,8 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-// TestEndlessLook: a list that comes steadily and never ends holds up the commands for a bounded time.
-func TestEndlessLook(t *testing.T) {
+// TestEndlessList: a list that never ends blocks the commands only for a limited time.
+func TestEndlessList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(req *http.Request, _ string) apitest.Reply {
@@ -116,14 +115,14 @@ func TestEndlessLook(t *testing.T) {
 		})
 		began := time.Now()
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
-		if d := time.Since(began); d > maxUnread*lookTimeout+time.Minute {
+		if d := time.Since(began); d > maxListReads*readTimeout+time.Minute {
 			t.Errorf("it took %s", d)
 		}
 	})
 }
 
-// TestClockOfFirstCreate: what the very first create has made is found though factro's clock is minutes off, which no
-// answer could tell before.
+// TestClockOfFirstCreate: the object of the very first create is found, although factro's clock is minutes off and no earlier answer
+// has shown that.
 func TestClockOfFirstCreate(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
@@ -145,30 +144,30 @@ func TestClockOfFirstCreate(t *testing.T) {
 	}
 }
 
-// TestResumes: a create that an earlier delivery has begun is not made again while that one's call may be under way.
+// TestResumes: a create that an earlier delivery has begun is not made again while the earlier call may be running.
 func TestResumes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := tasks{answers: []apitest.Reply{apitest.OK(`{"id":"t-9"}`)}}
 		r := newRig(t, f.script)
 		j := &job{cmd: create(), startedAt: time.Now()}
-		if reason := r.w.plan(j, nil); reason != nil {
+		if reason := r.w.prepare(j, nil); reason != nil {
 			t.Fatal(reason)
 		}
 		began := time.Now()
-		r.desk.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
+		r.stores.ledger[ledgerEntry] = ledger.Record{Fingerprint: j.record.Fingerprint, StartedAt: began, CalledAt: began}
 		r.wantDone(r.do(create()), events.Applied, "")
 		if d := time.Since(began); d < r.w.api.Timeout() {
 			t.Errorf("it was made again after %s", d)
 		}
 		want := "begin; save; " + look + look + "save; call POST /api/core/tasks; finish; publish applied"
 		if r.String() != want {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
 }
 
-// TestRedrive: the operator's word opens what had ended, but not what was applied.
+// TestRedrive: a redrive reopens a command that has ended, but not one that was applied.
 func TestRedrive(t *testing.T) {
 	t.Parallel()
 	redriven := func(sequence string) events.Command {
@@ -180,21 +179,21 @@ func TestRedrive(t *testing.T) {
 		f := tasks{answers: []apitest.Reply{apitest.Reset, apitest.Reset, apitest.OK(`{"id":"t-9"}`)}, there: []string{`{"id":"x","title":"T","parentPackageId":"p-1"}`}}
 		r := newRig(t, f.script)
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
-		r.desk.sent, r.Lines = nil, nil
-		s := r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // called once on the operator's word
+		r.stores.sent, r.Lines = nil, nil
+		s := r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // called once because of the redrive
 		if r.Count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7"+sourceDigest {
 			t.Errorf("published as %s: %s", s.id, r)
 		}
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // a redelivery
 		if r.Count("call") != 0 {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
-		r.desk.sent = nil
+		r.stores.sent = nil
 		if s := r.wantDone(r.do(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8"+sourceDigest {
 			t.Errorf("published as %s", s.id)
 		}
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		r.wantDone(r.do(redriven("9")), events.Applied, "")
 		if r.Count("call") != 0 {
 			t.Errorf("what was applied was called again: %s", r)
@@ -202,8 +201,8 @@ func TestRedrive(t *testing.T) {
 	})
 }
 
-// TestRecall: a finished command gets its result also while factro is not to be called.
-func TestRecall(t *testing.T) {
+// TestFinishedCommandSkipsGate: a finished command gets its result even while the gate is closed.
+func TestFinishedCommandSkipsGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Sequence(apitest.OK(apitest.Fits), apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}, apitest.OK(apitest.Fits)))
@@ -212,7 +211,7 @@ func TestRecall(t *testing.T) {
 		c.Event.SetID("c-2")
 		get, _ := factro.Lookup("getTask")
 		r.w.api.Exchange(t.Context(), coreapi.Attempt{Op: get, Number: 1}, translate.Call{Method: get.Method, Target: "/tasks/t-1"}, apitest.Key)
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		began := time.Now()
 		spaced := update()
 		spaced.Event.DataEncoded = []byte(`{ "title" : "T", "taskId" : "t-1" }`)

@@ -24,23 +24,23 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
-// play is the guided first event of "bridge dev".
-type play struct {
+// walkthrough is the guided round trip of "bridge dev".
+type walkthrough struct {
 	out       io.Writer
 	url       string
 	prefix    events.Prefix
 	demo      sim.Seeded
 	listeners listeners
 	files     *devFiles
-	// program is this one as it was started, for lines to copy.
+	// program is the command line that started this program, for commands to copy.
 	program string
 	feed    *feed
 }
 
-// patience bounds each step of the play. It is generous: the first run may be on a busy machine.
-const patience = time.Minute
+// stepTimeout limits each step of the walkthrough. It is long, because the first run may be on a busy machine.
+const stepTimeout = time.Minute
 
-func (p play) banner() {
+func (p walkthrough) banner() {
 	fmt.Fprintf(p.out, `factro bridge, everything in one process
 
   NATS with JetStream  %s
@@ -49,32 +49,32 @@ func (p play) banner() {
   simulated factro     %s/_sim/
   configuration        %s, and beside it %s and %s; removed at the end
 
-`, p.url, p.listeners.webhooks(), near(p.listeners.admin), near(p.listeners.sim), p.files.shown(p.files.config), devSecretName, devKeyName)
+`, p.url, p.listeners.webhooks(), localURL(p.listeners.admin), localURL(p.listeners.sim), p.files.shown(p.files.config), devSecretName, devKeyName)
 	for _, line := range p.listeners.moved {
 		fmt.Fprintf(p.out, "  %s\n", line)
 	}
-	if p.files.instead != "" {
-		fmt.Fprintf(p.out, "  not in the current folder: %s\n", p.files.instead)
+	if p.files.fallbackReason != "" {
+		fmt.Fprintf(p.out, "  not in the current folder: %s\n", p.files.fallbackReason)
 	}
-	if len(p.listeners.moved) > 0 || p.files.instead != "" {
+	if len(p.listeners.moved) > 0 || p.files.fallbackReason != "" {
 		fmt.Fprintln(p.out)
 	}
 }
 
-// run prints from now on what happens, and first plays one round trip. It ends with ctx.
-func (p play) run(ctx context.Context, demo bool) error {
+// run runs one round trip and then prints what happens, until ctx ends.
+func (p walkthrough) run(ctx context.Context, demo bool) error {
 	client, err := p.connect(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // it was asked to end
+			return nil // interrupted
 		}
 		return err
 	}
 	defer client.Close()
-	since := time.Now() // not "new": nothing of the play must be missed
+	since := time.Now() // not "new": no event of the walkthrough must be missed
 	id := uuid.Must(uuid.NewV7()).String()
 	arrived := make(chan journal.Message)
-	ended := ctx.Err // before the group has a context of its own
+	ended := ctx.Err // of the caller's context, not of the group's
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m journal.Message) {
@@ -106,16 +106,16 @@ func (p play) run(ctx context.Context, demo bool) error {
 	if err := group.Wait(); ended() == nil {
 		return err
 	}
-	return nil // whatever did not begin any more
+	return nil // interrupted: ignore errors of steps that could not start
 }
 
-// connect waits until the bridge has made its streams.
-func (p play) connect(ctx context.Context) (*client.Client, error) {
+// connect connects and waits until the bridge has created its streams.
+func (p walkthrough) connect(ctx context.Context) (*client.Client, error) {
 	client, err := client.Dial(bus.Config{URL: p.url, Name: "bridge dev"})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	if err := client.WaitStreams(ctx, p.prefix, devCloud); err != nil {
 		client.Close()
@@ -124,8 +124,8 @@ func (p play) connect(ctx context.Context) (*client.Client, error) {
 	return client, nil
 }
 
-func (p play) roundTrip(ctx context.Context, client *client.Client, id string, arrived <-chan journal.Message) error {
-	ctx, cancel := context.WithTimeout(telemetry.NewTrace(ctx), patience)
+func (p walkthrough) roundTrip(ctx context.Context, client *client.Client, id string, arrived <-chan journal.Message) error {
+	ctx, cancel := context.WithTimeout(telemetry.NewTrace(ctx), stepTimeout)
 	defer cancel()
 	create := payload.CreateTask{Title: "Prüfung der Brücke", TargetParentID: p.demo.Package}
 	data, err := json.Marshal(create)
@@ -163,12 +163,12 @@ func (p play) roundTrip(ctx context.Context, client *client.Client, id string, a
 			fmt.Fprint(p.out, "That was it: the round trip is complete.\n\n")
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("no event came: %w", ctx.Err())
+			return fmt.Errorf("no event arrived: %w", ctx.Err())
 		}
 	}
 }
 
-func (p play) hints() {
+func (p walkthrough) hints() {
 	line := func(command string, rest ...string) {
 		words := append([]string{p.program, command, "--config", p.files.shown(p.files.config)}, rest...)
 		fmt.Fprintf(p.out, "   %s\n", strings.Join(words, " "))
@@ -200,6 +200,6 @@ func (p play) hints() {
 	say("   nats --server %s sub 'factro.event.>'", p.url)
 	say(`   nats --server %s pub factro.command.%s.task.createTask '{"title":"Prüfung","targetParentId":"%s"}'`, p.url, devCloud, p.demo.Package)
 	say(`   nats --server %s req factro.query.%s.package.listPackages '{"projectId":"%s"}'`, p.url, devCloud, p.demo.Project)
-	say("\n%s/_sim/ shows the simulated factro, and how to make it fail.", near(p.listeners.sim))
+	say("\n%s/_sim/ shows the simulated factro, and how to make it fail.", localURL(p.listeners.sim))
 	say("Events, results and what is refused follow as they come. Ctrl-C ends everything.\n")
 }

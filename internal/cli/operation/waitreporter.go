@@ -15,8 +15,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
-// Waits prints, line by line, what a command waits for.
-type Waits struct {
+// WaitReporter prints what a command waits for, line by line.
+type WaitReporter struct {
 	client *client.Client
 	prefix events.Prefix
 	cloud  string
@@ -27,25 +27,25 @@ type Waits struct {
 	last   string
 }
 
-// NewWaits makes what prints on notes what a command of a cloud waits for.
-func NewWaits(client *client.Client, p events.Prefix, cloud string, notes io.Writer) *Waits {
-	return &Waits{client: client, prefix: p, cloud: cloud, notes: notes}
+// NewWaitReporter makes a reporter that prints on notes what a command of a cloud waits for.
+func NewWaitReporter(client *client.Client, p events.Prefix, cloud string, notes io.Writer) *WaitReporter {
+	return &WaitReporter{client: client, prefix: p, cloud: cloud, notes: notes}
 }
 
-// Report prints what the bridge says if that has changed. It does not keep its caller waiting.
-func (w *Waits) Report(ctx context.Context, s status.Status, err error) {
+// Report prints what the bridge says if it has changed. It does not block the caller.
+func (w *WaitReporter) Report(ctx context.Context, s status.Status, err error) {
 	if err == nil {
 		w.print(statustext.Waiting(s))
 		return
 	}
-	// The broker may know more: a user who may look up the consumer learns whether any bridge takes commands.
-	w.asking.Go(func() { w.print(w.unanswered(ctx, err)) })
+	// The broker may know more: if the user may read the consumer, it shows whether any bridge takes commands.
+	w.asking.Go(func() { w.print(w.explainNoStatus(ctx, err)) })
 }
 
-// End waits until nothing more is printed; the context of Report has ended by then.
-func (w *Waits) End() { w.asking.Wait() }
+// End waits until everything is printed. The context of Report must have ended.
+func (w *WaitReporter) End() { w.asking.Wait() }
 
-func (w *Waits) print(text string) {
+func (w *WaitReporter) print(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if text == "" || text == w.last {
@@ -55,11 +55,11 @@ func (w *Waits) print(text string) {
 	fmt.Fprintln(w.notes, "bridge:", text)
 }
 
-// guessAfter is how long a guess is held back.
-const guessAfter = time.Second
+// guessDelay is the delay before a guess is printed.
+const guessDelay = time.Second
 
-// unanswered is what is known although no bridge says what a command waits for; "" if it is not worth a word any more.
-func (w *Waits) unanswered(ctx context.Context, err error) string {
+// explainNoStatus says what is known if no bridge reports what a command waits for. It returns "" if the wait has ended.
+func (w *WaitReporter) explainNoStatus(ctx context.Context, err error) string {
 	if e, ok := errors.AsType[*events.Error](err); ok {
 		return "what the command waits for is not known: " + e.Message
 	}
@@ -70,7 +70,7 @@ func (w *Waits) unanswered(ctx context.Context, err error) string {
 			"the command waits in the stream", w.cloud)
 	}
 	select { // an older bridge may have carried it out by then
-	case <-time.After(guessAfter - time.Since(began)):
+	case <-time.After(guessDelay - time.Since(began)):
 	case <-ctx.Done():
 		return ""
 	}

@@ -10,14 +10,14 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 )
 
-// exitTexts say what the exit codes mean, exits which of them a command has beside those that all have.
+// exitTexts describes the exit codes. extraExits has the codes that only some commands have.
 var (
 	exitTexts = map[int]string{
 		exit.OK: "done", exit.Failure: "failure", exit.WrongUsage: "wrong command line or configuration", exit.Rejected: "command rejected or query refused",
 		exit.Dead: "command dead", exit.NoResult: "no result in time", exit.Different: "descriptions or streams differ, or events are missing",
 		exit.Interrupted: "interrupted by a second signal",
 	}
-	exits = map[string][]int{
+	extraExits = map[string][]int{
 		"bridge send": {exit.Rejected, exit.Dead, exit.NoResult}, "bridge query": {exit.Rejected, exit.NoResult},
 		"bridge canary":       {exit.Rejected, exit.Dead, exit.NoResult},
 		"bridge dead redrive": {exit.Rejected, exit.Dead, exit.NoResult},
@@ -25,9 +25,9 @@ var (
 	}
 )
 
-// tellExits adds the exit codes to the help of each command, and all of them to that of the root.
-func tellExits(cmd *cobra.Command) {
-	codes := slices.Concat([]int{exit.OK, exit.Failure, exit.WrongUsage}, exits[cmd.CommandPath()], []int{exit.Interrupted})
+// addExitCodes adds its exit codes to the help of each command, and all exit codes to the help of the root.
+func addExitCodes(cmd *cobra.Command) {
+	codes := slices.Concat([]int{exit.OK, exit.Failure, exit.WrongUsage}, extraExits[cmd.CommandPath()], []int{exit.Interrupted})
 	if !cmd.HasParent() {
 		codes = []int{exit.OK, exit.Failure, exit.WrongUsage, exit.Rejected, exit.Dead, exit.NoResult, exit.Different, exit.Interrupted}
 	}
@@ -42,6 +42,6 @@ func tellExits(cmd *cobra.Command) {
 		cmd.Long += "\n\nExit codes:\n" + strings.Join(texts, "\n")
 	}
 	for _, sub := range cmd.Commands() {
-		tellExits(sub)
+		addExitCodes(sub)
 	}
 }

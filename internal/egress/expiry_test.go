@@ -17,8 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// TestExpiredRedelivery: what an earlier delivery has begun or finished is not said to be rejected because its time has
-// passed since.
+// TestExpiredRedelivery: a command that an earlier delivery has begun or finished is not rejected if it has expired since.
 func TestExpiredRedelivery(t *testing.T) {
 	t.Parallel()
 	expired := create()
@@ -40,21 +39,21 @@ func TestExpiredRedelivery(t *testing.T) {
 				f := tasks{there: []string{aTask("new-1", time.Now())}}
 				r := newRig(t, f.script)
 				record := test.record
-				record.Fingerprint, record.StartedAt, record.CalledAt = printOf(t, r, expired), time.Now(), time.Now()
+				record.Fingerprint, record.StartedAt, record.CalledAt = fingerprintOf(t, r, expired), time.Now(), time.Now()
 				if test.result != "" {
 					record.Result = []byte(test.result)
 				}
-				r.desk.ledger[ledgerEntry] = record
+				r.stores.ledger[ledgerEntry] = record
 				r.wantDone(r.do(expired), test.want, test.code)
 				if r.String() != test.happens {
-					t.Errorf("what happened: %s", r)
+					t.Errorf("unexpected steps: %s", r)
 				}
 			})
 		})
 	}
 }
 
-// TestInterruptedDoesNotExpire: what an earlier delivery may have called is carried on with, also if its time passes while it
+// TestInterruptedDoesNotExpire: a command for which an earlier delivery may have made a call goes on, even if it expires while it
 // waits for factro.
 func TestInterruptedDoesNotExpire(t *testing.T) {
 	t.Parallel()
@@ -76,8 +75,8 @@ func TestInterruptedDoesNotExpire(t *testing.T) {
 				c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
 				if test.record != nil {
 					record := *test.record
-					record.Fingerprint, record.StartedAt, record.CalledAt = printOf(t, r, c), time.Now(), time.Now()
-					r.desk.ledger[ledgerEntry] = record
+					record.Fingerprint, record.StartedAt, record.CalledAt = fingerprintOf(t, r, c), time.Now(), time.Now()
+					r.stores.ledger[ledgerEntry] = record
 				}
 				r.wantDone(r.do(c), test.want, test.code)
 			})
@@ -85,23 +84,23 @@ func TestInterruptedDoesNotExpire(t *testing.T) {
 	}
 }
 
-func printOf(t *testing.T, r *rig, c events.Command) string {
+func fingerprintOf(t *testing.T, r *rig, c events.Command) string {
 	t.Helper()
 	j := &job{cmd: c}
-	if reason := r.w.plan(j, nil); reason != nil {
+	if reason := r.w.prepare(j, nil); reason != nil {
 		t.Fatal(reason)
 	}
 	return j.record.Fingerprint
 }
 
-// TestTakenOver: who repeats an update asks the ledger first. Another bridge may have carried it out meanwhile, and what
-// came after it.
+// TestTakenOver: before a worker repeats an update, it checks the ledger. Another bridge may have carried out this command and the
+// commands after it.
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, apitest.Sequence(apitest.Reset, apitest.OK(apitest.Fits)))
 		saves := 0
-		r.desk.fail = func(step string) error {
+		r.stores.fail = func(step string) error {
 			if step == "save" {
 				if saves++; saves == 2 {
 					return ledger.ErrTaken
@@ -115,7 +114,7 @@ func TestTakenOver(t *testing.T) {
 	})
 }
 
-// TestLateObjects: what shows up late is not made again, neither after a call that timed out nor by an operator's word.
+// TestLateObjects: an object that shows up late is not created again, neither after a timeout nor after a redrive.
 func TestLateObjects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,14 +122,14 @@ func TestLateObjects(t *testing.T) {
 		f := tasks{answers: []apitest.Reply{{Hang: true}}}
 		r := newRig(t, f.script)
 		r.api.Script = func(req *http.Request, body string) apitest.Reply {
-			if time.Since(began) > r.w.api.Timeout()+2*lookPause {
+			if time.Since(began) > r.w.api.Timeout()+2*searchPause {
 				f.there = []string{aTask("new-1", began)}
 			}
 			return f.script(req, body)
 		}
 		s := r.wantDone(r.do(create()), events.Applied, "")
 		if !s.result.Adopted || r.Count("call POST") != 1 {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -138,47 +137,47 @@ func TestLateObjects(t *testing.T) {
 		r := newRig(t, f.script)
 		r.wantDone(r.do(create()), events.Dead, events.CodeExhausted)
 		f.there = []string{aTask("new-1", time.Now())}
-		r.desk.sent, r.Lines = nil, nil
+		r.stores.sent, r.Lines = nil, nil
 		c := create()
 		c.Redrive = "7"
 		s := r.wantDone(r.do(c), events.Applied, "")
 		if !s.result.Adopted || r.Count("call POST") != 0 {
-			t.Errorf("what happened: %s", r)
+			t.Errorf("unexpected steps: %s", r)
 		}
 	})
 }
 
-// TestEarlierRecords: the records of earlier versions of the bridge are of the data as it was written.
+// TestEarlierRecords: records of older bridges have a fingerprint of the bytes of the data.
 func TestEarlierRecords(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
 	c := create()
 	sum := sha256.Sum256(append([]byte("createTask\n"), c.Event.Data()...))
-	r.desk.ledger[ledgerEntry] = ledger.Record{
+	r.stores.ledger[ledgerEntry] = ledger.Record{
 		Fingerprint: hex.EncodeToString(sum[:]), Result: []byte(`{"operation":"createTask","outcome":"applied"}`),
 	}
 	r.wantDone(r.do(c), events.Applied, "")
 	if r.Count("call") != 0 {
-		t.Errorf("what happened: %s", r)
+		t.Errorf("unexpected steps: %s", r)
 	}
 }
 
-// TestSightingBounds: of what a list shows, only so much is kept.
-func TestSightingBounds(t *testing.T) {
+// TestCandidateBounds: a search keeps a limited part of a list.
+func TestCandidateBounds(t *testing.T) {
 	t.Parallel()
-	var seen sighting
-	for range maxSeen + 1 {
+	var seen candidates
+	for range maxCandidates + 1 {
 		seen.add([]compare.Item{{Likeness: compare.Equal, ID: "x"}}, nil)
 	}
-	large := json.RawMessage(strings.Repeat("x", maxSeenBytes/2))
-	var kept sighting
+	large := json.RawMessage(strings.Repeat("x", maxCandidateBytes/2))
+	var kept candidates
 	for range 4 {
 		kept.add([]compare.Item{{Likeness: compare.Equal, ID: "x", JSON: large}, {Likeness: compare.Doubtful, ID: "y", JSON: large}}, nil)
 	}
 	if len(kept.equal) != 1 || !kept.more || len(kept.doubts) == 0 || kept.doubts[0].JSON != nil {
 		t.Errorf("%d large ones and %d doubts are kept", len(kept.equal), len(kept.doubts))
 	}
-	if len(seen.equal) != maxSeen || !seen.more || !strings.Contains(seen.doubt(), "more than 100") {
-		t.Errorf("%d are kept: %s", len(seen.equal), seen.doubt())
+	if len(seen.equal) != maxCandidates || !seen.more || !strings.Contains(seen.describeDoubts(), "more than 100") {
+		t.Errorf("%d are kept: %s", len(seen.equal), seen.describeDoubts())
 	}
 }

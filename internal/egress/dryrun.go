@@ -14,19 +14,19 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// rehearse answers a dry run with the call that would be made.
-func (w *Worker) rehearse(ctx context.Context, j *job) finding {
-	if e := w.late(ctx, j); e != goOn {
+// answerDryRun answers a dry run with the call that the command would make.
+func (w *Worker) answerDryRun(ctx context.Context, j *job) finding {
+	if e := w.rejectExpired(ctx, j); e != goOn {
 		return e
 	}
-	// The command itself would be refused, so the dry run is. An error of the ledger is not this command's matter.
-	if known, have, err := w.recorded(finishing(ctx), j); err == nil && known && !j.describedBy(have) {
+	// The command itself would be refused, so the dry run is refused too. An error of the ledger does not stop a dry run.
+	if known, have, err := w.findRecord(finishing(ctx), j); err == nil && known && !j.matches(have) {
 		return j.reject(conflict(have))
 	}
-	object, err := w.find(finishing(ctx), j.call.Upload)
+	object, err := w.findObject(finishing(ctx), j.call.Upload)
 	if err != nil {
-		j.unread = err
-		return unread
+		j.fileErr = err
+		return fileUnread
 	}
 	now := time.Now().UTC()
 	dated, _ := w.api.At(now)
@@ -47,7 +47,7 @@ func (w *Worker) rehearse(ctx context.Context, j *job) finding {
 	return j.remember(r)
 }
 
-// plannedCall describes a call: everything but the key. object is the file, if it is in the object store.
+// plannedCall describes a call without the API key. object is the file, if it is in the object store.
 func plannedCall(call translate.Call, object objects.File) events.PlannedCall {
 	path, query, _ := strings.Cut(call.Target, "?")
 	c := events.PlannedCall{Method: call.Method, Path: path, Query: query, ContentType: call.ContentType, Body: jsonOrNil(call.Body)}

@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-// Dice is the one source of chance and of ids, repeatable by its seed.
-type Dice struct {
+// Random is the only source of random decisions and ids. The same seed gives the same values.
+type Random struct {
 	mu     sync.Mutex
 	source *rand.Rand
 }
 
-// NewDice makes the dice of a seed.
-func NewDice(seed uint64) *Dice { return &Dice{source: rand.New(rand.NewPCG(seed, seed))} }
+// NewRandom makes a source with a seed.
+func NewRandom(seed uint64) *Random { return &Random{source: rand.New(rand.NewPCG(seed, seed))} }
 
-// Skip goes on with other dice, as far from the first ones as there are lines in the journal.
-func (d *Dice) Skip(lines int) {
+// Skip changes the source, depending on the number of lines in the journal, so that it does not repeat earlier values.
+func (d *Random) Skip(lines int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if lines > 0 {
@@ -24,8 +24,8 @@ func (d *Dice) Skip(lines int) {
 	}
 }
 
-// Hits says whether what has this probability happens.
-func (d *Dice) Hits(probability float64) bool {
+// Happens decides whether something with this probability happens.
+func (d *Random) Happens(probability float64) bool {
 	if probability <= 0 {
 		return false
 	}
@@ -34,14 +34,14 @@ func (d *Dice) Hits(probability float64) bool {
 	return d.source.Float64() < probability
 }
 
-func (d *Dice) shuffle(n int, swap func(i, j int)) {
+func (d *Random) shuffle(n int, swap func(i, j int)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.source.Shuffle(n, swap)
 }
 
 // ID is a random uuid (version 4).
-func (d *Dice) ID() string {
+func (d *Random) ID() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	a, b := d.source.Uint64(), d.source.Uint64()

@@ -20,22 +20,21 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 )
 
-// sighting is what a look has found: objects that were made by the command, the best one first, and objects of which that
-// is not sure.
-type sighting struct {
+// candidates is what a search has found: objects that the command made, the best match first, and objects that it possibly made.
+type candidates struct {
 	equal, doubts []compare.Item
 	status        int
 	size          int  // bytes that are kept
-	more          bool // than are kept
+	more          bool // there are more than are kept
 }
 
-// maxSeen and maxSeenBytes bound what is kept of a look.
+// maxCandidates and maxCandidateBytes limit what one search keeps.
 const (
-	maxSeen      = 100
-	maxSeenBytes = 16 << 20
+	maxCandidates     = 100
+	maxCandidateBytes = 16 << 20
 )
 
-func (s *sighting) add(items []compare.Item, made map[string]bool) {
+func (s *candidates) add(items []compare.Item, made map[string]bool) {
 	for _, item := range items {
 		if made[item.ID] {
 			continue
@@ -45,11 +44,11 @@ func (s *sighting) add(items []compare.Item, made map[string]bool) {
 		}
 		s.size += len(item.ID) + len(item.JSON)
 		switch {
-		case s.size > maxSeenBytes:
+		case s.size > maxCandidateBytes:
 			s.more = true
-		case item.Likeness == compare.Doubtful && len(s.doubts) < maxSeen:
+		case item.Likeness == compare.Doubtful && len(s.doubts) < maxCandidates:
 			s.doubts = append(s.doubts, item)
-		case item.Likeness != compare.Doubtful && len(s.equal) < maxSeen:
+		case item.Likeness != compare.Doubtful && len(s.equal) < maxCandidates:
 			s.equal = append(s.equal, item)
 		default:
 			s.more = true
@@ -57,9 +56,9 @@ func (s *sighting) add(items []compare.Item, made map[string]bool) {
 	}
 }
 
-// narrow turns what was made before a time into doubts, unless it bears the mark of the command, and brings the rest into
-// order.
-func (s *sighting) narrow(since time.Time) {
+// doubtOlder moves objects that were created before a time to the doubts, unless they have the mark of the command. It sorts the
+// rest.
+func (s *candidates) doubtOlder(since time.Time) {
 	s.equal = slices.DeleteFunc(s.equal, func(i compare.Item) bool {
 		early := i.Likeness != compare.Exact && i.At.Before(since)
 		if early {
@@ -72,62 +71,62 @@ func (s *sighting) narrow(since time.Time) {
 	})
 }
 
-func (s *sighting) doubt() string {
+func (s *candidates) describeDoubts() string {
 	var ids []string
 	for _, d := range s.doubts[:min(len(s.doubts), 5)] {
 		ids = append(ids, factro.Escape(cmp.Or(shorten(d.ID), "one without an id")))
 	}
 	if len(ids) == 0 {
-		return fmt.Sprintf("there are more than %d like it", maxSeen)
+		return fmt.Sprintf("there are more than %d like it", maxCandidates)
 	}
 	return "it may be " + strings.Join(ids, " or ")
 }
 
-// look looks once for what a create has made.
-func (w *Worker) look(ctx context.Context, j *job) (sighting, error) {
+// findCreated searches once for the object of a create.
+func (w *Worker) findCreated(ctx context.Context, j *job) (candidates, error) {
 	theirs, _ := w.api.At(j.record.StartedAt)
-	search, err := compare.NewSearch(*j.op.Search, j.cmd.Event.Data(), theirs.Add(-inDoubt), j.record.Dated)
+	search, err := compare.NewSearch(*j.op.Search, j.cmd.Event.Data(), theirs.Add(-doubtWindow), j.record.Dated)
 	if err != nil {
-		return sighting{}, err
+		return candidates{}, err
 	}
-	made, err := w.made(ctx, j)
+	made, err := w.madeByOthers(ctx, j)
 	if err != nil {
-		return sighting{}, err
+		return candidates{}, err
 	}
 	params := search.Params()
 	for _, p := range j.op.Search.Params {
 		if p.Via == "" {
 			continue
 		}
-		if params[p.Name], err = w.translated(ctx, j, p, params[p.Name]); err != nil {
-			return sighting{}, err
+		if params[p.Name], err = w.lookUpParam(ctx, j, p, params[p.Name]); err != nil {
+			return candidates{}, err
 		}
 	}
-	var seen sighting
-	got, err := w.ask(ctx, j, j.op.Search.List, params, func(body io.Reader) error {
-		seen = sighting{}
+	var found candidates
+	got, err := w.readWithRetries(ctx, j, j.op.Search.List, params, func(body io.Reader) error {
+		found = candidates{}
 		return shape.Records(body, func(item []byte) error {
-			seen.add(search.Judge(item), made)
+			found.add(search.Judge(item), made)
 			return nil
 		})
 	})
 	if err != nil {
-		return sighting{}, err
+		return candidates{}, err
 	}
-	if err := w.settle(ctx, j); err != nil {
-		return sighting{}, err
+	if err := w.learnClock(ctx, j); err != nil {
+		return candidates{}, err
 	}
 	theirs, tolerance := w.api.At(j.record.StartedAt)
-	seen.narrow(theirs.Add(-tolerance))
-	seen.status = got.Status
-	return seen, nil
+	found.doubtOlder(theirs.Add(-tolerance))
+	found.status = got.Status
+	return found, nil
 }
 
-// settle asks for as many answers as it takes to know factro's clock: of the first create that the bridge makes, two or
-// three have been seen.
-func (w *Worker) settle(ctx context.Context, j *job) error {
+// learnClock makes probes until factro's clock is known. It is needed for the first create of a bridge, when the bridge has seen
+// only two or three answers.
+func (w *Worker) learnClock(ctx context.Context, j *job) error {
 	for n := 1; n < coreapi.Agreeing && w.api.Unsettled(); n++ {
-		_, err := w.ask(ctx, j, coreapi.Probe.Name, map[string]json.RawMessage{}, func(body io.Reader) error {
+		_, err := w.readWithRetries(ctx, j, coreapi.Probe.Name, map[string]json.RawMessage{}, func(body io.Reader) error {
 			_, err := io.Copy(io.Discard, io.LimitReader(body, coreapi.MaxErrorText))
 			return err
 		})
@@ -138,11 +137,11 @@ func (w *Worker) settle(ctx context.Context, j *job) error {
 	return nil
 }
 
-// made are the objects that other commands have made since the time from which on there can be a doubt. Without the right
-// to read the ledger as a stream it cannot be told.
-func (w *Worker) made(ctx context.Context, j *job) (map[string]bool, error) {
+// madeByOthers returns the objects that other commands have made within the doubt window. It needs the right to read the ledger as
+// a stream.
+func (w *Worker) madeByOthers(ctx context.Context, j *job) (map[string]bool, error) {
 	for n := 1; ; n++ {
-		made, err := w.ledger.Made(finishing(ctx), w.cloud, j.record.StartedAt.Add(-inDoubt-coreapi.WideSkew))
+		made, err := w.ledger.Made(finishing(ctx), w.cloud, j.record.StartedAt.Add(-doubtWindow-coreapi.WideSkew))
 		if err == nil || n == maxAttempts {
 			return made, err
 		}
@@ -152,11 +151,11 @@ func (w *Worker) made(ctx context.Context, j *job) (map[string]bool, error) {
 	}
 }
 
-// translated asks factro for the value that a list wants instead of the one that the command has.
-func (w *Worker) translated(ctx context.Context, j *job, p factro.SearchParam, value json.RawMessage) (json.RawMessage, error) {
+// lookUpParam asks factro for the parameter of a list, if the command has another value in its place.
+func (w *Worker) lookUpParam(ctx context.Context, j *job, p factro.SearchParam, value json.RawMessage) (json.RawMessage, error) {
 	var fields map[string]json.RawMessage
-	via, _ := factro.Lookup(p.Via) // ask tells of one that is not known
-	_, err := w.ask(ctx, j, p.Via, map[string]json.RawMessage{p.Param: value}, func(body io.Reader) error {
+	via, _ := factro.Lookup(p.Via) // readWithRetries reports an unknown one
+	_, err := w.readWithRetries(ctx, j, p.Via, map[string]json.RawMessage{p.Param: value}, func(body io.Reader) error {
 		fields = nil
 		text, err := coreapi.ReadWhole(via, body)
 		if err != nil {
@@ -178,7 +177,7 @@ func (w *Worker) translated(ctx context.Context, j *job, p factro.SearchParam, v
 
 var errStopped = errors.New("the bridge is stopping")
 
-// refusedError says that factro does not let us look.
+// refusedError says that factro refused the read.
 type refusedError struct {
 	status int
 	text   string
@@ -186,8 +185,8 @@ type refusedError struct {
 
 func (e *refusedError) Error() string { return e.text }
 
-// ask makes a read that a command needs. It waits and repeats as a command does.
-func (w *Worker) ask(
+// readWithRetries makes a read that a command needs. It waits and retries as for a command.
+func (w *Worker) readWithRetries(
 	ctx context.Context, j *job, operation string, params map[string]json.RawMessage, take func(io.Reader) error,
 ) (coreapi.Answer, error) {
 	op, known := factro.Lookup(operation)
@@ -203,10 +202,10 @@ func (w *Worker) ask(
 		return coreapi.Answer{}, err
 	}
 	for n := 1; ; n++ {
-		if err := w.turn(ctx, j); err != nil {
+		if err := w.awaitSlot(ctx, j); err != nil {
 			return coreapi.Answer{}, errStopped
 		}
-		asking, cancel := context.WithTimeout(finishing(ctx), lookTimeout)
+		asking, cancel := context.WithTimeout(finishing(ctx), readTimeout)
 		got, judged := w.api.Exchange(asking, coreapi.Attempt{Op: op, Number: n, Take: take, Counts: true}, call, w.api.Key())
 		late := asking.Err() != nil
 		cancel()
@@ -220,9 +219,9 @@ func (w *Worker) ask(
 		case judged == coreapi.Throttled, judged == coreapi.Unauthorized, got.Unasked():
 			n--
 			continue
-		case n >= maxUnread && got.Ours != nil:
+		case n >= maxListReads && got.Ours != nil:
 			return got, got.Ours
-		case n >= maxUnread && (got.Malformed != nil && !got.General() || late): // maintenance is waited for, behind the breaker
+		case n >= maxListReads && (got.Malformed != nil && !got.General() || late): // for maintenance the breaker opens, and the read waits
 			return got, errors.New(got.Text())
 		case n >= maxAttempts:
 			return got, errors.New(got.Text())
