@@ -133,12 +133,26 @@ func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int64{1, 100, firstBuffer, 2 * firstBuffer, 3*firstBuffer - 1} {
 		body := bytes.Repeat([]byte(" "), int(limit))
-		gzipped := Headers{Encodings: []string{"gzip"}}
-		if got, err := gzipped.Decode(packed(t, "gzip", body), limit, nil); err != nil || !bytes.Equal(got, body) {
-			t.Errorf("%d bytes: got %d: %v", limit, len(got), err)
-		}
-		if got, err := gzipped.Decode(packed(t, "gzip", append(body, ' ')), limit, nil); !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%d bytes and one: got %d: %v", limit, len(got), err)
+		for _, name := range []string{"gzip", "deflate", "br", "zstd", "latin1"} {
+			headers, format := Headers{Encodings: []string{name}}, name
+			switch name {
+			case "latin1":
+				headers = Headers{Charset: name}
+			case "deflate":
+				format = "zlib"
+			}
+			sent := func(body []byte) []byte {
+				if name == "latin1" {
+					return body
+				}
+				return packed(t, format, body)
+			}
+			if got, err := headers.Decode(sent(body), limit, nil); err != nil || !bytes.Equal(got, body) {
+				t.Errorf("%s of %d bytes: got %d: %v", name, limit, len(got), err)
+			}
+			if got, err := headers.Decode(sent(append(body, ' ')), limit, nil); !errors.Is(err, ErrTooLarge) {
+				t.Errorf("%s of %d bytes and one: got %d: %v", name, limit, len(got), err)
+			}
 		}
 	}
 }
