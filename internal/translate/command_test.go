@@ -107,6 +107,7 @@ func TestCommandKeepsValues(t *testing.T) {
 		"zeros at the end":     {"updateTask", `{"taskId":"t","plannedEffort":1.10}`, `{"plannedEffort":1.10}`},
 		"exponents":            {"updateTask", `{"taskId":"t","plannedEffort":1E+2}`, `{"plannedEffort":1E+2}`},
 		"large exponents":      {"updateTask", `{"taskId":"t","plannedEffort":1e-400}`, `{"plannedEffort":1e-400}`},
+		"largest exponents":    {"updateTask", `{"taskId":"t","x":[1e400,1E+0400]}`, `{"x":[1e400,1E+0400]}`},
 		"a hundred digits":     {"updateTask", `{"taskId":"t","x":` + strings.Repeat("7", 100) + `}`, `{"x":` + strings.Repeat("7", 100) + `}`},
 		"minus zero":           {"updateTask", `{"taskId":"t","plannedEffort":-0.0}`, `{"plannedEffort":-0.0}`},
 		"HTML":                 {"updateTask", `{"taskId":"t","title":"a<b>&'"}`, `{"title":"a<b>&'"}`},

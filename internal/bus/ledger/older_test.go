@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -8,10 +9,63 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
+
+// counting counts how often a bucket is looked up.
+type counting struct {
+	jetstream.JetStream
+	bucket  string
+	lookups int
+}
+
+func (c *counting) KeyValue(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
+	if bucket == c.bucket {
+		c.lookups++
+	}
+	return c.JetStream.KeyValue(ctx, bucket)
+}
+
+// reconnecting is a connection that was made so many times.
+type reconnecting struct {
+	*bus.Conn
+	js    *counting
+	epoch *int
+}
+
+func (r reconnecting) JetStream() jetstream.JetStream { return r.js }
+func (r reconnecting) Epoch() int                     { return *r.epoch }
+
+// TestOldLedgerOnce: the ledger of the older version is looked for once on each connection, and found on the next if it came.
+func TestOldLedgerOnce(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	conn := bustest.Running(t, server)
+	looked, epoch := &counting{JetStream: conn.JetStream(), bucket: "FACTRO_LEDGER"}, 1
+	b := ledger.New(reconnecting{conn, looked, &epoch}, bustest.Quiet())
+	look := func(id string, want bool, lookups int) {
+		t.Helper()
+		if known, _, err := b.Look(t.Context(), "acme", id); err != nil || known != want || looked.lookups != lookups {
+			t.Errorf("%s: known %t, %v, after %d lookups, want %d", id, known, err, looked.lookups, lookups)
+		}
+	}
+	look("x", false, 1)
+	look("x", false, 1)
+	old, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER", TTL: 7 * 24 * time.Hour, MaxBytes: 256 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Put(t.Context(), ledger.KeyOf("acme", "x"), []byte(`{"fingerprint":"f"}`)); err != nil {
+		t.Fatal(err)
+	}
+	epoch++
+	look("x", true, 2)
+	look("y", false, 2)
+}
 
 // TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.
 func TestOldLedger(t *testing.T) {

@@ -142,6 +142,23 @@ func TestStructuredWithoutMark(t *testing.T) {
 	}
 }
 
+// TestStructuredText: text is written as it is, unless JSON wants something of it escaped.
+func TestStructuredText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a <b> & ~ ü\u2028": "\"a <b> & ~ ü\u2028\"", `a"b`: `"a\"b"`, `a\b`: `"a\\b"`, "a\x1fb": `"a\u001fb"`, "a\nb": `"a\nb"`,
+	} {
+		e := taskEvent(t)
+		e.Context.(*event.EventContextV1).Subject = &text
+		m, err := binding.ToStructuredMsg("a.b", e)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		} else if !strings.Contains(string(m.Data), `"subject":`+want+`,`) {
+			t.Errorf("%q: got %s, want %s in it", text, m.Data, want)
+		}
+	}
+}
+
 // TestStructuredReadBySDK proves that the SDK reads what we write, and that we read what it writes.
 func TestStructuredReadBySDK(t *testing.T) {
 	t.Parallel()
@@ -330,6 +347,28 @@ func TestReadNoData(t *testing.T) {
 	} {
 		if e, err := binding.FromMsg(tt.header, tt.data); err != nil || e.DataEncoded != nil {
 			t.Errorf("%s: got %q, %v", name, e.DataEncoded, err)
+		}
+	}
+}
+
+// TestReadRepeated: of a member that is there more than once no value counts, and nothing else is said about it.
+func TestReadRepeated(t *testing.T) {
+	t.Parallel()
+	for members, names := range map[string][]string{
+		`"a":1.5,"a":[]`:               {"a"},
+		`"a":[],"a":1,"a":"x"`:         {"a"},
+		`"zz":1.5,"zz":[]`:             {"zz"},
+		`"m":1.5,"l":"x","m":1.5`:      {"m"},
+		`"a":1.5,"b":1.5,"a":1,"b":[]`: {"a", "b"},
+		`"data":1,"data":2`:            {"data"},
+	} {
+		var want []string
+		for _, name := range names {
+			want = append(want, "attribute "+name+" is given more than once")
+		}
+		e, err := binding.FromMsg(nil, []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t",`+members+`}`))
+		if err == nil || err.Error() != "decode message: "+strings.Join(want, "; ") {
+			t.Errorf("%s: got %v, %v", members, e, err)
 		}
 	}
 }
