@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -15,42 +18,59 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
-// counting counts how often a bucket is looked up.
+// counting counts how often the bucket of the older version is looked up.
 type counting struct {
 	jetstream.JetStream
-	bucket  string
 	lookups int
+	err     error // instead of an answer
 }
 
 func (c *counting) KeyValue(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
-	if bucket == c.bucket {
-		c.lookups++
+	if bucket != "FACTRO_LEDGER" {
+		return c.JetStream.KeyValue(ctx, bucket)
+	}
+	c.lookups++
+	if c.err != nil {
+		return nil, c.err
 	}
 	return c.JetStream.KeyValue(ctx, bucket)
 }
 
-// reconnecting is a connection that was made so many times.
-type reconnecting struct {
+// changing is a connection that changes while it is used.
+type changing struct {
 	*bus.Conn
-	js    *counting
-	epoch *int
+	js     *counting
+	epoch  int
+	hidden bool  // whether the bucket of the older version may not be looked up
+	read   error // instead of what that bucket has
 }
 
-func (r reconnecting) JetStream() jetstream.JetStream { return r.js }
-func (r reconnecting) Epoch() int                     { return *r.epoch }
+func newChanging(conn *bus.Conn) *changing {
+	return &changing{Conn: conn, js: &counting{JetStream: conn.JetStream()}, epoch: 1}
+}
+
+func (c *changing) JetStream() jetstream.JetStream { return c.js }
+func (c *changing) Epoch() int                     { return c.epoch }
+func (c *changing) Hidden(stream string) bool      { return c.hidden && stream == "KV_FACTRO_LEDGER" }
+
+func (c *changing) LastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	if stream == "KV_FACTRO_LEDGER" && c.read != nil {
+		return nil, c.read
+	}
+	return c.Conn.LastMsg(ctx, stream, subject)
+}
 
 // TestOldLedgerOnce: the ledger of the older version is looked for once on each connection, and found on the next if it came.
 func TestOldLedgerOnce(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	_, js := server.Connect(t)
-	conn := bustest.Running(t, server)
-	looked, epoch := &counting{JetStream: conn.JetStream(), bucket: "FACTRO_LEDGER"}, 1
-	b := ledger.New(reconnecting{conn, looked, &epoch}, bustest.Quiet())
+	conn := newChanging(bustest.Running(t, server))
+	b := ledger.New(conn, bustest.Quiet())
 	look := func(id string, want bool, lookups int) {
 		t.Helper()
-		if known, _, err := b.Look(t.Context(), "acme", id); err != nil || known != want || looked.lookups != lookups {
-			t.Errorf("%s: known %t, %v, after %d lookups, want %d", id, known, err, looked.lookups, lookups)
+		if known, _, err := b.Look(t.Context(), "acme", id); err != nil || known != want || conn.js.lookups != lookups {
+			t.Errorf("%s: known %t, %v, after %d lookups, want %d", id, known, err, conn.js.lookups, lookups)
 		}
 	}
 	look("x", false, 1)
@@ -62,9 +82,74 @@ func TestOldLedgerOnce(t *testing.T) {
 	if _, err := old.Put(t.Context(), ledger.KeyOf("acme", "x"), []byte(`{"fingerprint":"f"}`)); err != nil {
 		t.Fatal(err)
 	}
-	epoch++
+	conn.epoch++
 	look("x", true, 2)
 	look("y", false, 2)
+}
+
+// TestOldLedgerHidden: who may not look up the ledger of the older version works without it, and is told. Any other failure
+// to look it up is one: a command that it knows would be carried out again.
+func TestOldLedgerHidden(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	conn := newChanging(bustest.Running(t, natstest.Start(t)))
+	conn.js.err = errors.New("no answer")
+	b := ledger.New(conn, slog.New(slog.NewTextHandler(&log, nil)))
+	if _, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); err == nil || log.Len() > 0 {
+		t.Errorf("got %v and the log %s", err, &log)
+	}
+	conn.hidden = true
+	if known, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); err != nil || known {
+		t.Errorf("known %t, %v", known, err)
+	}
+	if n := strings.Count(log.String(), "may not be looked for"); n != 1 {
+		t.Errorf("it is told %d times: %s", n, &log)
+	}
+}
+
+// TestOldLedgerDeleted: of a bucket that nobody answers for the records do not count if it was deleted, and are awaited if not.
+func TestOldLedgerDeleted(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER", TTL: 7 * 24 * time.Hour, MaxBytes: 256 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	conn := newChanging(bustest.Running(t, server))
+	conn.read = nats.ErrNoResponders
+	b := ledger.New(conn, bustest.Quiet())
+	for range 2 {
+		if known, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); !errors.Is(err, nats.ErrNoResponders) || known {
+			t.Errorf("nobody leads it: known %t, %v", known, err)
+		}
+	}
+	conn.js.err = jetstream.ErrBucketNotFound
+	if known, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); err != nil || known {
+		t.Errorf("it was deleted: known %t, %v", known, err)
+	}
+	if made, err := b.Made(t.Context(), "acme", time.Now().Add(-time.Minute)); err != nil || len(made) != 0 {
+		t.Errorf("made are %v, %v", made, err)
+	}
+}
+
+// TestOldLedgerUnknown: as long as nobody knows whether there is a ledger of the older version, nothing is begun.
+func TestOldLedgerUnknown(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER", TTL: 7 * 24 * time.Hour, MaxBytes: 256 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	conn := newChanging(bustest.Running(t, server))
+	b := ledger.New(conn, bustest.Quiet())
+	if _, _, err := b.Look(t.Context(), "acme", "x"); err != nil { // it is there
+		t.Fatal(err)
+	}
+	lost := errors.New("no answer")
+	conn.read, conn.js.err = nats.ErrNoResponders, lost
+	if known, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); !errors.Is(err, lost) || known {
+		t.Errorf("known %t, %v", known, err)
+	}
 }
 
 // TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.
