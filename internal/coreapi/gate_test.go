@@ -67,7 +67,7 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
-// TestBreakerTells: an opening and the closing are told once each, and an open breaker takes a probe when it has said.
+// TestBreakerTells: an opening and the closing are reported once each, and an open breaker takes a probe when it has said.
 func TestBreakerTells(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestBreakerTells(t *testing.T) {
 			t.Errorf("in the way: %+v", o)
 		}
 		if news := g.untold(); len(news) != 1 || !news[0].down || news[0].cause != cause || !news[0].next.Equal(next) {
-			t.Errorf("told: %+v", news)
+			t.Errorf("reported: %+v", news)
 		}
 		for range 2 { // a probe that fails, and one more wait
 			time.Sleep(wait) //nolint:forbidigo // in a bubble
@@ -105,10 +105,10 @@ func TestBreakerTells(t *testing.T) {
 			t.Errorf("after a success: down since %s, next %s, open %t", since, next, g.open())
 		}
 		if news := g.untold(); len(news) != 1 || news[0].down || news[0].after != 3*wait {
-			t.Errorf("told: %+v", news)
+			t.Errorf("reported: %+v", news)
 		}
 		if news := g.untold(); len(news) != 0 {
-			t.Errorf("told again: %+v", news)
+			t.Errorf("reported again: %+v", news)
 		}
 	})
 }

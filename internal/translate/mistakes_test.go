@@ -217,7 +217,7 @@ func TestCommandMistakesAreBounded(t *testing.T) {
 	checkBounds(t, "a long value", mistakesOf(t, "updateWorkRecord", `{"workRecordId":"w","startTime":"`+long+`"}`))
 }
 
-// TestCommandMistakesAtTheLimits: 50 mistakes, and 300 bytes of each, are reported whole; what is left out is told.
+// TestCommandMistakesAtTheLimits: 50 mistakes, and 300 bytes of each, are reported whole, and how many were left out.
 func TestCommandMistakesAtTheLimits(t *testing.T) {
 	t.Parallel()
 	for n, last := range map[int]string{50: "deleteTask has no place for this property in its request", 51: "there is 1 more mistake", 52: "there are 2 more mistakes"} {

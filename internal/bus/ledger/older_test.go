@@ -87,7 +87,7 @@ func TestOldLedgerOnce(t *testing.T) {
 	look("y", false, 2)
 }
 
-// TestOldLedgerHidden: who may not look up the ledger of the older version works without it, and is told. Any other failure
+// TestOldLedgerHidden: who may not look up the ledger of the older version works without it, and the log says so. Any other failure
 // to look it up is one: a command that it knows would be carried out again.
 func TestOldLedgerHidden(t *testing.T) {
 	t.Parallel()
@@ -103,7 +103,7 @@ func TestOldLedgerHidden(t *testing.T) {
 		t.Errorf("known %t, %v", known, err)
 	}
 	if n := strings.Count(log.String(), "may not be looked for"); n != 1 {
-		t.Errorf("it is told %d times: %s", n, &log)
+		t.Errorf("it is logged %d times: %s", n, &log)
 	}
 }
 
