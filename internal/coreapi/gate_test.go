@@ -129,7 +129,7 @@ func TestBadKey(t *testing.T) {
 			if d := g.badSince.Sub(began); d != since {
 				t.Errorf("bad since %s, want %s", d, since)
 			}
-			if o := g.obstacle(time.Now(), key); o.Code != events.CodeUnauthorized || o.Until.Sub(time.Now()) != 30*time.Second || o.noKey != (is == keyMissing) {
+			if o := g.obstacle(time.Now(), key); o.Code != events.CodeUnauthorized || time.Until(o.Until) != 30*time.Second || o.noKey != (is == keyMissing) {
 				t.Errorf("in the way: %+v", o)
 			}
 			if o := g.obstacle(time.Now(), "another key"); o.Code != "" {
