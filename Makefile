@@ -47,7 +47,7 @@ fuzz: ## run each fuzz target with FUZZTIME (500000x) inputs
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
 # What decides about data: a mutant that lives there is a decision that no test looks at.
-MUTATE ?= internal/translate internal/coreapi internal/egress internal/bus/ledger internal/reconcile pkg/events/internal/binding
+MUTATE ?= internal/translate internal/coreapi internal/egress internal/bus/ledger internal/reconcile pkg/events/internal/binding pkg/events/internal/subject
 
 .PHONY: mutate
 mutate: ## change the code in small ways and print the changes that no test notices; MUTATE=internal/translate for one package

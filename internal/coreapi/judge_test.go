@@ -46,6 +46,13 @@ func TestJudge(t *testing.T) {
 				if got := judge(op, Answer{Status: status, Header: header}); got != want {
 					t.Errorf("%s, %d, %q: %d, want %d", name, status, kind, got, want)
 				}
+				// A success in a form that is none may have been one.
+				if status/100 == 2 {
+					want = Unknown
+				}
+				if got := judge(op, Answer{Status: status, Header: header, Malformed: errors.New("a list")}); got != want {
+					t.Errorf("%s, %d, %q, malformed: %d, want %d", name, status, kind, got, want)
+				}
 				// A failure counts more than the status that came before it.
 				if got := judge(op, Answer{Status: status, Err: errors.New("cut")}); got != Unknown {
 					t.Errorf("%s, cut after %d: %d", name, status, got)

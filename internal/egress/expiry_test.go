@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -81,6 +82,68 @@ func TestInterruptedDoesNotExpire(t *testing.T) {
 				r.wantDone(r.do(c), test.want, test.code)
 			})
 		})
+	}
+}
+
+// TestExpiredWhileAway: a command whose time passes while it waits for factro has the result that another bridge has reached
+// meanwhile, and none at all as long as the ledger cannot say whether there is one.
+func TestExpiredWhileAway(t *testing.T) {
+	t.Parallel()
+	waiting := func(t *testing.T) (*rig, events.Command) {
+		t.Helper()
+		r := newRig(t, func(*http.Request, string) apitest.Reply {
+			return apitest.Reply{Status: 429, Header: map[string]string{"Retry-After": "60"}}
+		})
+		r.w.api.Exchange(t.Context(), coreapi.Attempt{Op: coreapi.Probe, Number: 1}, probeCall, apitest.Key)
+		r.Lines = nil
+		c := update()
+		c.Event.SetExtension("expirytime", time.Now().Add(30*time.Second))
+		return r, c
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r, c := waiting(t)
+		have := ledger.Record{Fingerprint: fingerprintOf(t, r, c), Result: []byte(`{"operation":"updateTask","outcome":"applied"}`)}
+		time.AfterFunc(10*time.Second, func() { r.stores.ledger[ledgerEntry] = have })
+		r.wantDone(r.do(c), events.Applied, "")
+		if r.Count("call") != 0 || r.Count("begin") != 0 {
+			t.Errorf("what happened: %s", r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r, c := waiting(t)
+		lost := errors.New("no leader")
+		time.AfterFunc(10*time.Second, func() {
+			r.stores.fail = func(step string) error {
+				if step == "look" {
+					return lost
+				}
+				return nil
+			}
+		})
+		if verdict := r.do(c); !errors.Is(verdict, lost) || r.Count("call") != 0 || len(r.stores.sent) != len(r.stores.results(events.Deferred)) {
+			t.Errorf("verdict %v: %s", verdict, r)
+		}
+	})
+}
+
+// TestExpiredUnreadable: as long as the ledger cannot say what became of an expired command, it has no result.
+func TestExpiredUnreadable(t *testing.T) {
+	t.Parallel()
+	canary := command(events.OperationCanary, `{}`)
+	canary.Resource = events.ResourceBridge
+	for name, c := range map[string]events.Command{"a command": update(), "a canary": canary} {
+		c.Event.SetExtension("expirytime", time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC))
+		r := newRig(t, apitest.Always(apitest.OK(apitest.Fits)))
+		lost := errors.New("no leader")
+		r.stores.fail = func(step string) error {
+			if step == "look" {
+				return lost
+			}
+			return nil
+		}
+		if verdict := r.do(c); !errors.Is(verdict, lost) || len(r.stores.sent) > 0 || r.Count("call") != 0 {
+			t.Errorf("%s: verdict %v: %s", name, verdict, r)
+		}
 	}
 }
 

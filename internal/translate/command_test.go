@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -106,6 +107,7 @@ func TestCommandKeepsValues(t *testing.T) {
 		"zeros at the end":     {"updateTask", `{"taskId":"t","plannedEffort":1.10}`, `{"plannedEffort":1.10}`},
 		"exponents":            {"updateTask", `{"taskId":"t","plannedEffort":1E+2}`, `{"plannedEffort":1E+2}`},
 		"large exponents":      {"updateTask", `{"taskId":"t","plannedEffort":1e-400}`, `{"plannedEffort":1e-400}`},
+		"largest exponents":    {"updateTask", `{"taskId":"t","x":[1e400,1E+0400]}`, `{"x":[1e400,1E+0400]}`},
 		"a hundred digits":     {"updateTask", `{"taskId":"t","x":` + strings.Repeat("7", 100) + `}`, `{"x":` + strings.Repeat("7", 100) + `}`},
 		"minus zero":           {"updateTask", `{"taskId":"t","plannedEffort":-0.0}`, `{"plannedEffort":-0.0}`},
 		"HTML":                 {"updateTask", `{"taskId":"t","title":"a<b>&'"}`, `{"title":"a<b>&'"}`},
@@ -137,6 +139,8 @@ func TestCommandTarget(t *testing.T) {
 		"plain":            {"deleteTask", `{"taskId":"t-1"}`, "/tasks/t-1", "t-1"},
 		"a time":           {"deleteTask", `{"taskId":"2026-01-31T09:30:00.5+01:00"}`, "/tasks/2026-01-31T09:30:00.5+01:00", "2026-01-31T09:30:00.5+01:00"},
 		"marks":            {"deleteTask", `{"taskId":"a-b_c~d@e,f=g"}`, "/tasks/a-b_c~d@e%2Cf=g", "a-b_c~d@e,f=g"},
+		"letters, digits":  {"deleteTask", `{"taskId":"azAZ09"}`, "/tasks/azAZ09", "azAZ09"},
+		"the longest":      {"deleteTask", `{"taskId":"` + strings.Repeat("x", 1024) + `"}`, "/tasks/" + strings.Repeat("x", 1024), strings.Repeat("x", 1024)},
 		"dots inside":      {"deleteTask", `{"taskId":"a..b"}`, "/tasks/a..b", "a..b"},
 		"collision":        {"movePackageToProject", `{"fromProjectId":"a","packageId":"k","projectId":"b"}`, "/projects/a/packages/k/project", "k"},
 		"no entity":        {"createTask", `{"title":"t","targetParentId":"p"}`, "/tasks", ""},
@@ -168,6 +172,36 @@ func TestCommandQuery(t *testing.T) {
 		if call, err := translate.Command(o, []byte(data)); err != nil || call.Target != want {
 			t.Errorf("%s: got %s, %v, want %s", data, call.Target, err, want)
 		}
+	}
+}
+
+// TestDated: only a create that takes a time of creation gets one, in UTC, and the sender's own stays.
+func TestDated(t *testing.T) {
+	t.Parallel()
+	created := time.Date(2026, 1, 31, 10, 30, 0, 123456789, time.FixedZone("", 3600))
+	for name, tt := range map[string]struct{ operation, body, want string }{
+		"a create":           {"createTask", `{"title":"a"}`, `{"creationDate":"2026-01-31T09:30:00.123Z","title":"a"}`},
+		"the sender's":       {"createTask", `{"creationDate":"2020-01-01","title":"a"}`, `{"creationDate":"2020-01-01","title":"a"}`},
+		"the sender's null":  {"createTask", `{"creationDate":null}`, `{"creationDate":null}`},
+		"a list of creates":  {"createTasks", `[{"title":"a"}]`, `[{"title":"a"}]`},
+		"takes none":         {"createProject", `{"title":"a"}`, `{"title":"a"}`},
+		"no create":          {"updateTask", `{"title":"a"}`, `{"title":"a"}`},
+		"no body":            {"deleteTask", ``, ``},
+		"a file in the body": {"createTaskDocument", ``, ``},
+	} {
+		call := translate.Call{Method: "POST", Target: "/t", Body: []byte(tt.body), EntityID: "e"}
+		got, err := translate.Dated(lookup(t, tt.operation), call, created)
+		if err != nil || string(got.Body) != tt.want || got.Method != call.Method || got.Target != call.Target || got.EntityID != call.EntityID {
+			t.Errorf("%s: got %+v with %s, %v, want %s", name, got, got.Body, err, tt.want)
+		}
+	}
+	o := lookup(t, "createTask")
+	o.Body = factro.BodyList // a description that sets a time in a list, which has no place for it
+	if got, err := translate.Dated(o, translate.Call{Body: []byte(`[]`)}, created); err != nil || string(got.Body) != `[]` {
+		t.Errorf("in a list: got %s, %v", got.Body, err)
+	}
+	if got, err := translate.Dated(lookup(t, "createTask"), translate.Call{Body: []byte(`[]`)}, created); err == nil {
+		t.Errorf("a body that is no object became %s", got.Body)
 	}
 }
 

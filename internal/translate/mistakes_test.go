@@ -86,6 +86,8 @@ func TestCommandMistakes(t *testing.T) {
 		"a line end":         {"deleteTask", `{"taskId":"a\r\nHost: x"}`, []string{`/taskId: "a\r\nHost: x" is not an id because of the character '\r'` + marks}},
 		"NUL":                {"deleteTask", `{"taskId":"\u0000"}`, []string{`/taskId: "\x00" is not an id because of the character '\x00'` + marks}},
 		"an umlaut":          {"deleteTask", `{"taskId":"Grün"}`, []string{`/taskId: "Grün" is not an id because of the character 'ü'` + marks}},
+		"before the letters": {"removeTagFromTask", `{"taskId":"\u0060","tagId":"["}`, []string{"/taskId: \"`\" is not an id because of the character '`'" + marks, `/tagId: "[" is not an id because of the character '['` + marks}},
+		"behind the letters": {"deleteTask", `{"taskId":"a{"}`, []string{`/taskId: "a{" is not an id because of the character '{'` + marks}},
 		"braces":             {"removeTagFromTask", `{"taskId":"{tagId}","tagId":"g"}`, []string{`/taskId: "{tagId}" is not an id because of the character '{'` + marks}},
 		"a path as a name": {
 			"createTaskDocument", `{"taskId":"t","file":{"name":"../../etc/passwd","data":""}}`,
@@ -114,6 +116,10 @@ func TestCommandMistakes(t *testing.T) {
 		"a line end in a type": {
 			"createTaskDocument", `{"taskId":"t","file":{"name":"a","contentType":"a/b\r\nX-Evil: 1","data":""}}`,
 			[]string{`/file/contentType: "a/b\r\nX-Evil: 1" has other characters than a header may have, want a content type such as application/pdf`},
+		},
+		"DEL in a type": {
+			"createTaskDocument", `{"taskId":"t","file":{"name":"a","contentType":"a/b\u007f","data":""}}`,
+			[]string{`/file/contentType: "a/b\x7f" has other characters than a header may have, want a content type such as application/pdf`},
 		},
 		"a long type": {
 			"createTaskDocument", `{"taskId":"t","file":{"name":"a","contentType":"` + strings.Repeat("a", 256) + `","data":""}}`,
@@ -203,9 +209,36 @@ func TestCommandMistakesAreBounded(t *testing.T) {
 	checkBounds(t, "many items", mistakesOf(t, "updateTasks", `{"items":[`+items+`]}`))
 	// These would take the validator hours.
 	checkBounds(t, "endless numbers", mistakesOf(t, "updateTasks", `{"items":[`+strings.Repeat(`{"id":"1","taskPriority":1e999999},`, 10_000)+`1]}`))
+	if n := len(mistakesOf(t, "updateTasks", `{"items":[`+strings.Repeat(`1e999,`, 60)+`1]}`)); n != 51 {
+		t.Errorf("60 endless numbers: %d mistakes, want 50 and that there are more", n)
+	}
 	checkBounds(t, "endless, deep", mistakesOf(t, "updateTask", `{"taskId":"t","x":`+strings.Repeat(`[`, 9000)+
 		strings.Repeat("1e999999,", 10_000)+"1"+strings.Repeat("]", 9000)+`}`))
 	checkBounds(t, "a long value", mistakesOf(t, "updateWorkRecord", `{"workRecordId":"w","startTime":"`+long+`"}`))
+}
+
+// TestCommandMistakesAtTheLimits: 50 mistakes, and 300 bytes of each, are reported whole, and how many were left out.
+func TestCommandMistakesAtTheLimits(t *testing.T) {
+	t.Parallel()
+	for n, last := range map[int]string{50: "deleteTask has no place for this property in its request", 51: "there is 1 more mistake", 52: "there are 2 more mistakes"} {
+		if got := mistakesOf(t, "deleteTask", `{"taskId":"t"`+manyProperties(n)+`}`); len(got) != min(n, 51) || got[len(got)-1].Message != last {
+			t.Errorf("of %d mistakes %d are reported, the last is %+v", n, len(got), got[len(got)-1])
+		}
+	}
+	name := strings.Repeat("n", 299)
+	for _, tt := range []struct{ operation, name, value, want string }{
+		{"deleteTask", name, `1`, "/" + name},
+		{"deleteTask", name + "n", `1`, "/" + name + "…"},
+		{"updateTask", name, `1e999`, "/" + name},
+		{"updateTask", name, `{"a":1e999}`, "/" + name + "…"},
+		{"updateTask", name + "n", `{"a":[1e999]}`, "/" + name + "…"},
+		{"updateTask", name[1:] + "ü", `{"a":[1e999]}`, "/" + name[1:] + "…"},
+	} {
+		got := mistakesOf(t, tt.operation, `{"taskId":"t","`+tt.name+`":`+tt.value+`}`)
+		if len(got) != 1 || got[0].Pointer != tt.want {
+			t.Errorf("%s with %s in %s:\n got %+v\nwant %s", tt.operation, tt.value, tt.name, got, tt.want)
+		}
+	}
 }
 
 var moreMistakes = regexp.MustCompile(`^there (is 1 more mistake|are \d+ more mistakes)$`)

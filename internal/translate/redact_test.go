@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -22,6 +23,12 @@ func TestRedact(t *testing.T) {
 		`{"authenticationHeaderValue":17}`:                                      `{"authenticationHeaderValue":null}`,
 		`{"authenticationHeaderValue":null,"x":[true]}`:                         `{"authenticationHeaderValue":null,"x":[true]}`,
 		`{"authentication\u0048eaderValue":"geheim"}`:                           `{"authentication\u0048eaderValue":null}`,
+		`{"` + escaped("authenticationHeaderValue") + `":"geheim"}`:             `{"` + escaped("authenticationHeaderValue") + `":null}`,
+		`{"` + escaped("authenticationHeaderValues") + `":"stays"}`:             `{"` + escaped("authenticationHeaderValues") + `":"stays"}`,
+		`{"authenticationHeaderValue":[[1,{"a":[]}],2],"b":[1]}`:                `{"authenticationHeaderValue":null,"b":[1]}`,
+		`{"a":{"authenticationHeaderValue":-1.5e3},"b":1}`:                      `{"a":{"authenticationHeaderValue":null},"b":1}`,
+		`{"a":[{"authenticationHeaderValue":true}],"b":1}`:                      `{"a":[{"authenticationHeaderValue":null}],"b":1}`,
+		`{"authenticationHeaderValue":{"a":"\"}","b":"\\"},"c":"}"}`:            `{"authenticationHeaderValue":null,"c":"}"}`,
 		`{"a":"authenticationHeaderValue","b":"stays"}`:                         `{"a":"authenticationHeaderValue","b":"stays"}`,
 		`["authenticationHeaderValue", "stays"]`:                                `["authenticationHeaderValue", "stays"]`,
 		`{"xauthenticationHeaderValue":"stays","authenticationHeader":"x"}`:     `{"xauthenticationHeaderValue":"stays","authenticationHeader":"x"}`,
@@ -44,6 +51,15 @@ func TestRedact(t *testing.T) {
 	if _, err := io.ReadAll(translate.Redact(io.MultiReader(strings.NewReader(`{"a":`), iotest.ErrReader(broken)))); !errors.Is(err, broken) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
+}
+
+// escaped is a name with every letter escaped, as JSON allows.
+func escaped(name string) string {
+	var out strings.Builder
+	for _, c := range name {
+		fmt.Fprintf(&out, `\u%04x`, c)
+	}
+	return out.String()
 }
 
 // TestRedactHoldsNothing: what was read and is not passed on yet is never more than the buffers.

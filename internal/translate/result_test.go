@@ -3,12 +3,14 @@ package translate_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -138,6 +140,47 @@ func TestResource(t *testing.T) {
 		got, mandantID := translate.Resource(lookup(t, tt.operation), tt.entity, []byte(tt.answer))
 		if *got != tt.want || mandantID != tt.mandant {
 			t.Errorf("%s: got %+v of %q, want %+v of %q", name, *got, mandantID, tt.want, tt.mandant)
+		}
+	}
+}
+
+// TestResultNamesItsCause: the id of a result is of the command, its outcome and its source, and a position is passed on.
+func TestResultNamesItsCause(t *testing.T) {
+	t.Parallel()
+	cmd := command(nil)
+	e, err := translate.Result(cmd, applied(), ".2", at)
+	if x := e.Extensions(); err != nil || e.ID() != "c-1.applied.2."+identity.SourceDigest("urn:sender") || x["causationsource"] != "urn:sender" || x["causationposition"] != nil {
+		t.Errorf("got %s with %v, %v", e.ID(), x, err)
+	}
+	cmd.Plain, cmd.Position = true, "s-7"
+	e, err = translate.Result(cmd, applied(), "", at)
+	if x := e.Extensions(); err != nil || e.ID() != "c-1.applied" || x["causationsource"] != nil || x["causationposition"] != "s-7" {
+		t.Errorf("of plain JSON: got %s with %v, %v", e.ID(), x, err)
+	}
+	r := applied()
+	r.Resource = nil
+	if e, err := translate.Result(cmd, r, "", at); err != nil || e.Subject() != "" {
+		t.Errorf("without a resource: the subject is %q, %v", e.Subject(), err)
+	}
+}
+
+func TestMadeIDs(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		operation, answer string
+		want              []string
+	}{
+		"one":             {"createTask", `{"id":"t-1"}`, []string{"t-1"}},
+		"many":            {"createTasks", `[{"id":"t-1"},{"id":"t-2"}]`, []string{"t-1", "t-2"}},
+		"some without id": {"createTasks", `[{"id":""},7,{"id":"t-2"},{},{"id":5}]`, []string{"t-2"}},
+		"no promise":      {"deleteTask", `{"id":"t-1"}`, nil},
+		"no object":       {"createTask", `[{"id":"t-1"}]`, nil},
+		"no list":         {"createTasks", `{"id":"t-1"}`, nil},
+		"HTML":            {"createTask", `<html>`, nil},
+		"nothing":         {"createTask", ``, nil},
+	} {
+		if got := translate.MadeIDs(lookup(t, tt.operation), []byte(tt.answer)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}
 }

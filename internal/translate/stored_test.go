@@ -62,6 +62,38 @@ func TestStoredPayload(t *testing.T) {
 	}
 }
 
+// TestStoredEntity: a record without entityId is about what its context names under its resource, if a subject can hold that.
+func TestStoredEntity(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("e", 1024)
+	for context, want := range map[string]string{
+		`{"taskId":"t"}`:                  "t",
+		`{"taskId":7}`:                    "7",
+		`{"taskId":"t","entityId":"e"}`:   "e",
+		`{"taskId":""}`:                   "",
+		`{"taskId":null}`:                 "",
+		`{"taskid":"t","projectId":"p"}`:  "",
+		`{"taskId":"` + longest + `"}`:    longest,
+		`{"taskId":"` + longest + `e"}`:   "",
+		`"taskId"`:                        "",
+		`{"nested":{"taskId":"t"}}`:       "",
+		`{"taskId":"first","taskId":"t"}`: "t",
+	} {
+		s, err := StoredPayload([]byte(`{"action":"TaskCreated","createdAt":"2026-09-01T08:00:00Z","context":`+context+`}`), storedReceipt())
+		subject := ""
+		if want != "" {
+			subject = "task/" + want
+		}
+		if err != nil || s.EntityID != want || s.Event.Subject() != subject {
+			t.Errorf("%.100s: got %.100q with the subject %.100q: %v", context, s.EntityID, s.Event.Subject(), err)
+		}
+	}
+	s, err := StoredPayload([]byte(`{"action":"._-","createdAt":"2026-09-01T08:00:00Z","context":{"Id":"t"}}`), storedReceipt())
+	if err != nil || s.EntityID != "" || s.Event.Subject() != "" {
+		t.Errorf("an action without a resource has the entity %q with the subject %q: %v", s.EntityID, s.Event.Subject(), err)
+	}
+}
+
 // TestDerivedID: it tells records apart that differ in what identifies them, and no others.
 func TestDerivedID(t *testing.T) {
 	t.Parallel()
@@ -81,6 +113,11 @@ func TestDerivedID(t *testing.T) {
 	for _, change := range [][2]string{{`"w"`, `"v"`}, {`"A"`, `"B"`}, {`08:00:00Z`, `08:00:00.001Z`}, {`"x"`, `"y"`}, {`:1,`, `:1.0,`}} {
 		if digest(strings.Replace(base, change[0], change[1], 1)) == want {
 			t.Errorf("%v has the same digest", change)
+		}
+	}
+	for _, ids := range [][2]string{{`"\ud800"`, `"\ud801"`}, {`"v"`, `null`}, {`"7"`, `"8"`}} { // webhooks whose ids differ, readable or not
+		if digest(strings.Replace(base, `"w"`, ids[0], 1)) == digest(strings.Replace(base, `"w"`, ids[1], 1)) {
+			t.Errorf("webhooks %s and %s have the same digest", ids[0], ids[1])
 		}
 	}
 	if a, b := DerivedID(want, 0), DerivedID(want, 1); a == b || a != DerivedID(want, 0) || len(a) != 36 {

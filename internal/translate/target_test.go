@@ -1,6 +1,7 @@
 package translate_test
 
 import (
+	"errors"
 	"maps"
 	"net/url"
 	"path"
@@ -99,6 +100,21 @@ var oddEnds = []string{
 	"x?", "x#", "x;", "x?y=z", "x%3f", "x%23", "x\x00", "x%00", "x/..", "x/../..", "x%2f..", `x\..`, "x;/..;", "?", "#", ";", "%", " ", "\x00", "{", "*",
 }
 
+// namesOnly fails if an error names other fields than those that have an odd value.
+func namesOnly(t *testing.T, operation string, err error, fields []string) {
+	t.Helper()
+	var invalid *translate.InvalidError
+	if !errors.As(err, &invalid) {
+		t.Errorf("%s: %v", operation, err)
+		return
+	}
+	for _, m := range invalid.Fields {
+		if !slices.Contains(fields, strings.TrimPrefix(m.Pointer, "/")) {
+			t.Errorf("%s with odd values of %s is refused for %s: %s", operation, fields, m.Pointer, m.Message)
+		}
+	}
+}
+
 // No value of a path parameter leads to another operation than the command's own, whatever stands between us and factro:
 // who may send what is decided by operation.
 func TestNoValueLeadsElsewhere(t *testing.T) {
@@ -137,6 +153,7 @@ func TestNoValueLeadsElsewhere(t *testing.T) {
 				call, err := translate.Command(op, jsonOf(t, data))
 				if err != nil {
 					refused++
+					namesOnly(t, op.Name, err, set)
 					continue
 				}
 				taken++

@@ -45,6 +45,8 @@ func TestUpload(t *testing.T) {
 		"quotes":     {change: func(u *uploaded) { u.name = `"; name="other` }},
 		"longest":    {change: func(u *uploaded) { u.name = strings.Repeat("ä", 255) }},
 		"parameters": {change: func(u *uploaded) { u.contentType = `text/plain; charset="utf-8"` }},
+		"odd type":   {change: func(u *uploaded) { u.contentType = `a/b; c=" ~"` }},
+		"long type":  {change: func(u *uploaded) { u.contentType = "a/" + strings.Repeat("b", 253) }},
 		"no type":    {func(u *uploaded) { u.contentType = "" }, func(u *uploaded) { u.contentType = "application/octet-stream" }},
 		"empty":      {change: func(u *uploaded) { u.data = nil }},
 		"binary":     {change: func(u *uploaded) { u.data = binary }},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,6 +113,10 @@ func TestWebhookMintsOnlyWhatIsMissing(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"action":"A","id":"factro's"}`: "factro's",
 		`{"action":"A","id":-7}`:         "-7",
+		`{"action":"A","id":0}`:          "0",
+		`{"action":"A","id":90}`:         "90",
+		`{"action":"A","id":""}`:         minted,
+		`{"action":"A","id":[1]}`:        minted,
 		`{"action":"A","id":1.50e2}`:     "1.50e2",
 		`{"action":"A","id":true}`:       minted,
 		`{"action":"A"}`:                 minted,
@@ -124,6 +129,41 @@ func TestWebhookMintsOnlyWhatIsMissing(t *testing.T) {
 		}
 		if e.ID() != want || (calls == 1) != (want == minted) {
 			t.Errorf("%s: got %s after %d calls", body, e.ID(), calls)
+		}
+	}
+}
+
+// TestWebhookLongestValues: an id of 256 bytes and an entity of 1024 are used as they are, and no longer ones.
+func TestWebhookLongestValues(t *testing.T) {
+	t.Parallel()
+	id, entity := strings.Repeat("i", 256), strings.Repeat("e", 1024)
+	webhook := func(id, entity string) translate.Event {
+		t.Helper()
+		e, err := translate.Webhook([]byte(`{"action":"TaskCreated","id":"`+id+`","context":{"entityId":"`+entity+`"}}`), receipt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	if e := webhook(id, entity); e.ID() != id || e.EntityID != entity || e.Subject() != "task/"+entity {
+		t.Errorf("got the id %q and the subject %q", e.ID(), e.Subject())
+	}
+	if e := webhook(id+"i", entity+"e"); len(e.ID()) != 36 || e.EntityID != "" || e.Subject() != "" {
+		t.Errorf("got the id %q and the subject %q", e.ID(), e.Subject())
+	}
+}
+
+// TestNewKeys: keys that the description of factro does not have are reported, eight at most, and none inside the context.
+func TestNewKeys(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		`{"action":"A","id":"1","createdAt":"x","context":{"new":1}}`:          nil,
+		`{"new":1,"action":"A","newer":{"newest":1}}`:                          {"new", "newer"},
+		`{"action":"A","1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1}`: {"1", "2", "3", "4", "5", "6", "7", "8"},
+	} {
+		e, err := translate.Webhook([]byte(body), receipt())
+		if err != nil || !slices.Equal(e.NewKeys, want) {
+			t.Errorf("%s: got %q, %v, want %q", body, e.NewKeys, err, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -8,10 +9,70 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
+
+// counting counts how often the bucket of the older version is looked up.
+type counting struct {
+	jetstream.JetStream
+	lookups int
+	err     error // instead of an answer
+}
+
+func (c *counting) KeyValue(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
+	if bucket != "FACTRO_LEDGER" {
+		return c.JetStream.KeyValue(ctx, bucket)
+	}
+	c.lookups++
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.JetStream.KeyValue(ctx, bucket)
+}
+
+// changing is a connection that changes while it is used.
+type changing struct {
+	*bus.Conn
+	js    *counting
+	epoch int
+}
+
+func newChanging(conn *bus.Conn) *changing {
+	return &changing{Conn: conn, js: &counting{JetStream: conn.JetStream()}, epoch: 1}
+}
+
+func (c *changing) JetStream() jetstream.JetStream { return c.js }
+func (c *changing) Epoch() int                     { return c.epoch }
+
+// TestOldLedgerOnce: the ledger of the older version is looked for once on each connection, and found on the next if it came.
+func TestOldLedgerOnce(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	conn := newChanging(bustest.Running(t, server))
+	b := ledger.New(conn, bustest.Quiet())
+	look := func(id string, want bool, lookups int) {
+		t.Helper()
+		if known, _, err := b.Look(t.Context(), "acme", id); err != nil || known != want || conn.js.lookups != lookups {
+			t.Errorf("%s: known %t, %v, after %d lookups, want %d", id, known, err, conn.js.lookups, lookups)
+		}
+	}
+	look("x", false, 1)
+	look("x", false, 1)
+	old, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER", TTL: 7 * 24 * time.Hour, MaxBytes: 256 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Put(t.Context(), ledger.KeyOf("acme", "x"), []byte(`{"fingerprint":"f"}`)); err != nil {
+		t.Fatal(err)
+	}
+	conn.epoch++
+	look("x", true, 2)
+	look("y", false, 2)
+}
 
 // TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.
 func TestOldLedger(t *testing.T) {

@@ -84,6 +84,36 @@ func TestTakeSpareEnds(t *testing.T) {
 	})
 }
 
+// TestSpareAtOnce: a query is served in the moment in which what remains is no longer kept for commands.
+func TestSpareAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, began := New(480), time.Now()
+		b.Learn(header(`"x"; r=49; t=3`), false, began)
+		again, ok := b.TakeSpare(t.Context())
+		if d := time.Since(began); !ok || d != 3*time.Second {
+			t.Errorf("after %s: %t, to come again at %s", d, ok, again)
+		}
+	})
+}
+
+// TestLooksAgain: a query of the largest budget, which has a token every 0.6 ms, looks for it only every 10 ms.
+func TestLooksAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, began := New(MaxPerMinute), time.Now()
+		for range 1667 { // down to the half that queries leave alone
+			if err := b.Take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, ok := b.TakeSpare(t.Context())
+		if d := time.Since(began); !ok || d != 10*time.Millisecond {
+			t.Errorf("after %s: %t, to come again at %s", d, ok, again)
+		}
+	})
+}
+
 // TestLearn: what factro reports of its budget holds until its window is over.
 func TestLearn(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,10 @@
 package compare
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 // TestAlike: values are compared as people do, inside lists and objects too.
 func TestAlike(t *testing.T) {
@@ -28,6 +32,9 @@ func TestAlike(t *testing.T) {
 		{`9007199254740993`, `9007199254740992`, false},
 		{`1e400`, `1e400`, true},
 		{`1e400`, `1e401`, false},
+		{`1e31`, `1` + strings.Repeat("0", 31), true},
+		{`1.24e300`, `124e298`, true},
+		{`1.24e300`, `1.2e300`, false},
 		{`5`, `"5"`, false},
 		{`5`, `true`, false},
 		{`["a\u0308 ",5.0,null]`, `["ä",5,null]`, true},
@@ -37,6 +44,29 @@ func TestAlike(t *testing.T) {
 	} {
 		if got := alike([]byte(test.sent), []byte(test.have)); got != test.want {
 			t.Errorf("%s and %s: got %v", test.sent, test.have, got)
+		}
+	}
+}
+
+// TestInstantOf: a time is an instant, a plain date, or milliseconds since 1970 as far as nanoseconds reach.
+func TestInstantOf(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]time.Time{
+		`"2026-11-02T09:00:00+01:00"`: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC),
+		`"2026-11-02"`:                time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC),
+		`1793606401000`:               time.Date(2026, 11, 2, 8, 0, 1, 0, time.UTC),
+		`1.793606401e12`:              time.Date(2026, 11, 2, 8, 0, 1, 0, time.UTC),
+		`1`:                           time.Date(1970, 1, 1, 0, 0, 0, 1e6, time.UTC),
+		`9223372036854`:               time.Date(2262, 4, 11, 23, 47, 16, 854e6, time.UTC),
+		`9223372036854.775807`:        time.Date(2262, 4, 11, 23, 47, 16, 854e6, time.UTC),
+	} {
+		if got, ok := instantOf([]byte(raw)); !ok || !got.Equal(want) {
+			t.Errorf("%s: got %s, %t, want %s", raw, got, ok, want)
+		}
+	}
+	for _, raw := range []string{`0`, `-1`, `9223372036855`, `1e300`, `"1793606401000"`, `"2026-11-02 08:00"`, `""`, `null`, `true`, ``} {
+		if got, ok := instantOf([]byte(raw)); ok {
+			t.Errorf("%s: got %s", raw, got)
 		}
 	}
 }

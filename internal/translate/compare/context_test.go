@@ -51,6 +51,16 @@ func TestContextPlain(t *testing.T) {
 	}
 }
 
+// TestContextPlainCost: a usual context is in the form for comparison already, and costs nothing.
+//
+//nolint:paralleltest // what is counted is allocated by the whole process
+func TestContextPlainCost(t *testing.T) {
+	c := ContextOf([]byte(`{"context":{"entityId":"8d3f6c1e","title":"from ~ to","n":5,"list":[null,true]}}`))
+	if n := testing.AllocsPerRun(100, func() { _ = c.Plain() }); n != 0 {
+		t.Errorf("%q costs %v allocations", c.Text, n)
+	}
+}
+
 func TestContextsStayApart(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}

@@ -83,6 +83,7 @@ func TestDecode(t *testing.T) {
 		"br":                   {Headers{Encodings: []string{"br"}}, packed(t, "br", plain)},
 		"zstd":                 {Headers{Encodings: []string{"zstd"}}, packed(t, "zstd", plain)},
 		"a list":               {Headers{Encodings: []string{"br, gzip"}}, packed(t, "gzip", packed(t, "br", plain))},
+		"the most encodings":   {Headers{Encodings: []string{"br,br", "identity,br,br"}}, packed(t, "br", packed(t, "br", packed(t, "br", packed(t, "br", plain))))},
 		"two headers":          {Headers{Encodings: []string{"zstd", "identity, gzip"}}, packed(t, "gzip", packed(t, "zstd", plain))},
 		"ISO 8859-1":           {Headers{Type: "application/json;charset=ISO-8859-1"}, latin1()},
 		"latin1, compressed":   {Headers{Type: "text/json; charset=latin1", Encodings: []string{"gzip"}}, packed(t, "gzip", latin1())},
@@ -97,6 +98,106 @@ func TestDecode(t *testing.T) {
 		}
 		if tt.headers.AsIs(tt.raw) && !bytes.Equal(tt.raw, plain) {
 			t.Errorf("%s is said to stay as it is", name)
+		}
+	}
+}
+
+// TestAsIs: only a body that is neither compressed nor in another charset stays as it is.
+func TestAsIs(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		headers Headers
+		raw     string
+		want    bool
+	}{
+		"nothing said":      {Headers{}, umlauts, true},
+		"JSON":              {Headers{Type: "application/json"}, umlauts, true},
+		"UTF-8":             {Headers{Type: "application/json; charset=UTF-8"}, umlauts, true},
+		"ASCII":             {Headers{Type: "application/json; charset=us-ascii"}, "{}", true},
+		"UTF-8 with a mark": {Headers{}, "\xef\xbb\xbf" + umlauts, true},
+		"a broken type":     {Headers{Type: "application/json; charset"}, umlauts, true},
+		"gzip":              {Headers{Encodings: []string{"gzip"}}, "{}", false},
+		"latin1":            {Headers{Type: "application/json; charset=latin1"}, "{}", false},
+		"by command":        {Headers{Type: "application/json", Charset: "latin1"}, "{}", false},
+		"UTF-16":            {Headers{}, "\xff\xfe{\x00}\x00", false},
+		"UTF-16 BE":         {Headers{}, "\xfe\xff\x00{\x00}", false},
+	} {
+		if got := test.headers.AsIs([]byte(test.raw)); got != test.want {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
+
+// TestLimit: a body of exactly the limit passes, whether it ends inside a buffer or fills one, and a byte more is too large.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int64{1, 100, firstBuffer, 2 * firstBuffer, 3*firstBuffer - 1} {
+		body := bytes.Repeat([]byte(" "), int(limit))
+		for _, name := range []string{"gzip", "deflate", "br", "zstd", "latin1"} {
+			headers, format := Headers{Encodings: []string{name}}, name
+			switch name {
+			case "latin1":
+				headers = Headers{Charset: name}
+			case "deflate":
+				format = "zlib"
+			}
+			sent := func(body []byte) []byte {
+				if name == "latin1" {
+					return body
+				}
+				return packed(t, format, body)
+			}
+			if got, err := headers.Decode(sent(body), limit, nil); err != nil || !bytes.Equal(got, body) {
+				t.Errorf("%s of %d bytes: got %d: %v", name, limit, len(got), err)
+			}
+			if got, err := headers.Decode(sent(append(body, ' ')), limit, nil); !errors.Is(err, ErrTooLarge) {
+				t.Errorf("%s of %d bytes and one: got %d: %v", name, limit, len(got), err)
+			}
+		}
+	}
+}
+
+// TestSentReplacementCharacter: U+FFFD that the sender wrote is text like any other.
+func TestSentReplacementCharacter(t *testing.T) {
+	t.Parallel()
+	const text = "a\ufffdb"
+	for name, test := range map[string]struct {
+		headers Headers
+		raw     []byte
+	}{
+		"UTF-16":  {Headers{}, utf16(t, unicode.LittleEndian, unicode.UseBOM, text)},
+		"GB18030": {Headers{Type: "a/b; charset=gb18030"}, []byte("a\x84\x31\xa4\x37b")},
+	} {
+		if got, err := test.headers.Decode(test.raw, 1<<10, nil); err != nil || string(got) != text {
+			t.Errorf("%s: got %q: %v", name, got, err)
+		}
+	}
+}
+
+// TestReader: an answer is read as what it declares if that is known, as its byte order mark says, and else as it is.
+func TestReader(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		charset, raw, want string
+	}{
+		"nothing said":         {"", "ä", "ä"},
+		"UTF-8":                {"utf-8", "ä", "ä"},
+		"latin1":               {"iso-8859-1", "\xe4", "ä"},
+		"Shift JIS":            {"shift_jis", "\x88\xc0", "安"},
+		"a mark":               {"", "\xef\xbb\xbfä", "ä"},
+		"a mark over latin1":   {"iso-8859-1", "\xef\xbb\xbfä", "ä"},
+		"UTF-16":               {"", "\xff\xfe\xe4\x00", "ä"},
+		"UTF-16 BE":            {"utf-8", "\xfe\xff\x00\xe4", "ä"},
+		"an unknown charset":   {"klingon", "ä", "ä"},
+		"a charset for no one": {"iso-2022-kr", "ä", "ä"},
+		"a damaged character":  {"shift_jis", "a\x81", "a\ufffd"},
+	} {
+		h := Headers{Type: "application/json"}
+		if test.charset != "" {
+			h.Type += "; charset=" + test.charset
+		}
+		if got, err := io.ReadAll(h.Reader(strings.NewReader(test.raw))); err != nil || string(got) != test.want {
+			t.Errorf("%s: got %q: %v", name, got, err)
 		}
 	}
 }

@@ -142,6 +142,23 @@ func TestStructuredWithoutMark(t *testing.T) {
 	}
 }
 
+// TestStructuredText: text is written as it is, unless JSON wants something of it escaped.
+func TestStructuredText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a <b> & ~ ü\u2028": "\"a <b> & ~ ü\u2028\"", `a"b`: `"a\"b"`, `a\b`: `"a\\b"`, "a\x1fb": `"a\u001fb"`, "a\nb": `"a\nb"`,
+	} {
+		e := taskEvent(t)
+		e.Context.(*event.EventContextV1).Subject = &text
+		m, err := binding.ToStructuredMsg("a.b", e)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		} else if !strings.Contains(string(m.Data), `"subject":`+want+`,`) {
+			t.Errorf("%q: got %s, want %s in it", text, m.Data, want)
+		}
+	}
+}
+
 // TestStructuredReadBySDK proves that the SDK reads what we write, and that we read what it writes.
 func TestStructuredReadBySDK(t *testing.T) {
 	t.Parallel()
@@ -193,6 +210,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"core name":    {func(c *event.EventContextV1) { c.Extensions["id"] = "x" }, "attribute id: the name is that of"},
 		"underscore":   {func(c *event.EventContextV1) { c.Extensions["a_b"] = "x" }, "attribute a_b: the name has a character other than"},
 		"upper case":   {func(c *event.EventContextV1) { c.Extensions["Abc"] = "x" }, "attribute Abc: the name has a character other than"},
+		"before a":     {func(c *event.EventContextV1) { c.Extensions["a`"] = "x" }, "attribute a`: the name has a character other than"},
+		"behind z":     {func(c *event.EventContextV1) { c.Extensions["a{"] = "x" }, "attribute a{: the name has a character other than"},
+		"before 0":     {func(c *event.EventContextV1) { c.Extensions["a/"] = "x" }, "attribute a/: the name has a character other than"},
+		"behind 9":     {func(c *event.EventContextV1) { c.Extensions["a:"] = "x" }, "attribute a:: the name has a character other than"},
 		"line break":   {func(c *event.EventContextV1) { c.Extensions["a\r\nb"] = "x" }, `attribute "a\r\nb": the name has a character other than`},
 		"empty name":   {func(c *event.EventContextV1) { c.Extensions[""] = "x" }, `attribute "": the name is empty`},
 		"long name": {
@@ -246,7 +267,9 @@ func TestEncodeRefuses(t *testing.T) {
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	e := taskEvent(t)
-	e.Context.(*event.EventContextV1).Extensions["0comexampleextensionwithalongname"] = "x"
+	for _, name := range []string{"0comexampleextensionwithalongname", "a", "z", "0", "9", "az09"} {
+		e.Context.(*event.EventContextV1).Extensions[name] = "x"
+	}
 	for _, enc := range encoders {
 		wantSame(t, roundTrip(t, enc, e), e)
 	}
@@ -292,6 +315,110 @@ func TestReadBinary(t *testing.T) {
 				t.Errorf("data %q, want %q", e.Data(), data)
 			}
 		})
+	}
+}
+
+// TestReadCanonicalised: programs that write all headers as HTTP does are understood.
+func TestReadCanonicalised(t *testing.T) {
+	t.Parallel()
+	e, err := binding.FromMsg(nats.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/s"}, "Ce-Type": {"t"}, "Ce-Subject": {"x"}}, nil)
+	if err != nil || e.ID() != "1" || e.Source() != "/s" || e.Type() != "t" || e.Subject() != "x" {
+		t.Errorf("got %v, %v", e, err)
+	}
+}
+
+// TestReadNoData: an event without data has none, and not data of no bytes.
+func TestReadNoData(t *testing.T) {
+	t.Parallel()
+	object := func(more string) []byte {
+		return []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t"` + more + `}`)
+	}
+	binary := nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"1"}, "ce-source": {"/s"}, "ce-type": {"t"}}
+	for name, tt := range map[string]struct {
+		header nats.Header
+		data   []byte
+	}{
+		"binary":     {binary, []byte{}},
+		"structured": {nil, object("")},
+		"null":       {nil, object(`,"datacontenttype":"text/plain","data":null`)},
+		"base64":     {nil, object(`,"data_base64":""`)},
+		"no base64":  {nil, object(`,"data_base64":null`)},
+		"no text":    {nil, object(`,"datacontenttype":"text/plain","data":""`)},
+	} {
+		if e, err := binding.FromMsg(tt.header, tt.data); err != nil || e.DataEncoded != nil {
+			t.Errorf("%s: got %q, %v", name, e.DataEncoded, err)
+		}
+	}
+}
+
+// TestReadRepeated: of a member that is there more than once no value counts, and nothing else is said about it.
+func TestReadRepeated(t *testing.T) {
+	t.Parallel()
+	for members, names := range map[string][]string{
+		`"a":1.5,"a":[]`:               {"a"},
+		`"a":[],"a":1,"a":"x"`:         {"a"},
+		`"zz":1.5,"zz":[]`:             {"zz"},
+		`"m":1.5,"l":"x","m":1.5`:      {"m"},
+		`"a":1.5,"b":1.5,"a":1,"b":[]`: {"a", "b"},
+		`"data":1,"data":2`:            {"data"},
+	} {
+		var want []string
+		for _, name := range names {
+			want = append(want, "attribute "+name+" is given more than once")
+		}
+		e, err := binding.FromMsg(nil, []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t",`+members+`}`))
+		if err == nil || err.Error() != "decode message: "+strings.Join(want, "; ") {
+			t.Errorf("%s: got %v, %v", members, e, err)
+		}
+	}
+}
+
+// TestTimes: the years 0 to 9999 in UTC can be written, and are read as RFC 3339 has them.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	for text, at := range map[string]time.Time{
+		"0000-01-01T00:00:00Z":           time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC),
+		"9999-12-31T23:59:59.999999999Z": time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
+		"2026-01-31T09:30:00.1Z":         time.Date(2026, 1, 31, 9, 30, 0, 1e8, time.UTC),
+	} {
+		if got, ok := binding.FormatTime(at.In(time.FixedZone("", -3600))); got != text || !ok {
+			t.Errorf("%s is written as %s, %t", text, got, ok)
+		}
+		if got, ok := binding.ParseTime(text); !got.Equal(at) || !ok {
+			t.Errorf("%s is read as %s, %t", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "2026-01-31T09", "2026-01-31T09:", "2026-01-31T9:30:00Z", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "10000-01-01T00:00:00Z"} {
+		if got, ok := binding.ParseTime(text); ok {
+			t.Errorf("%q is read as %s", text, got)
+		}
+	}
+}
+
+// TestQuotes: an error quotes 80 bytes of a value, and cuts no character in two.
+func TestQuotes(t *testing.T) {
+	t.Parallel()
+	x := strings.Repeat("x", 80)
+	for value, want := range map[string]string{
+		"":                                  `""`,
+		"a b":                               `"a b"`,
+		x:                                   `"` + x + `"`,
+		x + "x":                             `"` + x + `"…`,
+		x[:79] + "ä":                        `"` + x[:79] + `"…`,
+		x[:78] + "äx":                       `"` + x[:78] + `ä"…`,
+		x[:77] + "😀":                        `"` + x[:77] + `"…`,
+		x[:76] + "😀x":                       `"` + x[:76] + `😀"…`,
+		x[:70] + "\x80" + x:                 `"` + x[:70] + `\x80` + x[:9] + `"…`,
+		x[:60] + strings.Repeat("\x80", 60): `"` + x[:60] + strings.Repeat(`\x80`, 16) + `"…`,
+	} {
+		if got := binding.Quote(value); got != want {
+			t.Errorf("%q is quoted as %s, want %s", value, got, want)
+		}
+	}
+	for name, want := range map[string]string{"": `""`, "a": "a", "!~": "!~", "a b": `"a b"`, "a\x7f": `"a\x7f"`, `a"`: `"a\""`, "ä": `"ä"`, x: x, x + "x": `"` + x + `"…`} {
+		if got := binding.Printable(name); got != want {
+			t.Errorf("%q is named %s, want %s", name, got, want)
+		}
 	}
 }
 
@@ -398,6 +525,7 @@ func TestDecodeErrors(t *testing.T) {
 		"array":              {structured, "[]", `payload is an array, want an object`},
 		"null":               {structured, "null", `payload is null, want an object`},
 		"Latin-1":            {structured, object(",\"x\":\"\xfc\""), `payload is not UTF-8 at byte 60`},
+		"cut-off character":  {structured, "{\"\xe2\x82", `payload is not UTF-8 at byte 2`},
 		"byte order mark":    {structured, "\xef\xbb\xbf" + object(""), `payload begins with a byte order mark, which JSON does not allow`},
 		"empty object":       {structured, "{}", `attribute id is missing; attribute source is missing; attribute specversion is missing; attribute type is missing`},
 		"number as id":       {nil, `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`, `attribute id is a number, want a string`},

@@ -36,3 +36,15 @@ func FuzzMembers(f *testing.F) {
 		}
 	})
 }
+
+// TestValueEnd: a value ends where the next begins, or with the bytes.
+func TestValueEnd(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]int{
+		`12`: 2, `12,`: 2, `12 }`: 2, `true]`: 4, `"a"`: 3, `"a\""b`: 5, `"\\"b`: 4, `{}`: 2, `[[1],{"a":"]"}]]`: 15, `{"a":{}}}`: 8, ``: 0,
+	} {
+		if got := valueEnd([]byte(raw)); got != want {
+			t.Errorf("%s: the value has %d bytes, want %d", raw, got, want)
+		}
+	}
+}
