@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // Scope is the instrumentation scope of what is measured of the Core API, of commands and of queries. It has the name of the

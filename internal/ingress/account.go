@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
 // account counts requests where they arrive and where they are refused. The number of stored webhooks comes from the store, not

@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
 // metrics are those of the queues of all clouds.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
 // Streams is what Unclaimed needs of the connection.

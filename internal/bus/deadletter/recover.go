@@ -17,8 +17,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
 )
 
 // recoverEvery is how often parked messages are tried again, and recoverAtMost how often if they are refused each time, or if

@@ -11,7 +11,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
 // metrics are what publishing counts. The label sets of the hot path are made once: making them costs more than counting.

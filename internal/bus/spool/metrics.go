@@ -9,7 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool/disk"
-	"github.com/factro-bridge/factro-bridge/internal/telemetry/instrument"
+	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
 // metrics are what a spool counts.
