@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -72,6 +74,38 @@ func TestOldLedgerOnce(t *testing.T) {
 	conn.epoch++
 	look("x", true, 2)
 	look("y", false, 2)
+}
+
+// TestOldLedgerDeleted: a user without the right to ask the leader gets no answer about a deleted bucket. Its records do not count
+// once it is known that the bucket was deleted, and nothing is begun before.
+func TestOldLedgerDeleted(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER", TTL: 7 * 24 * time.Hour, MaxBytes: 256 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	conn := newChanging(bustest.Running(t, server))
+	conn.Health().Refused(fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, "$JS.API.STREAM.MSG.GET.KV_FACTRO_LEDGER"))
+	b := ledger.New(conn, bustest.Quiet())
+	if _, _, err := b.Look(t.Context(), "acme", "x"); err != nil { // it is there
+		t.Fatal(err)
+	}
+	if err := js.DeleteKeyValue(t.Context(), "FACTRO_LEDGER"); err != nil {
+		t.Fatal(err)
+	}
+	lost := errors.New("no answer")
+	conn.js.err = lost
+	if known, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); !errors.Is(err, lost) || known {
+		t.Errorf("nobody knows whether it is there: known %t, %v", known, err)
+	}
+	conn.js.err = nil
+	if known, _, err := b.Begin(t.Context(), "acme", "x", ledger.Record{}); err != nil || known {
+		t.Errorf("it was deleted: known %t, %v", known, err)
+	}
+	if made, err := b.Made(t.Context(), "acme", time.Now().Add(-time.Minute)); err != nil || len(made) != 0 {
+		t.Errorf("made are %v, %v", made, err)
+	}
 }
 
 // TestOldLedger: what the ledger of the older version knows stays known, of each cloud for itself.
