@@ -103,7 +103,11 @@ func TestExpiredWhileAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, c := waiting(t)
 		have := ledger.Record{Fingerprint: fingerprintOf(t, r, c), Result: []byte(`{"operation":"updateTask","outcome":"applied"}`)}
-		time.AfterFunc(10*time.Second, func() { r.stores.ledger[ledgerEntry] = have })
+		time.AfterFunc(10*time.Second, func() {
+			r.stores.mu.Lock()
+			defer r.stores.mu.Unlock()
+			r.stores.ledger[ledgerEntry] = have
+		})
 		r.wantDone(r.do(c), events.Applied, "")
 		if r.Count("call") != 0 || r.Count("begin") != 0 {
 			t.Errorf("what happened: %s", r)
@@ -111,15 +115,13 @@ func TestExpiredWhileAway(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		r, c := waiting(t)
-		lost := errors.New("no leader")
-		time.AfterFunc(10*time.Second, func() {
-			r.stores.fail = func(step string) error {
-				if step == "look" {
-					return lost
-				}
-				return nil
+		lost, began := errors.New("no leader"), time.Now()
+		r.stores.fail = func(step string) error {
+			if step == "look" && time.Since(began) >= 10*time.Second {
+				return lost
 			}
-		})
+			return nil
+		}
 		if verdict := r.do(c); !errors.Is(verdict, lost) || r.Count("call") != 0 || len(r.stores.sent) != len(r.stores.results(events.Deferred)) {
 			t.Errorf("verdict %v: %s", verdict, r)
 		}
