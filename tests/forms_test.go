@@ -133,7 +133,7 @@ func TestOneIDManyEvents(t *testing.T) {
 	got := read(t, js, prefix.EventStream("acme"), "factro.event.>")
 	for _, m := range got {
 		if !ids[m.event.ID()] {
-			t.Errorf("nobody was told of the event %s", m.event.ID())
+			t.Errorf("nobody received the event %s", m.event.ID())
 		}
 		delete(ids, m.event.ID())
 	}

@@ -28,10 +28,3 @@ func (b *Conn) Settings() Config { return b.cfg }
 
 // Health is what went wrong on the connection and has not worked since.
 func (b *Conn) Health() *health.Health { return b.health }
-
-// Epoch counts the connections: what was found on one may not be there on the next, which may be to another server.
-func (b *Conn) Epoch() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.epoch
-}

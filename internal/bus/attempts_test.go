@@ -143,7 +143,7 @@ func TestWhyNotConnected(t *testing.T) {
 				t.Errorf("a command says %v", err)
 			}
 			if all := err.Error() + book.String() + b.Health().Ready().Error(); strings.Contains(all, "wrong\"") || strings.Contains(all, "right") {
-				t.Errorf("a password is told: %s", all)
+				t.Errorf("a password is shown: %s", all)
 			}
 		})
 	}

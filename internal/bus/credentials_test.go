@@ -173,7 +173,7 @@ func TestNkeyReplaced(t *testing.T) {
 		reconnects(t, b)
 	}
 	if got := book.count("a file cannot be used"); got != 1 {
-		t.Errorf("the operator was told %d times, want once", got)
+		t.Errorf("it was logged %d times, want once", got)
 	}
 }
 
@@ -232,11 +232,11 @@ func TestCredentialsUnusable(t *testing.T) {
 	}
 	reconnects(t, b)
 	if got := book.count("its last good content stays in use"); got != 1 {
-		t.Errorf("the operator was told %d times, want once", got)
+		t.Errorf("it was logged %d times, want once", got)
 	}
 	replaceFile(t, file, other)
 	reconnects(t, b)
 	if got := book.count("can be used again"); got != 1 {
-		t.Errorf("the operator was told %d times that it is good again, want once", got)
+		t.Errorf("it was logged %d times that it is good again, want once", got)
 	}
 }

@@ -225,7 +225,7 @@ func TestTakeOver(t *testing.T) {
 		}
 	}
 	if n := book.count("they can be deleted"); n != 1 {
-		t.Errorf("it is told %d times that the old streams can be deleted:\n%s", n, book)
+		t.Errorf("it is logged %d times that the old streams can be deleted:\n%s", n, book)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestTakeOverInFlight(t *testing.T) {
 	receive(t, b.StreamsReady("acme"))
 	out.command("c")
 	if id := receive(t, got).Event.ID(); id != "c" {
-		t.Errorf("%s came, which the older bridge has in hand or has before it", id)
+		t.Errorf("%s came, which the older bridge works on or has before it", id)
 	}
 	if err := hand.Nak(); err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func TestLittleRoom(t *testing.T) {
 	// One share for all of them, so one line says it.
 	if n := book.count(`"level":"WARN"`); n != 1 || book.count("NATS has little room") != 1 || book.count(`"share":0.0625`) != 1 ||
 		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+topology.Reconcile.Size(topology.Sizes{}))) != 1 {
-		t.Errorf("it is told %d times:\n%s", n, book)
+		t.Errorf("it is logged %d times:\n%s", n, book)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestOneCloudsTrouble(t *testing.T) {
 			if err := harm(out, out.stream("FACTRO_EVENTS_ACME").CachedInfo().Config); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "it is told which stream of acme", func() bool {
+			eventually(t, "the log names the stream of acme", func() bool {
 				err := b.Health().Troubles()["acme"]
 				return err != nil && strings.Contains(err.Error(), "FACTRO_EVENTS_ACME")
 			})

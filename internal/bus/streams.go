@@ -14,19 +14,3 @@ type Streams interface {
 func WithStreams(on func(*Conn) Streams) Option {
 	return func(b *Conn) { b.newStreams = on }
 }
-
-// WhileUp returns a context that ends when the connection goes down: what was asked on it is never answered.
-func (b *Conn) WhileUp(ctx context.Context) (context.Context, context.CancelFunc) {
-	b.mu.Lock()
-	down := b.down
-	b.mu.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-down:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}

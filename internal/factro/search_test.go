@@ -17,7 +17,7 @@ func TestSearches(t *testing.T) {
 			continue
 		}
 		if !strings.HasPrefix(op.Search.Check, "Look ") {
-			t.Errorf("%s: nobody is told what to look at", op.Name)
+			t.Errorf("%s: nothing says what to look at", op.Name)
 		}
 		if op.Search.List == "" {
 			continue

@@ -24,7 +24,7 @@ func readUpload(t testing.TB, call translate.Call) uploaded {
 	}
 	data, err := base64.StdEncoding.DecodeString(u.Data)
 	if err != nil || u.Size != int64(len(data)) {
-		t.Errorf("%d bytes are told as %d: %v", len(data), u.Size, err)
+		t.Errorf("%d bytes are reported as %d: %v", len(data), u.Size, err)
 	}
 	return uploaded{u.Name, u.ContentType, data}
 }

@@ -4,6 +4,4 @@
 //
 //   - words.txt has the words to avoid, and the better ones.
 //   - exceptions.txt has the places where such a word is right.
-//   - uncovered.txt has the directories that are not clean yet. It only gets shorter: a directory without findings has to
-//     leave it.
 package documents

@@ -64,11 +64,6 @@ type exception struct {
 	line, path, kind, word string
 }
 
-// uncovered is a line of uncovered.txt: a directory whose words are not checked.
-type uncovered struct {
-	line, dir string
-}
-
 func rules(t testing.TB) []rule {
 	t.Helper()
 	var all []rule
@@ -91,15 +86,6 @@ func exceptions(t testing.TB) []exception {
 			t.Fatalf("exceptions.txt: %q, want a path, a kind and a word before =>", line.text)
 		}
 		all = append(all, exception{line: line.text, path: fields[0], kind: fields[1], word: strings.ToLower(strings.Join(fields[2:], " "))})
-	}
-	return all
-}
-
-func uncoveredDirs(t testing.TB) []uncovered {
-	t.Helper()
-	var all []uncovered
-	for _, line := range entries(t, "uncovered.txt") {
-		all = append(all, uncovered{line: line.text, dir: line.left})
 	}
 	return all
 }

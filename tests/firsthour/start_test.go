@@ -137,7 +137,7 @@ func TestKeys(t *testing.T) {
 	b.logs("there is no API key to call factro with; the cloud is paused and its commands wait", "secrets/acme-api-key: no such file or directory")
 	d.ready(http.StatusOK, "paused: there is no API key: open secrets/acme-api-key: no such file or directory")
 	if n := b.times("does not accept the API key"); n != 0 {
-		t.Error("a key that is missing is told as one that factro does not accept")
+		t.Error("a missing key is reported as one that factro does not accept")
 	}
 	d.write("secrets/acme-api-key", "a-key-of-yesterday")
 	b.logs("factro does not accept the API key; the cloud is paused and its commands wait")

@@ -90,7 +90,7 @@ func TestProgramsWithTheirRights(t *testing.T) {
 			for _, api := range []string{"$JS.API.", "JS.factro.API."} {
 				if answer, err := nc.Request(api+request, []byte(`{"seq":1}`), 100*time.Millisecond); err == nil &&
 					(strings.Contains(string(answer.Data), "BETA") || len(answer.Header["Nats-Subject"]) > 0) {
-					t.Errorf("%s is told by %s: %s %s", name, request, answer.Header, answer.Data)
+					t.Errorf("%s is revealed by %s: %s %s", name, request, answer.Header, answer.Data)
 				}
 			}
 		}

@@ -29,11 +29,11 @@ const (
 // newReader returns a reader of the advisories of acme, which does not wait long.
 func newReader(t testing.TB, conn *bus.Conn, gaveUp GaveUp, log *slog.Logger) *Reader {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, bustest.Publisher(t, conn), objects.NewOriginals(conn, bustest.Room(conn), log), log)
+	store, err := deadletter.New(t.Context(), conn, bustest.Publisher(t, conn), objects.NewOriginals(conn, bustest.Ensurer(conn), log), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(conn, bustest.Room(conn), "acme", store, gaveUp, log)
+	r := New(conn, bustest.Ensurer(conn), "acme", store, gaveUp, log)
 	r.mostPause = 50 * time.Millisecond
 	return r
 }

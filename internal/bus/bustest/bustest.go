@@ -49,8 +49,8 @@ func ConnectWith(t testing.TB, s *natstest.Server, log *slog.Logger, other bus.T
 	return conn
 }
 
-// Room makes streams and buckets on a connection.
-func Room(conn *bus.Conn) *ensure.Ensurer { return ensure.New(conn, Quiet()) }
+// Ensurer makes streams and buckets on a connection.
+func Ensurer(conn *bus.Conn) *ensure.Ensurer { return ensure.New(conn, Quiet()) }
 
 // Running returns a connection whose streams are there.
 func Running(t testing.TB, s *natstest.Server, change ...func(*bus.Config)) *bus.Conn {
@@ -158,6 +158,21 @@ func (o Outside) Last(name string) *jetstream.RawStreamMsg {
 		o.t.Fatalf("last message of %s: %v", name, err)
 	}
 	return m
+}
+
+// Events are the messages of the stream of events, in order.
+func (o Outside) Events() []*jetstream.RawStreamMsg {
+	o.t.Helper()
+	var out []*jetstream.RawStreamMsg
+	s := o.Stream("FACTRO_EVENTS_ACME")
+	for seq := s.CachedInfo().State.FirstSeq; seq > 0 && seq <= s.CachedInfo().State.LastSeq; seq++ {
+		m, err := s.GetMsg(o.t.Context(), seq)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 // Commands is the state of the consumer of the commands of acme.

@@ -285,7 +285,7 @@ func TestOneInFlight(t *testing.T) {
 	}
 	natstest.Eventually(t, "all are settled", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
 	if most.Load() != 1 || handled.Load() != 30 {
-		t.Errorf("%d in hand at once, %d handled, want 1 and 30", most.Load(), handled.Load())
+		t.Errorf("%d in flight at once, %d handled, want 1 and 30", most.Load(), handled.Load())
 	}
 }
 

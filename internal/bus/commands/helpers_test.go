@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { bustest.Main(m) }
 // consumer returns a consumer that keeps dead letters as a bridge does, and what keeps them.
 func consumer(t testing.TB, b *bus.Conn, log *slog.Logger) (*Consumer, *deadletter.Store) {
 	t.Helper()
-	letters, err := deadletter.New(t.Context(), b, bustest.Publisher(t, b), objects.NewOriginals(b, bustest.Room(b), log), log, deadletter.WithRecovery(50*time.Millisecond))
+	letters, err := deadletter.New(t.Context(), b, bustest.Publisher(t, b), objects.NewOriginals(b, bustest.Ensurer(b), log), log, deadletter.WithRecovery(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

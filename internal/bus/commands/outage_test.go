@@ -35,7 +35,7 @@ func TestStopFinishes(t *testing.T) {
 	go func() { defer close(stopped); stop() }()
 	select {
 	case <-stopped:
-		t.Error("Consume returned with a command in hand")
+		t.Error("Consume returned while a command was in flight")
 	case finish <- struct{}{}:
 	}
 	natstest.Receive(t, stopped)

@@ -30,7 +30,7 @@ func TestUnclaimed(t *testing.T) {
 		out.Publish(&nats.Msg{Subject: "factro.command.akme.task.deleteTask", Data: []byte(`{}`)})
 	}
 	bustest.Start(t, func(ctx context.Context) error { return unclaimed(ctx, b, log, 50*time.Millisecond) })
-	natstest.Eventually(t, "it is told", func() bool { return book.Count("nobody reads") == 1 })
+	natstest.Eventually(t, "it is logged", func() bool { return book.Count("nobody reads") == 1 })
 	if !strings.Contains(book.String(), `"cloud":"akme","commands":2`) || strings.Contains(book.String(), `"cloud":"acme","commands"`) {
 		t.Errorf("the log is\n%s", book)
 	}
@@ -48,7 +48,7 @@ func TestUnclaimed(t *testing.T) {
 	t.Cleanup(func() { close(stalled) })
 	natstest.Eventually(t, "the gauge says 0", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 0) })
 	if n := book.Count("nobody reads"); n != 1 {
-		t.Errorf("it was told %d times", n)
+		t.Errorf("it was logged %d times", n)
 	}
 }
 

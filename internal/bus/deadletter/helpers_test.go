@@ -13,7 +13,7 @@ func TestMain(m *testing.M) { bustest.Main(m) }
 // store returns a store of dead letters.
 func store(t testing.TB, b *bus.Conn) *Store {
 	t.Helper()
-	s, err := New(t.Context(), b, bustest.Publisher(t, b), objects.NewOriginals(b, bustest.Room(b), bustest.Quiet()), bustest.Quiet())
+	s, err := New(t.Context(), b, bustest.Publisher(t, b), objects.NewOriginals(b, bustest.Ensurer(b), bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

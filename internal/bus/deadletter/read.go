@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"strings"
 	"time"
 
@@ -78,71 +77,33 @@ const batch = 16
 // each. What arrives meanwhile is left out, so that a message which each sends again, and which becomes a new dead letter, is
 // not listed again.
 func List(ctx context.Context, c Client, p events.Prefix, f Filter, each func(Entry) error) error {
-	name := p.DeadStream(f.Cloud)
-	stream, err := c.JetStream().Stream(ctx, name)
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", name, err)
-	}
-	last := stream.CachedInfo().State.LastSeq
-	if f.Last > 0 {
-		last = min(last, f.Last)
-	}
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: f.subjects(p), DeliverPolicy: jetstream.DeliverAllPolicy}
+	from, to := journal.Beginning(), journal.Present()
 	switch {
 	case f.First > 0:
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, f.First
+		from = journal.At(f.First)
 	case !f.Since.IsZero():
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.Since
+		from = journal.Since(f.Since)
 	}
-	consumer, err := c.JetStream().OrderedConsumer(ctx, name, cfg)
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
+	if f.Last > 0 {
+		to = journal.Through(f.Last)
 	}
-	info := consumer.CachedInfo()
-	if info == nil || info.NumPending == 0 {
-		return nil
-	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(batch))
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
-	}
-	defer it.Stop()
-	gone := false // whether nothing was left at the last check
-	for left, wanted := info.NumPending, f.Limit; left > 0; {
-		attempt, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
-		msg, err := it.Next(jetstream.NextContext(attempt))
-		cancel()
-		switch {
-		case err == nil:
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue
-		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded): // perhaps somebody else has deleted the rest
-			if gone {
-				return nil
-			}
-			info, err := consumer.Info(ctx)
-			gone = err == nil && info.NumPending == 0 // what was on its way comes next
-			continue
-		default:
-			return fmt.Errorf("read stream %s: %w", name, err)
-		}
-		meta, err := msg.Metadata()
+	found := 0
+	for m, err := range journal.New(c.JetStream()).InBatches(batch).Read(ctx, p.DeadStream(f.Cloud), from, to, f.subjects(p)...) {
 		if err != nil {
-			return fmt.Errorf("read stream %s: %w", name, err)
+			return err
 		}
-		left = meta.NumPending
-		f.Progress.Left(int64(min(left, math.MaxInt64)))
-		if meta.Sequence.Stream > last || !f.Until.IsZero() && meta.Timestamp.After(f.Until) {
+		f.Progress.Left(m.Pending)
+		if !f.Until.IsZero() && m.Time.After(f.Until) {
 			return nil
 		}
-		e := newEntry(p, meta.Sequence.Stream, journal.NewMessage(msg.Subject(), msg.Headers(), msg.Data(), meta.Timestamp))
+		e := newEntry(p, m.Sequence, m)
 		if !f.matches(e) || !f.Since.IsZero() && e.Time.Before(f.Since) {
 			continue
 		}
 		if err := each(e); err != nil {
 			return err
 		}
-		if wanted--; wanted == 0 {
+		if found++; found == f.Limit {
 			return nil
 		}
 	}

@@ -53,7 +53,7 @@ func TestBucketsNoRoom(t *testing.T) {
 	if err := bustest.Publisher(t, b).Publish(t.Context(), bustest.EventSubject, bustest.TaskEvent(t, "1"), "1"); err != nil {
 		t.Error(err)
 	}
-	natstest.Eventually(t, "the operator is told", func() bool { return book.Count("object store is not there") == 3 })
+	natstest.Eventually(t, "it is logged", func() bool { return book.Count("object store is not there") == 3 })
 	if most := bustest.Connected(t, srv).Stream("KV_FACTRO_LEDGER_ACME").CachedInfo().Config.MaxBytes; most != 4<<20 || book.Count("NATS has little room") != 1 {
 		t.Errorf("the ledger holds %d bytes; the log is\n%s", most, book)
 	}
@@ -82,7 +82,7 @@ func TestBucketsNoRights(t *testing.T) {
 	b := bustest.Run(t, bustest.Connect(t, srv, log, func(c *bus.Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:b@", 1) }))
 	natstest.Receive(t, b.StreamsReady("acme"))
 	bustest.Connected(t, srv).Command("c-1")
-	natstest.Eventually(t, "the operator is told", func() bool { return book.Count("object store is not there") == 2 })
+	natstest.Eventually(t, "it is logged", func() bool { return book.Count("object store is not there") == 2 })
 	if book.Count("ermissions violation") == 0 {
 		t.Errorf("there was no violation:\n%s", book)
 	}

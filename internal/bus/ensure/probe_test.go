@@ -119,7 +119,7 @@ func TestStaleProbe(t *testing.T) {
 			next, _ := connect(t, broker, log, 50*time.Millisecond, 10*time.Second, 300*time.Millisecond)
 			bustest.Run(t, next)
 			out.noProbe()
-			natstest.Eventually(t, "it is told", func() bool { return book.Count("deleted what measured the room") == 1 })
+			natstest.Eventually(t, "it is logged", func() bool { return book.Count("deleted what measured the room") == 1 })
 		})
 	}
 }

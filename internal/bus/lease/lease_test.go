@@ -18,7 +18,7 @@ import (
 func leases(t *testing.T, s *natstest.Server, options ...lease.Option) *lease.Leases {
 	t.Helper()
 	b := bustest.Running(t, s)
-	return lease.New(b, bustest.Room(b), bustest.Quiet(), options...)
+	return lease.New(b, bustest.Ensurer(b), bustest.Quiet(), options...)
 }
 
 // steal writes the entry of a lease without asking for it.

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
@@ -48,19 +47,4 @@ func bodyEvent(t testing.TB, id, body string) event.Event {
 	e := bustest.TaskEvent(t, id)
 	e.DataEncoded = []byte(body)
 	return e
-}
-
-// events are the messages of the stream of events, in order.
-func (o outside) events() []*jetstream.RawStreamMsg {
-	o.t.Helper()
-	var out []*jetstream.RawStreamMsg
-	s := o.Stream("FACTRO_EVENTS_ACME")
-	for seq := s.CachedInfo().State.FirstSeq; seq > 0 && seq <= s.CachedInfo().State.LastSeq; seq++ {
-		m, err := s.GetMsg(o.t.Context(), seq)
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		out = append(out, m)
-	}
-	return out
 }

@@ -17,7 +17,7 @@ import (
 func (o outside) bodiesByID() map[string]string {
 	o.t.Helper()
 	out := map[string]string{}
-	for _, m := range o.events() {
+	for _, m := range o.Events() {
 		id := m.Header.Get("ce-id")
 		if _, twice := out[id]; twice {
 			o.t.Errorf("two events have the id %s", id)

@@ -36,9 +36,9 @@ func TestPlace(t *testing.T) {
 		want     string
 	}{
 		"the next":                  {info(4, 4, 1, 0), "Q:5", "queued 0"},
-		"behind the one in hand":    {info(5, 4, 1, 1), "Q:6", "queued 1"},
+		"behind the one in flight":  {info(5, 4, 1, 1), "Q:6", "queued 1"},
 		"behind others":             {info(5, 4, 9, 1), "Q:9", "queued 4"},
-		"in hand":                   {info(5, 4, 3, 1), "Q:5", "inHand 0"},
+		"in flight":                 {info(5, 4, 3, 1), "Q:5", "inHand 0"},
 		"settled":                   {info(5, 4, 3, 1), "Q:4", "settled"},
 		"all settled":               {info(5, 5, 0, 0), "Q:5", "settled"},
 		"others were deleted":       {info(5, 5, 2, 0), "Q:50", "queued 1"},
@@ -110,7 +110,7 @@ func TestServeStatus(t *testing.T) {
 	const position = "FACTRO_COMMANDS_ACME:1"
 	holds.Store(true)
 	out.Command("second")
-	natstest.Eventually(t, "who has it in hand answers", func() bool {
+	natstest.Eventually(t, "the bridge that carries it out answers", func() bool {
 		s := ask(position)
 		return s.Cloud == "holder" && s.Command == status.CommandInFlight && s.InFlight.State == status.Calling && s.Waiting != nil && *s.Waiting == 2
 	})

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
@@ -132,25 +131,11 @@ func connected(t testing.TB, s *natstest.Server) outside {
 	return outside{t, bustest.Connected(t, s)}
 }
 
-// events are the messages of the stream of events, in order, and eventIDs the ids of these events.
-func (o outside) events() []*jetstream.RawStreamMsg {
-	o.t.Helper()
-	var out []*jetstream.RawStreamMsg
-	s := o.Stream("FACTRO_EVENTS_ACME")
-	for seq := s.CachedInfo().State.FirstSeq; seq > 0 && seq <= s.CachedInfo().State.LastSeq; seq++ {
-		m, err := s.GetMsg(o.t.Context(), seq)
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
+// eventIDs are the ids of the events in the stream of events, in order.
 func (o outside) eventIDs() []string {
 	o.t.Helper()
 	var out []string
-	for _, m := range o.events() {
+	for _, m := range o.Events() {
 		out = append(out, m.Header.Get("ce-id"))
 	}
 	return out
@@ -159,7 +144,7 @@ func (o outside) eventIDs() []string {
 func (o outside) wantBodies(want map[string]string) {
 	o.t.Helper()
 	got := map[string]string{}
-	all := o.events()
+	all := o.Events()
 	for _, m := range all {
 		got[m.Header.Get("ce-id")] = string(m.Data)
 	}
@@ -186,7 +171,7 @@ func (o outside) limit(stream string, most int32) {
 // letters keeps the dead letters of a connection.
 func letters(t testing.TB, conn *bus.Conn) *deadletter.Store {
 	t.Helper()
-	store, err := deadletter.New(t.Context(), conn, bustest.Publisher(t, conn), objects.NewOriginals(conn, bustest.Room(conn), bustest.Quiet()), bustest.Quiet())
+	store, err := deadletter.New(t.Context(), conn, bustest.Publisher(t, conn), objects.NewOriginals(conn, bustest.Ensurer(conn), bustest.Quiet()), bustest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func TestSpoolWhileAway(t *testing.T) {
 	}
 	out := connected(t, server)
 	last := map[string]int{}
-	all := out.events()
+	all := out.Events()
 	for _, m := range all {
 		var n int
 		if _, err := fmt.Sscan(m.Header.Get("ce-id"), &n); err != nil || n < last[m.Subject] || m.Subject != subjectOf(n%entities) {
@@ -144,7 +144,7 @@ func TestSpoolOrder(t *testing.T) {
 		for i := range each {
 			want = append(want, fmt.Sprintf("%d-%03d", n, i))
 		}
-		for _, m := range connected(t, server).events() {
+		for _, m := range connected(t, server).Events() {
 			if m.Subject == subjectOf(n) {
 				got = append(got, m.Header.Get("ce-id"))
 			}
@@ -255,13 +255,13 @@ func TestSpoolMarks(t *testing.T) {
 		return l.held
 	}
 	if got := held(s); len(got) != 2 || !got[0].Suspect || got[1].Suspect {
-		t.Errorf("%d are in hand: %v", len(got), got)
+		t.Errorf("%d are in flight: %v", len(got), got)
 	}
 	s.Close()
 	again := newSpool(t, b, config(dir))
 	store(t, again, task(3), "new", true)
 	if got := held(again); len(got) != 3 || !got[0].Suspect || !got[1].Suspect || got[2].Suspect {
-		t.Errorf("%d are in hand: %v", len(got), got)
+		t.Errorf("%d are in flight: %v", len(got), got)
 	}
 }
 

@@ -70,8 +70,6 @@ const (
 	// readTimeout is how long a server may take to answer a read. A leader that does not answer is being replaced.
 	readTimeout  = time.Second
 	readAttempts = 3
-	// attemptTimeout is how long Get waits for an answer.
-	attemptTimeout = 2 * time.Second
 )
 
 // Get reads the message of a stream that has this sequence; with a subject, the first one of that subject from there.
@@ -86,7 +84,7 @@ func Get(ctx context.Context, c dial.Config, js jetstream.JetStream, stream stri
 	if err != nil {
 		return nil, err
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, dial.AttemptTimeout)
 	defer cancel()
 	msg, err := js.Conn().RequestWithContext(attempt, c.API("DIRECT.GET."+stream), request)
 	if errors.Is(err, nats.ErrNoResponders) { // it allows no direct get; its leader tells the headers apart from its own words

@@ -1,5 +1,5 @@
-// Package house checks the size of packages, files and types.
-package house
+// Package size checks the size of packages, files and types.
+package size
 
 import (
 	"fmt"
@@ -13,28 +13,24 @@ import (
 	"testing"
 )
 
-// houseLimits limit the lines that somebody has to read at once, without tests and generated files. A folder's own row comes
+// mostLines limits the lines that somebody has to read at once, without tests and generated files. A folder's own row comes
 // first, then that of the nearest folder above it.
-var houseLimits = map[string]struct {
-	lines int    // of a package
-	why   string // the limit differs from the usual one
-}{
-	"cmd":                 {lines: 50, why: "main only starts the command line"},
-	"internal":            {lines: 2000},
-	"internal/bus":        {lines: 1500},
-	"internal/sim/tenant": {lines: 4000, why: "factro's objects are one state with one lock"},
-	"pkg":                 {lines: 2000},
+var mostLines = map[string]int{
+	"cmd":                 50, // main only starts the command line
+	"internal":            2000,
+	"internal/bus":        1500,
+	"internal/sim/tenant": 4000, // factro's objects are one state with one lock
+	"pkg":                 2000,
 }
 
-// The packages for NATS have limits of their own: everything meets there, so it was one type once.
 const (
-	wing          = "internal/bus"
+	bus           = "internal/bus"
 	mostFileLines = 300
 	mostMethods   = 25
 )
 
-// TestHouse: no package, file or type is larger than one can read at once.
-func TestHouse(t *testing.T) {
+// TestSizes: no package, file or type is larger than one can read at once.
+func TestSizes(t *testing.T) {
 	t.Parallel()
 	packages, methods := map[string]int{}, map[string]int{}
 	files := token.NewFileSet()
@@ -62,7 +58,7 @@ func TestHouse(t *testing.T) {
 			}
 			lines := files.Position(f.FileEnd).Line
 			packages[folder] += lines
-			if inWing(folder) && lines > mostFileLines {
+			if inBus(folder) && lines > mostFileLines {
 				t.Errorf("%s has %d lines, more than %d", path, lines, mostFileLines)
 			}
 			return nil
@@ -80,21 +76,21 @@ func TestHouse(t *testing.T) {
 		}
 	}
 	for name, n := range methods {
-		if inWing(name) && n > mostMethods {
+		if inBus(name) && n > mostMethods {
 			t.Errorf("%s has %d methods, more than %d", name, n, mostMethods)
 		}
 	}
 }
 
-func inWing(name string) bool {
-	return name == wing || strings.HasPrefix(name, wing+"/") || strings.HasPrefix(name, wing+".")
+func inBus(name string) bool {
+	return name == bus || strings.HasPrefix(name, bus+"/") || strings.HasPrefix(name, bus+".")
 }
 
 // limitOf is the limit of the nearest folder that has one.
 func limitOf(folder string) int {
 	for {
-		if limit, ok := houseLimits[folder]; ok {
-			return limit.lines
+		if limit, ok := mostLines[folder]; ok {
+			return limit
 		}
 		above := strings.LastIndexByte(folder, '/')
 		if above < 0 {
