@@ -39,7 +39,7 @@ type Conn interface {
 }
 
 type session interface {
-	// AAwaitUp waits until the connection is up. An error says that it never will be, or that ctx has ended.
+	// AwaitUp waits until the connection is up. An error says that it never will be, or that ctx has ended.
 	AwaitUp(ctx context.Context) error
 	Settings() dial.Config
 	Health() *health.Health
