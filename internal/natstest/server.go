@@ -22,6 +22,10 @@ type Server struct {
 	t testing.TB
 }
 
+// anyDisk is the storage limit of a server that has none of its own. Without a limit a server takes three quarters of what is
+// free on the disk, and reserves the size limits of its streams from that: what a test sees would depend on the machine.
+const anyDisk = 1 << 50
+
 // Start starts a server that ends with the test.
 func Start(t testing.TB, change ...func(*server.Options)) *Server {
 	t.Helper()
@@ -38,7 +42,7 @@ func New(t testing.TB, change ...func(*server.Options)) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{t: t, Options: server.Options{
-		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, JetStreamMaxStore: anyDisk,
 	}}
 	for _, c := range change {
 		c(&s.Options)
@@ -57,6 +61,9 @@ func StartConfig(t testing.TB, file string, change ...func(*server.Options)) *Se
 	}
 	return Start(t, append([]func(*server.Options){func(o *server.Options) {
 		configured.Host, configured.Port, configured.NoLog, configured.NoSigs = o.Host, o.Port, o.NoLog, o.NoSigs
+		if configured.JetStreamMaxStore <= 0 {
+			configured.JetStreamMaxStore = anyDisk
+		}
 		*o = *configured
 	}}, change...)...)
 }
