@@ -24,6 +24,8 @@ const (
 	probeHeld, probeStale = 10 * time.Second, 15 * time.Second
 	// probePoll is how often a bridge checks whether another one has finished.
 	probePoll = 50 * time.Millisecond
+	// probeFreed is how long the server may take to free the bytes of a deleted probe: it frees them after the name.
+	probeFreed = 250 * time.Millisecond
 	// probeTries is how often a bridge measures again because another one has made streams meanwhile.
 	probeTries = 3
 	// probeReleased bounds how long it takes to give the probe back.
@@ -92,7 +94,8 @@ func (r *room) setShare(ctx context.Context, bytes, wanted int64) {
 // reserve returns how much can be reserved: all of it, or a half of it, and so on. taken says that another bridge has the
 // probe.
 func (r *room) reserve(ctx context.Context, wanted int64) (bytes int64, taken bool) {
-	for bytes = wanted; bytes > topology.LeastSize; bytes /= 2 {
+	freed := time.Now().Add(probeFreed)
+	for bytes = wanted; bytes > topology.LeastSize; {
 		p := &probe{subject: r.probeSubjects() + rand.Text(), asked: time.Now()}
 		r.mu.Lock()
 		r.probed = p.subject
@@ -111,6 +114,14 @@ func (r *room) reserve(ctx context.Context, wanted int64) (bytes int64, taken bo
 			return bytes, false
 		case natserr.Of(err) != natserr.NoRoom: // the error comes again when the streams are made
 			return wanted, false
+		case bytes == wanted && time.Now().Before(freed):
+			select { // another bridge may have deleted its probe just now
+			case <-time.After(probePoll):
+			case <-ctx.Done():
+				return 0, false
+			}
+		default:
+			bytes /= 2
 		}
 	}
 	return bytes, false
