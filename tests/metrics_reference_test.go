@@ -24,7 +24,7 @@ type labelDoc struct {
 
 const (
 	finalOutcomes = "applied rejected dead"
-	resultCodes   = "invalid unknown-operation expired conflict refused throttled unauthorized unavailable exhausted ambiguous undeliverable"
+	resultCodes   = "invalid unknown-operation expired conflict unsupported full notbefore cancelled refused throttled unauthorized unavailable exhausted ambiguous undeliverable"
 	methods       = "GET HEAD POST PUT PATCH DELETE OPTIONS _OTHER"
 )
 
@@ -52,7 +52,7 @@ var labelDocs = []labelDoc{
 	{name: "status", of: []string{"factro_bridge_api_calls_total"}, words: "the status of factro's answer, `0` if there was none", form: regexp.MustCompile(`^(0|[1-5]\d\d)$`)},
 	{name: "status", of: []string{"factro_bridge_queries_total", "factro_bridge_query_duration_seconds"}, values: strings.Fields("2xx 4xx 5xx")},
 	{name: "flow", values: strings.Fields("webhooks spool commands")},
-	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status")},
+	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status cancel")},
 	{name: "what", values: strings.Fields("action unlisted key")},
 	{name: "role", values: fleetRoles},
 	{name: "state", of: []string{"factro_bridge_connections"}, values: strings.Fields("kept stranger")},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
@@ -130,7 +131,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, streams, publisher, letters, queue, delayed.New(broker, streams, publisher, b.log), store, replaced}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/advisory"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
@@ -35,6 +36,7 @@ type shared struct {
 	publisher *publish.Publisher
 	letters   *deadletter.Store
 	queue     *commands.Consumer
+	delayed   *delayed.Store
 	spool     *spool.Spool
 	files     *lastgood.Files
 }
@@ -78,7 +80,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
+		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Delayed: with.delayed}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
 			return nil, err
 		}
@@ -104,6 +106,8 @@ func (u *unit) run(ctx context.Context) error {
 		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
 		parts.Go(func() error { return advisory.New(u.broker, u.streams, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
+		parts.Go(func() error { return u.delayed.Run(ctx, u.cloud) })
+		parts.Go(func() error { return queries.ServeCancel(ctx, u.broker, u.cloud, u.worker, u.log) })
 	}
 	if u.reader != nil {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })

@@ -19,6 +19,7 @@ var (
 	}
 	extraExits = map[string][]int{
 		"bridge send": {exit.Rejected, exit.Dead, exit.NoResult}, "bridge query": {exit.Rejected, exit.NoResult},
+		"bridge cancel":       {exit.Rejected, exit.NoResult},
 		"bridge canary":       {exit.Rejected, exit.Dead, exit.NoResult},
 		"bridge dead redrive": {exit.Rejected, exit.Dead, exit.NoResult},
 		"bridge reconcile":    {exit.Different}, "bridge streams diff": {exit.Different}, "bridge contract diff": {exit.Different},

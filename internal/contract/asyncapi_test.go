@@ -316,7 +316,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	const prefix = events.Prefix("acme-bruecke")
 	text, err := asJSONDocument(AsyncAPI(prefix))
 	doc := readAsyncAPI(t, text, err)
-	want := map[string]string{"event": "send", "event.gap.detected": "send", "event.gap.closed": "send", "result": "send", "redrive": "receive", "status": "receive", "dead.command": "send", "dead.webhook": "send"}
+	want := map[string]string{"event": "send", "event.gap.detected": "send", "event.gap.closed": "send", "result": "send", "redrive": "receive", "status": "receive", "cancel": "receive", "dead.command": "send", "dead.webhook": "send"}
 	for _, op := range factro.Operations() {
 		address := events.Address{Cloud: "{cloud}", Resource: op.Resource, Operation: op.Name}
 		if !op.Writes() {

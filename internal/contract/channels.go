@@ -37,6 +37,7 @@ func (d *document) fill() error {
 	}
 	if d.resource == "" || d.resource == events.ResourceBridge {
 		d.status()
+		d.cancel()
 	}
 	d.afterQueries()
 	return d.dead()

@@ -97,6 +97,10 @@ var Envelope = []attribute{
 		Use: [kinds]string{"", "the command is not carried out at or after this time", ""},
 	},
 	{
+		Name: attr.NotBefore, rules: map[string]any{"format": "date-time"},
+		Use: [kinds]string{"", "the command is not carried out before this time, which is at most 366 days ahead", ""},
+	},
+	{
 		Name: attr.DryRun, rules: map[string]any{"enum": ordered.List{"true", "false"}},
 		Use: [kinds]string{"", "`true`: check it and tell the planned call, but do not make it", "the command's"},
 	},

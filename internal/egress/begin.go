@@ -81,7 +81,7 @@ func (w *Worker) resume(ctx context.Context, j *job, have ledger.Record, now tim
 	if e := w.decideByRecord(j, have); e != goOn {
 		return e
 	}
-	called := mayHaveCalled(have)
+	called := have.MayHaveCalled()
 	if have.Result != nil { // the command is redriven
 		var r events.Result
 		if err := json.Unmarshal(have.Result, &r); err != nil {
@@ -89,6 +89,9 @@ func (w *Worker) resume(ctx context.Context, j *job, have ledger.Record, now tim
 		}
 		// What factro refused did not happen. After a failure the bridge searches again: the object may have shown up late.
 		have.Result, have.Open = nil, have.Open || r.Outcome == events.Rejected
+	}
+	if have.NeverBegun() { // it was written when the command was delayed
+		have.StartedAt, have.Dated = j.record.StartedAt, j.record.Dated
 	}
 	if j.cmd.Redrive != have.Redrive {
 		have.Redrive, have.Decided, have.Attempts = j.cmd.Redrive, false, 0
@@ -177,16 +180,14 @@ func (w *Worker) rejectExpired(ctx context.Context, j *job) finding {
 			if e := w.decideByRecord(j, have); e != goOn {
 				return e
 			}
-			if mayHaveCalled(have) {
+			if have.MayHaveCalled() {
 				j.ownership = foreign
 				return goOn
+			}
+			if !have.NotBefore.IsZero() {
+				j.own(have, false) // the record of a delayed command goes with it
 			}
 		}
 	}
 	return j.reject(&events.Error{Code: events.CodeExpired, Message: "expirytime had passed"})
-}
-
-// mayHaveCalled says whether an earlier delivery may have made a call for a command that is not finished.
-func mayHaveCalled(have ledger.Record) bool {
-	return have.Result == nil && (!have.Open || have.Attempts > 0)
 }

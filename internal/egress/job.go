@@ -22,6 +22,7 @@ type job struct {
 	call      translate.Call
 	startedAt time.Time
 	expiry    time.Time // zero if the command does not expire
+	notBefore time.Time // zero if the command is not delayed
 	dryRun    bool
 
 	ledgerID     string // by which the ledger knows the command
@@ -110,6 +111,7 @@ func (j *job) stop(err error) finding {
 var actions = map[state]func(*Worker, context.Context, *job) finding{
 	planning:     (*Worker).plan,
 	dryRunning:   (*Worker).answerDryRun,
+	delaying:     (*Worker).delay,
 	checking:     (*Worker).checkLedger,
 	waiting:      (*Worker).awaitCall,
 	beginning:    (*Worker).beginAttempt,

@@ -3,12 +3,15 @@ package egress
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -27,6 +30,8 @@ func (w *Worker) plan(ctx context.Context, j *job) finding {
 		return j.conclude(events.Applied, coreapi.Answer{}, nil)
 	case j.dryRun:
 		return onlyDryRun
+	case time.Now().Before(j.notBefore):
+		return early
 	}
 	return goOn
 }
@@ -45,7 +50,7 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		return reason
 	}
 	if j.canary() {
-		return nil
+		return delay.Never(j.notBefore)
 	}
 	op, known := factro.Lookup(j.cmd.Operation)
 	switch {
@@ -75,7 +80,7 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		// The bridge may have the right to read another bucket when the sender has not.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
-	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
+	if j.record.Fingerprint, err = identity.Fingerprint(op.Name, j.cmd.Event.Data()); err != nil {
 		return coreapi.Mistaken(err)
 	}
 	return nil
@@ -94,5 +99,7 @@ func (j *job) attributes() *events.Error {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}
-	return nil
+	var reason *events.Error
+	j.notBefore, reason = delay.NotBefore(j.cmd.Event, j.expiry)
+	return reason
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -48,16 +47,6 @@ type ledgerClaims interface {
 	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
 	// Made returns the objects in the records that were written since a time.
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
-}
-
-// fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted.
-func fingerprint(op factro.Operation, data []byte) (string, error) {
-	canonical, err := jsontext.Canonical(data)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(append([]byte(op.Name+"\n"), canonical...))
-	return hex.EncodeToString(sum[:]), nil
 }
 
 // oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.

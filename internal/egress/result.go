@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -100,8 +101,8 @@ func (w *Worker) publishFinal(ctx context.Context, j *job, r events.Result) erro
 
 // verdict is the verdict for the bus that follows from a result.
 func (w *Worker) verdict(j *job, r events.Result) error {
-	if r.Outcome == events.Applied {
-		return nil
+	if r.Outcome == events.Applied || delay.IsCancelled(r) {
+		return nil // to cancel a command is no failure
 	}
 	return commands.Terminal(deadletter.Letter{
 		Subject: w.cfg.Prefix.DeadCommand(w.cloud, j.cmd.Resource, j.cmd.Operation),
@@ -128,10 +129,15 @@ func (w *Worker) reportRefusedResult(ctx context.Context, j *job, r events.Resul
 
 // publishDeferred tells the sender that the command has to wait. A failure is only logged: the command goes on.
 func (w *Worker) publishDeferred(ctx context.Context, j *job, obstacle coreapi.Obstacle) {
-	at := obstacle.Until.UTC()
+	w.publishWaiting(ctx, j, obstacle.Until, &events.Error{Code: obstacle.Code, Message: obstacle.Message()})
+}
+
+// publishWaiting tells the sender until when the command waits, and why.
+func (w *Worker) publishWaiting(ctx context.Context, j *job, until time.Time, why *events.Error) {
+	at := until.UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
-		Error: &events.Error{Code: obstacle.Code, Message: obstacle.Message()}, Resource: w.resource(j, coreapi.Answer{}),
+		Error: why, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	w.metrics.countResult(ctx, j, r)
 	ctx, cancel := context.WithTimeout(finishing(ctx), deferredTimeout)

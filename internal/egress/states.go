@@ -6,6 +6,7 @@ type state int
 const (
 	planning     state = iota // the message is translated into a call
 	dryRunning                // a dry run: the call is described, not made
+	delaying                  // the command is stored until its notbefore
 	checking                  // the ledger is checked for a result while the gate is closed
 	waiting                   // waits until a call may be made
 	beginning                 // the ledger records that a call is about to be made
@@ -25,6 +26,8 @@ type finding int
 const (
 	goOn          finding = iota
 	onlyDryRun            // the command is a dry run
+	early                 // the notbefore of the command has not passed
+	kept                  // the command is stored until its notbefore
 	fileUnread            // the file could not be read
 	blocked               // factro accepts no calls at the moment and has not processed this one
 	attemptFailed         // factro failed, and a retry may succeed
@@ -38,8 +41,9 @@ const (
 // transitions has the next state for each state and finding. A row has exactly the findings that the function of the state can
 // return. A test compares the table with the code, and writes it into docs/commands.md.
 var transitions = map[state]map[finding]state{
-	planning:     {goOn: checking, onlyDryRun: dryRunning, remembered: publishing, concluded: concluding, storeFailed: settled},
+	planning:     {goOn: checking, onlyDryRun: dryRunning, early: delaying, remembered: publishing, concluded: concluding, storeFailed: settled},
 	dryRunning:   {fileUnread: awaitingFile, remembered: publishing, concluded: concluding, storeFailed: settled},
+	delaying:     {goOn: checking, kept: settled, remembered: publishing, concluded: concluding, storeFailed: settled},
 	checking:     {goOn: waiting, remembered: publishing, concluded: concluding, storeFailed: settled},
 	waiting:      {goOn: beginning, remembered: publishing, concluded: concluding, stopped: settled, storeFailed: settled},
 	beginning:    {goOn: opening, doubtful: searching, remembered: publishing, concluded: concluding, storeFailed: settled},
@@ -53,7 +57,7 @@ var transitions = map[state]map[finding]state{
 }
 
 var stateNames = [...]string{
-	planning: "planning", dryRunning: "dryRunning", checking: "checking", waiting: "waiting", beginning: "beginning", opening: "opening",
+	planning: "planning", dryRunning: "dryRunning", delaying: "delaying", checking: "checking", waiting: "waiting", beginning: "beginning", opening: "opening",
 	awaitingFile: "awaitingFile", calling: "calling", searching: "searching", pausing: "pausing", concluding: "concluding", publishing: "publishing",
 	settled: "settled",
 }
@@ -61,7 +65,7 @@ var stateNames = [...]string{
 func (s state) String() string { return stateNames[s] }
 
 var findingNames = [...]string{
-	goOn: "go on", onlyDryRun: "dry run", fileUnread: "file unread", blocked: "blocked", attemptFailed: "failed", doubtful: "in doubt",
+	goOn: "go on", onlyDryRun: "dry run", early: "too early", kept: "stored", fileUnread: "file unread", blocked: "blocked", attemptFailed: "failed", doubtful: "in doubt",
 	concluded: "outcome known", remembered: "result known", stopped: "bridge stops", storeFailed: "ledger or broker failed",
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -41,6 +42,7 @@ type Stores struct {
 	Results Results
 	Ledger  Ledger
 	Files   Files
+	Delayed delay.Store
 }
 
 // Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
@@ -52,6 +54,7 @@ type Worker struct {
 	results   Results
 	ledger    Ledger
 	files     Files
+	delays    *delay.Delays
 	metrics   *metrics
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
@@ -65,7 +68,8 @@ type Worker struct {
 func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker, error) {
 	w := &Worker{
 		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
-		id: rand.Text(), webOrigin: api.Origin(),
+		delays: delay.New(api.Cloud(), stores.Delayed, stores.Ledger, log),
+		id:     rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error
 	if w.metrics, err = newMetrics(w.cloud); err != nil {
@@ -80,6 +84,11 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 func (w *Worker) Ready(ctx context.Context) error {
 	w.metrics.startAtZero(ctx)
 	return w.api.Pass(ctx, nil)
+}
+
+// Cancel cancels a delayed command. See [delay.Delays.Cancel].
+func (w *Worker) Cancel(ctx context.Context, source, id string) (events.CancelState, error) {
+	return w.delays.Cancel(ctx, source, id)
 }
 
 // Concluded counts the deliveries that ended with a stored final result.

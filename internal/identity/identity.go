@@ -14,6 +14,19 @@ import (
 // second source for it.
 const digits = 16
 
+// separator stands between the source and the id of a command. It is no UTF-8, so neither of them has it, and no id alone can be taken
+// for a source and an id.
+const separator = "\xff"
+
+// Command distinguishes a command from all other commands of its cloud. The source of a plain JSON command is "", and its id alone is
+// its identity. It is not for people, and its form may change.
+func Command(source, id string) string {
+	if source == "" {
+		return id
+	}
+	return source + separator + id
+}
+
 // SourceDigest is a short digest of a source, in hexadecimal digits, and "" for none. It stands in the ids of results and in
 // message ids, where a whole URI would be too long.
 func SourceDigest(source string) string {
@@ -49,4 +62,14 @@ func CommandDigest(data []byte) string {
 	}
 	sum := sha256.Sum256(canonical)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted. The ledger has it.
+func Fingerprint(operation string, data []byte) (string, error) {
+	canonical, err := jsontext.Canonical(data)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append([]byte(operation+"\n"), canonical...))
+	return hex.EncodeToString(sum[:]), nil
 }

@@ -35,6 +35,24 @@ func Moment(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is neither a duration such as 90m, 2h or 7d nor a time such as 2026-03-01 or 2026-03-01T12:00:00Z", s)
 }
 
+// Ahead reads a time that is to come, or how long after now it is.
+func Ahead(s string, now time.Time) (time.Time, error) {
+	if in, err := Duration(s); err == nil {
+		return now.Add(in), nil
+	}
+	for _, form := range stampForms {
+		at, err := time.ParseInLocation(form, s, time.Local)
+		switch {
+		case err != nil:
+		case !at.After(now):
+			return time.Time{}, fmt.Errorf("%q has passed: it is %s, and now is %s", s, Stamp(at), Stamp(now))
+		default:
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a duration such as 90m, 2h or 7d nor a time such as 2026-03-01 or 2026-03-01T12:00:00Z", s)
+}
+
 // skew is by how much the clock of this machine may be behind the broker's, whose times are printed.
 const skew = 5 * time.Minute
 

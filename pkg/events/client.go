@@ -94,6 +94,13 @@ func WithExpiry(t time.Time) DoOption {
 	return func(o *order) { o.Extensions[attr.ExpiryTime] = t.UTC() }
 }
 
+// WithNotBefore sets the time before which the command is not carried out. Until then it waits in a stream of NATS; for this the
+// server has to be of version 2.12 or later, else the command is rejected as unsupported. Do waits as long; with Send the result can be
+// read later. [Client.Cancel] cancels the command as long as it waits. A time in the past changes nothing.
+func WithNotBefore(t time.Time) DoOption {
+	return func(o *order) { o.Extensions[attr.NotBefore] = t.UTC() }
+}
+
 // WithCorrelationID sets an id that is copied to the results. At most 512 bytes, else the command is not sent.
 func WithCorrelationID(id string) DoOption {
 	return func(o *order) { o.Extensions[attr.CorrelationID] = id }

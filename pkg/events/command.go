@@ -4,6 +4,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/command"
 )
@@ -64,18 +65,10 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	}, err
 }
 
-// identitySeparator stands between the source and the id of an identity. It is no UTF-8, so neither of them has it, and no
-// id alone can be taken for a source and an id.
-const identitySeparator = "\xff"
-
 // Identity distinguishes a command from all other commands of its cloud, and is the same for every delivery of it. It is made of
 // the source and the id; of a plain JSON command it is the id alone. It is not for people, and its form may change.
 func (c Command) Identity() string {
-	source := c.Source()
-	if source == "" {
-		return c.Event.ID()
-	}
-	return source + identitySeparator + c.Event.ID()
+	return identity.Command(c.Source(), c.Event.ID())
 }
 
 // Source is the source of the command if its sender gave one, and "" for a plain JSON command.

@@ -49,6 +49,9 @@ func (p Prefix) Query(cloud, resource, operation string) string {
 // has a subject like it.
 func (p Prefix) Status(cloud string) string { return string(p) + ".query." + cloud + ".status" }
 
+// Cancel is the subject on which the bridge is asked to cancel a delayed command: factro.cancel.<cloud>.
+func (p Prefix) Cancel(cloud string) string { return string(p) + ".cancel." + cloud }
+
 // EventFilter matches events: EventFilter("acme", "task", Any, "TaskStateChanged") is
 // factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events with such
 // an id or action, so check the event's own, too.

@@ -99,6 +99,10 @@ const (
 	CodeUnknownOperation = "unknown-operation" // no such operation; nothing was called
 	CodeExpired          = "expired"           // expirytime had passed; nothing was called
 	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
+	CodeUnsupported      = "unsupported"       // notbefore was given, and NATS cannot keep the command until then; nothing was called
+	CodeFull             = "full"              // notbefore was given, and too many delayed commands wait already; nothing was called
+	CodeNotBefore        = "notbefore"         // the command waits for its notbefore
+	CodeCancelled        = "cancelled"         // it was cancelled while it waited for its notbefore; nothing was called
 	CodeRefused          = "refused"           // factro said no; status and detail say what
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused

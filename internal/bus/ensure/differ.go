@@ -47,7 +47,11 @@ func Differences(ctx context.Context, c *client.Client, watched *progress.Task) 
 func differences(ctx context.Context, c *client.Client, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.Settings().Prefix
-	for _, want := range append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud)) {
+	wanted := append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud))
+	if topology.HasSchedules(c.NATS().ConnectedServerVersion()) {
+		wanted = append(wanted, c.Settings().Plan().Delayed(cloud))
+	}
+	for _, want := range wanted {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})

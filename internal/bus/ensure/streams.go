@@ -98,6 +98,10 @@ func (e *Ensurer) checkStreams(ctx context.Context, cloud string) cloudState {
 	if (len(out.missing) > 0 || len(out.rest) > 0) && e.isMissing(ctx, topology.AdvisoryStream(e.cfg.Prefix, cloud)) {
 		out.rest = append(out.rest, topology.Advisories) // a check does not create it, so its absence alone says nothing
 	}
+	if (len(out.missing) > 0 || len(out.rest) > 0) && topology.HasSchedules(e.conn.NATS().ConnectedServerVersion()) &&
+		e.isMissing(ctx, topology.DelayedStream(e.cfg.Prefix, cloud)) {
+		out.rest = append(out.rest, topology.Delayed) // nor does it create this one
+	}
 	return out
 }
 

@@ -79,6 +79,12 @@ func (h *Health) Refused(err error) (handled bool) {
 	case onlyForAdvisories(h.cfg, err): // their reader reports it
 		h.log.Debug("NATS refuses a permission for advisories", "error", err)
 		return true
+	case onlyForDelayed(h.cfg, err): // who keeps them reports it
+		if stream, ok := strings.CutPrefix(ReadRefusal(err).Subject, h.cfg.API("STREAM.INFO.")); ok {
+			h.note(h.hidden, stream)
+		}
+		h.log.Warn("NATS refuses a permission that delayed commands need; commands with notbefore are rejected, or cannot be cancelled", "error", err)
+		return true
 	}
 	h.isRefused(err)
 	return false
@@ -212,6 +218,14 @@ func onlyForAdvisories(cfg dial.Config, violation error) bool {
 	r := ReadRefusal(violation)
 	return r.Publish && slices.ContainsFunc(cfg.Clouds, func(cloud string) bool {
 		return topology.OnlyForAdvisories(r.Subject, cfg.APIRoot(), cfg.Prefix, cloud)
+	})
+}
+
+// onlyForDelayed says whether a refused permission is one that only delayed commands need. Others go on without it.
+func onlyForDelayed(cfg dial.Config, violation error) bool {
+	r := ReadRefusal(violation)
+	return slices.ContainsFunc(cfg.Clouds, func(cloud string) bool {
+		return topology.OnlyForDelayed(r.Subject, cfg.APIRoot(), cfg.Prefix, cloud)
 	})
 }
 

@@ -54,6 +54,10 @@ type Record struct {
 	// Decided tells that since then the call was made on the operator's word, without knowing of the one before.
 	Decided bool `json:"decided,omitempty"`
 
+	// NotBefore is the time before which the command is not carried out, of one that was delayed. Operation is its operation.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	Operation string    `json:"operation,omitempty"`
+
 	revision uint64
 }
 

@@ -18,6 +18,7 @@ func Drift(want, have jetstream.StreamConfig) string {
 		{"replicas", want.Replicas == have.Replicas, want.Replicas, have.Replicas},
 		{"duplicate window", have.Duplicates >= want.Duplicates, want.Duplicates, have.Duplicates},
 		{"message TTL", have.AllowMsgTTL || !want.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL},
+		{"message schedules", have.AllowMsgSchedules || !want.AllowMsgSchedules, want.AllowMsgSchedules, have.AllowMsgSchedules},
 		{"subject transform", have.SubjectTransform == nil, "none", have.SubjectTransform != nil},
 		{"no_ack", !have.NoAck, false, have.NoAck},
 	}.String()

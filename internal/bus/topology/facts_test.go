@@ -24,6 +24,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 		Of(Results, "acme", "x"),
 		Of(Dead, "acme", "x"),
 		Of(Advisories, "acme", "x"),
+		Of(Delayed, "acme", "x"),
 	} {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
@@ -33,7 +34,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 			t.Errorf("%+v is said of a stream %+v", f, c)
 		}
 	}
-	if len(facts) != 5 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
+	if len(facts) != 6 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
 		t.Errorf("the facts are %+v", facts)
 	}
 }

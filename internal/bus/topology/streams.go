@@ -76,9 +76,9 @@ func Required(p events.Prefix, cloud string) []Stream {
 	}
 }
 
-// All are the streams of [Required] and the one of advisories.
+// All are the streams of [Required], and those of advisories and of delayed commands.
 func All(p events.Prefix, cloud string) []Stream {
-	return append(Required(p, cloud), advisoryStream(p, cloud))
+	return append(Required(p, cloud), advisoryStream(p, cloud), delayedStream(p, cloud))
 }
 
 // Of is the stream of a kind, as the contract has it.

@@ -30,6 +30,7 @@ import (
 type sendFlags struct {
 	connect.Flags
 	id      string
+	after   string // the time before which the command is not carried out
 	dryRun  bool
 	wait    bool
 	timeout time.Duration
@@ -56,13 +57,16 @@ nothing, and exits with 2.
 The id of a command is its idempotency key: a command with the same --id is not carried out again. Other data with the same id
 is refused with exit code 3, and send shows the result of the earlier command.
 
+With --not-before the command waits in NATS and is carried out no earlier: a time, or a duration from now on. bridge cancel cancels it.
+
 While it waits, send prints the reason on standard error: commands before it, factro cannot be reached, or the API key is
 refused. With --dry-run --wait it prints the call that the bridge would make.`,
 		Example: `  bridge send createTask title='Prüfung' targetParentId=0f5ac7e0-0000-4000-8000-000000000020 --wait
   bridge send setTaskState taskId=0f5ac7e0-0000-4000-8000-000000000080 state=review
   bridge send updateTask taskId=0f5ac7e0-0000-4000-8000-000000000080 executorId:=null --wait
   bridge send createTaskDocument taskId=0f5ac7e0-0000-4000-8000-000000000080 file=@plan.pdf
-  bridge send createProject title=Umbau --json`,
+  bridge send createProject title=Umbau --json
+  bridge send deleteTask taskId=0f5ac7e0-0000-4000-8000-000000000080 --not-before 2h --id clean-up`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return exit.Usage("which operation? bridge contract operations lists them")
@@ -79,6 +83,7 @@ refused. With --dry-run --wait it prints the call that the bridge would make.`,
 	f.CloudFlag(cmd)
 	f.quiet.Add(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
+	cmd.Flags().StringVar(&f.after, "not-before", "", "carry it out no earlier: a `time`, or a duration from now on")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "let the bridge only check the command and report the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait")
@@ -94,6 +99,10 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	if !op.Writes() {
 		return exit.Usage("%s reads; commands are the operations that write", name)
 	}
+	opts, err := f.options(time.Now())
+	if err != nil {
+		return err
+	}
 	client, data, err := f.prepare(ctx, op, args)
 	if client != nil {
 		defer client.Close()
@@ -106,7 +115,6 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	client.CollectRefusals()
 	bridge := client.Bridge(events.Prefix(f.Prefix), f.Cloud)
 	cmd := payload.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}
-	opts := f.options()
 	if !f.wait {
 		sent, err := bridge.Send(ctx, cmd, opts...)
 		if err != nil {
@@ -160,15 +168,22 @@ func (f *sendFlags) explainNotSent(ctx context.Context, client *client.Client, o
 	return client.Why(err, events.Prefix(f.Prefix).Command(f.Cloud, op.Resource, op.Name))
 }
 
-func (f *sendFlags) options() []events.DoOption {
+func (f *sendFlags) options(now time.Time) ([]events.DoOption, error) {
 	var opts []events.DoOption
+	if f.after != "" {
+		at, err := timetext.Ahead(f.after, now)
+		if err != nil {
+			return nil, exit.Usage("--not-before: %v", err)
+		}
+		opts = append(opts, events.WithNotBefore(at))
+	}
 	if f.id != "" {
 		opts = append(opts, events.WithID(f.id))
 	}
 	if f.dryRun {
 		opts = append(opts, events.DryRun())
 	}
-	return opts
+	return opts, nil
 }
 
 // verdict gives the outcome of a command its exit code.

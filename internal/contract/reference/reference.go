@@ -113,8 +113,8 @@ type subjects struct {
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
 	Reconcile, Gap string
-	// Status is JSON to show.
-	Status string
+	// Status is JSON to show, DelayedStream the name of the stream of delayed commands.
+	Status, DelayedStream string
 }
 
 type envelopeRow struct{ Name, Event, Command, Result string }
@@ -141,7 +141,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		return subjects{}, err
 	}
 	s := subjects{
-		Status:    strings.TrimSpace(string(status)),
+		Status: strings.TrimSpace(string(status)), DelayedStream: topology.DelayedStream(prefix, anyCloud),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
 		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),

@@ -13,6 +13,7 @@ func ownComponents() map[string]map[string]any {
 	return map[string]map[string]any{
 		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
 		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(), "Status": statusSchema(), "StatusRequest": statusRequestSchema(),
+		"CancelRequest": cancelRequestSchema(), "CancelAnswer": cancelAnswerSchema(),
 		"FieldError": fieldErrorSchema(), anyJSON: anyJSONSchema(),
 	}
 }

@@ -18,12 +18,13 @@ const (
 	errorName     = "error"
 	gapName       = "gap"
 	StatusName    = "status"
+	CancelName    = "cancel"
 	CommandPrefix = "command."
 	QueryPrefix   = "query."
 	AnswerPrefix  = "answer."
 )
 
-// Names returns the names of all schemas, sorted: event, gap, dryrun, error, status, command.<operation>, result,
+// Names returns the names of all schemas, sorted: event, gap, dryrun, error, status, cancel, command.<operation>, result,
 // result.<operation>, query.<operation> and answer.<operation>.
 func Names() []string { return slices.Sorted(maps.Keys(makers())) }
 
@@ -64,6 +65,7 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 		errorName:  func() map[string]any { return titled("Data of an error that answers a query", "ResultError") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
 		StatusName: func() map[string]any { return titled("Why commands wait", "Status") },
+		CancelName: func() map[string]any { return titled("Outcome of a request to cancel", "CancelAnswer") },
 	}
 	for _, op := range factro.Operations() {
 		data := func() map[string]any { return DataSchema(op) }

@@ -12,6 +12,7 @@ const (
 	Cloud         = "factrocloud"   // the configured name of the factro cloud
 	Origin        = "factroorigin"  // how the event came: webhook, spool or reconcile
 	ExpiryTime    = "expirytime"    // a command is not carried out at or after this time
+	NotBefore     = "notbefore"     // a command is not carried out before this time
 	CorrelationID = "correlationid" // copied from a command to its results
 	CausationID   = "causationid"   // a result's: the id of the command
 	// A result's: the source of the command, absent for a plain JSON command.

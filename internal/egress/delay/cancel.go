@@ -1,0 +1,111 @@
+package delay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
+	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+)
+
+// cancelAttempts bounds how often Cancel looks again after somebody else has written the record of the command.
+const cancelAttempts = 5
+
+// errContended says that others write the record of a command all the time.
+var errContended = errors.New("the command is being changed by others")
+
+// Cancel cancels a delayed command. The ledger decides: its record of the command gets the result that the command was cancelled, in one
+// write that fails if a worker has begun the command, as the write of the worker fails after it. Then the command is sent on its way at
+// once, and the worker that gets it publishes that result instead of carrying it out. So Cancel need not delete anything, and a crash in
+// between leaves a command that is cancelled or one that is not.
+func (d *Delays) Cancel(ctx context.Context, source, id string) (events.CancelState, error) {
+	if uri, err := url.Parse(source); err == nil {
+		source = uri.String() // as it is read from a command
+	}
+	of := identity.Command(source, id)
+	for range cancelAttempts {
+		waiting, found, err := d.store.Find(ctx, d.cloud, of)
+		if err != nil {
+			return "", err
+		}
+		state, err := d.cancelRecord(ctx, of, waiting, found)
+		if errors.Is(err, ledger.ErrTaken) {
+			continue
+		}
+		if err == nil && state == events.Cancelled && found {
+			err = d.store.Release(ctx, waiting)
+		}
+		if err != nil {
+			return "", err
+		}
+		if state == events.Cancelled {
+			d.log.InfoContext(ctx, "delayed command cancelled", "cloud", d.cloud, "event_id", id)
+		}
+		return state, nil
+	}
+	return "", errContended
+}
+
+// cancelRecord writes into the ledger that a command is cancelled, unless it is too late. ledger.ErrTaken says to look again.
+func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Waiting, found bool) (events.CancelState, error) {
+	known, have, err := d.ledger.Look(ctx, d.cloud, of)
+	if err != nil {
+		return "", err
+	}
+	if found {
+		print, err := fingerprintOf(waiting.Command)
+		if err != nil {
+			return "", err
+		}
+		switch {
+		case !known: // it waits for longer than the ledger remembers, or it was stored a moment ago
+			have = recordOf(waiting.Command, print, waiting.Until)
+		case have.Fingerprint != print: // the waiting one will be refused as a conflict
+			return events.CancelBegun, nil
+		}
+	}
+	switch reopened := found && waiting.Command.Redrive != "" && waiting.Command.Redrive != have.Redrive; {
+	case !found && !known:
+		return events.CancelNotFound, nil
+	case have.Result != nil && isCancelledRecord(have):
+		return events.Cancelled, nil
+	case have.Result != nil && !reopened, have.MayHaveCalled(), !found && have.NotBefore.IsZero():
+		return events.CancelBegun, nil
+	}
+	if found {
+		have.Redrive, have.Operation = waiting.Command.Redrive, waiting.Command.Operation
+	}
+	now := time.Now().UTC()
+	have.Result, err = json.Marshal(events.Result{
+		Operation: have.Operation, Outcome: events.Rejected, StartedAt: now, FinishedAt: &now,
+		Error: &events.Error{Code: events.CodeCancelled, Message: "the command was cancelled before its notbefore"},
+	})
+	if err != nil {
+		return "", fmt.Errorf("cancel: %w", err)
+	}
+	if known {
+		_, err = d.ledger.Save(ctx, d.cloud, of, have)
+		return events.Cancelled, err
+	}
+	if known, _, err = d.ledger.Begin(ctx, d.cloud, of, have); err == nil && known {
+		err = ledger.ErrTaken
+	}
+	return events.Cancelled, err
+}
+
+// isCancelledRecord says whether a record has the result that its command was cancelled.
+func isCancelledRecord(have ledger.Record) bool {
+	var r events.Result
+	return json.Unmarshal(have.Result, &r) == nil && IsCancelled(r)
+}
+
+// IsCancelled says whether a result is that of a command that was cancelled.
+func IsCancelled(r events.Result) bool {
+	return r.Outcome == events.Rejected && r.Error != nil && r.Error.Code == events.CodeCancelled
+}

@@ -1,0 +1,329 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
+)
+
+// delaying is a bridge, and a program that sends delayed commands.
+type delaying struct {
+	t      testing.TB
+	n      *natstest.Server
+	f      *factro
+	b      *bridge
+	js     jetstream.JetStream
+	client *events.Client
+}
+
+func newDelaying(t testing.TB) *delaying {
+	t.Helper()
+	n := natstest.Start(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	return &delaying{t, n, f, b, js, events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:test")))}
+}
+
+// task is a command that makes a task.
+func (d *delaying) task(title string) events.Payload {
+	return payload.CreateTask{Title: title, TargetParentID: d.f.demo.Package}
+}
+
+// ended is the outcome of a command.
+type ended struct {
+	result events.Result
+	err    error
+}
+
+// do sends a command in the background, and returns a channel for its outcome, once its first result has said that it waits.
+func (d *delaying) do(title, id string, notBefore time.Time, more ...events.DoOption) <-chan ended {
+	d.t.Helper()
+	deferred, done := make(chan events.Result, 16), make(chan ended, 1)
+	opts := append([]events.DoOption{
+		events.WithID(id), events.WithNotBefore(notBefore), events.OnDeferred(func(r events.Result) { deferred <- r }),
+	}, more...)
+	go func() {
+		ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+		defer cancel()
+		r, err := d.client.Do(ctx, d.task(title), opts...)
+		done <- ended{r, err}
+	}()
+	select {
+	case r := <-deferred:
+		if r.Error == nil || r.Error.Code != events.CodeNotBefore || r.RetryAt == nil || r.RetryAt.Sub(notBefore).Abs() > time.Millisecond {
+			d.t.Errorf("the command %s is deferred: %+v", id, r)
+		}
+	case e := <-done:
+		d.t.Fatalf("the command %s ended at once: %+v, %v", id, e.result, e.err)
+	case <-time.After(patience):
+		d.t.Fatalf("the command %s is not deferred\n%s", id, d.b.log)
+	}
+	return done
+}
+
+func (d *delaying) end(done <-chan ended) ended {
+	d.t.Helper()
+	select {
+	case e := <-done:
+		return e
+	case <-time.After(patience):
+		d.t.Fatalf("a command does not end\n%s", d.b.log)
+		return ended{}
+	}
+}
+
+func (d *delaying) applied(done <-chan ended) {
+	d.t.Helper()
+	if e := d.end(done); e.err != nil || e.result.Outcome != events.Applied {
+		d.t.Errorf("got %+v, %v", e.result, e.err)
+	}
+}
+
+// refused waits until a command is rejected with a code, and returns the error.
+func (d *delaying) refused(done <-chan ended, code string) *events.Error {
+	d.t.Helper()
+	e := d.end(done)
+	got, ok := errors.AsType[*events.Error](e.err)
+	if !ok || got.Code != code || e.result.Outcome != events.Rejected {
+		d.t.Fatalf("got %+v, %v, want the code %s", e.result, e.err, code)
+	}
+	return got
+}
+
+// try sends a command that is not delayed, or not for long.
+func (d *delaying) try(title string, opts ...events.DoOption) <-chan ended {
+	done := make(chan ended, 1)
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	d.t.Cleanup(cancel)
+	r, err := d.client.Do(ctx, d.task(title), opts...)
+	done <- ended{r, err}
+	return done
+}
+
+// waiting counts what waits in the stream of delayed commands.
+func (d *delaying) waiting() uint64 {
+	d.t.Helper()
+	s, err := d.js.Stream(d.t.Context(), "FACTRO_DELAYED_ACME")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// TestDelayed: a command with notbefore is carried out after that time and soon, and its sender gets a deferred result. Others overtake it.
+func TestDelayed(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	at := time.Now().Add(2 * time.Second)
+	done := d.do("later", "a", at)
+	d.applied(d.try("at once", events.WithID("b")))
+	d.applied(d.try("in the past", events.WithID("c"), events.WithNotBefore(time.Now().Add(-time.Hour))))
+	if tasksWithTitle(d.f, "later") != 0 || time.Now().After(at) {
+		t.Errorf("it was carried out before its time, or this test is too slow: %s late", time.Since(at))
+	}
+	d.applied(done)
+	if late := time.Since(at); late < 0 || late > 20*time.Second {
+		t.Errorf("it was carried out %s after its time", late)
+	}
+	if n := tasksWithTitle(d.f, "later"); n != 1 {
+		t.Errorf("factro has %d tasks", n)
+	}
+	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 })
+}
+
+// TestDelayedIsChecked: a command that could never be carried out is rejected at once, with a message that names the attribute.
+func TestDelayedIsChecked(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	soon := time.Now().Add(time.Hour)
+	for name, tt := range map[string]struct {
+		opts []events.DoOption
+		text string
+	}{
+		"too far ahead":        {[]events.DoOption{events.WithNotBefore(time.Now().Add(367 * 24 * time.Hour))}, "attribute notbefore is more than 366 days ahead"},
+		"expires before":       {[]events.DoOption{events.WithNotBefore(soon), events.WithExpiry(soon.Add(-time.Minute))}, "attribute expirytime is not after notbefore"},
+		"expires at that time": {[]events.DoOption{events.WithNotBefore(soon), events.WithExpiry(soon)}, "attribute expirytime is not after notbefore"},
+	} {
+		if e := d.refused(d.try(name, tt.opts...), events.CodeInvalid); !strings.Contains(e.Message, tt.text) {
+			t.Errorf("%s: %s", name, e.Message)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	wrong := payload.Generic{Name: "createTask", Resource: "task", Data: map[string]any{"titel": "wrong"}}
+	_, err := d.client.Do(ctx, wrong, events.WithNotBefore(soon))
+	if e, ok := errors.AsType[*events.Error](err); !ok || e.Code != events.CodeInvalid {
+		t.Errorf("a delayed command without a title: %v", err)
+	}
+	if r, err := d.client.Do(ctx, d.task("dry"), events.WithNotBefore(soon), events.DryRun()); err != nil || !r.DryRun {
+		t.Errorf("a dry run is not answered at once: %+v, %v", r, err)
+	}
+	msg := nats.NewMsg(subjectOf(t, "acme", "createTask"))
+	msg.Data = []byte(newTask(d.f, "no time"))
+	for name, value := range map[string]string{"specversion": "1.0", "id": "no-time", "source": "urn:test", "type": "com.factro.command.createTask", "notbefore": "tomorrow"} {
+		msg.Header["ce-"+name] = []string{value}
+	}
+	results := watchStream(t, d.js, prefix.ResultStream("acme"))
+	publish(t, d.js, msg)
+	if r := results.finalOf(t, "no-time"); r.Outcome != events.Rejected || r.Error.Code != events.CodeInvalid || !strings.Contains(r.Error.Message, "notbefore") {
+		t.Errorf("got %+v", r)
+	}
+	// It has expired when it comes, since the server fires no schedule within less than a quarter of a second.
+	at := time.Now().Add(time.Second)
+	d.refused(d.do("expires", "expires", at, events.WithExpiry(at.Add(time.Millisecond))), events.CodeExpired)
+	if state, err := d.client.Cancel(ctx, "", "expires"); err != nil || state != events.CancelNotFound {
+		t.Errorf("a command that has expired is %s, %v", state, err)
+	}
+}
+
+// TestDelayedAcrossRestarts: neither the end of the bridge nor that of the server loses a delayed command, or has it carried out twice or early.
+func TestDelayedAcrossRestarts(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	at := time.Now().Add(4 * time.Second)
+	first := d.do("first", "first", at)
+	d.b.kill()
+	d.n.Restart()
+	d.b.start()
+	second := d.do("second", "second", time.Now().Add(time.Second))
+	d.applied(second)
+	d.applied(first)
+	if late := time.Since(at); late < 0 {
+		t.Errorf("it was carried out %s early", -late)
+	}
+	for _, title := range []string{"first", "second"} {
+		if n := tasksWithTitle(d.f, title); n != 1 {
+			t.Errorf("factro has %d tasks %s", n, title)
+		}
+	}
+}
+
+// TestDelayedTwice: a command that is sent again while it waits is the same one, and another command under its id is refused.
+func TestDelayedTwice(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	at := time.Now().Add(3 * time.Second)
+	first := d.do("twice", "twice", at)
+	results := watchStream(t, d.js, prefix.ResultStream("acme"))
+	for i, title := range []string{"twice", "twice", "another"} {
+		data := fmt.Sprintf(`{"title":%q,"targetParentId":%q}`, title, d.f.demo.Package)
+		msg := nats.NewMsg(subjectOf(t, "acme", "createTask"))
+		msg.Data = []byte(data)
+		for name, value := range map[string]string{
+			"specversion": "1.0", "id": "twice", "source": "urn:test", "type": "com.factro.command.createTask",
+			"notbefore": at.Add(time.Duration(i) * time.Minute).UTC().Format(time.RFC3339Nano),
+		} {
+			msg.Header["ce-"+name] = []string{value}
+		}
+		msg.Header[events.HeaderMessageID] = []string{fmt.Sprint("twice-", i)}
+		publish(t, d.js, msg)
+	}
+	conflict := results.find(t, "the conflict", func(m message) bool { return strings.HasSuffix(m.subject, ".rejected") })
+	if !strings.Contains(string(conflict.data), events.CodeConflict) {
+		t.Errorf("got %s", conflict.data)
+	}
+	if n := d.waiting(); n != 1 {
+		t.Errorf("%d commands wait", n)
+	}
+	d.applied(first)
+	if n := tasksWithTitle(d.f, "twice") + tasksWithTitle(d.f, "another"); n != 1 {
+		t.Errorf("factro has %d tasks", n)
+	}
+}
+
+// TestCancel: a delayed command that is cancelled is not carried out, its sender gets a result, and there is no dead letter.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	done := d.do("cancelled", "c", time.Now().Add(time.Hour))
+	for range 2 { // whoever gets no answer asks again
+		if state, err := d.client.Cancel(t.Context(), "", "c"); err != nil || state != events.Cancelled {
+			t.Errorf("it is %s, %v", state, err)
+		}
+	}
+	d.refused(done, events.CodeCancelled)
+	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 })
+	d.refused(d.try("cancelled", events.WithID("c"), events.WithNotBefore(time.Now().Add(time.Hour))), events.CodeCancelled)
+	d.applied(d.try("begun", events.WithID("b")))
+	for id, want := range map[string]events.CancelState{"b": events.CancelBegun, "never sent": events.CancelNotFound, "c": events.Cancelled} {
+		if state, err := d.client.Cancel(t.Context(), "", id); err != nil || state != want {
+			t.Errorf("%s is %s, %v, want %s", id, state, err, want)
+		}
+	}
+	if state, err := d.client.Cancel(t.Context(), "urn:other", "c"); err != nil || state != events.CancelNotFound {
+		t.Errorf("the command of another source is %s, %v", state, err)
+	}
+	if _, err := d.client.Cancel(t.Context(), "", ""); err == nil {
+		t.Error("a request without an id is answered")
+	}
+	if n := tasksWithTitle(d.f, "cancelled"); n != 0 {
+		t.Errorf("factro has %d tasks", n)
+	}
+	s, err := d.js.Stream(t.Context(), prefix.DeadStream("acme"))
+	if err != nil || s.CachedInfo().State.Msgs != 0 {
+		t.Errorf("there are %d dead letters, %v", s.CachedInfo().State.Msgs, err)
+	}
+}
+
+// TestCancelRaces: however a request to cancel meets the moment at which its command is carried out, exactly one of the two happens, and
+// the answer, the result and factro agree.
+func TestCancelRaces(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	const rounds = 60
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := map[events.CancelState]int{}
+	for i := range rounds {
+		group.Go(func() {
+			id := fmt.Sprint("race-", i)
+			at := time.Now().Add(time.Duration(1500+rand.IntN(1000)) * time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			done := make(chan ended, 1)
+			go func() {
+				r, err := d.client.Do(ctx, d.task(id), events.WithID(id), events.WithNotBefore(at))
+				done <- ended{r, err}
+			}()
+			time.Sleep(time.Until(at.Add(time.Duration(rand.IntN(1600)-200) * time.Millisecond))) // the moment is what varies
+			state, err := d.client.Cancel(ctx, "", id)
+			if err != nil {
+				t.Errorf("%s: %v", id, err)
+				return
+			}
+			e := <-done
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[state]++
+			want := events.Applied
+			if state == events.Cancelled {
+				want = events.Rejected
+			}
+			if e.result.Outcome != want || state == events.CancelNotFound {
+				t.Errorf("%s is %s, and its result %+v, %v", id, state, e.result, e.err)
+			}
+			if n := tasksWithTitle(d.f, id); n != 1 && want == events.Applied || n != 0 && want == events.Rejected {
+				t.Errorf("%s is %s, and factro has %d tasks", id, state, n)
+			}
+		})
+	}
+	group.Wait()
+	if outcomes[events.Cancelled] == 0 || outcomes[events.CancelBegun] == 0 {
+		t.Errorf("the race was none: %v", outcomes)
+	}
+	t.Logf("%v", outcomes)
+}
