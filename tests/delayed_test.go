@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,15 +94,14 @@ func (d *delaying) applied(done <-chan ended) {
 	}
 }
 
-// refused waits until a command is rejected with a code, and returns the error.
-func (d *delaying) refused(done <-chan ended, code string) *events.Error {
+// refused waits until a command is rejected with a code, whose message holds a text.
+func (d *delaying) refused(done <-chan ended, code, text string) {
 	d.t.Helper()
 	e := d.end(done)
 	got, ok := errors.AsType[*events.Error](e.err)
-	if !ok || got.Code != code || e.result.Outcome != events.Rejected {
-		d.t.Fatalf("got %+v, %v, want the code %s", e.result, e.err, code)
+	if !ok || got.Code != code || e.result.Outcome != events.Rejected || !strings.Contains(got.Message, text) {
+		d.t.Errorf("got %+v, %v, want the code %s and %q", e.result, e.err, code, text)
 	}
-	return got
 }
 
 // try sends a command that is not delayed, or not for long.
@@ -158,9 +158,7 @@ func TestDelayedIsChecked(t *testing.T) {
 		"expires before":       {[]events.DoOption{events.WithNotBefore(soon), events.WithExpiry(soon.Add(-time.Minute))}, "attribute expirytime is not after notbefore"},
 		"expires at that time": {[]events.DoOption{events.WithNotBefore(soon), events.WithExpiry(soon)}, "attribute expirytime is not after notbefore"},
 	} {
-		if e := d.refused(d.try(name, tt.opts...), events.CodeInvalid); !strings.Contains(e.Message, tt.text) {
-			t.Errorf("%s: %s", name, e.Message)
-		}
+		d.refused(d.try(name, tt.opts...), events.CodeInvalid, tt.text)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -184,7 +182,7 @@ func TestDelayedIsChecked(t *testing.T) {
 	}
 	// It has expired when it comes, since the server fires no schedule within less than a quarter of a second.
 	at := time.Now().Add(time.Second)
-	d.refused(d.do("expires", "expires", at, events.WithExpiry(at.Add(time.Millisecond))), events.CodeExpired)
+	d.refused(d.do("expires", "expires", at, events.WithExpiry(at.Add(time.Millisecond))), events.CodeExpired, "expirytime had passed")
 	if state, err := d.client.Cancel(ctx, "", "expires"); err != nil || state != events.CancelNotFound {
 		t.Errorf("a command that has expired is %s, %v", state, err)
 	}
@@ -255,9 +253,9 @@ func TestCancel(t *testing.T) {
 			t.Errorf("it is %s, %v", state, err)
 		}
 	}
-	d.refused(done, events.CodeCancelled)
+	d.refused(done, events.CodeCancelled, "cancelled before its notbefore")
 	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 })
-	d.refused(d.try("cancelled", events.WithID("c"), events.WithNotBefore(time.Now().Add(time.Hour))), events.CodeCancelled)
+	d.refused(d.try("cancelled", events.WithID("c"), events.WithNotBefore(time.Now().Add(time.Hour))), events.CodeCancelled, "cancelled")
 	d.applied(d.try("begun", events.WithID("b")))
 	for id, want := range map[string]events.CancelState{"b": events.CancelBegun, "never sent": events.CancelNotFound, "c": events.Cancelled} {
 		if state, err := d.client.Cancel(t.Context(), "", id); err != nil || state != want {
@@ -299,7 +297,7 @@ func TestCancelRaces(t *testing.T) {
 				r, err := d.client.Do(ctx, d.task(id), events.WithID(id), events.WithNotBefore(at))
 				done <- ended{r, err}
 			}()
-			time.Sleep(time.Until(at.Add(time.Duration(rand.IntN(1600)-200) * time.Millisecond))) // the moment is what varies
+			<-time.After(time.Until(at.Add(time.Duration(rand.IntN(1400)-300) * time.Millisecond))) // the moment is what varies
 			state, err := d.client.Cancel(ctx, "", id)
 			if err != nil {
 				t.Errorf("%s: %v", id, err)
@@ -326,4 +324,113 @@ func TestCancelRaces(t *testing.T) {
 		t.Errorf("the race was none: %v", outcomes)
 	}
 	t.Logf("%v", outcomes)
+}
+
+// TestDelayedUnsupported: on a stream without message schedules that the bridge must not change, a command with notbefore is rejected with
+// what is needed, others are carried out, and once the stream is as it should be it waits.
+func TestDelayedUnsupported(t *testing.T) {
+	t.Parallel()
+	n := natstest.Start(t)
+	f := startFactro(t, sim.Config{})
+	owner := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	_, js := n.Connect(t)
+	waitFor(t, "the stream is there", func() bool {
+		_, err := js.Consumer(t.Context(), "FACTRO_DELAYED_ACME", "egress-delayed")
+		return err == nil
+	})
+	s, err := js.Stream(t.Context(), "FACTRO_DELAYED_ACME")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := s.CachedInfo().Config
+	if err := owner.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), good.Name); err != nil {
+		t.Fatal(err)
+	}
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_NATS_MANAGE=false"}}).start()
+	d := &delaying{t, n, f, b, js, events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:test")))}
+	later := events.WithNotBefore(time.Now().Add(time.Hour))
+	d.refused(d.try("missing", later), events.CodeUnsupported, "the stream FACTRO_DELAYED_ACME is missing; a bridge with nats.manage: true makes it")
+	if state, err := d.client.Cancel(t.Context(), "", "none"); err != nil || state != events.CancelNotFound {
+		t.Errorf("without a stream, a command is %s, %v", state, err)
+	}
+	without := good
+	without.AllowMsgSchedules = false
+	if _, err := js.CreateStream(t.Context(), without); err != nil {
+		t.Fatal(err)
+	}
+	d.refused(d.try("off", later), events.CodeUnsupported, "lacks the option allow_msg_schedules, which a NATS server of version 2.12 or later has")
+	d.applied(d.try("at once"))
+	if err := js.DeleteStream(t.Context(), good.Name); err != nil {
+		t.Fatal(err)
+	}
+	small := good
+	small.MaxBytes = 1024
+	if _, err := js.CreateStream(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	d.refused(d.try("full", later), events.CodeFull, "of the 1024 bytes of the stream FACTRO_DELAYED_ACME")
+	if err := b.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), good.Name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), without); err != nil {
+		t.Fatal(err)
+	}
+	d.b = owner
+	owner.start() // it may manage, so it switches the option on
+	d.applied(d.do("on", "on", time.Now().Add(time.Second)))
+}
+
+// memory is how much memory the process of the bridge has.
+func (d *delaying) memory() float64 {
+	d.t.Helper()
+	used, err := strconv.ParseFloat(d.b.metric("process_resident_memory_bytes"), 64)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return used
+}
+
+// TestDelayedInNoMemory: a thousand commands that wait take no memory of the bridge, and "bridge delayed list" shows them.
+func TestDelayedInNoMemory(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	const commands, size = 1000, 40_000
+	before := d.memory()
+	for i := range commands {
+		_, err := d.client.Send(t.Context(), payload.CreateTask{Title: "late", Description: payload.Set(strings.Repeat("x", size)), TargetParentID: d.f.demo.Package},
+			events.WithID(fmt.Sprint("late-", i)), events.WithNotBefore(time.Now().Add(24*time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stored uint64
+	waitFor(t, "all wait", func() bool { stored = d.waiting(); return stored == commands })
+	grown := d.memory() - before
+	t.Logf("%d commands of %d bytes wait; the bridge has grown by %.1f MiB", stored, size, grown/(1<<20))
+	if most := float64(stored) * size / 2; grown > most {
+		t.Errorf("the bridge has grown by %.0f bytes, want less than %.0f", grown, most)
+	}
+	out, errOut, code := bridgeCommand(t, "delayed", "list", "--nats", d.n.URL(), "--cloud", "acme", "--json")
+	if n := strings.Count(out, "\n"); code != 0 || uint64(n) != stored {
+		t.Errorf("exit code %d, %d lines for %d commands: %s", code, n, stored, errOut)
+	}
+	out, _, code = bridgeCommand(t, "delayed", "list", "--nats", d.n.URL())
+	if code != 0 || !strings.Contains(out, "createTask") || !strings.Contains(out, fmt.Sprintf("… and %d more", stored-20)) {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	cancel := []string{"cancel", "late-0", "--source", "urn:test", "--nats", d.n.URL(), "--cloud", "acme"}
+	if out, errOut, code := bridgeCommand(t, cancel...); code != 0 || out != "cancelled\n  id  late-0\n" {
+		t.Errorf("exit code %d: %s%s", code, out, errOut)
+	}
+	cancel[1] = "nobody's"
+	if out, _, code := bridgeCommand(t, append(cancel, "--json")...); code != 3 || out != `{"id":"nobody's","source":"urn:test","state":"not-found"}`+"\n" {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	waitFor(t, "one is gone", func() bool { return d.waiting() == stored-1 })
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
@@ -25,8 +26,7 @@ type Entry struct {
 
 // Each calls a function for each delayed command of a cloud, in the order in which they were stored, one read at a time. It needs the
 // right to read the stream. A cloud without that stream has none.
-func Each(ctx context.Context, c *client.Client, cloud string, do func(Entry) error) error {
-	p := c.Settings().Prefix
+func Each(ctx context.Context, c *client.Client, p events.Prefix, cloud string, do func(Entry) error) error {
 	all := string(p) + ".delayed." + cloud + ".>"
 	for next := uint64(1); ; {
 		m, err := stored.Get(ctx, c.Settings(), c.JetStream(), topology.DelayedStream(p, cloud), next, all)

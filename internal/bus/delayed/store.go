@@ -55,9 +55,9 @@ type Waiting struct {
 	msg      *jetstream.RawStreamMsg
 }
 
-// Schedule stores a command until a time. The identity is that of the command. To repeat it for the same message of the command is
-// harmless. The error is ErrUnsupported, ErrFull, or ErrOther if another message of the same command is there already; after any other
-// error the command may be stored or not.
+// Schedule stores a command until a time. The identity is that of the command. The error is ErrUnsupported, ErrFull, or ErrOther if a
+// command with that identity waits already; after any other error the command may be stored or not. To repeat it for the same message of
+// the command is harmless: what has fired in the meantime is not stored again as long as the stream recognises the message id.
 func (s *Store) Schedule(ctx context.Context, identity string, cmd events.Command, until time.Time) error {
 	p := s.conn.Settings().Prefix
 	key := keyOf(identity)

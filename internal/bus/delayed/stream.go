@@ -16,8 +16,8 @@ var (
 	ErrUnsupported = errors.New("commands with notbefore cannot be kept")
 	// ErrFull says that too much waits already.
 	ErrFull = errors.New("too many delayed commands wait already")
-	// ErrOther says that another message of the same command is there, or that it has just become due.
-	ErrOther = errors.New("the delayed command was changed meanwhile")
+	// ErrOther says that a command with the same identity waits already, or that what was to be replaced is due.
+	ErrOther = errors.New("a command with the same identity waits already, or has become due")
 )
 
 // stream looks up the stream of a cloud's delayed commands, and makes it if it is missing and the bridge may. The error is

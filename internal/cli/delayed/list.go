@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // New makes the command delayed.
@@ -70,7 +71,7 @@ func (f *listFlags) list(cmd *cobra.Command) error {
 	}
 	n := 0
 	for _, cloud := range clouds {
-		if err := delayed.Each(ctx, client, cloud, func(e delayed.Entry) error {
+		if err := delayed.Each(ctx, client, events.Prefix(f.Prefix), cloud, func(e delayed.Entry) error {
 			n++
 			switch {
 			case f.asJSON:

@@ -59,14 +59,14 @@ func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Wa
 		return "", err
 	}
 	if found {
-		print, err := fingerprintOf(waiting.Command)
+		digest, err := fingerprintOf(waiting.Command)
 		if err != nil {
 			return "", err
 		}
 		switch {
 		case !known: // it waits for longer than the ledger remembers, or it was stored a moment ago
-			have = recordOf(waiting.Command, print, waiting.Until)
-		case have.Fingerprint != print: // the waiting one will be refused as a conflict
+			have = recordOf(waiting.Command, digest, waiting.Until)
+		case have.Fingerprint != digest: // the waiting one will be refused as a conflict
 			return events.CancelBegun, nil
 		}
 	}

@@ -147,9 +147,9 @@ func recordOf(cmd events.Command, fingerprint string, until time.Time) ledger.Re
 
 // fingerprintOf is the fingerprint of a command that was valid when it was stored.
 func fingerprintOf(cmd events.Command) (string, error) {
-	print, err := identity.Fingerprint(cmd.Operation, cmd.Event.Data())
+	digest, err := identity.Fingerprint(cmd.Operation, cmd.Event.Data())
 	if err != nil {
 		return "", fmt.Errorf("delayed command: %w", err)
 	}
-	return print, nil
+	return digest, nil
 }
