@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +24,9 @@ import (
 // of go.mod. "go tool" builds it once and keeps it. For another patch: go get -modfile=nats-2.15.mod -tool
 // github.com/nats-io/nats-server/v2@v2.15.3
 var series = []string{"2.10", "2.11", "2.12", "2.14", "2.15"}
+
+// noSchedules is the series that the bridge takes and that has no message schedules.
+const noSchedules = "2.11"
 
 // tooOld is the series that the bridge refuses.
 const tooOld = "2.10"
@@ -114,6 +118,22 @@ func (s *site) works(t *testing.T, n string) {
 	waitFor(t, "the dead letter of "+n, func() bool { return s.messages(t, prefix.DeadStream(cloud)) == dead+1 })
 }
 
+// delays sends a command with notbefore, which is carried out no earlier, or is rejected with what is needed.
+func (s *site) delays(t *testing.T, version string) {
+	t.Helper()
+	at := time.Now().Add(time.Second)
+	r, err := events.NewClient(s.js, cloud).Do(t.Context(), payload.CreateTask{Title: "delayed", TargetParentID: s.factro.Demo().Package}, events.WithNotBefore(at))
+	if version == noSchedules {
+		if refused, ok := errors.AsType[*events.Error](err); !ok || refused.Code != events.CodeUnsupported || !strings.Contains(refused.Message, "message schedules need 2.12 or later") {
+			t.Errorf("a delayed command is %+v, %v", r, err)
+		}
+		return
+	}
+	if err != nil || r.Outcome != events.Applied || time.Now().Before(at) || s.tasks("delayed") != 1 {
+		t.Errorf("a delayed command is %+v, %v; factro has %d tasks", r, err, s.tasks("delayed"))
+	}
+}
+
 func (s *site) messages(t *testing.T, stream string) uint64 {
 	t.Helper()
 	found, err := s.js.Stream(t.Context(), stream)
@@ -142,6 +162,7 @@ func TestServers(t *testing.T) {
 			}
 			s.startBridge(t, api)
 			s.works(t, "first")
+			s.delays(t, version)
 			before := filepath.Join(t.TempDir(), "msgs")
 			n.stop()
 			if err := os.CopyFS(before, os.DirFS(filepath.Join(n.store(prefix.CommandStream(cloud)), "msgs"))); err != nil {
