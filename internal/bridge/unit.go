@@ -79,7 +79,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
 		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
-		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
+		if u.worker, err = egress.New(api, b.cfg.EgressConfig(cloud), stores, b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -159,6 +159,8 @@ type Cloud struct {
 	Source  string  `yaml:"source" env:"SOURCE"`
 	Webhook Webhook `yaml:"webhook" envPrefix:"WEBHOOK_"`
 	API     API     `yaml:"api" envPrefix:"API_"`
+	// Policy says which commands are let through.
+	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.

@@ -108,9 +108,9 @@ func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 	}
 }
 
-// EgressConfig is how the process carries out commands.
-func (c Config) EgressConfig() egress.Config {
-	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes}
+// EgressConfig is how the process carries out the commands of a cloud.
+func (c Config) EgressConfig(cloud Cloud) egress.Config {
+	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes, Refuses: cloud.Policy.rules().Refuses}
 }
 
 // ReconcileConfig is when and how far back a cloud's webhooks are compared with what factro has stored.

@@ -66,6 +66,11 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		}
 	}
 	j.op = op
+	if w.cfg.Refuses != nil {
+		if why := w.cfg.Refuses(op.Name, j.cmd.Source()); why != "" {
+			return &events.Error{Code: events.CodePolicy, Message: why}
+		}
+	}
 	var err error
 	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
 		return coreapi.Mistaken(err)
