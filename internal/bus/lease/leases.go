@@ -50,7 +50,8 @@ func New(conn Conn, room Room, log *slog.Logger, options ...Option) *Leases {
 // Option changes how leases are kept.
 type Option func(*Leases)
 
-// WithTTL has a lease hold for so long without being renewed.
+// WithTTL has a lease hold for so long without being renewed. All processes that want a key must name the same time for it: a dead
+// holder is noticed after as long.
 func WithTTL(ttl time.Duration) Option { return func(ls *Leases) { ls.ttl = ttl } }
 
 // Acquire takes the lease of a key, as soon as nobody else has it, and renews it until Release. It waits as long as ctx
@@ -60,7 +61,7 @@ func (ls *Leases) Acquire(ctx context.Context, key string) (*Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	l := &Lease{kv: kv, key: key, name: rand.Text(), ttl: ls.ttl, stopped: make(chan struct{})}
+	l := &Lease{kv: kv, key: key, name: rand.Text(), ttl: ls.ttl, lost: make(chan struct{}), stopped: make(chan struct{})}
 	if err := l.take(ctx); err != nil {
 		return nil, fmt.Errorf("lease of %s: %w", key, err)
 	}
