@@ -15,7 +15,9 @@ import (
 
 // holding is an entry of the bucket. Without a holder the lease is free.
 type holding struct {
-	Holder string          `json:"holder,omitempty"`
+	Holder string `json:"holder,omitempty"` // one that no other acquisition has
+	// Bridge is the instance that holds it, or held it last. It is for people.
+	Bridge string          `json:"bridge,omitempty"`
 	Value  json.RawMessage `json:"value,omitempty"`
 }
 
@@ -40,7 +42,7 @@ func (l *Lease) take(ctx context.Context) error {
 		case err != nil && !isPassing(err):
 			return err
 		case free:
-			if err = l.write(ctx, holding{l.name, have.Value}, revision); err == nil || isRefusedWrite(err) {
+			if err = l.occupy(ctx, have, revision); err == nil || isRefusedWrite(err) {
 				return err
 			}
 		case err == nil && revision != still.revision:
@@ -52,6 +54,15 @@ func (l *Lease) take(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// occupy writes our name into an entry that nobody has any more.
+func (l *Lease) occupy(ctx context.Context, have holding, revision uint64) error {
+	if err := l.write(ctx, holding{l.name, l.bridge, have.Value}, revision); err != nil {
+		return err
+	}
+	l.from, l.silent = have.Bridge, have.Holder != "" && have.Holder != l.name
+	return nil
 }
 
 // isPassing says whether an error is worth trying again: the broker did not answer, is away, or has no room.
@@ -122,4 +133,3 @@ func (l *Lease) write(ctx context.Context, e holding, revision uint64) error {
 	}
 	return nil
 }
-

@@ -22,10 +22,14 @@ var ErrLost = errors.New("the lease is lost")
 // compares clocks: a process that wants the lease watches the entry, and takes it once it has been still for the time that a lease
 // holds.
 type Lease struct {
-	kv   *bucket.Bucket
-	key  string
-	name string
-	ttl  time.Duration
+	kv     *bucket.Bucket
+	key    string
+	name   string
+	bridge string
+	ttl    time.Duration
+
+	from   string // the bridge that had it before
+	silent bool   // which did not give it back
 
 	writing  sync.Mutex // one write at a time
 	revision uint64     // of the last write; belongs to who writes
@@ -38,6 +42,10 @@ type Lease struct {
 
 	stop    context.CancelFunc
 	stopped chan struct{}
+
+	yield    chan struct{} // closed when the holder is asked to release
+	asked    sync.Once
+	released func() // called after the lease was released; may be nil
 }
 
 // margin is the part of the TTL that a holder leaves unused: it bounds how far two clocks may run apart within a TTL, and what
@@ -49,7 +57,7 @@ const margin = 10
 func (l *Lease) replace(ctx context.Context, holder string, value *json.RawMessage) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	e := holding{holder, l.Value()}
+	e := holding{holder, l.bridge, l.Value()}
 	if value != nil {
 		e.Value = *value
 	}
@@ -143,6 +151,17 @@ func (l *Lease) Until() time.Time {
 // Lost is closed when another process took the lease, or when it was not renewed in time. Release does not close it.
 func (l *Lease) Lost() <-chan struct{} { return l.lost }
 
+// Yield is closed when another bridge should have the lease, since it has less to do: the holder finishes what is in flight and
+// releases it. Until then the lease is the holder's as before.
+func (l *Lease) Yield() <-chan struct{} { return l.yield }
+
+// askToYield closes Yield.
+func (l *Lease) askToYield() { l.asked.Do(func() { close(l.yield) }) }
+
+// Predecessor is the bridge that had the lease before, "" if none did or it is not known, and whether it fell silent instead of
+// giving the lease back.
+func (l *Lease) Predecessor() (bridge string, silent bool) { return l.from, l.silent }
+
 // Value returns what the last holder kept; nil if nobody ever did.
 func (l *Lease) Value() json.RawMessage {
 	l.mu.Lock()
@@ -190,4 +209,7 @@ func (l *Lease) Release(ctx context.Context) {
 	defer l.mu.Unlock()
 	l.renewed = time.Time{}
 	l.expiry.Stop()
+	if l.released != nil {
+		l.released()
+	}
 }
