@@ -50,13 +50,17 @@ type ledgerClaims interface {
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
 }
 
-// fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted.
-func fingerprint(op factro.Operation, data []byte) (string, error) {
+// fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
+func fingerprint(op factro.Operation, data []byte, key ownKey) (string, error) {
 	canonical, err := jsontext.Canonical(data)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append([]byte(op.Name+"\n"), canonical...))
+	text := append([]byte(op.Name+"\n"), canonical...)
+	if key.name != "" {
+		text = fmt.Appendf(text, "\n%t %q", key.update, key.name)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
 }
 

@@ -85,7 +85,7 @@ func (s *candidates) describeDoubts() string {
 // findCreated searches once for the object of a create.
 func (w *Worker) findCreated(ctx context.Context, j *job) (candidates, error) {
 	theirs, _ := w.api.At(j.record.StartedAt)
-	search, err := compare.NewSearch(*j.op.Search, j.cmd.Event.Data(), theirs.Add(-doubtWindow), j.record.Dated)
+	search, err := compare.NewSearch(*j.op.Search, j.data, theirs.Add(-doubtWindow), j.record.Dated)
 	if err != nil {
 		return candidates{}, err
 	}
@@ -126,10 +126,7 @@ func (w *Worker) findCreated(ctx context.Context, j *job) (candidates, error) {
 // only two or three answers.
 func (w *Worker) learnClock(ctx context.Context, j *job) error {
 	for n := 1; n < coreapi.Agreeing && w.api.Unsettled(); n++ {
-		_, err := w.readWithRetries(ctx, j, coreapi.Probe.Name, map[string]json.RawMessage{}, func(body io.Reader) error {
-			_, err := io.Copy(io.Discard, io.LimitReader(body, coreapi.MaxErrorText))
-			return err
-		})
+		_, err := w.readWithRetries(ctx, j, coreapi.Probe.Name, map[string]json.RawMessage{}, discard)
 		if err != nil {
 			return err
 		}

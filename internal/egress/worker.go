@@ -36,11 +36,12 @@ type Config struct {
 	ReplyPrefixes []string
 }
 
-// Stores are where a worker keeps results and records, and where it finds the files of commands.
+// Stores are where a worker keeps results, records and external keys, and where it finds the files of commands.
 type Stores struct {
 	Results Results
 	Ledger  Ledger
 	Files   Files
+	Keys    Keys
 }
 
 // Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
@@ -52,6 +53,7 @@ type Worker struct {
 	results   Results
 	ledger    Ledger
 	files     Files
+	keys      Keys
 	metrics   *metrics
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
@@ -64,7 +66,7 @@ type Worker struct {
 // New builds the worker of the cloud that the API belongs to.
 func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker, error) {
 	w := &Worker{
-		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
+		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files, keys: stores.Keys,
 		id: rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error

@@ -63,7 +63,7 @@ func BucketsOf(p events.Prefix, cloud string) []BucketFacts {
 
 // DeadCommandCodes are the codes with which the bridge itself terminates a command: those of its dead letters.
 var DeadCommandCodes = []string{
-	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeRefused, events.CodeExhausted,
+	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeUnknownKey, events.CodeRefused, events.CodeExhausted,
 	events.CodeAmbiguous,
 }
 
