@@ -65,7 +65,7 @@ func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.
 	case coreapi.Done:
 		return j.conclude(events.Applied, a, nil)
 	case coreapi.Refused:
-		if a.Status == http.StatusNotFound && (len(j.refs) > 0 || j.key.updating()) {
+		if a.Status == http.StatusNotFound && (len(j.refs) > 0 || j.key.Updating()) {
 			return keyLost
 		}
 		return j.conclude(events.Rejected, a, a.Refusal())

@@ -40,7 +40,7 @@ func (w *Worker) answerDryRun(ctx context.Context, j *job) finding {
 	}
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, coreapi.Answer{}),
-		Existing: j.key.updating(),
+		Existing: j.key.Updating(),
 	}
 	if r.Response = planned; len(planned) > maxResponse {
 		r.Response, r.Omitted = nil, true

@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -35,7 +36,7 @@ type job struct {
 	data  []byte                // of the command, with ids in the places of external keys
 	refs  []translate.KeyRef    // the external keys in the data
 	named map[string]keys.Entry // what they stand for, by their pointers, as far as it was looked up
-	key   ownKey
+	key   externalkey.Own
 
 	file       *upload.File   // of the call that comes next
 	fileErr    error          // why there is none

@@ -8,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,7 +26,7 @@ func (w *Worker) plan(ctx context.Context, j *job) finding {
 			return e
 		}
 		return j.conclude(events.Applied, coreapi.Answer{}, nil)
-	case len(j.refs) > 0 || j.key.name != "":
+	case len(j.refs) > 0 || j.key.Name != "":
 		return keyed
 	}
 	return j.planned()
@@ -81,7 +82,7 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 	if err = j.makeCall(nil); err != nil { // with external keys only to find the other mistakes
 		return coreapi.Mistaken(err)
 	}
-	if reason := j.checkKey(); reason != nil {
+	if reason := j.key.Check(op, j.data); reason != nil {
 		return reason
 	}
 	if bucket := w.cfg.Prefix.FileBucket(w.cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
@@ -89,7 +90,7 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		// The bridge may have the right to read another bucket when the sender has not.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
-	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data(), j.key); err != nil {
+	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data(), &j.key); err != nil {
 		return coreapi.Mistaken(err)
 	}
 	return nil
@@ -108,5 +109,7 @@ func (j *job) attributes() *events.Error {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}
-	return j.keyAttributes()
+	var reason *events.Error
+	j.key, reason = externalkey.Read(j.cmd.Event)
+	return reason
 }

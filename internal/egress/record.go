@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -51,16 +52,12 @@ type ledgerClaims interface {
 }
 
 // fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
-func fingerprint(op factro.Operation, data []byte, key ownKey) (string, error) {
+func fingerprint(op factro.Operation, data []byte, key *externalkey.Own) (string, error) {
 	canonical, err := jsontext.Canonical(data)
 	if err != nil {
 		return "", err
 	}
-	text := append([]byte(op.Name+"\n"), canonical...)
-	if key.name != "" {
-		text = fmt.Appendf(text, "\n%t %q", key.update, key.name)
-	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(key.Identify(append([]byte(op.Name+"\n"), canonical...)))
 	return hex.EncodeToString(sum[:]), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -41,7 +42,7 @@ type Stores struct {
 	Results Results
 	Ledger  Ledger
 	Files   Files
-	Keys    Keys
+	Keys    externalkey.Keys
 }
 
 // Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
@@ -53,12 +54,12 @@ type Worker struct {
 	results   Results
 	ledger    Ledger
 	files     Files
-	keys      Keys
+	external  *externalkey.Commands
 	metrics   *metrics
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
 	webOrigin string
-	mandant   agreedValue // the mandant's id, once an answer contained it
+	mandant   coreapi.AgreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
 	inFlight  inFlight
 }
@@ -66,7 +67,7 @@ type Worker struct {
 // New builds the worker of the cloud that the API belongs to.
 func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker, error) {
 	w := &Worker{
-		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files, keys: stores.Keys,
+		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files, external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger),
 		id: rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error

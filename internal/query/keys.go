@@ -7,6 +7,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -22,63 +23,41 @@ func (r *Reader) resolve(ctx context.Context, op factro.Operation, data []byte) 
 	if len(refs) == 0 {
 		return data, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyWait)
-	defer cancel()
-	ids := map[string]string{}
-	var unknown, unclear []events.FieldError
-	for _, ref := range refs {
-		found, err := r.find(ctx, ref)
-		switch {
-		case err != nil:
-			return nil, nil, &queries.Answer{Status: http.StatusServiceUnavailable, RetryAfter: keyAgain, Error: &events.Error{
-				Code: events.CodeUnavailable, Message: "an external key cannot be looked up: " + err.Error(),
-			}}
-		case len(found) == 0:
-			unknown = append(unknown, ref.UnknownKey())
-			continue
-		case len(found) > 1:
-			unclear = append(unclear, ref.UnclearKey())
-			continue
-		}
-		ids[ref.Pointer] = found[0].ID
-		if ref.InPath(op) {
-			named = append(named, found[0])
-		}
-	}
+	found, err := r.find(ctx, refs)
 	switch {
-	case len(unclear) > 0:
-		return nil, nil, &queries.Answer{Status: http.StatusBadRequest, Error: coreapi.Mistaken(&translate.InvalidError{Fields: unclear})}
-	case len(unknown) > 0:
-		return nil, nil, &queries.Answer{Status: http.StatusNotFound, Error: coreapi.UnknownKey(unknown)}
+	case err != nil:
+		return nil, nil, &queries.Answer{Status: http.StatusServiceUnavailable, RetryAfter: keyAgain, Error: &events.Error{
+			Code: events.CodeUnavailable, Message: "an external key cannot be looked up: " + err.Error(),
+		}}
+	case found.Reason != nil && found.Reason.Code == events.CodeUnknownKey:
+		return nil, nil, &queries.Answer{Status: http.StatusNotFound, Error: found.Reason}
+	case found.Reason != nil:
+		return nil, nil, &queries.Answer{Status: http.StatusBadRequest, Error: found.Reason}
 	}
-	if resolved, err = translate.WithIDs(data, refs, ids); err != nil {
+	for _, ref := range refs {
+		if ref.InPath(op) {
+			named = append(named, found.Named[ref.Pointer])
+		}
+	}
+	if resolved, err = translate.WithIDs(data, refs, found.IDs); err != nil {
 		return nil, nil, &queries.Answer{Status: http.StatusBadRequest, Error: coreapi.Mistaken(err)}
 	}
 	return resolved, named, nil
 }
 
-// find returns the objects that a reference can mean. It waits while a command has reserved the key.
-func (r *Reader) find(ctx context.Context, ref translate.KeyRef) ([]keys.Entry, error) {
-	var found []keys.Entry
-	for _, kind := range ref.Kinds {
-		for {
-			e, known, err := r.keys.Look(ctx, r.api.Cloud(), kind, ref.Key)
-			if err != nil {
-				return nil, err
-			}
-			if known && e.Pending() {
-				if err := coreapi.Sleep(ctx, keyPause); err != nil {
-					return nil, errPending
-				}
-				continue
-			}
-			if known && e.ID != "" {
-				found = append(found, e)
-			}
-			break
+// find looks the keys up, and waits while a command has reserved one of them.
+func (r *Reader) find(ctx context.Context, refs []translate.KeyRef) (externalkey.Found, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyWait)
+	defer cancel()
+	for {
+		found, err := externalkey.Resolve(ctx, r.api.Cloud(), r.keys, refs)
+		if err != nil || found.Pending == nil {
+			return found, err
+		}
+		if coreapi.Sleep(ctx, keyPause) != nil {
+			return found, errPending
 		}
 	}
-	return found, nil
 }
 
 // free frees the external keys of objects that factro does not know.

@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -32,26 +33,18 @@ type AnswerStore interface {
 	Keep(ctx context.Context, cloud, name string, content io.Reader) (events.ObjectRef, error)
 }
 
-// Keys has the external keys of objects.
-type Keys interface {
-	// Look returns the entry of a key.
-	Look(ctx context.Context, cloud, kind, key string) (e keys.Entry, known bool, err error)
-	// Forget frees the key of an entry, unless the entry has changed.
-	Forget(ctx context.Context, cloud string, e keys.Entry) error
-}
-
 // Reader answers the queries of one cloud, any number of them at once. It is a queries.Reader.
 type Reader struct {
 	api     *coreapi.API
 	log     *slog.Logger
 	answers AnswerStore
-	keys    Keys
+	keys    externalkey.Reads
 	queries *metrics
 	flights flights
 }
 
 // New builds a reader.
-func New(api *coreapi.API, store AnswerStore, external Keys, log *slog.Logger) (*Reader, error) {
+func New(api *coreapi.API, store AnswerStore, external externalkey.Reads, log *slog.Logger) (*Reader, error) {
 	q, err := newMetrics(api.Cloud())
 	return &Reader{api: api, log: log, answers: store, keys: external, queries: q}, err
 }

@@ -142,6 +142,19 @@ func WithIDs(data []byte, refs []KeyRef, ids map[string]string) ([]byte, error) 
 	return jsontext.Encode(fields)
 }
 
+// IDIn is the id in a field of the data. refs are the ids that external keys in the data stand for, by their pointers.
+func IDIn(data []byte, field string, refs map[string]string) string {
+	if id := refs["/"+field]; id != "" {
+		return id
+	}
+	fields, err := jsontext.Object(data)
+	if err != nil {
+		return ""
+	}
+	id, _ := jsontext.String(string(fields[field]))
+	return id
+}
+
 // InPath says whether a reference is the only parameter in the path of an operation, so that a 404 is about its object.
 func (r KeyRef) InPath(op factro.Operation) bool {
 	return r.item < 0 && strings.Count(op.Path, "{") == 1 && slices.ContainsFunc(op.Params, func(p factro.Param) bool { return !p.Query && p.Field == r.field })
