@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
@@ -78,13 +79,13 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
+		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Keys: keys.New(with.broker, b.log)}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(cloud), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, objects.New(with.broker), b.log); err != nil {
+		if u.reader, err = query.New(api, objects.New(with.broker), keys.New(with.broker, b.log), b.log); err != nil {
 			return nil, err
 		}
 	}
