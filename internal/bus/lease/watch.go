@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -98,8 +97,8 @@ func (r *run) look(ctx context.Context) (err error) {
 
 func (r *run) read(ctx context.Context, after uint64) (uint64, error) {
 	prefix := "$KV." + r.kv.Name + "."
-	return stored.Scan(ctx, r.conn, "KV_"+r.kv.Name, prefix+">", after, time.Unix(0, 0), func(m *nats.Msg, sequence uint64) {
-		r.view.put(strings.TrimPrefix(m.Subject, prefix), m, sequence, time.Now())
+	return stored.Scan(ctx, r.conn, "KV_"+r.kv.Name, prefix+">", after, time.Unix(0, 0), func(m *jetstream.RawStreamMsg) {
+		r.view.put(strings.TrimPrefix(m.Subject, prefix), m, time.Now())
 	})
 }
 
