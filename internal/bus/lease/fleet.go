@@ -21,7 +21,7 @@ const FleetTTL = 6 * time.Second
 // FleetConn is what a fleet needs of the connection to NATS.
 type FleetConn interface {
 	Conn
-	stored.Scanned
+	stored.Conn
 }
 
 // Fleet are the bridges that work beside each other. They share leases evenly: each announces which leases it wants, and one that has

@@ -95,11 +95,21 @@ func (r *run) look(ctx context.Context) (err error) {
 	return nil
 }
 
+// read takes note of what was written after a sequence, and returns the last one. The leader is asked for one entry after the
+// other: that needs no consumer, and no more rights than a lease.
 func (r *run) read(ctx context.Context, after uint64) (uint64, error) {
 	prefix := "$KV." + r.kv.Name + "."
-	return stored.Scan(ctx, r.conn, "KV_"+r.kv.Name, prefix+">", after, time.Unix(0, 0), func(m *jetstream.RawStreamMsg) {
+	for {
+		m, err := stored.On(r.conn).Get(ctx, "KV_"+r.kv.Name, after+1, prefix+">")
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return after, nil
+		case err != nil:
+			return after, err
+		}
+		after = m.Sequence
 		r.view.put(strings.TrimPrefix(m.Subject, prefix), m, time.Now())
-	})
+	}
 }
 
 // announce writes the entry of this bridge.

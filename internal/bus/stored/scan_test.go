@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
@@ -31,7 +31,7 @@ func TestScan(t *testing.T) {
 		}
 	}
 	var got []string
-	note := func(m *jetstream.RawStreamMsg) { got = append(got, string(m.Data)) }
+	note := func(m *nats.Msg) { got = append(got, string(m.Data)) }
 	want := func(n int) {
 		t.Helper()
 		var all []string
