@@ -34,7 +34,11 @@ type bridge struct {
 func (st *station) join(name string, keys []string) bridge {
 	st.t.Helper()
 	conn := bustest.Running(st.t, st.s)
-	f := lease.NewFleet(conn, bustest.Ensurer(conn), lease.Member{ID: name}, bustest.Quiet())
+	f, err := lease.NewFleet(conn, bustest.Ensurer(conn), lease.Member{ID: name}, bustest.Quiet())
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	st.t.Cleanup(f.Close)
 	stop := bustest.Start(st.t, func(ctx context.Context) error {
 		var all sync.WaitGroup
 		all.Go(func() { _ = f.Run(ctx) })

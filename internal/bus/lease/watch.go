@@ -173,6 +173,7 @@ func (r *run) decide(now time.Time) {
 			held[key] = r.me.ID
 		}
 	}
+	r.peers = len(wants)
 	due := spread(wants, held)
 	for key, c := range r.claims {
 		mine := due[key] == r.me.ID
