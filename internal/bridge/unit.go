@@ -135,7 +135,7 @@ func (u *unit) gaveUp(ctx context.Context, cmd events.Command, mistake, reason e
 // had, the timer counts: reconciling twice is harmless.
 func (u *unit) lead(ctx context.Context) error {
 	for ctx.Err() == nil {
-		held, err := u.fleet.Acquire(ctx, lease.Key(workReconcile, u.cloud))
+		held, err := u.fleet.Acquire(ctx, lease.Key(lease.Reconcile, u.cloud))
 		u.reconciler.Lead()
 		if err != nil {
 			if ctx.Err() == nil {
@@ -160,9 +160,6 @@ func (u *unit) lead(ctx context.Context) error {
 
 // leadAgain is how long a bridge waits that could not get a lease.
 const leadAgain = time.Minute
-
-// workReconcile is the work of a bridge whose timer reconciles a cloud.
-const workReconcile = "reconcile"
 
 // newFleet returns this bridge as one of those that share the work on the clouds.
 func (b *Bridge) newFleet(broker *bus.Conn, streams *ensure.Ensurer) (*lease.Fleet, error) {

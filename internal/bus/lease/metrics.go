@@ -12,6 +12,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
+// Works on a cloud.
+const (
+	Commands  = "commands"  // carries out commands
+	Reconcile = "reconcile" // reconciles by a timer
+)
+
 // Key is the key of the lease for a work on a cloud, as "commands.acme".
 func Key(work, cloud string) string { return work + "." + cloud }
 
