@@ -130,7 +130,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	fleet, err := b.newFleet(broker, streams) //nolint:contextcheck // metrics live as long as the process
+	fleet, err := b.newFleet(broker, streams)
 	if err != nil {
 		return err
 	}

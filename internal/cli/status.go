@@ -85,7 +85,7 @@ type bridgeStatus struct {
 	Version string    `json:"version"`
 	Roles   []string  `json:"roles"`
 	Since   time.Time `json:"since"`
-	// Active are the works on clouds of which this bridge has the lease, as commands.acme.
+	// Active are the leases that this bridge has, as commands.acme.
 	Active []string `json:"active"`
 }
 

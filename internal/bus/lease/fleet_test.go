@@ -109,7 +109,7 @@ func (st *station) becomes(within time.Duration, want []int, of ...bridge) {
 	}
 }
 
-// TestFleet: ten clouds over three bridges, of which one is killed and comes back, and one stops.
+// TestFleet: ten clouds over three bridges, while one is killed, another joins, and one stops.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	st := station{t: t, s: natstest.Start(t), working: map[string]map[string]*lease.Lease{}}

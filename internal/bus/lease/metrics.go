@@ -44,7 +44,9 @@ func (f *Fleet) observe() (metric.Registration, error) {
 			}
 			o.ObserveInt64(active, have, metric.WithAttributes(measure.Cloud(cloud), attribute.String("factro.work", work)))
 		}
-		o.ObserveInt64(peers, int64(f.peers))
+		if f.peers > 0 { // else this process takes no part
+			o.ObserveInt64(peers, int64(f.peers))
+		}
 		return nil
 	})
 	return registration, b.Err()

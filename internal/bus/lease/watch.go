@@ -84,7 +84,7 @@ func (r *run) look(ctx context.Context) (err error) {
 	if r.view.last, err = r.read(ctx, r.view.last); err != nil {
 		return err
 	}
-	// The own announcement is missing if the bucket was made again, with sequences that begin anew.
+	// This announcement is missing, or another one, if the bucket was made again: then its sequences begin at 1.
 	if a, ok := r.view.members[r.me.ID]; !ok || a.revision != r.revision {
 		r.view, r.announced = newView(), time.Time{}
 		return nil
@@ -133,7 +133,7 @@ func (r *run) announce(ctx context.Context) error {
 	return nil
 }
 
-// write writes an entry of which there is no other writer, whatever its revision.
+// write writes an entry that nobody else writes, whatever its revision.
 func (r *run) write(ctx context.Context, key string, text []byte) (uint64, error) {
 	revision := r.revision
 	for range 2 {
