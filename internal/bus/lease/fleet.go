@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/logsample"
 )
@@ -21,7 +23,7 @@ const FleetTTL = 6 * time.Second
 // FleetConn is what a fleet needs of the connection to NATS.
 type FleetConn interface {
 	Conn
-	stored.Scanned
+	stored.Conn
 }
 
 // Fleet are the bridges that work beside each other. They share leases evenly: each announces which leases it wants, and one that has
@@ -35,8 +37,11 @@ type Fleet struct {
 	poke   chan struct{} // the announcement has to be made again
 	failed *logsample.Sampler
 
+	metrics metric.Registration
+
 	mu     sync.Mutex
 	claims map[string]*claim
+	peers  int // bridges that are there
 }
 
 // claim is a lease that this bridge has or waits for.
@@ -48,18 +53,24 @@ type claim struct {
 	leave  bool      // the last look said that another bridge should have it
 }
 
-// NewFleet returns the fleet in which this process is the member me. The ID is made if it is empty.
-func NewFleet(conn FleetConn, room Room, me Member, log *slog.Logger, options ...Option) *Fleet {
+// NewFleet returns the fleet in which this process is the member me. The ID is made if it is empty. Close it at the end.
+func NewFleet(conn FleetConn, room Room, me Member, log *slog.Logger, options ...Option) (*Fleet, error) {
 	if me.ID == "" {
 		me.ID = newID()
 	}
 	ls := New(conn, room, log, append([]Option{WithTTL(FleetTTL)}, options...)...)
 	ls.bridge = me.ID
-	return &Fleet{
+	f := &Fleet{
 		conn: conn, leases: ls, me: me, log: log, ttl: ls.ttl, poke: make(chan struct{}, 1), failed: logsample.New(time.Minute),
 		claims: map[string]*claim{},
 	}
+	var err error
+	f.metrics, err = f.observe()
+	return f, err
 }
+
+// Close ends what is measured. An error says that it is not registered any more.
+func (f *Fleet) Close() { _ = f.metrics.Unregister() }
 
 var noToken = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
 
@@ -97,6 +108,8 @@ func (f *Fleet) Acquire(ctx context.Context, key string) (*Lease, error) {
 	c.held = l
 	f.mu.Unlock()
 	l.start(ctx)
+	from, silent := l.Predecessor()
+	f.log.InfoContext(ctx, "this bridge has taken a lease", "lease", key, "from", from, "silent", silent, "bridge", f.me.ID)
 	return l, nil
 }
 

@@ -34,7 +34,11 @@ type bridge struct {
 func (st *station) join(name string, keys []string) bridge {
 	st.t.Helper()
 	conn := bustest.Running(st.t, st.s)
-	f := lease.NewFleet(conn, bustest.Ensurer(conn), lease.Member{ID: name}, bustest.Quiet())
+	f, err := lease.NewFleet(conn, bustest.Ensurer(conn), lease.Member{ID: name}, bustest.Quiet())
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	st.t.Cleanup(f.Close)
 	stop := bustest.Start(st.t, func(ctx context.Context) error {
 		var all sync.WaitGroup
 		all.Go(func() { _ = f.Run(ctx) })
@@ -105,7 +109,7 @@ func (st *station) becomes(within time.Duration, want []int, of ...bridge) {
 	}
 }
 
-// TestFleet: ten clouds over three bridges, of which one is killed and comes back, and one stops.
+// TestFleet: ten clouds over three bridges, while one is killed, another joins, and one stops.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	st := station{t: t, s: natstest.Start(t), working: map[string]map[string]*lease.Lease{}}
@@ -125,4 +129,47 @@ func TestFleet(t *testing.T) {
 
 	a.stop()
 	st.becomes(2*time.Second, []int{5, 5}, c, d)
+}
+
+// TestLook: one who takes no part sees the bridges and what each has, and not a bridge that is silent.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	if none, err := lease.Look(t.Context(), bustest.Running(t, natstest.Start(t)), "factro"); err != nil || len(none.Bridges)+len(none.Holders) != 0 {
+		t.Errorf("without a bucket it shows %v, %v", none, err)
+	}
+	conn := bustest.Running(t, s)
+	plain := lease.New(conn, bustest.Ensurer(conn), bustest.Quiet())
+	once, err := plain.Acquire(t.Context(), "acme") // as a run of reconciliation does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer once.Release(t.Context())
+	st := station{t: t, s: s, working: map[string]map[string]*lease.Lease{}}
+	a := st.join("a", []string{lease.Key(lease.Commands, "acme")})
+	st.becomes(5*time.Second, []int{1}, a)
+	b := st.join("b", []string{lease.Key(lease.Commands, "beta")})
+	st.becomes(5*time.Second, []int{1, 1}, a, b)
+	look := func() (names, holders []string) {
+		t.Helper()
+		got, err := lease.Look(t.Context(), conn, "factro")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range got.Bridges {
+			names = append(names, m.ID)
+		}
+		for _, h := range got.Holders {
+			holders = append(holders, h.Work+" "+h.Cloud+" "+h.Bridge)
+		}
+		return names, holders
+	}
+	if names, holders := look(); !slices.Equal(names, []string{"a", "b"}) || !slices.Equal(holders, []string{"commands acme a", "commands beta b"}) {
+		t.Errorf("it shows %v, %v", names, holders)
+	}
+	b.conn.Close()
+	natstest.Eventually(t, "a silent bridge is not there", func() bool {
+		names, holders := look()
+		return slices.Equal(names, []string{"a"}) && slices.Equal(holders, []string{"commands acme a"})
+	})
 }

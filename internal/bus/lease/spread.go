@@ -5,14 +5,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
-	"strings"
 )
-
-// kind is what a key is about, which is spread by itself: the part before the first dot.
-func kind(key string) string {
-	before, _, _ := strings.Cut(key, ".")
-	return before
-}
 
 // spread says which bridge should hold each key, given the keys that each bridge wants or holds, and who holds which key. All
 // bridges that see the same reach the same result.

@@ -16,8 +16,8 @@ type fleetOf struct {
 	moved int
 }
 
-func keysOf(kind string, from, to int) (out []string) {
-	for i := from; i < to; i++ {
+func keysOf(kind string, n int) (out []string) {
+	for i := range n {
 		out = append(out, fmt.Sprintf("%s.c%d", kind, i))
 	}
 	return out
@@ -104,23 +104,31 @@ func TestSpread(t *testing.T) {
 		want        []int // of the commands
 		most        int   // how many leases that somebody held may move
 	}
-	all := keysOf("commands", 0, 10)
+	all := keysOf("commands", 10)
 	for name, steps := range map[string][]step{
 		"one after the other": {
-			{join: "a", keys: all, want: []int{10}}, {join: "b", keys: all, want: []int{5, 5}, most: 5},
-			{join: "c", keys: all, want: []int{3, 3, 4}, most: 3}, {leave: "a", want: []int{5, 5}},
-			{join: "d", keys: all, want: []int{3, 3, 4}, most: 3}, {leave: "b", want: []int{5, 5}}, {leave: "c", want: []int{10}},
+			{join: "a", keys: all, want: []int{10}},
+			{join: "b", keys: all, want: []int{5, 5}, most: 5},
+			{join: "c", keys: all, want: []int{3, 3, 4}, most: 3},
+			{leave: "a", want: []int{5, 5}},
+			{join: "d", keys: all, want: []int{3, 3, 4}, most: 3},
+			{leave: "b", want: []int{5, 5}},
+			{leave: "c", want: []int{10}},
 		},
 		"more bridges than clouds": {
-			{join: "a", keys: all[:2], want: []int{2}}, {join: "b", keys: all[:2], want: []int{1, 1}, most: 1},
-			{join: "c", keys: all[:2], want: []int{0, 1, 1}}, {leave: "a", want: []int{1, 1}},
+			{join: "a", keys: all[:2], want: []int{2}},
+			{join: "b", keys: all[:2], want: []int{1, 1}, most: 1},
+			{join: "c", keys: all[:2], want: []int{0, 1, 1}},
+			{leave: "a", want: []int{1, 1}},
 		},
 		"bridges of different clouds": {
-			{join: "a", keys: all[:6], want: []int{6}}, {join: "b", keys: all[4:], want: []int{5, 5}, most: 2},
-			{join: "c", keys: all[:2], want: []int{2, 4, 4}, most: 3}, {leave: "c", want: []int{5, 5}, most: 1},
+			{join: "a", keys: all[:6], want: []int{6}},
+			{join: "b", keys: all[4:], want: []int{5, 5}, most: 2},
+			{join: "c", keys: all[:2], want: []int{2, 4, 4}, most: 3},
+			{leave: "c", want: []int{5, 5}, most: 1},
 		},
 		"reconciliation is spread by itself": {
-			{join: "a", keys: append(keysOf("reconcile", 0, 10), all...), want: []int{10}},
+			{join: "a", keys: append(keysOf("reconcile", 10), all...), want: []int{10}},
 			{join: "b", keys: all, want: []int{5, 5}, most: 5},
 		},
 	} {
@@ -157,7 +165,7 @@ func TestSpreadRandom(t *testing.T) {
 			if bridges := slices.Sorted(maps.Keys(f.wants)); len(bridges) > 1 && rand.N(2) == 0 {
 				f.leave(bridges[rand.N(len(bridges))])
 			} else {
-				keys := append(keysOf("commands", 0, 12), keysOf("reconcile", 0, 12)...)
+				keys := append(keysOf("commands", 12), keysOf("reconcile", 12)...)
 				if rand.N(2) == 0 {
 					rand.Shuffle(len(keys), func(a, b int) { keys[a], keys[b] = keys[b], keys[a] })
 					keys = keys[:1+rand.N(len(keys))]

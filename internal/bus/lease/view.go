@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // memberPrefix begins the keys of the entries by which bridges announce themselves. A lease's key never does.
@@ -32,7 +32,8 @@ type seen struct {
 
 // view is what a bridge knows of the bucket.
 type view struct {
-	last    uint64 // the sequence up to which it was read
+	last    uint64    // the sequence up to which it was read
+	newest  time.Time // when the last entry was written, by the broker's clock
 	leases  map[string]seen
 	members map[string]announced
 }
@@ -41,12 +42,14 @@ type announced struct {
 	Member
 	revision uint64
 	since    time.Time
+	written  time.Time // by the broker's clock
 }
 
 func newView() *view { return &view{leases: map[string]seen{}, members: map[string]announced{}} }
 
 // put takes note of an entry. What is no entry of ours does not count.
-func (v *view) put(key string, m *nats.Msg, revision uint64, now time.Time) {
+func (v *view) put(key string, m *jetstream.RawStreamMsg, now time.Time) {
+	v.newest = m.Time
 	deleted := m.Header.Get("KV-Operation") != ""
 	id, member := strings.CutPrefix(key, memberPrefix)
 	switch {
@@ -55,24 +58,26 @@ func (v *view) put(key string, m *nats.Msg, revision uint64, now time.Time) {
 	case deleted:
 		delete(v.leases, key)
 	case member:
-		a := announced{revision: revision, since: now}
+		a := announced{revision: m.Sequence, since: now, written: m.Time}
 		if json.Unmarshal(m.Data, &a.Member) == nil {
 			a.ID = id
 			v.members[id] = a
 		}
 	default:
-		s := seen{revision: revision, since: now}
+		s := seen{revision: m.Sequence, since: now}
 		if json.Unmarshal(m.Data, &s.holding) == nil {
 			v.leases[key] = s
 		}
 	}
 }
 
-// wants are the keys of the bridges that have not been silent for too long.
+// wants are the keys of the bridges that have not been silent for too long. One that has just come cannot know for how long the
+// others have been silent, so it also compares times of the broker with each other. That decides who should have a lease, and
+// never who may take one.
 func (v *view) wants(now time.Time, ttl time.Duration) map[string][]string {
 	out := map[string][]string{}
 	for id, a := range v.members {
-		if now.Sub(a.since) <= ttl {
+		if now.Sub(a.since) <= ttl && v.newest.Sub(a.written) <= ttl {
 			out[id] = a.Keys
 		}
 	}

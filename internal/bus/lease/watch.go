@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -85,7 +84,7 @@ func (r *run) look(ctx context.Context) (err error) {
 	if r.view.last, err = r.read(ctx, r.view.last); err != nil {
 		return err
 	}
-	// The own announcement is missing if the bucket was made again, with sequences that begin anew.
+	// This announcement is missing, or another one, if the bucket was made again: then its sequences begin at 1.
 	if a, ok := r.view.members[r.me.ID]; !ok || a.revision != r.revision {
 		r.view, r.announced = newView(), time.Time{}
 		return nil
@@ -96,11 +95,21 @@ func (r *run) look(ctx context.Context) (err error) {
 	return nil
 }
 
+// read takes note of what was written after a sequence, and returns the last one. The leader is asked for one entry after the
+// other: that needs no consumer, and no more rights than a lease.
 func (r *run) read(ctx context.Context, after uint64) (uint64, error) {
 	prefix := "$KV." + r.kv.Name + "."
-	return stored.Scan(ctx, r.conn, "KV_"+r.kv.Name, prefix+">", after, time.Unix(0, 0), func(m *nats.Msg, sequence uint64) {
-		r.view.put(strings.TrimPrefix(m.Subject, prefix), m, sequence, time.Now())
-	})
+	for {
+		m, err := stored.On(r.conn).Get(ctx, "KV_"+r.kv.Name, after+1, prefix+">")
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return after, nil
+		case err != nil:
+			return after, err
+		}
+		after = m.Sequence
+		r.view.put(strings.TrimPrefix(m.Subject, prefix), m, time.Now())
+	}
 }
 
 // announce writes the entry of this bridge.
@@ -124,7 +133,7 @@ func (r *run) announce(ctx context.Context) error {
 	return nil
 }
 
-// write writes an entry of which there is no other writer, whatever its revision.
+// write writes an entry that nobody else writes, whatever its revision.
 func (r *run) write(ctx context.Context, key string, text []byte) (uint64, error) {
 	revision := r.revision
 	for range 2 {
@@ -164,6 +173,7 @@ func (r *run) decide(now time.Time) {
 			held[key] = r.me.ID
 		}
 	}
+	r.peers = len(wants)
 	due := spread(wants, held)
 	for key, c := range r.claims {
 		mine := due[key] == r.me.ID

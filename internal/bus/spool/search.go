@@ -82,7 +82,7 @@ func (d *drain) search(ctx context.Context, m *spooled) error {
 }
 
 // note keeps the id and the body of a message of the stream.
-func (f *search) note(m *nats.Msg, _ uint64) {
+func (f *search) note(m *nats.Msg) {
 	if id := delivery.Header(m.Header).Get(events.HeaderMessageID); id != "" {
 		f.found[id+identity.BodyDigest(m.Data)] = true
 	}

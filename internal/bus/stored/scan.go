@@ -29,9 +29,9 @@ type Scanned interface {
 	IsMoving(stream string) bool
 }
 
-// Scan reads what a stream has under one subject, which may be a pattern: after a sequence, or from a time on if after is 0. It calls each for every
-// message, with its sequence, and returns the sequence of the last one that it read, also with an error. ErrMoving says to wait.
-func Scan(ctx context.Context, conn Scanned, stream, subject string, after uint64, from time.Time, each func(m *nats.Msg, sequence uint64)) (last uint64, err error) {
+// Scan reads what a stream has under one subject: after a sequence, or from a time on if after is 0. It calls each for every
+// message, and returns the sequence of the last one that it read, also with an error. ErrMoving says to wait.
+func Scan(ctx context.Context, conn Scanned, stream, subject string, after uint64, from time.Time, each func(*nats.Msg)) (last uint64, err error) {
 	if conn.IsMoving(stream) { // what was there is still being copied
 		return after, ErrMoving
 	}
@@ -57,7 +57,7 @@ type scanner struct {
 	conn            Conn
 	stream, subject string
 	last            uint64 // the sequence of the last message that was read
-	each            func(m *nats.Msg, sequence uint64)
+	each            func(*nats.Msg)
 }
 
 // catchUp reads on from the leader of the stream. Any server may have answered the batches, and one that has stopped does not
@@ -72,7 +72,7 @@ func (s *scanner) catchUp(ctx context.Context) error {
 			return err
 		}
 		s.last = m.Sequence
-		s.each(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, m.Sequence)
+		s.each(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
 	}
 	return nil
 }
@@ -112,10 +112,7 @@ func (s *scanner) batch(ctx context.Context, request map[string]any) (n int, err
 			return n, fmt.Errorf("%w: %w", errScan, err)
 		}
 		n++
-		if subjects := m.Header[jetstream.SubjectHeader]; len(subjects) > 0 { // it came to an inbox
-			m.Subject = subjects[len(subjects)-1]
-		}
-		s.each(m, s.last)
+		s.each(m)
 		if m.Header.Get("Nats-Num-Pending") == "" { // an old server, which knows no batches
 			return n, nil
 		}

@@ -31,7 +31,7 @@ func TestScan(t *testing.T) {
 		}
 	}
 	var got []string
-	note := func(m *nats.Msg, _ uint64) { got = append(got, string(m.Data)) }
+	note := func(m *nats.Msg) { got = append(got, string(m.Data)) }
 	want := func(n int) {
 		t.Helper()
 		var all []string
