@@ -80,18 +80,18 @@ func (a *API) Clear() bool {
 // AwaitSlot waits until a call may be made for a command: until nothing is in the way, and for its share of the budget.
 // report hears once of a wait that is worth reporting.
 func (a *API) AwaitSlot(ctx context.Context, report func(Obstacle)) error {
-	told := report
+	once := report
 	if report != nil {
-		told = func(o Obstacle) {
+		once = func(o Obstacle) {
 			report(o)
 			report = nil
 		}
 	}
 	for {
 		if report == nil {
-			told = nil
+			once = nil
 		}
-		if err := a.Pass(ctx, told); err != nil {
+		if err := a.Pass(ctx, once); err != nil {
 			return err
 		}
 		if err := a.budget.Take(ctx, budget.Commands, a.Key); err != nil {

@@ -86,7 +86,7 @@ func PartitionOf(counted string) [2]string {
 const maxWait = time.Hour
 
 // AsksToWait says how long an answer asks to be left alone for by the header Retry-After, in seconds or as a date. ok is false
-// without the header, or if it holds neither. now is the time by the clock of whoever answers, unless the answer tells its own.
+// without the header, or if it holds neither. now is the time by the clock of whoever answers, unless the answer has a Date.
 func AsksToWait(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {

@@ -88,7 +88,7 @@ func (p *partition) factros(n int, wait time.Duration, now time.Time) time.Durat
 	if !w.known {
 		return 0
 	}
-	others := w.others(p.onTheWay(), now)
+	others := w.others(p.unsettled(), now)
 	long := max(float64(w.quota)/w.length.Seconds()-others, float64(w.quota)/w.length.Seconds()/20)
 	count := float64(n)
 	if w.open {

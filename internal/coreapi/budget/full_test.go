@@ -23,7 +23,7 @@ func TestFull(t *testing.T) {
 					t.Run(fmt.Sprintf("%s at %v, down %t, jitter %s", test.latency, at, down, jitter), func(t *testing.T) {
 						t.Parallel()
 						synctest.Test(t, func(t *testing.T) {
-							l := newTestLimiter(500, time.Minute)
+							l := newTestLimiter(500)
 							l.latency, l.at, l.down, l.jitter = test.latency, at, down, jitter
 							s := NewPool().Share("http://factro", Limits{Reserve: 0.05})
 							began := time.Now()
@@ -44,7 +44,7 @@ func TestFull(t *testing.T) {
 
 // stranger is another program that spends the budget of a key at random, about a share of it, until ctx ends.
 func (l *limiter) stranger(ctx context.Context, key string, share float64, burst int, seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(seed, 7))
 	each := l.window.Seconds() / (float64(l.quota) * share)
 	for ctx.Err() == nil {
 		n := 1
@@ -71,7 +71,7 @@ func TestStranger(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %d at once, seed %d", latency, burst, seed), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						l := newTestLimiter(500, time.Minute)
+						l := newTestLimiter(500)
 						l.latency = latency
 						s := NewPool().Share("http://factro", Limits{Reserve: 0.05})
 						ctx, end := context.WithCancel(t.Context())

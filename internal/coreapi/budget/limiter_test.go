@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -25,8 +24,6 @@ type limiter struct {
 	at              float64
 	// address counts all keys together.
 	address bool
-	// forgives leaves out requests that fail.
-	forgives bool
 	// skew is added to the limiter's clock.
 	skew time.Duration
 
@@ -42,9 +39,9 @@ type limiter struct {
 // record is a window that is over.
 type record struct{ ours, others, refused int }
 
-func newTestLimiter(quota int, window time.Duration) *limiter {
+func newTestLimiter(quota int) *limiter {
 	return &limiter{
-		quota: quota, window: window, random: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // repeatable
+		quota: quota, window: time.Minute, random: rand.New(rand.NewPCG(1, 2)),
 		ends: map[string]time.Time{}, used: map[string]int{}, ours: map[string]int{},
 	}
 }
@@ -126,7 +123,7 @@ func (l *limiter) work(t *testing.T, s *Share, key secret.String, calls, atOnce 
 				}
 				calls--
 				mu.Unlock()
-				if err := s.Take(context.Background(), Commands, always(key)); err != nil {
+				if err := s.Take(t.Context(), Commands, always(key)); err != nil {
 					t.Error(err)
 					return
 				}

@@ -91,7 +91,7 @@ func (p *partition) setRate(now time.Time) {
 	}
 	seconds := max(until.Sub(now).Seconds(), 0.001)
 	// Half of what others are likely to spend is left to them: more would go unused when they spend less.
-	spend = max(spend-w.others(p.onTheWay(), now)*seconds/2, spend/2)
+	spend = max(spend-w.others(p.unsettled(), now)*seconds/2, spend/2)
 	p.pace.rate = min(max(0, spend+0.5-p.pace.tokens)/seconds, MaxPerMinute) // the last one is not kept until the very end
 }
 
@@ -127,14 +127,14 @@ func (p *partition) crosses(now time.Time) (wait time.Duration, ok bool) {
 	return max(0, at.Sub(now)), true
 }
 
-func (p *partition) onTheWay() int { return p.inFlight + len(p.grants) }
+func (p *partition) unsettled() int { return p.inFlight + len(p.grants) }
 
 // margin is how many requests must be left for more than one to be on its way: what others are likely to make until the next
-// answer tells of it. Then at most one request meets a budget that they have used up.
+// answer shows it. Then at most one request meets a budget that they have used up.
 func (p *partition) margin(now time.Time) int {
 	w := &p.window
-	rate := w.others(p.onTheWay(), now)
-	if !w.counts || w.foreign(p.onTheWay()) == 0 && w.usual == 0 {
+	rate := w.others(p.unsettled(), now)
+	if !w.counts || w.foreign(p.unsettled()) == 0 && w.usual == 0 {
 		return 0
 	}
 	unseen := rate * (now.Sub(w.sentAt) + p.latency).Seconds()
@@ -177,7 +177,7 @@ func (p *partition) next(now time.Time) (*claim, time.Time) {
 			sooner(lo)
 		}
 		sooner(w.end().hi)
-		if p.left() < 1 || p.onTheWay() > 0 && p.left() <= p.margin(now) {
+		if p.left() < 1 || p.unsettled() > 0 && p.left() <= p.margin(now) {
 			return nil, again
 		}
 	}

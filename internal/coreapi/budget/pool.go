@@ -27,7 +27,7 @@ const (
 var Kinds = []Kind{Unknown, ByKey, ByAddress}
 
 // Pool holds the budgets of a process. Clouds with the same API key share one. If factro's answers show that it counts by
-// something else, all clouds with the same partition key share one, and clouds of which none is known join those.
+// something else, all clouds with the same partition key share one, and a cloud whose key has not been seen in an answer joins them.
 type Pool struct {
 	mu     sync.Mutex
 	shares []*Share
@@ -104,7 +104,7 @@ func (p *Pool) learnPartition(url string, key secret.String, name string) (to *p
 	return m.partition, m.kind, m.kind != was
 }
 
-// join has all keys of which nothing is known share a partition.
+// join has all keys that no answer has identified share a partition.
 func (p *Pool) join(s *site, to *partition) {
 	for _, m := range s.byKey {
 		if m.kind == Unknown && m.partition != to {

@@ -35,7 +35,7 @@ type Share struct {
 	current   *partition
 }
 
-// Share adds a cloud, the API of which is at an address, to the pool.
+// Share adds a cloud, whose API is at an address, to the pool.
 func (p *Pool) Share(url string, l Limits) *Share {
 	s := &Share{pool: p, url: url, perMinute: l.PerMinute, fixed: l.PerMinute > 0, reserve: l.Reserve}
 	if !s.fixed {
@@ -178,15 +178,14 @@ func (c *Call) End(o Outcome) Found {
 	defer s.pool.mu.Unlock()
 	now := time.Now()
 	c.partition.inFlight--
-	p := c.partition
-	b, told := factro.BudgetOf(o.Header)
-	var found Found
-	if p, found.Kind, found.News = s.pool.learnPartition(s.url, c.key, b.Partition); p != c.partition {
+	b, reported := factro.BudgetOf(o.Header)
+	p, kind, news := s.pool.learnPartition(s.url, c.key, b.Partition)
+	if p != c.partition {
 		defer c.partition.dispatch(now)
 	}
 	switch {
 	case o.Unsent:
-	case told && b.Reset <= maxWindow:
+	case reported && b.Reset <= maxWindow:
 		p.window.roll(now)
 		p.window.learn(b, c.sent, now)
 		p.latency = (7*p.latency + now.Sub(c.sent)) / 8
@@ -204,7 +203,7 @@ func (c *Call) End(o Outcome) Found {
 		p.refuse(now, until)
 	}
 	p.dispatch(now)
-	return found
+	return Found{kind, news}
 }
 
 // Spent says since when nothing may be called with a key, and until when; that may have passed.

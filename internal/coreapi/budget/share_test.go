@@ -26,15 +26,15 @@ func header(budget string, policy ...string) http.Header {
 }
 
 // answers makes a call that is answered at once.
-func (s *Share) answers(h http.Header, refused bool) Found {
-	return s.Begin("key").End(Outcome{Header: h, Refused: refused, Theirs: time.Now()})
+func (s *Share) answers(h http.Header, refused bool) {
+	s.Begin("key").End(Outcome{Header: h, Refused: refused, Theirs: time.Now()})
 }
 
-// takes takes a request and says how long that took.
-func takes(t *testing.T, s *Share, class Class, key secret.String) time.Duration {
+// takes waits for a request of a command and says how long that took.
+func takes(t *testing.T, s *Share, key secret.String) time.Duration {
 	t.Helper()
 	began := time.Now()
-	if err := s.Take(t.Context(), class, always(key)); err != nil {
+	if err := s.Take(t.Context(), Commands, always(key)); err != nil {
 		t.Error(err)
 	}
 	return time.Since(began)
@@ -65,11 +65,11 @@ func TestShares(t *testing.T) {
 			spare()
 		}()
 		synctest.Wait()
-		about(t, "a command before a query that waits", takes(t, s, Commands, "key"), 0)
+		about(t, "a command before a query that waits", takes(t, s, "key"), 0)
 		<-waiting
 		about(t, "a query behind a command", time.Since(began), 2*time.Second)
-		about(t, "a command after it", takes(t, s, Commands, "key"), 0)
-		about(t, "a command of an empty budget", takes(t, s, Commands, "key"), time.Second)
+		about(t, "a command after it", takes(t, s, "key"), 0)
+		about(t, "a command of an empty budget", takes(t, s, "key"), time.Second)
 	})
 }
 
@@ -93,7 +93,7 @@ func TestTakeWithin(t *testing.T) {
 		if d := time.Since(began); ok || d != 0 || again.Sub(began) < 15*time.Second || again.Sub(began) > 20*time.Second {
 			t.Errorf("while few remain: after %s: %t, to come again after %s", d, ok, again.Sub(began))
 		}
-		about(t, "a command", takes(t, s, Commands, "key"), 0)
+		about(t, "a command", takes(t, s, "key"), 0)
 		s.answers(header(`"x"; r=0; t=30`), false)
 		if again, ok = s.TakeWithin(t.Context(), Queries, always("key")); ok || again.Sub(began) < 30*time.Second || again.Sub(began) > 32*time.Second {
 			t.Errorf("while none remain: %t, to come again after %s", ok, again.Sub(began))
@@ -121,7 +121,7 @@ func TestClasses(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := NewPool().Share(siteURL, Limits{PerMinute: 60, Reserve: reserve})
 				for range 2 {
-					takes(t, s, Commands, "key")
+					takes(t, s, "key")
 				}
 				ctx, end := context.WithCancel(t.Context())
 				order := make(chan string, 1000)
@@ -165,19 +165,19 @@ func TestGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShare(60)
 		s.answers(header(`"x"; r=3; t=50`), false)
-		takes(t, s, Commands, "key")
+		takes(t, s, "key")
 		s.GiveBack()
-		takes(t, s, Commands, "key")
+		takes(t, s, "key")
 		s.GiveBack()
 		if n := s.current.left(); n != 3 {
 			t.Errorf("%d left, want 3", n)
 		}
-		takes(t, s, Commands, "key")
+		takes(t, s, "key")
 		if n := s.current.left(); n != 2 {
 			t.Errorf("%d left, want 2", n)
 		}
 		time.Sleep(grantLasts) //nolint:forbidigo // in a bubble
-		takes(t, s, Commands, "key")
+		takes(t, s, "key")
 		if n := s.current.left(); n != 2 {
 			t.Errorf("%d left after the grant was not used, want 2", n)
 		}
@@ -262,7 +262,7 @@ func TestSpentSince(t *testing.T) {
 		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		refused("7", 65*time.Second, 72*time.Second)
 		began := time.Now()
-		takes(t, s, Commands, "key")
+		takes(t, s, "key")
 		about(t, "a command", time.Since(began), 7*time.Second)
 	})
 }
@@ -275,14 +275,14 @@ func TestEstimate(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d", name, n), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					l := newTestLimiter(500, time.Minute)
+					l := newTestLimiter(500)
 					l.latency = 100 * time.Millisecond
 					s := NewPool().Share(siteURL, Limits{PerMinute: perMinute, Reserve: 0.05})
 					l.work(t, s, "key", 60, 8) // so that it is in the middle of a window
 					want := s.Estimate(n, "key")
 					began := time.Now()
 					l.work(t, s, "key", n, 8)
-					if d := time.Since(began) - l.latency; (d-want).Abs() > want/10+300*time.Millisecond {
+					if d := time.Since(began) - l.latency; (d - want).Abs() > want/10+300*time.Millisecond {
 						t.Errorf("%d commands took %s, estimated were %s", n, d, want)
 					}
 				})
@@ -313,7 +313,7 @@ func TestOneKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := newTestLimiter(100, time.Minute)
+				l := newTestLimiter(100)
 				l.latency, l.address = 100*time.Millisecond, test.address
 				p := NewPool()
 				began := time.Now()
@@ -344,7 +344,7 @@ func TestOneKey(t *testing.T) {
 	}
 }
 
-// TestPartitions: what factro counts by follows its answers, in either form of the partition key, and is told once.
+// TestPartitions: what factro counts by follows its answers, in either form of the partition key, and is reported once.
 func TestPartitions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -372,7 +372,7 @@ func TestPartitions(t *testing.T) {
 		waits := make(chan time.Duration)
 		three := p.member(siteURL, "three").partition
 		three.refuse(time.Now(), time.Now().Add(time.Hour))
-		go func() { waits <- takes(t, s, Commands, "three") }()
+		go func() { waits <- takes(t, s, "three") }()
 		synctest.Wait()
 		foreign := answer("one", "MTkyMDAyMDAxMDA5", ByAddress, true)
 		if answer("two", "MTkyMDAyMDAxMDA5", ByAddress, true) != foreign || p.member(siteURL, "three").partition != foreign || p.member(siteURL, "four").partition != foreign {
@@ -402,7 +402,7 @@ func TestKeyChanges(t *testing.T) {
 		if _, until := s.Spent("another"); until.After(time.Now()) {
 			t.Error("another key is throttled as well")
 		}
-		if d := takes(t, s, Commands, "another"); d != 0 {
+		if d := takes(t, s, "another"); d != 0 {
 			t.Errorf("another key waits %s", d)
 		}
 	})

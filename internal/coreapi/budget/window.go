@@ -99,7 +99,7 @@ func (w *window) sent(now time.Time) {
 	w.down = w.up
 }
 
-// unanswered notes a request of which factro said nothing about its budget. It may have been counted.
+// unanswered notes a request whose answer, if there was one, does not report the budget. It may have been counted.
 func (w *window) unanswered(sent, got time.Time) {
 	if !w.known {
 		return
@@ -150,7 +150,7 @@ const (
 // which says what window an answer speaks of, by when that ends.
 func (w *window) which(remaining int, either span, middle, sent time.Time) which {
 	was := w.end()
-	long := w.length >= 4*time.Second // so that the middles of two windows can be told apart
+	long := w.length >= 4*time.Second // so that the middles of two windows are clearly different
 	if !w.known || !w.open || w.assumed {
 		if w.known && sent.Before(w.last) && middle.Before(w.last.Add(w.length/2)) {
 			return past
