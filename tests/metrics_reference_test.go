@@ -51,6 +51,8 @@ var labelDocs = []labelDoc{
 	},
 	{name: "status", of: []string{"factro_bridge_api_calls_total"}, words: "the status of factro's answer, `0` if there was none", form: regexp.MustCompile(`^(0|[1-5]\d\d)$`)},
 	{name: "status", of: []string{"factro_bridge_queries_total", "factro_bridge_query_duration_seconds"}, values: strings.Fields("2xx 4xx 5xx")},
+	{name: "class", of: []string{"factro_bridge_api_budget_waiting"}, values: strings.Fields("commands mirror reconcile queries")},
+	{name: "partition", of: []string{"factro_bridge_api_budget_partition"}, values: strings.Fields("key address unknown")},
 	{name: "flow", values: strings.Fields("webhooks spool commands")},
 	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status")},
 	{name: "what", values: strings.Fields("action unlisted key")},

@@ -22,6 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -135,7 +136,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	defer fleet.Close()
-	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced, fleet}) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced, fleet, budget.NewPool()}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -40,6 +41,7 @@ type shared struct {
 	spool     *spool.Spool
 	files     *lastgood.Files
 	fleet     *lease.Fleet
+	budgets   *budget.Pool // of all clouds: those with the same API key share one
 }
 
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
@@ -74,7 +76,7 @@ func (b *Bridge) units(with shared) (map[string]*unit, error) {
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
-	cfg.Files = with.files
+	cfg.Files, cfg.Budgets = with.files, with.budgets
 	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err

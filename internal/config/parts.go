@@ -105,7 +105,7 @@ func (c Config) WebhookMemory(limit int64) int64 {
 func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 	return coreapi.Config{
 		Cloud: cloud.Name, URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
-		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
+		RequestsPerMinute: cloud.API.RequestsPerMinute, Reserve: cloud.API.Reserve, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
 	}
 }
 
