@@ -163,6 +163,8 @@ type Cloud struct {
 	API     API     `yaml:"api" envPrefix:"API_"`
 	// Policy says which commands are let through.
 	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
+	// OnDead says what a dead letter does to the commands behind it that change the same thing: continue or hold.
+	OnDead string `yaml:"on_dead" env:"ON_DEAD"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -190,7 +192,15 @@ type API struct {
 	// Reserve is the percentage of factro's budget that commands leave to queries and reconciliation.
 	Reserve int           `yaml:"reserve" env:"RESERVE"`
 	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
+	// Concurrency is how many commands are carried out at once.
+	Concurrency int `yaml:"concurrency" env:"CONCURRENCY"`
 }
+
+// What OnDead may be.
+const (
+	OnDeadContinue = "continue"
+	OnDeadHold     = "hold"
+)
 
 // Log is for the log.
 type Log struct {
@@ -238,9 +248,11 @@ func defaultMaxBytes() MaxBytes {
 
 // Settings of a cloud that says nothing else.
 const (
-	defaultAPI     = "https://cloud.factro.com/api/core"
-	defaultReserve = 5
-	defaultTimeout = 20 * time.Second
+	defaultAPI         = "https://cloud.factro.com/api/core"
+	defaultReserve     = 5
+	defaultTimeout     = 20 * time.Second
+	defaultConcurrency = 8
+	mostConcurrency    = 256
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

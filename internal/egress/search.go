@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/egress/search"
@@ -10,7 +11,12 @@ import (
 
 // reads makes the reads that a command needs.
 func (w *Worker) reads(j *job) search.Reads {
-	return search.Reads{API: w.api, AwaitSlot: func(ctx context.Context) error { return w.awaitSlot(ctx, j) }, Finishing: finishing}
+	return search.Reads{API: w.api, AwaitSlot: func(ctx context.Context) error {
+		if err := w.awaitSlot(ctx, j); err != nil {
+			return err
+		}
+		return commands.MayCall(ctx)
+	}, Finishing: finishing}
 }
 
 // findCreated searches once for the object of a create.
