@@ -119,7 +119,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	queue, err := commands.New(broker, publisher, letters, b.log)
+	queue, err := commands.New(broker, publisher, letters, b.leases(broker, streams), b.log)
 	if err != nil {
 		return err
 	}

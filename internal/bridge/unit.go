@@ -49,6 +49,7 @@ type unit struct {
 	version string
 	log     *slog.Logger
 	shared
+	options    commands.Options
 	worker     *egress.Worker        // nil without the role egress
 	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
@@ -78,7 +79,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
+	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with, options: b.cfg.CommandOptions(cloud)}
 	if b.cfg.Has(config.RoleEgress) {
 		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
@@ -98,12 +99,24 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	return u, nil
 }
 
+// leases takes the leases of commands.
+func (b *Bridge) leases(broker *bus.Conn, streams *ensure.Ensurer) commands.Acquire {
+	all := lease.New(broker, streams, b.log, lease.WithTTL(commands.LeaseTTL))
+	return func(ctx context.Context, key string) (commands.Lease, error) {
+		l, err := all.Acquire(ctx, key)
+		if err != nil {
+			return nil, err // not a nil lease in an interface
+		}
+		return l, nil
+	}
+}
+
 // run works until ctx ends, and returns when what was in flight is finished. The first error of a part ends the others. It
 // may be called again afterwards.
 func (u *unit) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	if u.worker != nil {
-		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
+		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.options, u.worker) })
 		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
 		parts.Go(func() error { return advisory.New(u.broker, u.streams, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 	}

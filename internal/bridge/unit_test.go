@@ -49,7 +49,7 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := commands.New(broker, publisher, letters, b.log)
+	consumer, err := commands.New(broker, publisher, letters, b.leases(broker, streams), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type Timing struct {
 }
 
 // ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
-const ackWait = 10 * time.Second
+const ackWait = 5 * time.Minute
 
 // Timing are the intervals of this connection.
 func (b *Conn) Timing() Timing {

@@ -159,6 +159,8 @@ type Cloud struct {
 	Source  string  `yaml:"source" env:"SOURCE"`
 	Webhook Webhook `yaml:"webhook" envPrefix:"WEBHOOK_"`
 	API     API     `yaml:"api" envPrefix:"API_"`
+	// OnDead says what a dead letter does to the commands behind it that change the same thing: continue or hold.
+	OnDead string `yaml:"on_dead" env:"ON_DEAD"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -183,7 +185,15 @@ type API struct {
 	Key               secret.Source `yaml:"key" envPrefix:"KEY_"`
 	RequestsPerMinute int           `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
 	Timeout           time.Duration `yaml:"timeout" env:"TIMEOUT"`
+	// Concurrency is how many commands are carried out at once.
+	Concurrency int `yaml:"concurrency" env:"CONCURRENCY"`
 }
+
+// What OnDead may be.
+const (
+	OnDeadContinue = "continue"
+	OnDeadHold     = "hold"
+)
 
 // Log is for the log.
 type Log struct {
@@ -234,6 +244,8 @@ const (
 	defaultAPI               = "https://cloud.factro.com/api/core"
 	defaultRequestsPerMinute = 480 // of 500
 	defaultTimeout           = 20 * time.Second
+	defaultConcurrency       = 8
+	mostConcurrency          = 256
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
@@ -111,6 +113,11 @@ func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 // EgressConfig is how the process carries out commands.
 func (c Config) EgressConfig() egress.Config {
 	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes}
+}
+
+// CommandOptions are how the process works on a cloud's commands.
+func (c Config) CommandOptions(cloud Cloud) commands.Options {
+	return commands.Options{Concurrency: cmp.Or(cloud.API.Concurrency, defaultConcurrency), HoldOnDead: cloud.OnDead == OnDeadHold}
 }
 
 // ReconcileConfig is when and how far back a cloud's webhooks are compared with what factro has stored.

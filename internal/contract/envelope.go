@@ -101,6 +101,14 @@ var Envelope = []attribute{
 		Use: [kinds]string{"", "`true`: check it and tell the planned call, but do not make it", "the command's"},
 	},
 	{
+		Name: attr.PartitionKey,
+		Use:  [kinds]string{"", "commands of one key are carried out in their order; without it the key is what the command changes, if that is one thing", ""},
+	},
+	{
+		Name: attr.Priority, rules: map[string]any{"enum": ordered.List{attr.PriorityHigh, attr.PriorityNormal, attr.PriorityLow}},
+		Use: [kinds]string{"", "of the commands that wait, `high` goes first and `low` last; without it `normal`", ""},
+	},
+	{
 		Name: attr.CorrelationID,
 		Use:  [kinds]string{"", "the sender's, for its own use", "the command's"},
 	},

@@ -23,6 +23,7 @@ type job struct {
 	startedAt time.Time
 	expiry    time.Time // zero if the command does not expire
 	dryRun    bool
+	progress  *tracked // for status requests
 
 	ledgerID     string // by which the ledger knows the command
 	record       ledger.Record
@@ -127,8 +128,8 @@ func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, 
 	ctx := commandContext{stopping, delivery}
 	cmd.Cloud = w.cloud // a subject that does not name a command has no cloud
 	j := &job{cmd: cmd, mistake: mistake, ledgerID: cmd.Identity(), startedAt: time.Now()}
-	w.inFlight.begin(j.startedAt)
-	defer w.inFlight.end()
+	j.progress = w.inFlight.begin(j.startedAt)
+	defer j.progress.end()
 	for at := planning; at != settled; {
 		e := actions[at](w, ctx, j) //nolint:contextcheck // ctx has both contexts in it
 		next, known := transitions[at][e]

@@ -89,10 +89,22 @@ func (j *job) attributes() *events.Error {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
 		}
 	}
+	if p, ok := j.cmd.Event.Extensions()[attr.Priority]; ok && p != attr.PriorityHigh && p != attr.PriorityNormal && p != attr.PriorityLow {
+		return &events.Error{Code: events.CodeInvalid, Message: fmt.Sprintf("attribute priority is %.40q, and neither high nor normal nor low", fmt.Sprint(p))}
+	}
 	if dry, ok := j.cmd.Event.Extensions()[attr.DryRun]; ok {
 		if j.dryRun, err = types.ToBool(dry); err != nil { // if the value is unclear, the call must not be made
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}
 	return nil
+}
+
+// Lane is the key of what a command changes. Commands of one lane are carried out in their order.
+func (w *Worker) Lane(cmd events.Command) string {
+	op, known := factro.Lookup(cmd.Operation)
+	if !known {
+		return ""
+	}
+	return op.LaneKey(cmd.Event.Data())
 }

@@ -18,7 +18,7 @@ import (
 // again.
 func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	a := j.answer
-	w.inFlight.setState(status.Searching)
+	j.progress.setState(status.Searching)
 	if !j.op.Searchable() {
 		return w.decideUnsearchable(j, a, "factro has no list to search for it")
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -202,7 +203,7 @@ func (w *Worker) readWithRetries(
 		return coreapi.Answer{}, err
 	}
 	for n := 1; ; n++ {
-		if err := w.awaitSlot(ctx, j); err != nil {
+		if w.awaitSlot(ctx, j) != nil || commands.MayCall(ctx) != nil {
 			return coreapi.Answer{}, errStopped
 		}
 		asking, cancel := context.WithTimeout(finishing(ctx), readTimeout)

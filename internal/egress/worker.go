@@ -43,7 +43,7 @@ type Stores struct {
 	Files   Files
 }
 
-// Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
+// Worker carries out the commands of one cloud, several at once. It is a commands.Worker.
 type Worker struct {
 	api       *coreapi.API
 	cfg       Config

@@ -99,9 +99,17 @@ func WithCorrelationID(id string) DoOption {
 	return func(o *order) { o.Extensions[attr.CorrelationID] = id }
 }
 
-// WithPartitionKey sets the partition key. Commands of one key keep their order; today those of a cloud all do.
+// WithPartitionKey sets the partition key. Commands of one key are carried out one after the other, in the order in which the
+// stream got them; commands of different keys side by side. Without it the key is what the command changes, such as a task; a
+// command that creates something has none, and is in order with no other.
 func WithPartitionKey(key string) DoOption {
 	return func(o *order) { o.Extensions[attr.PartitionKey] = key }
+}
+
+// WithPriority sets the priority, one of [attr.PriorityHigh], [attr.PriorityNormal] and [attr.PriorityLow]: of the commands that wait
+// for factro, those of a higher one go first. The order of commands of one key stays. Any other value is rejected as invalid.
+func WithPriority(priority string) DoOption {
+	return func(o *order) { o.Extensions[attr.Priority] = priority }
 }
 
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the

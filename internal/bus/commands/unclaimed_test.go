@@ -40,7 +40,7 @@ func TestUnclaimed(t *testing.T) {
 	stalled := make(chan struct{})
 	c, _ := consumer(t, again, bustest.Quiet())
 	bustest.Start(t, func(ctx context.Context) error {
-		return c.Run(ctx, "akme", worker{handle: func(context.Context, context.Context, events.Command, error) error {
+		return c.Run(ctx, "akme", Options{}, worker{handle: func(context.Context, context.Context, events.Command, error) error {
 			<-stalled
 			return nil
 		}})

@@ -16,7 +16,7 @@ func (p Plan) Consumer(cloud string, ackWait time.Duration) jetstream.ConsumerCo
 	return jetstream.ConsumerConfig{
 		Durable: EgressConsumer(cloud), Description: "Carries out the commands of " + cloud,
 		FilterSubjects: commandSubjects(p.Prefix, cloud),
-		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 1, MaxDeliver: -1,
+		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: -1, MaxDeliver: -1,
 	}
 }
 

@@ -19,7 +19,15 @@ const (
 	// A result's: the place of the command in its stream, "<stream>:<sequence>".
 	CausationPosition = "causationposition"
 	PartitionKey      = "partitionkey" // a command's: commands of one key keep their order
+	Priority          = "priority"     // a command's: high, normal or low; high goes before others, and low after them
 	DryRun            = "dryrun"       // a command's: check it and report the planned call, but do not make it
+)
+
+// Values of the attribute priority. A command without it has the priority normal.
+const (
+	PriorityHigh   = "high"
+	PriorityNormal = "normal"
+	PriorityLow    = "low"
 )
 
 // Caused reports whether an event with these extension attributes is a result of the command with this source and id. The source
