@@ -157,7 +157,7 @@ func (n *node) callsSince(from, to time.Time) int {
 	return len(n.calls.between(from, to))
 }
 
-// replace kills the bridge that works, or stops it politely, by turns.
+// replace kills the bridge that works, or stops it gracefully, by turns.
 func replace(w *world, times int) {
 	for i := range times {
 		w.pause(w.between(200*time.Millisecond, time.Second))
