@@ -120,7 +120,12 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	queue, err := commands.New(broker, publisher, letters, b.leases(broker, streams), b.log)
+	fleet, err := b.newFleet(broker, streams)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	queue, err := commands.New(broker, publisher, letters, leases(fleet), b.log)
 	if err != nil {
 		return err
 	}
@@ -131,11 +136,6 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	fleet, err := b.newFleet(broker, streams)
-	if err != nil {
-		return err
-	}
-	defer fleet.Close()
 	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced, fleet, budget.NewPool()}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err

@@ -103,8 +103,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 }
 
 // leases takes the leases of commands.
-func (b *Bridge) leases(broker *bus.Conn, streams *ensure.Ensurer) commands.Acquire {
-	all := lease.New(broker, streams, b.log, lease.WithTTL(commands.LeaseTTL))
+func leases(all reconcile.Leases) commands.Acquire {
 	return func(ctx context.Context, key string) (commands.Lease, error) {
 		l, err := all.Acquire(ctx, key)
 		if err != nil {

@@ -50,12 +50,17 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := commands.New(broker, publisher, letters, b.leases(broker, streams), b.log)
+	fleet, err := b.newFleet(broker, streams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fleet.Close)
+	consumer, err := commands.New(broker, publisher, letters, leases(fleet), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, budgets: budget.NewPool()})
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, fleet: fleet, budgets: budget.NewPool()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +77,7 @@ func TestUnitAlone(t *testing.T) {
 		}
 	}
 	t.Cleanup(start(broker.Run))
+	t.Cleanup(start(fleet.Run))
 	stopAcme := start(units["acme"].run)
 	t.Cleanup(start(units["demo"].run))
 

@@ -152,6 +152,11 @@ func (q *cloudQueue) repeat(ctx context.Context, complaint string, do func(conte
 		if time.Since(began) > stableAfter {
 			failures = 0
 		}
+		if errors.Is(err, errYielded) {
+			q.log.InfoContext(ctx, "this bridge leaves the commands of a cloud to another one, which has less to do", "cloud", q.cloud)
+			failures = -1
+			continue
+		}
 		if errors.Is(err, errLeaseLost) {
 			q.log.WarnContext(ctx, "this bridge has lost the right to work on the commands of a cloud, and waits for it", "cloud", q.cloud)
 			failures = -1
@@ -200,7 +205,7 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	q.repeat(working, "commands cannot be pulled; trying again", q.pull)
 	group.Wait()
 	if ctx.Err() == nil {
-		return errLeaseLost
+		return context.Cause(working)
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ type Lease interface {
 	Until() time.Time
 	// Lost is closed when the lease is lost.
 	Lost() <-chan struct{}
+	// Yield is closed when another bridge should have the lease. The holder finishes what is in flight, and releases it.
+	Yield() <-chan struct{}
 	// Release gives it back.
 	Release(ctx context.Context)
 }
@@ -24,6 +26,9 @@ type Acquire func(ctx context.Context, key string) (Lease, error)
 
 // errLeaseLost says that another bridge may work on the commands.
 var errLeaseLost = errors.New("this bridge may no longer work on the commands: its lease has run out, and another one may have taken over")
+
+// errYielded says that another bridge should work on the commands, which has less to do.
+var errYielded = errors.New("this bridge leaves the commands to another one")
 
 type leaseKey struct{}
 
@@ -42,15 +47,18 @@ type unshared struct{}
 
 func (unshared) Until() time.Time        { return time.Now().Add(time.Hour) }
 func (unshared) Lost() <-chan struct{}   { return nil }
+func (unshared) Yield() <-chan struct{}  { return nil }
 func (unshared) Release(context.Context) {}
 
-// during returns a context that ends when the lease is lost.
+// during returns a context that ends when the lease is lost, or when another bridge should have it. The cause says which.
 func during(ctx context.Context, l Lease) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, leaseKey{}, l))
 	go func() {
 		select {
 		case <-l.Lost():
 			cancel(errLeaseLost)
+		case <-l.Yield():
+			cancel(errYielded)
 		case <-ctx.Done():
 		}
 	}()
