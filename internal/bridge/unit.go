@@ -37,6 +37,7 @@ type shared struct {
 	queue     *commands.Consumer
 	spool     *spool.Spool
 	files     *lastgood.Files
+	steer     *steering
 }
 
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
@@ -71,7 +72,7 @@ func (b *Bridge) units(with shared) (map[string]*unit, error) {
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
-	cfg.Files = with.files
+	cfg.Files, cfg.Pauses, cfg.Changed = with.files, with.steer.board, with.steer.apiChanged(cloud.Name)
 	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
@@ -89,7 +90,8 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.streams, b.log), with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters, cloud.Name, with.steer},
+			lease.New(with.broker, with.streams, b.log), resumedSpool{with.spool, webhooks{with.steer.board}}, b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -54,7 +54,8 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer})
+	steer := newSteering(cfg, broker, b.log)
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, steer: steer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,7 @@ func TestUnitAlone(t *testing.T) {
 		}
 	}
 	t.Cleanup(start(broker.Run))
+	t.Cleanup(start(steer.follower.Run))
 	stopAcme := start(units["acme"].run)
 	t.Cleanup(start(units["demo"].run))
 

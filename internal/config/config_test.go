@@ -94,13 +94,13 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
 		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
-	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS"} {
+	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "BRIDGE", "CONTROL", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS"} {
 		prefix := "NATS_STREAMS_" + kind + "_"
 		environ[prefix+"MAX_AGE"], environ[prefix+"MAX_MESSAGES"] = fmt.Sprintf("%dh", 100+i), "5"
-		if kind == "COMMANDS" || kind == "RECONCILE" {
+		if kind == "COMMANDS" || kind == "CONTROL" || kind == "RECONCILE" {
 			environ[prefix+"MAX_AGE"] = "0"
 		}
-		if i == 4 || i > 5 {
+		if i == 4 || i > 6 {
 			environ[prefix+"MAX_MESSAGES"] = "0"
 		}
 		environ[prefix+"REPLICAS"], environ[prefix+"CLUSTER"], environ[prefix+"TAGS"] = "2", "east", "a,b"

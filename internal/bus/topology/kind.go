@@ -10,7 +10,7 @@ import (
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
 type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals int64 }
 
-// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Reconcile, which all clouds share.
+// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Control and Reconcile, which all clouds share.
 type Kind int
 
 const (
@@ -23,6 +23,8 @@ const (
 	Answers
 	Originals
 	Advisories
+	Bridge
+	Control
 	Reconcile
 )
 
@@ -54,6 +56,10 @@ var kinds = map[Kind]struct {
 	Originals: {"originals", 256 << 20, LeastSize, func(s Sizes) int64 { return s.Originals }},
 	// Ten thousand advisories of less than 1 KiB. They are read at once.
 	Advisories: {"advisories", 8 << 20, 1 << 20, nil},
+	// Ten thousand events of about 1 KiB, which say that something changed.
+	Bridge: {"bridge", 16 << 20, 1 << 20, nil},
+	// Some entries of less than 1 KiB for each cloud, each with its last values.
+	Control: {"control", 4 << 20, 1 << 20, nil},
 	// One entry for each cloud, which holds what was found of late.
 	Reconcile: {"reconcile", 16 << 20, 1 << 20, nil},
 }
