@@ -15,7 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -52,12 +52,7 @@ type ledgerClaims interface {
 
 // fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted.
 func fingerprint(op factro.Operation, data []byte) (string, error) {
-	canonical, err := jsontext.Canonical(data)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(append([]byte(op.Name+"\n"), canonical...))
-	return hex.EncodeToString(sum[:]), nil
+	return identity.CommandFingerprint(op.Name, data)
 }
 
 // oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.
