@@ -57,6 +57,7 @@ var labelDocs = []labelDoc{
 	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status")},
 	{name: "what", values: strings.Fields("action unlisted key")},
 	{name: "role", values: fleetRoles},
+	{name: "direction", values: []string{"commands", "webhooks-out", "queries", "mirror"}},
 	{name: "state", of: []string{"factro_bridge_connections"}, values: strings.Fields("kept stranger")},
 	{name: "reason", of: []string{"factro_bridge_connections_dropped_total"}, values: strings.Fields(
 		"evicted evicted_address refused expired flooded no_request http2 tls")},

@@ -130,34 +130,44 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	defer queue.Close()
-	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, publisher, letters, b.log)
+	steer := newSteering(b.cfg, broker, b.log)
+	spoolConfig := b.cfg.SpoolConfig()
+	spoolConfig.Pauses = webhooks{steer.board}
+	store, err := spool.Open(ctx, spoolConfig, broker, publisher, letters, b.log)
 	if err != nil {
 		return err
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced, fleet, budget.NewPool()}) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced, fleet, budget.NewPool(), steer}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
-	webhooks, err := ingress.New(intake, store, b.log)
+	receiver, err := ingress.New(intake, store, b.log)
 	if err != nil {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker.Health(), store, webhooks, units) }
+	ready := func() readiness { return b.ready(ctx, broker.Health(), store, receiver, steer, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
 	}
 	defer stopObserving()
+	stopPaused, err := steer.observe()
+	if err != nil {
+		return err
+	}
+	defer stopPaused()
 
 	// What the work needs goes on until the work is done.
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return store.Run(needed) })
+	background.Go(func() error { return steer.follower.Run(needed) })
+	background.Go(func() error { return steer.sender.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
 		if err := systemd.Watchdog(needed, alive); err != nil {
@@ -179,7 +189,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		}
 	})
 	if l.HTTP != nil {
-		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, webhooks) })
+		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, receiver) })
 	}
 	for _, u := range units {
 		work.Go(func() error { return u.run(working) })

@@ -42,6 +42,7 @@ type shared struct {
 	files     *lastgood.Files
 	fleet     *lease.Fleet
 	budgets   *budget.Pool // of all clouds: those with the same API key share one
+	steer     *steering
 }
 
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
@@ -78,6 +79,7 @@ func (b *Bridge) units(with shared) (map[string]*unit, error) {
 func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
 	cfg.Files, cfg.Budgets = with.files, with.budgets
+	cfg.Pauses, cfg.Changed = with.steer.board, with.steer.apiChanged(cloud.Name)
 	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
@@ -95,7 +97,8 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.streams, b.log), with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters, cloud.Name, with.steer},
+			lease.New(with.broker, with.streams, b.log), resumedSpool{with.spool, webhooks{with.steer.board}}, b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -60,7 +60,8 @@ func TestUnitAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, fleet: fleet, budgets: budget.NewPool()})
+	steer := newSteering(cfg, broker, b.log)
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, fleet: fleet, budgets: budget.NewPool(), steer: steer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +79,7 @@ func TestUnitAlone(t *testing.T) {
 	}
 	t.Cleanup(start(broker.Run))
 	t.Cleanup(start(fleet.Run))
+	t.Cleanup(start(steer.follower.Run))
 	stopAcme := start(units["acme"].run)
 	t.Cleanup(start(units["demo"].run))
 

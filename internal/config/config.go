@@ -106,7 +106,8 @@ type MaxBytes struct {
 	Keys      Bytes `yaml:"keys" env:"KEYS"`
 }
 
-// Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Reconcile, which all clouds share.
+// Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Control and
+// Reconcile, which all clouds share.
 type Streams struct {
 	Events     Shape `yaml:"events" envPrefix:"EVENTS_"`
 	Commands   Shape `yaml:"commands" envPrefix:"COMMANDS_"`
@@ -114,6 +115,8 @@ type Streams struct {
 	Dead       Shape `yaml:"dead" envPrefix:"DEAD_"`
 	Ledger     Shape `yaml:"ledger" envPrefix:"LEDGER_"`
 	Advisories Shape `yaml:"advisories" envPrefix:"ADVISORIES_"`
+	Bridge     Shape `yaml:"bridge" envPrefix:"BRIDGE_"`
+	Control    Shape `yaml:"control" envPrefix:"CONTROL_"`
 	Reconcile  Shape `yaml:"reconcile" envPrefix:"RECONCILE_"`
 	Files      Shape `yaml:"files" envPrefix:"FILES_"`
 	Answers    Shape `yaml:"answers" envPrefix:"ANSWERS_"`
@@ -135,7 +138,7 @@ func (s Streams) shapes() topology.Shapes {
 	shapes := topology.Shapes{}
 	for name, k := range map[string]Shape{
 		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
-		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals, "keys": s.Keys,
+		"advisories": s.Advisories, "bridge": s.Bridge, "control": s.Control, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals, "keys": s.Keys,
 	} {
 		shapes[name] = topology.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
 	}

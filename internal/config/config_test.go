@@ -95,13 +95,13 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_RESERVE": "7", "CLOUDS_0_API_TIMEOUT": "9s", "CLOUDS_0_API_CONCURRENCY": "3", "CLOUDS_0_ON_DEAD": "hold",
 		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
-	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS"} {
+	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "BRIDGE", "CONTROL", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS"} {
 		prefix := "NATS_STREAMS_" + kind + "_"
 		environ[prefix+"MAX_AGE"], environ[prefix+"MAX_MESSAGES"] = fmt.Sprintf("%dh", 100+i), "5"
-		if kind == "COMMANDS" || kind == "RECONCILE" || kind == "KEYS" {
+		if kind == "COMMANDS" || kind == "CONTROL" || kind == "RECONCILE" || kind == "KEYS" {
 			environ[prefix+"MAX_AGE"] = "0"
 		}
-		if i == 4 || i > 5 {
+		if i == 4 || i > 6 {
 			environ[prefix+"MAX_MESSAGES"] = "0"
 		}
 		environ[prefix+"REPLICAS"], environ[prefix+"CLUSTER"], environ[prefix+"TAGS"] = "2", "east", "a,b"

@@ -73,7 +73,7 @@ func (d *document) set(n *yaml.Node, v reflect.Value, path string) {
 		if n.ShortTag() == "!!null" {
 			return // the defaults stay
 		}
-		if short, ok := v.Addr().Interface().(interface{ setText(text string) }); ok && n.Kind == yaml.ScalarNode {
+		if short, ok := reflect.TypeAssert[interface{ setText(text string) }](v.Addr()); ok && n.Kind == yaml.ScalarNode {
 			short.setText(n.Value)
 			return
 		}

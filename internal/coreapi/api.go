@@ -85,7 +85,11 @@ func (a *API) Breaker() string { return a.gate.breaker.State().String() }
 
 // Conditions say whether factro can be reached, and why nothing is begun although it can.
 func (a *API) Conditions() (reach status.Condition, paused *status.Condition) {
-	return a.gate.conditions(time.Now(), a.Key())
+	reach, paused = a.gate.conditions(time.Now(), a.Key())
+	if p, is := a.pause(); is {
+		paused = pausedCondition(p)
+	}
+	return reach, paused
 }
 
 // At is a time of ours on factro's clock, and how far that may be wrong.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/control"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -33,6 +34,11 @@ type Config struct {
 	Timeout time.Duration
 	// UserAgent is how the bridge calls itself.
 	UserAgent string
+	// Pauses has what operators have paused; nil if nobody can.
+	Pauses *control.Board
+	// Changed hears of what people should know: that factro fails or is well again, that it refuses or accepts the key. It must not
+	// block, and may be nil.
+	Changed func(Change)
 	// Files are what the key's file belongs to, or nil for a set of its own.
 	Files *lastgood.Files
 }

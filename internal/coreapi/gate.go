@@ -37,6 +37,7 @@ type gate struct {
 // change is the breaker's opening after calls that went well, or its closing.
 type change struct {
 	down  bool
+	since time.Time // when factro began to fail
 	cause string
 	next  time.Time     // when down: when factro is asked again
 	after time.Duration // when not: how long it was down
@@ -72,10 +73,10 @@ func (g *gate) changed(to gobreaker.State, now time.Time) {
 		g.openUntil = now.Add(openFor + time.Millisecond) // the breaker wants its time to be over, not just up
 		if g.downSince.IsZero() {
 			g.downSince = now
-			g.news = append(g.news, change{down: true, cause: g.cause, next: g.openUntil})
+			g.news = append(g.news, change{down: true, since: now, cause: g.cause, next: g.openUntil})
 		}
 	case to == gobreaker.StateClosed && !g.downSince.IsZero():
-		g.news = append(g.news, change{after: now.Sub(g.downSince)})
+		g.news = append(g.news, change{since: g.downSince, after: now.Sub(g.downSince)})
 		g.downSince = time.Time{}
 	}
 }

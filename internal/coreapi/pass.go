@@ -17,6 +17,9 @@ import (
 // well again: nobody's command is used for that. report hears once of a wait that is worth reporting.
 func (a *API) Pass(ctx context.Context, report func(Obstacle)) error {
 	for {
+		if err := a.awaitResumed(ctx, &report); err != nil {
+			return err
+		}
 		key := a.Key()
 		now := time.Now()
 		if o := a.gate.obstacle(now, key); o.Code != "" {
@@ -28,7 +31,7 @@ func (a *API) Pass(ctx context.Context, report func(Obstacle)) error {
 			if o.Code != events.CodeUnavailable { // another key may be all that it takes
 				wait = min(wait, keyLookEvery)
 			}
-			if err := Sleep(ctx, wait); err != nil {
+			if err := a.sleepUnlessPaused(ctx, wait); err != nil {
 				return err
 			}
 			continue
@@ -74,7 +77,8 @@ func (a *API) probeOnce(ctx context.Context) error {
 
 // Clear says whether a call could be made at once, without asking anybody.
 func (a *API) Clear() bool {
-	return a.gate.open() && a.gate.obstacle(time.Now(), a.Key()).Code == ""
+	_, paused := a.pause()
+	return !paused && a.gate.open() && a.gate.obstacle(time.Now(), a.Key()).Code == ""
 }
 
 // AwaitSlot waits until a call may be made for a command: until nothing is in the way, and for its share of the budget.
@@ -143,32 +147,6 @@ func (a *API) spent(ctx context.Context, call *budget.Call, got Answer, j Judgem
 func (a *API) withoutKey(ctx context.Context) {
 	was, is := a.gate.learn(Unauthorized, Answer{}, "")
 	a.tellKey(ctx, was, is)
-}
-
-// tellKey tells the operator the new state of the key.
-func (a *API) tellKey(ctx context.Context, was, is keyState) {
-	switch {
-	case was == is:
-	case is == keyMissing:
-		_, err := a.secret.Get()
-		a.log.ErrorContext(ctx, "there is no API key to call factro with; the cloud is paused and its commands wait", "cloud", a.cfg.Cloud, "error", err)
-	case is == keyRefused:
-		a.log.ErrorContext(ctx, "factro does not accept the API key; the cloud is paused and its commands wait", "cloud", a.cfg.Cloud)
-	default:
-		a.log.InfoContext(ctx, "factro accepts the API key; the cloud is no longer paused", "cloud", a.cfg.Cloud)
-	}
-}
-
-// reportChanges tells the operator once that factro fails, with the cause, and once that it is well again.
-func (a *API) reportChanges(ctx context.Context) {
-	for _, t := range a.gate.untold() {
-		if t.down {
-			a.log.WarnContext(ctx, "factro cannot be reached or fails; what is for it waits", "cloud", a.cfg.Cloud, "error", t.cause,
-				"next_attempt", clockTime(t.next))
-			continue
-		}
-		a.log.InfoContext(ctx, "factro answers again", "cloud", a.cfg.Cloud, "after", t.after.Round(time.Second).String())
-	}
 }
 
 // observe takes the time of an answer, and tells the operator of one that cannot be.

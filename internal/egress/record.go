@@ -16,7 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/jsontext"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -53,12 +53,7 @@ type ledgerClaims interface {
 
 // fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
 func fingerprint(op factro.Operation, data []byte, key *externalkey.Own) (string, error) {
-	canonical, err := jsontext.Canonical(data)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(key.Identify(append([]byte(op.Name+"\n"), canonical...)))
-	return hex.EncodeToString(sum[:]), nil
+	return identity.CommandFingerprint(op.Name, data, key.Identity())
 }
 
 // oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.

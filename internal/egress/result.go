@@ -131,9 +131,12 @@ func (w *Worker) reportRefusedResult(ctx context.Context, j *job, r events.Resul
 
 // publishDeferred tells the sender that the command has to wait. A failure is only logged: the command goes on.
 func (w *Worker) publishDeferred(ctx context.Context, j *job, obstacle coreapi.Obstacle) {
-	at := obstacle.Until.UTC()
+	var at *time.Time // unknown while an operator has paused the commands
+	if !obstacle.Until.IsZero() {
+		at = new(obstacle.Until.UTC())
+	}
 	r := events.Result{
-		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
+		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: at,
 		Error: &events.Error{Code: obstacle.Code, Message: obstacle.Message()}, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	w.metrics.countResult(ctx, j, r)
@@ -255,6 +258,8 @@ func variant(j *job, r events.Result) string {
 	switch {
 	case r.Outcome == events.Deferred && r.RetryAt != nil:
 		return suffix + "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
+	case r.Outcome == events.Deferred: // by a pause; there may be another one
+		return suffix + "." + strconv.FormatInt(r.StartedAt.Unix(), 10)
 	case j.dryRun:
 		suffix += ".dryrun"
 	}

@@ -90,12 +90,12 @@ func (o *Own) Updating() bool { return o.Existing() && o.Update }
 // Kind is the kind of the object that the command creates.
 func (o *Own) Kind() string { return o.Create.Makes() }
 
-// Identify adds the key to what tells commands apart.
-func (o *Own) Identify(text []byte) []byte {
+// Identity is what the key adds to what tells commands apart; empty if the command has none.
+func (o *Own) Identity() string {
 	if o.Name == "" {
-		return text
+		return ""
 	}
-	return fmt.Appendf(text, "\n%t %q", o.Update, o.Name)
+	return fmt.Sprintf("\n%t %q", o.Update, o.Name)
 }
 
 // Call is the update of the existing object that the create with this data becomes.

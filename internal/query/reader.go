@@ -114,6 +114,9 @@ func (r *Reader) plan(ctx context.Context, q queries.Query) (op factro.Operation
 
 // read makes the call for a query.
 func (r *Reader) read(ctx context.Context, depart func(), op factro.Operation, call translate.Call) queries.Answer {
+	if o := r.api.PausedQueries(ctx); o.Code != "" {
+		return held(o)
+	}
 	key, o := r.api.Acquire(ctx)
 	if o.Code != "" {
 		return held(o)
@@ -180,12 +183,16 @@ func (r *Reader) take(ctx context.Context, op factro.Operation, body io.Reader) 
 
 // held is the answer while factro is not to be called: at once, so that nobody waits for what will not come in time.
 func held(o coreapi.Obstacle) queries.Answer {
+	var after time.Duration // unknown while an operator has paused the queries
+	if !o.Until.IsZero() {
+		after = max(time.Until(o.Until), time.Second)
+	}
 	return queries.Answer{
 		Status: map[string]int{
 			events.CodeThrottled: http.StatusTooManyRequests, events.CodeUnauthorized: http.StatusUnauthorized,
-			events.CodeUnavailable: http.StatusServiceUnavailable,
+			events.CodeUnavailable: http.StatusServiceUnavailable, events.CodePaused: http.StatusServiceUnavailable,
 		}[o.Code],
-		Error: &events.Error{Code: o.Code, Message: o.Message()}, RetryAfter: max(time.Until(o.Until), time.Second),
+		Error: &events.Error{Code: o.Code, Message: o.Message()}, RetryAfter: after,
 	}
 }
 

@@ -49,6 +49,15 @@ func (p Prefix) Query(cloud, resource, operation string) string {
 // has a subject like it.
 func (p Prefix) Status(cloud string) string { return string(p) + ".query." + cloud + ".status" }
 
+// Notice is the subject of what the bridge reports of itself about a cloud: factro.bridge.<cloud>.<what>, where what is one of
+// the constants of the package notice, such as paused.
+func (p Prefix) Notice(cloud, what string) string { return string(p) + ".bridge." + cloud + "." + what }
+
+// NoticeFilter matches what the bridge reports of itself: NoticeFilter("acme", Any) is factro.bridge.acme.*.
+func (p Prefix) NoticeFilter(cloud, what string) string {
+	return string(p) + ".bridge." + wild(cloud) + "." + wild(what)
+}
+
 // EventFilter matches events: EventFilter("acme", "task", Any, "TaskStateChanged") is
 // factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events with such
 // an id or action, so check the event's own, too.
@@ -99,6 +108,10 @@ func (p Prefix) ResultStream(cloud string) string { return stream(p, "RESULTS", 
 // DeadStream is the name of the stream that holds the dead letters of a cloud, such as FACTRO_DEAD_ACME.
 func (p Prefix) DeadStream(cloud string) string { return stream(p, "DEAD", cloud) }
 
+// BridgeStream is the name of the stream that holds what the bridge reports of itself about a cloud, such as
+// FACTRO_BRIDGE_ACME.
+func (p Prefix) BridgeStream(cloud string) string { return stream(p, "BRIDGE", cloud) }
+
 // FileBucket is the object store bucket of the files that commands of a cloud upload, such as FACTRO_FILES_ACME.
 func (p Prefix) FileBucket(cloud string) string { return stream(p, "FILES", cloud) }
 
@@ -131,6 +144,6 @@ const ActionCanary = "BridgeCanary"
 const OperationCanary = "canary"
 
 // SchemaURI is the identity of a schema of the contract, urn:factro:schema:<name>, as its $id and a result's dataschema
-// have it. Names are event, gap, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
+// have it. Names are event, gap, notice, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
 // "bridge contract schema" lists and prints them.
 func SchemaURI(name string) string { return "urn:factro:schema:" + name }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,10 +55,40 @@ const (
 	readAttempts = 3
 )
 
+// Change is the last thing that happened to a key: an entry, or its removal, whose value says what its author wrote about it.
+type Change struct {
+	Entry
+	Removed bool
+	At      time.Time
+}
+
+// Next returns the first change after a revision, of all keys that a filter such as pause.> matches, or jetstream.ErrKeyNotFound.
+// Of a key that was written more often than the bucket keeps, only the last changes are there.
+func (b *Bucket) Next(ctx context.Context, filter string, after uint64) (Change, error) {
+	m, err := stored.On(b.conn).Get(ctx, b.stream(), after+1, b.subject(filter))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Change{}, jetstream.ErrKeyNotFound
+	}
+	if err != nil {
+		return Change{}, fmt.Errorf("bucket %s: %w", b.Name, err)
+	}
+	return Change{
+		Entry:   Entry{strings.TrimPrefix(m.Subject, b.subject("")), m.Data, m.Sequence},
+		Removed: delivery.Header(m.Header).Get(kvOperation) != "", At: m.Time,
+	}, nil
+}
+
+// Remove removes an entry of that revision and keeps, in its history, what value says about that.
+func (b *Bucket) Remove(ctx context.Context, key string, value []byte, revision uint64) error {
+	_, err := b.write(ctx, key, value, revision, nats.Header{kvOperation: {kvDelete}})
+	return Mismatch(err)
+}
+
 // Headers of entries, as the client library writes them.
 const (
 	kvOperation = "KV-Operation"
 	kvPurge     = "PURGE"
+	kvDelete    = "DEL"
 )
 
 func (b *Bucket) stream() string { return "KV_" + b.Name }
@@ -120,6 +151,14 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 func (b *Bucket) Purge(ctx context.Context, key string, revision uint64) error {
 	_, err := b.write(ctx, key, nil, revision, nats.Header{kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}})
 	return Mismatch(err)
+}
+
+// Missing says whether an error is that there is no such entry.
+func Missing(err error) bool { return errors.Is(err, jetstream.ErrKeyNotFound) }
+
+// Lost says whether an error is that another write was faster.
+func Lost(err error) bool {
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
 }
 
 // PurgeFor is Purge, and leaves a marker that goes by itself after a while. The bucket has to allow it.

@@ -47,7 +47,7 @@ func Differences(ctx context.Context, c *client.Client, watched *progress.Task) 
 func differences(ctx context.Context, c *client.Client, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.Settings().Prefix
-	for _, want := range append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud)) {
+	for _, want := range append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud), c.Settings().Plan().Bridge(cloud)) {
 		add := func(what string) {
 			if what != "" {
 				all = append(all, Difference{cloud, want.Name, what})

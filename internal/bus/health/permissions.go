@@ -190,6 +190,9 @@ func ours(cfg dial.Config, violation string) bool {
 			subject = rest
 		}
 	}
+	if topology.OnlyForControl(subject, cfg.Prefix) {
+		return false // what needs it reports it
+	}
 	originals := strings.ToLower(cfg.Prefix.OriginalBucket(""))
 	if strings.HasPrefix(subject, "$o."+originals) || strings.HasPrefix(subject, string(cfg.Prefix)+".command.") ||
 		strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+originals) && !strings.HasPrefix(subject, "$js.api.stream.info.") {

@@ -46,6 +46,14 @@ func (p Plan) Reconcile() jetstream.KeyValueConfig {
 	}
 }
 
+// Control is the bucket that holds what operators have paused, of all clouds. Its history tells who did what.
+func (p Plan) Control() jetstream.KeyValueConfig {
+	return jetstream.KeyValueConfig{
+		Bucket: ControlBucket(p.Prefix), Description: "What operators have paused", History: 10,
+		Replicas: p.replicas(Control), Placement: p.placement(Control),
+	}
+}
+
 // originalsFor is how long an original is kept: as long as its dead letter.
 const originalsFor = 90 * day
 

@@ -26,11 +26,11 @@ type StreamFacts struct {
 }
 
 // StreamsOf returns the facts about the streams of a cloud as the bridge makes them, in the order events, commands, results,
-// dead letters, advisories.
+// dead letters, advisories, the bridge's own events.
 func StreamsOf(p events.Prefix, cloud string) []StreamFacts {
 	var facts []StreamFacts
 	for _, s := range []Stream{
-		eventStream(p, cloud), commandStream(p, cloud), resultStream(p, cloud), deadStream(p, cloud), advisoryStream(p, cloud),
+		eventStream(p, cloud), commandStream(p, cloud), resultStream(p, cloud), deadStream(p, cloud), advisoryStream(p, cloud), bridgeStream(p, cloud),
 	} {
 		c := s.StreamConfig
 		facts = append(facts, StreamFacts{

@@ -24,6 +24,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 		Of(Results, "acme", "x"),
 		Of(Dead, "acme", "x"),
 		Of(Advisories, "acme", "x"),
+		Of(Bridge, "acme", "x"),
 	} {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
@@ -33,7 +34,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 			t.Errorf("%+v is said of a stream %+v", f, c)
 		}
 	}
-	if len(facts) != 5 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
+	if len(facts) != 6 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
 		t.Errorf("the facts are %+v", facts)
 	}
 }
@@ -41,7 +42,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 // TestKindsAreComplete: each kind has a name of its own, a size that is at least the least, and a stream or a bucket.
 func TestKindsAreComplete(t *testing.T) {
 	t.Parallel()
-	made := map[Kind]bool{Reconcile: true, Originals: true}
+	made := map[Kind]bool{Reconcile: true, Originals: true, Control: true}
 	for _, s := range All("factro", "acme") {
 		made[s.Kind] = true
 	}

@@ -10,7 +10,7 @@ import (
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
 type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals, Keys int64 }
 
-// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Reconcile, which all clouds share.
+// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Control and Reconcile, which all clouds share.
 type Kind int
 
 const (
@@ -24,6 +24,8 @@ const (
 	Originals
 	Keys
 	Advisories
+	Bridge
+	Control
 	Reconcile
 )
 
@@ -57,6 +59,10 @@ var kinds = map[Kind]struct {
 	Keys: {"keys", 64 << 20, LeastSize, func(s Sizes) int64 { return s.Keys }},
 	// Ten thousand advisories of less than 1 KiB. They are read at once.
 	Advisories: {"advisories", 8 << 20, 1 << 20, nil},
+	// Ten thousand events of about 1 KiB, which say that something changed.
+	Bridge: {"bridge", 16 << 20, 1 << 20, nil},
+	// Some entries of less than 1 KiB for each cloud, each with its last values.
+	Control: {"control", 4 << 20, 1 << 20, nil},
 	// One entry for each cloud, which holds what was found of late.
 	Reconcile: {"reconcile", 16 << 20, 1 << 20, nil},
 }

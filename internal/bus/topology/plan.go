@@ -101,7 +101,7 @@ func (p Plan) Validate() error {
 		switch {
 		case s.MaxAge < 0:
 			bad("max_age", "%s is negative", s.MaxAge)
-		case s.MaxAge > 0 && (kind == Commands || kind == Reconcile || kind == Keys):
+		case s.MaxAge > 0 && (kind == Commands || kind == Control || kind == Reconcile || kind == Keys):
 			bad("max_age", "cannot be set: what waits there must not go without a word")
 		case s.MaxAge > 0 && s.MaxAge < time.Minute:
 			bad("max_age", "%s is shorter than 1m", s.MaxAge)
@@ -111,7 +111,7 @@ func (p Plan) Validate() error {
 		switch {
 		case s.MaxMessages < 0:
 			bad("max_messages", "%d is negative", s.MaxMessages)
-		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Keys, Reconcile}, kind):
+		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Keys, Control, Reconcile}, kind):
 			bad("max_messages", "cannot be set for a bucket; nats.max_bytes bounds it")
 		}
 		if strings.ContainsAny(s.Cluster, " \t\r\n.*>") {

@@ -76,9 +76,9 @@ func Required(p events.Prefix, cloud string) []Stream {
 	}
 }
 
-// All are the streams of [Required] and the one of advisories.
+// All are the streams of [Required], the one of advisories and the one of the bridge's own events.
 func All(p events.Prefix, cloud string) []Stream {
-	return append(Required(p, cloud), advisoryStream(p, cloud))
+	return append(Required(p, cloud), advisoryStream(p, cloud), bridgeStream(p, cloud))
 }
 
 // Of is the stream of a kind, as the contract has it.
@@ -98,6 +98,17 @@ func (p Plan) Streams(cloud string) []Stream {
 
 // Advisories is the stream of what the broker gives up by itself. The work goes on without it.
 func (p Plan) Advisories(cloud string) Stream { return p.Stream(advisoryStream(p.Prefix, cloud)) }
+
+// Bridge is the stream of what the bridge reports of itself. The work goes on without it.
+func (p Plan) Bridge(cloud string) Stream { return p.Stream(bridgeStream(p.Prefix, cloud)) }
+
+// bridgeStream keeps the bridge's own events apart from factro's: who reads those gets no others.
+func bridgeStream(p events.Prefix, cloud string) Stream {
+	return Stream{alike(jetstream.StreamConfig{
+		Name: p.BridgeStream(cloud), Description: "What the bridge reports of itself", Subjects: []string{string(p) + ".bridge." + cloud + ".>"},
+		MaxAge: 30 * day,
+	}), Bridge}
+}
 
 func advisoryStream(p events.Prefix, cloud string) Stream {
 	const subject = "$JS.EVENT.ADVISORY.CONSUMER."

@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
 
 //go:embed templates
@@ -113,6 +114,8 @@ type subjects struct {
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
 	Reconcile, Gap string
+	// Control is the name of the bucket of pauses, Notice JSON to show.
+	Control, Notice string
 	// Status is JSON to show.
 	Status string
 }
@@ -132,6 +135,10 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	if err != nil {
 		return subjects{}, err
 	}
+	reported, err := ordered.Indented(contract.ExampleNotice(notice.Paused))
+	if err != nil {
+		return subjects{}, err
+	}
 	gap, err := ordered.Indented(contract.ExampleGap())
 	if err != nil {
 		return subjects{}, err
@@ -143,6 +150,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	s := subjects{
 		Status:    strings.TrimSpace(string(status)),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
+		Control: topology.ControlBucket(prefix), Notice: strings.TrimSpace(string(reported)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
 		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}

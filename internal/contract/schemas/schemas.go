@@ -17,13 +17,14 @@ const (
 	DryRunName    = "dryrun"
 	errorName     = "error"
 	gapName       = "gap"
+	noticeName    = "notice"
 	StatusName    = "status"
 	CommandPrefix = "command."
 	QueryPrefix   = "query."
 	AnswerPrefix  = "answer."
 )
 
-// Names returns the names of all schemas, sorted: event, gap, dryrun, error, status, command.<operation>, result,
+// Names returns the names of all schemas, sorted: event, gap, notice, dryrun, error, status, command.<operation>, result,
 // result.<operation>, query.<operation> and answer.<operation>.
 func Names() []string { return slices.Sorted(maps.Keys(makers())) }
 
@@ -63,6 +64,7 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 		DryRunName: ResultOfDryRun,
 		errorName:  func() map[string]any { return titled("Data of an error that answers a query", "ResultError") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
+		noticeName: func() map[string]any { return titled("Data of an event by which a bridge reports a change", "Notice") },
 		StatusName: func() map[string]any { return titled("Why commands wait", "Status") },
 	}
 	for _, op := range factro.Operations() {
