@@ -64,6 +64,7 @@ var labelDocs = []labelDoc{
 	{name: "reason", of: []string{"factro_bridge_webhooks_refused_total"}, values: strings.Fields(
 		"secret_absent secret_twice secret_wrong secret_unusable throttled not_found unknown_cloud method redirected ambiguous " +
 			"header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
+	{name: "factro_work", values: strings.Fields("commands reconcile")},
 	{name: "http_request_method", values: strings.Fields(methods)},
 	{name: "http_response_status_code", words: "the status of the answer", form: regexp.MustCompile(`^[1-5]\d\d$`)},
 	{name: "http_route", words: "`/webhooks/{cloud}`", form: regexp.MustCompile(`^/webhooks/\{cloud\}$`)},

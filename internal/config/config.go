@@ -103,6 +103,7 @@ type MaxBytes struct {
 	Files     Bytes `yaml:"files" env:"FILES"`
 	Answers   Bytes `yaml:"answers" env:"ANSWERS"`
 	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
+	Keys      Bytes `yaml:"keys" env:"KEYS"`
 }
 
 // Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Reconcile, which all clouds share.
@@ -117,6 +118,7 @@ type Streams struct {
 	Files      Shape `yaml:"files" envPrefix:"FILES_"`
 	Answers    Shape `yaml:"answers" envPrefix:"ANSWERS_"`
 	Originals  Shape `yaml:"originals" envPrefix:"ORIGINALS_"`
+	Keys       Shape `yaml:"keys" envPrefix:"KEYS_"`
 }
 
 // Shape says how the streams of a kind are made, beside their size. A zero stands for the default.
@@ -133,7 +135,7 @@ func (s Streams) shapes() topology.Shapes {
 	shapes := topology.Shapes{}
 	for name, k := range map[string]Shape{
 		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
-		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals,
+		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals, "keys": s.Keys,
 	} {
 		shapes[name] = topology.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
 	}
@@ -159,6 +161,8 @@ type Cloud struct {
 	Source  string  `yaml:"source" env:"SOURCE"`
 	Webhook Webhook `yaml:"webhook" envPrefix:"WEBHOOK_"`
 	API     API     `yaml:"api" envPrefix:"API_"`
+	// Policy says which commands are let through.
+	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -228,7 +232,7 @@ func defaultMaxBytes() MaxBytes {
 	d := topology.DefaultSizes()
 	return MaxBytes{
 		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
-		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals),
+		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals), Keys: Bytes(d.Keys),
 	}
 }
 

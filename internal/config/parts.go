@@ -34,6 +34,7 @@ func (c Config) BusConfig(s *embedded.Server) bus.Config {
 	b.MaxBytes = topology.Sizes{
 		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
 		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
+		Keys: int64(m.Keys),
 	}
 	for _, cloud := range c.Clouds {
 		b.Clouds = append(b.Clouds, cloud.Name)
@@ -108,9 +109,9 @@ func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 	}
 }
 
-// EgressConfig is how the process carries out commands.
-func (c Config) EgressConfig() egress.Config {
-	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes}
+// EgressConfig is how the process carries out the commands of a cloud.
+func (c Config) EgressConfig(cloud Cloud) egress.Config {
+	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes, Refuses: cloud.Policy.rules().Refuses}
 }
 
 // ReconcileConfig is when and how far back a cloud's webhooks are compared with what factro has stored.
