@@ -173,7 +173,7 @@ func limited(quota int, partition func(*http.Request) string) func(*http.Request
 // TestClouds: clouds of a process with one key share one budget, and all do when factro counts by address. The log and a gauge say
 // what it counts by, and a request that is refused for one of them holds back the others.
 func TestClouds(t *testing.T) { //nolint:paralleltest // the meter provider is global, and reads every test's clock
-	for name, test := range map[string]struct {
+	for name, test := range map[string]struct { //nolint:paralleltest // as above
 		keys      [2]string
 		partition func(*http.Request) string
 		kind      string
