@@ -13,7 +13,11 @@ import (
 // pause between, nothing is refused, whatever is not known of factro.
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(24) {
+	seeds := uint64(24)
+	if raced {
+		seeds = 2
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

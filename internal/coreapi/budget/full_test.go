@@ -13,6 +13,9 @@ import (
 // TestFull: a backlog is worked off in the time that factro's budget allows, and nothing is refused.
 func TestFull(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("the pure logic takes minutes under the race detector, which TestOneKey and others meet as well")
+	}
 	for _, test := range []struct {
 		latency time.Duration
 		atOnce  int
@@ -62,6 +65,9 @@ func (l *limiter) stranger(ctx context.Context, key string, share float64, burst
 // window is refused.
 func TestStranger(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("the pure logic takes minutes under the race detector, which TestOneKey and others meet as well")
+	}
 	for _, latency := range []time.Duration{50 * time.Millisecond, 250 * time.Millisecond, time.Second} {
 		for _, burst := range []int{1, 5, 20} {
 			if latency == time.Second && burst == 20 {

@@ -40,6 +40,13 @@ func takes(t *testing.T, s *Share, key secret.String) time.Duration {
 	return time.Since(began)
 }
 
+// known is what a pool knows of a key.
+func known(p *Pool, url string, key secret.String) member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return *p.member(url, key)
+}
+
 func about(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
 	if got < want || got > want+100*time.Millisecond {
@@ -332,11 +339,11 @@ func TestOneKey(t *testing.T) {
 					kind = ByAddress
 				}
 				for _, key := range test.keys {
-					if m := p.member(siteURL, key); m.kind != kind {
+					if m := known(p, siteURL, key); m.kind != kind {
 						t.Errorf("it is taken for one by %s", m.kind)
 					}
 				}
-				if together := p.member(siteURL, test.keys[0]).partition == p.member(siteURL, test.keys[1]).partition; together != (test.windows == 4) {
+				if together := known(p, siteURL, test.keys[0]).partition == known(p, siteURL, test.keys[1]).partition; together != (test.windows == 4) {
 					t.Errorf("one budget: %t", together)
 				}
 			})
@@ -356,9 +363,9 @@ func TestPartitions(t *testing.T) {
 			if got.Kind != kind || got.News != news {
 				t.Errorf("%s of %s is %+v", name, key.Reveal(), got)
 			}
-			return p.member(siteURL, key).partition
+			return known(p, siteURL, key).partition
 		}
-		if m := p.member(siteURL, "one"); m.kind != Unknown {
+		if m := known(p, siteURL, "one"); m.kind != Unknown {
 			t.Errorf("without an answer it is %s", m.kind)
 		}
 		one := answer("one", factro.PartitionOf("one")[0], ByKey, true)
@@ -370,18 +377,20 @@ func TestPartitions(t *testing.T) {
 			t.Error("an answer without a partition key is another's")
 		}
 		waits := make(chan time.Duration)
-		three := p.member(siteURL, "three").partition
+		three := known(p, siteURL, "three").partition
+		p.mu.Lock()
 		three.refuse(time.Now(), time.Now().Add(time.Hour))
+		p.mu.Unlock()
 		go func() { waits <- takes(t, s, "three") }()
 		synctest.Wait()
 		foreign := answer("one", "MTkyMDAyMDAxMDA5", ByAddress, true)
-		if answer("two", "MTkyMDAyMDAxMDA5", ByAddress, true) != foreign || p.member(siteURL, "three").partition != foreign || p.member(siteURL, "four").partition != foreign {
+		if answer("two", "MTkyMDAyMDAxMDA5", ByAddress, true) != foreign || known(p, siteURL, "three").partition != foreign || known(p, siteURL, "four").partition != foreign {
 			t.Error("clouds do not share what is counted by address")
 		}
 		if d := <-waits; d > time.Minute {
 			t.Errorf("who waited for the budget of a key got one of the common budget after %s", d)
 		}
-		if p.member("https://elsewhere", "one").partition == foreign {
+		if known(p, "https://elsewhere", "one").partition == foreign {
 			t.Error("two installations of factro share a budget")
 		}
 		if answer("two", "MTkyMDAyMDAxMDEw", ByAddress, false) == foreign {
