@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/dead"
 	"github.com/factro-bridge/factro-bridge/internal/cli/dev"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
+	"github.com/factro-bridge/factro-bridge/internal/cli/keys"
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
@@ -60,7 +61,7 @@ Start with "bridge dev": it needs no setup and shows one round trip.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), newTail(), dead.New(), newReconcile(version), newCanary(version), newStreams(),
+	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), newTail(), dead.New(), keys.New(), newReconcile(version), newCanary(version), newStreams(),
 		newConfig(), contract.New(), newVersion(version))
 	reportArgumentMistakes(root)
 	jsonErrors(root)
