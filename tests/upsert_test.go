@@ -66,7 +66,9 @@ func TestUpsertLife(t *testing.T) {
 	t.Parallel()
 	a := newAsking(t)
 	ctx := t.Context()
-	do := func(p events.Payload, opts ...events.DoOption) (events.Result, error) { return a.client.Do(ctx, p, opts...) }
+	do := func(p events.Payload, opts ...events.DoOption) (events.Result, error) {
+		return a.client.Do(ctx, p, opts...)
+	}
 	task := payload.CreateTask{Title: "life", TargetParentID: a.f.demo.Package}
 	key, update := events.WithExternalKey("Ä/17"), events.WithOnConflict(events.OnConflictUpdate)
 

@@ -113,9 +113,15 @@ type subjects struct {
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
 	Reconcile, Gap string
+	// Keys is the name of the bucket of external keys, MaxKey how many bytes a key has at most, Upserts what creates become.
+	Keys    string
+	MaxKey  int
+	Upserts []upsertRow
 	// Status is JSON to show.
 	Status string
 }
+
+type upsertRow struct{ Create, Update, Dropped, Refused string }
 
 type envelopeRow struct{ Name, Event, Command, Result string }
 
@@ -144,7 +150,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		Status:    strings.TrimSpace(string(status)),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
-		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
+		Keys: topology.KeysBucket(prefix, anyCloud), MaxKey: events.MaxExternalKey, Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range contract.Envelope {
 		command := a.Use[contract.ACommand]
@@ -154,6 +160,9 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		s.Envelope = append(s.Envelope, envelopeRow{a.Name, a.Use[contract.AnEvent], command, a.Use[contract.AResult]})
 	}
 	for _, op := range factro.Operations() {
+		if u, ok := op.Upsert(); ok {
+			s.Upserts = append(s.Upserts, upsertRow{op.Name, u.Update.Name, codes(u.Dropped), codes(u.Refused)})
+		}
 		if op.Writes() {
 			s.Commands++
 		} else {
@@ -161,4 +170,12 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		}
 	}
 	return s, nil
+}
+
+// codes lists names in a cell of a table.
+func codes(names []string) string {
+	if len(names) == 0 {
+		return "-"
+	}
+	return "`" + strings.Join(names, "`, `") + "`"
 }
