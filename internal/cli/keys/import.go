@@ -72,7 +72,7 @@ line and left alone, the others are set, and the exit code is 1.`,
 func (f *keyFlags) readFile(stdin io.Reader, name string) ([]record, error) {
 	in := stdin
 	if name != "-" {
-		file, err := os.Open(name) //nolint:gosec // the user of the command names the file
+		file, err := os.Open(name)
 		if err != nil {
 			return nil, exit.With(exit.WrongUsage, err)
 		}

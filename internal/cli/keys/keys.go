@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	store "github.com/factro-bridge/factro-bridge/internal/bus/keys"
@@ -80,7 +79,7 @@ func (f *keyFlags) open(ctx context.Context) (keys *store.Admin, end func(), err
 	if err = f.ChooseCloud(ctx, client); err == nil {
 		keys, err = store.Of(ctx, client.JetStream(), events.Prefix(f.Prefix), f.Cloud)
 	}
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
+	if errors.Is(err, store.ErrNoBucket) {
 		if unserved := f.RequireStreams(ctx, client); unserved != nil {
 			err = unserved
 		} else {
@@ -117,8 +116,8 @@ func (f *keyFlags) row(e store.Entry) row {
 
 const columns = "%-15s  %-36s  %-25s  %s\n"
 
-// print prints a key on one line.
-func (r row) print(out io.Writer) error {
+// printLine prints a key on one line.
+func (r row) printLine(out io.Writer) error {
 	id := r.ID
 	switch {
 	case r.Command != "":
@@ -179,7 +178,7 @@ func (f *keyFlags) list(cmd *cobra.Command, keys *store.Admin, all bool) error {
 		case !all && n > output.MaxRows:
 			return nil
 		}
-		return f.row(e).print(out)
+		return f.row(e).printLine(out)
 	})
 	switch {
 	case err != nil || f.asJSON:
