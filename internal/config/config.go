@@ -161,6 +161,8 @@ type Cloud struct {
 	Source  string  `yaml:"source" env:"SOURCE"`
 	Webhook Webhook `yaml:"webhook" envPrefix:"WEBHOOK_"`
 	API     API     `yaml:"api" envPrefix:"API_"`
+	// Policy says which commands are let through.
+	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -181,10 +183,13 @@ type Reconcile struct {
 
 // API says how a cloud's Core API is called.
 type API struct {
-	URL               string        `yaml:"url" env:"URL"`
-	Key               secret.Source `yaml:"key" envPrefix:"KEY_"`
-	RequestsPerMinute int           `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
-	Timeout           time.Duration `yaml:"timeout" env:"TIMEOUT"`
+	URL string        `yaml:"url" env:"URL"`
+	Key secret.Source `yaml:"key" envPrefix:"KEY_"`
+	// RequestsPerMinute bounds the calls of a cloud; 0 for as many as factro allows.
+	RequestsPerMinute int `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
+	// Reserve is the percentage of factro's budget that commands leave to queries and reconciliation.
+	Reserve int           `yaml:"reserve" env:"RESERVE"`
+	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
 }
 
 // Log is for the log.
@@ -233,9 +238,9 @@ func defaultMaxBytes() MaxBytes {
 
 // Settings of a cloud that says nothing else.
 const (
-	defaultAPI               = "https://cloud.factro.com/api/core"
-	defaultRequestsPerMinute = 480 // of 500
-	defaultTimeout           = 20 * time.Second
+	defaultAPI     = "https://cloud.factro.com/api/core"
+	defaultReserve = 5
+	defaultTimeout = 20 * time.Second
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

@@ -90,7 +90,9 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
 		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
-		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
+		"CLOUDS_0_POLICY_ALLOW_0_OPERATIONS": "create*,update*", "CLOUDS_0_POLICY_ALLOW_0_SOURCES": "//shop/*",
+		"CLOUDS_0_POLICY_DENY_0_OPERATIONS": "deleteTask", "CLOUDS_0_POLICY_DENY_0_SOURCES": "",
+		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_RESERVE": "7", "CLOUDS_0_API_TIMEOUT": "9s",
 		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
 	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS"} {
@@ -117,7 +119,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range settings(reflect.TypeFor[Config](), "") {
-		path = strings.NewReplacer("clouds.", "clouds.0.", "secrets.", "secrets.0.").Replace(path)
+		path = strings.NewReplacer("clouds.", "clouds.0.", "secrets.", "secrets.0.", "allow.", "allow.0.", "deny.", "deny.0.").Replace(path)
 		name := strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 		if _, ok := environ[name]; !ok && name != "CLOUDS_0_WEBHOOK_SECRETS_0_VALUE" {
 			t.Errorf("%s has no variable %s%s in this test", path, EnvPrefix, name)
@@ -135,10 +137,11 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"cloud":           cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
 		"spool":           c.Spool == Spool{"there", 20 << 20, 5},
 		"secrets":         len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
-		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
+		"policy":          reflect.DeepEqual(cloud.Policy, Policy{[]PolicyRule{{[]string{"create*", "update*"}, []string{"//shop/*"}}}, []PolicyRule{{[]string{"deleteTask"}, nil}}}),
+		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Reserve == 7 && cloud.API.Timeout == 9*time.Second,
 		"actions":         err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
 		"inboxes":         c.NATS.InboxPrefix == "_INBOX.egress" && c.NATS.APIPrefix == "JS.factro.API" && c.BusConfig(nil).InboxPrefix == "_INBOX.egress",
-		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.EgressConfig().ReplyPrefixes, c.NATS.ReplyPrefixes),
+		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.EgressConfig(c.Clouds[0]).ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
 		"others": c.ShutdownTimeout == 11*time.Second && c.Log == Log{4, "text"} && c.Admin.Listen == "127.0.0.1:2",

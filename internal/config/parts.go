@@ -105,13 +105,13 @@ func (c Config) WebhookMemory(limit int64) int64 {
 func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 	return coreapi.Config{
 		Cloud: cloud.Name, URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
-		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
+		RequestsPerMinute: cloud.API.RequestsPerMinute, Reserve: cloud.API.Reserve, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
 	}
 }
 
-// EgressConfig is how the process carries out commands.
-func (c Config) EgressConfig() egress.Config {
-	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes}
+// EgressConfig is how the process carries out the commands of a cloud.
+func (c Config) EgressConfig(cloud Cloud) egress.Config {
+	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes, Refuses: cloud.Policy.rules().Refuses}
 }
 
 // ReconcileConfig is when and how far back a cloud's webhooks are compared with what factro has stored.

@@ -38,6 +38,7 @@ func (c Config) Validate() error {
 		if c.Calls() {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.APIConfig(cloud, "").Validate()))
 		}
+		errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), cloud.Policy.validate()))
 		if c.Has(RoleReconcile) {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), reconcile.ValidateCallback(cloud.Webhook.URL)))
 		}

@@ -106,7 +106,7 @@ func (a Answer) AskedFor() time.Duration {
 	if a.Header.Get("Retry-After") == "" {
 		return 0
 	}
-	return min(factro.RetryAfter(a.Header, time.Now()), maxRest)
+	return factro.RetryAfter(a.Header, time.Now())
 }
 
 // Unasked tells that nothing was called: the breaker closed the way between the gate and the call.

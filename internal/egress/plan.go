@@ -75,6 +75,11 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		}
 	}
 	j.op = op
+	if w.cfg.Refuses != nil {
+		if why := w.cfg.Refuses(op.Name, j.cmd.Source()); why != "" {
+			return &events.Error{Code: events.CodePolicy, Message: why}
+		}
+	}
 	var err error
 	if j.refs, err = translate.KeyRefs(op, j.cmd.Event.Data()); err != nil {
 		return coreapi.Mistaken(err)

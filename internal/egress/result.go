@@ -268,5 +268,5 @@ func variant(j *job, r events.Result) string {
 // id may have other data, and its sender needs a result too.
 var perMessageCodes = map[string]bool{
 	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
-	events.CodeUndeliverable: true, events.CodeUnknownKey: true,
+	events.CodeUndeliverable: true, events.CodePolicy: true, events.CodePurged: true, events.CodeUnknownKey: true,
 }

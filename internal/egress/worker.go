@@ -35,6 +35,8 @@ type Config struct {
 	Prefix events.Prefix
 	// ReplyPrefixes are the prefixes of subjects that may get copies of results, in addition to inboxes.
 	ReplyPrefixes []string
+	// Refuses returns why the operator does not let an operation of a source through, or "". It may be nil.
+	Refuses func(operation, source string) string
 }
 
 // Stores are where a worker keeps results, records and external keys, and where it finds the files of commands.

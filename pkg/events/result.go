@@ -104,6 +104,9 @@ const (
 	CodeUnknownKey       = "unknown-key"       // the data names an object by an external key that is not known; nothing was called
 	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
 	CodeRefused          = "refused"           // factro said no; status and detail say what
+	CodePolicy           = "policy"            // the operator's policy does not let it through; nothing was called
+	CodePurged           = "purged"            // an operator took it out of the queue; nothing was called
+	CodePaused           = "paused"            // an operator has paused the commands or queries of the cloud
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused
 	CodeUnavailable      = "unavailable"       // factro fails or cannot be reached

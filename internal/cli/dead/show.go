@@ -75,6 +75,8 @@ Values that look like credentials are not shown.`,
 var checkHints = map[string]string{
 	events.CodeInvalid:          "The command itself is wrong and will fail each time. Send it with the right data: --set field=value.",
 	events.CodeUnknownOperation: "There is no such operation. Drop it, and send the right operation.",
+	events.CodePolicy:           "The policy of the bridge's operator refuses it. Change clouds[].policy and send it again, or drop it.",
+	events.CodePurged:           "An operator took it out of the queue. Send it again if it is wanted after all.",
 	events.CodeExpired:          "It was too late for its sender. Drop it, or send a new command.",
 	events.CodeConflict:         "Its source and id were used before with other data. If you change its data, it gets a new id: --set field=value.",
 	events.CodeUnknownKey:       "It names an object by an external key that the bridge does not know. Send it again once the object is created, or set the key: bridge keys set.",
