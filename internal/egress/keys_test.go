@@ -103,11 +103,11 @@ func (k *fakeKeys) set(kind, key, id string) {
 	k.entries[kind+" "+key] = keys.Entry{Kind: kind, Key: key, ID: id}
 }
 
-// of is the id of a task's key: "" if it is free, "pending" if a command has reserved it.
-func (k *fakeKeys) of(key string) string {
+// state is the id that the key JIRA-17 of a task stands for: "" if it is free, "pending" if a command has reserved it.
+func (k *fakeKeys) state() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e := k.entries["task "+key]
+	e := k.entries["task JIRA-17"]
 	if e.Pending() {
 		return "pending"
 	}
@@ -122,7 +122,7 @@ func upsert(id string, ext ...any) events.Command {
 	return c
 }
 
-// forget drops what was recorded.
+// again drops what was recorded.
 func (r *rig) again() { r.stores.sent, r.Lines = nil, nil }
 
 var made = apitest.OK(`{"id":"t-9"}`)
@@ -131,8 +131,8 @@ var made = apitest.OK(`{"id":"t-9"}`)
 func TestExternalKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, apitest.Always(made))
-	if s := r.wantDone(r.do(upsert("c-1")), events.Applied, ""); s.result.Existing || r.keys.of("JIRA-17") != "t-9" {
-		t.Errorf("the key is %q: %s", r.keys.of("JIRA-17"), s.event.Data())
+	if s := r.wantDone(r.do(upsert("c-1")), events.Applied, ""); s.result.Existing || r.keys.state() != "t-9" {
+		t.Errorf("the key is %q: %s", r.keys.state(), s.event.Data())
 	}
 	for range 2 { // the second time is a redelivery
 		r.again()
@@ -184,14 +184,14 @@ func TestUpsertOfDeleted(t *testing.T) {
 			verdict := r.do(upsert("c-1", "onconflict", "update"))
 			if !gone {
 				r.wantDone(verdict, events.Rejected, "refused")
-				if r.Count("call POST") != 0 || r.keys.of("JIRA-17") != "t-1" {
-					t.Errorf("the key is %q: %s", r.keys.of("JIRA-17"), r)
+				if r.Count("call POST") != 0 || r.keys.state() != "t-1" {
+					t.Errorf("the key is %q: %s", r.keys.state(), r)
 				}
 				return
 			}
 			s := r.wantDone(verdict, events.Applied, "")
-			if s.result.Existing || s.result.Resource.ID != "t-9" || r.keys.of("JIRA-17") != "t-9" || r.Count("call PUT") != 1 || r.Count("call POST") != 1 {
-				t.Errorf("the key is %q, the result %s: %s", r.keys.of("JIRA-17"), s.event.Data(), r)
+			if s.result.Existing || s.result.Resource.ID != "t-9" || r.keys.state() != "t-9" || r.Count("call PUT") != 1 || r.Count("call POST") != 1 {
+				t.Errorf("the key is %q, the result %s: %s", r.keys.state(), s.event.Data(), r)
 			}
 		})
 	}
@@ -206,8 +206,8 @@ func TestKeyFreed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, unsearchable(apitest.Always(answer)))
 				_ = r.do(upsert("c-1"))
-				if s := r.only(); s.result.Outcome == events.Applied || r.keys.of("JIRA-17") != "" {
-					t.Errorf("the key is %q after %s", r.keys.of("JIRA-17"), s.event.Data())
+				if s := r.only(); s.result.Outcome == events.Applied || r.keys.state() != "" {
+					t.Errorf("the key is %q after %s", r.keys.state(), s.event.Data())
 				}
 			})
 		})
@@ -216,8 +216,8 @@ func TestKeyFreed(t *testing.T) {
 		r := newRig(t, apitest.Always(apitest.Reply{Status: 404}))
 		r.keys.set("task", "JIRA-17", "t-1")
 		r.wantDone(r.do(c), events.Applied, "")
-		if r.keys.of("JIRA-17") != "" || r.Count("call DELETE /api/core/tasks/t-1") != 1 {
-			t.Errorf("by %s: the key is %q: %s", name, r.keys.of("JIRA-17"), r)
+		if r.keys.state() != "" || r.Count("call DELETE /api/core/tasks/t-1") != 1 {
+			t.Errorf("by %s: the key is %q: %s", name, r.keys.state(), r)
 		}
 	}
 	// Freeing the key does not hold up the deletion.
@@ -278,8 +278,8 @@ func TestKeyPending(t *testing.T) {
 			if tt.existed {
 				want = "t-1"
 			}
-			if s.result.Existing != tt.existed || s.result.Resource.ID != want || r.keys.of("JIRA-17") != want {
-				t.Errorf("the key is %q: %s", r.keys.of("JIRA-17"), s.event.Data())
+			if s.result.Existing != tt.existed || s.result.Resource.ID != want || r.keys.state() != want {
+				t.Errorf("the key is %q: %s", r.keys.state(), s.event.Data())
 			}
 			r.again()
 			r.wantDone(r.do(use), events.Applied, "")
@@ -298,8 +298,8 @@ func TestKeyCrashes(t *testing.T) {
 		owner := keys.OwnerOf(upsert("c-1"))
 		r.keys.entries["task JIRA-17"] = keys.Entry{Kind: "task", Key: "JIRA-17", Owner: &owner}
 		r.wantDone(r.do(upsert("c-1")), events.Applied, "")
-		if r.keys.of("JIRA-17") != "t-9" || r.Count("call POST") != 1 {
-			t.Errorf("the key is %q: %s", r.keys.of("JIRA-17"), r)
+		if r.keys.state() != "t-9" || r.Count("call POST") != 1 {
+			t.Errorf("the key is %q: %s", r.keys.state(), r)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // between the ledger and the key: the result is there, and the key is not complete
@@ -312,13 +312,13 @@ func TestKeyCrashes(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if verdict := r.w.Handle(ctx, ctx, upsert("c-1"), nil); verdict == nil || r.keys.of("JIRA-17") != "pending" {
-			t.Fatalf("the verdict is %v, the key %q", verdict, r.keys.of("JIRA-17"))
+		if verdict := r.w.Handle(ctx, ctx, upsert("c-1"), nil); verdict == nil || r.keys.state() != "pending" {
+			t.Fatalf("the verdict is %v, the key %q", verdict, r.keys.state())
 		}
 		r.keys.fail = nil
 		r.wantDone(r.do(upsert("c-1")), events.Applied, "")
-		if r.keys.of("JIRA-17") != "t-9" || r.Count("call POST") != 1 {
-			t.Errorf("the key is %q: %s", r.keys.of("JIRA-17"), r)
+		if r.keys.state() != "t-9" || r.Count("call POST") != 1 {
+			t.Errorf("the key is %q: %s", r.keys.state(), r)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // after the call: what it has made is found
@@ -342,8 +342,8 @@ func TestKeyCrashes(t *testing.T) {
 			return apitest.OK(listed)
 		})
 		s := r.wantDone(r.do(upsert("c-1")), events.Applied, "")
-		if !s.result.Adopted || r.keys.of("JIRA-17") != "t-9" || posts != 1 {
-			t.Errorf("the key is %q, %d calls: %s", r.keys.of("JIRA-17"), posts, s.event.Data())
+		if !s.result.Adopted || r.keys.state() != "t-9" || posts != 1 {
+			t.Errorf("the key is %q, %d calls: %s", r.keys.state(), posts, s.event.Data())
 		}
 	})
 }
@@ -367,7 +367,7 @@ func TestKeyRedriven(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := true
-		r := newRig(t, func(q *http.Request, _ string) apitest.Reply {
+		r := newRig(t, func(*http.Request, string) apitest.Reply {
 			if broken {
 				return apitest.Reply{Status: 422, Body: "no"}
 			}
@@ -379,8 +379,8 @@ func TestKeyRedriven(t *testing.T) {
 		redriven := upsert("c-1")
 		redriven.Redrive = "3"
 		r.wantDone(r.do(redriven), events.Applied, "")
-		if r.keys.of("JIRA-17") != "t-9" || r.Count("call POST") != 1 {
-			t.Errorf("the key is %q: %s", r.keys.of("JIRA-17"), r)
+		if r.keys.state() != "t-9" || r.Count("call POST") != 1 {
+			t.Errorf("the key is %q: %s", r.keys.state(), r)
 		}
 	})
 	r := newRig(t, apitest.Always(apitest.Reply{Status: 422, Body: "no"}))
@@ -401,7 +401,7 @@ func TestKeyRefs(t *testing.T) {
 		return command("createTask", `{"title":"T","targetParentId":{"externalkey":"P"},"executorId":{"externalkey":"E"}}`)
 	}
 	var body string
-	r := newRig(t, func(q *http.Request, b string) apitest.Reply { body = b; return made })
+	r := newRig(t, func(_ *http.Request, b string) apitest.Reply { body = b; return made })
 	s := r.wantDone(r.do(use()), events.Rejected, "unknown-key")
 	var fields []events.FieldError
 	if err := json.Unmarshal(s.result.Error.Detail, &fields); err != nil || len(fields) != 2 || fields[0].Pointer != "/executorId" || fields[1].Pointer != "/targetParentId" ||
@@ -461,7 +461,7 @@ func TestKeyOfMissing(t *testing.T) {
 		})
 		r.keys.set("task", "JIRA-17", "t-1")
 		r.wantDone(r.do(command("setTaskState", `{"taskId":{"externalkey":"JIRA-17"},"state":"review"}`)), events.Rejected, "refused")
-		if free := r.keys.of("JIRA-17") == ""; free != gone {
+		if free := r.keys.state() == ""; free != gone {
 			t.Errorf("gone %t, freed %t: %s", gone, free, r)
 		}
 	}
@@ -511,7 +511,7 @@ func TestKeyDryRun(t *testing.T) {
 		}
 		call, err := result.PlannedCall()
 		if s.result.Existing != tt.exists || tt.method != call.Method || (err == nil) != (tt.method != "") || r.Count("call") != 0 || len(r.stores.ledger) != 0 ||
-			!tt.exists && r.keys.of("JIRA-17") != "" {
+			!tt.exists && r.keys.state() != "" {
 			t.Errorf("%s: %s, %v: %s", name, s.event.Data(), err, r)
 		}
 	}

@@ -36,7 +36,8 @@ func (k *fakeKeys) Forget(_ context.Context, _ string, e keys.Entry) error {
 	return k.err
 }
 
-func (k *fakeKeys) set(kind, key, id string) {
+func (k *fakeKeys) set(id string) {
+	const kind, key = "task", "JIRA-17"
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.entries[kind+" "+key] = keys.Entry{Kind: kind, Key: key, ID: id}
@@ -53,7 +54,7 @@ func TestExternalKeys(t *testing.T) {
 	if a := x.r.Query(t.Context(), query); a.Status != http.StatusNotFound || a.Error.Code != "unknown-key" || a.Error.FieldErrors()[0].Pointer != "/taskId" {
 		t.Errorf("a key that is not known: %+v", a)
 	}
-	x.keys.set("task", "JIRA-17", "t-1")
+	x.keys.set("t-1")
 	if a := x.r.Query(t.Context(), query); a.Status != http.StatusOK || x.Count("call GET /api/core/tasks/t-1") != 1 {
 		t.Errorf("%+v: %s", a, x)
 	}
@@ -73,7 +74,7 @@ func TestKeyOfMissing(t *testing.T) {
 	t.Parallel()
 	for operation, freed := range map[string]bool{"getTask": true, "getTaskComment": false} {
 		x := newReading(t, apitest.Always(apitest.Reply{Status: 404, Body: "no"}))
-		x.keys.set("task", "JIRA-17", "t-1")
+		x.keys.set("t-1")
 		q := queries.Query{Address: events.Address{Cloud: "acme", Resource: "task", Operation: operation}, Data: []byte(`{"taskId":{"externalkey":"JIRA-17"}}`)}
 		if !freed {
 			q.Data = []byte(`{"taskId":{"externalkey":"JIRA-17"},"commentId":"c-1"}`)
@@ -96,8 +97,8 @@ func TestPendingKey(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				x := newReading(t, apitest.Always(apitest.OK(`{"id":"t-1"}`)))
-				x.keys.set("task", "JIRA-17", "")
-				end := time.AfterFunc(after, func() { x.keys.set("task", "JIRA-17", "t-1") })
+				x.keys.set("")
+				end := time.AfterFunc(after, func() { x.keys.set("t-1") })
 				defer end.Stop()
 				want := http.StatusOK
 				if name == "never" {

@@ -142,6 +142,18 @@ func WithIDs(data []byte, refs []KeyRef, ids map[string]string) ([]byte, error) 
 	return jsontext.Encode(fields)
 }
 
+// Check says what is wrong with the data of a command or query. External keys count as ids.
+func Check(op factro.Operation, data []byte) error {
+	refs, err := KeyRefs(op, data)
+	if err != nil {
+		return err
+	}
+	if data, err = WithIDs(data, refs, nil); err == nil {
+		_, err = Command(op, data)
+	}
+	return err
+}
+
 // IDIn is the id in a field of the data. refs are the ids that external keys in the data stand for, by their pointers.
 func IDIn(data []byte, field string, refs map[string]string) string {
 	if id := refs["/"+field]; id != "" {

@@ -3,6 +3,7 @@ package translate_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -24,10 +25,14 @@ func TestKeyRefs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ operation, data, refs, resolved string }{
 		{"setTaskState", `{"taskId":{"externalkey":"JIRA-17"},"state":"review"}`, `/taskId [task] JIRA-17`, `{"state":"review","taskId":"id-0"}`},
-		{"createTask", `{"title":"T","targetParentId":{"externalkey":"Ä/b"},"executorId":{"externalkey":"E"}}`,
-			`/executorId [user] E; /targetParentId [package project] Ä/b`, `{"executorId":"id-0","targetParentId":"id-1","title":"T"}`},
-		{"updateTasks", `{"items":[{"id":"t-1"},{"id":{"externalkey":"K"},"officerId":{"externalkey":"O"}}]}`,
-			`/items/1/id [task] K; /items/1/officerId [user] O`, `{"items":[{"id":"t-1"},{"id":"id-0","officerId":"id-1"}]}`},
+		{
+			"createTask", `{"title":"T","targetParentId":{"externalkey":"Ä/b"},"executorId":{"externalkey":"E"}}`,
+			`/executorId [user] E; /targetParentId [package project] Ä/b`, `{"executorId":"id-0","targetParentId":"id-1","title":"T"}`,
+		},
+		{
+			"updateTasks", `{"items":[{"id":"t-1"},{"id":{"externalkey":"K"},"officerId":{"externalkey":"O"}}]}`,
+			`/items/1/id [task] K; /items/1/officerId [user] O`, `{"items":[{"id":"t-1"},{"id":"id-0","officerId":"id-1"}]}`,
+		},
 		{"updateTask", `{"taskId":"t","customFields":{"a":{"externalkey":"K"}},"title":{"externalkey":"K"}}`, ``, ``},
 		{"updateTask", `{"taskId":{"externalkey":"K","more":1}}`, ``, ``}, // the schema refuses it
 		{"getTask", `{"taskId":{"externalkey":"K"}}`, `/taskId [task] K`, `{"taskId":"id-0"}`},
@@ -96,7 +101,7 @@ func TestUpdateOfCreate(t *testing.T) {
 			continue
 		}
 		call, callErr := translate.Update(u, []byte(tt.data), "t-1")
-		if err != nil || callErr != nil || call.Method != "PUT" || call.Target != tt.target || string(call.Body) != tt.body {
+		if err != nil || callErr != nil || call.Method != http.MethodPut || call.Target != tt.target || string(call.Body) != tt.body {
 			t.Errorf("%s: %s %s %s: %v, %v", tt.data, call.Method, call.Target, call.Body, err, callErr)
 		}
 	}

@@ -22,7 +22,10 @@ type Admin struct {
 	kv     store
 }
 
-// Of returns the external keys of a cloud. The error wraps jetstream.ErrBucketNotFound if there is no bucket.
+// ErrNoBucket says that a cloud has no bucket for external keys.
+var ErrNoBucket = jetstream.ErrBucketNotFound
+
+// Of returns the external keys of a cloud. The error wraps ErrNoBucket if there is no bucket.
 func Of(ctx context.Context, js jetstream.JetStream, p events.Prefix, cloud string) (*Admin, error) {
 	name := topology.KeysBucket(p, cloud)
 	kv, err := js.KeyValue(ctx, name)

@@ -116,9 +116,15 @@ type subjects struct {
 	Reconcile, Gap string
 	// Control is the name of the bucket of pauses, Notice JSON to show.
 	Control, Notice string
+	// Keys is the name of the bucket of external keys, MaxKey how many bytes a key has at most, Upserts what creates become.
+	Keys    string
+	MaxKey  int
+	Upserts []upsertRow
 	// Status is JSON to show.
 	Status string
 }
+
+type upsertRow struct{ Create, Update, Dropped, Refused string }
 
 type envelopeRow struct{ Name, Event, Command, Result string }
 
@@ -152,7 +158,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Control: topology.ControlBucket(prefix), Notice: strings.TrimSpace(string(reported)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
-		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
+		Keys: topology.KeysBucket(prefix, anyCloud), MaxKey: events.MaxExternalKey, Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range contract.Envelope {
 		command := a.Use[contract.ACommand]
@@ -162,6 +168,9 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		s.Envelope = append(s.Envelope, envelopeRow{a.Name, a.Use[contract.AnEvent], command, a.Use[contract.AResult]})
 	}
 	for _, op := range factro.Operations() {
+		if u, ok := op.Upsert(); ok {
+			s.Upserts = append(s.Upserts, upsertRow{op.Name, u.Update.Name, codes(u.Dropped), codes(u.Refused)})
+		}
 		if op.Writes() {
 			s.Commands++
 		} else {
@@ -169,4 +178,12 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		}
 	}
 	return s, nil
+}
+
+// codes lists names in a cell of a table.
+func codes(names []string) string {
+	if len(names) == 0 {
+		return "-"
+	}
+	return "`" + strings.Join(names, "`, `") + "`"
 }
