@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -55,7 +56,7 @@ func TestUnitAlone(t *testing.T) {
 	}
 	t.Cleanup(consumer.Close)
 	steer := newSteering(cfg, broker, b.log)
-	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, steer: steer})
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, steer: steer, budgets: budget.NewPool()})
 	if err != nil {
 		t.Fatal(err)
 	}

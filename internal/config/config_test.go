@@ -81,7 +81,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false",
 		"NATS_MAX_BYTES_EVENTS": "21MiB", "NATS_MAX_BYTES_COMMANDS": "22MiB", "NATS_MAX_BYTES_RESULTS": "23MiB", "NATS_MAX_BYTES_DEAD": "24MiB",
 		"NATS_MAX_BYTES_LEDGER": "25MiB", "NATS_MAX_BYTES_FILES": "26MiB", "NATS_MAX_BYTES_ANSWERS": "27MiB", "NATS_MAX_BYTES_ORIGINALS": "28MiB",
-		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "", "NATS_DUPLICATE_WINDOW": "5m",
+		"NATS_MAX_BYTES_KEYS": "29MiB",
+		"NATS_INBOX_PREFIX":   "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "", "NATS_DUPLICATE_WINDOW": "5m",
 		"NATS_USER_FILE": "", "NATS_PASSWORD_FILE": "", "NATS_TLS_HANDSHAKE_FIRST": "true", "NATS_DIAL_TIMEOUT": "3s",
 		"NATS_IGNORE_DISCOVERED_SERVERS": "true", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
@@ -91,13 +92,13 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
 		"CLOUDS_0_POLICY_ALLOW_0_OPERATIONS": "create*,update*", "CLOUDS_0_POLICY_ALLOW_0_SOURCES": "//shop/*",
 		"CLOUDS_0_POLICY_DENY_0_OPERATIONS": "deleteTask", "CLOUDS_0_POLICY_DENY_0_SOURCES": "",
-		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s",
+		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_RESERVE": "7", "CLOUDS_0_API_TIMEOUT": "9s",
 		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
-	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "BRIDGE", "CONTROL", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS"} {
+	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "BRIDGE", "CONTROL", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS"} {
 		prefix := "NATS_STREAMS_" + kind + "_"
 		environ[prefix+"MAX_AGE"], environ[prefix+"MAX_MESSAGES"] = fmt.Sprintf("%dh", 100+i), "5"
-		if kind == "COMMANDS" || kind == "CONTROL" || kind == "RECONCILE" {
+		if slices.Contains([]string{"COMMANDS", "CONTROL", "RECONCILE", "KEYS"}, kind) {
 			environ[prefix+"MAX_AGE"] = "0"
 		}
 		if i == 4 || i > 6 {
@@ -137,7 +138,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"spool":           c.Spool == Spool{"there", 20 << 20, 5},
 		"secrets":         len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
 		"policy":          reflect.DeepEqual(cloud.Policy, Policy{[]PolicyRule{{[]string{"create*", "update*"}, []string{"//shop/*"}}}, []PolicyRule{{[]string{"deleteTask"}, nil}}}),
-		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
+		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Reserve == 7 && cloud.API.Timeout == 9*time.Second,
 		"actions":         err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
 		"inboxes":         c.NATS.InboxPrefix == "_INBOX.egress" && c.NATS.APIPrefix == "JS.factro.API" && c.BusConfig(nil).InboxPrefix == "_INBOX.egress",
 		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.EgressConfig(c.Clouds[0]).ReplyPrefixes, c.NATS.ReplyPrefixes),

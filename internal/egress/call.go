@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -64,6 +65,9 @@ func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.
 	case coreapi.Done:
 		return j.conclude(events.Applied, a, nil)
 	case coreapi.Refused:
+		if a.Status == http.StatusNotFound && (len(j.refs) > 0 || j.key.Updating()) {
+			return keyLost
+		}
 		return j.conclude(events.Rejected, a, a.Refusal())
 	case coreapi.Unknown:
 		if err := w.save(ctx, j); err != nil {

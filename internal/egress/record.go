@@ -14,8 +14,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -50,9 +50,9 @@ type ledgerClaims interface {
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
 }
 
-// fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted.
-func fingerprint(op factro.Operation, data []byte) (string, error) {
-	return identity.CommandFingerprint(op.Name, data)
+// fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
+func fingerprint(op factro.Operation, data []byte, key *externalkey.Own) (string, error) {
+	return key.Fingerprint(op.Name, data)
 }
 
 // oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/waiting"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/policy"
@@ -106,8 +107,9 @@ func (r Request) matches(c waiting.Command) bool {
 func (p *Purge) one(ctx context.Context, r Request, c waiting.Command, report *Report) error {
 	c.Cloud = r.Cloud
 	op, known := factro.Lookup(c.Operation)
-	fingerprint, err := identity.CommandFingerprint(c.Operation, c.Event.Data())
-	if c.Mistake != nil || !known || !op.Writes() || err != nil || isDryRun(c) {
+	key, wrong := externalkey.Read(c.Event)
+	fingerprint, err := key.Fingerprint(c.Operation, c.Event.Data())
+	if wrong != nil || c.Mistake != nil || !known || !op.Writes() || err != nil || isDryRun(c) {
 		report.Trial++
 		return nil
 	}

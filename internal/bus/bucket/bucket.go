@@ -81,7 +81,7 @@ func (b *Bucket) Next(ctx context.Context, filter string, after uint64) (Change,
 // Remove removes an entry of that revision and keeps, in its history, what value says about that.
 func (b *Bucket) Remove(ctx context.Context, key string, value []byte, revision uint64) error {
 	_, err := b.write(ctx, key, value, revision, nats.Header{kvOperation: {kvDelete}})
-	return mismatch(err)
+	return Mismatch(err)
 }
 
 // Headers of entries, as the client library writes them.
@@ -144,13 +144,21 @@ func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, 
 // Update replaces a revision, else the error is jetstream.ErrKeyRevisionMismatch.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	now, err := b.write(ctx, key, value, revision, nil)
-	return now, mismatch(err)
+	return now, Mismatch(err)
 }
 
 // Purge removes an entry of that revision.
 func (b *Bucket) Purge(ctx context.Context, key string, revision uint64) error {
 	_, err := b.write(ctx, key, nil, revision, nats.Header{kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}})
-	return mismatch(err)
+	return Mismatch(err)
+}
+
+// PurgeFor is Purge, and leaves a marker that goes by itself after a while. The bucket has to allow it.
+func (b *Bucket) PurgeFor(ctx context.Context, key string, revision uint64, marker time.Duration) error {
+	_, err := b.write(ctx, key, nil, revision, nats.Header{
+		kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}, jetstream.MsgTTLHeader: {marker.String()},
+	})
+	return Mismatch(err)
 }
 
 // Missing says whether an error is that there is no such entry.
@@ -161,7 +169,8 @@ func Lost(err error) bool {
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
 }
 
-func mismatch(err error) error {
+// Mismatch makes a refused revision jetstream.ErrKeyRevisionMismatch.
+func Mismatch(err error) error {
 	if natserr.Conflict(err) {
 		return fmt.Errorf("%w: %w", jetstream.ErrKeyRevisionMismatch, err)
 	}

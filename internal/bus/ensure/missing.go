@@ -42,6 +42,9 @@ func (e *Ensurer) missingRest(ctx context.Context, cloud string) (rest []topolog
 	if e.isMissing(ctx, e.cfg.Prefix.BridgeStream(cloud)) {
 		rest = append(rest, topology.Bridge)
 	}
+	if e.isMissing(ctx, e.cfg.Plan().Keys(cloud).Name) {
+		rest = append(rest, topology.Keys)
+	}
 	return rest
 }
 

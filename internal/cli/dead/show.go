@@ -79,6 +79,7 @@ var checkHints = map[string]string{
 	events.CodePurged:           "An operator took it out of the queue. Send it again if it is wanted after all.",
 	events.CodeExpired:          "It was too late for its sender. Drop it, or send a new command.",
 	events.CodeConflict:         "Its source and id were used before with other data. If you change its data, it gets a new id: --set field=value.",
+	events.CodeUnknownKey:       "It names an object by an external key that the bridge does not know. Send it again once the object is created, or set the key: bridge keys set.",
 	events.CodeRefused:          "factro refused it, with the message above. Fix the cause at factro and send it again, or fix the data: --set field=value.",
 	events.CodeExhausted:        "factro failed on it each time. Check whether factro works now, and whether it has carried out the command nevertheless.",
 	events.CodeAmbiguous:        "factro may have carried it out. First look for the object at factro: if it exists, drop the dead letter, otherwise send it again.",

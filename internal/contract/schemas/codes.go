@@ -19,6 +19,7 @@ type Code struct {
 var Codes = []Code{
 	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake; nothing was called"},
 	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
+	{events.CodeUnknownKey, events.Rejected, "the data names an object by an external key that is not known; `detail` says which; nothing was called"},
 	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
 	{events.CodeConflict, events.Rejected, "the same source and id were used before with another operation or other data; nothing was called; `earlier` is the result of that command without its `response`, once it has one"},
 	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what, `answer` is what it sent"},
