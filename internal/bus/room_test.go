@@ -44,7 +44,7 @@ func TestLittleRoom(t *testing.T) {
 	wantedByCloud := topology.Advisories.Size(topology.Sizes{}) + topology.Bridge.Size(topology.Sizes{}) // of all that a cloud has, and of the buckets that all of them share
 	for _, most := range []int64{
 		topology.DefaultSizes().Events, topology.DefaultSizes().Commands, topology.DefaultSizes().Results, topology.DefaultSizes().Dead, topology.DefaultSizes().Ledger, topology.DefaultSizes().Files,
-		topology.DefaultSizes().Answers, topology.DefaultSizes().Originals,
+		topology.DefaultSizes().Answers, topology.DefaultSizes().Originals, topology.DefaultSizes().Keys,
 	} {
 		wantedByCloud += most
 	}
