@@ -1,6 +1,8 @@
 package externalkey
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -8,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -96,6 +99,16 @@ func (o *Own) Identity() string {
 		return ""
 	}
 	return fmt.Sprintf("\n%t %q", o.Update, o.Name)
+}
+
+// Fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
+func (o *Own) Fingerprint(operation string, data []byte) (string, error) {
+	canonical, err := jsontext.Canonical(data)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(o.Identify(append([]byte(operation+"\n"), canonical...)))
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // Call is the update of the existing object that the create with this data becomes.
