@@ -52,7 +52,7 @@ type ledgerClaims interface {
 
 // fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
 func fingerprint(op factro.Operation, data []byte, key *externalkey.Own) (string, error) {
-	return identity.CommandFingerprint(op.Name, data, key.Identity())
+	return key.Fingerprint(op.Name, data)
 }
 
 // oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.

@@ -93,12 +93,12 @@ func (o *Own) Updating() bool { return o.Existing() && o.Update }
 // Kind is the kind of the object that the command creates.
 func (o *Own) Kind() string { return o.Create.Makes() }
 
-// Identity is what the key adds to what tells commands apart; empty if the command has none.
-func (o *Own) Identity() string {
+// Identify adds the key to what tells commands apart.
+func (o *Own) Identify(text []byte) []byte {
 	if o.Name == "" {
-		return ""
+		return text
 	}
-	return fmt.Sprintf("\n%t %q", o.Update, o.Name)
+	return fmt.Appendf(text, "\n%t %q", o.Update, o.Name)
 }
 
 // Fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.

@@ -34,17 +34,6 @@ func BodyDigest(data []byte) string {
 // may be that of a webhook or of a task. It is the same each time for the same data.
 func OwnID(id string, data []byte) string { return id + "." + BodyDigest(data) }
 
-// CommandFingerprint identifies the operation, the data and the external key of a command in the ledger. It does not depend on how
-// the JSON is formatted.
-func CommandFingerprint(operation string, data []byte, externalKey string) (string, error) {
-	canonical, err := jsontext.Canonical(data)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256([]byte(operation + "\n" + string(canonical) + externalKey))
-	return hex.EncodeToString(sum[:]), nil
-}
-
 // CommandDigest is a digest of a command's data, however it is written: blanks, the order of properties and the way of escaping
 // make no difference, the digits of numbers do. No data at all counts as {}, as it does for the bridge. It is "" for what is
 // no JSON.

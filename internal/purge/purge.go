@@ -107,9 +107,9 @@ func (r Request) matches(c waiting.Command) bool {
 func (p *Purge) one(ctx context.Context, r Request, c waiting.Command, report *Report) error {
 	c.Cloud = r.Cloud
 	op, known := factro.Lookup(c.Operation)
-	own, mistake := externalkey.Read(c.Event)
-	fingerprint, err := identity.CommandFingerprint(c.Operation, c.Event.Data(), own.Identity())
-	if c.Mistake != nil || !known || !op.Writes() || err != nil || mistake != nil || isDryRun(c) {
+	key, wrong := externalkey.Read(c.Event)
+	fingerprint, err := key.Fingerprint(c.Operation, c.Event.Data())
+	if wrong != nil || c.Mistake != nil || !known || !op.Writes() || err != nil || isDryRun(c) {
 		report.Trial++
 		return nil //nolint:nilerr // the bridge rejects it by itself
 	}
