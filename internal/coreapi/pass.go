@@ -68,6 +68,11 @@ func (a *API) AwaitSlot(ctx context.Context, report func(Obstacle)) error {
 	return a.budget.Take(ctx)
 }
 
+// Pace is how long n calls take by the number that is allowed.
+func (a *API) Pace(n int) time.Duration {
+	return time.Duration(n) * time.Minute / time.Duration(a.cfg.RequestsPerMinute)
+}
+
 // Probe is the cheap read: a handful of counters.
 var Probe = func() factro.Operation {
 	op, ok := factro.Lookup("getUserQuota")

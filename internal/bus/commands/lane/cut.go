@@ -122,7 +122,7 @@ func (s *Schedule) Refilled(c Cut, next uint64) bool {
 }
 
 // Part is how many entries of a cut group are read again at once.
-func (s *Schedule) Part() int { return s.part() }
+func (s *Schedule) Part() int { return max(2, s.most/8) }
 
 // CutLanes is how many groups are cut.
 func (s *Schedule) CutLanes() int { return len(s.cuts) }

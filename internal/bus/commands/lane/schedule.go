@@ -200,3 +200,6 @@ func (s *Schedule) file(l *lane) {
 		s.levels[l.filed].ready(l)
 	}
 }
+
+// Highest is the last place in the stream that was added or cut.
+func (s *Schedule) Highest() uint64 { return s.highest }

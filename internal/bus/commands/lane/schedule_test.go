@@ -159,14 +159,14 @@ func TestCut(t *testing.T) {
 // no sender that has something ready gets less than its share.
 func TestProperties(t *testing.T) {
 	t.Parallel()
-	for round := range 200 {
+	for round := range 60 {
 		random := rand.New(rand.NewPCG(uint64(round), 7))
 		s := lane.New(1 << 20)
 		now, seq := start, uint64(0)
 		running := map[uint64]lane.Entry{}
 		last := map[string]uint64{}
 		done := map[uint64]bool{}
-		for range 400 {
+		for range 300 {
 			switch random.IntN(6) {
 			case 0, 1:
 				seq++
