@@ -175,19 +175,6 @@ func TestUnbuiltRequest(t *testing.T) {
 	})
 }
 
-// TestMandant: one wrong answer does not change the links of all other results.
-func TestMandant(t *testing.T) {
-	t.Parallel()
-	var a agreedValue
-	for n, test := range []struct{ answer, want string }{
-		{"", ""}, {"a", "a"}, {"b", "a"}, {"b", "a"}, {"a", "a"}, {"b", "a"}, {"c", "a"}, {"b", "a"}, {"b", "a"}, {"", "a"}, {"b", "b"},
-	} {
-		if a.observe(test.answer); a.get() != test.want {
-			t.Errorf("step %d: after %q it is %q, want %q", n, test.answer, a.get(), test.want)
-		}
-	}
-}
-
 // TestOddDate: one Date header from another century does not affect later creates, and is reported once.
 func TestOddDate(t *testing.T) {
 	t.Parallel()

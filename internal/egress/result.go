@@ -177,8 +177,8 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 // resource names the object. It has a link into the web UI once an answer has contained the mandant's id.
 func (w *Worker) resource(j *job, a coreapi.Answer) *events.Resource {
 	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.Body)
-	w.mandant.observe(mandantID)
-	r.URL = factro.WebLink(w.webOrigin, w.mandant.get(), r.Type, r.ID)
+	w.mandant.Observe(mandantID)
+	r.URL = factro.WebLink(w.webOrigin, w.mandant.Get(), r.Type, r.ID)
 	return r
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/agreed"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -56,7 +57,7 @@ type Worker struct {
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
 	webOrigin string
-	mandant   agreedValue // the mandant's id, once an answer contained it
+	mandant   agreed.Value // the mandant's id, once an answer contained it
 	concluded atomic.Int64
 	inFlight  inFlight
 }

@@ -123,7 +123,7 @@ func (c *Consumer) Run(ctx context.Context, cloud string, options Options, w Wor
 	}
 	q := &cloudQueue{
 		Consumer: c, cloud: cloud, stream: c.conn.Settings().Prefix.CommandStream(cloud), worker: w, options: options,
-		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), held: held{store: hold.Of(c.conn, cloud, c.log), all: map[string]*hold.Hold{}},
+		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
 	}
 	defer c.metrics.end(q.counts)
 	q.repeat(ctx, "commands cannot be worked on; trying again", q.hold)
@@ -140,9 +140,9 @@ type cloudQueue struct {
 	options Options
 	counts  *counts
 	index   *index.Index
-	held    held
+	holds   *hold.Keeper
 	binding binding
-	mayNot  string // the subject on which the bridge may not publish, and would have to to make the consumer anew
+	mayNot  string // the subject on which the bridge may not publish, but would have to in order to create the consumer again
 }
 
 // repeat does something again and again until ctx ends, after a pause when it failed.
@@ -190,7 +190,7 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	defer cancel()
 	q.index = index.New(q.mostIndexed) // what it held before may be done, or released
 	if q.acquire != nil {              // else there is nothing that remembers them
-		if err := q.loadHolds(working); err != nil {
+		if err := q.holds.Load(working, q.index); err != nil {
 			return err
 		}
 	}
@@ -206,8 +206,8 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { q.dispatch(working) })
 	group.Go(func() { q.refill(working) })
-	group.Go(func() { q.tell(working) })
-	group.Go(func() { q.releaseLanes(working) })
+	group.Go(func() { informer{q}.run(working) })
+	group.Go(func() { q.holds.Run(working) })
 	q.repeat(working, "commands cannot be pulled; trying again", q.pull)
 	group.Wait()
 	if ctx.Err() == nil {

@@ -25,7 +25,7 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	slots := make(chan struct{}, q.concurrency())
+	slots := make(chan struct{}, q.options.concurrency())
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -57,7 +57,7 @@ func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
 		return
 	case err != nil:
 		q.log.WarnContext(stopping, "a command cannot be read; trying again", "cloud", q.cloud, "sequence", it.Seq, "error", err)
-		q.index.Wait(it.Seq, delivery.Backoff(int(min(it.Tries, 10)))) //nolint:gosec // small
+		q.index.Wait(it.Seq, delivery.Backoff(int(min(it.Tries, 10))))
 		return
 	case msg == nil: // somebody took it out of the stream
 		q.index.Done(it.Seq)
@@ -92,7 +92,8 @@ func (q *cloudQueue) message(ctx context.Context, it *index.Item) (*nats.Msg, er
 func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg) (gone bool, after time.Duration) {
 	ctx, cancel := delivery.Grace(stopping, q.conn.Settings().DrainTimeout)
 	defer cancel()
-	defer endWithLease(stopping, cancel)()
+	stopWatching := endWithLease(stopping, cancel)
+	defer stopWatching()
 	q.counts.start()
 
 	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)

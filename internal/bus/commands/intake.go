@@ -35,9 +35,9 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 	}
 	binding, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
+	q.index.Clear() // all of it comes again; before the next binding, so that none uses a reply subject of the one before
 	q.binding.renew()
-	q.index.Clear() // all of it comes again
-	consumer, kept, err := q.rebind(binding)
+	consumer, kept, err := binder{q}.rebind(binding)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 func (q *cloudQueue) take(msg *nats.Msg, seq uint64, at time.Time, reply string) error {
 	now := time.Now()
 	it := &index.Item{Entry: q.entry(msg, seq), Stored: at, Reply: reply, Msg: msg, Since: now, Renewed: now}
-	if !q.index.Add(it, q.isRedrive(msg)) {
+	if !q.index.Add(it, q.holds.IsRedrive(msg)) {
 		return errRemade
 	}
 	return nil
@@ -131,7 +131,7 @@ func (q *cloudQueue) renew(ctx context.Context, every time.Duration) (stop func(
 	})
 }
 
-// giveBack has the broker deliver again what is not being carried out, for the next bridge, which cannot make the consumer anew.
+// giveBack has the broker deliver again what is not being carried out, for the next bridge, which cannot create the consumer again.
 func (q *cloudQueue) giveBack() {
 	for _, reply := range q.index.Idle() {
 		if q.conn.NATS().Publish(reply, []byte(delivery.Nak(0))) != nil {
@@ -143,7 +143,7 @@ func (q *cloudQueue) giveBack() {
 // refill reads again what was cut from the index, as there is room for it.
 func (q *cloudQueue) refill(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, short := q.index.Short(q.concurrency())
+		c, short := q.index.Short(q.options.concurrency())
 		if !short {
 			delivery.Pause(ctx, fullPause)
 			continue
@@ -173,4 +173,4 @@ func (q *cloudQueue) refill(ctx context.Context) {
 }
 
 // concurrency is how many commands are carried out at once.
-func (q *cloudQueue) concurrency() int { return max(1, q.options.Concurrency) }
+func (o Options) concurrency() int { return max(1, o.Concurrency) }

@@ -150,7 +150,7 @@ func TestFairSenders(t *testing.T) {
 		if natstest.Receive(t, begun) == "urn:person" {
 			close(proceed)
 			go func() {
-				for range begun { //nolint:revive // the rest
+				for range begun {
 				}
 			}()
 			return
@@ -242,9 +242,9 @@ func TestTakeover(t *testing.T) {
 			stop = run(t, c, Options{Concurrency: 8}, work)
 		} else { // it loses its lease in the middle
 			taken := make(chan *fading, 10)
-			real := c.acquire
+			inner := c.acquire
 			c.acquire = func(ctx context.Context, key string) (Lease, error) {
-				l, err := real(ctx, key)
+				l, err := inner(ctx, key)
 				if err != nil {
 					return nil, err
 				}
@@ -350,15 +350,15 @@ func TestOlderConsumer(t *testing.T) {
 			if denied == "" && out.Commands().Config.MaxAckPending != -1 {
 				t.Errorf("the consumer is %+v", out.Commands().Config)
 			}
-			if said := book.Count("cannot be made anew"); (name == "may not create") != (said == 1) {
-				t.Errorf("it was said %d times that the consumer cannot be made anew", said)
+			if said := book.Count("cannot be created again"); (name == "may not create") != (said == 1) {
+				t.Errorf("it was said %d times that the consumer cannot be created again", said)
 			}
 		})
 	}
 }
 
 // TestIndexMemory: what an index of the largest size costs, with commands of ordinary length.
-func TestIndexMemory(t *testing.T) {
+func TestIndexMemory(t *testing.T) { //nolint:paralleltest // it measures the heap
 	const most = 200 // bytes for each, its lane and its reply subject included
 	x := index.New(index.Most)
 	heap := func() uint64 {
@@ -465,10 +465,10 @@ func TestHoldOnDead(t *testing.T) {
 // clerk is a worker that tells senders how long they wait.
 type clerk struct {
 	worker
-	told chan told
+	news chan estimate
 }
 
-type told struct {
+type estimate struct {
 	id        string
 	at, until time.Time
 }
@@ -476,12 +476,12 @@ type told struct {
 func (clerk) Forecast(int) time.Duration { return 0 } // the number of calls is no limit here
 
 func (c clerk) Defer(_ context.Context, cmd events.Command, _ error, wait Wait) error {
-	c.told <- told{cmd.Event.ID(), time.Now(), wait.Until}
+	c.news <- estimate{cmd.Event.ID(), time.Now(), wait.Until}
 	return nil
 }
 
-// TestTold: whoever waits for more than five seconds hears so, and for how long, which comes true.
-func TestTold(t *testing.T) {
+// TestReported: whoever waits for more than five seconds hears so, and for how long, which comes true.
+func TestReported(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
@@ -493,7 +493,7 @@ func TestTold(t *testing.T) {
 	sent(t, out)
 	var mu sync.Mutex
 	begun := map[string]time.Time{}
-	w := clerk{told: make(chan told, 10*all), worker: worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
+	w := clerk{news: make(chan estimate, 10*all), worker: worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
 		mu.Lock()
 		begun[cmd.Event.ID()] = time.Now()
 		mu.Unlock()
@@ -506,19 +506,19 @@ func TestTold(t *testing.T) {
 	c, _ := consumer(t, b, bustest.Quiet())
 	run(t, c, Options{Concurrency: 2}, w)
 	natstest.Eventually(t, "all are done", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
-	close(w.told)
+	close(w.news)
 	first, right := map[string]bool{}, 0
-	for n := range w.told {
+	for n := range w.news {
 		if first[n.id] {
 			continue
 		}
 		first[n.id] = true
-		said, real := n.until.Sub(n.at), begun[n.id].Sub(n.at)
-		if off := (said - real).Abs(); off <= real/5 || off < 500*time.Millisecond {
+		said, was := n.until.Sub(n.at), begun[n.id].Sub(n.at)
+		if off := (said - was).Abs(); off <= was/5 || off < 500*time.Millisecond {
 			right++
 		}
 	}
 	if len(first) < all/10 || right < len(first)*9/10 {
-		t.Errorf("%d were told, and that came true for %d", len(first), right)
+		t.Errorf("%d were informed, and that came true for %d", len(first), right)
 	}
 }

@@ -42,7 +42,7 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 		dead := d.letter(ctx, end.letter)
 		stored := q.letters.GiveUp(ctx, dead.Msg, dead.ID, false)
 		if stored == nil {
-			stored = q.holdLane(ctx, d, dead.Msg.Subject)
+			stored = q.holds.Hold(ctx, d.item.Lane, d.position, dead.Msg.Subject)
 		}
 		gone, err = q.conclude(ctx, d, stored, delivery.Term(end.letter.Code))
 	case errors.As(verdict, &again):
@@ -95,7 +95,7 @@ func (q *cloudQueue) confirm(ctx context.Context, d delivered, verdict delivery.
 	for {
 		bound, cancel := q.binding.during(ctx)
 		err := q.remove(bound, d, verdict)
-		again := bound.Err() != nil && ctx.Err() == nil // the consumer was made anew meanwhile
+		again := bound.Err() != nil && ctx.Err() == nil // the consumer was created again meanwhile
 		cancel()
 		if err == nil || !again {
 			return err

@@ -146,8 +146,8 @@ func (h *Holds) find(ctx context.Context, one Hold) uint64 {
 // nearby is how many dead letters are looked through for the one of a hold.
 const nearby = 100
 
-// Redriven is the sequence of the dead letter that a command was sent again from, 0 if it was not.
-func Redriven(redrive string) uint64 {
+// redriven is the sequence of the dead letter that a command was sent again from, 0 if it was not.
+func redriven(redrive string) uint64 {
 	n, err := strconv.ParseUint(redrive, 10, 64)
 	if err != nil {
 		return 0

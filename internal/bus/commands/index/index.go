@@ -32,9 +32,9 @@ type Item struct {
 	notice  notice
 }
 
-// notice is what the sender of a waiting command was told last.
+// notice is what the sender of a waiting command heard last.
 type notice struct {
-	at      time.Time // when; zero if it was told nothing
+	at      time.Time // when; zero if it heard nothing
 	retryAt time.Time
 }
 
@@ -50,6 +50,7 @@ type Index struct {
 	pace     pace
 }
 
+// New returns an empty index with room for so many commands.
 func New(most int) *Index {
 	return &Index{schedule: lane.New(most), items: map[uint64]*Item{}, changed: make(chan struct{}), most: most}
 }
@@ -234,7 +235,7 @@ func (x *Index) MakeRoom() bool {
 	return ok
 }
 
-// Due returns the reply subjects of what the broker is to hear of, lest it deliver it again, and forgets messages that are not
+// Due returns the reply subjects of what the broker is to hear of, so that it does not deliver it again, and forgets messages that are not
 // fresh any more.
 func (x *Index) Due(every time.Duration) (replies []string) {
 	x.mu.Lock()
@@ -250,69 +251,4 @@ func (x *Index) Due(every time.Duration) (replies []string) {
 		}
 	}
 	return replies
-}
-
-// Idle returns the reply subjects of what is not being carried out.
-func (x *Index) Idle() (replies []string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for seq, it := range x.items {
-		if _, running := x.schedule.Has(seq); !running && it.Reply != "" {
-			replies = append(replies, it.Reply)
-		}
-	}
-	return replies
-}
-
-// Short returns a part of the queue that did not fit, and does now.
-func (x *Index) Short(few int) (lane.Cut, bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.schedule.Short(few)
-}
-
-// Part is how much of it is read at once.
-func (x *Index) Part() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.schedule.Part()
-}
-
-// Refill adds an item of it.
-func (x *Index) Refill(c lane.Cut, it *Item) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.items[it.Seq] == nil && x.schedule.Refill(c, it.Entry) {
-		x.keep(it)
-		x.notify()
-	}
-}
-
-// Refilled says that all of it before a place is known, and returns whether that is all.
-func (x *Index) Refilled(c lane.Cut, next uint64) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.schedule.Refilled(c, next)
-}
-
-// Hold keeps a lane from being carried out until Release.
-func (x *Index) Hold(key string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.schedule.Hold(key)
-}
-
-// Release ends a hold.
-func (x *Index) Release(key string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.schedule.Release(key)
-	x.notify()
-}
-
-// Highest is the last place in the stream that came.
-func (x *Index) Highest() uint64 {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.schedule.Highest()
 }

@@ -18,30 +18,30 @@ type Wait struct {
 }
 
 const (
-	// tellAfter is how long a command waits until its sender hears of it.
-	tellAfter = 5 * time.Second
+	// reportAfter is how long a command waits until its sender hears of it.
+	reportAfter = 5 * time.Second
 	// PerSecond bounds how many senders hear of it each second, since each costs a read and a write.
 	PerSecond = 250
-	// tellAgain is by how much an estimate has to change to be told again, beside half of it.
-	tellAgain = 10 * time.Second
-	// heldFor is what is told of a lane that is held: nobody knows for how long.
+	// reportAgain is by how much an estimate has to change to be reported again, beside half of it.
+	reportAgain = 10 * time.Second
+	// heldFor is what senders hear of a lane that is held: nobody knows for how long.
 	heldFor = time.Hour
 )
 
-// News is what the sender of an item has to be told.
+// News is what the sender of an item has to hear.
 type News struct {
 	Item *Item
 	Wait Wait
 }
 
-// Untold returns what has to be told within the next second, and notes that it is.
-func (x *Index) Untold(forecast func(int) time.Duration) (all []News) {
+// Unreported returns what has to be reported within the next second, and notes that it is.
+func (x *Index) Unreported(forecast func(int) time.Duration) (all []News) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
 	old := false
 	for _, it := range x.items {
-		if now.Sub(it.Since) >= tellAfter {
+		if now.Sub(it.Since) >= reportAfter {
 			old = true
 			break
 		}
@@ -52,7 +52,7 @@ func (x *Index) Untold(forecast func(int) time.Duration) (all []News) {
 	took, interval := x.pace.mean()
 	for _, r := range x.schedule.Ranks() {
 		it := x.items[r.Seq]
-		if now.Sub(it.Since) < tellAfter {
+		if now.Sub(it.Since) < reportAfter {
 			continue
 		}
 		wait := Wait{Until: now.Add(estimate(r, took, interval, forecast)), Before: r.Before, Held: r.Held}
@@ -79,13 +79,13 @@ func estimate(r lane.Rank, took, interval time.Duration, forecast func(int) time
 	return max(forecast(r.Before), time.Duration(r.Before)*interval, time.Duration(r.Depth)*took)
 }
 
-// differs says whether a new estimate is worth telling.
+// differs says whether a new estimate is worth a report.
 func (n notice) differs(now, until time.Time) bool {
 	if n.at.IsZero() {
 		return true
 	}
 	change := until.Sub(n.retryAt).Abs()
-	return change > tellAgain && change > n.retryAt.Sub(now)/2
+	return change > reportAgain && change > n.retryAt.Sub(now)/2
 }
 
 // pace is how long the last commands took, and at what intervals they were done.

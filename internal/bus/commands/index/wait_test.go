@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// TestDiffers: a sender hears again only of what is more than ten seconds and half of what it was told.
+// TestDiffers: a sender hears again only of what is more than ten seconds and half of what it heard.
 func TestDiffers(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	in := func(d time.Duration) time.Time { return now.Add(d) }
 	for name, tt := range map[string]struct {
-		told  notice
+		heard notice
 		until time.Time
 		want  bool
 	}{
-		"never told":          {notice{}, in(time.Second), true},
+		"never":               {notice{}, in(time.Second), true},
 		"the same":            {notice{now, in(time.Minute)}, in(time.Minute), false},
 		"a little later":      {notice{now, in(time.Minute)}, in(80 * time.Second), false},
 		"much later":          {notice{now, in(time.Minute)}, in(2 * time.Minute), true},
@@ -23,7 +23,7 @@ func TestDiffers(t *testing.T) {
 		"seconds are nothing": {notice{now, in(2 * time.Second)}, in(9 * time.Second), false},
 		"it is over":          {notice{now, in(-5 * time.Second)}, in(20 * time.Second), true},
 	} {
-		if got := tt.told.differs(now, tt.until); got != tt.want {
+		if got := tt.heard.differs(now, tt.until); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package egress
+package agreed
 
 import (
 	"sync"
@@ -6,15 +6,16 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 )
 
-// agreedValue is a text that several answers agree on, such as the mandant's id. The first value is taken at once. A different
+// Value is a text that several answers agree on, such as the mandant's id. The first value is taken at once. A different
 // value replaces it only after several answers in a row have it.
-type agreedValue struct {
+type Value struct {
 	mu               sync.Mutex
 	value, candidate string
 	votes            int
 }
 
-func (a *agreedValue) observe(text string) {
+// Observe takes the text of an answer; an empty one does not count.
+func (a *Value) Observe(text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch text {
@@ -32,7 +33,8 @@ func (a *agreedValue) observe(text string) {
 	}
 }
 
-func (a *agreedValue) get() string {
+// Get returns the value, empty if there was none.
+func (a *Value) Get() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.value

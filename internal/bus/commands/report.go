@@ -16,34 +16,37 @@ import (
 // Wait is how long a command is likely to wait, and what for.
 type Wait = index.Wait
 
-// Deferrer is a Worker that tells the senders of commands that they have to wait.
+// Deferrer is a Worker that informs the senders of commands that they have to wait.
 type Deferrer interface {
 	// Forecast is how long n commands take from now on, by what is in the way and by the number of calls that are allowed.
 	Forecast(n int) time.Duration
-	// Defer tells the sender of a command that it waits.
+	// Defer informs the sender of a command that it waits.
 	Defer(ctx context.Context, cmd events.Command, mistake error, wait Wait) error
 }
 
-// tell tells the senders of commands that wait in the index, until ctx ends.
-func (q *cloudQueue) tell(ctx context.Context) {
+// informer informs the senders of commands that wait.
+type informer struct{ *cloudQueue }
+
+// run informs the senders of commands that wait in the index, until ctx ends.
+func (q informer) run(ctx context.Context) {
 	w, ok := q.worker.(Deferrer)
 	if !ok {
 		return
 	}
 	for delivery.Pause(ctx, time.Second) {
-		for _, n := range q.index.Untold(w.Forecast) {
+		for _, n := range q.index.Unreported(w.Forecast) {
 			if !delivery.Pause(ctx, time.Second/index.PerSecond) {
 				return
 			}
-			if err := q.tellOne(ctx, w, n); err != nil && ctx.Err() == nil {
-				q.log.WarnContext(ctx, "the sender of a waiting command could not be told", "cloud", q.cloud, "sequence", n.Item.Seq, "error", err)
+			if err := q.report(ctx, w, n); err != nil && ctx.Err() == nil {
+				q.log.WarnContext(ctx, "the sender of a waiting command could not be informed", "cloud", q.cloud, "sequence", n.Item.Seq, "error", err)
 				break // the others in a second
 			}
 		}
 	}
 }
 
-func (q *cloudQueue) tellOne(ctx context.Context, w Deferrer, n index.News) error {
+func (q informer) report(ctx context.Context, w Deferrer, n index.News) error {
 	m, err := q.read(ctx, n.Item.Seq, "")
 	if natserr.NoMessage(err) || errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil // it is done, or somebody took it out of the stream
