@@ -92,12 +92,13 @@ func (q *cloudQueue) conclude(ctx context.Context, d delivered, stored error, ve
 
 // confirm takes a command out of its stream, by a verdict on its delivery if there is one, and waits until the broker has done so.
 func (q *cloudQueue) confirm(ctx context.Context, d delivered, verdict delivery.Verdict) error {
-	for {
+	for began := time.Now(); ; {
 		bound, cancel := q.binding.during(ctx)
 		err := q.remove(bound, d, verdict)
-		again := bound.Err() != nil && ctx.Err() == nil // the consumer was created again meanwhile
+		// The consumer was created again meanwhile, or will be, and nothing knows the command yet.
+		again := bound.Err() != nil || q.index.Reply(d.item) == "" && time.Since(began) < delivery.LostAfter
 		cancel()
-		if err == nil || !again {
+		if err == nil || !again || !delivery.Pause(ctx, 50*time.Millisecond) {
 			return err
 		}
 	}
