@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/unclaimed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
@@ -198,7 +199,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		work.Go(func() error { return fleet.Run(working) })
 	}
 	if b.cfg.Has(config.RoleEgress) {
-		work.Go(func() error { return commands.Unclaimed(working, broker, b.log) })
+		work.Go(func() error { return unclaimed.Watch(working, broker, b.log) })
 		work.Go(func() error { return letters.Recover(working, slices.Sorted(maps.Keys(units))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),

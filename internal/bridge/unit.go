@@ -29,6 +29,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // shared is what the units of a process have in common.
@@ -122,7 +123,9 @@ func (u *unit) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	if u.worker != nil {
 		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.options, u.worker) })
-		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
+		parts.Go(func() error {
+			return queries.ServeStatus(ctx, u.broker, u.cloud, placed{u.worker, u.queue, u.cloud}, u.log)
+		})
 		parts.Go(func() error { return advisory.New(u.broker, u.streams, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 	}
 	if u.reader != nil {
@@ -138,6 +141,18 @@ func (u *unit) run(ctx context.Context) error {
 		parts.Go(func() error { return u.afterOutages(ctx) })
 	}
 	return parts.Wait()
+}
+
+// placed is a worker that also knows the places of its commands.
+type placed struct {
+	*egress.Worker
+	queue *commands.Consumer
+	cloud string
+}
+
+// Place is the place of a command in the queue.
+func (p placed) Place(sequence uint64) (state status.CommandState, before uint64, known, works bool) {
+	return p.queue.Place(p.cloud, sequence)
 }
 
 // gaveUp reports to the sender of a command that the broker has given it up. Of a cloud that is not configured here, the dead

@@ -23,7 +23,7 @@ type Timing struct {
 	RefusingAfter time.Duration
 }
 
-// ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
+// ackWait is how long the broker waits for word of a command before it delivers it again. A bridge that takes over does not wait for it.
 const ackWait = 5 * time.Minute
 
 // Timing are the intervals of this connection.

@@ -34,6 +34,14 @@ func (a *API) AcquireFor(ctx context.Context, class budget.Class) (secret.String
 // Obstacle is what keeps a call with this key from being made now.
 func (a *API) Obstacle(key secret.String) Obstacle { return a.gate.obstacle(time.Now(), key) }
 
+// CommandObstacle is what keeps a command from being carried out now: an operator's pause, or what keeps calls from being made.
+func (a *API) CommandObstacle() Obstacle {
+	if p, paused := a.pause(); paused {
+		return Obstacle{Code: events.CodePaused, pause: p}
+	}
+	return a.Obstacle(a.Key())
+}
+
 // share takes a request that commands can spare.
 func (a *API) share(ctx context.Context, class budget.Class) Obstacle {
 	if again, ok := a.budget.TakeWithin(ctx, class, a.Key); !ok {

@@ -110,6 +110,8 @@ const (
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused
 	CodeUnavailable      = "unavailable"       // factro fails or cannot be reached
+	CodeQueued           = "queued"            // other commands go before it
+	CodeHeld             = "held"              // a dead letter about the same thing holds it up
 	CodeExhausted        = "exhausted"         // factro failed on this command too often
 	CodeAmbiguous        = "ambiguous"         // a create may have happened; a human should look
 	CodeUndeliverable    = "undeliverable"     // the broker gave it up without a verdict; a human should look

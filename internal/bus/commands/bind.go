@@ -47,12 +47,15 @@ func Bind(ctx context.Context, conn Binder, cloud string, log *slog.Logger) (jet
 	return c, nil
 }
 
-// rebind makes the consumer anew, so that it delivers all commands again in the order of the stream, also those that a bridge before
+// binder creates the consumer of a cloud's commands again.
+type binder struct{ *cloudQueue }
+
+// rebind creates the consumer again, so that it delivers all commands again in the order of the stream, also those that a bridge before
 // this one has not settled. Without the right to that it binds the one that is there, and kept says so.
 //
 // It changes the consumer before it deletes it: that needs the same right as to create it, which is not to be missed only when the
 // consumer is gone.
-func (q *cloudQueue) rebind(ctx context.Context) (c jetstream.Consumer, kept bool, err error) {
+func (q binder) rebind(ctx context.Context) (c jetstream.Consumer, kept bool, err error) {
 	cfg, js := q.conn.Settings(), q.conn.JetStream()
 	stream := cfg.Prefix.CommandStream(q.cloud)
 	want := cfg.Plan().Consumer(q.cloud, q.conn.Timing().AckWait)
@@ -70,7 +73,7 @@ func (q *cloudQueue) rebind(ctx context.Context) (c jetstream.Consumer, kept boo
 		return nil, false, err
 	}
 	if q.conn.News("rebind "+want.Durable, q.mayNot) {
-		q.log.WarnContext(ctx, "the consumer of commands cannot be made anew; after another bridge has died, its commands come late. Allow this bridge to publish on the subject",
+		q.log.WarnContext(ctx, "the consumer of commands cannot be created again; after another bridge has died, its commands come late. Allow this bridge to publish on the subject",
 			"consumer", want.Durable, "subject", q.mayNot)
 	}
 	if have := c.CachedInfo().Config; have.MaxAckPending > 0 && q.conn.News("pending "+want.Durable, fmt.Sprint(have.MaxAckPending)) {
@@ -81,7 +84,7 @@ func (q *cloudQueue) rebind(ctx context.Context) (c jetstream.Consumer, kept boo
 }
 
 // remake updates, deletes and creates the consumer. right is what of the API of JetStream the failed step needs.
-func (q *cloudQueue) remake(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig, made *jetstream.Consumer) (right string, err error) {
+func (q binder) remake(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig, made *jetstream.Consumer) (right string, err error) {
 	step := func(right string, do func(context.Context) error) error {
 		attempt, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
 		defer cancel()

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
@@ -93,7 +95,7 @@ type Consumer struct {
 func New(conn Conn, publisher Publisher, letters DeadLetters, acquire Acquire, log *slog.Logger) (*Consumer, error) {
 	c := &Consumer{
 		conn: conn, publish: publisher, letters: letters, acquire: acquire, log: log, tracer: otel.Tracer(measure.Scope),
-		undecidedAfter: undecidedAfter, mostIndexed: mostIndexed, queues: map[string]*cloudQueue{},
+		undecidedAfter: undecidedAfter, mostIndexed: index.Most, queues: map[string]*cloudQueue{},
 	}
 	var err error
 	c.metrics, err = newMetrics(func() bool { return conn.NATS().IsConnected() })
@@ -121,7 +123,7 @@ func (c *Consumer) Run(ctx context.Context, cloud string, options Options, w Wor
 	}
 	q := &cloudQueue{
 		Consumer: c, cloud: cloud, stream: c.conn.Settings().Prefix.CommandStream(cloud), worker: w, options: options,
-		counts: c.metrics.count(cloud, w), index: newIndex(c.mostIndexed),
+		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
 	}
 	defer c.metrics.end(q.counts)
 	q.repeat(ctx, "commands cannot be worked on; trying again", q.hold)
@@ -137,8 +139,10 @@ type cloudQueue struct {
 	worker  Worker
 	options Options
 	counts  *counts
-	index   *index
-	mayNot  string // the subject on which the bridge may not publish, and would have to to make the consumer anew
+	index   *index.Index
+	holds   *hold.Keeper
+	binding binding
+	mayNot  string // the subject on which the bridge may not publish, but would have to in order to create the consumer again
 }
 
 // repeat does something again and again until ctx ends, after a pause when it failed.
@@ -189,7 +193,12 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	defer held.Release(context.WithoutCancel(ctx))
 	working, cancel := during(ctx, held)
 	defer cancel()
-	q.index.clear()
+	q.index = index.New(q.mostIndexed) // what it held before may be done, or released
+	if q.acquire != nil {              // else there is nothing that remembers them
+		if err := q.holds.Load(working, q.index); err != nil {
+			return err
+		}
+	}
 	q.mu.Lock()
 	q.queues[q.cloud] = q
 	q.mu.Unlock()
@@ -197,11 +206,13 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 		q.mu.Lock()
 		delete(q.queues, q.cloud)
 		q.mu.Unlock()
-		q.index.clear()
+		q.index.Clear()
 	}()
 	var group sync.WaitGroup
 	group.Go(func() { q.dispatch(working) })
 	group.Go(func() { q.refill(working) })
+	group.Go(func() { informer{q}.run(working) })
+	group.Go(func() { q.holds.Run(working) })
 	q.repeat(working, "commands cannot be pulled; trying again", q.pull)
 	group.Wait()
 	if ctx.Err() == nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 )
 
 // Concluder is a Worker that counts the commands whose final result is stored. The deliveries are held against it: a command
@@ -38,7 +40,7 @@ func (c *counts) undecided(position string, verdict error) time.Duration {
 	}
 	since, known := c.without[position]
 	if !known {
-		if c.without == nil || len(c.without) > mostIndexed { // of commands that others took out of the stream
+		if c.without == nil || len(c.without) > index.Most { // of commands that others took out of the stream
 			c.without = map[string]time.Time{}
 		}
 		since = time.Now()

@@ -7,13 +7,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
 // delivered is a command that is handled.
 type delivered struct {
-	item        *item
+	item        *index.Item
 	msg         *nats.Msg
 	position    string // of the command in its stream
 	stored      time.Time
@@ -23,12 +24,15 @@ type delivered struct {
 	readable    bool
 }
 
-func (q *cloudQueue) delivered(it *item, msg *nats.Msg) delivered {
+func (q *cloudQueue) delivered(it *index.Item, msg *nats.Msg) delivered {
 	return delivered{
-		item: it, msg: msg, position: q.stream + ":" + strconv.FormatUint(it.Seq, 10), stored: it.stored, redelivered: it.tries - 1,
-		behind: q.index.size() - 1,
+		item: it, msg: msg, position: q.position(it.Seq), stored: it.Stored, redelivered: it.Tries - 1,
+		behind: q.index.Size() - 1,
 	}
 }
+
+// position is the place of a command, as events name it.
+func (q *cloudQueue) position(seq uint64) string { return q.stream + ":" + strconv.FormatUint(seq, 10) }
 
 func (d delivered) first() bool { return d.redelivered == 0 }
 

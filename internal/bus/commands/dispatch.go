@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -24,7 +25,7 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	slots := make(chan struct{}, q.concurrency())
+	slots := make(chan struct{}, q.options.concurrency())
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -34,7 +35,7 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 		if q.worker.Ready(ctx) != nil {
 			return
 		}
-		it := q.index.next(ctx, lookAgain)
+		it := q.index.Next(ctx, lookAgain)
 		if it == nil {
 			<-slots
 			continue
@@ -47,30 +48,32 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 }
 
 // carryOut has the worker handle a command, and takes it out of the index or has it wait there.
-func (q *cloudQueue) carryOut(stopping context.Context, it *item) {
+func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
+	began := time.Now()
 	msg, err := q.message(stopping, it)
 	switch {
 	case err != nil && stopping.Err() != nil:
-		q.index.wait(it.Seq, 0)
+		q.index.Wait(it.Seq, 0)
 		return
 	case err != nil:
 		q.log.WarnContext(stopping, "a command cannot be read; trying again", "cloud", q.cloud, "sequence", it.Seq, "error", err)
-		q.index.wait(it.Seq, delivery.Backoff(int(min(it.tries, 10)))) //nolint:gosec // small
+		q.index.Wait(it.Seq, delivery.Backoff(int(min(it.Tries, 10))))
 		return
 	case msg == nil: // somebody took it out of the stream
-		q.index.done(it.Seq)
+		q.index.Done(it.Seq)
 		return
 	}
 	if gone, after := q.handle(stopping, it, msg); !gone {
-		q.index.wait(it.Seq, after)
+		q.index.Wait(it.Seq, after)
 		return
 	}
-	q.index.done(it.Seq)
+	q.index.Concluded(time.Since(began))
+	q.index.Done(it.Seq)
 }
 
 // message is the message of a command, nil if its stream does not have it any more.
-func (q *cloudQueue) message(ctx context.Context, it *item) (*nats.Msg, error) {
-	if msg := q.index.take(it); msg != nil {
+func (q *cloudQueue) message(ctx context.Context, it *index.Item) (*nats.Msg, error) {
+	if msg := q.index.Take(it); msg != nil {
 		return msg, nil
 	}
 	m, err := q.read(ctx, it.Seq, "")
@@ -79,17 +82,18 @@ func (q *cloudQueue) message(ctx context.Context, it *item) (*nats.Msg, error) {
 		return nil, nil //nolint:nilnil // it is not there, and that is no error
 	case err != nil:
 		return nil, err
-	case !m.Time.Equal(it.stored): // of a stream that was made again
+	case !m.Time.Equal(it.Stored): // of a stream that was made again
 		return nil, nil //nolint:nilnil // as above
 	}
 	return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 }
 
 // handle has the worker handle one message, and settles it. If it is not gone then, it has to wait.
-func (q *cloudQueue) handle(stopping context.Context, it *item, msg *nats.Msg) (gone bool, after time.Duration) {
+func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg) (gone bool, after time.Duration) {
 	ctx, cancel := delivery.Grace(stopping, q.conn.Settings().DrainTimeout)
 	defer cancel()
-	defer endWithLease(stopping, cancel)()
+	stopWatching := endWithLease(stopping, cancel)
+	defer stopWatching()
 	q.counts.start()
 
 	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -34,8 +35,9 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 	}
 	binding, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
-	q.index.clear() // all of it comes again
-	consumer, kept, err := q.rebind(binding)
+	q.index.Clear() // all of it comes again; before the next binding, so that none uses a reply subject of the one before
+	q.binding.renew()
+	consumer, kept, err := binder{q}.rebind(binding)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 	}
 	puller, last := q.pullFrom(consumer), uint64(0)
 	for ctx.Err() == nil {
-		if !q.index.makeRoom() {
+		if !q.index.MakeRoom() {
 			delivery.Pause(ctx, fullPause)
 			continue
 		}
@@ -80,8 +82,8 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 // take puts a command into the index.
 func (q *cloudQueue) take(msg *nats.Msg, seq uint64, at time.Time, reply string) error {
 	now := time.Now()
-	it := &item{Entry: q.entry(msg, seq), stored: at, reply: reply, msg: msg, since: now, renewed: now}
-	if !q.index.add(it, q.isRedrive(msg)) {
+	it := &index.Item{Entry: q.entry(msg, seq), Stored: at, Reply: reply, Msg: msg, Since: now, Renewed: now}
+	if !q.index.Add(it, q.holds.IsRedrive(msg)) {
 		return errRemade
 	}
 	return nil
@@ -120,7 +122,7 @@ func (q *cloudQueue) read(ctx context.Context, seq uint64, subject string) (*jet
 // renew tells the broker of what is in the index that it is still being worked on, until stop.
 func (q *cloudQueue) renew(ctx context.Context, every time.Duration) (stop func()) {
 	return delivery.KeepAlive(min(every/4, time.Second), func() {
-		for _, reply := range q.index.due(every) {
+		for _, reply := range q.index.Due(every) {
 			if err := q.conn.NATS().Publish(reply, []byte(delivery.InProgress)); err != nil && !natserr.Disconnected(err) {
 				q.log.WarnContext(ctx, "a command cannot be renewed; it may be delivered again", "cloud", q.cloud, "error", err)
 				return
@@ -129,9 +131,9 @@ func (q *cloudQueue) renew(ctx context.Context, every time.Duration) (stop func(
 	})
 }
 
-// giveBack has the broker deliver again what is not being carried out, for the next bridge, which cannot make the consumer anew.
+// giveBack has the broker deliver again what is not being carried out, for the next bridge, which cannot create the consumer again.
 func (q *cloudQueue) giveBack() {
-	for _, reply := range q.index.idle() {
+	for _, reply := range q.index.Idle() {
 		if q.conn.NATS().Publish(reply, []byte(delivery.Nak(0))) != nil {
 			return
 		}
@@ -140,30 +142,35 @@ func (q *cloudQueue) giveBack() {
 
 // refill reads again what was cut from the index, as there is room for it.
 func (q *cloudQueue) refill(ctx context.Context) {
-	for delivery.Pause(ctx, fullPause) {
-		c, short := q.index.short(q.concurrency())
-		for next, n := c.From, 0; short && ctx.Err() == nil && n < q.index.part(); {
+	for ctx.Err() == nil {
+		c, short := q.index.Short(q.options.concurrency())
+		if !short {
+			delivery.Pause(ctx, fullPause)
+			continue
+		}
+		for next, n := c.From, 0; short && ctx.Err() == nil && n < q.index.Part(); {
 			m, err := q.read(ctx, next, ">")
 			switch {
 			case natserr.NoMessage(err), errors.Is(err, jetstream.ErrMsgNotFound):
-				short = !q.index.refilled(c, ^uint64(0))
+				short = !q.index.Refilled(c, ^uint64(0))
 				continue
 			case err != nil:
 				q.log.WarnContext(ctx, "commands that did not fit into the index cannot be read; trying again", "cloud", q.cloud, "error", err)
 				short = false
+				delivery.Pause(ctx, time.Second)
 				continue
 			}
 			next = m.Sequence + 1
 			msg := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
-			it := &item{Entry: q.entry(msg, m.Sequence), stored: m.Time, since: time.Now()}
+			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now()}
 			if c.Holds(it.Entry) {
 				n++
-				q.index.refill(c, it)
+				q.index.Refill(c, it)
 			}
-			short = !q.index.refilled(c, next)
+			short = !q.index.Refilled(c, next)
 		}
 	}
 }
 
 // concurrency is how many commands are carried out at once.
-func (q *cloudQueue) concurrency() int { return max(1, q.options.Concurrency) }
+func (o Options) concurrency() int { return max(1, o.Concurrency) }

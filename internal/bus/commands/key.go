@@ -38,6 +38,3 @@ type Laner interface {
 	// Lane is the key of what a command changes; empty if it is in order with no other command.
 	Lane(cmd events.Command) string
 }
-
-// isRedrive says whether an operator has sent a command again.
-func (q *cloudQueue) isRedrive(msg *nats.Msg) bool { return false }

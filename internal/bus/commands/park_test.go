@@ -115,7 +115,7 @@ func TestParked(t *testing.T) {
 			}
 			if found := waiting(t, srv); len(found) != all {
 				t.Errorf("the client finds %+v", found)
-			} else if p := found[all-1]; p.ID != "4" || p.Operation != "deleteTask" || p.Code != "refused" || p.Outcome != "" || p.Position == "" ||
+			} else if p := found[slices.IndexFunc(found, func(p deadletter.Parked) bool { return p.ID == "4" })]; p.ID != "4" || p.Operation != "deleteTask" || p.Code != "refused" || p.Outcome != "" || p.Position == "" ||
 				time.Since(p.Since) > time.Minute || !slices.Equal(p.Subjects, []string{refusedLetter}) || p.Broken != nil {
 				t.Errorf("the last one is %+v", p)
 			}

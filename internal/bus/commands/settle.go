@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
@@ -39,7 +40,11 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 	case errors.As(verdict, &end):
 		how = "term"
 		dead := d.letter(ctx, end.letter)
-		gone, err = q.conclude(ctx, d, q.letters.GiveUp(ctx, dead.Msg, dead.ID, false), delivery.Term(end.letter.Code))
+		stored := q.letters.GiveUp(ctx, dead.Msg, dead.ID, false)
+		if stored == nil {
+			stored = q.holds.Hold(ctx, d.item.Lane, d.position, dead.Msg.Subject)
+		}
+		gone, err = q.conclude(ctx, d, stored, delivery.Term(end.letter.Code))
 	case errors.As(verdict, &again):
 		how, after = "nak", again.after
 	default:
@@ -87,8 +92,31 @@ func (q *cloudQueue) conclude(ctx context.Context, d delivered, stored error, ve
 
 // confirm takes a command out of its stream, by a verdict on its delivery if there is one, and waits until the broker has done so.
 func (q *cloudQueue) confirm(ctx context.Context, d delivered, verdict delivery.Verdict) error {
-	if reply := q.index.reply(d.item); reply != "" {
+	for began := time.Now(); ; {
+		bound, cancel := q.binding.during(ctx)
+		err := q.remove(bound, d, verdict)
+		// The consumer was created again meanwhile, or will be, and nothing knows the command yet.
+		again := bound.Err() != nil || q.index.Reply(d.item) == "" && time.Since(began) < delivery.LostAfter
+		cancel()
+		if err == nil || !again || !delivery.Pause(ctx, 50*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// remove takes a command out of its stream, by way of the consumer that is bound.
+func (q *cloudQueue) remove(ctx context.Context, d delivered, verdict delivery.Verdict) error {
+	if reply := q.index.Reply(d.item); reply != "" {
 		return delivery.Confirm(ctx, q.conn, q.conn.NATS(), reply, verdict)
+	}
+	m, err := q.read(ctx, d.item.Seq, "")
+	switch {
+	case natserr.NoMessage(err), errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("take a command out of %s: %w", q.stream, err)
+	case !m.Time.Equal(d.stored): // of a stream that was made again
+		return nil
 	}
 	s, err := q.conn.JetStream().Stream(ctx, q.stream)
 	if err != nil {

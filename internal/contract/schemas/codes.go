@@ -29,6 +29,8 @@ var Codes = []Code{
 	{events.CodeThrottled, events.Deferred, "the request budget is used up for now"},
 	{events.CodeUnauthorized, events.Deferred, "factro does not accept the API key; the cloud is paused until an operator has renewed it"},
 	{events.CodeUnavailable, events.Deferred, "factro fails or cannot be reached"},
+	{events.CodeQueued, events.Deferred, "other commands go before it; `retryAt` is when its turn is likely to come"},
+	{events.CodeHeld, events.Deferred, "a dead letter about the same thing has to be sent again or dropped first, as `on_dead: hold` wants it"},
 	{events.CodeExhausted, events.Dead, "factro failed on this command eight times, or its file could not be read as often"},
 	{events.CodeUndeliverable, events.Dead, "the broker gave it up without a verdict, as a consumer with a limit of deliveries does; a human should look"},
 	{events.CodeAmbiguous, events.Dead, "a create may have happened, and the bridge cannot find out; a human should look, and `message` says where"},

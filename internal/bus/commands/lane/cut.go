@@ -67,7 +67,7 @@ func (s *Schedule) MakeRoom() (dropped []uint64, ok bool) {
 	return dropped, true
 }
 
-// Short returns a group that was cut, of which few entries are left, and which the schedule has room for. Few are as many as may be
+// Short returns a group that was cut, has few entries left, and which the schedule has room for. Few are as many as may be
 // carried out soon.
 func (s *Schedule) Short(few int) (Cut, bool) {
 	if len(s.cuts) == 0 || len(s.entries) > s.most-s.part() {
@@ -122,7 +122,4 @@ func (s *Schedule) Refilled(c Cut, next uint64) bool {
 }
 
 // Part is how many entries of a cut group are read again at once.
-func (s *Schedule) Part() int { return s.part() }
-
-// CutLanes is how many groups are cut.
-func (s *Schedule) CutLanes() int { return len(s.cuts) }
+func (s *Schedule) Part() int { return max(2, s.most/8) }

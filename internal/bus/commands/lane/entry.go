@@ -47,7 +47,7 @@ func before(a, b *entry) int {
 	return cmp.Compare(a.Seq, b.Seq)
 }
 
-// lane is a row of entries of which only the first may be carried out.
+// lane is a row of entries. Only the first one may be carried out.
 type lane struct {
 	key     string // empty for a lane of one entry without a key
 	queue   []*entry
@@ -66,7 +66,7 @@ func (l *lane) head() *entry { return l.queue[0] }
 
 // priority is the highest one of its entries, so that none is held up by those before it.
 func (l *lane) priority() Priority {
-	for p := High; p < levels; p++ {
+	for p := range levels {
 		if l.counts[p] > 0 {
 			return p
 		}

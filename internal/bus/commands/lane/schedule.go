@@ -31,11 +31,8 @@ func New(most int) *Schedule {
 	return s
 }
 
-// Len is how many entries there are, and Running how many of them are carried out.
+// Len is how many entries there are.
 func (s *Schedule) Len() int { return len(s.entries) }
-
-// Running is how many entries are being carried out.
-func (s *Schedule) Running() int { return s.running }
 
 // Has says whether an entry is there, and whether it is being carried out.
 func (s *Schedule) Has(seq uint64) (known, running bool) {
@@ -200,3 +197,6 @@ func (s *Schedule) file(l *lane) {
 		s.levels[l.filed].ready(l)
 	}
 }
+
+// Highest is the last place in the stream that was added or cut.
+func (s *Schedule) Highest() uint64 { return s.highest }
