@@ -74,7 +74,7 @@ func (a *asking) direct(method, path, body string) string {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
+	if err != nil || resp.StatusCode >= http.StatusMultipleChoices {
 		a.t.Fatalf("%s %s: %d %s, %v", method, path, resp.StatusCode, text, err)
 	}
 	return string(text)

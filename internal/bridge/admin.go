@@ -58,7 +58,7 @@ func (b *Bridge) admin(alive func() error, ready func() readiness) http.Handler 
 }
 
 // ready looks at all parts.
-func (b *Bridge) ready(stopping context.Context, broker *health.Health, store *spool.Spool, webhooks *ingress.Server, units map[string]*unit) readiness {
+func (b *Bridge) ready(stopping context.Context, broker *health.Health, store *spool.Spool, webhooks *ingress.Server, steer *steering, units map[string]*unit) readiness {
 	text, spools := store.State() //nolint:contextcheck // it has a time of its own
 	r := b.readiness(broker.Report(), spools)
 	if text != "" {
@@ -84,6 +84,7 @@ func (b *Bridge) ready(stopping context.Context, broker *health.Health, store *s
 		r.partly("commands", cloud.Name, h.Commands)
 		r.partly("nats", cloud.Name, cmp.Or(h.Broker, h.Webhooks))
 	}
+	steer.readiness(&r)
 	return r
 }
 

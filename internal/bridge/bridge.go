@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/unclaimed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
@@ -23,6 +24,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -120,39 +122,54 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	if err != nil {
 		return err
 	}
-	queue, err := commands.New(broker, publisher, letters, b.log)
+	fleet, err := b.newFleet(broker, streams)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	queue, err := commands.New(broker, publisher, letters, leases(fleet), b.log)
 	if err != nil {
 		return err
 	}
 	defer queue.Close()
-	store, err := spool.Open(ctx, b.cfg.SpoolConfig(), broker, publisher, letters, b.log)
+	steer := newSteering(b.cfg, broker, b.log)
+	spoolConfig := b.cfg.SpoolConfig()
+	spoolConfig.Pauses = webhooks{steer.board}
+	store, err := spool.Open(ctx, spoolConfig, broker, publisher, letters, b.log)
 	if err != nil {
 		return err
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(shared{broker, streams, publisher, letters, queue, delayed.New(broker, streams, publisher, b.log), store, replaced}) //nolint:contextcheck // metrics live as long as the process
+	units, err := b.units(shared{broker, streams, publisher, letters, queue, delayed.New(broker, streams, publisher, b.log), store, replaced, fleet, budget.NewPool(), steer}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
 	intake.OnLost, intake.OnRefused = lostAt(units), b.refused
-	webhooks, err := ingress.New(intake, store, b.log)
+	receiver, err := ingress.New(intake, store, b.log)
 	if err != nil {
 		return err
 	}
 
-	ready := func() readiness { return b.ready(ctx, broker.Health(), store, webhooks, units) }
+	ready := func() readiness { return b.ready(ctx, broker.Health(), store, receiver, steer, units) }
 	stopObserving, err := b.observe(ready)
 	if err != nil {
 		return err
 	}
 	defer stopObserving()
+	stopPaused, err := steer.observe()
+	if err != nil {
+		return err
+	}
+	defer stopPaused()
 
 	// What the work needs goes on until the work is done.
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))
 	background, needed := errgroup.WithContext(needed)
 	background.Go(func() error { return broker.Run(needed) })
 	background.Go(func() error { return store.Run(needed) })
+	background.Go(func() error { return steer.follower.Run(needed) })
+	background.Go(func() error { return steer.sender.Run(needed) })
 	background.Go(func() error { return replaced.Run(needed) })
 	background.Go(func() error {
 		if err := systemd.Watchdog(needed, alive); err != nil {
@@ -174,13 +191,16 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		}
 	})
 	if l.HTTP != nil {
-		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, webhooks) })
+		work.Go(func() error { return b.serveWebhooks(working, l.HTTP, serverTLS, receiver) })
 	}
 	for _, u := range units {
 		work.Go(func() error { return u.run(working) })
 	}
+	if b.cfg.Has(config.RoleEgress) || b.cfg.Has(config.RoleReconcile) { // not with what the work needs: the others take over at once
+		work.Go(func() error { return fleet.Run(working) })
+	}
 	if b.cfg.Has(config.RoleEgress) {
-		work.Go(func() error { return commands.Unclaimed(working, broker, b.log) })
+		work.Go(func() error { return unclaimed.Watch(working, broker, b.log) })
 		work.Go(func() error { return letters.Recover(working, slices.Sorted(maps.Keys(units))) })
 	}
 	b.log.InfoContext(ctx, "bridge started", "version", b.version, "roles", b.cfg.Roles, "clouds", len(b.cfg.Clouds),

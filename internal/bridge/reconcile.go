@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
@@ -15,6 +16,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/control"
+	"github.com/factro-bridge/factro-bridge/internal/control/store"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
@@ -46,6 +49,11 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err := broker.Connected(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
+	if pauses, err := store.Of(broker, log).Read(ctx); err == nil {
+		if p, paused := pauses[control.Place{Cloud: cloud, Direction: control.WebhooksOut}]; paused {
+			return reconcile.Report{}, fmt.Errorf("the webhooks of %s are %s, so bridges hold events back that are not missing; resume them first", cloud, p)
+		}
+	}
 	publisher, err := publish.New(ctx, broker, log)
 	if err != nil {
 		return reconcile.Report{}, err
@@ -54,7 +62,7 @@ func ReconcileNow(ctx context.Context, cfg config.Config, nats bus.Config, cloud
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, publisher, journal.Of(broker), letters}, lease.New(broker, streams, log), nil, log)
+	r, err := reconcile.New(cfg.ReconcileConfig(cfg.Clouds[i]), api, stream{broker, publisher, journal.Of(broker), letters, cloud, nil}, lease.New(broker, streams, log), nil, log)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -67,6 +75,17 @@ type stream struct {
 	*publish.Publisher
 	*journal.Journal
 	letters *deadletter.Store
+	cloud   string
+	steer   *steering // nil if nobody follows the pauses
+}
+
+// Outage tells when the events of the cloud were held back last.
+func (s stream) Outage() (lost, back time.Time) {
+	lost, back = s.Conn.Outage()
+	if s.steer == nil {
+		return lost, back
+	}
+	return s.steer.outage(s.cloud, lost, back)
 }
 
 func (s stream) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {

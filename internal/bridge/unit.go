@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
@@ -21,12 +23,14 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // shared is what the units of a process have in common.
@@ -39,6 +43,9 @@ type shared struct {
 	delayed   *delayed.Store
 	spool     *spool.Spool
 	files     *lastgood.Files
+	fleet     *lease.Fleet
+	budgets   *budget.Pool // of all clouds: those with the same API key share one
+	steer     *steering
 }
 
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
@@ -49,6 +56,7 @@ type unit struct {
 	version string
 	log     *slog.Logger
 	shared
+	options    commands.Options
 	worker     *egress.Worker        // nil without the role egress
 	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
@@ -73,29 +81,44 @@ func (b *Bridge) units(with shared) (map[string]*unit, error) {
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
-	cfg.Files = with.files
+	cfg.Files, cfg.Budgets = with.files, with.budgets
+	cfg.Pauses, cfg.Changed = with.steer.board, with.steer.apiChanged(cloud.Name)
 	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
-	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with}
+	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with, options: b.cfg.CommandOptions(cloud)}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Delayed: with.delayed}
-		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
+		stores := egress.Stores{
+			Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Keys: keys.New(with.broker, b.log), Delayed: with.delayed,
+		}
+		if u.worker, err = egress.New(api, b.cfg.EgressConfig(cloud), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, objects.New(with.broker), b.log); err != nil {
+		if u.reader, err = query.New(api, objects.New(with.broker), keys.New(with.broker, b.log), b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleReconcile) {
-		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters}, lease.New(with.broker, with.streams, b.log), with.spool, b.log); err != nil {
+		if u.reconciler, err = reconcile.New(b.cfg.ReconcileConfig(cloud), api, stream{with.broker, with.publisher, journal.Of(with.broker), with.letters, cloud.Name, with.steer},
+			lease.New(with.broker, with.streams, b.log), resumedSpool{with.spool, webhooks{with.steer.board}}, b.log); err != nil {
 			return nil, err
 		}
 	}
 	return u, nil
+}
+
+// leases takes the leases of commands.
+func leases(all reconcile.Leases) commands.Acquire {
+	return func(ctx context.Context, key string) (commands.Lease, error) {
+		l, err := all.Acquire(ctx, key)
+		if err != nil {
+			return nil, err // not a nil lease in an interface
+		}
+		return l, nil
+	}
 }
 
 // run works until ctx ends, and returns when what was in flight is finished. The first error of a part ends the others. It
@@ -103,8 +126,10 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 func (u *unit) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	if u.worker != nil {
-		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.worker) })
-		parts.Go(func() error { return queries.ServeStatus(ctx, u.broker, u.cloud, u.worker, u.log) })
+		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.options, u.worker) })
+		parts.Go(func() error {
+			return queries.ServeStatus(ctx, u.broker, u.cloud, placed{u.worker, u.queue, u.cloud}, u.log)
+		})
 		parts.Go(func() error { return advisory.New(u.broker, u.streams, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 		parts.Go(func() error { return u.delayed.Run(ctx, u.cloud) })
 		parts.Go(func() error { return queries.ServeCancel(ctx, u.broker, u.cloud, u.worker, u.log) })
@@ -115,11 +140,25 @@ func (u *unit) run(ctx context.Context) error {
 	if u.reconciler != nil {
 		parts.Go(func() error {
 			u.broker.Begun(ctx, u.cloud)
+			u.reconciler.Follow()
 			return u.reconciler.Run(ctx)
 		})
+		parts.Go(func() error { return u.lead(ctx) })
 		parts.Go(func() error { return u.afterOutages(ctx) })
 	}
 	return parts.Wait()
+}
+
+// placed is a worker that also knows the places of its commands.
+type placed struct {
+	*egress.Worker
+	queue *commands.Consumer
+	cloud string
+}
+
+// Place is the place of a command in the queue.
+func (p placed) Place(sequence uint64) (state status.CommandState, before uint64, known, works bool) {
+	return p.queue.Place(p.cloud, sequence)
 }
 
 // gaveUp reports to the sender of a command that the broker has given it up. Of a cloud that is not configured here, the dead
@@ -129,6 +168,41 @@ func (u *unit) gaveUp(ctx context.Context, cmd events.Command, mistake, reason e
 		return nil
 	}
 	return u.worker.Undeliverable(ctx, cmd, mistake, reason)
+}
+
+// lead has this bridge reconcile by its timer while it has the lease for that. Of several bridges one does. Where no lease can be
+// had, the timer counts: reconciling twice is harmless.
+func (u *unit) lead(ctx context.Context) error {
+	for ctx.Err() == nil {
+		held, err := u.fleet.Acquire(ctx, lease.Key(lease.Reconcile, u.cloud))
+		u.reconciler.Lead()
+		if err != nil {
+			if ctx.Err() == nil {
+				u.log.WarnContext(ctx, "several bridges may reconcile this cloud, since none has a lease", "cloud", u.cloud, "error", err)
+			}
+			select {
+			case <-time.After(leadAgain):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		select {
+		case <-held.Lost():
+		case <-held.Yield():
+		case <-ctx.Done():
+		}
+		u.reconciler.Follow()
+		held.Release(ctx)
+	}
+	return nil
+}
+
+// leadAgain is how long a bridge waits that could not get a lease.
+const leadAgain = time.Minute
+
+// newFleet returns this bridge as one of those that share the work on the clouds.
+func (b *Bridge) newFleet(broker *bus.Conn, streams *ensure.Ensurer) (*lease.Fleet, error) {
+	return lease.NewFleet(broker, streams, lease.Member{Version: b.version, Roles: b.cfg.Roles, Started: time.Now().UTC().Truncate(time.Second)}, b.log)
 }
 
 // afterOutages reconciles whenever NATS was away: a webhook may have come meanwhile.

@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/config"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -49,12 +50,18 @@ func TestUnitAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := commands.New(broker, publisher, letters, b.log)
+	fleet, err := b.newFleet(broker, streams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fleet.Close)
+	consumer, err := commands.New(broker, publisher, letters, leases(fleet), b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(consumer.Close)
-	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer})
+	steer := newSteering(cfg, broker, b.log)
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, fleet: fleet, budgets: budget.NewPool(), steer: steer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +78,8 @@ func TestUnitAlone(t *testing.T) {
 		}
 	}
 	t.Cleanup(start(broker.Run))
+	t.Cleanup(start(fleet.Run))
+	t.Cleanup(start(steer.follower.Run))
 	stopAcme := start(units["acme"].run)
 	t.Cleanup(start(units["demo"].run))
 

@@ -41,16 +41,16 @@ func TestLittleRoom(t *testing.T) {
 		}
 	}
 	out.noProbe()
-	wantedByCloud := topology.Advisories.Size(topology.Sizes{}) // of all that a cloud has, and of the bucket that all of them share
+	wantedByCloud := topology.Advisories.Size(topology.Sizes{}) + topology.Bridge.Size(topology.Sizes{}) // of all that a cloud has, and of the buckets that all of them share
 	for _, most := range []int64{
 		topology.DefaultSizes().Events, topology.DefaultSizes().Commands, topology.DefaultSizes().Results, topology.DefaultSizes().Dead, topology.DefaultSizes().Ledger, topology.DefaultSizes().Files,
-		topology.DefaultSizes().Answers, topology.DefaultSizes().Originals, topology.DefaultSizes().Delayed,
+		topology.DefaultSizes().Answers, topology.DefaultSizes().Originals, topology.DefaultSizes().Delayed, topology.DefaultSizes().Keys,
 	} {
 		wantedByCloud += most
 	}
 	// One share for all of them, so one line says it.
 	if n := book.count(`"level":"WARN"`); n != 1 || book.count("NATS has little room") != 1 || book.count(`"share":0.0625`) != 1 ||
-		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+topology.Reconcile.Size(topology.Sizes{}))) != 1 {
+		book.count(fmt.Sprintf(`"wanted":%d`, 3*wantedByCloud+topology.Reconcile.Size(topology.Sizes{})+topology.Control.Size(topology.Sizes{}))) != 1 {
 		t.Errorf("it is logged %d times:\n%s", n, book)
 	}
 }

@@ -53,7 +53,7 @@ func TestConsumerConfig(t *testing.T) {
 	}
 	have := server.outside(t).consumer().Config
 	if have.Durable != "egress-acme" || !slices.Equal(have.FilterSubjects, []string{"factro.command.acme.>", "factro.redrive.acme.>"}) || have.AckPolicy != jetstream.AckExplicitPolicy ||
-		have.AckWait != 10*time.Second || have.MaxAckPending != 1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
+		have.AckWait != 5*time.Minute || have.MaxAckPending != -1 || have.MaxDeliver != -1 || have.DeliverPolicy != jetstream.DeliverAllPolicy {
 		t.Errorf("the consumer is %+v", have)
 	}
 }
@@ -94,7 +94,7 @@ func TestDrift(t *testing.T) {
 	}
 	for _, field := range []string{
 		"retention is Limits, want WorkQueue", "discard is DiscardOld, want DiscardNew", "storage is Memory, want File",
-		"duplicate window", "message TTL", "max_bytes is unlimited, want a limit", "no_ack is true, want false", "ack wait is 1m0s, want 10s", "max ack pending is 9, want 1", "max deliver is 3, want -1",
+		"duplicate window", "message TTL", "max_bytes is unlimited, want a limit", "no_ack is true, want false", "ack wait is 1m0s, want 5m0s", "max ack pending is 9, want -1", "max deliver is 3, want -1",
 	} {
 		if book.count(field) != 1 {
 			t.Errorf("the log does not say %q:\n%s", field, book)

@@ -23,8 +23,8 @@ type Timing struct {
 	RefusingAfter time.Duration
 }
 
-// ackWait is how long the broker waits for word of a command before it delivers it to somebody else.
-const ackWait = 10 * time.Second
+// ackWait is how long the broker waits for word of a command before it delivers it again. A bridge that takes over does not wait for it.
+const ackWait = 5 * time.Minute
 
 // Timing are the intervals of this connection.
 func (b *Conn) Timing() Timing {

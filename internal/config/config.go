@@ -104,9 +104,11 @@ type MaxBytes struct {
 	Answers   Bytes `yaml:"answers" env:"ANSWERS"`
 	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
 	Delayed   Bytes `yaml:"delayed" env:"DELAYED"`
+	Keys      Bytes `yaml:"keys" env:"KEYS"`
 }
 
-// Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Reconcile, which all clouds share.
+// Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Control and
+// Reconcile, which all clouds share.
 type Streams struct {
 	Events     Shape `yaml:"events" envPrefix:"EVENTS_"`
 	Commands   Shape `yaml:"commands" envPrefix:"COMMANDS_"`
@@ -114,11 +116,14 @@ type Streams struct {
 	Dead       Shape `yaml:"dead" envPrefix:"DEAD_"`
 	Ledger     Shape `yaml:"ledger" envPrefix:"LEDGER_"`
 	Advisories Shape `yaml:"advisories" envPrefix:"ADVISORIES_"`
+	Bridge     Shape `yaml:"bridge" envPrefix:"BRIDGE_"`
+	Control    Shape `yaml:"control" envPrefix:"CONTROL_"`
 	Reconcile  Shape `yaml:"reconcile" envPrefix:"RECONCILE_"`
 	Files      Shape `yaml:"files" envPrefix:"FILES_"`
 	Answers    Shape `yaml:"answers" envPrefix:"ANSWERS_"`
 	Originals  Shape `yaml:"originals" envPrefix:"ORIGINALS_"`
 	Delayed    Shape `yaml:"delayed" envPrefix:"DELAYED_"`
+	Keys       Shape `yaml:"keys" envPrefix:"KEYS_"`
 }
 
 // Shape says how the streams of a kind are made, beside their size. A zero stands for the default.
@@ -135,8 +140,7 @@ func (s Streams) shapes() topology.Shapes {
 	shapes := topology.Shapes{}
 	for name, k := range map[string]Shape{
 		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
-		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals,
-		"delayed": s.Delayed,
+		"advisories": s.Advisories, "bridge": s.Bridge, "control": s.Control, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals, "delayed": s.Delayed, "keys": s.Keys,
 	} {
 		shapes[name] = topology.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
 	}
@@ -162,6 +166,10 @@ type Cloud struct {
 	Source  string  `yaml:"source" env:"SOURCE"`
 	Webhook Webhook `yaml:"webhook" envPrefix:"WEBHOOK_"`
 	API     API     `yaml:"api" envPrefix:"API_"`
+	// Policy says which commands are let through.
+	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
+	// OnDead says what a dead letter does to the commands behind it that change the same thing: continue or hold.
+	OnDead string `yaml:"on_dead" env:"ON_DEAD"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -182,11 +190,22 @@ type Reconcile struct {
 
 // API says how a cloud's Core API is called.
 type API struct {
-	URL               string        `yaml:"url" env:"URL"`
-	Key               secret.Source `yaml:"key" envPrefix:"KEY_"`
-	RequestsPerMinute int           `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
-	Timeout           time.Duration `yaml:"timeout" env:"TIMEOUT"`
+	URL string        `yaml:"url" env:"URL"`
+	Key secret.Source `yaml:"key" envPrefix:"KEY_"`
+	// RequestsPerMinute bounds the calls of a cloud; 0 for as many as factro allows.
+	RequestsPerMinute int `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
+	// Reserve is the percentage of factro's budget that commands leave to queries and reconciliation.
+	Reserve int           `yaml:"reserve" env:"RESERVE"`
+	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
+	// Concurrency is how many commands are carried out at once.
+	Concurrency int `yaml:"concurrency" env:"CONCURRENCY"`
 }
+
+// What OnDead may be.
+const (
+	OnDeadContinue = "continue"
+	OnDeadHold     = "hold"
+)
 
 // Log is for the log.
 type Log struct {
@@ -228,16 +247,17 @@ func defaultMaxBytes() MaxBytes {
 	d := topology.DefaultSizes()
 	return MaxBytes{
 		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
-		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals),
-		Delayed: Bytes(d.Delayed),
+		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals), Delayed: Bytes(d.Delayed), Keys: Bytes(d.Keys),
 	}
 }
 
 // Settings of a cloud that says nothing else.
 const (
-	defaultAPI               = "https://cloud.factro.com/api/core"
-	defaultRequestsPerMinute = 480 // of 500
-	defaultTimeout           = 20 * time.Second
+	defaultAPI         = "https://cloud.factro.com/api/core"
+	defaultReserve     = 5
+	defaultTimeout     = 20 * time.Second
+	defaultConcurrency = 8
+	mostConcurrency    = 256
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

@@ -88,10 +88,16 @@ func (c *Cloud) setDefaults() {
 	if c.API.URL == "" {
 		c.API.URL = defaultAPI
 	}
-	if c.API.RequestsPerMinute == 0 {
-		c.API.RequestsPerMinute = defaultRequestsPerMinute
+	if c.API.Reserve == 0 {
+		c.API.Reserve = defaultReserve
 	}
 	if c.API.Timeout == 0 {
 		c.API.Timeout = defaultTimeout
+	}
+	if c.API.Concurrency == 0 {
+		c.API.Concurrency = defaultConcurrency
+	}
+	if c.OnDead == "" {
+		c.OnDead = OnDeadContinue
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
 
 // asyncAPI is what the tests read of the document.
@@ -302,6 +303,12 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 		if e.DataSchema() != events.SchemaURI(name) {
 			t.Errorf("%s has the dataschema %q", name, e.DataSchema())
 		}
+	case "bridge":
+		e, err := events.FromMsg(header, payload)
+		what, n, readErr := notice.Of(e)
+		if err != nil || readErr != nil || what != operation || subject != prefix.Notice(ExampleCloud, what) || n.Cloud != ExampleCloud || n.Bridge == "" || n.Since == nil {
+			t.Errorf("%s is read as %s %+v, %v, %v", name, what, n, err, readErr)
+		}
 	case "query":
 		if len(header) > 0 {
 			t.Errorf("%s needs headers: %v", name, header)
@@ -316,7 +323,11 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	const prefix = events.Prefix("acme-bruecke")
 	text, err := asJSONDocument(AsyncAPI(prefix))
 	doc := readAsyncAPI(t, text, err)
-	want := map[string]string{"event": "send", "event.gap.detected": "send", "event.gap.closed": "send", "result": "send", "redrive": "receive", "status": "receive", "cancel": "receive", "dead.command": "send", "dead.webhook": "send"}
+	want := map[string]string{
+		"event": "send", "event.gap.detected": "send", "event.gap.closed": "send",
+		"bridge.opened": "send", "bridge.closed": "send", "bridge.paused": "send", "bridge.resumed": "send", "bridge.key-refused": "send", "bridge.key-accepted": "send",
+		"result": "send", "redrive": "receive", "status": "receive", "cancel": "receive", "dead.command": "send", "dead.webhook": "send",
+	}
 	for _, op := range factro.Operations() {
 		address := events.Address{Cloud: "{cloud}", Resource: op.Resource, Operation: op.Name}
 		if !op.Writes() {
@@ -375,7 +386,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	}
 	streams := map[string]string{
 		"event": "ACME-BRUECKE_EVENTS_{CLOUD}", "command": "ACME-BRUECKE_COMMANDS_{CLOUD}", "redrive": "ACME-BRUECKE_COMMANDS_{CLOUD}",
-		"result": "ACME-BRUECKE_RESULTS_{CLOUD}", "dead": "ACME-BRUECKE_DEAD_{CLOUD}",
+		"result": "ACME-BRUECKE_RESULTS_{CLOUD}", "dead": "ACME-BRUECKE_DEAD_{CLOUD}", "bridge": "ACME-BRUECKE_BRIDGE_{CLOUD}",
 	}
 	parameter := regexp.MustCompile(`\{(\w+)\}`)
 	for name, c := range doc.Channels {

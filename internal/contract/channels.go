@@ -20,6 +20,9 @@ func (d *document) fill() error {
 	if err := d.gaps(); err != nil {
 		return err
 	}
+	if err := d.notices(); err != nil {
+		return err
+	}
 	for _, op := range factro.Operations() {
 		if d.resource != "" && d.resource != op.Resource {
 			continue

@@ -3,6 +3,7 @@ package coreapi
 import (
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/control"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -20,13 +21,14 @@ const noKey = "the bridge has no API key: its file cannot be read or holds none;
 type Obstacle struct {
 	Code  string
 	Until time.Time
-	noKey bool // of CodeUnauthorized: there is no key that factro could refuse
+	noKey bool          // of CodeUnauthorized: there is no key that factro could refuse
+	pause control.Pause // of CodePaused, which has no Until: an operator ends it
 }
 
 func (g *gate) obstacle(now time.Time, key secret.String) Obstacle {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch _, spentUntil := g.budget.Spent(); {
+	switch _, spentUntil := g.budget.Spent(key); {
 	case spentUntil.After(now):
 		return Obstacle{Code: events.CodeThrottled, Until: spentUntil}
 	case g.isBad && g.badKey == key && g.probeAt.After(now):
@@ -43,6 +45,9 @@ func (g *gate) obstacle(now time.Time, key secret.String) Obstacle {
 
 // Message is how an obstacle is described to whoever waits for it. It names no file of this machine.
 func (o Obstacle) Message() string {
+	if o.Code == events.CodePaused {
+		return o.pause.String()
+	}
 	if o.noKey {
 		return noKey
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -23,8 +25,8 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 
 // awaitSlot waits until factro may be called, for a command or for a read that the command needs.
 func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
-	before := w.inFlight.setState(status.Waiting)
-	defer func() { w.inFlight.setState(before) }()
+	before := j.progress.setState(status.Waiting)
+	defer func() { j.progress.setState(before) }()
 	return w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) })
 }
 
@@ -36,15 +38,18 @@ func (w *Worker) attempt(ctx context.Context, j *job) finding {
 	if err != nil {
 		return j.fail(err)
 	}
+	if err := commands.MayCall(ctx); err != nil {
+		return j.yield(ctx, w, err)
+	}
 	j.attempts++
 	j.calls++
-	w.inFlight.setState(status.Calling)
+	j.progress.setState(status.Calling)
 	crashpoint("before-call")
 	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: j.file}, call, w.api.Key())
 	crashpoint("after-call")
 	j.answer = a
 	j.logAttempt(ctx, judgement, a)
-	w.inFlight.setCall(j.attempts, coreapi.FailureCode(judgement, a))
+	j.progress.setCall(j.attempts, coreapi.FailureCode(judgement, a))
 	if ctx.Err() != nil && a.Err != nil {
 		// The bridge is stopping, and the call took longer than the grace period. The ledger says that a create may have happened.
 		j.verdict = fmt.Errorf("stopped during the call: %w", a.Err)
@@ -56,6 +61,16 @@ func (w *Worker) attempt(ctx context.Context, j *job) finding {
 	return w.handleJudgement(ctx, j, judgement)
 }
 
+// yield returns a command that another bridge may have taken over, without the call that was recorded. If that bridge has not
+// written the record yet, the record says that nothing was called.
+func (j *job) yield(ctx context.Context, w *Worker, why error) finding {
+	j.verdict = why
+	if j.calls == 0 && j.ownership == fresh {
+		j.verdict = errors.Join(why, w.recordNoEffect(ctx, j))
+	}
+	return stopped
+}
+
 // handleJudgement decides what the judgement of a call means for its command.
 func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.Judgement) finding {
 	a := j.answer
@@ -64,6 +79,9 @@ func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.
 	case coreapi.Done:
 		return j.conclude(events.Applied, a, nil)
 	case coreapi.Refused:
+		if a.Status == http.StatusNotFound && (len(j.refs) > 0 || j.key.Updating()) {
+			return keyLost
+		}
 		return j.conclude(events.Rejected, a, a.Refusal())
 	case coreapi.Unknown:
 		if err := w.save(ctx, j); err != nil {
@@ -92,7 +110,7 @@ func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.
 
 // pause waits before the next attempt.
 func (w *Worker) pause(ctx context.Context, j *job) finding {
-	w.inFlight.setState(status.Retrying)
+	j.progress.setState(status.Retrying)
 	if err := coreapi.Sleep(ctx, delivery.Backoff(j.attempts)); err != nil {
 		return j.stop(fmt.Errorf("stopped between attempts: %w", err))
 	}

@@ -20,7 +20,7 @@ func (w *Worker) delay(ctx context.Context, j *job) finding {
 			return e
 		}
 		if have.MayHaveCalled() || have.HasFired(time.Now()) {
-			return goOn // this command was begun, or was delayed and is due by now: what follows goes by the record
+			return j.due() // this command was begun, or was delayed and is due by now: what follows goes by the record
 		}
 	}
 	until, now, err := w.delays.Keep(ctx, j.cmd, j.ledgerID, j.record.Fingerprint, j.notBefore, known)
@@ -37,4 +37,12 @@ func (w *Worker) delay(ctx context.Context, j *job) finding {
 	}
 	w.publishWaiting(ctx, j, until, delay.Waits(until))
 	return kept
+}
+
+// due leads a command that does not wait any longer to its next state.
+func (j *job) due() finding {
+	if j.hasKeys() {
+		return keyed
+	}
+	return goOn
 }

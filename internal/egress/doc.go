@@ -1,6 +1,6 @@
 // Package egress carries out the commands of one factro cloud.
 //
-// In: commands, one at a time. Out: calls to the Core API through internal/coreapi, a result event for each command, and the
+// In: commands, several at once, but those that change the same thing one after the other. Out: calls to the Core API through internal/coreapi, a result event for each command, and the
 // verdict by which the bus settles the command. It repeats only what is safe to repeat. It never repeats a create that may have
 // happened: before each call the ledger records that the call may have been made. If the answer to a create is lost, it
 // searches factro for the created object.

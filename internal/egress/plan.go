@@ -10,8 +10,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
@@ -28,10 +28,21 @@ func (w *Worker) plan(ctx context.Context, j *job) finding {
 			return e
 		}
 		return j.conclude(events.Applied, coreapi.Answer{}, nil)
-	case j.dryRun:
-		return onlyDryRun
-	case time.Now().Before(j.notBefore):
+	case !j.dryRun && time.Now().Before(j.notBefore): // its external keys are looked up when it is due
 		return early
+	case j.hasKeys():
+		return keyed
+	}
+	return j.planned()
+}
+
+// hasKeys says whether the command has external keys.
+func (j *job) hasKeys() bool { return len(j.refs) > 0 || j.key.Name != "" }
+
+// planned leads a command whose call is known to its next state.
+func (j *job) planned() finding {
+	if j.dryRun {
+		return onlyDryRun
 	}
 	return goOn
 }
@@ -71,16 +82,27 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		}
 	}
 	j.op = op
+	if w.cfg.Refuses != nil {
+		if why := w.cfg.Refuses(op.Name, j.cmd.Source()); why != "" {
+			return &events.Error{Code: events.CodePolicy, Message: why}
+		}
+	}
 	var err error
-	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
+	if j.refs, err = translate.KeyRefs(op, j.cmd.Event.Data()); err != nil {
 		return coreapi.Mistaken(err)
+	}
+	if err = j.makeCall(nil); err != nil { // with external keys only to find the other mistakes
+		return coreapi.Mistaken(err)
+	}
+	if reason := j.key.Check(op, j.data); reason != nil {
+		return reason
 	}
 	if bucket := w.cfg.Prefix.FileBucket(w.cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
 		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != topology.OldFileBucket(w.cfg.Prefix) {
 		// The bridge may have the right to read another bucket when the sender has not.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
-	if j.record.Fingerprint, err = identity.Fingerprint(op.Name, j.cmd.Event.Data()); err != nil {
+	if j.record.Fingerprint, err = j.key.Fingerprint(op.Name, j.cmd.Event.Data()); err != nil {
 		return coreapi.Mistaken(err)
 	}
 	return nil
@@ -94,12 +116,27 @@ func (j *job) attributes() *events.Error {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
 		}
 	}
+	if p, ok := j.cmd.Event.Extensions()[attr.Priority]; ok && p != attr.PriorityHigh && p != attr.PriorityNormal && p != attr.PriorityLow {
+		return &events.Error{Code: events.CodeInvalid, Message: fmt.Sprintf("attribute priority is %.40q, and neither high nor normal nor low", fmt.Sprint(p))}
+	}
 	if dry, ok := j.cmd.Event.Extensions()[attr.DryRun]; ok {
 		if j.dryRun, err = types.ToBool(dry); err != nil { // if the value is unclear, the call must not be made
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}
 	var reason *events.Error
-	j.notBefore, reason = delay.NotBefore(j.cmd.Event, j.expiry)
+	if j.notBefore, reason = delay.NotBefore(j.cmd.Event, j.expiry); reason != nil {
+		return reason
+	}
+	j.key, reason = externalkey.Read(j.cmd.Event)
 	return reason
+}
+
+// Lane is the key of what a command changes. Commands of one lane are carried out in their order.
+func (w *Worker) Lane(cmd events.Command) string {
+	op, known := factro.Lookup(cmd.Operation)
+	if !known {
+		return ""
+	}
+	return op.LaneKey(cmd.Event.Data())
 }

@@ -47,10 +47,13 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 	if j.op.Name != "" {
 		r.Resource = w.resource(j, a)
 	}
+	if outcome == events.Applied && j.key.Existing() {
+		r.Existing, r.Resource = true, w.existingResource(j)
+	}
 	// The ledger is written before the result. After a crash in between, the bridge publishes the same result again and does not
 	// call factro again. A command that was refused before any call need not be in the ledger.
 	switch {
-	case j.owned() && (j.attempts > 0 || !j.record.Open):
+	case j.owned() && (j.attempts > 0 || !j.record.Open || r.Existing):
 		if err := w.saveResult(ctx, j, r); err != nil {
 			return j.fail(err)
 		}
@@ -132,11 +135,14 @@ func (w *Worker) publishDeferred(ctx context.Context, j *job, obstacle coreapi.O
 	w.publishWaiting(ctx, j, obstacle.Until, &events.Error{Code: obstacle.Code, Message: obstacle.Message()})
 }
 
-// publishWaiting tells the sender until when the command waits, and why.
+// publishWaiting tells the sender why the command waits, and until when unless that is zero.
 func (w *Worker) publishWaiting(ctx context.Context, j *job, until time.Time, why *events.Error) {
-	at := until.UTC()
+	var at *time.Time // unknown while an operator has paused the commands
+	if !until.IsZero() {
+		at = new(until.UTC())
+	}
 	r := events.Result{
-		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: &at,
+		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: at,
 		Error: why, Resource: w.resource(j, coreapi.Answer{}),
 	}
 	w.metrics.countResult(ctx, j, r)
@@ -183,8 +189,8 @@ func (w *Worker) publish(ctx context.Context, j *job, r events.Result) error {
 // resource names the object. It has a link into the web UI once an answer has contained the mandant's id.
 func (w *Worker) resource(j *job, a coreapi.Answer) *events.Resource {
 	r, mandantID := translate.Resource(j.op, j.call.EntityID, a.Body)
-	w.mandant.observe(mandantID)
-	r.URL = factro.WebLink(w.webOrigin, w.mandant.get(), r.Type, r.ID)
+	w.mandant.Observe(mandantID)
+	r.URL = factro.WebLink(w.webOrigin, w.mandant.Get(), r.Type, r.ID)
 	return r
 }
 
@@ -258,6 +264,8 @@ func variant(j *job, r events.Result) string {
 	switch {
 	case r.Outcome == events.Deferred && r.RetryAt != nil:
 		return suffix + "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
+	case r.Outcome == events.Deferred: // by a pause; there may be another one
+		return suffix + "." + strconv.FormatInt(r.StartedAt.Unix(), 10)
 	case j.dryRun:
 		suffix += ".dryrun"
 	}
@@ -271,5 +279,5 @@ func variant(j *job, r events.Result) string {
 // id may have other data, and its sender needs a result too.
 var perMessageCodes = map[string]bool{
 	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
-	events.CodeUndeliverable: true,
+	events.CodeUndeliverable: true, events.CodePolicy: true, events.CodePurged: true, events.CodeUnknownKey: true,
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -35,17 +36,20 @@ type Config struct {
 	Prefix events.Prefix
 	// ReplyPrefixes are the prefixes of subjects that may get copies of results, in addition to inboxes.
 	ReplyPrefixes []string
+	// Refuses returns why the operator does not let an operation of a source through, or "". It may be nil.
+	Refuses func(operation, source string) string
 }
 
-// Stores are where a worker keeps results and records, and where it finds the files of commands.
+// Stores are where a worker keeps results, records and external keys, and where it finds the files of commands.
 type Stores struct {
 	Results Results
 	Ledger  Ledger
 	Files   Files
 	Delayed delay.Store
+	Keys    externalkey.Keys
 }
 
-// Worker carries out the commands of one cloud, one at a time. It is a commands.Worker.
+// Worker carries out the commands of one cloud, several at once. It is a commands.Worker.
 type Worker struct {
 	api       *coreapi.API
 	cfg       Config
@@ -55,11 +59,12 @@ type Worker struct {
 	ledger    Ledger
 	files     Files
 	delays    *delay.Delays
+	external  *externalkey.Commands
 	metrics   *metrics
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
 	webOrigin string
-	mandant   agreedValue // the mandant's id, once an answer contained it
+	mandant   coreapi.AgreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
 	inFlight  inFlight
 }
@@ -68,8 +73,9 @@ type Worker struct {
 func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker, error) {
 	w := &Worker{
 		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
-		delays: delay.New(api.Cloud(), stores.Delayed, stores.Ledger, log),
-		id:     rand.Text(), webOrigin: api.Origin(),
+		delays:   delay.New(api.Cloud(), stores.Delayed, stores.Ledger, externalkey.FingerprintOf, log),
+		external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger),
+		id:       rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error
 	if w.metrics, err = newMetrics(w.cloud); err != nil {

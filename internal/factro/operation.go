@@ -36,6 +36,9 @@ type Operation struct {
 	// Search says how to find out whether a create has happened that was left without an answer. It is nil for operations
 	// that create nothing, and not to be changed.
 	Search *Search
+	// Lane is the property of the data that names what a command changes: those that change the same thing are carried out in
+	// their order. It is empty for what makes something new, or changes several things.
+	Lane string
 	// Fields are the properties of the command's data: parameters first, then the body's properties, sorted by name.
 	Fields []Field
 }

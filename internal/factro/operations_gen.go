@@ -68,6 +68,7 @@ var operations = []Operation{
 	{Name: "updateTask", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}",
 		Summary: "Change a task. Partial.", Remarks: "403 with {\"message\":\"Task is closed\"} on a closed task; 403 on officerId null.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TaskChanges", Answer: Answer("object"), AnswerSchema: "Task",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -92,6 +93,7 @@ var operations = []Operation{
 	{Name: "deleteTask", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}",
 		Summary: "Delete a task.", Remarks: "Response body unknown; may be the deleted task.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -100,6 +102,7 @@ var operations = []Operation{
 	{Name: "setTaskState", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/state",
 		Summary: "Set the state.", Remarks: "Response body undocumented. One public sample uses POST on this path without looking at the answer; use PUT.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TaskStateChange",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -142,6 +145,7 @@ var operations = []Operation{
 	{Name: "deleteTaskComment", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/comments/{commentId}",
 		Summary: "Delete a comment.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "TaskComment",
+		Lane:   "commentId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "commentId", Field: "commentId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -174,6 +178,7 @@ var operations = []Operation{
 	{Name: "updateChecklistEntry", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/checklist/{entryId}",
 		Summary: "Change a checklist entry. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "ChecklistEntryChanges", Answer: Answer("object"), AnswerSchema: "ChecklistEntry",
+		Lane:   "entryId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "entryId", Field: "entryId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -188,6 +193,7 @@ var operations = []Operation{
 	{Name: "deleteChecklistEntry", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/checklist/{entryId}",
 		Summary: "Delete a checklist entry.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "ChecklistEntry",
+		Lane:   "entryId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "entryId", Field: "entryId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -212,6 +218,7 @@ var operations = []Operation{
 	{Name: "deleteTaskTag", Resource: "task", Method: "DELETE", Path: "/tasks/tags/{tagId}",
 		Summary: "Delete a tag.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Tag",
+		Lane:   "tagId",
 		Params: []Param{{Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "tagId", Type: "string", Format: "uuid", Required: true},
@@ -228,6 +235,7 @@ var operations = []Operation{
 	{Name: "addTagToTask", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/tags",
 		Summary: "Attach a tag.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TagAssociation",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -237,6 +245,7 @@ var operations = []Operation{
 	{Name: "removeTagFromTask", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/tags/{tagId}",
 		Summary: "Detach a tag.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -254,6 +263,7 @@ var operations = []Operation{
 	{Name: "addTaskConnection", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/task_connections",
 		Summary: "Connect two tasks.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "NewTaskConnection",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -265,6 +275,7 @@ var operations = []Operation{
 	{Name: "removeTaskConnection", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/task_connections/{connectedTaskId}",
 		Summary: "Disconnect two tasks.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "connectedTaskId", Field: "connectedTaskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -274,6 +285,7 @@ var operations = []Operation{
 	{Name: "moveTaskToProject", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/project",
 		Summary: "Move the task into a project.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveToProject",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -284,6 +296,7 @@ var operations = []Operation{
 	{Name: "removeTaskFromProject", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/project",
 		Summary: "Take the task out of its project.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -292,6 +305,7 @@ var operations = []Operation{
 	{Name: "moveTaskToPackage", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/package",
 		Summary: "Move the task into a package.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveTaskToPackage",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -302,6 +316,7 @@ var operations = []Operation{
 	{Name: "removeTaskFromPackage", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/package",
 		Summary: "Move the task from its package to the project root.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -310,6 +325,7 @@ var operations = []Operation{
 	{Name: "setTaskCompany", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/company",
 		Summary: "Set the company.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "CompanyAssociation",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -319,6 +335,7 @@ var operations = []Operation{
 	{Name: "removeTaskCompany", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/company",
 		Summary: "Remove the company.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -327,6 +344,7 @@ var operations = []Operation{
 	{Name: "setTaskContact", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/contact",
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -336,6 +354,7 @@ var operations = []Operation{
 	{Name: "removeTaskContact", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/contact",
 		Summary: "Remove the contact.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -366,6 +385,7 @@ var operations = []Operation{
 	{Name: "deleteTaskDocument", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/documents/{documentId}",
 		Summary: "Remove a document.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Document",
+		Lane:   "documentId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "documentId", Field: "documentId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -383,6 +403,7 @@ var operations = []Operation{
 	{Name: "grantTaskReadRight", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/read_rights",
 		Summary: "Grant read to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -392,6 +413,7 @@ var operations = []Operation{
 	{Name: "revokeTaskReadRight", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/read_rights/{employeeId}",
 		Summary: "Revoke read from an employee.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -409,6 +431,7 @@ var operations = []Operation{
 	{Name: "grantTaskWriteRight", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/write_rights",
 		Summary: "Grant write to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -418,6 +441,7 @@ var operations = []Operation{
 	{Name: "revokeTaskWriteRight", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/write_rights/{employeeId}",
 		Summary: "Revoke write from an employee.", Remarks: "Missing from the official document of 2026-09-11, but said to exist.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -427,6 +451,7 @@ var operations = []Operation{
 	{Name: "grantTaskTeamReadRight", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/team_read_rights",
 		Summary: "Grant read to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -436,6 +461,7 @@ var operations = []Operation{
 	{Name: "revokeTaskTeamReadRight", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/team_read_rights/{teamId}",
 		Summary: "Revoke read from a team.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -445,6 +471,7 @@ var operations = []Operation{
 	{Name: "grantTaskTeamWriteRight", Resource: "task", Method: "PUT", Path: "/tasks/{taskId}/team_write_rights",
 		Summary: "Grant write to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -454,6 +481,7 @@ var operations = []Operation{
 	{Name: "revokeTaskTeamWriteRight", Resource: "task", Method: "DELETE", Path: "/tasks/{taskId}/team_write_rights/{teamId}",
 		Summary: "Revoke write from a team.", Confidence: "documented",
 
+		Lane:   "taskId",
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -512,6 +540,7 @@ var operations = []Operation{
 	{Name: "updateProject", Resource: "project", Method: "PUT", Path: "/projects/{projectId}",
 		Summary: "Change a project. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "ProjectChanges", Answer: Answer("object"), AnswerSchema: "Project",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -531,6 +560,7 @@ var operations = []Operation{
 	{Name: "deleteProject", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}",
 		Summary: "Delete a project.", Remarks: "Returns the deleted object.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Project",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -562,6 +592,7 @@ var operations = []Operation{
 	{Name: "deleteProjectTag", Resource: "project", Method: "DELETE", Path: "/projects/tags/{tagId}",
 		Summary: "Delete a tag.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Tag",
+		Lane:   "tagId",
 		Params: []Param{{Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "tagId", Type: "string", Format: "uuid", Required: true},
@@ -578,6 +609,7 @@ var operations = []Operation{
 	{Name: "addTagToProject", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/tags",
 		Summary: "Attach a tag.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TagAssociation",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -587,6 +619,7 @@ var operations = []Operation{
 	{Name: "removeTagFromProject", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/tags/{tagId}",
 		Summary: "Detach a tag.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -596,6 +629,7 @@ var operations = []Operation{
 	{Name: "setProjectCompany", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/company",
 		Summary: "Set the company.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "CompanyAssociation",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -605,6 +639,7 @@ var operations = []Operation{
 	{Name: "removeProjectCompany", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/company",
 		Summary: "Remove the company.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -613,6 +648,7 @@ var operations = []Operation{
 	{Name: "setProjectContact", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/contact",
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -622,6 +658,7 @@ var operations = []Operation{
 	{Name: "removeProjectContact", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/contact",
 		Summary: "Remove the contact.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -662,6 +699,7 @@ var operations = []Operation{
 	{Name: "deleteProjectComment", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/comments/{commentId}",
 		Summary: "Delete a comment.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "ProjectComment",
+		Lane:   "commentId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "commentId", Field: "commentId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -693,6 +731,7 @@ var operations = []Operation{
 	{Name: "deleteProjectDocument", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/documents/{documentId}",
 		Summary: "Remove a document.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Document",
+		Lane:   "documentId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "documentId", Field: "documentId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -710,6 +749,7 @@ var operations = []Operation{
 	{Name: "grantProjectReadRight", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/read_rights",
 		Summary: "Grant read to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -719,6 +759,7 @@ var operations = []Operation{
 	{Name: "revokeProjectReadRight", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/read_rights/{employeeId}",
 		Summary: "Revoke read from an employee.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -736,6 +777,7 @@ var operations = []Operation{
 	{Name: "grantProjectWriteRight", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/write_rights",
 		Summary: "Grant write to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -745,6 +787,7 @@ var operations = []Operation{
 	{Name: "revokeProjectWriteRight", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/write_rights/{employeeId}",
 		Summary: "Revoke write from an employee.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -754,6 +797,7 @@ var operations = []Operation{
 	{Name: "grantProjectTeamReadRight", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/team_read_rights",
 		Summary: "Grant read to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -763,6 +807,7 @@ var operations = []Operation{
 	{Name: "revokeProjectTeamReadRight", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/team_read_rights/{teamId}",
 		Summary: "Revoke read from a team.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -772,6 +817,7 @@ var operations = []Operation{
 	{Name: "grantProjectTeamWriteRight", Resource: "project", Method: "PUT", Path: "/projects/{projectId}/team_write_rights",
 		Summary: "Grant write to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -781,6 +827,7 @@ var operations = []Operation{
 	{Name: "revokeProjectTeamWriteRight", Resource: "project", Method: "DELETE", Path: "/projects/{projectId}/team_write_rights/{teamId}",
 		Summary: "Revoke write from a team.", Confidence: "documented",
 
+		Lane:   "projectId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -856,6 +903,7 @@ var operations = []Operation{
 	{Name: "updatePackage", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}",
 		Summary: "Change a package. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "PackageChanges", Answer: Answer("object"), AnswerSchema: "Package",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -872,6 +920,7 @@ var operations = []Operation{
 	{Name: "deletePackage", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}",
 		Summary: "Delete a package.", Remarks: "The 2020/21 client reads the deleted package from the answer.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Package",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -881,6 +930,7 @@ var operations = []Operation{
 	{Name: "movePackageToProject", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}/project",
 		Summary: "Move the package into a project.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveToProject",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "fromProjectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "fromProjectId", Type: "string", Format: "uuid", Required: true},
@@ -892,6 +942,7 @@ var operations = []Operation{
 	{Name: "movePackageToPackage", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}/package",
 		Summary: "Move the package below another package.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MovePackageToPackage",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -903,6 +954,7 @@ var operations = []Operation{
 	{Name: "removePackageFromPackage", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/package",
 		Summary: "Move the package to the project root.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -912,6 +964,7 @@ var operations = []Operation{
 	{Name: "setPackageCompany", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}/company",
 		Summary: "Set the company.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "CompanyAssociation",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -922,6 +975,7 @@ var operations = []Operation{
 	{Name: "removePackageCompany", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/company",
 		Summary: "Remove the company.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -931,6 +985,7 @@ var operations = []Operation{
 	{Name: "setPackageContact", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}/contact",
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -941,6 +996,7 @@ var operations = []Operation{
 	{Name: "removePackageContact", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/contact",
 		Summary: "Remove the contact.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -951,6 +1007,7 @@ var operations = []Operation{
 		Summary: "Shift the tasks of the package and their editable successors.", Remarks: "Not idempotent.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ShiftWithSuccessors",
 		Search: &Search{Check: "Look whether the dates of the package and its successors are shifted already. The shift leaves no trace of its own, and a second one would add to it."},
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -996,6 +1053,7 @@ var operations = []Operation{
 	{Name: "deletePackageComment", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/comments/{commentId}",
 		Summary: "Delete a comment.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "PackageComment",
+		Lane:   "commentId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}, {Name: "commentId", Field: "commentId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1030,6 +1088,7 @@ var operations = []Operation{
 	{Name: "deletePackageDocument", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/documents/{documentId}",
 		Summary: "Remove a document.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Document",
+		Lane:   "documentId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}, {Name: "documentId", Field: "documentId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1049,6 +1108,7 @@ var operations = []Operation{
 	{Name: "grantPackageReadRight", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}/read_rights",
 		Summary: "Grant read to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1059,6 +1119,7 @@ var operations = []Operation{
 	{Name: "revokePackageReadRight", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/read_rights/{employeeId}",
 		Summary: "Revoke read from an employee.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1078,6 +1139,7 @@ var operations = []Operation{
 	{Name: "grantPackageWriteRight", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}/write_rights",
 		Summary: "Grant write to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1088,6 +1150,7 @@ var operations = []Operation{
 	{Name: "revokePackageWriteRight", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/packages/{packageId}/write_rights/{employeeId}",
 		Summary: "Revoke write from an employee.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1098,6 +1161,7 @@ var operations = []Operation{
 	{Name: "grantPackageTeamReadRight", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/{packageId}/team_read_rights",
 		Summary: "Grant read to a team.", Remarks: "This path has no /packages segment.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1108,6 +1172,7 @@ var operations = []Operation{
 	{Name: "revokePackageTeamReadRight", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/{packageId}/team_read_rights/{teamId}",
 		Summary: "Revoke read from a team.", Remarks: "This path has no /packages segment.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1118,6 +1183,7 @@ var operations = []Operation{
 	{Name: "grantPackageTeamWriteRight", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/{packageId}/team_write_rights",
 		Summary: "Grant write to a team.", Remarks: "This path has no /packages segment.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1128,6 +1194,7 @@ var operations = []Operation{
 	{Name: "revokePackageTeamWriteRight", Resource: "package", Method: "DELETE", Path: "/projects/{projectId}/{packageId}/team_write_rights/{teamId}",
 		Summary: "Revoke write from a team.", Remarks: "This path has no /packages segment.", Confidence: "documented",
 
+		Lane:   "packageId",
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1185,6 +1252,7 @@ var operations = []Operation{
 	{Name: "updateCompany", Resource: "company", Method: "PUT", Path: "/companies/{companyId}",
 		Summary: "Change a company. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "CompanyChanges", Answer: Answer("object"), AnswerSchema: "Company",
+		Lane:   "companyId",
 		Params: []Param{{Name: "companyId", Field: "companyId", Query: false}},
 		Fields: []Field{
 			{Name: "companyId", Type: "string", Format: "uuid", Required: true},
@@ -1203,6 +1271,7 @@ var operations = []Operation{
 	{Name: "deleteCompany", Resource: "company", Method: "DELETE", Path: "/companies/{companyId}",
 		Summary: "Delete a company.", Remarks: "Returns the deleted object.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Company",
+		Lane:   "companyId",
 		Params: []Param{{Name: "companyId", Field: "companyId", Query: false}},
 		Fields: []Field{
 			{Name: "companyId", Type: "string", Format: "uuid", Required: true},
@@ -1226,6 +1295,7 @@ var operations = []Operation{
 	{Name: "deleteCompanyTag", Resource: "company", Method: "DELETE", Path: "/companies/tags/{tagId}",
 		Summary: "Delete a tag.", Remarks: "Returns the deleted object. Also while it is in use.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Tag",
+		Lane:   "tagId",
 		Params: []Param{{Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "tagId", Type: "string", Format: "uuid", Required: true},
@@ -1242,6 +1312,7 @@ var operations = []Operation{
 	{Name: "addTagToCompany", Resource: "company", Method: "PUT", Path: "/companies/{companyId}/tags",
 		Summary: "Attach a tag.", Remarks: "An unknown company is refused (2020/21).", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TagAssociation",
+		Lane:   "companyId",
 		Params: []Param{{Name: "companyId", Field: "companyId", Query: false}},
 		Fields: []Field{
 			{Name: "companyId", Type: "string", Format: "uuid", Required: true},
@@ -1251,6 +1322,7 @@ var operations = []Operation{
 	{Name: "removeTagFromCompany", Resource: "company", Method: "DELETE", Path: "/companies/{companyId}/tags/{tagId}",
 		Summary: "Detach a tag.", Remarks: "Succeeds even when the tag was not attached or the company is unknown (2020/21).", Confidence: "observed",
 
+		Lane:   "companyId",
 		Params: []Param{{Name: "companyId", Field: "companyId", Query: false}, {Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "companyId", Type: "string", Format: "uuid", Required: true},
@@ -1307,6 +1379,7 @@ var operations = []Operation{
 	{Name: "updateContact", Resource: "contact", Method: "PUT", Path: "/contacts/{contactId}",
 		Summary: "Change a contact. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "ContactChanges", Answer: Answer("object"), AnswerSchema: "Contact",
+		Lane:   "contactId",
 		Params: []Param{{Name: "contactId", Field: "contactId", Query: false}},
 		Fields: []Field{
 			{Name: "contactId", Type: "string", Format: "uuid", Required: true},
@@ -1325,6 +1398,7 @@ var operations = []Operation{
 	{Name: "deleteContact", Resource: "contact", Method: "DELETE", Path: "/contacts/{contactId}",
 		Summary: "Delete a contact.", Remarks: "Returns the deleted object.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Contact",
+		Lane:   "contactId",
 		Params: []Param{{Name: "contactId", Field: "contactId", Query: false}},
 		Fields: []Field{
 			{Name: "contactId", Type: "string", Format: "uuid", Required: true},
@@ -1378,6 +1452,7 @@ var operations = []Operation{
 	{Name: "updateUser", Resource: "user", Method: "PUT", Path: "/users/{userId}",
 		Summary: "Change a user. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "UserChanges", Answer: Answer("object"), AnswerSchema: "User",
+		Lane:   "userId",
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1394,6 +1469,7 @@ var operations = []Operation{
 	{Name: "deleteUser", Resource: "user", Method: "DELETE", Path: "/users/{userId}",
 		Summary: "Delete a user.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "User",
+		Lane:   "userId",
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1417,6 +1493,7 @@ var operations = []Operation{
 	{Name: "deleteEmployeeTag", Resource: "user", Method: "DELETE", Path: "/users/tags/{tagId}",
 		Summary: "Delete a tag.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Tag",
+		Lane:   "tagId",
 		Params: []Param{{Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "tagId", Type: "string", Format: "uuid", Required: true},
@@ -1433,6 +1510,7 @@ var operations = []Operation{
 	{Name: "addTagToEmployee", Resource: "user", Method: "PUT", Path: "/users/{userId}/tags",
 		Summary: "Attach a tag.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TagAssociation",
+		Lane:   "userId",
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1442,6 +1520,7 @@ var operations = []Operation{
 	{Name: "removeTagFromEmployee", Resource: "user", Method: "DELETE", Path: "/users/{userId}/tags/{tagId}",
 		Summary: "Detach a tag.", Confidence: "documented",
 
+		Lane:   "userId",
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}, {Name: "tagId", Field: "tagId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1459,6 +1538,7 @@ var operations = []Operation{
 	{Name: "addSubstitute", Resource: "user", Method: "PUT", Path: "/users/{userId}/substitutes",
 		Summary: "Add a substitute.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "SubstituteAssociation",
+		Lane:   "userId",
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1468,6 +1548,7 @@ var operations = []Operation{
 	{Name: "removeSubstitute", Resource: "user", Method: "DELETE", Path: "/users/{userId}/substitutes/{substituteId}",
 		Summary: "Remove a substitute.", Confidence: "documented",
 
+		Lane:   "userId",
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}, {Name: "substituteId", Field: "substituteId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1508,6 +1589,7 @@ var operations = []Operation{
 	{Name: "updateAbsence", Resource: "absence", Method: "PUT", Path: "/users/absences/{absenceId}",
 		Summary: "Change an absence. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "AbsenceChanges", Answer: Answer("object"), AnswerSchema: "Absence",
+		Lane:   "absenceId",
 		Params: []Param{{Name: "absenceId", Field: "absenceId", Query: false}},
 		Fields: []Field{
 			{Name: "absenceId", Type: "string", Format: "uuid", Required: true},
@@ -1519,6 +1601,7 @@ var operations = []Operation{
 	{Name: "deleteAbsence", Resource: "absence", Method: "DELETE", Path: "/users/absences/{absenceId}",
 		Summary: "Delete an absence.", Remarks: "May or may not return a body.", Confidence: "documented",
 
+		Lane:   "absenceId",
 		Params: []Param{{Name: "absenceId", Field: "absenceId", Query: false}},
 		Fields: []Field{
 			{Name: "absenceId", Type: "string", Format: "uuid", Required: true},
@@ -1624,6 +1707,7 @@ var operations = []Operation{
 	{Name: "updateWorkRecord", Resource: "work-record", Method: "PUT", Path: "/work-records/{workRecordId}",
 		Summary: "Change a work record. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "WorkRecordChanges", Answer: Answer("object"), AnswerSchema: "WorkRecord",
+		Lane:   "workRecordId",
 		Params: []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},
@@ -1651,6 +1735,7 @@ var operations = []Operation{
 	{Name: "deleteWorkRecord", Resource: "work-record", Method: "DELETE", Path: "/work-records/{workRecordId}",
 		Summary: "Delete a work record.", Confidence: "documented",
 
+		Lane:   "workRecordId",
 		Params: []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},
@@ -1737,6 +1822,7 @@ var operations = []Operation{
 	{Name: "updateAppointment", Resource: "appointment", Method: "PUT", Path: "/appointments/{appointmentId}",
 		Summary: "Change an appointment. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "AppointmentChanges", Answer: Answer("object"), AnswerSchema: "Appointment",
+		Lane:   "appointmentId",
 		Params: []Param{{Name: "appointmentId", Field: "appointmentId", Query: false}},
 		Fields: []Field{
 			{Name: "appointmentId", Type: "string", Format: "uuid", Required: true},
@@ -1752,6 +1838,7 @@ var operations = []Operation{
 	{Name: "deleteAppointment", Resource: "appointment", Method: "DELETE", Path: "/appointments/{appointmentId}",
 		Summary: "Delete an appointment.", Remarks: "Returns the deleted object.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Appointment",
+		Lane:   "appointmentId",
 		Params: []Param{{Name: "appointmentId", Field: "appointmentId", Query: false}},
 		Fields: []Field{
 			{Name: "appointmentId", Type: "string", Format: "uuid", Required: true},
@@ -1785,6 +1872,7 @@ var operations = []Operation{
 	{Name: "updateTeam", Resource: "team", Method: "PUT", Path: "/teams/{teamId}",
 		Summary: "Change a team. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamChanges", Answer: Answer("object"), AnswerSchema: "Team",
+		Lane:   "teamId",
 		Params: []Param{{Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "teamId", Type: "string", Format: "uuid", Required: true},
@@ -1796,6 +1884,7 @@ var operations = []Operation{
 	{Name: "deleteTeam", Resource: "team", Method: "DELETE", Path: "/teams/{teamId}",
 		Summary: "Delete a team.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Team",
+		Lane:   "teamId",
 		Params: []Param{{Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "teamId", Type: "string", Format: "uuid", Required: true},
@@ -1812,6 +1901,7 @@ var operations = []Operation{
 	{Name: "addTeamMember", Resource: "team", Method: "PUT", Path: "/teams/{teamId}/members",
 		Summary: "Add a member.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "NewTeamMember", Answer: Answer("object"), AnswerSchema: "TeamMember",
+		Lane:   "teamId",
 		Params: []Param{{Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "teamId", Type: "string", Format: "uuid", Required: true},
@@ -1821,6 +1911,7 @@ var operations = []Operation{
 	{Name: "removeTeamMember", Resource: "team", Method: "DELETE", Path: "/teams/{teamId}/members/{memberId}",
 		Summary: "Remove a member.", Remarks: "Takes the membership id, not the employee id. Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "TeamMember",
+		Lane:   "teamId",
 		Params: []Param{{Name: "teamId", Field: "teamId", Query: false}, {Name: "memberId", Field: "memberId", Query: false}},
 		Fields: []Field{
 			{Name: "teamId", Type: "string", Format: "uuid", Required: true},
@@ -1963,6 +2054,7 @@ var operations = []Operation{
 	{Name: "updateCustomView", Resource: "custom-view", Method: "PUT", Path: "/custom-views/{customViewId}",
 		Summary: "Change a view. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "CustomViewChanges", Answer: Answer("object"), AnswerSchema: "CustomView",
+		Lane:   "customViewId",
 		Params: []Param{{Name: "customViewId", Field: "customViewId", Query: false}},
 		Fields: []Field{
 			{Name: "customViewId", Type: "string", Format: "uuid", Required: true},
@@ -1978,6 +2070,7 @@ var operations = []Operation{
 	{Name: "deleteCustomView", Resource: "custom-view", Method: "DELETE", Path: "/custom-views/{customViewId}",
 		Summary: "Delete a view.", Remarks: "Returns the deleted object.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "CustomView",
+		Lane:   "customViewId",
 		Params: []Param{{Name: "customViewId", Field: "customViewId", Query: false}},
 		Fields: []Field{
 			{Name: "customViewId", Type: "string", Format: "uuid", Required: true},
@@ -1986,6 +2079,7 @@ var operations = []Operation{
 	{Name: "setCustomViewPosition", Resource: "custom-view", Method: "PUT", Path: "/custom-views/{referenceId}/{customViewId}/position/{position}",
 		Summary: "Reorder a view. No body.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "CustomView",
+		Lane:   "customViewId",
 		Params: []Param{{Name: "referenceId", Field: "referenceId", Query: false}, {Name: "customViewId", Field: "customViewId", Query: false}, {Name: "position", Field: "position", Query: false}},
 		Fields: []Field{
 			{Name: "referenceId", Type: "string", Format: "uuid", Required: true},
@@ -2004,6 +2098,7 @@ var operations = []Operation{
 	{Name: "grantStructureTemplateReadRight", Resource: "template", Method: "PUT", Path: "/templates/structure/{templateId}/read_rights",
 		Summary: "Grant read to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2013,6 +2108,7 @@ var operations = []Operation{
 	{Name: "revokeStructureTemplateReadRight", Resource: "template", Method: "DELETE", Path: "/templates/structure/{templateId}/read_rights/{employeeId}",
 		Summary: "Revoke read from an employee.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2030,6 +2126,7 @@ var operations = []Operation{
 	{Name: "grantStructureTemplateWriteRight", Resource: "template", Method: "PUT", Path: "/templates/structure/{templateId}/write_rights",
 		Summary: "Grant write to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2039,6 +2136,7 @@ var operations = []Operation{
 	{Name: "revokeStructureTemplateWriteRight", Resource: "template", Method: "DELETE", Path: "/templates/structure/{templateId}/write_rights/{employeeId}",
 		Summary: "Revoke write from an employee.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2048,6 +2146,7 @@ var operations = []Operation{
 	{Name: "grantStructureTemplateTeamReadRight", Resource: "template", Method: "PUT", Path: "/templates/structure/{templateId}/team_read_rights",
 		Summary: "Grant read to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2057,6 +2156,7 @@ var operations = []Operation{
 	{Name: "revokeStructureTemplateTeamReadRight", Resource: "template", Method: "DELETE", Path: "/templates/structure/{templateId}/team_read_rights/{teamId}",
 		Summary: "Revoke read from a team.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2066,6 +2166,7 @@ var operations = []Operation{
 	{Name: "grantStructureTemplateTeamWriteRight", Resource: "template", Method: "PUT", Path: "/templates/structure/{templateId}/team_write_rights",
 		Summary: "Grant write to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2075,6 +2176,7 @@ var operations = []Operation{
 	{Name: "revokeStructureTemplateTeamWriteRight", Resource: "template", Method: "DELETE", Path: "/templates/structure/{templateId}/team_write_rights/{teamId}",
 		Summary: "Revoke write from a team.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2111,6 +2213,7 @@ var operations = []Operation{
 	{Name: "grantTaskTemplateReadRight", Resource: "template", Method: "PUT", Path: "/templates/task/{templateId}/read_rights",
 		Summary: "Grant read to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2120,6 +2223,7 @@ var operations = []Operation{
 	{Name: "revokeTaskTemplateReadRight", Resource: "template", Method: "DELETE", Path: "/templates/task/{templateId}/read_rights/{employeeId}",
 		Summary: "Revoke read from an employee.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2137,6 +2241,7 @@ var operations = []Operation{
 	{Name: "grantTaskTemplateWriteRight", Resource: "template", Method: "PUT", Path: "/templates/task/{templateId}/write_rights",
 		Summary: "Grant write to an employee.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "EmployeeRightGrant", Answer: Answer("object"), AnswerSchema: "EmployeeAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2146,6 +2251,7 @@ var operations = []Operation{
 	{Name: "revokeTaskTemplateWriteRight", Resource: "template", Method: "DELETE", Path: "/templates/task/{templateId}/write_rights/{employeeId}",
 		Summary: "Revoke write from an employee.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "employeeId", Field: "employeeId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2155,6 +2261,7 @@ var operations = []Operation{
 	{Name: "grantTaskTemplateTeamReadRight", Resource: "template", Method: "PUT", Path: "/templates/task/{templateId}/team_read_rights",
 		Summary: "Grant read to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2164,6 +2271,7 @@ var operations = []Operation{
 	{Name: "revokeTaskTemplateTeamReadRight", Resource: "template", Method: "DELETE", Path: "/templates/task/{templateId}/team_read_rights/{teamId}",
 		Summary: "Revoke read from a team.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2173,6 +2281,7 @@ var operations = []Operation{
 	{Name: "grantTaskTemplateTeamWriteRight", Resource: "template", Method: "PUT", Path: "/templates/task/{templateId}/team_write_rights",
 		Summary: "Grant write to a team.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "TeamRightGrant", Answer: Answer("object"), AnswerSchema: "TeamAccessRight",
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},
@@ -2182,6 +2291,7 @@ var operations = []Operation{
 	{Name: "revokeTaskTemplateTeamWriteRight", Resource: "template", Method: "DELETE", Path: "/templates/task/{templateId}/team_write_rights/{teamId}",
 		Summary: "Revoke write from a team.", Confidence: "documented",
 
+		Lane:   "templateId",
 		Params: []Param{{Name: "templateId", Field: "templateId", Query: false}, {Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "templateId", Type: "string", Format: "uuid", Required: true},

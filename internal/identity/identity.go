@@ -63,13 +63,3 @@ func CommandDigest(data []byte) string {
 	sum := sha256.Sum256(canonical)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
-
-// Fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted. The ledger has it.
-func Fingerprint(operation string, data []byte) (string, error) {
-	canonical, err := jsontext.Canonical(data)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(append([]byte(operation+"\n"), canonical...))
-	return hex.EncodeToString(sum[:]), nil
-}

@@ -80,6 +80,15 @@ func pauseText(c status.Condition) string {
 		return "factro refuses the API key" + sinceText(c)
 	case status.ReasonKeyMissing:
 		return "the bridge has no API key" + sinceText(c)
+	case status.ReasonOperator:
+		text := "paused" + sinceText(c)
+		if c.By != "" {
+			text += " by " + c.By
+		}
+		if c.Why != "" {
+			text += " (" + c.Why + ")"
+		}
+		return text
 	case status.ReasonThrottled:
 		return "factro's request budget is used up" + sinceText(c) + untilText(c)
 	case status.ReasonAskedToWait:

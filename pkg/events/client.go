@@ -106,9 +106,38 @@ func WithCorrelationID(id string) DoOption {
 	return func(o *order) { o.Extensions[attr.CorrelationID] = id }
 }
 
-// WithPartitionKey sets the partition key. Commands of one key keep their order; today those of a cloud all do.
+// WithPartitionKey sets the partition key. Commands of one key are carried out one after the other, in the order in which the
+// stream got them; commands of different keys side by side. Without it the key is what the command changes, such as a task; a
+// command that creates something has none, and is in order with no other.
 func WithPartitionKey(key string) DoOption {
 	return func(o *order) { o.Extensions[attr.PartitionKey] = key }
+}
+
+// What happens if a create's external key has an object already.
+const (
+	OnConflictExisting = "existing" // nothing; the result names the object. This is the default
+	OnConflictUpdate   = "update"   // the object is updated with the create's data
+)
+
+// MaxExternalKey is how many bytes an external key has at most.
+const MaxExternalKey = 512
+
+// WithExternalKey gives the object of a create a key of the sender's own, such as JIRA-17. All creates of a cloud and resource with
+// one key make one object: the first one creates it, and the results of the others have Existing set. Commands and queries can name
+// the object by the key, see [ByExternalKey]. A key has 1 to MaxExternalKey bytes of text; upper and lower case differ.
+func WithExternalKey(key string) DoOption {
+	return func(o *order) { o.Extensions[attr.ExternalKey] = key }
+}
+
+// WithOnConflict says what happens if the external key of a create has an object already: OnConflictExisting or OnConflictUpdate.
+func WithOnConflict(what string) DoOption {
+	return func(o *order) { o.Extensions[attr.OnConflict] = what }
+}
+
+// WithPriority sets the priority, one of [attr.PriorityHigh], [attr.PriorityNormal] and [attr.PriorityLow]: of the commands that wait
+// for factro, those of a higher one go first. The order of commands of one key stays. Any other value is rejected as invalid.
+func WithPriority(priority string) DoOption {
+	return func(o *order) { o.Extensions[attr.Priority] = priority }
 }
 
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the

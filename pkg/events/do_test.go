@@ -75,7 +75,7 @@ func TestDoSendsWhatIsAsked(t *testing.T) {
 	c := events.NewClient(f.b.js, "acme", events.WithPrefix("factro"), events.WithDefaults(events.WithSource("urn:example:billing")))
 	expiry := time.Date(2030, 1, 31, 9, 30, 0, 0, time.UTC)
 	if _, err := c.Do(t.Context(), setState, events.WithID("größe 1"), events.WithExpiry(expiry), events.WithCorrelationID("c"),
-		events.WithPartitionKey("p")); err != nil {
+		events.WithPartitionKey("p"), events.WithPriority(attr.PriorityHigh)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Do(t.Context(), payload.Generic{Name: "deleteTeam", Resource: "team"}, events.WithSource("urn:example:hr")); err != nil {
@@ -90,6 +90,7 @@ func TestDoSendsWhatIsAsked(t *testing.T) {
 		"expirytime":    {first.Extensions()[attr.ExpiryTime], "2030-01-31T09:30:00Z"},
 		"correlationid": {first.Extensions()[attr.CorrelationID], "c"},
 		"partitionkey":  {first.Extensions()[attr.PartitionKey], "p"},
+		"priority":      {first.Extensions()[attr.Priority], "high"},
 		"data":          {string(first.Data()), `{"taskId":"8d3f","state":"review"}`},
 		"generic":       {string(seen[1].Event.Data()), `{}`},
 		"its source":    {seen[1].Event.Source(), "urn:example:hr"},

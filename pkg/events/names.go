@@ -52,6 +52,15 @@ func (p Prefix) Status(cloud string) string { return string(p) + ".query." + clo
 // Cancel is the subject on which the bridge is asked to cancel a delayed command: factro.cancel.<cloud>.
 func (p Prefix) Cancel(cloud string) string { return string(p) + ".cancel." + cloud }
 
+// Notice is the subject of what the bridge reports of itself about a cloud: factro.bridge.<cloud>.<what>, where what is one of
+// the constants of the package notice, such as paused.
+func (p Prefix) Notice(cloud, what string) string { return string(p) + ".bridge." + cloud + "." + what }
+
+// NoticeFilter matches what the bridge reports of itself: NoticeFilter("acme", Any) is factro.bridge.acme.*.
+func (p Prefix) NoticeFilter(cloud, what string) string {
+	return string(p) + ".bridge." + wild(cloud) + "." + wild(what)
+}
+
 // EventFilter matches events: EventFilter("acme", "task", Any, "TaskStateChanged") is
 // factro.event.acme.task.*.TaskStateChanged. An id or an action that can be no token matches those of all events with such
 // an id or action, so check the event's own, too.
@@ -102,6 +111,10 @@ func (p Prefix) ResultStream(cloud string) string { return stream(p, "RESULTS", 
 // DeadStream is the name of the stream that holds the dead letters of a cloud, such as FACTRO_DEAD_ACME.
 func (p Prefix) DeadStream(cloud string) string { return stream(p, "DEAD", cloud) }
 
+// BridgeStream is the name of the stream that holds what the bridge reports of itself about a cloud, such as
+// FACTRO_BRIDGE_ACME.
+func (p Prefix) BridgeStream(cloud string) string { return stream(p, "BRIDGE", cloud) }
+
 // FileBucket is the object store bucket of the files that commands of a cloud upload, such as FACTRO_FILES_ACME.
 func (p Prefix) FileBucket(cloud string) string { return stream(p, "FILES", cloud) }
 
@@ -134,6 +147,6 @@ const ActionCanary = "BridgeCanary"
 const OperationCanary = "canary"
 
 // SchemaURI is the identity of a schema of the contract, urn:factro:schema:<name>, as its $id and a result's dataschema
-// have it. Names are event, gap, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
+// have it. Names are event, gap, notice, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
 // "bridge contract schema" lists and prints them.
 func SchemaURI(name string) string { return "urn:factro:schema:" + name }

@@ -3,6 +3,8 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Objects of the simulator's tenant: a package for new tasks, and a task to be changed.
@@ -60,6 +63,14 @@ func (c *commander) done() { c.begun.Wait() }
 func (c *commander) send(operation, id, title, data string) {
 	msg := nats.NewMsg(events.Prefix(events.DefaultPrefix).Command(cloud, "task", operation))
 	msg.Header.Set(events.HeaderMessageID, id)
+	if n, err := strconv.Atoi(strings.TrimLeft(id, "abcdefghijklmnopqrstuvwxyz")); err == nil && c.w.set.lanes > 0 {
+		for name, value := range map[string]string{
+			"specversion": "1.0", "id": id, "source": "urn:chaos", "type": events.CommandTypePrefix + operation,
+			attr.PartitionKey: fmt.Sprintf("lane-%d", n%c.w.set.lanes),
+		} {
+			msg.Header["ce-"+name] = []string{value}
+		}
+	}
 	msg.Data = []byte(data)
 	for c.w.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(c.w.ctx, 2*time.Second)

@@ -36,6 +36,7 @@ type setting struct {
 	spool   bool     // whether the bridges have one
 	sim     []string // further flags of the simulator
 	fires   bool     // whether the simulator delivers webhooks itself
+	lanes   int      // in how many lanes the commands are, 0 for one each
 	bound   time.Duration
 }
 
@@ -70,6 +71,7 @@ type node struct {
 	n     int
 	admin string
 	inlet *proxy
+	calls *recorder // what it asks factro for
 }
 
 // newWorld starts everything and waits until it is ready.
@@ -98,7 +100,7 @@ func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
 	})
 	w.core, w.broker, w.watch = newProxy(t), newProxy(t), newProxy(t)
 	for i := range max(set.bridges, 1) {
-		n := &node{w: w, n: i, inlet: newProxy(t)}
+		n := &node{w: w, n: i, inlet: newProxy(t), calls: newRecorder(t, w.core)}
 		w.bridges, w.inlets = append(w.bridges, n), append(w.inlets, n.inlet)
 	}
 	must(t, w.startNATS())
@@ -174,7 +176,7 @@ roles: [%s]
   - name: %s
     webhook: {header: X-Bridge-Key, secrets: [{value: %s}]}
     api: {url: "http://%s/api/core", key: {value: %s}, requests_per_minute: 100000, timeout: 5s}
-`, w.broker.address(), roles, spool, strings.ReplaceAll(w.set.config, "$dir", w.dir), cloud, webhookSecret, w.core.address(), apiKey)
+`, w.broker.address(), roles, spool, strings.ReplaceAll(w.set.config, "$dir", w.dir), cloud, webhookSecret, n.calls.address(), apiKey)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configuration of the bridge: %w", err)
 	}

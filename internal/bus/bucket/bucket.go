@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,10 +55,40 @@ const (
 	readAttempts = 3
 )
 
+// Change is the last thing that happened to a key: an entry, or its removal, whose value says what its author wrote about it.
+type Change struct {
+	Entry
+	Removed bool
+	At      time.Time
+}
+
+// Next returns the first change after a revision, of all keys that a filter such as pause.> matches, or jetstream.ErrKeyNotFound.
+// Of a key that was written more often than the bucket keeps, only the last changes are there.
+func (b *Bucket) Next(ctx context.Context, filter string, after uint64) (Change, error) {
+	m, err := stored.On(b.conn).Get(ctx, b.stream(), after+1, b.subject(filter))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Change{}, jetstream.ErrKeyNotFound
+	}
+	if err != nil {
+		return Change{}, fmt.Errorf("bucket %s: %w", b.Name, err)
+	}
+	return Change{
+		Entry:   Entry{strings.TrimPrefix(m.Subject, b.subject("")), m.Data, m.Sequence},
+		Removed: delivery.Header(m.Header).Get(kvOperation) != "", At: m.Time,
+	}, nil
+}
+
+// Remove removes an entry of that revision and keeps, in its history, what value says about that.
+func (b *Bucket) Remove(ctx context.Context, key string, value []byte, revision uint64) error {
+	_, err := b.write(ctx, key, value, revision, nats.Header{kvOperation: {kvDelete}})
+	return Mismatch(err)
+}
+
 // Headers of entries, as the client library writes them.
 const (
 	kvOperation = "KV-Operation"
 	kvPurge     = "PURGE"
+	kvDelete    = "DEL"
 )
 
 func (b *Bucket) stream() string { return "KV_" + b.Name }
@@ -113,16 +144,33 @@ func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, 
 // Update replaces a revision, else the error is jetstream.ErrKeyRevisionMismatch.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	now, err := b.write(ctx, key, value, revision, nil)
-	return now, mismatch(err)
+	return now, Mismatch(err)
 }
 
 // Purge removes an entry of that revision.
 func (b *Bucket) Purge(ctx context.Context, key string, revision uint64) error {
 	_, err := b.write(ctx, key, nil, revision, nats.Header{kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}})
-	return mismatch(err)
+	return Mismatch(err)
 }
 
-func mismatch(err error) error {
+// Missing says whether an error is that there is no such entry.
+func Missing(err error) bool { return errors.Is(err, jetstream.ErrKeyNotFound) }
+
+// Lost says whether an error is that another write was faster.
+func Lost(err error) bool {
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
+}
+
+// PurgeFor is Purge, and leaves a marker that goes by itself after a while. The bucket has to allow it.
+func (b *Bucket) PurgeFor(ctx context.Context, key string, revision uint64, marker time.Duration) error {
+	_, err := b.write(ctx, key, nil, revision, nats.Header{
+		kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}, jetstream.MsgTTLHeader: {marker.String()},
+	})
+	return Mismatch(err)
+}
+
+// Mismatch makes a refused revision jetstream.ErrKeyRevisionMismatch.
+func Mismatch(err error) error {
 	if natserr.Conflict(err) {
 		return fmt.Errorf("%w: %w", jetstream.ErrKeyRevisionMismatch, err)
 	}

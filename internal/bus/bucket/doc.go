@@ -5,5 +5,5 @@
 // server that holds the bucket, and one that has stopped answers with the past, or not at all. Here the leader is asked, with a
 // short timeout. Each write names the revision that it replaces.
 //
-// It never makes a bucket, and never watches one.
+// It never makes a bucket. Who follows one asks for the next change again and again.
 package bucket

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type Client struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 
+	health  *health.Health
 	mu      sync.Mutex
 	refused []health.Refusal // what CollectRefusals has heard of
 }
@@ -43,7 +45,7 @@ func Dial(cfg dial.Config) (*Client, error) {
 		nc.Close()
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
-	return &Client{cfg: cfg, nc: nc, js: js}, nil
+	return &Client{cfg: cfg, nc: nc, js: js, health: health.New(nil, cfg, health.NewState(nil, 0), 0, slog.New(slog.DiscardHandler))}, nil
 }
 
 // JetStream gives access to streams and buckets.
@@ -51,6 +53,9 @@ func (c *Client) JetStream() jetstream.JetStream { return c.js }
 
 // NATS returns the underlying connection.
 func (c *Client) NATS() *nats.Conn { return c.nc }
+
+// Health knows of no trouble: the leaders of streams are asked.
+func (c *Client) Health() *health.Health { return c.health }
 
 // Settings returns the configuration of the connection.
 func (c *Client) Settings() dial.Config { return c.cfg }

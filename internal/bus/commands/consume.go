@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
@@ -77,16 +79,24 @@ type Consumer struct {
 	conn    Conn
 	publish Publisher
 	letters DeadLetters
+	acquire Acquire
 	log     *slog.Logger
 	tracer  trace.Tracer
 	metrics *metrics
 
 	undecidedAfter time.Duration // the constant of this name
+	mostIndexed    int           // the constant of this name
+
+	mu     sync.Mutex
+	queues map[string]*cloudQueue // of the clouds whose commands this bridge works on
 }
 
-// New returns a consumer on a connection.
-func New(conn Conn, publisher Publisher, letters DeadLetters, log *slog.Logger) (*Consumer, error) {
-	c := &Consumer{conn: conn, publish: publisher, letters: letters, log: log, tracer: otel.Tracer(measure.Scope), undecidedAfter: undecidedAfter}
+// New returns a consumer on a connection. acquire takes the lease of a cloud's commands.
+func New(conn Conn, publisher Publisher, letters DeadLetters, acquire Acquire, log *slog.Logger) (*Consumer, error) {
+	c := &Consumer{
+		conn: conn, publish: publisher, letters: letters, acquire: acquire, log: log, tracer: otel.Tracer(measure.Scope),
+		undecidedAfter: undecidedAfter, mostIndexed: index.Most, queues: map[string]*cloudQueue{},
+	}
 	var err error
 	c.metrics, err = newMetrics(func() bool { return conn.NATS().IsConnected() })
 	return c, err
@@ -95,32 +105,74 @@ func New(conn Conn, publisher Publisher, letters DeadLetters, log *slog.Logger) 
 // Close ends the metrics.
 func (c *Consumer) Close() { c.metrics.stop() }
 
-// Run pulls the commands of a cloud one by one and has the worker handle each, until ctx ends. A command in flight is finished
-// first, within the drain timeout. After a lost connection, or when the consumer was deleted, it binds again.
-func (c *Consumer) Run(ctx context.Context, cloud string, w Worker) error {
+// Options are how the commands of a cloud are worked on.
+type Options struct {
+	// Concurrency is how many are carried out at once, 0 for one.
+	Concurrency int
+	// HoldOnDead has a dead letter stop its lane until it is sent again or dropped.
+	HoldOnDead bool
+}
+
+// Run has the worker handle the commands of a cloud, until ctx ends, while this bridge is the one that works on them. Commands in
+// flight are finished first, within the drain timeout. After a lost connection, or when the consumer was deleted, it binds again.
+func (c *Consumer) Run(ctx context.Context, cloud string, options Options, w Worker) error {
 	select {
 	case <-c.conn.StreamsReady(cloud): // before the streams are there, there is nothing to bind to
 	case <-ctx.Done():
 		return nil
 	}
-	q := &cloudQueue{Consumer: c, cloud: cloud, worker: w, counts: c.metrics.count(cloud, w)}
+	q := &cloudQueue{
+		Consumer: c, cloud: cloud, stream: c.conn.Settings().Prefix.CommandStream(cloud), worker: w, options: options,
+		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
+	}
 	defer c.metrics.end(q.counts)
+	q.repeat(ctx, "commands cannot be worked on; trying again", q.hold)
+	c.conn.Health().Pulls(cloud, nil)
+	return nil
+}
+
+// cloudQueue is the queue of one cloud's commands.
+type cloudQueue struct {
+	*Consumer
+	cloud   string
+	stream  string
+	worker  Worker
+	options Options
+	counts  *counts
+	index   *index.Index
+	holds   *hold.Keeper
+	binding binding
+	mayNot  string // the subject on which the bridge may not publish, but would have to in order to create the consumer again
+}
+
+// repeat does something again and again until ctx ends, after a pause when it failed.
+func (q *cloudQueue) repeat(ctx context.Context, complaint string, do func(context.Context) error) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
-		err := q.pull(ctx)
+		err := do(ctx)
 		if ctx.Err() != nil {
-			break
+			return
 		}
 		if time.Since(began) > stableAfter {
 			failures = 0
 		}
-		recovered := c.conn.Recovered()
-		if err != nil && !natserr.Disconnected(err) && !errors.Is(err, bus.ErrNotConnected) {
-			c.conn.Health().Pulls(cloud, err)
+		if errors.Is(err, errYielded) {
+			q.log.InfoContext(ctx, "this bridge leaves the commands of a cloud to another one, which has less to do", "cloud", q.cloud)
+			failures = -1
+			continue
 		}
-		c.conn.Recheck() // perhaps the stream is gone too
-		if failures == 0 {
-			c.log.WarnContext(ctx, "commands cannot be pulled; trying again", "cloud", cloud, "error", err)
+		if errors.Is(err, errLeaseLost) {
+			q.log.WarnContext(ctx, "this bridge has lost the right to work on the commands of a cloud, and waits for it", "cloud", q.cloud)
+			failures = -1
+			continue
+		}
+		recovered := q.conn.Recovered()
+		if err != nil && !natserr.Disconnected(err) && !errors.Is(err, bus.ErrNotConnected) && !errors.Is(err, delivery.ErrInterrupted) {
+			q.conn.Health().Pulls(q.cloud, err)
+		}
+		q.conn.Recheck() // perhaps the stream is gone too
+		if failures == 0 && !errors.Is(err, delivery.ErrInterrupted) {
+			q.log.WarnContext(ctx, complaint, "cloud", q.cloud, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -129,91 +181,64 @@ func (c *Consumer) Run(ctx context.Context, cloud string, w Worker) error {
 			failures = -1 // the cause is gone
 		}
 	}
-	c.conn.Health().Pulls(cloud, nil)
-	return nil
 }
 
-// cloudQueue is the queue of one cloud's commands.
-type cloudQueue struct {
-	*Consumer
-	cloud  string
-	worker Worker
-	counts *counts
-}
-
-// pull delivers commands until ctx ends or the consumer is lost.
-func (q *cloudQueue) pull(ctx context.Context) error {
-	if err := q.conn.AwaitUp(ctx); err != nil {
-		return err
-	}
-	binding, cancel := context.WithTimeout(ctx, bindTimeout)
-	defer cancel()
-	consumer, err := Bind(binding, q.conn, q.cloud, q.log)
+// hold takes the lease and works on the commands while this bridge has it.
+func (q *cloudQueue) hold(ctx context.Context) error {
+	held, err := q.lease(ctx)
 	if err != nil {
 		return err
 	}
-	q.conn.Health().Pulls(q.cloud, nil)
-	q.metrics.watch(q.cloud, consumer)
-	defer q.metrics.unwatch(q.cloud)
-	// The consumer's actual value: an operator may have created it with another one.
-	keepAlive := max(consumer.CachedInfo().Config.AckWait/3, 10*time.Millisecond)
-	puller := q.pullFrom(consumer)
-	for ctx.Err() == nil {
-		if err := q.worker.Ready(ctx); err != nil {
-			return nil
+	// It is given back when nothing is in flight any more.
+	defer held.Release(context.WithoutCancel(ctx))
+	working, cancel := during(ctx, held)
+	defer cancel()
+	q.index = index.New(q.mostIndexed) // what it held before may be done, or released
+	if q.acquire != nil {              // else there is nothing that remembers them
+		if err := q.holds.Load(working, q.index); err != nil {
+			return err
 		}
-		msg, err := puller.Next(ctx)
-		switch {
-		case msg != nil:
-			q.handle(ctx, msg, keepAlive)
-		case err != nil && ctx.Err() == nil:
-			return fmt.Errorf("pull from %s: %w", consumer.CachedInfo().Name, err)
-		}
+	}
+	q.mu.Lock()
+	q.queues[q.cloud] = q
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		delete(q.queues, q.cloud)
+		q.mu.Unlock()
+		q.index.Clear()
+	}()
+	var group sync.WaitGroup
+	group.Go(func() { q.dispatch(working) })
+	group.Go(func() { q.refill(working) })
+	group.Go(func() { informer{q}.run(working) })
+	group.Go(func() { q.holds.Run(working) })
+	q.repeat(working, "commands cannot be pulled; trying again", q.pull)
+	group.Wait()
+	if ctx.Err() == nil {
+		return context.Cause(working)
 	}
 	return nil
 }
 
-// handle has the worker handle one message, and settles it.
-func (q *cloudQueue) handle(stopping context.Context, msg *nats.Msg, keepAlive time.Duration) {
-	ctx, cancel := delivery.Grace(stopping, q.conn.Settings().DrainTimeout)
+// lease takes the lease of the cloud's commands. A bridge that has no leases works without one on a consumer that delivers one
+// message at a time.
+func (q *cloudQueue) lease(ctx context.Context) (Lease, error) {
+	if q.acquire == nil {
+		return unshared{}, nil
+	}
+	held, err := q.acquire(ctx, "commands."+q.cloud)
+	if err == nil || ctx.Err() != nil {
+		return held, err
+	}
+	binding, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
-	q.counts.start()
-
-	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)
-	remote := trace.SpanContextFromContext(ctx)
-	d := newDelivered(msg)
-	if d.first() {
-		q.metrics.waited.Record(ctx, max(time.Since(d.stored), 0).Seconds(), q.counts.cloud)
-	}
-	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, d.position)
-	d.cmd, d.readable = cmd, mistake == nil
-
-	ctx, span := q.tracer.Start(ctx, "process "+measure.Destination(msg.Subject),
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: remote}),
-		trace.WithAttributes(
-			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),
-			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject),
-			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(d.redelivered)), //nolint:gosec // far below the limit of the type
-		))
-	defer span.End()
-	if mistake == nil {
-		span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
-	}
-
-	stop := delivery.KeepAlive(keepAlive, func() {
-		if err := q.conn.NATS().Publish(msg.Reply, []byte(delivery.InProgress)); err != nil && !natserr.Disconnected(err) {
-			q.log.WarnContext(ctx, "command cannot be renewed; it may be delivered again", "subject", msg.Subject, "error", err)
+	if c, unbound := q.conn.JetStream().Consumer(binding, q.stream, topology.EgressConsumer(q.cloud)); unbound == nil && c.CachedInfo().Config.MaxAckPending == 1 {
+		q.mayNot = "without a lease"
+		if q.conn.News("lease "+q.cloud, err.Error()) {
+			q.log.WarnContext(ctx, "there is no lease for the commands of a cloud; they are carried out one at a time, by the consumer of an older version", "cloud", q.cloud, "error", err)
 		}
-	})
-	verdict := q.worker.Handle(ctx, stopping, cmd, mistake)
-	q.counts.finish(verdict)
-	if stopping.Err() == nil && q.counts.undecided(d.position, verdict) >= q.undecidedAfter {
-		verdict = q.abandon(ctx, d, mistake, verdict)
+		return unshared{}, nil
 	}
-	stop()
-
-	// The verdict is known, and must reach the broker even if the grace has ended meanwhile.
-	settling, stopSettling := delivery.Grace(ctx, settleTimeout)
-	defer stopSettling()
-	q.settle(settling, span, d, verdict)
+	return nil, fmt.Errorf("lease of the commands of %s, which a bridge with nats.manage: true makes: %w", q.cloud, err)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 )
 
 // Concluder is a Worker that counts the commands whose final result is stored. The deliveries are held against it: a command
@@ -24,23 +26,27 @@ type counts struct {
 
 	mu                          sync.Mutex
 	started, returned, inFlight int64
-	position                    string    // of the command that had no verdict the last time
-	since                       time.Time // since when it has none
+	without                     map[string]time.Time // the commands that had no verdict the last time, and since when
 }
 
 // undecided notes the verdict about a command, and says for how long the worker has had none for reasons that do not pass by
-// themselves. A cloud's commands are delivered one at a time, so remembering one is enough.
+// themselves.
 func (c *counts) undecided(position string, verdict error) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case !isUndecided(verdict):
-		c.position = ""
+	if !isUndecided(verdict) {
+		delete(c.without, position)
 		return -1
-	case c.position != position:
-		c.position, c.since = position, time.Now()
 	}
-	return time.Since(c.since)
+	since, known := c.without[position]
+	if !known {
+		if c.without == nil || len(c.without) > index.Most { // of commands that others took out of the stream
+			c.without = map[string]time.Time{}
+		}
+		since = time.Now()
+		c.without[position] = since
+	}
+	return time.Since(since)
 }
 
 func (c *counts) start() {

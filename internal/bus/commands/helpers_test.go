@@ -9,6 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -22,12 +23,30 @@ func consumer(t testing.TB, b *bus.Conn, log *slog.Logger) (*Consumer, *deadlett
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(b, bustest.Publisher(t, b), letters, log)
+	leases := lease.New(b, bustest.Ensurer(b), log, lease.WithTTL(LeaseTTL))
+	acquire := func(ctx context.Context, key string) (Lease, error) {
+		l, err := leases.Acquire(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return l, nil
+	}
+	c, err := New(b, bustest.Publisher(t, b), letters, acquire, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
 	return c, letters
+}
+
+// makeLeases has the owner make the bucket of leases.
+func makeLeases(t testing.TB, owner *bus.Conn) {
+	t.Helper()
+	l, err := lease.New(owner, bustest.Ensurer(owner), bustest.Quiet()).Acquire(t.Context(), "any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Release(t.Context())
 }
 
 // consume starts to consume the commands of the cloud acme.
@@ -39,7 +58,7 @@ func consume(t testing.TB, b *bus.Conn, w Worker) (stop func()) {
 func consumeWith(t testing.TB, b *bus.Conn, log *slog.Logger, w Worker) (stop func()) {
 	t.Helper()
 	c, _ := consumer(t, b, log)
-	return bustest.Start(t, func(ctx context.Context) error { return c.Run(ctx, "acme", w) })
+	return bustest.Start(t, func(ctx context.Context) error { return c.Run(ctx, "acme", Options{}, w) })
 }
 
 // worker is a Worker made of functions; without them it is ready and settles.

@@ -221,9 +221,15 @@ func TestConsumerDeleted(t *testing.T) {
 func TestStreamRemade(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
-	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+	log, book := bustest.NewLog()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(book.String())
+		}
+	})
+	b := bustest.Run(t, bustest.Connect(t, server, log))
 	w, got := collector()
-	consume(t, b, w)
+	consumeWith(t, b, log, w)
 	out := bustest.Connected(t, server)
 	out.Command("a")
 	natstest.Receive(t, got)

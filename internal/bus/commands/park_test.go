@@ -41,7 +41,7 @@ func newImpatient(t testing.TB, srv *natstest.Server, change ...func(*bus.Config
 
 func (i impatient) consume(t testing.TB, w Worker) {
 	t.Helper()
-	bustest.Start(t, func(ctx context.Context) error { return i.consumer.Run(ctx, "acme", w) })
+	bustest.Start(t, func(ctx context.Context) error { return i.consumer.Run(ctx, "acme", Options{}, w) })
 }
 
 func (i impatient) recover(t testing.TB, clouds ...string) {
@@ -115,7 +115,7 @@ func TestParked(t *testing.T) {
 			}
 			if found := waiting(t, srv); len(found) != all {
 				t.Errorf("the client finds %+v", found)
-			} else if p := found[all-1]; p.ID != "4" || p.Operation != "deleteTask" || p.Code != "refused" || p.Outcome != "" || p.Position == "" ||
+			} else if p := found[slices.IndexFunc(found, func(p deadletter.Parked) bool { return p.ID == "4" })]; p.ID != "4" || p.Operation != "deleteTask" || p.Code != "refused" || p.Outcome != "" || p.Position == "" ||
 				time.Since(p.Since) > time.Minute || !slices.Equal(p.Subjects, []string{refusedLetter}) || p.Broken != nil {
 				t.Errorf("the last one is %+v", p)
 			}
@@ -207,7 +207,7 @@ func TestRequeued(t *testing.T) {
 	srv := natstest.Start(t)
 	out := bustest.Connected(t, srv)
 	noOriginals(t, out)
-	bustest.Run(t, bustest.Connect(t, srv, bustest.Quiet())) // makes the streams
+	makeLeases(t, bustest.Run(t, bustest.Connect(t, srv, bustest.Quiet()))) // and the streams
 	b := newImpatient(t, srv, func(c *bus.Config) { c.Manage = false; c.Carries = true })
 	if _, err := out.JS.CreateConsumer(t.Context(), b.Settings().Prefix.CommandStream("acme"), b.Settings().Plan().Consumer("acme", 10*time.Second)); err != nil {
 		t.Fatal(err)

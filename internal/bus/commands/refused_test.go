@@ -160,7 +160,7 @@ func TestLetterWithoutOriginal(t *testing.T) {
 	log, book := bustest.NewLog()
 	out := bustest.Connected(t, srv)
 	noOriginals(t, out)
-	bustest.Run(t, bustest.Connect(t, srv, bustest.Quiet())) // makes the streams
+	makeLeases(t, bustest.Run(t, bustest.Connect(t, srv, bustest.Quiet()))) // and the streams
 	b := bustest.Run(t, bustest.Connect(t, srv, log, func(c *bus.Config) { c.Manage = false; c.Carries = true }))
 	w, _ := refuser()
 	if _, err := out.JS.CreateConsumer(t.Context(), b.Settings().Prefix.CommandStream("acme"), b.Settings().Plan().Consumer("acme", 10*time.Second)); err != nil {

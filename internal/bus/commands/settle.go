@@ -8,39 +8,47 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// settle carries out the verdict. A failure to settle is only logged: the broker delivers the message again, and the worker
-// recognises it. What the broker refuses for good, or again and again, is parked, so that the next command can be delivered.
-func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, verdict error) {
+// settle carries out the verdict. It says whether the command is gone from its stream, and else when to handle it again. A failure
+// to settle is only logged: the command is handled again, and the worker recognises it. What the broker refuses for good, or again
+// and again, is parked, so that the next command of its lane can be carried out.
+func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, verdict error) (gone bool, after time.Duration) {
 	var (
 		how   string
 		err   error
 		end   *terminal
 		wait  *pending
 		again *retry
-		later = delivery.Nak(delivery.Backoff(int(min(d.redelivered, 10))))
 	)
+	after = delivery.Backoff(int(min(d.redelivered, 10)))
 	switch {
 	case verdict == nil:
-		how, err = "ack", q.confirm(ctx, d.msg, delivery.Ack)
+		how = "ack"
+		gone, err = q.conclude(ctx, d, nil, delivery.Ack)
 	case errors.As(verdict, &wait):
-		how, err = "park", q.parkResult(ctx, d, wait)
-		err = q.conclude(ctx, d, err, delivery.Ack, later)
+		how = "park"
+		gone, err = q.conclude(ctx, d, q.parkResult(ctx, d, wait), delivery.Ack)
 	case errors.As(verdict, &end):
-		dead := deadletter.Of(ctx, d.msg, end.letter)
-		how, err = "term", q.letters.GiveUp(ctx, dead.Msg, dead.ID, false)
-		err = q.conclude(ctx, d, err, delivery.Term(end.letter.Code), later)
+		how = "term"
+		dead := d.letter(ctx, end.letter)
+		stored := q.letters.GiveUp(ctx, dead.Msg, dead.ID, false)
+		if stored == nil {
+			stored = q.holds.Hold(ctx, d.item.Lane, d.position, dead.Msg.Subject)
+		}
+		gone, err = q.conclude(ctx, d, stored, delivery.Term(end.letter.Code))
 	case errors.As(verdict, &again):
-		how, err = "nak", q.confirm(ctx, d.msg, delivery.Nak(again.after))
+		how, after = "nak", again.after
 	default:
-		how, err = "nak", q.confirm(ctx, d.msg, later)
+		how = "nak"
 	}
 	span.AddEvent(how)
 	switch { // the code, not the text: the text can quote the command's data
@@ -51,37 +59,73 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 	}
 	if err != nil {
 		span.RecordError(err)
-		q.log.WarnContext(ctx, "command could not be settled; it will be delivered again", "subject", d.msg.Subject, "verdict", how, "error", err)
+		q.log.WarnContext(ctx, "command could not be settled; it will be handled again", "subject", d.msg.Subject, "verdict", how, "error", err)
 	}
+	return gone, after
 }
 
 // parkResult parks the result of a command, and its dead letter, if it has one.
 func (q *cloudQueue) parkResult(ctx context.Context, d delivered, wait *pending) error {
 	all := []deadletter.PendingPublish{wait.result}
 	if end, ok := errors.AsType[*terminal](wait.verdict); ok {
-		all = append(all, deadletter.Of(ctx, d.msg, end.letter))
+		all = append(all, d.letter(ctx, end.letter))
 	}
 	return q.letters.Park(ctx, q.cloud, wait.why, all...)
 }
 
-// conclude ends a command whose dead letter or parked result was stored, and has one delivered again whose was not. If nothing
-// takes it, the command goes to the end of the queue, so that it does not delay those behind it.
-func (q *cloudQueue) conclude(ctx context.Context, d delivered, stored error, verdict, later delivery.Verdict) error {
+// conclude ends a command whose dead letter or parked result was stored, and has one handled again whose was not. If nothing takes
+// it, the command goes to the end of the queue, so that it does not delay those behind it.
+func (q *cloudQueue) conclude(ctx context.Context, d delivered, stored error, verdict delivery.Verdict) (gone bool, _ error) {
 	switch {
 	case stored == nil:
-		return q.confirm(ctx, d.msg, verdict)
 	case errors.Is(stored, deadletter.ErrNotKept) && d.behind > 0:
 		if err := q.requeue(ctx, d); err != nil {
-			return errors.Join(stored, err, q.confirm(ctx, d.msg, later))
+			return false, errors.Join(stored, err)
 		}
-		return q.confirm(ctx, d.msg, delivery.Ack)
+		verdict = delivery.Ack
+	default:
+		return false, stored
 	}
-	return errors.Join(stored, q.confirm(ctx, d.msg, later))
+	err := q.confirm(ctx, d, verdict)
+	return err == nil, err
 }
 
-// confirm sends a verdict and waits until the broker has it.
-func (q *cloudQueue) confirm(ctx context.Context, msg *nats.Msg, verdict delivery.Verdict) error {
-	return delivery.Confirm(ctx, q.conn, q.conn.NATS(), msg.Reply, verdict)
+// confirm takes a command out of its stream, by a verdict on its delivery if there is one, and waits until the broker has done so.
+func (q *cloudQueue) confirm(ctx context.Context, d delivered, verdict delivery.Verdict) error {
+	for began := time.Now(); ; {
+		bound, cancel := q.binding.during(ctx)
+		err := q.remove(bound, d, verdict)
+		// The consumer was created again meanwhile, or will be, and nothing knows the command yet.
+		again := bound.Err() != nil || q.index.Reply(d.item) == "" && time.Since(began) < delivery.LostAfter
+		cancel()
+		if err == nil || !again || !delivery.Pause(ctx, 50*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// remove takes a command out of its stream, by way of the consumer that is bound.
+func (q *cloudQueue) remove(ctx context.Context, d delivered, verdict delivery.Verdict) error {
+	if reply := q.index.Reply(d.item); reply != "" {
+		return delivery.Confirm(ctx, q.conn, q.conn.NATS(), reply, verdict)
+	}
+	m, err := q.read(ctx, d.item.Seq, "")
+	switch {
+	case natserr.NoMessage(err), errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("take a command out of %s: %w", q.stream, err)
+	case !m.Time.Equal(d.stored): // of a stream that was made again
+		return nil
+	}
+	s, err := q.conn.JetStream().Stream(ctx, q.stream)
+	if err != nil {
+		return fmt.Errorf("take a command out of %s: %w", q.stream, err)
+	}
+	if err := s.DeleteMsg(ctx, d.item.Seq); err != nil && !natserr.NoMessage(err) {
+		return fmt.Errorf("take command %d out of %s: %w", d.item.Seq, q.stream, err)
+	}
+	return nil
 }
 
 // requeuePause slows down commands that nothing takes and that would otherwise go round and round.

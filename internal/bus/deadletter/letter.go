@@ -79,18 +79,22 @@ func ID(position string, stored time.Time) string {
 	return "dead-" + position + "-" + strconv.FormatInt(stored.UnixNano(), 36)
 }
 
+// Delivery is what is known of a command beside its message.
+type Delivery struct {
+	// Position is the stream and the sequence of the command, and Stored when the stream stored it.
+	Position string
+	Stored   time.Time
+	// Deliveries is how often it was handled.
+	Deliveries uint64
+}
+
 // Of is the dead letter of a delivered command, and its message id.
-func Of(ctx context.Context, msg *nats.Msg, letter Letter) PendingPublish {
+func Of(ctx context.Context, msg *nats.Msg, d Delivery, letter Letter) PendingPublish {
 	dead := Copy(letter.Subject, msg.Subject, msg.Header, msg.Data)
 	SetReason(dead.Header, letter.Code, letter.Reason)
 	letter.describe(ctx, dead.Header)
-	id := "dead-" + msg.Subject
-	if meta, err := msg.Metadata(); err == nil {
-		position := meta.Stream + ":" + strconv.FormatUint(meta.Sequence.Stream, 10)
-		SetDelivery(dead.Header, position, meta.NumDelivered)
-		id = ID(position, meta.Timestamp)
-	}
-	return PendingPublish{ID: id, Msg: dead}
+	SetDelivery(dead.Header, d.Position, d.Deliveries)
+	return PendingPublish{ID: ID(d.Position, d.Stored), Msg: dead}
 }
 
 // SetDelivery writes the headers with its stream, its sequence there, and how often it was delivered.

@@ -51,6 +51,7 @@ func (e *Ensurer) Check(ctx context.Context) bool {
 	if begun {
 		e.ensureBuckets(looking)
 		e.originals.EnsureAll(looking)
+		e.ensureControl(looking)
 		e.isStocked(looking)
 	}
 	e.room.releaseProbe(ctx)

@@ -47,7 +47,7 @@ func Differences(ctx context.Context, c *client.Client, watched *progress.Task) 
 func differences(ctx context.Context, c *client.Client, cloud string) ([]Difference, error) {
 	var all []Difference
 	p := c.Settings().Prefix
-	wanted := append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud))
+	wanted := append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud), c.Settings().Plan().Bridge(cloud))
 	if topology.HasSchedules(c.NATS().ConnectedServerVersion()) {
 		wanted = append(wanted, c.Settings().Plan().Delayed(cloud))
 	}

@@ -52,11 +52,14 @@ func WithNearly(messages uint64) Option {
 	return func(e *Ensurer) { e.older.Nearly = messages }
 }
 
+// olderAckWait is how long an older version's command that died with its bridge is not delivered again.
+const olderAckWait = 10 * time.Second
+
 // New returns what makes and checks the streams of a connection. It asks nobody.
 func New(conn *bus.Conn, log *slog.Logger, options ...Option) *Ensurer {
 	timing := conn.Timing()
 	e := &Ensurer{
-		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, timing.CheckTimeout, timing.AckWait, log), timeout: timing.CheckTimeout,
+		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, timing.CheckTimeout, min(timing.AckWait, olderAckWait), log), timeout: timing.CheckTimeout,
 	}
 	e.room = &room{conn: conn, cfg: e.cfg, log: log, probeHeld: probeHeld, probeStale: probeStale}
 	e.consumers = &consumers{conn: conn, cfg: e.cfg, log: log, older: e.older, timeout: e.timeout}

@@ -23,6 +23,9 @@ func (e *Ensurer) missing(ctx context.Context, states map[string]cloudState) (by
 	if bytes > 0 && e.isMissing(ctx, "KV_"+topology.ReconcileBucket(e.cfg.Prefix)) {
 		bytes += topology.Reconcile.Size(e.cfg.MaxBytes)
 	}
+	if bytes > 0 && e.isMissing(ctx, topology.ControlStream(e.cfg.Prefix)) {
+		bytes += topology.Control.Size(e.cfg.MaxBytes)
+	}
 	return bytes
 }
 
@@ -35,6 +38,12 @@ func (e *Ensurer) missingRest(ctx context.Context, cloud string) (rest []topolog
 	}
 	if e.isMissing(ctx, "OBJ_"+e.cfg.Prefix.OriginalBucket(cloud)) {
 		rest = append(rest, topology.Originals)
+	}
+	if e.isMissing(ctx, e.cfg.Plan().Keys(cloud).Name) {
+		rest = append(rest, topology.Keys)
+	}
+	if e.isMissing(ctx, e.cfg.Prefix.BridgeStream(cloud)) {
+		rest = append(rest, topology.Bridge)
 	}
 	return rest
 }

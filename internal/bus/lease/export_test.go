@@ -8,7 +8,7 @@ func Freeze(l *Lease) {
 
 // Revision is that of the last write.
 func Revision(l *Lease) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	return l.revision
 }

@@ -8,11 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bucket"
-	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 // ErrLost says that a lease is no longer ours: another process has it, or could have it.
@@ -25,132 +22,61 @@ var ErrLost = errors.New("the lease is lost")
 // compares clocks: a process that wants the lease watches the entry, and takes it once it has been still for the time that a lease
 // holds.
 type Lease struct {
-	kv   *bucket.Bucket
-	key  string
-	name string
-	ttl  time.Duration
+	kv     *bucket.Bucket
+	key    string
+	name   string
+	bridge string
+	ttl    time.Duration
 
-	mu       sync.Mutex
-	revision uint64
-	value    json.RawMessage
-	renewed  time.Time // when the last write that succeeded was begun
-	lost     bool
+	from   string // the bridge that had it before
+	silent bool   // which did not give it back
+
+	writing  sync.Mutex // one write at a time
+	revision uint64     // of the last write; belongs to who writes
+
+	mu      sync.Mutex // never held while the broker is asked, so that Until answers at once
+	value   json.RawMessage
+	renewed time.Time     // when the last write that succeeded was begun
+	lost    chan struct{} // closed when the lease is lost
+	expiry  *time.Timer   // the lease is lost when it fires
 
 	stop    context.CancelFunc
 	stopped chan struct{}
+
+	yield    chan struct{} // closed when the holder is asked to release
+	asked    sync.Once
+	released func() // called after the lease was released; may be nil
 }
 
-// holding is an entry of the bucket. Without a holder the lease is free.
-type holding struct {
-	Holder string          `json:"holder,omitempty"`
-	Value  json.RawMessage `json:"value,omitempty"`
-}
+// margin is the part of the TTL that a holder leaves unused: it bounds how far two clocks may run apart within a TTL, and what
+// is in flight gets that long to end.
+const margin = 10
 
-// take waits until the entry is free, or has been still for too long, and writes our name.
-func (l *Lease) take(ctx context.Context) error {
-	var still struct {
-		revision uint64
-		since    time.Time
+// replace writes the entry as its holder: a value, or nil for the one that is there. If the answer to a write is lost, the entry
+// shows whether it is still ours.
+func (l *Lease) replace(ctx context.Context, holder string, value *json.RawMessage) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	e := holding{holder, l.bridge, l.Value()}
+	if value != nil {
+		e.Value = *value
 	}
-	look := time.NewTicker(max(l.ttl/30, time.Millisecond))
-	defer look.Stop()
-	for {
-		have, revision, err := l.read(ctx)
-		free := err == nil && (have.Holder == "" || have.Holder == l.name ||
-			revision == still.revision && time.Since(still.since) > l.ttl)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil && !isPassing(err):
-			return err
-		case free:
-			if err = l.write(ctx, holding{l.name, have.Value}, revision); err == nil || isRefusedWrite(err) {
-				return err
-			}
-		case err == nil && revision != still.revision:
-			still.revision, still.since = revision, time.Now()
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// isPassing says whether an error is worth trying again: the broker did not answer, is away, or has no room.
-func isPassing(err error) bool {
-	if refused, ok := natserr.Refusal(err); ok {
-		class := natserr.Of(err)
-		return (class == natserr.Passing || class == natserr.NoRoom) && refused.Code != 404 // else the bucket has to be created again
-	}
-	return errors.Is(err, context.DeadlineExceeded) || natserr.Disconnected(err)
-}
-
-// isRefusedWrite says whether the broker never takes an entry as it is, and not since another process has written it.
-func isRefusedWrite(err error) bool {
-	return natserr.Of(err) == natserr.Permanent && !natserr.Conflict(err)
-}
-
-// read returns the entry; revision 0 if there is none.
-func (l *Lease) read(ctx context.Context) (holding, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
-	defer cancel()
-	var have holding
-	entry, err := l.kv.Get(ctx, l.key)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return have, 0, nil
-	case err != nil:
-		return have, 0, err
-	}
-	if err := json.Unmarshal(entry.Value, &have); err != nil {
-		return have, 0, fmt.Errorf("entry %s: %w", l.key, err)
-	}
-	return have, entry.Revision, nil
-}
-
-// write replaces the revision that it names. The caller holds the lock, or is the only one to know the lease.
-func (l *Lease) write(ctx context.Context, e holding, revision uint64) error {
-	text, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
-	defer cancel()
-	began := time.Now()
-	if revision == 0 {
-		revision, err = l.kv.Create(ctx, l.key, text)
-	} else {
-		revision, err = l.kv.Update(ctx, l.key, text, revision)
-	}
-	if err != nil {
-		return err
-	}
-	l.revision, l.value, l.renewed = revision, e.Value, began
-	return nil
-}
-
-// replace writes the entry as its holder. If the answer to a write is lost, the entry shows whether it is still ours.
-func (l *Lease) replace(ctx context.Context, e holding) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !l.lost && ctx.Err() == nil {
+	for !l.isLost() && ctx.Err() == nil {
 		if err := l.write(ctx, e, l.revision); err == nil || isRefusedWrite(err) {
 			return err
 		}
 		switch have, revision, err := l.read(ctx); {
 		case err == nil && have.Holder == l.name: // a write of ours was taken, but its acknowledgement was lost
 			l.revision = revision
-		case err == nil, time.Since(l.renewed) > l.ttl:
-			l.lost = true
+		case err == nil:
+			l.lose()
 		}
 		select {
 		case <-time.After(min(50*time.Millisecond, l.ttl/10)):
 		case <-ctx.Done():
 		}
 	}
-	if l.lost {
+	if l.isLost() {
 		return ErrLost
 	}
 	return ctx.Err()
@@ -165,16 +91,76 @@ func (l *Lease) renew(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-l.lost:
+			return
 		case <-tick.C:
 		}
 		attempt, cancel := context.WithTimeout(ctx, l.ttl)
-		err := l.replace(attempt, holding{l.name, l.Value()})
+		err := l.replace(attempt, l.name, nil)
 		cancel()
 		if errors.Is(err, ErrLost) {
 			return
 		}
 	}
 }
+
+// expire loses a lease that was not renewed in time.
+func (l *Lease) expire() {
+	l.mu.Lock()
+	over := !l.renewed.IsZero() && !time.Now().Before(l.until())
+	l.mu.Unlock()
+	if over {
+		l.lose()
+	}
+}
+
+// lose notes that the lease is no longer ours.
+func (l *Lease) lose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.isLost() {
+		close(l.lost)
+	}
+}
+
+func (l *Lease) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// until is Until for one who holds the lock.
+func (l *Lease) until() time.Time { return l.renewed.Add(l.ttl - l.ttl/margin) }
+
+// Until is the time up to which the holder may act: until then nobody else can have the lease. It is a time of this process's
+// monotonic clock, reckoned from before the last renewal that succeeded was sent, and zero when the lease is lost or given back,
+// or when the wall clock says that the time is over: the other one stands still while a virtual machine does. A process that
+// stood still asks Until before it acts, since Lost tells it too late. Until never waits.
+func (l *Lease) Until() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isLost() || time.Since(l.renewed.Round(0)) > l.ttl-l.ttl/margin {
+		return time.Time{}
+	}
+	return l.until()
+}
+
+// Lost is closed when another process took the lease, or when it was not renewed in time. Release does not close it.
+func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+// Yield is closed when another bridge should have the lease, since it has less to do: the holder finishes what is in flight and
+// releases it. Until then the lease is the holder's as before.
+func (l *Lease) Yield() <-chan struct{} { return l.yield }
+
+// askToYield closes Yield.
+func (l *Lease) askToYield() { l.asked.Do(func() { close(l.yield) }) }
+
+// Predecessor is the bridge that had the lease before, "" if none did or it is not known, and whether it fell silent instead of
+// giving the lease back.
+func (l *Lease) Predecessor() (bridge string, silent bool) { return l.from, l.silent }
 
 // Value returns what the last holder kept; nil if nobody ever did.
 func (l *Lease) Value() json.RawMessage {
@@ -185,7 +171,7 @@ func (l *Lease) Value() json.RawMessage {
 
 // Keep writes a value, for the next holder and for oneself. The error is ErrLost if the lease is another's.
 func (l *Lease) Keep(ctx context.Context, value json.RawMessage) error {
-	if err := l.replace(ctx, holding{l.name, value}); err != nil {
+	if err := l.replace(ctx, l.name, &value); err != nil {
 		return fmt.Errorf("keep the value of %s: %w", l.key, err)
 	}
 	return nil
@@ -196,17 +182,17 @@ func (l *Lease) Keep(ctx context.Context, value json.RawMessage) error {
 func (l *Lease) Check(ctx context.Context) error {
 	l.mu.Lock()
 	// By the wall clock as well: the other one stands still while a virtual machine does.
-	lost, age := l.lost, max(time.Since(l.renewed), time.Since(l.renewed.Round(0)))
+	age := max(time.Since(l.renewed), time.Since(l.renewed.Round(0)))
 	l.mu.Unlock()
 	switch {
-	case lost:
+	case l.isLost():
 		return ErrLost
 	case age < l.ttl/2:
 		return nil
 	}
 	attempt, cancel := context.WithTimeout(ctx, l.ttl)
 	defer cancel()
-	if err := l.replace(attempt, holding{l.name, l.Value()}); err != nil {
+	if err := l.replace(attempt, l.name, nil); err != nil {
 		return ErrLost
 	}
 	return nil
@@ -218,5 +204,12 @@ func (l *Lease) Release(ctx context.Context) {
 	<-l.stopped
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bus.AttemptTimeout)
 	defer cancel()
-	_ = l.replace(ctx, holding{Value: l.Value()})
+	_ = l.replace(ctx, "", nil)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.renewed = time.Time{}
+	l.expiry.Stop()
+	if l.released != nil {
+		l.released()
+	}
 }

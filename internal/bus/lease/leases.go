@@ -36,6 +36,8 @@ type Leases struct {
 	room Room
 	log  *slog.Logger
 	ttl  time.Duration
+	// bridge is who the holder says it is.
+	bridge string
 }
 
 // New returns the leases that the bucket of the configured prefix holds. It asks nobody.
@@ -50,28 +52,42 @@ func New(conn Conn, room Room, log *slog.Logger, options ...Option) *Leases {
 // Option changes how leases are kept.
 type Option func(*Leases)
 
-// WithTTL has a lease hold for so long without being renewed.
+// WithTTL has a lease hold for so long without being renewed. All processes that want a key must name the same time for it: a dead
+// holder is noticed after as long.
 func WithTTL(ttl time.Duration) Option { return func(ls *Leases) { ls.ttl = ttl } }
 
 // Acquire takes the lease of a key, as soon as nobody else has it, and renews it until Release. It waits as long as ctx
 // allows, also for the connection. The bucket is made if it is missing and the bridge may.
 func (ls *Leases) Acquire(ctx context.Context, key string) (*Lease, error) {
-	kv, err := ls.bucket(ctx)
+	kv, err := ls.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	l := &Lease{kv: kv, key: key, name: rand.Text(), ttl: ls.ttl, stopped: make(chan struct{})}
+	l := ls.lease(kv, key)
 	if err := l.take(ctx); err != nil {
 		return nil, fmt.Errorf("lease of %s: %w", key, err)
 	}
-	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l.stop = stop
-	go l.renew(keep)
+	l.start(ctx)
 	return l, nil
 }
 
-// bucket returns the bucket once the connection is up.
-func (ls *Leases) bucket(ctx context.Context) (*bucket.Bucket, error) {
+// lease is that of a key, which nobody has taken yet.
+func (ls *Leases) lease(kv *bucket.Bucket, key string) *Lease {
+	return &Lease{
+		kv: kv, key: key, name: rand.Text(), bridge: ls.bridge, ttl: ls.ttl,
+		lost: make(chan struct{}), stopped: make(chan struct{}), yield: make(chan struct{}),
+	}
+}
+
+// start begins to renew a lease that was taken.
+func (l *Lease) start(ctx context.Context) {
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop = stop
+	go l.renew(keep)
+}
+
+// open returns the bucket once the connection is up.
+func (ls *Leases) open(ctx context.Context) (*bucket.Bucket, error) {
 	if err := ls.conn.AwaitUp(ctx); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,13 @@ type StatusReporter interface {
 	Status() status.Status
 }
 
+// placer is a StatusReporter that also knows the places of the commands, if this bridge is the one that works on them.
+type placer interface {
+	// Place is the state of a command by its sequence, and how many are likely to go before it. known is false if this bridge does
+	// not know the command; works is whether it works on the cloud's commands.
+	Place(sequence uint64) (state status.CommandState, before uint64, known, works bool)
+}
+
 const (
 	// maxStatus bounds the status requests of a cloud that are in flight at once. Whoever gets no answer asks again.
 	maxStatus = 64
@@ -130,7 +137,16 @@ func (d *statusServer) status(ctx context.Context, position string) (s status.St
 	if queue != nil {
 		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0)))
 		s.Command, s.Before = place(queue, d.stream, position)
-		if !inFlight && queue.NumAckPending > 0 {
+		works := false
+		if p, ok := d.reporter.(placer); ok {
+			var known bool
+			var state status.CommandState
+			var before uint64
+			if state, before, known, works = p.Place(sequenceOf(d.stream, position)); known {
+				s.Command, s.Before = state, &before
+			}
+		}
+		if !inFlight && !works && queue.NumAckPending > 0 {
 			s.InFlight = &status.InFlight{State: status.Elsewhere}
 			return s, elsewhereDelay
 		}
@@ -141,11 +157,21 @@ func (d *statusServer) status(ctx context.Context, position string) (s status.St
 	return s, 0
 }
 
-// place is the state of a command by its place in the queue, and how many are before it.
-func place(queue *jetstream.ConsumerInfo, stream, position string) (status.CommandState, *uint64) {
+// sequenceOf is the sequence in a position of a stream, 0 if it is none.
+func sequenceOf(stream, position string) uint64 {
 	in, number, _ := strings.Cut(position, ":")
 	sequence, err := strconv.ParseUint(number, 10, 64)
-	if in != stream || err != nil || sequence == 0 {
+	if in != stream || err != nil {
+		return 0
+	}
+	return sequence
+}
+
+// place is the state of a command by its place in the queue, and how many are before it, as far as the broker knows that. A bridge
+// takes all commands, and carries them out side by side, so it may be that fewer are before it.
+func place(queue *jetstream.ConsumerInfo, stream, position string) (status.CommandState, *uint64) {
+	sequence := sequenceOf(stream, position)
+	if sequence == 0 {
 		return "", nil
 	}
 	delivered, inFlight := queue.Delivered.Stream, uint64(max(queue.NumAckPending, 0))
@@ -157,7 +183,11 @@ func place(queue *jetstream.ConsumerInfo, stream, position string) (status.Comma
 		}
 		return status.CommandQueued, new(between + inFlight)
 	case inFlight > 0 && sequence > queue.AckFloor.Stream:
-		return status.CommandInFlight, new(uint64(0))
+		before := min(sequence-queue.AckFloor.Stream-1, inFlight-1)
+		if before == 0 {
+			return status.CommandInFlight, new(uint64(0))
+		}
+		return status.CommandQueued, &before
 	}
 	return status.CommandSettled, nil
 }

@@ -67,8 +67,8 @@ func (d *drain) run(ctx context.Context) {
 			}
 			begun = d.reportWaiting(ctx)
 		}
-		if d.spool.conn.AwaitUp(ctx) != nil {
-			return // ctx has ended, or the connection is closed for good and the process ends
+		if d.spool.awaitHandOver(ctx, d.queue.cloud) != nil {
+			return
 		}
 		n, err := d.round(ctx)
 		again := 20 * time.Millisecond // one is being written
@@ -105,7 +105,11 @@ func (d *drain) reportWaiting(ctx context.Context) bool {
 	}
 	_, due := d.spool.samples.Due("waiting "+d.queue.cloud, time.Now())
 	if due {
-		d.spool.log.InfoContext(ctx, "webhooks wait in the spool until NATS takes them", "cloud", d.queue.cloud)
+		if d.spool.paused(d.queue.cloud) {
+			d.spool.log.InfoContext(ctx, "webhooks wait in the spool until an operator resumes them", "cloud", d.queue.cloud)
+		} else {
+			d.spool.log.InfoContext(ctx, "webhooks wait in the spool until NATS takes them", "cloud", d.queue.cloud)
+		}
 	}
 	return due
 }

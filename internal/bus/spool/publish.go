@@ -114,8 +114,8 @@ func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err e
 		return false, s.direct(ctx, p)
 	}
 	q := s.queues.of(p.cloud)
-	tried := false
-	if q.empty() && s.conn.Up() && time.Since(began) <= s.patience {
+	tried, paused := false, s.paused(p.cloud)
+	if q.empty() && !paused && s.conn.Up() && time.Since(began) <= s.patience {
 		tried = true
 		attempt, cancel := s.part(ctx)
 		err := s.direct(attempt, p)
@@ -127,7 +127,7 @@ func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err e
 	}
 	empty := q.empty()
 	sure, err := s.put(ctx, q, p, tried)
-	for errors.Is(err, disk.ErrClosed) && (tried || !empty || !s.conn.Up()) && s.disk.AwaitRepaired(ctx) {
+	for errors.Is(err, disk.ErrClosed) && (tried || paused || !empty || !s.conn.Up()) && s.disk.AwaitRepaired(ctx) {
 		sure, err = s.put(ctx, q, p, tried)
 	}
 	switch {
@@ -136,7 +136,7 @@ func (s *Spool) keep(ctx context.Context, p pendingPublish) (spooled bool, err e
 		return true, nil
 	case errors.Is(err, events.ErrTooLarge):
 		return false, err
-	case empty && sure && !tried: // nothing is before it, so it may wait for the broker
+	case empty && sure && !tried && !paused: // nothing is before it, so it may wait for the broker
 		var late error
 		if late = s.direct(ctx, p); late == nil {
 			return false, nil

@@ -41,8 +41,16 @@ func (p Plan) Originals(cloud string) Bucket { return p.bucket(originals(p.Prefi
 // Reconcile is the bucket that holds, for each cloud, who reconciles it and how far that is.
 func (p Plan) Reconcile() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{
-		Bucket: ReconcileBucket(p.Prefix), Description: "Who reconciles each cloud, and how far that is", History: 1,
+		Bucket: ReconcileBucket(p.Prefix), Description: "Which bridge works on each cloud, and how far its reconciliation is", History: 1,
 		Replicas: p.replicas(Reconcile), Placement: p.placement(Reconcile),
+	}
+}
+
+// Control is the bucket that holds what operators have paused, of all clouds. Its history tells who did what.
+func (p Plan) Control() jetstream.KeyValueConfig {
+	return jetstream.KeyValueConfig{
+		Bucket: ControlBucket(p.Prefix), Description: "What operators have paused", History: 10,
+		Replicas: p.replicas(Control), Placement: p.placement(Control),
 	}
 }
 

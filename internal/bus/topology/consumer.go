@@ -6,17 +6,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Consumer is the durable consumer of one cloud's commands. ackWait is how long a crash goes unnoticed.
+// Consumer is the durable consumer of one cloud's commands. ackWait is how long the broker waits for word of one.
 //
-// MaxAckPending 1 means one command of a cloud at a time over all bridges, in the order of the stream: the second bridge
-// stands by. A command is pulled only when it can be worked on, so AckWait never runs in a buffer; while it is worked on
-// it is renewed, so AckWait is only how long a crash goes unnoticed. MaxDeliver is unlimited, since the verdict about a
-// command is ours and a broker's count would strand it.
+// MaxAckPending -1 means that the bridge that works on the commands gets all of them, and decides itself which one is next. That
+// only one bridge works on them is the matter of a lease: who takes over creates the consumer again, so that all that is not settled
+// comes again at once. So AckWait is not how long a crash goes unnoticed, but how often the broker has to hear of what waits.
+// MaxDeliver is unlimited, since the verdict about a command is ours and a broker's count would strand it.
 func (p Plan) Consumer(cloud string, ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: EgressConsumer(cloud), Description: "Carries out the commands of " + cloud,
 		FilterSubjects: commandSubjects(p.Prefix, cloud),
-		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 1, MaxDeliver: -1,
+		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: -1, MaxDeliver: -1,
 	}
 }
 

@@ -26,12 +26,12 @@ type StreamFacts struct {
 }
 
 // StreamsOf returns the facts about the streams of a cloud as the bridge makes them, in the order events, commands, results,
-// dead letters, advisories, delayed commands.
+// dead letters, advisories, delayed commands, the bridge's own events.
 func StreamsOf(p events.Prefix, cloud string) []StreamFacts {
 	var facts []StreamFacts
 	for _, s := range []Stream{
 		eventStream(p, cloud), commandStream(p, cloud), resultStream(p, cloud), deadStream(p, cloud), advisoryStream(p, cloud),
-		delayedStream(p, cloud),
+		delayedStream(p, cloud), bridgeStream(p, cloud),
 	} {
 		c := s.StreamConfig
 		facts = append(facts, StreamFacts{
@@ -65,7 +65,7 @@ func BucketsOf(p events.Prefix, cloud string) []BucketFacts {
 // DeadCommandCodes are the codes with which the bridge itself terminates a command: those of its dead letters.
 var DeadCommandCodes = []string{
 	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeRefused, events.CodeExhausted,
-	events.CodeAmbiguous, events.CodeUnsupported, events.CodeFull,
+	events.CodeAmbiguous, events.CodePolicy, events.CodePurged, events.CodeUnknownKey, events.CodeUnsupported, events.CodeFull,
 }
 
 // ClockSkew is how far the clocks of a cluster's servers may be apart.

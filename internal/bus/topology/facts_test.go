@@ -25,6 +25,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 		Of(Dead, "acme", "x"),
 		Of(Advisories, "acme", "x"),
 		Of(Delayed, "acme", "x"),
+		Of(Bridge, "acme", "x"),
 	} {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
@@ -42,13 +43,14 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 // TestKindsAreComplete: each kind has a name of its own, a size that is at least the least, and a stream or a bucket.
 func TestKindsAreComplete(t *testing.T) {
 	t.Parallel()
-	made := map[Kind]bool{Reconcile: true, Originals: true}
+	made := map[Kind]bool{Reconcile: true, Originals: true, Control: true}
 	for _, s := range All("factro", "acme") {
 		made[s.Kind] = true
 	}
 	for _, b := range (Plan{Prefix: "factro"}).Exchange("acme") {
 		made[b.Kind] = true
 	}
+	made[Plan{Prefix: "factro"}.Keys("acme").Kind] = true
 	names := map[string]bool{}
 	for k := Events; k <= Reconcile; k++ {
 		switch {

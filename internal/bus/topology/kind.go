@@ -8,9 +8,9 @@ import (
 )
 
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
-type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals, Delayed int64 }
+type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals, Delayed, Keys int64 }
 
-// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Reconcile, which all clouds share.
+// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Control and Reconcile, which all clouds share.
 type Kind int
 
 const (
@@ -23,7 +23,10 @@ const (
 	Answers
 	Originals
 	Delayed
+	Keys
 	Advisories
+	Bridge
+	Control
 	Reconcile
 )
 
@@ -55,8 +58,14 @@ var kinds = map[Kind]struct {
 	Originals: {"originals", 256 << 20, LeastSize, func(s Sizes) int64 { return s.Originals }},
 	// Fifty thousand commands of 1.3 KiB that wait for their time.
 	Delayed: {"delayed", 64 << 20, LeastSize, func(s Sizes) int64 { return s.Delayed }},
+	// A key takes two entries of about 300 bytes: a hundred thousand keys.
+	Keys: {"keys", 64 << 20, LeastSize, func(s Sizes) int64 { return s.Keys }},
 	// Ten thousand advisories of less than 1 KiB. They are read at once.
 	Advisories: {"advisories", 8 << 20, 1 << 20, nil},
+	// Ten thousand events of about 1 KiB, which say that something changed.
+	Bridge: {"bridge", 16 << 20, 1 << 20, nil},
+	// Some entries of less than 1 KiB for each cloud, each with its last values.
+	Control: {"control", 4 << 20, 1 << 20, nil},
 	// One entry for each cloud, which holds what was found of late.
 	Reconcile: {"reconcile", 16 << 20, 1 << 20, nil},
 }
@@ -89,7 +98,7 @@ func DefaultSizes() Sizes {
 	return Sizes{
 		Events: Events.Size(none), Commands: Commands.Size(none), Results: Results.Size(none), Dead: Dead.Size(none),
 		Ledger: Ledger.Size(none), Files: Files.Size(none), Answers: Answers.Size(none),
-		Originals: Originals.Size(none), Delayed: Delayed.Size(none),
+		Originals: Originals.Size(none), Delayed: Delayed.Size(none), Keys: Keys.Size(none),
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // LedgerBucket is the name of the key-value bucket that remembers the commands of a cloud.
 func LedgerBucket(p events.Prefix, cloud string) string { return named(p, "LEDGER", cloud) }
 
+// KeysBucket is the name of the key-value bucket that has the external keys of a cloud's objects.
+func KeysBucket(p events.Prefix, cloud string) string { return named(p, "KEYS", cloud) }
+
 func named(p events.Prefix, kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }
@@ -22,6 +25,20 @@ func OldFileBucket(p events.Prefix) string { return OldName(p, "FILES") }
 
 // ReconcileBucket is the name of the key-value bucket that holds, for each cloud, who reconciles it and how far that is.
 func ReconcileBucket(p events.Prefix) string { return strings.ToUpper(string(p)) + "_RECONCILE" }
+
+// ControlBucket is the name of the key-value bucket that holds what operators have paused, of all clouds.
+func ControlBucket(p events.Prefix) string { return strings.ToUpper(string(p)) + "_CONTROL" }
+
+// ControlStream is the stream of that bucket.
+func ControlStream(p events.Prefix) string { return "KV_" + ControlBucket(p) }
+
+// OnlyForControl says whether a permission to publish there is one that only pauses and the bridge's own events need: without
+// it, events and commands go on.
+func OnlyForControl(subject string, p events.Prefix) bool {
+	subject = strings.ToLower(subject)
+	return strings.HasPrefix(subject, string(p)+".bridge.") ||
+		strings.HasPrefix(subject, "$") && strings.Contains(subject, strings.ToLower(ControlBucket(p)))
+}
 
 // AdvisoryStream is the name of the work queue of advisories about commands of a cloud that were given up, such as
 // FACTRO_ADVISORIES_ACME.

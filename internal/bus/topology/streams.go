@@ -76,9 +76,9 @@ func Required(p events.Prefix, cloud string) []Stream {
 	}
 }
 
-// All are the streams of [Required], and those of advisories and of delayed commands.
+// All are the streams of [Required], the one of advisories, the one of delayed commands and the one of the bridge's own events.
 func All(p events.Prefix, cloud string) []Stream {
-	return append(Required(p, cloud), advisoryStream(p, cloud), delayedStream(p, cloud))
+	return append(Required(p, cloud), advisoryStream(p, cloud), delayedStream(p, cloud), bridgeStream(p, cloud))
 }
 
 // Of is the stream of a kind, as the contract has it.
@@ -98,6 +98,17 @@ func (p Plan) Streams(cloud string) []Stream {
 
 // Advisories is the stream of what the broker gives up by itself. The work goes on without it.
 func (p Plan) Advisories(cloud string) Stream { return p.Stream(advisoryStream(p.Prefix, cloud)) }
+
+// Bridge is the stream of what the bridge reports of itself. The work goes on without it.
+func (p Plan) Bridge(cloud string) Stream { return p.Stream(bridgeStream(p.Prefix, cloud)) }
+
+// bridgeStream keeps the bridge's own events apart from factro's: who reads those gets no others.
+func bridgeStream(p events.Prefix, cloud string) Stream {
+	return Stream{alike(jetstream.StreamConfig{
+		Name: p.BridgeStream(cloud), Description: "What the bridge reports of itself", Subjects: []string{string(p) + ".bridge." + cloud + ".>"},
+		MaxAge: 30 * day,
+	}), Bridge}
+}
 
 func advisoryStream(p events.Prefix, cloud string) Stream {
 	const subject = "$JS.EVENT.ADVISORY.CONSUMER."
@@ -126,4 +137,20 @@ func ledgerStream(bucket string) jetstream.StreamConfig {
 		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1,
 		Duplicates: 2 * time.Minute,
 	}
+}
+
+// Keys is the bucket of external keys, as the stream that it is. The rest of the work goes on without it.
+func (p Plan) Keys(cloud string) Stream { return p.Stream(keysStream(p.Prefix, cloud)) }
+
+// keysStream has no age: a key counts as long as its object. When it is full it refuses new keys, since a key that was dropped
+// silently would let a create make its object again. Markers of deleted entries have an age of their own, see the package keys.
+func keysStream(p events.Prefix, cloud string) Stream {
+	bucket := KeysBucket(p, cloud)
+	return Stream{jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Description: "External keys of objects, and the ids that they stand for",
+		Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage, AllowMsgTTL: true,
+		// What makes a stream a bucket.
+		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1,
+		Duplicates: 2 * time.Minute,
+	}, Keys}
 }

@@ -22,7 +22,7 @@ func checkData(op factro.Operation, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = translate.Command(op, data)
+	err = translate.Check(op, data)
 	wrong, ok := errors.AsType[*translate.InvalidError](err)
 	if !ok {
 		return err

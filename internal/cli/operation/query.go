@@ -128,7 +128,7 @@ func (f *queryFlags) refused(ctx context.Context, client *client.Client, err err
 			}
 			lines = append(lines, "  "+strings.TrimPrefix(m.Pointer+": ", ": ")+m.Message)
 		}
-		if passes := []string{events.CodeUnavailable, events.CodeUnauthorized, events.CodeThrottled}; slices.Contains(passes, e.Code) {
+		if passes := []string{events.CodePaused, events.CodeUnavailable, events.CodeUnauthorized, events.CodeThrottled}; slices.Contains(passes, e.Code) {
 			lines = append(lines, f.blockedReasons(ctx, client)...)
 		}
 		return exit.With(exit.Rejected, exit.Reword(strings.Join(lines, "\n"), e))

@@ -22,6 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
@@ -31,6 +32,8 @@ type sendFlags struct {
 	connect.Flags
 	id      string
 	after   string // the time before which the command is not carried out
+	key     string
+	clash   string
 	dryRun  bool
 	wait    bool
 	timeout time.Duration
@@ -84,6 +87,9 @@ refused. With --dry-run --wait it prints the call that the bridge would make.`,
 	f.quiet.Add(cmd)
 	cmd.Flags().StringVar(&f.id, "id", "", "`id` of the command; a new one if not given")
 	cmd.Flags().StringVar(&f.after, "not-before", "", "carry it out no earlier: a `time`, or a duration from now on")
+	cmd.Flags().StringVar(&f.key, "external-key", "", "your own `key` of the object that the command creates; one key makes one object")
+	cmd.Flags().StringVar(&f.clash, "on-conflict", "", "`what` to do if the key has an object: existing (the default), or update")
+	_ = cmd.RegisterFlagCompletionFunc("on-conflict", cobra.FixedCompletions([]string{events.OnConflictExisting, events.OnConflictUpdate}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "let the bridge only check the command and report the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait")
@@ -98,6 +104,9 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	}
 	if !op.Writes() {
 		return exit.Usage("%s reads; commands are the operations that write", name)
+	}
+	if err := f.checkKey(op); err != nil {
+		return err
 	}
 	opts, err := f.options(time.Now())
 	if err != nil {
@@ -129,6 +138,27 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 	cancel() // the result is there, or the wait is over
 	w.End()
 	return f.verdict(out, r, err)
+}
+
+// checkKey checks the flags for an external key.
+func (f *sendFlags) checkKey(op factro.Operation) error {
+	if f.clash != "" && f.clash != events.OnConflictExisting && f.clash != events.OnConflictUpdate {
+		return exit.Usage("--on-conflict: %q is neither %s nor %s", f.clash, events.OnConflictExisting, events.OnConflictUpdate)
+	}
+	switch why := translate.BadKey(f.key); {
+	case f.key == "" && f.clash != "":
+		return exit.Usage("--on-conflict: there is no --external-key for it")
+	case f.key == "":
+		return nil
+	case why != "":
+		return exit.Usage("--external-key: %s", why)
+	case op.Makes() == "":
+		return exit.Usage("--external-key: %s creates no single object", op.Name)
+	}
+	if _, known := op.Upsert(); !known && f.clash == events.OnConflictUpdate {
+		return exit.Usage("--on-conflict: factro has no update for what %s creates", op.Name)
+	}
+	return nil
 }
 
 // printSent prints what was sent, for a command without --wait.
@@ -179,6 +209,12 @@ func (f *sendFlags) options(now time.Time) ([]events.DoOption, error) {
 	}
 	if f.id != "" {
 		opts = append(opts, events.WithID(f.id))
+	}
+	if f.key != "" {
+		opts = append(opts, events.WithExternalKey(f.key))
+	}
+	if f.clash != "" {
+		opts = append(opts, events.WithOnConflict(f.clash))
 	}
 	if f.dryRun {
 		opts = append(opts, events.DryRun())

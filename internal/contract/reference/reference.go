@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
 
 //go:embed templates
@@ -113,9 +114,17 @@ type subjects struct {
 	Ledger, Proven, Result string
 	// Reconcile is the name of the bucket of the reconciliation, Gap JSON to show.
 	Reconcile, Gap string
+	// Control is the name of the bucket of pauses, Notice JSON to show.
+	Control, Notice string
+	// Keys is the name of the bucket of external keys, MaxKey how many bytes a key has at most, Upserts what creates become.
+	Keys    string
+	MaxKey  int
+	Upserts []upsertRow
 	// Status is JSON to show, DelayedStream the name of the stream of delayed commands.
 	Status, DelayedStream string
 }
+
+type upsertRow struct{ Create, Update, Dropped, Refused string }
 
 type envelopeRow struct{ Name, Event, Command, Result string }
 
@@ -132,6 +141,10 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	if err != nil {
 		return subjects{}, err
 	}
+	reported, err := ordered.Indented(contract.ExampleNotice(notice.Paused))
+	if err != nil {
+		return subjects{}, err
+	}
 	gap, err := ordered.Indented(contract.ExampleGap())
 	if err != nil {
 		return subjects{}, err
@@ -143,8 +156,9 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	s := subjects{
 		Status: strings.TrimSpace(string(status)), DelayedStream: topology.DelayedStream(prefix, anyCloud),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
+		Control: topology.ControlBucket(prefix), Notice: strings.TrimSpace(string(reported)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
-		Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
+		Keys: topology.KeysBucket(prefix, anyCloud), MaxKey: events.MaxExternalKey, Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range contract.Envelope {
 		command := a.Use[contract.ACommand]
@@ -154,6 +168,9 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		s.Envelope = append(s.Envelope, envelopeRow{a.Name, a.Use[contract.AnEvent], command, a.Use[contract.AResult]})
 	}
 	for _, op := range factro.Operations() {
+		if u, ok := op.Upsert(); ok {
+			s.Upserts = append(s.Upserts, upsertRow{op.Name, u.Update.Name, codes(u.Dropped), codes(u.Refused)})
+		}
 		if op.Writes() {
 			s.Commands++
 		} else {
@@ -161,4 +178,12 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		}
 	}
 	return s, nil
+}
+
+// codes lists names in a cell of a table.
+func codes(names []string) string {
+	if len(names) == 0 {
+		return "-"
+	}
+	return "`" + strings.Join(names, "`, `") + "`"
 }

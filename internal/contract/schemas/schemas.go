@@ -17,6 +17,7 @@ const (
 	DryRunName    = "dryrun"
 	errorName     = "error"
 	gapName       = "gap"
+	noticeName    = "notice"
 	StatusName    = "status"
 	CancelName    = "cancel"
 	CommandPrefix = "command."
@@ -24,7 +25,7 @@ const (
 	AnswerPrefix  = "answer."
 )
 
-// Names returns the names of all schemas, sorted: event, gap, dryrun, error, status, cancel, command.<operation>, result,
+// Names returns the names of all schemas, sorted: event, gap, notice, dryrun, error, status, cancel, command.<operation>, result,
 // result.<operation>, query.<operation> and answer.<operation>.
 func Names() []string { return slices.Sorted(maps.Keys(makers())) }
 
@@ -64,6 +65,7 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 		DryRunName: ResultOfDryRun,
 		errorName:  func() map[string]any { return titled("Data of an error that answers a query", "ResultError") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
+		noticeName: func() map[string]any { return titled("Data of an event by which a bridge reports a change", "Notice") },
 		StatusName: func() map[string]any { return titled("Why commands wait", "Status") },
 		CancelName: func() map[string]any { return titled("Outcome of a request to cancel", "CancelAnswer") },
 	}

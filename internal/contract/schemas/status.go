@@ -28,7 +28,8 @@ func statusSchema() map[string]any {
 			"type": "object", "required": ordered.List{"state"}, "description": doc,
 			"properties": map[string]any{
 				"state": text(states), "since": instant("When it began."), "reason": text(reasons),
-				"status":  count("The HTTP status that goes with the reason, if any does."),
+				"status": count("The HTTP status that goes with the reason, if any does."),
+				"by":     text("Who has paused it, if an operator has."), "why": text("Why that operator has."),
 				"retryAt": instant("When it is tried again, as far as that is known."),
 			},
 		}
@@ -55,7 +56,7 @@ func statusSchema() map[string]any {
 				"Why it is unreachable: no-connection, no-answer, error-status, or bad-answer, which is no answer of the Core API's."),
 			"paused": condition("Why no command is begun although factro can be reached. Absent if none is held back.", "paused.",
 				"key-refused: factro does not accept the API key. key-missing: the bridge has none. throttled: factro's request budget is used up. "+
-					"asked-to-wait: factro asks to be left alone for a while."),
+					"asked-to-wait: factro asks to be left alone for a while. operator: an operator has paused the commands."),
 		},
 	}
 }

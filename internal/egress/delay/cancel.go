@@ -59,7 +59,7 @@ func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Wa
 		return "", err
 	}
 	if found {
-		digest, err := fingerprintOf(waiting.Command)
+		digest, err := d.fingerprintOf(waiting.Command)
 		if err != nil {
 			return "", err
 		}

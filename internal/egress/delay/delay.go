@@ -12,7 +12,6 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
-	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
@@ -39,12 +38,14 @@ type Delays struct {
 	cloud  string
 	store  Store
 	ledger Ledger
-	log    *slog.Logger
+	// fingerprint tells commands with the same source and id apart, as the records in the ledger do.
+	fingerprint func(events.Command) (string, error)
+	log         *slog.Logger
 }
 
-// New returns the delayed commands of a cloud.
-func New(cloud string, store Store, ledger Ledger, log *slog.Logger) *Delays {
-	return &Delays{cloud: cloud, store: store, ledger: ledger, log: log}
+// New returns the delayed commands of a cloud. The fingerprint of a command is the one that its record in the ledger has.
+func New(cloud string, store Store, ledger Ledger, fingerprint func(events.Command) (string, error), log *slog.Logger) *Delays {
+	return &Delays{cloud: cloud, store: store, ledger: ledger, fingerprint: fingerprint, log: log}
 }
 
 // maxAhead is how far ahead a notbefore may be. A year has 366 days at most.
@@ -109,7 +110,7 @@ func (d *Delays) schedule(ctx context.Context, cmd events.Command, fingerprint s
 	case !found:
 		return until, delayed.ErrOther // it has just become due; the message of this command comes again
 	}
-	switch same, err := fingerprintOf(waiting.Command); {
+	switch same, err := d.fingerprintOf(waiting.Command); {
 	case err != nil:
 		return until, err
 	case same != fingerprint:
@@ -146,8 +147,8 @@ func recordOf(cmd events.Command, fingerprint string, until time.Time) ledger.Re
 }
 
 // fingerprintOf is the fingerprint of a command that was valid when it was stored.
-func fingerprintOf(cmd events.Command) (string, error) {
-	digest, err := identity.Fingerprint(cmd.Operation, cmd.Event.Data())
+func (d *Delays) fingerprintOf(cmd events.Command) (string, error) {
+	digest, err := d.fingerprint(cmd)
 	if err != nil {
 		return "", fmt.Errorf("delayed command: %w", err)
 	}

@@ -61,6 +61,7 @@ type operation struct {
 	Confidence  string    `yaml:"x-confidence"`
 	Batch       string    `yaml:"x-batch-atomicity"`
 	Search      *search   `yaml:"x-lookup"`
+	Lane        string    `yaml:"x-lane"`
 	Parameters  []param   `yaml:"parameters"`
 	RequestBody *content  `yaml:"requestBody"`
 	Responses   yaml.Node `yaml:"responses"`
@@ -157,6 +158,13 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 		return errors.New("has x-lookup but is no POST, or is one and has none")
 	}
 	o.Search.write(out)
+	lane, err := laneOf(method, o, properties, body)
+	if err != nil {
+		return err
+	}
+	if lane != "" {
+		fmt.Fprintf(out, "\nLane: %q,", lane)
+	}
 	var fields []field
 	if len(o.Parameters) > 0 {
 		out.WriteString("\nParams: []Param{")
@@ -193,6 +201,24 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 	}
 	out.WriteString("\n},\n")
 	return nil
+}
+
+// laneOf is the property of the data that names what an operation changes. What changes one thing that its path names has one.
+func laneOf(method string, o operation, properties map[string]map[string]any, body string) (string, error) {
+	named := false
+	for _, p := range o.Parameters {
+		if p.Name == o.Lane {
+			return paramField(p, properties, body), nil
+		}
+		named = named || p.In == "path"
+	}
+	switch {
+	case o.Lane != "":
+		return "", fmt.Errorf("x-lane is %q, which is no parameter", o.Lane)
+	case named && body != "list" && (method == "PUT" || method == "DELETE"):
+		return "", errors.New("has no x-lane, although its path names what it changes")
+	}
+	return "", nil
 }
 
 func bodyOf(c *content) (kind, schema string, err error) {

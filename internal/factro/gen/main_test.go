@@ -45,6 +45,7 @@ paths:
       tags: [things]
       operationId: updateThing
       summary: Change a thing.
+      x-lane: thingId
       x-confidence: inferred
       parameters: [{name: thingId, in: path, schema: {type: string}}]
       requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}
@@ -63,6 +64,8 @@ func TestGenerateRefusesWhatItCannotRead(t *testing.T) {
 		"no tag":          {"tags: [things]", "tags: []", "has 0 tags"},
 		"odd body":        {"application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}\n      responses", "text/plain: {schema: {}}}}\n      responses", "neither JSON nor multipart"},
 		"inline schema":   {"schema: {$ref: '#/components/schemas/Thing'}}}}}", "schema: {type: string}}}}}", "neither a reference"},
+		"no lane":         {"x-lane: thingId", "", "has no x-lane"},
+		"odd lane":        {"x-lane: thingId", "x-lane: otherId", "is no parameter"},
 		"not YAML at all": {"paths:", "paths: [", "did not find"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,6 +62,9 @@ type Condition struct {
 	Reason string `json:"reason,omitempty"`
 	// Status is the HTTP status that goes with the reason, or 0.
 	Status int `json:"status,omitempty"`
+	// By and Why are who has paused it and why, of ReasonOperator.
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
 	// RetryAt is when it is tried again, as far as that is known.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
 }
@@ -82,6 +85,7 @@ const (
 	ReasonKeyRefused   = "key-refused"   // of Paused: factro does not accept the API key
 	ReasonKeyMissing   = "key-missing"   // of Paused: the bridge has no API key
 	ReasonThrottled    = "throttled"     // of Paused: factro's request budget is used up
+	ReasonOperator     = "operator"      // of Paused: an operator has paused the commands; By and Why say who and why
 	ReasonAskedToWait  = "asked-to-wait" // of Paused: factro, or a gateway before it, asks to be left alone for a while
 )
 

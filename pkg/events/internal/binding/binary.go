@@ -18,7 +18,7 @@ var headerNames = func() map[string]string {
 	for _, name := range []string{
 		"specversion", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time",
 		attr.TraceParent, attr.TraceState, attr.RecordedTime, attr.Action, attr.Cloud, attr.Origin, attr.ExpiryTime, attr.CorrelationID,
-		attr.CausationID, attr.CausationSource, attr.CausationPosition, attr.PartitionKey, attr.DryRun, attr.NotBefore,
+		attr.CausationID, attr.CausationSource, attr.CausationPosition, attr.PartitionKey, attr.Priority, attr.DryRun, attr.NotBefore,
 	} {
 		names[name] = AttributePrefix + name
 	}

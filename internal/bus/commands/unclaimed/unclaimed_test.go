@@ -1,4 +1,4 @@
-package commands
+package unclaimed
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
+
+func TestMain(m *testing.M) { bustest.Main(m) }
 
 // TestUnclaimed: commands of a cloud that was taken out of the configuration are logged once, and counted.
 func TestUnclaimed(t *testing.T) {
@@ -22,30 +24,24 @@ func TestUnclaimed(t *testing.T) {
 	log, book := bustest.NewLog()
 	b := bustest.Run(t, bustest.Connect(t, broker, log))
 	out := bustest.Connected(t, broker)
-	got, commands := collector()
-	consume(t, b, got)
-	out.Command("1")
-	natstest.Receive(t, commands)
+	out.Command("1") // of a cloud that is configured
 	for range 2 {
 		out.Publish(&nats.Msg{Subject: "factro.command.akme.task.deleteTask", Data: []byte(`{}`)})
 	}
-	bustest.Start(t, func(ctx context.Context) error { return unclaimed(ctx, b, log, 50*time.Millisecond) })
+	bustest.Start(t, func(ctx context.Context) error { return watch(ctx, b, log, 50*time.Millisecond) })
 	natstest.Eventually(t, "it is logged", func() bool { return book.Count("nobody reads") == 1 })
 	if !strings.Contains(book.String(), `"cloud":"akme","commands":2`) || strings.Contains(book.String(), `"cloud":"acme","commands"`) {
 		t.Errorf("the log is\n%s", book)
 	}
 	natstest.Eventually(t, "the gauge says 2", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 2) })
 
-	again := bustest.Run(t, bustest.Connect(t, broker, bustest.Quiet(), bustest.Clouds("akme")))
-	stalled := make(chan struct{})
-	c, _ := consumer(t, again, bustest.Quiet())
-	bustest.Start(t, func(ctx context.Context) error {
-		return c.Run(ctx, "akme", worker{handle: func(context.Context, context.Context, events.Command, error) error {
-			<-stalled
-			return nil
-		}})
-	})
-	t.Cleanup(func() { close(stalled) })
+	c, err := out.JS.CreateConsumer(t.Context(), "FACTRO_COMMANDS_AKME", jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Next(); err != nil { // somebody works on it now
+		t.Fatal(err)
+	}
 	natstest.Eventually(t, "the gauge says 0", func() bool { return gauge(t, "factro.bridge.commands.unclaimed", 0) })
 	if n := book.Count("nobody reads"); n != 1 {
 		t.Errorf("it was logged %d times", n)

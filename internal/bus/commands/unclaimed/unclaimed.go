@@ -1,4 +1,4 @@
-package commands
+package unclaimed
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
-// Streams is what Unclaimed needs of the connection.
+// Streams is what Watch needs of the connection.
 type Streams interface {
 	JetStream() jetstream.JetStream
 	Settings() bus.Config
@@ -29,20 +29,20 @@ type Streams interface {
 // checkEvery is how often the streams are checked for commands that nobody reads.
 const checkEvery = 10 * time.Second
 
-// Unclaimed watches for commands that wait in a stream from which nobody pulls, until ctx ends: of a cloud that was removed
+// Watch watches for commands that wait in a stream from which nobody pulls, until ctx ends: of a cloud that was removed
 // from the configuration, or whose bridge is down or paused. A cloud that never was configured has no stream, so its
 // commands are refused where they are sent.
 //
 // It needs the right to list all streams, which only the owner has: without Manage it returns at once.
-func Unclaimed(ctx context.Context, conn Streams, log *slog.Logger) error {
-	return unclaimed(ctx, conn, log, checkEvery)
+func Watch(ctx context.Context, conn Streams, log *slog.Logger) error {
+	return watch(ctx, conn, log, checkEvery)
 }
 
-func unclaimed(ctx context.Context, conn Streams, log *slog.Logger, every time.Duration) error {
+func watch(ctx context.Context, conn Streams, log *slog.Logger, every time.Duration) error {
 	if !conn.Settings().Manage {
 		return nil
 	}
-	w := &unclaimedWatch{conn: conn, log: log, suspects: map[string]bool{}, reported: map[string]bool{}}
+	w := &watcher{conn: conn, log: log, suspects: map[string]bool{}, reported: map[string]bool{}}
 	b := instrument.New(measure.Scope)
 	gauge := b.Gauge("factro.bridge.commands.unclaimed", "{command}",
 		"Commands in streams of clouds that are not configured here and from which nobody pulls.")
@@ -66,8 +66,8 @@ func unclaimed(ctx context.Context, conn Streams, log *slog.Logger, every time.D
 	}
 }
 
-// unclaimedWatch is what is known of commands that nobody reads.
-type unclaimedWatch struct {
+// watcher is what is known of commands that nobody reads.
+type watcher struct {
 	conn     Streams
 	log      *slog.Logger
 	waiting  atomic.Int64    // the commands, or -1 if that is not known
@@ -77,7 +77,7 @@ type unclaimedWatch struct {
 }
 
 // check counts, and logs what is new.
-func (w *unclaimedWatch) check(ctx context.Context) {
+func (w *watcher) check(ctx context.Context) {
 	clouds, err := w.count(ctx)
 	if err != nil {
 		w.waiting.Store(-1)
@@ -107,7 +107,7 @@ func (w *unclaimedWatch) check(ctx context.Context) {
 }
 
 // count counts the commands in the streams of clouds that are not ours and from which nobody pulls.
-func (w *unclaimedWatch) count(ctx context.Context) (map[string]uint64, error) {
+func (w *watcher) count(ctx context.Context) (map[string]uint64, error) {
 	if err := w.conn.AwaitUp(ctx); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,40 @@
+package commands
+
+import (
+	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+)
+
+// entry is the place of a command in the schedule, as its attributes and its data have it. What cannot be read as a command has no
+// lane: it is rejected whenever it comes.
+func (q *cloudQueue) entry(msg *nats.Msg, seq uint64) lane.Entry {
+	e := lane.Entry{Seq: seq, Priority: lane.Normal}
+	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, "")
+	e.Source = cmd.Source()
+	if mistake != nil {
+		return e
+	}
+	if p, ok := cmd.Event.Extensions()[attr.Priority].(string); ok {
+		switch p {
+		case attr.PriorityHigh:
+			e.Priority = lane.High
+		case attr.PriorityLow:
+			e.Priority = lane.Low
+		}
+	}
+	if key, ok := cmd.Event.Extensions()[attr.PartitionKey].(string); ok && key != "" {
+		e.Lane = "key\x00" + key
+	} else if w, ok := q.worker.(Laner); ok {
+		e.Lane = w.Lane(cmd)
+	}
+	return e
+}
+
+// Laner is a Worker that knows which commands change the same thing.
+type Laner interface {
+	// Lane is the key of what a command changes; empty if it is in order with no other command.
+	Lane(cmd events.Command) string
+}

@@ -1,0 +1,202 @@
+package lane
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Schedule is the order in which the waiting commands of a cloud are carried out.
+type Schedule struct {
+	most    int
+	entries map[uint64]*entry
+	lanes   map[string]*lane
+	held    map[string]bool
+	levels  [levels]level
+	waiting laneHeap
+	running int
+	cuts    map[group]uint64
+	highest uint64 // the last place in the stream that was added or cut
+}
+
+// New returns an empty schedule with room for so many entries.
+func New(most int) *Schedule {
+	s := &Schedule{
+		most: most, entries: map[uint64]*entry{}, lanes: map[string]*lane{}, held: map[string]bool{}, cuts: map[group]uint64{},
+		waiting: laneHeap{less: byUntil},
+	}
+	for i := range s.levels {
+		s.levels[i].all = map[string]*flow{}
+	}
+	return s
+}
+
+// Len is how many entries there are.
+func (s *Schedule) Len() int { return len(s.entries) }
+
+// Has says whether an entry is there, and whether it is being carried out.
+func (s *Schedule) Has(seq uint64) (known, running bool) {
+	e := s.entries[seq]
+	if e == nil {
+		return false, false
+	}
+	return true, e.lane.running && e.lane.head() == e
+}
+
+// Add adds an entry. It says whether it did: one that is there already is not added again, and neither is one behind the cut of its
+// lane.
+func (s *Schedule) Add(e Entry) bool {
+	s.highest = max(s.highest, e.Seq)
+	if from, cut := s.cuts[groupOf(e)]; cut && e.Seq >= from {
+		return false
+	}
+	return s.put(&entry{Entry: e})
+}
+
+// Front adds an entry before the others of its lane. It is for a command that was held in that lane's first place before.
+func (s *Schedule) Front(e Entry) bool {
+	s.highest = max(s.highest, e.Seq)
+	return s.put(&entry{Entry: e, front: true})
+}
+
+func (s *Schedule) put(e *entry) bool {
+	if s.entries[e.Seq] != nil {
+		return false
+	}
+	s.entries[e.Seq] = e
+	l := s.lanes[e.Lane]
+	if l == nil || e.Lane == "" {
+		l = &lane{key: e.Lane, held: e.Lane != "" && s.held[e.Lane]}
+		if e.Lane != "" {
+			s.lanes[e.Lane] = l
+		}
+	}
+	if len(l.queue) > 0 && l.in != nil {
+		s.unfile(l) // its first entry or its priority may be another one then
+	}
+	l.insert(e)
+	s.file(l)
+	return true
+}
+
+// Next takes the entry to carry out next. It is carried out until Done or Wait is called for it.
+func (s *Schedule) Next(now time.Time) (Entry, bool) {
+	for s.waiting.Len() > 0 && !s.waiting.lanes[0].until.After(now) {
+		l := s.waiting.lanes[0]
+		s.unfile(l)
+		l.until = time.Time{}
+		s.file(l)
+	}
+	for i := range s.levels {
+		if s.levels[i].Len() == 0 {
+			continue
+		}
+		l := s.levels[i].next()
+		l.running = true
+		s.running++
+		return l.head().Entry, true
+	}
+	return Entry{}, false
+}
+
+// Wake is when the next lane stops waiting; the zero time if none waits.
+func (s *Schedule) Wake() time.Time {
+	if s.waiting.Len() == 0 {
+		return time.Time{}
+	}
+	return s.waiting.lanes[0].until
+}
+
+// Done takes an entry out, whether it is being carried out or not.
+func (s *Schedule) Done(seq uint64) {
+	e := s.entries[seq]
+	if e == nil {
+		return
+	}
+	delete(s.entries, seq)
+	l := e.lane
+	s.unfile(l)
+	if l.running && l.head() == e {
+		s.running--
+	}
+	l.remove(e)
+	s.file(l)
+}
+
+// Wait ends an attempt to carry out an entry. It stays the first one of its lane, and is not carried out before a time.
+func (s *Schedule) Wait(seq uint64, until time.Time) {
+	e := s.entries[seq]
+	if e == nil || !e.lane.running || e.lane.head() != e {
+		return
+	}
+	s.running--
+	e.lane.running, e.lane.until = false, until
+	s.file(e.lane)
+}
+
+// Hold keeps a lane from being carried out until Release, whatever is in it.
+func (s *Schedule) Hold(key string) {
+	s.held[key] = true
+	s.setHeld(key, true)
+}
+
+// Release ends a hold.
+func (s *Schedule) Release(key string) {
+	delete(s.held, key)
+	s.setHeld(key, false)
+}
+
+// AllHeld are the lanes that are held.
+func (s *Schedule) AllHeld() []string { return slices.Collect(maps.Keys(s.held)) }
+
+// Resume adds an entry that is being carried out already.
+func (s *Schedule) Resume(e Entry) {
+	if !s.Add(e) {
+		return
+	}
+	l := s.entries[e.Seq].lane
+	s.unfile(l)
+	l.running = true
+	s.running++
+}
+
+// Held says whether a lane is held.
+func (s *Schedule) Held(key string) bool { return key != "" && s.held[key] }
+
+func (s *Schedule) setHeld(key string, held bool) {
+	if l := s.lanes[key]; l != nil && key != "" {
+		s.unfile(l)
+		l.held = held
+		s.file(l)
+	}
+}
+
+// unfile takes a lane out of where it is ready or waits.
+func (s *Schedule) unfile(l *lane) {
+	switch l.in {
+	case nil:
+	case &s.waiting:
+		s.waiting.drop(l)
+	default:
+		s.levels[l.filed].unready(l)
+	}
+}
+
+// file puts a lane where its state wants it. A held lane still carries out what was put to its front.
+func (s *Schedule) file(l *lane) {
+	switch {
+	case len(l.queue) == 0:
+		if l.key != "" {
+			delete(s.lanes, l.key)
+		}
+	case l.running, l.held && !l.head().front:
+	case !l.until.IsZero():
+		s.waiting.add(l)
+	default:
+		l.filed = l.priority()
+		s.levels[l.filed].ready(l)
+	}
+}
+
+// Highest is the last place in the stream that was added or cut.
+func (s *Schedule) Highest() uint64 { return s.highest }
