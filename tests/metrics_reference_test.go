@@ -51,6 +51,8 @@ var labelDocs = []labelDoc{
 	},
 	{name: "status", of: []string{"factro_bridge_api_calls_total"}, words: "the status of factro's answer, `0` if there was none", form: regexp.MustCompile(`^(0|[1-5]\d\d)$`)},
 	{name: "status", of: []string{"factro_bridge_queries_total", "factro_bridge_query_duration_seconds"}, values: strings.Fields("2xx 4xx 5xx")},
+	{name: "class", of: []string{"factro_bridge_api_budget_waiting"}, values: strings.Fields("commands mirror reconcile queries")},
+	{name: "partition", of: []string{"factro_bridge_api_budget_partition"}, values: strings.Fields("key address unknown")},
 	{name: "flow", values: strings.Fields("webhooks spool commands")},
 	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status")},
 	{name: "what", values: strings.Fields("action unlisted key")},
@@ -62,6 +64,7 @@ var labelDocs = []labelDoc{
 	{name: "reason", of: []string{"factro_bridge_webhooks_refused_total"}, values: strings.Fields(
 		"secret_absent secret_twice secret_wrong secret_unusable throttled not_found unknown_cloud method redirected ambiguous " +
 			"header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
+	{name: "factro_work", values: strings.Fields("commands reconcile")},
 	{name: "http_request_method", values: strings.Fields(methods)},
 	{name: "http_response_status_code", words: "the status of the answer", form: regexp.MustCompile(`^[1-5]\d\d$`)},
 	{name: "http_route", words: "`/webhooks/{cloud}`", form: regexp.MustCompile(`^/webhooks/\{cloud\}$`)},

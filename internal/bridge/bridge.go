@@ -23,6 +23,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/connlimit"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/embedded"
 	"github.com/factro-bridge/factro-bridge/internal/ingress"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -131,7 +132,12 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer store.Close() //nolint:contextcheck // it has a time of its own
 	intake.Kept = store.Kept
-	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced}) //nolint:contextcheck // metrics live as long as the process
+	fleet, err := b.newFleet(broker, streams)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	units, err := b.units(shared{broker, streams, publisher, letters, queue, store, replaced, fleet, budget.NewPool()}) //nolint:contextcheck // metrics live as long as the process
 	if err != nil {
 		return err
 	}
@@ -178,6 +184,9 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	for _, u := range units {
 		work.Go(func() error { return u.run(working) })
+	}
+	if b.cfg.Has(config.RoleEgress) || b.cfg.Has(config.RoleReconcile) { // not with what the work needs: the others take over at once
+		work.Go(func() error { return fleet.Run(working) })
 	}
 	if b.cfg.Has(config.RoleEgress) {
 		work.Go(func() error { return unclaimed.Watch(working, broker, b.log) })

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
@@ -20,6 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
@@ -38,6 +41,8 @@ type shared struct {
 	queue     *commands.Consumer
 	spool     *spool.Spool
 	files     *lastgood.Files
+	fleet     *lease.Fleet
+	budgets   *budget.Pool // of all clouds: those with the same API key share one
 }
 
 // unit is everything that a process does for one cloud with the Core API: commands, queries and reconciliation. It runs and
@@ -73,20 +78,20 @@ func (b *Bridge) units(with shared) (map[string]*unit, error) {
 // unit builds the unit of one cloud.
 func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	cfg := b.cfg.APIConfig(cloud, b.version)
-	cfg.Files = with.files
+	cfg.Files, cfg.Budgets = with.files, with.budgets
 	api, err := coreapi.New(cfg, nil, b.log)
 	if err != nil {
 		return nil, err
 	}
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with, options: b.cfg.CommandOptions(cloud)}
 	if b.cfg.Has(config.RoleEgress) {
-		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker)}
-		if u.worker, err = egress.New(api, b.cfg.EgressConfig(), stores, b.log); err != nil {
+		stores := egress.Stores{Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Keys: keys.New(with.broker, b.log)}
+		if u.worker, err = egress.New(api, b.cfg.EgressConfig(cloud), stores, b.log); err != nil {
 			return nil, err
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, objects.New(with.broker), b.log); err != nil {
+		if u.reader, err = query.New(api, objects.New(with.broker), keys.New(with.broker, b.log), b.log); err != nil {
 			return nil, err
 		}
 	}
@@ -127,8 +132,10 @@ func (u *unit) run(ctx context.Context) error {
 	if u.reconciler != nil {
 		parts.Go(func() error {
 			u.broker.Begun(ctx, u.cloud)
+			u.reconciler.Follow()
 			return u.reconciler.Run(ctx)
 		})
+		parts.Go(func() error { return u.lead(ctx) })
 		parts.Go(func() error { return u.afterOutages(ctx) })
 	}
 	return parts.Wait()
@@ -153,6 +160,41 @@ func (u *unit) gaveUp(ctx context.Context, cmd events.Command, mistake, reason e
 		return nil
 	}
 	return u.worker.Undeliverable(ctx, cmd, mistake, reason)
+}
+
+// lead has this bridge reconcile by its timer while it has the lease for that. Of several bridges one does. Where no lease can be
+// had, the timer counts: reconciling twice is harmless.
+func (u *unit) lead(ctx context.Context) error {
+	for ctx.Err() == nil {
+		held, err := u.fleet.Acquire(ctx, lease.Key(lease.Reconcile, u.cloud))
+		u.reconciler.Lead()
+		if err != nil {
+			if ctx.Err() == nil {
+				u.log.WarnContext(ctx, "several bridges may reconcile this cloud, since none has a lease", "cloud", u.cloud, "error", err)
+			}
+			select {
+			case <-time.After(leadAgain):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		select {
+		case <-held.Lost():
+		case <-held.Yield():
+		case <-ctx.Done():
+		}
+		u.reconciler.Follow()
+		held.Release(ctx)
+	}
+	return nil
+}
+
+// leadAgain is how long a bridge waits that could not get a lease.
+const leadAgain = time.Minute
+
+// newFleet returns this bridge as one of those that share the work on the clouds.
+func (b *Bridge) newFleet(broker *bus.Conn, streams *ensure.Ensurer) (*lease.Fleet, error) {
+	return lease.NewFleet(broker, streams, lease.Member{Version: b.version, Roles: b.cfg.Roles, Started: time.Now().UTC().Truncate(time.Second)}, b.log)
 }
 
 // afterOutages reconciles whenever NATS was away: a webhook may have come meanwhile.

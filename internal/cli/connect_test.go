@@ -19,7 +19,7 @@ import (
 
 // natsCommands are the commands that use NATS.
 var natsCommands = []string{
-	"send", "query", "tail", "dead list", "dead show", "dead parked", "dead redrive", "dead drop", "reconcile", "canary", "streams diff",
+	"send", "query", "tail", "dead list", "dead show", "dead parked", "dead redrive", "dead drop", "reconcile", "canary", "streams diff", "status",
 }
 
 // All commands have the same flags for the connection.
@@ -87,7 +87,7 @@ clouds:
 	lines := []string{
 		"send createTask title=a targetParentId=b --cloud acme --timeout 1s", "query getUserQuota --cloud acme --timeout 1s", "tail events --cloud acme",
 		"dead list --cloud acme", "dead show 1 --cloud acme", "dead parked --cloud acme", "dead redrive 1 --cloud acme", "dead drop 1 --yes --cloud acme",
-		"reconcile", "canary --timeout 1s", "streams diff",
+		"reconcile", "canary --timeout 1s", "streams diff", "status --cloud acme",
 	}
 	for _, line := range lines { //nolint:paralleltest // the test sets the environment
 		needsConfig := strings.HasPrefix(line, "reconcile") || strings.HasPrefix(line, "canary") || strings.HasPrefix(line, "streams")

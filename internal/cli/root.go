@@ -60,7 +60,7 @@ Start with "bridge dev": it needs no setup and shows one round trip.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), newTail(), dead.New(), newReconcile(version), newCanary(version), newStreams(),
+	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), newTail(), newStatus(), dead.New(), newReconcile(version), newCanary(version), newStreams(),
 		newConfig(), contract.New(), newVersion(version))
 	reportArgumentMistakes(root)
 	jsonErrors(root)

@@ -103,6 +103,7 @@ type MaxBytes struct {
 	Files     Bytes `yaml:"files" env:"FILES"`
 	Answers   Bytes `yaml:"answers" env:"ANSWERS"`
 	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
+	Keys      Bytes `yaml:"keys" env:"KEYS"`
 }
 
 // Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Reconcile, which all clouds share.
@@ -117,6 +118,7 @@ type Streams struct {
 	Files      Shape `yaml:"files" envPrefix:"FILES_"`
 	Answers    Shape `yaml:"answers" envPrefix:"ANSWERS_"`
 	Originals  Shape `yaml:"originals" envPrefix:"ORIGINALS_"`
+	Keys       Shape `yaml:"keys" envPrefix:"KEYS_"`
 }
 
 // Shape says how the streams of a kind are made, beside their size. A zero stands for the default.
@@ -133,7 +135,7 @@ func (s Streams) shapes() topology.Shapes {
 	shapes := topology.Shapes{}
 	for name, k := range map[string]Shape{
 		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
-		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals,
+		"advisories": s.Advisories, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals, "keys": s.Keys,
 	} {
 		shapes[name] = topology.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
 	}
@@ -161,6 +163,8 @@ type Cloud struct {
 	API     API     `yaml:"api" envPrefix:"API_"`
 	// OnDead says what a dead letter does to the commands behind it that change the same thing: continue or hold.
 	OnDead string `yaml:"on_dead" env:"ON_DEAD"`
+	// Policy says which commands are let through.
+	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -181,10 +185,13 @@ type Reconcile struct {
 
 // API says how a cloud's Core API is called.
 type API struct {
-	URL               string        `yaml:"url" env:"URL"`
-	Key               secret.Source `yaml:"key" envPrefix:"KEY_"`
-	RequestsPerMinute int           `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
-	Timeout           time.Duration `yaml:"timeout" env:"TIMEOUT"`
+	URL string        `yaml:"url" env:"URL"`
+	Key secret.Source `yaml:"key" envPrefix:"KEY_"`
+	// RequestsPerMinute bounds the calls of a cloud; 0 for as many as factro allows.
+	RequestsPerMinute int `yaml:"requests_per_minute" env:"REQUESTS_PER_MINUTE"`
+	// Reserve is the percentage of factro's budget that commands leave to queries and reconciliation.
+	Reserve int           `yaml:"reserve" env:"RESERVE"`
+	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
 	// Concurrency is how many commands are carried out at once.
 	Concurrency int `yaml:"concurrency" env:"CONCURRENCY"`
 }
@@ -235,17 +242,17 @@ func defaultMaxBytes() MaxBytes {
 	d := topology.DefaultSizes()
 	return MaxBytes{
 		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
-		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals),
+		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals), Keys: Bytes(d.Keys),
 	}
 }
 
 // Settings of a cloud that says nothing else.
 const (
-	defaultAPI               = "https://cloud.factro.com/api/core"
-	defaultRequestsPerMinute = 480 // of 500
-	defaultTimeout           = 20 * time.Second
-	defaultConcurrency       = 8
-	mostConcurrency          = 256
+	defaultAPI         = "https://cloud.factro.com/api/core"
+	defaultReserve     = 5
+	defaultTimeout     = 20 * time.Second
+	defaultConcurrency = 8
+	mostConcurrency    = 256
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

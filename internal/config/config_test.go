@@ -81,7 +81,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false",
 		"NATS_MAX_BYTES_EVENTS": "21MiB", "NATS_MAX_BYTES_COMMANDS": "22MiB", "NATS_MAX_BYTES_RESULTS": "23MiB", "NATS_MAX_BYTES_DEAD": "24MiB",
 		"NATS_MAX_BYTES_LEDGER": "25MiB", "NATS_MAX_BYTES_FILES": "26MiB", "NATS_MAX_BYTES_ANSWERS": "27MiB", "NATS_MAX_BYTES_ORIGINALS": "28MiB",
-		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "", "NATS_DUPLICATE_WINDOW": "5m",
+		"NATS_MAX_BYTES_KEYS": "29MiB",
+		"NATS_INBOX_PREFIX":   "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "", "NATS_DUPLICATE_WINDOW": "5m",
 		"NATS_USER_FILE": "", "NATS_PASSWORD_FILE": "", "NATS_TLS_HANDSHAKE_FIRST": "true", "NATS_DIAL_TIMEOUT": "3s",
 		"NATS_IGNORE_DISCOVERED_SERVERS": "true", "ROLES": "egress,ingress",
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
@@ -89,13 +90,16 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"RECONCILE_ACTIONS":               "TaskCreated,TaskGelöscht",
 		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
-		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_TIMEOUT": "9s", "CLOUDS_0_API_CONCURRENCY": "3", "CLOUDS_0_ON_DEAD": "hold",
+		"CLOUDS_0_POLICY_ALLOW_0_OPERATIONS": "create*,update*", "CLOUDS_0_POLICY_ALLOW_0_SOURCES": "//shop/*",
+		"CLOUDS_0_POLICY_DENY_0_OPERATIONS": "deleteTask", "CLOUDS_0_POLICY_DENY_0_SOURCES": "",
+		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_RESERVE": "7", "CLOUDS_0_API_TIMEOUT": "9s",
+		"CLOUDS_0_API_CONCURRENCY": "3", "CLOUDS_0_ON_DEAD": "hold",
 		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
-	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS"} {
+	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS"} {
 		prefix := "NATS_STREAMS_" + kind + "_"
 		environ[prefix+"MAX_AGE"], environ[prefix+"MAX_MESSAGES"] = fmt.Sprintf("%dh", 100+i), "5"
-		if kind == "COMMANDS" || kind == "RECONCILE" {
+		if kind == "COMMANDS" || kind == "RECONCILE" || kind == "KEYS" {
 			environ[prefix+"MAX_AGE"] = "0"
 		}
 		if i == 4 || i > 5 {
@@ -116,7 +120,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range settings(reflect.TypeFor[Config](), "") {
-		path = strings.NewReplacer("clouds.", "clouds.0.", "secrets.", "secrets.0.").Replace(path)
+		path = strings.NewReplacer("clouds.", "clouds.0.", "secrets.", "secrets.0.", "allow.", "allow.0.", "deny.", "deny.0.").Replace(path)
 		name := strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 		if _, ok := environ[name]; !ok && name != "CLOUDS_0_WEBHOOK_SECRETS_0_VALUE" {
 			t.Errorf("%s has no variable %s%s in this test", path, EnvPrefix, name)
@@ -134,10 +138,11 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"cloud":           cloud.Name == "fromenv" && cloud.Source == "urn:x" && cloud.Webhook.Header == "X-Other",
 		"spool":           c.Spool == Spool{"there", 20 << 20, 5},
 		"secrets":         len(cloud.Webhook.Secrets) == 2 && cloud.Webhook.Secrets[0].File == "f" && cloud.Webhook.Secrets[1].Value.Reveal() == "second-secret",
-		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Timeout == 9*time.Second,
+		"policy":          reflect.DeepEqual(cloud.Policy, Policy{[]PolicyRule{{[]string{"create*", "update*"}, []string{"//shop/*"}}}, []PolicyRule{{[]string{"deleteTask"}, nil}}}),
+		"api":             cloud.API.Key.File == "keyfile" && cloud.API.RequestsPerMinute == 10 && cloud.API.Reserve == 7 && cloud.API.Timeout == 9*time.Second,
 		"actions":         err == nil && slices.Equal(known, []string{"TaskGelöscht"}),
 		"inboxes":         c.NATS.InboxPrefix == "_INBOX.egress" && c.NATS.APIPrefix == "JS.factro.API" && c.BusConfig(nil).InboxPrefix == "_INBOX.egress",
-		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.EgressConfig().ReplyPrefixes, c.NATS.ReplyPrefixes),
+		"replies":         slices.Equal(c.NATS.ReplyPrefixes, []string{"replies.acme", "answers"}) && slices.Equal(c.EgressConfig(c.Clouds[0]).ReplyPrefixes, c.NATS.ReplyPrefixes),
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
 		"others": c.ShutdownTimeout == 11*time.Second && c.Log == Log{4, "text"} && c.Admin.Listen == "127.0.0.1:2",

@@ -73,6 +73,10 @@ func (d *document) set(n *yaml.Node, v reflect.Value, path string) {
 		if n.ShortTag() == "!!null" {
 			return // the defaults stay
 		}
+		if short, ok := v.Addr().Interface().(interface{ setText(text string) }); ok && n.Kind == yaml.ScalarNode {
+			short.setText(n.Value)
+			return
+		}
 		if n.Kind != yaml.MappingNode {
 			d.wrong(n.Line, path, "want settings below it, not %s", shape(n))
 			return

@@ -88,8 +88,8 @@ func (c *Cloud) setDefaults() {
 	if c.API.URL == "" {
 		c.API.URL = defaultAPI
 	}
-	if c.API.RequestsPerMinute == 0 {
-		c.API.RequestsPerMinute = defaultRequestsPerMinute
+	if c.API.Reserve == 0 {
+		c.API.Reserve = defaultReserve
 	}
 	if c.API.Timeout == 0 {
 		c.API.Timeout = defaultTimeout

@@ -36,6 +36,7 @@ func (c Config) BusConfig(s *embedded.Server) bus.Config {
 	b.MaxBytes = topology.Sizes{
 		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
 		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
+		Keys: int64(m.Keys),
 	}
 	for _, cloud := range c.Clouds {
 		b.Clouds = append(b.Clouds, cloud.Name)
@@ -106,13 +107,13 @@ func (c Config) WebhookMemory(limit int64) int64 {
 func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 	return coreapi.Config{
 		Cloud: cloud.Name, URL: cloud.API.URL, Key: cloud.API.Key, Hidden: cloud.Webhook.Secrets,
-		RequestsPerMinute: cloud.API.RequestsPerMinute, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
+		RequestsPerMinute: cloud.API.RequestsPerMinute, Reserve: cloud.API.Reserve, Timeout: cloud.API.Timeout, UserAgent: "factro-bridge/" + version,
 	}
 }
 
-// EgressConfig is how the process carries out commands.
-func (c Config) EgressConfig() egress.Config {
-	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes}
+// EgressConfig is how the process carries out the commands of a cloud.
+func (c Config) EgressConfig(cloud Cloud) egress.Config {
+	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes, Refuses: cloud.Policy.rules().Refuses}
 }
 
 // CommandOptions are how the process works on a cloud's commands.

@@ -44,6 +44,7 @@ func (c Config) Validate() error {
 		if d := cloud.OnDead; d != "" && d != OnDeadContinue && d != OnDeadHold {
 			errs = append(errs, fmt.Errorf("clouds[%d].on_dead: %.40q is neither %s nor %s", i, d, OnDeadContinue, OnDeadHold))
 		}
+		errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), cloud.Policy.validate()))
 		if c.Has(RoleReconcile) {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), reconcile.ValidateCallback(cloud.Webhook.URL)))
 		}

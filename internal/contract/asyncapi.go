@@ -18,7 +18,7 @@ import (
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
 // for additions, the first for what breaks a reader.
-const Version = "3.0.0"
+const Version = "3.1.0"
 
 const componentsPrefix = "#/components/schemas/"
 

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 
@@ -107,6 +108,18 @@ var Envelope = []attribute{
 	{
 		Name: attr.Priority, rules: map[string]any{"enum": ordered.List{attr.PriorityHigh, attr.PriorityNormal, attr.PriorityLow}},
 		Use: [kinds]string{"", "of the commands that wait, `high` goes first and `low` last; without it `normal`", ""},
+	},
+	{
+		Name: attr.ExternalKey, rules: map[string]any{"minLength": 1},
+		Use: [kinds]string{"", fmt.Sprintf("only of a create of one object: the sender's own key of the object, 1 to %d bytes of text, upper and lower case differ. Creates of a cloud and a resource with one key make one object", events.MaxExternalKey), ""},
+	},
+	{
+		Name: attr.OnConflict, rules: map[string]any{"enum": ordered.List{events.OnConflictExisting, events.OnConflictUpdate}},
+		Use: [kinds]string{"", "only with externalkey, if its object exists: `existing`, the default, reports the object; `update` updates it with the data", ""},
+	},
+	{
+		Name: attr.Existing, rules: map[string]any{"enum": ordered.List{"true"}},
+		Use: [kinds]string{"", "", "`true` if the object of the externalkey exists, so that nothing was created"},
 	},
 	{
 		Name: attr.CorrelationID,

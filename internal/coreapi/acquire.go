@@ -12,22 +12,31 @@ import (
 // Acquire lets a query through to factro, or tells what is in its way and until when. It waits for its share of the budget
 // for a bounded time, and never for a closed gate.
 func (a *API) Acquire(ctx context.Context) (secret.String, Obstacle) {
+	return a.AcquireFor(ctx, budget.Queries)
+}
+
+// AcquireFor is Acquire for a call of another class than a query.
+func (a *API) AcquireFor(ctx context.Context, class budget.Class) (secret.String, Obstacle) {
 	key, o := a.knock(ctx)
 	if o.Code != "" {
 		return "", o
 	}
-	if o := a.share(ctx); o.Code != "" {
+	if o := a.share(ctx, class); o.Code != "" {
 		return "", o
 	}
-	return key, a.gate.obstacle(time.Now(), key) // it may have closed meanwhile
+	if o := a.gate.obstacle(time.Now(), key); o.Code != "" { // it has closed meanwhile
+		a.budget.GiveBack()
+		return key, o
+	}
+	return key, Obstacle{}
 }
 
 // Obstacle is what keeps a call with this key from being made now.
 func (a *API) Obstacle(key secret.String) Obstacle { return a.gate.obstacle(time.Now(), key) }
 
 // share takes a request that commands can spare.
-func (a *API) share(ctx context.Context) Obstacle {
-	if again, ok := a.budget.TakeSpare(ctx); !ok {
+func (a *API) share(ctx context.Context, class budget.Class) Obstacle {
+	if again, ok := a.budget.TakeWithin(ctx, class, a.Key); !ok {
 		return Obstacle{Code: events.CodeThrottled, Until: again}
 	}
 	return Obstacle{}
@@ -70,7 +79,7 @@ func (a *API) probeFor(ctx context.Context, key secret.String) bool {
 	answered := make(chan bool, 1)
 	go func(ctx context.Context) { // ends with the call's timeout
 		defer func() { <-a.probes }()
-		if a.share(ctx).Code != "" {
+		if a.share(ctx, budget.Queries).Code != "" {
 			answered <- false
 			return
 		}

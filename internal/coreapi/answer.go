@@ -40,6 +40,13 @@ func Mistaken(err error) *events.Error {
 	return reason
 }
 
+// UnknownKey is the error for a command or query that names objects by external keys that are not known.
+func UnknownKey(fields []events.FieldError) *events.Error {
+	reason := Mistaken(&translate.InvalidError{Fields: fields})
+	reason.Code = events.CodeUnknownKey
+	return reason
+}
+
 // Text is one line about an answer, for people.
 func (a Answer) Text() string {
 	if a.Err != nil {
@@ -99,7 +106,7 @@ func (a Answer) AskedFor() time.Duration {
 	if a.Header.Get("Retry-After") == "" {
 		return 0
 	}
-	return min(factro.RetryAfter(a.Header, time.Now()), maxRest)
+	return factro.RetryAfter(a.Header, time.Now())
 }
 
 // Unasked tells that nothing was called: the breaker closed the way between the gate and the call.

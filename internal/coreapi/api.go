@@ -26,7 +26,7 @@ type API struct {
 	log    *slog.Logger
 	client *client
 	secret *secret.Reader
-	budget *budget.Budget
+	budget *budget.Share
 	gate   *gate
 	clock  clock
 	probes chan struct{} // has a place for the one query that asks whether factro is back
@@ -44,10 +44,17 @@ func New(cfg Config, transport http.RoundTripper, log *slog.Logger) (*API, error
 			return nil, err
 		}
 	}
-	requests := budget.New(cfg.RequestsPerMinute)
+	if cfg.Budgets == nil {
+		cfg.Budgets = budget.NewPool()
+	}
+	requests := cfg.Budgets.Share(cfg.URL, budget.Limits{PerMinute: cfg.RequestsPerMinute, Reserve: float64(cfg.Reserve) / 100})
 	a := &API{
 		cfg: cfg, log: log, client: newClient(cfg, transport), secret: secret.NewReader(cfg.Key, cfg.Files, lastgood.APIKey),
 		budget: requests, gate: newGate(cfg.Cloud, requests), probes: make(chan struct{}, 1),
+	}
+	a.gate.theirs = func(now time.Time) time.Time {
+		theirs, _ := a.clock.at(now)
+		return theirs
 	}
 	_, _ = a.secret.Get() // so that a key that cannot be used is in the log at once, also while NATS is away
 	var err error
@@ -128,14 +135,20 @@ func (a *API) explain(o Obstacle) error {
 // clockTime is a time for operators.
 func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Exchange makes one call through the breaker and learns from the answer.
+// Exchange makes one call through the breaker and learns from the answer. It makes none while factro asks to be left alone.
 func (a *API) Exchange(ctx context.Context, try Attempt, c translate.Call, key secret.String) (Answer, Judgement) {
 	var got Answer
 	var j Judgement
+	if a.gate.resting(time.Now(), key) {
+		a.budget.GiveBack()
+		return Answer{Err: errOpen, Unsent: true}, Failed
+	}
 	_, err := a.gate.breaker.Execute(func() (Answer, error) {
 		try.state = a.gate.breaker.State().String()
+		call := a.budget.Begin(key)
 		got = a.client.do(ctx, key, try, c)
 		j = judge(try.Op, got)
+		a.spent(ctx, call, got, j)
 		switch {
 		case ctx.Err() != nil && got.Err != nil, got.Ours != nil, got.Stale, j == Throttled:
 			return got, errNeutral
@@ -150,6 +163,7 @@ func (a *API) Exchange(ctx context.Context, try Attempt, c translate.Call, key s
 		return got, nil
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		a.budget.GiveBack()
 		return Answer{Err: errOpen, Unsent: true}, Failed
 	}
 	a.reportChanges(ctx)

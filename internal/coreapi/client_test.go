@@ -43,11 +43,11 @@ func TestRealTransport(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	t.Parallel()
-	_, err := New(Config{URL: "ftp://x", Timeout: 1, Key: secret.Source{}}, nil, nil)
+	_, err := New(Config{URL: "ftp://x", Timeout: 1, RequestsPerMinute: -1, Reserve: 51, Key: secret.Source{}}, nil, nil)
 	if err == nil {
 		t.Fatal("a configuration full of mistakes is accepted")
 	}
-	for _, want := range []string{"api.url", "api.key", "api.requests_per_minute", "api.timeout"} {
+	for _, want := range []string{"api.url", "api.key", "api.requests_per_minute", "api.reserve", "api.timeout"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not reported: %v", want, err)
 		}

@@ -38,7 +38,7 @@ func (g *gate) conditions(now time.Time, key secret.String) (reach status.Condit
 	if !g.downSince.IsZero() {
 		reach = status.Condition{State: status.Unreachable, Since: Instant(g.downSince), Reason: g.reason, Status: g.status, RetryAt: Instant(g.openUntil)}
 	}
-	switch spentSince, spentUntil := g.budget.Spent(); {
+	switch spentSince, spentUntil := g.budget.Spent(key); {
 	case spentUntil.After(now):
 		paused = &status.Condition{Reason: status.ReasonThrottled, Since: Instant(spentSince), RetryAt: Instant(spentUntil)}
 	case g.isBad && g.badKey == key:

@@ -22,9 +22,13 @@ type Config struct {
 	Key secret.Source
 	// Hidden are other secrets that factro knows, and that its answers must not show: those of its webhooks.
 	Hidden []secret.Source
-	// RequestsPerMinute is the budget that we allow ourselves. factro allows 500 (one source); whether they are counted by
-	// key, user or address is not known.
+	// RequestsPerMinute bounds the requests of this cloud; 0 leaves it to factro, whose answers say how many it allows: 500 (one
+	// source). Whether they are counted by key, user or address is not known.
 	RequestsPerMinute int
+	// Reserve is the percentage of factro's budget that commands leave to queries and reconciliation; 0 for none.
+	Reserve int
+	// Budgets are those of all clouds of the process, or nil for a budget of its own.
+	Budgets *budget.Pool
 	// Timeout bounds one call; one that sends or takes a stream, how long nothing of it may come, or too little.
 	Timeout time.Duration
 	// UserAgent is how the bridge calls itself.
@@ -49,8 +53,11 @@ func (c Config) Validate() error {
 	if err := c.Key.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("api.key: %w", err))
 	}
-	if c.RequestsPerMinute < 1 || c.RequestsPerMinute > budget.MaxPerMinute {
-		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and %d", c.RequestsPerMinute, budget.MaxPerMinute))
+	if c.RequestsPerMinute < 0 || c.RequestsPerMinute > budget.MaxPerMinute {
+		errs = append(errs, fmt.Errorf("api.requests_per_minute: %d is not between 1 and %d, or 0 for as many as factro allows", c.RequestsPerMinute, budget.MaxPerMinute))
+	}
+	if c.Reserve < 0 || c.Reserve > MaxReserve {
+		errs = append(errs, fmt.Errorf("api.reserve: %d is not a percentage between 1 and %d", c.Reserve, MaxReserve))
 	}
 	if c.Timeout < time.Second || c.Timeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("api.timeout: %s is not between 1s and 5m", c.Timeout))
@@ -65,11 +72,12 @@ const (
 	probeEvery = 30 * time.Second
 	// keyLookEvery is how often a paused cloud looks for a new key.
 	keyLookEvery = time.Second
+	// probeLook is how soon who waits for another one's probe looks again.
+	probeLook = 10 * time.Millisecond
 	// openFor is how long an open breaker waits before a probe.
 	openFor = 15 * time.Second
-	// maxRest bounds how long an answer other than 429 can make us wait. It is asked again soon: what says hours is mostly a mistake, and
-	// a single answer must not stop a cloud for long.
-	maxRest = time.Minute
+	// MaxReserve is the largest api.reserve: at least half of the budget is for commands.
+	MaxReserve = 50
 	// maxAnswer bounds what is read of an answer. Lists at factro are not paginated, but commands answer with what they
 	// changed.
 	maxAnswer = 8 << 20

@@ -16,11 +16,12 @@ import (
 // worker passes it before it pulls a command and before each call; a query that it stops is answered at once.
 type gate struct {
 	breaker *gobreaker.CircuitBreaker[Answer]
-	budget  *budget.Budget
+	budget  *budget.Share
+	theirs  func(time.Time) time.Time // a time of ours on factro's clock
 
 	mu        sync.Mutex
 	openUntil time.Time     // while the breaker is open: when it will take a probe
-	restAt    time.Time     // nothing may be called before this time, since an answer that was a failure asked for it
+	restAt    time.Time     // nothing may be called before this time, since an answer asked for it
 	restOf    time.Time     // since when nothing may be called before restAt
 	isBad     bool          // whether factro refused the key, or there is none
 	badSince  time.Time     // since when
@@ -47,8 +48,8 @@ var (
 	errNeutral   = errors.New("no sign of health or failure")
 )
 
-func newGate(cloud string, b *budget.Budget) *gate {
-	g := &gate{budget: b}
+func newGate(cloud string, b *budget.Share) *gate {
+	g := &gate{budget: b, theirs: func(now time.Time) time.Time { return now }}
 	g.breaker = gobreaker.NewCircuitBreaker[Answer](gobreaker.Settings{
 		Name: cloud, MaxRequests: 1, Interval: 30 * time.Second, BucketPeriod: 3 * time.Second, Timeout: openFor,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
@@ -105,17 +106,10 @@ func (g *gate) down() (since time.Time, cause string, next time.Time) {
 
 // learn takes from an answer what it says about the next one.
 func (g *gate) learn(j Judgement, a Answer, key secret.String) (was, is keyState) {
-	return g.learnFrom(j, a, key, true)
-}
-
-// learnFrom is learn for an answer to a call that may be such that its failure says nothing about other calls: only a
-// gateway's wish to be left alone counts then.
-func (g *gate) learnFrom(j Judgement, a Answer, key secret.String, counts bool) (was, is keyState) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	was = g.keyState()
-	g.budget.Learn(a.Header, j == Throttled, now)
 	switch j {
 	case Unauthorized:
 		if !g.isBad || (g.badKey == "") != (key == "") {
@@ -124,16 +118,38 @@ func (g *gate) learnFrom(j Judgement, a Answer, key secret.String, counts bool) 
 		g.isBad, g.badKey, g.probeAt = true, key, now.Add(probeEvery)
 	case Throttled: // the budget has learned it
 	case Done, Refused:
-		g.isBad, g.badKey, g.restAt = false, "", time.Time{}
+		g.isBad, g.badKey = false, ""
 	case Failed, Unknown:
-		if a.Header.Get("Retry-After") != "" && (counts || gateway(a.Status)) {
-			if !g.restAt.After(now) {
-				g.restOf = now
-			}
-			g.restAt = now.Add(min(factro.RetryAfter(a.Header, now), maxRest))
-		}
+	}
+	if j != Throttled {
+		g.rest(a, j, now)
 	}
 	return was, g.keyState()
+}
+
+// rest notes that an answer, whatever its status, asks to be left alone. A later answer that asks for less does not shorten that. A
+// failure with a wish that cannot be read counts as one for a minute. It is called under the lock.
+func (g *gate) rest(a Answer, j Judgement, now time.Time) {
+	wait, ok := factro.AsksToWait(a.Header, g.theirs(now))
+	if !ok && !healthy(j) && a.Header.Get("Retry-After") != "" {
+		wait, ok = factro.RetryAfter(a.Header, now), true
+	}
+	until := now.Add(wait)
+	if !ok || !until.After(g.restAt) {
+		return
+	}
+	if !g.restAt.After(now) {
+		g.restOf = now
+	}
+	g.restAt = until
+}
+
+// resting says whether nothing at all may be called with this key now, not even a probe.
+func (g *gate) resting(now time.Time, key secret.String) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, spentUntil := g.budget.Spent(key)
+	return g.restAt.After(now) || spentUntil.After(now)
 }
 
 // paused says whether the key is known to be bad.

@@ -13,6 +13,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
+// share is a share of a budget of its own.
+func share() *budget.Share {
+	return budget.NewPool().Share("http://factro", budget.Limits{PerMinute: 480})
+}
+
 // calling passes calls through the gate's breaker: s went well, f failed, n says nothing about factro.
 func calling(t *testing.T, g *gate, calls string) {
 	t.Helper()
@@ -49,7 +54,7 @@ func TestBreakerOpens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				g := newGate("acme", budget.New(480))
+				g := newGate("acme", share())
 				calling(t, g, test.before)
 				time.Sleep(test.wait) //nolint:forbidigo // in a bubble
 				for _, c := range test.then {
@@ -71,7 +76,7 @@ func TestBreakerOpens(t *testing.T) {
 func TestBreakerTells(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, began := newGate("acme", budget.New(480)), time.Now()
+		g, began := newGate("acme", share()), time.Now()
 		g.fails(Answer{Status: 503})
 		calling(t, g, "fffff")
 		const wait = 15*time.Second + time.Millisecond
@@ -117,7 +122,7 @@ func TestBreakerTells(t *testing.T) {
 func TestBadKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, began := newGate("acme", budget.New(480)), time.Now()
+		g, began := newGate("acme", share()), time.Now()
 		learns := func(j Judgement, key secret.String, was, is keyState, since time.Duration) {
 			t.Helper()
 			if a, b := g.learn(j, Answer{}, key); a != was || b != is || g.key() != is || g.paused() != (is != keyGood) || g.open() != (is == keyGood) {
@@ -158,7 +163,8 @@ func TestBadKey(t *testing.T) {
 	})
 }
 
-// TestAskedToRest: a failure that says how long to wait is obeyed, for a minute at most, until an answer that is none.
+// TestAskedToRest: an answer that says how long to wait is obeyed whatever its status, for an hour at most, and a later one that
+// asks for less, or for nothing, shortens nothing.
 func TestAskedToRest(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, wait string) Answer {
@@ -168,64 +174,66 @@ func TestAskedToRest(t *testing.T) {
 		}
 		return a
 	}
+	const date = "Sat, 01 Jan 2000 00:00:25 GMT" // bubbles begin with that day
 	for name, test := range map[string]struct {
 		j      Judgement
 		answer Answer
-		counts bool
 		want   time.Duration
 	}{
-		"a failure":                  {Unknown, answer(500, "7"), true, 7 * time.Second},
-		"certainly not carried out":  {Failed, answer(500, "7"), true, 7 * time.Second},
-		"an hour":                    {Unknown, answer(500, "3600"), true, time.Minute},
-		"no wish":                    {Unknown, answer(500, ""), true, 0},
-		"of one query only":          {Unknown, answer(500, "7"), false, 0},
-		"of a gateway":               {Unknown, answer(503, "7"), false, 7 * time.Second},
-		"of a gateway, no wish":      {Unknown, answer(503, ""), false, 0},
-		"an answer":                  {Done, answer(200, "7"), true, 0},
-		"a refusal":                  {Refused, answer(400, "7"), true, 0},
-		"factro's budget is used up": {Throttled, answer(429, "7"), true, 7 * time.Second},
+		"a failure":                 {Unknown, answer(500, "7"), 7 * time.Second},
+		"certainly not carried out": {Failed, answer(500, "7"), 7 * time.Second},
+		"an hour":                   {Unknown, answer(500, "3600"), time.Hour},
+		"a day":                     {Unknown, answer(503, "86400"), time.Hour},
+		"a century":                 {Unknown, answer(503, "Fri, 01 Jan 2100 00:00:00 GMT"), time.Hour},
+		"a date":                    {Unknown, answer(503, date), 25 * time.Second},
+		"no wish":                   {Unknown, answer(500, ""), 0},
+		"nonsense":                  {Unknown, answer(500, "soon"), time.Minute},
+		"a timeout":                 {Unknown, answer(408, "7"), 7 * time.Second},
+		"of a gateway":              {Unknown, answer(502, "7"), 7 * time.Second},
+		"too early":                 {Refused, answer(425, "7"), 7 * time.Second},
+		"not there yet":             {Refused, answer(404, date), 25 * time.Second},
+		"nonsense of a refusal":     {Refused, answer(400, "soon"), 0},
+		"a refused key":             {Unauthorized, answer(401, "40"), 40 * time.Second},
+		"of success":                {Done, answer(200, "7"), 7 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				g, now := newGate("acme", budget.New(480)), time.Now()
-				g.learnFrom(test.j, test.answer, "key", test.counts)
-				o := g.obstacle(now, "key")
-				code := events.CodeUnavailable
-				switch {
-				case test.want == 0:
-					code = ""
-				case test.j == Throttled:
-					code = events.CodeThrottled
-				}
-				if o.Code != code || code != "" && o.Until.Sub(now) != test.want {
+				g, now := newGate("acme", share()), time.Now()
+				g.learn(test.j, test.answer, "key")
+				o := g.obstacle(now, "another key")
+				if code := map[bool]string{true: events.CodeUnavailable}[test.want > 0]; o.Code != code || code != "" && o.Until.Sub(now) != test.want {
 					t.Errorf("in the way: %+v", o)
 				}
-				if o := g.obstacle(now.Add(test.want), "key"); o.Code != "" {
+				if g.resting(now, "key") != (test.want > 0) || g.resting(now.Add(test.want), "key") {
+					t.Error("calls are let through before their time, or not after it")
+				}
+				if o := g.obstacle(now.Add(test.want), "another key"); o.Code != "" {
 					t.Errorf("after %s in the way: %+v", test.want, o)
 				}
 			})
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		g, began := newGate("acme", budget.New(480)), time.Now()
-		rest := func(since time.Duration) {
+		g, began := newGate("acme", share()), time.Now()
+		rest := func(wait string, since, until time.Duration) {
 			t.Helper()
-			g.learn(Unknown, answer(503, "10"), "key")
+			g.learn(Unknown, answer(503, wait), "key")
 			if d := g.restOf.Sub(began); d != since {
 				t.Errorf("asked to wait since %s, want %s", d, since)
 			}
+			if d := g.restAt.Sub(began); d != until {
+				t.Errorf("asked to wait until %s, want %s", d, until)
+			}
 		}
-		rest(0)
+		rest("10", 0, 10*time.Second)
 		time.Sleep(5 * time.Second) //nolint:forbidigo // in a bubble
-		rest(0)
+		rest("2", 0, 10*time.Second)
+		rest("10", 0, 15*time.Second)
+		g.learn(Done, Answer{}, "key") // of a call that went out before
+		rest("", 0, 15*time.Second)
 		time.Sleep(10 * time.Second) //nolint:forbidigo // in a bubble
-		rest(15 * time.Second)       // the wait was just over
-		g.learn(Done, Answer{}, "key")
-		if o := g.obstacle(time.Now(), "key"); o.Code != "" {
-			t.Errorf("after an answer in the way: %+v", o)
-		}
-		rest(15 * time.Second)
+		rest("10", 15*time.Second, 25*time.Second)
 	})
 }
 

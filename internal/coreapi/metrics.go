@@ -3,12 +3,12 @@ package coreapi
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"github.com/sony/gobreaker/v2"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/instrument"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -44,9 +44,15 @@ func newCalls(a *API) (*calls, error) {
 	paused := b.Gauge("factro.bridge.cloud.paused", "",
 		"1 while factro refuses the API key of a cloud and its commands wait, else 0.")
 	allowed := b.Gauge("factro.bridge.api.budget.allowed", "{request}",
-		"Calls a minute that this process allows itself, as configured.")
+		"Calls a minute that this process allows itself: as configured, but not more than factro's answers say.")
 	remaining := b.Gauge("factro.bridge.api.budget.remaining", "{request}",
 		"Requests that remain of factro's budget, as its last answer said, until the window of time that it spoke of is over.")
+	reset := b.FloatGauge("factro.bridge.api.budget.reset", "s",
+		"How long it takes at most until the window of factro's budget is over.")
+	waiting := b.Gauge("factro.bridge.api.budget.waiting", "{request}",
+		"Calls that wait for a request of the budget, by class: commands, mirror, reconcile, queries.")
+	partition := b.Gauge("factro.bridge.api.budget.partition", "",
+		"1 for what factro counts requests by, as its answers show: key, address, or unknown; else 0. By address, all clouds of the process share one budget.")
 	attrs := metric.WithAttributes(c.cloud)
 	b.Observe(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, map[gobreaker.State]int64{
@@ -57,9 +63,21 @@ func newCalls(a *API) (*calls, error) {
 			bad = 1
 		}
 		o.ObserveInt64(paused, bad, attrs)
-		o.ObserveInt64(allowed, int64(a.cfg.RequestsPerMinute), attrs)
-		if n, known := a.budget.Remaining(time.Now()); known {
-			o.ObserveInt64(remaining, int64(n), attrs)
+		of := a.budget.State(a.Key())
+		o.ObserveInt64(allowed, int64(of.Allowed), attrs)
+		if of.Known {
+			o.ObserveInt64(remaining, int64(of.Remaining), attrs)
+			o.ObserveFloat64(reset, of.Reset.Seconds(), attrs)
+		}
+		for class, n := range of.Waiting {
+			o.ObserveInt64(waiting, int64(n), metric.WithAttributes(c.cloud, attribute.String("class", budget.Class(class).String())))
+		}
+		for _, kind := range budget.Kinds {
+			is := int64(0)
+			if kind == of.Kind {
+				is = 1
+			}
+			o.ObserveInt64(partition, is, metric.WithAttributes(c.cloud, attribute.String("partition", string(kind))))
 		}
 		if d, known := a.clock.offset(); known {
 			o.ObserveFloat64(ahead, d.Seconds(), attrs)

@@ -26,7 +26,7 @@ type Obstacle struct {
 func (g *gate) obstacle(now time.Time, key secret.String) Obstacle {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch _, spentUntil := g.budget.Spent(); {
+	switch _, spentUntil := g.budget.Spent(key); {
 	case spentUntil.After(now):
 		return Obstacle{Code: events.CodeThrottled, Until: spentUntil}
 	case g.isBad && g.badKey == key && g.probeAt.After(now):

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -24,7 +25,7 @@ func (a *API) Pass(ctx context.Context, report func(Obstacle)) error {
 				report = nil
 			}
 			wait := o.Until.Sub(now)
-			if o.Code == events.CodeUnauthorized {
+			if o.Code != events.CodeUnavailable { // another key may be all that it takes
 				wait = min(wait, keyLookEvery)
 			}
 			if err := Sleep(ctx, wait); err != nil {
@@ -39,19 +40,36 @@ func (a *API) Pass(ctx context.Context, report func(Obstacle)) error {
 		if a.gate.open() {
 			return ctx.Err()
 		}
-		if err := a.budget.Take(ctx); err != nil {
+		if err := a.probeOnce(ctx); err != nil {
 			return err
 		}
-		_, closed := a.probe(ctx, key)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if closed { // its clock is a little behind ours
-			if err := Sleep(ctx, 10*time.Millisecond); err != nil {
-				return err
-			}
-		}
 	}
+}
+
+// probeOnce asks factro whether it is well again, unless somebody else does so: of all that wait, one asks.
+func (a *API) probeOnce(ctx context.Context) error {
+	select {
+	case a.probes <- struct{}{}:
+		defer func() { <-a.probes }()
+	default:
+		return Sleep(ctx, probeLook)
+	}
+	if err := a.budget.Take(ctx, budget.Commands, a.Key); err != nil {
+		return err
+	}
+	key := a.Key()
+	if key == "" || a.gate.open() || a.gate.obstacle(time.Now(), key).Code != "" { // it has changed meanwhile
+		a.budget.GiveBack()
+		return ctx.Err()
+	}
+	_, closed := a.probe(ctx, key)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if closed { // its clock is a little behind ours
+		return Sleep(ctx, probeLook)
+	}
+	return nil
 }
 
 // Clear says whether a call could be made at once, without asking anybody.
@@ -62,16 +80,36 @@ func (a *API) Clear() bool {
 // AwaitSlot waits until a call may be made for a command: until nothing is in the way, and for its share of the budget.
 // report hears once of a wait that is worth reporting.
 func (a *API) AwaitSlot(ctx context.Context, report func(Obstacle)) error {
-	if err := a.Pass(ctx, report); err != nil {
-		return err
+	once := report
+	if report != nil {
+		once = func(o Obstacle) {
+			report(o)
+			report = nil
+		}
 	}
-	return a.budget.Take(ctx)
+	for {
+		if report == nil {
+			once = nil
+		}
+		if err := a.Pass(ctx, once); err != nil {
+			return err
+		}
+		if err := a.budget.Take(ctx, budget.Commands, a.Key); err != nil {
+			return err
+		}
+		if a.Clear() {
+			return nil
+		}
+		a.budget.GiveBack() // the way was closed meanwhile
+	}
 }
 
-// Pace is how long n calls take by the number that is allowed.
-func (a *API) Pace(n int) time.Duration {
-	return time.Duration(n) * time.Minute / time.Duration(a.cfg.RequestsPerMinute)
-}
+// Forgo gives back a request that AwaitSlot or Acquire has let through, for a call that is not made after all.
+func (a *API) Forgo() { a.budget.GiveBack() }
+
+// Estimate is how long it takes until so many more commands can be called, behind those that wait for a request now. It does not
+// count the time for which factro fails or refuses the key.
+func (a *API) Estimate(n int) time.Duration { return a.budget.Estimate(n, a.Key()) }
 
 // Probe is the cheap read: a handful of counters.
 var Probe = func() factro.Operation {
@@ -85,12 +123,20 @@ var Probe = func() factro.Operation {
 // learn passes the answer on to the gate, and tells the operator when the key stops or starts to be accepted.
 func (a *API) learn(ctx context.Context, try Attempt, got Answer, j Judgement, key secret.String) {
 	a.observe(ctx, got.Header)
-	was, is := a.gate.learnFrom(j, got, key, try.Take == nil || try.Counts)
+	was, is := a.gate.learn(j, got, key)
 	a.tellKey(ctx, was, is)
 	if j == Throttled {
 		a.log.WarnContext(ctx, "factro's request budget is used up", "cloud", a.cfg.Cloud, "wait", factro.RetryAfter(got.Header, time.Now()).String())
 	}
 	a.calls.add(ctx, try.Op, got)
+}
+
+// spent tells the budget how a call ended, and the operator what factro counts by, once that is known.
+func (a *API) spent(ctx context.Context, call *budget.Call, got Answer, j Judgement) {
+	found := call.End(budget.Outcome{Header: got.Header, Unsent: got.Unsent, Refused: j == Throttled, Theirs: a.gate.theirs(time.Now())})
+	if found.News {
+		a.log.InfoContext(ctx, "factro's answers show what it counts requests by", "cloud", a.cfg.Cloud, "partition", string(found.Kind))
+	}
 }
 
 // withoutKey notes that there is no key to call factro with.

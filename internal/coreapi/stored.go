@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -28,7 +29,7 @@ var stored = func() factro.Operation {
 // throttles, fails or refuses the key. After an error each may have got some of the records or none; its own error ends
 // the reading. The form of the time, ISO 8601 in UTC with milliseconds, is the public SDK's assumption.
 func (a *API) Stored(ctx context.Context, since time.Time, each func(record []byte) error) error {
-	key, o := a.Acquire(ctx)
+	key, o := a.AcquireFor(ctx, budget.Reconcile)
 	if o.Code != "" {
 		return fmt.Errorf("stored payloads: %w", a.explain(o))
 	}

@@ -123,7 +123,7 @@ func (w *Worker) decideByRecord(j *job, have ledger.Record) finding {
 	if j.cmd.Redrive != "" && j.cmd.Redrive != have.Redrive && r.Outcome != events.Applied {
 		return goOn // the operator wants another try
 	}
-	j.record.Log = have.Log
+	j.record.Log, j.record.Made, j.record.Refs = have.Log, have.Made, have.Refs
 	return j.remember(r)
 }
 

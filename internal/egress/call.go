@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
@@ -26,7 +27,14 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
 	before := j.progress.setState(status.Waiting)
 	defer func() { j.progress.setState(before) }()
-	return w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) })
+	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {
+		return err
+	}
+	if err := commands.MayCall(ctx); err != nil {
+		w.api.Forgo()
+		return err
+	}
+	return nil
 }
 
 // attempt makes one attempt.
@@ -38,6 +46,7 @@ func (w *Worker) attempt(ctx context.Context, j *job) finding {
 		return j.fail(err)
 	}
 	if err := commands.MayCall(ctx); err != nil {
+		w.api.Forgo()
 		return j.yield(ctx, w, err)
 	}
 	j.attempts++
@@ -78,6 +87,9 @@ func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.
 	case coreapi.Done:
 		return j.conclude(events.Applied, a, nil)
 	case coreapi.Refused:
+		if a.Status == http.StatusNotFound && (len(j.refs) > 0 || j.key.Updating()) {
+			return keyLost
+		}
 		return j.conclude(events.Rejected, a, a.Refusal())
 	case coreapi.Unknown:
 		if err := w.save(ctx, j); err != nil {

@@ -14,7 +14,7 @@ import (
 // Forecast is how long n commands take from now on: until calls may be made, and then by the number of calls that are allowed. A
 // command is taken for one call.
 func (w *Worker) Forecast(n int) time.Duration {
-	return max(time.Until(w.api.Obstacle(w.api.Key()).Until), 0) + w.api.Pace(n)
+	return max(time.Until(w.api.Obstacle(w.api.Key()).Until), 0) + w.api.Estimate(n)
 }
 
 // Defer tells the sender of a command that waits for its turn. A command that will be rejected is not worth it.

@@ -39,7 +39,8 @@ func (w *Worker) answerDryRun(ctx context.Context, j *job) finding {
 		return j.fail(fmt.Errorf("dry run: %w", err))
 	}
 	r := events.Result{
-		Operation: j.op.Name, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, coreapi.Answer{}),
+		Operation: j.cmd.Operation, Outcome: events.Applied, StartedAt: j.startedAt.UTC(), FinishedAt: &now, Resource: w.resource(j, coreapi.Answer{}),
+		Existing: j.key.Updating(),
 	}
 	if r.Response = planned; len(planned) > maxResponse {
 		r.Response, r.Omitted = nil, true

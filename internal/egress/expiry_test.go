@@ -3,10 +3,8 @@ package egress
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
-	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -224,25 +221,5 @@ func TestEarlierRecords(t *testing.T) {
 	r.wantDone(r.do(c), events.Applied, "")
 	if r.Count("call") != 0 {
 		t.Errorf("unexpected steps: %s", r)
-	}
-}
-
-// TestCandidateBounds: a search keeps a limited part of a list.
-func TestCandidateBounds(t *testing.T) {
-	t.Parallel()
-	var seen candidates
-	for range maxCandidates + 1 {
-		seen.add([]compare.Item{{Likeness: compare.Equal, ID: "x"}}, nil)
-	}
-	large := json.RawMessage(strings.Repeat("x", maxCandidateBytes/2))
-	var kept candidates
-	for range 4 {
-		kept.add([]compare.Item{{Likeness: compare.Equal, ID: "x", JSON: large}, {Likeness: compare.Doubtful, ID: "y", JSON: large}}, nil)
-	}
-	if len(kept.equal) != 1 || !kept.more || len(kept.doubts) == 0 || kept.doubts[0].JSON != nil {
-		t.Errorf("%d large ones and %d doubts are kept", len(kept.equal), len(kept.doubts))
-	}
-	if len(seen.equal) != maxCandidates || !seen.more || !strings.Contains(seen.describeDoubts(), "more than 100") {
-		t.Errorf("%d are kept: %s", len(seen.equal), seen.describeDoubts())
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
@@ -226,6 +227,7 @@ type rig struct {
 	cfg    coreapi.Config
 	api    *apitest.Factro
 	stores *fakeStores
+	keys   *fakeKeys
 	log    *bytes.Buffer
 }
 
@@ -241,6 +243,7 @@ func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body stri
 		t: t, Diary: stores, log: &bytes.Buffer{},
 		api:    &apitest.Factro{Diary: stores, Script: script},
 		stores: &fakeStores{Diary: stores, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
+		keys:   &fakeKeys{entries: map[string]keys.Entry{}, queued: map[string]bool{}},
 	}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
@@ -255,7 +258,7 @@ func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, wcfg, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores}, log); err != nil {
+	if r.w, err = New(api, wcfg, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores, Keys: r.keys}, log); err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -31,6 +33,11 @@ type job struct {
 	attempts     int // calls of all deliveries that count
 	calls        int // calls of this delivery
 	fileFailures int // how often its file could not be read
+
+	data  []byte                // of the command, with ids in the places of external keys
+	refs  []translate.KeyRef    // the external keys in the data
+	named map[string]keys.Entry // what they stand for, by their pointers, as far as it was looked up
+	key   externalkey.Own
 
 	file       *upload.File   // of the call that comes next
 	fileErr    error          // why there is none
@@ -110,6 +117,7 @@ func (j *job) stop(err error) finding {
 // actions has the function of each state. docs/commands.md lists them with their files.
 var actions = map[state]func(*Worker, context.Context, *job) finding{
 	planning:     (*Worker).plan,
+	resolving:    (*Worker).resolveKeys,
 	dryRunning:   (*Worker).answerDryRun,
 	checking:     (*Worker).checkLedger,
 	waiting:      (*Worker).awaitCall,
@@ -117,9 +125,11 @@ var actions = map[state]func(*Worker, context.Context, *job) finding{
 	opening:      (*Worker).openFile,
 	awaitingFile: (*Worker).retryFile,
 	calling:      (*Worker).attempt,
+	freeing:      (*Worker).freeKeys,
 	searching:    (*Worker).resolve,
 	pausing:      (*Worker).pause,
 	concluding:   (*Worker).recordResult,
+	settlingKey:  (*Worker).settleKey,
 	publishing:   (*Worker).publishResult,
 }
 

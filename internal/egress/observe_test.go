@@ -235,7 +235,7 @@ func TestRedirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(api, Config{Prefix: "factro"}, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores}, r.w.log)
+	w, err := New(api, Config{Prefix: "factro"}, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores, Keys: r.keys}, r.w.log)
 	if err != nil {
 		t.Fatal(err)
 	}

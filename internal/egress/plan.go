@@ -8,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,7 +26,15 @@ func (w *Worker) plan(ctx context.Context, j *job) finding {
 			return e
 		}
 		return j.conclude(events.Applied, coreapi.Answer{}, nil)
-	case j.dryRun:
+	case len(j.refs) > 0 || j.key.Name != "":
+		return keyed
+	}
+	return j.planned()
+}
+
+// planned leads a command whose call is known to its next state.
+func (j *job) planned() finding {
+	if j.dryRun {
 		return onlyDryRun
 	}
 	return goOn
@@ -66,16 +75,27 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		}
 	}
 	j.op = op
+	if w.cfg.Refuses != nil {
+		if why := w.cfg.Refuses(op.Name, j.cmd.Source()); why != "" {
+			return &events.Error{Code: events.CodePolicy, Message: why}
+		}
+	}
 	var err error
-	if j.call, err = translate.Command(op, j.cmd.Event.Data()); err != nil {
+	if j.refs, err = translate.KeyRefs(op, j.cmd.Event.Data()); err != nil {
 		return coreapi.Mistaken(err)
+	}
+	if err = j.makeCall(nil); err != nil { // with external keys only to find the other mistakes
+		return coreapi.Mistaken(err)
+	}
+	if reason := j.key.Check(op, j.data); reason != nil {
+		return reason
 	}
 	if bucket := w.cfg.Prefix.FileBucket(w.cloud); j.call.Upload != nil && j.call.Upload.Object != nil &&
 		j.call.Upload.Object.Bucket != bucket && j.call.Upload.Object.Bucket != topology.OldFileBucket(w.cfg.Prefix) {
 		// The bridge may have the right to read another bucket when the sender has not.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
-	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data()); err != nil {
+	if j.record.Fingerprint, err = fingerprint(op, j.cmd.Event.Data(), &j.key); err != nil {
 		return coreapi.Mistaken(err)
 	}
 	return nil
@@ -97,7 +117,9 @@ func (j *job) attributes() *events.Error {
 			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
 		}
 	}
-	return nil
+	var reason *events.Error
+	j.key, reason = externalkey.Read(j.cmd.Event)
+	return reason
 }
 
 // Lane is the key of what a command changes. Commands of one lane are carried out in their order.

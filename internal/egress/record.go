@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -50,13 +51,13 @@ type ledgerClaims interface {
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
 }
 
-// fingerprint identifies the operation and the data of a command. It does not depend on how the JSON is formatted.
-func fingerprint(op factro.Operation, data []byte) (string, error) {
+// fingerprint identifies the operation, the data and the external key of a command. It does not depend on how the JSON is formatted.
+func fingerprint(op factro.Operation, data []byte, key *externalkey.Own) (string, error) {
 	canonical, err := jsontext.Canonical(data)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append([]byte(op.Name+"\n"), canonical...))
+	sum := sha256.Sum256(key.Identify(append([]byte(op.Name+"\n"), canonical...)))
 	return hex.EncodeToString(sum[:]), nil
 }
 

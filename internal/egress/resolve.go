@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/search"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -25,26 +26,26 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	for searches := 1; ; searches++ {
 		found, err := w.findCreated(ctx, j)
 		switch {
-		case errors.Is(err, errStopped) || finishing(ctx).Err() != nil:
-			return j.stop(fmt.Errorf("stopped before the outcome of the call was known: %w", errStopped))
+		case errors.Is(err, search.ErrStopped) || finishing(ctx).Err() != nil:
+			return j.stop(fmt.Errorf("stopped before the outcome of the call was known: %w", search.ErrStopped))
 		case err != nil:
 			return w.decideUnsearchable(j, a, "the search for it failed: "+err.Error())
 		}
-		for _, item := range found.equal {
+		for _, item := range found.Equal {
 			mine, err := w.claim(finishing(ctx), j, item.ID)
 			if err != nil {
 				return j.fail(err)
 			}
 			if mine {
-				return w.adopt(ctx, j, found.status, item)
+				return w.adopt(ctx, j, found.Status, item)
 			}
 		}
-		if len(found.doubts) > 0 || found.more {
-			return w.decideAmbiguous(j, a, found.describeDoubts())
+		if len(found.Doubts) > 0 || found.More {
+			return w.decideAmbiguous(j, a, found.Doubt())
 		}
 		if wait := w.waitBeforeNext(j, a, searches); wait > 0 {
 			if coreapi.Sleep(ctx, wait) != nil {
-				return j.stop(errStopped)
+				return j.stop(search.ErrStopped)
 			}
 			continue
 		}

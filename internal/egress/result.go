@@ -46,10 +46,13 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 	if j.op.Name != "" {
 		r.Resource = w.resource(j, a)
 	}
+	if outcome == events.Applied && j.key.Existing() {
+		r.Existing, r.Resource = true, w.existingResource(j)
+	}
 	// The ledger is written before the result. After a crash in between, the bridge publishes the same result again and does not
 	// call factro again. A command that was refused before any call need not be in the ledger.
 	switch {
-	case j.owned() && (j.attempts > 0 || !j.record.Open):
+	case j.owned() && (j.attempts > 0 || !j.record.Open || r.Existing):
 		if err := w.saveResult(ctx, j, r); err != nil {
 			return j.fail(err)
 		}
@@ -265,5 +268,5 @@ func variant(j *job, r events.Result) string {
 // id may have other data, and its sender needs a result too.
 var perMessageCodes = map[string]bool{
 	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
-	events.CodeUndeliverable: true,
+	events.CodeUndeliverable: true, events.CodePolicy: true, events.CodePurged: true, events.CodeUnknownKey: true,
 }

@@ -115,7 +115,7 @@ func TestEndlessList(t *testing.T) {
 		})
 		began := time.Now()
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
-		if d := time.Since(began); d > maxListReads*readTimeout+time.Minute {
+		if d := time.Since(began); d > 10*time.Minute {
 			t.Errorf("it took %s", d)
 		}
 	})

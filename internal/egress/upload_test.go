@@ -95,7 +95,7 @@ func uploading(t testing.TB, url string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, Config{Prefix: "factro"}, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores}, r.w.log); err != nil {
+	if r.w, err = New(api, Config{Prefix: "factro"}, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores, Keys: r.keys}, r.w.log); err != nil {
 		t.Fatal(err)
 	}
 	return r

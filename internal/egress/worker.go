@@ -11,7 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
-	"github.com/factro-bridge/factro-bridge/internal/egress/agreed"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -35,13 +35,16 @@ type Config struct {
 	Prefix events.Prefix
 	// ReplyPrefixes are the prefixes of subjects that may get copies of results, in addition to inboxes.
 	ReplyPrefixes []string
+	// Refuses returns why the operator does not let an operation of a source through, or "". It may be nil.
+	Refuses func(operation, source string) string
 }
 
-// Stores are where a worker keeps results and records, and where it finds the files of commands.
+// Stores are where a worker keeps results, records and external keys, and where it finds the files of commands.
 type Stores struct {
 	Results Results
 	Ledger  Ledger
 	Files   Files
+	Keys    externalkey.Keys
 }
 
 // Worker carries out the commands of one cloud, several at once. It is a commands.Worker.
@@ -53,11 +56,12 @@ type Worker struct {
 	results   Results
 	ledger    Ledger
 	files     Files
+	external  *externalkey.Commands
 	metrics   *metrics
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
 	webOrigin string
-	mandant   agreed.Value // the mandant's id, once an answer contained it
+	mandant   coreapi.AgreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
 	inFlight  inFlight
 }
@@ -65,7 +69,7 @@ type Worker struct {
 // New builds the worker of the cloud that the API belongs to.
 func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker, error) {
 	w := &Worker{
-		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
+		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files, external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger),
 		id: rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error

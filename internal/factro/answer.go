@@ -1,6 +1,9 @@
 package factro
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"html"
 	"math"
@@ -21,15 +24,23 @@ type Budget struct {
 	Reset     time.Duration
 	// Quota is the whole budget, or 0 if the answer does not tell it.
 	Quota int
+	// Window is how long a window lasts, or 0 if the answer does not tell it.
+	Window time.Duration
+	// Partition stands for what the budget is counted by, or is "". Answers with the same one share a budget.
+	Partition string
 }
 
-// BudgetOf reads the header ratelimit, such as `"500-in-1min"; r=499; t=60`, and the quota from the one that goes with it,
-// ratelimit-policy, such as `"500-in-1min"; q=500; w=60`.
+// BudgetOf reads the header ratelimit, such as `"500-in-1min"; r=499; t=60`, and the rest from the one that goes with it,
+// ratelimit-policy, such as `"500-in-1min"; q=500; w=60; pk=:MGFkMmM5OTk2ZDQz:`.
 func BudgetOf(h http.Header) (Budget, bool) {
 	var b Budget
 	var haveR, haveT bool
 	for part := range strings.SplitSeq(h.Get("ratelimit")+";"+h.Get("ratelimit-policy"), ";") {
 		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if key == "pk" {
+			b.Partition = partition(value)
+			continue
+		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 || n > math.MaxInt32 { // more seconds would overflow a Duration
 			continue
@@ -41,20 +52,43 @@ func BudgetOf(h http.Header) (Budget, bool) {
 			b.Reset, haveT = time.Duration(n)*time.Second, true
 		case "q":
 			b.Quota = n
+		case "w":
+			b.Window = time.Duration(n) * time.Second
 		}
 	}
 	return b, haveR && haveT
 }
 
-// maxWait bounds how long an answer can make us wait. The budget is counted by the minute; a header that says hours is
-// a mistake, and we would rather ask once too often.
-const maxWait = 15 * time.Minute
+// maxPartition bounds what is kept of a partition key. The known ones have 16 characters.
+const maxPartition = 128
 
-// RetryAfter says how long an answer asks to wait: the header Retry-After (seconds, or a date), else the reset of the
-// budget, else a minute. Whether factro sends Retry-After is not known.
-func RetryAfter(h http.Header, now time.Time) time.Duration {
-	wait := time.Minute
-	text := h.Get("Retry-After")
+// partition is the text of a structured field's byte sequence, or "" if it is none.
+func partition(value string) string {
+	text, begins := strings.CutPrefix(value, ":")
+	text, ends := strings.CutSuffix(text, ":")
+	if !begins || !ends || len(text) > maxPartition {
+		return ""
+	}
+	return text
+}
+
+// PartitionOf returns the partition keys that a limiter may write for what it counts by, such as an API key. The documented form
+// is the base64 of the first 12 hex digits of the SHA-256; the other one is that of the six bytes that they stand for.
+func PartitionOf(counted string) [2]string {
+	sum := sha256.Sum256([]byte(counted))
+	return [2]string{
+		base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(sum[:6]))),
+		base64.StdEncoding.EncodeToString(sum[:6]),
+	}
+}
+
+// maxWait bounds how long an answer can make us wait: a header that says days is a mistake.
+const maxWait = time.Hour
+
+// AsksToWait says how long an answer asks to be left alone for by the header Retry-After, in seconds or as a date. ok is false
+// without the header, or if it holds neither. now is the time by the clock of whoever answers, unless the answer has a Date.
+func AsksToWait(h http.Header, now time.Time) (wait time.Duration, ok bool) {
+	text := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
 		wait = time.Duration(min(seconds, int(maxWait/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(text); err == nil {
@@ -62,7 +96,20 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 			now = date
 		}
 		wait = at.Sub(now)
-	} else if b, ok := BudgetOf(h); ok {
+	} else {
+		return 0, false
+	}
+	return min(max(wait, time.Second), maxWait), true
+}
+
+// RetryAfter says how long an answer that refuses or fails is followed by none: what AsksToWait says, else the reset of the
+// budget, else a minute. Whether factro sends Retry-After is not known.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	if wait, ok := AsksToWait(h, now); ok {
+		return wait
+	}
+	wait := time.Minute
+	if b, ok := BudgetOf(h); ok {
 		wait = b.Reset
 	}
 	return min(max(wait, time.Second), maxWait)

@@ -47,7 +47,7 @@ func TestBudgetOf(t *testing.T) {
 func TestBudgetQuota(t *testing.T) {
 	t.Parallel()
 	got, ok := factro.BudgetOf(header("Ratelimit", `"20-in-1min"; r=3; t=7`, "Ratelimit-Policy", `"20-in-1min"; q=20; w=60; pk=:MGFkMmM5OTk2ZDQz:`))
-	if want := (factro.Budget{Remaining: 3, Reset: 7 * time.Second, Quota: 20}); !ok || got != want {
+	if want := (factro.Budget{Remaining: 3, Reset: 7 * time.Second, Quota: 20, Window: time.Minute, Partition: "MGFkMmM5OTk2ZDQz"}); !ok || got != want {
 		t.Errorf("got %+v, %t, want %+v", got, ok, want)
 	}
 }
@@ -60,24 +60,58 @@ func TestRetryAfter(t *testing.T) {
 		header http.Header
 		want   time.Duration
 	}{
-		"seconds":             {header("Retry-After", "7", "Ratelimit", budget), 7 * time.Second},
-		"a date":              {header("Retry-After", now.Add(9*time.Second).Format(http.TimeFormat), "Ratelimit", budget), 9 * time.Second},
-		"a date that is past": {header("Retry-After", now.Add(-time.Hour).Format(http.TimeFormat)), time.Second},
-		"a date far away":     {header("Retry-After", now.Add(300*24*time.Hour).Format(http.TimeFormat)), 15 * time.Minute},
-		"zero":                {header("Retry-After", "0"), time.Second},
-		"a day":               {header("Retry-After", "86400"), 15 * time.Minute},
-		"a number too large":  {header("Retry-After", "99999999999999999999"), time.Minute},
-		"would overflow":      {header("Retry-After", "9223372036854775807"), 15 * time.Minute},
-		"negative":            {header("Retry-After", "-5", "Ratelimit", budget), 42 * time.Second},
-		"nonsense":            {header("Retry-After", "soon", "Ratelimit", budget), 42 * time.Second},
-		"only the budget":     {header("Ratelimit", budget), 42 * time.Second},
-		"budget resets now":   {header("Ratelimit", `"x"; r=0; t=0`), time.Second},
-		"budget in a day":     {header("Ratelimit", `"x"; r=0; t=86400`), 15 * time.Minute},
-		"budget overflows":    {header("Ratelimit", `"x"; r=0; t=9223372036854775807`), time.Minute},
-		"nothing":             {header(), time.Minute},
+		"seconds":                  {header("Retry-After", "7", "Ratelimit", budget), 7 * time.Second},
+		"a date":                   {header("Retry-After", now.Add(9*time.Second).Format(http.TimeFormat), "Ratelimit", budget), 9 * time.Second},
+		"a date that is past":      {header("Retry-After", now.Add(-time.Hour).Format(http.TimeFormat)), time.Second},
+		"a date far away":          {header("Retry-After", now.Add(300*24*time.Hour).Format(http.TimeFormat)), time.Hour},
+		"blanks":                   {header("Retry-After", " 7 "), 7 * time.Second},
+		"a date by factro's clock": {header("Retry-After", now.Add(9*time.Second).Format(http.TimeFormat), "Date", now.Add(4*time.Second).Format(http.TimeFormat)), 5 * time.Second},
+		"zero":                     {header("Retry-After", "0"), time.Second},
+		"a day":                    {header("Retry-After", "86400"), time.Hour},
+		"a number too large":       {header("Retry-After", "99999999999999999999"), time.Minute},
+		"would overflow":           {header("Retry-After", "9223372036854775807"), time.Hour},
+		"negative":                 {header("Retry-After", "-5", "Ratelimit", budget), 42 * time.Second},
+		"nonsense":                 {header("Retry-After", "soon", "Ratelimit", budget), 42 * time.Second},
+		"only the budget":          {header("Ratelimit", budget), 42 * time.Second},
+		"budget resets now":        {header("Ratelimit", `"x"; r=0; t=0`), time.Second},
+		"budget in a day":          {header("Ratelimit", `"x"; r=0; t=86400`), time.Hour},
+		"budget overflows":         {header("Ratelimit", `"x"; r=0; t=9223372036854775807`), time.Minute},
+		"nothing":                  {header(), time.Minute},
 	} {
 		if got := factro.RetryAfter(tt.header, now); got != tt.want {
 			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// TestAsksToWait: only a wish that can be read is one.
+func TestAsksToWait(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"7": 7 * time.Second, "3600": time.Hour, "3601": time.Hour, "0": time.Second, "": -1, "soon": -1, "-5": -1, "7.5": -1,
+		now.Add(9 * time.Second).Format(http.TimeFormat): 9 * time.Second,
+	} {
+		got, ok := factro.AsksToWait(header("Retry-After", value), now)
+		if ok != (want > 0) || ok && got != want {
+			t.Errorf("%q: got %s, %t, want %s", value, got, ok, want)
+		}
+	}
+}
+
+// TestPartition: what a limiter counts by can be compared with what it says, in either form; text that is no partition key is none.
+func TestPartition(t *testing.T) {
+	t.Parallel()
+	// By "printf sim-key | sha256sum | cut -c1-12".
+	if got, want := factro.PartitionOf("sim-key"), ([2]string{"ZDQwYTI4MTcxYzFk", "1AooFxwd"}); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for value, want := range map[string]string{
+		":MGFk:": "MGFk", "MGFk": "", ":MGFk": "", "MGFk:": "", "": "", ":": "", ":" + strings.Repeat("A", 129) + ":": "",
+	} {
+		b, ok := factro.BudgetOf(header("Ratelimit", `"x"; r=3; t=7`, "Ratelimit-Policy", `"x"; q=20; w=60; pk=`+value))
+		if !ok || b.Partition != want {
+			t.Errorf("%q: got %q, want %q", value, b.Partition, want)
 		}
 	}
 }

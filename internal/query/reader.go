@@ -15,9 +15,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/text/encoding/unicode"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -36,21 +38,22 @@ type Reader struct {
 	api     *coreapi.API
 	log     *slog.Logger
 	answers AnswerStore
+	keys    externalkey.Reads
 	queries *metrics
 	flights flights
 }
 
 // New builds a reader.
-func New(api *coreapi.API, store AnswerStore, log *slog.Logger) (*Reader, error) {
+func New(api *coreapi.API, store AnswerStore, external externalkey.Reads, log *slog.Logger) (*Reader, error) {
 	q, err := newMetrics(api.Cloud())
-	return &Reader{api: api, log: log, answers: store, queries: q}, err
+	return &Reader{api: api, log: log, answers: store, keys: external, queries: q}, err
 }
 
 // Query answers a query. Equal queries that wait at the same time are one call to factro. One that has been made already
 // is joined by nobody: who has heard of a change, by whatever way, is not answered with what was read before it.
 func (r *Reader) Query(ctx context.Context, q queries.Query) queries.Answer {
 	began := time.Now()
-	op, call, wrong := r.plan(q)
+	op, call, named, wrong := r.plan(ctx, q)
 	var a queries.Answer
 	if wrong != nil {
 		a = *wrong
@@ -60,6 +63,7 @@ func (r *Reader) Query(ctx context.Context, q queries.Query) queries.Answer {
 			return r.read(ctx, depart, op, call)
 		})
 		trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("factro.query.shared", shared))
+		r.free(ctx, a, named)
 	}
 	took := time.Since(began)
 	r.queries.answered(ctx, op, a.Status, took)
@@ -71,11 +75,12 @@ func (r *Reader) Query(ctx context.Context, q queries.Query) queries.Answer {
 	return a
 }
 
-// plan finds the operation and translates the query, or answers why it cannot be made.
-func (r *Reader) plan(q queries.Query) (factro.Operation, translate.Call, *queries.Answer) {
+// plan finds the operation and translates the query, or answers why it cannot be made. named are the external keys whose objects do not
+// exist if factro answers 404.
+func (r *Reader) plan(ctx context.Context, q queries.Query) (op factro.Operation, call translate.Call, named []keys.Entry, wrong *queries.Answer) {
 	op, known := factro.Lookup(q.Operation)
-	fail := func(status int, reason *events.Error) (factro.Operation, translate.Call, *queries.Answer) {
-		return op, translate.Call{}, &queries.Answer{Status: status, Error: reason}
+	fail := func(status int, reason *events.Error) (factro.Operation, translate.Call, []keys.Entry, *queries.Answer) {
+		return op, translate.Call{}, nil, &queries.Answer{Status: status, Error: reason}
 	}
 	switch {
 	case !known:
@@ -96,11 +101,15 @@ func (r *Reader) plan(q queries.Query) (factro.Operation, translate.Call, *queri
 	case q.Mistake != nil:
 		return fail(http.StatusBadRequest, &events.Error{Code: events.CodeInvalid, Message: q.Mistake.Error()})
 	}
-	call, err := translate.Command(op, q.Data)
+	data, named, wrong := r.resolve(ctx, op, q.Data)
+	if wrong != nil {
+		return op, call, nil, wrong
+	}
+	call, err := translate.Command(op, data)
 	if err != nil {
 		return fail(http.StatusBadRequest, coreapi.Mistaken(err))
 	}
-	return op, call, nil
+	return op, call, named, nil
 }
 
 // read makes the call for a query.

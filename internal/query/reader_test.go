@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
@@ -31,12 +32,13 @@ type reading struct {
 	r     *Reader
 	api   *apitest.Factro
 	store *apitest.AnswerStore
+	keys  *fakeKeys
 }
 
 func newReading(t testing.TB, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *reading {
 	t.Helper()
 	d := &apitest.Diary{}
-	x := &reading{Diary: d, t: t, api: &apitest.Factro{Diary: d, Script: script}, store: &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}}
+	x := &reading{Diary: d, t: t, api: &apitest.Factro{Diary: d, Script: script}, store: &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}, keys: &fakeKeys{entries: map[string]keys.Entry{}}}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
 		RequestsPerMinute: 480, Timeout: 20 * time.Second, UserAgent: "factro-bridge/test",
@@ -48,7 +50,7 @@ func newReading(t testing.TB, script func(r *http.Request, body string) apitest.
 	if x.core, err = coreapi.New(cfg, x.api, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if x.r, err = New(x.core, x.store, slog.New(slog.DiscardHandler)); err != nil {
+	if x.r, err = New(x.core, x.store, x.keys, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return x
@@ -233,7 +235,7 @@ func TestQueryClosedGate(t *testing.T) {
 	}
 }
 
-// TestQueryRetryAfter: who asks hears when the answer says to come again. What only this query meets stops nobody else.
+// TestQueryRetryAfter: who asks hears when the answer says to come again, and so does everybody who comes before that time.
 func TestQueryRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -241,8 +243,12 @@ func TestQueryRetryAfter(t *testing.T) {
 		if a := x.ask(getTask("t-1")); a.Status != 500 || a.RetryAfter != 7*time.Second {
 			t.Errorf("got %+v", a)
 		}
+		if a := x.ask(getTask("t-2")); a.Status != 503 || a.RetryAfter != 7*time.Second || x.Count("call") != 1 {
+			t.Errorf("another query: %+v", a)
+		}
+		time.Sleep(7 * time.Second) //nolint:forbidigo // in a bubble
 		if a := x.ask(getTask("t-2")); a.Error != nil {
-			t.Errorf("another query: %+v", a.Error)
+			t.Errorf("a query after that time: %+v", a.Error)
 		}
 	})
 }

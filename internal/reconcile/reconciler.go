@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -66,6 +67,8 @@ type Reconciler struct {
 	deadLettered map[string]time.Time // events that the broker refused permanently, by id, so that they are not reported again
 	newID        func() string
 	trigger      chan struct{}
+	lead         chan struct{} // the timer is due
+	follows      atomic.Bool
 }
 
 // New builds a reconciler. spool may be nil.
@@ -79,7 +82,7 @@ func New(cfg Config, payloads Payloads, journal Journal, leases Leases, spool Sp
 	}
 	return &Reconciler{
 		cfg: cfg, log: log, payloads: payloads, journal: journal, leases: leases, spool: spool, metrics: m, most: maxRecords, deadLettered: map[string]time.Time{},
-		tracer: otel.Tracer(scope), newID: func() string { return uuid.Must(uuid.NewV7()).String() }, trigger: make(chan struct{}, 1),
+		tracer: otel.Tracer(scope), newID: func() string { return uuid.Must(uuid.NewV7()).String() }, trigger: make(chan struct{}, 1), lead: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -91,16 +94,39 @@ func (r *Reconciler) Trigger() {
 	}
 }
 
+// Follow leaves the timer to another process, until Lead. Run still reconciles at once, and when it is triggered: what this process
+// has missed it knows best.
+func (r *Reconciler) Follow() { r.follows.Store(true) }
+
+// Lead has the timer of this process count, as it does without Follow. Run reconciles soon, unless another process just did.
+func (r *Reconciler) Lead() {
+	r.follows.Store(false)
+	select {
+	case r.lead <- struct{}{}:
+	default: // it is due already
+	}
+}
+
 // Run reconciles at once, then on the timer and when it is triggered, until ctx ends. A failed run is logged once, and the
 // timer tries again. While records are too young to be missing, the next run starts when they are old enough.
 func (r *Reconciler) Run(ctx context.Context) error {
 	r.metrics.count(ctx, Report{}) // start at 0, so that the first loss shows as growth
 	var rested time.Time           // when triggers are accepted again
 	for next, onTimer := time.Duration(0), false; ; {
-		timer := time.NewTimer(next)
+		timer, due := time.NewTimer(next), time.Now().Add(next)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
+			if onTimer && r.follows.Load() {
+				next = r.cfg.Every
+				continue
+			}
+		case <-r.lead:
+			if !onTimer { // a run is due at once, or when records are old enough
+				next = max(0, time.Until(due))
+				timer.Stop()
+				continue
+			}
 		case <-r.trigger:
 			onTimer = false
 			if next = time.Until(rested); next > 0 {

@@ -118,7 +118,7 @@ func writeFault(w http.ResponseWriter, f Fault, b budget, v Variants) {
 // writeLimited is the 429. Whether factro sends Retry-After is not known.
 func writeLimited(w http.ResponseWriter, b budget, v Variants, retryAfter string) {
 	if retryAfter == "" && !v.NoRetryAfter {
-		retryAfter = strconv.Itoa(b.seconds())
+		retryAfter = b.retryAfter()
 	}
 	if retryAfter != "" && retryAfter != "none" {
 		w.Header().Set("Retry-After", retryAfter)

@@ -69,6 +69,7 @@ func (s *Sim) controlRoutes() []controlRoute {
 		{"PUT " + controlPath + "/delivery", "change the given delivery settings", s.putDelivery},
 		{"PUT " + controlPath + "/key", `accept {"key"} from now on; an empty one expires the key`, s.putKey},
 		{"GET " + controlPath + "/requests", "the last requests to the Core API", read(func() any { return s.Requests() })},
+		{"GET " + controlPath + "/windows", "what was counted in each window of the request budget", read(func() any { return s.Windows() })},
 		{"GET " + controlPath + "/deliveries", "the last attempts to deliver webhooks", read(func() any { return s.Deliveries() })},
 		{"GET " + controlPath + "/state", "how many objects of each kind there are", read(s.showState)},
 		{"GET " + controlPath + "/objects/{kind}", "all objects of a kind", s.getObjects},

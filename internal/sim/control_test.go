@@ -219,7 +219,8 @@ func TestSettingsRoundTripJSON(t *testing.T) {
 		Kind: sim.FaultRateLimit, Operation: "createTask", Count: 2, Probability: 0.25, Delay: time.Second, Status: 500, RetryAfter: "none",
 	}}
 	variants := sim.Variants{
-		CreateStatus: 201, InvalidStatus: 422, InvalidBody: "text", VoidBody: true, NoRetryAfter: true, LimitByAddress: true,
+		CreateStatus: 201, InvalidStatus: 422, InvalidBody: "text", VoidBody: true, NoRetryAfter: true, LimitByAddress: true, RetryAfterDate: true, NoRateLimit: true, ResetDown: true, FreeFailures: true,
+		Quota: 7, Window: 9 * time.Second, StrangerShare: 0.5, StrangerBurst: 3,
 		ReverseBatches: true, PartialStatus: 207, AbsentNull: true, MergeCustomFields: true, PackageParentsOnly: true, LowerCaseReasons: true,
 	}
 	delivery := sim.Delivery{

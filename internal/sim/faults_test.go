@@ -228,14 +228,69 @@ func TestRateLimit(t *testing.T) {
 	if r := h.core("GET", "/teams", nil).is(429); r.header.Get("Retry-After") != "" {
 		t.Error("Retry-After is there though it is switched off")
 	}
-	if other := newLimiter(10, 90*time.Second).policyName(); other != "10-in-90sec" {
+	if other := policyName(10, 90*time.Second); other != "10-in-90sec" {
 		t.Errorf("policy %s", other)
+	}
+}
+
+// TestLimiterVariants: what is not known of factro's limiter can be chosen, while the simulator runs.
+func TestLimiterVariants(t *testing.T) {
+	t.Parallel()
+	c := &clock{time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC)}
+	h := start(t, func(cfg *Config) { cfg.Now, cfg.Quota, cfg.Seed = c.now, 100, 1 })
+	get := func() http.Header { return h.core("GET", "/teams", nil).is(200).header }
+	get()
+	c.at = c.at.Add(10*time.Second + time.Millisecond)
+	h.control("/variants", tenant.Object{"resetDown": true}).is(200)
+	if got := get().Get("RateLimit"); got != `"100-in-1min"; r=98; t=49` {
+		t.Errorf("rounded down it is %s", got)
+	}
+	h.control("/variants", tenant.Object{"noRateLimit": true}).is(200)
+	if got := get(); got.Get("RateLimit") != "" || got.Get("RateLimit-Policy") != "" {
+		t.Errorf("without the headers there are %v", got)
+	}
+	h.control("/variants", tenant.Object{"noRateLimit": false, "freeFailures": true, "quota": 10, "window": "20s"}).is(200)
+	h.core("GET", "/tasks/"+DefaultMandantID, nil).is(404)
+	if got := get().Get("RateLimit"); got != `"10-in-20sec"; r=6; t=49` {
+		t.Errorf("after a failure that does not count it is %s", got)
+	}
+	c.at = c.at.Add(time.Minute)
+	h.control("/variants", tenant.Object{"retryAfterDate": true}).is(200)
+	for range 10 {
+		get()
+	}
+	want := c.at.Add(20 * time.Second).UTC().Format(http.TimeFormat)
+	if got := h.core("GET", "/teams", nil).is(429).header.Get("Retry-After"); got != want {
+		t.Errorf("Retry-After %s, want %s", got, want)
+	}
+	windows := h.sim.Windows()
+	if len(windows) != 2 || windows[0].Requests != 5 || windows[0].Free != 1 || windows[1].Requests != 11 || windows[1].Refused != 1 {
+		t.Errorf("it counted %+v", windows)
+	}
+	h.control("/variants", tenant.Object{"strangerShare": 0.5, "strangerBurst": 2, "quota": 1000, "freeFailures": false}).is(200)
+	for range 1200 { // three minutes
+		c.at = c.at.Add(150 * time.Millisecond)
+		get()
+	}
+	others := 0
+	for _, w := range h.sim.Windows()[2:] {
+		others += w.Others
+	}
+	if others < 8*350 || others > 9*650 {
+		t.Errorf("another program made %d requests in 9 windows, want about half of 1000 in each", others)
+	}
+	h.sim.Reset()
+	if windows := h.sim.Windows(); len(windows) != 0 {
+		t.Errorf("after a reset there are %v", windows)
+	}
+	for name, value := range map[string]any{"quota": -1, "window": "1500ms", "strangerShare": 1.5, "strangerBurst": -1} {
+		h.control("/variants", tenant.Object{name: value}).is(400)
 	}
 }
 
 func TestLimiterIsBounded(t *testing.T) {
 	t.Parallel()
-	l, now := newLimiter(1, time.Minute), time.Unix(0, 0)
+	l, now := newLimiter(1, time.Minute, 1), time.Unix(0, 0)
 	for i := range 3 * maxPartitions {
 		l.take(strings.Repeat("k", i), now)
 	}

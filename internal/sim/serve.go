@@ -57,7 +57,11 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	started, out := s.cfg.Now(), &responseRecorder{ResponseWriter: w}
 	op, params, found := s.router.match(r.Method, path)
 	drawn := s.drawFault(op.Name)
+	var b budget
 	defer func() {
+		if out.status >= http.StatusBadRequest {
+			b.forgive()
+		}
 		s.requests.Add(Request{
 			Time: started, Method: r.Method, Path: path, Operation: op.Name, Status: out.status, Applied: out.applied,
 			Fault: drawn.fault.Kind,
@@ -67,7 +71,7 @@ func (s *Sim) serveCore(w http.ResponseWriter, r *http.Request, path string) {
 	s.mu.Lock()
 	key, variants := s.key, s.variants
 	s.mu.Unlock()
-	b := s.limiter.take(partition(r, variants), started)
+	b = s.limiter.take(partition(r, variants), started)
 	b.setHeaders(out.Header())
 	out.Header().Set("Date", started.UTC().Format(http.TimeFormat)) // otherwise the server writes its own
 	if !wait(r, drawn.wait) {

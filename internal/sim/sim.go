@@ -63,7 +63,7 @@ func New(cfg Config, log *slog.Logger) (*Sim, error) {
 	s := &Sim{
 		cfg: cfg, log: log, random: random,
 		router:   newRouter(factro.Operations()),
-		limiter:  newLimiter(cfg.Quota, cfg.Window),
+		limiter:  newLimiter(cfg.Quota, cfg.Window, cfg.Seed),
 		courier:  courier.New(courier.Config{Now: cfg.Now, MandantID: cfg.MandantID, Owner: tenant.Demo(cfg.MandantID).User}, random, log),
 		requests: courier.NewRing[Request](maxLogged),
 	}
@@ -99,7 +99,7 @@ func (s *Sim) reset() {
 	s.tenant = s.pristine.Clone()
 	s.key, s.variants, s.delivery = s.cfg.Key, s.cfg.Variants, s.cfg.Delivery
 	s.faults = activate(s.cfg.Faults)
-	s.limiter.reset()
+	s.limiter.reset(s.variants)
 	s.requests.Clear()
 	s.courier.Reset(s.cfg.Delivery, s.cfg.Webhooks)
 }
@@ -202,6 +202,7 @@ func (s *Sim) SetVariants(v Variants) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.variants = v
+	s.limiter.set(v)
 	return nil
 }
 
@@ -255,6 +256,9 @@ func (s *Sim) Objects(kind string) []map[string]any {
 
 // Requests is the log of requests to the Core API, the oldest first.
 func (s *Sim) Requests() []Request { return s.requests.List() }
+
+// Windows are what the limiter has counted in each window and partition: those that are over, then those that are not.
+func (s *Sim) Windows() []Window { return s.limiter.windows() }
 
 // Deliveries is the log of attempts to deliver webhooks, the oldest first.
 func (s *Sim) Deliveries() []Attempt { return s.courier.Attempts.List() }

@@ -35,6 +35,9 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 	if cmd.Position != "" {
 		extensions[attr.CausationPosition] = cmd.Position
 	}
+	if r.Existing {
+		extensions[attr.Existing] = true
+	}
 	for _, name := range []string{attr.CorrelationID, attr.DryRun} {
 		if v, ok := cmd.Event.Extensions()[name]; ok {
 			extensions[name] = v

@@ -112,6 +112,27 @@ func WithPriority(priority string) DoOption {
 	return func(o *order) { o.Extensions[attr.Priority] = priority }
 }
 
+// What happens if a create's external key has an object already.
+const (
+	OnConflictExisting = "existing" // nothing; the result names the object. This is the default
+	OnConflictUpdate   = "update"   // the object is updated with the create's data
+)
+
+// MaxExternalKey is how many bytes an external key has at most.
+const MaxExternalKey = 512
+
+// WithExternalKey gives the object of a create a key of the sender's own, such as JIRA-17. All creates of a cloud and resource with
+// one key make one object: the first one creates it, and the results of the others have Existing set. Commands and queries can name
+// the object by the key, see [ByExternalKey]. A key has 1 to MaxExternalKey bytes of text; upper and lower case differ.
+func WithExternalKey(key string) DoOption {
+	return func(o *order) { o.Extensions[attr.ExternalKey] = key }
+}
+
+// WithOnConflict says what happens if the external key of a create has an object already: OnConflictExisting or OnConflictUpdate.
+func WithOnConflict(what string) DoOption {
+	return func(o *order) { o.Extensions[attr.OnConflict] = what }
+}
+
 // DryRun has the bridge check the command only. The result is applied, its DryRun is true, and its Response is the
 // planned call, which [Result.PlannedCall] reads.
 func DryRun() DoOption { return func(o *order) { o.DryRun = true } }

@@ -37,9 +37,9 @@ type FieldError struct {
 // Error implements the error interface.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// FieldErrors returns the mistakes of an invalid command or query, or nil if it is another error.
+// FieldErrors returns the mistakes of a command or query that is invalid or has unknown external keys, or nil if it is another error.
 func (e *Error) FieldErrors() []FieldError {
-	if e.Code != CodeInvalid {
+	if e.Code != CodeInvalid && e.Code != CodeUnknownKey {
 		return nil
 	}
 	return entries(e.Detail)

@@ -33,7 +33,7 @@ func payloadData(p Payload) ([]byte, error) {
 	if s := binding.Shape(data); s != "an object" {
 		return nil, fmt.Errorf("data of %s is %s, want an object", op.Name, s)
 	}
-	return data, nil
+	return byKeys(data), nil
 }
 
 // ObjectRef names an object in one of the broker's object stores.

@@ -74,8 +74,11 @@ type Result struct {
 	Omitted bool `json:"responseOmitted,omitempty"`
 	// Adopted says that factro did not answer the call, and that a search found what it had created. The
 	// response is then the object as factro lists it.
-	Adopted bool   `json:"adopted,omitempty"`
-	Error   *Error `json:"error,omitempty"`
+	Adopted bool `json:"adopted,omitempty"`
+	// Existing says that the create had an external key whose object exists: nothing was created. Resource is that object.
+	// The command was carried out as an update if its sender wanted that, see [WithOnConflict].
+	Existing bool   `json:"existing,omitempty"`
+	Error    *Error `json:"error,omitempty"`
 	// RetryAt says when a deferred command is tried next, as far as that is known.
 	RetryAt *time.Time `json:"retryAt,omitempty"`
 	// CommandDigest is a digest of the command's data, however it was written. A repeated result has that of the command that was
@@ -98,8 +101,12 @@ const (
 	CodeInvalid          = "invalid"           // the command's data or attributes are wrong; nothing was called
 	CodeUnknownOperation = "unknown-operation" // no such operation; nothing was called
 	CodeExpired          = "expired"           // expirytime had passed; nothing was called
+	CodeUnknownKey       = "unknown-key"       // the data names an object by an external key that is not known; nothing was called
 	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
 	CodeRefused          = "refused"           // factro said no; status and detail say what
+	CodePolicy           = "policy"            // the operator's policy does not let it through; nothing was called
+	CodePurged           = "purged"            // an operator took it out of the queue; nothing was called
+	CodePaused           = "paused"            // an operator has paused the commands or queries of the cloud
 	CodeThrottled        = "throttled"         // factro's request budget is used up for now
 	CodeUnauthorized     = "unauthorized"      // factro does not accept the API key; the cloud is paused
 	CodeUnavailable      = "unavailable"       // factro fails or cannot be reached

@@ -113,16 +113,25 @@ func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, 
 // Update replaces a revision, else the error is jetstream.ErrKeyRevisionMismatch.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	now, err := b.write(ctx, key, value, revision, nil)
-	return now, mismatch(err)
+	return now, Mismatch(err)
 }
 
 // Purge removes an entry of that revision.
 func (b *Bucket) Purge(ctx context.Context, key string, revision uint64) error {
 	_, err := b.write(ctx, key, nil, revision, nats.Header{kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}})
-	return mismatch(err)
+	return Mismatch(err)
 }
 
-func mismatch(err error) error {
+// PurgeFor is Purge, and leaves a marker that goes by itself after a while. The bucket has to allow it.
+func (b *Bucket) PurgeFor(ctx context.Context, key string, revision uint64, marker time.Duration) error {
+	_, err := b.write(ctx, key, nil, revision, nats.Header{
+		kvOperation: {kvPurge}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}, jetstream.MsgTTLHeader: {marker.String()},
+	})
+	return Mismatch(err)
+}
+
+// Mismatch makes a refused revision jetstream.ErrKeyRevisionMismatch.
+func Mismatch(err error) error {
 	if natserr.Conflict(err) {
 		return fmt.Errorf("%w: %w", jetstream.ErrKeyRevisionMismatch, err)
 	}

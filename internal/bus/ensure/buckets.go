@@ -10,7 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
-// ensureBuckets creates the object stores that are missing. One that cannot be made, for want of room or of rights for
+// ensureBuckets creates the object stores and buckets of external keys that are missing. One that cannot be made, for want of room or of rights for
 // example, is logged and not more: only large files and large answers need it, and events and commands are not to wait for
 // that.
 func (e *Ensurer) ensureBuckets(ctx context.Context) {
@@ -28,6 +28,31 @@ func (e *Ensurer) ensureBuckets(ctx context.Context) {
 				e.log.WarnContext(ctx, "object store is not there; large files or answers will fail", "bucket", want.Bucket, "error", err)
 			}
 		}
+		e.ensureKeys(ctx, e.cfg.Plan().Keys(cloud))
+	}
+}
+
+// ensureKeys creates the bucket of external keys if it is missing. One that cannot be made is logged and not more: only commands and
+// queries with external keys need it.
+func (e *Ensurer) ensureKeys(ctx context.Context, want topology.Stream) {
+	attempt, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
+	have, err := e.conn.JetStream().Stream(attempt, want.Name)
+	cancel()
+	if err == nil {
+		if d := topology.Drift(want.StreamConfig, have.CachedInfo().Config); e.conn.News(want.Name, d) {
+			e.log.WarnContext(ctx, "bucket differs from the contract; it is left as it is", "stream", want.Name, "drift", d)
+		}
+		return
+	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = e.CreateStream(ctx, want)
+	}
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	if ctx.Err() == nil && e.conn.News(want.Name, why) {
+		e.log.WarnContext(ctx, "the bucket of external keys is not there; commands and queries with external keys have to wait", "stream", want.Name, "error", err)
 	}
 }
 

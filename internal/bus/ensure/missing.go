@@ -36,6 +36,9 @@ func (e *Ensurer) missingRest(ctx context.Context, cloud string) (rest []topolog
 	if e.isMissing(ctx, "OBJ_"+e.cfg.Prefix.OriginalBucket(cloud)) {
 		rest = append(rest, topology.Originals)
 	}
+	if e.isMissing(ctx, e.cfg.Plan().Keys(cloud).Name) {
+		rest = append(rest, topology.Keys)
+	}
 	return rest
 }
 

@@ -195,6 +195,10 @@ func ours(cfg dial.Config, violation string) bool {
 		strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "obj_"+originals) && !strings.HasPrefix(subject, "$js.api.stream.info.") {
 		return false // only what a stream refuses needs them, and its sender must not be able to take us out of service
 	}
+	if keys := strings.ToLower(topology.KeysBucket(cfg.Prefix, "")); strings.HasPrefix(subject, "$kv."+keys) ||
+		strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "kv_"+keys) {
+		return false // only commands and queries with external keys need them
+	}
 	for _, cloud := range cfg.Clouds {
 		for _, c := range cfg.Plan().Exchange(cloud) { // only large files and large answers need them
 			bucket := strings.ToLower(c.Bucket)

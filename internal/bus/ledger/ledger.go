@@ -49,6 +49,9 @@ type Record struct {
 	Log      []Attempt `json:"log,omitempty"`
 	// Made are the ids of the objects that the command made.
 	Made []string `json:"made,omitempty"`
+	// Refs are the ids that the external keys in the data stood for when the command was begun, by their JSON pointers. A later
+	// delivery goes on with the same objects.
+	Refs map[string]string `json:"refs,omitempty"`
 	// Redrive names the dead letter by which the record was opened again.
 	Redrive string `json:"redrive,omitempty"`
 	// Decided tells that since then the call was made on the operator's word, without knowing of the one before.

@@ -41,7 +41,7 @@ func (p Plan) Originals(cloud string) Bucket { return p.bucket(originals(p.Prefi
 // Reconcile is the bucket that holds, for each cloud, who reconciles it and how far that is.
 func (p Plan) Reconcile() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{
-		Bucket: ReconcileBucket(p.Prefix), Description: "Who reconciles each cloud, and how far that is", History: 1,
+		Bucket: ReconcileBucket(p.Prefix), Description: "Which bridge works on each cloud, and how far its reconciliation is", History: 1,
 		Replicas: p.replicas(Reconcile), Placement: p.placement(Reconcile),
 	}
 }

@@ -64,7 +64,7 @@ func BucketsOf(p events.Prefix, cloud string) []BucketFacts {
 // DeadCommandCodes are the codes with which the bridge itself terminates a command: those of its dead letters.
 var DeadCommandCodes = []string{
 	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeRefused, events.CodeExhausted,
-	events.CodeAmbiguous,
+	events.CodeAmbiguous, events.CodePolicy, events.CodePurged, events.CodeUnknownKey,
 }
 
 // ClockSkew is how far the clocks of a cluster's servers may be apart.

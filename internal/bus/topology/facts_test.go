@@ -48,6 +48,7 @@ func TestKindsAreComplete(t *testing.T) {
 	for _, b := range (Plan{Prefix: "factro"}).Exchange("acme") {
 		made[b.Kind] = true
 	}
+	made[Plan{Prefix: "factro"}.Keys("acme").Kind] = true
 	names := map[string]bool{}
 	for k := Events; k <= Reconcile; k++ {
 		switch {

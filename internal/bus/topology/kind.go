@@ -8,7 +8,7 @@ import (
 )
 
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
-type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals int64 }
+type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals, Keys int64 }
 
 // Kind is a kind of stream or bucket. Each cloud has one of each kind, except Reconcile, which all clouds share.
 type Kind int
@@ -22,6 +22,7 @@ const (
 	Files
 	Answers
 	Originals
+	Keys
 	Advisories
 	Reconcile
 )
@@ -52,6 +53,8 @@ var kinds = map[Kind]struct {
 	Answers: {"answers", 512 << 20, LeastSize, func(s Sizes) int64 { return s.Answers }},
 	// As much as the dead letters whose originals it keeps.
 	Originals: {"originals", 256 << 20, LeastSize, func(s Sizes) int64 { return s.Originals }},
+	// A key takes two entries of about 300 bytes: a hundred thousand keys.
+	Keys: {"keys", 64 << 20, LeastSize, func(s Sizes) int64 { return s.Keys }},
 	// Ten thousand advisories of less than 1 KiB. They are read at once.
 	Advisories: {"advisories", 8 << 20, 1 << 20, nil},
 	// One entry for each cloud, which holds what was found of late.
@@ -86,7 +89,7 @@ func DefaultSizes() Sizes {
 	return Sizes{
 		Events: Events.Size(none), Commands: Commands.Size(none), Results: Results.Size(none), Dead: Dead.Size(none),
 		Ledger: Ledger.Size(none), Files: Files.Size(none), Answers: Answers.Size(none),
-		Originals: Originals.Size(none),
+		Originals: Originals.Size(none), Keys: Keys.Size(none),
 	}
 }
 

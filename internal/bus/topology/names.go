@@ -10,6 +10,9 @@ import (
 // LedgerBucket is the name of the key-value bucket that remembers the commands of a cloud.
 func LedgerBucket(p events.Prefix, cloud string) string { return named(p, "LEDGER", cloud) }
 
+// KeysBucket is the name of the key-value bucket that has the external keys of a cloud's objects.
+func KeysBucket(p events.Prefix, cloud string) string { return named(p, "KEYS", cloud) }
+
 func named(p events.Prefix, kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }

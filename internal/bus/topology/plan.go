@@ -68,7 +68,7 @@ func (p Plan) Stream(want Stream) Stream {
 	if shape.MaxMessages > 0 {
 		want.MaxMsgs = shape.MaxMessages
 	}
-	if want.Kind != Ledger { // a bucket has a window of its own
+	if want.Kind != Ledger && want.Kind != Keys { // a bucket has a window of its own
 		want.Duplicates = p.Window()
 	}
 	if want.MaxAge > 0 {
@@ -101,7 +101,7 @@ func (p Plan) Validate() error {
 		switch {
 		case s.MaxAge < 0:
 			bad("max_age", "%s is negative", s.MaxAge)
-		case s.MaxAge > 0 && (kind == Commands || kind == Reconcile):
+		case s.MaxAge > 0 && (kind == Commands || kind == Reconcile || kind == Keys):
 			bad("max_age", "cannot be set: what waits there must not go without a word")
 		case s.MaxAge > 0 && s.MaxAge < time.Minute:
 			bad("max_age", "%s is shorter than 1m", s.MaxAge)
@@ -111,7 +111,7 @@ func (p Plan) Validate() error {
 		switch {
 		case s.MaxMessages < 0:
 			bad("max_messages", "%d is negative", s.MaxMessages)
-		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Reconcile}, kind):
+		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Keys, Reconcile}, kind):
 			bad("max_messages", "cannot be set for a bucket; nats.max_bytes bounds it")
 		}
 		if strings.ContainsAny(s.Cluster, " \t\r\n.*>") {

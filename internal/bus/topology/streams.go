@@ -127,3 +127,19 @@ func ledgerStream(bucket string) jetstream.StreamConfig {
 		Duplicates: 2 * time.Minute,
 	}
 }
+
+// Keys is the bucket of external keys, as the stream that it is. The rest of the work goes on without it.
+func (p Plan) Keys(cloud string) Stream { return p.Stream(keysStream(p.Prefix, cloud)) }
+
+// keysStream has no age: a key counts as long as its object. When it is full it refuses new keys, since a key that was dropped
+// silently would let a create make its object again. Markers of deleted entries have an age of their own, see the package keys.
+func keysStream(p events.Prefix, cloud string) Stream {
+	bucket := KeysBucket(p, cloud)
+	return Stream{jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Description: "External keys of objects, and the ids that they stand for",
+		Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage, AllowMsgTTL: true,
+		// What makes a stream a bucket.
+		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1,
+		Duplicates: 2 * time.Minute,
+	}, Keys}
+}

@@ -19,9 +19,13 @@ type Code struct {
 var Codes = []Code{
 	{events.CodeInvalid, events.Rejected, "the data or an attribute is wrong; `detail` lists every mistake; nothing was called"},
 	{events.CodeUnknownOperation, events.Rejected, "no such operation, or one that reads; nothing was called"},
+	{events.CodeUnknownKey, events.Rejected, "the data names an object by an external key that is not known; `detail` says which; nothing was called"},
 	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
 	{events.CodeConflict, events.Rejected, "the same source and id were used before with another operation or other data; nothing was called; `earlier` is the result of that command without its `response`, once it has one"},
 	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what, `answer` is what it sent"},
+	{events.CodePolicy, events.Rejected, "the policy of the bridge's operator does not let it through; `message` has the rule; nothing was called"},
+	{events.CodePurged, events.Rejected, "an operator took it out of the queue; `message` says who and why; nothing was called"},
+	{events.CodePaused, events.Deferred, "an operator has paused the commands of the cloud; it goes on once they are resumed"},
 	{events.CodeThrottled, events.Deferred, "the request budget is used up for now"},
 	{events.CodeUnauthorized, events.Deferred, "factro does not accept the API key; the cloud is paused until an operator has renewed it"},
 	{events.CodeUnavailable, events.Deferred, "factro fails or cannot be reached"},

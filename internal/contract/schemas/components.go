@@ -30,6 +30,7 @@ var Components = sync.OnceValue(func() map[string]map[string]any {
 	for _, schema := range all {
 		withoutSources(schema)
 	}
+	withKeyRefs(all)
 	for name, schema := range ownComponents() {
 		if _, taken := all[name]; taken {
 			panic("component schema " + name + " is the Core API's")

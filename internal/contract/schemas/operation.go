@@ -11,6 +11,8 @@ import (
 // DataSchema is the data of a command or a query.
 func DataSchema(op factro.Operation) map[string]any {
 	schema := op.DataSchema()
+	properties, _ := schema["properties"].(map[string]any)
+	keyRefsIn(properties, factro.FieldEntities)
 	schema["title"] = op.Name
 	schema["description"] = about(op)
 	schema["x-confidence"] = op.Confidence

@@ -13,7 +13,7 @@ func ownComponents() map[string]map[string]any {
 	return map[string]map[string]any{
 		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
 		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(), "Status": statusSchema(), "StatusRequest": statusRequestSchema(),
-		"FieldError": fieldErrorSchema(), anyJSON: anyJSONSchema(),
+		"FieldError": fieldErrorSchema(), anyJSON: anyJSONSchema(), keyRef: keyRefSchema(),
 	}
 }
 
@@ -93,6 +93,9 @@ func resultSchema() map[string]any {
 			"adopted": map[string]any{
 				"type":        "boolean",
 				"description": "factro did not answer the call, and what it had made was found by looking for it. The response is the object as factro lists it.",
+			},
+			"existing": map[string]any{
+				"type": "boolean", "description": "The create has an external key whose object exists, so nothing was created. resource is that object. With onconflict update it was updated.",
 			},
 			"error":   map[string]any{"allOf": ordered.List{Ref("ResultError")}},
 			"retryAt": instant("When a deferred command is tried next, as far as that is known."),

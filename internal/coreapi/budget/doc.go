@@ -1,7 +1,9 @@
-// Package budget shares the requests that factro allows between the commands and the queries of a cloud.
+// Package budget shares the requests that factro allows between all that calls it in this process.
 //
-// In: the budget that we allow ourselves, and the headers of factro's answers, which report factro's own. Out: a request for a
-// command as soon as there is one, a request for a query when commands can spare one, and until when factro takes none.
+// In: claims, each of a class (command, mirror, reconciliation, query), the calls that are made with them, and the headers of
+// factro's answers, which report its own count. Out: a request for each claim, as soon as it is due, when more requests will be
+// there, and until when factro takes none.
 //
-// It makes no calls, and never has a command wait because of a query.
+// One Partition stands for what factro counts by, an API key or an address. It never makes a call, never repeats one, and keeps
+// no API key in clear.
 package budget

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/sim/setting"
 )
@@ -24,6 +25,21 @@ type Variants struct {
 	NoRetryAfter bool
 	// LimitByAddress counts the budget for each client address instead of each key.
 	LimitByAddress bool
+	// RetryAfterDate writes Retry-After of a 429 as a date instead of seconds.
+	RetryAfterDate bool
+	// NoRateLimit leaves the headers with the budget out of all answers.
+	NoRateLimit bool
+	// ResetDown rounds the seconds until the reset down instead of up.
+	ResetDown bool
+	// FreeFailures leaves requests that fail out of the budget.
+	FreeFailures bool
+	// Quota and Window replace those of the start, from the next request or window on. Zero keeps them.
+	Quota  int
+	Window time.Duration
+	// StrangerShare is the part of the budget, from 0 to 1, that another program spends at random times, about StrangerBurst
+	// requests at once.
+	StrangerShare float64
+	StrangerBurst int
 	// ReverseBatches answers partial batches in reverse order.
 	ReverseBatches bool
 	// PartialStatus is the status of a batch with refused elements: 200 (the default), 207, 400 or 422.
@@ -50,6 +66,14 @@ func (v *Variants) Settings() []setting.Setting {
 		setting.Boolean("voidBody", &v.VoidBody, "void routes answer 200 with a body instead of 204"),
 		setting.Boolean("noRetryAfter", &v.NoRetryAfter, "429 comes without Retry-After"),
 		setting.Boolean("limitByAddress", &v.LimitByAddress, "budget for each client address instead of each key"),
+		setting.Boolean("retryAfterDate", &v.RetryAfterDate, "Retry-After of a 429 is a date instead of seconds"),
+		setting.Boolean("noRateLimit", &v.NoRateLimit, "answers come without the headers of the budget"),
+		setting.Boolean("resetDown", &v.ResetDown, "seconds until the budget's reset are rounded down instead of up"),
+		setting.Boolean("freeFailures", &v.FreeFailures, "requests that fail do not count"),
+		setting.Number("quota", &v.Quota, "requests a window from now on; 0 keeps those of the start"),
+		setting.Duration("window", &v.Window, "length of each new window, such as 10s; 0 keeps that of the start"),
+		setting.Fraction("strangerShare", &v.StrangerShare, "part of the budget that another program spends at random, 0 to 1"),
+		setting.Number("strangerBurst", &v.StrangerBurst, "about how many requests it makes at once; 0 means 1"),
 		setting.Boolean("reverseBatches", &v.ReverseBatches, "partial batches answer in reverse order"),
 		setting.Number("partialStatus", &v.PartialStatus, "status of a partly refused batch: 200 (default), 207, 400 or 422"),
 		setting.Boolean("absentNull", &v.AbsentNull, "null properties are absent from answers"),
@@ -87,6 +111,15 @@ func (v Variants) Validate() error {
 		if !slices.Contains(c.allowed, c.value) {
 			errs = append(errs, fmt.Errorf("variants: %s %d is none of %v", c.name, c.value, c.allowed[1:]))
 		}
+	}
+	if v.Quota < 0 || v.StrangerBurst < 0 {
+		errs = append(errs, fmt.Errorf("variants: quota %d or strangerBurst %d is negative", v.Quota, v.StrangerBurst))
+	}
+	if v.Window < 0 || v.Window%time.Second != 0 {
+		errs = append(errs, fmt.Errorf("variants: window %v is not a number of whole seconds, which are all that the headers can express", v.Window))
+	}
+	if !(v.StrangerShare >= 0 && v.StrangerShare <= 1) {
+		errs = append(errs, fmt.Errorf("variants: strangerShare %v is not a part from 0 to 1", v.StrangerShare))
 	}
 	if v.InvalidBody != "" && !slices.Contains(InvalidBodies, v.InvalidBody) {
 		errs = append(errs, fmt.Errorf("variants: invalidBody %q is none of %s", v.InvalidBody, strings.Join(InvalidBodies, ", ")))

@@ -21,6 +21,9 @@ const (
 	PartitionKey      = "partitionkey" // a command's: commands of one key keep their order
 	Priority          = "priority"     // a command's: high, normal or low; high goes before others, and low after them
 	DryRun            = "dryrun"       // a command's: check it and report the planned call, but do not make it
+	ExternalKey       = "externalkey"  // a create's: the sender's own key of the object; one key makes one object
+	OnConflict        = "onconflict"   // a create's with externalkey: what happens if the object exists, existing or update
+	Existing          = "existing"     // a result's: the create found the object of its externalkey, and created nothing
 )
 
 // Values of the attribute priority. A command without it has the priority normal.

@@ -70,6 +70,9 @@ api:
   {{- with .cloud.api.timeout }}
   timeout: {{ . | quote }}
   {{- end }}
+{{- with .cloud.policy }}
+policy: {{ toJson . }}
+{{- end }}
 {{- end }}
 {{- end }}
 

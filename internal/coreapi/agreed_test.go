@@ -1,11 +1,11 @@
-package agreed
+package coreapi
 
 import "testing"
 
-// TestValue: one wrong answer does not change the links of all other results.
-func TestValue(t *testing.T) {
+// TestAgreedValue: one wrong answer does not change the links of all other results.
+func TestAgreedValue(t *testing.T) {
 	t.Parallel()
-	var a Value
+	var a AgreedValue
 	for n, test := range []struct{ answer, want string }{
 		{"", ""}, {"a", "a"}, {"b", "a"}, {"b", "a"}, {"a", "a"}, {"b", "a"}, {"c", "a"}, {"b", "a"}, {"b", "a"}, {"", "a"}, {"b", "b"},
 	} {
