@@ -63,7 +63,7 @@ type Worker struct {
 	webOrigin string
 	mandant   coreapi.AgreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
-	inFlight  inFlight
+	inFlight  inflight.All
 }
 
 // New builds the worker of the cloud that the API belongs to.
