@@ -25,9 +25,16 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 
 // awaitSlot waits until factro may be called, for a command or for a read that the command needs.
 func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
-	before := j.progress.setState(status.Waiting)
-	defer func() { j.progress.setState(before) }()
-	return w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) })
+	before := j.progress.SetState(status.Waiting)
+	defer func() { j.progress.SetState(before) }()
+	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {
+		return err
+	}
+	if err := commands.MayCall(ctx); err != nil {
+		w.api.Forgo()
+		return err
+	}
+	return nil
 }
 
 // attempt makes one attempt.
@@ -39,17 +46,18 @@ func (w *Worker) attempt(ctx context.Context, j *job) finding {
 		return j.fail(err)
 	}
 	if err := commands.MayCall(ctx); err != nil {
+		w.api.Forgo()
 		return j.yield(ctx, w, err)
 	}
 	j.attempts++
 	j.calls++
-	j.progress.setState(status.Calling)
+	j.progress.SetState(status.Calling)
 	crashpoint("before-call")
 	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: j.file}, call, w.api.Key())
 	crashpoint("after-call")
 	j.answer = a
 	j.logAttempt(ctx, judgement, a)
-	j.progress.setCall(j.attempts, coreapi.FailureCode(judgement, a))
+	j.progress.SetCall(j.attempts, coreapi.FailureCode(judgement, a))
 	if ctx.Err() != nil && a.Err != nil {
 		// The bridge is stopping, and the call took longer than the grace period. The ledger says that a create may have happened.
 		j.verdict = fmt.Errorf("stopped during the call: %w", a.Err)
@@ -110,7 +118,7 @@ func (w *Worker) handleJudgement(ctx context.Context, j *job, judgement coreapi.
 
 // pause waits before the next attempt.
 func (w *Worker) pause(ctx context.Context, j *job) finding {
-	j.progress.setState(status.Retrying)
+	j.progress.SetState(status.Retrying)
 	if err := coreapi.Sleep(ctx, delivery.Backoff(j.attempts)); err != nil {
 		return j.stop(fmt.Errorf("stopped between attempts: %w", err))
 	}

@@ -44,9 +44,6 @@ func (w *Worker) Defer(ctx context.Context, cmd events.Command, mistake error, w
 	}
 	ctx, cancel := context.WithTimeout(ctx, deferredTimeout)
 	defer cancel()
-	if err := w.publish(ctx, j, r); err != nil {
-		return fmt.Errorf("deferred result of %.80q: %w", cmd.Event.ID(), err)
-	}
 	w.metrics.countResult(ctx, j, r)
-	return nil
+	return w.publish(ctx, j, r)
 }

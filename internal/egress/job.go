@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
+	"github.com/factro-bridge/factro-bridge/internal/egress/inflight"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -26,7 +27,7 @@ type job struct {
 	expiry    time.Time // zero if the command does not expire
 	notBefore time.Time // zero if the command is not delayed
 	dryRun    bool
-	progress  *tracked // for status requests
+	progress  *inflight.Command // for status requests
 
 	ledgerID     string // by which the ledger knows the command
 	record       ledger.Record
@@ -140,8 +141,8 @@ func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, 
 	ctx := commandContext{stopping, delivery}
 	cmd.Cloud = w.cloud // a subject that does not name a command has no cloud
 	j := &job{cmd: cmd, mistake: mistake, ledgerID: cmd.Identity(), startedAt: time.Now()}
-	j.progress = w.inFlight.begin(j.startedAt)
-	defer j.progress.end()
+	j.progress = w.inFlight.Begin(j.startedAt)
+	defer j.progress.End()
 	for at := planning; at != settled; {
 		e := actions[at](w, ctx, j) //nolint:contextcheck // ctx has both contexts in it
 		next, known := transitions[at][e]

@@ -123,7 +123,7 @@ func (w *Worker) saveResult(ctx context.Context, j *job, r events.Result) error 
 		// behind it.
 		w.metrics.recordRefused(ctx)
 		w.log.ErrorContext(ctx, "the broker refuses the ledger's record of a finished command; if the command is sent again, it may be carried out again",
-			"cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "error", err)
+			"cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", coreapi.Shorten(j.cmd.Event.ID()), "error", err)
 		return nil
 	}
 	return err

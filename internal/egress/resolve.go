@@ -19,7 +19,7 @@ import (
 // again.
 func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	a := j.answer
-	j.progress.setState(status.Searching)
+	j.progress.SetState(status.Searching)
 	if !j.op.Searchable() {
 		return w.decideUnsearchable(j, a, "factro has no list to search for it")
 	}

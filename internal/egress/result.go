@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -127,7 +126,7 @@ func (w *Worker) pendingVerdict(j *job, r events.Result, verdict, why error) err
 func (w *Worker) reportRefusedResult(ctx context.Context, j *job, r events.Result, err error) {
 	w.metrics.resultRefused(ctx)
 	w.log.ErrorContext(ctx, "the broker refuses the result of a command for good; it is not published", "cloud", w.cloud,
-		"operation", events.Token(r.Operation), "event_id", shorten(j.cmd.Event.ID()), "outcome", string(r.Outcome), "error", err)
+		"operation", events.Token(r.Operation), "event_id", coreapi.Shorten(j.cmd.Event.ID()), "outcome", string(r.Outcome), "error", err)
 }
 
 // publishDeferred tells the sender that the command has to wait. A failure is only logged: the command goes on.
@@ -223,34 +222,9 @@ func shrinkToFit(r events.Result, do func(events.Result) error) error {
 		err = do(r)
 	}
 	if publish.Permanent(err) {
-		err = do(bareOutcome(r))
+		err = do(coreapi.Bare(r))
 	}
 	return err
-}
-
-// bareOutcome is a result without anything that could be large.
-func bareOutcome(r events.Result) events.Result {
-	r.Omitted = r.Omitted || r.Response != nil
-	r.Response = nil
-	if r.Resource != nil && (len(r.Resource.ID) > 128 || len(r.Resource.URL) > 512) {
-		r.Resource = nil
-	}
-	if r.Error != nil {
-		r.Error = &events.Error{
-			Code: r.Error.Code, Message: shorten(r.Error.Message), Status: r.Error.Status,
-			Detail: coreapi.Detail("left out: the broker refused the complete message"),
-		}
-	}
-	return r
-}
-
-// shorten cuts a message to a length that people read.
-func shorten(s string) string {
-	const most = 1 << 10
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // variant distinguishes results that share an id but are different messages. Without it the stream would drop the second one as a

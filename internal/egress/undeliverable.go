@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
+	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -20,7 +21,7 @@ func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake,
 	j := &job{cmd: cmd, startedAt: now}
 	r := events.Result{
 		Operation: cmd.Operation, Outcome: events.Dead, StartedAt: now, FinishedAt: &now,
-		Error: &events.Error{Code: events.CodeUndeliverable, Message: shorten(message)},
+		Error: &events.Error{Code: events.CodeUndeliverable, Message: coreapi.Shorten(message)},
 	}
 	err := shrinkToFit(r, func(r events.Result) error { return w.publish(ctx, j, r) })
 	if publish.Permanent(err) {

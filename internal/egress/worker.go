@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
+	"github.com/factro-bridge/factro-bridge/internal/egress/inflight"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -66,7 +67,7 @@ type Worker struct {
 	webOrigin string
 	mandant   coreapi.AgreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
-	inFlight  inFlight
+	inFlight  inflight.All
 }
 
 // New builds the worker of the cloud that the API belongs to.

@@ -93,7 +93,7 @@ func (s *Candidates) doubtOlder(since time.Time) {
 func (s *Candidates) Doubt() string {
 	var ids []string
 	for _, d := range s.Doubts[:min(len(s.Doubts), 5)] {
-		ids = append(ids, factro.Escape(cmp.Or(shorten(d.ID), "one without an id")))
+		ids = append(ids, factro.Escape(cmp.Or(coreapi.Shorten(d.ID), "one without an id")))
 	}
 	if len(ids) == 0 {
 		return fmt.Sprintf("there are more than %d like it", maxCandidates)
@@ -256,13 +256,4 @@ func (r Reads) Read(
 			return coreapi.Answer{}, ErrStopped
 		}
 	}
-}
-
-// shorten cuts an id to a length that people read.
-func shorten(s string) string {
-	const most = 1 << 10
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }
