@@ -8,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -64,7 +65,7 @@ func (w *Worker) findRecord(ctx context.Context, j *job) (known bool, have ledge
 
 // matches says whether a record has the operation and the data of the command.
 func (j *job) matches(have ledger.Record) bool {
-	return have.Fingerprint == j.record.Fingerprint || have.Fingerprint == oldFingerprint(j.op, j.cmd.Event.Data())
+	return have.Fingerprint == j.record.Fingerprint || have.Fingerprint == identity.FormerFingerprint(j.op.Name, j.cmd.Event.Data())
 }
 
 // recordCall records that one more call is about to be made.
@@ -114,7 +115,7 @@ func (w *Worker) resume(ctx context.Context, j *job, have ledger.Record, now tim
 // command is finished.
 func (w *Worker) decideByRecord(j *job, have ledger.Record) finding {
 	if !j.matches(have) {
-		return j.reject(conflict(have))
+		return j.reject(have.Conflict())
 	}
 	if have.Result == nil {
 		return goOn
@@ -128,26 +129,6 @@ func (w *Worker) decideByRecord(j *job, have ledger.Record) finding {
 	}
 	j.record.Log, j.record.Made, j.record.Refs = have.Log, have.Made, have.Refs
 	return j.remember(r)
-}
-
-// conflict is the error for a command whose source and id the ledger has for another command. It contains the result of the
-// earlier command, but without factro's answer: an answer can be large, and it was meant for the earlier sender.
-func conflict(have ledger.Record) *events.Error {
-	e := &events.Error{
-		Code:    events.CodeConflict,
-		Message: "a command with this source and id was sent before with other data; an id is for one command",
-	}
-	var earlier events.Result
-	if have.Result == nil || json.Unmarshal(have.Result, &earlier) != nil {
-		return e // the earlier command is not finished
-	}
-	earlier.Omitted = earlier.Omitted || earlier.Response != nil
-	earlier.Response = nil
-	if earlier.Error != nil {
-		earlier.Error.Answer, earlier.Error.Earlier = nil, nil
-	}
-	e.Earlier = &earlier
-	return e
 }
 
 // checkLedger looks for the result of a finished command while the gate is closed. Such a result does not need factro, so the
@@ -183,9 +164,6 @@ func (w *Worker) rejectExpired(ctx context.Context, j *job) finding {
 			if have.MayHaveCalled() {
 				j.ownership = foreign
 				return goOn
-			}
-			if !have.NotBefore.IsZero() {
-				j.own(have, false) // the record of a delayed command goes with it
 			}
 		}
 	}

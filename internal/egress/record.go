@@ -2,8 +2,6 @@ package egress
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +12,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
-	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -47,12 +44,6 @@ type ledgerClaims interface {
 	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
 	// Made returns the objects in the records that were written since a time.
 	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
-}
-
-// oldFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.
-func oldFingerprint(op factro.Operation, data []byte) string {
-	sum := sha256.Sum256(append([]byte(op.Name+"\n"), data...))
-	return hex.EncodeToString(sum[:])
 }
 
 // logAttempt adds an attempt to the log of the command.

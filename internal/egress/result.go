@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -58,6 +57,10 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 		}
 	case j.owned():
 		if err := w.forget(ctx, j); err != nil {
+			return j.fail(err)
+		}
+	case !j.notBefore.IsZero() && !j.dryRun:
+		if err := w.delays.Forget(ctx, j.cmd, j.ledgerID); err != nil {
 			return j.fail(err)
 		}
 	}
@@ -158,7 +161,7 @@ func (w *Worker) resultEvent(j *job, r events.Result) (subject string, e event.E
 	if r.CommandDigest == "" {
 		r.CommandDigest = identity.CommandDigest(j.cmd.Event.Data())
 	}
-	if e, err = translate.Result(j.cmd, r, variant(j, r), time.Now()); err != nil {
+	if e, err = translate.Result(j.cmd, r, translate.Variant(j.cmd, j.dryRun, r), time.Now()); err != nil {
 		return "", e, "", err
 	}
 	return w.cfg.Prefix.Result(w.cloud, j.cmd.Resource, j.cmd.Operation, r.Outcome), e, w.cloud + "." + e.ID(), nil
@@ -225,33 +228,4 @@ func shrinkToFit(r events.Result, do func(events.Result) error) error {
 		err = do(coreapi.Bare(r))
 	}
 	return err
-}
-
-// variant distinguishes results that share an id but are different messages. Without it the stream would drop the second one as a
-// duplicate. Different results are: a dry run and the command itself, one deferred result and the next, a command and its
-// redrive, and rejections of two messages with the same id. A redelivery of a message has the same variant.
-func variant(j *job, r events.Result) string {
-	suffix := ""
-	if j.cmd.Redrive != "" {
-		suffix = ".redrive." + j.cmd.Redrive
-	}
-	switch {
-	case r.Outcome == events.Deferred && r.RetryAt != nil:
-		return suffix + "." + strconv.FormatInt(r.RetryAt.Unix(), 10)
-	case r.Outcome == events.Deferred: // by a pause; there may be another one
-		return suffix + "." + strconv.FormatInt(r.StartedAt.Unix(), 10)
-	case j.dryRun:
-		suffix += ".dryrun"
-	}
-	if j.cmd.Position != "" && (j.dryRun || r.Error != nil && perMessageCodes[r.Error.Code]) {
-		suffix += "." + j.cmd.Position
-	}
-	return suffix
-}
-
-// perMessageCodes are the error codes that are about one message, not about a command in the ledger. A second message with the same
-// id may have other data, and its sender needs a result too.
-var perMessageCodes = map[string]bool{
-	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
-	events.CodeUndeliverable: true, events.CodePolicy: true, events.CodePurged: true, events.CodeUnknownKey: true,
 }

@@ -63,3 +63,9 @@ func CommandDigest(data []byte) string {
 	sum := sha256.Sum256(canonical)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
+
+// FormerFingerprint is the fingerprint in records of older bridges. It covers the bytes of the data.
+func FormerFingerprint(operation string, data []byte) string {
+	sum := sha256.Sum256(append([]byte(operation+"\n"), data...))
+	return hex.EncodeToString(sum[:])
+}

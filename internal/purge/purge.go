@@ -161,12 +161,13 @@ func (p *Purge) claim(ctx context.Context, c waiting.Command, fingerprint string
 	switch {
 	case err != nil || !known:
 		return err == nil, false, err
-	case have.Result == nil:
+	case have.Result == nil && (!have.NeverBegun() || have.Fingerprint != fingerprint):
 		return false, false, nil
+	case have.Result == nil: // it was delayed, and is due
 	case c.Redrive == "" || c.Redrive == have.Redrive || have.Fingerprint != fingerprint || isApplied(have):
 		return false, true, nil
 	}
-	// An operator has sent it once more, and nobody has begun it again.
+	// Nobody has begun it, or an operator has sent it once more and nobody has begun it again.
 	have.Result, have.Redrive = data, c.Redrive
 	_, err = p.Ledger.Save(ctx, c.Cloud, c.Identity(), have)
 	if errors.Is(err, ledger.ErrTaken) {

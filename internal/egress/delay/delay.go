@@ -31,6 +31,7 @@ type Ledger interface {
 	Begin(ctx context.Context, cloud, commandID string, r ledger.Record) (known bool, have ledger.Record, err error)
 	Look(ctx context.Context, cloud, commandID string) (known bool, have ledger.Record, err error)
 	Save(ctx context.Context, cloud, commandID string, r ledger.Record) (ledger.Record, error)
+	Forget(ctx context.Context, cloud, commandID string, r ledger.Record) error
 }
 
 // Delays are the delayed commands of one cloud.
@@ -117,6 +118,18 @@ func (d *Delays) schedule(ctx context.Context, cmd events.Command, fingerprint s
 		return until, ErrConflict
 	}
 	return waiting.Until, nil
+}
+
+// Forget deletes the record of a command that was delayed and is rejected before any call, so that nobody can cancel it any more.
+func (d *Delays) Forget(ctx context.Context, cmd events.Command, ledgerID string) error {
+	known, have, err := d.ledger.Look(ctx, d.cloud, ledgerID)
+	if err != nil || !known || have.NotBefore.IsZero() || have.MayHaveCalled() || have.Result != nil {
+		return err
+	}
+	if digest, err := d.fingerprintOf(cmd); err != nil || digest != have.Fingerprint {
+		return nil //nolint:nilerr // it is the record of another command
+	}
+	return d.ledger.Forget(ctx, d.cloud, ledgerID, have)
 }
 
 // Reason is the reason for which a command is rejected that could not be stored, or nil for any other error.
