@@ -9,6 +9,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
+	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
@@ -61,7 +62,7 @@ func TestUnitAlone(t *testing.T) {
 	}
 	t.Cleanup(consumer.Close)
 	steer := newSteering(cfg, broker, b.log)
-	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, fleet: fleet, budgets: budget.NewPool(), steer: steer})
+	units, err := b.units(shared{broker: broker, streams: streams, publisher: publisher, letters: letters, queue: consumer, fleet: fleet, budgets: budget.NewPool(), steer: steer, delayed: delayed.New(broker, streams, publisher, b.log)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -51,22 +50,12 @@ func (c *Client) Cancel(ctx context.Context, source, id string) (CancelState, er
 		}
 		source = o.Source
 	}
-	data, err := json.Marshal(CancelRequest{ID: id, Source: source})
-	if err != nil {
-		return "", fmt.Errorf("cancel: %w", err)
-	}
 	if _, ok := ctx.Deadline(); !ok {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, cancelTimeout)
 		defer stop()
 	}
-	answer, err := c.request(ctx, "cancel", c.prefix.Cancel(c.cloud), data)
-	if err != nil {
-		return "", err
-	}
 	var a CancelAnswer
-	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return "", fmt.Errorf("cancel: %w", err)
-	}
-	return a.State, nil
+	err := c.ask(ctx, "cancel", c.prefix.Cancel(c.cloud), CancelRequest{ID: id, Source: source}, &a)
+	return a.State, err
 }

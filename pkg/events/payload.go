@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/command"
 )
 
 // Payload is the data of a command or a query that knows its operation: one of the structs of the package
@@ -33,7 +34,7 @@ func payloadData(p Payload) ([]byte, error) {
 	if s := binding.Shape(data); s != "an object" {
 		return nil, fmt.Errorf("data of %s is %s, want an object", op.Name, s)
 	}
-	return byKeys(data), nil
+	return command.ByKeys(data), nil
 }
 
 // ObjectRef names an object in one of the broker's object stores.

@@ -22,21 +22,27 @@ func (c *Client) Status(ctx context.Context, position string) (status.Status, er
 	if err := c.check(); err != nil {
 		return status.Status{}, fmt.Errorf("status: %w", err)
 	}
-	data, err := json.Marshal(status.Request{Position: position})
-	if err != nil {
-		return status.Status{}, fmt.Errorf("status: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	answer, err := c.request(ctx, "status", c.prefix.Status(c.cloud), data)
-	if err != nil {
-		return status.Status{}, err
-	}
 	var s status.Status
-	if err := json.Unmarshal(answer.Data, &s); err != nil {
-		return status.Status{}, fmt.Errorf("status: %w", err)
+	err := c.ask(ctx, "status", c.prefix.Status(c.cloud), status.Request{Position: position}, &s)
+	return s, err
+}
+
+// ask sends a question of the bridge's contract and reads the answer to it.
+func (c *Client) ask(ctx context.Context, what, subject string, question, answer any) error {
+	data, err := json.Marshal(question)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return s, nil
+	msg, err := c.request(ctx, what, subject, data)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(msg.Data, answer); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }
 
 // WatchStatus calls f with what [Client.Status] says, after a second and then whenever it has changed, until ctx ends. The first

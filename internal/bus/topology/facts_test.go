@@ -35,7 +35,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 			t.Errorf("%+v is said of a stream %+v", f, c)
 		}
 	}
-	if len(facts) != 6 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
+	if len(facts) != 7 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
 		t.Errorf("the facts are %+v", facts)
 	}
 }
