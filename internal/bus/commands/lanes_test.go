@@ -480,7 +480,7 @@ func (c clerk) Defer(_ context.Context, cmd events.Command, _ error, wait Wait) 
 
 // TestReported: whoever waits for more than five seconds hears so, and for how long, which comes true. It has the package for itself,
 // since other tests would change the pace.
-func TestReported(t *testing.T) {
+func TestReported(t *testing.T) { //nolint:paralleltest // see above
 	server := natstest.Start(t)
 	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
 	out := bustest.Connected(t, server)
