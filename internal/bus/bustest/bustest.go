@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -175,13 +176,18 @@ func (o Outside) Events() []*jetstream.RawStreamMsg {
 	return out
 }
 
-// Commands is the state of the consumer of the commands of acme.
+// Commands is the state of the consumer of the commands of acme. The bridge creates it again when it has lost the connection or
+// takes over: for a moment there is none.
 func (o Outside) Commands() *jetstream.ConsumerInfo {
 	o.t.Helper()
-	c, err := o.JS.Consumer(o.t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme")
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	var c jetstream.Consumer
+	natstest.Eventually(o.t, "there is a consumer of commands", func() bool {
+		var err error
+		if c, err = o.JS.Consumer(o.t.Context(), "FACTRO_COMMANDS_ACME", "egress-acme"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			o.t.Fatal(err)
+		}
+		return err == nil
+	})
 	return c.CachedInfo()
 }
 

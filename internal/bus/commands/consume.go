@@ -126,7 +126,7 @@ func (c *Consumer) Run(ctx context.Context, cloud string, options Options, w Wor
 		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
 	}
 	defer c.metrics.end(q.counts)
-	q.repeat(ctx, "commands cannot be worked on; trying again", q.hold)
+	q.repeat(ctx, "work on", q.hold)
 	c.conn.Health().Pulls(cloud, nil)
 	return nil
 }
@@ -146,7 +146,7 @@ type cloudQueue struct {
 }
 
 // repeat does something again and again until ctx ends, after a pause when it failed.
-func (q *cloudQueue) repeat(ctx context.Context, complaint string, do func(context.Context) error) {
+func (q *cloudQueue) repeat(ctx context.Context, what string, do func(context.Context) error) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
 		err := do(ctx)
@@ -172,7 +172,7 @@ func (q *cloudQueue) repeat(ctx context.Context, complaint string, do func(conte
 		}
 		q.conn.Recheck() // perhaps the stream is gone too
 		if failures == 0 && !errors.Is(err, delivery.ErrInterrupted) {
-			q.log.WarnContext(ctx, complaint, "cloud", q.cloud, "error", err)
+			q.log.WarnContext(ctx, "commands cannot be pulled and worked on; trying again", "cloud", q.cloud, "failed", what, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -213,7 +213,7 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	group.Go(func() { q.refill(working) })
 	group.Go(func() { informer{q}.run(working) })
 	group.Go(func() { q.holds.Run(working) })
-	q.repeat(working, "commands cannot be pulled; trying again", q.pull)
+	q.repeat(working, "pull", q.pull)
 	group.Wait()
 	if ctx.Err() == nil {
 		return context.Cause(working)

@@ -11,14 +11,18 @@ const LeaseTTL = 6 * time.Second
 
 // Lease is the right to work on the commands of a cloud.
 type Lease interface {
-	// Until is the time up to which the holder may act, zero if the lease is lost. It asks nobody.
-	Until() time.Time
-	// Lost is closed when the lease is lost.
-	Lost() <-chan struct{}
+	validity
 	// Yield is closed when another bridge should have the lease. The holder finishes what is in flight, and releases it.
 	Yield() <-chan struct{}
 	// Release gives it back.
 	Release(ctx context.Context)
+}
+
+type validity interface {
+	// Until is the time up to which the holder may act, zero if the lease is lost. It asks nobody.
+	Until() time.Time
+	// Lost is closed when the lease is lost.
+	Lost() <-chan struct{}
 }
 
 // Acquire waits for the lease of a key.
