@@ -197,6 +197,7 @@ func TestDelayedAcrossRestarts(t *testing.T) {
 	d.b.kill()
 	d.n.Restart()
 	d.b.start()
+	d.applied(d.try("between")) // the bridge works on commands again
 	second := d.do("second", "second", time.Now().Add(time.Second))
 	d.applied(second)
 	d.applied(first)
@@ -433,4 +434,106 @@ func TestDelayedInNoMemory(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	waitFor(t, "one is gone", func() bool { return d.waiting() == stored-1 })
+}
+
+// finals are the ids of the commands with a final result, in the order of the results.
+func (d *delaying) finals() (ids []string) {
+	for _, m := range read(d.t, d.js, prefix.ResultStream("acme"), ">") {
+		if !strings.HasSuffix(m.subject, ".deferred") {
+			ids = append(ids, m.event.Extensions()["causationid"].(string))
+		}
+	}
+	return ids
+}
+
+// queued counts the commands in their queue.
+func (d *delaying) queued() uint64 {
+	d.t.Helper()
+	s, err := d.js.Stream(d.t.Context(), prefix.CommandStream("acme"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// pause has the bridge begin no command until resume is called.
+func (d *delaying) pause() (resume func()) {
+	steer(d.t, d.n, "pause", "commands")
+	d.b.obeys("commands", true)
+	return func() { steer(d.t, d.n, "resume", "commands") }
+}
+
+// TestDelayedInLane: a delayed command holds up none of the commands with its partition key. When it is due it has the place in their order
+// at which it came into the queue.
+func TestDelayedInLane(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	key := events.WithPartitionKey("one")
+	at := time.Now().Add(3 * time.Second)
+	later := d.do("later", "later", at, key)
+	for _, id := range []string{"first", "second"} {
+		d.applied(d.try(id, events.WithID(id), key))
+	}
+	if tasksWithTitle(d.f, "later") != 0 || time.Now().After(at) {
+		t.Errorf("it was carried out before its time, or this test is too slow: %s late", time.Since(at))
+	}
+	resume := d.pause()
+	waitFor(t, "it is in the queue", func() bool { return d.queued() == 1 && d.waiting() == 0 })
+	for _, id := range []string{"third", "fourth"} {
+		if _, err := d.client.Send(t.Context(), d.task(id), events.WithID(id), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume()
+	d.applied(later)
+	waitFor(t, "all are carried out", func() bool { return d.queued() == 0 })
+	if got := strings.Join(d.finals(), " "); got != "first second later third fourth" {
+		t.Errorf("the order is %s", got)
+	}
+}
+
+// TestDelayedRedriven: delayed commands that became dead letters can be sent again. One whose notbefore has not passed waits for it once more,
+// and can be cancelled; one that is due is carried out at once.
+func TestDelayedRedriven(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	at := time.Now().Add(6 * time.Second)
+	due := d.do("due", "due", time.Now().Add(time.Second))
+	resume := d.pause()
+	waitFor(t, "it is in the queue", func() bool { return d.queued() == 1 && d.waiting() == 0 })
+	for id, notBefore := range map[string]time.Time{"early": at, "cancelled": at.Add(time.Hour)} {
+		if _, err := d.client.Send(t.Context(), d.task(id), events.WithID(id), events.WithNotBefore(notBefore)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := purge(t, d.n, "--reason", "a test"); p.Purged != 3 || p.Begun != 0 {
+		t.Errorf("%d are purged, %d begun", p.Purged, p.Begun)
+	}
+	d.refused(due, events.CodePurged, "a test")
+	if state, err := d.client.Cancel(t.Context(), "", "due"); err != nil || state != events.CancelBegun {
+		t.Errorf("a command that was purged is %s, %v", state, err)
+	}
+	resume()
+	if out, errOut, code := bridgeCommand(t, "dead", "redrive", "--nats", d.n.URL(), "--cloud", "acme", "--since", "1h"); code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	waitFor(t, "two wait", func() bool { return d.waiting() == 2 })
+	if state, err := d.client.Cancel(t.Context(), "", "cancelled"); err != nil || state != events.Cancelled {
+		t.Errorf("it is %s, %v", state, err)
+	}
+	waitFor(t, "the one that is due is carried out", func() bool { return tasksWithTitle(d.f, "due") == 1 })
+	if tasksWithTitle(d.f, "early") != 0 && time.Now().Before(at) {
+		t.Error("it was carried out before its time")
+	}
+	waitFor(t, "the other one is carried out", func() bool { return tasksWithTitle(d.f, "early") == 1 })
+	if late := time.Since(at); late < 0 {
+		t.Errorf("it was carried out %s early", -late)
+	}
+	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 && d.queued() == 0 })
+	if n := tasksWithTitle(d.f, "due") + tasksWithTitle(d.f, "early") + tasksWithTitle(d.f, "cancelled"); n != 2 {
+		t.Errorf("factro has %d tasks", n)
+	}
+	if n := len(read(t, d.js, prefix.DeadStream("acme"), ">")); n != 0 {
+		t.Errorf("there are %d dead letters", n)
+	}
 }
