@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
@@ -228,6 +229,7 @@ type rig struct {
 	api    *apitest.Factro
 	stores *fakeStores
 	keys   *fakeKeys
+	delays *fakeDelays
 	log    *bytes.Buffer
 }
 
@@ -244,6 +246,7 @@ func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body stri
 		api:    &apitest.Factro{Diary: stores, Script: script},
 		stores: &fakeStores{Diary: stores, t: t, ledger: map[string]ledger.Record{}, claims: map[string]string{}},
 		keys:   &fakeKeys{entries: map[string]keys.Entry{}, queued: map[string]bool{}},
+		delays: &fakeDelays{waiting: map[string]delayed.Waiting{}},
 	}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
@@ -258,7 +261,7 @@ func newRigFor(t testing.TB, wcfg Config, script func(r *http.Request, body stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.w, err = New(api, wcfg, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores, Keys: r.keys}, log); err != nil {
+	if r.w, err = New(api, wcfg, Stores{Results: r.stores, Ledger: r.stores, Files: r.stores, Keys: r.keys, Delayed: r.delays}, log); err != nil {
 		t.Fatal(err)
 	}
 	return r
