@@ -44,7 +44,7 @@ func (r *rig) wait(cmd events.Command) {
 	if len(told) != 1 || told[0].result.Error.Code != events.CodeNotBefore || r.Count("call") != 0 || r.keys.state() != "" || len(r.delays.waiting) != 1 {
 		r.t.Errorf("%d deferred results, the key %q: %s", len(told), r.keys.state(), r)
 	}
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
 	clear(r.delays.waiting)
 	r.again()
 }
@@ -106,7 +106,7 @@ func TestDelayedKeys(t *testing.T) {
 		if state, err := r.w.Cancel(t.Context(), "urn:test", "c-1"); err != nil || state != events.Cancelled {
 			t.Errorf("it is %s, %v", state, err)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
 		r.again()
 		if s := r.wantCancelled(r.do(own)); r.Count("call") != 0 || r.keys.state() != "" {
 			t.Errorf("the result is %s: %s", s.event.Data(), r)

@@ -2,6 +2,7 @@ package delayed
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -126,10 +127,7 @@ func TestForwardRepeats(t *testing.T) {
 		},
 	} {
 		other := *msg
-		other.Header = nats.Header{}
-		for k, v := range msg.Header {
-			other.Header[k] = v
-		}
+		other.Header = maps.Clone(msg.Header)
 		change(other.Header)
 		verdict, err := s.forward(t.Context(), "acme", &other)
 		if early := name == "an hour too soon"; early != (err == nil) || early == verdict.Final() {

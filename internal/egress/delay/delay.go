@@ -28,10 +28,14 @@ type Store interface {
 
 // Ledger has the records of commands.
 type Ledger interface {
-	Begin(ctx context.Context, cloud, commandID string, r ledger.Record) (known bool, have ledger.Record, err error)
-	Look(ctx context.Context, cloud, commandID string) (known bool, have ledger.Record, err error)
+	records
 	Save(ctx context.Context, cloud, commandID string, r ledger.Record) (ledger.Record, error)
 	Forget(ctx context.Context, cloud, commandID string, r ledger.Record) error
+}
+
+type records interface {
+	Begin(ctx context.Context, cloud, commandID string, r ledger.Record) (known bool, have ledger.Record, err error)
+	Look(ctx context.Context, cloud, commandID string) (known bool, have ledger.Record, err error)
 }
 
 // Delays are the delayed commands of one cloud.
