@@ -40,9 +40,9 @@ func (r *rig) wait(cmd events.Command) {
 	if err := r.do(cmd); err != nil {
 		r.t.Fatal(err)
 	}
-	told := r.stores.results(events.Deferred)
-	if len(told) != 1 || told[0].result.Error.Code != events.CodeNotBefore || r.Count("call") != 0 || r.keys.state() != "" || len(r.delays.waiting) != 1 {
-		r.t.Errorf("%d deferred results, the key %q: %s", len(told), r.keys.state(), r)
+	reported := r.stores.results(events.Deferred)
+	if len(reported) != 1 || reported[0].result.Error.Code != events.CodeNotBefore || r.Count("call") != 0 || r.keys.state() != "" || len(r.delays.waiting) != 1 {
+		r.t.Errorf("%d deferred results, the key %q: %s", len(reported), r.keys.state(), r)
 	}
 	time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
 	clear(r.delays.waiting)
