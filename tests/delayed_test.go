@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
@@ -65,7 +66,7 @@ func (d *delaying) do(title, id string, notBefore time.Time, more ...events.DoOp
 	}()
 	select {
 	case r := <-deferred:
-		if r.Error == nil || r.Error.Code != events.CodeNotBefore || r.RetryAt == nil || r.RetryAt.Sub(notBefore).Abs() > time.Millisecond {
+		if r.Error == nil || r.Error.Code != notbefore.CodeWaiting || r.RetryAt == nil || r.RetryAt.Sub(notBefore).Abs() > time.Millisecond {
 			d.t.Errorf("the command %s is deferred: %+v", id, r)
 		}
 	case e := <-done:
@@ -183,7 +184,7 @@ func TestDelayedIsChecked(t *testing.T) {
 	// It has expired when it comes, since the server fires no schedule within less than a quarter of a second.
 	at := time.Now().Add(time.Second)
 	d.refused(d.do("expires", "expires", at, events.WithExpiry(at.Add(time.Millisecond))), events.CodeExpired, "expirytime had passed")
-	if state, err := d.client.Cancel(ctx, "", "expires"); err != nil || state != events.CancelNotFound {
+	if state, err := d.client.Cancel(ctx, "", "expires"); err != nil || state != notbefore.NotFound {
 		t.Errorf("a command that has expired is %s, %v", state, err)
 	}
 }
@@ -250,20 +251,20 @@ func TestCancel(t *testing.T) {
 	d := newDelaying(t)
 	done := d.do("cancelled", "c", time.Now().Add(time.Hour))
 	for range 2 { // whoever gets no answer asks again
-		if state, err := d.client.Cancel(t.Context(), "", "c"); err != nil || state != events.Cancelled {
+		if state, err := d.client.Cancel(t.Context(), "", "c"); err != nil || state != notbefore.Cancelled {
 			t.Errorf("it is %s, %v", state, err)
 		}
 	}
-	d.refused(done, events.CodeCancelled, "cancelled before its notbefore")
+	d.refused(done, notbefore.CodeCancelled, "cancelled before its notbefore")
 	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 })
-	d.refused(d.try("cancelled", events.WithID("c"), events.WithNotBefore(time.Now().Add(time.Hour))), events.CodeCancelled, "cancelled")
+	d.refused(d.try("cancelled", events.WithID("c"), events.WithNotBefore(time.Now().Add(time.Hour))), notbefore.CodeCancelled, "cancelled")
 	d.applied(d.try("begun", events.WithID("b")))
-	for id, want := range map[string]events.CancelState{"b": events.CancelBegun, "never sent": events.CancelNotFound, "c": events.Cancelled} {
+	for id, want := range map[string]notbefore.CancelState{"b": notbefore.Begun, "never sent": notbefore.NotFound, "c": notbefore.Cancelled} {
 		if state, err := d.client.Cancel(t.Context(), "", id); err != nil || state != want {
 			t.Errorf("%s is %s, %v, want %s", id, state, err, want)
 		}
 	}
-	if state, err := d.client.Cancel(t.Context(), "urn:other", "c"); err != nil || state != events.CancelNotFound {
+	if state, err := d.client.Cancel(t.Context(), "urn:other", "c"); err != nil || state != notbefore.NotFound {
 		t.Errorf("the command of another source is %s, %v", state, err)
 	}
 	if _, err := d.client.Cancel(t.Context(), "", ""); err == nil {
@@ -286,7 +287,7 @@ func TestCancelRaces(t *testing.T) {
 	const rounds = 60
 	var group sync.WaitGroup
 	var mu sync.Mutex
-	outcomes := map[events.CancelState]int{}
+	outcomes := map[notbefore.CancelState]int{}
 	for i := range rounds {
 		group.Go(func() {
 			id := fmt.Sprint("race-", i)
@@ -309,10 +310,10 @@ func TestCancelRaces(t *testing.T) {
 			defer mu.Unlock()
 			outcomes[state]++
 			want := events.Applied
-			if state == events.Cancelled {
+			if state == notbefore.Cancelled {
 				want = events.Rejected
 			}
-			if e.result.Outcome != want || state == events.CancelNotFound {
+			if e.result.Outcome != want || state == notbefore.NotFound {
 				t.Errorf("%s is %s, and its result %+v, %v", id, state, e.result, e.err)
 			}
 			if n := tasksWithTitle(d.f, id); n != 1 && want == events.Applied || n != 0 && want == events.Rejected {
@@ -321,7 +322,7 @@ func TestCancelRaces(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if outcomes[events.Cancelled] == 0 || outcomes[events.CancelBegun] == 0 {
+	if outcomes[notbefore.Cancelled] == 0 || outcomes[notbefore.Begun] == 0 {
 		t.Errorf("the race was none: %v", outcomes)
 	}
 	t.Logf("%v", outcomes)
@@ -353,8 +354,8 @@ func TestDelayedUnsupported(t *testing.T) {
 	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, env: []string{"FACTRO_BRIDGE_NATS_MANAGE=false"}}).start()
 	d := &delaying{t, n, f, b, js, events.NewClient(js, "acme", events.WithDefaults(events.WithSource("urn:test")))}
 	later := events.WithNotBefore(time.Now().Add(time.Hour))
-	d.refused(d.try("missing", later), events.CodeUnsupported, "the stream FACTRO_DELAYED_ACME is missing; a bridge with nats.manage: true makes it")
-	if state, err := d.client.Cancel(t.Context(), "", "none"); err != nil || state != events.CancelNotFound {
+	d.refused(d.try("missing", later), notbefore.CodeUnsupported, "the stream FACTRO_DELAYED_ACME is missing; a bridge with nats.manage: true makes it")
+	if state, err := d.client.Cancel(t.Context(), "", "none"); err != nil || state != notbefore.NotFound {
 		t.Errorf("without a stream, a command is %s, %v", state, err)
 	}
 	without := good
@@ -362,7 +363,7 @@ func TestDelayedUnsupported(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), without); err != nil {
 		t.Fatal(err)
 	}
-	d.refused(d.try("off", later), events.CodeUnsupported, "lacks the option allow_msg_schedules, which a NATS server of version 2.12 or later has")
+	d.refused(d.try("off", later), notbefore.CodeUnsupported, "lacks the option allow_msg_schedules, which a NATS server of version 2.12 or later has")
 	d.applied(d.try("at once"))
 	if err := js.DeleteStream(t.Context(), good.Name); err != nil {
 		t.Fatal(err)
@@ -372,7 +373,7 @@ func TestDelayedUnsupported(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), small); err != nil {
 		t.Fatal(err)
 	}
-	d.refused(d.try("full", later), events.CodeFull, "of the 1024 bytes of the stream FACTRO_DELAYED_ACME")
+	d.refused(d.try("full", later), notbefore.CodeFull, "of the 1024 bytes of the stream FACTRO_DELAYED_ACME")
 	if err := b.terminate(); err != nil {
 		t.Fatal(err)
 	}
@@ -510,7 +511,7 @@ func TestDelayedRedriven(t *testing.T) {
 		t.Errorf("%d are purged, %d begun", p.Purged, p.Begun)
 	}
 	d.refused(due, events.CodePurged, "a test")
-	if state, err := d.client.Cancel(t.Context(), "", "due"); err != nil || state != events.CancelBegun {
+	if state, err := d.client.Cancel(t.Context(), "", "due"); err != nil || state != notbefore.Begun {
 		t.Errorf("a command that was purged is %s, %v", state, err)
 	}
 	resume()
@@ -518,7 +519,7 @@ func TestDelayedRedriven(t *testing.T) {
 		t.Fatalf("exit code %d: %s%s", code, out, errOut)
 	}
 	waitFor(t, "two wait", func() bool { return d.waiting() == 2 })
-	if state, err := d.client.Cancel(t.Context(), "", "cancelled"); err != nil || state != events.Cancelled {
+	if state, err := d.client.Cancel(t.Context(), "", "cancelled"); err != nil || state != notbefore.Cancelled {
 		t.Errorf("it is %s, %v", state, err)
 	}
 	waitFor(t, "the one that is due is carried out", func() bool { return tasksWithTitle(d.f, "due") == 1 })

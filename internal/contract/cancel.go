@@ -3,7 +3,7 @@ package contract
 import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // cancelAnswerName is the answer to a request to cancel a delayed command.
@@ -17,7 +17,7 @@ func (d *document) cancel() {
 		{"summary", "Asks the bridge with the role egress to cancel a command that waits for its notbefore. Either it is cancelled or it is carried out, never both."},
 		{"contentType", "application/json"},
 		{"payload", reference(componentsPrefix + "CancelRequest")},
-		{"examples", ordered.List{sample{payload: mustJSON(events.CancelRequest{ID: "order-4711", Source: "urn:example:billing"})}.example("Cancel this command")}},
+		{"examples", ordered.List{sample{payload: mustJSON(notbefore.CancelRequest{ID: "order-4711", Source: "urn:example:billing"})}.example("Cancel this command")}},
 	})
 	d.channel(schemas.CancelName, d.prefix.Cancel("cloud"), "Cancel delayed commands", ordered.Inline{}, parameters("cloud"))
 	d.answer(cancelAnswerName, ordered.Object{
@@ -26,7 +26,7 @@ func (d *document) cancel() {
 		{"summary", "Whether the command is cancelled. To ask again is harmless."},
 		{"contentType", "application/json"},
 		{"payload", reference(componentsPrefix + "CancelAnswer")},
-		{"examples", ordered.List{sample{payload: mustJSON(events.CancelAnswer{State: events.Cancelled})}.example("It is cancelled")}},
+		{"examples", ordered.List{sample{payload: mustJSON(notbefore.CancelAnswer{State: notbefore.Cancelled})}.example("It is cancelled")}},
 	})
 	replies := ordered.List{}
 	for _, m := range []string{cancelAnswerName, queryErrorName} {

@@ -9,6 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // fakeDelays keeps delayed commands. What is due stays there until a test takes it out.
@@ -41,7 +42,7 @@ func (r *rig) wait(cmd events.Command) {
 		r.t.Fatal(err)
 	}
 	reported := r.stores.results(events.Deferred)
-	if len(reported) != 1 || reported[0].result.Error.Code != events.CodeNotBefore || r.Count("call") != 0 || r.keys.state() != "" || len(r.delays.waiting) != 1 {
+	if len(reported) != 1 || reported[0].result.Error.Code != notbefore.CodeWaiting || r.Count("call") != 0 || r.keys.state() != "" || len(r.delays.waiting) != 1 {
 		r.t.Errorf("%d deferred results, the key %q: %s", len(reported), r.keys.state(), r)
 	}
 	time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
@@ -81,7 +82,7 @@ func TestDelayedKeys(t *testing.T) {
 			t.Errorf("the ledger has %d records", len(r.stores.ledger))
 		}
 		r.wantDone(r.do(use), events.Rejected, "unknown-key")
-		if state, err := r.w.Cancel(t.Context(), "urn:test", "c-1"); err != nil || state != events.CancelNotFound || len(r.stores.ledger) != 0 {
+		if state, err := r.w.Cancel(t.Context(), "urn:test", "c-1"); err != nil || state != notbefore.NotFound || len(r.stores.ledger) != 0 {
 			t.Errorf("a rejected command is %s, %v; the ledger has %d records", state, err, len(r.stores.ledger))
 		}
 	})
@@ -103,7 +104,7 @@ func TestDelayedKeys(t *testing.T) {
 		if err := r.do(own); err != nil || len(r.delays.waiting) != 1 {
 			t.Errorf("sent again: %v, %d wait", err, len(r.delays.waiting))
 		}
-		if state, err := r.w.Cancel(t.Context(), "urn:test", "c-1"); err != nil || state != events.Cancelled {
+		if state, err := r.w.Cancel(t.Context(), "urn:test", "c-1"); err != nil || state != notbefore.Cancelled {
 			t.Errorf("it is %s, %v", state, err)
 		}
 		time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
@@ -118,7 +119,7 @@ func TestDelayedKeys(t *testing.T) {
 func (r *rig) wantCancelled(verdict error) sent {
 	r.t.Helper()
 	s := r.only()
-	if verdict != nil || s.result.Outcome != events.Rejected || s.result.Error.Code != events.CodeCancelled {
+	if verdict != nil || s.result.Outcome != events.Rejected || s.result.Error.Code != notbefore.CodeCancelled {
 		r.t.Errorf("the verdict is %v, the result %s", verdict, s.event.Data())
 	}
 	return s

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress/inflight"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // Results publishes the results of commands.
@@ -94,7 +95,7 @@ func (w *Worker) Ready(ctx context.Context) error {
 }
 
 // Cancel cancels a delayed command. See [delay.Delays.Cancel].
-func (w *Worker) Cancel(ctx context.Context, source, id string) (events.CancelState, error) {
+func (w *Worker) Cancel(ctx context.Context, source, id string) (notbefore.CancelState, error) {
 	return w.delays.Cancel(ctx, source, id)
 }
 

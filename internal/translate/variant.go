@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // Variant distinguishes results that share an id but are different messages. Without it the stream would drop the second one as a
@@ -33,5 +34,5 @@ func Variant(cmd events.Command, dryRun bool, r events.Result) string {
 var perMessageCodes = map[string]bool{
 	events.CodeInvalid: true, events.CodeUnknownOperation: true, events.CodeConflict: true, events.CodeExpired: true,
 	events.CodeUndeliverable: true, events.CodePolicy: true, events.CodePurged: true, events.CodeUnknownKey: true,
-	events.CodeUnsupported: true, events.CodeFull: true,
+	notbefore.CodeUnsupported: true, notbefore.CodeFull: true,
 }

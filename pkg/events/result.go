@@ -103,10 +103,6 @@ const (
 	CodeExpired          = "expired"           // expirytime had passed; nothing was called
 	CodeUnknownKey       = "unknown-key"       // the data names an object by an external key that is not known; nothing was called
 	CodeConflict         = "conflict"          // the same source and id were used before with other data; nothing was called
-	CodeUnsupported      = "unsupported"       // notbefore was given, and NATS cannot keep the command until then; nothing was called
-	CodeFull             = "full"              // notbefore was given, and too many delayed commands wait already; nothing was called
-	CodeNotBefore        = "notbefore"         // the command waits for its notbefore
-	CodeCancelled        = "cancelled"         // it was cancelled while it waited for its notbefore; nothing was called
 	CodeRefused          = "refused"           // factro said no; status and detail say what
 	CodePolicy           = "policy"            // the operator's policy does not let it through; nothing was called
 	CodePurged           = "purged"            // an operator took it out of the queue; nothing was called

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/tests/freeport"
 )
@@ -124,7 +125,7 @@ func (s *site) delays(t *testing.T, version string) {
 	at := time.Now().Add(time.Second)
 	r, err := events.NewClient(s.js, cloud).Do(t.Context(), payload.CreateTask{Title: "delayed", TargetParentID: s.factro.Demo().Package}, events.WithNotBefore(at))
 	if version == noSchedules {
-		if refused, ok := errors.AsType[*events.Error](err); !ok || refused.Code != events.CodeUnsupported || !strings.Contains(refused.Message, "message schedules need 2.12 or later") {
+		if refused, ok := errors.AsType[*events.Error](err); !ok || refused.Code != notbefore.CodeUnsupported || !strings.Contains(refused.Message, "message schedules need 2.12 or later") {
 			t.Errorf("a delayed command is %+v, %v", r, err)
 		}
 		return

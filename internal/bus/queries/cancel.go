@@ -15,12 +15,13 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // Canceller cancels delayed commands of one cloud.
 type Canceller interface {
 	// Cancel cancels a command, and returns the outcome. After an error the command may be cancelled or not.
-	Cancel(ctx context.Context, source, id string) (events.CancelState, error)
+	Cancel(ctx context.Context, source, id string) (notbefore.CancelState, error)
 }
 
 const (
@@ -95,7 +96,7 @@ func (d *cancelServer) answer(ctx context.Context, data []byte) Answer {
 			Code: events.CodeUnavailable, Message: "the command may be cancelled or not; ask again",
 		}}
 	}
-	text, err := json.Marshal(events.CancelAnswer{State: state})
+	text, err := json.Marshal(notbefore.CancelAnswer{State: state})
 	if err != nil {
 		return Answer{Status: http.StatusInternalServerError, Error: &events.Error{Code: events.CodeUnavailable, Message: err.Error()}}
 	}
@@ -109,7 +110,7 @@ var errCancelSize = errors.New("the id or the source has more than 512 bytes, as
 
 var errCancelForm = errors.New(`the request is not of the form {"id": "<id>", "source": "<URI>"}`)
 
-func cancelRequest(data []byte) (ask events.CancelRequest, err error) {
+func cancelRequest(data []byte) (ask notbefore.CancelRequest, err error) {
 	if err := json.Unmarshal(data, &ask); err != nil || ask.ID == "" {
 		return ask, errCancelForm
 	}

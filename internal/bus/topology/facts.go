@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // StreamFacts is what the contract promises of a stream, for those who describe it without a connection.
@@ -65,7 +66,7 @@ func BucketsOf(p events.Prefix, cloud string) []BucketFacts {
 // DeadCommandCodes are the codes with which the bridge itself terminates a command: those of its dead letters.
 var DeadCommandCodes = []string{
 	events.CodeInvalid, events.CodeUnknownOperation, events.CodeExpired, events.CodeConflict, events.CodeRefused, events.CodeExhausted,
-	events.CodeAmbiguous, events.CodePolicy, events.CodePurged, events.CodeUnknownKey, events.CodeUnsupported, events.CodeFull,
+	events.CodeAmbiguous, events.CodePolicy, events.CodePurged, events.CodeUnknownKey, notbefore.CodeUnsupported, notbefore.CodeFull,
 }
 
 // ClockSkew is how far the clocks of a cluster's servers may be apart.

@@ -22,6 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 func newDeadShow() *cobra.Command {
@@ -79,8 +80,8 @@ var checkHints = map[string]string{
 	events.CodePurged:           "An operator took it out of the queue. Send it again if it is wanted after all.",
 	events.CodeExpired:          "It was too late for its sender. Drop it, or send a new command.",
 	events.CodeConflict:         "Its source and id were used before with other data. If you change its data, it gets a new id: --set field=value.",
-	events.CodeUnsupported:      "NATS could not keep it until its notbefore. Make sure that the server and the stream can, and send it again.",
-	events.CodeFull:             "Too many delayed commands waited. Wait until some are due, or raise nats.max_bytes.delayed and the stream's size, and send it again.",
+	notbefore.CodeUnsupported:   "NATS could not keep it until its notbefore. Make sure that the server and the stream can, and send it again.",
+	notbefore.CodeFull:          "Too many delayed commands waited. Wait until some are due, or raise nats.max_bytes.delayed and the stream's size, and send it again.",
 	events.CodeUnknownKey:       "It names an object by an external key that the bridge does not know. Send it again once the object is created, or set the key: bridge keys set.",
 	events.CodeRefused:          "factro refused it, with the message above. Fix the cause at factro and send it again, or fix the data: --set field=value.",
 	events.CodeExhausted:        "factro failed on it each time. Check whether factro works now, and whether it has carried out the command nevertheless.",

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 type cancelFlags struct {
@@ -57,10 +58,10 @@ this id, cancel says so and exits with 3. After an error, do it again: to cancel
 }
 
 // texts are the outcomes of a request.
-var texts = map[events.CancelState]string{
-	events.Cancelled:      "cancelled",
-	events.CancelBegun:    "too late: the command was begun, or has a result already",
-	events.CancelNotFound: "no delayed command has this id and source",
+var texts = map[notbefore.CancelState]string{
+	notbefore.Cancelled: "cancelled",
+	notbefore.Begun:     "too late: the command was begun, or has a result already",
+	notbefore.NotFound:  "no delayed command has this id and source",
 }
 
 func (f *cancelFlags) cancel(ctx context.Context, out io.Writer, id string) error {
@@ -88,18 +89,18 @@ func (f *cancelFlags) cancel(ctx context.Context, out io.Writer, id string) erro
 	if err := f.print(out, id, state); err != nil {
 		return err
 	}
-	if state != events.Cancelled {
+	if state != notbefore.Cancelled {
 		return exit.Silent(exit.Rejected)
 	}
 	return nil
 }
 
-func (f *cancelFlags) print(out io.Writer, id string, state events.CancelState) error {
+func (f *cancelFlags) print(out io.Writer, id string, state notbefore.CancelState) error {
 	if f.asJSON {
 		return json.NewEncoder(out).Encode(struct {
-			ID     string             `json:"id"`
-			Source string             `json:"source"`
-			State  events.CancelState `json:"state"`
+			ID     string                `json:"id"`
+			Source string                `json:"source"`
+			State  notbefore.CancelState `json:"state"`
 		}{id, f.source, state})
 	}
 	text, known := texts[state]

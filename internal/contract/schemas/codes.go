@@ -6,6 +6,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // Code is a code of events.Error with what it says of a command.
@@ -22,10 +23,10 @@ var Codes = []Code{
 	{events.CodeUnknownKey, events.Rejected, "the data names an object by an external key that is not known; `detail` says which; nothing was called"},
 	{events.CodeExpired, events.Rejected, "`expirytime` had passed; nothing was called"},
 	{events.CodeConflict, events.Rejected, "the same source and id were used before with another operation or other data; nothing was called; `earlier` is the result of that command without its `response`, once it has one"},
-	{events.CodeUnsupported, events.Rejected, "`notbefore` was given, and NATS cannot keep the command until then; `message` says what is needed: mostly a server of version 2.12 or later; nothing was called"},
-	{events.CodeFull, events.Rejected, "`notbefore` was given, and too many delayed commands wait already; nothing was called"},
-	{events.CodeNotBefore, events.Deferred, "the command waits for its `notbefore`, which is `retryAt`"},
-	{events.CodeCancelled, events.Rejected, "it was cancelled while it waited for its `notbefore`; nothing was called, and there is no dead letter"},
+	{notbefore.CodeUnsupported, events.Rejected, "`notbefore` was given, and NATS cannot keep the command until then; `message` says what is needed: mostly a server of version 2.12 or later; nothing was called"},
+	{notbefore.CodeFull, events.Rejected, "`notbefore` was given, and too many delayed commands wait already; nothing was called"},
+	{notbefore.CodeWaiting, events.Deferred, "the command waits for its `notbefore`, which is `retryAt`"},
+	{notbefore.CodeCancelled, events.Rejected, "it was cancelled while it waited for its `notbefore`; nothing was called, and there is no dead letter"},
 	{events.CodeRefused, events.Rejected, "factro said no; `status`, `message` and `detail` tell what, `answer` is what it sent"},
 	{events.CodePolicy, events.Rejected, "the policy of the bridge's operator does not let it through; `message` has the rule; nothing was called"},
 	{events.CodePurged, events.Rejected, "an operator took it out of the queue; `message` says who and why; nothing was called"},

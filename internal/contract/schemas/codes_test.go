@@ -6,6 +6,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // TestDeadCommandCodes: the bridge terminates a command with every code that is final, but for those of a command that the broker
@@ -14,7 +15,7 @@ func TestDeadCommandCodes(t *testing.T) {
 	t.Parallel()
 	var want []string
 	for _, c := range Codes {
-		if c.Outcome != events.Deferred && c.Name != events.CodeUndeliverable && c.Name != events.CodeCancelled {
+		if c.Outcome != events.Deferred && c.Name != events.CodeUndeliverable && c.Name != notbefore.CodeCancelled {
 			want = append(want, c.Name)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // cancelAttempts bounds how often Cancel looks again after somebody else has written the record of the command.
@@ -24,7 +25,7 @@ var errContended = errors.New("the command is being changed by others")
 // write that fails if a worker has begun the command, as the write of the worker fails after it. Then the command is sent on its way at
 // once, and the worker that gets it publishes that result instead of carrying it out. So Cancel need not delete anything, and a crash in
 // between leaves a command that is cancelled or one that is not.
-func (d *Delays) Cancel(ctx context.Context, source, id string) (events.CancelState, error) {
+func (d *Delays) Cancel(ctx context.Context, source, id string) (notbefore.CancelState, error) {
 	if uri, err := url.Parse(source); err == nil {
 		source = uri.String() // as it is read from a command
 	}
@@ -38,13 +39,13 @@ func (d *Delays) Cancel(ctx context.Context, source, id string) (events.CancelSt
 		if errors.Is(err, ledger.ErrTaken) {
 			continue
 		}
-		if err == nil && state == events.Cancelled && found {
+		if err == nil && state == notbefore.Cancelled && found {
 			err = d.store.Release(ctx, waiting)
 		}
 		if err != nil {
 			return "", err
 		}
-		if state == events.Cancelled {
+		if state == notbefore.Cancelled {
 			d.log.InfoContext(ctx, "delayed command cancelled", "cloud", d.cloud, "event_id", id)
 		}
 		return state, nil
@@ -53,7 +54,7 @@ func (d *Delays) Cancel(ctx context.Context, source, id string) (events.CancelSt
 }
 
 // cancelRecord writes into the ledger that a command is cancelled, unless it is too late. ledger.ErrTaken says to look again.
-func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Waiting, found bool) (events.CancelState, error) {
+func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Waiting, found bool) (notbefore.CancelState, error) {
 	known, have, err := d.ledger.Look(ctx, d.cloud, of)
 	if err != nil {
 		return "", err
@@ -67,16 +68,16 @@ func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Wa
 		case !known: // it waits for longer than the ledger remembers, or it was stored a moment ago
 			have = recordOf(waiting.Command, digest, waiting.Until)
 		case have.Fingerprint != digest: // the waiting one will be refused as a conflict
-			return events.CancelBegun, nil
+			return notbefore.Begun, nil
 		}
 	}
 	switch reopened := found && waiting.Command.Redrive != "" && waiting.Command.Redrive != have.Redrive; {
 	case !found && !known:
-		return events.CancelNotFound, nil
+		return notbefore.NotFound, nil
 	case have.Result != nil && isCancelledRecord(have):
-		return events.Cancelled, nil
+		return notbefore.Cancelled, nil
 	case have.Result != nil && !reopened, have.MayHaveCalled(), !found && have.NotBefore.IsZero():
-		return events.CancelBegun, nil
+		return notbefore.Begun, nil
 	}
 	if found {
 		have.Redrive, have.Operation = waiting.Command.Redrive, waiting.Command.Operation
@@ -84,19 +85,19 @@ func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Wa
 	now := time.Now().UTC()
 	have.Result, err = json.Marshal(events.Result{
 		Operation: have.Operation, Outcome: events.Rejected, StartedAt: now, FinishedAt: &now,
-		Error: &events.Error{Code: events.CodeCancelled, Message: "the command was cancelled before its notbefore"},
+		Error: &events.Error{Code: notbefore.CodeCancelled, Message: "the command was cancelled before its notbefore"},
 	})
 	if err != nil {
 		return "", fmt.Errorf("cancel: %w", err)
 	}
 	if known {
 		_, err = d.ledger.Save(ctx, d.cloud, of, have)
-		return events.Cancelled, err
+		return notbefore.Cancelled, err
 	}
 	if known, _, err = d.ledger.Begin(ctx, d.cloud, of, have); err == nil && known {
 		err = ledger.ErrTaken
 	}
-	return events.Cancelled, err
+	return notbefore.Cancelled, err
 }
 
 // isCancelledRecord says whether a record has the result that its command was cancelled.
@@ -107,5 +108,5 @@ func isCancelledRecord(have ledger.Record) bool {
 
 // IsCancelled says whether a result is that of a command that was cancelled.
 func IsCancelled(r events.Result) bool {
-	return r.Outcome == events.Rejected && r.Error != nil && r.Error.Code == events.CodeCancelled
+	return r.Outcome == events.Rejected && r.Error != nil && r.Error.Code == notbefore.CodeCancelled
 }

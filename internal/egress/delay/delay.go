@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 )
 
 // Store keeps commands until their time has come.
@@ -140,9 +141,9 @@ func (d *Delays) Forget(ctx context.Context, cmd events.Command, ledgerID string
 func Reason(err error) *events.Error {
 	switch {
 	case errors.Is(err, delayed.ErrUnsupported):
-		return &events.Error{Code: events.CodeUnsupported, Message: err.Error()}
+		return &events.Error{Code: notbefore.CodeUnsupported, Message: err.Error()}
 	case errors.Is(err, delayed.ErrFull):
-		return &events.Error{Code: events.CodeFull, Message: err.Error()}
+		return &events.Error{Code: notbefore.CodeFull, Message: err.Error()}
 	case errors.Is(err, ErrConflict):
 		return &events.Error{Code: events.CodeConflict, Message: err.Error()}
 	}
@@ -151,7 +152,7 @@ func Reason(err error) *events.Error {
 
 // Waits tells a sender that a command waits until a time.
 func Waits(until time.Time) *events.Error {
-	return &events.Error{Code: events.CodeNotBefore, Message: "the command is carried out no earlier than " + until.UTC().Format(time.RFC3339Nano)}
+	return &events.Error{Code: notbefore.CodeWaiting, Message: "the command is carried out no earlier than " + until.UTC().Format(time.RFC3339Nano)}
 }
 
 // recordOf is the ledger's record of a command that waits for its notbefore: nothing was called. So the same command is recognised, and one
