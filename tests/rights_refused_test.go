@@ -140,7 +140,7 @@ func TestRightsToPublish(t *testing.T) {
 		"$JS.API.CONSUMER.CREATE.OBJ_FACTRO_ANSWERS_ACME.x":                        "",
 		"$JS.API.CONSUMER.DURABLE.CREATE.FACTRO_COMMANDS_ACME.x":                   "",
 		"$JS.API.CONSUMER.DURABLE.CREATE.FACTRO_EVENTS_ACME.mirror":                "",
-		"$JS.API.CONSUMER.DELETE.FACTRO_COMMANDS_ACME.egress-acme":                 "",
+		"$JS.API.CONSUMER.DELETE.FACTRO_COMMANDS_ACME.egress-acme":                 "egress",
 		"$JS.API.CONSUMER.DELETE.FACTRO_EVENTS_ACME.mirror":                        "reconcile",
 		"$JS.API.CONSUMER.DELETE.FACTRO_RESULTS_ACME.others":                       "",
 		"$JS.API.CONSUMER.DELETE.OBJ_FACTRO_ANSWERS_ACME.others":                   "",
