@@ -165,8 +165,9 @@ func TestKeyExpires(t *testing.T) {
 	if got := queued(t, js); got != commands {
 		t.Errorf("%d commands are queued, want %d", got, commands)
 	}
-	if got := count(f, "createTask"); got != 1 {
-		t.Errorf("the expired key was used for %d commands, want 1", got)
+	// Several are carried out at once, so that several calls may be on their way when the first one is refused.
+	if got := count(f, "createTask"); got < 1 || got > commands {
+		t.Errorf("the expired key was used for %d calls, want 1 to %d", got, commands)
 	}
 	// Webhooks do not need the key.
 	f.Fire("TaskStateChanged", f.demo.Project)

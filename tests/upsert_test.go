@@ -13,6 +13,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
@@ -70,7 +71,7 @@ func TestUpsertLife(t *testing.T) {
 		return a.client.Do(ctx, p, opts...)
 	}
 	task := payload.CreateTask{Title: "life", TargetParentID: a.f.demo.Package}
-	key, update := events.WithExternalKey("Ä/17"), events.WithOnConflict(events.OnConflictUpdate)
+	key, update := events.WithExternalKey("Ä/17"), events.WithOnConflict(attr.OnConflictUpdate)
 
 	if _, err := do(payload.SetTaskState{TaskID: events.ByExternalKey("Ä/17"), State: payload.TaskStateInProcess}); !isCode(err, events.CodeUnknownKey) {
 		t.Errorf("a key that is not known: %v", err)

@@ -110,7 +110,7 @@ var Envelope = []attribute{
 		Use: [kinds]string{"", fmt.Sprintf("only of a create of one object: the sender's own key of the object, 1 to %d bytes of text, upper and lower case differ. Creates of a cloud and a resource with one key make one object", events.MaxExternalKey), ""},
 	},
 	{
-		Name: attr.OnConflict, rules: map[string]any{"enum": ordered.List{events.OnConflictExisting, events.OnConflictUpdate}},
+		Name: attr.OnConflict, rules: map[string]any{"enum": ordered.List{attr.OnConflictExisting, attr.OnConflictUpdate}},
 		Use: [kinds]string{"", "only with externalkey, if its object exists: `existing`, the default, reports the object; `update` updates it with the data", ""},
 	},
 	{

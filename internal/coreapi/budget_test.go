@@ -187,10 +187,10 @@ func TestClouds(t *testing.T) { //nolint:paralleltest // the meter provider is g
 			synctest.Test(t, func(t *testing.T) {
 				f := &apitest.Factro{Diary: &apitest.Diary{}, Script: limited(100, test.partition)}
 				var log bytes.Buffer
-				pool := budget.NewPool()
+				pool, logger := budget.NewPool(), slog.New(slog.NewTextHandler(&log, nil))
 				var clouds []*API
 				for i, key := range test.keys {
-					clouds = append(clouds, newAPI(t, fmt.Sprintf("%s-%d", strings.ReplaceAll(name, " ", "-"), i), key, f, slog.New(slog.NewTextHandler(&log, nil)),
+					clouds = append(clouds, newAPI(t, fmt.Sprintf("%s-%d", strings.ReplaceAll(name, " ", "-"), i), key, f, logger,
 						func(c *Config) { c.Budgets, c.Reserve = pool, 5 }))
 				}
 				began := time.Now()

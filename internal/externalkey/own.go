@@ -55,10 +55,10 @@ func Read(e event.Event) (Own, *events.Error) {
 	case !said:
 	case !given:
 		return wrong("attribute onconflict is set, but there is no externalkey for it")
-	case conflict == events.OnConflictUpdate:
+	case conflict == attr.OnConflictUpdate:
 		own.Update = true
-	case conflict != events.OnConflictExisting:
-		return wrong("attribute onconflict is %.80q, want %q or %q", fmt.Sprint(conflict), events.OnConflictExisting, events.OnConflictUpdate)
+	case conflict != attr.OnConflictExisting:
+		return wrong("attribute onconflict is %.80q, want %q or %q", fmt.Sprint(conflict), attr.OnConflictExisting, attr.OnConflictUpdate)
 	}
 	return own, nil
 }

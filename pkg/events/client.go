@@ -113,12 +113,6 @@ func WithPartitionKey(key string) DoOption {
 	return func(o *order) { o.Extensions[attr.PartitionKey] = key }
 }
 
-// What happens if a create's external key has an object already.
-const (
-	OnConflictExisting = "existing" // nothing; the result names the object. This is the default
-	OnConflictUpdate   = "update"   // the object is updated with the create's data
-)
-
 // MaxExternalKey is how many bytes an external key has at most.
 const MaxExternalKey = 512
 
@@ -129,7 +123,7 @@ func WithExternalKey(key string) DoOption {
 	return func(o *order) { o.Extensions[attr.ExternalKey] = key }
 }
 
-// WithOnConflict says what happens if the external key of a create has an object already: OnConflictExisting or OnConflictUpdate.
+// WithOnConflict says what happens if the external key of a create has an object already: [attr.OnConflictExisting] or [attr.OnConflictUpdate].
 func WithOnConflict(what string) DoOption {
 	return func(o *order) { o.Extensions[attr.OnConflict] = what }
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
@@ -89,7 +90,7 @@ refused. With --dry-run --wait it prints the call that the bridge would make.`,
 	cmd.Flags().StringVar(&f.after, "not-before", "", "carry it out no earlier: a `time`, or a duration from now on")
 	cmd.Flags().StringVar(&f.key, "external-key", "", "your own `key` of the object that the command creates; one key makes one object")
 	cmd.Flags().StringVar(&f.clash, "on-conflict", "", "`what` to do if the key has an object: existing (the default), or update")
-	_ = cmd.RegisterFlagCompletionFunc("on-conflict", cobra.FixedCompletions([]string{events.OnConflictExisting, events.OnConflictUpdate}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("on-conflict", cobra.FixedCompletions([]string{attr.OnConflictExisting, attr.OnConflictUpdate}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "let the bridge only check the command and report the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait")
@@ -142,8 +143,8 @@ func (f *sendFlags) send(ctx context.Context, out, notes io.Writer, name string,
 
 // checkKey checks the flags for an external key.
 func (f *sendFlags) checkKey(op factro.Operation) error {
-	if f.clash != "" && f.clash != events.OnConflictExisting && f.clash != events.OnConflictUpdate {
-		return exit.Usage("--on-conflict: %q is neither %s nor %s", f.clash, events.OnConflictExisting, events.OnConflictUpdate)
+	if f.clash != "" && f.clash != attr.OnConflictExisting && f.clash != attr.OnConflictUpdate {
+		return exit.Usage("--on-conflict: %q is neither %s nor %s", f.clash, attr.OnConflictExisting, attr.OnConflictUpdate)
 	}
 	switch why := translate.BadKey(f.key); {
 	case f.key == "" && f.clash != "":
@@ -155,7 +156,7 @@ func (f *sendFlags) checkKey(op factro.Operation) error {
 	case op.Makes() == "":
 		return exit.Usage("--external-key: %s creates no single object", op.Name)
 	}
-	if _, known := op.Upsert(); !known && f.clash == events.OnConflictUpdate {
+	if _, known := op.Upsert(); !known && f.clash == attr.OnConflictUpdate {
 		return exit.Usage("--on-conflict: factro has no update for what %s creates", op.Name)
 	}
 	return nil

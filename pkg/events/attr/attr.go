@@ -47,3 +47,9 @@ func Caused(extensions map[string]any, source, id string) bool {
 	}
 	return cause == source
 }
+
+// Values of OnConflict: what happens if a create's external key has an object already.
+const (
+	OnConflictExisting = "existing" // nothing; the result names the object. This is the default
+	OnConflictUpdate   = "update"   // the object is updated with the create's data
+)
