@@ -107,7 +107,7 @@ var Envelope = []attribute{
 	},
 	{
 		Name: attr.ExternalKey, rules: map[string]any{"minLength": 1},
-		Use: [kinds]string{"", fmt.Sprintf("only of a create of one object: the sender's own key of the object, 1 to %d bytes of text, upper and lower case differ. Creates of a cloud and a resource with one key make one object", events.MaxExternalKey), ""},
+		Use: [kinds]string{"", fmt.Sprintf("only of a create of one object: the sender's own key of the object, 1 to %d bytes of text, upper and lower case differ. Creates of a cloud and a resource with one key make one object", attr.MaxExternalKey), ""},
 	},
 	{
 		Name: attr.OnConflict, rules: map[string]any{"enum": ordered.List{attr.OnConflictExisting, attr.OnConflictUpdate}},

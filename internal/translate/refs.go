@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // KeyRef is a place in the data of a command or query where an object is named by its external key instead of its id.
@@ -87,9 +88,9 @@ func keyIn(value json.RawMessage) (key, mistake string, is bool) {
 func BadKey(key string) string {
 	switch {
 	case key == "":
-		return "an empty external key, want 1 to " + strconv.Itoa(events.MaxExternalKey) + " bytes"
-	case len(key) > events.MaxExternalKey:
-		return fmt.Sprintf("an external key of %d bytes, want at most %d", len(key), events.MaxExternalKey)
+		return "an empty external key, want 1 to " + strconv.Itoa(attr.MaxExternalKey) + " bytes"
+	case len(key) > attr.MaxExternalKey:
+		return fmt.Sprintf("an external key of %d bytes, want at most %d", len(key), attr.MaxExternalKey)
 	case !utf8.ValidString(key):
 		return "an external key that is not valid UTF-8"
 	}

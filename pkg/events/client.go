@@ -113,12 +113,9 @@ func WithPartitionKey(key string) DoOption {
 	return func(o *order) { o.Extensions[attr.PartitionKey] = key }
 }
 
-// MaxExternalKey is how many bytes an external key has at most.
-const MaxExternalKey = 512
-
 // WithExternalKey gives the object of a create a key of the sender's own, such as JIRA-17. All creates of a cloud and resource with
 // one key make one object: the first one creates it, and the results of the others have Existing set. Commands and queries can name
-// the object by the key, see [ByExternalKey]. A key has 1 to MaxExternalKey bytes of text; upper and lower case differ.
+// the object by the key, see [ByExternalKey]. A key has 1 to [attr.MaxExternalKey] bytes of text; upper and lower case differ.
 func WithExternalKey(key string) DoOption {
 	return func(o *order) { o.Extensions[attr.ExternalKey] = key }
 }

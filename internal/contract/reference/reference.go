@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
 
@@ -158,7 +159,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Control: topology.ControlBucket(prefix), Notice: strings.TrimSpace(string(reported)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
-		Keys: topology.KeysBucket(prefix, anyCloud), MaxKey: events.MaxExternalKey, Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
+		Keys: topology.KeysBucket(prefix, anyCloud), MaxKey: attr.MaxExternalKey, Ledger: topology.LedgerBucket(prefix, anyCloud), Proven: contract.ProvenBody, Result: strings.TrimSpace(string(result)),
 	}
 	for _, a := range contract.Envelope {
 		command := a.Use[contract.ACommand]

@@ -7,6 +7,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // keyRef is the name of the component that stands for an id.
@@ -17,7 +18,7 @@ func keyRefSchema() map[string]any {
 		"type": "object", "required": ordered.List{"externalkey"}, "additionalProperties": false,
 		"description": "An object by its external key, in the place of its id. The bridge replaces it by the id. A key that is not known is an error, " + events.CodeUnknownKey + ".",
 		"properties": map[string]any{"externalkey": map[string]any{
-			"type": "string", "minLength": 1, "maxLength": events.MaxExternalKey,
+			"type": "string", "minLength": 1, "maxLength": attr.MaxExternalKey,
 			"description": "The externalkey of the command that created the object, or one that was set with bridge keys.",
 		}},
 	}

@@ -48,6 +48,9 @@ func Caused(extensions map[string]any, source, id string) bool {
 	return cause == source
 }
 
+// MaxExternalKey is how many bytes an ExternalKey has at most.
+const MaxExternalKey = 512
+
 // Values of OnConflict: what happens if a create's external key has an object already.
 const (
 	OnConflictExisting = "existing" // nothing; the result names the object. This is the default
