@@ -35,7 +35,13 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 		if q.worker.Ready(ctx) != nil {
 			return
 		}
-		it := q.index.Next(ctx, lookAgain)
+		// After a wait the way to factro may be closed, so that the worker has to be asked again before a command is chosen.
+		ready, waited := q.index.Await(ctx, lookAgain)
+		if !ready || waited {
+			<-slots
+			continue
+		}
+		it := q.index.Next()
 		if it == nil {
 			<-slots
 			continue

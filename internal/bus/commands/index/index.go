@@ -164,23 +164,16 @@ func (x *Index) Wait(seq uint64, d time.Duration) {
 	x.notify()
 }
 
-// Next waits for the item to carry out next. It returns nil if there is none for a while, or when ctx ends.
-func (x *Index) Next(ctx context.Context, patience time.Duration) *Item {
+// Await waits until there is an item to carry out, for a while at most. waited says that there was none at first.
+func (x *Index) Await(ctx context.Context, patience time.Duration) (ready, waited bool) {
 	end := time.Now().Add(patience)
-	for ctx.Err() == nil {
+	for ; ctx.Err() == nil; waited = true {
 		x.mu.Lock()
 		now := time.Now()
-		e, ok := x.schedule.Next(now)
-		if ok {
-			it := x.items[e.Seq]
-			it.Tries++
-			x.mu.Unlock()
-			return it
-		}
-		wake, changed := x.schedule.Wake(), x.changed
+		ready, wake, changed := x.schedule.Ready(now), x.schedule.Wake(), x.changed
 		x.mu.Unlock()
-		if !now.Before(end) {
-			return nil
+		if ready || !now.Before(end) {
+			return ready, waited
 		}
 		wait := end.Sub(now)
 		if !wake.IsZero() {
@@ -194,7 +187,20 @@ func (x *Index) Next(ctx context.Context, patience time.Duration) *Item {
 		}
 		timer.Stop()
 	}
-	return nil
+	return false, waited
+}
+
+// Next takes the item to carry out next; nil if there is none now.
+func (x *Index) Next() *Item {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e, ok := x.schedule.Next(time.Now())
+	if !ok {
+		return nil
+	}
+	it := x.items[e.Seq]
+	it.Tries++
+	return it
 }
 
 // Take hands out the message of an item, if it is fresh.

@@ -23,6 +23,7 @@ type Rank struct {
 func (s *Schedule) Ranks() []Rank {
 	type place struct {
 		Rank
+		lane   *lane
 		level  Priority
 		served uint64
 	}
@@ -36,7 +37,7 @@ func (s *Schedule) Ranks() []Rank {
 				if i == 0 && l.running {
 					continue
 				}
-				all = append(all, place{Rank: Rank{Entry: e.Entry, Depth: i, Until: l.until, Held: l.held && !e.front}, level: level})
+				all = append(all, place{Rank: Rank{Entry: e.Entry, Depth: i, Until: l.until, Held: l.held && !e.front}, lane: l, level: level})
 			}
 		}
 	}
@@ -45,7 +46,7 @@ func (s *Schedule) Ranks() []Rank {
 		level  Priority
 		source string
 	}
-	served := map[sender]uint64{}
+	served, ahead := map[sender]uint64{}, map[*lane]uint64{}
 	for i := range all {
 		p := &all[i]
 		who := sender{p.level, p.Source}
@@ -56,7 +57,8 @@ func (s *Schedule) Ranks() []Rank {
 				served[who] = max(f.served, v.now) + 1
 			}
 		}
-		p.served = served[who]
+		p.served = max(served[who], ahead[p.lane]) // in a lane, the order of the stream counts more than what its sender had
+		ahead[p.lane] = p.served
 		if !p.Held {
 			served[who]++
 		}
@@ -67,7 +69,7 @@ func (s *Schedule) Ranks() []Rank {
 	ranks, n := make([]Rank, len(all)), s.running
 	for i, p := range all {
 		ranks[i] = p.Rank
-		ranks[i].Before = n
+		ranks[i].Before = max(n, p.Depth)
 		if !p.Held {
 			n++
 		}

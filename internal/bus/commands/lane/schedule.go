@@ -81,11 +81,8 @@ func (s *Schedule) put(e *entry) bool {
 
 // Next takes the entry to carry out next. It is carried out until Done or Wait is called for it.
 func (s *Schedule) Next(now time.Time) (Entry, bool) {
-	for s.waiting.Len() > 0 && !s.waiting.lanes[0].until.After(now) {
-		l := s.waiting.lanes[0]
-		s.unfile(l)
-		l.until = time.Time{}
-		s.file(l)
+	if !s.Ready(now) {
+		return Entry{}, false
 	}
 	for i := range s.levels {
 		if s.levels[i].Len() == 0 {
@@ -97,6 +94,17 @@ func (s *Schedule) Next(now time.Time) (Entry, bool) {
 		return l.head().Entry, true
 	}
 	return Entry{}, false
+}
+
+// Ready says whether Next has an entry.
+func (s *Schedule) Ready(now time.Time) bool {
+	for s.waiting.Len() > 0 && !s.waiting.lanes[0].until.After(now) {
+		l := s.waiting.lanes[0]
+		s.unfile(l)
+		l.until = time.Time{}
+		s.file(l)
+	}
+	return slices.ContainsFunc(s.levels[:], func(v level) bool { return v.Len() > 0 })
 }
 
 // Wake is when the next lane stops waiting; the zero time if none waits.
