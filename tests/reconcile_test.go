@@ -163,8 +163,8 @@ func TestReconcileByItself(t *testing.T) {
 	f := startFactro(t, sim.Config{Seed: 5, Delivery: sim.Delivery{
 		Loss: 0.3, StoredAfter: 3 * time.Second, StoredLate: 0.5, StoredOrder: "shuffled", NullIDs: true,
 	}})
-	two := bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}
-	b := newBridge(t, two).start()
+	two := bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, roles: "ingress"}
+	b := newBridge(t, two).start() // of the bridges that reconcile, the timer of one counts: not of this one
 	b.register(f, "acme")
 	_, js := n.Connect(t)
 	fireMany(t, f)

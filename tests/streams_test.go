@@ -42,6 +42,11 @@ func read(t testing.TB, js jetstream.JetStream, stream, filter string) []message
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { // a stream has 1,000 consumers at most, and a test may look more often
+		if last := c.CachedInfo(); last != nil {
+			_ = js.DeleteConsumer(context.WithoutCancel(ctx), stream, last.Name)
+		}
+	}()
 	var out []message
 	for {
 		batch, err := c.FetchNoWait(1000)

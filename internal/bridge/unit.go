@@ -138,9 +138,9 @@ func (u *unit) run(ctx context.Context) error {
 		parts.Go(func() error { return queries.Serve(ctx, u.broker, queryService(u.cloud, u.version), u.reader, u.log) })
 	}
 	if u.reconciler != nil {
+		u.reconciler.Follow() // before it can lead
 		parts.Go(func() error {
 			u.broker.Begun(ctx, u.cloud)
-			u.reconciler.Follow()
 			return u.reconciler.Run(ctx)
 		})
 		parts.Go(func() error { return u.lead(ctx) })
