@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
@@ -42,6 +43,10 @@ func TestExampleLines(t *testing.T) {
 				t.Errorf("%s: %s: %v\n%s", from, line, err, out)
 				continue
 			}
+			if strings.Contains(line, "--not-before") {
+				wantDelayed(t, n, from+": "+line)
+				continue
+			}
 			wantCarriedOut(t, f, from+": "+line, m[2])
 		}
 		for _, m := range theirs.FindAllStringSubmatch(text, -1) {
@@ -54,6 +59,20 @@ func TestExampleLines(t *testing.T) {
 	if found < 8 {
 		t.Errorf("found %d lines only: the search is broken", found)
 	}
+}
+
+// wantDelayed waits until a command waits for its time. Several lines send the same one.
+func wantDelayed(t testing.TB, n *natstest.Server, line string) {
+	t.Helper()
+	_, js := n.Connect(t)
+	delayed, err := js.Stream(t.Context(), topology.DelayedStream(prefix, "demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, line, func() bool {
+		info, err := delayed.Info(t.Context())
+		return err == nil && info.State.Msgs > 0
+	})
 }
 
 func wantCarriedOut(t testing.TB, f *factro, line, operation string) {

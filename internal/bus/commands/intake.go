@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -148,7 +149,7 @@ func (q *cloudQueue) refill(ctx context.Context) {
 			delivery.Pause(ctx, fullPause)
 			continue
 		}
-		for next, n := c.From, 0; short && ctx.Err() == nil && n < q.index.Part(); {
+		for next, n := c.From, 0; short && ctx.Err() == nil && n < lane.Part(q.mostIndexed); {
 			m, err := q.read(ctx, next, ">")
 			switch {
 			case natserr.NoMessage(err), errors.Is(err, jetstream.ErrMsgNotFound):

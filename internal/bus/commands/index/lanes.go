@@ -21,13 +21,6 @@ func (x *Index) Short(few int) (lane.Cut, bool) {
 	return x.schedule.Short(few)
 }
 
-// Part is how much of it is read at once.
-func (x *Index) Part() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.schedule.Part()
-}
-
 // Refill adds an item of it.
 func (x *Index) Refill(c lane.Cut, it *Item) {
 	x.mu.Lock()

@@ -121,5 +121,5 @@ func (s *Schedule) Refilled(c Cut, next uint64) bool {
 	return false
 }
 
-// Part is how many entries of a cut group are read again at once.
-func (s *Schedule) Part() int { return max(2, s.most/8) }
+// Part is how many entries of a cut group are read again at once by a schedule with room for so many.
+func Part(most int) int { return max(2, most/8) }

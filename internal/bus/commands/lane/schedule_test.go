@@ -136,7 +136,7 @@ func TestCut(t *testing.T) {
 	carried = drain(s, start.Add(time.Hour))
 	for c, ok := s.Short(8); ok; c, ok = s.Short(8) {
 		next := c.From
-		for n := 0; n < s.Part() && int(next) <= len(stream); next++ {
+		for n := 0; n < lane.Part(most) && int(next) <= len(stream); next++ {
 			if e := stream[next-1]; c.Holds(e) {
 				s.Refill(c, e)
 				n++
