@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
@@ -31,7 +32,7 @@ func keyed(t testing.TB, out bustest.Outside, id, source, key string) {
 		m.Header["ce-partitionkey"] = []string{key}
 	}
 	m.Data = []byte(`{}`)
-	if _, err := out.JS.PublishMsgAsync(m); err != nil {
+	if _, err := out.JS.PublishMsgAsync(m, jetstream.WithStallWait(natstest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 }
