@@ -117,8 +117,8 @@ func (r *room) reserve(ctx context.Context, wanted int64) (bytes int64, taken bo
 		case bytes == wanted && time.Now().Before(freed):
 			select { // another bridge may have deleted its probe just now
 			case <-time.After(probePoll):
-			case <-ctx.Done():
-				return 0, false
+			case <-ctx.Done(): // nothing is known of the room
+				return wanted, false
 			}
 		default:
 			bytes /= 2
