@@ -25,6 +25,9 @@ func (w *Worker) Forecast(n int) time.Duration {
 func (w *Worker) Defer(ctx context.Context, cmd events.Command, mistake error, wait commands.Wait) error {
 	cmd.Cloud = w.cloud
 	j := &job{cmd: cmd, mistake: mistake, startedAt: time.Now()}
+	if wait.Until.Before(j.startedAt) { // it was estimated a moment ago, and its turn was then
+		wait.Until = j.startedAt
+	}
 	if w.prepare(j, mistake) != nil {
 		return nil
 	}
