@@ -435,6 +435,18 @@ func TestDelayedInNoMemory(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	waitFor(t, "one is gone", func() bool { return d.waiting() == stored-1 })
+	// What send has sent, cancel finds without another word.
+	at := []string{"--nats", d.n.URL(), "--cloud", "acme"}
+	if _, errOut, code := bridgeCommand(t, append([]string{"send", "deleteTask", "taskId=" + noTask, "--not-before", "7d", "--id", "clean-up"}, at...)...); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	waitFor(t, "it waits", func() bool { return d.waiting() == stored })
+	if out, errOut, code := bridgeCommand(t, append([]string{"cancel", "clean-up"}, at...)...); code != 0 || out != "cancelled\n  id  clean-up\n" {
+		t.Errorf("exit code %d: %s%s", code, out, errOut)
+	}
+	if _, errOut, code := bridgeCommand(t, append([]string{"send", "deleteTask", "taskId=" + noTask, "--not-before", "-7d"}, at...)...); code != 2 || !strings.Contains(errOut, "has passed") {
+		t.Errorf("a time before now: exit code %d: %s", code, errOut)
+	}
 }
 
 // finals are the ids of the commands with a final result, in the order of the results.

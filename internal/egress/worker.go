@@ -49,6 +49,7 @@ type Stores struct {
 	Files   Files
 	Delayed delay.Store
 	Keys    externalkey.Keys
+	Queue   externalkey.Queue // may be nil
 }
 
 // Worker carries out the commands of one cloud, several at once. It is a commands.Worker.
@@ -76,7 +77,7 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 	w := &Worker{
 		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
 		delays:   delay.New(api.Cloud(), stores.Delayed, stores.Ledger, externalkey.FingerprintOf, log),
-		external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger),
+		external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger, stores.Queue),
 		id:       rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error

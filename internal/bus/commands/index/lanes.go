@@ -38,6 +38,18 @@ func (x *Index) Refilled(c lane.Cut, next uint64) bool {
 	return x.schedule.Refilled(c, next)
 }
 
+// MakesBefore says whether there is a command before a place in the stream that makes the object of a key.
+func MakesBefore(x *Index, key string, sequence uint64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for seq, it := range x.items {
+		if seq < sequence && it.Makes == key {
+			return true
+		}
+	}
+	return false
+}
+
 // Hold keeps a lane from being carried out until Release.
 func (x *Index) Hold(key string) {
 	x.mu.Lock()
