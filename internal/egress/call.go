@@ -53,8 +53,15 @@ func (w *Worker) attempt(ctx context.Context, j *job) finding {
 	j.calls++
 	j.progress.SetState(status.Calling)
 	crashpoint("before-call")
-	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: j.file}, call, w.api.Key())
+	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{
+		Op: j.op, Number: j.attempts, File: j.file, May: func() error { return commands.MayCall(ctx) },
+	}, call, w.api.Key())
 	crashpoint("after-call")
+	if err := commands.MayCall(ctx); err != nil && a.Unsent { // the process stood still between the check above and the first byte
+		j.attempts--
+		j.calls--
+		return j.yield(ctx, w, err)
+	}
 	j.answer = a
 	j.logAttempt(ctx, judgement, a)
 	j.progress.SetCall(j.attempts, coreapi.FailureCode(judgement, a))
