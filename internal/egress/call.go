@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -25,6 +26,7 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 
 // awaitSlot waits until factro may be called, for a command or for a read that the command needs.
 func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
+	defer slots.Asks(ctx)()
 	before := j.progress.SetState(status.Waiting)
 	defer func() { j.progress.SetState(before) }()
 	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {
