@@ -46,10 +46,10 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 			<-slots
 			continue
 		}
-		all := q.withOthers(it)
+		all := company{q}.withOthers(it)
 		inFlight.Go(func() {
 			defer func() { <-slots }()
-			q.carryOutAll(ctx, all)
+			company{q}.carryOutAll(ctx, all)
 		})
 	}
 }

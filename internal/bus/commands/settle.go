@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -48,7 +49,7 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 	case errors.As(verdict, &again):
 		how, after = "nak", again.after
 		if again.alone {
-			q.index.Alone(d.item)
+			index.Alone(q.index, d.item)
 		}
 	default:
 		how = "nak"

@@ -27,19 +27,22 @@ type Member interface {
 	Leave()
 }
 
+// company carries out commands together with others.
+type company struct{ *cloudQueue }
+
 // withOthers returns a command and those that are carried out together with it, in the order of the stream. Each is the first one of
 // its lane, so no lane has two of them.
-func (q *cloudQueue) withOthers(it *index.Item) []*index.Item {
+func (q company) withOthers(it *index.Item) []*index.Item {
 	all := []*index.Item{it}
 	if w, ok := q.worker.(Batcher); ok && it.Batch != "" {
-		all = append(all, q.index.Along(it, w.BatchLimit(it.Batch)-1)...)
+		all = append(all, index.Along(q.index, it, w.BatchLimit(it.Batch)-1)...)
 		slices.SortFunc(all, func(a, b *index.Item) int { return cmp.Compare(a.Seq, b.Seq) })
 	}
 	return all
 }
 
 // carryOutAll has commands handled together. It returns when none is in flight any more.
-func (q *cloudQueue) carryOutAll(stopping context.Context, all []*index.Item) {
+func (q company) carryOutAll(stopping context.Context, all []*index.Item) {
 	w, ok := q.worker.(Batcher)
 	if !ok || len(all) == 1 {
 		q.carryOut(stopping, all[0], q.worker)

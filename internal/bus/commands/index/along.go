@@ -1,13 +1,17 @@
 package index
 
-import "time"
+import (
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
+)
 
 // Along takes the items that are carried out together with one that Next has taken, at most so many.
-func (x *Index) Along(it *Item, most int) []*Item {
+func Along(x *Index, it *Item, most int) []*Item {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var all []*Item
-	for _, e := range x.schedule.Along(it.Entry, time.Now(), most) {
+	for _, e := range lane.Along(x.schedule, it.Entry, time.Now(), most) {
 		along := x.items[e.Seq]
 		along.Tries++
 		all = append(all, along)
@@ -16,9 +20,9 @@ func (x *Index) Along(it *Item, most int) []*Item {
 }
 
 // Alone has an item be carried out alone from now on.
-func (x *Index) Alone(it *Item) {
+func Alone(x *Index, it *Item) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	it.Batch = ""
-	x.schedule.Alone(it.Seq)
+	lane.Alone(x.schedule, it.Seq)
 }

@@ -9,7 +9,7 @@ import (
 // Along takes the entries that are carried out together with one that Next has taken, at most so many: those that have the same
 // Batch, are the first ones of their lanes and do not wait. Priority counts first, then the order of the stream. They are not
 // counted against their senders, since together they cost as much as the one alone.
-func (s *Schedule) Along(with Entry, now time.Time, most int) []Entry {
+func Along(s *Schedule, with Entry, now time.Time, most int) []Entry {
 	if with.Batch == "" || most <= 0 || !s.Ready(now) {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (s *Schedule) Along(with Entry, now time.Time, most int) []Entry {
 }
 
 // Alone has an entry be carried out alone from now on.
-func (s *Schedule) Alone(seq uint64) {
+func Alone(s *Schedule, seq uint64) {
 	if e := s.entries[seq]; e != nil {
 		e.Batch = ""
 	}

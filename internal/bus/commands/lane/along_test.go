@@ -26,16 +26,16 @@ func TestAlong(t *testing.T) {
 	add(9, "late", "x", lane.Normal)
 	add(10, "", "x", lane.Low)
 	add(11, "", "x", lane.Normal)
-	s.Alone(11)
+	lane.Alone(s, 11)
 	s.Hold("held")
 	first, _ := s.Next(start)
 	if first.Seq != 7 {
 		t.Fatalf("the first one is %d", first.Seq)
 	}
-	if got := seqs(s.Along(first, start, 3)); !slices.Equal(got, []uint64{1, 2, 6}) {
+	if got := seqs(lane.Along(s, first, start, 3)); !slices.Equal(got, []uint64{1, 2, 6}) {
 		t.Errorf("%d go along", got)
 	}
-	if got := seqs(s.Along(first, start, 100)); !slices.Equal(got, []uint64{9, 10}) {
+	if got := seqs(lane.Along(s, first, start, 100)); !slices.Equal(got, []uint64{9, 10}) {
 		t.Errorf("then %d go along", got)
 	}
 	for _, seq := range []uint64{7, 1, 2, 6, 9, 10} {
@@ -44,17 +44,17 @@ func TestAlong(t *testing.T) {
 		}
 	}
 	s.Done(2)
-	if got := seqs(s.Along(first, start, 100)); !slices.Equal(got, []uint64{3}) {
+	if got := seqs(lane.Along(s, first, start, 100)); !slices.Equal(got, []uint64{3}) {
 		t.Errorf("after the first one of its lane %d go along", got)
 	}
 	s.Wait(9, start.Add(time.Minute))
-	if got := s.Along(first, start, 100); len(got) > 0 {
+	if got := lane.Along(s, first, start, 100); len(got) > 0 {
 		t.Errorf("%v go along, and wait", got)
 	}
-	if got := seqs(s.Along(first, start.Add(time.Hour), 100)); !slices.Equal(got, []uint64{9}) {
+	if got := seqs(lane.Along(s, first, start.Add(time.Hour), 100)); !slices.Equal(got, []uint64{9}) {
 		t.Errorf("after the wait %d go along", got)
 	}
-	if got := s.Along(lane.Entry{Seq: 4}, start, 100); len(got) > 0 {
+	if got := lane.Along(s, lane.Entry{Seq: 4}, start, 100); len(got) > 0 {
 		t.Errorf("%v go along with one that is carried out alone", got)
 	}
 	s.Release("held")
