@@ -404,13 +404,21 @@ func TestDelayedInNoMemory(t *testing.T) {
 	d := newDelaying(t)
 	const commands, size = 1000, 40_000
 	before := d.memory()
-	for i := range commands {
-		_, err := d.client.Send(t.Context(), payload.CreateTask{Title: "late", Description: payload.Set(strings.Repeat("x", size)), TargetParentID: d.f.demo.Package},
-			events.WithID(fmt.Sprint("late-", i)), events.WithNotBefore(time.Now().Add(24*time.Hour)))
-		if err != nil {
-			t.Fatal(err)
-		}
+	const senders = 16 // their commands share the way to the disk
+	var group sync.WaitGroup
+	for s := range senders {
+		group.Go(func() {
+			for i := s; i < commands; i += senders {
+				_, err := d.client.Send(t.Context(), payload.CreateTask{Title: "late", Description: payload.Set(strings.Repeat("x", size)), TargetParentID: d.f.demo.Package},
+					events.WithID(fmt.Sprint("late-", i)), events.WithNotBefore(time.Now().Add(24*time.Hour)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 	}
+	group.Wait()
 	var stored uint64
 	waitFor(t, "all wait", func() bool { stored = d.waiting(); return stored == commands })
 	grown := d.memory() - before

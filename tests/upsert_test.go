@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 
@@ -172,10 +169,9 @@ func (a *asking) deleteAtFactro(id string) {
 // The process dies around the call of a create with a key: there is one task, and the key is that of this task.
 func TestUpsertCrashes(t *testing.T) {
 	t.Parallel()
-	crashing := filepath.Join(t.TempDir(), "bridge")
-	args := slices.DeleteFunc([]string{"build", raceFlag, "-tags", "chaos", "-o", crashing, "../cmd/bridge"}, func(s string) bool { return s == "" })
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("build the bridge: %v\n%s", err, out)
+	crashing, err := crashing()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, point := range []string{"after-key", "after-call", "after-ledger"} {
 		t.Run(point, func(t *testing.T) {

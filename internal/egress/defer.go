@@ -43,6 +43,7 @@ func (w *Worker) Defer(ctx context.Context, cmd events.Command, mistake error, w
 		r.RetryAt = nil // nobody knows when an operator resumes them
 		r.Error = &events.Error{Code: o.Code, Message: o.Message()}
 	case wait.Held:
+		r.RetryAt = nil // nor when somebody decides about the dead letter
 		r.Error = &events.Error{Code: events.CodeHeld, Message: "a dead letter about the same thing has to be sent again or dropped first"}
 	case o.Code != "":
 		r.Error = &events.Error{Code: o.Code, Message: o.Message()}
