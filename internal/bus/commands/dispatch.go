@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
-	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -26,11 +25,9 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	pacer, _ := q.worker.(slots.Pacer)
-	all := slots.New(q.options.Slots, pacer)
-	defer q.counts.limited(all)()
+	defer q.counts.limited(q.slots)()
 	for {
-		slot, err := all.Take(ctx)
+		slot, err := q.slots.Take(ctx)
 		if err != nil || q.worker.Ready(ctx) != nil {
 			return
 		}
@@ -54,7 +51,6 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 
 // carryOut has the worker handle a command, and takes it out of the index or has it wait there.
 func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
-	began := time.Now()
 	msg, err := q.message(stopping, it)
 	switch {
 	case err != nil && stopping.Err() != nil:
@@ -72,7 +68,6 @@ func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
 		q.index.Wait(it.Seq, after)
 		return
 	}
-	q.index.Concluded(time.Since(began))
 	q.index.Done(it.Seq)
 }
 
