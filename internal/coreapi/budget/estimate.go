@@ -89,13 +89,13 @@ func (p *partition) factros(n int, wait time.Duration, now time.Time) time.Durat
 	if !w.known {
 		return 0
 	}
-	count := float64(n)
+	count := float64(n) - p.pace.tokens
 	if w.open {
 		end := w.end()
 		rest := end.lo.Add(end.hi.Sub(end.lo) / 2).Sub(now.Add(wait)).Seconds()
 		if rest > 0 {
 			others, left := w.longRun(p.unsettled(), now), float64(p.left())
-			took, made, enough := spend(count-p.pace.tokens, left, others, rest)
+			took, made, enough := spend(count, left, others, rest)
 			if enough {
 				return wait + took
 			}

@@ -84,9 +84,11 @@ func estimate(r lane.Rank, load slots.Load, forecast func(int) time.Duration) ti
 // differs says whether a new estimate is worth a report.
 func (n notice) differs(until time.Time) bool { return n.at.IsZero() || Differs(n.retryAt, until) }
 
-// Differs says whether an estimate is far enough from the one that a sender heard last.
+// Differs says whether an estimate is far enough from the one that a sender heard last. A command whose turn comes within seconds tells
+// more by its result.
 func Differs(heard, until time.Time) bool {
-	return until.Sub(heard).Abs() > max(reportAgain, time.Until(until)/5)
+	wait := time.Until(until)
+	return wait > reportAgain && until.Sub(heard).Abs() > max(reportAgain, wait/5)
 }
 
 // Beyond is the place in the stream from which on there are commands that are not in the index, if there are any.

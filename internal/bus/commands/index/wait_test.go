@@ -22,6 +22,7 @@ func TestDiffers(t *testing.T) {
 		"much later":          {notice{now, in(time.Minute)}, in(2 * time.Minute), true},
 		"much sooner":         {notice{now, in(time.Minute)}, in(10 * time.Second), true},
 		"seconds are nothing": {notice{now, in(2 * time.Second)}, in(7 * time.Second), false},
+		"it is its turn":      {notice{now, in(time.Minute)}, in(4 * time.Second), false},
 		"it is over":          {notice{now, in(-5 * time.Second)}, in(20 * time.Second), true},
 	} {
 		if got := tt.heard.differs(tt.until); got != tt.want {

@@ -55,14 +55,14 @@ func (s *Slots) allowed() (limit, ahead int) {
 	}
 	perSecond, answer := s.pacer.Pace()
 	if answer >= slow && s.limits.Most > limit {
-		limit = min(max(needed(perSecond, answer), limit), s.limits.Most)
+		limit = min(max(needed(perSecond, answer)+spare, limit), s.limits.Most)
 	}
-	return limit, min(needed(perSecond, s.prepare), limit)
+	return limit, min(needed(perSecond, s.prepare)+1, limit)
 }
 
-// needed is how many must be under way at once so that so many are finished each second (Little's law), and a few more.
+// needed is how many must be under way at once so that so many are finished each second (Little's law).
 func needed(perSecond float64, took time.Duration) int {
-	return int(min(math.Ceil(perSecond*took.Seconds()*margin), math.MaxInt32)) + spare
+	return max(int(min(math.Ceil(perSecond*took.Seconds()*margin), math.MaxInt32)), 1)
 }
 
 // Limit is how many commands may be carried out at once now.
@@ -154,11 +154,16 @@ func Asks(ctx context.Context) (has func()) {
 func (t *Slot) has() {
 	t.slots.mu.Lock()
 	defer t.slots.mu.Unlock()
+	t.waitEnds()
+	t.call()
+}
+
+// waitEnds is called under the lock.
+func (t *Slot) waitEnds() {
 	if !t.asked.IsZero() {
 		t.waited += time.Since(t.asked)
 		t.asked = time.Time{}
 	}
-	t.call()
 }
 
 // call is called under the lock.
@@ -175,6 +180,7 @@ func (t *Slot) call() {
 func (t *Slot) End() {
 	t.slots.mu.Lock()
 	defer t.slots.mu.Unlock()
+	t.waitEnds()
 	if !t.began.IsZero() {
 		learn(&t.slots.work, time.Since(t.began)-t.waited)
 	}

@@ -128,7 +128,7 @@ func TestUsesAll(t *testing.T) {
 					if answer < slow && f.most > 8 {
 						t.Errorf("%d calls at once", f.most)
 					}
-					if l := s.Load(); (l.One-prepare-answer).Abs() > 10*time.Millisecond || l.Running != 0 {
+					if l := s.Load(); (l.One-prepare-answer).Abs() > (prepare+answer)/4 || l.Running != 0 { // the last ones made no call
 						t.Errorf("a command is said to take %+v", l)
 					}
 					f.mu.Lock()
