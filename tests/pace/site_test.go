@@ -60,7 +60,7 @@ func newSite(t testing.TB, cfg sim.Config) *site {
 	nc, err := nats.Connect("nats://" + address)
 	must(t, err)
 	t.Cleanup(nc.Close)
-	s.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(512))
+	s.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(20_000))
 	must(t, err)
 	_, err = nc.Subscribe(events.DefaultPrefix+".result."+cloud+".>", s.result)
 	must(t, err)

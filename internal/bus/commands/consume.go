@@ -142,6 +142,7 @@ type cloudQueue struct {
 	options Options
 	counts  *tally.Counts
 	index   *index.Index
+	slots   *slots.Slots
 	holds   *hold.Keeper
 	binding binding
 	mayNot  string // the subject on which the bridge may not publish, but would have to in order to create the consumer again
@@ -196,7 +197,9 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	working, cancel := during(ctx, held)
 	defer cancel()
 	q.index = index.New(q.mostIndexed) // what it held before may be done, or released
-	if q.acquire != nil {              // else there is nothing that remembers them
+	pacer, _ := q.worker.(slots.Pacer)
+	q.slots = slots.New(q.options.Slots, pacer)
+	if q.acquire != nil { // else there is nothing that remembers them
 		if err := q.holds.Load(working, q.index); err != nil {
 			return err
 		}
@@ -212,8 +215,9 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	}()
 	var group sync.WaitGroup
 	group.Go(func() { q.dispatch(working) })
-	group.Go(func() { q.refill(working) })
-	group.Go(func() { informer{q}.run(working) })
+	informer := q.informer()
+	group.Go(func() { q.refill(working, informer) })
+	group.Go(func() { informer.Run(working) })
 	group.Go(func() { q.holds.Run(working) })
 	q.repeat(working, "pull", q.pull)
 	group.Wait()

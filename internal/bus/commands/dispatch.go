@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
-	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -26,11 +25,9 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	pacer, _ := q.worker.(slots.Pacer)
-	all := slots.New(q.options.Slots, pacer)
-	defer q.counts.Limited(all.Limit)()
+	defer q.counts.Limited(q.slots.Limit)()
 	for {
-		slot, err := all.Take(ctx)
+		slot, err := q.slots.Take(ctx)
 		if err != nil || q.worker.Ready(ctx) != nil {
 			return
 		}
@@ -55,7 +52,6 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 
 // carryOut has a command handled, and takes it out of the index or has it wait there.
 func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item, by handler) {
-	began := time.Now()
 	msg, err := q.message(stopping, it)
 	switch {
 	case err != nil && stopping.Err() != nil:
@@ -73,7 +69,6 @@ func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item, by handl
 		q.index.Wait(it.Seq, after)
 		return
 	}
-	q.index.Concluded(time.Since(began))
 	q.index.Done(it.Seq)
 }
 

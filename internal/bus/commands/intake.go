@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/inform"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -142,7 +143,7 @@ func (q *cloudQueue) giveBack() {
 }
 
 // refill reads again what was cut from the index, as there is room for it.
-func (q *cloudQueue) refill(ctx context.Context) {
+func (q *cloudQueue) refill(ctx context.Context, told *inform.Informer) {
 	for ctx.Err() == nil {
 		c, short := q.index.Short(max(q.options.Slots.Usual, q.options.Slots.Most, 1))
 		if !short {
@@ -166,7 +167,7 @@ func (q *cloudQueue) refill(ctx context.Context) {
 			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now()}
 			if c.Holds(it.Entry) {
 				n++
-				q.index.Refill(c, it)
+				q.index.Refill(c, it, told.Heard(m.Sequence))
 			}
 			short = !q.index.Refilled(c, next)
 		}

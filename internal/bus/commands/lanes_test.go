@@ -542,3 +542,70 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 		t.Errorf("%d were informed, and that came true for %d", len(first), right)
 	}
 }
+
+// prophet is a clerk that knows when the time has come.
+type prophet struct {
+	clerk
+	comes time.Time
+}
+
+func (p prophet) Forecast(n int) time.Duration {
+	return time.Until(p.comes) + time.Duration(n)*time.Millisecond
+}
+
+// TestReportedBeyond: the senders of commands that do not fit into the index hear that they wait, each once, and those that do fit later
+// do not hear it again.
+func TestReportedBeyond(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]func(int) string{
+		"one sender": func(int) string { return "" }, "one lane": func(int) string { return "k" }, "many lanes": strconv.Itoa,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := natstest.Start(t)
+			b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+			out := bustest.Connected(t, server)
+			const all, most = 700, 128
+			for i := range all {
+				keyed(t, out, strconv.Itoa(i), "urn:x", key(i))
+			}
+			sent(t, out)
+			const quick = 20 // so that it is known how long a command takes
+			var open atomic.Bool
+			var begun atomic.Int64
+			release := make(chan struct{})
+			w := prophet{comes: time.Now().Add(10 * time.Hour), clerk: clerk{news: make(chan estimate, 10*all), worker: worker{handle: func(ctx, _ context.Context, _ events.Command, _ error) error {
+				if begun.Add(1) <= quick || open.Load() {
+					return nil
+				}
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
+				return nil
+			}}}}
+			c, _ := consumer(t, b, bustest.Quiet())
+			c.mostIndexed = most
+			stop := run(t, c, Options{Slots: slots.Limits{Usual: 1}}, w)
+			heard := map[string]int{}
+			for len(heard) < all-quick-1 { // one is carried out
+				heard[natstest.Receive(t, w.news).id]++
+			}
+			open.Store(true)
+			close(release)
+			natstest.Eventually(t, "all are done", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
+			stop()
+			close(w.news)
+			for n := range w.news {
+				heard[n.id]++
+			}
+			again := 0
+			for _, n := range heard {
+				again += n - 1
+			}
+			if again > all/10 {
+				t.Errorf("%d reports were repeated although nothing had changed", again)
+			}
+		})
+	}
+}

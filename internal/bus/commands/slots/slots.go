@@ -26,7 +26,7 @@ const (
 	// margin and spare are for answers that take longer than the latest ones, and for what a command takes beside its call.
 	margin, spare = 1.25, 2
 	// weight is that of a new command in the average of the latest ones.
-	weight = 0.125
+	weight = 0.05
 )
 
 // Slots are the places of the commands that are carried out.
@@ -38,6 +38,7 @@ type Slots struct {
 	busy    int           // commands that are carried out
 	ahead   int           // those of them that do not have their call yet
 	prepare time.Duration // how long a command takes until it asks for its call
+	work    time.Duration // how long it takes in all, without its waiting for calls
 	changed chan struct{} // has an element when there may be room
 }
 
@@ -54,14 +55,14 @@ func (s *Slots) allowed() (limit, ahead int) {
 	}
 	perSecond, answer := s.pacer.Pace()
 	if answer >= slow && s.limits.Most > limit {
-		limit = min(max(needed(perSecond, answer), limit), s.limits.Most)
+		limit = min(max(needed(perSecond, answer)+spare, limit), s.limits.Most)
 	}
-	return limit, min(needed(perSecond, s.prepare), limit)
+	return limit, min(needed(perSecond, s.prepare)+1, limit)
 }
 
-// needed is how many must be under way at once so that so many are finished each second (Little's law), and a few more.
+// needed is how many must be under way at once so that so many are finished each second (Little's law).
 func needed(perSecond float64, took time.Duration) int {
-	return int(min(math.Ceil(perSecond*took.Seconds()*margin), math.MaxInt32)) + spare
+	return max(int(min(math.Ceil(perSecond*took.Seconds()*margin), math.MaxInt32)), 1)
 }
 
 // Limit is how many commands may be carried out at once now.
@@ -92,11 +93,37 @@ func (s *Slots) Take(ctx context.Context) (*Slot, error) {
 	return nil, ctx.Err()
 }
 
+// Load is what the commands that are carried out tell of those behind them.
+type Load struct {
+	// Running is how many there are.
+	Running int
+	// One is how long a command takes beside waiting for its calls, Each what comes to each when as many as may be are carried out at
+	// once: how long they take if calls are no limit. Both are 0 before there was one.
+	One, Each time.Duration
+}
+
+// Load is what it is now.
+func (s *Slots) Load() Load {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit, _ := s.allowed()
+	return Load{Running: s.busy, One: s.work, Each: s.work / time.Duration(limit)}
+}
+
+// learn takes a command into an average.
+func learn(average *time.Duration, took time.Duration) {
+	if *average == 0 {
+		*average = took
+	}
+	*average += time.Duration(weight * float64(took-*average))
+}
+
 // Slot is the place of one command.
 type Slot struct {
 	slots  *Slots
 	began  time.Time
-	asked  bool
+	asked  time.Time     // when it asked for the call that it waits for
+	waited time.Duration // for calls
 	called bool
 }
 
@@ -116,9 +143,9 @@ func Asks(ctx context.Context) (has func()) {
 	}
 	t.slots.mu.Lock()
 	defer t.slots.mu.Unlock()
-	if !t.asked {
-		t.asked = true
-		t.slots.prepare += time.Duration(weight * float64(time.Since(t.began)-t.slots.prepare))
+	t.asked = time.Now()
+	if !t.called {
+		learn(&t.slots.prepare, t.asked.Sub(t.began))
 	}
 	return t.has
 }
@@ -127,7 +154,16 @@ func Asks(ctx context.Context) (has func()) {
 func (t *Slot) has() {
 	t.slots.mu.Lock()
 	defer t.slots.mu.Unlock()
+	t.waitEnds()
 	t.call()
+}
+
+// waitEnds is called under the lock.
+func (t *Slot) waitEnds() {
+	if !t.asked.IsZero() {
+		t.waited += time.Since(t.asked)
+		t.asked = time.Time{}
+	}
 }
 
 // call is called under the lock.
@@ -144,6 +180,10 @@ func (t *Slot) call() {
 func (t *Slot) End() {
 	t.slots.mu.Lock()
 	defer t.slots.mu.Unlock()
+	t.waitEnds()
+	if !t.began.IsZero() {
+		learn(&t.slots.work, time.Since(t.began)-t.waited)
+	}
 	t.call()
 	t.slots.busy--
 	t.slots.notify()

@@ -128,6 +128,9 @@ func TestUsesAll(t *testing.T) {
 					if answer < slow && f.most > 8 {
 						t.Errorf("%d calls at once", f.most)
 					}
+					if l := s.Load(); (l.One-prepare-answer).Abs() > (prepare+answer)/4 || l.Running != 0 { // the last ones made no call
+						t.Errorf("a command is said to take %+v", l)
+					}
 					f.mu.Lock()
 					f.fixed.answer = 50 * time.Millisecond
 					f.mu.Unlock()
