@@ -9,6 +9,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -17,17 +18,23 @@ import (
 
 // awaitCall waits until a call may be made. It rejects the command if it expires while it waits.
 func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
-	if err := w.awaitSlot(ctx, j); err != nil {
+	if err := w.awaitTurn(ctx, j); err != nil {
 		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
 	return w.rejectExpired(ctx, j)
 }
 
-// awaitSlot waits until factro may be called, for a command or for a read that the command needs.
-func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
-	before := j.progress.SetState(status.Waiting)
-	defer func() { j.progress.SetState(before) }()
-	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {
+// awaitSlot waits until factro may be called, for a command, for several together, or for a read that a command needs.
+func (w *Worker) awaitSlot(ctx context.Context, all ...*part) error {
+	for _, p := range all {
+		before := p.progress.SetState(status.Waiting)
+		defer func() { p.progress.SetState(before) }()
+	}
+	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) {
+		for _, p := range all {
+			w.publishDeferred(p.ctx, p.job, o)
+		}
+	}); err != nil {
 		return err
 	}
 	if err := commands.MayCall(ctx); err != nil {
@@ -39,22 +46,26 @@ func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
 
 // attempt makes one attempt.
 func (w *Worker) attempt(ctx context.Context, j *job) finding {
-	ctx = finishing(ctx)
+	ctx = persist.Finishing(ctx)
 	defer j.file.Close()
-	call, err := translate.Dated(j.op, j.call, j.record.Dated)
-	if err != nil {
+	p := &part{job: j, ctx: ctx}
+	var err error
+	if p.call, err = translate.Dated(j.op, j.call, j.record.Dated); err != nil {
 		return j.fail(err)
 	}
-	if err := commands.MayCall(ctx); err != nil {
-		w.api.Forgo()
-		return j.yield(ctx, w, err)
+	j.progress.SetState(status.Calling)
+	switch err := w.exchange(p); {
+	case err != nil:
+		j.verdict = fmt.Errorf("stopped during the call: %w", err)
+		return stopped
+	case p.err != nil:
+		return j.yield(ctx, w, p.err)
+	case p.Alone != nil:
+		return w.part(ctx, p)
 	}
 	j.attempts++
 	j.calls++
-	j.progress.SetState(status.Calling)
-	crashpoint("before-call")
-	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: j.file}, call, w.api.Key())
-	crashpoint("after-call")
+	a, judgement := p.Answer, p.Judgement
 	j.answer = a
 	j.logAttempt(ctx, judgement, a)
 	j.progress.SetCall(j.attempts, coreapi.FailureCode(judgement, a))
