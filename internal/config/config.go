@@ -170,6 +170,14 @@ type Cloud struct {
 	Policy Policy `yaml:"policy" envPrefix:"POLICY_"`
 	// OnDead says what a dead letter does to the commands behind it that change the same thing: continue or hold.
 	OnDead string `yaml:"on_dead" env:"ON_DEAD"`
+	// Batch says how many commands may be carried out by one call.
+	Batch Batch `yaml:"batch" envPrefix:"BATCH_"`
+}
+
+// Batch is for commands of one kind that wait, and that factro can carry out together as a whole or not at all.
+type Batch struct {
+	// Max is how many may go with one call; 0 has each have a call of its own.
+	Max int `yaml:"max" env:"MAX"`
 }
 
 // Webhook says how a cloud's webhooks prove themselves.
@@ -263,6 +271,8 @@ const (
 	usualConcurrency  = 8
 	raisedConcurrency = 32
 	mostConcurrency   = 256
+	// mostBatched is the most commands of one call that can be configured.
+	mostBatched = 100
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

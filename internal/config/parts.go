@@ -113,7 +113,7 @@ func (c Config) APIConfig(cloud Cloud, version string) coreapi.Config {
 
 // EgressConfig is how the process carries out the commands of a cloud.
 func (c Config) EgressConfig(cloud Cloud) egress.Config {
-	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes, Refuses: cloud.Policy.rules().Refuses}
+	return egress.Config{Prefix: events.Prefix(c.NATS.Prefix), ReplyPrefixes: c.NATS.ReplyPrefixes, Refuses: cloud.Policy.rules().Refuses, Batch: cloud.Batch.Max}
 }
 
 // CommandOptions are how the process works on a cloud's commands.

@@ -43,6 +43,9 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("clouds[%d].api.concurrency: %d is not between 1 and %d; without it, it is %d, and up to %d while factro answers slowly",
 				i, n, mostConcurrency, usualConcurrency, raisedConcurrency))
 		}
+		if n := cloud.Batch.Max; c.Has(RoleEgress) && n != 0 && (n < 2 || n > mostBatched) {
+			errs = append(errs, fmt.Errorf("clouds[%d].batch.max: %d is not between 2 and %d, or 0 for a call for each command", i, n, mostBatched))
+		}
 		if d := cloud.OnDead; d != "" && d != OnDeadContinue && d != OnDeadHold {
 			errs = append(errs, fmt.Errorf("clouds[%d].on_dead: %.40q is neither %s nor %s", i, d, OnDeadContinue, OnDeadHold))
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -15,7 +16,7 @@ import (
 // beginAttempt makes sure that the ledger records a call before it is made. If an earlier delivery of the command has left a
 // record, that record decides how to go on.
 func (w *Worker) beginAttempt(ctx context.Context, j *job) finding {
-	ctx = finishing(ctx)
+	ctx = persist.Finishing(ctx)
 	now := time.Now().UTC()
 	if j.owned() {
 		// Another bridge may have taken over the command while this one waited. Writing the record before each repeated call
@@ -138,7 +139,7 @@ func (w *Worker) checkLedger(ctx context.Context, j *job) finding {
 		return w.rejectExpired(ctx, j)
 	}
 	// An error of the ledger can be ignored here: this is only a short cut, and beginAttempt reports it.
-	if known, have, err := w.findRecord(finishing(ctx), j); err == nil && known {
+	if known, have, err := w.findRecord(persist.Finishing(ctx), j); err == nil && known {
 		if e := w.decideByRecord(j, have); e != goOn {
 			return e
 		}
@@ -153,7 +154,7 @@ func (w *Worker) rejectExpired(ctx context.Context, j *job) finding {
 		return goOn
 	}
 	if !j.owned() && !j.dryRun {
-		known, have, err := w.findRecord(finishing(ctx), j)
+		known, have, err := w.findRecord(persist.Finishing(ctx), j)
 		if err != nil {
 			return j.fail(err)
 		}

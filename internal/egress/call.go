@@ -10,6 +10,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -18,18 +19,24 @@ import (
 
 // awaitCall waits until a call may be made. It rejects the command if it expires while it waits.
 func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
-	if err := w.awaitSlot(ctx, j); err != nil {
+	if err := w.awaitTurn(ctx, j); err != nil {
 		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
 	return w.rejectExpired(ctx, j)
 }
 
-// awaitSlot waits until factro may be called, for a command or for a read that the command needs.
-func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
+// awaitSlot waits until factro may be called, for a command, for several together, or for a read that a command needs.
+func (w *Worker) awaitSlot(ctx context.Context, all ...*part) error {
 	defer slots.Asks(ctx)()
-	before := j.progress.SetState(status.Waiting)
-	defer func() { j.progress.SetState(before) }()
-	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {
+	for _, p := range all {
+		before := p.progress.SetState(status.Waiting)
+		defer func() { p.progress.SetState(before) }()
+	}
+	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) {
+		for _, p := range all {
+			w.publishDeferred(p.ctx, p.job, o)
+		}
+	}); err != nil {
 		return err
 	}
 	if err := commands.MayCall(ctx); err != nil {
@@ -41,29 +48,29 @@ func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
 
 // attempt makes one attempt.
 func (w *Worker) attempt(ctx context.Context, j *job) finding {
-	ctx = finishing(ctx)
+	ctx = persist.Finishing(ctx)
 	defer j.file.Close()
-	call, err := translate.Dated(j.op, j.call, j.record.Dated)
-	if err != nil {
+	p := &part{job: j, ctx: ctx}
+	var err error
+	if p.call, err = translate.Dated(j.op, j.call, j.record.Dated); err != nil {
 		return j.fail(err)
 	}
-	if err := commands.MayCall(ctx); err != nil {
-		w.api.Forgo()
+	j.progress.SetState(status.Calling)
+	switch err := w.exchange(p); {
+	case err != nil:
+		j.verdict = fmt.Errorf("stopped during the call: %w", err)
+		return stopped
+	case p.err != nil:
+		return j.yield(ctx, w, p.err)
+	case p.Alone != nil:
+		return w.part(ctx, p)
+	}
+	a, judgement := p.Answer, p.Judgement
+	if err := commands.MayCall(ctx); err != nil && a.Unsent { // the process stood still between the check before the call and its first byte
 		return j.yield(ctx, w, err)
 	}
 	j.attempts++
 	j.calls++
-	j.progress.SetState(status.Calling)
-	crashpoint("before-call")
-	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{
-		Op: j.op, Number: j.attempts, File: j.file, May: func() error { return commands.MayCall(ctx) },
-	}, call, w.api.Key())
-	crashpoint("after-call")
-	if err := commands.MayCall(ctx); err != nil && a.Unsent { // the process stood still between the check above and the first byte
-		j.attempts--
-		j.calls--
-		return j.yield(ctx, w, err)
-	}
 	j.answer = a
 	j.logAttempt(ctx, judgement, a)
 	j.progress.SetCall(j.attempts, coreapi.FailureCode(judgement, a))

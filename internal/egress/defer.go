@@ -11,10 +11,10 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Forecast is how long n commands take from now on: until calls may be made, and then by the number of calls that are allowed. A
-// command is taken for one call.
+// Forecast is how long n commands take from now on: until calls may be made, and then by the number of calls that are allowed. How
+// many commands a call carries out is that of the last ones.
 func (w *Worker) Forecast(n int) time.Duration {
-	wait := w.api.Estimate(n) // has the time for which the budget is used up
+	wait := w.api.Estimate(w.batches.Calls(n)) // has the time for which the budget is used up
 	if o := w.api.CommandObstacle(); o.Code != events.CodeThrottled && !o.Until.IsZero() {
 		wait += max(time.Until(o.Until), 0)
 	}
@@ -52,6 +52,6 @@ func (w *Worker) Defer(ctx context.Context, cmd events.Command, mistake error, w
 	}
 	ctx, cancel := context.WithTimeout(ctx, deferredTimeout)
 	defer cancel()
-	w.metrics.countResult(ctx, j, r)
+	w.metrics.Count(ctx, j.op, j.startedAt, r)
 	return w.publish(ctx, j, r)
 }

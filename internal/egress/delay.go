@@ -4,13 +4,15 @@ import (
 	"context"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/egress/crash"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 )
 
 // delay stores a command until its notbefore. It comes again as the same command, from then on like any other. A command with the same
 // source and id that is delayed already stays as it is.
 func (w *Worker) delay(ctx context.Context, j *job) finding {
-	ctx = finishing(ctx)
+	ctx = persist.Finishing(ctx)
 	known, have, err := w.findRecord(ctx, j)
 	if err != nil {
 		return j.fail(err)
@@ -30,7 +32,7 @@ func (w *Worker) delay(ctx context.Context, j *job) finding {
 	if err != nil {
 		return j.fail(err)
 	}
-	crashpoint("after-delay")
+	crash.Point("after-delay")
 	if now != nil { // it was cancelled in between, or another bridge has delayed it as well
 		if e := w.decideByRecord(j, *now); e != goOn {
 			return e

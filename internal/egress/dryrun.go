@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/content"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -17,10 +19,10 @@ func (w *Worker) answerDryRun(ctx context.Context, j *job) finding {
 		return e
 	}
 	// The command itself would be refused, so the dry run is refused too. An error of the ledger does not stop a dry run.
-	if known, have, err := w.findRecord(finishing(ctx), j); err == nil && known && !j.matches(have) {
+	if known, have, err := w.findRecord(persist.Finishing(ctx), j); err == nil && known && !j.matches(have) {
 		return j.reject(have.Conflict())
 	}
-	object, err := w.findObject(finishing(ctx), j.call.Upload)
+	object, err := content.Find(persist.Finishing(ctx), w.files, j.call.Upload)
 	if err != nil {
 		j.fileErr = err
 		return fileUnread

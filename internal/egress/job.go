@@ -11,6 +11,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/upload"
 	"github.com/factro-bridge/factro-bridge/internal/egress/inflight"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -28,6 +29,7 @@ type job struct {
 	notBefore time.Time // zero if the command is not delayed
 	dryRun    bool
 	progress  *inflight.Command // for status requests
+	company   *company          // nil if it is carried out alone
 
 	ledgerID     string // by which the ledger knows the command
 	record       ledger.Record
@@ -138,9 +140,13 @@ var actions = map[state]func(*Worker, context.Context, *job) finding{
 
 // Handle carries out a command and publishes its result. See commands.Worker for the arguments and the verdict.
 func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, mistake error) error {
-	ctx := commandContext{stopping, delivery}
+	return w.handle(delivery, stopping, cmd, mistake, nil)
+}
+
+func (w *Worker) handle(delivery, stopping context.Context, cmd events.Command, mistake error, with *company) error {
+	ctx := persist.Context(stopping, delivery)
 	cmd.Cloud = w.cloud // a subject that does not name a command has no cloud
-	j := &job{cmd: cmd, mistake: mistake, ledgerID: cmd.Identity(), startedAt: time.Now()}
+	j := &job{cmd: cmd, mistake: mistake, ledgerID: cmd.Identity(), startedAt: time.Now(), company: with}
 	j.progress = w.inFlight.Begin(j.startedAt)
 	defer j.progress.End()
 	for at := planning; at != settled; {
@@ -149,7 +155,7 @@ func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, 
 		if !known { // a test makes sure that this cannot happen
 			return fmt.Errorf("a command in the state %q has no transition for %q", at, e)
 		}
-		at = next
+		at = w.keepCompany(j, next)
 	}
 	return j.verdict
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/crash"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/egress/search"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -38,7 +40,7 @@ func (j *job) makeCall(ids map[string]string) (err error) {
 func (w *Worker) resolveKeys(ctx context.Context, j *job) finding {
 	var begun map[string]string
 	if !j.dryRun {
-		known, record, err := w.findRecord(finishing(ctx), j)
+		known, record, err := w.findRecord(persist.Finishing(ctx), j)
 		if err != nil {
 			return j.fail(err)
 		}
@@ -52,7 +54,7 @@ func (w *Worker) resolveKeys(ctx context.Context, j *job) finding {
 	if e := w.rejectExpired(ctx, j); e != goOn {
 		return e
 	}
-	found, err := w.external.Resolve(finishing(ctx), j.cmd, j.refs, begun)
+	found, err := w.external.Resolve(persist.Finishing(ctx), j.cmd, j.refs, begun)
 	if e := j.unresolved(found, err); e != goOn {
 		return e
 	}
@@ -85,14 +87,14 @@ func (w *Worker) reserveKey(ctx context.Context, j *job) finding {
 	var found externalkey.Found
 	var err error
 	if j.dryRun {
-		found, err = w.external.Foresee(finishing(ctx), &j.key)
+		found, err = w.external.Foresee(persist.Finishing(ctx), &j.key)
 	} else {
-		found, err = w.external.Reserve(finishing(ctx), &j.key, keys.OwnerOf(j.cmd))
+		found, err = w.external.Reserve(persist.Finishing(ctx), &j.key, keys.OwnerOf(j.cmd))
 	}
 	if e := j.unresolved(found, err); e != goOn {
 		return e
 	}
-	crashpoint("after-key")
+	crash.Point("after-key")
 	switch {
 	case j.key.Updating():
 		if j.op, j.call, err = j.key.Call(j.data); err != nil {
@@ -114,7 +116,7 @@ func (w *Worker) recordExisting(ctx context.Context, j *job) finding {
 	if !j.owned() {
 		j.record.StartedAt, j.record.Owner, j.record.Open = time.Now().UTC(), w.id, true
 		j.record.Redrive, j.record.Plain = j.cmd.Redrive, j.cmd.Source() == ""
-		known, record, err := w.ledger.Begin(finishing(ctx), w.cloud, j.ledgerID, j.record)
+		known, record, err := w.ledger.Begin(persist.Finishing(ctx), w.cloud, j.ledgerID, j.record)
 		switch {
 		case err != nil:
 			return j.fail(err)
@@ -135,20 +137,20 @@ func (w *Worker) settleKey(ctx context.Context, j *job) finding {
 	if j.dryRun {
 		return goOn
 	}
-	ctx = finishing(ctx)
+	ctx = persist.Finishing(ctx)
 	if _, field := j.op.Deletes(); field != "" && j.result.Outcome == events.Applied {
 		if err := w.external.Deleted(ctx, j.op, translate.IDIn(j.data, field, j.record.Refs)); err != nil {
 			w.log.WarnContext(ctx, "the external key of a deleted object could not be freed; it is freed when it is used", "cloud", w.cloud,
 				"operation", j.op.Name, "error", err)
 		}
 	}
-	err := retryUntilStopped(ctx, func(ctx context.Context) error {
+	err := persist.UntilStopped(ctx, func(ctx context.Context) error {
 		return w.external.Settle(ctx, &j.key, j.cmd.Identity(), j.result, j.record.Made, j.conclusion.outcome == "")
 	})
 	if err != nil {
 		return j.fail(err)
 	}
-	crashpoint("after-key-settled")
+	crash.Point("after-key-settled")
 	return goOn
 }
 
@@ -172,7 +174,7 @@ func (w *Worker) freeKeys(ctx context.Context, j *job) finding {
 		case !gone:
 			continue
 		}
-		if err := w.external.Forget(finishing(ctx), e); err != nil {
+		if err := w.external.Forget(persist.Finishing(ctx), e); err != nil {
 			return j.fail(err)
 		}
 		w.log.InfoContext(ctx, "factro does not know the object of an external key; the key is free", "cloud", w.cloud, "resource", e.Kind, "resource_id", e.ID)
@@ -181,7 +183,7 @@ func (w *Worker) freeKeys(ctx context.Context, j *job) finding {
 	if !lost || j.attempts >= maxAttempts {
 		return j.conclude(events.Rejected, refused, refused.Refusal())
 	}
-	if err := w.recordNoEffect(finishing(ctx), j); err != nil {
+	if err := w.recordNoEffect(persist.Finishing(ctx), j); err != nil {
 		return j.fail(err)
 	}
 	j.op = j.key.Lost()

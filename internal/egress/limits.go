@@ -22,6 +22,4 @@ const (
 	minSearchesAfterEmpty = 5
 	// deferredTimeout limits the publishing of a deferred result, because the command waits for it.
 	deferredTimeout = 5 * time.Second
-	// finalWriteGrace is how long the last writes may take once the bridge has to stop.
-	finalWriteGrace = time.Second
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -71,7 +72,7 @@ func (w *Worker) save(ctx context.Context, j *job) error {
 }
 
 func (w *Worker) saveOnce(ctx context.Context, j *job) error {
-	err := retryUntilStopped(ctx, func(ctx context.Context) error {
+	err := persist.UntilStopped(ctx, func(ctx context.Context) error {
 		saved, err := w.ledger.Save(ctx, w.cloud, j.ledgerID, j.record)
 		if err == nil {
 			j.record = saved
@@ -92,7 +93,7 @@ func (w *Worker) recordNoEffect(ctx context.Context, j *job) error {
 
 // forget deletes the record of a command for which nothing was called.
 func (w *Worker) forget(ctx context.Context, j *job) error {
-	return retryUntilStopped(ctx, func(ctx context.Context) error {
+	return persist.UntilStopped(ctx, func(ctx context.Context) error {
 		return w.ledger.Forget(ctx, w.cloud, j.ledgerID, j.record)
 	})
 }
@@ -103,7 +104,7 @@ func (w *Worker) saveResult(ctx context.Context, j *job, r events.Result) error 
 	if len(r.Response) > maxKept {
 		r.Response, r.Omitted = nil, true
 	}
-	err := shrinkToFit(r, func(r events.Result) (err error) {
+	err := persist.Shrinking(r, func(r events.Result) (err error) {
 		if j.record.Result, err = json.Marshal(r); err != nil {
 			return fmt.Errorf("result of %s: %w", r.Operation, err)
 		}
@@ -112,7 +113,7 @@ func (w *Worker) saveResult(ctx context.Context, j *job, r events.Result) error 
 	if publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) {
 		// The command stays unfinished in the ledger, but the sender still gets the result. Waiting would block the commands
 		// behind it.
-		w.metrics.recordRefused(ctx)
+		w.metrics.RecordRefused(ctx)
 		w.log.ErrorContext(ctx, "the broker refuses the ledger's record of a finished command; if the command is sent again, it may be carried out again",
 			"cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", coreapi.Shorten(j.cmd.Event.ID()), "error", err)
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/egress/search"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/translate/compare"
@@ -26,13 +27,13 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	for searches := 1; ; searches++ {
 		found, err := w.findCreated(ctx, j)
 		switch {
-		case errors.Is(err, search.ErrStopped) || finishing(ctx).Err() != nil:
+		case errors.Is(err, search.ErrStopped) || persist.Finishing(ctx).Err() != nil:
 			return j.stop(fmt.Errorf("stopped before the outcome of the call was known: %w", search.ErrStopped))
 		case err != nil:
 			return w.decideUnsearchable(j, a, "the search for it failed: "+err.Error())
 		}
 		for _, item := range found.Equal {
-			mine, err := w.claim(finishing(ctx), j, item.ID)
+			mine, err := w.claim(persist.Finishing(ctx), j, item.ID)
 			if err != nil {
 				return j.fail(err)
 			}
@@ -111,7 +112,7 @@ func (w *Worker) adopt(ctx context.Context, j *job, status int, item compare.Ite
 }
 
 func (w *Worker) claim(ctx context.Context, j *job, id string) (mine bool, err error) {
-	err = retryUntilStopped(ctx, func(ctx context.Context) error {
+	err = persist.UntilStopped(ctx, func(ctx context.Context) error {
 		var err error
 		mine, err = w.ledger.Claim(ctx, w.cloud, j.op.Resource, id, j.ledgerID)
 		return err

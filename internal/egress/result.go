@@ -10,11 +10,11 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
-	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
-	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/egress/crash"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -23,7 +23,7 @@ import (
 
 // recordResult makes the final result of a command and writes it into the ledger.
 func (w *Worker) recordResult(ctx context.Context, j *job) finding {
-	ctx = finishing(ctx)
+	ctx = persist.Finishing(ctx)
 	outcome, a, reason := j.conclusion.outcome, j.answer, j.conclusion.reason
 	now := time.Now().UTC()
 	r := events.Result{
@@ -64,21 +64,21 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 			return j.fail(err)
 		}
 	}
-	crashpoint("after-ledger")
+	crash.Point("after-ledger")
 	j.result = r
 	return goOn
 }
 
 // publishResult publishes the final result of a command and sets the verdict.
 func (w *Worker) publishResult(ctx context.Context, j *job) finding {
-	j.verdict = w.publishFinal(finishing(ctx), j, j.result)
+	j.verdict = w.publishFinal(persist.Finishing(ctx), j, j.result)
 	return goOn
 }
 
 // publishFinal publishes a final result and returns the verdict.
 func (w *Worker) publishFinal(ctx context.Context, j *job, r events.Result) error {
-	err := shrinkToFit(r, func(r events.Result) error {
-		return retryUntilStopped(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
+	err := persist.Shrinking(r, func(r events.Result) error {
+		return persist.UntilStopped(ctx, func(ctx context.Context) error { return w.publish(ctx, j, r) })
 	})
 	switch {
 	case err == nil:
@@ -89,8 +89,8 @@ func (w *Worker) publishFinal(ctx context.Context, j *job, r events.Result) erro
 	case !errors.Is(err, publish.ErrRefusing):
 		return err
 	}
-	crashpoint("after-result")
-	w.metrics.countResult(ctx, j, r)
+	crash.Point("after-result")
+	w.metrics.Count(ctx, j.op, j.startedAt, r)
 	code := ""
 	if r.Error != nil {
 		code = r.Error.Code
@@ -127,7 +127,7 @@ func (w *Worker) pendingVerdict(j *job, r events.Result, verdict, why error) err
 
 // reportRefusedResult logs and counts a result that the broker will never accept. The command is settled nevertheless.
 func (w *Worker) reportRefusedResult(ctx context.Context, j *job, r events.Result, err error) {
-	w.metrics.resultRefused(ctx)
+	w.metrics.ResultRefused(ctx)
 	w.log.ErrorContext(ctx, "the broker refuses the result of a command for good; it is not published", "cloud", w.cloud,
 		"operation", events.Token(r.Operation), "event_id", coreapi.Shorten(j.cmd.Event.ID()), "outcome", string(r.Outcome), "error", err)
 }
@@ -147,8 +147,8 @@ func (w *Worker) publishWaiting(ctx context.Context, j *job, until time.Time, wh
 		Operation: j.cmd.Operation, Outcome: events.Deferred, Attempts: j.attempts, StartedAt: j.startedAt.UTC(), RetryAt: at,
 		Error: why, Resource: w.resource(j, coreapi.Answer{}),
 	}
-	w.metrics.countResult(ctx, j, r)
-	ctx, cancel := context.WithTimeout(finishing(ctx), deferredTimeout)
+	w.metrics.Count(ctx, j.op, j.startedAt, r)
+	ctx, cancel := context.WithTimeout(persist.Finishing(ctx), deferredTimeout)
 	defer cancel()
 	if err := w.publish(ctx, j, r); err != nil {
 		w.log.WarnContext(ctx, "deferred result could not be published", "cloud", w.cloud, "event_id", j.cmd.Event.ID(), "error", err)
@@ -194,38 +194,4 @@ func (w *Worker) resource(j *job, a coreapi.Answer) *events.Resource {
 	w.mandant.Observe(mandantID)
 	r.URL = factro.WebLink(w.webOrigin, w.mandant.Get(), r.Type, r.ID)
 	return r
-}
-
-// retryUntilStopped repeats a write that must not be lost, such as the outcome of a call, while NATS is unavailable. It ends
-// shortly after ctx, when the bridge has to stop, so that an answer that arrives during the shutdown is still written. It also
-// ends when retrying is useless: the broker refuses the write for good, or has refused everything for so long that the commands
-// behind would be blocked.
-func retryUntilStopped(ctx context.Context, do func(context.Context) error) error {
-	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finalWriteGrace, cancel) })
-	defer stop()
-	for n := 1; ; n++ {
-		err := do(extended)
-		if err == nil || publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) || errors.Is(err, ledger.ErrTaken) {
-			return err
-		}
-		if coreapi.Sleep(extended, delivery.Backoff(n)) != nil {
-			return err
-		}
-	}
-}
-
-// shrinkToFit calls do with a result. If the broker refuses it for good, it calls do without factro's answer, and then with the
-// bare outcome.
-func shrinkToFit(r events.Result, do func(events.Result) error) error {
-	err := do(r)
-	if r.Response != nil && publish.Permanent(err) {
-		r.Response, r.Omitted = nil, true
-		err = do(r)
-	}
-	if publish.Permanent(err) {
-		err = do(coreapi.Bare(r))
-	}
-	return err
 }

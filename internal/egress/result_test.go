@@ -13,6 +13,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -327,7 +328,7 @@ func TestShrinkToFit(t *testing.T) {
 	}
 	for name, refused := range map[string]error{"too large": events.ErrTooLarge, "refused": publish.ErrRefused} {
 		var steps []events.Result
-		err := shrinkToFit(r, func(r events.Result) error {
+		err := persist.Shrinking(r, func(r events.Result) error {
 			steps = append(steps, r)
 			if len(steps) < 3 {
 				return fmt.Errorf("wrapped: %w", refused)
@@ -344,7 +345,7 @@ func TestShrinkToFit(t *testing.T) {
 			t.Errorf("%s: bare it is %+v", name, s)
 		}
 		steps = nil
-		if err := shrinkToFit(r, func(r events.Result) error { steps = append(steps, r); return errors.New("no leader") }); err == nil || len(steps) != 1 {
+		if err := persist.Shrinking(r, func(r events.Result) error { steps = append(steps, r); return errors.New("no leader") }); err == nil || len(steps) != 1 {
 			t.Errorf("%s: what passes is not shortened: %v after %d steps", name, err, len(steps))
 		}
 	}

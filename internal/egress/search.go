@@ -6,17 +6,18 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/egress/search"
 )
 
 // reads makes the reads that a command needs.
 func (w *Worker) reads(j *job) search.Reads {
 	return search.Reads{API: w.api, AwaitSlot: func(ctx context.Context) error {
-		if err := w.awaitSlot(ctx, j); err != nil {
+		if err := w.awaitSlot(ctx, &part{job: j, ctx: ctx}); err != nil {
 			return err
 		}
 		return commands.MayCall(ctx)
-	}, Finishing: finishing}
+	}, Finishing: persist.Finishing}
 }
 
 // findCreated searches once for the object of a create.
@@ -32,7 +33,7 @@ func (w *Worker) findCreated(ctx context.Context, j *job) (search.Candidates, er
 // a stream.
 func (w *Worker) madeByOthers(ctx context.Context, j *job) (map[string]bool, error) {
 	for n := 1; ; n++ {
-		made, err := w.ledger.Made(finishing(ctx), w.cloud, j.record.StartedAt.Add(-search.DoubtWindow-coreapi.WideSkew))
+		made, err := w.ledger.Made(persist.Finishing(ctx), w.cloud, j.record.StartedAt.Add(-search.DoubtWindow-coreapi.WideSkew))
 		if err == nil || n == maxAttempts {
 			return made, err
 		}

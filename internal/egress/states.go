@@ -41,6 +41,7 @@ const (
 	concluded             // the outcome is known
 	remembered            // the result already exists
 	stopped               // the bridge stops: another delivery continues
+	parted                // it could not be carried out together with others: the bus delivers it again, alone
 	storeFailed           // the ledger or the broker failed: the bus delivers the command again
 )
 
@@ -56,7 +57,7 @@ var transitions = map[state]map[finding]state{
 	beginning:    {goOn: opening, doubtful: searching, remembered: settlingKey, concluded: concluding, storeFailed: settled},
 	opening:      {goOn: calling, fileUnread: awaitingFile, storeFailed: settled},
 	awaitingFile: {goOn: waiting, onlyDryRun: dryRunning, concluded: concluding, stopped: settled},
-	calling:      {blocked: waiting, attemptFailed: pausing, doubtful: searching, keyLost: freeing, concluded: concluding, stopped: settled, storeFailed: settled},
+	calling:      {blocked: waiting, attemptFailed: pausing, doubtful: searching, keyLost: freeing, concluded: concluding, stopped: settled, parted: settled, storeFailed: settled},
 	freeing:      {keyed: resolving, concluded: concluding, stopped: settled, storeFailed: settled},
 	searching:    {goOn: waiting, concluded: concluding, stopped: settled, storeFailed: settled},
 	pausing:      {goOn: waiting, stopped: settled},
@@ -75,7 +76,7 @@ func (s state) String() string { return stateNames[s] }
 
 var findingNames = [...]string{
 	goOn: "go on", onlyDryRun: "dry run", early: "too early", kept: "stored", keyed: "external keys", keyPending: "key pending", keyLost: "object unknown", fileUnread: "file unread", blocked: "blocked", attemptFailed: "failed", doubtful: "in doubt",
-	concluded: "outcome known", remembered: "result known", stopped: "bridge stops", storeFailed: "ledger or broker failed",
+	concluded: "outcome known", remembered: "result known", stopped: "bridge stops", parted: "alone", storeFailed: "ledger or broker failed",
 }
 
 func (e finding) String() string { return findingNames[e] }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -23,7 +24,7 @@ func (w *Worker) Undeliverable(ctx context.Context, cmd events.Command, mistake,
 		Operation: cmd.Operation, Outcome: events.Dead, StartedAt: now, FinishedAt: &now,
 		Error: &events.Error{Code: events.CodeUndeliverable, Message: coreapi.Shorten(message)},
 	}
-	err := shrinkToFit(r, func(r events.Result) error { return w.publish(ctx, j, r) })
+	err := persist.Shrinking(r, func(r events.Result) error { return w.publish(ctx, j, r) })
 	if publish.Permanent(err) {
 		w.reportRefusedResult(ctx, j, r, err)
 		return nil

@@ -9,11 +9,13 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/egress/batch"
+	"github.com/factro-bridge/factro-bridge/internal/egress/content"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/egress/inflight"
+	"github.com/factro-bridge/factro-bridge/internal/egress/meter"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
@@ -27,12 +29,6 @@ type Results interface {
 	Reply(ctx context.Context, subject string, e event.Event) error
 }
 
-// Files has the files that commands refer to.
-type Files interface {
-	// File returns a file of a bucket, or objects.ErrNoFile.
-	File(ctx context.Context, bucket, name string) (objects.File, error)
-}
-
 // Config has the settings of a worker, apart from its connection to factro.
 type Config struct {
 	// Prefix is the first token of the subjects.
@@ -41,13 +37,16 @@ type Config struct {
 	ReplyPrefixes []string
 	// Refuses returns why the operator does not let an operation of a source through, or "". It may be nil.
 	Refuses func(operation, source string) string
+	// Batch is how many commands of one kind may be carried out by one call, where factro does all of them or none; below 2 each has a
+	// call of its own.
+	Batch int
 }
 
 // Stores are where a worker keeps results, records and external keys, and where it finds the files of commands.
 type Stores struct {
 	Results Results
 	Ledger  Ledger
-	Files   Files
+	Files   content.Files
 	Delayed delay.Store
 	Keys    externalkey.Keys
 	Queue   externalkey.Queue // may be nil
@@ -61,16 +60,17 @@ type Worker struct {
 	log       *slog.Logger
 	results   Results
 	ledger    Ledger
-	files     Files
+	files     content.Files
 	delays    *delay.Delays
 	external  *externalkey.Commands
-	metrics   *metrics
+	metrics   *meter.Metrics
 	replies   *publish.Replies
 	id        string // identifies this worker in the ledger
 	webOrigin string
 	mandant   coreapi.AgreedValue // the mandant's id, once an answer contained it
 	concluded atomic.Int64
 	inFlight  inflight.All
+	batches   *batch.Caller
 }
 
 // New builds the worker of the cloud that the API belongs to.
@@ -82,7 +82,10 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 		id:       rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error
-	if w.metrics, err = newMetrics(w.cloud); err != nil {
+	if w.metrics, err = meter.New(w.cloud); err != nil {
+		return nil, err
+	}
+	if w.batches, err = batch.New(api, cfg.Batch, log); err != nil {
 		return nil, err
 	}
 	w.replies, err = publish.CommandReplies(w.cloud, cfg.ReplyPrefixes, log)
@@ -92,7 +95,7 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 // Ready waits until a command may be pulled. While the breaker is open, the budget is used up or the key is bad, commands stay in
 // the stream.
 func (w *Worker) Ready(ctx context.Context) error {
-	w.metrics.startAtZero(ctx)
+	w.metrics.StartAtZero(ctx)
 	return w.api.Pass(ctx, nil)
 }
 

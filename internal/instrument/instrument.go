@@ -48,6 +48,12 @@ func (b *Builder) Seconds(name, description string, bounds []float64) metric.Flo
 	return keep(b, h, err)
 }
 
+// Counts is a histogram of whole numbers with the upper bounds of its buckets.
+func (b *Builder) Counts(name, unit, description string, bounds []float64) metric.Int64Histogram {
+	h, err := b.meter.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description), metric.WithExplicitBucketBoundaries(bounds...))
+	return keep(b, h, err)
+}
+
 // Gauge is a number that the next Observe observes.
 func (b *Builder) Gauge(name, unit, description string) metric.Int64ObservableGauge {
 	g, err := b.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))

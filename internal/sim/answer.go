@@ -11,7 +11,13 @@ import (
 )
 
 func writeRefusal(w http.ResponseWriter, r *tenant.RefusalError, v Variants) {
+	if r.Whole && v.AtomicStatus != 0 {
+		writeText(w, v.AtomicStatus, r.Message)
+		return
+	}
 	switch r.Kind {
+	case tenant.RefusedTooMany:
+		writeText(w, http.StatusRequestEntityTooLarge, r.Message)
 	case tenant.RefusedForbidden:
 		writeJSON(w, http.StatusForbidden, map[string]any{"message": r.Message})
 	case tenant.RefusedMissing:

@@ -221,7 +221,7 @@ func TestSettingsRoundTripJSON(t *testing.T) {
 	variants := sim.Variants{
 		CreateStatus: 201, InvalidStatus: 422, InvalidBody: "text", VoidBody: true, NoRetryAfter: true, LimitByAddress: true, RetryAfterDate: true, NoRateLimit: true, ResetDown: true, FreeFailures: true,
 		Quota: 7, Window: 9 * time.Second, StrangerShare: 0.5, StrangerBurst: 3,
-		ReverseBatches: true, PartialStatus: 207, AbsentNull: true, MergeCustomFields: true, PackageParentsOnly: true, LowerCaseReasons: true,
+		ReverseBatches: true, AtomicOrder: "shuffled", AtomicAnswer: "ids", AtomicStatus: 413, AtomicMost: 3, PartialStatus: 207, AbsentNull: true, MergeCustomFields: true, PackageParentsOnly: true, LowerCaseReasons: true,
 	}
 	delivery := sim.Delivery{
 		Wide: true, Retries: 1, RetryDelay: 2, RetryOn: "5xx", Duplicates: 0.5, Reorder: 0.5, Loss: 0.5, Delay: 3, ReadableAfter: 4,

@@ -227,6 +227,36 @@ func TestBatches(t *testing.T) {
 	h.core("GET", "/projects/"+got[0].ID(), nil).is(200).says(`"title":"a"`)
 }
 
+// TestWholeBatches: what is not known of batches that take effect as a whole can be either way.
+func TestWholeBatches(t *testing.T) {
+	t.Parallel()
+	h := start(t, nil)
+	set := func(o tenant.Object) { t.Helper(); h.control("/variants", o).is(200) }
+	two := []tenant.Object{{"title": "a"}, {"title": "b"}}
+	set(tenant.Object{"atomicOrder": "reversed"})
+	if got := h.core("POST", "/projects/projects", two).is(200).list(); len(got) != 2 || got[0]["title"] != "b" {
+		t.Errorf("reversed are %v", got)
+	}
+	set(tenant.Object{"atomicOrder": "shuffled", "atomicAnswer": "ids"})
+	if got := h.core("POST", "/projects/projects", two).is(200).list(); len(got) != 2 || len(got[0]) != 1 || got[0].ID() > got[1].ID() {
+		t.Errorf("shuffled ids are %v", got)
+	}
+	set(tenant.Object{"atomicAnswer": "short"})
+	if got := h.core("POST", "/projects/projects", two).is(200).list(); len(got) != 1 {
+		t.Errorf("a short answer is %v", got)
+	}
+	projects := h.sim.Count("project", nil)
+	set(tenant.Object{"atomicStatus": 409})
+	h.core("POST", "/projects/projects", []tenant.Object{{"title": "a"}, {"title": "b", "officerId": unknownID}}).is(409)
+	h.core("POST", "/projects/projects", []tenant.Object{{"title": "a"}, {}}).is(409)
+	h.core("POST", "/projects", tenant.Object{}).is(400)
+	set(tenant.Object{"atomicStatus": 0, "atomicMost": 1})
+	h.core("POST", "/projects/projects", two).is(413)
+	if n := h.sim.Count("project", nil); n != projects {
+		t.Errorf("refused batches left %d projects behind", n-projects)
+	}
+}
+
 func TestTags(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)

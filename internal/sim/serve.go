@@ -140,7 +140,7 @@ func (s *Sim) serveOperation(w *responseRecorder, r *http.Request, op factro.Ope
 	}
 	c, err := tenant.Read(r, op, params, body)
 	if err != nil {
-		s.writeError(w, r, err)
+		s.writeError(w, r, refusalBy(op, err))
 		return
 	}
 	done, variants, err := s.apply(c)
@@ -149,10 +149,18 @@ func (s *Sim) serveOperation(w *responseRecorder, r *http.Request, op factro.Ope
 		return
 	}
 	if err != nil {
-		s.writeError(w, r, err)
+		s.writeError(w, r, refusalBy(op, err))
 		return
 	}
 	writeAnswer(w, op, done, variants)
+}
+
+// refusalBy marks the refusal of a list that takes effect as a whole.
+func refusalBy(op factro.Operation, err error) error {
+	if refused, ok := errors.AsType[*tenant.RefusalError](err); ok {
+		refused.Whole = op.Batch == factro.BatchAtomic
+	}
+	return err
 }
 
 // apply runs the operation under the lock and fires its events if it succeeds. Firing only queues the events. It is under the lock, so

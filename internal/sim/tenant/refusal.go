@@ -11,6 +11,7 @@ const (
 	RefusedInvalid   Reason = iota // 400 or 422, form by variant
 	RefusedForbidden               // 403, JSON with a message
 	RefusedMissing                 // 404, text
+	RefusedTooMany                 // 413, text
 )
 
 // RefusalError is a refusal of a request. The simulator turns it into an HTTP answer.
@@ -18,6 +19,7 @@ type RefusalError struct {
 	Kind    Reason
 	Message string
 	Path    string // the invalid property, if there is one
+	Whole   bool   // it is that of a list which takes effect as a whole
 }
 
 func (r *RefusalError) Error() string { return r.Message }

@@ -44,6 +44,14 @@ type Variants struct {
 	ReverseBatches bool
 	// PartialStatus is the status of a batch with refused elements: 200 (the default), 207, 400 or 422.
 	PartialStatus int
+	// AtomicOrder is the order in which a batch that takes effect as a whole is answered, one of AtomicOrders; the first is the default.
+	AtomicOrder string
+	// AtomicAnswer is what its answer shows, one of AtomicAnswers; the first is the default.
+	AtomicAnswer string
+	// AtomicStatus is the status of its refusal: 0 for that of the element that is refused, or 400, 404, 409, 413 or 422.
+	AtomicStatus int
+	// AtomicMost is how many elements it may have; zero means no limit.
+	AtomicMost int
 	// AbsentNull omits properties that are null from answers.
 	AbsentNull bool
 	// MergeCustomFields keeps the custom fields that a PUT does not name. Otherwise the map is replaced as a whole.
@@ -56,6 +64,12 @@ type Variants struct {
 
 // InvalidBodies are the possible forms of a refusal.
 var InvalidBodies = []string{"message", "error", "detail", "title", "errors", "violations", "details", "text"}
+
+// What the answer of a batch may be that takes effect as a whole.
+var (
+	AtomicOrders  = []string{"sent", "reversed", "shuffled"}
+	AtomicAnswers = []string{"whole", "ids", "short"}
+)
 
 // Settings are the variants by name.
 func (v *Variants) Settings() []setting.Setting {
@@ -76,6 +90,10 @@ func (v *Variants) Settings() []setting.Setting {
 		setting.Number("strangerBurst", &v.StrangerBurst, "about how many requests it makes at once; 0 means 1"),
 		setting.Boolean("reverseBatches", &v.ReverseBatches, "partial batches answer in reverse order"),
 		setting.Number("partialStatus", &v.PartialStatus, "status of a partly refused batch: 200 (default), 207, 400 or 422"),
+		setting.Text("atomicOrder", &v.AtomicOrder, "order of the answer to a batch that takes effect as a whole: "+strings.Join(AtomicOrders, ", ")+"; default sent"),
+		setting.Text("atomicAnswer", &v.AtomicAnswer, "what that answer shows: whole objects (default), their ids alone, or short: without the last one"),
+		setting.Number("atomicStatus", &v.AtomicStatus, "status of a refused batch of that kind: 400, 404, 409, 413 or 422; default that of the refused element"),
+		setting.Number("atomicMost", &v.AtomicMost, "largest batch of that kind, larger ones get 413; 0 means no limit"),
 		setting.Boolean("absentNull", &v.AbsentNull, "null properties are absent from answers"),
 		setting.Boolean("mergeCustomFields", &v.MergeCustomFields, "PUT keeps the custom fields it does not name"),
 		setting.Boolean("packageParentsOnly", &v.PackageParentsOnly, "a new task's targetParentId must be a package"),
@@ -107,13 +125,22 @@ func (v Variants) Validate() error {
 		{"createStatus", v.CreateStatus, []int{0, 200, 201}},
 		{"invalidStatus", v.InvalidStatus, []int{0, 400, 422}},
 		{"partialStatus", v.PartialStatus, []int{0, 200, 207, 400, 422}},
+		{"atomicStatus", v.AtomicStatus, []int{0, 400, 404, 409, 413, 422}},
 	} {
 		if !slices.Contains(c.allowed, c.value) {
 			errs = append(errs, fmt.Errorf("variants: %s %d is none of %v", c.name, c.value, c.allowed[1:]))
 		}
 	}
-	if v.Quota < 0 || v.StrangerBurst < 0 {
-		errs = append(errs, fmt.Errorf("variants: quota %d or strangerBurst %d is negative", v.Quota, v.StrangerBurst))
+	if v.Quota < 0 || v.StrangerBurst < 0 || v.AtomicMost < 0 {
+		errs = append(errs, fmt.Errorf("variants: quota %d, strangerBurst %d or atomicMost %d is negative", v.Quota, v.StrangerBurst, v.AtomicMost))
+	}
+	for name, c := range map[string]struct {
+		value   string
+		allowed []string
+	}{"atomicOrder": {v.AtomicOrder, AtomicOrders}, "atomicAnswer": {v.AtomicAnswer, AtomicAnswers}} {
+		if c.value != "" && !slices.Contains(c.allowed, c.value) {
+			errs = append(errs, fmt.Errorf("variants: %s %q is none of %s", name, c.value, strings.Join(c.allowed, ", ")))
+		}
 	}
 	if v.Window < 0 || v.Window%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("variants: window %v is not a number of whole seconds, which are all that the headers can express", v.Window))

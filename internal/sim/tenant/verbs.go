@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -91,6 +92,9 @@ func deleteOne(kind, param string) handler {
 func batch(kind string, one func(t *tx, element Object) (Object, error)) handler {
 	return func(t *tx) (any, error) {
 		list, _ := t.body.([]any)
+		if most := t.Variants.AtomicMost; t.op.Batch == factro.BatchAtomic && most > 0 && len(list) > most {
+			return nil, &RefusalError{Kind: RefusedTooMany, Message: "request entity too large"}
+		}
 		out, refused := []any{}, []error(nil)
 		for i, e := range list {
 			element, _ := e.(map[string]any)
@@ -118,11 +122,38 @@ func batch(kind string, one func(t *tx, element Object) (Object, error)) handler
 		if len(refused) > 0 && t.Variants.PartialStatus != 0 {
 			t.status = t.Variants.PartialStatus
 		}
-		if t.Variants.ReverseBatches && t.op.Batch != factro.BatchAtomic {
+		if t.op.Batch == factro.BatchAtomic {
+			return t.showWhole(out), nil
+		}
+		if t.Variants.ReverseBatches {
 			slices.Reverse(out)
 		}
 		return out, nil
 	}
+}
+
+// showWhole is the answer to a batch that has taken effect as a whole.
+func (t *tx) showWhole(out []any) []any {
+	switch t.Variants.AtomicOrder {
+	case "reversed":
+		slices.Reverse(out)
+	case "shuffled":
+		slices.SortFunc(out, func(a, b any) int { return strings.Compare(idOf(a), idOf(b)) }) // ids are random
+	}
+	switch t.Variants.AtomicAnswer {
+	case "ids":
+		for i, o := range out {
+			out[i] = Object{"id": idOf(o)}
+		}
+	case "short":
+		out = out[:max(len(out)-1, 0)]
+	}
+	return out
+}
+
+func idOf(o any) string {
+	object, _ := o.(Object)
+	return object.ID()
 }
 
 func (t *tx) createFrom(kind string, body Object, from fixed) (Object, error) {

@@ -28,8 +28,8 @@ func Plain(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// alike compares two values by meaning: instants in any form, numbers by value, texts as Plain does, null in any form.
-func alike(sent, have json.RawMessage) bool {
+// Alike compares two values by meaning: instants in any form, numbers by value, texts as Plain does, null in any form.
+func Alike(sent, have json.RawMessage) bool {
 	a, aText := jsontext.String(string(sent))
 	b, bText := jsontext.String(string(have))
 	if aText && bText {

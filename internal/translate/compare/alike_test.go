@@ -42,7 +42,7 @@ func TestAlike(t *testing.T) {
 		{`["a","b"]`, `["b","a"]`, false},
 		{`"2026-11-02T08:00:00Z"`, `"2026-11-02T09:00:00+01:00"`, true},
 	} {
-		if got := alike([]byte(test.sent), []byte(test.have)); got != test.want {
+		if got := Alike([]byte(test.sent), []byte(test.have)); got != test.want {
 			t.Errorf("%s and %s: got %v", test.sent, test.have, got)
 		}
 	}

@@ -143,7 +143,7 @@ func (s *Search) agrees(item map[string]json.RawMessage, all []factro.Comparison
 		known, agreed := false, false
 		for _, name := range c.Items {
 			if have, ok := item[name]; ok {
-				known, agreed = true, agreed || alike(sent, have) || c.Field == "file.name" && sameName(texts(sent, have))
+				known, agreed = true, agreed || Alike(sent, have) || c.Field == "file.name" && sameName(texts(sent, have))
 			}
 		}
 		if known && !agreed {

@@ -1,6 +1,6 @@
 //go:build chaos
 
-package egress
+package crash
 
 import (
 	"os"
@@ -11,9 +11,9 @@ import (
 
 var crashes atomic.Int64
 
-// crashpoint kills the process at the point that FACTRO_BRIDGE_CRASH names. It uses SIGKILL, so that no handler can run.
+// Point kills the process at the point that FACTRO_BRIDGE_CRASH names. It uses SIGKILL, so that no handler can run.
 // FACTRO_BRIDGE_CRASH_AT selects the nth pass; the default is the first.
-func crashpoint(name string) {
+func Point(name string) {
 	if os.Getenv("FACTRO_BRIDGE_CRASH") != name {
 		return
 	}

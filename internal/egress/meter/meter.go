@@ -1,6 +1,10 @@
-package egress
+// Package meter has the metrics of commands.
+//
+// In: results, and what the broker refuses of them. Out: metrics. It decides about no command.
+package meter
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -9,12 +13,13 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/instrument"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// metrics has the instruments for the commands of a cloud.
-type metrics struct {
+// Metrics has the instruments for the commands of a cloud.
+type Metrics struct {
 	cloud    attribute.KeyValue
 	commands metric.Int64Counter
 	refused  metric.Int64Counter
@@ -22,9 +27,9 @@ type metrics struct {
 	duration metric.Float64Histogram
 }
 
-// startAtZero starts the counters of refused results at 0. Without that, a series starts with its first case, and the increase
+// StartAtZero starts the counters of refused results at 0. Without that, a series starts with its first case, and the increase
 // over time does not include that case.
-func (m *metrics) startAtZero(ctx context.Context) {
+func (m *Metrics) StartAtZero(ctx context.Context) {
 	m.zeroed.Do(func() {
 		for _, store := range []string{"results", "ledger"} {
 			m.refused.Add(ctx, 0, metric.WithAttributes(m.cloud, attribute.String("store", store)))
@@ -32,19 +37,20 @@ func (m *metrics) startAtZero(ctx context.Context) {
 	})
 }
 
-// resultRefused counts a result that was not published.
-func (m *metrics) resultRefused(ctx context.Context) { m.countRefused(ctx, "results") }
+// ResultRefused counts a result that was not published.
+func (m *Metrics) ResultRefused(ctx context.Context) { m.countRefused(ctx, "results") }
 
-// recordRefused counts a result that is not in the ledger.
-func (m *metrics) recordRefused(ctx context.Context) { m.countRefused(ctx, "ledger") }
+// RecordRefused counts a result that is not in the ledger.
+func (m *Metrics) RecordRefused(ctx context.Context) { m.countRefused(ctx, "ledger") }
 
-func (m *metrics) countRefused(ctx context.Context, store string) {
+func (m *Metrics) countRefused(ctx context.Context, store string) {
 	m.refused.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("store", store)))
 }
 
-func newMetrics(cloud string) (*metrics, error) {
+// New returns the metrics of a cloud.
+func New(cloud string) (*Metrics, error) {
 	b := instrument.New(coreapi.Scope)
-	m := &metrics{
+	m := &Metrics{
 		cloud:    attribute.String("factro.cloud", cloud),
 		commands: b.Counter("factro.bridge.commands", "{result}", "Results of commands, by operation, outcome and error code."),
 		refused: b.Counter("factro.bridge.results.refused", "{result}",
@@ -54,19 +60,16 @@ func newMetrics(cloud string) (*metrics, error) {
 	return m, b.Err()
 }
 
-// countResult counts a result. The label for the operation is "unknown" unless the operation exists, so that senders cannot create
+// Count counts a result of an operation, and since when its command was handled. The label for the operation is "unknown" unless the operation exists, so that senders cannot create
 // labels.
-func (m *metrics) countResult(ctx context.Context, j *job, r events.Result) {
-	operation, code := "unknown", ""
-	if j.op.Name != "" {
-		operation = j.op.Name
-	}
+func (m *Metrics) Count(ctx context.Context, op factro.Operation, since time.Time, r events.Result) {
+	operation, code := cmp.Or(op.Name, "unknown"), ""
 	if r.Error != nil {
 		code = r.Error.Code
 	}
 	m.commands.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("factro.operation", operation),
 		attribute.String("outcome", string(r.Outcome)), attribute.String("code", code)))
 	if r.Outcome != events.Deferred {
-		m.duration.Record(ctx, time.Since(j.startedAt).Seconds(), metric.WithAttributes(m.cloud, attribute.String("outcome", string(r.Outcome))))
+		m.duration.Record(ctx, time.Since(since).Seconds(), metric.WithAttributes(m.cloud, attribute.String("outcome", string(r.Outcome))))
 	}
 }

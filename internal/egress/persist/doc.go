@@ -1,0 +1,5 @@
+// Package persist stores what must not be lost: while the bridge stops, while NATS is away, and where the broker takes only less.
+//
+// In: the contexts of a delivery, and writes. Out: whether they were stored. It knows no state of a command, and never repeats a call
+// to factro.
+package persist
