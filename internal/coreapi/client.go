@@ -33,6 +33,8 @@ type Attempt struct {
 	Op     factro.Operation
 	Number int
 	state  string
+	// May is asked right before the first byte is sent whether the call may still be made. It may be nil.
+	May func() error
 	// File is the content of the call's upload.
 	File *upload.File
 	// Take reads the body of a good answer, which then is not in the answer. Its error is one of ours, not of factro's.
@@ -56,7 +58,7 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
 	defer timer.Stop()
 	alive := func() { timer.Reset(c.timeout) }
-	sending := &transport.Call{Op: a.Op, Number: a.Number, Breaker: a.state}
+	sending := &transport.Call{Op: a.Op, Number: a.Number, Breaker: a.state, May: a.May}
 	req, err := c.request(transport.With(ctx, sending), key, a, call, alive)
 	if err != nil {
 		err = fmt.Errorf("no request can be made of it: %w", plain(err))
@@ -65,7 +67,7 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{
-			Err: cmp.Or(a.File.Failure(), why(ctx, plain(err))), Unsent: !sending.Sent(), Ours: a.File.Failure(),
+			Err: cmp.Or(a.File.Failure(), why(ctx, plain(err))), Unsent: !sending.Sent(), Ours: cmp.Or(a.File.Failure(), sending.Barred()),
 			Stale: sending.Stale() && ctx.Err() == nil,
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -94,6 +95,9 @@ func (w *Worker) Ready(ctx context.Context) error {
 	w.metrics.startAtZero(ctx)
 	return w.api.Pass(ctx, nil)
 }
+
+// Pace is how many calls a second are allowed, and how long the latest answers took.
+func (w *Worker) Pace() (perSecond float64, answer time.Duration) { return w.api.Pace() }
 
 // Cancel cancels a delayed command. See [delay.Delays.Cancel].
 func (w *Worker) Cancel(ctx context.Context, source, id string) (notbefore.CancelState, error) {

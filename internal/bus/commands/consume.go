@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
@@ -107,8 +108,8 @@ func (c *Consumer) Close() { c.metrics.stop() }
 
 // Options are how the commands of a cloud are worked on.
 type Options struct {
-	// Concurrency is how many are carried out at once, 0 for one.
-	Concurrency int
+	// Slots are how many are carried out at once.
+	Slots slots.Limits
 	// HoldOnDead has a dead letter stop its lane until it is sent again or dropped.
 	HoldOnDead bool
 }

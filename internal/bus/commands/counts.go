@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 )
 
 // Concluder is a Worker that counts the commands whose final result is stored. The deliveries are held against it: a command
@@ -25,8 +26,31 @@ type counts struct {
 	cloud     metric.MeasurementOption
 
 	mu                          sync.Mutex
+	slots                       *slots.Slots // while this bridge works on the commands
 	started, returned, inFlight int64
 	without                     map[string]time.Time // the commands that had no verdict the last time, and since when
+}
+
+// limited notes the slots of the commands until end.
+func (c *counts) limited(all *slots.Slots) (end func()) {
+	set := func(to *slots.Slots) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.slots = to
+	}
+	set(all)
+	return func() { set(nil) }
+}
+
+// limit is how many may be carried out at once, 0 while another bridge works on them.
+func (c *counts) limit() int64 {
+	c.mu.Lock()
+	all := c.slots
+	c.mu.Unlock()
+	if all == nil {
+		return 0
+	}
+	return int64(all.Limit())
 }
 
 // undecided notes the verdict about a command, and says for how long the worker has had none for reasons that do not pass by

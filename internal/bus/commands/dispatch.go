@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -25,30 +26,28 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	slots := make(chan struct{}, q.options.concurrency())
+	pacer, _ := q.worker.(slots.Pacer)
+	all := slots.New(q.options.Slots, pacer)
+	defer q.counts.limited(all)()
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		if q.worker.Ready(ctx) != nil {
+		slot, err := all.Take(ctx)
+		if err != nil || q.worker.Ready(ctx) != nil {
 			return
 		}
 		// After a wait the way to factro may be closed, so that the worker has to be asked again before a command is chosen.
 		ready, waited := q.index.Await(ctx, lookAgain)
 		if !ready || waited {
-			<-slots
+			slot.End()
 			continue
 		}
 		it := q.index.Next()
 		if it == nil {
-			<-slots
+			slot.End()
 			continue
 		}
 		inFlight.Go(func() {
-			defer func() { <-slots }()
-			q.carryOut(ctx, it)
+			defer slot.End()
+			q.carryOut(slot.Begin(ctx), it)
 		})
 	}
 }

@@ -144,7 +144,7 @@ func (q *cloudQueue) giveBack() {
 // refill reads again what was cut from the index, as there is room for it.
 func (q *cloudQueue) refill(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, short := q.index.Short(q.options.concurrency())
+		c, short := q.index.Short(max(q.options.Slots.Usual, q.options.Slots.Most, 1))
 		if !short {
 			delivery.Pause(ctx, fullPause)
 			continue
@@ -172,6 +172,3 @@ func (q *cloudQueue) refill(ctx context.Context) {
 		}
 	}
 }
-
-// concurrency is how many commands are carried out at once.
-func (o Options) concurrency() int { return max(1, o.Concurrency) }

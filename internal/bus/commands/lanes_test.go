@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -75,7 +76,7 @@ func TestStuckLane(t *testing.T) {
 			left.Store(others)
 			c, _ := consumer(t, b, bustest.Quiet())
 			c.mostIndexed = most
-			run(t, c, Options{Concurrency: 8}, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+			run(t, c, Options{Slots: slots.Limits{Usual: 8}}, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
 				id := cmd.Event.ID()
 				if id[0] == 'o' {
 					left.Add(-1)
@@ -124,7 +125,7 @@ func TestFairSenders(t *testing.T) {
 	sent(t, out)
 	begun, proceed := make(chan string), make(chan struct{})
 	c, _ := consumer(t, b, bustest.Quiet())
-	run(t, c, Options{Concurrency: concurrency}, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
+	run(t, c, Options{Slots: slots.Limits{Usual: concurrency}}, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
 		select {
 		case begun <- cmd.Source():
 		case <-ctx.Done():
@@ -250,14 +251,14 @@ func TestTakeover(t *testing.T) {
 				taken <- f
 				return f, nil
 			}
-			stop := run(t, c, Options{Concurrency: 8}, work)
+			stop := run(t, c, Options{Slots: slots.Limits{Usual: 8}}, work)
 			f := natstest.Receive(t, taken)
 			natstest.Eventually(t, "it works", func() bool { return out.Count("FACTRO_COMMANDS_ACME") < before })
 			f.fade()
 			stop()
 			continue
 		}
-		stop := run(t, c, Options{Concurrency: 8}, work) // it stops
+		stop := run(t, c, Options{Slots: slots.Limits{Usual: 8}}, work) // it stops
 		natstest.Eventually(t, "it works", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+50 < before })
 		stop()
 	}
@@ -401,7 +402,7 @@ func TestHoldOnDead(t *testing.T) {
 	}}
 	start := func() (stop func()) {
 		c, _ := consumer(t, b, bustest.Quiet())
-		return run(t, c, Options{Concurrency: 4, HoldOnDead: true}, w)
+		return run(t, c, Options{Slots: slots.Limits{Usual: 4}, HoldOnDead: true}, w)
 	}
 	expect := func(ids ...string) {
 		t.Helper()
@@ -503,7 +504,7 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 		return nil
 	}}}
 	c, _ := consumer(t, b, bustest.Quiet())
-	run(t, c, Options{Concurrency: 2}, w)
+	run(t, c, Options{Slots: slots.Limits{Usual: 2}}, w)
 	for left := uint64(all); left > 0; { // each part in a time of its own
 		natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+100 <= left })
 		left = out.Count("FACTRO_COMMANDS_ACME")

@@ -39,9 +39,11 @@ func newMetrics(connected func() bool) (*metrics, error) {
 		"Commands of a cloud that wait in the stream or are being processed.")
 	redelivered := b.Gauge("factro.bridge.commands.redelivered", "{command}",
 		"Commands of a cloud that are not settled and were delivered more than once.")
+	concurrency := b.Gauge("factro.bridge.commands.concurrency", "{command}",
+		"How many commands of a cloud this bridge carries out at once at most, as it is now; 0 while another one works on them.")
 	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", measure.UnaccountedMeaning)
 	m.callback = b.Observe(func(ctx context.Context, o metric.Observer) error {
-		m.observeCounts(o, unaccounted)
+		m.observeCounts(o, unaccounted, concurrency)
 		if !connected() {
 			return nil
 		}
@@ -127,7 +129,7 @@ func (m *metrics) end(c *counts) {
 }
 
 // observeCounts reports the sum of all workers. There is nothing to report before there is one.
-func (m *metrics) observeCounts(o metric.Observer, gauge metric.Int64Observable) {
+func (m *metrics) observeCounts(o metric.Observer, gauge, concurrency metric.Int64Observable) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.any {
@@ -136,6 +138,7 @@ func (m *metrics) observeCounts(o metric.Observer, gauge metric.Int64Observable)
 	sum := m.lost
 	for c := range m.counts {
 		sum += c.unaccounted()
+		o.ObserveInt64(concurrency, c.limit(), c.cloud)
 	}
 	o.ObserveInt64(gauge, sum, metric.WithAttributes(attribute.String("flow", "commands")))
 }
