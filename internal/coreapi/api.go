@@ -158,7 +158,7 @@ func (a *API) Exchange(ctx context.Context, try Attempt, c translate.Call, key s
 		}
 		a.spent(ctx, call, got, j)
 		switch {
-		case ctx.Err() != nil && got.Err != nil, got.Ours != nil, got.Stale, j == Throttled:
+		case ctx.Err() != nil && got.Err != nil, got.Ours != nil, got.Stale, got.Late, j == Throttled:
 			return got, errNeutral
 		case got.Empty() && try.Op.Creates() && (got.SaysMade() || try.Op.Searchable()):
 			return got, errNeutral // that the answer to a create may be empty is known

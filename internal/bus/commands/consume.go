@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/tally"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
@@ -83,7 +84,7 @@ type Consumer struct {
 	acquire Acquire
 	log     *slog.Logger
 	tracer  trace.Tracer
-	metrics *metrics
+	metrics *tally.Metrics
 
 	undecidedAfter time.Duration // the constant of this name
 	mostIndexed    int           // the constant of this name
@@ -99,12 +100,12 @@ func New(conn Conn, publisher Publisher, letters DeadLetters, acquire Acquire, l
 		undecidedAfter: undecidedAfter, mostIndexed: index.Most, queues: map[string]*cloudQueue{},
 	}
 	var err error
-	c.metrics, err = newMetrics(func() bool { return conn.NATS().IsConnected() })
+	c.metrics, err = tally.New(func() bool { return conn.NATS().IsConnected() })
 	return c, err
 }
 
 // Close ends the metrics.
-func (c *Consumer) Close() { c.metrics.stop() }
+func (c *Consumer) Close() { c.metrics.Stop() }
 
 // Options are how the commands of a cloud are worked on.
 type Options struct {
@@ -124,9 +125,9 @@ func (c *Consumer) Run(ctx context.Context, cloud string, options Options, w Wor
 	}
 	q := &cloudQueue{
 		Consumer: c, cloud: cloud, stream: c.conn.Settings().Prefix.CommandStream(cloud), worker: w, options: options,
-		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
+		counts: c.metrics.Count(cloud, concludedBy(w)), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
 	}
-	defer c.metrics.end(q.counts)
+	defer c.metrics.End(q.counts)
 	q.repeat(ctx, "work on", q.hold)
 	c.conn.Health().Pulls(cloud, nil)
 	return nil
@@ -139,7 +140,7 @@ type cloudQueue struct {
 	stream  string
 	worker  Worker
 	options Options
-	counts  *counts
+	counts  *tally.Counts
 	index   *index.Index
 	holds   *hold.Keeper
 	binding binding

@@ -28,7 +28,7 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 	defer inFlight.Wait()
 	pacer, _ := q.worker.(slots.Pacer)
 	all := slots.New(q.options.Slots, pacer)
-	defer q.counts.limited(all)()
+	defer q.counts.Limited(all.Limit)()
 	for {
 		slot, err := all.Take(ctx)
 		if err != nil || q.worker.Ready(ctx) != nil {
@@ -45,15 +45,16 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 			slot.End()
 			continue
 		}
+		all := company{q}.withOthers(it)
 		inFlight.Go(func() {
 			defer slot.End()
-			q.carryOut(slot.Begin(ctx), it)
+			company{q}.carryOutAll(slot.Begin(ctx), all)
 		})
 	}
 }
 
-// carryOut has the worker handle a command, and takes it out of the index or has it wait there.
-func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
+// carryOut has a command handled, and takes it out of the index or has it wait there.
+func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item, by handler) {
 	began := time.Now()
 	msg, err := q.message(stopping, it)
 	switch {
@@ -68,7 +69,7 @@ func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
 		q.index.Done(it.Seq)
 		return
 	}
-	if gone, after := q.handle(stopping, it, msg); !gone {
+	if gone, after := q.handle(stopping, it, msg, by); !gone {
 		q.index.Wait(it.Seq, after)
 		return
 	}
@@ -93,19 +94,19 @@ func (q *cloudQueue) message(ctx context.Context, it *index.Item) (*nats.Msg, er
 	return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 }
 
-// handle has the worker handle one message, and settles it. If it is not gone then, it has to wait.
-func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg) (gone bool, after time.Duration) {
+// handle has one message handled, and settles it. If it is not gone then, it has to wait.
+func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg, by handler) (gone bool, after time.Duration) {
 	ctx, cancel := delivery.Grace(stopping, q.conn.Settings().DrainTimeout)
 	defer cancel()
 	stopWatching := endWithLease(stopping, cancel)
 	defer stopWatching()
-	q.counts.start()
+	q.counts.Start()
 
 	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
 	d := q.delivered(it, msg)
 	if d.first() {
-		q.metrics.waited.Record(ctx, max(time.Since(d.stored), 0).Seconds(), q.counts.cloud)
+		q.counts.Waited(ctx, time.Since(d.stored))
 	}
 	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, d.position)
 	d.cmd, d.readable = cmd, mistake == nil
@@ -122,9 +123,9 @@ func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.
 		span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
 	}
 
-	verdict := q.worker.Handle(ctx, stopping, cmd, mistake)
-	q.counts.finish(verdict)
-	if stopping.Err() == nil && q.counts.undecided(d.position, verdict) >= q.undecidedAfter {
+	verdict := by.Handle(ctx, stopping, cmd, mistake)
+	q.counts.Finish(isReturned(verdict))
+	if stopping.Err() == nil && q.counts.Undecided(d.position, isUndecided(verdict)) >= q.undecidedAfter {
 		verdict = q.abandon(ctx, d, mistake, verdict)
 	}
 

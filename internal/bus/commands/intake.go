@@ -48,8 +48,8 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 		}
 	}
 	q.conn.Health().Pulls(q.cloud, nil)
-	q.metrics.watch(q.cloud, consumer)
-	defer q.metrics.unwatch(q.cloud)
+	q.metrics.Watch(q.cloud, consumer)
+	defer q.metrics.Unwatch(q.cloud)
 	// The consumer's actual value: an operator may have created it with another one.
 	stop := q.renew(ctx, max(consumer.CachedInfo().Config.AckWait/3, 10*time.Millisecond))
 	defer stop()

@@ -29,6 +29,8 @@ type Entry struct {
 	// Source is its sender.
 	Source   string
 	Priority Priority
+	// Batch is what entries have in common that can be carried out together; empty for one that is carried out alone.
+	Batch string
 }
 
 // entry is an entry in its lane.
