@@ -196,6 +196,9 @@ func TestPausedQueries(t *testing.T) {
 		t.Errorf("pauses: %d, %s", code, out)
 	}
 	steer(t, a.n, "pause", "mirror")
+	if out, errOut, code := bridgeCommand(t, "pauses", "--config", a.b.configFile, "--cloud", "acne"); code != 2 || !strings.Contains(errOut, "acne") {
+		t.Errorf("pauses of a misspelt cloud: %d, %s%s", code, out, errOut)
+	}
 	out, _, code = bridgeCommand(t, "pauses", "--nats", a.n.URL(), "--json")
 	var list []struct{ Cloud, Direction, Who, Why string }
 	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 || len(list) != 1 || list[0].Direction != "mirror" || list[0].Who != "anna@ops" {

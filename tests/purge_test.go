@@ -56,6 +56,12 @@ func TestPurge(t *testing.T) {
 	f := startFactro(t, sim.Config{})
 	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
 	_, js := n.Connect(t)
+	for _, wrong := range [][]string{{"--older-than", "-1h"}, {"--source", ""}, {"--operation", ""}} { // each would mean all
+		args := append([]string{"purge", "commands", "--nats", n.URL(), "--cloud", "acme", "--reason", "test"}, wrong...)
+		if out, text, code := bridgeCommand(t, args...); code != 2 || !strings.Contains(text, wrong[0]) {
+			t.Errorf("%q: exit code %d: %s%s", wrong, code, out, text)
+		}
+	}
 	steer(t, n, "pause", "commands")
 	b.obeys("commands", true)
 	const shop, billing = 60, 25

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/types"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
@@ -14,7 +12,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
-	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // plan makes the call for a command. A canary is for the bridge itself and has no call.
@@ -110,21 +107,10 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 
 // attributes reads the extension attributes of a command.
 func (j *job) attributes() *events.Error {
-	var err error
-	if at, ok := j.cmd.Event.Extensions()[attr.ExpiryTime]; ok {
-		if j.expiry, err = types.ToTime(at); err != nil {
-			return &events.Error{Code: events.CodeInvalid, Message: "attribute expirytime is not a time as in RFC 3339"}
-		}
-	}
-	if p, ok := j.cmd.Event.Extensions()[attr.Priority]; ok && p != attr.PriorityHigh && p != attr.PriorityNormal && p != attr.PriorityLow {
-		return &events.Error{Code: events.CodeInvalid, Message: fmt.Sprintf("attribute priority is %.40q, and neither high nor normal nor low", fmt.Sprint(p))}
-	}
-	if dry, ok := j.cmd.Event.Extensions()[attr.DryRun]; ok {
-		if j.dryRun, err = types.ToBool(dry); err != nil { // if the value is unclear, the call must not be made
-			return &events.Error{Code: events.CodeInvalid, Message: "attribute dryrun is neither true nor false"}
-		}
-	}
 	var reason *events.Error
+	if j.expiry, j.dryRun, reason = translate.Attributes(j.cmd.Event); reason != nil {
+		return reason
+	}
 	if j.notBefore, reason = delay.NotBefore(j.cmd.Event, j.expiry); reason != nil {
 		return reason
 	}
@@ -133,16 +119,7 @@ func (j *job) attributes() *events.Error {
 }
 
 // Lane is the key of what a command changes, or makes under an external key. Commands of one lane are carried out in their order.
-func (w *Worker) Lane(cmd events.Command) string {
-	if made := w.Makes(cmd); made != "" {
-		return made
-	}
-	op, known := factro.Lookup(cmd.Operation)
-	if !known {
-		return ""
-	}
-	return op.LaneKey(cmd.Event.Data())
-}
+func (w *Worker) Lane(cmd events.Command) string { return externalkey.Lane(cmd) }
 
 // Makes is the key of what a command makes under an external key, "" if it makes nothing under one.
 func (w *Worker) Makes(cmd events.Command) string { return externalkey.Makes(cmd) }

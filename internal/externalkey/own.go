@@ -73,6 +73,18 @@ func Makes(cmd events.Command) string {
 	return factro.NamedKey(op.Makes(), own.Name)
 }
 
+// Lane is the key of what a command changes, or creates under an external key; "" if it is in order with no other command.
+func Lane(cmd events.Command) string {
+	if made := Makes(cmd); made != "" {
+		return made
+	}
+	op, known := factro.Lookup(cmd.Operation)
+	if !known {
+		return ""
+	}
+	return op.LaneKey(cmd.Event.Data())
+}
+
 // Check says why an operation with this data can have no external key, or cannot become an update.
 func (o *Own) Check(op factro.Operation, data []byte) *events.Error {
 	if o.Name == "" {

@@ -213,6 +213,11 @@ func (f *pauseFlags) list(cmd *cobra.Command) error {
 		return err
 	}
 	defer client.Close()
+	if f.Cloud != "" && f.Config != nil { // a misspelt name must not look like one that nothing is paused of
+		if _, err := f.ConfiguredCloud(); err != nil {
+			return err
+		}
+	}
 	client.CollectRefusals()
 	ctx, cancel := context.WithTimeout(cmd.Context(), waitFor)
 	defer cancel()

@@ -80,6 +80,14 @@ func (f *purgeFlags) run(cmd *cobra.Command) error {
 	if r.Why == "" && !r.DryRun {
 		return exit.Usage("--reason: why? The dead letters and the senders get it")
 	}
+	if f.olderThan < 0 { // it must not count as no limit at all
+		return exit.Usage("--older-than: a time to come; want a duration such as 90m, 2h or 7d")
+	}
+	for _, name := range []string{"operation", "source"} { // nor must the value of a variable that is not set
+		if pattern := cmd.Flags().Lookup(name); pattern.Changed && pattern.Value.String() == "" {
+			return exit.Usage("--%s: is empty; leave it out to take all", name)
+		}
+	}
 	if r.Who == "" {
 		r.Who = whoami()
 	}
