@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
@@ -15,4 +16,14 @@ func (c *Consumer) Place(cloud string, sequence uint64) (state status.CommandSta
 	}
 	state, before, known = q.index.Place(sequence)
 	return state, before, known, true
+}
+
+// Lanes counts the lanes of a cloud that do not simply go on. works is false if another bridge works on them.
+func (c *Consumer) Lanes(cloud string) (n lane.Counts, works bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q := c.queues[cloud]; q != nil {
+		return q.index.Lanes(), true
+	}
+	return n, false
 }
