@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
@@ -23,7 +24,7 @@ func (c *Consumer) Lanes(cloud string) (n lane.Counts, works bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if q := c.queues[cloud]; q != nil {
-		return q.index.Lanes(), true
+		return index.Lanes(q.index), true
 	}
 	return n, false
 }

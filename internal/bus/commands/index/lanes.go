@@ -59,8 +59,8 @@ func (x *Index) Release(key string) {
 	x.notify()
 }
 
-// Lanes counts the lanes that do not simply go on.
-func (x *Index) Lanes() lane.Counts {
+// Lanes counts the lanes of an index that do not simply go on.
+func Lanes(x *Index) lane.Counts {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.schedule.Lanes()
