@@ -45,7 +45,7 @@ func (x *Index) Hold(key string, letter uint64) {
 	x.schedule.Hold(key)
 	for seq, it := range x.items {
 		if letter > 0 && it.Letter == letter && it.Lane == key {
-			x.schedule.Advance(seq)
+			lane.Advance(x.schedule, seq)
 		}
 	}
 	x.notify()
@@ -63,7 +63,7 @@ func (x *Index) Release(key string) {
 func Lanes(x *Index) lane.Counts {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.schedule.Lanes()
+	return lane.Count(x.schedule)
 }
 
 // Caught says whether everything up to a place in the stream is known, since it came or nothing is left, and nothing goes before the
@@ -71,5 +71,5 @@ func Lanes(x *Index) lane.Counts {
 func (x *Index) Caught(key string, sequence uint64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return (x.schedule.Highest() >= sequence || len(x.items) == 0) && !x.schedule.Led(key)
+	return (x.schedule.Highest() >= sequence || len(x.items) == 0) && !lane.Led(x.schedule, key)
 }

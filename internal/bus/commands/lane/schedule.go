@@ -169,7 +169,7 @@ func (s *Schedule) Resume(e Entry) {
 }
 
 // Advance puts an entry before the others of its lane, as Front does, unless it is being carried out.
-func (s *Schedule) Advance(seq uint64) {
+func Advance(s *Schedule, seq uint64) {
 	e := s.entries[seq]
 	if e == nil || e.front || e.lane.running && e.lane.head() == e {
 		return
@@ -183,7 +183,7 @@ func (s *Schedule) Advance(seq uint64) {
 }
 
 // Led says whether an entry of a lane was put before the others.
-func (s *Schedule) Led(key string) bool {
+func Led(s *Schedule, key string) bool {
 	l := s.lanes[key]
 	return l != nil && key != "" && l.head().front
 }
@@ -198,8 +198,8 @@ type Counts struct {
 	Cut     int // their tail does not fit, and is read again later
 }
 
-// Lanes counts them.
-func (s *Schedule) Lanes() Counts { return Counts{len(s.held), s.waiting.Len(), len(s.cuts)} }
+// Count counts them.
+func Count(s *Schedule) Counts { return Counts{len(s.held), s.waiting.Len(), len(s.cuts)} }
 
 func (s *Schedule) setHeld(key string, held bool) {
 	if l := s.lanes[key]; l != nil && key != "" {

@@ -90,14 +90,14 @@ func TestHold(t *testing.T) {
 	}
 	add(5, "x")
 	add(6, "x")
-	if got := s.Lanes(); got != (lane.Counts{Held: 1}) || s.Led("x") {
+	if got := lane.Count(s); got != (lane.Counts{Held: 1}) || lane.Led(s, "x") {
 		t.Errorf("counted are %+v", got)
 	}
-	s.Advance(6)
-	if !s.Led("x") {
+	lane.Advance(s, 6)
+	if !lane.Led(s, "x") {
 		t.Error("what was advanced is not the first one")
 	}
-	if got := drain(s, start); !slices.Equal(got, []uint64{6}) || s.Led("x") {
+	if got := drain(s, start); !slices.Equal(got, []uint64{6}) || lane.Led(s, "x") {
 		t.Errorf("after one was advanced %d are carried out", got)
 	}
 	s.Release("x")
