@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
+	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
 // delaying is a bridge, and a program that sends delayed commands.
@@ -557,4 +558,34 @@ func TestDelayedRedriven(t *testing.T) {
 	if n := len(read(t, d.js, prefix.DeadStream("acme"), ">")); n != 0 {
 		t.Errorf("there are %d dead letters", n)
 	}
+}
+
+// TestDelayedStatus: whoever waits for a delayed command hears that it waits for its notbefore, and until when, not that it is settled.
+func TestDelayedStatus(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	at := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	said := make(chan status.Status, 16)
+	d.do("later", "delayed-1", at, events.OnStatus(func(s status.Status, err error) {
+		if err != nil {
+			t.Errorf("the status is %v", err)
+		}
+		said <- s
+	}))
+	for {
+		s := natstest.Receive(t, said)
+		if s.Command == status.CommandSettled {
+			t.Errorf("the status is %+v", s)
+		}
+		if s.Command != status.CommandDelayed {
+			continue
+		}
+		if s.NotBefore == nil || !s.NotBefore.Equal(at) || s.Before != nil {
+			t.Errorf("the status is %+v, want it delayed until %s", s, at)
+		}
+		break
+	}
+	sent := inBackground(t, "send", "createTask", "title=later", "targetParentId="+d.f.demo.Package, "--id", "delayed-2", "--not-before", at.Format(time.RFC3339),
+		"--wait", "--timeout", "60s", "--nats", d.n.URL(), "--cloud", "acme")
+	sent.says("waiting: for its notbefore, ")
 }

@@ -24,7 +24,7 @@ type labelDoc struct {
 
 const (
 	finalOutcomes = "applied rejected dead"
-	resultCodes   = "invalid unknown-operation expired conflict unsupported full notbefore cancelled refused throttled unauthorized unavailable exhausted ambiguous undeliverable"
+	resultCodes   = "invalid unknown-operation expired unknown-key conflict unsupported full notbefore cancelled policy purged refused throttled unauthorized unavailable exhausted ambiguous undeliverable"
 	methods       = "GET HEAD POST PUT PATCH DELETE OPTIONS _OTHER"
 )
 
@@ -40,7 +40,7 @@ var labelDocs = []labelDoc{
 	{name: "outcome", of: []string{"factro_bridge_reconcile_runs_total"}, values: strings.Fields("whole gap skipped failed")},
 	{name: "outcome", of: []string{"factro_bridge_refused_total"}, values: strings.Fields("parked requeued original_lost")},
 	{name: "store", of: []string{"factro_bridge_results_refused_total"}, values: strings.Fields("results ledger")},
-	{name: "code", of: []string{"factro_bridge_commands_total"}, values: append([]string{""}, strings.Fields(resultCodes)...)},
+	{name: "code", of: []string{"factro_bridge_commands_total"}, values: append([]string{""}, strings.Fields(resultCodes+" paused queued held")...)},
 	{name: "code", of: []string{"factro_bridge_dead_letters_total"}, values: strings.Fields(resultCodes + " terminated unusable too_large")},
 	{name: "kind", of: []string{"factro_bridge_files_unusable"}, values: strings.Fields(
 		"api_key webhook_secret http_certificate http_client_ca nats_ca nats_certificate nats_creds nats_nkey nats_password")},
@@ -58,6 +58,7 @@ var labelDocs = []labelDoc{
 	{name: "what", values: strings.Fields("action unlisted key")},
 	{name: "role", values: fleetRoles},
 	{name: "direction", values: []string{"commands", "webhooks-out", "queries", "mirror"}},
+	{name: "state", of: []string{"factro_bridge_commands_lanes"}, values: strings.Fields("held waiting cut")},
 	{name: "state", of: []string{"factro_bridge_connections"}, values: strings.Fields("kept stranger")},
 	{name: "reason", of: []string{"factro_bridge_connections_dropped_total"}, values: strings.Fields(
 		"evicted evicted_address refused expired flooded no_request http2 tls")},

@@ -163,6 +163,11 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	defer stopPaused()
+	stopWaiting, err := observeWaiting(units)
+	if err != nil {
+		return err
+	}
+	defer stopWaiting()
 
 	// What the work needs goes on until the work is done.
 	needed, stopNeeded := context.WithCancel(context.WithoutCancel(ctx))

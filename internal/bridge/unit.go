@@ -26,6 +26,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/budget"
 	"github.com/factro-bridge/factro-bridge/internal/egress"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
@@ -128,7 +129,7 @@ func (u *unit) run(ctx context.Context) error {
 	if u.worker != nil {
 		parts.Go(func() error { return u.queue.Run(ctx, u.cloud, u.options, u.worker) })
 		parts.Go(func() error {
-			return queries.ServeStatus(ctx, u.broker, u.cloud, placed{u.worker, u.queue, u.cloud}, u.log)
+			return queries.ServeStatus(ctx, u.broker, u.cloud, placed{u.worker, u.queue, u.delayed, u.cloud}, u.log)
 		})
 		parts.Go(func() error { return advisory.New(u.broker, u.streams, u.cloud, u.letters, u.gaveUp, u.log).Run(ctx) })
 		parts.Go(func() error { return u.delayed.Run(ctx, u.cloud) })
@@ -152,13 +153,20 @@ func (u *unit) run(ctx context.Context) error {
 // placed is a worker that also knows the places of its commands.
 type placed struct {
 	*egress.Worker
-	queue *commands.Consumer
-	cloud string
+	queue   *commands.Consumer
+	delayed *delayed.Store
+	cloud   string
 }
 
 // Place is the place of a command in the queue.
 func (p placed) Place(sequence uint64) (state status.CommandState, before uint64, known, works bool) {
 	return p.queue.Place(p.cloud, sequence)
+}
+
+// Delayed is until when a command of a sender waits for its notbefore.
+func (p placed) Delayed(ctx context.Context, source, id string) (until time.Time, found bool) {
+	w, found, err := p.delayed.Find(ctx, p.cloud, identity.Command(source, id))
+	return w.Until, found && err == nil // else nothing is known of it, and what is said of its place stands
 }
 
 // gaveUp reports to the sender of a command that the broker has given it up. Of a cloud that is not configured here, the dead

@@ -16,6 +16,11 @@ func Waiting(s status.Status) string {
 	switch s.Command {
 	case status.CommandSettled:
 		return ""
+	case status.CommandDelayed:
+		if s.NotBefore == nil {
+			return "waiting: for its notbefore"
+		}
+		return "waiting: for its notbefore, " + timetext.Stamp(*s.NotBefore)
 	case status.CommandInFlight:
 		parts = append(parts, "the command "+inFlightText(s.InFlight))
 	case status.CommandQueued:

@@ -19,13 +19,17 @@ const statusTimeout = 2 * time.Second
 // [nats.ErrNoResponders] means that no bridge with the role egress is connected for this cloud, that it is one before contract 3.0,
 // or, in an account of its own, that [Prefix.Status] is not imported there. A user without the right gets no answer in time.
 func (c *Client) Status(ctx context.Context, position string) (status.Status, error) {
+	return c.status(ctx, status.Request{Position: position})
+}
+
+func (c *Client) status(ctx context.Context, about status.Request) (status.Status, error) {
 	if err := c.check(); err != nil {
 		return status.Status{}, fmt.Errorf("status: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var s status.Status
-	err := c.ask(ctx, "status", c.prefix.Status(c.cloud), status.Request{Position: position}, &s)
+	err := c.ask(ctx, "status", c.prefix.Status(c.cloud), about, &s)
 	return s, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/await"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/watch"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
@@ -65,7 +66,9 @@ func (w *waiter) wait(ctx context.Context, copies <-chan *nats.Msg) (final Resul
 		}()
 	}
 	if w.order.onStatus != nil {
-		go w.client.WatchStatus(waiting, position(w.ack), func(s status.Status, err error) {
+		about := status.Request{Position: position(w.ack), Source: w.order.Source, ID: w.order.ID}
+		ask := func(ctx context.Context) (status.Status, error) { return w.client.status(ctx, about) }
+		go watch.Status(waiting, ask, func(s status.Status, err error) {
 			notify(func() bool { w.order.onStatus(s, err); return false })
 		})
 	}

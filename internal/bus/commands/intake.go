@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/inform"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
@@ -84,8 +85,8 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 // take puts a command into the index.
 func (q *cloudQueue) take(msg *nats.Msg, seq uint64, at time.Time, reply string) error {
 	now := time.Now()
-	it := &index.Item{Entry: q.entry(msg, seq), Stored: at, Reply: reply, Msg: msg, Since: now, Renewed: now}
-	if !q.index.Add(it, q.holds.IsRedrive(msg)) {
+	it := &index.Item{Entry: q.entry(msg, seq), Stored: at, Reply: reply, Msg: msg, Since: now, Renewed: now, Letter: hold.LetterOf(msg)}
+	if !q.index.Add(it, q.holds.Holds(it.Lane, it.Letter)) {
 		return errRemade
 	}
 	return nil

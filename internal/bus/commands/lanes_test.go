@@ -479,6 +479,78 @@ func TestHoldOnDead(t *testing.T) {
 	stop()
 }
 
+// TestHeldAndChanged: a dead letter that is sent again with other data goes before what it held up, also when another bridge takes
+// over while it waits for its next attempt.
+func TestHeldAndChanged(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+	out := bustest.Connected(t, server)
+	client := bustest.Client(t, server)
+	got := make(chan string, 100)
+	var waits atomic.Bool
+	waits.Store(true)
+	w := worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+		if id := cmd.Event.ID(); id == "bad" {
+			got <- id
+			return Terminal(deadletter.Letter{Subject: refusedLetter, Code: "refused", Reason: errors.New("nein")})
+		}
+		got <- string(cmd.Event.Data())
+		if waits.Load() {
+			return RetryAfter(errors.New("busy"), time.Hour)
+		}
+		return nil
+	}}
+	start := func() (stop func()) {
+		c, _ := consumer(t, b, bustest.Quiet())
+		return run(t, c, Options{Concurrency: 4, HoldOnDead: true}, w)
+	}
+	stop := start()
+	keyed(t, out, "bad", "urn:x", "k")
+	if id := natstest.Receive(t, got); id != "bad" {
+		t.Fatalf("%s was carried out first", id)
+	}
+	natstest.Eventually(t, "it is a dead letter", func() bool { return out.Count("FACTRO_DEAD_ACME") == 1 })
+	for _, id := range []string{"second", "third"} {
+		keyed(t, out, id, "urn:x", "k")
+	}
+	l, err := deadletter.Get(t.Context(), client, "factro", "acme", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := deadletter.NewRedrive("factro", l, []byte(`{"taskId":"changed"}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Send(t.Context(), client, "factro"); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Stream("FACTRO_DEAD_ACME").DeleteMsg(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if data := natstest.Receive(t, got); data != `{"taskId":"changed"}` {
+		t.Errorf("%s was carried out, want what was changed", data)
+	}
+	stop()
+	stop = start()
+	if data := natstest.Receive(t, got); data != `{"taskId":"changed"}` { // the next bridge does not know how long it had to wait
+		t.Errorf("%s was carried out after the takeover, want what was changed", data)
+	}
+	stop()
+	waits.Store(false)
+	stop = start()
+	defer stop()
+	if data := natstest.Receive(t, got); data != `{"taskId":"changed"}` {
+		t.Errorf("%s was carried out, want what was changed", data)
+	}
+	for range 2 {
+		if data := natstest.Receive(t, got); data == `{"taskId":"changed"}` {
+			t.Error("what was changed was carried out twice")
+		}
+	}
+	natstest.Eventually(t, "all are done", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
+}
+
 // clerk is a worker that tells senders how long they wait.
 type clerk struct {
 	worker

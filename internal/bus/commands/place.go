@@ -2,6 +2,7 @@ package commands
 
 import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
@@ -25,4 +26,14 @@ func (c *Consumer) MakesBefore(cloud, key string, sequence uint64) bool {
 	q := c.queues[cloud]
 	c.mu.Unlock()
 	return q != nil && index.MakesBefore(q.index, key, sequence)
+}
+
+// Lanes counts the lanes of a cloud that do not simply go on. works is false if another bridge works on them.
+func (c *Consumer) Lanes(cloud string) (n lane.Counts, works bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q := c.queues[cloud]; q != nil {
+		return index.Lanes(q.index), true
+	}
+	return n, false
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -39,8 +40,8 @@ type Redrive struct {
 
 // NewRedrive makes the message to send again from a dead letter of a command. Unchanged it is the same command, with the same
 // source and id: it goes to the subject events.Prefix.Redrive, and names the dead letter in events.HeaderRedrive. If data is
-// not nil, it replaces the command's data: then it is a new command with an id of its own, on the subject of commands. The
-// error is ErrNotRedrivable if the dead letter does not hold what is needed.
+// not nil, it replaces the command's data: then it is a new command with an id of its own, on the subject of commands, which names
+// the dead letter in topology.HeaderReplaces. The error is ErrNotRedrivable if the dead letter does not hold what is needed.
 func NewRedrive(p events.Prefix, e Entry, data []byte, now time.Time) (Redrive, error) {
 	if e.Lost() {
 		return Redrive{}, fmt.Errorf("%w: its data is lost", ErrNotRedrivable)
@@ -81,12 +82,13 @@ func NewRedrive(p events.Prefix, e Entry, data []byte, now time.Time) (Redrive, 
 	if digest := identity.SourceDigest(r.Source); digest != "" {
 		messageID += "." + digest
 	}
+	delete(r.msg.Header, events.HeaderRedrive) // of an earlier redrive
+	delete(r.msg.Header, topology.HeaderReplaces)
+	names := topology.HeaderReplaces
 	if data == nil {
-		r.msg.Header[events.HeaderRedrive] = []string{strconv.FormatUint(e.Sequence, 10)}
-		messageID = "redrive-" + uuid.NewString()
-	} else {
-		delete(r.msg.Header, events.HeaderRedrive) // of an earlier redrive
+		names, messageID = events.HeaderRedrive, "redrive-"+uuid.NewString()
 	}
+	r.msg.Header[names] = []string{strconv.FormatUint(e.Sequence, 10)}
 	r.msg.Header[events.HeaderMessageID] = []string{percent.Encode(messageID)}
 	dropForeign(r.msg.Header)
 	return r, nil

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestChangedIsACommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd, err := p.DecodeCommand(r.msg.Subject, r.msg.Header, r.msg.Data, "FACTRO_COMMANDS:8")
-		if err != nil || cmd.Redrive != "" || r.Subject != "factro.command.acme.task.createTask" || cmd.Event.ID() != r.ID || cmd.Event.ID() == "c-1" ||
+		if err != nil || cmd.Redrive != "" || r.msg.Header.Get("Factro-Replaces") != strconv.FormatUint(l.Sequence, 10) || r.Subject != "factro.command.acme.task.createTask" || cmd.Event.ID() != r.ID || cmd.Event.ID() == "c-1" ||
 			cmd.Source() != "urn:billing" || !strings.HasSuffix(r.msg.Header.Get(events.HeaderMessageID), identity.SourceDigest("urn:billing")) {
 			t.Errorf("%s: %+v, %v", original, r, err)
 		}

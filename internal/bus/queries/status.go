@@ -33,6 +33,11 @@ type placer interface {
 	Place(sequence uint64) (state status.CommandState, before uint64, known, works bool)
 }
 
+// delayer is a StatusReporter that also knows the commands which wait for their notbefore.
+type delayer interface {
+	Delayed(ctx context.Context, source, id string) (until time.Time, found bool)
+}
+
 const (
 	// maxStatus bounds the status requests of a cloud that are in flight at once. Whoever gets no answer asks again.
 	maxStatus = 64
@@ -114,13 +119,13 @@ func (d *statusServer) answer(ctx context.Context, data []byte) Answer {
 			}}
 		}
 	}
-	s, delay := d.status(ctx, ask.Position)
+	s, delay := d.status(ctx, ask)
 	if delay > 0 {
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
 		}
-		s, _ = d.status(ctx, ask.Position) // it may have changed by now
+		s, _ = d.status(ctx, ask) // it may have changed by now
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -130,20 +135,25 @@ func (d *statusServer) answer(ctx context.Context, data []byte) Answer {
 }
 
 // status is what we know, and how long to let bridges go first that may know more.
-func (d *statusServer) status(ctx context.Context, position string) (s status.Status, delay time.Duration) {
+func (d *statusServer) status(ctx context.Context, ask status.Request) (s status.Status, delay time.Duration) {
 	queue := d.check(ctx)
 	s = d.reporter.Status()
 	inFlight := s.InFlight != nil
 	if queue != nil {
 		s.Waiting = new(queue.NumPending + uint64(max(queue.NumAckPending, 0)))
-		s.Command, s.Before = place(queue, d.stream, position)
+		s.Command, s.Before = place(queue, d.stream, ask.Position)
 		works := false
 		if p, ok := d.reporter.(placer); ok {
 			var known bool
 			var state status.CommandState
 			var before uint64
-			if state, before, known, works = p.Place(sequenceOf(d.stream, position)); known {
+			if state, before, known, works = p.Place(sequenceOf(d.stream, ask.Position)); known {
 				s.Command, s.Before = state, &before
+			}
+		}
+		if p, ok := d.reporter.(delayer); ok && ask.ID != "" && s.Command == status.CommandSettled {
+			if until, found := p.Delayed(ctx, ask.Source, ask.ID); found {
+				s.Command, s.NotBefore = status.CommandDelayed, &until
 			}
 		}
 		if !inFlight && !works && queue.NumAckPending > 0 {

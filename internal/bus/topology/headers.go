@@ -23,6 +23,10 @@ const (
 	HeaderDeadOriginal = HeaderDead + "Original"
 )
 
+// HeaderReplaces names the dead letter, by its sequence, that a command has other data than. It makes the command nothing but the
+// next one of the lane that the dead letter holds up.
+const HeaderReplaces = "Factro-Replaces"
+
 // HeaderFact is a header that the contract promises, and its meaning.
 type HeaderFact struct{ Name, Meaning string }
 

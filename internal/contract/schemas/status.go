@@ -8,9 +8,15 @@ import (
 func statusRequestSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "description": "What is asked about. No data at all counts as {}.",
-		"properties": map[string]any{"position": map[string]any{
-			"type": "string", "description": "The place of a command in its stream, <stream>:<sequence>, as the acknowledgement has it.",
-		}},
+		"properties": map[string]any{
+			"position": map[string]any{
+				"type": "string", "description": "The place of a command in its stream, <stream>:<sequence>, as the acknowledgement has it.",
+			},
+			"source": map[string]any{"type": "string", "description": "The ce-source of the command, if it has one."},
+			"id": map[string]any{
+				"type": "string", "description": "Its id. With it the answer tells a command that waits for its notbefore from one that is settled.",
+			},
+		},
 	}
 }
 
@@ -37,11 +43,12 @@ func statusSchema() map[string]any {
 	return map[string]any{
 		"type": "object", "required": ordered.List{"cloud", "at", "factro"}, "description": "Why the commands of a cloud wait. Readers expect other codes than these, too.",
 		"properties": map[string]any{
-			"cloud":   text("The cloud's name."),
-			"at":      instant("When the bridge said so."),
-			"waiting": count("The commands that are not settled, the one in flight included. Absent if the bridge cannot see the queue."),
-			"command": text("How far the command is that was asked about: queued, inHand, or settled, which means that its result is there."),
-			"before":  count("How many commands are before it, the one in flight included."),
+			"cloud":     text("The cloud's name."),
+			"at":        instant("When the bridge said so."),
+			"waiting":   count("The commands that are not settled, the one in flight included. Absent if the bridge cannot see the queue."),
+			"command":   text("How far the command is that was asked about: queued, inHand, delayed, which means that it waits for its notbefore, or settled, which means that its result is there."),
+			"notBefore": instant("When a delayed command is carried out at the earliest."),
+			"before":    count("How many commands are before it, the one in flight included."),
 			"inHand": map[string]any{
 				"type": "object", "required": ordered.List{"state"}, "description": "The command that is worked on, of whomever. Absent if there is none.",
 				"properties": map[string]any{

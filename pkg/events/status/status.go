@@ -15,6 +15,8 @@ type Status struct {
 	// empty if none was asked about, or if the bridge cannot see the queue.
 	Command CommandState `json:"command,omitempty"`
 	Before  *uint64      `json:"before,omitempty"`
+	// NotBefore is when the command is carried out at the earliest, of CommandDelayed.
+	NotBefore *time.Time `json:"notBefore,omitempty"`
 	// InFlight is the command that is worked on, whoever sent it; nil if there is none.
 	InFlight *InFlight `json:"inHand,omitempty"`
 	// Factro is whether the Core API can be reached: its State is Reachable or Unreachable.
@@ -29,7 +31,8 @@ type CommandState string
 const (
 	CommandQueued   CommandState = "queued"  // it is in the stream, behind others
 	CommandInFlight CommandState = "inHand"  // a bridge works on it
-	CommandSettled  CommandState = "settled" // its result is there
+	CommandSettled  CommandState = "settled" // its result is there, or it waits for its notbefore and was asked about by its position alone
+	CommandDelayed  CommandState = "delayed" // it waits for its notbefore
 )
 
 // InFlight is the command that is worked on.
@@ -93,4 +96,7 @@ const (
 type Request struct {
 	// Position is the place of a command in its stream, "<stream>:<sequence>", as in events.Sent; "" for none.
 	Position string `json:"position,omitempty"`
+	// Source and ID are those of the command. With them the answer tells one that waits for its notbefore from one that is settled.
+	Source string `json:"source,omitempty"`
+	ID     string `json:"id,omitempty"`
 }

@@ -66,10 +66,21 @@ api:
   url: {{ . | quote }}
   {{- end }}
   key: {file: {{ printf "%s/api-key" $secrets | quote }}}
-  requests_per_minute: {{ include "factro-bridge.budget" . }}
+  {{- with include "factro-bridge.budget" . }}
+  requests_per_minute: {{ . }}
+  {{- end }}
+  {{- with .cloud.api.reserve }}
+  reserve: {{ int . }}
+  {{- end }}
+  {{- with .cloud.api.concurrency }}
+  concurrency: {{ int . }}
+  {{- end }}
   {{- with .cloud.api.timeout }}
   timeout: {{ . | quote }}
   {{- end }}
+{{- with .cloud.onDead }}
+on_dead: {{ . }}
+{{- end }}
 {{- with .cloud.policy }}
 policy: {{ toJson . }}
 {{- end }}

@@ -45,11 +45,15 @@ One map over the other, in YAML. Unlike merge, what is false, 0 or empty counts 
 {{/*
 The calls a minute that one pod may make to a cloud's Core API. The sum over all pods that may call at once is at most
 what the cloud has: each workload has its part, and where queries are answered every pod answers some, so it is divided
-by their number. Takes w and cloud.
+by their number. A pod that has the whole budget gets no bound of its own, as it follows what factro's answers say.
+Takes w and cloud.
 */}}
 {{- define "factro-bridge.budget" -}}
-{{- $part := div (mul (default 480 .cloud.api.requestsPerMinute) .w.budgetPercent) 100 -}}
-{{- max 1 (div $part (ternary (max 1 .w.most) 1 (has "query" .w.roles))) -}}
+{{- $pods := ternary (max 1 .w.most) 1 (has "query" .w.roles) -}}
+{{- if or .cloud.api.requestsPerMinute (gt (int $pods) 1) (lt (int .w.budgetPercent) 100) -}}
+{{- $part := div (mul (default 500 .cloud.api.requestsPerMinute) .w.budgetPercent) 100 -}}
+{{- max 1 (div $part $pods) -}}
+{{- end -}}
 {{- end }}
 
 {{/* A duration in whole seconds; the schema knows only hours, minutes and seconds. */}}

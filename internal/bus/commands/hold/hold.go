@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,6 +27,8 @@ type Hold struct {
 	Subject  string `json:"subject"`
 	// Letter is the sequence of the dead letter, 0 as long as it is not in its stream.
 	Letter uint64 `json:"letter,omitempty"`
+	// From is where in that stream it is looked for.
+	From uint64 `json:"from,omitempty"`
 
 	key      string
 	revision uint64
@@ -54,7 +55,7 @@ const prefix = "hold."
 func (h *Holds) Put(ctx context.Context, one Hold) (Hold, error) {
 	_, number, _ := strings.Cut(one.Position, ":")
 	one.key = prefix + h.cloud + "." + number
-	one.Letter = h.find(ctx, one)
+	one.Letter = h.find(ctx, &one)
 	text, err := json.Marshal(one)
 	if err != nil {
 		return one, err
@@ -99,7 +100,7 @@ func (h *Holds) All(ctx context.Context) (all []Hold, _ error) {
 // Ended says whether the dead letter of a hold is not there any more. One that could not be stored yet is not gone.
 func (h *Holds) Ended(ctx context.Context, one *Hold) (bool, error) {
 	if one.Letter == 0 {
-		one.Letter = h.find(ctx, *one)
+		one.Letter = h.find(ctx, one)
 		return false, nil
 	}
 	_, err := stored.On(h.conn).Get(ctx, h.stream, one.Letter, "")
@@ -120,37 +121,30 @@ func (h *Holds) Release(ctx context.Context, one Hold) error {
 	return nil
 }
 
-// find looks for the dead letter of a hold among the last ones of its subject; 0 if it is not there.
-func (h *Holds) find(ctx context.Context, one Hold) uint64 {
-	m, err := stored.On(h.conn).Last(ctx, h.stream, one.Subject)
-	if err != nil {
-		return 0
+// nearby is how far back the search for the dead letter of a hold begins: others may have been stored since.
+const nearby = 100
+
+// find looks for the dead letter of a hold; 0 if it is not there yet. The next search goes on where this one ended.
+func (h *Holds) find(ctx context.Context, one *Hold) uint64 {
+	if one.From == 0 {
+		m, err := stored.On(h.conn).Last(ctx, h.stream, one.Subject)
+		switch {
+		case natserr.NoMessage(err) || errors.Is(err, jetstream.ErrMsgNotFound):
+			one.From = 1
+		case err != nil:
+			return 0
+		default:
+			one.From = max(m.Sequence, nearby) - nearby + 1
+		}
 	}
-	if deadletter.Position(delivery.Header(m.Header)) == one.Position {
-		return m.Sequence
-	}
-	// Another one of this operation came after it.
-	for next := max(m.Sequence, nearby) - nearby + 1; next <= m.Sequence; {
-		got, err := stored.On(h.conn).Get(ctx, h.stream, next, one.Subject)
+	for {
+		m, err := stored.On(h.conn).Get(ctx, h.stream, one.From, one.Subject)
 		if err != nil {
 			return 0
 		}
-		if deadletter.Position(delivery.Header(got.Header)) == one.Position {
-			return got.Sequence
+		if deadletter.Position(delivery.Header(m.Header)) == one.Position {
+			return m.Sequence
 		}
-		next = got.Sequence + 1
+		one.From = m.Sequence + 1
 	}
-	return 0
-}
-
-// nearby is how many dead letters are looked through for the one of a hold.
-const nearby = 100
-
-// redriven is the sequence of the dead letter that a command was sent again from, 0 if it was not.
-func redriven(redrive string) uint64 {
-	n, err := strconv.ParseUint(redrive, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

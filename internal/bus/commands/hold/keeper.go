@@ -3,12 +3,14 @@ package hold
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bucket"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -18,11 +20,11 @@ const lookEvery = time.Second
 
 // Lanes are the lanes that can be held.
 type Lanes interface {
-	// Hold keeps a lane from being carried out until Release.
-	Hold(key string)
+	// Hold keeps a lane from being carried out until Release, except for what was sent again from a dead letter.
+	Hold(key string, letter uint64)
 	Release(key string)
-	// Caught says whether everything up to a place in the stream is known.
-	Caught(sequence uint64) bool
+	// Caught says whether everything up to a place in the stream is known, and nothing goes before the rest of a lane any more.
+	Caught(key string, sequence uint64) bool
 }
 
 // Keeper holds the lanes of a cloud and has them go on.
@@ -66,7 +68,7 @@ func (k *Keeper) Load(ctx context.Context, lanes Lanes) error {
 			continue
 		}
 		k.all[one.Position] = &one
-		lanes.Hold(one.Lane)
+		lanes.Hold(one.Lane, one.Letter)
 	}
 	return nil
 }
@@ -83,30 +85,37 @@ func (k *Keeper) Hold(ctx context.Context, lane, position, subject string) error
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.all[position] = &one
-	k.lanes.Hold(one.Lane)
+	k.lanes.Hold(one.Lane, one.Letter)
 	k.log.WarnContext(ctx, "a dead letter holds up the commands about the same thing, until it is sent again or dropped",
 		"cloud", k.cloud, "position", position, "letter", one.Letter)
 	return nil
 }
 
-// IsRedrive says whether a command was sent again from a dead letter that holds a lane. It goes before those that are held.
-func (k *Keeper) IsRedrive(msg *nats.Msg) bool {
-	n := redriven(delivery.Header(msg.Header).Get(events.HeaderRedrive))
-	if n == 0 {
-		return false
+// LetterOf is the dead letter that a command was sent again from, as it was or with other data; 0 for other commands.
+func LetterOf(msg *nats.Msg) uint64 {
+	header := delivery.Header(msg.Header)
+	for _, name := range []string{events.HeaderRedrive, topology.HeaderReplaces} {
+		if n, err := strconv.ParseUint(header.Get(name), 10, 64); err == nil {
+			return n
+		}
 	}
+	return 0
+}
+
+// Holds says whether a dead letter holds a lane. A command that was sent again from it goes before those that are held.
+func (k *Keeper) Holds(lane string, letter uint64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, one := range k.all {
-		if one.Letter == n {
+		if letter > 0 && one.Letter == letter && one.Lane == lane {
 			return true
 		}
 	}
 	return false
 }
 
-// Run has the lanes go on whose dead letters are gone, until ctx ends. A lane waits for one more look, so that a command that was
-// sent again is there before those behind it.
+// Run has the lanes go on whose dead letters are gone, until ctx ends. A lane waits until a command that was sent again is there, and is
+// done: a bridge that takes over meanwhile has to put it before those behind it as well.
 func (k *Keeper) Run(ctx context.Context) {
 	failed := map[string]bool{}
 	for delivery.Pause(ctx, lookEvery) {
@@ -130,7 +139,13 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) look(ctx context.Context, one *Hold) error {
 	last, known := k.ended[one.Position]
 	if !known {
-		ended, err := k.store.Ended(ctx, one)
+		seen := *one
+		ended, err := k.store.Ended(ctx, &seen)
+		k.mu.Lock()
+		if *one = seen; seen.Letter > 0 {
+			k.lanes.Hold(one.Lane, one.Letter) // it may have been found only now
+		}
+		k.mu.Unlock()
 		if err != nil || !ended {
 			return err
 		}
@@ -141,8 +156,8 @@ func (k *Keeper) look(ctx context.Context, one *Hold) error {
 		k.ended[one.Position] = s.CachedInfo().State.LastSeq
 		return nil
 	}
-	if !k.lanes.Caught(last) {
-		return nil // what was sent again may not be here yet
+	if !k.lanes.Caught(one.Lane, last) {
+		return nil
 	}
 	if err := k.store.Release(ctx, *one); err != nil {
 		return err

@@ -29,6 +29,7 @@ type Item struct {
 	Since   time.Time // when it came into the index
 	Renewed time.Time // when the broker heard of it last
 	Tries   uint64    // how often it was handled
+	Letter  uint64    // the dead letter that it was sent again from, or 0
 	notice  notice
 }
 

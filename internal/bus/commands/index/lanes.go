@@ -57,11 +57,17 @@ func MakesBefore(x *Index, key string, sequence uint64) bool {
 	return false
 }
 
-// Hold keeps a lane from being carried out until Release.
-func (x *Index) Hold(key string) {
+// Hold keeps a lane from being carried out until Release, except for what was sent again from a dead letter.
+func (x *Index) Hold(key string, letter uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.schedule.Hold(key)
+	for seq, it := range x.items {
+		if letter > 0 && it.Letter == letter && it.Lane == key {
+			lane.Advance(x.schedule, seq)
+		}
+	}
+	x.notify()
 }
 
 // Release ends a hold.
@@ -72,9 +78,17 @@ func (x *Index) Release(key string) {
 	x.notify()
 }
 
-// Caught says whether everything up to a place in the stream is known: it came, or nothing is left.
-func (x *Index) Caught(sequence uint64) bool {
+// Lanes counts the lanes of an index that do not simply go on.
+func Lanes(x *Index) lane.Counts {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.schedule.Highest() >= sequence || len(x.items) == 0
+	return lane.Count(x.schedule)
+}
+
+// Caught says whether everything up to a place in the stream is known, since it came or nothing is left, and nothing goes before the
+// rest of a lane any more.
+func (x *Index) Caught(key string, sequence uint64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return (x.schedule.Highest() >= sequence || len(x.items) == 0) && !lane.Led(x.schedule, key)
 }

@@ -168,8 +168,38 @@ func (s *Schedule) Resume(e Entry) {
 	s.running++
 }
 
+// Advance puts an entry before the others of its lane, as Front does, unless it is being carried out.
+func Advance(s *Schedule, seq uint64) {
+	e := s.entries[seq]
+	if e == nil || e.front || e.lane.running && e.lane.head() == e {
+		return
+	}
+	l := e.lane
+	s.unfile(l)
+	l.remove(e)
+	e.front = true
+	l.insert(e)
+	s.file(l)
+}
+
+// Led says whether an entry of a lane was put before the others.
+func Led(s *Schedule, key string) bool {
+	l := s.lanes[key]
+	return l != nil && key != "" && l.head().front
+}
+
 // Held says whether a lane is held.
 func (s *Schedule) Held(key string) bool { return key != "" && s.held[key] }
+
+// Counts are how many lanes do not simply go on.
+type Counts struct {
+	Held    int // until Release
+	Waiting int // for the next attempt at their first entry
+	Cut     int // their tail does not fit, and is read again later
+}
+
+// Count counts them.
+func Count(s *Schedule) Counts { return Counts{len(s.held), s.waiting.Len(), len(s.cuts)} }
 
 func (s *Schedule) setHeld(key string, held bool) {
 	if l := s.lanes[key]; l != nil && key != "" {

@@ -89,6 +89,17 @@ func TestHold(t *testing.T) {
 		t.Errorf("of the held lane %d are carried out", got)
 	}
 	add(5, "x")
+	add(6, "x")
+	if got := lane.Count(s); got != (lane.Counts{Held: 1}) || lane.Led(s, "x") {
+		t.Errorf("counted are %+v", got)
+	}
+	lane.Advance(s, 6)
+	if !lane.Led(s, "x") {
+		t.Error("what was advanced is not the first one")
+	}
+	if got := drain(s, start); !slices.Equal(got, []uint64{6}) || lane.Led(s, "x") {
+		t.Errorf("after one was advanced %d are carried out", got)
+	}
 	s.Release("x")
 	if got := drain(s, start); !slices.Equal(got, []uint64{1, 2, 5}) || s.Held("x") {
 		t.Errorf("then %d are carried out", got)
