@@ -56,7 +56,7 @@ func TestCheckedAtTheFirstByte(t *testing.T) {
 			server.StartTLS()
 			t.Cleanup(server.Close)
 			way := newConnections()
-			roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck // it is one
+			roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 			way.kept.TLSClientConfig = &tls.Config{RootCAs: roots}
 			t.Cleanup(way.kept.CloseIdleConnections)
 			client := NewClient(way, nil)
