@@ -24,7 +24,7 @@ const (
 // after a takeover, when it is urgent: together they read each record once.
 type made struct {
 	lock    chan struct{} // has a place for the one that reads
-	created time.Time     // of the stream: one that was made again begins anew
+	created time.Time     // of the stream: one that was made again is read from its beginning
 	since   time.Time     // the time from which on the records were read, zero for none
 	next    uint64        // the first one that was not read
 	ids     map[string]time.Time
