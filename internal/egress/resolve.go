@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/egress/search"
@@ -45,6 +46,11 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 			return w.decideAmbiguous(j, a, found.Doubt())
 		}
 		if wait := w.waitBeforeNext(j, a, searches); wait > 0 {
+			if j.interrupted() && wait > searchPause {
+				// All places may be taken by such commands after a takeover. This one waits outside, so that others are carried out.
+				j.verdict = commands.RetryAfter(errors.New("the call of the bridge before may still be running"), wait)
+				return stopped
+			}
 			if coreapi.Sleep(ctx, wait) != nil {
 				return j.stop(search.ErrStopped)
 			}

@@ -17,21 +17,21 @@ import (
 
 // books hold what is in the streams. They are read on, so that asking again costs only what is new.
 type books struct {
-	w       *world
-	next    map[string]uint64 // stream -> first sequence that was not read
-	events  map[hook][]uint64 // where each webhook is in the stream
-	results map[string][]events.Outcome
-	told    map[string]int // how often the sender of each command was told to wait
-	tried   map[string]int // how often each command was called, by its result
-	objects map[string]int // how many commands made each object, by their results
-	codes   map[string]int // of final results that are not applied
-	ended   []time.Time    // of the final results
+	w        *world
+	next     map[string]uint64 // stream -> first sequence that was not read
+	events   map[hook][]uint64 // where each webhook is in the stream
+	results  map[string][]events.Outcome
+	deferred map[string]int // how many deferred results each command had
+	tried    map[string]int // how often each command was called, by its result
+	objects  map[string]int // how many commands made each object, by their results
+	codes    map[string]int // of final results that are not applied
+	ended    []time.Time    // of the final results
 }
 
 func newBooks(w *world) *books {
 	return &books{
 		w: w, next: map[string]uint64{}, events: map[hook][]uint64{}, results: map[string][]events.Outcome{}, codes: map[string]int{},
-		told: map[string]int{}, tried: map[string]int{}, objects: map[string]int{},
+		deferred: map[string]int{}, tried: map[string]int{}, objects: map[string]int{},
 	}
 }
 
@@ -72,7 +72,7 @@ func (b *books) result(msg jetstream.Msg, at *jetstream.MsgMetadata) error {
 	}
 	id := msg.Headers().Get("ce-" + attr.CausationID)
 	if !r.Outcome.Final() {
-		b.told[id]++
+		b.deferred[id]++
 		return nil
 	}
 	if b.tried[id] = r.Attempts; r.Outcome == events.Applied && r.Resource != nil && b.w.commands.creates(id) {

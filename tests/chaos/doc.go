@@ -6,7 +6,7 @@
 // which webhooks were answered with 202 and which are in the stream, which commands the broker took and the outcome of
 // them, and which tasks factro has.
 //
-//	make chaos            # the short form, about a minute and a half
+//	make chaos            # the short form, some minutes
 //	make chaos-long       # the long form, about an hour
 //
 // Without -chaos the rows are skipped: they take longer than a plain "go test" should.

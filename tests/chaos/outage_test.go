@@ -10,7 +10,7 @@ import (
 )
 
 // TestFactroAway has commands wait while factro is away, or asks to be left alone, for as long as it takes operators to notice. Nothing
-// is given up, every sender is told, and the backlog follows at the pace that factro allows.
+// is given up, every sender hears of the wait, and the backlog follows at the pace that factro allows.
 func TestFactroAway(t *testing.T) {
 	t.Parallel()
 	for i, c := range []struct {
@@ -43,7 +43,7 @@ func TestFactroAway(t *testing.T) {
 			w.disturb(func() { hit(); w.commands.pile(pile) }, time.Duration(seconds)*time.Second, heal)
 			back := time.Now()
 			w.settle()
-			w.told(commands)
+			w.informed(commands)
 			w.attempted(commands)
 			w.paced(back, commands)
 			if c.asks {
@@ -54,15 +54,15 @@ func TestFactroAway(t *testing.T) {
 	}
 }
 
-// told wants every sender to have heard of the wait, and no flood of such results.
-func (w *world) told(commands int) {
+// informed wants every sender to have heard of the wait, and no flood of such results.
+func (w *world) informed(commands int) {
 	w.t.Helper()
 	all, most := 0, 0
 	for id := range w.commands.sent {
-		n := w.books.told[id]
+		n := w.books.deferred[id]
 		all, most = all+n, max(most, n)
 		if n == 0 {
-			w.t.Errorf("the sender of command %s was not told to wait", id)
+			w.t.Errorf("the sender of command %s did not hear of the wait", id)
 		}
 	}
 	w.t.Logf("%d commands had %d deferred results, at most %d each", commands, all, most)
@@ -89,7 +89,7 @@ func (w *world) attempted(commands int) {
 	letters := dead.CachedInfo().State.Msgs
 	deliveries := consumer.CachedInfo().Delivered.Consumer
 	w.t.Logf("at most %d attempts that count and %d calls of a command, %d deliveries of %d commands, %d dead letters", most, sent, deliveries, commands, letters)
-	if most > 2 || sent > 2 || deliveries > uint64(2*commands) || letters > 0 { //nolint:gosec // not negative
+	if most > 2 || sent > 2 || deliveries > uint64(2*commands) || letters > 0 {
 		w.t.Error("want at most two of each, and no dead letter")
 	}
 }

@@ -258,7 +258,7 @@ func replaceUnderBacklog(w *world, times int) {
 }
 
 // TestTakeover has two bridges work on commands in lanes, one at a time, and takes the one that works away. The other one goes on within
-// ten seconds of a kill or a freeze, and within two of a polite stop. Each command is carried out once, and each lane is in order.
+// ten seconds of a kill or a freeze, and within two of a graceful stop. Each command is carried out once, and each lane is in order.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	for i, f := range takeovers {

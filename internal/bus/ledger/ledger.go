@@ -89,11 +89,12 @@ type Ledger struct {
 	mu      sync.Mutex
 	buckets map[string]*bucket.Bucket // those that were asked for, by their cloud
 	older   *older                    // that of an older version, once it was looked for
+	made    map[string]*made          // by their cloud
 }
 
 // New returns the ledger of the configured clouds. It asks nobody.
 func New(conn Conn, log *slog.Logger) *Ledger {
-	return &Ledger{conn: conn, log: log, buckets: map[string]*bucket.Bucket{}}
+	return &Ledger{conn: conn, log: log, buckets: map[string]*bucket.Bucket{}, made: map[string]*made{}}
 }
 
 // Begin writes down that a command is about to be carried out. If the ledger has it already, Begin changes nothing and

@@ -230,6 +230,54 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// TestMade: what commands have made is known as soon as it is written, by each bridge, also what an earlier time asks for, and when the
+// ledger was deleted.
+func TestMade(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	_, js := server.Connect(t)
+	conn := bustest.Running(t, server, bustest.Clouds("acme"))
+	one, other := ledger.New(conn, bustest.Quiet()), ledger.New(conn, bustest.Quiet())
+	made := func(by *ledger.Ledger, id string) {
+		t.Helper()
+		_, r, err := by.Begin(t.Context(), "acme", id, ledger.Record{Fingerprint: "f"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Made = []string{"made-" + id}
+		if _, err := by.Save(t.Context(), "acme", id, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(since time.Time, n int) {
+		t.Helper()
+		for _, l := range []*ledger.Ledger{one, other} {
+			if made, err := l.Made(t.Context(), "acme", since); err != nil || len(made) != n {
+				t.Errorf("made are %v, %v, want %d", made, err, n)
+			}
+		}
+	}
+	minute := time.Now().Add(-time.Minute)
+	want(minute, 0)
+	for n := range 20 {
+		made([]*ledger.Ledger{one, other}[n%2], fmt.Sprint(n))
+		want(minute, n+1)
+	}
+	want(time.Now().Add(-24*time.Hour), 20)
+	want(minute, 20)
+	want(time.Now().Add(time.Minute), 0)
+	if err := js.DeleteStream(t.Context(), "KV_FACTRO_LEDGER_ACME"); err != nil {
+		t.Fatal(err)
+	}
+	natstest.Eventually(t, "the ledger is made again", func() bool {
+		_, err := one.Made(t.Context(), "acme", minute)
+		return err == nil
+	})
+	want(minute, 0)
+	made(one, "again")
+	want(minute, 1)
+}
+
 // TestLedgerOfSources: one id of two sources are two records, and an earlier bridge's is found by the id alone.
 func TestLedgerOfSources(t *testing.T) {
 	t.Parallel()

@@ -55,11 +55,11 @@ func TestCheckedAtTheFirstByte(t *testing.T) {
 			slow.Listener, server.Listener, server.EnableHTTP2 = server.Listener, slow, http2
 			server.StartTLS()
 			t.Cleanup(server.Close)
-			way := newConnections()
-			roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck // it is one
-			way.kept.TLSClientConfig = &tls.Config{RootCAs: roots}
-			t.Cleanup(way.kept.CloseIdleConnections)
-			client := NewClient(way, nil)
+			conns := newConnections()
+			roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+			conns.kept.TLSClientConfig = &tls.Config{RootCAs: roots}
+			t.Cleanup(conns.kept.CloseIdleConnections)
+			client := NewClient(conns, nil)
 			var gone atomic.Bool
 			call := func() (*Call, error) {
 				c := &Call{May: func() error {
