@@ -53,11 +53,11 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// judge checks what senders were told.
+// judge checks what senders have heard.
 func (s *site) judge(r row) {
 	s.t.Helper()
 	if r.truths.all == 0 || r.truths.part() < 0.9 {
-		s.t.Errorf("%d of %d times that senders were told came true within 20 %%", r.truths.true, r.truths.all)
+		s.t.Errorf("%d of %d times that senders have heard came true within 20 %%", r.truths.true, r.truths.all)
 	}
 	if n := s.silent(10 * time.Second); n > 0 {
 		s.t.Errorf("%d senders waited longer than 10 s and heard nothing", n)
@@ -95,6 +95,34 @@ func TestStranger(t *testing.T) {
 	}
 }
 
+// TestExhausted: another program spends at once all that is left of a window. The commands wait for the next one, and what their senders
+// hear comes true.
+func TestExhausted(t *testing.T) {
+	if !*measure {
+		t.Skip("it takes three minutes; see -pace")
+	}
+	t.Parallel()
+	const commands = 1200
+	s := newSite(t, sim.Config{Faults: slow(250 * time.Millisecond)})
+	s.streams("")
+	s.fill(commands, "import")
+	s.start("")
+	s.until(2*window, "the second window is half over", func() bool { return s.settled() >= quota*3/2 })
+	spent := s.factro.spendAll(t)
+	s.until(3*window, "all results are there", func() bool { return s.settled() == commands })
+	first, last := s.factro.between()
+	used, refused, most := s.windows(quota)
+	r := row{
+		name: "a window that others exhaust", commands: commands, took: last.Sub(first), part: 100 * last.Sub(first).Seconds() / (float64(commands+spent) * window.Seconds() / quota),
+		refused: refused, used: used, atOnce: s.factro.mostAtOnce(), truths: s.truthOf(),
+	}
+	table.add(r)
+	if most > 2 { // one of the other program's
+		t.Errorf("%d refused in a window", most)
+	}
+	s.judge(r)
+}
+
 // TestFair: while one sender has 10,000 commands waiting, a command of another one is called within 2 s, and so is one of the same
 // sender with the priority high.
 func TestFair(t *testing.T) {
@@ -122,7 +150,7 @@ func TestFair(t *testing.T) {
 				var all []time.Duration
 				for i := range each {
 					id := fmt.Sprintf("%s-%d", kind, i)
-					at := s.factro.called(id)
+					at := s.factro.called(id, time.Time{})
 					if at.IsZero() {
 						t.Errorf("%s is not called", id)
 						continue

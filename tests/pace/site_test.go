@@ -33,11 +33,11 @@ type site struct {
 	bridge *process.Process
 	admin  string
 
-	mu    sync.Mutex
-	sent  map[string]time.Time // when each command was stored
-	done  map[string]time.Time // when its final result came
-	told  []notice
-	wrong []string // final results other than applied
+	mu      sync.Mutex
+	sent    map[string]time.Time // when each command was stored
+	done    map[string]time.Time // when its final result came
+	notices []notice
+	wrong   []string // final results other than applied
 }
 
 // notice is a deferred result.
@@ -207,7 +207,7 @@ func (s *site) result(msg *nats.Msg) {
 		if r.Error != nil {
 			n.code = r.Error.Code
 		}
-		s.told = append(s.told, n)
+		s.notices = append(s.notices, n)
 	case r.Outcome != events.Applied || r.Attempts != 1:
 		s.wrong = append(s.wrong, fmt.Sprintf("%s: %s after %d attempts", id, r.Outcome, r.Attempts))
 		fallthrough

@@ -42,7 +42,7 @@ type Slots struct {
 	changed chan struct{} // has an element when there may be room
 }
 
-// New returns slots of which none is taken.
+// New returns free slots.
 func New(l Limits, p Pacer) *Slots {
 	return &Slots{limits: l, pacer: p, changed: make(chan struct{}, 1)}
 }
@@ -93,7 +93,7 @@ func (s *Slots) Take(ctx context.Context) (*Slot, error) {
 	return nil, ctx.Err()
 }
 
-// Load is what the commands that are carried out tell of those behind them.
+// Load is what the commands that are carried out show about those behind them.
 type Load struct {
 	// Running is how many there are.
 	Running int
