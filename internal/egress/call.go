@@ -26,7 +26,8 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 
 // awaitSlot waits until factro may be called, for a command or for a read that the command needs.
 func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
-	defer slots.Asks(ctx)()
+	has := slots.Asks(ctx)
+	defer has()
 	before := j.progress.SetState(status.Waiting)
 	defer func() { j.progress.SetState(before) }()
 	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {

@@ -119,7 +119,7 @@ func (s *site) silent(bound time.Duration) (n int) {
 }
 
 // windows sums up the windows of factro's limiter that are over, and logs all.
-func (s *site) windows(quota int) (used float64, refused, most int) {
+func (s *site) windows() (used float64, refused, most int) {
 	ours, left := 0, 0
 	all := s.factro.Windows()
 	for i, w := range all {

@@ -31,15 +31,11 @@ type counts struct {
 	without                     map[string]time.Time // the commands that had no verdict the last time, and since when
 }
 
-// limited notes the slots of the commands until end.
-func (c *counts) limited(all *slots.Slots) (end func()) {
-	set := func(to *slots.Slots) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.slots = to
-	}
-	set(all)
-	return func() { set(nil) }
+// limited notes the slots of the commands, nil while this bridge does not work on them.
+func (c *counts) limited(all *slots.Slots) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slots = all
 }
 
 // limit is how many may be carried out at once, 0 while another bridge works on them.

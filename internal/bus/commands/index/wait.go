@@ -79,8 +79,7 @@ func estimate(r lane.Rank, load slots.Load, forecast func(int) time.Duration) ti
 	if r.Held {
 		return heldFor
 	}
-	before := time.Duration(r.Before)
-	return max(forecast(max(r.Before-load.Running, 0)+1), before*load.Each, time.Duration(r.Depth)*load.One)
+	return max(forecast(max(r.Before-load.Running, 0)+1), time.Duration(r.Before)*load.Each, time.Duration(r.Depth)*load.One)
 }
 
 // due says whether a new estimate is to be reported: the first one, and another one when it has differed for a while.

@@ -22,7 +22,7 @@ type Limits struct {
 
 const (
 	// slow is how long answers take when the limit is raised. With quicker ones the usual number of calls is more than factro allows.
-	slow = 500 * time.Millisecond
+	slow = 750 * time.Millisecond
 	// margin and spare are for answers that take longer than the latest ones, and for what a command takes beside its call.
 	margin, spare = 1.25, 2
 	// weight is that of a new command in the average of the latest ones.
