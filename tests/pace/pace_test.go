@@ -23,10 +23,10 @@ func TestFull(t *testing.T) {
 	t.Parallel()
 	for _, latency := range []time.Duration{50 * time.Millisecond, 250 * time.Millisecond, time.Second, 2 * time.Second} {
 		t.Run(latency.String(), func(t *testing.T) {
+			t.Parallel()
 			if !*measure {
 				t.Skip("it takes ten minutes; see -pace")
 			}
-			t.Parallel()
 			commands := *backlog
 			allowed := time.Duration(commands) * window / quota
 			s := newSite(t, sim.Config{Faults: slow(latency)})
@@ -71,10 +71,10 @@ func TestStranger(t *testing.T) {
 	t.Parallel()
 	for _, burst := range []int{1, 5} {
 		t.Run(fmt.Sprintf("%d at once", burst), func(t *testing.T) {
+			t.Parallel()
 			if !*measure {
 				t.Skip("it takes six minutes; see -pace")
 			}
-			t.Parallel()
 			const commands, windows = 1750, 7
 			s := newSite(t, sim.Config{Faults: slow(250 * time.Millisecond), Variants: sim.Variants{StrangerShare: 0.5, StrangerBurst: burst}})
 			s.streams()
@@ -131,10 +131,10 @@ func TestFair(t *testing.T) {
 	t.Parallel()
 	for _, latency := range []time.Duration{250 * time.Millisecond, 2 * time.Second} {
 		t.Run(latency.String(), func(t *testing.T) {
+			t.Parallel()
 			if !*measure {
 				t.Skip("it takes three minutes; see -pace")
 			}
-			t.Parallel()
 			s := newSite(t, sim.Config{Faults: slow(latency)})
 			s.streams()
 			s.fill(10_000)
