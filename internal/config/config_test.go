@@ -549,7 +549,7 @@ clouds: [{name: acme, webhook: {header: X, secrets: [{file: %[1]q}, {value: 0123
 }
 
 // TestConcurrency: without the setting the number of commands at once follows factro's answers; with it, it is a hard limit, and a
-// mistake is told with its place, its value and what would be right.
+// mistake names its place, its value and what would be right.
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
 	const form = "roles: [%s]\nclouds:\n  - {name: acme, webhook: {header: X-Key, secrets: [{value: long-enough-to-be-one}]}, api: {key: {value: some-key}%s}}\n"

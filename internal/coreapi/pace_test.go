@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestAnswerTime: how long answers take is told by most of the latest ones, and not by a few that were held up.
+// TestAnswerTime: most of the latest answers decide how long they take, and not a few that were held up.
 func TestAnswerTime(t *testing.T) {
 	t.Parallel()
 	var p pace

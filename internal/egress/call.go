@@ -27,7 +27,8 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 
 // awaitSlot waits until factro may be called, for a command, for several together, or for a read that a command needs.
 func (w *Worker) awaitSlot(ctx context.Context, all ...*part) error {
-	defer slots.Asks(ctx)()
+	has := slots.Asks(ctx)
+	defer has()
 	for _, p := range all {
 		before := p.progress.SetState(status.Waiting)
 		defer func() { p.progress.SetState(before) }()

@@ -140,6 +140,8 @@ func TestRejected(t *testing.T) {
 		"wrong resource":    {wrong, nil, "invalid", `[{"pointer":"","message":"updateTask is an operation on \"task\", but the subject says \"project\""}]`},
 		"expired":           {command("updateTask", `{"taskId":"1"}`, "expirytime", time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), nil, "expired", `[{"pointer":"","message":"expirytime had passed"}]`},
 		"no expiry":         {command("updateTask", `{"taskId":"1"}`, "expirytime", "soon"), nil, "invalid", `[{"pointer":"","message":"attribute expirytime is not a time as in RFC 3339"}]`},
+		"no priority":       {command("updateTask", `{"taskId":"1"}`, "priority", "urgent"), nil, "invalid", `[{"pointer":"","message":"attribute priority is \"urgent\", and neither high nor normal nor low"}]`},
+		"a high priority":   {command("updateTask", `{"taskId":"1"}`, "priority", "High"), nil, "invalid", `[{"pointer":"","message":"attribute priority is \"High\", and neither high nor normal nor low"}]`},
 		"no dry run":        {command("updateTask", `{"taskId":"1"}`, "dryrun", "yes"), nil, "invalid", `[{"pointer":"","message":"attribute dryrun is neither true nor false"}]`},
 		"unreadable":        {update(), errors.New("header ce-id is given 2 times"), "invalid", `[{"pointer":"","message":"header ce-id is given 2 times"}]`},
 	} {

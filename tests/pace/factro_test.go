@@ -24,8 +24,8 @@ type factro struct {
 	server *httptest.Server
 
 	mu    sync.Mutex
-	calls map[string]time.Time // of the first call for each title
-	spans []span               // of all calls
+	calls map[string][]time.Time // of the calls for each title
+	spans []span                 // of all calls
 }
 
 // span is a call from its begin to its end.
@@ -38,7 +38,7 @@ func startFactro(t testing.TB, cfg sim.Config) *factro {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &factro{Sim: s, calls: map[string]time.Time{}}
+	f := &factro{Sim: s, calls: map[string][]time.Time{}}
 	next := s.Handler()
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -50,9 +50,7 @@ func startFactro(t testing.TB, cfg sim.Config) *factro {
 		var task struct{ Title string }
 		if json.Unmarshal(body, &task) == nil && task.Title != "" {
 			f.mu.Lock()
-			if _, known := f.calls[task.Title]; !known {
-				f.calls[task.Title] = began
-			}
+			f.calls[task.Title] = append(f.calls[task.Title], began)
 			f.mu.Unlock()
 		}
 		defer func() {
@@ -66,11 +64,30 @@ func startFactro(t testing.TB, cfg sim.Config) *factro {
 	return f
 }
 
-// called is when a command was called first; zero if it was not.
-func (f *factro) called(title string) time.Time {
+// spendAll makes requests as another program with the key until factro refuses one, and returns how many it made.
+func (f *factro) spendAll(t testing.TB) (n int) {
+	t.Helper()
+	must(t, f.SetFaults(nil))
+	defer func() { must(t, f.SetFaults(slow(250*time.Millisecond))) }()
+	for ; ; n++ {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/api/core/users", http.NoBody)
+		r.Header.Set("Authorization", apiKey)
+		if f.Handler().ServeHTTP(w, r); w.Code == http.StatusTooManyRequests {
+			return n
+		}
+	}
+}
+
+// called is when a command was called first after a time; zero if it was not.
+func (f *factro) called(title string, after time.Time) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.calls[title]
+	for _, at := range f.calls[title] {
+		if at.After(after) {
+			return at
+		}
+	}
+	return time.Time{}
 }
 
 // between are the first call and the end of the last one.

@@ -20,22 +20,23 @@ func slow(latency time.Duration) sim.Faults {
 // TestFull: 5,000 commands that wait are called within 2 % of the time that the budget allows for them, which is ten windows, and none
 // is refused.
 func TestFull(t *testing.T) {
+	t.Parallel()
 	for _, latency := range []time.Duration{50 * time.Millisecond, 250 * time.Millisecond, time.Second, 2 * time.Second} {
 		t.Run(latency.String(), func(t *testing.T) {
+			t.Parallel()
 			if !*measure {
 				t.Skip("it takes ten minutes; see -pace")
 			}
-			t.Parallel()
 			commands := *backlog
 			allowed := time.Duration(commands) * window / quota
 			s := newSite(t, sim.Config{Faults: slow(latency)})
-			s.streams("")
-			s.fill(commands, "import")
-			s.start("")
+			s.streams()
+			s.fill(commands)
+			s.start()
 			s.until(allowed*12/10, "all results are there", func() bool { return s.settled() == commands })
 			first, last := s.factro.between()
 			took := last.Sub(first)
-			used, refused, _ := s.windows(quota)
+			used, refused, _ := s.windows()
 			r := row{
 				name: "answers after " + latency.String(), commands: commands, took: took, part: 100 * took.Seconds() / allowed.Seconds(), refused: refused, used: used,
 				atOnce: s.factro.mostAtOnce(), truths: s.truthOf(),
@@ -53,11 +54,11 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// judge checks what senders were told.
+// judge checks what senders have heard.
 func (s *site) judge(r row) {
 	s.t.Helper()
 	if r.truths.all == 0 || r.truths.part() < 0.9 {
-		s.t.Errorf("%d of %d times that senders were told came true within 20 %%", r.truths.true, r.truths.all)
+		s.t.Errorf("%d of %d times that senders have heard came true within 20 %%", r.truths.true, r.truths.all)
 	}
 	if n := s.silent(10 * time.Second); n > 0 {
 		s.t.Errorf("%d senders waited longer than 10 s and heard nothing", n)
@@ -67,21 +68,22 @@ func (s *site) judge(r row) {
 // TestStranger: another program spends half of the budget at random. Of what it leaves at least 97 % is used, and at most one request
 // is refused in a window.
 func TestStranger(t *testing.T) {
+	t.Parallel()
 	for _, burst := range []int{1, 5} {
 		t.Run(fmt.Sprintf("%d at once", burst), func(t *testing.T) {
+			t.Parallel()
 			if !*measure {
 				t.Skip("it takes six minutes; see -pace")
 			}
-			t.Parallel()
 			const commands, windows = 1750, 7
 			s := newSite(t, sim.Config{Faults: slow(250 * time.Millisecond), Variants: sim.Variants{StrangerShare: 0.5, StrangerBurst: burst}})
-			s.streams("")
-			s.fill(commands, "import")
-			s.start("")
+			s.streams()
+			s.fill(commands)
+			s.start()
 			s.until(windows*window*15/10, "all results are there", func() bool { return s.settled() == commands })
 			first, last := s.factro.between()
 			took := last.Sub(first)
-			used, refused, most := s.windows(quota)
+			used, refused, most := s.windows()
 			r := row{
 				name: fmt.Sprintf("half spent by others, %d at once", burst), commands: commands, took: took, part: 100 * took.Seconds() / (windows * window).Seconds(), refused: refused,
 				used: used, atOnce: s.factro.mostAtOnce(), truths: s.truthOf(),
@@ -95,19 +97,48 @@ func TestStranger(t *testing.T) {
 	}
 }
 
+// TestExhausted: another program spends at once all that is left of a window. The commands wait for the next one, and what their senders
+// hear comes true.
+func TestExhausted(t *testing.T) {
+	if !*measure {
+		t.Skip("it takes three minutes; see -pace")
+	}
+	t.Parallel()
+	const commands = 1200
+	s := newSite(t, sim.Config{Faults: slow(250 * time.Millisecond)})
+	s.streams()
+	s.fill(commands)
+	s.start()
+	s.until(2*window, "the second window is half over", func() bool { return s.settled() >= quota*3/2 })
+	spent := s.factro.spendAll(t)
+	s.until(3*window, "all results are there", func() bool { return s.settled() == commands })
+	first, last := s.factro.between()
+	used, refused, most := s.windows()
+	r := row{
+		name: "a window that others exhaust", commands: commands, took: last.Sub(first), part: 100 * last.Sub(first).Seconds() / (float64(commands+spent) * window.Seconds() / quota),
+		refused: refused, used: used, atOnce: s.factro.mostAtOnce(), truths: s.truthOf(),
+	}
+	table.add(r)
+	if most > 2 { // one of the other program's
+		t.Errorf("%d refused in a window", most)
+	}
+	s.judge(r)
+}
+
 // TestFair: while one sender has 10,000 commands waiting, a command of another one is called within 2 s, and so is one of the same
 // sender with the priority high.
 func TestFair(t *testing.T) {
+	t.Parallel()
 	for _, latency := range []time.Duration{250 * time.Millisecond, 2 * time.Second} {
 		t.Run(latency.String(), func(t *testing.T) {
+			t.Parallel()
 			if !*measure {
 				t.Skip("it takes three minutes; see -pace")
 			}
-			t.Parallel()
 			s := newSite(t, sim.Config{Faults: slow(latency)})
-			s.streams("")
-			s.fill(10_000, "import")
-			s.start("")
+			s.streams()
+			s.fill(10_000)
+			s.start()
 			s.until(time.Minute, "the first result is there", func() bool { return s.settled() > 0 })
 			const each = 45
 			for i := range each {
@@ -117,12 +148,12 @@ func TestFair(t *testing.T) {
 				s.sleep(2 * time.Second)
 			}
 			s.sleep(10 * time.Second)
-			s.windows(quota)
+			s.windows()
 			for _, kind := range []string{"single", "high"} {
 				var all []time.Duration
 				for i := range each {
 					id := fmt.Sprintf("%s-%d", kind, i)
-					at := s.factro.called(id)
+					at := s.factro.called(id, time.Time{})
 					if at.IsZero() {
 						t.Errorf("%s is not called", id)
 						continue

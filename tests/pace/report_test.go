@@ -48,12 +48,12 @@ func (r *rows) markdown() string {
 	return b.String()
 }
 
-// truths are how many times that senders were told came true.
+// truths are how many times that senders have heard came true.
 type truths struct{ all, true int }
 
 func (t truths) part() float64 { return float64(t.true) / float64(max(t.all, 1)) }
 
-// truthOf compares what senders were told with when their commands were called. A time comes true if the wait is not more than a
+// truthOf compares what senders have heard with when their commands were called. A time comes true if the wait is not more than a
 // fifth longer or shorter than was said.
 func (s *site) truthOf() (all truths) {
 	s.mu.Lock()
@@ -63,13 +63,16 @@ func (s *site) truthOf() (all truths) {
 		first bool
 		wait  string
 	}
-	by, told := map[key]truths{}, map[string]bool{}
-	for _, n := range s.told {
-		called := s.factro.called(n.id)
-		first := !told[n.id]
-		told[n.id] = true
-		if n.retryAt.IsZero() || called.IsZero() {
-			continue
+	by, heard := map[key]truths{}, map[string]bool{}
+	for _, n := range s.notices {
+		called := s.factro.called(n.id, n.at)
+		first := !heard[n.id]
+		heard[n.id] = true
+		if n.retryAt.IsZero() || called.IsZero() && s.factro.called(n.id, time.Time{}).IsZero() {
+			continue // nobody said when, or it is still waiting
+		}
+		if called.IsZero() { // it was called before its sender heard that it waits
+			called = s.factro.called(n.id, time.Time{})
 		}
 		said, was := n.retryAt.Sub(n.at), called.Sub(n.at)
 		k := key{n.code, first, "under 10s"}
@@ -88,7 +91,7 @@ func (s *site) truthOf() (all truths) {
 			count.true++
 			all.true++
 		} else if count.all-count.true <= 12 {
-			s.t.Logf("untrue: %s, %s: %s said, %s it was, told at %s, %s after it was stored", n.id, n.code, said.Round(100*time.Millisecond), was.Round(100*time.Millisecond), n.at.Format("15:04:05.0"), n.at.Sub(s.sent[n.id]).Round(100*time.Millisecond))
+			s.t.Logf("untrue: %s, %s: %s said, %s it was, heard at %s, %s after it was stored", n.id, n.code, said.Round(100*time.Millisecond), was.Round(100*time.Millisecond), n.at.Format("15:04:05.0"), n.at.Sub(s.sent[n.id]).Round(100*time.Millisecond))
 		}
 		by[k] = count
 	}
@@ -102,13 +105,13 @@ func (s *site) truthOf() (all truths) {
 func (s *site) silent(bound time.Duration) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	told := map[string]bool{}
-	for _, n := range s.told {
-		told[n.id] = true
+	heard := map[string]bool{}
+	for _, n := range s.notices {
+		heard[n.id] = true
 	}
 	for id, sent := range s.sent {
-		called := s.factro.called(id)
-		if !told[id] && !called.IsZero() && called.Sub(sent) > bound {
+		called := s.factro.called(id, time.Time{})
+		if !heard[id] && !called.IsZero() && called.Sub(sent) > bound {
 			n++
 		}
 	}
@@ -116,7 +119,7 @@ func (s *site) silent(bound time.Duration) (n int) {
 }
 
 // windows sums up the windows of factro's limiter that are over, and logs all.
-func (s *site) windows(quota int) (used float64, refused, most int) {
+func (s *site) windows() (used float64, refused, most int) {
 	ours, left := 0, 0
 	all := s.factro.Windows()
 	for i, w := range all {

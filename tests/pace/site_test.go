@@ -3,8 +3,6 @@ package pace
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,11 +31,11 @@ type site struct {
 	bridge *process.Process
 	admin  string
 
-	mu    sync.Mutex
-	sent  map[string]time.Time // when each command was stored
-	done  map[string]time.Time // when its final result came
-	told  []notice
-	wrong []string // final results other than applied
+	mu      sync.Mutex
+	sent    map[string]time.Time // when each command was stored
+	done    map[string]time.Time // when its final result came
+	notices []notice
+	wrong   []string // final results other than applied
 }
 
 // notice is a deferred result.
@@ -83,7 +81,7 @@ func (s *site) name() string {
 }
 
 // start starts the bridge, and returns when it works.
-func (s *site) start(api string) {
+func (s *site) start() {
 	s.t.Helper()
 	o := s.options("bridge")
 	path := filepath.Join(o.Dir, "bridge.yaml")
@@ -93,8 +91,8 @@ nats: {url: %q}
 clouds:
   - name: %s
     webhook: {header: X-Bridge-Key, secrets: [{value: a-secret-that-nobody-uses}]}
-    api: {url: "%s/api/core", key: {value: %s}%s}
-`, s.js.Conn().ConnectedUrl(), cloud, s.factro.server.URL, apiKey, api)), 0o600))
+    api: {url: "%s/api/core", key: {value: %s}}
+`, s.js.Conn().ConnectedUrl(), cloud, s.factro.server.URL, apiKey)), 0o600))
 	o.Up = func(line []byte) bool {
 		var l struct{ Msg, Admin string }
 		if json.Unmarshal(line, &l) != nil || l.Msg != "bridge started" {
@@ -110,9 +108,9 @@ clouds:
 }
 
 // streams creates the stream of commands as the bridge does, by starting one that has nothing to do.
-func (s *site) streams(api string) {
+func (s *site) streams() {
 	s.t.Helper()
-	s.start(api)
+	s.start()
 	s.until(time.Minute, "the streams are there", func() bool {
 		_, err := s.js.Stream(s.t.Context(), events.Prefix(events.DefaultPrefix).CommandStream(cloud))
 		return err == nil
@@ -153,14 +151,14 @@ func command(id, source, priority string) *nats.Msg {
 	return msg
 }
 
-// fill stores a backlog.
-func (s *site) fill(n int, source string) {
+// fill stores a backlog of one sender.
+func (s *site) fill(n int) {
 	s.t.Helper()
 	began := time.Now()
 	var acks []jetstream.PubAckFuture
 	for i := range n {
-		id := source + "-" + strconv.Itoa(i)
-		ack, err := s.js.PublishMsgAsync(command(id, source, ""))
+		id := "import-" + strconv.Itoa(i)
+		ack, err := s.js.PublishMsgAsync(command(id, "import", ""))
 		must(s.t, err)
 		acks = append(acks, ack)
 		s.mu.Lock()
@@ -207,7 +205,7 @@ func (s *site) result(msg *nats.Msg) {
 		if r.Error != nil {
 			n.code = r.Error.Code
 		}
-		s.told = append(s.told, n)
+		s.notices = append(s.notices, n)
 	case r.Outcome != events.Applied || r.Attempts != 1:
 		s.wrong = append(s.wrong, fmt.Sprintf("%s: %s after %d attempts", id, r.Outcome, r.Attempts))
 		fallthrough
@@ -220,25 +218,4 @@ func (s *site) settled() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.done)
-}
-
-// metric is the value of a series of the bridge, and 0 if there is none.
-func (s *site) metric(name string) float64 {
-	resp, err := http.Get("http://" + s.admin + "/metrics")
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(body)) {
-		series, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
-		if base, _, _ := strings.Cut(series, "{"); ok && base == name {
-			v, _ := strconv.ParseFloat(value, 64)
-			return v
-		}
-	}
-	return 0
 }

@@ -215,9 +215,9 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	}()
 	var group sync.WaitGroup
 	group.Go(func() { q.dispatch(working) })
-	informer := q.informer()
-	group.Go(func() { q.refill(working, informer) })
-	group.Go(func() { informer.Run(working) })
+	senders := informer(q)
+	group.Go(func() { q.refill(working, senders) })
+	group.Go(func() { senders.Run(working) })
 	group.Go(func() { q.holds.Run(working) })
 	q.repeat(working, "pull", q.pull)
 	group.Wait()

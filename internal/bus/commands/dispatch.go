@@ -25,7 +25,8 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	defer q.counts.Limited(q.slots.Limit)()
+	q.counts.Limited(q.slots.Limit)
+	defer q.counts.Limited(nil)
 	for {
 		slot, err := q.slots.Take(ctx)
 		if err != nil || q.worker.Ready(ctx) != nil {

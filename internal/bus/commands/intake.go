@@ -144,7 +144,7 @@ func (q *cloudQueue) giveBack() {
 }
 
 // refill reads again what was cut from the index, as there is room for it.
-func (q *cloudQueue) refill(ctx context.Context, told *inform.Informer) {
+func (q *cloudQueue) refill(ctx context.Context, senders *inform.Informer) {
 	for ctx.Err() == nil {
 		c, short := q.index.Short(max(q.options.Slots.Usual, q.options.Slots.Most, 1))
 		if !short {
@@ -168,7 +168,7 @@ func (q *cloudQueue) refill(ctx context.Context, told *inform.Informer) {
 			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now()}
 			if c.Holds(it.Entry) {
 				n++
-				q.index.Refill(c, it, told.Heard(m.Sequence))
+				q.index.Refill(c, it, senders.Heard(m.Sequence))
 			}
 			short = !q.index.Refilled(c, next)
 		}

@@ -22,8 +22,8 @@ type Deferrer interface {
 	Defer(ctx context.Context, cmd events.Command, mistake error, wait Wait) error
 }
 
-// informer informs the senders of commands that wait, if the worker can.
-func (q *cloudQueue) informer() *inform.Informer {
+// informer informs the senders of a queue's commands that wait, if the worker can.
+func informer(q *cloudQueue) *inform.Informer {
 	w, ok := q.worker.(Deferrer)
 	if !ok {
 		return nil

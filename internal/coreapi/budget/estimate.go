@@ -103,7 +103,7 @@ func (p *partition) factros(n int, wait time.Duration, now time.Time) time.Durat
 			wait += time.Duration(rest * float64(time.Second))
 		}
 	}
-	others, long, quota := w.longRun(p.unsettled(), now), w.length.Seconds(), float64(w.quota)
+	others, long, quota := w.later(p.unsettled(), now), w.length.Seconds(), float64(w.quota)
 	_, each, _ := spend(math.Inf(1), quota, others, long)
 	each = max(each, quota/20)
 	full := math.Floor(count / each)

@@ -240,7 +240,7 @@ func (w *window) others(inFlight int, now time.Time) float64 {
 	return w.mix(w.usual, weight, inFlight, now)
 }
 
-// longRun is the same as it is likely to go on: as in the latest windows, until this one tells more.
+// longRun is the same as it is likely to go on: as in the latest windows, until this one shows more.
 func (w *window) longRun(inFlight int, now time.Time) float64 {
 	if !w.summed {
 		return w.others(inFlight, now)
@@ -249,6 +249,14 @@ func (w *window) longRun(inFlight int, now time.Time) float64 {
 		return w.average
 	}
 	return w.mix(w.average, 30, inFlight, now)
+}
+
+// later is the same in windows to come. One in which others have spent much at once counts little among several.
+func (w *window) later(inFlight int, now time.Time) float64 {
+	if !w.summed {
+		return w.others(inFlight, now)
+	}
+	return w.average + (w.longRun(inFlight, now)-w.average)/4
 }
 
 // mix is how many requests a second others make, if so many seconds count for what is known of before.

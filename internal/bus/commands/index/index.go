@@ -37,6 +37,7 @@ type Item struct {
 type notice struct {
 	at      time.Time // when; zero if it heard nothing
 	retryAt time.Time
+	differs time.Time // since when the estimate is another one; zero if it is not
 }
 
 // Index are the commands of a cloud that wait or are being carried out.
@@ -125,7 +126,7 @@ func (x *Index) keep(it *Item) {
 }
 
 // forget lets go of the message of an item. It is called under the lock.
-func (x *Index) forget(it *Item) {
+func forget(x *Index, it *Item) {
 	if it.Msg != nil {
 		x.fresh -= it.Msg.Size()
 		it.Msg = nil
@@ -135,7 +136,7 @@ func (x *Index) forget(it *Item) {
 // drop takes an item out. It is called under the lock.
 func (x *Index) drop(seq uint64) {
 	if it := x.items[seq]; it != nil {
-		x.forget(it)
+		forget(x, it)
 		delete(x.items, seq)
 		x.schedule.Done(seq)
 	}
@@ -201,7 +202,7 @@ func (x *Index) Take(it *Item) *nats.Msg {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	msg := it.Msg
-	x.forget(it)
+	forget(x, it)
 	if time.Since(it.Since) > freshFor {
 		return nil
 	}
@@ -228,7 +229,7 @@ func (x *Index) MakeRoom() bool {
 	defer x.mu.Unlock()
 	dropped, ok := x.schedule.MakeRoom()
 	for _, seq := range dropped {
-		x.forget(x.items[seq])
+		forget(x, x.items[seq])
 		delete(x.items, seq)
 	}
 	return ok
@@ -242,7 +243,7 @@ func (x *Index) Due(every time.Duration) (replies []string) {
 	now := time.Now()
 	for _, it := range x.items {
 		if it.Msg != nil && now.Sub(it.Since) > freshFor {
-			x.forget(it)
+			forget(x, it)
 		}
 		if it.Reply != "" && now.Sub(it.Renewed) >= every {
 			it.Renewed = now

@@ -2,31 +2,48 @@ package index
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// TestDiffers: a sender hears again only of what is more than five seconds and a fifth of the wait.
-func TestDiffers(t *testing.T) {
+// TestDue: a sender hears again only of what differs for a while by more than five seconds and a fifth of the wait.
+func TestDue(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	in := func(d time.Duration) time.Time { return now.Add(d) }
 	for name, tt := range map[string]struct {
-		heard notice
-		until time.Time
-		want  bool
+		heard, is time.Duration
+		want      bool
 	}{
-		"never":               {notice{}, in(time.Second), true},
-		"the same":            {notice{now, in(time.Minute)}, in(time.Minute), false},
-		"a little later":      {notice{now, in(time.Minute)}, in(70 * time.Second), false},
-		"later":               {notice{now, in(time.Minute)}, in(80 * time.Second), true},
-		"much later":          {notice{now, in(time.Minute)}, in(2 * time.Minute), true},
-		"much sooner":         {notice{now, in(time.Minute)}, in(10 * time.Second), true},
-		"seconds are nothing": {notice{now, in(2 * time.Second)}, in(7 * time.Second), false},
-		"it is its turn":      {notice{now, in(time.Minute)}, in(4 * time.Second), false},
-		"it is over":          {notice{now, in(-5 * time.Second)}, in(20 * time.Second), true},
+		"the same":            {time.Minute, time.Minute, false},
+		"a little later":      {time.Minute, 70 * time.Second, false},
+		"later":               {time.Minute, 80 * time.Second, true},
+		"much later":          {time.Minute, 2 * time.Minute, true},
+		"much sooner":         {time.Minute, 25 * time.Second, true},
+		"seconds are nothing": {12 * time.Second, 16 * time.Second, false},
+		"it is its turn":      {time.Minute, 4 * time.Second, false},
+		"it is over":          {-5 * time.Second, 20 * time.Second, true},
 	} {
-		if got := tt.heard.differs(tt.until); got != tt.want {
-			t.Errorf("%s: %t", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				now := time.Now()
+				n := notice{}
+				if !n.due(now, now.Add(tt.is)) {
+					t.Error("who has heard nothing hears nothing")
+				}
+				n = notice{at: now, retryAt: now.Add(tt.heard)}
+				if n.due(now, now.Add(tt.is)) {
+					t.Error("it is told at once")
+				}
+				if got := n.due(now.Add(settled), now.Add(tt.is)); got != tt.want {
+					t.Errorf("%t after a while", got)
+				}
+				n = notice{at: now, retryAt: now.Add(tt.heard)}
+				n.due(now, now.Add(tt.is))
+				n.due(now, now.Add(tt.heard))
+				if n.due(now.Add(settled), now.Add(tt.is)) {
+					t.Error("it is told although it was right meanwhile")
+				}
+			})
+		})
 	}
 }

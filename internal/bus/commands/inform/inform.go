@@ -44,7 +44,7 @@ func New(q Queue, log *slog.Logger) *Informer {
 	return &Informer{queue: q, log: log, tail: tail{queue: q}}
 }
 
-// Heard is what the sender of a command was told while the index did not have it; zero if it was told nothing.
+// Heard is what the sender of a command has heard while the index did not have it; zero if it has heard nothing.
 func (i *Informer) Heard(seq uint64) time.Time {
 	if i == nil {
 		return time.Time{}
@@ -52,15 +52,15 @@ func (i *Informer) Heard(seq uint64) time.Time {
 	return i.tail.heard(seq)
 }
 
-// Run tells the senders of commands that wait, until ctx ends. Who has no informer is told nothing.
+// Run tells the senders of commands that wait, until ctx ends. Without an informer they hear nothing.
 func (i *Informer) Run(ctx context.Context) {
 	if i == nil {
 		return
 	}
 	for delivery.Pause(ctx, time.Second) {
-		told, err := i.queue.indexed(ctx)
+		informed, err := i.queue.indexed(ctx)
 		if err == nil {
-			err = i.tail.walk(ctx, index.PerSecond-told)
+			err = i.tail.walk(ctx, index.PerSecond-informed)
 		}
 		if err != nil && ctx.Err() == nil {
 			i.log.WarnContext(ctx, "the sender of a waiting command could not be informed", "error", err)
@@ -69,10 +69,10 @@ func (i *Informer) Run(ctx context.Context) {
 }
 
 // indexed tells those whose commands are in the index.
-func (q Queue) indexed(ctx context.Context) (told int, err error) {
+func (q Queue) indexed(ctx context.Context) (informed int, err error) {
 	for _, n := range q.Index.Unreported(q.Forecast, q.Load()) {
 		if !slow(ctx) {
-			return told, nil
+			return informed, nil
 		}
 		m, err := q.Read(ctx, n.Item.Seq, "")
 		if isGone(err) {
@@ -82,11 +82,11 @@ func (q Queue) indexed(ctx context.Context) (told int, err error) {
 			err = q.Tell(ctx, m, n.Wait)
 		}
 		if err != nil {
-			return told, fmt.Errorf("command %d: %w", n.Item.Seq, err)
+			return informed, fmt.Errorf("command %d: %w", n.Item.Seq, err)
 		}
-		told++
+		informed++
 	}
-	return told, nil
+	return informed, nil
 }
 
 // slow keeps to so many a second.

@@ -23,11 +23,11 @@ type tail struct {
 
 	// Only who walks changes these, under the lock.
 	mu    sync.Mutex
-	next  uint64 // the place up to which senders were told
+	next  uint64 // the place up to which senders have heard
 	marks []mark
 }
 
-// mark is what the first sender of a part of the tail was told. The others of it were told about the same.
+// mark is what the first sender of a part of the tail has heard. The others of it have heard about the same.
 type mark struct {
 	seq     uint64
 	retryAt time.Time
@@ -47,7 +47,7 @@ func (t *tail) at(seq uint64) int {
 	return sort.Search(len(t.marks), func(i int) bool { return t.marks[i].seq > seq }) - 1
 }
 
-// heard is about what the sender of a command was told.
+// heard is about what the sender of a command has heard.
 func (t *tail) heard(seq uint64) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -28,8 +28,8 @@ func (c Cut) Holds(e Entry) bool { return groupOf(e) == c.group }
 // cut one to go on.
 const shares = 64
 
-// part is one share of the room.
-func (s *Schedule) part() int { return max(2, s.most/shares) }
+// part is one share of the room for so many entries.
+func part(most int) int { return max(2, most/shares) }
 
 // MakeRoom has the schedule hold fewer entries than it may. It takes the tail of the largest group out. It returns those entries,
 // and false if there is no large group: then what fills the schedule are many lanes, and the rest has to wait.
@@ -45,7 +45,7 @@ func (s *Schedule) MakeRoom() (dropped []uint64, ok bool) {
 			largest = g
 		}
 	}
-	if sizes[largest] < s.part() {
+	if sizes[largest] < part(s.most) {
 		return nil, false
 	}
 	var tail []*entry
@@ -70,7 +70,7 @@ func (s *Schedule) MakeRoom() (dropped []uint64, ok bool) {
 // Short returns a group that was cut, has few entries left, and which the schedule has room for. Few are as many as may be
 // carried out soon.
 func (s *Schedule) Short(few int) (Cut, bool) {
-	if len(s.cuts) == 0 || len(s.entries) > s.most-s.part() {
+	if len(s.cuts) == 0 || len(s.entries) > s.most-part(s.most) {
 		return Cut{}, false
 	}
 	left := map[group]int{}

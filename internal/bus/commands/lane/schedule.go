@@ -145,13 +145,13 @@ func (s *Schedule) Wait(seq uint64, until time.Time) {
 // Hold keeps a lane from being carried out until Release, whatever is in it.
 func (s *Schedule) Hold(key string) {
 	s.held[key] = true
-	s.setHeld(key, true)
+	setHeld(s, key, true)
 }
 
 // Release ends a hold.
 func (s *Schedule) Release(key string) {
 	delete(s.held, key)
-	s.setHeld(key, false)
+	setHeld(s, key, false)
 }
 
 // AllHeld are the lanes that are held.
@@ -201,7 +201,7 @@ type Counts struct {
 // Count counts them.
 func Count(s *Schedule) Counts { return Counts{len(s.held), s.waiting.Len(), len(s.cuts)} }
 
-func (s *Schedule) setHeld(key string, held bool) {
+func setHeld(s *Schedule, key string, held bool) {
 	if l := s.lanes[key]; l != nil && key != "" {
 		s.unfile(l)
 		l.held = held

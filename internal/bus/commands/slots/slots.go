@@ -22,7 +22,7 @@ type Limits struct {
 
 const (
 	// slow is how long answers take when the limit is raised. With quicker ones the usual number of calls is more than factro allows.
-	slow = 500 * time.Millisecond
+	slow = 750 * time.Millisecond
 	// margin and spare are for answers that take longer than the latest ones, and for what a command takes beside its call.
 	margin, spare = 1.25, 2
 	// weight is that of a new command in the average of the latest ones.
@@ -42,7 +42,7 @@ type Slots struct {
 	changed chan struct{} // has an element when there may be room
 }
 
-// New returns slots of which none is taken.
+// New returns free slots.
 func New(l Limits, p Pacer) *Slots {
 	return &Slots{limits: l, pacer: p, changed: make(chan struct{}, 1)}
 }
@@ -93,7 +93,7 @@ func (s *Slots) Take(ctx context.Context) (*Slot, error) {
 	return nil, ctx.Err()
 }
 
-// Load is what the commands that are carried out tell of those behind them.
+// Load is what the commands that are carried out show about those behind them.
 type Load struct {
 	// Running is how many there are.
 	Running int

@@ -23,15 +23,11 @@ type Counts struct {
 	without                     map[string]time.Time // the commands that had no verdict the last time, and since when
 }
 
-// Limited reports how many commands may be carried out at once, as limit says, until end.
-func (c *Counts) Limited(limit func() int) (end func()) {
-	set := func(to func() int) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.limit = to
-	}
-	set(limit)
-	return func() { set(nil) }
+// Limited sets how many commands may be carried out at once; nil while this bridge does not work on them.
+func (c *Counts) Limited(limit func() int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = limit
 }
 
 // limited is how many may be carried out at once, 0 while another bridge works on them.
