@@ -25,7 +25,16 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	slots := make(chan struct{}, q.options.concurrency())
+	slots, next := make(chan struct{}, q.options.concurrency()), make(chan *index.Item)
+	defer close(next)
+	for range cap(slots) { // a goroutine for each command would grow its stack again each time
+		inFlight.Go(func() {
+			for it := range next {
+				q.carryOut(ctx, it)
+				<-slots
+			}
+		})
+	}
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -46,10 +55,7 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 			<-slots
 			continue
 		}
-		inFlight.Go(func() {
-			defer func() { <-slots }()
-			q.carryOut(ctx, it)
-		})
+		next <- it
 	}
 }
 
