@@ -364,7 +364,7 @@ func TestIndexMemory(t *testing.T) { //nolint:paralleltest // it measures the he
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return int(m.HeapAlloc) //nolint:gosec // it fits
+		return int(m.HeapAlloc)
 	}
 	for _, size := range []int{0, 4 << 10} {
 		before, now := heap(), time.Now()
