@@ -57,6 +57,10 @@ mutate: ## change the code in small ways and print the changes that no test noti
 bench: ## measure throughput and latency and print the tables
 	go -C tests/bench run .
 
+.PHONY: pace
+pace: ## measure for twenty minutes how the request budget is spent
+	go test -count=1 -pace -v -parallel=10 -timeout=40m ./tests/pace
+
 .PHONY: chaos
 chaos: ## kill, disconnect and flood everything for 90 seconds and print the totals
 	.ci/run chaos

@@ -19,7 +19,7 @@ func TestSharedBudget(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const quota, window, each = 40, 4 * time.Second, 70
+			const quota, window, each = 40, 4 * time.Second, 50
 			n := natstest.Start(t)
 			f := startFactro(t, sim.Config{Quota: quota, Window: window, Variants: variants})
 			clouds := []string{"acme", "beta"}

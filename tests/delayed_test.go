@@ -404,13 +404,21 @@ func TestDelayedInNoMemory(t *testing.T) {
 	d := newDelaying(t)
 	const commands, size = 1000, 40_000
 	before := d.memory()
-	for i := range commands {
-		_, err := d.client.Send(t.Context(), payload.CreateTask{Title: "late", Description: payload.Set(strings.Repeat("x", size)), TargetParentID: d.f.demo.Package},
-			events.WithID(fmt.Sprint("late-", i)), events.WithNotBefore(time.Now().Add(24*time.Hour)))
-		if err != nil {
-			t.Fatal(err)
-		}
+	const senders = 16 // their commands share the way to the disk
+	var group sync.WaitGroup
+	for s := range senders {
+		group.Go(func() {
+			for i := s; i < commands; i += senders {
+				_, err := d.client.Send(t.Context(), payload.CreateTask{Title: "late", Description: payload.Set(strings.Repeat("x", size)), TargetParentID: d.f.demo.Package},
+					events.WithID(fmt.Sprint("late-", i)), events.WithNotBefore(time.Now().Add(24*time.Hour)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 	}
+	group.Wait()
 	var stored uint64
 	waitFor(t, "all wait", func() bool { stored = d.waiting(); return stored == commands })
 	grown := d.memory() - before
@@ -435,6 +443,18 @@ func TestDelayedInNoMemory(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	waitFor(t, "one is gone", func() bool { return d.waiting() == stored-1 })
+	// What send has sent, cancel finds without another word.
+	at := []string{"--nats", d.n.URL(), "--cloud", "acme"}
+	if _, errOut, code := bridgeCommand(t, append([]string{"send", "deleteTask", "taskId=" + noTask, "--not-before", "7d", "--id", "clean-up"}, at...)...); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	waitFor(t, "it waits", func() bool { return d.waiting() == stored })
+	if out, errOut, code := bridgeCommand(t, append([]string{"cancel", "clean-up"}, at...)...); code != 0 || out != "cancelled\n  id  clean-up\n" {
+		t.Errorf("exit code %d: %s%s", code, out, errOut)
+	}
+	if _, errOut, code := bridgeCommand(t, append([]string{"send", "deleteTask", "taskId=" + noTask, "--not-before", "-7d"}, at...)...); code != 2 || !strings.Contains(errOut, "has passed") {
+		t.Errorf("a time before now: exit code %d: %s", code, errOut)
+	}
 }
 
 // finals are the ids of the commands with a final result, in the order of the results.

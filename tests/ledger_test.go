@@ -2,9 +2,6 @@ package tests
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,10 +14,9 @@ import (
 // die are in the suite of tests/chaos.
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
-	crashing := filepath.Join(t.TempDir(), "bridge")
-	args := slices.DeleteFunc([]string{"build", raceFlag, "-tags", "chaos", "-o", crashing, "../cmd/bridge"}, func(s string) bool { return s == "" })
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("build the bridge: %v\n%s", err, out)
+	crashing, err := crashing()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, point := range []string{"after-call"} {
 		t.Run(point, func(t *testing.T) {

@@ -1,20 +1,32 @@
 package tests
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 )
 
 // binary is the bridge, built once for all tests.
 var binary string
 
+// atOnce is how many tests run at the same time: most of them wait for processes, and not for a processor.
+const atOnce = 4
+
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	flag.Parse() // the command line may say something else
 	dir, err := os.MkdirTemp("", "factro-bridge-tests-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -22,10 +34,25 @@ func testMain(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "bridge")
-	args := slices.DeleteFunc([]string{"build", raceFlag, "-o", binary, "../cmd/bridge"}, func(s string) bool { return s == "" })
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the bridge: %v\n%s", err, out)
+	if err := build(binary, ""); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	crashing = sync.OnceValues(func() (string, error) {
+		path := filepath.Join(dir, "crashing")
+		return path, build(path, "-tags=chaos")
+	})
 	return m.Run()
+}
+
+// crashing builds the bridge that dies where FACTRO_BRIDGE_CRASH says, once for all tests.
+var crashing func() (path string, err error)
+
+// build builds the bridge.
+func build(path, option string) error {
+	args := slices.DeleteFunc([]string{"build", raceFlag, option, "-o", path, "../cmd/bridge"}, func(s string) bool { return s == "" })
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the bridge: %w\n%s", err, out)
+	}
+	return nil
 }

@@ -43,7 +43,7 @@ func startFleet(t testing.TB) *fleet {
 	for _, role := range fleetRoles {
 		c := bridgeConfig{
 			nats: f.n.URL(), roles: role, more: "reconcile: {grace: 0s}",
-			env:    []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + known, "GOGC=400"}, // there is room, and little time
+			env:    []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + known, "GOGC=400", "FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=15s"}, // there is room, and little time
 			clouds: map[string]string{"acme": f.works.url, "gesperrt": refuses.url, "gestoert": fails.url},
 		}
 		if role == "ingress" {

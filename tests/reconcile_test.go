@@ -142,7 +142,7 @@ func wantRehearsed(t testing.TB, b *bridge, lost int) {
 		rows int
 		more string
 	}{{nil, 20, fmt.Sprintf("… and %d more; --all shows them\n", lost-20)}, {[]string{"--all"}, lost, ""}} {
-		args := append([]string{"reconcile", "--config", b.configFile, "--cloud", "acme", "--since", "1h", "--dry-run"}, tt.args...)
+		args := append([]string{"reconcile", "--config", b.configFile, "--cloud", "acme", "--since", "1h", "--dry-run", "--quiet"}, tt.args...) // no progress, if it takes its time
 		out, errOut, code := bridgeCommand(t, args...)
 		list, summary, _ := strings.Cut(out, "\n\n")
 		if code != 6 || errOut != "" || !strings.HasPrefix(list, "CREATED ") || !strings.Contains(list, tt.more+"by action: ") || strings.Count(list, "Task") < tt.rows ||

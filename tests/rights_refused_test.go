@@ -137,7 +137,7 @@ func TestRightsToPublish(t *testing.T) {
 		"$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.x.factro.event.acme.>":         "reconcile",
 		"$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_BETA.x.factro.event.beta.>":         "reconcile",
 		"$JS.API.CONSUMER.CREATE.FACTRO_RESULTS_ACME.x.factro.result.acme.>":       "",
-		"$JS.API.CONSUMER.CREATE.FACTRO_DEAD_ACME.x.factro.dead.command.>":         "egress",
+		"$JS.API.CONSUMER.CREATE.FACTRO_DEAD_ACME.x.factro.dead.command.>":         "",
 		"$JS.API.CONSUMER.CREATE.OBJ_FACTRO_FILES_ACME.x.$O.FACTRO_FILES_ACME.C.y": "egress",
 		"$JS.API.CONSUMER.CREATE.OBJ_FACTRO_ANSWERS_ACME.x":                        "",
 		"$JS.API.CONSUMER.DURABLE.CREATE.FACTRO_COMMANDS_ACME.x":                   "",

@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 
@@ -119,6 +116,45 @@ func TestUpsertLife(t *testing.T) {
 	}
 }
 
+// TestUpsertQueued: what was sent in an order that makes sense is carried out, though each command names by its key what only the
+// one before creates, and though they come into the queue all at once.
+func TestUpsertQueued(t *testing.T) {
+	t.Parallel()
+	n := natstest.Start(t)
+	f := startFactro(t, sim.Config{})
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}}).start()
+	steer(t, n, "pause", "commands")
+	b.obeys("commands", true)
+	_, js := n.Connect(t)
+	client := events.NewClient(js, "acme")
+	send := func(p events.Payload, opts ...events.DoOption) {
+		t.Helper()
+		if _, err := client.Send(t.Context(), p, opts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(stream string) uint64 {
+		s, err := js.Stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().State.Msgs
+	}
+	const each = 5
+	for i := range each {
+		parent, task := fmt.Sprint("PKG-", i), fmt.Sprint("TSK-", i)
+		send(payload.CreatePackage{ProjectID: f.demo.Project, Title: "queued"}, events.WithExternalKey(parent))
+		send(payload.CreateTask{Title: "queued", TargetParentID: events.ByExternalKey(parent)}, events.WithExternalKey(task))
+		send(payload.SetTaskState{TaskID: events.ByExternalKey(task), State: payload.TaskStateReview})
+		send(payload.CreateTaskComment{TaskID: events.ByExternalKey(task), Text: "queued"})
+	}
+	steer(t, n, "resume", "commands")
+	waitFor(t, "all are carried out", func() bool { return count("FACTRO_COMMANDS_ACME") == 0 })
+	if dead := count("FACTRO_DEAD_ACME"); dead != 0 || tasksWithTitle(f, "queued") != each {
+		t.Errorf("there are %d dead letters and %d tasks", dead, tasksWithTitle(f, "queued"))
+	}
+}
+
 func isCode(err error, code string) bool {
 	e, ok := errors.AsType[*events.Error](err)
 	return ok && e.Code == code
@@ -133,10 +169,9 @@ func (a *asking) deleteAtFactro(id string) {
 // The process dies around the call of a create with a key: there is one task, and the key is that of this task.
 func TestUpsertCrashes(t *testing.T) {
 	t.Parallel()
-	crashing := filepath.Join(t.TempDir(), "bridge")
-	args := slices.DeleteFunc([]string{"build", raceFlag, "-tags", "chaos", "-o", crashing, "../cmd/bridge"}, func(s string) bool { return s == "" })
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("build the bridge: %v\n%s", err, out)
+	crashing, err := crashing()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, point := range []string{"after-key", "after-call", "after-ledger"} {
 		t.Run(point, func(t *testing.T) {

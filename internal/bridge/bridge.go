@@ -133,6 +133,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	}
 	defer queue.Close()
 	steer := newSteering(b.cfg, broker, b.log)
+	fleet.OnTakeover(steer.tookOver)
 	spoolConfig := b.cfg.SpoolConfig()
 	spoolConfig.Pauses = webhooks{steer.board}
 	store, err := spool.Open(ctx, spoolConfig, broker, publisher, letters, b.log)

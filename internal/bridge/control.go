@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/notices"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/control"
@@ -64,6 +65,13 @@ func (s *steering) apiChanged(cloud string) func(coreapi.Change) {
 		n := notice.Notice{Cloud: cloud, Bridge: s.bridge, Since: coreapi.Instant(c.Since), Cause: c.Cause, NextAttempt: coreapi.Instant(c.Next)}
 		s.report(c.What, c.What+"."+s.process+"."+strconv.FormatInt(time.Now().UnixNano(), 36), n)
 	}
+}
+
+// tookOver hears of work that this bridge has taken over from another one.
+func (s *steering) tookOver(t lease.Takeover) {
+	s.report(notice.Takeover, notice.Takeover+"."+s.process+"."+strconv.FormatInt(time.Now().UnixNano(), 36), notice.Notice{
+		Cloud: t.Cloud, Bridge: s.bridge, Work: t.Work, From: t.From, To: t.To, Silent: t.Silent,
+	})
 }
 
 // pauseChanged hears of each pause that begins or ends, as all bridges do. All give the event the same id, so the stream keeps one

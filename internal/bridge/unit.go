@@ -90,7 +90,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 	u := &unit{API: api, cloud: cloud.Name, version: b.version, log: b.log, shared: with, options: b.cfg.CommandOptions(cloud)}
 	if b.cfg.Has(config.RoleEgress) {
 		stores := egress.Stores{
-			Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Keys: keys.New(with.broker, b.log), Delayed: with.delayed,
+			Results: with.publisher, Ledger: ledger.New(with.broker, b.log), Files: objects.New(with.broker), Keys: keys.New(with.broker, b.log), Delayed: with.delayed, Queue: with.queue,
 		}
 		if u.worker, err = egress.New(api, b.cfg.EgressConfig(cloud), stores, b.log); err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/statustext"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -101,7 +102,8 @@ type cloudStatus struct {
 	Waiting *uint64           `json:"waiting,omitempty"`
 	Oldest  *time.Time        `json:"oldest,omitempty"`
 
-	held []string
+	held       []string
+	unanswered bool // nobody answers the question why its commands wait
 }
 
 // look asks all at once, and keeps the errors of what it cannot see.
@@ -129,6 +131,9 @@ func look(ctx context.Context, c *client.Client, p events.Prefix, clouds []strin
 		})
 		all.Go(func() {
 			s, err := events.NewClient(c.JetStream(), cloud, events.WithPrefix(p)).Status(ctx, "")
+			if r.Clouds[i].unanswered = natserr.NobodyAnswers(err); r.Clouds[i].unanswered {
+				return
+			}
 			if err != nil {
 				failed("status of "+cloud, err)
 				return
@@ -177,8 +182,11 @@ func (r *overview) problem() error {
 	errs := slices.Clone(r.errs)
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	for _, c := range r.Clouds {
-		if c.Commands != nil && *c.Commands == "" {
+		switch {
+		case c.Commands != nil && *c.Commands == "":
 			errs = append(errs, fmt.Errorf("no bridge carries out the commands of %s", c.Cloud))
+		case c.unanswered:
+			errs = append(errs, fmt.Errorf("no bridge answers for %s, or this account may not ask it", c.Cloud))
 		}
 	}
 	return errors.Join(errs...)

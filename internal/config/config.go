@@ -197,7 +197,7 @@ type API struct {
 	// Reserve is the percentage of factro's budget that commands leave to queries and reconciliation.
 	Reserve int           `yaml:"reserve" env:"RESERVE"`
 	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
-	// Concurrency is how many commands are carried out at once.
+	// Concurrency is how many commands are carried out at once; 0 for as many as factro's answers need.
 	Concurrency int `yaml:"concurrency" env:"CONCURRENCY"`
 }
 
@@ -253,11 +253,16 @@ func defaultMaxBytes() MaxBytes {
 
 // Settings of a cloud that says nothing else.
 const (
-	defaultAPI         = "https://cloud.factro.com/api/core"
-	defaultReserve     = 5
-	defaultTimeout     = 20 * time.Second
-	defaultConcurrency = 8
-	mostConcurrency    = 256
+	defaultAPI     = "https://cloud.factro.com/api/core"
+	defaultReserve = 5
+	defaultTimeout = 20 * time.Second
+)
+
+// How many commands are carried out at once: usually, raised while answers are slow, and as the most that can be configured.
+const (
+	usualConcurrency  = 8
+	raisedConcurrency = 32
+	mostConcurrency   = 256
 )
 
 // cloudName keeps a name usable as a token, in a consumer's name and in a key of the ledger.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 )
 
 // valid is a configuration that the tests change by one thing each.
@@ -543,5 +545,41 @@ clouds: [{name: acme, webhook: {header: X, secrets: [{file: %[1]q}, {value: 0123
 	}
 	if got := c.Loose(); len(got) > 0 {
 		t.Errorf("warned of %v", got)
+	}
+}
+
+// TestConcurrency: without the setting the number of commands at once follows factro's answers; with it, it is a hard limit, and a
+// mistake is told with its place, its value and what would be right.
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	const form = "roles: [%s]\nclouds:\n  - {name: acme, webhook: {header: X-Key, secrets: [{value: long-enough-to-be-one}]}, api: {key: {value: some-key}%s}}\n"
+	for setting, want := range map[string]slots.Limits{
+		"": {Usual: 8, Most: 32}, ", concurrency: 1": {Usual: 1}, ", concurrency: 8": {Usual: 8}, ", concurrency: 256": {Usual: 256},
+	} {
+		c, err := Default().load("good.yaml", fmt.Appendf(nil, form, "egress", setting), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.CommandOptions(c.Clouds[0]).Slots; got != want {
+			t.Errorf("%q: %+v, want %+v", setting, got, want)
+		}
+	}
+	for setting, want := range map[string]string{
+		", concurrency: -1":   "clouds[0].api.concurrency: -1 is not between 1 and 256; without it, it is 8, and up to 32 while factro answers slowly",
+		", concurrency: 257":  "clouds[0].api.concurrency: 257 is not between 1 and 256",
+		", concurrency: many": "clouds[0].api.concurrency: want a whole number",
+		", concurrency: 2.5":  "clouds[0].api.concurrency: want a whole number",
+	} {
+		_, err := Default().load("bad.yaml", fmt.Appendf(nil, form, "egress", setting), nil)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "line 3") {
+			t.Errorf("%q: %v, want %q", setting, err, want)
+		}
+	}
+	if _, err := Default().load("query.yaml", fmt.Appendf(nil, form, "query", ", concurrency: 257"), nil); err != nil {
+		t.Errorf("a process that carries out no commands: %v", err)
+	}
+	c, err := Default().load("", fmt.Appendf(nil, form, "egress", ""), []string{"FACTRO_BRIDGE_CLOUDS_0_API_CONCURRENCY=3"})
+	if err != nil || c.CommandOptions(c.Clouds[0]).Slots != (slots.Limits{Usual: 3}) {
+		t.Errorf("from the environment: %+v, %v", c, err)
 	}
 }

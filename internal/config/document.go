@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -94,11 +95,17 @@ func (d *document) set(n *yaml.Node, v reflect.Value, path string) {
 	default:
 		was := reflect.New(v.Type()).Elem()
 		was.Set(v)
-		if err := n.Decode(v.Addr().Interface()); err != nil {
+		if err := n.Decode(v.Addr().Interface()); err != nil || isCut(n, v) {
 			v.Set(was)
 			d.wrong(n.Line, path, "want %s, not %s", wanted(v.Type()), shape(n))
 		}
 	}
+}
+
+// isCut says whether a number has lost what is behind its point.
+func isCut(n *yaml.Node, v reflect.Value) bool {
+	f, err := strconv.ParseFloat(n.Value, 64)
+	return v.CanInt() && n.ShortTag() == "!!float" && err == nil && f != math.Trunc(f)
 }
 
 // setGroup sets the fields of a struct. What is merged (<<) comes first, since what stands beside it wins.

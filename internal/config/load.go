@@ -94,9 +94,6 @@ func (c *Cloud) setDefaults() {
 	if c.API.Timeout == 0 {
 		c.API.Timeout = defaultTimeout
 	}
-	if c.API.Concurrency == 0 {
-		c.API.Concurrency = defaultConcurrency
-	}
 	if c.OnDead == "" {
 		c.OnDead = OnDeadContinue
 	}

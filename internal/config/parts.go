@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/spool"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
@@ -118,7 +118,11 @@ func (c Config) EgressConfig(cloud Cloud) egress.Config {
 
 // CommandOptions are how the process works on a cloud's commands.
 func (c Config) CommandOptions(cloud Cloud) commands.Options {
-	return commands.Options{Concurrency: cmp.Or(cloud.API.Concurrency, defaultConcurrency), HoldOnDead: cloud.OnDead == OnDeadHold}
+	limits := slots.Limits{Usual: cloud.API.Concurrency}
+	if limits.Usual == 0 {
+		limits = slots.Limits{Usual: usualConcurrency, Most: raisedConcurrency}
+	}
+	return commands.Options{Slots: limits, HoldOnDead: cloud.OnDead == OnDeadHold}
 }
 
 // ReconcileConfig is when and how far back a cloud's webhooks are compared with what factro has stored.

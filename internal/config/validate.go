@@ -39,8 +39,9 @@ func (c Config) Validate() error {
 			errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), c.APIConfig(cloud, "").Validate()))
 		}
 		errs = append(errs, prefixed(fmt.Sprintf("clouds[%d].", i), cloud.Policy.validate()))
-		if n := cloud.API.Concurrency; c.Has(RoleEgress) && (n < 0 || n > mostConcurrency) { // 0 is the default
-			errs = append(errs, fmt.Errorf("clouds[%d].api.concurrency: %d is not between 1 and %d", i, n, mostConcurrency))
+		if n := cloud.API.Concurrency; c.Has(RoleEgress) && (n < 0 || n > mostConcurrency) {
+			errs = append(errs, fmt.Errorf("clouds[%d].api.concurrency: %d is not between 1 and %d; without it, it is %d, and up to %d while factro answers slowly",
+				i, n, mostConcurrency, usualConcurrency, raisedConcurrency))
 		}
 		if d := cloud.OnDead; d != "" && d != OnDeadContinue && d != OnDeadHold {
 			errs = append(errs, fmt.Errorf("clouds[%d].on_dead: %.40q is neither %s nor %s", i, d, OnDeadContinue, OnDeadHold))

@@ -306,7 +306,7 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 	case "bridge":
 		e, err := events.FromMsg(header, payload)
 		what, n, readErr := notice.Of(e)
-		if err != nil || readErr != nil || what != operation || subject != prefix.Notice(ExampleCloud, what) || n.Cloud != ExampleCloud || n.Bridge == "" || n.Since == nil {
+		if err != nil || readErr != nil || what != operation || subject != prefix.Notice(ExampleCloud, what) || n.Cloud != ExampleCloud || n.Bridge == "" || (n.Since == nil) != (what == notice.Takeover) {
 			t.Errorf("%s is read as %s %+v, %v, %v", name, what, n, err, readErr)
 		}
 	case "query":
@@ -325,7 +325,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	doc := readAsyncAPI(t, text, err)
 	want := map[string]string{
 		"event": "send", "event.gap.detected": "send", "event.gap.closed": "send",
-		"bridge.opened": "send", "bridge.closed": "send", "bridge.paused": "send", "bridge.resumed": "send", "bridge.key-refused": "send", "bridge.key-accepted": "send",
+		"bridge.opened": "send", "bridge.closed": "send", "bridge.paused": "send", "bridge.resumed": "send", "bridge.key-refused": "send", "bridge.key-accepted": "send", "bridge.takeover": "send",
 		"result": "send", "redrive": "receive", "status": "receive", "cancel": "receive", "dead.command": "send", "dead.webhook": "send",
 	}
 	for _, op := range factro.Operations() {

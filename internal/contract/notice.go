@@ -19,6 +19,7 @@ var noticeKinds = []struct{ what, title, summary string }{
 	{notice.Resumed, "Resumed", "An operator has resumed what was paused."},
 	{notice.KeyRefused, "API key refused", "factro does not accept the API key of this bridge, or it has none; what is for factro waits."},
 	{notice.KeyAccepted, "API key accepted", "factro accepts the API key of this bridge again."},
+	{notice.Takeover, "Takeover", "A bridge works on a cloud on which another bridge worked before."},
 }
 
 // notices describes what the bridge reports of itself, in a stream of its own.
@@ -80,6 +81,8 @@ func ExampleNotice(what string) notice.Notice {
 		n.Since, n.Cause, n.NextAttempt = &ExampleTime, "factro does not accept the API key; an operator has to renew it", &next
 	case notice.Paused, notice.Resumed:
 		n.Direction, n.Who, n.Why = "commands", "anna@ops", "import at factro until 14:00"
+	case notice.Takeover:
+		n.Since, n.Work, n.From, n.To, n.Silent = nil, "commands", "bridge-2-k3v7q2ma", "bridge-1-x5c2nq7d", true
 	}
 	return n
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Direction is a part of a cloud's work that can be paused alone.
@@ -43,12 +44,22 @@ func (p Pause) String() string {
 		text += " since " + p.When.UTC().Format(time.RFC3339)
 	}
 	if p.Who != "" {
-		text += " by " + p.Who
+		text += " by " + oneLine(p.Who)
 	}
 	if p.Why != "" {
-		text += " (" + p.Why + ")"
+		text += " (" + oneLine(p.Why) + ")"
 	}
 	return text
+}
+
+// oneLine has a blank in the place of each control character, since what people write may have several lines.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // Place is what is paused.

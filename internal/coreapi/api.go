@@ -29,6 +29,7 @@ type API struct {
 	budget *budget.Share
 	gate   *gate
 	clock  clock
+	pace   pace
 	probes chan struct{} // has a place for the one query that asks whether factro is back
 	calls  *calls
 }
@@ -149,12 +150,15 @@ func (a *API) Exchange(ctx context.Context, try Attempt, c translate.Call, key s
 	}
 	_, err := a.gate.breaker.Execute(func() (Answer, error) {
 		try.state = a.gate.breaker.State().String()
-		call := a.budget.Begin(key)
+		call, began := a.budget.Begin(key), time.Now()
 		got = a.client.do(ctx, key, try, c)
 		j = judge(try.Op, got)
+		if got.Status != 0 && try.Take == nil && try.File == nil && j != Throttled { // what takes a stream takes as long as the stream
+			a.pace.learn(time.Since(began))
+		}
 		a.spent(ctx, call, got, j)
 		switch {
-		case ctx.Err() != nil && got.Err != nil, got.Ours != nil, got.Stale, j == Throttled:
+		case ctx.Err() != nil && got.Err != nil, got.Ours != nil, got.Stale, got.Late, j == Throttled:
 			return got, errNeutral
 		case got.Empty() && try.Op.Creates() && (got.SaysMade() || try.Op.Searchable()):
 			return got, errNeutral // that the answer to a create may be empty is known

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
@@ -33,6 +34,8 @@ type Attempt struct {
 	Op     factro.Operation
 	Number int
 	state  string
+	// May is asked right before the first byte is sent whether the call may still be made. It may be nil.
+	May func() error
 	// File is the content of the call's upload.
 	File *upload.File
 	// Take reads the body of a good answer, which then is not in the answer. Its error is one of ours, not of factro's.
@@ -55,8 +58,14 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	defer cancel(nil)
 	timer := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
 	defer timer.Stop()
-	alive := func() { timer.Reset(c.timeout) }
-	sending := &transport.Call{Op: a.Op, Number: a.Number, Breaker: a.state}
+	var last atomic.Int64 // when the timeout began, by the clock of this process
+	began := time.Now()
+	alive := func() {
+		last.Store(int64(time.Since(began)))
+		timer.Reset(c.timeout)
+	}
+	late := func() bool { return time.Since(began)-time.Duration(last.Load()) > c.timeout+lateAfter }
+	sending := &transport.Call{Op: a.Op, Number: a.Number, Breaker: a.state, May: a.May}
 	req, err := c.request(transport.With(ctx, sending), key, a, call, alive)
 	if err != nil {
 		err = fmt.Errorf("no request can be made of it: %w", plain(err))
@@ -65,8 +74,8 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{
-			Err: cmp.Or(a.File.Failure(), why(ctx, plain(err))), Unsent: !sending.Sent(), Ours: a.File.Failure(),
-			Stale: sending.Stale() && ctx.Err() == nil,
+			Err: cmp.Or(a.File.Failure(), why(ctx, plain(err))), Unsent: !sending.Sent(), Ours: cmp.Or(a.File.Failure(), sending.Barred()),
+			Stale: sending.Stale() && ctx.Err() == nil, Late: late(),
 		}
 	}
 	defer resp.Body.Close()
@@ -93,6 +102,7 @@ func (c *client) do(ctx context.Context, key secret.String, a Attempt, call tran
 	}
 	if err != nil && good { // any other status speaks for itself, even if its text was cut off
 		got.Body, got.Malformed, got.Err = nil, nil, fmt.Errorf("read the answer: %w", why(ctx, err))
+		got.Late = a.Take == nil && late()
 	}
 	return got
 }
@@ -158,6 +168,9 @@ var (
 	errCut     = shape.Malformed(fmt.Sprintf("more than %d bytes, which were not read to the end", maxAnswer))
 	errEndless = shape.Malformed(fmt.Sprintf("more than %d bytes", maxStream))
 )
+
+// lateAfter is how much longer than its timeout a call lasts only in a process that stood still.
+const lateAfter = time.Second
 
 // errSilent ends a call in which nothing came for the length of the timeout.
 var errSilent = errors.New("nothing came within the timeout")

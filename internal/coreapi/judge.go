@@ -19,6 +19,9 @@ type Answer struct {
 	// Stale tells that a kept connection ended before a byte of the answer came: factro, or a proxy, had closed it just then.
 	// Such a call was carried out hardly ever, but it may have been. It says nothing about the health of factro.
 	Stale bool
+	// Late tells that the call failed, and lasted longer than its timeout allows: this process stood still, or hardly got the
+	// processor. What its calls met meanwhile says nothing about the health of factro.
+	Late bool
 	// Malformed is set if the status says success, but the rest is not in the form of the operation.
 	Malformed error
 	// Ours is what failed on our side of the call: the source of an upload, or the place for an answer. It says nothing

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
@@ -25,6 +26,7 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 
 // awaitSlot waits until factro may be called, for a command or for a read that the command needs.
 func (w *Worker) awaitSlot(ctx context.Context, j *job) error {
+	defer slots.Asks(ctx)()
 	before := j.progress.SetState(status.Waiting)
 	defer func() { j.progress.SetState(before) }()
 	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) { w.publishDeferred(ctx, j, o) }); err != nil {
@@ -53,8 +55,15 @@ func (w *Worker) attempt(ctx context.Context, j *job) finding {
 	j.calls++
 	j.progress.SetState(status.Calling)
 	crashpoint("before-call")
-	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{Op: j.op, Number: j.attempts, File: j.file}, call, w.api.Key())
+	a, judgement := w.api.Exchange(ctx, coreapi.Attempt{
+		Op: j.op, Number: j.attempts, File: j.file, May: func() error { return commands.MayCall(ctx) },
+	}, call, w.api.Key())
 	crashpoint("after-call")
+	if err := commands.MayCall(ctx); err != nil && a.Unsent { // the process stood still between the check above and the first byte
+		j.attempts--
+		j.calls--
+		return j.yield(ctx, w, err)
+	}
 	j.answer = a
 	j.logAttempt(ctx, judgement, a)
 	j.progress.SetCall(j.attempts, coreapi.FailureCode(judgement, a))

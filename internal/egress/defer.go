@@ -28,14 +28,22 @@ func (w *Worker) Defer(ctx context.Context, cmd events.Command, mistake error, w
 	if w.prepare(j, mistake) != nil {
 		return nil
 	}
+	o := w.api.CommandObstacle()
+	// The estimate is a moment old.
+	for _, earliest := range []time.Time{j.startedAt, o.Until} {
+		if wait.Until.Before(earliest) {
+			wait.Until = earliest
+		}
+	}
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: events.Deferred, StartedAt: j.startedAt.UTC(), RetryAt: new(wait.Until.UTC()), Resource: w.resource(j, coreapi.Answer{}),
 	}
-	switch o := w.api.CommandObstacle(); {
+	switch {
 	case o.Code == events.CodePaused:
 		r.RetryAt = nil // nobody knows when an operator resumes them
 		r.Error = &events.Error{Code: o.Code, Message: o.Message()}
 	case wait.Held:
+		r.RetryAt = nil // nor when somebody decides about the dead letter
 		r.Error = &events.Error{Code: events.CodeHeld, Message: "a dead letter about the same thing has to be sent again or dropped first"}
 	case o.Code != "":
 		r.Error = &events.Error{Code: o.Code, Message: o.Message()}

@@ -30,6 +30,7 @@ func (w *Worker) delay(ctx context.Context, j *job) finding {
 	if err != nil {
 		return j.fail(err)
 	}
+	crashpoint("after-delay")
 	if now != nil { // it was cancelled in between, or another bridge has delayed it as well
 		if e := w.decideByRecord(j, *now); e != goOn {
 			return e

@@ -27,7 +27,9 @@ func (j *job) makeCall(ids map[string]string) (err error) {
 	if j.data, err = translate.WithIDs(j.cmd.Event.Data(), j.refs, ids); err != nil {
 		return err
 	}
-	j.call, err = translate.Command(j.op, j.data)
+	if j.call, err = translate.Command(j.op, j.data); ids == nil && len(j.refs) > 0 && j.call.EntityID == translate.Placeholder {
+		j.call.EntityID = "" // nobody knows it yet
+	}
 	return err
 }
 
@@ -50,7 +52,7 @@ func (w *Worker) resolveKeys(ctx context.Context, j *job) finding {
 	if e := w.rejectExpired(ctx, j); e != goOn {
 		return e
 	}
-	found, err := w.external.Resolve(finishing(ctx), j.refs, begun)
+	found, err := w.external.Resolve(finishing(ctx), j.cmd, j.refs, begun)
 	if e := j.unresolved(found, err); e != goOn {
 		return e
 	}
@@ -72,7 +74,7 @@ func (j *job) unresolved(found externalkey.Found, err error) finding {
 	case found.Reason != nil:
 		return j.reject(found.Reason)
 	case found.Pending != nil:
-		j.verdict = commands.RetryAfter(fmt.Errorf("another command has reserved the external key of a %s, and has not ended", found.Pending.Kind), keyPause)
+		j.verdict = commands.RetryAfter(fmt.Errorf("an earlier command gives its %s the external key, and has not ended", found.Pending.Kind), keyPause)
 		return keyPending
 	}
 	return goOn

@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/apitest"
+	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -287,6 +288,45 @@ func TestKeyPending(t *testing.T) {
 				t.Errorf("unexpected steps: %s", r)
 			}
 		})
+	}
+}
+
+// makers implements externalkey.Queue: at which places in the stream something is made, by its key.
+type makers map[string]uint64
+
+func (m makers) MakesBefore(_, key string, sequence uint64) bool {
+	at, known := m[key]
+	return known && at < sequence
+}
+
+// TestKeyOfEarlier: a key that an earlier command gives to what it creates is not unknown, though that command has not begun.
+func TestKeyOfEarlier(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]string{
+		`{"taskId":{"externalkey":"JIRA-17"},"state":"review"}`: "setTaskState",
+		`{"title":"T","targetParentId":{"externalkey":"P"}}`:    "createTask",
+	} {
+		r := newRig(t, apitest.Always(made))
+		create := upsert("c-1")
+		key := r.w.Makes(create)
+		use := command(want, data)
+		use.Position = "FACTRO_COMMANDS_ACME:7"
+		if want == "setTaskState" && (key != "task/externalkey/JIRA-17" || r.w.Lane(create) != key || r.w.Lane(use) != key || r.w.Makes(use) != "") {
+			t.Errorf("a create makes %q and is in the lane %q, and its use in %q", key, r.w.Lane(create), r.w.Lane(use))
+		}
+		queue := makers{key: 6, "project/externalkey/P": 6}
+		r.w.external = externalkey.New("acme", r.keys, r.stores, queue)
+		wantRetry(t, r.do(use))
+		if r.Count("call") != 0 || len(r.stores.sent) != 0 {
+			t.Errorf("unexpected steps: %s", r)
+		}
+		for k := range queue {
+			queue[k] = 8 // later ones
+		}
+		s := r.wantDone(r.do(use), events.Rejected, events.CodeUnknownKey)
+		if s.result.Resource != nil && s.result.Resource.ID != "" {
+			t.Errorf("the result has the object %+v", s.result.Resource)
+		}
 	}
 }
 

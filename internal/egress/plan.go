@@ -136,11 +136,17 @@ func (j *job) attributes() *events.Error {
 	return reason
 }
 
-// Lane is the key of what a command changes. Commands of one lane are carried out in their order.
+// Lane is the key of what a command changes, or makes under an external key. Commands of one lane are carried out in their order.
 func (w *Worker) Lane(cmd events.Command) string {
+	if made := w.Makes(cmd); made != "" {
+		return made
+	}
 	op, known := factro.Lookup(cmd.Operation)
 	if !known {
 		return ""
 	}
 	return op.LaneKey(cmd.Event.Data())
 }
+
+// Makes is the key of what a command makes under an external key, "" if it makes nothing under one.
+func (w *Worker) Makes(cmd events.Command) string { return externalkey.Makes(cmd) }

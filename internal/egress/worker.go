@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -49,6 +50,7 @@ type Stores struct {
 	Files   Files
 	Delayed delay.Store
 	Keys    externalkey.Keys
+	Queue   externalkey.Queue // may be nil
 }
 
 // Worker carries out the commands of one cloud, several at once. It is a commands.Worker.
@@ -76,7 +78,7 @@ func New(api *coreapi.API, cfg Config, stores Stores, log *slog.Logger) (*Worker
 	w := &Worker{
 		api: api, cfg: cfg, cloud: api.Cloud(), log: log, results: stores.Results, ledger: stores.Ledger, files: stores.Files,
 		delays:   delay.New(api.Cloud(), stores.Delayed, stores.Ledger, externalkey.FingerprintOf, log),
-		external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger),
+		external: externalkey.New(api.Cloud(), stores.Keys, stores.Ledger, stores.Queue),
 		id:       rand.Text(), webOrigin: api.Origin(),
 	}
 	var err error
@@ -93,6 +95,9 @@ func (w *Worker) Ready(ctx context.Context) error {
 	w.metrics.startAtZero(ctx)
 	return w.api.Pass(ctx, nil)
 }
+
+// Pace is how many calls a second are allowed, and how long the latest answers took.
+func (w *Worker) Pace() (perSecond float64, answer time.Duration) { return w.api.Pace() }
 
 // Cancel cancels a delayed command. See [delay.Delays.Cancel].
 func (w *Worker) Cancel(ctx context.Context, source, id string) (notbefore.CancelState, error) {

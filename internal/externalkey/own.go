@@ -63,6 +63,16 @@ func Read(e event.Event) (Own, *events.Error) {
 	return own, nil
 }
 
+// Makes is the key of the object that a command creates under an external key, "" if it creates none under one.
+func Makes(cmd events.Command) string {
+	own, wrong := Read(cmd.Event)
+	op, known := factro.Lookup(cmd.Operation)
+	if wrong != nil || own.Name == "" || !known || op.Makes() == "" {
+		return ""
+	}
+	return factro.NamedKey(op.Makes(), own.Name)
+}
+
 // Check says why an operation with this data can have no external key, or cannot become an update.
 func (o *Own) Check(op factro.Operation, data []byte) *events.Error {
 	if o.Name == "" {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -53,10 +56,19 @@ type Commands struct {
 	cloud  string
 	keys   Keys
 	ledger Ledger
+	queue  Queue // may be nil
+}
+
+// Queue has the commands that wait or are being carried out.
+type Queue interface {
+	// MakesBefore says whether a command before a place in the stream makes the object of a key, as Makes has it, and has not ended.
+	MakesBefore(cloud, key string, sequence uint64) bool
 }
 
 // New returns what decides about the commands of a cloud.
-func New(cloud string, store Keys, records Ledger) *Commands { return &Commands{cloud, store, records} }
+func New(cloud string, store Keys, records Ledger, queue Queue) *Commands {
+	return &Commands{cloud, store, records, queue}
+}
 
 // Found is what the external keys in some data stand for.
 type Found struct {
@@ -70,9 +82,25 @@ type Found struct {
 }
 
 // Resolve looks up the external keys in the data of a command. begun are the ids with which an earlier delivery has begun: they count,
-// whatever has become of the keys.
-func (c *Commands) Resolve(ctx context.Context, refs []translate.KeyRef, begun map[string]string) (Found, error) {
-	return resolve(ctx, refs, begun, c.lookUp)
+// whatever has become of the keys. A key that is not known, but that an earlier command gives to what it creates, is a pending one.
+func (c *Commands) Resolve(ctx context.Context, cmd events.Command, refs []translate.KeyRef, begun map[string]string) (Found, error) {
+	found, err := resolve(ctx, refs, begun, c.lookUp)
+	if err != nil || c.queue == nil || found.Reason == nil || found.Reason.Code != events.CodeUnknownKey {
+		return found, err
+	}
+	_, place, _ := strings.Cut(cmd.Position, ":")
+	sequence, err := strconv.ParseUint(place, 10, 64)
+	if err != nil {
+		return found, nil //nolint:nilerr // it has no place in a queue
+	}
+	for _, ref := range refs {
+		for _, kind := range ref.Kinds {
+			if found.IDs[ref.Pointer] == "" && c.queue.MakesBefore(c.cloud, factro.NamedKey(kind, ref.Key), sequence) {
+				return Found{Pending: &keys.Entry{Kind: kind}}, nil
+			}
+		}
+	}
+	return resolve(ctx, refs, begun, c.lookUp) // the create may have ended in between
 }
 
 // Resolve looks up the external keys in the data of a query.

@@ -39,9 +39,23 @@ type Operation struct {
 	// Lane is the property of the data that names what a command changes: those that change the same thing are carried out in
 	// their order. It is empty for what makes something new, or changes several things.
 	Lane string
+	// Batched is how several commands of this operation can be carried out by one call. It is nil if they cannot, and not to be
+	// changed.
+	Batched *Batched
 	// Fields are the properties of the command's data: parameters first, then the body's properties, sorted by name.
 	Fields []Field
 }
+
+// Batched says which operation does the same for a list. It takes effect as a whole or not at all.
+type Batched struct {
+	// By is its name. What both have as a parameter of the path has to be the same for all elements.
+	By string
+	// Names are the parameters that are properties of an element there.
+	Names []BatchName
+}
+
+// BatchName is the property of the command's data that holds a parameter, and the property of an element that takes its place.
+type BatchName struct{ Field, Element string }
 
 // Param is a parameter of an operation's path or query.
 type Param struct {

@@ -38,6 +38,32 @@ func TestOperationsCount(t *testing.T) {
 	}
 }
 
+// TestBatched: what factro carries out only in part never stands for several commands, and each element has what its command has.
+func TestBatched(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, o := range factro.Operations() {
+		if o.Batched == nil {
+			continue
+		}
+		got = append(got, o.Name)
+		by, known := factro.Lookup(o.Batched.By)
+		if !known || by.Batch != factro.BatchAtomic || by.Method != o.Method || by.AnswerSchema != o.AnswerSchema || by.Body != factro.BodyList {
+			t.Errorf("%s is batched by %+v", o.Name, by)
+		}
+		if o.Method == http.MethodPut && (len(o.Batched.Names) != 1 || o.Batched.Names[0].Element != "id" || o.Batched.Names[0].Field != o.Lane) {
+			t.Errorf("%s: an element is found by %v, want the id of what it changes", o.Name, o.Batched.Names)
+		}
+	}
+	want := []string{
+		"createAbsence", "createContact", "createPackage", "createProject", "createUser", "createWorkRecord",
+		"updateAbsence", "updateContact", "updatePackage", "updateProject", "updateUser", "updateWorkRecord",
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("batched are %v, want %v", got, want)
+	}
+}
+
 // TestOperationsAreTheCallers: who sorts or changes the slice must not change the table.
 func TestOperationsAreTheCallers(t *testing.T) {
 	t.Parallel()

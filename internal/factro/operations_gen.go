@@ -500,6 +500,7 @@ var operations = []Operation{
 			Same: []Comparison{{Field: "title", Items: []string{"title"}}},
 			Like: []Comparison{{Field: "description", Items: []string{"description"}}, {Field: "colorScheme", Items: []string{"colorScheme"}}, {Field: "officerId", Items: []string{"officerId"}}, {Field: "isArchived", Items: []string{"isArchived"}}, {Field: "isDraft", Items: []string{"isDraft"}}, {Field: "priority", Items: []string{"priority"}}, {Field: "projectState", Items: []string{"projectState"}}, {Field: "plannedStartDate", Items: []string{"plannedStartDate"}}, {Field: "plannedEndDate", Items: []string{"plannedEndDate"}}},
 		},
+		Batched: &Batched{By: "createProjects"},
 		Fields: []Field{
 			{Name: "colorScheme", Type: "string", Doc: "Free string for the API. The web UI offers pink, red, orange, yellow, green, blue, purple, gray; no colour is null."},
 			{Name: "customFields", Type: "object", Doc: "Map from custom field id to value. Values may be strings, numbers, booleans or null; the ids are configured per tenant."},
@@ -540,8 +541,9 @@ var operations = []Operation{
 	{Name: "updateProject", Resource: "project", Method: "PUT", Path: "/projects/{projectId}",
 		Summary: "Change a project. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "ProjectChanges", Answer: Answer("object"), AnswerSchema: "Project",
-		Lane:   "projectId",
-		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
+		Lane:    "projectId",
+		Batched: &Batched{By: "updateProjects", Names: []BatchName{{Field: "projectId", Element: "id"}}},
+		Params:  []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
 			{Name: "colorScheme", Type: "string", Doc: "Free string for the API. The web UI offers pink, red, orange, yellow, green, blue, purple, gray; no colour is null."},
@@ -859,7 +861,8 @@ var operations = []Operation{
 			Same:   []Comparison{{Field: "title", Items: []string{"title"}}},
 			Like:   []Comparison{{Field: "description", Items: []string{"description"}}, {Field: "colorScheme", Items: []string{"colorScheme"}}, {Field: "parentPackageId", Items: []string{"parentPackageId"}}, {Field: "officerId", Items: []string{"officerId"}}, {Field: "startDate", Items: []string{"startDate"}}, {Field: "endDate", Items: []string{"endDate"}}},
 		},
-		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
+		Batched: &Batched{By: "createPackages"},
+		Params:  []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
 			{Name: "colorScheme", Type: "string", Doc: "Free string for the API. The web UI offers pink, red, orange, yellow, green, blue, purple, gray; no colour is null."},
@@ -903,8 +906,9 @@ var operations = []Operation{
 	{Name: "updatePackage", Resource: "package", Method: "PUT", Path: "/projects/{projectId}/packages/{packageId}",
 		Summary: "Change a package. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "PackageChanges", Answer: Answer("object"), AnswerSchema: "Package",
-		Lane:   "packageId",
-		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
+		Lane:    "packageId",
+		Batched: &Batched{By: "updatePackages", Names: []BatchName{{Field: "packageId", Element: "id"}}},
+		Params:  []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
 			{Name: "packageId", Type: "string", Format: "uuid", Required: true},
@@ -1340,6 +1344,7 @@ var operations = []Operation{
 			List: "listContacts", Created: "", Sets: "", Nested: "",
 			Same: []Comparison{{Field: "firstName", Items: []string{"firstName"}}, {Field: "lastName", Items: []string{"lastName"}}},
 		},
+		Batched: &Batched{By: "createContacts"},
 		Fields: []Field{
 			{Name: "city", Type: "string"},
 			{Name: "description", Type: "string"},
@@ -1379,8 +1384,9 @@ var operations = []Operation{
 	{Name: "updateContact", Resource: "contact", Method: "PUT", Path: "/contacts/{contactId}",
 		Summary: "Change a contact. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "ContactChanges", Answer: Answer("object"), AnswerSchema: "Contact",
-		Lane:   "contactId",
-		Params: []Param{{Name: "contactId", Field: "contactId", Query: false}},
+		Lane:    "contactId",
+		Batched: &Batched{By: "updateContacts", Names: []BatchName{{Field: "contactId", Element: "id"}}},
+		Params:  []Param{{Name: "contactId", Field: "contactId", Query: false}},
 		Fields: []Field{
 			{Name: "contactId", Type: "string", Format: "uuid", Required: true},
 			{Name: "city", Type: "string"},
@@ -1415,6 +1421,7 @@ var operations = []Operation{
 			List: "listUsers", Created: "", Sets: "", Nested: "",
 			Same: []Comparison{{Field: "emailAddress", Items: []string{"emailAddress"}}},
 		},
+		Batched: &Batched{By: "createUsers"},
 		Fields: []Field{
 			{Name: "city", Type: "string"},
 			{Name: "emailAddress", Type: "string", Required: true},
@@ -1452,8 +1459,9 @@ var operations = []Operation{
 	{Name: "updateUser", Resource: "user", Method: "PUT", Path: "/users/{userId}",
 		Summary: "Change a user. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "UserChanges", Answer: Answer("object"), AnswerSchema: "User",
-		Lane:   "userId",
-		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
+		Lane:    "userId",
+		Batched: &Batched{By: "updateUsers", Names: []BatchName{{Field: "userId", Element: "id"}}},
+		Params:  []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
 			{Name: "city", Type: "string"},
@@ -1589,8 +1597,9 @@ var operations = []Operation{
 	{Name: "updateAbsence", Resource: "absence", Method: "PUT", Path: "/users/absences/{absenceId}",
 		Summary: "Change an absence. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "AbsenceChanges", Answer: Answer("object"), AnswerSchema: "Absence",
-		Lane:   "absenceId",
-		Params: []Param{{Name: "absenceId", Field: "absenceId", Query: false}},
+		Lane:    "absenceId",
+		Batched: &Batched{By: "updateAbsences", Names: []BatchName{{Field: "absenceId", Element: "id"}}},
+		Params:  []Param{{Name: "absenceId", Field: "absenceId", Query: false}},
 		Fields: []Field{
 			{Name: "absenceId", Type: "string", Format: "uuid", Required: true},
 			{Name: "endDate", Type: "string", Format: "date-time"},
@@ -1623,7 +1632,8 @@ var operations = []Operation{
 			Params: []SearchParam{{Name: "userId", Fields: []string{"userId"}}},
 			Same:   []Comparison{{Field: "type", Items: []string{"type"}}},
 		},
-		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
+		Batched: &Batched{By: "createAbsences", Names: []BatchName{{Field: "userId", Element: "employeeId"}}},
+		Params:  []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
 			{Name: "endDate", Type: "string", Format: "date-time", Required: true},
@@ -1649,6 +1659,7 @@ var operations = []Operation{
 			Same:   []Comparison{{Field: "bookedOnReferenceId", Items: []string{"bookedOnReferenceId"}}},
 			Like:   []Comparison{{Field: "startDate", Items: []string{"startDate"}}, {Field: "minutesWorked", Items: []string{"minutesWorked"}}, {Field: "workEmployeeId", Items: []string{"workEmployeeId"}}, {Field: "description", Items: []string{"description"}}, {Field: "startTime", Items: []string{"startTime"}}, {Field: "endTime", Items: []string{"endTime"}}, {Field: "isBillable", Items: []string{"isBillable"}}, {Field: "isBilled", Items: []string{"isBilled"}}, {Field: "internalBookingDetails", Items: []string{"internalBookingDetails"}}, {Field: "externalBookingDetails", Items: []string{"externalBookingDetails"}}, {Field: "travelledDistanceKm", Items: []string{"travelledDistanceKm"}}},
 		},
+		Batched: &Batched{By: "createWorkRecords"},
 		Fields: []Field{
 			{Name: "bookedOnReferenceId", Type: "string", Format: "uuid", Required: true},
 			{Name: "bookedOnReferenceType", Type: "string", Required: true, Enum: []string{"task", "package", "project"}},
@@ -1707,8 +1718,9 @@ var operations = []Operation{
 	{Name: "updateWorkRecord", Resource: "work-record", Method: "PUT", Path: "/work-records/{workRecordId}",
 		Summary: "Change a work record. Partial.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "WorkRecordChanges", Answer: Answer("object"), AnswerSchema: "WorkRecord",
-		Lane:   "workRecordId",
-		Params: []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
+		Lane:    "workRecordId",
+		Batched: &Batched{By: "updateWorkRecords", Names: []BatchName{{Field: "workRecordId", Element: "id"}}},
+		Params:  []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},
 			{Name: "bookedOnReferenceId", Type: "string", Format: "uuid"},

@@ -278,3 +278,9 @@ func WithHelp(err error) error {
 	}
 	return err
 }
+
+// StoreFailed says whether a stream could not store a message, as when it is full and drops no older one.
+func StoreFailed(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == storeFailed
+}

@@ -38,6 +38,9 @@ func Moment(s string, now time.Time) (time.Time, error) {
 // Ahead reads a time that is to come, or how long after now it is.
 func Ahead(s string, now time.Time) (time.Time, error) {
 	if in, err := Duration(s); err == nil {
+		if in < 0 {
+			return time.Time{}, fmt.Errorf("%q has passed: want a duration from now on", s)
+		}
 		return now.Add(in), nil
 	}
 	for _, form := range stampForms {

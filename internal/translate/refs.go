@@ -32,8 +32,8 @@ type KeyRef struct {
 // keyProperty is the only property of the object that stands for an id.
 const keyProperty = "externalkey"
 
-// placeholder stands for an id that is not known yet, so that everything else can be checked.
-const placeholder = "00000000-0000-4000-8000-000000000000"
+// Placeholder stands for an id that is not known yet, so that everything else can be checked.
+const Placeholder = "00000000-0000-4000-8000-000000000000"
 
 // KeyRefs finds the external keys in the data of an operation. Data that is no object has none; Command reports that.
 func KeyRefs(op factro.Operation, data []byte) ([]KeyRef, error) {
@@ -120,7 +120,7 @@ func WithIDs(data []byte, refs []KeyRef, ids map[string]string) ([]byte, error) 
 	for _, ref := range refs {
 		id, known := ids[ref.Pointer]
 		if !known {
-			id = placeholder
+			id = Placeholder
 		}
 		value, err := jsontext.Encode(id)
 		if err != nil {

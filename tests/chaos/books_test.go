@@ -21,6 +21,9 @@ type books struct {
 	next    map[string]uint64 // stream -> first sequence that was not read
 	events  map[hook][]uint64 // where each webhook is in the stream
 	results map[string][]events.Outcome
+	told    map[string]int // how often the sender of each command was told to wait
+	tried   map[string]int // how often each command was called, by its result
+	objects map[string]int // how many commands made each object, by their results
 	codes   map[string]int // of final results that are not applied
 	ended   []time.Time    // of the final results
 }
@@ -28,6 +31,7 @@ type books struct {
 func newBooks(w *world) *books {
 	return &books{
 		w: w, next: map[string]uint64{}, events: map[hook][]uint64{}, results: map[string][]events.Outcome{}, codes: map[string]int{},
+		told: map[string]int{}, tried: map[string]int{}, objects: map[string]int{},
 	}
 }
 
@@ -35,10 +39,15 @@ const prefix = events.Prefix(events.DefaultPrefix)
 
 // read takes in what is new.
 func (b *books) read(ctx context.Context) error {
-	if err := b.each(ctx, prefix.EventStream("acme"), b.event); err != nil {
-		return err
+	for _, name := range b.w.set.clouds {
+		if err := b.each(ctx, prefix.EventStream(name), b.event); err != nil {
+			return err
+		}
+		if err := b.each(ctx, prefix.ResultStream(name), b.result); err != nil {
+			return err
+		}
 	}
-	return b.each(ctx, prefix.ResultStream("acme"), b.result)
+	return nil
 }
 
 func (b *books) event(msg jetstream.Msg, at *jetstream.MsgMetadata) error {
@@ -61,10 +70,14 @@ func (b *books) result(msg jetstream.Msg, at *jetstream.MsgMetadata) error {
 	if err := json.Unmarshal(msg.Data(), &r); err != nil {
 		return fmt.Errorf("result %d: %w", at.Sequence.Stream, err)
 	}
+	id := msg.Headers().Get("ce-" + attr.CausationID)
 	if !r.Outcome.Final() {
+		b.told[id]++
 		return nil
 	}
-	id := msg.Headers().Get("ce-" + attr.CausationID)
+	if b.tried[id] = r.Attempts; r.Outcome == events.Applied && r.Resource != nil && b.w.commands.creates(id) {
+		b.objects[r.Resource.ID]++
+	}
 	b.results[id] = append(b.results[id], r.Outcome)
 	b.ended = append(b.ended, at.Timestamp)
 	if r.Error != nil {
@@ -170,12 +183,14 @@ func (w *world) unsettled() string {
 			return "command " + id + " has no result"
 		}
 	}
-	stream, err := w.js.Stream(ctx, prefix.CommandStream("acme"))
-	if err != nil {
-		return err.Error()
-	}
-	if n := stream.CachedInfo().State.Msgs; n > 0 {
-		return fmt.Sprintf("%d commands are in the queue", n)
+	for _, name := range w.set.clouds {
+		stream, err := w.js.Stream(ctx, prefix.CommandStream(name))
+		if err != nil {
+			return err.Error()
+		}
+		if n := stream.CachedInfo().State.Msgs; n > 0 {
+			return fmt.Sprintf("%d commands are in the queue", n)
+		}
 	}
 	for _, n := range w.bridges {
 		for _, name := range []string{"factro_bridge_spool_messages", "factro_bridge_unaccounted"} {
@@ -221,7 +236,7 @@ func (w *world) account(name string, runs int) row {
 	}
 	tasks, err := w.tasks()
 	must(w.t, err)
-	missing, results := 0, 0
+	results, wanted, shared := 0, map[string]int{}, 0
 	for id, title := range w.commands.sent {
 		outcomes := w.books.results[id]
 		results += max(0, len(outcomes)-1)
@@ -232,11 +247,16 @@ func (w *world) account(name string, runs int) row {
 			continue
 		}
 		r.creates++
+		wanted[title]++
+	}
+	missing := 0
+	for title, n := range wanted {
 		r.tasks += tasks[title]
-		r.doubled += max(0, tasks[title]-1)
-		if tasks[title] == 0 {
-			missing++
-		}
+		r.doubled += max(0, tasks[title]-n)
+		missing += max(0, n-tasks[title])
+	}
+	for _, n := range w.books.objects {
+		shared += n - 1
 	}
 	r.webhookRecovery, r.commandRecovery = w.recovery()
 	if len(w.hooks.statuses) > 0 {
@@ -245,6 +265,7 @@ func (w *world) account(name string, runs int) row {
 	for what, n := range map[string]int{
 		"webhooks answered with 202 are not in the stream": lost, "events are there twice": r.twice,
 		"events are out of order": r.reordered, "tasks are there twice": r.doubled, "tasks are missing": missing,
+		"creates have the task of another one":                          shared,
 		"commands have more than one final result":                      results,
 		"commands were not applied (" + fmt.Sprint(w.books.codes) + ")": r.commands - r.applied,
 	} {

@@ -1,8 +1,10 @@
 package chaos
 
 import (
-	"fmt"
 	"testing"
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // creates are the rows in which factro applies every create and then does not say so.
@@ -35,8 +37,9 @@ func TestCreates(t *testing.T) {
 	}
 }
 
-// crashPoints are the places in the course of a create at which a bridge that is built with the tag chaos kills itself.
-var crashPoints = []string{"before-call", "after-call", "after-ledger", "after-result"}
+// crashPoints are the places in the course of a create at which a bridge that is built with the tag chaos kills itself. A create that
+// is delayed passes after-delay when it is stored until its time, and its message is still in the queue.
+var crashPoints = []string{"after-delay", "before-call", "after-call", "after-ledger", "after-result"}
 
 // TestCrashPoints ends the process exactly there, and starts it again without.
 func TestCrashPoints(t *testing.T) {
@@ -46,12 +49,19 @@ func TestCrashPoints(t *testing.T) {
 			t.Parallel()
 			w, times := begin(t, setting{roles: "egress"}, 1, 25)
 			n := w.bridges[0]
-			for range times {
+			for i := range times {
 				n.Kill()
 				must(t, n.start("FACTRO_BRIDGE_CRASH="+point))
 				before := w.commands.count()
-				w.commands.send("createTask", fmt.Sprintf("k%d", before), fmt.Sprintf("Prüfung %d", before),
-					fmt.Sprintf(`{"title":"Prüfung %d","targetParentId":%q}`, before, demoPackage))
+				o := makes(before, demoPackage)
+				if point == "after-delay" { // its time comes before the next bridge has the lease, or after that
+					must(t, await(w.ctx, "the bridge has the lease", func() bool {
+						v, _ := n.metric("factro_bridge_active")
+						return v == 1
+					}))
+					o.attributes = map[string]string{attr.NotBefore: time.Now().Add(time.Duration(4+8*(i%2)) * time.Second).UTC().Format(time.RFC3339)}
+				}
+				w.commands.publish(o)
 				must(t, await(w.ctx, "the bridge crashes "+point, n.Ended))
 				w.disturb(func() {}, 0, func() error { return n.start() })
 				must(t, await(w.ctx, "the command has its result", func() bool {

@@ -28,6 +28,13 @@ type recorder struct {
 
 	mu    sync.Mutex
 	calls []call
+	all   []exchange
+}
+
+// exchange is any request of a bridge. The end is zero while it is in flight, the status 0 without an answer.
+type exchange struct {
+	began, ended time.Time
+	status       int
 }
 
 func newRecorder(t testing.TB, core *proxy) *recorder {
@@ -41,7 +48,9 @@ func newRecorder(t testing.TB, core *proxy) *recorder {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }, // a broken link stays one
 		Transport:    &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 10},
 	}
-	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.server = httptest.NewServer(http.HandlerFunc(func(plain http.ResponseWriter, req *http.Request) {
+		w := &noting{ResponseWriter: plain}
+		defer r.begin(w)()
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			panic(http.ErrAbortHandler)
@@ -63,6 +72,37 @@ func newRecorder(t testing.TB, core *proxy) *recorder {
 		r.server.Close()
 	})
 	return r
+}
+
+// noting keeps the status of an answer.
+type noting struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *noting) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// begin keeps that a request has come, and the function that it returns, how it ended.
+func (r *recorder) begin(w *noting) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := len(r.all)
+	r.all = append(r.all, exchange{began: time.Now()})
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.all[at].ended, r.all[at].status = time.Now(), w.status
+	}
+}
+
+// requests are all requests that came so far.
+func (r *recorder) requests() []exchange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
 }
 
 func (r *recorder) address() string { return strings.TrimPrefix(r.server.URL, "http://") }
@@ -113,12 +153,19 @@ func (n *node) gauge(name string) (value float64, there bool) {
 	return 0, false
 }
 
-// takesOver waits for the next create of a bridge, which has to come within a time.
+// takesOver waits for the next call of a bridge that stood by, which has to come within a time.
 func (n *node) takesOver(what string, since time.Time, within time.Duration) {
 	n.w.t.Helper()
-	err := await(n.w.ctx, "the other bridge goes on", func() bool { return len(n.calls.between(since, time.Now())) > 0 })
-	must(n.w.t, err)
-	took := n.calls.between(since, time.Now())[0].at.Sub(since)
+	var took time.Duration
+	must(n.w.t, await(n.w.ctx, "the other bridge goes on", func() bool {
+		all := n.calls.requests()
+		at := slices.IndexFunc(all, func(e exchange) bool { return e.began.After(since) })
+		if at < 0 {
+			return false
+		}
+		took = all[at].began.Sub(since)
+		return true
+	}))
 	n.w.t.Logf("%s: the other one goes on after %s", what, took.Round(10*time.Millisecond))
 	if took > within {
 		n.w.t.Errorf("%s: the other one goes on after %s, and not within %s", what, took, within)
@@ -154,7 +201,13 @@ func (n *node) callsSince(from, to time.Time) int {
 	if n == nil {
 		return 0
 	}
-	return len(n.calls.between(from, to))
+	calls := 0
+	for _, e := range n.calls.requests() { // also those that look for something
+		if e.began.After(from) && e.began.Before(to) {
+			calls++
+		}
+	}
+	return calls
 }
 
 // replace kills the bridge that works, or stops it gracefully, by turns.
@@ -180,10 +233,32 @@ func replace(w *world, times int) {
 var takeovers = []fault{
 	{name: "frozen bridge", short: 2, long: 20, strike: freeze},
 	{name: "takeover with lanes", short: 4, long: 60, strike: replace},
+	{name: "takeover with a backlog", short: 2, long: 20, strike: replaceUnderBacklog},
 }
 
-// TestTakeover has two bridges work on commands in lanes, one at a time, and takes the one that works away: no command twice, and no
-// lane out of order.
+// backlog is the first number of the commands that wait.
+const backlog = 1_000_000
+
+// replaceUnderBacklog is replace while many more commands wait than are carried out.
+func replaceUnderBacklog(w *world, times int) {
+	w.faults(`[{"kind":"latency","delay":"50ms"}]`)
+	var pile []order
+	for n := range 1000 + 500*times {
+		pile = append(pile, changes(backlog+n).with(fmt.Sprintf("pile-%d", n%w.set.lanes)))
+	}
+	w.commands.pile(pile)
+	for range times / 2 {
+		replace(w, 2)
+		stream, err := w.js.Stream(w.ctx, prefix.CommandStream(cloud))
+		must(w.t, err)
+		if left := stream.CachedInfo().State.Msgs; left < 1000 {
+			w.t.Errorf("only %d commands are left after the takeover", left)
+		}
+	}
+}
+
+// TestTakeover has two bridges work on commands in lanes, one at a time, and takes the one that works away. The other one goes on within
+// ten seconds of a kill or a freeze, and within two of a polite stop. Each command is carried out once, and each lane is in order.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	for i, f := range takeovers {
@@ -194,8 +269,14 @@ func TestTakeover(t *testing.T) {
 			halt := w.commands.start(20, 0, false)
 			f.strike(w, times)
 			halt()
-			w.finish(f.name, 40+i, times)
+			w.finish(f.name, 44+i, times)
 			w.inOrder()
+			w.wantOrder(func(n int) int {
+				if n >= backlog {
+					return -1 - n%w.set.lanes
+				}
+				return n % w.set.lanes
+			})
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,8 @@ type setting struct {
 	sim     []string // further flags of the simulator
 	fires   bool     // whether the simulator delivers webhooks itself
 	lanes   int      // in how many lanes the commands are, 0 for one each
+	clouds  []string // one cloud if empty; all have one API key
+	quota   int      // requests a minute that factro allows, and that the bridges find out; 0 for no limit
 	bound   time.Duration
 }
 
@@ -77,6 +80,9 @@ type node struct {
 // newWorld starts everything and waits until it is ready.
 func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
 	t.Helper()
+	if len(set.clouds) == 0 {
+		set.clouds = []string{cloud}
+	}
 	w := &world{t: t, dir: t.TempDir(), rng: rng, set: set}
 	if set.bound == 0 {
 		w.set.bound = 3 * time.Minute
@@ -138,7 +144,7 @@ func (w *world) startNATS() (err error) {
 // startSim starts the simulator; after the first time from its journal.
 func (w *world) startSim() (err error) {
 	args := append([]string{
-		*bridge, "sim", "--listen", "127.0.0.1:0", "--key", apiKey, "--quota", "10000000",
+		*bridge, "sim", "--listen", "127.0.0.1:0", "--key", apiKey, "--quota", strconv.Itoa(cmp.Or(w.set.quota, 10_000_000)),
 		"--seed", fmt.Sprint(w.rng.Uint64() | 1), "--state", filepath.Join(w.dir, "sim"),
 	}, w.set.sim...)
 	if w.set.fires {
@@ -173,10 +179,17 @@ admin: {listen: "127.0.0.1:0"}
 nats: {url: "nats://%s"}
 roles: [%s]
 %s%sclouds:
-  - name: %s
+`, w.broker.address(), roles, spool, strings.ReplaceAll(w.set.config, "$dir", w.dir))
+	pace := "requests_per_minute: 100000, "
+	if w.set.quota > 0 {
+		pace = ""
+	}
+	for _, name := range w.set.clouds {
+		text += fmt.Sprintf(`  - name: %s
     webhook: {header: X-Bridge-Key, secrets: [{value: %s}]}
-    api: {url: "http://%s/api/core", key: {value: %s}, requests_per_minute: 100000, timeout: 5s}
-`, w.broker.address(), roles, spool, strings.ReplaceAll(w.set.config, "$dir", w.dir), cloud, webhookSecret, n.calls.address(), apiKey)
+    api: {url: "http://%s/api/core", key: {value: %s}, %stimeout: 5s}
+`, name, webhookSecret, n.calls.address(), apiKey, pace)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configuration of the bridge: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
-	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 )
@@ -65,7 +64,7 @@ func New(conn Conn, streams Streams, cloud string, letters DeadLetters, gaveUp G
 	prefix := conn.Settings().Prefix
 	return &Reader{
 		cloud: cloud, conn: conn, streams: streams, letters: letters, gaveUp: gaveUp, log: log, mostPause: mostPause,
-		recent: recentLetters{reader: journal.New(conn.JetStream()).HeadersOnly(), stream: prefix.DeadStream(cloud), filter: string(prefix) + ".dead.command.>"},
+		recent: recentLetters{conn: conn, stream: prefix.DeadStream(cloud), filter: string(prefix) + ".dead.command.>"},
 	}
 }
 

@@ -3,6 +3,7 @@ package advisory
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,54 @@ func TestTerminated(t *testing.T) {
 	wantHeaders(t, all[3], map[string]string{
 		"Factro-Dead-Code": deadletter.CodeTerminated, "Factro-Dead-Position": commandStream + ":4", "Factro-Dead-Reason": "keine Lust",
 	})
+}
+
+// TestManyTerminated: more dead letters at once than a stream may have consumers. Each termination finds its dead letter, and the
+// reader makes no consumer for that.
+func TestManyTerminated(t *testing.T) {
+	t.Parallel()
+	const many = 1500
+	server := natstest.Start(t, func(o *server.Options) { o.JetStreamLimits.DefaultMaxConsumers = 100 })
+	conn := bustest.Running(t, server)
+	out := bustest.Connected(t, server)
+	consumers := make(chan *nats.Msg, many)
+	if _, err := out.NC.ChanSubscribe("$JS.EVENT.ADVISORY.CONSUMER.CREATED."+deadStream+".>", consumers); err != nil {
+		t.Fatal(err)
+	}
+	advise(t, conn, bustest.Quiet())
+	natstest.Eventually(t, "the consumer of advisories", func() bool {
+		_, err := out.JS.Consumer(t.Context(), advisoryStream, consumerName)
+		return err == nil
+	})
+	c := queue(t, out, 0)
+	for i := range many {
+		out.Command(strconv.Itoa(i))
+	}
+	batch, err := c.Fetch(many, jetstream.FetchMaxWait(natstest.Patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for msg := range batch.Messages() {
+		n++
+		dead := nats.NewMsg("factro.dead.command.acme.task.deleteTask")
+		dead.Header.Set("Factro-Dead-Position", commandStream+":"+strconv.Itoa(n))
+		out.Publish(dead)
+		if err := msg.TermWithReason("refused"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != many {
+		t.Fatalf("%d commands came: %v", n, batch.Error())
+	}
+	natstest.Eventually(t, "the queue is empty", func() bool { return out.Count(commandStream) == 0 })
+	natstest.Eventually(t, "all advisories are settled", func() bool { return out.Count(advisoryStream) == 0 })
+	if got := out.Count(deadStream); got != many {
+		t.Errorf("there are %d dead letters, want %d", got, many)
+	}
+	if len(consumers) > 0 {
+		t.Errorf("%d consumers were made, want none", len(consumers))
+	}
 }
 
 // TestTerminatedAndDropped: the dead letter about a termination of the bridge may be gone before its advisory is read.

@@ -2,12 +2,16 @@ package advisory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
-	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
+	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 )
 
 const (
@@ -18,9 +22,10 @@ const (
 )
 
 // recentLetters knows the positions of the dead letters that were stored of late. Advisories come in the order of the dead
-// letters, so each of these is read once, and not once for each advisory.
+// letters, so each of these is read once, and not once for each advisory. They are read without a consumer: as many commands as a
+// stream holds may be given up at once, and the consumers of a stream are limited.
 type recentLetters struct {
-	reader         journal.Reader
+	conn           stored.Conn
 	stream, filter string
 
 	next  uint64 // the sequence to go on at, or 0: at the advisory's time
@@ -45,18 +50,23 @@ func (l *recentLetters) has(ctx context.Context, a advisory) (bool, error) {
 
 // read reads the headers of the dead letters that came since.
 func (l *recentLetters) read(ctx context.Context, since time.Time) error {
-	from := journal.Since(since)
-	if l.next > 0 {
-		from = journal.At(l.next)
-	}
-	for m, err := range l.reader.Read(ctx, l.stream, from, journal.Present(), l.filter) {
+	for {
+		var m *jetstream.RawStreamMsg
+		var err error
+		if l.next == 0 {
+			m, err = stored.On(l.conn).Since(ctx, l.stream, l.filter, since)
+		} else {
+			m, err = stored.On(l.conn).Get(ctx, l.stream, l.next, l.filter)
+		}
+		if natserr.NoMessage(err) || errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		l.next = m.Sequence + 1
 		l.add(deadletter.Position(delivery.Header(m.Header)))
 	}
-	return nil
 }
 
 // add keeps the position of a dead letter.

@@ -25,9 +25,12 @@ func (c *Client) Ask(ctx context.Context, p events.Prefix, cloud string, op even
 	return answer, err
 }
 
+// Source is the source of the commands that the command line sends.
+const Source = "urn:factro:bridge:cli"
+
 // Bridge is a client of the bridge of a cloud.
 func (c *Client) Bridge(p events.Prefix, cloud string) *events.Client {
-	return events.NewClient(c.js, cloud, events.WithPrefix(p), events.WithDefaults(events.WithSource("urn:factro:bridge:cli")))
+	return events.NewClient(c.js, cloud, events.WithPrefix(p), events.WithDefaults(events.WithSource(Source)))
 }
 
 // headerRoom is what data leaves of a message to its headers.

@@ -15,6 +15,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/tally"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
@@ -82,7 +84,7 @@ type Consumer struct {
 	acquire Acquire
 	log     *slog.Logger
 	tracer  trace.Tracer
-	metrics *metrics
+	metrics *tally.Metrics
 
 	undecidedAfter time.Duration // the constant of this name
 	mostIndexed    int           // the constant of this name
@@ -98,17 +100,17 @@ func New(conn Conn, publisher Publisher, letters DeadLetters, acquire Acquire, l
 		undecidedAfter: undecidedAfter, mostIndexed: index.Most, queues: map[string]*cloudQueue{},
 	}
 	var err error
-	c.metrics, err = newMetrics(func() bool { return conn.NATS().IsConnected() })
+	c.metrics, err = tally.New(func() bool { return conn.NATS().IsConnected() })
 	return c, err
 }
 
 // Close ends the metrics.
-func (c *Consumer) Close() { c.metrics.stop() }
+func (c *Consumer) Close() { c.metrics.Stop() }
 
 // Options are how the commands of a cloud are worked on.
 type Options struct {
-	// Concurrency is how many are carried out at once, 0 for one.
-	Concurrency int
+	// Slots are how many are carried out at once.
+	Slots slots.Limits
 	// HoldOnDead has a dead letter stop its lane until it is sent again or dropped.
 	HoldOnDead bool
 }
@@ -123,9 +125,9 @@ func (c *Consumer) Run(ctx context.Context, cloud string, options Options, w Wor
 	}
 	q := &cloudQueue{
 		Consumer: c, cloud: cloud, stream: c.conn.Settings().Prefix.CommandStream(cloud), worker: w, options: options,
-		counts: c.metrics.count(cloud, w), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
+		counts: c.metrics.Count(cloud, concludedBy(w)), index: index.New(c.mostIndexed), holds: hold.New(c.conn, cloud, options.HoldOnDead, c.log),
 	}
-	defer c.metrics.end(q.counts)
+	defer c.metrics.End(q.counts)
 	q.repeat(ctx, "work on", q.hold)
 	c.conn.Health().Pulls(cloud, nil)
 	return nil
@@ -138,8 +140,9 @@ type cloudQueue struct {
 	stream  string
 	worker  Worker
 	options Options
-	counts  *counts
+	counts  *tally.Counts
 	index   *index.Index
+	slots   *slots.Slots
 	holds   *hold.Keeper
 	binding binding
 	mayNot  string // the subject on which the bridge may not publish, but would have to in order to create the consumer again
@@ -194,7 +197,9 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	working, cancel := during(ctx, held)
 	defer cancel()
 	q.index = index.New(q.mostIndexed) // what it held before may be done, or released
-	if q.acquire != nil {              // else there is nothing that remembers them
+	pacer, _ := q.worker.(slots.Pacer)
+	q.slots = slots.New(q.options.Slots, pacer)
+	if q.acquire != nil { // else there is nothing that remembers them
 		if err := q.holds.Load(working, q.index); err != nil {
 			return err
 		}
@@ -210,8 +215,9 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	}()
 	var group sync.WaitGroup
 	group.Go(func() { q.dispatch(working) })
-	group.Go(func() { q.refill(working) })
-	group.Go(func() { informer{q}.run(working) })
+	informer := q.informer()
+	group.Go(func() { q.refill(working, informer) })
+	group.Go(func() { informer.Run(working) })
 	group.Go(func() { q.holds.Run(working) })
 	q.repeat(working, "pull", q.pull)
 	group.Wait()

@@ -25,43 +25,44 @@ const lookAgain = 30 * time.Second
 func (q *cloudQueue) dispatch(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
-	slots, next := make(chan struct{}, q.options.concurrency()), make(chan *index.Item)
-	defer close(next)
-	for range cap(slots) { // a goroutine for each command would grow its stack again each time
-		inFlight.Go(func() {
-			for it := range next {
-				q.carryOut(ctx, it)
-				<-slots
-			}
-		})
-	}
+	defer q.counts.Limited(q.slots.Limit)()
+	idle := make(chan func())
+	defer close(idle)
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		if q.worker.Ready(ctx) != nil {
+		slot, err := q.slots.Take(ctx)
+		if err != nil || q.worker.Ready(ctx) != nil {
 			return
 		}
 		// After a wait the way to factro may be closed, so that the worker has to be asked again before a command is chosen.
 		ready, waited := q.index.Await(ctx, lookAgain)
 		if !ready || waited {
-			<-slots
+			slot.End()
 			continue
 		}
 		it := q.index.Next()
 		if it == nil {
-			<-slots
+			slot.End()
 			continue
 		}
-		next <- it
+		all := company{q}.withOthers(it)
+		work := func() {
+			defer slot.End()
+			company{q}.carryOutAll(slot.Begin(ctx), all)
+		}
+		select {
+		case idle <- work: // by a goroutine whose stack has grown already
+		default:
+			inFlight.Go(func() {
+				for ok := true; ok; work, ok = <-idle {
+					work()
+				}
+			})
+		}
 	}
 }
 
-// carryOut has the worker handle a command, and takes it out of the index or has it wait there.
-func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
-	began := time.Now()
+// carryOut has a command handled, and takes it out of the index or has it wait there.
+func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item, by handler) {
 	msg, err := q.message(stopping, it)
 	switch {
 	case err != nil && stopping.Err() != nil:
@@ -75,11 +76,10 @@ func (q *cloudQueue) carryOut(stopping context.Context, it *index.Item) {
 		q.index.Done(it.Seq)
 		return
 	}
-	if gone, after := q.handle(stopping, it, msg); !gone {
+	if gone, after := q.handle(stopping, it, msg, by); !gone {
 		q.index.Wait(it.Seq, after)
 		return
 	}
-	q.index.Concluded(time.Since(began))
 	q.index.Done(it.Seq)
 }
 
@@ -100,19 +100,19 @@ func (q *cloudQueue) message(ctx context.Context, it *index.Item) (*nats.Msg, er
 	return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 }
 
-// handle has the worker handle one message, and settles it. If it is not gone then, it has to wait.
-func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg) (gone bool, after time.Duration) {
+// handle has one message handled, and settles it. If it is not gone then, it has to wait.
+func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg, by handler) (gone bool, after time.Duration) {
 	ctx, cancel := delivery.Grace(stopping, q.conn.Settings().DrainTimeout)
 	defer cancel()
 	stopWatching := endWithLease(stopping, cancel)
 	defer stopWatching()
-	q.counts.start()
+	q.counts.Start()
 
 	ctx = delivery.Extract(ctx, measure.Propagator, msg.Header)
 	remote := trace.SpanContextFromContext(ctx)
 	d := q.delivered(it, msg)
 	if d.first() {
-		q.metrics.waited.Record(ctx, max(time.Since(d.stored), 0).Seconds(), q.counts.cloud)
+		q.counts.Waited(ctx, time.Since(d.stored))
 	}
 	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, d.position)
 	d.cmd, d.readable = cmd, mistake == nil
@@ -129,9 +129,9 @@ func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.
 		span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
 	}
 
-	verdict := q.worker.Handle(ctx, stopping, cmd, mistake)
-	q.counts.finish(verdict)
-	if stopping.Err() == nil && q.counts.undecided(d.position, verdict) >= q.undecidedAfter {
+	verdict := by.Handle(ctx, stopping, cmd, mistake)
+	q.counts.Finish(isReturned(verdict))
+	if stopping.Err() == nil && q.counts.Undecided(d.position, isUndecided(verdict)) >= q.undecidedAfter {
 		verdict = q.abandon(ctx, d, mistake, verdict)
 	}
 

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/inform"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -48,8 +49,8 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 		}
 	}
 	q.conn.Health().Pulls(q.cloud, nil)
-	q.metrics.watch(q.cloud, consumer)
-	defer q.metrics.unwatch(q.cloud)
+	q.metrics.Watch(q.cloud, consumer)
+	defer q.metrics.Unwatch(q.cloud)
 	// The consumer's actual value: an operator may have created it with another one.
 	stop := q.renew(ctx, max(consumer.CachedInfo().Config.AckWait/3, 10*time.Millisecond))
 	defer stop()
@@ -142,9 +143,9 @@ func (q *cloudQueue) giveBack() {
 }
 
 // refill reads again what was cut from the index, as there is room for it.
-func (q *cloudQueue) refill(ctx context.Context) {
+func (q *cloudQueue) refill(ctx context.Context, told *inform.Informer) {
 	for ctx.Err() == nil {
-		c, short := q.index.Short(q.options.concurrency())
+		c, short := q.index.Short(max(q.options.Slots.Usual, q.options.Slots.Most, 1))
 		if !short {
 			delivery.Pause(ctx, fullPause)
 			continue
@@ -166,12 +167,9 @@ func (q *cloudQueue) refill(ctx context.Context) {
 			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now()}
 			if c.Holds(it.Entry) {
 				n++
-				q.index.Refill(c, it)
+				q.index.Refill(c, it, told.Heard(m.Sequence))
 			}
 			short = !q.index.Refilled(c, next)
 		}
 	}
 }
-
-// concurrency is how many commands are carried out at once.
-func (o Options) concurrency() int { return max(1, o.Concurrency) }

@@ -25,10 +25,16 @@ func (q *cloudQueue) entry(msg *nats.Msg, seq uint64) lane.Entry {
 			e.Priority = lane.Low
 		}
 	}
+	if w, ok := q.worker.(Maker); ok {
+		e.Makes = w.Makes(cmd)
+	}
 	if key, ok := cmd.Event.Extensions()[attr.PartitionKey].(string); ok && key != "" {
 		e.Lane = "key\x00" + key
 	} else if w, ok := q.worker.(Laner); ok {
 		e.Lane = w.Lane(cmd)
+	}
+	if w, ok := q.worker.(Batcher); ok {
+		e.Batch = w.BatchKey(cmd)
 	}
 	return e
 }
@@ -37,4 +43,10 @@ func (q *cloudQueue) entry(msg *nats.Msg, seq uint64) lane.Entry {
 type Laner interface {
 	// Lane is the key of what a command changes; empty if it is in order with no other command.
 	Lane(cmd events.Command) string
+}
+
+// Maker is a Worker that knows which commands make an object with a name of its sender's.
+type Maker interface {
+	// Makes is the key of the object that a command makes, as later commands may name it; empty if it makes none with a name.
+	Makes(cmd events.Command) string
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -75,7 +76,7 @@ func TestStuckLane(t *testing.T) {
 			left.Store(others)
 			c, _ := consumer(t, b, bustest.Quiet())
 			c.mostIndexed = most
-			run(t, c, Options{Concurrency: 8}, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+			run(t, c, Options{Slots: slots.Limits{Usual: 8}}, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
 				id := cmd.Event.ID()
 				if id[0] == 'o' {
 					left.Add(-1)
@@ -124,7 +125,7 @@ func TestFairSenders(t *testing.T) {
 	sent(t, out)
 	begun, proceed := make(chan string), make(chan struct{})
 	c, _ := consumer(t, b, bustest.Quiet())
-	run(t, c, Options{Concurrency: concurrency}, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
+	run(t, c, Options{Slots: slots.Limits{Usual: concurrency}}, worker{handle: func(ctx, _ context.Context, cmd events.Command, _ error) error {
 		select {
 		case begun <- cmd.Source():
 		case <-ctx.Done():
@@ -175,6 +176,13 @@ func newWitness() *witness {
 	return &witness{last: map[string]int{}, done: map[string]int{}, running: map[string]bool{}}
 }
 
+// known says whether a command was carried out, as a worker finds it in the ledger.
+func (w *witness) known(key string, n int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.done[fmt.Sprint(key, "/", n)] > 0
+}
+
 func (w *witness) begin(key string, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -197,7 +205,8 @@ func (w *witness) end(key string, n int, done bool) {
 	}
 }
 
-// TestTakeover: bridges that are killed, that stand still, and that stop take over from each other. Each key stays in order.
+// TestTakeover: bridges that lose their lease in the middle and bridges that stop take over from each other. Each key stays in order, and
+// each command is carried out once.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
@@ -214,12 +223,16 @@ func TestTakeover(t *testing.T) {
 		if err := MayCall(ctx); err != nil {
 			return err
 		}
+		if seen.known(key, n) { // its acknowledgement did not reach the broker
+			return nil
+		}
 		seen.begin(key, n)
+		fails := rand.IntN(10) == 0
 		select {
 		case <-time.After(time.Duration(1+rand.IntN(5)) * time.Millisecond):
 		case <-ctx.Done():
+			fails = true
 		}
-		fails := rand.IntN(10) == 0
 		seen.end(key, n, !fails)
 		if fails {
 			return RetryAfter(errors.New("busy"), 10*time.Millisecond)
@@ -250,14 +263,14 @@ func TestTakeover(t *testing.T) {
 				taken <- f
 				return f, nil
 			}
-			stop := run(t, c, Options{Concurrency: 8}, work)
+			stop := run(t, c, Options{Slots: slots.Limits{Usual: 8}}, work)
 			f := natstest.Receive(t, taken)
 			natstest.Eventually(t, "it works", func() bool { return out.Count("FACTRO_COMMANDS_ACME") < before })
 			f.fade()
 			stop()
 			continue
 		}
-		stop := run(t, c, Options{Concurrency: 8}, work) // it stops
+		stop := run(t, c, Options{Slots: slots.Limits{Usual: 8}}, work) // it stops
 		natstest.Eventually(t, "it works", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+50 < before })
 		stop()
 	}
@@ -268,6 +281,11 @@ func TestTakeover(t *testing.T) {
 	}
 	if len(seen.done) != keys*each {
 		t.Errorf("%d were carried out, want %d", len(seen.done), keys*each)
+	}
+	for which, n := range seen.done {
+		if n != 1 {
+			t.Errorf("%s was carried out %d times", which, n)
+		}
 	}
 }
 
@@ -409,7 +427,7 @@ func TestHoldOnDead(t *testing.T) {
 	}}
 	start := func() (stop func()) {
 		c, _ := consumer(t, b, bustest.Quiet())
-		return run(t, c, Options{Concurrency: 4, HoldOnDead: true}, w)
+		return run(t, c, Options{Slots: slots.Limits{Usual: 4}, HoldOnDead: true}, w)
 	}
 	expect := func(ids ...string) {
 		t.Helper()
@@ -511,7 +529,7 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 		return nil
 	}}}
 	c, _ := consumer(t, b, bustest.Quiet())
-	run(t, c, Options{Concurrency: 2}, w)
+	run(t, c, Options{Slots: slots.Limits{Usual: 2}}, w)
 	for left := uint64(all); left > 0; { // each part in a time of its own
 		natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+100 <= left })
 		left = out.Count("FACTRO_COMMANDS_ACME")
@@ -530,5 +548,72 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 	}
 	if len(first) == 0 || right < len(first)*2/3 {
 		t.Errorf("%d were informed, and that came true for %d", len(first), right)
+	}
+}
+
+// prophet is a clerk that knows when the time has come.
+type prophet struct {
+	clerk
+	comes time.Time
+}
+
+func (p prophet) Forecast(n int) time.Duration {
+	return time.Until(p.comes) + time.Duration(n)*time.Millisecond
+}
+
+// TestReportedBeyond: the senders of commands that do not fit into the index hear that they wait, each once, and those that do fit later
+// do not hear it again.
+func TestReportedBeyond(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]func(int) string{
+		"one sender": func(int) string { return "" }, "one lane": func(int) string { return "k" }, "many lanes": strconv.Itoa,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := natstest.Start(t)
+			b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+			out := bustest.Connected(t, server)
+			const all, most = 700, 128
+			for i := range all {
+				keyed(t, out, strconv.Itoa(i), "urn:x", key(i))
+			}
+			sent(t, out)
+			const quick = 20 // so that it is known how long a command takes
+			var open atomic.Bool
+			var begun atomic.Int64
+			release := make(chan struct{})
+			w := prophet{comes: time.Now().Add(10 * time.Hour), clerk: clerk{news: make(chan estimate, 10*all), worker: worker{handle: func(ctx, _ context.Context, _ events.Command, _ error) error {
+				if begun.Add(1) <= quick || open.Load() {
+					return nil
+				}
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
+				return nil
+			}}}}
+			c, _ := consumer(t, b, bustest.Quiet())
+			c.mostIndexed = most
+			stop := run(t, c, Options{Slots: slots.Limits{Usual: 1}}, w)
+			heard := map[string]int{}
+			for len(heard) < all-quick-1 { // one is carried out
+				heard[natstest.Receive(t, w.news).id]++
+			}
+			open.Store(true)
+			close(release)
+			natstest.Eventually(t, "all are done", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
+			stop()
+			close(w.news)
+			for n := range w.news {
+				heard[n.id]++
+			}
+			again := 0
+			for _, n := range heard {
+				again += n - 1
+			}
+			if again > all/10 {
+				t.Errorf("%d reports were repeated although nothing had changed", again)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
@@ -15,4 +16,13 @@ func (c *Consumer) Place(cloud string, sequence uint64) (state status.CommandSta
 	}
 	state, before, known = q.index.Place(sequence)
 	return state, before, known, true
+}
+
+// MakesBefore says whether a command of a cloud waits, or is being carried out, that makes the object of a key and is before a place
+// in the stream. It is asked by the worker, so by the bridge that works on the commands.
+func (c *Consumer) MakesBefore(cloud, key string, sequence uint64) bool {
+	c.mu.Lock()
+	q := c.queues[cloud]
+	c.mu.Unlock()
+	return q != nil && index.MakesBefore(q.index, key, sequence)
 }

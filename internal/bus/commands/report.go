@@ -2,14 +2,12 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
-	"github.com/factro-bridge/factro-bridge/internal/delivery"
-	"github.com/factro-bridge/factro-bridge/internal/natserr"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/inform"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -24,36 +22,17 @@ type Deferrer interface {
 	Defer(ctx context.Context, cmd events.Command, mistake error, wait Wait) error
 }
 
-// informer informs the senders of commands that wait.
-type informer struct{ *cloudQueue }
-
-// run informs the senders of commands that wait in the index, until ctx ends.
-func (q informer) run(ctx context.Context) {
+// informer informs the senders of commands that wait, if the worker can.
+func (q *cloudQueue) informer() *inform.Informer {
 	w, ok := q.worker.(Deferrer)
 	if !ok {
-		return
+		return nil
 	}
-	for delivery.Pause(ctx, time.Second) {
-		for _, n := range q.index.Unreported(w.Forecast) {
-			if !delivery.Pause(ctx, time.Second/index.PerSecond) {
-				return
-			}
-			if err := q.report(ctx, w, n); err != nil && ctx.Err() == nil {
-				q.log.WarnContext(ctx, "the sender of a waiting command could not be informed", "cloud", q.cloud, "sequence", n.Item.Seq, "error", err)
-				break // the others in a second
-			}
-		}
-	}
-}
-
-func (q informer) report(ctx context.Context, w Deferrer, n index.News) error {
-	m, err := q.read(ctx, n.Item.Seq, "")
-	if natserr.NoMessage(err) || errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil // it is done, or somebody took it out of the stream
-	}
-	if err != nil {
-		return err
-	}
-	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(m.Subject, m.Header, m.Data, q.position(n.Item.Seq))
-	return w.Defer(ctx, cmd, mistake, n.Wait)
+	return inform.New(inform.Queue{
+		Index: q.index, Read: q.read, Entry: q.entry, Load: q.slots.Load, Forecast: w.Forecast,
+		Tell: func(ctx context.Context, m *jetstream.RawStreamMsg, wait Wait) error {
+			cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(m.Subject, m.Header, m.Data, q.position(m.Sequence))
+			return w.Defer(ctx, cmd, mistake, wait)
+		},
+	}, q.log.With("cloud", q.cloud))
 }

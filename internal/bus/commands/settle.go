@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -47,6 +48,9 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 		gone, err = q.conclude(ctx, d, stored, delivery.Term(end.letter.Code))
 	case errors.As(verdict, &again):
 		how, after = "nak", again.after
+		if again.alone {
+			index.Alone(q.index, d.item)
+		}
 	default:
 		how = "nak"
 	}
@@ -54,7 +58,7 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 	switch { // the code, not the text: the text can quote the command's data
 	case end != nil:
 		span.SetStatus(codes.Error, end.letter.Code)
-	case verdict != nil:
+	case verdict != nil && (again == nil || !again.alone):
 		span.SetStatus(codes.Error, "interrupted")
 	}
 	if err != nil {

@@ -15,6 +15,10 @@ import (
 type Worker interface {
 	// Ready waits until a command may be pulled. It returns an error only when ctx ends.
 	Ready(ctx context.Context) error
+	handler
+}
+
+type handler interface {
 	// Handle carries out a command. mistake is why the message could not be read as a command, else nil; the command then
 	// holds what could be read. stopping ends when the bridge has to stop, ctx a bounded while later. The error is the
 	// verdict: nil settles the command, Terminal makes it a dead letter, RetryAfter and any other error have it delivered
@@ -44,13 +48,17 @@ func LetterOf(verdict error) (deadletter.Letter, bool) {
 type retry struct {
 	err   error
 	after time.Duration
+	alone bool
 }
 
 func (r *retry) Error() string { return r.err.Error() }
 func (r *retry) Unwrap() error { return r.err }
 
 // RetryAfter returns the verdict that the command is to be delivered again after d; at once if d is 0.
-func RetryAfter(err error, d time.Duration) error { return &retry{err, d} }
+func RetryAfter(err error, d time.Duration) error { return &retry{err: err, after: d} }
+
+// AloneAfter returns the verdict that the command is to be delivered again after d, and not together with others.
+func AloneAfter(err error, d time.Duration) error { return &retry{err, d, true} }
 
 // pending is the verdict that a command is decided, and that its result could not be published.
 type pending struct {
@@ -76,4 +84,22 @@ func Pending(verdict error, subject string, result event.Event, id string, why e
 		return verdict
 	}
 	return &pending{deadletter.PendingPublish{ID: id, Msg: msg}, verdict, why}
+}
+
+// concluder is a Worker that counts the deliveries that ended with a stored final result.
+type concluder interface{ Concluded() int64 }
+
+// concludedBy is the count of a worker, or nil.
+func concludedBy(w Worker) func() int64 {
+	if c, ok := w.(concluder); ok {
+		return c.Concluded
+	}
+	return nil
+}
+
+// isReturned says whether a verdict leaves the final result unpublished.
+func isReturned(verdict error) bool {
+	var end *terminal
+	var wait *pending
+	return verdict != nil && !errors.As(verdict, &end) || errors.As(verdict, &wait)
 }

@@ -15,9 +15,8 @@ import (
 
 // Reader reads streams.
 type Reader struct {
-	js          jetstream.JetStream
-	batch       int
-	headersOnly bool
+	js    jetstream.JetStream
+	batch int
 }
 
 // New returns a reader on a connection.
@@ -29,17 +28,13 @@ func (r Reader) InBatches(messages int) Reader {
 	return r
 }
 
-// HeadersOnly leaves out the data of the messages.
-func (r Reader) HeadersOnly() Reader {
-	r.headersOnly = true
-	return r
-}
-
 const (
 	// setupTimeout bounds the beginning of a reading. A request without permission is never answered.
 	setupTimeout = 5 * bus.AttemptTimeout
 	// silence is how long a reading with an end waits for the next message before it gives up.
 	silence = 30 * time.Second
+	// linger is how long the broker keeps the consumer of a reading with an end afterwards. A stream may have only so many at once.
+	linger = 30 * time.Second
 )
 
 var errSilent = errors.New("the broker sends no more, although more is there")
@@ -89,7 +84,10 @@ func (r Reader) begin(ctx context.Context, stream string, from From, to To, filt
 	if err != nil {
 		return nil, err
 	}
-	cfg.FilterSubjects, cfg.HeadersOnly = filters, r.headersOnly
+	cfg.FilterSubjects = filters
+	if !to.endless {
+		cfg.InactiveThreshold = linger
+	}
 	conn := r.js.Conn()
 	for {
 		reconnects := conn.Stats().Reconnects

@@ -36,6 +36,7 @@ type Fleet struct {
 	ttl    time.Duration
 	poke   chan struct{} // the announcement has to be made again
 	failed *logsample.Sampler
+	tell   func(Takeover)
 
 	metrics metric.Registration
 
@@ -62,12 +63,21 @@ func NewFleet(conn FleetConn, room Room, me Member, log *slog.Logger, options ..
 	ls.bridge = me.ID
 	f := &Fleet{
 		conn: conn, leases: ls, me: me, log: log, ttl: ls.ttl, poke: make(chan struct{}, 1), failed: logsample.New(time.Minute),
-		claims: map[string]*claim{},
+		claims: map[string]*claim{}, tell: func(Takeover) {},
 	}
 	var err error
 	f.metrics, err = f.observe()
 	return f, err
 }
+
+// Takeover is that a bridge has the lease for a work on a cloud that another bridge had before.
+type Takeover struct {
+	Work, Cloud, From, To string
+	Silent                bool // the other one did not give it back
+}
+
+// OnTakeover has tell hear of the leases that this bridge takes over, from before Run on. tell must not block.
+func (f *Fleet) OnTakeover(tell func(Takeover)) { f.tell = tell }
 
 // Close ends what is measured. An error says that it is not registered any more.
 func (f *Fleet) Close() { _ = f.metrics.Unregister() }
@@ -110,6 +120,9 @@ func (f *Fleet) Acquire(ctx context.Context, key string) (*Lease, error) {
 	l.start(ctx)
 	from, silent := l.Predecessor()
 	f.log.InfoContext(ctx, "this bridge has taken a lease", "lease", key, "from", from, "silent", silent, "bridge", f.me.ID)
+	if work, cloud, ok := strings.Cut(key, "."); ok && from != "" && from != f.me.ID {
+		f.tell(Takeover{Work: work, Cloud: cloud, From: from, To: f.me.ID, Silent: silent})
+	}
 	return l, nil
 }
 

@@ -21,6 +21,7 @@ type station struct {
 
 	mu      sync.Mutex
 	working map[string]map[string]*lease.Lease // by key and bridge
+	taken   []lease.Takeover
 }
 
 // bridge is one that stands by for keys.
@@ -39,6 +40,11 @@ func (st *station) join(name string, keys []string) bridge {
 		st.t.Fatal(err)
 	}
 	st.t.Cleanup(f.Close)
+	f.OnTakeover(func(t lease.Takeover) {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.taken = append(st.taken, t)
+	})
 	stop := bustest.Start(st.t, func(ctx context.Context) error {
 		var all sync.WaitGroup
 		all.Go(func() { _ = f.Run(ctx) })
@@ -168,4 +174,29 @@ func TestLook(t *testing.T) {
 		names, holders := look()
 		return slices.Equal(names, []string{"a"}) && slices.Equal(holders, []string{"commands acme a"})
 	})
+}
+
+// TestTakeover: a bridge that takes a lease from another one reports which, and whether that one fell silent or gave it back. The
+// first holder takes it from nobody.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	st := station{t: t, s: natstest.Start(t), working: map[string]map[string]*lease.Lease{}}
+	key := lease.Key(lease.Commands, "acme")
+	a := st.join("a", []string{key})
+	st.becomes(5*time.Second, []int{1}, a)
+	b := st.join("b", []string{key})
+	a.conn.Close() // as when it is killed
+	st.becomes(10*time.Second, []int{1}, b)
+	c := st.join("c", []string{key})
+	b.stop()
+	st.becomes(2*time.Second, []int{1}, c)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	want := []lease.Takeover{
+		{Work: lease.Commands, Cloud: "acme", From: "a", To: "b", Silent: true},
+		{Work: lease.Commands, Cloud: "acme", From: "b", To: "c"},
+	}
+	if !slices.Equal(st.taken, want) {
+		t.Errorf("reported are %+v, want %+v", st.taken, want)
+	}
 }

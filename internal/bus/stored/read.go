@@ -36,9 +36,34 @@ func (r Reader) Get(ctx context.Context, stream string, sequence uint64, subject
 	if subject != "" {
 		request["next_by_subj"] = subject
 	}
+	return r.get(ctx, stream, request, func() (*jetstream.RawStreamMsg, error) {
+		return Get(ctx, r.conn.Settings(), r.conn.JetStream(), stream, sequence, subject)
+	})
+}
+
+// Since reads the first message of a subject that the stream took at a time or later.
+func (r Reader) Since(ctx context.Context, stream, subject string, since time.Time) (*jetstream.RawStreamMsg, error) {
+	request := map[string]any{"start_time": since, "next_by_subj": subject}
+	return r.get(ctx, stream, request, func() (*jetstream.RawStreamMsg, error) {
+		text, err := json.Marshal(request)
+		if err != nil {
+			return nil, err
+		}
+		attempt, cancel := context.WithTimeout(ctx, dial.AttemptTimeout)
+		defer cancel()
+		msg, err := r.conn.JetStream().Conn().RequestWithContext(attempt, r.conn.Settings().API("DIRECT.GET."+stream), text)
+		if err != nil {
+			return nil, err
+		}
+		return directMsg(msg)
+	})
+}
+
+// get asks the leader of a stream, or, where it may not be asked, any server.
+func (r Reader) get(ctx context.Context, stream string, request map[string]any, direct func() (*jetstream.RawStreamMsg, error)) (m *jetstream.RawStreamMsg, err error) {
 	for range readAttempts {
 		if r.conn.Health().OnlyDirect(stream) {
-			return Get(ctx, r.conn.Settings(), r.conn.JetStream(), stream, sequence, subject)
+			return direct()
 		}
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
 		m, err = r.FromLeader(attempt, stream, request)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/cli/connect"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
@@ -51,7 +52,7 @@ this id, cancel says so and exits with 3. After an error, do it again: to cancel
 	}
 	f.Add(cmd)
 	f.CloudFlag(cmd)
-	cmd.Flags().StringVar(&f.source, "source", events.DefaultSource, "source of the command, a `URI`")
+	cmd.Flags().StringVar(&f.source, "source", client.Source, "source of the command, a `URI`")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 10*time.Second), "timeout", "how long to wait for the answer")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON, also errors")
 	return cmd
@@ -65,26 +66,26 @@ var texts = map[notbefore.CancelState]string{
 }
 
 func (f *cancelFlags) cancel(ctx context.Context, out io.Writer, id string) error {
-	client, err := f.Dial()
+	broker, err := f.Dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	if err := f.ChooseCloud(ctx, client); err != nil {
+	defer broker.Close()
+	if err := f.ChooseCloud(ctx, broker); err != nil {
 		return err
 	}
-	client.CollectRefusals()
+	broker.CollectRefusals()
 	ctx, stop := context.WithTimeout(ctx, f.timeout)
 	defer stop()
 	prefix := events.Prefix(f.Prefix)
-	state, err := client.Bridge(prefix, f.Cloud).Cancel(ctx, f.source, id)
+	state, err := broker.Bridge(prefix, f.Cloud).Cancel(ctx, f.source, id)
 	switch {
 	case natserr.NobodyAnswers(err):
 		return fmt.Errorf("no bridge with the role egress that knows delayed commands is connected for the cloud %s, or this account may not ask it: %w", f.Cloud, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return exit.With(exit.NoResult, client.Why(fmt.Errorf("no answer within %s; the command may be cancelled or not, do it again: %w", f.timeout, err), prefix.Cancel(f.Cloud)))
+		return exit.With(exit.NoResult, broker.Why(fmt.Errorf("no answer within %s; the command may be cancelled or not, do it again: %w", f.timeout, err), prefix.Cancel(f.Cloud)))
 	case err != nil:
-		return client.Why(err, prefix.Cancel(f.Cloud))
+		return broker.Why(err, prefix.Cancel(f.Cloud))
 	}
 	if err := f.print(out, id, state); err != nil {
 		return err

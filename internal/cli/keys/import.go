@@ -17,6 +17,7 @@ import (
 	store "github.com/factro-bridge/factro-bridge/internal/bus/keys"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
+	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/internal/progress"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
@@ -218,6 +219,8 @@ func (f *keyFlags) importAll(ctx context.Context, out io.Writer, keys *store.Adm
 			if !f.asJSON {
 				fmt.Fprintf(out, "line %d: %s: %s\n", rec.line, output.OneLine([]byte(rec.key)), err)
 			}
+		case natserr.StoreFailed(err):
+			return fmt.Errorf("line %d: the bucket of external keys is full; give its stream a larger max_bytes, or set nats.max_bytes.keys before it is made: %w; %d were set, and the import can be repeated", rec.line, err, set)
 		case err != nil:
 			return fmt.Errorf("line %d: %w; %d were set, and the import can be repeated", rec.line, err, set)
 		case changed:

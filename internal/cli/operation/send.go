@@ -35,6 +35,8 @@ type sendFlags struct {
 	after   string // the time before which the command is not carried out
 	key     string
 	clash   string
+	lane    string // the partition key
+	urgency string // the priority
 	dryRun  bool
 	wait    bool
 	timeout time.Duration
@@ -91,6 +93,10 @@ refused. With --dry-run --wait it prints the call that the bridge would make.`,
 	cmd.Flags().StringVar(&f.key, "external-key", "", "your own `key` of the object that the command creates; one key makes one object")
 	cmd.Flags().StringVar(&f.clash, "on-conflict", "", "`what` to do if the key has an object: existing (the default), or update")
 	_ = cmd.RegisterFlagCompletionFunc("on-conflict", cobra.FixedCompletions([]string{attr.OnConflictExisting, attr.OnConflictUpdate}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&f.lane, "partition-key", "", "commands of one `key` are carried out in their order, whatever they change")
+	priorities := []string{attr.PriorityHigh, attr.PriorityNormal, attr.PriorityLow}
+	cmd.Flags().StringVar(&f.urgency, "priority", "", "of the commands that wait, `which` go first: high, normal (the default) or low")
+	_ = cmd.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "let the bridge only check the command and report the call that it would make")
 	cmd.Flags().BoolVarP(&f.wait, "wait", "w", false, "wait for the final result")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait")
@@ -216,6 +222,16 @@ func (f *sendFlags) options(now time.Time) ([]events.DoOption, error) {
 	}
 	if f.clash != "" {
 		opts = append(opts, events.WithOnConflict(f.clash))
+	}
+	if f.lane != "" {
+		opts = append(opts, events.WithPartitionKey(f.lane))
+	}
+	switch f.urgency {
+	case "":
+	case attr.PriorityHigh, attr.PriorityNormal, attr.PriorityLow:
+		opts = append(opts, events.WithPriority(f.urgency))
+	default:
+		return nil, exit.Usage("--priority: %q is neither %s nor %s nor %s", f.urgency, attr.PriorityHigh, attr.PriorityNormal, attr.PriorityLow)
 	}
 	if f.dryRun {
 		opts = append(opts, events.DryRun())

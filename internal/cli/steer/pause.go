@@ -170,14 +170,14 @@ func explain(client *client.Client, err error) error {
 }
 
 func (e entry) text() string {
-	what := fmt.Sprintf("%s of %s", e.Direction, e.Cloud)
+	what := fmt.Sprintf("%s of %s:", e.Direction, e.Cloud)
 	switch {
 	case !e.Paused && e.Before == nil:
-		return what + " is not paused"
+		return what + " not paused"
 	case !e.Paused:
-		return what + " is resumed; it was " + e.Before.String()
+		return what + " resumed; it was " + e.Before.String()
 	}
-	text := what + " is paused"
+	text := what + " paused"
 	if e.Before != nil {
 		text += "; before, it was " + e.Before.String()
 	}

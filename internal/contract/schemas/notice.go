@@ -19,6 +19,10 @@ func noticeSchema() map[string]any {
 			"direction":   text("What is paused or resumed: commands, webhooks-out, queries or mirror."),
 			"who":         text("Who has paused or resumed it."),
 			"why":         text("Why."),
+			"work":        text("What was taken over: commands or reconcile."),
+			"from":        text("The bridge that worked on it before, as `bridge status` names it."),
+			"to":          text("The bridge that works on it now."),
+			"silent":      map[string]any{"type": "boolean", "description": "Whether the one before fell silent, as after a crash, instead of giving the work away."},
 		},
 	}
 }

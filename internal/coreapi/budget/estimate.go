@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"math"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/secret"
@@ -88,21 +89,52 @@ func (p *partition) factros(n int, wait time.Duration, now time.Time) time.Durat
 	if !w.known {
 		return 0
 	}
-	others := w.others(p.unsettled(), now)
-	long := max(float64(w.quota)/w.length.Seconds()-others, float64(w.quota)/w.length.Seconds()/20)
-	count := float64(n)
+	count := float64(n) - p.pace.tokens
 	if w.open {
 		end := w.end()
-		rest := end.lo.Add(end.hi.Sub(end.lo) / 2).Sub(now.Add(wait))
+		rest := end.lo.Add(end.hi.Sub(end.lo) / 2).Sub(now.Add(wait)).Seconds()
 		if rest > 0 {
-			left := max(0, float64(p.left())-others*rest.Seconds())
-			if count <= left {
-				count -= p.pace.tokens
-				return wait + max(0, time.Duration(count/left*float64(rest)))
+			others, left := w.longRun(p.unsettled(), now), float64(p.left())
+			took, made, enough := spend(count, left, others, rest)
+			if enough {
+				return wait + took
 			}
-			count -= left
-			wait += rest
+			count -= made
+			wait += time.Duration(rest * float64(time.Second))
 		}
 	}
-	return wait + time.Duration(count/long*float64(time.Second))
+	others, long, quota := w.longRun(p.unsettled(), now), w.length.Seconds(), float64(w.quota)
+	_, each, _ := spend(math.Inf(1), quota, others, long)
+	each = max(each, quota/20)
+	full := math.Floor(count / each)
+	took, _, enough := spend(count-full*each, quota, others, long)
+	if !enough {
+		took = time.Duration((count/each - full) * float64(w.length))
+	}
+	return wait + time.Duration(full)*w.length + took
+}
+
+// spend is how long so many requests take that begin with so many left and so many seconds before the end of the window, while others
+// make so many a second; or how many are made until then, if it is not enough for all. The pace is that of setRate: what is left, less
+// half of what others are likely to take, over the rest of the time. So it goes down while the window runs.
+func spend(n, left, others, rest float64) (took time.Duration, made float64, enough bool) {
+	const steps = 32
+	for i := range steps {
+		if n <= made {
+			return time.Duration(float64(i) * rest / steps * float64(time.Second)), made, true
+		}
+		step, to := rest/steps, rest*(steps-float64(i))/steps
+		rate := max(left/to-others/2, left/to/2)
+		if part := left / ((rate + others) * step); part < 1 { // nothing is left before the step is over
+			step *= part
+		}
+		if made+rate*step >= n {
+			return time.Duration((float64(i)*rest/steps + (n-made)/rate) * float64(time.Second)), n, true
+		}
+		made += rate * step
+		if left -= (rate + others) * step; left < 1e-3 {
+			break
+		}
+	}
+	return 0, made, false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,6 +304,70 @@ func TestEstimate(t *testing.T) {
 			t.Errorf("behind a refusal: %s", d)
 		}
 	})
+}
+
+// TestEstimateStranger: next to a program that spends a half at random, what is said of a backlog comes true within a fifth in nine of
+// ten cases, once a window has shown how much that program spends.
+func TestEstimateStranger(t *testing.T) {
+	t.Parallel()
+	if raced {
+		t.Skip("the pure logic takes minutes under the race detector, which TestOneKey and others meet as well")
+	}
+	for _, burst := range []int{1, 5} {
+		t.Run(fmt.Sprint(burst), func(t *testing.T) {
+			t.Parallel()
+			all, right := 0, 0
+			for seed := range uint64(6) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newTestLimiter(500)
+					l.latency = 250 * time.Millisecond
+					s := NewPool().Share(siteURL, Limits{Reserve: 0.05})
+					ctx, end := context.WithCancel(t.Context())
+					var running sync.WaitGroup
+					running.Go(func() { l.stranger(ctx, "key", 0.5, burst, seed) })
+					var mu sync.Mutex
+					var called []time.Time
+					for range 8 {
+						running.Go(func() {
+							for s.Take(ctx, Commands, always("key")) == nil {
+								mu.Lock()
+								called = append(called, time.Now())
+								mu.Unlock()
+								l.call(s, "key")
+							}
+						})
+					}
+					type saying struct {
+						now    time.Time
+						wait   time.Duration
+						number int
+					}
+					var said []saying
+					for range 60 {
+						time.Sleep(7 * time.Second) //nolint:forbidigo // in a bubble
+						for _, n := range []int{20, 60, 120, 250, 500, 1000} {
+							mu.Lock()
+							said = append(said, saying{time.Now(), s.Estimate(n, "key"), len(called) + s.State("key").Waiting[Commands] + n - 1})
+							mu.Unlock()
+						}
+					}
+					time.Sleep(5 * time.Minute) //nolint:forbidigo // in a bubble
+					end()
+					running.Wait()
+					for _, x := range said[8*6:] { // of what was said after the first window
+						was := called[x.number].Sub(x.now)
+						if all++; (was - x.wait).Abs() <= min(was, x.wait)/5 {
+							right++
+						}
+					}
+				})
+			}
+			t.Logf("%d of %d, %.1f %%", right, all, 100*float64(right)/float64(all))
+			if burst == 1 && right < all*9/10 {
+				t.Errorf("%d of %d came true", right, all)
+			}
+		})
+	}
 }
 
 // TestOneKey: two clouds with one API key spend one budget, in memory and not only by what factro's answers tell.

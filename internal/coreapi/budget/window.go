@@ -58,6 +58,8 @@ type window struct {
 	since            int       // of them, those after the answer that counts
 	crossed          int       // requests that were made in the time in which the window may have ended
 	usual            float64   // requests a second that others made in the window before
+	average          float64   // the same of the latest windows
+	summed           bool      // whether there was one
 	peak, peakBefore float64   // the most requests of others between two answers of this window, and of the one before
 	last             time.Time // no window ended later than here before this one began
 }
@@ -200,6 +202,10 @@ func (w *window) begin(up, down span) {
 func (w *window) sum() {
 	if w.counts {
 		w.usual = float64(w.foreign(0)) / w.length.Seconds()
+		if !w.summed {
+			w.average, w.summed = w.usual, true
+		}
+		w.average += (w.usual - w.average) / 4
 		w.peakBefore, w.peak = w.peak, 0
 	}
 }
@@ -227,10 +233,29 @@ func (w *window) others(inFlight int, now time.Time) float64 {
 	if !w.counts {
 		return w.usual
 	}
-	const weight = 10 // seconds that the window before counts for
+	weight := 10.0 // seconds that the window before counts for
+	if !w.summed {
+		weight = 2
+	}
+	return w.mix(w.usual, weight, inFlight, now)
+}
+
+// longRun is the same as it is likely to go on: as in the latest windows, until this one tells more.
+func (w *window) longRun(inFlight int, now time.Time) float64 {
+	if !w.summed {
+		return w.others(inFlight, now)
+	}
+	if !w.counts {
+		return w.average
+	}
+	return w.mix(w.average, 30, inFlight, now)
+}
+
+// mix is how many requests a second others make, if so many seconds count for what is known of before.
+func (w *window) mix(before, weight float64, inFlight int, now time.Time) float64 {
 	began := w.end().lo.Add(-w.length)
 	elapsed := max(0, now.Sub(began).Seconds())
-	return (float64(w.foreign(inFlight)) + weight*w.usual) / (elapsed + weight)
+	return (float64(w.foreign(inFlight)) + weight*before) / (elapsed + weight)
 }
 
 // refused ends the window at the time at which a refusal says to come again.

@@ -16,8 +16,11 @@ type Call struct {
 	Number int
 	// Breaker is the state of the circuit breaker, for the span.
 	Breaker string
+	// May is asked right before the first byte is sent. If it returns an error, nothing is sent. It may be nil.
+	May func() error
 
 	sent, kept, answered atomic.Bool
+	barred               atomic.Pointer[error]
 }
 
 type callKey struct{}
@@ -28,7 +31,12 @@ func With(ctx context.Context, c *Call) context.Context {
 		// The first header, not the last: over HTTP/2 the last is reported after it may have reached factro.
 		WroteHeaderField: func(string, []string) { c.sent.Store(true) },
 		WroteHeaders:     func() { c.sent.Store(true) },
-		GotConn:          func(i httptrace.GotConnInfo) { c.kept.Store(i.Reused) },
+		GotConn: func(i httptrace.GotConnInfo) {
+			c.kept.Store(i.Reused)
+			if c.May != nil {
+				expect(i.Conn, c)
+			}
+		},
 
 		GotFirstResponseByte: func() { c.answered.Store(true) },
 	})
@@ -41,7 +49,24 @@ func callOf(r *http.Request) *Call {
 }
 
 // Sent tells that factro may have seen the request.
-func (c *Call) Sent() bool { return c.sent.Load() }
+func (c *Call) Sent() bool { return c.sent.Load() && c.Barred() == nil }
+
+// Barred is why the call was not sent although there was a connection for it, or nil.
+func (c *Call) Barred() error {
+	if err := c.barred.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// check asks whether the call may be made.
+func (c *Call) check() error {
+	err := c.May()
+	if err != nil {
+		c.barred.Store(&err)
+	}
+	return err
+}
 
 // Stale tells that the request went out on a kept connection, and that not a byte of an answer came.
 func (c *Call) Stale() bool { return c.kept.Load() && !c.answered.Load() }

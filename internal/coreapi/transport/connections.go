@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"net"
 	"net/http"
 	"time"
 )
@@ -23,7 +22,7 @@ type connections struct{ kept, fresh *http.Transport }
 
 func newConnections() *connections {
 	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is, unless somebody replaced it
-	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	t.DialContext = dialChecked
 	t.MaxIdleConnsPerHost = mostKept
 	t.IdleConnTimeout = idle
 	t.MaxResponseHeaderBytes = maxHeader

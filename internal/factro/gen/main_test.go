@@ -46,10 +46,18 @@ paths:
       operationId: updateThing
       summary: Change a thing.
       x-lane: thingId
+      x-batched-by: {operation: updateThings, names: {thingId: id}}
       x-confidence: inferred
       parameters: [{name: thingId, in: path, schema: {type: string}}]
       requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}
       responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}}
+  /things/things:
+    put:
+      tags: [things]
+      operationId: updateThings
+      x-batch-atomicity: atomic
+      requestBody: {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Thing'}}}}}
+      responses: {'200': {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Thing'}}}}}}
 components:
   schemas:
     Thing: {type: object, x-odd: 1, required: [name], properties: {name: {type: [string, 'null']}}}
@@ -66,6 +74,11 @@ func TestGenerateRefusesWhatItCannotRead(t *testing.T) {
 		"inline schema":   {"schema: {$ref: '#/components/schemas/Thing'}}}}}", "schema: {type: string}}}}}", "neither a reference"},
 		"no lane":         {"x-lane: thingId", "", "has no x-lane"},
 		"odd lane":        {"x-lane: thingId", "x-lane: otherId", "is no parameter"},
+		"no such batch":   {"operation: updateThings", "operation: updateAll", "is no operation"},
+		"partial batch":   {"x-batch-atomicity: atomic", "x-batch-atomicity: partial", "is not atomic"},
+		"another method":  {"/things/things:\n    put", "/things/things:\n    delete", "does something else"},
+		"nameless":        {", names: {thingId: id}", "", "does not say where thingId goes"},
+		"one name more":   {"thingId: id}", "thingId: id, otherId: id}", "for what is no parameter"},
 		"not YAML at all": {"paths:", "paths: [", "did not find"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package notice has the data of the events by which a bridge reports that something about it changed: that factro fails or is
-// well again, that an operator has paused or resumed something, that factro refuses the API key or accepts it again. In comes
-// such an event, out goes its data. It decides nothing.
+// well again, that an operator has paused or resumed something, that factro refuses the API key or accepts it again, that the
+// bridge has taken over the work of another one. In comes such an event, out goes its data. It decides nothing.
 package notice
 
 import (
@@ -22,10 +22,13 @@ const (
 	Resumed     = "resumed"      // an operator has resumed it
 	KeyRefused  = "key-refused"  // factro does not accept the API key, or there is none
 	KeyAccepted = "key-accepted" // it accepts it again
+	Takeover    = "takeover"     // a bridge works on what another one worked on before
 )
 
 // All are what can change.
-func All() []string { return []string{Opened, Closed, Paused, Resumed, KeyRefused, KeyAccepted} }
+func All() []string {
+	return []string{Opened, Closed, Paused, Resumed, KeyRefused, KeyAccepted, Takeover}
+}
 
 // TypePrefix and what changed are the type of such an event: com.factro.bridge.opened.
 const TypePrefix = "com.factro.bridge."
@@ -46,6 +49,12 @@ type Notice struct {
 	Direction string `json:"direction,omitempty"`
 	Who       string `json:"who,omitempty"`
 	Why       string `json:"why,omitempty"`
+	// Work, From, To and Silent are of takeovers: commands or reconcile; the bridges as `bridge status` names them; and whether the
+	// one before fell silent, as after a crash, instead of giving the work away.
+	Work   string `json:"work,omitempty"`
+	From   string `json:"from,omitempty"`
+	To     string `json:"to,omitempty"`
+	Silent bool   `json:"silent,omitempty"`
 }
 
 // Of decodes the data of such an event and says what changed. It is an error if the event is no such event.

@@ -47,7 +47,6 @@ type Index struct {
 	fresh    int              // bytes
 	changed  chan struct{}    // closed, and replaced, when there may be something to do
 	most     int
-	pace     pace
 }
 
 // New returns an empty index with room for so many commands.
@@ -147,13 +146,6 @@ func (x *Index) Done(seq uint64) {
 	defer x.mu.Unlock()
 	x.drop(seq)
 	x.notify()
-}
-
-// Concluded notes how long a command took that is done.
-func (x *Index) Concluded(took time.Duration) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.pace.add(time.Now(), took, x.schedule.Len() <= 1) // the one that is done is still there
 }
 
 // Wait has an item wait at the head of its lane.

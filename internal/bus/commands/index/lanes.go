@@ -1,6 +1,10 @@
 package index
 
-import "github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
+import (
+	"time"
+
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
+)
 
 // Idle returns the reply subjects of what is not being carried out.
 func (x *Index) Idle() (replies []string) {
@@ -21,10 +25,13 @@ func (x *Index) Short(few int) (lane.Cut, bool) {
 	return x.schedule.Short(few)
 }
 
-// Refill adds an item of it.
-func (x *Index) Refill(c lane.Cut, it *Item) {
+// Refill adds an item of it, whose sender has heard of a time, or of none.
+func (x *Index) Refill(c lane.Cut, it *Item, heard time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if !heard.IsZero() {
+		it.notice = notice{at: time.Now(), retryAt: heard}
+	}
 	if x.items[it.Seq] == nil && x.schedule.Refill(c, it.Entry) {
 		x.keep(it)
 		x.notify()
@@ -36,6 +43,18 @@ func (x *Index) Refilled(c lane.Cut, next uint64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.schedule.Refilled(c, next)
+}
+
+// MakesBefore says whether there is a command before a place in the stream that makes the object of a key.
+func MakesBefore(x *Index, key string, sequence uint64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for seq, it := range x.items {
+		if seq < sequence && it.Makes == key {
+			return true
+		}
+	}
+	return false
 }
 
 // Hold keeps a lane from being carried out until Release.

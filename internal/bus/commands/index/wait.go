@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
 )
 
@@ -18,12 +19,12 @@ type Wait struct {
 }
 
 const (
-	// reportAfter is how long a command waits until its sender hears of it.
-	reportAfter = 5 * time.Second
+	// ReportAfter is how long a command waits until its sender hears of it.
+	ReportAfter = 5 * time.Second
 	// PerSecond bounds how many senders hear of it each second, since each costs a read and a write.
 	PerSecond = 250
-	// reportAgain is by how much an estimate has to change to be reported again, beside half of it.
-	reportAgain = 10 * time.Second
+	// reportAgain is by how much an estimate has to change to be reported again, beside a fifth of the wait.
+	reportAgain = 5 * time.Second
 	// heldFor is what senders hear of a lane that is held: nobody knows for how long.
 	heldFor = time.Hour
 )
@@ -34,14 +35,15 @@ type News struct {
 	Wait Wait
 }
 
-// Unreported returns what has to be reported within the next second, and notes that it is.
-func (x *Index) Unreported(forecast func(int) time.Duration) (all []News) {
+// Unreported returns what has to be reported within the next second, and notes that it is. forecast is how long the calls of so many
+// commands take, load what those that are carried out tell.
+func (x *Index) Unreported(forecast func(int) time.Duration, load slots.Load) (all []News) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
 	old := false
 	for _, it := range x.items {
-		if now.Sub(it.Since) >= reportAfter {
+		if now.Sub(it.Since) >= ReportAfter {
 			old = true
 			break
 		}
@@ -49,17 +51,16 @@ func (x *Index) Unreported(forecast func(int) time.Duration) (all []News) {
 	if !old {
 		return nil
 	}
-	took, interval := x.pace.mean()
 	for _, r := range x.schedule.Ranks() {
 		it := x.items[r.Seq]
-		if now.Sub(it.Since) < reportAfter {
+		if now.Sub(it.Since) < ReportAfter {
 			continue
 		}
-		wait := Wait{Until: now.Add(estimate(r, took, interval, forecast)), Before: r.Before, Held: r.Held}
+		wait := Wait{Until: now.Add(estimate(r, load, forecast)), Before: r.Before, Held: r.Held}
 		if r.Until.After(wait.Until) {
 			wait.Until = r.Until
 		}
-		if !it.notice.differs(now, wait.Until) {
+		if !it.notice.differs(wait.Until) {
 			continue
 		}
 		it.notice = notice{at: now, retryAt: wait.Until}
@@ -70,62 +71,43 @@ func (x *Index) Unreported(forecast func(int) time.Duration) (all []News) {
 	return all
 }
 
-// estimate is how long an entry waits: as long as those before it take that may go first, and as long as those of its lane take one
-// after the other.
-func estimate(r lane.Rank, took, interval time.Duration, forecast func(int) time.Duration) time.Duration {
+// estimate is how long an entry waits: as long as the calls of those before it and its own are not allowed, and as long as those of its
+// lane take one after the other. Those that are carried out wait for their calls already, and the forecast knows it.
+func estimate(r lane.Rank, load slots.Load, forecast func(int) time.Duration) time.Duration {
 	if r.Held {
 		return heldFor
 	}
-	return max(forecast(r.Before), time.Duration(r.Before)*interval, time.Duration(r.Depth)*took)
+	before := time.Duration(r.Before)
+	return max(forecast(max(r.Before-load.Running, 0)+1), before*load.Each, time.Duration(r.Depth)*load.One)
 }
 
 // differs says whether a new estimate is worth a report.
-func (n notice) differs(now, until time.Time) bool {
-	if n.at.IsZero() {
-		return true
-	}
-	change := until.Sub(n.retryAt).Abs()
-	return change > reportAgain && change > n.retryAt.Sub(now)/2
+func (n notice) differs(until time.Time) bool { return n.at.IsZero() || Differs(n.retryAt, until) }
+
+// Differs says whether an estimate is far enough from the one that a sender heard last. A command whose turn comes within seconds tells
+// more by its result.
+func Differs(heard, until time.Time) bool {
+	wait := time.Until(until)
+	return wait > reportAgain && until.Sub(heard).Abs() > max(reportAgain, wait/5)
 }
 
-// pace is how long the last commands took, and at what intervals they were done.
-type pace struct {
-	took [64]time.Duration
-	done [64]time.Time
-	n    int
+// Beyond is the place in the stream from which on there are commands that are not in the index, if there are any.
+func (x *Index) Beyond() (from uint64, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.schedule.Beyond()
 }
 
-// longest is the longest time that counts: what took longer has waited for factro.
-const longest = 30 * time.Second
-
-// add counts a command that is done, and idle says that none is left.
-func (p *pace) add(now time.Time, took time.Duration, idle bool) {
-	if last := (p.n + len(p.done) - 1) % len(p.done); took > longest || p.n > 0 && now.Sub(p.done[last]) > longest {
-		p.n = 0
-		return
+// Behind is how long a command is likely to wait that is not in the index, and has so many others like it before it. It returns false
+// if it is there.
+func (x *Index) Behind(e lane.Entry, others int, forecast func(int) time.Duration, load slots.Load) (Wait, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if known, _ := x.schedule.Has(e.Seq); known {
+		return Wait{}, false
 	}
-	p.took[p.n%len(p.took)], p.done[p.n%len(p.done)] = took, now
-	p.n++
-	if idle {
-		p.n = 0
-	}
-}
-
-// mean is how long a command takes, and how long it is from one to the next; 0 if there were too few.
-func (p *pace) mean() (took, interval time.Duration) {
-	n := min(p.n, len(p.took))
-	if n < 8 {
-		return 0, 0
-	}
-	for _, t := range p.took[:n] {
-		took += t / time.Duration(n)
-	}
-	first := 0
-	if p.n > len(p.done) {
-		first = p.n % len(p.done)
-	}
-	last := (p.n - 1) % len(p.done)
-	return took, p.done[last].Sub(p.done[first]) / time.Duration(n-1)
+	r := x.schedule.Behind(e, others)
+	return Wait{Until: time.Now().Add(estimate(r, load, forecast)), Before: r.Before, Held: r.Held}, true
 }
 
 // Place is the state of an item, and how many are likely to go before it.

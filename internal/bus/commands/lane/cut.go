@@ -121,5 +121,27 @@ func (s *Schedule) Refilled(c Cut, next uint64) bool {
 	return false
 }
 
+// Beyond is the place in the stream from which on there are entries that the schedule does not know, as far as it knows that.
+func (s *Schedule) Beyond() (from uint64, ok bool) {
+	if len(s.entries) >= s.most {
+		from, ok = s.highest+1, true
+	}
+	for _, at := range s.cuts {
+		if !ok || at < from {
+			from, ok = at, true
+		}
+	}
+	return from, ok
+}
+
+// Behind is where an entry stands that the schedule does not know, with so many others like it before it.
+func (s *Schedule) Behind(e Entry, others int) Rank {
+	r := Rank{Entry: e, Before: len(s.entries) + others}
+	if l := s.lanes[e.Lane]; l != nil && e.Lane != "" {
+		r.Depth, r.Held = len(l.queue)+others, l.held
+	}
+	return r
+}
+
 // Part is how many entries of a cut group are read again at once by a schedule with room for so many.
 func Part(most int) int { return max(2, most/8) }

@@ -24,9 +24,13 @@ type Entry struct {
 	Seq uint64
 	// Lane is what it is in order with; an entry without one is in order with nothing.
 	Lane string
+	// Makes is the name of what it makes, for those behind it that name it; empty if it makes nothing with a name.
+	Makes string
 	// Source is its sender.
 	Source   string
 	Priority Priority
+	// Batch is what entries have in common that can be carried out together; empty for one that is carried out alone.
+	Batch string
 }
 
 // entry is an entry in its lane.

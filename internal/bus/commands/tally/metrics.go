@@ -1,4 +1,4 @@
-package commands
+package tally
 
 import (
 	"context"
@@ -14,14 +14,14 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/instrument"
 )
 
-// metrics are those of the queues of all clouds.
-type metrics struct {
+// Metrics are those of the queues of all clouds.
+type Metrics struct {
 	waited   metric.Float64Histogram // of a command, before its first delivery
 	callback metric.Registration
 
 	mu        sync.Mutex
 	consumers map[string]jetstream.Consumer // of the clouds that pull
-	counts    map[*counts]bool              // of the workers that run
+	counts    map[*Counts]bool              // of the workers that run
 	lost      int64                         // unaccounted deliveries of workers that ended
 	any       bool                          // whether there ever was a worker
 }
@@ -29,19 +29,21 @@ type metrics struct {
 // waits are bounds of buckets, in seconds, of what may wait for days.
 var waits = []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400}
 
-// newMetrics registers them. connected says whether the broker can be asked.
-func newMetrics(connected func() bool) (*metrics, error) {
+// New registers them. connected says whether the broker can be asked.
+func New(connected func() bool) (*Metrics, error) {
 	b := instrument.New(measure.Scope)
-	m := &metrics{consumers: map[string]jetstream.Consumer{}, counts: map[*counts]bool{}}
+	m := &Metrics{consumers: map[string]jetstream.Consumer{}, counts: map[*Counts]bool{}}
 	m.waited = b.Seconds("factro.bridge.command.wait",
 		"From the stream's taking a command to its first delivery to a bridge, by the clocks of both.", waits)
 	pending := b.Gauge("factro.bridge.commands.pending", "{command}",
 		"Commands of a cloud that wait in the stream or are being processed.")
 	redelivered := b.Gauge("factro.bridge.commands.redelivered", "{command}",
 		"Commands of a cloud that are not settled and were delivered more than once.")
+	concurrency := b.Gauge("factro.bridge.commands.concurrency", "{command}",
+		"How many commands of a cloud this bridge carries out at once at most, as it is now; 0 while another one works on them.")
 	unaccounted := b.Gauge("factro.bridge.unaccounted", "{message}", measure.UnaccountedMeaning)
 	m.callback = b.Observe(func(ctx context.Context, o metric.Observer) error {
-		m.observeCounts(o, unaccounted)
+		m.observeCounts(o, unaccounted, concurrency)
 		if !connected() {
 			return nil
 		}
@@ -54,8 +56,8 @@ func newMetrics(connected func() bool) (*metrics, error) {
 	return m, b.Err()
 }
 
-// stop ends the observation. An error says that it is not registered any more.
-func (m *metrics) stop() { _ = m.callback.Unregister() }
+// Stop ends the observation. An error says that it is not registered any more.
+func (m *Metrics) Stop() { _ = m.callback.Unregister() }
 
 // queueState is how many commands of a cloud wait.
 type queueState struct {
@@ -68,7 +70,7 @@ type queueState struct {
 const askWithin = time.Second
 
 // queues asks the broker about all clouds at once. A cloud without an answer in time is left out.
-func (m *metrics) queues(ctx context.Context) []queueState {
+func (m *Metrics) queues(ctx context.Context) []queueState {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	m.mu.Lock() // not while asking: a cloud that begins or ends to pull would wait
@@ -94,23 +96,28 @@ func (m *metrics) queues(ctx context.Context) []queueState {
 	return all
 }
 
-func (m *metrics) watch(cloud string, c jetstream.Consumer) {
+// Watch has the queue of a cloud observed by a consumer that pulls from it, until Unwatch.
+func (m *Metrics) Watch(cloud string, c jetstream.Consumer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.consumers[cloud] = c
 }
 
-func (m *metrics) unwatch(cloud string) {
+// Unwatch ends Watch.
+func (m *Metrics) Unwatch(cloud string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.consumers, cloud)
 }
 
-// count begins to count the deliveries to the worker of a cloud. A worker may run more than once.
-func (m *metrics) count(cloud string, w Worker) *counts {
-	c := &counts{cloud: measure.CloudOption(cloud)}
-	if concluder, ok := w.(Concluder); ok {
-		c.concluder, c.before = concluder, concluder.Concluded()
+// Count begins to count the deliveries to the worker of a cloud. A worker may run more than once. concluded is how many deliveries
+// ended with a stored final result by its own count, repetitions included. The deliveries are held against it: a command that is
+// neither concluded nor returned nor in flight is lost, and the metric factro.bridge.unaccounted shows it. Both sides count
+// independently, so that a path that forgets one shows. It is nil for a worker that does not count.
+func (m *Metrics) Count(cloud string, concluded func() int64) *Counts {
+	c := &Counts{cloud: measure.CloudOption(cloud), waited: m.waited, concluded: concluded}
+	if concluded != nil {
+		c.before = concluded()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,8 +125,8 @@ func (m *metrics) count(cloud string, w Worker) *counts {
 	return c
 }
 
-// end stops counting: the worker has nothing in flight any more.
-func (m *metrics) end(c *counts) {
+// End stops counting: the worker has nothing in flight any more.
+func (m *Metrics) End(c *Counts) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lost += c.unaccounted()
@@ -127,7 +134,7 @@ func (m *metrics) end(c *counts) {
 }
 
 // observeCounts reports the sum of all workers. There is nothing to report before there is one.
-func (m *metrics) observeCounts(o metric.Observer, gauge metric.Int64Observable) {
+func (m *Metrics) observeCounts(o metric.Observer, gauge, concurrency metric.Int64Observable) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.any {
@@ -136,6 +143,7 @@ func (m *metrics) observeCounts(o metric.Observer, gauge metric.Int64Observable)
 	sum := m.lost
 	for c := range m.counts {
 		sum += c.unaccounted()
+		o.ObserveInt64(concurrency, c.limited(), c.cloud)
 	}
 	o.ObserveInt64(gauge, sum, metric.WithAttributes(attribute.String("flow", "commands")))
 }

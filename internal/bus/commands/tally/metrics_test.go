@@ -1,4 +1,4 @@
-package commands
+package tally
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (s silent) Info(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 func TestQueuesAtOnce(t *testing.T) {
 	t.Parallel()
 	const clouds = 20
-	m := metrics{consumers: map[string]jetstream.Consumer{}}
+	m := Metrics{consumers: map[string]jetstream.Consumer{}}
 	var asked sync.WaitGroup
 	asked.Add(clouds)
 	for i := range clouds {
