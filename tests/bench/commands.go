@@ -122,7 +122,7 @@ func (b *bench) commandRun(ctx context.Context, c contestant) (s sample, err err
 	if s.stored, err = b.count(ctx, c.prefix.ResultStream(cloud)); err != nil {
 		return s, err
 	}
-	if s.stored -= q.deferred; q.results && s.stored != total { // a command that waits for more than 5 s is told about as well
+	if s.stored -= q.deferred; q.results && s.stored != total { // of a command that waits for more than 5 s there is another result
 		return s, fmt.Errorf("%d commands led to %d final results", total, s.stored)
 	}
 	return s, nil
