@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -38,6 +39,8 @@ type job struct {
 	calls        int // calls of this delivery
 	fileFailures int // how often its file could not be read
 
+	digest string // of the command's data; empty if the command could not be planned
+
 	data  []byte                // of the command, with ids in the places of external keys
 	refs  []translate.KeyRef    // the external keys in the data
 	named map[string]keys.Entry // what they stand for, by their pointers, as far as it was looked up
@@ -49,6 +52,14 @@ type job struct {
 	conclusion conclusion     // set by conclude
 	result     events.Result  // set by remember, or made of the conclusion
 	verdict    error          // for the bus, once the command is settled
+}
+
+// commandDigest is the digest of the command's data for its results.
+func (j *job) commandDigest() string {
+	if j.digest != "" {
+		return j.digest
+	}
+	return identity.CommandDigest(j.cmd.Event.Data())
 }
 
 // ownership says who owns the ledger's record of a command, and whether an earlier delivery may have made a call for it.

@@ -10,6 +10,8 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/identity"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -99,9 +101,11 @@ func (w *Worker) prepare(j *job, mistake error) *events.Error {
 		// The bridge may have the right to read another bucket when the sender has not.
 		return invalid("/file/object/bucket", fmt.Sprintf("%.80q is not the bucket for files, which is %s", j.call.Upload.Object.Bucket, bucket))
 	}
-	if j.record.Fingerprint, err = j.key.Fingerprint(op.Name, j.cmd.Event.Data()); err != nil {
+	canonical, err := jsontext.Canonical(j.cmd.Event.Data())
+	if err != nil {
 		return coreapi.Mistaken(err)
 	}
+	j.record.Fingerprint, j.digest = j.key.FingerprintData(op.Name, canonical), identity.DigestOf(canonical)
 	return nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -28,7 +27,7 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 	now := time.Now().UTC()
 	r := events.Result{
 		Operation: j.cmd.Operation, Outcome: outcome, Status: a.Status, Attempts: j.attempts,
-		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: identity.CommandDigest(j.cmd.Event.Data()),
+		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: j.commandDigest(),
 	}
 	if outcome == events.Applied {
 		switch r.Adopted = j.conclusion.adopted; {
@@ -159,7 +158,7 @@ func (w *Worker) publishWaiting(ctx context.Context, j *job, until time.Time, wh
 // otherwise the command would be a conflict.
 func (w *Worker) resultEvent(j *job, r events.Result) (subject string, e event.Event, id string, err error) {
 	if r.CommandDigest == "" {
-		r.CommandDigest = identity.CommandDigest(j.cmd.Event.Data())
+		r.CommandDigest = j.commandDigest()
 	}
 	if e, err = translate.Result(j.cmd, r, translate.Variant(j.cmd, j.dryRun, r), time.Now()); err != nil {
 		return "", e, "", err

@@ -130,8 +130,13 @@ func (o *Own) Fingerprint(operation string, data []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return o.FingerprintData(operation, canonical), nil
+}
+
+// FingerprintData is the Fingerprint for data that is in its canonical form already.
+func (o *Own) FingerprintData(operation string, canonical []byte) string {
 	sum := sha256.Sum256(o.Identify(append([]byte(operation+"\n"), canonical...)))
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }
 
 // FingerprintOf is the fingerprint of a command.

@@ -60,6 +60,11 @@ func CommandDigest(data []byte) string {
 	if err != nil {
 		return ""
 	}
+	return DigestOf(canonical)
+}
+
+// DigestOf is the CommandDigest of data in the form that jsontext.Canonical gives it.
+func DigestOf(canonical []byte) string {
 	sum := sha256.Sum256(canonical)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }

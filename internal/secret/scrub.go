@@ -90,18 +90,23 @@ type scrubbed struct {
 	r         io.Reader
 	raw, done []byte // not searched yet, and ready to be read
 	err       error
-	part      [8 << 10]byte
+	part      int // how much is read next
 }
+
+// Sizes of the parts that are read: most texts are small.
+const firstPart, maxPart = 1 << 10, 8 << 10
 
 func (s *scrubbed) Read(p []byte) (int, error) {
 	for len(s.done) == 0 {
 		if s.err != nil {
 			return 0, s.err
 		}
-		n, err := s.r.Read(s.part[:])
-		s.raw, s.err = append(s.raw, s.part[:n]...), err
+		s.part = min(max(2*s.part, firstPart), maxPart)
+		s.raw = slices.Grow(s.raw, s.part)
+		n, err := s.r.Read(s.raw[len(s.raw):cap(s.raw)])
+		s.raw, s.err = s.raw[:len(s.raw)+n], err
 		var used int
-		s.done, used = s.s.scrub(s.done[:0], s.raw, err != nil)
+		s.done, used = s.s.scrub(slices.Grow(s.done[:0], len(s.raw)), s.raw, err != nil)
 		s.raw = append(s.raw[:0], s.raw[used:]...)
 	}
 	n := copy(p, s.done)

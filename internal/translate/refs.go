@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -69,6 +70,9 @@ func KeyRefs(op factro.Operation, data []byte) ([]KeyRef, error) {
 
 // keyIn reads the object that stands for an id. is says whether the value is such an object.
 func keyIn(value json.RawMessage) (key, mistake string, is bool) {
+	if !bytes.HasPrefix(value, []byte("{")) { // nearly always; encoding/json leaves no blanks before a value
+		return "", "", false
+	}
 	fields, err := jsontext.Object(value)
 	raw, there := fields[keyProperty]
 	if err != nil || !there || len(fields) != 1 {

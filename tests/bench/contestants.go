@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -67,10 +68,11 @@ func (b *bench) startFloor(ctx context.Context, address string) (*process, error
 	return b.startReady(ctx, "floor", env, "http://"+address+webhookPath, http.StatusMethodNotAllowed, "webhook")
 }
 
-func (b *bench) startFloorWorker(ctx context.Context, withResult bool) (*process, error) {
+func (b *bench) startFloorWorker(ctx context.Context, withResult bool, sideBySide int) (*process, error) {
 	env := []string{
 		"NATS_URL=" + b.url, "STREAM=" + floorPrefix.CommandStream(cloud), "CONSUMER=" + consumerName,
 		"API_URL=" + b.api.url + "/api/core/tasks", "API_KEY=" + apiKey,
+		"CONCURRENCY=" + strconv.Itoa(sideBySide),
 	}
 	if withResult {
 		env = append(env, "RESULT_SUBJECT="+floorPrefix.Result(cloud, "task", "createTask", events.Applied))

@@ -14,6 +14,7 @@ import (
 type coreAPI struct {
 	*localServer
 	calls atomic.Int64
+	hangs atomic.Bool // whether calls that change something get no answer
 }
 
 // answerBody is what factro answers with, cut down to what the bridge looks for and a little more.
@@ -33,6 +34,10 @@ func newCoreAPI(delay time.Duration) (*coreAPI, error) {
 			time.Sleep(delay)
 		}
 		if r.Method != http.MethodGet {
+			if a.hangs.Load() {
+				<-r.Context().Done()
+				return
+			}
 			a.calls.Add(1)
 		}
 		w.Header().Set("Content-Type", "application/json")

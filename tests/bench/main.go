@@ -1,7 +1,8 @@
 // Command bench measures the bridge against a floor and a peer, on one machine, in one run:
 //
 //   - webhook to stored event: a POST that is answered when JetStream has acknowledged the event;
-//   - command to result: a message that is pulled, made into a call, answered with a result and settled.
+//   - command to result: a message that is pulled, made into a call, answered with a result and settled;
+//   - backlog: the memory of the bridge while commands wait.
 //
 // The floor (./floor) is the least that an honest program does. The peer (./peer) is what a good engineer would wire up
 // instead of writing one: Bento with its HTTP, NATS and mapping components. All contestants talk to one NATS server
@@ -22,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -57,7 +59,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
 	flags.BoolVar(&o.quick, "quick", false, "one short round of each, to see that everything runs")
-	flags.StringVar(&o.only, "only", "", "measure only this `part`: webhook or command")
+	flags.StringVar(&o.only, "only", "", "measure only this `part`: webhook, command or backlog")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contestant is measured")
 	flags.IntVar(&o.seconds, "seconds", 10, "length of each measured window")
 	flags.IntVar(&o.rate, "rate", 1000, "webhooks offered per second for the latencies")
@@ -75,13 +77,15 @@ func parse(args []string) (options, error) {
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("there are no arguments, but %q was given", flags.Arg(0))
-	case o.only != "" && o.only != "webhook" && o.only != "command":
-		return o, fmt.Errorf("--only: %q is neither webhook nor command", o.only)
+	case !slices.Contains([]string{"", "webhook", "command", "backlog"}, o.only):
+		return o, fmt.Errorf("--only: %q is neither webhook nor command nor backlog", o.only)
 	case min(o.rounds, o.seconds, o.rate, o.connections, o.commands, o.commandRate) < 1 || min(o.apiDelay, o.idle) < 0:
 		return o, errors.New("rounds, seconds, rates, connections and commands must be positive, durations not negative")
 	}
 	return o, nil
 }
+
+func (o options) measures(part string) bool { return o.only == "" || o.only == part }
 
 func (o options) window() time.Duration { return time.Duration(o.seconds) * time.Second }
 
@@ -114,15 +118,21 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	var webhooks, commands results
-	if o.only != "command" {
+	var waiting []backlog
+	if o.measures("webhook") {
 		if webhooks, err = b.webhooks(ctx); err != nil {
 			return err
 		}
 	}
-	if o.only != "webhook" {
+	if o.measures("command") {
 		if commands, err = b.commands(ctx); err != nil {
 			return err
 		}
 	}
-	return report(os.Stdout, o, b.machine(), idle, webhooks, commands)
+	if o.measures("backlog") {
+		if waiting, err = b.backlogs(ctx); err != nil {
+			return err
+		}
+	}
+	return report(os.Stdout, o, b.machine(), idle, webhooks, commands, waiting)
 }

@@ -19,7 +19,7 @@ type column struct {
 type pair struct{ row, base string }
 
 // report prints the tables.
-func report(w io.Writer, o options, machine string, idle footprint, webhooks, commands results) error {
+func report(w io.Writer, o options, machine string, idle footprint, webhooks, commands results, waiting []backlog) error {
 	text := &strings.Builder{}
 	fmt.Fprintf(text, "%s\n\n%d rounds, windows of %d s; medians, and ratios as the median of the rounds' ratios with the lowest and highest.\n",
 		machine, o.rounds, o.seconds)
@@ -34,14 +34,16 @@ func report(w io.Writer, o options, machine string, idle footprint, webhooks, co
 	if len(commands.rounds) > 0 {
 		fmt.Fprintf(text, "\nCommand to result: %d commands in the queue, latencies at %d commands/s, calls answered after %s.\n\n",
 			o.commands, o.commandRate, o.apiDelay)
-		table(text, "commands", commands, []pair{
-			{createRow, floorRow},
-			{createRow, floorResultRow},
-			{createRow, peerRow},
-			{updateRow, floorRow},
-			{updateRow, floorResultRow},
-			{updateRow, peerRow},
-		})
+		var pairs []pair
+		for _, row := range []string{createsRow, createsTracedRow, updatesRow, updatesOfOneRow} {
+			for _, base := range []string{floorRow, floorResultRow, floorEightRow, peerRow} {
+				pairs = append(pairs, pair{row, base})
+			}
+		}
+		table(text, "commands", commands, pairs)
+	}
+	if len(waiting) > 0 {
+		reportBacklogs(text, waiting)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -27,6 +27,8 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 	defer inFlight.Wait()
 	q.counts.Limited(q.slots.Limit)
 	defer q.counts.Limited(nil)
+	idle := make(chan func())
+	defer close(idle)
 	for {
 		slot, err := q.slots.Take(ctx)
 		if err != nil || q.worker.Ready(ctx) != nil {
@@ -44,10 +46,19 @@ func (q *cloudQueue) dispatch(ctx context.Context) {
 			continue
 		}
 		all := company{q}.withOthers(it)
-		inFlight.Go(func() {
+		work := func() {
 			defer slot.End()
 			company{q}.carryOutAll(slot.Begin(ctx), all)
-		})
+		}
+		select {
+		case idle <- work: // by a goroutine whose stack has grown already
+		default:
+			inFlight.Go(func() {
+				for ok := true; ok; work, ok = <-idle {
+					work()
+				}
+			})
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func (q *cloudQueue) refill(ctx context.Context, senders *inform.Informer) {
 			m, err := q.read(ctx, next, ">")
 			switch {
 			case natserr.NoMessage(err), errors.Is(err, jetstream.ErrMsgNotFound):
-				short = !q.index.Refilled(c, ^uint64(0))
+				short = !q.index.Refilled(&c, ^uint64(0))
 				continue
 			case err != nil:
 				q.log.WarnContext(ctx, "commands that did not fit into the index cannot be read; trying again", "cloud", q.cloud, "error", err)
@@ -168,9 +168,9 @@ func (q *cloudQueue) refill(ctx context.Context, senders *inform.Informer) {
 			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now()}
 			if c.Holds(it.Entry) {
 				n++
-				q.index.Refill(c, it, senders.Heard(m.Sequence))
+				q.index.Refill(&c, it, senders.Heard(m.Sequence))
 			}
-			short = !q.index.Refilled(c, next)
+			short = !q.index.Refilled(&c, next)
 		}
 	}
 }

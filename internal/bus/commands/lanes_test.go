@@ -374,29 +374,37 @@ func TestOlderConsumer(t *testing.T) {
 	}
 }
 
-// TestIndexMemory: what an index of the largest size costs, with commands of ordinary length.
+// TestIndexMemory: what an index of the largest size costs, with commands of ordinary length, each about a task of its own. Beside the
+// messages that are kept for a moment, it is a number of bytes for each command.
 func TestIndexMemory(t *testing.T) { //nolint:paralleltest // it measures the heap
-	const most = 200 // bytes for each, its lane and its reply subject included
-	x := index.New(index.Most)
-	heap := func() uint64 {
+	const most = 720 // bytes for each, its lane and its reply subject included
+	heap := func() int {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int(m.HeapAlloc)
 	}
-	before := heap()
-	now := time.Now()
-	for i := range uint64(index.Most) {
-		it := &index.Item{Stored: now, Reply: "$JS.ACK.FACTRO_COMMANDS_ACME.egress-acme.1." + strconv.FormatUint(i, 10), Since: now, Renewed: now}
-		it.Seq, it.Lane, it.Source = i, "task/taskId/00000000-0000-0000-0000-"+strconv.FormatUint(i%500, 10), "urn:import"
-		it.Msg = &nats.Msg{Data: make([]byte, 4<<10)}
-		x.Add(it, false)
+	for _, size := range []int{0, 4 << 10} {
+		before, now := heap(), time.Now()
+		x := index.New(index.Most)
+		for i := range uint64(index.Most) {
+			it := &index.Item{Stored: now, Reply: fmt.Sprintf("$JS.ACK.FACTRO_COMMANDS_ACME.egress-acme.1.%d.%d.1764470000000000000.%d", i, i, index.Most-i), Since: now, Renewed: now}
+			it.Seq, it.Lane, it.Source = i, fmt.Sprintf("task/taskId/00000000-0000-0000-0000-%012d", i), fmt.Sprintf("urn:import:%d", i%8)
+			if size > 0 {
+				it.Msg = &nats.Msg{Data: make([]byte, size)}
+			}
+			x.Add(it, false)
+		}
+		bytes := heap() - before
+		if size > 0 {
+			bytes -= index.MostFresh
+		}
+		t.Logf("with messages of %d bytes: %d bytes for each command", size, bytes/index.Most)
+		if bytes > index.Most*most {
+			t.Errorf("an index of %d commands with messages of %d bytes takes %d bytes for each beside the messages, want at most %d", x.Size(), size, bytes/index.Most, most)
+		}
+		runtime.KeepAlive(x)
 	}
-	bytes := heap() - before
-	if limit := uint64(index.MostFresh + index.Most*6*most); bytes > limit {
-		t.Errorf("an index of %d commands takes %d bytes, want at most %d", x.Size(), bytes, limit)
-	}
-	runtime.KeepAlive(x)
 }
 
 // TestHoldOnDead: a dead letter stops the commands about the same thing and no others, also after a restart, until it is sent again,
@@ -503,7 +511,7 @@ func TestHeldAndChanged(t *testing.T) {
 	}}
 	start := func() (stop func()) {
 		c, _ := consumer(t, b, bustest.Quiet())
-		return run(t, c, Options{Concurrency: 4, HoldOnDead: true}, w)
+		return run(t, c, Options{Slots: slots.Limits{Usual: 4}, HoldOnDead: true}, w)
 	}
 	stop := start()
 	keyed(t, out, "bad", "urn:x", "k")

@@ -9,6 +9,10 @@ import (
 // call that goes out just then gets no answer.
 const idle = 4 * time.Second
 
+// mostKept is how many connections to factro are kept without a call. Commands and queries are carried out side by side, and a
+// connection that is closed after its call has the next call pay for another handshake.
+const mostKept = 64
+
 // maxHeader bounds the headers of an answer, those of all answers 1xx before it included.
 const maxHeader = 64 << 10
 
@@ -19,7 +23,7 @@ type connections struct{ kept, fresh *http.Transport }
 func newConnections() *connections {
 	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is, unless somebody replaced it
 	t.DialContext = dialChecked
-	t.MaxIdleConnsPerHost = 4
+	t.MaxIdleConnsPerHost = mostKept
 	t.IdleConnTimeout = idle
 	t.MaxResponseHeaderBytes = maxHeader
 	t.ResponseHeaderTimeout = 0 // the call's own timeout is the limit

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -94,6 +95,9 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 	return resp, nil
 }
 
+// parts are the buffers by which bodies are read.
+var parts = sync.Pool{New: func() any { return new(make([]byte, 32<<10)) }}
+
 // bound returns a body that ends with a context, whatever the reading of it does. What has come until then is in it.
 func bound(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 	r, w := io.Pipe()
@@ -109,7 +113,9 @@ func bound(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 		}
 	})
 	go func() { // ends with the body, or when nobody reads it any more
-		_, err := io.Copy(w, body)
+		part := parts.Get().(*[]byte) //nolint:errcheck // nothing else is in the pool
+		_, err := io.CopyBuffer(w, body, *part)
+		parts.Put(part)
 		close(ended)
 		over()
 		_ = body.Close()

@@ -222,14 +222,47 @@ func isUTF16(raw []byte) bool {
 // if it is known. Unlike Decode it refuses nothing: what the answer says about the call matters even if a character in it
 // is damaged.
 func (h Headers) Reader(r io.Reader) io.Reader {
-	var declared transform.Transformer = transform.Nop
 	if name, ok := h.charset(); ok && !isUTF8Name(name) {
 		if charset, err := htmlindex.Get(name); err == nil && charset != encoding.Replacement {
-			declared = charset.NewDecoder()
+			return transform.NewReader(r, unicode.BOMOverride(charset.NewDecoder()))
 		}
 	}
-	return transform.NewReader(r, unicode.BOMOverride(declared))
+	return &unmarked{rest: r}
 }
+
+// unmarked reads text that is UTF-8 unless it begins with another byte order mark, which is rare: a transform.Reader has buffers of
+// 8 KiB, and an answer is often smaller.
+type unmarked struct {
+	rest   io.Reader
+	looked bool
+	head   [3]byte
+}
+
+func (u *unmarked) Read(p []byte) (int, error) {
+	if !u.looked {
+		u.looked = true
+		n, err := 0, error(nil)
+		for n < len(u.head) && err == nil {
+			var more int
+			more, err = u.rest.Read(u.head[n:])
+			n += more
+		}
+		head := u.head[:n]
+		if err != nil { // the end, or a failure that the reader has to see
+			u.rest = failing{err}
+		}
+		u.rest = io.MultiReader(bytes.NewReader(head), u.rest)
+		if isUTF16(head) || bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
+			u.rest = transform.NewReader(u.rest, unicode.BOMOverride(transform.Nop))
+		}
+	}
+	return u.rest.Read(p)
+}
+
+// failing is a reader that has failed.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // toUTF8 converts text. Bytes that are invalid in the charset are an error: a replacement character would make different
 // texts equal.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -196,8 +197,22 @@ func TestReader(t *testing.T) {
 		if test.charset != "" {
 			h.Type += "; charset=" + test.charset
 		}
-		if got, err := io.ReadAll(h.Reader(strings.NewReader(test.raw))); err != nil || string(got) != test.want {
-			t.Errorf("%s: got %q: %v", name, got, err)
+		for _, r := range []io.Reader{strings.NewReader(test.raw), iotest.OneByteReader(strings.NewReader(test.raw)), iotest.DataErrReader(strings.NewReader(test.raw))} {
+			if got, err := io.ReadAll(h.Reader(r)); err != nil || string(got) != test.want {
+				t.Errorf("%s: got %q: %v", name, got, err)
+			}
+		}
+	}
+}
+
+// TestReaderFails: an answer that is cut off, even at its very beginning, is not taken for one that has ended.
+func TestReaderFails(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{"", "{", "{}", "{}\n", `{"a":1}`, "\xef\xbb", "\xef\xbb\xbf{"} {
+		cut := io.MultiReader(strings.NewReader(raw), iotest.ErrReader(io.ErrUnexpectedEOF))
+		got, err := io.ReadAll(Headers{Type: "application/json"}.Reader(cut))
+		if !errors.Is(err, io.ErrUnexpectedEOF) || string(got) != strings.TrimPrefix(raw, "\xef\xbb\xbf") {
+			t.Errorf("%q: got %q, %v", raw, got, err)
 		}
 	}
 }

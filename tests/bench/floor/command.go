@@ -7,25 +7,44 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// commands pulls a message, makes the call and acknowledges the message, one after the other. With RESULT_SUBJECT it also
-// stores the answer as a result before it acknowledges, as the bridge does.
+// commands pulls messages, makes the call of each and acknowledges it. CONCURRENCY says how many at once; of one that is 1, the broker
+// delivers one at a time. With RESULT_SUBJECT it also stores the answer as a result before it acknowledges, as the bridge does.
 func commands(ctx context.Context, js jetstream.JetStream) error {
 	consumer, err := js.Consumer(ctx, os.Getenv("STREAM"), os.Getenv("CONSUMER"))
 	if err != nil {
 		return err
 	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(1))
+	atOnce, err := strconv.Atoi(os.Getenv("CONCURRENCY"))
+	if err != nil {
+		return err
+	}
+	pulled := 256 // as the bridge
+	if atOnce == 1 {
+		pulled = 1
+	}
+	it, err := consumer.Messages(jetstream.PullMaxMessages(pulled))
 	if err != nil {
 		return err
 	}
 	defer it.Stop()
-	client := &http.Client{Timeout: 20 * time.Second}
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	transport.MaxIdleConnsPerHost = atOnce
+	client := &http.Client{Timeout: 20 * time.Second, Transport: transport}
+	failed := make(chan error, atOnce)
+	for range atOnce {
+		go func() { failed <- work(ctx, it, client, js) }()
+	}
+	return <-failed
+}
+
+func work(ctx context.Context, it jetstream.MessagesContext, client *http.Client, js jetstream.JetStream) error {
 	for {
 		msg, err := it.Next(jetstream.NextContext(ctx))
 		if ctx.Err() != nil {

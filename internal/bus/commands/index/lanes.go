@@ -26,7 +26,7 @@ func (x *Index) Short(few int) (lane.Cut, bool) {
 }
 
 // Refill adds an item of it, whose sender has heard of a time, or of none.
-func (x *Index) Refill(c lane.Cut, it *Item, heard time.Time) {
+func (x *Index) Refill(c *lane.Cut, it *Item, heard time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !heard.IsZero() {
@@ -39,7 +39,7 @@ func (x *Index) Refill(c lane.Cut, it *Item, heard time.Time) {
 }
 
 // Refilled says that all of it before a place is known, and returns whether that is all.
-func (x *Index) Refilled(c lane.Cut, next uint64) bool {
+func (x *Index) Refilled(c *lane.Cut, next uint64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.schedule.Refilled(c, next)

@@ -99,25 +99,29 @@ func (s *Schedule) Short(few int) (Cut, bool) {
 	return best, best.From != 0
 }
 
-// Refill adds an entry of a cut group that was read again. The group goes on behind it.
-func (s *Schedule) Refill(c Cut, e Entry) bool {
-	if s.cuts[c.group] > e.Seq {
+// Refill adds an entry of a cut group that was read again. The group goes on behind it. It does nothing if the group does not go on where
+// the cut says: it was cut once more meanwhile, or everything comes again, and there are others before the entry.
+func (s *Schedule) Refill(c *Cut, e Entry) bool {
+	if from, cut := s.cuts[c.group]; !cut || from != c.From {
 		return false
 	}
-	s.cuts[c.group] = e.Seq + 1
+	c.From = e.Seq + 1
+	s.cuts[c.group] = c.From
 	return s.put(&entry{Entry: e})
 }
 
-// Refilled says that all entries of a group up to a place are known, and reports whether it is whole again.
-func (s *Schedule) Refilled(c Cut, next uint64) bool {
-	if _, cut := s.cuts[c.group]; !cut {
+// Refilled says that all entries of a group up to a place are known, and reports whether there is nothing more to read for this cut:
+// the group is whole again, or goes on elsewhere than the cut says.
+func (s *Schedule) Refilled(c *Cut, next uint64) bool {
+	if from, cut := s.cuts[c.group]; !cut || from != c.From {
 		return true
 	}
 	if next > s.highest {
 		delete(s.cuts, c.group)
 		return true
 	}
-	s.cuts[c.group] = max(s.cuts[c.group], next)
+	c.From = max(c.From, next)
+	s.cuts[c.group] = c.From
 	return false
 }
 

@@ -149,11 +149,11 @@ func TestCut(t *testing.T) {
 		next := c.From
 		for n := 0; n < lane.Part(most) && int(next) <= len(stream); next++ {
 			if e := stream[next-1]; c.Holds(e) {
-				s.Refill(c, e)
+				s.Refill(&c, e)
 				n++
 			}
 		}
-		s.Refilled(c, next)
+		s.Refilled(&c, next)
 		carried = append(carried, drain(s, start.Add(time.Hour))...)
 	}
 	for i := range uint64(stuck) {
@@ -277,5 +277,32 @@ func BenchmarkLanes(b *testing.B) {
 		e, _ := s.Next(start)
 		s.Done(e.Seq)
 		add()
+	}
+}
+
+// TestRefillAfterCut: what was read again for a cut is not added when the lane was cut once more before it, or when everything comes
+// again: it would be carried out before others.
+func TestRefillAfterCut(t *testing.T) {
+	t.Parallel()
+	s := lane.New(8)
+	for i := range uint64(8) {
+		s.Add(lane.Entry{Seq: i + 1, Lane: "a"})
+	}
+	if _, ok := s.MakeRoom(); !ok {
+		t.Fatal("there is no room")
+	}
+	c, short := s.Short(8)
+	if !short || c.From != 5 {
+		t.Fatalf("the cut is at %d, want 5", c.From)
+	}
+	again, before := c, c
+	if !s.Refill(&c, lane.Entry{Seq: 5, Lane: "a"}) || s.Refilled(&c, 6) {
+		t.Error("the first entry behind the cut is not added")
+	}
+	if s.Refill(&before, lane.Entry{Seq: 5, Lane: "a"}) || !s.Refilled(&before, 6) {
+		t.Error("an entry is added for a cut that is elsewhere now")
+	}
+	if lane.New(8).Refill(&again, lane.Entry{Seq: 5, Lane: "a"}) {
+		t.Error("an entry is added to a schedule that does not know those before it")
 	}
 }
