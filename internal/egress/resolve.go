@@ -24,6 +24,7 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	if !j.op.Searchable() {
 		return w.decideUnsearchable(j, a, "factro has no list to search for it")
 	}
+	var seen map[string]bool
 	for searches := 1; ; searches++ {
 		found, err := w.findCreated(ctx, j)
 		switch {
@@ -32,6 +33,7 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 		case err != nil:
 			return w.decideUnsearchable(j, a, "the search for it failed: "+err.Error())
 		}
+		unsure := searches < maxAttempts && found.Confirm(&seen, j.interrupted()) // others cannot be in the way for ever
 		for _, item := range found.Equal {
 			mine, err := w.claim(persist.Finishing(ctx), j, item.ID)
 			if err != nil {
@@ -44,7 +46,11 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 		if len(found.Doubts) > 0 || found.More {
 			return w.decideAmbiguous(j, a, found.Doubt())
 		}
-		if wait := w.waitBeforeNext(j, a, searches); wait > 0 {
+		wait := w.waitBeforeNext(j, a, searches)
+		if unsure {
+			wait = max(wait, searchPause)
+		}
+		if wait > 0 {
 			if coreapi.Sleep(ctx, wait) != nil {
 				return j.stop(search.ErrStopped)
 			}

@@ -156,8 +156,7 @@ func (w *Worker) part(ctx context.Context, p *part) finding {
 
 var errParted = errors.New("the outcome is not known, or the call has to be repeated: the command goes on alone")
 
-// keepCompany has a command leave the others when it has nothing to do with them any more. If it has to wait, or to search, it comes
-// again alone, so that no more commands than allowed are carried out at once.
+// keepCompany has a command leave the others when it goes on without them. If it has to wait, or to search, it comes again alone.
 func (w *Worker) keepCompany(j *job, next state) state {
 	if j.company == nil || slices.Contains([]state{planning, checking, waiting, beginning, opening, calling}, next) {
 		return next
