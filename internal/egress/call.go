@@ -28,7 +28,7 @@ func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
 func (w *Worker) awaitSlot(ctx context.Context, all ...*part) error {
 	for _, p := range all {
 		before := p.progress.SetState(status.Waiting)
-		defer func() { p.progress.SetState(before) }()
+		defer func() { p.progress.SetState(before) }() //nolint:revive // of all, when the wait is over
 	}
 	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) {
 		for _, p := range all {
