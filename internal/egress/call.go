@@ -18,7 +18,7 @@ import (
 
 // awaitCall waits until a call may be made. It rejects the command if it expires while it waits.
 func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
-	if err := w.awaitTurn(ctx, j); err != nil {
+	if err := w.awaitShared(ctx, j); err != nil {
 		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
 	return w.rejectExpired(ctx, j)

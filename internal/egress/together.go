@@ -72,8 +72,8 @@ func (w *Worker) leave(c *company) {
 	}
 }
 
-// awaitTurn waits until factro may be called for a command. Of several that are carried out together one waits.
-func (w *Worker) awaitTurn(ctx context.Context, j *job) error {
+// awaitShared waits until factro may be called for a command. Of several that are carried out together one waits.
+func (w *Worker) awaitShared(ctx context.Context, j *job) error {
 	p := &part{job: j, ctx: ctx}
 	if j.company == nil {
 		return w.awaitSlot(ctx, p)
