@@ -19,7 +19,7 @@ import (
 
 // awaitCall waits until a call may be made. It rejects the command if it expires while it waits.
 func (w *Worker) awaitCall(ctx context.Context, j *job) finding {
-	if err := w.awaitTurn(ctx, j); err != nil {
+	if err := w.awaitShared(ctx, j); err != nil {
 		return j.stop(fmt.Errorf("stopped before the call: %w", err))
 	}
 	return w.rejectExpired(ctx, j)
@@ -31,7 +31,7 @@ func (w *Worker) awaitSlot(ctx context.Context, all ...*part) error {
 	defer has()
 	for _, p := range all {
 		before := p.progress.SetState(status.Waiting)
-		defer func() { p.progress.SetState(before) }()
+		defer func() { p.progress.SetState(before) }() //nolint:revive // of all, when the wait is over
 	}
 	if err := w.api.AwaitSlot(ctx, func(o coreapi.Obstacle) {
 		for _, p := range all {

@@ -161,7 +161,7 @@ func (w *Worker) handle(delivery, stopping context.Context, cmd events.Command, 
 	j.progress = w.inFlight.Begin(j.startedAt)
 	defer j.progress.End()
 	for at := planning; at != settled; {
-		e := actions[at](w, ctx, j) //nolint:contextcheck // ctx has both contexts in it
+		e := actions[at](w, ctx, j)
 		next, known := transitions[at][e]
 		if !known { // a test makes sure that this cannot happen
 			return fmt.Errorf("a command in the state %q has no transition for %q", at, e)

@@ -25,6 +25,7 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	if !j.op.Searchable() {
 		return w.decideUnsearchable(j, a, "factro has no list to search for it")
 	}
+	var seen map[string]bool
 	for searches := 1; ; searches++ {
 		found, err := w.findCreated(ctx, j)
 		switch {
@@ -33,6 +34,7 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 		case err != nil:
 			return w.decideUnsearchable(j, a, "the search for it failed: "+err.Error())
 		}
+		unsure := searches < maxAttempts && found.Confirm(&seen, j.interrupted()) // others cannot be in the way for ever
 		for _, item := range found.Equal {
 			mine, err := w.claim(persist.Finishing(ctx), j, item.ID)
 			if err != nil {
@@ -45,7 +47,11 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 		if len(found.Doubts) > 0 || found.More {
 			return w.decideAmbiguous(j, a, found.Doubt())
 		}
-		if wait := w.waitBeforeNext(j, a, searches); wait > 0 {
+		wait := w.waitBeforeNext(j, a, searches)
+		if unsure {
+			wait = max(wait, searchPause)
+		}
+		if wait > 0 {
 			if j.interrupted() && wait > searchPause {
 				// All places may be taken by such commands after a takeover. This one waits outside, so that others are carried out.
 				j.verdict = commands.RetryAfter(errors.New("the call of the bridge before may still be running"), wait)

@@ -72,8 +72,8 @@ func (w *Worker) leave(c *company) {
 	}
 }
 
-// awaitTurn waits until factro may be called for a command. Of several that are carried out together one waits.
-func (w *Worker) awaitTurn(ctx context.Context, j *job) error {
+// awaitShared waits until factro may be called for a command. Of several that are carried out together one waits.
+func (w *Worker) awaitShared(ctx context.Context, j *job) error {
 	p := &part{job: j, ctx: ctx}
 	if j.company == nil {
 		return w.awaitSlot(ctx, p)
@@ -157,8 +157,7 @@ func (w *Worker) part(ctx context.Context, p *part) finding {
 
 var errParted = errors.New("the outcome is not known, or the call has to be repeated: the command goes on alone")
 
-// keepCompany has a command leave the others when it has nothing to do with them any more. If it has to wait, or to search, it comes
-// again alone, so that no more commands than allowed are carried out at once.
+// keepCompany has a command leave the others when it goes on without them. If it has to wait, or to search, it comes again alone.
 func (w *Worker) keepCompany(j *job, next state) state {
 	if j.company == nil || slices.Contains([]state{planning, checking, waiting, beginning, opening, calling}, next) {
 		return next

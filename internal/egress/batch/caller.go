@@ -36,7 +36,7 @@ func New(api *coreapi.API, most int, log *slog.Logger) (*Caller, error) {
 		api: api, log: log, sizes: &sizes{most: most, now: map[string]size{}, calls: 1}, tracer: otel.Tracer(coreapi.Scope),
 		cloud: attribute.String("factro.cloud", api.Cloud()),
 		size: b.Counts("factro.bridge.batch.size", "{command}",
-			"Commands that were carried out by one call, by the operation for the list and what became of it: applied, unmatched, refused, unknown or failed.",
+			"Commands that were carried out by one call, by the operation for the list and the outcome: applied, unmatched, refused, unknown or failed.",
 			[]float64{2, 3, 5, 10, 20, 50, 100}),
 	}
 	return c, b.Err()
@@ -63,11 +63,11 @@ type Command struct {
 	// Span is of the delivery.
 	Span trace.Span
 
-	// Fate is what became of it, set by Exchange.
+	// Fate is the outcome of its call, set by Exchange.
 	Fate
 }
 
-// Fate is what became of a command.
+// Fate is the outcome of the call for a command.
 type Fate struct {
 	Answer    coreapi.Answer // its own part of factro's answer
 	Judgement coreapi.Judgement

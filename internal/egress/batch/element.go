@@ -2,6 +2,8 @@ package batch
 
 import (
 	"encoding/json"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/types"
@@ -43,15 +45,15 @@ func Key(cmd events.Command) string {
 		return ""
 	}
 	by, _ := factro.Lookup(op.Batched.By)
-	key := by.Name
+	key := []string{by.Name}
 	for _, p := range by.Params {
 		id, isText := jsontext.String(string(fields[p.Field]))
 		if !isText {
 			return ""
 		}
-		key += "\x00" + id
+		key = append(key, id)
 	}
-	return key
+	return strings.Join(key, "\x00")
 }
 
 // element is a command as an element of a list.
@@ -93,10 +95,7 @@ func callOf(by factro.Operation, all []element) (translate.Call, error) {
 	data := map[string]json.RawMessage{}
 	items := make([]map[string]json.RawMessage, len(all))
 	for i, e := range all {
-		items[i] = map[string]json.RawMessage{}
-		for name, value := range e.fields {
-			items[i][name] = value
-		}
+		items[i] = maps.Clone(e.fields)
 		for _, p := range by.Params {
 			data[p.Field] = e.fields[p.Field]
 			delete(items[i], p.Field)

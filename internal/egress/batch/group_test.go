@@ -21,8 +21,8 @@ func TestMeet(t *testing.T) {
 		var all sync.WaitGroup
 		for i, p := range places {
 			all.Go(func() {
-				time.Sleep(time.Duration(5-i) * time.Second)
-				if i == 4 { // it does not come
+				time.Sleep(time.Duration(5-i) * time.Second) //nolint:forbidigo // in a bubble
+				if i == 4 {                                  // it does not come
 					_ = p.Leave()
 					return
 				}
@@ -86,7 +86,7 @@ func TestLeaveEndsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		places := Places[int](2)
 		met := make(chan error, 1)
-		go func() { met <- places[0].Meet(t.Context(), 7, func(all []int) error { return nil }) }()
+		go func() { met <- places[0].Meet(t.Context(), 7, func([]int) error { return nil }) }()
 		synctest.Wait()
 		places[1].Leave()
 		if err := <-met; err != nil {

@@ -89,6 +89,24 @@ func (s *Candidates) doubtOlder(since time.Time) {
 	})
 }
 
+// Confirm leaves out what a search before has not found, and returns whether there was any: what other commands are making just now
+// is not in the ledger yet, and is there a moment later. Exact matches need no confirmation; equal ones do only if others may be
+// looked for as well. seen is what the search before has found, and then what this one has found.
+func (s *Candidates) Confirm(seen *map[string]bool, equal bool) (unsure bool) {
+	before := *seen
+	*seen = map[string]bool{}
+	drop := func(i compare.Item) bool {
+		(*seen)[i.ID] = true
+		unsure = unsure || !before[i.ID]
+		return !before[i.ID]
+	}
+	s.Doubts = slices.DeleteFunc(s.Doubts, drop)
+	if equal {
+		s.Equal = slices.DeleteFunc(s.Equal, func(i compare.Item) bool { return i.Likeness != compare.Exact && drop(i) })
+	}
+	return unsure
+}
+
 // Doubt describes the doubts for people.
 func (s *Candidates) Doubt() string {
 	var ids []string
