@@ -16,37 +16,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// Ledger keeps commands, and the objects that they made, across crashes. A commandID is the identity of a command. For a command
-// that an older bridge began, it is the id.
-type Ledger interface {
-	ledgerReads
-	ledgerWrites
-	ledgerClaims
-}
-
-type ledgerReads interface {
-	// Begin records that a command is about to be carried out, or returns its record.
-	Begin(ctx context.Context, cloud, commandID string, r ledger.Record) (known bool, have ledger.Record, err error)
-	// Look returns the record of a command.
-	Look(ctx context.Context, cloud, commandID string) (known bool, have ledger.Record, err error)
-	// LookFormer returns the record that an older bridge has written for a command with this id, of any source.
-	LookFormer(ctx context.Context, cloud, id string) (known bool, have ledger.Record, err error)
-}
-
-type ledgerWrites interface {
-	// Save replaces a record that Begin, Look or Save has returned. The error is ledger.ErrTaken if somebody else has replaced it.
-	Save(ctx context.Context, cloud, commandID string, r ledger.Record) (ledger.Record, error)
-	// Forget deletes a record.
-	Forget(ctx context.Context, cloud, commandID string, r ledger.Record) error
-}
-
-type ledgerClaims interface {
-	// Claim records that a command made an object. It reports whether the object belongs to this command.
-	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
-	// Made returns the objects in the records that were written since a time.
-	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
-}
-
 // logAttempt adds an attempt to the log of the command.
 func (j *job) logAttempt(ctx context.Context, judged coreapi.Judgement, a coreapi.Answer) {
 	entry := ledger.Attempt{At: time.Now().UTC(), Status: a.Status}

@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/egress/inflight"
 	"github.com/factro-bridge/factro-bridge/internal/egress/meter"
+	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/externalkey"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
@@ -45,7 +46,7 @@ type Config struct {
 // Stores are where a worker keeps results, records and external keys, and where it finds the files of commands.
 type Stores struct {
 	Results Results
-	Ledger  Ledger
+	Ledger  persist.Ledger
 	Files   content.Files
 	Delayed delay.Store
 	Keys    externalkey.Keys
@@ -59,7 +60,7 @@ type Worker struct {
 	cloud     string
 	log       *slog.Logger
 	results   Results
-	ledger    Ledger
+	ledger    persist.Ledger
 	files     content.Files
 	delays    *delay.Delays
 	external  *externalkey.Commands
