@@ -36,6 +36,7 @@ var labelDocs = []labelDoc{
 	{name: "outcome", of: []string{"factro_bridge_commands_total"}, values: strings.Fields(finalOutcomes + " deferred")},
 	{name: "outcome", of: []string{"factro_bridge_command_duration_seconds"}, values: strings.Fields(finalOutcomes)},
 	{name: "outcome", of: []string{"factro_bridge_published_total", "factro_bridge_publish_duration_seconds"}, values: strings.Fields("stored failed")},
+	{name: "outcome", of: []string{"factro_bridge_batch_size"}, values: strings.Fields("applied unmatched refused unknown failed")},
 	{name: "outcome", of: []string{"factro_bridge_drained_total"}, values: strings.Fields("stored dead")},
 	{name: "outcome", of: []string{"factro_bridge_reconcile_runs_total"}, values: strings.Fields("whole gap skipped failed")},
 	{name: "outcome", of: []string{"factro_bridge_refused_total"}, values: strings.Fields("parked requeued original_lost")},

@@ -43,7 +43,10 @@ func startFleet(t testing.TB) *fleet {
 	for _, role := range fleetRoles {
 		c := bridgeConfig{
 			nats: f.n.URL(), roles: role, more: "reconcile: {grace: 0s}",
-			env:    []string{"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + known, "GOGC=400", "FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=15s"}, // there is room, and little time
+			env: []string{ // there is room, and little time
+				"FACTRO_BRIDGE_KNOWN_ACTIONS_FILE=" + known, "GOGC=400", "FACTRO_BRIDGE_HTTP_STORE_TIMEOUT=15s",
+				"FACTRO_BRIDGE_CLOUDS_0_BATCH_MAX=20", "FACTRO_BRIDGE_CLOUDS_1_BATCH_MAX=20", "FACTRO_BRIDGE_CLOUDS_2_BATCH_MAX=20",
+			},
 			clouds: map[string]string{"acme": f.works.url, "gesperrt": refuses.url, "gestoert": fails.url},
 		}
 		if role == "ingress" {
@@ -183,6 +186,15 @@ func (f *fleet) commands() {
 	f.fault(sim.Fault{Kind: sim.FaultRateLimit, Count: 1, RetryAfter: "1"})
 	command("gedrosselt", "acme", "createTask", newTask(f.works, "später"))
 	f.results.finalOf(f.t, "gedrosselt")
+	steer(f.t, f.n, "pause", "commands")
+	f.bridges["egress"].obeys("commands", true)
+	for i := range 20 { // some of them share a call
+		send(f.t, f.js, "acme", "createProject", fmt.Sprintf("projekt-%d", i), fmt.Sprintf(`{"title":"Projekt %d"}`, i))
+	}
+	steer(f.t, f.n, "resume", "commands")
+	for i := range 20 {
+		f.results.finalOf(f.t, fmt.Sprintf("projekt-%d", i))
+	}
 	f.fault(sim.Fault{Kind: sim.FaultCutAfter, Operation: "createTasks", Count: 1})
 	command("ungewiss", "acme", "createTasks", fmt.Sprintf(`{"items":[{"title":"ungewiss","targetParentId":%q}]}`, f.works.demo.Package))
 	if r := f.results.finalOf(f.t, "ungewiss"); r.Outcome != events.Dead {
