@@ -38,7 +38,7 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// TestGiveUpCommand: the place of a dead letter is told when it is stored, and again when it is stored once more, even if it is gone.
+// TestGiveUpCommand: who stores a dead letter gets its place, and the same one when it is stored once more, even if it is gone.
 // Of one that is parked it is not known.
 func TestGiveUpCommand(t *testing.T) {
 	t.Parallel()
