@@ -487,6 +487,47 @@ func TestHoldOnDead(t *testing.T) {
 	stop()
 }
 
+// quickOperator drops each dead letter as soon as it is stored.
+type quickOperator struct {
+	DeadLetters
+	out bustest.Outside
+}
+
+func (o quickOperator) GiveUpCommand(ctx context.Context, letter deadletter.PendingPublish) (uint64, error) {
+	sequence, err := o.DeadLetters.GiveUpCommand(ctx, letter)
+	if err != nil {
+		return sequence, err
+	}
+	return sequence, o.out.Stream("FACTRO_DEAD_ACME").DeleteMsg(ctx, sequence)
+}
+
+// TestDroppedBeforeHeld: a dead letter that is dropped before its lane is held does not hold the lane for ever.
+func TestDroppedBeforeHeld(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+	out := bustest.Connected(t, server)
+	got := make(chan string, 100)
+	w := worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
+		got <- cmd.Event.ID()
+		if cmd.Event.ID() == "bad" {
+			return Terminal(deadletter.Letter{Subject: refusedLetter, Code: "refused", Reason: errors.New("nein")})
+		}
+		return nil
+	}}
+	c, letters := consumer(t, b, bustest.Quiet())
+	c.letters = quickOperator{letters, out}
+	defer run(t, c, Options{Slots: slots.Limits{Usual: 4}, HoldOnDead: true}, w)()
+	for _, id := range []string{"bad", "second", "third"} {
+		keyed(t, out, id, "urn:x", "k")
+	}
+	for _, want := range []string{"bad", "second", "third"} {
+		if id := natstest.Receive(t, got); id != want {
+			t.Errorf("%s was carried out, want %s", id, want)
+		}
+	}
+}
+
 // TestHeldAndChanged: a dead letter that is sent again with other data goes before what it held up, also when another bridge takes
 // over while it waits for its next attempt.
 func TestHeldAndChanged(t *testing.T) {
