@@ -490,7 +490,7 @@ func TestHoldOnDead(t *testing.T) {
 // quickOperator drops each dead letter as soon as it is stored.
 type quickOperator struct {
 	DeadLetters
-	out bustest.Outside
+	stream jetstream.Stream
 }
 
 func (o quickOperator) GiveUpCommand(ctx context.Context, letter deadletter.PendingPublish) (uint64, error) {
@@ -498,7 +498,7 @@ func (o quickOperator) GiveUpCommand(ctx context.Context, letter deadletter.Pend
 	if err != nil {
 		return sequence, err
 	}
-	return sequence, o.out.Stream("FACTRO_DEAD_ACME").DeleteMsg(ctx, sequence)
+	return sequence, o.stream.DeleteMsg(ctx, sequence)
 }
 
 // TestDroppedBeforeHeld: a dead letter that is dropped before its lane is held does not hold the lane for ever.
@@ -516,8 +516,9 @@ func TestDroppedBeforeHeld(t *testing.T) {
 		return nil
 	}}
 	c, letters := consumer(t, b, bustest.Quiet())
-	c.letters = quickOperator{letters, out}
-	defer run(t, c, Options{Slots: slots.Limits{Usual: 4}, HoldOnDead: true}, w)()
+	c.letters = quickOperator{letters, out.Stream("FACTRO_DEAD_ACME")}
+	stop := run(t, c, Options{Slots: slots.Limits{Usual: 4}, HoldOnDead: true}, w)
+	defer stop()
 	for _, id := range []string{"bad", "second", "third"} {
 		keyed(t, out, id, "urn:x", "k")
 	}

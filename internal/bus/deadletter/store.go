@@ -29,13 +29,17 @@ type Conn interface {
 
 // Publisher stores messages in the streams that take their subjects.
 type Publisher interface {
-	// Send stores a message, and so does Store, which returns its place in the stream of its subject.
-	Send(ctx context.Context, msg *nats.Msg, id string) error
-	Store(ctx context.Context, msg *nats.Msg, id string) (sequence uint64, err error)
+	sender
 	// Traced runs a publish in a span of its own, and counts it.
 	Traced(ctx context.Context, subject string, publish func(context.Context) error) error
 	// ExpectDeadLetters begins a count of dead letters at 0.
 	ExpectDeadLetters(kind, code string)
+}
+
+type sender interface {
+	// Send stores a message, and so does Store, which returns its place in the stream of its subject.
+	Send(ctx context.Context, msg *nats.Msg, id string) error
+	Store(ctx context.Context, msg *nats.Msg, id string) (sequence uint64, err error)
 }
 
 type state interface {

@@ -187,7 +187,8 @@ func TestHeldUntilRedrivenIsDone(t *testing.T) {
 		t.Error("the next bridge does not know what goes first")
 	}
 	stop()
-	defer h.run(k)()
+	stop = h.run(k)
+	defer stop()
 	if !l.are("a") {
 		t.Errorf("held are %q", l.held)
 	}
@@ -211,7 +212,8 @@ func TestLetterComesLater(t *testing.T) {
 	}
 	h.bury("FACTRO_COMMANDS_ACME:1")
 	last := h.out.Stream(stream).CachedInfo().State.LastSeq
-	defer h.run(k)()
+	stop := h.run(k)
+	defer stop()
 	natstest.Eventually(t, "it is found", func() bool {
 		return k.Holds("a", last)
 	})
@@ -268,7 +270,8 @@ func TestFoundIsRemembered(t *testing.T) {
 		t.Errorf("held are %q", l.held)
 	}
 	l.settle()
-	defer h.run(k)()
+	stop = h.run(k)
+	defer stop()
 	natstest.Eventually(t, "no lane is held", func() bool { return l.are() })
 }
 
