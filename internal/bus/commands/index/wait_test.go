@@ -26,24 +26,45 @@ func TestDue(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				now := time.Now()
-				n := notice{}
-				if !n.due(now, now.Add(tt.is)) {
+				n := Notice{}
+				if !n.Due(now, now.Add(tt.is)) {
 					t.Error("who has heard nothing hears nothing")
 				}
-				n = notice{at: now, retryAt: now.Add(tt.heard)}
-				if n.due(now, now.Add(tt.is)) {
+				n = Notice{}
+				n.Told(now.Add(tt.heard))
+				if n.Due(now, now.Add(tt.is)) {
 					t.Error("it is told at once")
 				}
-				if got := n.due(now.Add(settled), now.Add(tt.is)); got != tt.want {
+				if got := n.Due(now.Add(firstSettled), now.Add(tt.is)); got != tt.want {
 					t.Errorf("%t after a while", got)
 				}
-				n = notice{at: now, retryAt: now.Add(tt.heard)}
-				n.due(now, now.Add(tt.is))
-				n.due(now, now.Add(tt.heard))
-				if n.due(now.Add(settled), now.Add(tt.is)) {
+				n = Notice{}
+				n.Told(now.Add(tt.heard))
+				n.Due(now, now.Add(tt.is))
+				n.Due(now, now.Add(tt.heard))
+				if n.Due(now.Add(firstSettled), now.Add(tt.is)) {
 					t.Error("it is told although it was right meanwhile")
 				}
 			})
 		})
 	}
+}
+
+// TestToldLess: the longer a sender waits, the less often it hears of another estimate.
+func TestToldLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, began := Notice{}, time.Now()
+		var told []time.Duration
+		for since := range 40 * 60 {
+			now := began.Add(time.Duration(since) * time.Second)
+			if until := now.Add(time.Minute); n.Due(now, until) {
+				n.Told(until)
+				told = append(told, time.Duration(since)*time.Second)
+			}
+		}
+		if n := len(told); n < 5 || n > 9 {
+			t.Errorf("it was told %d times: %v", n, told)
+		}
+	})
 }
