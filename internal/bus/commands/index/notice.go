@@ -33,8 +33,8 @@ func (n *Notice) Due(now, until time.Time) bool {
 	return false
 }
 
-// Told notes that the sender hears of an estimate.
-func (n *Notice) Told(until time.Time) {
+// Reported notes that the sender hears of an estimate.
+func (n *Notice) Reported(until time.Time) {
 	*n = Notice{RetryAt: until, settled: min(max(2*n.settled, firstSettled), lastSettled)}
 }
 

@@ -61,7 +61,7 @@ func (x *Index) Unreported(forecast func(int) time.Duration, load slots.Load) (a
 		if !it.notice.Due(now, wait.Until) {
 			continue
 		}
-		it.notice.Told(wait.Until)
+		it.notice.Reported(wait.Until)
 		if all = append(all, News{it, wait}); len(all) == PerSecond {
 			break
 		}

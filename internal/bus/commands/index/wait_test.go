@@ -31,40 +31,40 @@ func TestDue(t *testing.T) {
 					t.Error("who has heard nothing hears nothing")
 				}
 				n = Notice{}
-				n.Told(now.Add(tt.heard))
+				n.Reported(now.Add(tt.heard))
 				if n.Due(now, now.Add(tt.is)) {
-					t.Error("it is told at once")
+					t.Error("it is reported at once")
 				}
 				if got := n.Due(now.Add(firstSettled), now.Add(tt.is)); got != tt.want {
 					t.Errorf("%t after a while", got)
 				}
 				n = Notice{}
-				n.Told(now.Add(tt.heard))
+				n.Reported(now.Add(tt.heard))
 				n.Due(now, now.Add(tt.is))
 				n.Due(now, now.Add(tt.heard))
 				if n.Due(now.Add(firstSettled), now.Add(tt.is)) {
-					t.Error("it is told although it was right meanwhile")
+					t.Error("it is reported although it was right meanwhile")
 				}
 			})
 		})
 	}
 }
 
-// TestToldLess: the longer a sender waits, the less often it hears of another estimate.
-func TestToldLess(t *testing.T) {
+// TestReportedLess: the longer a sender waits, the less often it hears of another estimate.
+func TestReportedLess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, began := Notice{}, time.Now()
-		var told []time.Duration
+		var times []time.Duration
 		for since := range 40 * 60 {
 			now := began.Add(time.Duration(since) * time.Second)
 			if until := now.Add(time.Minute); n.Due(now, until) {
-				n.Told(until)
-				told = append(told, time.Duration(since)*time.Second)
+				n.Reported(until)
+				times = append(times, time.Duration(since)*time.Second)
 			}
 		}
-		if n := len(told); n < 5 || n > 9 {
-			t.Errorf("it was told %d times: %v", n, told)
+		if n := len(times); n < 5 || n > 9 {
+			t.Errorf("it was reported %d times: %v", n, times)
 		}
 	})
 }

@@ -106,7 +106,7 @@ func (t *tail) tell(ctx context.Context, m *jetstream.RawStreamMsg) error {
 	t.unknown++
 	if len(t.marks) == 0 || m.Sequence-t.marks[len(t.marks)-1].seq >= part {
 		first := mark{seq: m.Sequence}
-		first.notice.Told(wait.Until)
+		first.notice.Reported(wait.Until)
 		t.set(t.next, append(t.marks, first))
 	}
 	if err := t.queue.Tell(ctx, m, wait); err != nil {
@@ -166,7 +166,7 @@ func (t *tail) again(ctx context.Context, most int) error {
 			seq = m.Sequence + 1
 		}
 		t.mu.Lock()
-		at.notice.Told(wait.Until)
+		at.notice.Reported(wait.Until)
 		t.mu.Unlock()
 	}
 	return nil
