@@ -554,7 +554,7 @@ func TestConcurrency(t *testing.T) {
 	t.Parallel()
 	const form = "roles: [%s]\nclouds:\n  - {name: acme, webhook: {header: X-Key, secrets: [{value: long-enough-to-be-one}]}, api: {key: {value: some-key}%s}}\n"
 	for setting, want := range map[string]slots.Limits{
-		"": {Usual: 8, Most: 32}, ", concurrency: 1": {Usual: 1}, ", concurrency: 8": {Usual: 8}, ", concurrency: 256": {Usual: 256},
+		"": {Usual: 8, Most: 32}, ", concurrency: 0": {Usual: 8, Most: 32}, ", concurrency: 1": {Usual: 1}, ", concurrency: 8": {Usual: 8}, ", concurrency: 256": {Usual: 256},
 	} {
 		c, err := Default().load("good.yaml", fmt.Appendf(nil, form, "egress", setting), nil)
 		if err != nil {

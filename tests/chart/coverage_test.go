@@ -171,7 +171,7 @@ func properties(schema any) map[string]bool {
 	switch schema := schema.(type) {
 	case map[string]any:
 		for key, below := range schema {
-			if key == "probe" {
+			if key == "probe" || key == "policy" || key == "policyRules" {
 				continue // copied as it is
 			}
 			if fields, _ := below.(map[string]any); key == "properties" {

@@ -57,8 +57,8 @@ type checks interface {
 
 // DeadLetters keeps what is to be published about commands that are not carried out.
 type DeadLetters interface {
-	// GiveUp stores a dead letter, or parks it.
-	GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error
+	// GiveUpCommand stores a dead letter, or parks it. It returns its place in its stream, 0 if that is not known.
+	GiveUpCommand(ctx context.Context, letter deadletter.PendingPublish) (sequence uint64, err error)
 	// Park keeps messages of a cloud until they can be published.
 	Park(ctx context.Context, cloud string, why error, all ...deadletter.PendingPublish) error
 	// CountRequeued counts a command that was put at the end of its queue.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -41,9 +42,9 @@ func (q *cloudQueue) settle(ctx context.Context, span trace.Span, d delivered, v
 	case errors.As(verdict, &end):
 		how = "term"
 		dead := d.letter(ctx, end.letter)
-		stored := q.letters.GiveUp(ctx, dead.Msg, dead.ID, false)
+		sequence, stored := q.letters.GiveUpCommand(ctx, dead)
 		if stored == nil {
-			stored = q.holds.Hold(ctx, d.item.Lane, d.position, dead.Msg.Subject)
+			stored = q.holds.Hold(ctx, hold.Hold{Lane: d.item.Lane, Position: d.position, Subject: dead.Msg.Subject, Letter: sequence})
 		}
 		gone, err = q.conclude(ctx, d, stored, delivery.Term(end.letter.Code))
 	case errors.As(verdict, &again):

@@ -185,7 +185,8 @@ func (s *Store) publishParked(ctx context.Context, p PendingPublish) error {
 	switch {
 	case topology.SubjectToken(subject, 0) != string(s.prefix):
 	case topology.SubjectToken(subject, 1) == "dead":
-		return s.put(ctx, p.Msg, p.ID, topology.SubjectToken(subject, 2) == Webhook)
+		_, err := s.put(ctx, p.Msg, p.ID, topology.SubjectToken(subject, 2) == Webhook)
+		return err
 	case topology.SubjectToken(subject, 1) == "result":
 		return s.publish.Send(ctx, p.Msg, p.ID)
 	}

@@ -29,8 +29,9 @@ type Conn interface {
 
 // Publisher stores messages in the streams that take their subjects.
 type Publisher interface {
-	// Send stores a message.
+	// Send stores a message, and so does Store, which returns its place in the stream of its subject.
 	Send(ctx context.Context, msg *nats.Msg, id string) error
+	Store(ctx context.Context, msg *nats.Msg, id string) (sequence uint64, err error)
 	// Traced runs a publish in a span of its own, and counts it.
 	Traced(ctx context.Context, subject string, publish func(context.Context) error) error
 	// ExpectDeadLetters begins a count of dead letters at 0.
@@ -101,18 +102,30 @@ func New(ctx context.Context, conn Conn, publisher Publisher, originals Original
 // headers that they came with, without secrets; nil if there are none.
 func (s *Store) Quarantine(ctx context.Context, subject, id, code string, reason error, data []byte, request http.Header) error {
 	return s.publish.Traced(ctx, subject, func(ctx context.Context) error {
-		return s.put(ctx, UnusableWebhook(subject, code, reason, data, request), id, false)
+		_, err := s.put(ctx, UnusableWebhook(subject, code, reason, data, request), id, false)
+		return err
 	})
 }
 
 // GiveUp stores a dead letter, or parks it. With whole it returns ErrNotKept, and stores nothing, if only a part of the
 // original could be kept.
 func (s *Store) GiveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
-	err := s.put(ctx, dead, id, whole)
+	_, err := s.giveUp(ctx, dead, id, whole)
+	return err
+}
+
+// GiveUpCommand is GiveUp for a command. It returns the place of the dead letter in its stream, 0 if that is not known, as when it is
+// parked.
+func (s *Store) GiveUpCommand(ctx context.Context, letter PendingPublish) (sequence uint64, _ error) {
+	return s.giveUp(ctx, letter.Msg, letter.ID, false)
+}
+
+func (s *Store) giveUp(ctx context.Context, dead *nats.Msg, id string, whole bool) (sequence uint64, _ error) {
+	sequence, err := s.put(ctx, dead, id, whole)
 	if err == nil || errors.Is(err, ErrNotKept) || !Unpublishable(err) {
-		return err
+		return sequence, err
 	}
-	return s.Park(ctx, topology.SubjectToken(dead.Subject, 3), err, PendingPublish{ID: id, Msg: dead})
+	return 0, s.Park(ctx, topology.SubjectToken(dead.Subject, 3), err, PendingPublish{ID: id, Msg: dead})
 }
 
 // Unpublishable says whether waiting for the broker's answer to change is useless, or would take longer than others can
@@ -127,18 +140,18 @@ func Unpublishable(err error) bool {
 // that is taken.
 //
 // If whole is set, nothing is stored if the object store does not take the original: that is ErrNotKept.
-func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) error {
+func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) (sequence uint64, _ error) {
 	id = pack.ShortID(id)
 	original := &nats.Msg{Subject: dead.Subject, Data: dead.Data, Header: maps.Clone(dead.Header)} // without what sending adds
-	err := s.publish.Send(ctx, dead, id)
+	sequence, err := s.publish.Store(ctx, dead, id)
 	if !publish.Permanent(err) {
-		return err
+		return sequence, err
 	}
 	why := err
 	name, err := s.keepOriginal(ctx, original, id)
 	if err != nil {
 		if !errors.Is(err, ErrNotKept) || whole {
-			return err
+			return 0, err
 		}
 		s.metrics.refused(ctx, originalLost)
 		s.log.ErrorContext(ctx, "a dead letter does not fit into its stream, and the object store does not take the original: only a part of it is kept",
@@ -149,11 +162,11 @@ func (s *Store) put(ctx context.Context, dead *nats.Msg, id string, whole bool) 
 		if name != "" {
 			small.Header[topology.HeaderDeadOriginal] = []string{name}
 		}
-		if err = s.publish.Send(ctx, small, id); !publish.Permanent(err) {
-			return err
+		if sequence, err = s.publish.Store(ctx, small, id); !publish.Permanent(err) {
+			return sequence, err
 		}
 	}
-	return err
+	return 0, err
 }
 
 // notKept wraps why an original is not kept.

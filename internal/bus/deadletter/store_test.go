@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,4 +36,33 @@ func TestQuarantine(t *testing.T) {
 	if _, err := time.Parse(time.RFC3339Nano, m.Header.Get(topology.HeaderDeadTime)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestGiveUpCommand: the place of a dead letter is told when it is stored, and again when it is stored once more, even if it is gone.
+// Of one that is parked it is not known.
+func TestGiveUpCommand(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	b := bustest.Run(t, bustest.Connect(t, server, bustest.Quiet()))
+	out := bustest.Connected(t, server)
+	letters := store(t, b)
+	want := func(position string, want uint64) {
+		t.Helper()
+		m := Copy("factro.dead.command.acme.task.deleteTask", "factro.command.acme.task.deleteTask", nil, []byte("{}"))
+		SetReason(m.Header, "refused", errors.New("no"))
+		SetDelivery(m.Header, position, 1)
+		sequence, err := letters.GiveUpCommand(t.Context(), PendingPublish{ID: ID(position, time.Time{}), Msg: m})
+		if err != nil || sequence != want {
+			t.Errorf("the dead letter of %s is at %d, want %d: %v", position, sequence, want, err)
+		}
+	}
+	want("FACTRO_COMMANDS_ACME:7", 1)
+	want("FACTRO_COMMANDS_ACME:8", 2)
+	want("FACTRO_COMMANDS_ACME:7", 1)
+	if err := out.Stream("FACTRO_DEAD_ACME").DeleteMsg(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	want("FACTRO_COMMANDS_ACME:8", 2)
+	out.Limit("FACTRO_DEAD_ACME", 10)
+	want("FACTRO_COMMANDS_ACME:9", 0)
 }

@@ -151,6 +151,13 @@ func (p *Publisher) CountPublished(ctx context.Context, subject string, err erro
 // Send publishes a message whose id is that of no other message, with the current trace context, in bounded attempts. What
 // the stream has already is stored.
 func (p *Publisher) Send(ctx context.Context, msg *nats.Msg, id string) error {
+	_, err := p.Store(ctx, msg, id)
+	return err
+}
+
+// Store is Send, and returns the place of the message in the stream of its subject. It is 0 if the stream of an older version has taken
+// the message.
+func (p *Publisher) Store(ctx context.Context, msg *nats.Msg, id string) (sequence uint64, _ error) {
 	ack, err := p.sendAcked(ctx, msg, id)
 	if err == nil && ack.Duplicate {
 		reason := Repetition
@@ -159,7 +166,10 @@ func (p *Publisher) Send(ctx context.Context, msg *nats.Msg, id string) error {
 		}
 		p.repeated(ctx, msg.Subject, reason, ack)
 	}
-	return err
+	if err != nil || ack.Stream != Takers(p.cfg.Prefix, msg.Subject)[0] {
+		return 0, err
+	}
+	return ack.Sequence, nil
 }
 
 func (p *Publisher) sendAcked(ctx context.Context, msg *nats.Msg, id string) (acknowledged, error) {

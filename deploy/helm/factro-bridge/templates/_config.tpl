@@ -81,6 +81,11 @@ api:
 {{- with .cloud.onDead }}
 on_dead: {{ . }}
 {{- end }}
+{{- with .cloud.batch }}
+{{- with .max }}
+batch: {max: {{ int . }}}
+{{- end }}
+{{- end }}
 {{- with .cloud.policy }}
 policy: {{ toJson . }}
 {{- end }}

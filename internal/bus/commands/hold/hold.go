@@ -25,7 +25,7 @@ type Hold struct {
 	// Position is the place of the command, and Subject that of its dead letter.
 	Position string `json:"position"`
 	Subject  string `json:"subject"`
-	// Letter is the sequence of the dead letter, 0 as long as it is not in its stream.
+	// Letter is the sequence of the dead letter, 0 as long as it is not known, since it is not in its stream yet.
 	Letter uint64 `json:"letter,omitempty"`
 	// From is where in that stream it is looked for.
 	From uint64 `json:"from,omitempty"`
@@ -55,7 +55,9 @@ const prefix = "hold."
 func (h *Holds) Put(ctx context.Context, one Hold) (Hold, error) {
 	_, number, _ := strings.Cut(one.Position, ":")
 	one.key = prefix + h.cloud + "." + number
-	one.Letter = h.find(ctx, &one)
+	if one.Letter == 0 {
+		one.Letter = h.find(ctx, &one)
+	}
 	text, err := json.Marshal(one)
 	if err != nil {
 		return one, err
@@ -97,10 +99,26 @@ func (h *Holds) All(ctx context.Context) (all []Hold, _ error) {
 	}
 }
 
-// Ended says whether the dead letter of a hold is not there any more. One that could not be stored yet is not gone.
+// Ended says whether the dead letter of a hold is not there any more. One that could not be stored yet is not gone. The first time that
+// it is seen is remembered, for the next bridge.
 func (h *Holds) Ended(ctx context.Context, one *Hold) (bool, error) {
 	if one.Letter == 0 {
-		one.Letter = h.find(ctx, one)
+		if one.Letter = h.find(ctx, one); one.Letter == 0 {
+			return false, nil
+		}
+		text, err := json.Marshal(one)
+		if err != nil {
+			return false, err
+		}
+		revision, err := h.kv.Update(ctx, one.key, text, one.revision)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyRevisionMismatch): // another bridge has remembered it
+		case err != nil:
+			one.Letter = 0 // it is found again
+			return false, fmt.Errorf("hold %s: %w", one.key, err)
+		default:
+			one.revision = revision
+		}
 		return false, nil
 	}
 	_, err := stored.On(h.conn).Get(ctx, h.stream, one.Letter, "")

@@ -110,7 +110,7 @@ func (h holding) drop(sequence uint64) {
 func (h holding) hold(k *hold.Keeper, lane, position string) {
 	h.t.Helper()
 	for range 2 { // after a crash in between it is said again
-		if err := k.Hold(h.t.Context(), lane, position, letter); err != nil {
+		if err := k.Hold(h.t.Context(), hold.Hold{Lane: lane, Position: position, Subject: letter}); err != nil {
 			h.t.Fatal(err)
 		}
 	}
@@ -219,6 +219,56 @@ func TestLetterComesLater(t *testing.T) {
 		t.Errorf("held are %q", l.held)
 	}
 	h.drop(last)
+	natstest.Eventually(t, "no lane is held", func() bool { return l.are() })
+}
+
+// TestGoneBefore: a dead letter that was sent again or dropped before its lane is held does not hold the lane for ever, whether this
+// bridge goes on or another one does.
+func TestGoneBefore(t *testing.T) {
+	t.Parallel()
+	h := newHolding(t)
+	k, l := h.keeper(true)
+	h.bury("FACTRO_COMMANDS_ACME:1")
+	h.drop(1)
+	one := hold.Hold{Lane: "a", Position: "FACTRO_COMMANDS_ACME:1", Subject: letter, Letter: 1}
+	for range 2 { // after a crash in between it is said again
+		if err := k.Hold(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !l.are("a") || !k.Holds("a", 1) {
+		t.Errorf("held are %q", l.held)
+	}
+	next, m := h.keeper(true)
+	for _, taken := range []struct {
+		*hold.Keeper
+		*lanes
+	}{{k, l}, {next, m}} {
+		taken.settle()
+		stop := h.run(taken.Keeper)
+		natstest.Eventually(t, "no lane is held", func() bool { return taken.are() })
+		stop()
+	}
+}
+
+// TestFoundIsRemembered: a dead letter that came later and was seen, and is gone when another bridge takes over, does not hold its lane
+// for ever.
+func TestFoundIsRemembered(t *testing.T) {
+	t.Parallel()
+	h := newHolding(t)
+	k, _ := h.keeper(true)
+	h.hold(k, "a", "FACTRO_COMMANDS_ACME:1")
+	stop := h.run(k)
+	h.bury("FACTRO_COMMANDS_ACME:1")
+	natstest.Eventually(t, "it is found", func() bool { return k.Holds("a", 1) })
+	stop()
+	h.drop(1)
+	k, l := h.keeper(true)
+	if !l.are("a") {
+		t.Errorf("held are %q", l.held)
+	}
+	l.settle()
+	defer h.run(k)()
 	natstest.Eventually(t, "no lane is held", func() bool { return l.are() })
 }
 

@@ -73,21 +73,22 @@ func (k *Keeper) Load(ctx context.Context, lanes Lanes) error {
 	return nil
 }
 
-// Hold stops the lane of a command that is a dead letter now. It is called before the command is taken out of its stream.
-func (k *Keeper) Hold(ctx context.Context, lane, position, subject string) error {
-	if !k.on || lane == "" {
+// Hold stops the lane of a command that is a dead letter now. It is called before the command is taken out of its stream. The dead letter
+// may be gone already: somebody may have sent it again or dropped it since it was stored.
+func (k *Keeper) Hold(ctx context.Context, one Hold) error {
+	if !k.on || one.Lane == "" {
 		return nil
 	}
-	one, err := k.store.Put(ctx, Hold{Lane: lane, Position: position, Subject: subject})
+	one, err := k.store.Put(ctx, one)
 	if err != nil {
 		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.all[position] = &one
+	k.all[one.Position] = &one
 	k.lanes.Hold(one.Lane, one.Letter)
 	k.log.WarnContext(ctx, "a dead letter holds up the commands about the same thing, until it is sent again or dropped",
-		"cloud", k.cloud, "position", position, "letter", one.Letter)
+		"cloud", k.cloud, "position", one.Position, "letter", one.Letter)
 	return nil
 }
 
