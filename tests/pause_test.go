@@ -133,7 +133,9 @@ func wantNotices(t testing.TB, js jetstream.JetStream, want ...string) {
 			if err != nil || n.Bridge == "" || n.Cloud != "acme" || m.subject != prefix.Notice("acme", what) {
 				t.Fatalf("%s: %+v, %v", m.subject, n, err)
 			}
-			got = append(got, what+" "+n.Direction+" "+n.Who)
+			if what == notice.Paused || what == notice.Resumed {
+				got = append(got, what+" "+n.Direction+" "+n.Who)
+			}
 		}
 		return len(got) >= len(want)
 	})

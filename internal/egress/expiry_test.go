@@ -28,7 +28,7 @@ func TestExpiredRedelivery(t *testing.T) {
 		happens string
 	}{
 		"finished": {ledger.Record{}, `{"operation":"createTask","outcome":"applied"}`, events.Applied, "", "look; publish applied"},
-		"begun":    {ledger.Record{}, "", events.Applied, "", "look; begin; save; " + look + look + "claim; finish; publish applied"},
+		"begun":    {ledger.Record{}, "", events.Applied, "", "look; begin; save; " + look + "look; begin; save; " + look + look + "claim; finish; publish applied"},
 		"open":     {ledger.Record{Open: true}, "", events.Rejected, events.CodeExpired, "look; publish rejected"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestExpiredRedelivery(t *testing.T) {
 					record.Result = []byte(test.result)
 				}
 				r.stores.ledger[ledgerEntry] = record
-				r.wantDone(r.do(expired), test.want, test.code)
+				r.wantDone(r.doAgain(expired), test.want, test.code)
 				if r.String() != test.happens {
 					t.Errorf("unexpected steps: %s", r)
 				}
@@ -202,7 +202,7 @@ func TestLateObjects(t *testing.T) {
 		r.stores.sent, r.Lines = nil, nil
 		c := create()
 		c.Redrive = "7"
-		s := r.wantDone(r.do(c), events.Applied, "")
+		s := r.wantDone(r.doAgain(c), events.Applied, "")
 		if !s.result.Adopted || r.Count("call POST") != 0 {
 			t.Errorf("unexpected steps: %s", r)
 		}

@@ -184,7 +184,7 @@ func TestRedrive(t *testing.T) {
 		r := newRig(t, f.script)
 		r.wantDone(r.do(create()), events.Dead, events.CodeAmbiguous)
 		r.stores.sent, r.Lines = nil, nil
-		s := r.wantDone(r.do(redriven("7")), events.Dead, events.CodeAmbiguous) // called once because of the redrive
+		s := r.wantDone(r.doAgain(redriven("7")), events.Dead, events.CodeAmbiguous) // called once because of the redrive
 		if r.Count("call POST") != 1 || s.id != "acme.c-1.dead.redrive.7"+sourceDigest {
 			t.Errorf("published as %s: %s", s.id, r)
 		}
@@ -194,7 +194,7 @@ func TestRedrive(t *testing.T) {
 			t.Errorf("unexpected steps: %s", r)
 		}
 		r.stores.sent = nil
-		if s := r.wantDone(r.do(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8"+sourceDigest {
+		if s := r.wantDone(r.doAgain(redriven("8")), events.Applied, ""); s.id != "acme.c-1.applied.redrive.8"+sourceDigest {
 			t.Errorf("published as %s", s.id)
 		}
 		r.stores.sent, r.Lines = nil, nil

@@ -30,14 +30,7 @@ type Item struct {
 	Renewed time.Time // when the broker heard of it last
 	Tries   uint64    // how often it was handled
 	Letter  uint64    // the dead letter that it was sent again from, or 0
-	notice  notice
-}
-
-// notice is what the sender of a waiting command heard last.
-type notice struct {
-	at      time.Time // when; zero if it heard nothing
-	retryAt time.Time
-	differs time.Time // since when the estimate is another one; zero if it is not
+	notice  Notice
 }
 
 // Index are the commands of a cloud that wait or are being carried out.

@@ -1,8 +1,6 @@
 package index
 
 import (
-	"time"
-
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 )
 
@@ -25,13 +23,11 @@ func (x *Index) Short(few int) (lane.Cut, bool) {
 	return x.schedule.Short(few)
 }
 
-// Refill adds an item of it, whose sender has heard of a time, or of none.
-func (x *Index) Refill(c *lane.Cut, it *Item, heard time.Time) {
+// Refill adds an item of it, and what its sender has heard.
+func (x *Index) Refill(c *lane.Cut, it *Item, heard Notice) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !heard.IsZero() {
-		it.notice = notice{at: time.Now(), retryAt: heard}
-	}
+	it.notice = heard
 	if x.items[it.Seq] == nil && x.schedule.Refill(c, it.Entry) {
 		x.keep(it)
 		x.notify()

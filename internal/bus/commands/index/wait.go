@@ -23,10 +23,6 @@ const (
 	ReportAfter = 5 * time.Second
 	// PerSecond bounds how many senders hear of it each second, since each costs a read and a write.
 	PerSecond = 250
-	// reportAgain is by how much an estimate has to change to be reported again, beside a fifth of the wait.
-	reportAgain = 5 * time.Second
-	// settled is how long an estimate has to differ: what other programs spend makes it go up and down.
-	settled = 10 * time.Second
 	// heldFor is what senders hear of a lane that is held: nobody knows for how long.
 	heldFor = time.Hour
 )
@@ -62,10 +58,10 @@ func (x *Index) Unreported(forecast func(int) time.Duration, load slots.Load) (a
 		if r.Until.After(wait.Until) {
 			wait.Until = r.Until
 		}
-		if !it.notice.due(now, wait.Until) {
+		if !it.notice.Due(now, wait.Until) {
 			continue
 		}
-		it.notice = notice{at: now, retryAt: wait.Until}
+		it.notice.Reported(wait.Until)
 		if all = append(all, News{it, wait}); len(all) == PerSecond {
 			break
 		}
@@ -80,28 +76,6 @@ func estimate(r lane.Rank, load slots.Load, forecast func(int) time.Duration) ti
 		return heldFor
 	}
 	return max(forecast(max(r.Before-load.Running, 0)+1), time.Duration(r.Before)*load.Each, time.Duration(r.Depth)*load.One)
-}
-
-// due says whether a new estimate is to be reported: the first one, and another one when it has differed for a while.
-func (n *notice) due(now, until time.Time) bool {
-	switch {
-	case n.at.IsZero():
-		return true
-	case !Differs(n.retryAt, until):
-		n.differs = time.Time{}
-	case n.differs.IsZero():
-		n.differs = now
-	default:
-		return now.Sub(n.differs) >= settled
-	}
-	return false
-}
-
-// Differs says whether an estimate is far enough from the one that a sender heard last. A command whose turn comes within seconds tells
-// more by its result.
-func Differs(heard, until time.Time) bool {
-	wait := time.Until(until)
-	return wait > reportAgain && until.Sub(heard).Abs() > max(reportAgain, wait/5)
 }
 
 // Beyond is the place in the stream from which on there are commands that are not in the index, if there are any.

@@ -26,24 +26,45 @@ func TestDue(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				now := time.Now()
-				n := notice{}
-				if !n.due(now, now.Add(tt.is)) {
+				n := Notice{}
+				if !n.Due(now, now.Add(tt.is)) {
 					t.Error("who has heard nothing hears nothing")
 				}
-				n = notice{at: now, retryAt: now.Add(tt.heard)}
-				if n.due(now, now.Add(tt.is)) {
-					t.Error("it is told at once")
+				n = Notice{}
+				n.Reported(now.Add(tt.heard))
+				if n.Due(now, now.Add(tt.is)) {
+					t.Error("it is reported at once")
 				}
-				if got := n.due(now.Add(settled), now.Add(tt.is)); got != tt.want {
+				if got := n.Due(now.Add(firstSettled), now.Add(tt.is)); got != tt.want {
 					t.Errorf("%t after a while", got)
 				}
-				n = notice{at: now, retryAt: now.Add(tt.heard)}
-				n.due(now, now.Add(tt.is))
-				n.due(now, now.Add(tt.heard))
-				if n.due(now.Add(settled), now.Add(tt.is)) {
-					t.Error("it is told although it was right meanwhile")
+				n = Notice{}
+				n.Reported(now.Add(tt.heard))
+				n.Due(now, now.Add(tt.is))
+				n.Due(now, now.Add(tt.heard))
+				if n.Due(now.Add(firstSettled), now.Add(tt.is)) {
+					t.Error("it is reported although it was right meanwhile")
 				}
 			})
 		})
 	}
+}
+
+// TestReportedLess: the longer a sender waits, the less often it hears of another estimate.
+func TestReportedLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, began := Notice{}, time.Now()
+		var times []time.Duration
+		for since := range 40 * 60 {
+			now := began.Add(time.Duration(since) * time.Second)
+			if until := now.Add(time.Minute); n.Due(now, until) {
+				n.Reported(until)
+				times = append(times, time.Duration(since)*time.Second)
+			}
+		}
+		if n := len(times); n < 5 || n > 9 {
+			t.Errorf("it was reported %d times: %v", n, times)
+		}
+	})
 }

@@ -44,10 +44,10 @@ func New(q Queue, log *slog.Logger) *Informer {
 	return &Informer{queue: q, log: log, tail: tail{queue: q}}
 }
 
-// Heard is what the sender of a command has heard while the index did not have it; zero if it has heard nothing.
-func (i *Informer) Heard(seq uint64) time.Time {
+// Heard is what the sender of a command has heard while the index did not have it.
+func (i *Informer) Heard(seq uint64) index.Notice {
 	if i == nil {
-		return time.Time{}
+		return index.Notice{}
 	}
 	return i.tail.heard(seq)
 }

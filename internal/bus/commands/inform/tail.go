@@ -29,8 +29,8 @@ type tail struct {
 
 // mark is what the first sender of a part of the tail has heard. The others of it have heard about the same.
 type mark struct {
-	seq     uint64
-	retryAt time.Time
+	seq    uint64
+	notice index.Notice
 }
 
 // part is how many commands have one mark.
@@ -48,19 +48,20 @@ func (t *tail) at(seq uint64) int {
 }
 
 // heard is about what the sender of a command has heard.
-func (t *tail) heard(seq uint64) time.Time {
+func (t *tail) heard(seq uint64) index.Notice {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := t.at(seq)
 	if i < 0 || seq >= t.next {
-		return time.Time{}
+		return index.Notice{}
 	}
 	m := t.marks[i]
 	if i+1 < len(t.marks) {
 		next := t.marks[i+1]
-		m.retryAt = m.retryAt.Add(next.retryAt.Sub(m.retryAt) * time.Duration(seq-m.seq) / time.Duration(next.seq-m.seq)) //nolint:gosec // a part of them
+		later := next.notice.RetryAt.Sub(m.notice.RetryAt)
+		m.notice.RetryAt = m.notice.RetryAt.Add(later * time.Duration(seq-m.seq) / time.Duration(next.seq-m.seq)) //nolint:gosec // a part of them
 	}
-	return m.retryAt
+	return m.notice
 }
 
 // walk tells senders, at most so many.
@@ -104,7 +105,9 @@ func (t *tail) tell(ctx context.Context, m *jetstream.RawStreamMsg) error {
 	}
 	t.unknown++
 	if len(t.marks) == 0 || m.Sequence-t.marks[len(t.marks)-1].seq >= part {
-		t.set(t.next, append(t.marks, mark{m.Sequence, wait.Until}))
+		first := mark{seq: m.Sequence}
+		first.notice.Reported(wait.Until)
+		t.set(t.next, append(t.marks, first))
 	}
 	if err := t.queue.Tell(ctx, m, wait); err != nil {
 		return fmt.Errorf("command %d: %w", m.Sequence, err)
@@ -134,7 +137,13 @@ func (t *tail) again(ctx context.Context, most int) error {
 			return fmt.Errorf("a command from %d on: %w", at.seq, err)
 		}
 		wait, in := t.wait(m)
-		if !in || m.Sequence > at.seq && m.Sequence >= at.seq+part || !index.Differs(at.retryAt, wait.Until) {
+		if !in || m.Sequence > at.seq && m.Sequence >= at.seq+part {
+			continue
+		}
+		t.mu.Lock()
+		due := at.notice.Due(time.Now(), wait.Until)
+		t.mu.Unlock()
+		if !due {
 			continue
 		}
 		end := t.next
@@ -157,7 +166,7 @@ func (t *tail) again(ctx context.Context, most int) error {
 			seq = m.Sequence + 1
 		}
 		t.mu.Lock()
-		at.retryAt = wait.Until
+		at.notice.Reported(wait.Until)
 		t.mu.Unlock()
 	}
 	return nil
