@@ -292,7 +292,7 @@ func TestCancelRaces(t *testing.T) {
 	for i := range rounds {
 		group.Go(func() {
 			id := fmt.Sprint("race-", i)
-			at := time.Now().Add(time.Duration(1500+rand.IntN(1000)) * time.Millisecond)
+			at := time.Now().Add(time.Duration(slow*2000+rand.IntN(1000)) * time.Millisecond) // it waits by then
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			done := make(chan ended, 1)
@@ -402,6 +402,9 @@ func (d *delaying) memory() float64 {
 // TestDelayedInNoMemory: a thousand commands that wait take no memory of the bridge, and "bridge delayed list" shows them.
 func TestDelayedInNoMemory(t *testing.T) {
 	t.Parallel()
+	if raceFlag != "" {
+		t.Skip("the race detector takes much memory itself")
+	}
 	d := newDelaying(t)
 	const commands, size = 1000, 40_000
 	before := d.memory()
@@ -519,7 +522,7 @@ func TestDelayedInLane(t *testing.T) {
 func TestDelayedRedriven(t *testing.T) {
 	t.Parallel()
 	d := newDelaying(t)
-	at := time.Now().Add(6 * time.Second)
+	at := time.Now().Add(slow * 6 * time.Second)
 	due := d.do("due", "due", time.Now().Add(time.Second))
 	resume := d.pause()
 	waitFor(t, "it is in the queue", func() bool { return d.queued() == 1 && d.waiting() == 0 })

@@ -5,3 +5,5 @@ package tests
 const raceFlag = ""
 
 const strangers = 100_000
+
+const slow = 1

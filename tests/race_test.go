@@ -7,3 +7,6 @@ const raceFlag = "-race"
 
 // strangers is how many tasks the metrics have to bear. What it shows is no race, so here a few are enough.
 const strangers = 2000
+
+// slow is how many times as long a bridge takes.
+const slow = 5

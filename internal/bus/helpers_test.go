@@ -176,7 +176,7 @@ func run(t testing.TB, b *Conn) *Conn {
 
 func ready(t testing.TB, b *Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*natstest.Patience)
 	defer cancel()
 	if err := waitReady(ctx, b); err != nil {
 		t.Fatal(err)

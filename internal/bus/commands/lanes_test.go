@@ -644,10 +644,7 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 	}}}
 	c, _ := consumer(t, b, bustest.Quiet())
 	run(t, c, Options{Slots: slots.Limits{Usual: 2}}, w)
-	for left := uint64(all); left > 0; { // each part in a time of its own
-		natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+100 <= left })
-		left = out.Count("FACTRO_COMMANDS_ACME")
-	}
+	awaitEmpty(t, out)
 	close(w.news)
 	first, right := map[string]bool{}, 0
 	for n := range w.news {
@@ -662,6 +659,14 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 	}
 	if len(first) == 0 || right < len(first)*2/3 {
 		t.Errorf("%d were informed, and that came true for %d", len(first), right)
+	}
+}
+
+// awaitEmpty waits until all commands are settled, each part of them in a time of its own.
+func awaitEmpty(t testing.TB, out bustest.Outside) {
+	t.Helper()
+	for left := out.Count("FACTRO_COMMANDS_ACME"); left > 0; left = out.Count("FACTRO_COMMANDS_ACME") {
+		natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+100 <= left })
 	}
 }
 
@@ -715,7 +720,7 @@ func TestReportedBeyond(t *testing.T) {
 			}
 			open.Store(true)
 			close(release)
-			natstest.Eventually(t, "all are done", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == 0 })
+			awaitEmpty(t, out)
 			stop()
 			close(w.news)
 			for n := range w.news {
