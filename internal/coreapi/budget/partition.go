@@ -317,6 +317,16 @@ func (p *partition) claimed(s *Share) bool {
 	return false
 }
 
+// giveBack takes a request back that was granted to a share, and says whether there was one.
+func (p *partition) giveBack(s *Share) bool {
+	if !p.claimed(s) {
+		return false
+	}
+	p.pace.tokens = min(p.pace.most, p.pace.tokens+1)
+	s.limit.tokens = min(s.limit.most, s.limit.tokens+1)
+	return true
+}
+
 func (p *partition) any() bool {
 	for _, all := range p.waiting {
 		if len(all) > 0 {

@@ -65,8 +65,8 @@ func (s *Share) Take(ctx context.Context, class Class, key func() secret.String)
 		case <-ctx.Done():
 			s.pool.mu.Lock()
 			p.forget(c)
-			if c.ok {
-				p.claimed(s)
+			if c.ok { // at the same moment
+				p.giveBack(s)
 			}
 			p.dispatch(time.Now())
 			s.pool.mu.Unlock()
@@ -126,9 +126,7 @@ func (s *Share) outlook(class Class, key secret.String) (at time.Time, certain b
 func (s *Share) GiveBack() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	if p := s.current; p != nil && p.claimed(s) {
-		p.pace.tokens = min(p.pace.most, p.pace.tokens+1)
-		s.limit.tokens = min(s.limit.most, s.limit.tokens+1)
+	if p := s.current; p != nil && p.giveBack(s) {
 		p.dispatch(time.Now())
 	}
 }
