@@ -124,10 +124,10 @@ func (a *Answer) read(body io.Reader, try Attempt) (err error) {
 	default:
 		a.Malformed = shape.Check(try.Op, bytes.NewReader(a.Body))
 	}
-	a.Body = bytes.ToValidUTF8(a.Body, []byte("\ufffd")) // it becomes a part of JSON
-	if a.Malformed != nil {                              // what is left of it is for people
-		a.Body = a.Body[:min(len(a.Body), MaxErrorText)]
+	if a.Malformed != nil { // a part of it is for people; a command that waits must not keep all of it
+		a.Body = bytes.Clone(a.Body[:min(len(a.Body), MaxErrorText)])
 	}
+	a.Body = bytes.ToValidUTF8(a.Body, []byte("\ufffd")) // it becomes a part of JSON
 	return err
 }
 
