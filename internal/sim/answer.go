@@ -57,7 +57,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 func writeText(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body)) //nolint:gosec // plain text; factro itself also repeats the id of the request
+	_, _ = w.Write([]byte(body))
 }
 
 func writeHTML(w http.ResponseWriter, status int, title, body string) {
