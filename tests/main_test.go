@@ -16,6 +16,9 @@ import (
 // binary is the bridge, built once for all tests.
 var binary string
 
+// pace has the tests run that measure time.
+var pace = flag.Bool("pace", false, "run the tests that measure time, too")
+
 // atOnce is how many tests run at the same time: most of them wait for processes, and not for a processor.
 const atOnce = 4
 

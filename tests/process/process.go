@@ -152,12 +152,6 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Exit is how the process ended, as of exec.Cmd.Wait. It waits for the end.
-func (p *Process) Exit() error {
-	<-p.exited
-	return p.exit
-}
-
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil {
