@@ -25,11 +25,33 @@ type factro struct {
 
 	mu    sync.Mutex
 	calls map[string][]time.Time // of the calls for each title
-	spans []span                 // of all calls
+	spans []span                 // of all calls for commands
 }
 
-// span is a call from its begin to its end.
+// span is a call from its begin to that of its answer.
 type span struct{ began, ended time.Time }
+
+// answering notes when an answer begins. The caller may have it, and make the next call, before its handler returns.
+type answering struct {
+	http.ResponseWriter
+	began time.Time
+}
+
+func (a *answering) WriteHeader(status int) {
+	a.begin()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answering) Write(p []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(p) //nolint:wrapcheck // it is the writer's own
+}
+
+func (a *answering) begin() {
+	if a.began.IsZero() {
+		a.began = time.Now()
+	}
+}
 
 func startFactro(t testing.TB, cfg sim.Config) *factro {
 	t.Helper()
@@ -48,17 +70,18 @@ func startFactro(t testing.TB, cfg sim.Config) *factro {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		var task struct{ Title string }
-		if json.Unmarshal(body, &task) == nil && task.Title != "" {
-			f.mu.Lock()
-			f.calls[task.Title] = append(f.calls[task.Title], began)
-			f.mu.Unlock()
+		if json.Unmarshal(body, &task) != nil || task.Title == "" { // a read of the bridge
+			next.ServeHTTP(w, r)
+			return
 		}
-		defer func() {
-			f.mu.Lock()
-			f.spans = append(f.spans, span{began, time.Now()})
-			f.mu.Unlock()
-		}()
-		next.ServeHTTP(w, r)
+		f.mu.Lock()
+		f.calls[task.Title] = append(f.calls[task.Title], began)
+		f.mu.Unlock()
+		answer := &answering{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		f.mu.Lock()
+		f.spans = append(f.spans, span{began, answer.began})
+		f.mu.Unlock()
 	}))
 	t.Cleanup(f.server.Close)
 	return f
@@ -105,7 +128,7 @@ func (f *factro) between() (first, last time.Time) {
 	return first, last
 }
 
-// mostAtOnce is how many calls were on their way at the same time.
+// mostAtOnce is how many calls for commands were on their way at the same time.
 func (f *factro) mostAtOnce() (most int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
