@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // String returns the value of a JSON string, if it is valid text.
@@ -48,6 +49,26 @@ func objectByValue(raw []byte) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	return fields, nil
+}
+
+// Properties returns the values of some properties of a JSON object, nil for those that it has not. It is Object for who needs a few
+// of many.
+func Properties(raw []byte, names ...string) ([]json.RawMessage, error) {
+	values := make([]json.RawMessage, len(names))
+	var room [64]Member
+	if all, ok := Members(raw, room[:0]); ok {
+		for _, m := range all {
+			if i := slices.Index(names, m.Name); i >= 0 {
+				values[i] = m.Value
+			}
+		}
+		return values, nil
+	}
+	fields, err := objectByValue(raw)
+	for i, name := range names {
+		values[i] = fields[name]
+	}
+	return values, err
 }
 
 // Shape names the type of a JSON value with its article, for people.
