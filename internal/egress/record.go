@@ -2,7 +2,6 @@ package egress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
+	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -74,7 +74,7 @@ func (w *Worker) saveResult(ctx context.Context, j *job, r events.Result) error 
 		r.Response, r.Omitted = nil, true
 	}
 	err := persist.Shrinking(r, func(r events.Result) (err error) {
-		if j.record.Result, err = json.Marshal(r); err != nil {
+		if j.record.Result, err = translate.EncodeResult(r); err != nil {
 			return fmt.Errorf("result of %s: %w", r.Operation, err)
 		}
 		return w.save(ctx, j)

@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/egress/delay"
 	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/internal/translate"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
@@ -31,7 +32,7 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 	}
 	if outcome == events.Applied {
 		switch r.Adopted = j.conclusion.adopted; {
-		case !json.Valid(a.Body):
+		case !jsontext.Whole(a.Body) && !json.Valid(a.Body):
 		case len(a.Body) <= maxResponse:
 			r.Response = a.Body
 		default:

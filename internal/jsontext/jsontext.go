@@ -17,9 +17,11 @@ func Valid(raw string) bool {
 		return false
 	}
 	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
+		next := strings.IndexByte(raw[i:], '\\')
+		if next < 0 {
+			return true
 		}
+		i += next
 		unit := unitAt(raw, i)
 		switch {
 		case unit < 0: // another escape

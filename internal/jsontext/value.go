@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // String returns the value of a JSON string, if it is valid text.
@@ -12,21 +13,32 @@ func String(raw string) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
 	}
-	for i := 1; i < len(raw)-1; i++ {
-		if c := raw[i]; c == '\\' || c < ' ' || c > '~' {
-			var s string
-			if !Valid(raw) || json.Unmarshal([]byte(raw), &s) != nil {
-				return "", false
-			}
-			return s, true
-		}
+	if skipString([]byte(raw), 0) == len(raw) && plainName(raw) {
+		return raw[1 : len(raw)-1], true // no escapes, in nearly all cases
 	}
-	return raw[1 : len(raw)-1], true // no escapes, in nearly all cases
+	var s string
+	if !Valid(raw) || json.Unmarshal([]byte(raw), &s) != nil {
+		return "", false
+	}
+	return s, true
 }
 
 // Object returns the properties of a JSON object by their exact names. With a struct, encoding/json would accept "Action" for
-// "action". The error says what the text is instead.
+// "action". The values are parts of the text, as a rule. The error says what the text is instead.
 func Object(raw []byte) (map[string]json.RawMessage, error) {
+	var room [16]Member
+	if all, ok := Members(raw, room[:0]); ok {
+		fields := make(map[string]json.RawMessage, len(all))
+		for _, m := range all {
+			fields[m.Name] = m.Value
+		}
+		return fields, nil
+	}
+	return objectByValue(raw)
+}
+
+// objectByValue is Object for what is rare, and for mistakes.
+func objectByValue(raw []byte) (map[string]json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(raw, &fields)
 	var wrongType *json.UnmarshalTypeError
@@ -37,6 +49,26 @@ func Object(raw []byte) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	return fields, nil
+}
+
+// Properties returns the values of some properties of a JSON object, nil for those that it has not. It is Object for who needs a few
+// of many.
+func Properties(raw []byte, names ...string) ([]json.RawMessage, error) {
+	values := make([]json.RawMessage, len(names))
+	var room [64]Member
+	if all, ok := Members(raw, room[:0]); ok {
+		for _, m := range all {
+			if i := slices.Index(names, m.Name); i >= 0 {
+				values[i] = m.Value
+			}
+		}
+		return values, nil
+	}
+	fields, err := objectByValue(raw)
+	for i, name := range names {
+		values[i] = fields[name]
+	}
+	return values, err
 }
 
 // Shape names the type of a JSON value with its article, for people.
@@ -62,6 +94,19 @@ func Shape(raw []byte) string {
 
 // Encode writes JSON without a line end. It leaves <, > and & as they are: escaped for HTML, a value would not be what was sent.
 func Encode(v any) ([]byte, error) {
+	if fields, ok := v.(map[string]json.RawMessage); ok && fields != nil {
+		size := 2
+		for name, value := range fields {
+			size += len(name) + len(value) + len(`"":,`)
+		}
+		if out, ok := appendObject(make([]byte, 0, size), fields); ok {
+			return out, nil
+		}
+	}
+	return encodeByValue(v)
+}
+
+func encodeByValue(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)

@@ -37,6 +37,9 @@ const Placeholder = "00000000-0000-4000-8000-000000000000"
 
 // KeyRefs finds the external keys in the data of an operation. Data that is no object has none; Command reports that.
 func KeyRefs(op factro.Operation, data []byte) ([]KeyRef, error) {
+	if op.Body != factro.BodyList && flat(data) {
+		return nil, nil
+	}
 	fields, err := jsontext.Object(data)
 	if err != nil {
 		return nil, nil //nolint:nilerr // Command reports it with the form that is wanted
@@ -66,6 +69,13 @@ func KeyRefs(op factro.Operation, data []byte) ([]KeyRef, error) {
 		}
 	}
 	return refs, invalid(wrong)
+}
+
+// flat says whether data is an object that has no object in it, as nearly always.
+func flat(data []byte) bool {
+	var room [16]jsontext.Member
+	all, ok := jsontext.Members(data, room[:0])
+	return ok && !slices.ContainsFunc(all, func(m jsontext.Member) bool { return m.Value[0] == '{' })
 }
 
 // keyIn reads the object that stands for an id. is says whether the value is such an object.

@@ -19,7 +19,7 @@ import (
 // Result makes the event that reports the outcome of a command. variant follows the outcome in its id, and distinguishes
 // different results of one command that have the same outcome.
 func Result(cmd events.Command, r events.Result, variant string, at time.Time) (event.Event, error) {
-	data, err := jsontext.Encode(r)
+	data, err := EncodeResult(r)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("result of %s: %w", r.Operation, err)
 	}
@@ -59,6 +59,45 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 	return event.Event{Context: attributes, DataEncoded: data}, nil
 }
 
+// EncodeResult writes the data of a result.
+func EncodeResult(r events.Result) ([]byte, error) {
+	if r.Error != nil { // rare, and for people
+		return jsontext.Encode(r)
+	}
+	var w jsontext.Writer
+	w.Begin(resultSize + len(r.Response))
+	w.Text("operation", r.Operation)
+	w.Text("outcome", string(r.Outcome))
+	w.IntIf("status", r.Status)
+	w.Int("attempts", r.Attempts)
+	w.Time("startedAt", r.StartedAt)
+	if r.FinishedAt != nil {
+		w.Time("finishedAt", *r.FinishedAt)
+	}
+	if r.Resource != nil {
+		w.Open("resource")
+		w.Text("type", r.Resource.Type)
+		w.TextIf("id", r.Resource.ID)
+		w.TextIf("url", r.Resource.URL)
+		w.End()
+	}
+	w.JSONIf("response", r.Response)
+	w.True("responseOmitted", r.Omitted)
+	w.True("adopted", r.Adopted)
+	w.True("existing", r.Existing)
+	if r.RetryAt != nil {
+		w.Time("retryAt", *r.RetryAt)
+	}
+	w.TextIf("commandDigest", r.CommandDigest)
+	if data, ok := w.Bytes(); ok {
+		return data, nil
+	}
+	return jsontext.Encode(r)
+}
+
+// resultSize is about the size of a result without the response.
+const resultSize = 512
+
 // resultSchema is the name of the schema of an operation's results. The name in a subject need not be an operation. The
 // response of a dry run does not come from factro, so it has a schema of its own.
 func resultSchema(cmd events.Command, operation string) string {
@@ -79,15 +118,15 @@ func Resource(op factro.Operation, entityID string, answer []byte) (r *events.Re
 	if op.Answer != factro.AnswerObject {
 		return r, ""
 	}
-	fields, err := jsontext.Object(answer)
+	values, err := jsontext.Properties(answer, "id", "mandantId")
 	if err != nil {
 		return r, ""
 	}
 	// The answer of createTaskTag is a tag, whose id is not that of a task.
 	if r.ID == "" && strings.EqualFold(op.AnswerSchema+"Id", entityParam(op.Resource)) {
-		r.ID, _ = jsontext.String(string(fields["id"]))
+		r.ID, _ = jsontext.String(string(values[0]))
 	}
-	mandantID, _ = jsontext.String(string(fields["mandantId"]))
+	mandantID, _ = jsontext.String(string(values[1]))
 	return r, mandantID
 }
 
@@ -103,8 +142,8 @@ func MadeIDs(op factro.Operation, answer []byte) []string {
 	}
 	var ids []string
 	for _, item := range items {
-		if fields, err := jsontext.Object(item); err == nil {
-			if id, _ := jsontext.String(string(fields["id"])); id != "" {
+		if values, err := jsontext.Properties(item, "id"); err == nil {
+			if id, _ := jsontext.String(string(values[0])); id != "" {
 				ids = append(ids, id)
 			}
 		}

@@ -21,9 +21,15 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
+// schema is the schema of an operation's data.
+type schema struct {
+	*jsonschema.Schema
+	quick *quick
+}
+
 // compiled holds the schemas that were used so far, by operation. Compiling all 155 at start would cost time and memory
 // that most bridges never need.
-var compiled sync.Map // string -> *jsonschema.Schema
+var compiled sync.Map // string -> *schema
 
 // compiling guards the compiler. All operations share one, so that they share the compiled components.
 var compiling sync.Mutex
@@ -37,19 +43,20 @@ var compiler = sync.OnceValues(func() (*jsonschema.Compiler, error) {
 	return c, c.AddResource(factro.SchemasID, defs)
 })
 
-func schemaOf(op factro.Operation) (*jsonschema.Schema, error) {
+func schemaOf(op factro.Operation) (*schema, error) {
 	if s, ok := compiled.Load(op.Name); ok {
-		return s.(*jsonschema.Schema), nil //nolint:errcheck // nothing else is in the map
+		return s.(*schema), nil //nolint:errcheck // nothing else is in the map
 	}
 	compiling.Lock()
 	defer compiling.Unlock()
 	if s, ok := compiled.Load(op.Name); ok { // another was first
-		return s.(*jsonschema.Schema), nil //nolint:errcheck // nothing else is in the map
+		return s.(*schema), nil //nolint:errcheck // nothing else is in the map
 	}
-	s, err := compile(op)
+	whole, err := compile(op)
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", op.Name, err)
 	}
+	s := &schema{whole, quickOf(whole)}
 	compiled.Store(op.Name, s)
 	return s, nil
 }
@@ -85,6 +92,14 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 	if !jsontext.Valid(string(data)) { // factro would get U+FFFD, or an empty id
 		return []events.FieldError{{Message: "half of a surrogate pair, such as \\ud800 alone, want valid text"}}, nil
 	}
+	if schema.quick.sure(data) {
+		return nil, nil
+	}
+	return schema.check(data)
+}
+
+// check is check for data that is valid text.
+func (s *schema) check(data []byte) ([]events.FieldError, error) {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
 		return []events.FieldError{{Message: "not JSON: " + err.Error()}}, nil //nolint:nilerr // the mistake is the sender's
@@ -92,7 +107,7 @@ func check(op factro.Operation, data []byte) ([]events.FieldError, error) {
 	if mistakes := endless(value); len(mistakes) > 0 {
 		return mistakes, nil // the schema is not checked until these are fixed
 	}
-	err = schema.Validate(value)
+	err = s.Validate(value)
 	if err == nil {
 		return nil, nil
 	}

@@ -104,7 +104,7 @@ func (l *Ledger) Begin(ctx context.Context, cloud, commandID string, r Record) (
 	if err != nil {
 		return false, Record{}, err
 	}
-	value, err := json.Marshal(r)
+	value, err := r.encode()
 	if err != nil {
 		return false, Record{}, fmt.Errorf("ledger: %w", err)
 	}
@@ -175,7 +175,7 @@ func (l *Ledger) Save(ctx context.Context, cloud, commandID string, r Record) (R
 	if err != nil {
 		return r, err
 	}
-	value, err := json.Marshal(r)
+	value, err := r.encode()
 	if err != nil {
 		return r, fmt.Errorf("ledger: %w", err)
 	}
