@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -37,7 +36,7 @@ func (l *Ledger) TakeOver(ctx context.Context, cloud, owner string, since time.T
 		lost := false
 		for key, r := range others {
 			r.Owner = owner
-			value, err := json.Marshal(r.Record)
+			value, err := r.Record.encode()
 			if err != nil {
 				return fmt.Errorf("ledger: %w", err)
 			}

@@ -27,7 +27,7 @@ const scope = "github.com/factro-bridge/factro-bridge/internal/coreapi/transport
 // observed measures calls and makes their client spans, with the names and attributes that otelhttp gives them. factro is a stranger:
 // it gets no trace ids of ours.
 //
-// otelhttp costs a sixth of what the bridge adds to a call: it copies the request, builds the labels of each call anew, and hides
+// otelhttp costs a sixth of what the bridge adds to a call: it copies the request, builds the labels again for each call, and hides
 // from net/http that a body is in memory, whose head and body then go out by two system calls.
 type observed struct {
 	next     http.RoundTripper
