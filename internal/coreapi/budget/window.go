@@ -242,11 +242,11 @@ func (w *window) others(inFlight int, now time.Time) float64 {
 
 // longRun is the same as it is likely to go on: as in the latest windows, until this one shows more.
 func (w *window) longRun(inFlight int, now time.Time) float64 {
-	if !w.summed {
-		return w.others(inFlight, now)
-	}
-	if !w.counts {
+	switch {
+	case !w.counts:
 		return w.average
+	case !w.summed: // nothing is known of before, not that others made none
+		return w.mix(0, 0.2, inFlight, now)
 	}
 	return w.mix(w.average, 30, inFlight, now)
 }
@@ -254,7 +254,7 @@ func (w *window) longRun(inFlight int, now time.Time) float64 {
 // later is the same in windows to come. One in which others have spent much at once counts little among several.
 func (w *window) later(inFlight int, now time.Time) float64 {
 	if !w.summed {
-		return w.others(inFlight, now)
+		return w.longRun(inFlight, now)
 	}
 	return w.average + (w.longRun(inFlight, now)-w.average)/4
 }
