@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
@@ -173,6 +174,43 @@ func TestDeferredByPause(t *testing.T) {
 	results.find(t, "it is carried out", func(m message) bool {
 		return strings.HasSuffix(m.subject, ".applied") && m.event.Extensions()["causationid"] == sent.ID
 	})
+}
+
+// TestCancelPaused: a command with a notbefore that came during a pause, and is still in the queue, can be cancelled.
+func TestCancelPaused(t *testing.T) {
+	t.Parallel()
+	d := newDelaying(t)
+	results := watchStream(t, d.js, "FACTRO_RESULTS_ACME")
+	steer(t, d.n, "pause", "commands")
+	d.b.obeys("commands", true)
+	sent := func(id string, more ...events.DoOption) {
+		t.Helper()
+		if _, err := d.client.Send(t.Context(), d.task(id), append(more, events.WithID(id))...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent("first")
+	sent("later", events.WithNotBefore(time.Now().Add(time.Hour)))
+	for id, want := range map[string]notbefore.CancelState{"later": notbefore.Cancelled, "first": notbefore.NotFound, "none": notbefore.NotFound} {
+		if state, err := d.client.Cancel(t.Context(), "", id); err != nil || state != want {
+			t.Errorf("%s is %s, %v, want %s", id, state, err, want)
+		}
+	}
+	steer(t, d.n, "resume", "commands")
+	for id, outcome := range map[string]string{"first": "applied", "later": "rejected"} {
+		m := results.find(t, id+" is "+outcome, func(m message) bool {
+			return m.event.Extensions()["causationid"] == id && strings.HasSuffix(m.subject, "."+outcome)
+		})
+		if r := m.result(t); outcome == "rejected" && r.Error.Code != notbefore.CodeCancelled {
+			t.Errorf("the result is %+v", r.Error)
+		}
+	}
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d commands are still delayed", n)
+	}
+	if n := tasksWithTitle(d.f, "later"); n != 0 {
+		t.Errorf("factro has %d tasks", n)
+	}
 }
 
 // TestPausedQueries: queries are answered at once while they are paused, and not at factro; commands go on.

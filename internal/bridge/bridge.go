@@ -81,6 +81,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 		return err
 	}
 	mem := knowMemory("/proc", "/sys/fs/cgroup")
+	collectLess()
 	files := openFiles()
 	conns, warning := divide(b.cfg, files)
 	b.warn(ctx, mem, warning)

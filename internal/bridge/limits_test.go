@@ -3,8 +3,12 @@ package bridge
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/config"
 )
@@ -50,6 +54,43 @@ func TestCgroupMemory(t *testing.T) {
 				t.Errorf("%d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestPercentFor: garbage is at most four times what is in use, and at most 64 MiB unless Go's default allows more.
+func TestPercentFor(t *testing.T) {
+	t.Parallel()
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 20 << 20: 300, 32 << 20: 200, 64 << 20: 100, 1 << 30: 100} {
+		if got := percentFor(live); got != want {
+			t.Errorf("%d bytes in use: %d, want %d", live, got, want)
+		}
+	}
+}
+
+// TestCollectLess: the percentage follows what is in use, collection by collection.
+func TestCollectLess(t *testing.T) { //nolint:paralleltest // the collector is global
+	t.Setenv("GOGC", "")
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	collectLess()
+	held := make([]byte, 128<<20)
+	wantPercent(t, 100)
+	runtime.KeepAlive(held)
+	wantPercent(t, 400)
+}
+
+// wantPercent collects until the collector has a percentage.
+func wantPercent(t *testing.T, want uint64) {
+	t.Helper()
+	now := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		runtime.GC()
+		if metrics.Read(now); now[0].Value.Uint64() == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the percentage is %d, want %d", now[0].Value.Uint64(), want)
+		}
 	}
 }
 

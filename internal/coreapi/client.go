@@ -122,7 +122,7 @@ func (a *Answer) read(body io.Reader, try Attempt) (err error) {
 	case cut:
 		a.Malformed = errCut
 	default:
-		a.Malformed = shape.Check(try.Op, bytes.NewReader(a.Body))
+		a.Malformed = shape.CheckWhole(try.Op, a.Body)
 	}
 	if a.Malformed != nil { // a part of it is for people; a command that waits must not keep all of it
 		a.Body = bytes.Clone(a.Body[:min(len(a.Body), MaxErrorText)])
@@ -140,7 +140,7 @@ func ReadWhole(op factro.Operation, body io.Reader) ([]byte, error) {
 	if len(text) > maxAnswer {
 		return nil, errCut
 	}
-	return text, shape.Check(op, bytes.NewReader(text))
+	return text, shape.CheckWhole(op, text)
 }
 
 func (c *client) request(ctx context.Context, key secret.String, a Attempt, call translate.Call, alive func()) (*http.Request, error) {

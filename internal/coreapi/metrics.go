@@ -3,6 +3,7 @@ package coreapi
 import (
 	"context"
 	"strconv"
+	"sync"
 
 	"github.com/sony/gobreaker/v2"
 	"go.opentelemetry.io/otel/attribute"
@@ -26,11 +27,21 @@ type calls struct {
 	cloud       attribute.KeyValue
 	count       metric.Int64Counter
 	disbelieved metric.Int64Counter
+
+	mu   sync.RWMutex
+	sets map[callKind][]metric.AddOption
+}
+
+// callKind is what calls are counted by.
+type callKind struct {
+	operation string
+	status    int
 }
 
 func newCalls(a *API) (*calls, error) {
 	b := instrument.New(Scope)
 	c := &calls{
+		sets:  map[callKind][]metric.AddOption{},
 		cloud: attribute.String("factro.cloud", a.cfg.Cloud),
 		count: b.Counter("factro.bridge.api.calls", "{call}",
 			"Calls to the Core API, by operation and status; status 0 is no answer."),
@@ -103,6 +114,21 @@ func (c *calls) add(ctx context.Context, op factro.Operation, a Answer) {
 	if a.Status > 599 { // is none, and the label's values are to be few
 		a.Status = 0
 	}
-	c.count.Add(ctx, 1, metric.WithAttributes(c.cloud, attribute.String("factro.operation", op.Name),
-		attribute.String("status", strconv.Itoa(a.Status))))
+	c.count.Add(ctx, 1, c.set(callKind{op.Name, a.Status})...)
+}
+
+// set has the labels of a call, which are made once: their number is bounded by the operations and statuses that there are.
+func (c *calls) set(kind callKind) []metric.AddOption {
+	c.mu.RLock()
+	set := c.sets[kind]
+	c.mu.RUnlock()
+	if set != nil {
+		return set
+	}
+	set = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(c.cloud, attribute.String("factro.operation", kind.operation),
+		attribute.String("status", strconv.Itoa(kind.status))))}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sets[kind] = set
+	return set
 }

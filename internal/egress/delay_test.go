@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,10 @@ import (
 )
 
 // fakeDelays keeps delayed commands. What is due stays there until a test takes it out.
-type fakeDelays struct{ waiting map[string]delayed.Waiting }
+type fakeDelays struct {
+	waiting map[string]delayed.Waiting
+	queue   []events.Command
+}
 
 func (d *fakeDelays) Schedule(_ context.Context, identity string, cmd events.Command, until time.Time) error {
 	if have, known := d.waiting[identity]; known && have.Command.Position != cmd.Position {
@@ -26,6 +30,14 @@ func (d *fakeDelays) Schedule(_ context.Context, identity string, cmd events.Com
 func (d *fakeDelays) Find(_ context.Context, _, identity string) (delayed.Waiting, bool, error) {
 	w, found := d.waiting[identity]
 	return w, found, nil
+}
+
+func (d *fakeDelays) Queued(_ context.Context, _, identity string) (events.Command, bool, error) {
+	at := slices.IndexFunc(d.queue, func(cmd events.Command) bool { return cmd.Identity() == identity })
+	if at < 0 {
+		return events.Command{}, false, nil
+	}
+	return d.queue[at], true, nil
 }
 
 func (d *fakeDelays) Release(context.Context, delayed.Waiting) error { return nil }
@@ -113,6 +125,33 @@ func TestDelayedKeys(t *testing.T) {
 			t.Errorf("the result is %s: %s", s.event.Data(), r)
 		}
 	})
+}
+
+// TestCancelQueued: a command with a notbefore can be cancelled before a worker has come to it, also when its time has passed meanwhile.
+func TestCancelQueued(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]time.Duration{"early": 0, "due": 2 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, apitest.Always(made))
+				own := upsert("c-1", later()...)
+				r.delays.queue = []events.Command{own}
+				for range 2 {
+					if state, err := r.w.Cancel(t.Context(), "urn:test", "c-1"); err != nil || state != notbefore.Cancelled {
+						t.Errorf("it is %s, %v", state, err)
+					}
+				}
+				if state, err := r.w.Cancel(t.Context(), "urn:test", "c-2"); err != nil || state != notbefore.NotFound {
+					t.Errorf("another one is %s, %v", state, err)
+				}
+				time.Sleep(wait) //nolint:forbidigo // in a synctest bubble
+				if s := r.wantCancelled(r.do(own)); r.Count("call") != 0 || r.keys.state() != "" || len(r.delays.waiting) != 0 {
+					t.Errorf("the result is %s: %s", s.event.Data(), r)
+				}
+			})
+		})
+	}
 }
 
 // wantCancelled wants the result of a cancelled command, and no dead letter.

@@ -28,7 +28,7 @@ func TestExpiredRedelivery(t *testing.T) {
 		happens string
 	}{
 		"finished": {ledger.Record{}, `{"operation":"createTask","outcome":"applied"}`, events.Applied, "", "look; publish applied"},
-		"begun":    {ledger.Record{}, "", events.Applied, "", "look; begin; save; " + look + "look; begin; save; " + look + look + "claim; finish; publish applied"},
+		"begun":    {ledger.Record{}, "", events.Applied, "", "look; begin; save; " + look + "look; begin; save; " + look + look + "made; claim; finish; publish applied"},
 		"open":     {ledger.Record{Open: true}, "", events.Rejected, events.CodeExpired, "look; publish rejected"},
 	} {
 		t.Run(name, func(t *testing.T) {

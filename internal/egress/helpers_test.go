@@ -169,6 +169,9 @@ func (d *fakeStores) Claim(ctx context.Context, cloud, resource, objectID, id st
 	return d.claims[key] == id, nil
 }
 
+// TakeOver is not a step: it changes nothing that a test of one worker sees.
+func (d *fakeStores) TakeOver(ctx context.Context, _, _ string, _ time.Time) error { return ctx.Err() }
+
 func (d *fakeStores) Made(ctx context.Context, cloud string, _ time.Time) (map[string]bool, error) {
 	if err := d.step(ctx, "made"); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
@@ -149,6 +150,9 @@ var actions = map[state]func(*Worker, context.Context, *job) finding{
 	publishing:   (*Worker).publishResult,
 }
 
+// calls are the states in which a create may have made an object that the ledger does not know.
+var calls = []state{beginning, opening, calling, concluding}
+
 // Handle carries out a command and publishes its result. See commands.Worker for the arguments and the verdict.
 func (w *Worker) Handle(delivery, stopping context.Context, cmd events.Command, mistake error) error {
 	return w.handle(delivery, stopping, cmd, mistake, nil)
@@ -167,6 +171,7 @@ func (w *Worker) handle(delivery, stopping context.Context, cmd events.Command, 
 			return fmt.Errorf("a command in the state %q has no transition for %q", at, e)
 		}
 		at = w.keepCompany(j, next)
+		j.progress.SetCreates(j.op.Resource, j.op.Creates() && slices.Contains(calls, at))
 	}
 	return j.verdict
 }

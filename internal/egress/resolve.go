@@ -28,13 +28,16 @@ func (w *Worker) resolve(ctx context.Context, j *job) finding {
 	var seen map[string]bool
 	for searches := 1; ; searches++ {
 		found, err := w.findCreated(ctx, j)
+		unsure := searches < maxAttempts && found.Confirm(&seen, j.interrupted()) // others cannot be in the way for ever
+		if err == nil {
+			err = w.others(j).Drop(ctx, &found)
+		}
 		switch {
 		case errors.Is(err, search.ErrStopped) || persist.Finishing(ctx).Err() != nil:
 			return j.stop(fmt.Errorf("stopped before the outcome of the call was known: %w", search.ErrStopped))
 		case err != nil:
 			return w.decideUnsearchable(j, a, "the search for it failed: "+err.Error())
 		}
-		unsure := searches < maxAttempts && found.Confirm(&seen, j.interrupted()) // others cannot be in the way for ever
 		for _, item := range found.Equal {
 			mine, err := w.claim(persist.Finishing(ctx), j, item.ID)
 			if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands"
-	"github.com/factro-bridge/factro-bridge/internal/coreapi"
-	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/egress/persist"
 	"github.com/factro-bridge/factro-bridge/internal/egress/search"
 )
@@ -22,23 +20,17 @@ func (w *Worker) reads(j *job) search.Reads {
 
 // findCreated searches once for the object of a create.
 func (w *Worker) findCreated(ctx context.Context, j *job) (search.Candidates, error) {
-	made, err := w.madeByOthers(ctx, j)
+	made, err := w.others(j).Made(ctx)
 	if err != nil {
 		return search.Candidates{}, err
 	}
 	return w.reads(j).Find(ctx, search.Create{Op: j.op, Data: j.data, StartedAt: j.record.StartedAt, Dated: j.record.Dated, Made: made})
 }
 
-// madeByOthers returns the objects that other commands have made within the doubt window. It needs the right to read the ledger as
-// a stream.
-func (w *Worker) madeByOthers(ctx context.Context, j *job) (map[string]bool, error) {
-	for n := 1; ; n++ {
-		made, err := w.ledger.Made(persist.Finishing(ctx), w.cloud, j.record.StartedAt.Add(-search.DoubtWindow-coreapi.WideSkew))
-		if err == nil || n == maxAttempts {
-			return made, err
-		}
-		if coreapi.Sleep(ctx, delivery.Backoff(n)) != nil {
-			return nil, search.ErrStopped
-		}
+// others are the commands that may have made what a search finds.
+func (w *Worker) others(j *job) search.Others {
+	return search.Others{
+		Ledger: w.ledger, Cloud: w.cloud, Owner: w.id, StartedAt: j.record.StartedAt, Finishing: persist.Finishing,
+		May: commands.MayCall, Await: func(ctx context.Context) error { return j.progress.AwaitCreates(ctx, j.op.Resource) },
 	}
 }

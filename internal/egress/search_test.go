@@ -100,6 +100,36 @@ func TestFindCreated(t *testing.T) {
 	}
 }
 
+// TestEqualCreates: a create without an answer does not take the object of an equal one whose answer is still on its way.
+func TestEqualCreates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble, which begins with the first year that is a date to us
+		slow := apitest.Reply{Status: 200, Body: `{"id":"new-1"}`, Delay: 5 * time.Second}
+		f := tasks{answers: []apitest.Reply{slow, apitest.Reset, apitest.OK(`{"id":"new-2"}`)}}
+		r := newRig(t, func(req *http.Request, body string) apitest.Reply {
+			f.makes = len(f.answers) != 2 // the lost one has made nothing
+			return f.script(req, body)
+		})
+		first, second := create(), create()
+		second.Event.SetID("c-2")
+		done := make(chan error)
+		go func() { done <- r.do(first) }()
+		synctest.Wait() // it is being called
+		verdict := r.do(second)
+		if err := <-done; err != nil || verdict != nil {
+			t.Errorf("the verdicts are %v, %v", err, verdict)
+		}
+		ids := map[string]bool{}
+		for _, s := range r.stores.results(events.Applied) {
+			ids[s.result.Resource.ID] = true
+		}
+		if len(ids) != 2 || r.Count("call POST") != 3 {
+			t.Errorf("the objects are %v: %s", ids, r)
+		}
+	})
+}
+
 // TestEndlessList: a list that never ends blocks the commands only for a limited time.
 func TestEndlessList(t *testing.T) {
 	t.Parallel()

@@ -89,6 +89,9 @@ const maxWait = time.Hour
 // without the header, or if it holds neither. now is the time by the clock of whoever answers, unless the answer has a Date.
 func AsksToWait(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
+	if text == "" { // as usual
+		return 0, false
+	}
 	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
 		wait = time.Duration(min(seconds, int(maxWait/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(text); err == nil {

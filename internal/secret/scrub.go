@@ -73,7 +73,11 @@ func (s *Scrubber) Text(text string) string {
 	if s == nil || len(s.patterns) == 0 {
 		return text
 	}
-	out, _ := s.scrub(nil, []byte(text), true)
+	var room [128]byte
+	out, _ := s.scrub(room[:0], []byte(text), true)
+	if string(out) == text {
+		return text
+	}
 	return string(out)
 }
 
@@ -89,8 +93,10 @@ type scrubbed struct {
 	s         *Scrubber
 	r         io.Reader
 	raw, done []byte // not searched yet, and ready to be read
+	out       []byte // the memory of done
 	err       error
-	part      int // how much is read next
+	part      int  // how much is read at once
+	full      bool // that much was there
 }
 
 // Sizes of the parts that are read: most texts are small.
@@ -101,13 +107,16 @@ func (s *scrubbed) Read(p []byte) (int, error) {
 		if s.err != nil {
 			return 0, s.err
 		}
-		s.part = min(max(2*s.part, firstPart), maxPart)
-		s.raw = slices.Grow(s.raw, s.part)
-		n, err := s.r.Read(s.raw[len(s.raw):cap(s.raw)])
-		s.raw, s.err = s.raw[:len(s.raw)+n], err
+		if cap(s.raw)-len(s.raw) < firstPart/2 || s.full {
+			s.part = min(max(2*s.part, firstPart), maxPart)
+			s.raw = slices.Grow(s.raw, s.part)
+		}
+		room := s.raw[len(s.raw):cap(s.raw)]
+		n, err := s.r.Read(room)
+		s.raw, s.err, s.full = s.raw[:len(s.raw)+n], err, n == len(room)
 		var used int
-		s.done, used = s.s.scrub(slices.Grow(s.done[:0], len(s.raw)), s.raw, err != nil)
-		s.raw = append(s.raw[:0], s.raw[used:]...)
+		s.out, used = s.s.scrub(s.out[:0], s.raw, err != nil)
+		s.done, s.raw = s.out, append(s.raw[:0], s.raw[used:]...)
 	}
 	n := copy(p, s.done)
 	s.done = s.done[n:]

@@ -41,6 +41,9 @@ func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 
 // withoutUsers removes users and passwords from URLs in errors, since libraries quote them.
 func withoutUsers(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindAny { // as an any, it would be allocated
+		return a
+	}
 	if err, ok := a.Value.Any().(error); ok {
 		a.Value = slog.StringValue(secret.Scrub(err.Error()))
 	}

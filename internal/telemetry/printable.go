@@ -19,6 +19,9 @@ type printable struct {
 }
 
 func (p *printable) Write(text []byte) (int, error) {
+	if len(p.rest) == 0 && plain(text) {
+		return p.w.Write(text) //nolint:wrapcheck // it only passes on
+	}
 	raw := text
 	if len(p.rest) > 0 {
 		raw = append(p.rest, text...)
@@ -42,4 +45,14 @@ func (p *printable) Write(text []byte) (int, error) {
 		return 0, err
 	}
 	return len(text), nil
+}
+
+// plain tells whether a text is printable ASCII, as most are.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
 }

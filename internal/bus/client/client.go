@@ -87,18 +87,19 @@ func (c *Client) Why(err error, subjects ...string) error {
 	return err
 }
 
-// Outages calls tell when the connection is lost, and when it is back, until ctx ends.
+// Outages calls tell when the connection is lost, or is already, and when it is back, until ctx ends.
 func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
 	changed := c.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	defer c.nc.RemoveStatusListener(changed)
 	was := true
-	for {
+	for up := c.nc.IsConnected(); ; { // an outage may have begun already
+		if up != was {
+			was = up
+			tell(up)
+		}
 		select {
 		case status := <-changed:
-			if up := status == nats.CONNECTED; up != was {
-				was = up
-				tell(up)
-			}
+			up = status == nats.CONNECTED
 		case <-ctx.Done():
 			return
 		}

@@ -28,6 +28,24 @@ func TestWaitStreamsGivesUp(t *testing.T) {
 	}
 }
 
+// TestOutageBegunBefore: who asks for outages while there is one hears of it, and of its end.
+func TestOutageBegunBefore(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	c := bustest.Dial(t, server)
+	server.Stop()
+	natstest.Eventually(t, "the connection is lost", func() bool { return !c.JetStream().Conn().IsConnected() })
+	outages := make(chan bool, 10)
+	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
+	if natstest.Receive(t, outages) {
+		t.Error("the outage is reported as its end")
+	}
+	server.Start()
+	if !natstest.Receive(t, outages) {
+		t.Error("the end of the outage is reported as another outage")
+	}
+}
+
 // TestDialHidesPasswords: they may stand in an address, and the command line prints why it did not connect.
 func TestDialHidesPasswords(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
+	"github.com/factro-bridge/factro-bridge/internal/bus/commands/inform"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/slots"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/tally"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
@@ -144,6 +145,7 @@ type cloudQueue struct {
 	index   *index.Index
 	slots   *slots.Slots
 	holds   *hold.Keeper
+	senders *inform.Informer
 	binding binding
 	mayNot  string // the subject on which the bridge may not publish, but would have to in order to create the consumer again
 }
@@ -199,6 +201,7 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	q.index = index.New(q.mostIndexed) // what it held before may be done, or released
 	pacer, _ := q.worker.(slots.Pacer)
 	q.slots = slots.New(q.options.Slots, pacer)
+	q.senders = informer(q)
 	if q.acquire != nil { // else there is nothing that remembers them
 		if err := q.holds.Load(working, q.index); err != nil {
 			return err
@@ -215,9 +218,8 @@ func (q *cloudQueue) hold(ctx context.Context) error {
 	}()
 	var group sync.WaitGroup
 	group.Go(func() { q.dispatch(working) })
-	senders := informer(q)
-	group.Go(func() { q.refill(working, senders) })
-	group.Go(func() { senders.Run(working) })
+	group.Go(func() { q.refill(working) })
+	group.Go(func() { q.senders.Run(working) })
 	group.Go(func() { q.holds.Run(working) })
 	q.repeat(working, "pull", q.pull)
 	group.Wait()

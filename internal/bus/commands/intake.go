@@ -11,7 +11,6 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/hold"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/index"
-	"github.com/factro-bridge/factro-bridge/internal/bus/commands/inform"
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -85,7 +84,7 @@ func (q *cloudQueue) pull(ctx context.Context) error {
 // take puts a command into the index.
 func (q *cloudQueue) take(msg *nats.Msg, seq uint64, at time.Time, reply string) error {
 	now := time.Now()
-	it := &index.Item{Entry: q.entry(msg, seq), Stored: at, Reply: reply, Msg: msg, Since: now, Renewed: now, Letter: hold.LetterOf(msg)}
+	it := &index.Item{Entry: q.entry(msg, seq), Stored: at, Reply: reply, Msg: msg, Since: now, Renewed: now, Letter: hold.LetterOf(msg), Notice: q.senders.Heard(seq)}
 	if !q.index.Add(it, q.holds.Holds(it.Lane, it.Letter)) {
 		return errRemade
 	}
@@ -144,7 +143,7 @@ func (q *cloudQueue) giveBack() {
 }
 
 // refill reads again what was cut from the index, as there is room for it.
-func (q *cloudQueue) refill(ctx context.Context, senders *inform.Informer) {
+func (q *cloudQueue) refill(ctx context.Context) {
 	for ctx.Err() == nil {
 		c, short := q.index.Short(max(q.options.Slots.Usual, q.options.Slots.Most, 1))
 		if !short {
@@ -165,10 +164,10 @@ func (q *cloudQueue) refill(ctx context.Context, senders *inform.Informer) {
 			}
 			next = m.Sequence + 1
 			msg := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
-			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now()}
+			it := &index.Item{Entry: q.entry(msg, m.Sequence), Stored: m.Time, Since: time.Now(), Notice: q.senders.Heard(m.Sequence)}
 			if c.Holds(it.Entry) {
 				n++
-				q.index.Refill(&c, it, senders.Heard(m.Sequence))
+				q.index.Refill(&c, it)
 			}
 			short = !q.index.Refilled(&c, next)
 		}

@@ -17,10 +17,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
+	"github.com/factro-bridge/factro-bridge/internal/bus/waiting"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/percent"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
 
 // Headers by which the server knows a message schedule.
@@ -120,6 +122,30 @@ func (s *Store) store(ctx context.Context, stream string, msg *nats.Msg) error {
 	}
 	return nil
 }
+
+// Queued returns the command with an identity that has a notbefore and waits in the queue of its cloud, where no worker has come to it. It
+// reads the queue, command by command.
+func (s *Store) Queued(ctx context.Context, cloud, identity string) (cmd events.Command, found bool, err error) {
+	queue := waiting.Of(s.conn, cloud)
+	last, _, err := queue.Last(ctx)
+	if err != nil {
+		return cmd, false, fmt.Errorf("delayed commands: %w", err)
+	}
+	err = queue.Each(ctx, last, func(c waiting.Command) error {
+		if _, delayed := c.Event.Extensions()[attr.NotBefore]; c.Mistake == nil && delayed && c.Identity() == identity {
+			cmd, found = c.Command, true
+			return errFound
+		}
+		return nil
+	})
+	if found {
+		err = nil
+	}
+	return cmd, found, err
+}
+
+// errFound ends the reading of a queue.
+var errFound = errors.New("the command was found")
 
 // Find returns the delayed command with an identity, if there is one.
 func (s *Store) Find(ctx context.Context, cloud, identity string) (w Waiting, found bool, err error) {

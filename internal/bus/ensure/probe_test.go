@@ -129,8 +129,8 @@ func TestProbeTakenOver(t *testing.T) {
 	t.Parallel()
 	broker := natstest.Start(t)
 	out := outside{bustest.Connected(t, broker), t}
-	_, x := connect(t, broker, bustest.Quiet(), time.Hour, 10*time.Second, 15*time.Second)
-	second, y := connect(t, broker, bustest.Quiet(), time.Hour, 10*time.Second, 15*time.Second)
+	_, x := connect(t, broker, bustest.Quiet(), time.Hour, time.Minute, 15*time.Second)
+	second, y := connect(t, broker, bustest.Quiet(), time.Hour, time.Minute, 15*time.Second)
 	late := ensure.New(second, bustest.Quiet(), ensure.WithProbe(10*time.Second, 0)) // has seen that it is stale
 	out.probe("factro.room.LEFT", 1<<20)
 	if one, two := ensure.TakeProbe(t.Context(), x, "factro.room.LEFT", 0), ensure.TakeProbe(t.Context(), y, "factro.room.LEFT", 0); !one || two {

@@ -278,6 +278,73 @@ func TestMade(t *testing.T) {
 	want(minute, 1)
 }
 
+// TestTakeOver: after it no other bridge can finish a command that it has begun. What has a result, was never called, or is the owner's
+// own stays as it is.
+func TestTakeOver(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	conn := bustest.Running(t, server, bustest.Clouds("acme"))
+	one, other := ledger.New(conn, bustest.Quiet()), ledger.New(conn, bustest.Quiet())
+	began := time.Now().UTC()
+	begin := func(id string, r ledger.Record) ledger.Record {
+		t.Helper()
+		r.Fingerprint, r.StartedAt, r.CalledAt = "f", began, began
+		_, r, err := one.Begin(t.Context(), "acme", id, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	finish := func(id string, r ledger.Record) error {
+		t.Helper()
+		r.Result, r.Made = []byte(`{}`), []string{"made-" + id}
+		_, err := one.Save(t.Context(), "acme", id, r)
+		return err
+	}
+	takeOver := func() {
+		t.Helper()
+		if err := other.TakeOver(t.Context(), "acme", "other", began.Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := begin("done", ledger.Record{Owner: "one"})
+	takeOver() // reads all of it, and the next time only what is new
+	if err := finish("done", done); !errors.Is(err, ledger.ErrTaken) {
+		t.Errorf("finished after it was taken over: %v", err)
+	}
+	called, open, own := begin("called", ledger.Record{Owner: "one"}), begin("open", ledger.Record{Owner: "one", Open: true}), begin("own", ledger.Record{Owner: "other"})
+	finished, gone := begin("finished", ledger.Record{Owner: "one"}), begin("gone", ledger.Record{Owner: "one"})
+	if err := finish("finished", finished); err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Forget(t.Context(), "acme", "gone", gone); err != nil {
+		t.Fatal(err)
+	}
+	takeOver()
+	takeOver()
+	if err := finish("called", called); !errors.Is(err, ledger.ErrTaken) {
+		t.Errorf("finished after it was taken over: %v", err)
+	}
+	for id, r := range map[string]ledger.Record{"open": open, "own": own} {
+		if err := finish(id, r); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	if known, _, err := one.Look(t.Context(), "acme", "gone"); known || err != nil {
+		t.Errorf("a record that was deleted is there again: %v", err)
+	}
+	known, have, err := other.Look(t.Context(), "acme", "called")
+	if err != nil || !known || have.Owner != "other" || !have.CalledAt.Equal(began) {
+		t.Errorf("the record is %+v, %v", have, err)
+	}
+	if err := other.TakeOver(t.Context(), "acme", "third", time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, have, err := other.Look(t.Context(), "acme", "called"); err != nil || have.Owner != "other" {
+		t.Errorf("an older record was taken over: %+v, %v", have, err)
+	}
+}
+
 // TestLedgerOfSources: one id of two sources are two records, and an earlier bridge's is found by the id alone.
 func TestLedgerOfSources(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,7 +21,7 @@ const (
 	madeBefore = time.Hour
 )
 
-// made are the objects that the commands of a cloud have made, as far as their records were read. Several look for objects at once
+// made are the objects that the commands of a cloud have made, and the commands that are not finished, as far as their records were read. Several look for objects at once
 // after a takeover, when it is urgent: together they read each record once.
 type made struct {
 	lock    chan struct{} // has a place for the one that reads
@@ -28,29 +29,45 @@ type made struct {
 	since   time.Time     // the time from which on the records were read, zero for none
 	next    uint64        // the first one that was not read
 	ids     map[string]time.Time
+	open    map[string]unfinished // by their keys
 }
 
 // Made returns the ids of the objects that commands of a cloud have made, by the records that were written since a time of
 // the broker's clock. Who looks for an object of his own leaves these out: so no command pays for a claim but one that
 // was left without an answer.
 func (l *Ledger) Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error) {
-	if err := l.conn.AwaitUp(ctx); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
 	all := map[string]bool{}
-	if err := l.madeOf(cloud).read(ctx, l.conn.JetStream(), topology.LedgerBucket(l.conn.Settings().Prefix, cloud), cloud, since, all); err != nil {
+	if err := l.readMade(ctx, cloud, since, func(m *made) {
+		for id, at := range m.ids {
+			if !at.Before(since) {
+				all[id] = true
+			}
+		}
+	}); err != nil {
 		return nil, err
 	}
 	switch old, err := l.oldLedger(ctx); {
 	case err != nil:
 		return nil, err
 	case old != nil:
-		err := madeIn(ctx, l.conn.JetStream(), old.Name, cloud, journal.Since(since), func(id string, _ journal.Message) { all[id] = true })
+		err := recordsIn(ctx, l.conn.JetStream(), old.Name, cloud, journal.Since(since), func(_ string, r Record, _ journal.Message) {
+			for _, id := range r.Made {
+				all[id] = true
+			}
+		})
 		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// readMade reads what is new in the records of a cloud, and has use look at all of it.
+func (l *Ledger) readMade(ctx context.Context, cloud string, since time.Time, use func(*made)) error {
+	if err := l.conn.AwaitUp(ctx); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return l.madeOf(cloud).read(ctx, l.conn.JetStream(), topology.LedgerBucket(l.conn.Settings().Prefix, cloud), cloud, since, use)
 }
 
 // madeOf is what is kept of a cloud.
@@ -65,8 +82,8 @@ func (l *Ledger) madeOf(cloud string) *made {
 	return m
 }
 
-// read reads what is new, and adds what was made since a time.
-func (m *made) read(ctx context.Context, js jetstream.JetStream, bucket, cloud string, since time.Time, all map[string]bool) error {
+// read reads what is new since a time or before, and has use look at all of it.
+func (m *made) read(ctx context.Context, js jetstream.JetStream, bucket, cloud string, since time.Time, use func(*made)) error {
 	select {
 	case m.lock <- struct{}{}:
 		defer func() { <-m.lock }()
@@ -80,12 +97,11 @@ func (m *made) read(ctx context.Context, js jetstream.JetStream, bucket, cloud s
 	info := stream.CachedInfo()
 	from := journal.At(m.next)
 	if m.since.IsZero() || since.Before(m.since) || len(m.ids) > mostMade || !info.Created.Equal(m.created) || info.State.LastSeq+1 < m.next {
-		m.ids, m.created, m.next, m.since = map[string]time.Time{}, info.Created, 0, time.Time{}
+		m.ids, m.open = map[string]time.Time{}, map[string]unfinished{}
+		m.created, m.next, m.since = info.Created, 0, time.Time{}
 		from = journal.Since(since.Add(-madeBefore))
 	}
-	err = madeIn(ctx, js, bucket, cloud, from, func(id string, msg journal.Message) {
-		m.ids[id] = msg.Time
-	})
+	err = recordsIn(ctx, js, bucket, cloud, from, m.keep)
 	if err != nil {
 		m.since = time.Time{}
 		return err
@@ -94,28 +110,37 @@ func (m *made) read(ctx context.Context, js jetstream.JetStream, bucket, cloud s
 	if m.next = info.State.LastSeq + 1; m.since.IsZero() {
 		m.since = since.Add(-madeBefore)
 	}
-	for id, at := range m.ids {
-		if !at.Before(since) {
-			all[id] = true
-		}
-	}
+	use(m)
 	return nil
 }
 
-// madeIn hands over what the records of one bucket say. What it leaves out would be taken for nobody's.
-func madeIn(ctx context.Context, js jetstream.JetStream, bucket, cloud string, from journal.From, take func(id string, msg journal.Message)) error {
-	records := "$KV." + bucket + "." + cloud + ".*" // the claims have more tokens
+// keep keeps what a record says.
+func (m *made) keep(key string, r Record, msg journal.Message) {
+	for _, id := range r.Made {
+		m.ids[id] = msg.Time
+	}
+	if delete(m.open, key); r.Result == nil && !r.Open && !r.CalledAt.IsZero() {
+		r.revision = msg.Sequence
+		m.open[key] = unfinished{r, msg.Time}
+	}
+}
+
+// recordsIn hands over the records of one bucket with their keys, an empty one for each that was deleted. What it leaves out would be taken
+// for nobody's.
+func recordsIn(
+	ctx context.Context, js jetstream.JetStream, bucket, cloud string, from journal.From, take func(key string, r Record, msg journal.Message),
+) error {
+	keys := "$KV." + bucket + "."
+	records := keys + cloud + ".*" // the claims have more tokens
 	for m, err := range journal.New(js).Read(ctx, "KV_"+bucket, from, journal.Present(), records) {
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
 		var r Record
-		if json.Unmarshal(m.Data, &r) != nil {
+		if len(m.Data) > 0 && json.Unmarshal(m.Data, &r) != nil {
 			continue // not one of ours
 		}
-		for _, id := range r.Made {
-			take(id, m)
-		}
+		take(strings.TrimPrefix(m.Subject, keys), r, m)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type Canceller interface {
 }
 
 const (
-	// maxCancels bounds the requests to cancel of a cloud that are in flight at once. Whoever gets no answer asks again.
+	// maxCancels bounds the requests to cancel of a cloud that are in flight at once.
 	maxCancels = 16
 	// cancelTimeout bounds one of them.
 	cancelTimeout = 8 * time.Second
@@ -68,8 +68,8 @@ func (d *cancelServer) accept(ctx context.Context, msg *nats.Msg) {
 		return
 	}
 	select {
-	case d.slots <- struct{}{}:
-	default:
+	case d.slots <- struct{}{}: // the others wait in the subscription
+	case <-ctx.Done():
 		return
 	}
 	d.inFlight.Go(func() {

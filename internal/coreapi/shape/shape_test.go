@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -77,6 +78,7 @@ func TestCheckBody(t *testing.T) {
 		}
 		for name, read := range map[string]func() error{
 			"whole": func() error { return Check(op, strings.NewReader(test.body)) },
+			"held":  func() error { return CheckWhole(op, []byte(test.body)) },
 			"stream": func() error {
 				r := Checked(op, strings.NewReader(test.body))
 				text, err := io.ReadAll(r)
@@ -105,5 +107,36 @@ func TestListBounds(t *testing.T) {
 	endless := strings.NewReader(`["` + strings.Repeat("x", 2*MaxRecord))
 	if err := Records(endless, func([]byte) error { return nil }); !errors.Is(err, errRecordTooLarge) || endless.Len() < MaxRecord/2 {
 		t.Errorf("%d bytes are left: %v", endless.Len(), err)
+	}
+}
+
+// FuzzFits: whatever is taken for a good answer at the first look is one.
+func FuzzFits(f *testing.F) {
+	operations := []string{"createTask", "updateTask", "getUserQuota", "getTaskReadRights", "deleteTask", "listTasks", "createTasks"}
+	for _, body := range []string{
+		`{"id":"t-1","title":"T"}`, `{"id":7,"x":[{"y":null}]}`, `{"\u0069d":"t-1"}`, `{"id":"\ud800"}`, `{"id":"","id":"x"}`, "{\"id\":\"\xff\"}",
+		`{"id":"t-1","\u0065rror":{"a":1}}`, `{"id":"t-1","error":[]}`, `{"totalUserCount":1e999}`, `{"totalUserCount":-0}`, ` {"id" : true} `, `{"id":"t"} {}`, `[{"id":"t"}]`, `null`,
+	} {
+		for i := range operations {
+			f.Add(uint(i), []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, i uint, body []byte) {
+		op, _ := factro.Lookup(operations[i%uint(len(operations))])
+		if fits(op, body) {
+			if err := Check(op, bytes.NewReader(body)); err != nil {
+				t.Errorf("%s: %q fits, but %v", op.Name, body, err)
+			}
+		}
+	})
+}
+
+// TestFits: the first look accepts the usual answers, or it would be for nothing.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	for operation, want := range map[string]bool{"createTask": true, "updateTask": true, "getUserQuota": false, "listTasks": false} {
+		if op, _ := factro.Lookup(operation); fits(op, []byte(`{"id":"t-1","title":"T"}`)) != want {
+			t.Errorf("%s: want %t", operation, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -26,32 +27,46 @@ type guard struct {
 // request was sent, and it waits for the read of a file that is under way, which may take a second.
 const linger = 2 * time.Second
 
+// returned is what a transport returns. body has the parts of the answer's body.
+type returned struct {
+	resp *http.Response
+	body *io.PipeReader
+	err  error
+}
+
 // RoundTrip returns when the transport does, or soon after the end of the request's context.
 func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	type returned struct {
-		resp *http.Response
-		err  error
-	}
 	ch := make(chan returned, 1)
-	go func() {
-		resp, err := g.next.RoundTrip(r) //nolint:bodyclose // by whoever takes it from the channel
-		ch <- returned{resp, err}
+	go func() { // ends with the body of the answer, or when nobody reads it any more
+		resp, err := g.next.RoundTrip(r)
+		if err != nil {
+			ch <- returned{nil, nil, err}
+			return
+		}
+		theirs := resp.Body
+		if resp.StatusCode < 200 { // the body of a 101 is the connection itself
+			_ = theirs.Close()
+			theirs = http.NoBody
+		}
+		body, parts := io.Pipe()
+		ch <- returned{resp, body, nil}
+		pass(r.Context(), parts, theirs)
 	}()
 	select {
 	case got := <-ch:
-		return g.guarded(r, got.resp, got.err)
+		return g.guarded(r, got)
 	case <-r.Context().Done():
 	}
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
 	select {
 	case got := <-ch:
-		return g.guarded(r, got.resp, got.err)
+		return g.guarded(r, got)
 	case <-timer.C:
 	}
 	go func() { // ends when the transport does
-		if got := <-ch; got.resp != nil {
-			_ = got.resp.Body.Close()
+		if got := <-ch; got.body != nil {
+			_ = got.body.Close()
 		}
 	}()
 	if c := callOf(r); c != nil {
@@ -64,11 +79,12 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 var known = []string{"Content-Type", "Content-Encoding", "Date", "Retry-After", "Ratelimit", "Ratelimit-Policy"}
 
 // guarded makes an answer safe, or the error instead of one, which may quote what the server sent.
-func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.Response, error) {
+func (g guard) guarded(r *http.Request, got returned) (*http.Response, error) {
 	scrub := g.hidden.scrubber(secret.String(r.Header.Get("Authorization")))
-	if err != nil {
-		return nil, scrubbed(scrub, err)
+	if got.err != nil {
+		return nil, scrubbed(scrub, got.err)
 	}
+	resp := got.resp
 	resp.Status = strconv.Itoa(resp.StatusCode)
 	h := http.Header{}
 	for _, name := range known {
@@ -77,12 +93,8 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 		}
 	}
 	resp.Header, resp.Trailer = h, nil
-	if resp.StatusCode < 200 { // the body of a 101 is the connection itself
-		_ = resp.Body.Close()
-		resp.Body = http.NoBody
-		return resp, nil
-	}
-	bounded := bound(r.Context(), resp.Body)
+	// By a buffer, since each read of the pipe has to wait for the other side.
+	bounded := bufio.NewReaderSize(got.body, firstRead)
 	// As UTF-8 from here on, or nobody would see a secret, or JSON, in it.
 	body := content.Headers{Type: h.Get("Content-Type")}.Reader(errorScrubber{bounded, scrub})
 	if c := callOf(r); c != nil && c.Op.ShowsSecrets() {
@@ -91,16 +103,18 @@ func (g guard) guarded(r *http.Request, resp *http.Response, err error) (*http.R
 	resp.Body = struct {
 		io.Reader
 		io.Closer
-	}{scrub.Reader(body), bounded}
+	}{scrub.Reader(body), got.body}
 	return resp, nil
 }
 
 // parts are the buffers by which bodies are read.
 var parts = sync.Pool{New: func() any { return new(make([]byte, 32<<10)) }}
 
-// bound returns a body that ends with a context, whatever the reading of it does. What has come until then is in it.
-func bound(ctx context.Context, body io.ReadCloser) io.ReadCloser {
-	r, w := io.Pipe()
+// firstRead is how much of a body is read at least at once.
+const firstRead = 512
+
+// pass passes a body on, until it or the context ends, whatever the reading of it does. What has come until then is passed on.
+func pass(ctx context.Context, w *io.PipeWriter, body io.ReadCloser) {
 	ended := make(chan struct{})
 	over := context.AfterFunc(ctx, func() {
 		go func() { _ = body.Close() }() // ends what reads it, if anything can
@@ -112,19 +126,16 @@ func bound(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 			w.CloseWithError(context.Cause(ctx))
 		}
 	})
-	go func() { // ends with the body, or when nobody reads it any more
-		part := parts.Get().(*[]byte) //nolint:errcheck // nothing else is in the pool
-		_, err := io.CopyBuffer(w, body, *part)
-		parts.Put(part)
-		close(ended)
-		over()
-		_ = body.Close()
-		if err != nil && ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		w.CloseWithError(err)
-	}()
-	return r
+	part := parts.Get().(*[]byte) //nolint:errcheck // nothing else is in the pool
+	_, err := io.CopyBuffer(w, body, *part)
+	parts.Put(part)
+	close(ended)
+	over()
+	_ = body.Close()
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	w.CloseWithError(err)
 }
 
 // errorScrubber takes the secrets out of the error of a body, which may quote what the server sent.

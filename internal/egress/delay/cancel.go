@@ -24,7 +24,7 @@ var errContended = errors.New("the command is being changed by others")
 // Cancel cancels a delayed command. The ledger decides: its record of the command gets the result that the command was cancelled, in one
 // write that fails if a worker has begun the command, as the write of the worker fails after it. Then the command is sent on its way at
 // once, and the worker that gets it publishes that result instead of carrying it out. So Cancel need not delete anything, and a crash in
-// between leaves a command that is cancelled or one that is not.
+// between leaves a command that is cancelled or one that is not. A command that is still in the queue stays there until a worker comes to it.
 func (d *Delays) Cancel(ctx context.Context, source, id string) (notbefore.CancelState, error) {
 	if uri, err := url.Parse(source); err == nil {
 		source = uri.String() // as it is read from a command
@@ -53,11 +53,26 @@ func (d *Delays) Cancel(ctx context.Context, source, id string) (notbefore.Cance
 	return "", errContended
 }
 
+// queued looks for a command that no worker has come to, and that so has no record: a pause or a long queue is before it.
+func (d *Delays) queued(ctx context.Context, of string) (w delayed.Waiting, found bool, err error) {
+	if w.Command, found, err = d.store.Queued(ctx, d.cloud, of); err != nil || !found {
+		return w, false, err
+	}
+	at, mistake := NotBefore(w.Command.Event, time.Time{})
+	w.Until = at
+	return w, mistake == nil, nil
+}
+
 // cancelRecord writes into the ledger that a command is cancelled, unless it is too late. ledger.ErrTaken says to look again.
 func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Waiting, found bool) (notbefore.CancelState, error) {
 	known, have, err := d.ledger.Look(ctx, d.cloud, of)
 	if err != nil {
 		return "", err
+	}
+	if !found && !known {
+		if waiting, found, err = d.queued(ctx, of); err != nil || !found {
+			return notbefore.NotFound, err
+		}
 	}
 	if found {
 		digest, err := d.fingerprintOf(waiting.Command)
@@ -72,8 +87,6 @@ func (d *Delays) cancelRecord(ctx context.Context, of string, waiting delayed.Wa
 		}
 	}
 	switch reopened := found && waiting.Command.Redrive != "" && waiting.Command.Redrive != have.Redrive; {
-	case !found && !known:
-		return notbefore.NotFound, nil
 	case have.Result != nil && isCancelledRecord(have):
 		return notbefore.Cancelled, nil
 	case have.Result != nil && !reopened, have.MayHaveCalled(), !found && have.NotBefore.IsZero():

@@ -19,19 +19,23 @@ type All struct {
 type Command struct {
 	all *All
 	status.InFlight
+
+	creates string        // the resource of what it makes
+	known   chan struct{} // closed when the ledger knows it, nil if there is nothing to know
 }
 
 // Begin adds a command that is in flight from now on.
 func (h *All) Begin(since time.Time) *Command {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := &Command{h, status.InFlight{State: status.Calling, Since: coreapi.Instant(since)}}
+	p := &Command{all: h, InFlight: status.InFlight{State: status.Calling, Since: coreapi.Instant(since)}}
 	h.current = append(h.current, p)
 	return p
 }
 
 // End takes it out.
 func (p *Command) End() {
+	p.SetCreates("", false)
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	p.all.current = slices.DeleteFunc(p.all.current, func(o *Command) bool { return o == p })

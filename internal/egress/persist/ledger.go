@@ -2,9 +2,9 @@ package persist
 
 import (
 	"context"
-	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/egress/search"
 )
 
 // Ledger keeps commands, and the objects that they made, across crashes. A commandID is the identity of a command. For a command
@@ -34,6 +34,5 @@ type ledgerWrites interface {
 type ledgerClaims interface {
 	// Claim records that a command made an object. It reports whether the object belongs to this command.
 	Claim(ctx context.Context, cloud, resource, objectID, commandID string) (mine bool, err error)
-	// Made returns the objects in the records that were written since a time.
-	Made(ctx context.Context, cloud string, since time.Time) (map[string]bool, error)
+	search.Records
 }

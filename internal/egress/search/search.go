@@ -74,6 +74,12 @@ func (s *Candidates) add(items []compare.Item, made map[string]bool) {
 	}
 }
 
+// drop leaves out objects that other commands have made.
+func (s *Candidates) drop(made map[string]bool) {
+	theirs := func(i compare.Item) bool { return made[i.ID] }
+	s.Equal, s.Doubts = slices.DeleteFunc(s.Equal, theirs), slices.DeleteFunc(s.Doubts, theirs)
+}
+
 // doubtOlder moves objects that were created before a time to the doubts, unless they have the mark of the command. It sorts the
 // rest.
 func (s *Candidates) doubtOlder(since time.Time) {

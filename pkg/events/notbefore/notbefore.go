@@ -27,7 +27,8 @@ type CancelState string
 
 const (
 	// Cancelled says that the command is not carried out. Its final result is rejected, with the code CodeCancelled, and follows
-	// within seconds. A command that was cancelled before is cancelled as well.
+	// within seconds, or when the queue comes to a command that is still there. A command that was cancelled before is cancelled as
+	// well.
 	Cancelled CancelState = "cancelled"
 	// Begun says that it is too late: the command was begun, or has a final result already.
 	Begun CancelState = "begun"

@@ -30,7 +30,7 @@ type Item struct {
 	Renewed time.Time // when the broker heard of it last
 	Tries   uint64    // how often it was handled
 	Letter  uint64    // the dead letter that it was sent again from, or 0
-	notice  Notice
+	Notice  Notice    // what its sender has heard
 }
 
 // Index are the commands of a cloud that wait or are being carried out.
@@ -92,7 +92,7 @@ func (x *Index) Add(it *Item, front bool) bool {
 		x.drop(it.Seq)
 	}
 	if was := x.former[it.Seq]; was != nil && was.Stored.Equal(it.Stored) {
-		it.Since, it.notice, it.Tries = was.Since, was.notice, was.Tries
+		it.Since, it.Notice, it.Tries = was.Since, was.Notice, was.Tries
 		delete(x.former, it.Seq)
 	}
 	put := x.schedule.Add

@@ -23,11 +23,10 @@ func (x *Index) Short(few int) (lane.Cut, bool) {
 	return x.schedule.Short(few)
 }
 
-// Refill adds an item of it, and what its sender has heard.
-func (x *Index) Refill(c *lane.Cut, it *Item, heard Notice) {
+// Refill adds an item of it.
+func (x *Index) Refill(c *lane.Cut, it *Item) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	it.notice = heard
 	if x.items[it.Seq] == nil && x.schedule.Refill(c, it.Entry) {
 		x.keep(it)
 		x.notify()

@@ -58,10 +58,10 @@ func (x *Index) Unreported(forecast func(int) time.Duration, load slots.Load) (a
 		if r.Until.After(wait.Until) {
 			wait.Until = r.Until
 		}
-		if !it.notice.Due(now, wait.Until) {
+		if !it.Notice.Due(now, wait.Until) {
 			continue
 		}
-		it.notice.Reported(wait.Until)
+		it.Notice.Reported(wait.Until)
 		if all = append(all, News{it, wait}); len(all) == PerSecond {
 			break
 		}
@@ -78,8 +78,8 @@ func estimate(r lane.Rank, load slots.Load, forecast func(int) time.Duration) ti
 	return max(forecast(max(r.Before-load.Running, 0)+1), time.Duration(r.Before)*load.Each, time.Duration(r.Depth)*load.One)
 }
 
-// Beyond is the place in the stream from which on there are commands that are not in the index, if there are any.
-func (x *Index) Beyond() (from uint64, ok bool) {
+// Beyond is the place in the stream from which on there may be commands that are not in the index, and whether it has no room for them.
+func (x *Index) Beyond() (from uint64, full bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.schedule.Beyond()

@@ -66,10 +66,12 @@ func (t *tail) heard(seq uint64) index.Notice {
 
 // walk tells senders, at most so many.
 func (t *tail) walk(ctx context.Context, most int) error {
-	from, beyond := t.queue.Index.Beyond()
-	if !beyond {
-		t.walked, t.unknown = 0, 0
-		t.set(0, nil)
+	from, full := t.queue.Index.Beyond()
+	if !full {
+		if from >= t.next { // else some of those who have heard are still to come into the index
+			t.walked, t.unknown = 0, 0
+			t.set(0, nil)
+		}
 		return nil
 	}
 	t.from = from

@@ -125,17 +125,14 @@ func (s *Schedule) Refilled(c *Cut, next uint64) bool {
 	return false
 }
 
-// Beyond is the place in the stream from which on there are entries that the schedule does not know, as far as it knows that.
-func (s *Schedule) Beyond() (from uint64, ok bool) {
-	if len(s.entries) >= s.most {
-		from, ok = s.highest+1, true
-	}
+// Beyond is the place in the stream from which on there may be entries that the schedule does not know, and whether it has no room for
+// them.
+func (s *Schedule) Beyond() (from uint64, full bool) {
+	from, full = s.highest+1, len(s.entries) >= s.most
 	for _, at := range s.cuts {
-		if !ok || at < from {
-			from, ok = at, true
-		}
+		from, full = min(from, at), true
 	}
-	return from, ok
+	return from, full
 }
 
 // Behind is where an entry stands that the schedule does not know, with so many others like it before it.
