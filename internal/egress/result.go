@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -95,8 +96,9 @@ func (w *Worker) publishFinal(ctx context.Context, j *job, r events.Result) erro
 	if r.Error != nil {
 		code = r.Error.Code
 	}
-	w.log.InfoContext(ctx, "command finished", "cloud", w.cloud, "operation", events.Token(r.Operation), "event_id", j.cmd.Event.ID(),
-		"outcome", string(r.Outcome), "code", code, "status", r.Status, "attempts", r.Attempts, "duration", time.Since(j.startedAt).String())
+	w.log.LogAttrs(ctx, slog.LevelInfo, "command finished", slog.String("cloud", w.cloud), slog.String("operation", events.Token(r.Operation)),
+		slog.String("event_id", j.cmd.Event.ID()), slog.String("outcome", string(r.Outcome)), slog.String("code", code), slog.Int("status", r.Status),
+		slog.Int("attempts", r.Attempts), slog.String("duration", time.Since(j.startedAt).String()))
 	verdict := w.verdict(j, r)
 	if errors.Is(err, publish.ErrRefusing) {
 		return w.pendingVerdict(j, r, verdict, err)

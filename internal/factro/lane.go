@@ -17,13 +17,12 @@ func (o Operation) LaneKey(data []byte) string {
 	if o.Lane == "" {
 		return ""
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, &fields) != nil {
+	values, err := jsontext.Properties(data, o.Lane)
+	if err != nil {
 		return ""
 	}
-	value := fields[o.Lane]
-	var id string
-	if json.Unmarshal(value, &id) == nil {
+	value := values[0]
+	if id, isText := laneID(value); isText {
 		if id == "" {
 			return ""
 		}
@@ -41,6 +40,13 @@ func (o Operation) LaneKey(data []byte) string {
 		return ""
 	}
 	return o.Resource + "/" + o.Lane + "/" + string(canonical)
+}
+
+func laneID(value json.RawMessage) (id string, isText bool) {
+	if id, isText = jsontext.String(string(value)); isText {
+		return id, true
+	}
+	return id, json.Unmarshal(value, &id) == nil
 }
 
 // NamedKey is the key of the object of a kind that has an external key. The create that gives the external key has it too.

@@ -3,7 +3,9 @@ package translate
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -45,10 +47,10 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 	}
 	attributes := &event.EventContextV1{
 		ID:              id,
-		Source:          *types.ParseURIRef("urn:factro:bridge:" + cmd.Cloud),
+		Source:          types.URIRef{URL: uri("urn:factro:bridge:" + cmd.Cloud)},
 		Type:            events.ResultTypePrefix + string(r.Outcome),
 		DataContentType: &jsonContentType,
-		DataSchema:      types.ParseURI(events.SchemaURI(resultSchema(cmd, r.Operation))),
+		DataSchema:      &types.URI{URL: uri(events.SchemaURI(resultSchema(cmd, r.Operation)))},
 		Time:            &types.Timestamp{Time: at.UTC()},
 		Extensions:      extensions,
 	}
@@ -57,6 +59,21 @@ func Result(cmd events.Command, r events.Result, variant string, at time.Time) (
 		attributes.Subject = &subject
 	}
 	return event.Event{Context: attributes, DataEncoded: data}, nil
+}
+
+// uris are the URIs of results that were made so far: of clouds and of schemas, which are few.
+var uris sync.Map // string -> url.URL
+
+func uri(text string) url.URL {
+	if u, ok := uris.Load(text); ok {
+		return u.(url.URL) //nolint:errcheck // nothing else is in the map
+	}
+	u, err := url.Parse(text)
+	if err != nil { // names of clouds and of operations need no escapes
+		return url.URL{Opaque: text}
+	}
+	uris.Store(text, *u)
+	return *u
 }
 
 // EncodeResult writes the data of a result.

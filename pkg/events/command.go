@@ -48,16 +48,18 @@ func (p Prefix) DecodeCommand(subject string, header nats.Header, data []byte, p
 	var bad binding.Problems
 	origin := subject
 	address, addressErr := p.ParseCommand(subject)
-	again, notAgain := p.ParseRedrive(subject)
-	if notAgain == nil {
-		address, addressErr = again, nil
-		origin = p.Command(again.Cloud, again.Resource, again.Operation)
+	redriven := false
+	if addressErr != nil {
+		if again, err := p.ParseRedrive(subject); err == nil {
+			address, addressErr, redriven = again, nil, true
+			origin = p.Command(again.Cloud, again.Resource, again.Operation)
+		}
 	}
 	if addressErr != nil {
 		bad.Addf("%v", addressErr)
 	}
 	in := command.Incoming{
-		Subject: origin, Operation: address.Operation, Again: notAgain == nil, Header: header, Data: data, Position: position,
+		Subject: origin, Operation: address.Operation, Again: redriven, Header: header, Data: data, Position: position,
 	}
 	d, err := commandNames.Decode(in, &bad)
 	return Command{

@@ -101,6 +101,9 @@ func (q *cloudQueue) message(ctx context.Context, it *index.Item) (*nats.Msg, er
 	return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 }
 
+// consumerSpan is made once: the options of a span that nobody records still cost.
+var consumerSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
+
 // handle has one message handled, and settles it. If it is not gone then, it has to wait.
 func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.Msg, by handler) (gone bool, after time.Duration) {
 	ctx, cancel := delivery.Grace(stopping, q.conn.Settings().DrainTimeout)
@@ -118,16 +121,18 @@ func (q *cloudQueue) handle(stopping context.Context, it *index.Item, msg *nats.
 	cmd, mistake := q.conn.Settings().Prefix.DecodeCommand(msg.Subject, msg.Header, msg.Data, d.position)
 	d.cmd, d.readable = cmd, mistake == nil
 
-	ctx, span := q.tracer.Start(ctx, "process "+measure.Destination(msg.Subject),
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: remote}),
-		trace.WithAttributes(
+	ctx, span := q.tracer.Start(ctx, "process "+measure.Destination(msg.Subject), consumerSpan...)
+	defer span.End()
+	if span.IsRecording() {
+		span.AddLink(trace.Link{SpanContext: remote})
+		span.SetAttributes(
 			semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"),
 			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(msg.Subject),
 			attribute.String("factro.operation", cmd.Operation), attribute.Int64("messaging.nats.redelivered", int64(d.redelivered)), //nolint:gosec // far below the limit of the type
-		))
-	defer span.End()
-	if mistake == nil {
-		span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
+		)
+		if mistake == nil {
+			span.SetAttributes(semconv.CloudEventsEventID(cmd.Event.ID()), semconv.MessagingMessageBodySize(len(cmd.Event.Data())))
+		}
 	}
 
 	verdict := by.Handle(ctx, stopping, cmd, mistake)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,13 +19,7 @@ import (
 // Takers are the names of the stream that is to take what is published to a subject: its own, and the one that it has until the
 // streams of an older version are taken over.
 func Takers(p events.Prefix, subject string) []string {
-	t := strings.Split(subject, ".")
-	at := func(i int) string {
-		if i < len(t) {
-			return t[i]
-		}
-		return ""
-	}
+	at := func(i int) string { return topology.SubjectToken(subject, i) }
 	switch at(1) {
 	case "event":
 		return []string{p.EventStream(at(2)), topology.OldName(p, "EVENTS")}

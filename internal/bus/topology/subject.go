@@ -4,9 +4,13 @@ import "strings"
 
 // SubjectToken returns the nth token of a subject, "" if there is none.
 func SubjectToken(subject string, n int) string {
-	tokens := strings.SplitN(subject, ".", n+2)
-	if n >= len(tokens) {
-		return ""
+	for ; n > 0; n-- {
+		_, rest, more := strings.Cut(subject, ".")
+		if !more {
+			return ""
+		}
+		subject = rest
 	}
-	return tokens[n]
+	token, _, _ := strings.Cut(subject, ".")
+	return token
 }

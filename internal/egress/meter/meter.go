@@ -25,7 +25,11 @@ type Metrics struct {
 	refused  metric.Int64Counter
 	zeroed   sync.Once
 	duration metric.Float64Histogram
+	labels   sync.Map // [3]string of an operation, an outcome and a code -> labels
 }
+
+// labels are those of one kind of result. They are made once: making them costs more than counting.
+type labels struct{ result, outcome metric.MeasurementOption }
 
 // StartAtZero starts the counters of refused results at 0. Without that, a series starts with its first case, and the increase
 // over time does not include that case.
@@ -67,9 +71,23 @@ func (m *Metrics) Count(ctx context.Context, op factro.Operation, since time.Tim
 	if r.Error != nil {
 		code = r.Error.Code
 	}
-	m.commands.Add(ctx, 1, metric.WithAttributes(m.cloud, attribute.String("factro.operation", operation),
-		attribute.String("outcome", string(r.Outcome)), attribute.String("code", code)))
+	l := m.labelsOf(operation, string(r.Outcome), code)
+	m.commands.Add(ctx, 1, l.result)
 	if r.Outcome != events.Deferred {
-		m.duration.Record(ctx, time.Since(since).Seconds(), metric.WithAttributes(m.cloud, attribute.String("outcome", string(r.Outcome))))
+		m.duration.Record(ctx, time.Since(since).Seconds(), l.outcome)
 	}
+}
+
+func (m *Metrics) labelsOf(operation, outcome, code string) labels {
+	key := [3]string{operation, outcome, code}
+	if l, ok := m.labels.Load(key); ok {
+		return l.(labels) //nolint:errcheck // nothing else is in the map
+	}
+	l := labels{
+		result: metric.WithAttributeSet(attribute.NewSet(m.cloud, attribute.String("factro.operation", operation),
+			attribute.String("outcome", outcome), attribute.String("code", code))),
+		outcome: metric.WithAttributeSet(attribute.NewSet(m.cloud, attribute.String("outcome", outcome))),
+	}
+	m.labels.Store(key, l)
+	return l
 }

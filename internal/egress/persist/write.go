@@ -20,19 +20,24 @@ const finalWriteGrace = time.Second
 // ends when retrying is useless: the broker refuses the write for good, or has refused everything for so long that the commands
 // behind would be blocked.
 func UntilStopped(ctx context.Context, do func(context.Context) error) error {
-	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finalWriteGrace, cancel) })
-	defer stop()
-	for n := 1; ; n++ {
-		err := do(extended)
-		if err == nil || publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) || errors.Is(err, ledger.ErrTaken) {
+	for n := 1; ctx.Err() == nil; n++ {
+		if err := do(ctx); isFinal(err) {
 			return err
 		}
-		if coreapi.Sleep(extended, delivery.Backoff(n)) != nil {
+		_ = coreapi.Sleep(ctx, delivery.Backoff(n)) // an error means that ctx has ended
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalWriteGrace)
+	defer cancel()
+	for n := 1; ; n++ {
+		err := do(last) // also what was on its way when ctx ended: to write it twice changes nothing
+		if isFinal(err) || coreapi.Sleep(last, delivery.Backoff(n)) != nil {
 			return err
 		}
 	}
+}
+
+func isFinal(err error) bool {
+	return err == nil || publish.Permanent(err) || errors.Is(err, publish.ErrRefusing) || errors.Is(err, ledger.ErrTaken)
 }
 
 // Shrinking calls do with a result. If the broker refuses it for good, it calls do without factro's answer, and then with the

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 )
 
 // MaxQuoted bounds what an error quotes of a value, in bytes.
@@ -81,7 +83,7 @@ func NotJSON(raw []byte) string {
 		return "begins with a byte order mark, which JSON does not allow"
 	case !utf8.Valid(raw):
 		return fmt.Sprintf("is not UTF-8 at byte %d", invalidAt(raw))
-	case json.Valid(raw):
+	case jsontext.Whole(raw), json.Valid(raw):
 		return ""
 	}
 	var ignored json.RawMessage

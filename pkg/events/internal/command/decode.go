@@ -69,7 +69,7 @@ func (n Names) Decode(in Incoming, bad *binding.Problems) (Decoded, error) {
 	}
 
 	// A plain command that is sent once more is a CloudEvent by then, with the source that was made up for it.
-	d.Plain = d.Event.Context != nil && d.Event.Source() == plainSource(in.Subject).String()
+	d.Plain = plain || hasPlainSource(d.Event, in.Subject)
 	capAttributes(d.Event, d.Plain, bad)
 	err = bad.Err()
 	if err == nil {
@@ -108,6 +108,12 @@ func (n Names) redrive(header nats.Header, allowed bool, bad *binding.Problems) 
 // plainSource is the source that a plain command is given.
 func plainSource(subject string) *url.URL {
 	return &url.URL{Scheme: "urn", Opaque: "nats:" + url.PathEscape(subject)}
+}
+
+// hasPlainSource says whether an event has the source of a plain command.
+func hasPlainSource(e event.Event, subject string) bool {
+	c, ok := e.Context.(*event.EventContextV1)
+	return ok && c.Source.Scheme == "urn" && c.Source.String() == plainSource(subject).String()
 }
 
 // plainEvent makes an event of a message that is none, without an id.
