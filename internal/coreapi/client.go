@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/transport"
@@ -127,7 +128,9 @@ func (a *Answer) read(body io.Reader, try Attempt) (err error) {
 	if a.Malformed != nil { // a part of it is for people; a command that waits must not keep all of it
 		a.Body = bytes.Clone(a.Body[:min(len(a.Body), MaxErrorText)])
 	}
-	a.Body = bytes.ToValidUTF8(a.Body, []byte("\ufffd")) // it becomes a part of JSON
+	if !utf8.Valid(a.Body) { // it becomes a part of JSON
+		a.Body = bytes.ToValidUTF8(a.Body, []byte("\ufffd"))
+	}
 	return err
 }
 
