@@ -59,7 +59,7 @@ bench: ## measure throughput and latency and print the tables
 
 .PHONY: pace
 pace: ## measure for twenty minutes how the request budget is spent
-	go test -count=1 -pace -v -parallel=10 -timeout=40m ./tests/pace
+	go test ./tests/pace -count=1 -v -parallel=10 -timeout=40m -pace
 
 .PHONY: chaos
 chaos: ## kill, disconnect and flood everything for 90 seconds and print the totals

@@ -51,8 +51,8 @@ func objectByValue(raw []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// Properties returns the values of some properties of a JSON object, nil for those that it has not. It is Object for who needs a few
-// of many.
+// Properties returns the values of some properties of a JSON object, nil for those that it does not have. It costs less than Object where
+// few of many are needed.
 func Properties(raw []byte, names ...string) ([]json.RawMessage, error) {
 	values := make([]json.RawMessage, len(names))
 	var room [64]Member
