@@ -82,16 +82,16 @@ func skip(text []byte, i, depth int) int {
 	if i >= len(text) || depth > maxDepth {
 		return none
 	}
-	switch c := text[i]; {
-	case c == '"':
+	switch text[i] {
+	case '"':
 		return skipString(text, i)
-	case c == '{' || c == '[':
+	case '{', '[':
 		return skipInside(text, i, depth)
-	case c == 't':
+	case 't':
 		return skipWord(text, i, "true")
-	case c == 'f':
+	case 'f':
 		return skipWord(text, i, "false")
-	case c == 'n':
+	case 'n':
 		return skipWord(text, i, "null")
 	}
 	return skipNumber(text, i)

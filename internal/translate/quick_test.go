@@ -2,6 +2,7 @@ package translate
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +46,7 @@ func TestQuick(t *testing.T) {
 			was, there := example[f.Name]
 			values := quickly
 			for _, v := range f.Enum {
-				values = append(values[:len(values):len(values)], `"`+v+`"`, v)
+				values = append(slices.Clip(values), `"`+v+`"`, v)
 			}
 			for _, v := range values {
 				if !json.Valid([]byte(v)) {

@@ -26,8 +26,9 @@ func UntilStopped(ctx context.Context, do func(context.Context) error) error {
 		}
 		_ = coreapi.Sleep(ctx, delivery.Backoff(n)) // an error means that ctx has ended
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalWriteGrace)
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer time.AfterFunc(finalWriteGrace, cancel).Stop()
 	for n := 1; ; n++ {
 		err := do(last) // also what was on its way when ctx ended: to write it twice changes nothing
 		if isFinal(err) || coreapi.Sleep(last, delivery.Backoff(n)) != nil {
