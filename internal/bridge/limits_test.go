@@ -68,7 +68,7 @@ func TestPercentFor(t *testing.T) {
 }
 
 // TestCollectLess: the percentage follows what is in use, collection by collection.
-func TestCollectLess(t *testing.T) { //nolint:paralleltest // the collector is global
+func TestCollectLess(t *testing.T) { // the collector is global
 	t.Setenv("GOGC", "")
 	before := debug.SetGCPercent(100)
 	t.Cleanup(func() { debug.SetGCPercent(before) })

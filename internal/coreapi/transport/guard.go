@@ -37,7 +37,7 @@ type returned struct {
 // RoundTrip returns when the transport does, or soon after the end of the request's context.
 func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	ch := make(chan returned, 1)
-	go func() { // ends with the body of the answer, or when nobody reads it any more
+	go func() { //nolint:contextcheck // it is that of the request. Ends with the body of the answer, or when nobody reads it any more
 		resp, err := g.next.RoundTrip(r)
 		if err != nil {
 			ch <- returned{nil, nil, err}

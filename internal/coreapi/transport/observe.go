@@ -235,7 +235,7 @@ type spanned struct {
 
 func (s *spanned) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
-	if err == io.EOF { //nolint:errorlint // a reader returns exactly this
+	if err == io.EOF {
 		s.span.End()
 	} else if err != nil {
 		s.span.failed(err)

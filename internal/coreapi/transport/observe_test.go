@@ -35,7 +35,7 @@ func TestObserved(t *testing.T) { //nolint:paralleltest // the providers are glo
 	}))
 	defer server.Close()
 	const port = "server.port=PORT"
-	for path, test := range map[string]struct{ status, outcome, span, metric string }{
+	for path, test := range map[string]struct{ status, outcome, span, metric string }{ //nolint:paralleltest // the providers are global
 		"/200":  {"Unset", "http.response.status_code=200", "", ""},
 		"/503":  {"Error", "http.response.status_code=503", "error.type=503", ""},
 		"/gone": {"Error", "", "error.type=*errors.errorString", "error.type=errors.errorString"},
