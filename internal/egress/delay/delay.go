@@ -19,12 +19,16 @@ import (
 
 // Store keeps commands until their time has come.
 type Store interface {
+	schedule
+	// Queued returns the command with an identity that has a notbefore and is still in the queue.
+	Queued(ctx context.Context, cloud, identity string) (cmd events.Command, found bool, err error)
+}
+
+type schedule interface {
 	// Schedule stores a command until a time. See delayed.Store for its errors.
 	Schedule(ctx context.Context, identity string, cmd events.Command, until time.Time) error
 	// Find returns the delayed command with an identity.
 	Find(ctx context.Context, cloud, identity string) (w delayed.Waiting, found bool, err error)
-	// Queued returns the command with an identity that has a notbefore and is still in the queue.
-	Queued(ctx context.Context, cloud, identity string) (cmd events.Command, found bool, err error)
 	// Release has a delayed command come at once.
 	Release(ctx context.Context, w delayed.Waiting) error
 }
