@@ -95,10 +95,7 @@ func TestStuckLane(t *testing.T) {
 			natstest.Eventually(t, "the others are done", func() bool { return left.Load() == 0 })
 			natstest.Eventually(t, "only the stuck ones are left", func() bool { return out.Count("FACTRO_COMMANDS_ACME") == stuck })
 			waits.Store(false)
-			for left := uint64(stuck); left > 0; { // each part in a time of its own, since there are many
-				natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+500 <= left })
-				left = out.Count("FACTRO_COMMANDS_ACME")
-			}
+			awaitEmpty(t, out)
 			mu.Lock()
 			defer mu.Unlock()
 			for i, n := range order {
