@@ -28,6 +28,11 @@ func steer(t testing.TB, n *natstest.Server, command, direction string) {
 	if command == "pause" {
 		args = append(args, "--reason", "tests of the pause", "--who", "anna@ops")
 	}
+	_, js := n.Connect(t)
+	waitFor(t, "the bucket of pauses is there, which a bridge makes after what it needs to be ready", func() bool {
+		_, err := js.KeyValue(t.Context(), "FACTRO_CONTROL")
+		return err == nil
+	})
 	if out, text, code := bridgeCommand(t, args...); code != 0 {
 		t.Fatalf("%s %s: exit code %d: %s%s", command, direction, code, out, text)
 	}
