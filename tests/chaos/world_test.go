@@ -120,6 +120,10 @@ func newWorld(t testing.TB, rng *rand.Rand, set setting) *world {
 		must(t, n.start())
 		must(t, await(w.ctx, "the bridge is ready", func() bool { return n.status("/readyz") == http.StatusOK }))
 	}
+	must(t, await(w.ctx, "the bucket of pauses is there, which is made last", func() bool { // with a spool, bridges are ready before
+		_, err := w.js.KeyValue(w.ctx, "FACTRO_CONTROL")
+		return err == nil
+	}))
 	w.hooks, w.commands, w.books = newSender(w, 20), newCommander(w), newBooks(w)
 	return w
 }

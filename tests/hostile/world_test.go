@@ -138,6 +138,17 @@ func newWorld(t testing.TB, attack string, set setting) *world {
 		}
 		w.await("the bridge is ready", func() bool { return n.status("/readyz") == http.StatusOK })
 	}
+	w.await("all streams are there", func() bool { // with a spool, bridges are ready before
+		for _, name := range []string{
+			prefix.EventStream(acme), prefix.EventStream(beta), prefix.CommandStream(acme), prefix.CommandStream(beta),
+			prefix.ResultStream(acme), prefix.ResultStream(beta), prefix.DeadStream(acme), prefix.DeadStream(beta),
+		} {
+			if _, err := w.js.Stream(w.ctx, name); err != nil {
+				return false
+			}
+		}
+		return true
+	})
 	for _, n := range w.bridges {
 		n.probes = startProbes(w, n)
 	}
