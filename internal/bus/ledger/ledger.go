@@ -278,11 +278,7 @@ func (l *Ledger) bucket(ctx context.Context, cloud string) (*bucket.Bucket, erro
 }
 
 // keyOf makes a key of an id that may hold anything.
-func keyOf(cloud, commandID string) string {
-	var room [128]byte
-	sum := sha256.Sum256([]byte(commandID))
-	return string(base64.RawURLEncoding.AppendEncode(append(append(room[:0], cloud...), '.'), sum[:]))
-}
+func keyOf(cloud, commandID string) string { return cloud + "." + keyToken(commandID) }
 
 func keyToken(id string) string {
 	sum := sha256.Sum256([]byte(id))

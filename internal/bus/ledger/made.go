@@ -21,8 +21,8 @@ const (
 	madeBefore = time.Hour
 )
 
-// made are the objects that the commands of a cloud have made, and the commands that are not finished, as far as their records were read. Several look for objects at once
-// after a takeover, when it is urgent: together they read each record once.
+// made are the objects that the commands of a cloud have made, and the commands that are not finished, as far as their records were
+// read. Several look for objects at once after a takeover, when it is urgent: together they read each record once.
 type made struct {
 	lock    chan struct{} // has a place for the one that reads
 	created time.Time     // of the stream: one that was made again is read from its beginning

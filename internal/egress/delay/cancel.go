@@ -55,6 +55,12 @@ func (d *Delays) Cancel(ctx context.Context, source, id string) (notbefore.Cance
 
 // queued looks for a command that no worker has come to, and that so has no record: a pause or a long queue is before it.
 func (d *Delays) queued(ctx context.Context, of string) (w delayed.Waiting, found bool, err error) {
+	select {
+	case d.searching <- struct{}{}:
+		defer func() { <-d.searching }()
+	case <-ctx.Done():
+		return w, false, ctx.Err()
+	}
 	if w.Command, found, err = d.store.Queued(ctx, d.cloud, of); err != nil || !found {
 		return w, false, err
 	}

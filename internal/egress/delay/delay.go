@@ -53,11 +53,12 @@ type Delays struct {
 	// fingerprint tells commands with the same source and id apart, as the records in the ledger do.
 	fingerprint func(events.Command) (string, error)
 	log         *slog.Logger
+	searching   chan struct{} // has a place for the one that reads the queue, which may be long
 }
 
 // New returns the delayed commands of a cloud. The fingerprint of a command is the one that its record in the ledger has.
 func New(cloud string, store Store, ledger Ledger, fingerprint func(events.Command) (string, error), log *slog.Logger) *Delays {
-	return &Delays{cloud: cloud, store: store, ledger: ledger, fingerprint: fingerprint, log: log}
+	return &Delays{cloud: cloud, store: store, ledger: ledger, fingerprint: fingerprint, log: log, searching: make(chan struct{}, 1)}
 }
 
 // maxAhead is how far ahead a notbefore may be. A year has 366 days at most.
