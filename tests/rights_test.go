@@ -79,6 +79,7 @@ func TestLeastPrivilege(t *testing.T) {
 	if _, err := client.Do(ctx, payload.Generic{Name: "createTask", Resource: "task", Data: data(`{}`)}); err == nil {
 		t.Error("a command without its fields is carried out")
 	}
+	g.noAnswer(ctx, f, client)
 	// A command that is sent again after the stream has forgotten it: the ledger knows it.
 	again := &nats.Msg{Subject: "factro.command.acme.task.createTask", Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: data(
 		`{"specversion":"1.0","id":"c-1","source":"urn:example","type":"com.factro.command.createTask","data":{"title":"einmal","targetParentId":%q}}`,
@@ -121,5 +122,28 @@ func TestLeastPrivilege(t *testing.T) {
 		if log := b.log.String(); strings.Contains(log, "Permissions Violation") {
 			t.Errorf("%s lacks a permission:\n%s", role, log)
 		}
+	}
+}
+
+// noAnswer has the answer to a create be lost. What others have made is in the ledger, and in the one of an older version.
+func (g *guarded) noAnswer(ctx context.Context, f *factro, client *events.Client) {
+	g.t.Helper()
+	js, err := jetstream.New(g.owner)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	old, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "FACTRO_LEDGER"})
+	if err == nil {
+		_, err = old.PutString(ctx, "acme.x", `{"made":["other"]}`)
+	}
+	if err == nil {
+		err = f.SetFaults(sim.Faults{{Kind: sim.FaultCutAfter, Operation: "createTask", Count: 1}})
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r, err := client.Do(ctx, payload.CreateTask{Title: "ohne Antwort", TargetParentID: f.demo.Package})
+	if err != nil || !r.Adopted {
+		g.t.Errorf("a create without an answer: %+v, %v", r, err)
 	}
 }

@@ -33,6 +33,9 @@ func (q *cloudQueue) entry(msg *nats.Msg, seq uint64) lane.Entry {
 	} else if w, ok := q.worker.(Laner); ok {
 		e.Lane = w.Lane(cmd)
 	}
+	if e.Lane == "" {
+		e.Identity = cmd.Identity()
+	}
 	if w, ok := q.worker.(Batcher); ok {
 		e.Batch = w.BatchKey(cmd)
 	}

@@ -24,6 +24,8 @@ type Entry struct {
 	Seq uint64
 	// Lane is what it is in order with; an entry without one is in order with nothing.
 	Lane string
+	// Identity is what it has in common with another sending of the same command. Without a lane it is in order with those.
+	Identity string
 	// Makes is the name of what it makes, for those behind it that name it; empty if it makes nothing with a name.
 	Makes string
 	// Source is its sender.
@@ -53,7 +55,7 @@ func before(a, b *entry) int {
 
 // lane is a row of entries. Only the first one may be carried out.
 type lane struct {
-	key     string // empty for a lane of one entry without a key
+	key     string // empty for entries without a lane: one command, and what was sent again of it
 	queue   []*entry
 	counts  [levels]int
 	running bool // its first entry is being carried out

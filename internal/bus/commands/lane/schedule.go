@@ -11,6 +11,7 @@ type Schedule struct {
 	most    int
 	entries map[uint64]*entry
 	lanes   map[string]*lane
+	alone   map[string]*lane // of entries without a lane, by their identities
 	held    map[string]bool
 	levels  [levels]level
 	waiting laneHeap
@@ -22,7 +23,7 @@ type Schedule struct {
 // New returns an empty schedule with room for so many entries.
 func New(most int) *Schedule {
 	s := &Schedule{
-		most: most, entries: map[uint64]*entry{}, lanes: map[string]*lane{}, held: map[string]bool{}, cuts: map[group]uint64{},
+		most: most, entries: map[uint64]*entry{}, lanes: map[string]*lane{}, alone: map[string]*lane{}, held: map[string]bool{}, cuts: map[group]uint64{},
 		waiting: laneHeap{less: byUntil},
 	}
 	for i := range s.levels {
@@ -64,19 +65,29 @@ func (s *Schedule) put(e *entry) bool {
 		return false
 	}
 	s.entries[e.Seq] = e
-	l := s.lanes[e.Lane]
-	if l == nil || e.Lane == "" {
-		l = &lane{key: e.Lane, held: e.Lane != "" && s.held[e.Lane]}
-		if e.Lane != "" {
-			s.lanes[e.Lane] = l
-		}
-	}
+	l := s.laneOf(e.Entry)
 	if len(l.queue) > 0 && l.in != nil {
 		s.unfile(l) // its first entry or its priority may be another one then
 	}
 	l.insert(e)
 	s.file(l)
 	return true
+}
+
+// laneOf returns the lane of an entry.
+func (s *Schedule) laneOf(e Entry) *lane {
+	all, key := s.lanes, e.Lane
+	if key == "" {
+		all, key = s.alone, e.Identity
+	}
+	if l := all[key]; l != nil && key != "" {
+		return l
+	}
+	l := &lane{key: e.Lane, held: e.Lane != "" && s.held[e.Lane]}
+	if key != "" {
+		all[key] = l
+	}
+	return l
 }
 
 // Next takes the entry to carry out next. It is carried out until Done or Wait is called for it.
@@ -128,6 +139,9 @@ func (s *Schedule) Done(seq uint64) {
 		s.running--
 	}
 	l.remove(e)
+	if len(l.queue) == 0 && l.key == "" {
+		delete(s.alone, e.Identity)
+	}
 	s.file(l)
 }
 

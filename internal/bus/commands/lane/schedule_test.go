@@ -72,6 +72,33 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestSentAgain: a command that is sent again waits for the first one, also without a lane. It keeps nothing else waiting.
+func TestSentAgain(t *testing.T) {
+	t.Parallel()
+	s := lane.New(100)
+	for seq, id := range []string{"a", "a", "b", "", ""} {
+		s.Add(lane.Entry{Seq: uint64(seq) + 1, Identity: id, Priority: lane.Normal}) //nolint:gosec // small
+	}
+	var running []uint64
+	for e, ok := s.Next(start); ok; e, ok = s.Next(start) {
+		running = append(running, e.Seq)
+	}
+	if !slices.Equal(running, []uint64{1, 3, 4, 5}) {
+		t.Errorf("side by side %d are carried out", running)
+	}
+	s.Wait(1, start.Add(time.Second))
+	if got := drain(s, start); len(got) != 0 {
+		t.Errorf("while the first one waits %d are carried out", got)
+	}
+	if got := drain(s, start.Add(time.Second)); !slices.Equal(got, []uint64{1, 2}) {
+		t.Errorf("then %d are carried out", got)
+	}
+	s.Add(lane.Entry{Seq: 6, Identity: "a", Priority: lane.Normal})
+	if got := drain(s, start); !slices.Equal(got, []uint64{6}) {
+		t.Errorf("a later one: %d are carried out", got)
+	}
+}
+
 // TestHold: a held lane carries out only what was put to its front.
 func TestHold(t *testing.T) {
 	t.Parallel()
