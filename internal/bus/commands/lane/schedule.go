@@ -65,7 +65,7 @@ func (s *Schedule) put(e *entry) bool {
 		return false
 	}
 	s.entries[e.Seq] = e
-	l := s.laneOf(e.Entry)
+	l := laneOf(s, e.Entry)
 	if len(l.queue) > 0 && l.in != nil {
 		s.unfile(l) // its first entry or its priority may be another one then
 	}
@@ -75,7 +75,7 @@ func (s *Schedule) put(e *entry) bool {
 }
 
 // laneOf returns the lane of an entry.
-func (s *Schedule) laneOf(e Entry) *lane {
+func laneOf(s *Schedule, e Entry) *lane {
 	all, key := s.lanes, e.Lane
 	if key == "" {
 		all, key = s.alone, e.Identity
