@@ -1,12 +1,17 @@
 package commands
 
 import (
+	"hash/maphash"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/commands/lane"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 )
+
+// hashSeed is the same for all clouds of the process.
+var hashSeed = maphash.MakeSeed()
 
 // entry is the place of a command in the schedule, as its attributes and its data have it. What cannot be read as a command has no
 // lane: it is rejected whenever it comes.
@@ -34,7 +39,7 @@ func (q *cloudQueue) entry(msg *nats.Msg, seq uint64) lane.Entry {
 		e.Lane = w.Lane(cmd)
 	}
 	if e.Lane == "" {
-		e.Identity = cmd.Identity()
+		e.Same = maphash.String(hashSeed, cmd.Identity())
 	}
 	if w, ok := q.worker.(Batcher); ok {
 		e.Batch = w.BatchKey(cmd)

@@ -24,8 +24,9 @@ type Entry struct {
 	Seq uint64
 	// Lane is what it is in order with; an entry without one is in order with nothing.
 	Lane string
-	// Identity is what it has in common with another sending of the same command. Without a lane it is in order with those.
-	Identity string
+	// Same is a hash that it has in common with another sending of the same command, 0 if there is none. Without a lane it is in order
+	// with those.
+	Same uint64
 	// Makes is the name of what it makes, for those behind it that name it; empty if it makes nothing with a name.
 	Makes string
 	// Source is its sender.

@@ -11,7 +11,7 @@ type Schedule struct {
 	most    int
 	entries map[uint64]*entry
 	lanes   map[string]*lane
-	alone   map[string]*lane // of entries without a lane, by their identities
+	alone   map[uint64]*lane // of entries without a lane, by Same
 	held    map[string]bool
 	levels  [levels]level
 	waiting laneHeap
@@ -23,7 +23,7 @@ type Schedule struct {
 // New returns an empty schedule with room for so many entries.
 func New(most int) *Schedule {
 	s := &Schedule{
-		most: most, entries: map[uint64]*entry{}, lanes: map[string]*lane{}, alone: map[string]*lane{}, held: map[string]bool{}, cuts: map[group]uint64{},
+		most: most, entries: map[uint64]*entry{}, lanes: map[string]*lane{}, alone: map[uint64]*lane{}, held: map[string]bool{}, cuts: map[group]uint64{},
 		waiting: laneHeap{less: byUntil},
 	}
 	for i := range s.levels {
@@ -76,18 +76,21 @@ func (s *Schedule) put(e *entry) bool {
 
 // laneOf returns the lane of an entry.
 func laneOf(s *Schedule, e Entry) *lane {
-	all, key := s.lanes, e.Lane
-	if key == "" {
-		all, key = s.alone, e.Identity
+	if e.Lane == "" {
+		return laneIn(s.alone, e.Same, &lane{})
 	}
-	if l := all[key]; l != nil && key != "" {
-		return l
+	return laneIn(s.lanes, e.Lane, &lane{key: e.Lane, held: s.held[e.Lane]})
+}
+
+func laneIn[K comparable](all map[K]*lane, key K, fresh *lane) *lane {
+	var none K
+	if key == none {
+		return fresh
 	}
-	l := &lane{key: e.Lane, held: e.Lane != "" && s.held[e.Lane]}
-	if key != "" {
-		all[key] = l
+	if all[key] == nil {
+		all[key] = fresh
 	}
-	return l
+	return all[key]
 }
 
 // Next takes the entry to carry out next. It is carried out until Done or Wait is called for it.
@@ -140,7 +143,7 @@ func (s *Schedule) Done(seq uint64) {
 	}
 	l.remove(e)
 	if len(l.queue) == 0 && l.key == "" {
-		delete(s.alone, e.Identity)
+		delete(s.alone, e.Same)
 	}
 	s.file(l)
 }

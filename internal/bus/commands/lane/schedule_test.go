@@ -76,8 +76,8 @@ func TestWait(t *testing.T) {
 func TestSentAgain(t *testing.T) {
 	t.Parallel()
 	s := lane.New(100)
-	for seq, id := range []string{"a", "a", "b", "", ""} {
-		s.Add(lane.Entry{Seq: uint64(seq) + 1, Identity: id, Priority: lane.Normal}) //nolint:gosec // small
+	for seq, id := range []uint64{7, 7, 8, 0, 0} {
+		s.Add(lane.Entry{Seq: uint64(seq) + 1, Same: id, Priority: lane.Normal}) //nolint:gosec // small
 	}
 	var running []uint64
 	for e, ok := s.Next(start); ok; e, ok = s.Next(start) {
@@ -93,7 +93,7 @@ func TestSentAgain(t *testing.T) {
 	if got := drain(s, start.Add(time.Second)); !slices.Equal(got, []uint64{1, 2}) {
 		t.Errorf("then %d are carried out", got)
 	}
-	s.Add(lane.Entry{Seq: 6, Identity: "a", Priority: lane.Normal})
+	s.Add(lane.Entry{Seq: 6, Same: 7, Priority: lane.Normal})
 	if got := drain(s, start); !slices.Equal(got, []uint64{6}) {
 		t.Errorf("a later one: %d are carried out", got)
 	}
