@@ -1,0 +1,266 @@
+package queue
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Object names an object of a cloud.
+type Object struct{ Resource, ID string }
+
+// Cause is an event that says that an object may have changed.
+type Cause struct {
+	// ID is the event's id, Action what it says has happened, Trace where it comes from.
+	ID, Action string
+	Trace      trace.SpanContext
+	// Sequence is its place in the stream of events. It is 0 for an event that led to the change of another object, which touches
+	// this one.
+	Sequence uint64
+	// At is when it came.
+	At time.Time
+}
+
+// Work is an object to read, and why.
+type Work struct {
+	Object
+	// Causes are the events that the reading covers. Without any, somebody else wants to know how the object is.
+	Causes []Cause
+	// Failures is how many readings of it have failed in a row.
+	Failures int
+}
+
+// Queue is what one cloud has to read. Its methods may be called by several goroutines at once.
+type Queue struct {
+	most int
+
+	mu       sync.Mutex
+	items    map[Object]*item
+	places   places
+	listings map[*Listing]bool
+	changed  chan struct{} // closed when there is something new
+}
+
+type item struct {
+	causes   []Cause // not covered by a reading that has begun
+	covered  []Cause // by the reading that goes on
+	wanted   bool    // also without a cause
+	due      time.Time
+	since    time.Time // when the oldest of the causes came
+	reading  bool
+	failures int
+}
+
+// New returns a queue that holds about so many events at most. The events up to a place are covered.
+func New(most int, covered uint64) *Queue {
+	return &Queue{
+		most: most, items: map[Object]*item{}, places: places{covered: covered, highest: covered}, listings: map[*Listing]bool{}, changed: make(chan struct{}),
+	}
+}
+
+// Add adds an event about an object, which is to be read at a time. It waits while the queue is full.
+func (q *Queue) Add(ctx context.Context, o Object, c Cause, due time.Time) error {
+	for {
+		q.mu.Lock()
+		if c.Sequence == 0 || q.places.open() < q.most {
+			break
+		}
+		changed := q.changed
+		q.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer q.mu.Unlock()
+	if c.Sequence > 0 && !q.places.add(c.Sequence) {
+		return nil // it came again
+	}
+	i := q.item(o, due, c.At)
+	i.causes = append(i.causes, c)
+	q.wake()
+	return nil
+}
+
+// Want has an object be read at a time, without an event.
+func (q *Queue) Want(o Object, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.item(o, due, time.Now()).wanted = true
+	q.wake()
+}
+
+// Skip says that an event at a place concerns no object.
+func (q *Queue) Skip(sequence uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.places.add(sequence) {
+		q.places.done(sequence)
+	}
+}
+
+// item returns the item of an object. One that waits keeps its time: an object that changes all the time is read all the same.
+func (q *Queue) item(o Object, due, since time.Time) *item {
+	i := q.items[o]
+	if i == nil {
+		i = &item{}
+		q.items[o] = i
+	}
+	if len(i.causes) == 0 && !i.wanted {
+		i.due, i.since = due, since
+	}
+	return i
+}
+
+// Next takes the object to read next. Its reading must end with Done or Failed. ok is false if none is due.
+func (q *Queue) Next(now time.Time) (w Work, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var first Object
+	var best *item
+	for o, i := range q.items {
+		if i.reading || i.due.After(now) || len(i.causes) == 0 && !i.wanted {
+			continue
+		}
+		if best == nil || i.due.Before(best.due) {
+			first, best = o, i
+		}
+	}
+	if best == nil {
+		return Work{}, false
+	}
+	return q.begin(first, best), true
+}
+
+func (q *Queue) begin(o Object, i *item) Work {
+	i.reading, i.covered, i.causes, i.wanted = true, i.causes, nil, false
+	for l := range q.listings {
+		l.overlap[o] = true
+	}
+	return Work{Object: o, Causes: i.covered, Failures: i.failures}
+}
+
+// Waiting are the due objects of a resource that wait, at most so many.
+func (q *Queue) Waiting(resource string, now time.Time, most int) (all []Object) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for o, i := range q.items {
+		if o.Resource == resource && !i.reading && !i.due.After(now) && (len(i.causes) > 0 || i.wanted) {
+			if all = append(all, o); len(all) == most {
+				break
+			}
+		}
+	}
+	return all
+}
+
+// Take takes an object that waits, though it may not be its turn.
+func (q *Queue) Take(o Object) (w Work, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := q.items[o]
+	if i == nil || i.reading || len(i.causes) == 0 && !i.wanted {
+		return Work{}, false
+	}
+	return q.begin(o, i), true
+}
+
+// Hold takes an object that does not wait and is not being read, so that nobody reads it until Done.
+func (q *Queue) Hold(o Object) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.items[o] != nil {
+		return false
+	}
+	q.items[o] = &item{reading: true}
+	return true
+}
+
+// Done ends a reading: what it covered needs no other one.
+func (q *Queue) Done(o Object) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := q.items[o]
+	if i == nil || !i.reading {
+		return
+	}
+	for _, c := range i.covered {
+		q.places.done(c.Sequence)
+	}
+	i.reading, i.covered, i.failures = false, nil, 0
+	if len(i.causes) == 0 && !i.wanted {
+		delete(q.items, o)
+	}
+	q.wake()
+}
+
+// Failed ends a reading without success. The object is read again at a time.
+func (q *Queue) Failed(o Object, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := q.items[o]
+	if i == nil || !i.reading {
+		return
+	}
+	if len(i.covered) > 0 {
+		i.since = i.covered[0].At
+	}
+	i.causes, i.covered, i.reading, i.wanted, i.due = append(i.covered, i.causes...), nil, false, true, due
+	i.failures++
+	q.wake()
+}
+
+// Wake is when the next object is due; false if none waits.
+func (q *Queue) Wake() (at time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, i := range q.items {
+		if !i.reading && (len(i.causes) > 0 || i.wanted) && (!ok || i.due.Before(at)) {
+			at, ok = i.due, true
+		}
+	}
+	return at, ok
+}
+
+// Changed is closed when the queue has changed since the call.
+func (q *Queue) Changed() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.changed
+}
+
+func (q *Queue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// Covered is the place up to which all events are covered by readings that have ended.
+func (q *Queue) Covered() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.places.covered
+}
+
+// Backlog is how many objects wait or are being read, and how long the oldest has waited.
+func (q *Queue) Backlog(now time.Time) (objects int, oldest time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, i := range q.items {
+		if len(i.causes) == 0 && !i.wanted && len(i.covered) == 0 {
+			continue // it is only held
+		}
+		objects++
+		oldest = max(oldest, now.Sub(i.since))
+	}
+	return objects, oldest
+}
+
+// WaitsFor says whether an object waits, or is being read.
+func (q *Queue) WaitsFor(o Object) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items[o] != nil
+}
