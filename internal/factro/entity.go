@@ -24,7 +24,7 @@ var entityFields = map[string][]string{
 
 // entitySchemas are the kinds of objects by the schemas of the answers that show them.
 var entitySchemas = map[string]string{
-	"Absence": "absence", "Appointment": "appointment", "ChecklistEntry": "checklist-entry", "Company": "company",
+	"Absence": "absence", "Appointment": "appointment", "ChecklistEntry": "checklist-entry", "Comment": "comment", "Company": "company",
 	"Contact": "contact", "CustomView": "custom-view", "Document": "document", "NoteComment": "comment", "Package": "package",
 	"PackageComment": "comment", "Project": "project", "ProjectComment": "comment", "Tag": "tag", "Task": "task",
 	"TaskComment": "comment", "Team": "team", "User": "user", "WorkRecord": "work-record", "WorkRecordComment": "comment",

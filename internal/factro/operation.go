@@ -42,6 +42,9 @@ type Operation struct {
 	// Batched is how several commands of this operation can be carried out by one call. It is nil if they cannot, and not to be
 	// changed.
 	Batched *Batched
+	// Mirror is how the objects that a query shows are copied. It is nil if they are not, or if another query's says it, and not to
+	// be changed.
+	Mirror *Mirror
 	// Fields are the properties of the command's data: parameters first, then the body's properties, sorted by name.
 	Fields []Field
 }

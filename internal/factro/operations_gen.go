@@ -60,6 +60,7 @@ var operations = []Operation{
 	{Name: "getTask", Resource: "task", Method: "GET", Path: "/tasks/{taskId}",
 		Summary: "One task.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Task",
+		Mirror: &Mirror{List: "listTasksByProject", Each: "project", Noise: []string{"changeDate"}, Touches: []Touch{{Field: "parentPackageId", Kind: "package"}, {Field: "projectId", Kind: "project"}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -155,6 +156,7 @@ var operations = []Operation{
 	{Name: "listChecklist", Resource: "task", Method: "GET", Path: "/tasks/{taskId}/checklist",
 		Summary: "Checklist of a task.", Confidence: "documented",
 		Answer: Answer("list"), AnswerSchema: "ChecklistEntry",
+		Mirror: &Mirror{List: "listChecklist", Each: "task", Noise: []string{"changeDate"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -533,6 +535,7 @@ var operations = []Operation{
 	{Name: "getProject", Resource: "project", Method: "GET", Path: "/projects/{projectId}",
 		Summary: "One project.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Project",
+		Mirror: &Mirror{List: "listProjects", Noise: []string{"changeDate"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -839,6 +842,7 @@ var operations = []Operation{
 	{Name: "getPackageById", Resource: "package", Method: "GET", Path: "/packages/{packageId}",
 		Summary: "One package without knowing its project.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Package",
+		Mirror: &Mirror{List: "listPackages", Each: "project", Noise: []string{"changeDate"}, Touches: []Touch{{Field: "parentPackageId", Kind: "package"}, {Field: "projectId", Kind: "project"}}},
 		Params: []Param{{Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "packageId", Type: "string", Format: "uuid", Required: true},
@@ -1248,6 +1252,7 @@ var operations = []Operation{
 	{Name: "getCompany", Resource: "company", Method: "GET", Path: "/companies/{companyId}",
 		Summary: "One company.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Company",
+		Mirror: &Mirror{List: "listCompanies"},
 		Params: []Param{{Name: "companyId", Field: "companyId", Query: false}},
 		Fields: []Field{
 			{Name: "companyId", Type: "string", Format: "uuid", Required: true},
@@ -1376,6 +1381,7 @@ var operations = []Operation{
 	{Name: "getContact", Resource: "contact", Method: "GET", Path: "/contacts/{contactId}",
 		Summary: "One contact.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Contact",
+		Mirror: &Mirror{List: "listContacts", Touches: []Touch{{Field: "companyId", Kind: "company"}}},
 		Params: []Param{{Name: "contactId", Field: "contactId", Query: false}},
 		Fields: []Field{
 			{Name: "contactId", Type: "string", Format: "uuid", Required: true},
@@ -1451,6 +1457,7 @@ var operations = []Operation{
 	{Name: "getUser", Resource: "user", Method: "GET", Path: "/users/{userId}",
 		Summary: "One user.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "User",
+		Mirror: &Mirror{List: "listUsers", Noise: []string{"fallbackImageText"}},
 		Params: []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1578,6 +1585,7 @@ var operations = []Operation{
 	{Name: "listAbsences", Resource: "absence", Method: "GET", Path: "/users/absences",
 		Summary: "Every visible absence.", Confidence: "documented",
 		Answer: Answer("list"), AnswerSchema: "Absence",
+		Mirror: &Mirror{List: "listAbsences"},
 	},
 	{Name: "createAbsences", Resource: "absence", Method: "POST", Path: "/users/absences",
 		Summary: "Create several absences.", Remarks: "ATOMIC. This batch route has no doubled segment.", Confidence: "documented",
@@ -1710,6 +1718,7 @@ var operations = []Operation{
 	{Name: "getWorkRecord", Resource: "work-record", Method: "GET", Path: "/work-records/{workRecordId}",
 		Summary: "One work record.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "WorkRecord",
+		Mirror: &Mirror{List: "listWorkRecords", Noise: []string{"updatedAt"}, Touches: []Touch{{Field: "bookedOnReferenceId", KindIn: "bookedOnReferenceType"}}},
 		Params: []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},
@@ -1826,6 +1835,7 @@ var operations = []Operation{
 	{Name: "getAppointment", Resource: "appointment", Method: "GET", Path: "/appointments/{appointmentId}",
 		Summary: "One appointment.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Appointment",
+		Mirror: &Mirror{List: "listAppointments", Noise: []string{"changeDate"}},
 		Params: []Param{{Name: "appointmentId", Field: "appointmentId", Query: false}},
 		Fields: []Field{
 			{Name: "appointmentId", Type: "string", Format: "uuid", Required: true},
@@ -1876,6 +1886,7 @@ var operations = []Operation{
 	{Name: "getTeam", Resource: "team", Method: "GET", Path: "/teams/{teamId}",
 		Summary: "One team.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Team",
+		Mirror: &Mirror{List: "listTeams"},
 		Params: []Param{{Name: "teamId", Field: "teamId", Query: false}},
 		Fields: []Field{
 			{Name: "teamId", Type: "string", Format: "uuid", Required: true},
@@ -1949,6 +1960,7 @@ var operations = []Operation{
 	{Name: "getComment", Resource: "comment", Method: "GET", Path: "/comments/{commentId}",
 		Summary: "A comment by id, whatever it hangs on.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "Comment",
+		Mirror: &Mirror{Noise: []string{"changeDate"}},
 		Params: []Param{{Name: "commentId", Field: "commentId", Query: false}},
 		Fields: []Field{
 			{Name: "commentId", Type: "string", Format: "uuid", Required: true},

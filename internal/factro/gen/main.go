@@ -63,6 +63,7 @@ type operation struct {
 	Search      *search   `yaml:"x-lookup"`
 	Lane        string    `yaml:"x-lane"`
 	Batched     *batched  `yaml:"x-batched-by"`
+	Mirror      *mirror   `yaml:"x-mirror"`
 	Parameters  []param   `yaml:"parameters"`
 	RequestBody *content  `yaml:"requestBody"`
 	Responses   yaml.Node `yaml:"responses"`
@@ -93,7 +94,7 @@ func generate(src []byte) (table, schemas []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := doc.checkBatched(); err != nil {
+	if err := errors.Join(doc.checkBatched(), doc.checkMirror()); err != nil {
 		return nil, nil, err
 	}
 	out.WriteString("}\n")
@@ -170,6 +171,7 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 		fmt.Fprintf(out, "\nLane: %q,", lane)
 	}
 	o.Batched.write(out, func(name string) string { return paramField(param{Name: name}, properties, body) })
+	o.Mirror.write(out)
 	var fields []field
 	if len(o.Parameters) > 0 {
 		out.WriteString("\nParams: []Param{")

@@ -40,7 +40,24 @@ func TestGeneratedIsFresh(t *testing.T) {
 
 const small = `
 paths:
+  /things:
+    get:
+      tags: [things]
+      operationId: listThings
+      responses: {'200': {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Thing'}}}}}}
+  /boxes/{boxId}/things:
+    get:
+      tags: [things]
+      operationId: listThingsOfBox
+      parameters: [{name: boxId, in: path, schema: {type: string}}]
+      responses: {'200': {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Thing'}}}}}}
   /things/{thingId}:
+    get:
+      tags: [things]
+      operationId: getThing
+      x-mirror: {list: listThingsOfBox, each: box, noise: [changed], touches: {name: box, of: {kind-in: ofType}}}
+      parameters: [{name: thingId, in: path, schema: {type: string}}]
+      responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}}
     put:
       tags: [things]
       operationId: updateThing
@@ -60,26 +77,34 @@ paths:
       responses: {'200': {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Thing'}}}}}}
 components:
   schemas:
-    Thing: {type: object, x-odd: 1, required: [name], properties: {name: {type: [string, 'null']}}}
+    Thing: {type: object, x-odd: 1, required: [name], properties: {name: {type: [string, 'null']}, changed: {}, of: {}, ofType: {}}}
 `
 
 // TestGenerateRefusesWhatItCannotRead: a table with a hole would be worse than none.
 func TestGenerateRefusesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ old, new, want string }{
-		"as it is":        {"", "", ""},
-		"two tags":        {"[things]", "[things, others]", "has 2 tags"},
-		"no tag":          {"tags: [things]", "tags: []", "has 0 tags"},
-		"odd body":        {"application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}\n      responses", "text/plain: {schema: {}}}}\n      responses", "neither JSON nor multipart"},
-		"inline schema":   {"schema: {$ref: '#/components/schemas/Thing'}}}}}", "schema: {type: string}}}}}", "neither a reference"},
-		"no lane":         {"x-lane: thingId", "", "has no x-lane"},
-		"odd lane":        {"x-lane: thingId", "x-lane: otherId", "is no parameter"},
-		"no such batch":   {"operation: updateThings", "operation: updateAll", "is no operation"},
-		"partial batch":   {"x-batch-atomicity: atomic", "x-batch-atomicity: partial", "is not atomic"},
-		"another method":  {"/things/things:\n    put", "/things/things:\n    delete", "does something else"},
-		"nameless":        {", names: {thingId: id}", "", "does not say where thingId goes"},
-		"one name more":   {"thingId: id}", "thingId: id, otherId: id}", "for what is no parameter"},
-		"not YAML at all": {"paths:", "paths: [", "did not find"},
+		"as it is":         {"", "", ""},
+		"two tags":         {"[things]", "[things, others]", "has 2 tags"},
+		"no tag":           {"tags: [things]", "tags: []", "has 0 tags"},
+		"odd body":         {"application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}\n      responses", "text/plain: {schema: {}}}}\n      responses", "neither JSON nor multipart"},
+		"inline schema":    {"schema: {$ref: '#/components/schemas/Thing'}}}}}", "schema: {type: string}}}}}", "neither a reference"},
+		"no lane":          {"x-lane: thingId", "", "has no x-lane"},
+		"odd lane":         {"x-lane: thingId", "x-lane: otherId", "is no parameter"},
+		"no such batch":    {"operation: updateThings", "operation: updateAll", "is no operation"},
+		"partial batch":    {"x-batch-atomicity: atomic", "x-batch-atomicity: partial", "is not atomic"},
+		"another method":   {"/things/things:\n    put", "/things/things:\n    delete", "does something else"},
+		"nameless":         {", names: {thingId: id}", "", "does not say where thingId goes"},
+		"one name more":    {"thingId: id}", "thingId: id, otherId: id}", "for what is no parameter"},
+		"no list of them":  {"list: listThingsOfBox", "list: getThing", "does not list Thing"},
+		"a list of all":    {"list: listThingsOfBox", "list: listThings", "but each is \"box\""},
+		"a list of some":   {"each: box, ", "", "but each is \"\""},
+		"a mirrored write": {"operationId: updateThings", "operationId: updateThings\n      x-mirror: {}", "reads nothing"},
+		"another list":     {"operationId: listThings\n", "operationId: listThings\n      x-mirror: {list: listThingsOfBox}\n", "has to name it"},
+		"odd noise":        {"noise: [changed]", "noise: [loud]", "\"loud\", which is no property of Thing"},
+		"touches nothing":  {"touches: {name: box", "touches: {name: {}", "what kind of object name touches"},
+		"odd kind":         {"kind-in: ofType", "kind-in: type", "\"type\", which is no property of Thing"},
+		"not YAML at all":  {"paths:", "paths: [", "did not find"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
