@@ -50,6 +50,7 @@ type item struct {
 	due      time.Time
 	since    time.Time // when the oldest of the causes came
 	reading  bool
+	held     bool // reading by somebody else
 	failures int
 }
 
@@ -175,7 +176,7 @@ func (q *Queue) Hold(o Object) bool {
 	if q.items[o] != nil {
 		return false
 	}
-	q.items[o] = &item{reading: true}
+	q.items[o] = &item{reading: true, held: true}
 	return true
 }
 
@@ -190,7 +191,7 @@ func (q *Queue) Done(o Object) {
 	for _, c := range i.covered {
 		q.places.done(c.Sequence)
 	}
-	i.reading, i.covered, i.failures = false, nil, 0
+	i.reading, i.held, i.covered, i.failures = false, false, nil, 0
 	if len(i.causes) == 0 && !i.wanted {
 		delete(q.items, o)
 	}
@@ -258,9 +259,14 @@ func (q *Queue) Backlog(now time.Time) (objects int, oldest time.Duration) {
 	return objects, oldest
 }
 
-// WaitsFor says whether an object waits, or is being read.
-func (q *Queue) WaitsFor(o Object) bool {
+// Wanted is how many objects wait, or are being read, without a cause.
+func (q *Queue) Wanted() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.items[o] != nil
+	for _, i := range q.items {
+		if i.wanted || i.reading && len(i.covered) == 0 && !i.held {
+			n++
+		}
+	}
+	return n
 }

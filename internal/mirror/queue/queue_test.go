@@ -156,7 +156,7 @@ func TestListing(t *testing.T) {
 func TestCovered(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // repeatable
-	q := queue.New(1 << 20, 0)
+	q := queue.New(1<<20, 0)
 	var reading []queue.Work
 	open := map[uint64]bool{}
 	sequence := uint64(0)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/dial"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -95,15 +97,18 @@ func (s *Store) Get(ctx context.Context, resource, id string) (Known, error) {
 	if err != nil || from != k.Revision || k.Change == last.Sequence || last.Time.Before(at) {
 		return k, nil //nolint:nilerr // a change without that header is not one of the bridge's
 	}
-	var d diff.Difference
+	var d struct {
+		diff.Difference
+		Status int `json:"status"`
+	}
 	if err := json.Unmarshal(last.Data, &d); err != nil {
 		return k, fmt.Errorf("mirror: the last change of %s %s: %w", resource, id, err)
 	}
-	k.pending, k.Change = true, last.Sequence
-	if d.After == nil || len(d.After) == 0 && len(d.Before) > 0 && len(diff.Fold(k.Object, d)) == 0 {
+	k.pending, k.Change, k.Status = true, last.Sequence, d.Status
+	if strings.HasSuffix(last.Subject, "."+change.Deleted) {
 		k.Object = nil
 	} else {
-		k.Object = diff.Fold(k.Object, d)
+		k.Object = diff.Fold(k.Object, d.Difference)
 	}
 	return k, nil
 }
@@ -221,7 +226,7 @@ func (*Store) headers(r Reading, sequence uint64) nats.Header {
 func (s *Store) write(ctx context.Context, k Known, text []byte, h nats.Header) error {
 	h[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(k.Revision, 10)}
 	subject := s.subject(k.Resource, k.ID)
-	if root := s.conn.Settings().APIRoot(); root != bus.DefaultAPI { // where the server, or an import, takes it to the bucket
+	if root := s.conn.Settings().APIRoot(); root != dial.DefaultAPI { // where the server, or an import, takes it to the bucket
 		subject = root + "." + subject
 	}
 	ctx, cancel := context.WithTimeout(ctx, bus.AttemptTimeout)
