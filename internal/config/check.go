@@ -98,14 +98,18 @@ func (c Checked) Meaning() []string {
 
 var meanings = map[string]string{
 	RoleIngress: "takes webhooks at %s", RoleEgress: "carries out commands", RoleQuery: "answers queries", RoleReconcile: "finds missing events",
+	RoleMirror: "copies %s",
 }
 
 func (c Checked) rolesText() string {
 	var all []string
 	for _, role := range c.Roles {
 		text := meanings[role]
-		if role == RoleIngress {
+		switch role {
+		case RoleIngress:
 			text = fmt.Sprintf(text, c.HTTP.Listen)
+		case RoleMirror:
+			text = fmt.Sprintf(text, strings.Join(c.Mirror.Resources, ", "))
 		}
 		all = append(all, fmt.Sprintf("%s (%s)", role, text))
 	}

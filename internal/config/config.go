@@ -32,6 +32,8 @@ type Config struct {
 	Clouds []Cloud  `yaml:"clouds" envPrefix:"CLOUDS_"`
 	// Reconcile is for the role of this name.
 	Reconcile Reconcile `yaml:"reconcile" envPrefix:"RECONCILE_"`
+	// Mirror is for the role of this name.
+	Mirror MirrorSettings `yaml:"mirror" envPrefix:"MIRROR_"`
 	// KnownActionsFile has the names of factro's actions, one a line; with an empty one those that are public are known.
 	KnownActionsFile string        `yaml:"known_actions_file" env:"KNOWN_ACTIONS_FILE"`
 	Log              Log           `yaml:"log" envPrefix:"LOG_"`
@@ -229,9 +231,15 @@ const (
 	RoleQuery   = "query"   // answers queries
 
 	RoleReconcile = "reconcile" // finds the events that the stream lacks
+
+	RoleMirror = "mirror" // copies factro's objects and publishes what changed
 )
 
-var allRoles = []string{RoleIngress, RoleEgress, RoleQuery, RoleReconcile}
+// defaultRoles leave out the mirror: it spends requests, and needs room at NATS.
+var (
+	defaultRoles = []string{RoleIngress, RoleEgress, RoleQuery, RoleReconcile}
+	allRoles     = append(slices.Clone(defaultRoles), RoleMirror)
+)
 
 // Default is the configuration where neither file nor environment say anything else.
 func Default() Config {
@@ -247,7 +255,8 @@ func Default() Config {
 		},
 		Spool:     Spool{MaxBytes: 1 << 30, DrainPerSecond: 1000},
 		Reconcile: Reconcile{Every: 10 * time.Minute, Overlap: time.Hour, Grace: 5 * time.Minute, Actions: []string{}},
-		Roles:     allRoles, ShutdownTimeout: 20 * time.Second,
+		Mirror:    defaultMirror(),
+		Roles:     defaultRoles, ShutdownTimeout: 20 * time.Second,
 	}
 }
 
@@ -282,4 +291,6 @@ var cloudName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 func (c Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
 
 // Calls says whether this process calls the Core API.
-func (c Config) Calls() bool { return c.Has(RoleEgress) || c.Has(RoleQuery) || c.Has(RoleReconcile) }
+func (c Config) Calls() bool {
+	return c.Has(RoleEgress) || c.Has(RoleQuery) || c.Has(RoleReconcile) || c.Has(RoleMirror)
+}

@@ -182,6 +182,8 @@ func wanted(t reflect.Type) string {
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number such as 0.5"
 	case reflect.Slice:
 		return "a list of texts"
 	}

@@ -9,7 +9,7 @@ import (
 func TestRolesNeedTheirSettings(t *testing.T) {
 	t.Parallel()
 	const webhook, api = "webhook: {header: X-Bridge-Key, secrets: [{value: a-long-secret}]}", "api: {key: {value: an-api-key}}"
-	for roles, needs := range map[string]string{"ingress": webhook, "egress": api, "query": api, "query, egress": api, "reconcile": api} {
+	for roles, needs := range map[string]string{"ingress": webhook, "egress": api, "query": api, "query, egress": api, "reconcile": api, "mirror": api} {
 		for _, has := range []string{webhook, api} {
 			text := "roles: [" + roles + "]\nclouds: [{name: acme, " + has + "}]\n"
 			_, err := Default().load("f", []byte(text), nil)

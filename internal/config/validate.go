@@ -59,6 +59,9 @@ func (c Config) Validate() error {
 	if c.Has(RoleReconcile) {
 		errs = append(errs, c.Reconcile.timing().Validate())
 	}
+	if c.Has(RoleMirror) {
+		errs = append(errs, c.Mirror.validate())
+	}
 	return errors.Join(errs...)
 }
 
