@@ -203,7 +203,7 @@ func (b *Bridge) Run(ctx context.Context, l Listeners) (err error) {
 	for _, u := range units {
 		work.Go(func() error { return u.run(working) })
 	}
-	if b.cfg.Has(config.RoleEgress) || b.cfg.Has(config.RoleReconcile) { // not with what the work needs: the others take over at once
+	if b.cfg.Has(config.RoleEgress) || b.cfg.Has(config.RoleReconcile) || b.cfg.Has(config.RoleMirror) { // not with what the work needs: the others take over at once
 		work.Go(func() error { return fleet.Run(working) })
 	}
 	if b.cfg.Has(config.RoleEgress) {

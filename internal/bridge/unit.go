@@ -28,6 +28,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
+	"github.com/factro-bridge/factro-bridge/internal/mirror"
 	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -61,6 +62,7 @@ type unit struct {
 	worker     *egress.Worker        // nil without the role egress
 	reader     *query.Reader         // nil without the role query
 	reconciler *reconcile.Reconciler // nil without the role reconcile
+	mirror     *mirror.Mirror        // nil without the role mirror
 }
 
 // units builds the units of all clouds, by their names; none for a process that does not call the Core API.
@@ -108,6 +110,11 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 			return nil, err
 		}
 	}
+	if b.cfg.Has(config.RoleMirror) {
+		if u.mirror, err = newMirror(b.cfg, cloud, api, with, b.log); err != nil {
+			return nil, err
+		}
+	}
 	return u, nil
 }
 
@@ -146,6 +153,9 @@ func (u *unit) run(ctx context.Context) error {
 		})
 		parts.Go(func() error { return u.lead(ctx) })
 		parts.Go(func() error { return u.afterOutages(ctx) })
+	}
+	if u.mirror != nil {
+		parts.Go(func() error { return u.mirror.Run(ctx) })
 	}
 	return parts.Wait()
 }

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,18 +43,24 @@ type Config struct {
 
 // Lease is the right to mirror a cloud. Its value is how far the work is.
 type Lease interface {
-	term
-	// Value is what the last holder kept, Keep keeps it for the next one.
-	Value() []byte
-	Keep(ctx context.Context, value []byte) error
+	validity
+	keeper
+	// Release gives it back.
+	Release(ctx context.Context)
 }
 
-type term interface {
+type validity interface {
 	// Until is the time up to which the holder may act, zero if the lease is lost.
 	Until() time.Time
-	// Over is closed when the lease is lost, or another bridge should have it.
-	Over() <-chan struct{}
-	Release(ctx context.Context)
+	// Lost is closed when the lease is lost, Yield when another bridge should have it.
+	Lost() <-chan struct{}
+	Yield() <-chan struct{}
+}
+
+type keeper interface {
+	// Value is what the last holder kept, Keep keeps it for the next one.
+	Value() json.RawMessage
+	Keep(ctx context.Context, value json.RawMessage) error
 }
 
 // Pauses says whether an operator has paused the mirror.
@@ -222,7 +229,9 @@ func (s *session) run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error {
 		select {
-		case <-s.lease.Over():
+		case <-s.lease.Lost():
+			return errOver
+		case <-s.lease.Yield():
 			return errOver
 		case <-ctx.Done():
 			return ctx.Err()

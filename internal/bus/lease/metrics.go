@@ -16,6 +16,7 @@ import (
 const (
 	Commands  = "commands"  // carries out commands
 	Reconcile = "reconcile" // reconciles by a timer
+	Mirror    = "mirror"    // mirrors
 )
 
 // Key is the key of the lease for a work on a cloud, as "commands.acme".

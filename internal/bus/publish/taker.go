@@ -14,6 +14,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
 
 // Takers are the names of the stream that is to take what is published to a subject: its own, and the one that it has until the
@@ -27,6 +28,8 @@ func Takers(p events.Prefix, subject string) []string {
 		return []string{p.CommandStream(at(2)), topology.OldName(p, "COMMANDS")}
 	case "result":
 		return []string{p.ResultStream(at(2)), topology.OldName(p, "RESULTS")}
+	case "change":
+		return []string{change.Stream(p, at(2))}
 	default:
 		return []string{p.DeadStream(at(3)), topology.OldName(p, "DEAD")}
 	}
