@@ -12,6 +12,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
@@ -35,6 +36,9 @@ func newMirror(cfg config.Config, cloud config.Cloud, api *coreapi.API, with sha
 				return nil, err // not a nil lease in an interface
 			}
 			return l, nil
+		},
+		Serve: func(ctx context.Context, answer func([]byte) queries.Answer) error {
+			return queries.ServeMirror(ctx, with.broker, cloud.Name, answer, log)
 		},
 	}, log)
 }

@@ -155,7 +155,10 @@ func (u *unit) run(ctx context.Context) error {
 		parts.Go(func() error { return u.afterOutages(ctx) })
 	}
 	if u.mirror != nil {
-		parts.Go(func() error { return u.mirror.Run(ctx) })
+		parts.Go(func() error {
+			u.broker.Begun(ctx, u.cloud)
+			return u.mirror.Run(ctx)
+		})
 	}
 	return parts.Wait()
 }

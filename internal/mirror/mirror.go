@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
 	"github.com/factro-bridge/factro-bridge/internal/control"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -77,6 +78,8 @@ type Parts struct {
 	Pauses Pauses
 	// Acquire waits for the lease of the cloud.
 	Acquire func(ctx context.Context) (Lease, error)
+	// Serve answers what operators ask the bridge that mirrors the cloud, until ctx ends.
+	Serve func(ctx context.Context, answer func(request []byte) queries.Answer) error
 }
 
 // Mirror mirrors one cloud.
@@ -242,6 +245,7 @@ func (s *session) run(ctx context.Context) error {
 		work.Go(func() error { return s.readQueued(ctx) })
 	}
 	work.Go(func() error { return s.sweeps(ctx) })
+	work.Go(func() error { return s.parts.Serve(ctx, s.answer) })
 	work.Go(func() error {
 		tick := time.NewTicker(saveEvery)
 		defer tick.Stop()

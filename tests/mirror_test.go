@@ -1,0 +1,217 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
+	"github.com/factro-bridge/factro-bridge/internal/natstest"
+	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
+)
+
+// mirrored is a bridge with a mirror, the factro that it mirrors, and the NATS where the copy is.
+type mirrored struct {
+	t  *testing.T
+	f  *factro
+	b  *bridge
+	js jetstream.JetStream
+	kv jetstream.KeyValue
+}
+
+func startMirror(t *testing.T, cfg sim.Config, settings string) *mirrored {
+	t.Helper()
+	n := natstest.Start(t)
+	f := startFactro(t, cfg)
+	_, tmp := n.Connect(t)
+	tmp.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_STATE_ACME"})
+	tmp.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "FACTRO_CHANGES_ACME", Subjects: []string{"factro.change.acme.>"}, AllowDirect: true})
+	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, roles: "ingress, egress, query, mirror", more: settings}).start()
+	b.register(f, "acme")
+	_, js := n.Connect(t)
+	m := &mirrored{t: t, f: f, b: b, js: js}
+	waitFor(t, "the first snapshot is complete", func() bool { return strings.Contains(b.log.String(), "the mirror has read all lists") })
+	var err error
+	if m.kv, err = js.KeyValue(t.Context(), change.Bucket(prefix, "acme")); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// call calls the Core API, as a person in factro's web UI would have it do.
+func (m *mirrored) call(method, path string, body any) map[string]any {
+	m.t.Helper()
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	answer, status := m.raw(method, path, data)
+	if status/100 != 2 {
+		m.t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	var object map[string]any
+	_ = json.Unmarshal(answer, &object) // an answer may be empty
+	return object
+}
+
+func (m *mirrored) raw(method, path string, data []byte) (answer []byte, status int) {
+	m.t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, m.f.url+path, bytes.NewReader(data))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", apiKey)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return answer, resp.StatusCode
+}
+
+// state is the copy: the objects by their keys.
+func (m *mirrored) state() map[string]string {
+	m.t.Helper()
+	all := map[string]string{}
+	w, err := m.kv.WatchAll(m.t.Context())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer func() { _ = w.Stop() }()
+	for e := range w.Updates() {
+		if e == nil {
+			return all
+		}
+		if e.Operation() == jetstream.KeyValuePut {
+			all[e.Key()] = string(e.Value())
+		}
+	}
+	return all
+}
+
+// paths are where the Core API shows one object.
+var paths = map[string]string{"task": "/tasks/", "package": "/packages/", "project": "/projects/"}
+
+// truth is what factro has, read one by one.
+func (m *mirrored) truth() map[string]string {
+	m.t.Helper()
+	all := map[string]string{}
+	for kind, path := range paths {
+		for _, o := range m.f.Objects(kind) {
+			id := fmt.Sprint(o["id"])
+			text, status := m.raw(http.MethodGet, path+id, nil)
+			if status == http.StatusOK {
+				all[change.Key("acme", kind, id)] = string(text)
+			}
+		}
+	}
+	return all
+}
+
+// inStep waits until the copy is what factro has, byte for byte.
+func (m *mirrored) inStep() map[string]string {
+	m.t.Helper()
+	var state, truth map[string]string
+	m.t.Cleanup(func() {
+		if m.t.Failed() {
+			for k, v := range truth { if state[k] != v { m.t.Logf("DIFF %s\n%s\n%s", k, v, state[k]) } }
+			for k := range state { if truth[k] == "" { m.t.Logf("EXTRA %s", k) } }
+			for l := range strings.Lines(m.b.log.String()) { if strings.Contains(l, "mirror") { m.t.Log(l) } }
+		}
+	})
+	waitFor(m.t, "the copy is what factro has", func() bool {
+		state, truth = m.state(), m.truth()
+		return maps.Equal(state, truth)
+	})
+	return state
+}
+
+type changed struct {
+	diff.Difference
+	what, key, id string
+	header        map[string][]string
+	event         events.Event
+}
+
+// changes are all changes so far.
+func (m *mirrored) changes() (all []changed) {
+	m.t.Helper()
+	for _, msg := range read(m.t, m.js, change.Stream(prefix, "acme"), "factro.change.acme.>") {
+		c := changed{header: msg.header, id: msg.event.ID()}
+		tokens := strings.Split(msg.subject, ".")
+		c.key, c.what = strings.Join(tokens[2:5], "."), tokens[5]
+		if err := json.Unmarshal(msg.event.Data(), &c.Difference); err != nil {
+			m.t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// TestMirror: the copy is what factro has, and the changes lead from the first copy to the last one.
+func TestMirror(t *testing.T) {
+	t.Parallel()
+	m := startMirror(t, sim.Config{Examples: true}, "mirror: {settle: 50ms}")
+	before := m.inStep()
+	if len(before) == 0 || len(m.changes()) != 0 {
+		t.Errorf("the first copy has %d objects, and led to %d changes", len(before), len(m.changes()))
+	}
+	task := m.call(http.MethodPost, "/tasks", map[string]any{"title": "Prüfung", "targetParentId": m.f.demo.Package})
+	id := fmt.Sprint(task["id"])
+	m.inStep()
+	m.call(http.MethodPut, "/tasks/"+id, map[string]any{"title": "Prüfung 2", "description": "mehr"})
+	m.inStep()
+	m.call(http.MethodDelete, "/tasks/"+id, nil)
+	after := m.inStep()
+	var whats []string
+	folded := map[string]diff.Object{}
+	for key, text := range before {
+		o, err := diff.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		folded[key] = o
+	}
+	for _, c := range m.changes() {
+		if c.key == change.Key("acme", "task", id) {
+			whats = append(whats, c.what+" "+strings.Join(c.Changed, ","))
+		}
+		if folded[c.key] = diff.Fold(folded[c.key], c.Difference); c.what == change.Deleted {
+			delete(folded, c.key)
+		}
+	}
+	if len(whats) != 3 || whats[1] != "updated description,title" || !strings.HasPrefix(whats[0], "created ") || !strings.HasPrefix(whats[2], "deleted ") {
+		t.Errorf("the changes of the task are %q", whats)
+	}
+	if !slices.Equal(slices.Sorted(maps.Keys(folded)), slices.Sorted(maps.Keys(after))) {
+		t.Errorf("folded %d objects, want %d", len(folded), len(after))
+	}
+	for key, o := range folded {
+		want, err := diff.Parse([]byte(after[key]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := diff.Between(o, want, []string{"changeDate"}); !d.None() {
+			t.Errorf("%s: folded, %s differs", key, d.Changed)
+		}
+	}
+}
