@@ -13,10 +13,14 @@ type Mirror struct {
 	List string
 	// Each is the kind of their parents if List has those of one parent, "" if it has all.
 	Each string
+	// All is the list of all of them, if some have no parent of the kind Each. It is large.
+	All string
 	// Noise are properties whose change alone is no change.
 	Noise []string
 	// Touches are properties that name objects whose computed values may move with a change.
 	Touches []Touch
+	// Moves are properties whose change may move those values. A new object, and one that goes, may always.
+	Moves []string
 }
 
 // Touch is a property that holds the id of another object.
@@ -37,9 +41,12 @@ type Mirrored struct {
 	// Each is the resource of the parents that List is asked for, and EachField the property of the query's data for a parent's id.
 	// An object holds the id of its parent in a property of the same name. Both are empty if List has the objects of all parents.
 	Each, EachField string
-	// Noise and Touches are those of [Mirror]. They are not to be changed.
+	// All is the list of all objects, also of those without a parent. It has no name if List has all.
+	All Operation
+	// Noise, Touches and Moves are those of [Mirror]. They are not to be changed.
 	Noise   []string
 	Touches []Touch
+	Moves   []string
 	// ByParent says that factro reads none of these objects by its id alone. List shows them, of one parent or of all.
 	ByParent bool
 }
@@ -79,8 +86,9 @@ func MirroredResources() []string {
 }
 
 func (o Operation) mirrored(resource string) Mirrored {
-	m := Mirrored{Resource: resource, Each: o.Mirror.Each, Noise: o.Mirror.Noise, Touches: o.Mirror.Touches}
+	m := Mirrored{Resource: resource, Each: o.Mirror.Each, Noise: o.Mirror.Noise, Touches: o.Mirror.Touches, Moves: o.Mirror.Moves}
 	m.List, _ = Lookup(o.Mirror.List) // without a name there is none
+	m.All, _ = Lookup(o.Mirror.All)
 	if m.ByParent = o.Answer == AnswerList; !m.ByParent {
 		m.Read = o
 		_, m.ReadField = o.lastEntity()

@@ -34,6 +34,14 @@ func TestMirrors(t *testing.T) {
 					t.Errorf("%s is noise", name)
 				}
 			}
+			for _, name := range m.Moves {
+				if !slices.Contains(fields, name) || slices.Contains(m.Noise, name) {
+					t.Errorf("%s moves something", name)
+				}
+			}
+			if (len(m.Moves) == 0) != (len(m.Touches) == 0) {
+				t.Errorf("%s move %v", m.Moves, m.Touches)
+			}
 			for _, touch := range m.Touches {
 				kinds := []string{touch.Kind}
 				if touch.KindIn != "" {
@@ -98,7 +106,7 @@ func checkMirrorList(t *testing.T, m Mirrored, resources []string) {
 func TestMirrorTable(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"task getTask listTasksByProject/project", "checklist-entry - listChecklist/task", "project getProject listProjects",
+		"task getTask listTasksByProject/project+listTasks", "checklist-entry - listChecklist/task", "project getProject listProjects",
 		"package getPackageById listPackages/project", "company getCompany listCompanies", "contact getContact listContacts",
 		"user getUser listUsers", "absence - listAbsences", "work-record getWorkRecord listWorkRecords",
 		"appointment getAppointment listAppointments", "team getTeam listTeams", "comment getComment -",
@@ -109,6 +117,9 @@ func TestMirrorTable(t *testing.T) {
 		line := resource + " " + dash(m.Read.Name) + " " + dash(m.List.Name)
 		if m.Each != "" {
 			line += "/" + m.Each
+		}
+		if m.All.Name != "" {
+			line += "+" + m.All.Name
 		}
 		got = append(got, line)
 	}

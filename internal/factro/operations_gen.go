@@ -60,7 +60,7 @@ var operations = []Operation{
 	{Name: "getTask", Resource: "task", Method: "GET", Path: "/tasks/{taskId}",
 		Summary: "One task.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Task",
-		Mirror: &Mirror{List: "listTasksByProject", Each: "project", Noise: []string{"changeDate"}, Touches: []Touch{{Field: "parentPackageId", Kind: "package"}, {Field: "projectId", Kind: "project"}}},
+		Mirror: &Mirror{List: "listTasksByProject", Each: "project", All: "listTasks", Moves: []string{"plannedEffort", "realizedEffort", "remainingEffort", "startDate", "endDate", "taskState", "projectId", "parentPackageId"}, Noise: []string{"changeDate"}, Touches: []Touch{{Field: "parentPackageId", Kind: "package"}, {Field: "projectId", Kind: "project"}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -842,7 +842,7 @@ var operations = []Operation{
 	{Name: "getPackageById", Resource: "package", Method: "GET", Path: "/packages/{packageId}",
 		Summary: "One package without knowing its project.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Package",
-		Mirror: &Mirror{List: "listPackages", Each: "project", Noise: []string{"changeDate"}, Touches: []Touch{{Field: "parentPackageId", Kind: "package"}, {Field: "projectId", Kind: "project"}}},
+		Mirror: &Mirror{List: "listPackages", Each: "project", Moves: []string{"plannedEffort", "realizedEffort", "remainingEffort", "startDate", "endDate", "projectId", "parentPackageId"}, Noise: []string{"changeDate"}, Touches: []Touch{{Field: "parentPackageId", Kind: "package"}, {Field: "projectId", Kind: "project"}}},
 		Params: []Param{{Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "packageId", Type: "string", Format: "uuid", Required: true},
@@ -1381,7 +1381,7 @@ var operations = []Operation{
 	{Name: "getContact", Resource: "contact", Method: "GET", Path: "/contacts/{contactId}",
 		Summary: "One contact.", Confidence: "observed",
 		Answer: Answer("object"), AnswerSchema: "Contact",
-		Mirror: &Mirror{List: "listContacts", Touches: []Touch{{Field: "companyId", Kind: "company"}}},
+		Mirror: &Mirror{List: "listContacts", Moves: []string{"companyId"}, Touches: []Touch{{Field: "companyId", Kind: "company"}}},
 		Params: []Param{{Name: "contactId", Field: "contactId", Query: false}},
 		Fields: []Field{
 			{Name: "contactId", Type: "string", Format: "uuid", Required: true},
@@ -1718,7 +1718,7 @@ var operations = []Operation{
 	{Name: "getWorkRecord", Resource: "work-record", Method: "GET", Path: "/work-records/{workRecordId}",
 		Summary: "One work record.", Confidence: "documented",
 		Answer: Answer("object"), AnswerSchema: "WorkRecord",
-		Mirror: &Mirror{List: "listWorkRecords", Noise: []string{"updatedAt"}, Touches: []Touch{{Field: "bookedOnReferenceId", KindIn: "bookedOnReferenceType"}}},
+		Mirror: &Mirror{List: "listWorkRecords", Moves: []string{"minutesWorked", "bookedOnReferenceId"}, Noise: []string{"updatedAt"}, Touches: []Touch{{Field: "bookedOnReferenceId", KindIn: "bookedOnReferenceType"}}},
 		Params: []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,7 +95,9 @@ func (s *session) applyOnce(ctx context.Context, w queue.Work, f fetched, origin
 	if sequence == 0 {
 		return stored, nil
 	}
-	s.touch(w, k.Object, next)
+	if moves := s.resources[w.Resource].Moves; k.Object == nil || next == nil || slices.ContainsFunc(d.Changed, func(name string) bool { return slices.Contains(moves, name) }) {
+		s.touch(w, k.Object, next)
+	}
 	return changed, nil
 }
 

@@ -16,15 +16,26 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 )
 
-// elements reads a list and hands over its objects one by one, each with the time when the reading began. The list of a parent that is gone has none.
-func (s *session) elements(ctx context.Context, known factro.Mirrored, parent string, each func(began time.Time, id string, text []byte) error) error {
-	params := map[string]string{}
-	if known.EachField != "" && parent != "" {
-		params[known.EachField] = parent
+// list is a list at factro, of all objects or of those of a parent.
+type list struct {
+	factro.Operation
+	params map[string]string
+}
+
+// listOf is the list that shows the objects of a parent, or all if that is empty.
+func listOf(known factro.Mirrored, parent string) list {
+	if known.EachField != "" {
+		return list{known.List, map[string]string{known.EachField: parent}}
 	}
+	return list{known.List, map[string]string{}}
+}
+
+// elements reads a list and hands over its objects one by one, each with the time when the reading began. The list of a parent that is
+// gone has none.
+func (s *session) elements(ctx context.Context, l list, each func(began time.Time, id string, text []byte) error) error {
 	began := time.Now() // before the call: it may wait for the budget, but the objects are not read earlier
 	var ours error
-	a, _, err := s.call(ctx, known.List, params, func(body io.Reader) error {
+	a, _, err := s.call(ctx, l.Operation, l.params, func(body io.Reader) error {
 		return shape.Records(body, func(record []byte) error {
 			id := idOf(record)
 			if !named(id) {
@@ -49,7 +60,11 @@ func (s *session) elements(ctx context.Context, known factro.Mirrored, parent st
 
 // element compares an element of a list with the state. What was read by itself meanwhile, or is going to be, is left alone.
 func (r *pass) element(ctx context.Context, listing *queue.Listing, began time.Time, id string, text []byte) error {
-	r.seen[maphash.String(hashSeed, id)] = struct{}{}
+	hash := maphash.String(hashSeed, id)
+	if _, again := r.seen[hash]; again {
+		return nil // another list of this pass has shown it
+	}
+	r.seen[hash] = struct{}{}
 	r.update(func(p *Progress) { p.Sweep.Objects++ })
 	k, err := r.parts.Store.Entry(ctx, r.Resource, id)
 	if err != nil {
@@ -117,13 +132,13 @@ func (r *pass) same(k state.Known, text []byte) bool {
 
 // learnForm finds out, once for each resource and sweep, whether the elements of lists have all fields that an object has when it is
 // read by itself. That is not known of factro. It says whether the list has an element at all.
-func (r *pass) learnForm(ctx context.Context, parent string) (some bool, _ error) {
+func (r *pass) learnForm(ctx context.Context, l list) (some bool, _ error) {
 	if r.formKnown {
 		return true, nil
 	}
 	var id string
 	var element diff.Object
-	err := r.elements(ctx, r.Mirrored, parent, func(_ time.Time, first string, text []byte) (err error) {
+	err := r.elements(ctx, l, func(_ time.Time, first string, text []byte) (err error) {
 		id = first
 		if element, err = diff.Parse(text); err == nil {
 			err = errEnough

@@ -158,15 +158,19 @@ func (s *session) sweepResource(ctx context.Context, known factro.Mirrored) erro
 	}
 	for n, parent := range parents {
 		s.update(func(p *Progress) { p.Sweep.ListsLeft = len(parents) - n })
-		if err := r.list(ctx, parent); err != nil {
+		if err := r.one(ctx, listOf(known, parent)); err != nil {
 			return err
 		}
-		s.update(func(p *Progress) {
-			p.Sweep.Lists++
-			p.Sweep.Parent = parent
-		})
-		if err := s.pace(ctx); err != nil {
+		s.update(func(p *Progress) { p.Sweep.Parent = parent })
+	}
+	if known.All.Name != "" {
+		s.update(func(p *Progress) { p.Sweep.ListsLeft = 1 })
+		if err := r.one(ctx, list{known.All, map[string]string{}}); ctx.Err() != nil || errors.Is(err, errOver) {
 			return err
+		} else if err != nil {
+			// It is large, and factro may never manage it. It matters only for objects without a parent.
+			s.log.WarnContext(ctx, "the list of all objects could not be read; those without a parent are mirrored by their events only",
+				"cloud", s.cfg.Cloud, "resource", known.Resource, "error", err)
 		}
 	}
 	if !r.whole {
@@ -217,14 +221,22 @@ func (s *session) pace(ctx context.Context) error {
 	}
 }
 
-// list reads one list and applies its elements.
-func (r *pass) list(ctx context.Context, parent string) error {
-	if some, err := r.learnForm(ctx, parent); err != nil || !some {
+// one reads one list and applies its elements, and waits for the next request.
+func (r *pass) one(ctx context.Context, l list) error {
+	if err := r.list(ctx, l); err != nil {
+		return err
+	}
+	r.update(func(p *Progress) { p.Sweep.Lists++ })
+	return r.pace(ctx)
+}
+
+func (r *pass) list(ctx context.Context, l list) error {
+	if some, err := r.learnForm(ctx, l); err != nil || !some {
 		return err
 	}
 	listing := r.queue.List()
 	defer listing.End()
-	return r.elements(ctx, r.Mirrored, parent, func(began time.Time, id string, text []byte) error {
+	return r.elements(ctx, l, func(began time.Time, id string, text []byte) error {
 		return r.element(ctx, listing, began, id, text)
 	})
 }

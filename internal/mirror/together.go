@@ -64,7 +64,7 @@ func (s *session) readTogether(ctx context.Context, parent string, works map[str
 		resource = w.Resource
 	}
 	var over error
-	err := s.elements(ctx, s.resources[resource], parent, func(began time.Time, id string, text []byte) error {
+	err := s.elements(ctx, listOf(s.resources[resource], parent), func(began time.Time, id string, text []byte) error {
 		w, ok := works[id]
 		if !ok {
 			return nil

@@ -14,8 +14,10 @@ import (
 type mirror struct {
 	List    string           `yaml:"list"`
 	Each    string           `yaml:"each"`
+	All     string           `yaml:"all"`
 	Noise   []string         `yaml:"noise"`
 	Touches map[string]touch `yaml:"touches"`
+	Moves   []string         `yaml:"moves"`
 }
 
 // touch is a kind of objects, or {kind-in: property} if a property of the object names the kind.
@@ -42,6 +44,12 @@ func (m *mirror) write(out *bytes.Buffer) {
 	}
 	if m.Each != "" {
 		fmt.Fprintf(out, "Each: %q,", m.Each)
+	}
+	if m.All != "" {
+		fmt.Fprintf(out, "All: %q,", m.All)
+	}
+	if len(m.Moves) > 0 {
+		fmt.Fprintf(out, "Moves: %#v,", m.Moves)
 	}
 	if len(m.Noise) > 0 {
 		fmt.Fprintf(out, "Noise: %#v,", m.Noise)
@@ -105,6 +113,9 @@ func (d *document) checkMirror() error {
 		case m.Each == "" && len(l.path) != 0, m.Each != "" && len(l.path) != 1:
 			return fmt.Errorf("x-mirror names %s with the parameters %v, but each is %q", m.List, l.path, m.Each)
 		}
+		if all, known := lists[m.All]; m.All != "" && (!known || all.schema != schema || len(all.path) != 0 || m.Each == "") {
+			return fmt.Errorf("x-mirror names %q, which is no list of all %s beside those of their parents", m.All, schema)
+		}
 		return d.checkMirrored(m, schema)
 	})
 }
@@ -112,7 +123,7 @@ func (d *document) checkMirror() error {
 // checkMirrored checks that the fields are properties of the object.
 func (d *document) checkMirrored(m *mirror, schema string) error {
 	properties, _ := d.properties(schema)
-	names := slices.Clone(m.Noise)
+	names := slices.Concat(m.Noise, m.Moves)
 	for field, t := range m.Touches {
 		names = append(names, field)
 		switch {
