@@ -11,12 +11,16 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 )
 
 // binary is the bridge, built once for all tests.
 var binary string
 
 // pace has the tests run that measure time.
+// mirrorFor is how long people work in [TestMirrorRandom].
+var mirrorFor = flag.Duration("mirror", 10*time.Second, "how long the random test of the mirror lasts")
+
 var pace = flag.Bool("pace", false, "run the tests that measure time, too")
 
 // atOnce is how many tests run at the same time: most of them wait for processes, and not for a processor.

@@ -28,6 +28,7 @@ const (
 	changed   = "changed"   // a change was published
 	stored    = "stored"    // the entry was written, without a change
 	unchanged = "unchanged" // nothing was written
+	unknown   = "unknown"   // nothing shows the object: only the list of its parent does, and its parent is not known
 )
 
 // applyAttempts is how often the state is looked at again after somebody else has written it.

@@ -49,8 +49,8 @@ func (s *session) follow(ctx context.Context) error {
 // take queues the object of an event. The events of the bridge itself, and those of what is not mirrored, concern none.
 func (s *session) take(ctx context.Context, e Event) error {
 	a, err := s.cfg.Prefix.ParseEvent(e.Subject)
-	known, mirrored := s.resources[a.Resource]
-	if err != nil || !mirrored || !named(a.ID) || known.ByParent {
+	_, mirrored := s.resources[a.Resource]
+	if err != nil || !mirrored || !named(a.ID) {
 		s.queue.Skip(e.Sequence)
 		return nil
 	}

@@ -3,9 +3,11 @@ package mirror
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/mirror/queue"
 )
 
@@ -16,25 +18,27 @@ const (
 	lookedAt = 500
 )
 
-// listInstead reads a list, if that is cheaper than to read an object and those that wait with it. It says whether it did.
+// listInstead reads a list, if that is cheaper than to read an object and those that wait with it, or if nothing else shows the object.
+// It says whether it did.
 func (s *session) listInstead(ctx context.Context, w queue.Work) (done bool, _ error) {
 	known := s.resources[w.Resource]
-	if known.List.Name == "" || !slices.Contains(s.look().FullLists, w.Resource) || w.Failures > 0 {
+	full := slices.Contains(s.look().FullLists, w.Resource) && w.Failures == 0
+	if !known.ByParent && (known.List.Name == "" || !full) {
 		return false, nil
 	}
 	others := s.queue.Waiting(w.Resource, time.Now(), lookedAt)
-	if len(others)+1 < listFrom {
+	if !known.ByParent && len(others)+1 < listFrom {
 		return false, nil
 	}
 	parent := s.parent(ctx, w.Object, known.EachField)
 	if known.Each != "" {
-		if parent == "" {
-			return false, nil
+		if parent == "" && known.ByParent {
+			return true, s.ended(ctx, w, unknown, nil)
 		}
-		others = slices.DeleteFunc(others, func(o queue.Object) bool { return s.parent(ctx, o, known.EachField) != parent })
-		if len(others)+1 < listFrom {
-			return false, nil
-		}
+		others = slices.DeleteFunc(others, func(o queue.Object) bool { return parent == "" || s.parent(ctx, o, known.EachField) != parent })
+	}
+	if !known.ByParent && len(others)+1 < listFrom {
+		return false, nil
 	}
 	works := map[string]queue.Work{w.ID: w}
 	for _, o := range others {
@@ -42,7 +46,7 @@ func (s *session) listInstead(ctx context.Context, w queue.Work) (done bool, _ e
 			works[o.ID] = other
 		}
 	}
-	return true, s.readTogether(ctx, parent, works)
+	return true, s.readTogether(ctx, known, parent, works)
 }
 
 // parent is the parent of an object, as far as it is known.
@@ -57,14 +61,12 @@ func (s *session) parent(ctx context.Context, o queue.Object, field string) stri
 	return text(k.Object[field])
 }
 
-// readTogether reads objects by a list. Those that it does not show are read by themselves. An error ends the session.
-func (s *session) readTogether(ctx context.Context, parent string, works map[string]queue.Work) error {
-	var resource string
-	for _, w := range works {
-		resource = w.Resource
-	}
+// readTogether reads objects by a list. Those that it does not show are read by themselves, or are gone if nothing else shows them. An
+// error ends the session.
+func (s *session) readTogether(ctx context.Context, known factro.Mirrored, parent string, works map[string]queue.Work) error {
 	var over error
-	err := s.elements(ctx, listOf(s.resources[resource], parent), func(began time.Time, id string, text []byte) error {
+	started := time.Now()
+	err := s.elements(ctx, listOf(known, parent), func(began time.Time, id string, text []byte) error {
 		w, ok := works[id]
 		if !ok {
 			return nil
@@ -77,16 +79,25 @@ func (s *session) readTogether(ctx context.Context, parent string, works map[str
 	if over != nil {
 		err = over
 	}
-	if ctx.Err() != nil || errors.Is(err, errOver) {
-		for _, w := range works {
-			s.queue.Failed(w.Object, time.Now())
-		}
-		return err
-	}
 	for _, w := range works {
-		if err := s.read(ctx, w); err != nil {
-			return err
+		switch {
+		case ctx.Err() != nil, errors.Is(err, errOver):
+			s.queue.Failed(w.Object, time.Now())
+			continue
+		case !known.ByParent:
+			over = s.read(ctx, w)
+		case err != nil:
+			over = s.ended(ctx, w, "", err)
+		default:
+			outcome, err := s.apply(ctx, w, fetched{status: http.StatusNotFound, began: started}, s.origin(w), true)
+			over = s.ended(ctx, w, outcome, err)
+		}
+		if over != nil {
+			err = over
 		}
 	}
-	return nil
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return over
 }
