@@ -14,11 +14,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/jsontext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
 
 // Version is the contract's version. It changes when the contract does: the last number for words, the one in the middle
 // for additions, the first for what breaks a reader.
-const Version = "3.1.0"
+const Version = "3.2.0"
 
 const componentsPrefix = "#/components/schemas/"
 
@@ -160,6 +161,11 @@ func componentParameters() ordered.Object {
 		{"id", ordered.Object{
 			{"description", "Id of the object that the body names, or _ if there is none that can be a token."},
 			{"examples", ordered.List{exampleEntityID, "_"}},
+		}},
+		{"CLOUD", ordered.Object{{"description", "The configured name of a factro cloud, in capitals."}, {"examples", ordered.List{strings.ToUpper(ExampleCloud)}}}},
+		{"what", ordered.Object{
+			{"enum", ordered.List{change.Created, change.Updated, change.Deleted}},
+			{"description", "What happened to the object."},
 		}},
 		{"action", ordered.Object{{"description", "factro's name of the action."}, {"examples", ordered.List{"TaskExecutorChanged", "TaskStateChanged"}}}},
 		{"operation", ordered.Object{{"description", "The operation of the command's subject."}, {"examples", ordered.List{"createTask"}}}},

@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 	"github.com/factro-bridge/factro-bridge/pkg/events/gap"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
@@ -309,6 +310,19 @@ func wantMessage(t testing.TB, prefix events.Prefix, name, address string, heade
 		if err != nil || readErr != nil || what != operation || subject != prefix.Notice(ExampleCloud, what) || n.Cloud != ExampleCloud || n.Bridge == "" || (n.Since == nil) != (what == notice.Takeover) {
 			t.Errorf("%s is read as %s %+v, %v, %v", name, what, n, err, readErr)
 		}
+	case "change":
+		e, err := events.FromMsg(header, payload)
+		subject = strings.NewReplacer("{resource}", exampleResource, "{id}", exampleEntityID, "{what}", change.Updated).Replace(subject)
+		c, readErr := change.Decode(events.Event{CloudEvent: e, Subject: subject, Header: header})
+		if err != nil || readErr != nil || c.ID != exampleEntityID || len(c.Causes) != 1 || c.Certainty != change.Exact || c.StateFrom == 0 || header.Get(events.HeaderMessageID) != e.ID() ||
+			subject != change.Subject(prefix, ExampleCloud, c.Resource, c.ID, c.What) || string(c.After[c.Changed[0]]) == "" {
+			t.Errorf("%s is read as %+v, %v, %v", name, c, err, readErr)
+		}
+	case "state":
+		s := stateSample(prefix)
+		if address != "$KV.FACTRO_STATE_{CLOUD}.{cloud}.{resource}.{id}" || s.subject != "$KV.FACTRO_STATE_DEMO.demo.task."+exampleEntityID {
+			t.Errorf("%s is at %s, and the example at %s", name, address, s.subject)
+		}
 	case "query":
 		if len(header) > 0 {
 			t.Errorf("%s needs headers: %v", name, header)
@@ -324,7 +338,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	text, err := asJSONDocument(AsyncAPI(prefix))
 	doc := readAsyncAPI(t, text, err)
 	want := map[string]string{
-		"event": "send", "event.gap.detected": "send", "event.gap.closed": "send",
+		"event": "send", "change": "send", "state": "send", "event.gap.detected": "send", "event.gap.closed": "send",
 		"bridge.opened": "send", "bridge.closed": "send", "bridge.paused": "send", "bridge.resumed": "send", "bridge.key-refused": "send", "bridge.key-accepted": "send", "bridge.takeover": "send",
 		"result": "send", "redrive": "receive", "status": "receive", "cancel": "receive", "dead.command": "send", "dead.webhook": "send",
 	}
@@ -387,6 +401,7 @@ func TestEveryOperationHasItsChannels(t *testing.T) {
 	streams := map[string]string{
 		"event": "ACME-BRUECKE_EVENTS_{CLOUD}", "command": "ACME-BRUECKE_COMMANDS_{CLOUD}", "redrive": "ACME-BRUECKE_COMMANDS_{CLOUD}",
 		"result": "ACME-BRUECKE_RESULTS_{CLOUD}", "dead": "ACME-BRUECKE_DEAD_{CLOUD}", "bridge": "ACME-BRUECKE_BRIDGE_{CLOUD}",
+		"change": "ACME-BRUECKE_CHANGES_{CLOUD}", "state": "KV_ACME-BRUECKE_STATE_{CLOUD}",
 	}
 	parameter := regexp.MustCompile(`\{(\w+)\}`)
 	for name, c := range doc.Channels {

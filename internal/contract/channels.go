@@ -12,9 +12,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// fill makes all channels, in the order events, operations of the table, dead letters.
+// fill makes all channels, in the order events, changes and states, operations of the table, dead letters.
 func (d *document) fill() error {
 	if err := d.event(); err != nil {
+		return err
+	}
+	if err := d.mirror(); err != nil {
 		return err
 	}
 	if err := d.gaps(); err != nil {

@@ -23,7 +23,7 @@ type Event struct {
 	// Header has the message's headers, those of the attributes among them.
 	Header nats.Header
 	// Cloud, Resource, EntityID and Action are what an event is about, with their true values, also where these can be no
-	// tokens of a subject. Of a result and of a dead command, Action is the operation, and EntityID is empty if it was not
+	// tokens of a subject. Of a change, Action is what happened: created, updated or deleted. Of a result and of a dead command, Action is the operation, and EntityID is empty if it was not
 	// known; of a dead webhook there is only the cloud.
 	Cloud, Resource, EntityID, Action string
 	// Deliveries counts how often the message was delivered to this consumer, this time included. More than one says that
@@ -62,7 +62,7 @@ func newEvent(p Prefix, subject string, header nats.Header, data []byte) (Event,
 	}
 	t = append(t, "", "", "", "")
 	switch e.Cloud = t[1]; kind {
-	case "event":
+	case "event", "change":
 		e.Resource, e.EntityID, e.Action = t[2], t[3], t[4]
 	default:
 		e.Resource, e.Action = t[2], t[3]
@@ -79,8 +79,11 @@ func newEvent(p Prefix, subject string, header nats.Header, data []byte) (Event,
 	if action, ok := e.CloudEvent.Extensions()[attr.Action].(string); ok && kind == "event" {
 		e.Action = action
 	}
-	if resource, id, ok := strings.Cut(e.CloudEvent.Subject(), "/"); ok && !strings.HasPrefix(kind, "dead.") {
+	if resource, id, ok := strings.Cut(e.CloudEvent.Subject(), "/"); ok && kind != "change" && !strings.HasPrefix(kind, "dead.") {
 		e.Resource, e.EntityID = resource, id
+	}
+	if id := e.CloudEvent.Subject(); kind == "change" && id != "" {
+		e.EntityID = id
 	}
 	return e, nil
 }

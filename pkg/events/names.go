@@ -126,6 +126,9 @@ func (p Prefix) AnswerBucket(cloud string) string { return stream(p, "ANSWERS", 
 // could not be published yet, such as FACTRO_ORIGINALS_ACME.
 func (p Prefix) OriginalBucket(cloud string) string { return stream(p, "ORIGINALS", cloud) }
 
+// changeStream holds the changes of a cloud's objects. The package change has its public name.
+func (p Prefix) changeStream(cloud string) string { return stream(p, "CHANGES", cloud) }
+
 func stream(p Prefix, kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }
@@ -147,6 +150,6 @@ const ActionCanary = "BridgeCanary"
 const OperationCanary = "canary"
 
 // SchemaURI is the identity of a schema of the contract, urn:factro:schema:<name>, as its $id and a result's dataschema
-// have it. Names are event, gap, notice, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
+// have it. Names are event, change, state, gap, notice, command.<operation>, result, result.<operation>, query.<operation> and answer.<operation>;
 // "bridge contract schema" lists and prints them.
 func SchemaURI(name string) string { return "urn:factro:schema:" + name }

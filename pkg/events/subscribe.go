@@ -21,7 +21,8 @@ type Handler func(ctx context.Context, e Event) error
 
 // Subscribe has handle called with each message that matches the filter, until ctx ends; then it returns nil. The filter
 // is one of those that [Prefix] builds, such as factro.event.acme.task.*.TaskStateChanged, and says which stream is read:
-// that of the events, of the results, of the bridge's own events or of the dead letters of one cloud. To read several clouds, subscribe once for each:
+// that of the events, of the changes, of the results, of the bridge's own events or of the dead letters of one cloud. Package change
+// decodes changes. To read several clouds, subscribe once for each:
 // every cloud has streams of its own, and a wildcard in the cloud's place is an error. An error says that there is nothing to read, or that the durable
 // consumer is another one than asked for; it comes before the first event.
 //
@@ -114,13 +115,15 @@ func OnUnreadable(f func(ctx context.Context, e Event, err error)) SubscribeOpti
 func streamOf(filter string) (Prefix, string, error) {
 	t := strings.Split(filter, ".")
 	if len(t) < 3 {
-		return "", "", fmt.Errorf("filter %s: want <prefix>.event.<cloud>.…, <prefix>.result.<cloud>.…, <prefix>.bridge.<cloud>.… or <prefix>.dead.<kind>.<cloud>…", binding.Quote(filter))
+		return "", "", fmt.Errorf("filter %s: want <prefix>.event.<cloud>.…, <prefix>.change.<cloud>.…, <prefix>.result.<cloud>.…, <prefix>.bridge.<cloud>.… or <prefix>.dead.<kind>.<cloud>…", binding.Quote(filter))
 	}
 	p, at := Prefix(t[0]), 2
 	var stream func(string) string
 	switch t[1] {
 	case "event":
 		stream = p.EventStream
+	case "change":
+		stream = p.changeStream
 	case "result":
 		stream = p.ResultStream
 	case "bridge":
@@ -128,7 +131,7 @@ func streamOf(filter string) (Prefix, string, error) {
 	case "dead":
 		stream, at = p.DeadStream, 3 // after command or webhook
 	default:
-		return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.result.…, <prefix>.bridge.… or <prefix>.dead.…", binding.Quote(filter))
+		return "", "", fmt.Errorf("filter %s: want <prefix>.event.…, <prefix>.change.…, <prefix>.result.…, <prefix>.bridge.… or <prefix>.dead.…", binding.Quote(filter))
 	}
 	if at >= len(t) || t[at] == Any || slices.Contains(t[:at+1], ">") {
 		return "", "", fmt.Errorf("filter %s: each cloud has streams of its own, so the filter must name the cloud; subscribe once for each cloud",

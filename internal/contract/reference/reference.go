@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
 
@@ -121,6 +122,11 @@ type subjects struct {
 	Keys    string
 	MaxKey  int
 	Upserts []upsertRow
+	// State and Changes are the names of the bucket and of the stream of the mirror, Change is JSON to show.
+	State, Changes, Change string
+	StateHeaders           []row
+	ChangeAttributes       [][2]string
+	Mirrored               []string
 	// Status is JSON to show, DelayedStream the name of the stream of delayed commands.
 	Status, DelayedStream string
 }
@@ -150,12 +156,18 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	if err != nil {
 		return subjects{}, err
 	}
+	changed, err := ordered.Indented(json.RawMessage(contract.ExampleChange))
+	if err != nil {
+		return subjects{}, err
+	}
 	status, err := ordered.Indented(contract.ExampleStatus())
 	if err != nil {
 		return subjects{}, err
 	}
 	s := subjects{
 		Status: strings.TrimSpace(string(status)), DelayedStream: topology.DelayedStream(prefix, anyCloud),
+		State: change.Bucket(prefix, anyCloud), Changes: change.Stream(prefix, anyCloud), Change: strings.TrimSpace(string(changed)),
+		StateHeaders: schemaRows(schemas.Components()["StateHeaders"]), ChangeAttributes: contract.ChangeAttributes(), Mirrored: contract.Mirrored,
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Control: topology.ControlBucket(prefix), Notice: strings.TrimSpace(string(reported)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),

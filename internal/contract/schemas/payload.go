@@ -12,7 +12,7 @@ import (
 func ownComponents() map[string]map[string]any {
 	return map[string]map[string]any{
 		"Event": eventSchema(), "Result": resultSchema(), "ResultError": errorSchema(), "PlannedCall": plannedCallSchema(),
-		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(), "Notice": noticeSchema(), "Status": statusSchema(), "StatusRequest": statusRequestSchema(),
+		"StoredAnswer": storedAnswerSchema(), "Gap": gapSchema(), "Notice": noticeSchema(), "Change": changeSchema(), "StateHeaders": stateHeadersSchema(), "Status": statusSchema(), "StatusRequest": statusRequestSchema(),
 		"CancelRequest": cancelRequestSchema(), "CancelAnswer": cancelAnswerSchema(),
 		"FieldError": fieldErrorSchema(), anyJSON: anyJSONSchema(), keyRef: keyRefSchema(),
 	}

@@ -18,6 +18,8 @@ const (
 	errorName     = "error"
 	gapName       = "gap"
 	noticeName    = "notice"
+	ChangeName    = "change"
+	StateName     = "state"
 	StatusName    = "status"
 	CancelName    = "cancel"
 	CommandPrefix = "command."
@@ -25,7 +27,7 @@ const (
 	AnswerPrefix  = "answer."
 )
 
-// Names returns the names of all schemas, sorted: event, gap, notice, dryrun, error, status, cancel, command.<operation>, result,
+// Names returns the names of all schemas, sorted: event, change, state, gap, notice, dryrun, error, status, cancel, command.<operation>, result,
 // result.<operation>, query.<operation> and answer.<operation>.
 func Names() []string { return slices.Sorted(maps.Keys(makers())) }
 
@@ -66,6 +68,8 @@ var makers = sync.OnceValue(func() map[string]func() map[string]any {
 		errorName:  func() map[string]any { return titled("Data of an error that answers a query", "ResultError") },
 		gapName:    func() map[string]any { return titled("Data of an event about a gap", "Gap") },
 		noticeName: func() map[string]any { return titled("Data of an event by which a bridge reports a change", "Notice") },
+		ChangeName: func() map[string]any { return titled("Data of a change of an object", "Change") },
+		StateName:  func() map[string]any { return titled("Headers of an entry of the state", "StateHeaders") },
 		StatusName: func() map[string]any { return titled("Why commands wait", "Status") },
 		CancelName: func() map[string]any { return titled("Outcome of a request to cancel", "CancelAnswer") },
 	}

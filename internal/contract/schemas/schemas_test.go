@@ -92,8 +92,8 @@ func TestSchemasCompileAndTakeTheirExamples(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 	}
-	if want := 8 + 2*len(factro.Operations()); len(seen) != want {
-		t.Errorf("there are %d schemas, want %d: two for each operation, event, gap, notice, dryrun, error, result, status and cancel", len(seen), want)
+	if want := 10 + 2*len(factro.Operations()); len(seen) != want {
+		t.Errorf("there are %d schemas, want %d: two for each operation, event, change, state, gap, notice, dryrun, error, result, status and cancel", len(seen), want)
 	}
 }
 

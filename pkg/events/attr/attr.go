@@ -10,11 +10,11 @@ const (
 	RecordedTime  = "recordedtime"  // when the bridge made the event; its time is when the thing happened
 	Action        = "factroaction"  // the webhook's action, as factro wrote it
 	Cloud         = "factrocloud"   // the configured name of the factro cloud
-	Origin        = "factroorigin"  // how the event came: webhook, spool or reconcile
+	Origin        = "factroorigin"  // how the event came: webhook, spool or reconcile; of a change verify, or absent
 	ExpiryTime    = "expirytime"    // a command is not carried out at or after this time
 	NotBefore     = "notbefore"     // a command is not carried out before this time
 	CorrelationID = "correlationid" // copied from a command to its results
-	CausationID   = "causationid"   // a result's: the id of the command
+	CausationID   = "causationid"   // a result's: the id of the command; a change's: the ids of the events that led to it, separated by blanks
 	// A result's: the source of the command, absent for a plain JSON command.
 	CausationSource = "causationsource"
 	// A result's: the place of the command in its stream, "<stream>:<sequence>".
@@ -25,6 +25,10 @@ const (
 	ExternalKey       = "externalkey"  // a create's: the sender's own key of the object; one key makes one object
 	OnConflict        = "onconflict"   // a create's with externalkey: what happens if the object exists, existing or update
 	Existing          = "existing"     // a result's: the create found the object of its externalkey, and created nothing
+	Cause             = "factrocause"  // a change's: the id of the command that made it
+	Sender            = "factrosender" // a change's: the source of that command
+	// A change's: how certain it is that the command made it, exact or likely.
+	Certainty = "factrocertainty"
 )
 
 // Values of the attribute priority. A command without it has the priority normal.
