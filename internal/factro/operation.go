@@ -42,6 +42,9 @@ type Operation struct {
 	// Batched is how several commands of this operation can be carried out by one call. It is nil if they cannot, and not to be
 	// changed.
 	Batched *Batched
+	// Sets are the fields of the object that the operation sets under another name than that of a property of its body. It is nil if
+	// there are none, and not to be changed.
+	Sets *Sets
 	// Fields are the properties of the command's data: parameters first, then the body's properties, sorted by name.
 	Fields []Field
 }

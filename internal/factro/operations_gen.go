@@ -53,6 +53,7 @@ var operations = []Operation{
 	{Name: "updateTasks", Resource: "task", Method: "PUT", Path: "/tasks/tasks",
 		Summary: "Update several tasks.", Remarks: "Atomicity not stated; assume PARTIAL like the create.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "TaskBatchChange", Answer: Answer("list"), AnswerSchema: "Task", Batch: Batch("unknown-assume-partial"),
+		Sets: &Sets{Computed: []Computed{{Of: "targetParentId", Fields: []string{"projectId", "parentPackageId"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of TaskBatchChange."},
 		},
@@ -69,6 +70,7 @@ var operations = []Operation{
 		Summary: "Change a task. Partial.", Remarks: "403 with {\"message\":\"Task is closed\"} on a closed task; 403 on officerId null.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TaskChanges", Answer: Answer("object"), AnswerSchema: "Task",
 		Lane:   "taskId",
+		Sets:   &Sets{Computed: []Computed{{Of: "targetParentId", Fields: []string{"projectId", "parentPackageId"}}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -103,6 +105,7 @@ var operations = []Operation{
 		Summary: "Set the state.", Remarks: "Response body undocumented. One public sample uses POST on this path without looking at the answer; use PUT.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TaskStateChange",
 		Lane:   "taskId",
+		Sets:   &Sets{Named: []SetName{{Field: "taskState", Property: "state"}}, Computed: []Computed{{Of: "taskState", Fields: []string{"pausedUntil"}}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -286,6 +289,7 @@ var operations = []Operation{
 		Summary: "Move the task into a project.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveToProject",
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -297,6 +301,7 @@ var operations = []Operation{
 		Summary: "Take the task out of its project.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"projectId", "parentPackageId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -306,6 +311,7 @@ var operations = []Operation{
 		Summary: "Move the task into a package.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveTaskToPackage",
 		Lane:   "taskId",
+		Sets:   &Sets{Named: []SetName{{Field: "parentPackageId", Property: "packageId"}}, Computed: []Computed{{Of: "parentPackageId", Fields: []string{"projectId"}}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -317,6 +323,7 @@ var operations = []Operation{
 		Summary: "Move the task from its package to the project root.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -336,6 +343,7 @@ var operations = []Operation{
 		Summary: "Remove the company.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"companyId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -345,6 +353,7 @@ var operations = []Operation{
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
 		Lane:   "taskId",
+		Sets:   &Sets{Named: []SetName{{Field: "companyContactId", Property: "contactId"}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -355,6 +364,7 @@ var operations = []Operation{
 		Summary: "Remove the contact.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"companyContactId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -642,6 +652,7 @@ var operations = []Operation{
 		Summary: "Remove the company.", Confidence: "documented",
 
 		Lane:   "projectId",
+		Sets:   &Sets{Cleared: []string{"companyId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -651,6 +662,7 @@ var operations = []Operation{
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
 		Lane:   "projectId",
+		Sets:   &Sets{Named: []SetName{{Field: "companyContactId", Property: "contactId"}}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -661,6 +673,7 @@ var operations = []Operation{
 		Summary: "Remove the contact.", Confidence: "documented",
 
 		Lane:   "projectId",
+		Sets:   &Sets{Cleared: []string{"companyContactId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -935,6 +948,7 @@ var operations = []Operation{
 		Summary: "Move the package into a project.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveToProject",
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "projectId", Field: "fromProjectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "fromProjectId", Type: "string", Format: "uuid", Required: true},
@@ -947,6 +961,7 @@ var operations = []Operation{
 		Summary: "Move the package below another package.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MovePackageToPackage",
 		Lane:   "packageId",
+		Sets:   &Sets{Computed: []Computed{{Of: "parentPackageId", Fields: []string{"projectId"}}}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -959,6 +974,7 @@ var operations = []Operation{
 		Summary: "Move the package to the project root.", Confidence: "documented",
 
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -980,6 +996,7 @@ var operations = []Operation{
 		Summary: "Remove the company.", Confidence: "documented",
 
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"companyId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -990,6 +1007,7 @@ var operations = []Operation{
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
 		Lane:   "packageId",
+		Sets:   &Sets{Named: []SetName{{Field: "companyContactId", Property: "contactId"}}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1001,6 +1019,7 @@ var operations = []Operation{
 		Summary: "Remove the contact.", Confidence: "documented",
 
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"companyContactId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1444,6 +1463,7 @@ var operations = []Operation{
 	{Name: "updateUsers", Resource: "user", Method: "PUT", Path: "/users/users",
 		Summary: "Update several users.", Remarks: "ATOMIC.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "UserBatchChange", Answer: Answer("list"), AnswerSchema: "User", Batch: Batch("atomic"),
+		Sets: &Sets{Computed: []Computed{{Of: "firstName", Fields: []string{"fallbackImageText"}}, {Of: "lastName", Fields: []string{"fallbackImageText"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of UserBatchChange."},
 		},
@@ -1461,6 +1481,7 @@ var operations = []Operation{
 		Body: Body("object"), BodySchema: "UserChanges", Answer: Answer("object"), AnswerSchema: "User",
 		Lane:    "userId",
 		Batched: &Batched{By: "updateUsers", Names: []BatchName{{Field: "userId", Element: "id"}}},
+		Sets:    &Sets{Computed: []Computed{{Of: "firstName", Fields: []string{"fallbackImageText"}}, {Of: "lastName", Fields: []string{"fallbackImageText"}}}},
 		Params:  []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1693,6 +1714,7 @@ var operations = []Operation{
 	{Name: "updateWorkRecords", Resource: "work-record", Method: "PUT", Path: "/work-records/work-records",
 		Summary: "Update several.", Remarks: "ATOMIC.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "WorkRecordBatchChange", Answer: Answer("list"), AnswerSchema: "WorkRecord", Batch: Batch("atomic"),
+		Sets: &Sets{Computed: []Computed{{Of: "bookedOnReferenceId", Fields: []string{"title"}}, {Of: "createdInContextOfReferenceId", Fields: []string{"createdInContextOfReferenceTitle"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of WorkRecordBatchChange."},
 		},
@@ -1720,6 +1742,7 @@ var operations = []Operation{
 		Body: Body("object"), BodySchema: "WorkRecordChanges", Answer: Answer("object"), AnswerSchema: "WorkRecord",
 		Lane:    "workRecordId",
 		Batched: &Batched{By: "updateWorkRecords", Names: []BatchName{{Field: "workRecordId", Element: "id"}}},
+		Sets:    &Sets{Computed: []Computed{{Of: "bookedOnReferenceId", Fields: []string{"title"}}, {Of: "createdInContextOfReferenceId", Fields: []string{"createdInContextOfReferenceTitle"}}}},
 		Params:  []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},
@@ -1819,6 +1842,7 @@ var operations = []Operation{
 	{Name: "updateAppointments", Resource: "appointment", Method: "PUT", Path: "/appointments/appointments",
 		Summary: "Update several.", Remarks: "Atomicity not stated; assume PARTIAL.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "AppointmentBatchChange", Answer: Answer("list"), AnswerSchema: "Appointment", Batch: Batch("unknown-assume-partial"),
+		Sets: &Sets{Computed: []Computed{{Of: "endDate", Fields: []string{"duration"}}, {Of: "startDate", Fields: []string{"duration"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of AppointmentBatchChange."},
 		},
@@ -1835,6 +1859,7 @@ var operations = []Operation{
 		Summary: "Change an appointment. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "AppointmentChanges", Answer: Answer("object"), AnswerSchema: "Appointment",
 		Lane:   "appointmentId",
+		Sets:   &Sets{Computed: []Computed{{Of: "endDate", Fields: []string{"duration"}}, {Of: "startDate", Fields: []string{"duration"}}}},
 		Params: []Param{{Name: "appointmentId", Field: "appointmentId", Query: false}},
 		Fields: []Field{
 			{Name: "appointmentId", Type: "string", Format: "uuid", Required: true},

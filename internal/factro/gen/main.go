@@ -63,6 +63,7 @@ type operation struct {
 	Search      *search   `yaml:"x-lookup"`
 	Lane        string    `yaml:"x-lane"`
 	Batched     *batched  `yaml:"x-batched-by"`
+	Sets        *sets     `yaml:"x-sets"`
 	Parameters  []param   `yaml:"parameters"`
 	RequestBody *content  `yaml:"requestBody"`
 	Responses   yaml.Node `yaml:"responses"`
@@ -170,6 +171,10 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 		fmt.Fprintf(out, "\nLane: %q,", lane)
 	}
 	o.Batched.write(out, func(name string) string { return paramField(param{Name: name}, properties, body) })
+	if err := o.Sets.check(properties); err != nil {
+		return err
+	}
+	o.Sets.write(out)
 	var fields []field
 	if len(o.Parameters) > 0 {
 		out.WriteString("\nParams: []Param{")

@@ -47,6 +47,7 @@ paths:
       summary: Change a thing.
       x-lane: thingId
       x-batched-by: {operation: updateThings, names: {thingId: id}}
+      x-sets: {named: {label: name}}
       x-confidence: inferred
       parameters: [{name: thingId, in: path, schema: {type: string}}]
       requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}
@@ -79,6 +80,7 @@ func TestGenerateRefusesWhatItCannotRead(t *testing.T) {
 		"another method":  {"/things/things:\n    put", "/things/things:\n    delete", "does something else"},
 		"nameless":        {", names: {thingId: id}", "", "does not say where thingId goes"},
 		"one name more":   {"thingId: id}", "thingId: id, otherId: id}", "for what is no parameter"},
+		"odd sets":        {"{label: name}", "{label: title}", "is no property of the body"},
 		"not YAML at all": {"paths:", "paths: [", "did not find"},
 	} {
 		t.Run(name, func(t *testing.T) {
