@@ -9,7 +9,7 @@ import (
 // Bare is a result without anything that could be large.
 func Bare(r events.Result) events.Result {
 	r.Omitted = r.Omitted || r.Response != nil
-	r.Response = nil
+	r.Response, r.Set, r.SetOmitted = nil, nil, nil
 	if r.Resource != nil && (len(r.Resource.ID) > 128 || len(r.Resource.URL) > 512) {
 		r.Resource = nil
 	}

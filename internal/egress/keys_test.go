@@ -139,7 +139,7 @@ func TestExternalKey(t *testing.T) {
 		r.again()
 		s := r.wantDone(r.do(upsert("c-2")), events.Applied, "")
 		if !s.result.Existing || s.result.Resource == nil || s.result.Resource.ID != "t-9" || s.event.Subject() != "task/t-9" ||
-			s.event.Extensions()["existing"] != true || r.Count("call") != 0 {
+			s.event.Extensions()["existing"] != true || r.Count("call") != 0 || s.result.Set != nil {
 			t.Errorf("the result is %s, %s: %s", s.event, s.event.Data(), r)
 		}
 	}
@@ -159,7 +159,7 @@ func TestUpsertUpdates(t *testing.T) {
 	r := newRig(t, apitest.Always(made))
 	r.keys.set("task", "JIRA-17", "t-1")
 	s := r.wantDone(r.do(upsert("c-1", "onconflict", "update")), events.Applied, "")
-	if !s.result.Existing || s.result.Resource.ID != "t-1" || s.result.Operation != "createTask" || r.Count("call PUT /api/core/tasks/t-1") != 1 || r.Count("call") != 1 {
+	if !s.result.Existing || s.result.Resource.ID != "t-1" || s.result.Operation != "createTask" || string(s.result.Set) != `{"targetParentId":"p-1","title":"T"}` || r.Count("call PUT /api/core/tasks/t-1") != 1 || r.Count("call") != 1 {
 		t.Errorf("the result is %s: %s", s.event.Data(), r)
 	}
 	r.again()

@@ -32,6 +32,7 @@ func (w *Worker) recordResult(ctx context.Context, j *job) finding {
 		StartedAt: j.startedAt.UTC(), FinishedAt: &now, Error: reason, CommandDigest: j.commandDigest(),
 	}
 	if outcome == events.Applied {
+		r = translate.WithSet(r, j.op, j.call)
 		switch r.Adopted = j.conclusion.adopted; {
 		case !jsontext.Whole(a.Body) && !json.Valid(a.Body):
 		case len(a.Body) <= maxResponse:

@@ -45,6 +45,9 @@ type Operation struct {
 	// Mirror is how the objects that a query shows are copied. It is nil if they are not, or if another query's says it, and not to
 	// be changed.
 	Mirror *Mirror
+	// Sets are the fields of the object that the operation sets under another name than that of a property of its body. It is nil if
+	// there are none, and not to be changed.
+	Sets *Sets
 	// Fields are the properties of the command's data: parameters first, then the body's properties, sorted by name.
 	Fields []Field
 }

@@ -53,6 +53,7 @@ var operations = []Operation{
 	{Name: "updateTasks", Resource: "task", Method: "PUT", Path: "/tasks/tasks",
 		Summary: "Update several tasks.", Remarks: "Atomicity not stated; assume PARTIAL like the create.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "TaskBatchChange", Answer: Answer("list"), AnswerSchema: "Task", Batch: Batch("unknown-assume-partial"),
+		Sets: &Sets{Computed: []Computed{{Of: "targetParentId", Fields: []string{"projectId", "parentPackageId"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of TaskBatchChange."},
 		},
@@ -70,6 +71,7 @@ var operations = []Operation{
 		Summary: "Change a task. Partial.", Remarks: "403 with {\"message\":\"Task is closed\"} on a closed task; 403 on officerId null.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TaskChanges", Answer: Answer("object"), AnswerSchema: "Task",
 		Lane:   "taskId",
+		Sets:   &Sets{Computed: []Computed{{Of: "targetParentId", Fields: []string{"projectId", "parentPackageId"}}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -104,6 +106,7 @@ var operations = []Operation{
 		Summary: "Set the state.", Remarks: "Response body undocumented. One public sample uses POST on this path without looking at the answer; use PUT.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "TaskStateChange",
 		Lane:   "taskId",
+		Sets:   &Sets{Named: []SetName{{Field: "taskState", Property: "state"}}, Computed: []Computed{{Of: "taskState", Fields: []string{"pausedUntil"}}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -288,6 +291,7 @@ var operations = []Operation{
 		Summary: "Move the task into a project.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveToProject",
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -299,6 +303,7 @@ var operations = []Operation{
 		Summary: "Take the task out of its project.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"projectId", "parentPackageId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -308,6 +313,7 @@ var operations = []Operation{
 		Summary: "Move the task into a package.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveTaskToPackage",
 		Lane:   "taskId",
+		Sets:   &Sets{Named: []SetName{{Field: "parentPackageId", Property: "packageId"}}, Computed: []Computed{{Of: "parentPackageId", Fields: []string{"projectId"}}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -319,6 +325,7 @@ var operations = []Operation{
 		Summary: "Move the task from its package to the project root.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -338,6 +345,7 @@ var operations = []Operation{
 		Summary: "Remove the company.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"companyId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -347,6 +355,7 @@ var operations = []Operation{
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
 		Lane:   "taskId",
+		Sets:   &Sets{Named: []SetName{{Field: "companyContactId", Property: "contactId"}}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -357,6 +366,7 @@ var operations = []Operation{
 		Summary: "Remove the contact.", Confidence: "documented",
 
 		Lane:   "taskId",
+		Sets:   &Sets{Cleared: []string{"companyContactId"}},
 		Params: []Param{{Name: "taskId", Field: "taskId", Query: false}},
 		Fields: []Field{
 			{Name: "taskId", Type: "string", Format: "uuid", Required: true},
@@ -645,6 +655,7 @@ var operations = []Operation{
 		Summary: "Remove the company.", Confidence: "documented",
 
 		Lane:   "projectId",
+		Sets:   &Sets{Cleared: []string{"companyId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -654,6 +665,7 @@ var operations = []Operation{
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
 		Lane:   "projectId",
+		Sets:   &Sets{Named: []SetName{{Field: "companyContactId", Property: "contactId"}}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -664,6 +676,7 @@ var operations = []Operation{
 		Summary: "Remove the contact.", Confidence: "documented",
 
 		Lane:   "projectId",
+		Sets:   &Sets{Cleared: []string{"companyContactId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -939,6 +952,7 @@ var operations = []Operation{
 		Summary: "Move the package into a project.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MoveToProject",
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "projectId", Field: "fromProjectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "fromProjectId", Type: "string", Format: "uuid", Required: true},
@@ -951,6 +965,7 @@ var operations = []Operation{
 		Summary: "Move the package below another package.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "MovePackageToPackage",
 		Lane:   "packageId",
+		Sets:   &Sets{Computed: []Computed{{Of: "parentPackageId", Fields: []string{"projectId"}}}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -963,6 +978,7 @@ var operations = []Operation{
 		Summary: "Move the package to the project root.", Confidence: "documented",
 
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"parentPackageId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -984,6 +1000,7 @@ var operations = []Operation{
 		Summary: "Remove the company.", Confidence: "documented",
 
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"companyId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -994,6 +1011,7 @@ var operations = []Operation{
 		Summary: "Set the contact.", Confidence: "documented",
 		Body: Body("object"), BodySchema: "ContactAssociation",
 		Lane:   "packageId",
+		Sets:   &Sets{Named: []SetName{{Field: "companyContactId", Property: "contactId"}}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1005,6 +1023,7 @@ var operations = []Operation{
 		Summary: "Remove the contact.", Confidence: "documented",
 
 		Lane:   "packageId",
+		Sets:   &Sets{Cleared: []string{"companyContactId"}},
 		Params: []Param{{Name: "projectId", Field: "projectId", Query: false}, {Name: "packageId", Field: "packageId", Query: false}},
 		Fields: []Field{
 			{Name: "projectId", Type: "string", Format: "uuid", Required: true},
@@ -1450,6 +1469,7 @@ var operations = []Operation{
 	{Name: "updateUsers", Resource: "user", Method: "PUT", Path: "/users/users",
 		Summary: "Update several users.", Remarks: "ATOMIC.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "UserBatchChange", Answer: Answer("list"), AnswerSchema: "User", Batch: Batch("atomic"),
+		Sets: &Sets{Computed: []Computed{{Of: "firstName", Fields: []string{"fallbackImageText"}}, {Of: "lastName", Fields: []string{"fallbackImageText"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of UserBatchChange."},
 		},
@@ -1468,6 +1488,7 @@ var operations = []Operation{
 		Body: Body("object"), BodySchema: "UserChanges", Answer: Answer("object"), AnswerSchema: "User",
 		Lane:    "userId",
 		Batched: &Batched{By: "updateUsers", Names: []BatchName{{Field: "userId", Element: "id"}}},
+		Sets:    &Sets{Computed: []Computed{{Of: "firstName", Fields: []string{"fallbackImageText"}}, {Of: "lastName", Fields: []string{"fallbackImageText"}}}},
 		Params:  []Param{{Name: "userId", Field: "userId", Query: false}},
 		Fields: []Field{
 			{Name: "userId", Type: "string", Format: "uuid", Required: true},
@@ -1701,6 +1722,7 @@ var operations = []Operation{
 	{Name: "updateWorkRecords", Resource: "work-record", Method: "PUT", Path: "/work-records/work-records",
 		Summary: "Update several.", Remarks: "ATOMIC.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "WorkRecordBatchChange", Answer: Answer("list"), AnswerSchema: "WorkRecord", Batch: Batch("atomic"),
+		Sets: &Sets{Computed: []Computed{{Of: "bookedOnReferenceId", Fields: []string{"title"}}, {Of: "createdInContextOfReferenceId", Fields: []string{"createdInContextOfReferenceTitle"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of WorkRecordBatchChange."},
 		},
@@ -1729,6 +1751,7 @@ var operations = []Operation{
 		Body: Body("object"), BodySchema: "WorkRecordChanges", Answer: Answer("object"), AnswerSchema: "WorkRecord",
 		Lane:    "workRecordId",
 		Batched: &Batched{By: "updateWorkRecords", Names: []BatchName{{Field: "workRecordId", Element: "id"}}},
+		Sets:    &Sets{Computed: []Computed{{Of: "bookedOnReferenceId", Fields: []string{"title"}}, {Of: "createdInContextOfReferenceId", Fields: []string{"createdInContextOfReferenceTitle"}}}},
 		Params:  []Param{{Name: "workRecordId", Field: "workRecordId", Query: false}},
 		Fields: []Field{
 			{Name: "workRecordId", Type: "string", Format: "uuid", Required: true},
@@ -1828,6 +1851,7 @@ var operations = []Operation{
 	{Name: "updateAppointments", Resource: "appointment", Method: "PUT", Path: "/appointments/appointments",
 		Summary: "Update several.", Remarks: "Atomicity not stated; assume PARTIAL.", Confidence: "documented",
 		Body: Body("list"), BodySchema: "AppointmentBatchChange", Answer: Answer("list"), AnswerSchema: "Appointment", Batch: Batch("unknown-assume-partial"),
+		Sets: &Sets{Computed: []Computed{{Of: "endDate", Fields: []string{"duration"}}, {Of: "startDate", Fields: []string{"duration"}}}},
 		Fields: []Field{
 			{Name: "items", Type: "array", Required: true, Doc: "List of AppointmentBatchChange."},
 		},
@@ -1845,6 +1869,7 @@ var operations = []Operation{
 		Summary: "Change an appointment. Partial.", Confidence: "observed",
 		Body: Body("object"), BodySchema: "AppointmentChanges", Answer: Answer("object"), AnswerSchema: "Appointment",
 		Lane:   "appointmentId",
+		Sets:   &Sets{Computed: []Computed{{Of: "endDate", Fields: []string{"duration"}}, {Of: "startDate", Fields: []string{"duration"}}}},
 		Params: []Param{{Name: "appointmentId", Field: "appointmentId", Query: false}},
 		Fields: []Field{
 			{Name: "appointmentId", Type: "string", Format: "uuid", Required: true},

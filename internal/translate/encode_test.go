@@ -17,7 +17,8 @@ func TestEncodeResult(t *testing.T) {
 	full := events.Result{
 		Operation: "createTask", Outcome: events.Applied, Status: 200, Attempts: 1, StartedAt: at, FinishedAt: &at,
 		Resource: &events.Resource{Type: "task", ID: "<1>", URL: "https://x/\u2028"}, Response: json.RawMessage(`{"a":"<ä>"}`), Omitted: true, Adopted: true,
-		Existing: true, RetryAt: &at, CommandDigest: "sha256:0", DryRun: true, Error: &events.Error{Code: "c", Message: "m", Detail: json.RawMessage("[]")},
+		Existing: true, RetryAt: &at, CommandDigest: "sha256:0", DryRun: true,
+		Set: json.RawMessage(`{"title":"<ä>","endDate":null}`), SetOmitted: []string{"description", "<title>"}, Error: &events.Error{Code: "c", Message: "m", Detail: json.RawMessage("[]")},
 	}
 	same := func(r events.Result) {
 		t.Helper()

@@ -106,6 +106,14 @@ func EncodeResult(r events.Result) ([]byte, error) {
 		w.Time("retryAt", *r.RetryAt)
 	}
 	w.TextIf("commandDigest", r.CommandDigest)
+	w.JSONIf("set", r.Set)
+	if len(r.SetOmitted) > 0 {
+		w.OpenList("setOmitted")
+		for _, name := range r.SetOmitted {
+			w.Text("", name)
+		}
+		w.EndList()
+	}
 	if data, ok := w.Bytes(); ok {
 		return data, nil
 	}

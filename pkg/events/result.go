@@ -84,6 +84,12 @@ type Result struct {
 	// CommandDigest is a digest of the command's data, however it was written. A repeated result has that of the command that was
 	// carried out. It is "" in results of older bridges, and where the data was no JSON.
 	CommandDigest string `json:"commandDigest,omitempty"`
+	// Set has the fields of factro's object that the command has set, as a JSON object: names as in factro's object, with the values
+	// that were sent. Of a command for a list it is an array of such objects, each with its id. It is empty if the command was not
+	// applied, sets no fields, or had larger values than the bridge repeats, and in results of older bridges.
+	Set json.RawMessage `json:"set,omitempty"`
+	// SetOmitted are the names of the fields if their values were too large for Set.
+	SetOmitted []string `json:"setOmitted,omitempty"`
 	// DryRun says that nothing was called. It is an attribute of the event and no part of its data.
 	DryRun bool `json:"-"`
 }

@@ -18,7 +18,7 @@ func (r Record) Conflict() *events.Error {
 		return e // the earlier command is not finished
 	}
 	earlier.Omitted = earlier.Omitted || earlier.Response != nil
-	earlier.Response = nil
+	earlier.Response, earlier.Set, earlier.SetOmitted = nil, nil, nil
 	if earlier.Error != nil {
 		earlier.Error.Answer, earlier.Error.Earlier = nil, nil
 	}

@@ -143,7 +143,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	result, err := ordered.Indented(events.Result{
 		Operation: "createTask", Outcome: events.Applied, Status: 200, Attempts: 1, StartedAt: contract.ExampleTime, FinishedAt: &finished,
 		Resource: &events.Resource{Type: "task", ID: "…", URL: contract.WebOrigin + "/…"}, Response: json.RawMessage(`{"id":"…","title":"Prüfung"}`),
-		CommandDigest: "sha256:…",
+		CommandDigest: "sha256:…", Set: json.RawMessage(`{"title":"Prüfung"}`),
 	})
 	if err != nil {
 		return subjects{}, err

@@ -106,6 +106,16 @@ func resultSchema() map[string]any {
 					"A repeated result has that of the data that was carried out, so another digest says that the id was used before, for other data. " +
 					"Absent from results of bridges before contract 3.0, and where the data was no JSON.",
 			},
+			"set": map[string]any{
+				"type": ordered.List{"object", "array"},
+				"description": "The fields of factro's object that an applied command has set, under their names in that object, with the values that were sent. " +
+					"Of a command for a list the same of each object that exists, with its id. " +
+					"Absent if it set none, if the values are larger than 4 KiB, and from results of older bridges.",
+			},
+			"setOmitted": map[string]any{
+				"type": "array", "items": map[string]any{"type": "string"}, "minItems": 1,
+				"description": "The names of the fields that the command has set, if their values were too large for set.",
+			},
 		},
 		"if": map[string]any{
 			"required":   ordered.List{"outcome"},

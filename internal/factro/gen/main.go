@@ -64,6 +64,7 @@ type operation struct {
 	Lane        string    `yaml:"x-lane"`
 	Batched     *batched  `yaml:"x-batched-by"`
 	Mirror      *mirror   `yaml:"x-mirror"`
+	Sets        *sets     `yaml:"x-sets"`
 	Parameters  []param   `yaml:"parameters"`
 	RequestBody *content  `yaml:"requestBody"`
 	Responses   yaml.Node `yaml:"responses"`
@@ -172,6 +173,10 @@ func (d *document) write(out *bytes.Buffer, method, path string, o operation) er
 	}
 	o.Batched.write(out, func(name string) string { return paramField(param{Name: name}, properties, body) })
 	o.Mirror.write(out)
+	if err := o.Sets.check(properties); err != nil {
+		return err
+	}
+	o.Sets.write(out)
 	var fields []field
 	if len(o.Parameters) > 0 {
 		out.WriteString("\nParams: []Param{")

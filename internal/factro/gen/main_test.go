@@ -64,6 +64,7 @@ paths:
       summary: Change a thing.
       x-lane: thingId
       x-batched-by: {operation: updateThings, names: {thingId: id}}
+      x-sets: {named: {label: name}}
       x-confidence: inferred
       parameters: [{name: thingId, in: path, schema: {type: string}}]
       requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}
@@ -105,6 +106,7 @@ func TestGenerateRefusesWhatItCannotRead(t *testing.T) {
 		"touches nothing":  {"touches: {name: box", "touches: {name: {}", "what kind of object name touches"},
 		"odd kind":         {"kind-in: ofType", "kind-in: type", "\"type\", which is no property of Thing"},
 		"not YAML at all":  {"paths:", "paths: [", "did not find"},
+		"odd sets":         {"{label: name}", "{label: title}", "is no property of the body"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

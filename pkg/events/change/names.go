@@ -78,6 +78,3 @@ func wild(name string) string {
 func named(p events.Prefix, kind, cloud string) string {
 	return strings.ToUpper(string(p)) + "_" + kind + "_" + strings.ToUpper(cloud)
 }
-
-// TypePrefix, the resource and what happened are the type of a change: com.factro.change.task.updated.
-const TypePrefix = "com.factro.change."
