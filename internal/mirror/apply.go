@@ -68,7 +68,11 @@ func (s *session) applyOnce(ctx context.Context, w queue.Work, f fetched, origin
 			return "", &failure{why: err.Error()}
 		}
 	}
-	d := diff.Between(k.Object, next, s.resources[w.Resource].Noise)
+	var noise []string
+	if k.Object != nil && next != nil { // else all of it is new, or goes
+		noise = s.resources[w.Resource].Noise
+	}
+	d := diff.Between(k.Object, next, noise)
 	reading := state.Reading{At: f.began, Origin: origin, Causes: ids(w.Causes)}
 	var sequence uint64
 	switch {
