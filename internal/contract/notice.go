@@ -46,7 +46,7 @@ func (d *document) notices() error {
 			{"payload", reference(componentsPrefix + "Notice")},
 			{"examples", ordered.List{s.example(kind.title)}},
 		})
-		d.channel(name, d.prefix.Notice("cloud", kind.what), kind.title, d.streams[len(d.streams)-1], parameters("cloud"))
+		d.channel(name, d.prefix.Notice("cloud", kind.what), kind.title, d.streams[6], parameters("cloud"))
 		d.operation(name, "send", ordered.Object{{"summary", kind.summary}})
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/plural"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notice"
 )
 
@@ -123,6 +124,8 @@ type subjects struct {
 	Upserts []upsertRow
 	// Status is JSON to show, DelayedStream the name of the stream of delayed commands.
 	Status, DelayedStream string
+	// State is the name of the bucket of factro's objects, Changes the one of the stream of what changed.
+	State, Changes string
 }
 
 type upsertRow struct{ Create, Update, Dropped, Refused string }
@@ -156,6 +159,7 @@ func subjectsOf(prefix events.Prefix) (subjects, error) {
 	}
 	s := subjects{
 		Status: strings.TrimSpace(string(status)), DelayedStream: topology.DelayedStream(prefix, anyCloud),
+		State: change.Bucket(prefix, anyCloud), Changes: change.Stream(prefix, anyCloud),
 		Reconcile: topology.ReconcileBucket(prefix), Gap: strings.TrimSpace(string(gap)),
 		Control: topology.ControlBucket(prefix), Notice: strings.TrimSpace(string(reported)),
 		Prefix: prefix, Streams: topology.StreamsOf(prefix, anyCloud), Buckets: topology.BucketsOf(prefix, anyCloud), Outcomes: schemas.Outcomes, Codes: schemas.Codes, Actions: factro.Actions(), DeadHeaders: topology.DeadHeaders(),
