@@ -107,6 +107,8 @@ type MaxBytes struct {
 	Originals Bytes `yaml:"originals" env:"ORIGINALS"`
 	Delayed   Bytes `yaml:"delayed" env:"DELAYED"`
 	Keys      Bytes `yaml:"keys" env:"KEYS"`
+	State     Bytes `yaml:"state" env:"STATE"`
+	Changes   Bytes `yaml:"changes" env:"CHANGES"`
 }
 
 // Streams are the kinds of streams and buckets. Every cloud has one of each kind, except Control and
@@ -126,6 +128,8 @@ type Streams struct {
 	Originals  Shape `yaml:"originals" envPrefix:"ORIGINALS_"`
 	Delayed    Shape `yaml:"delayed" envPrefix:"DELAYED_"`
 	Keys       Shape `yaml:"keys" envPrefix:"KEYS_"`
+	State      Shape `yaml:"state" envPrefix:"STATE_"`
+	Changes    Shape `yaml:"changes" envPrefix:"CHANGES_"`
 }
 
 // Shape says how the streams of a kind are made, beside their size. A zero stands for the default.
@@ -143,6 +147,7 @@ func (s Streams) shapes() topology.Shapes {
 	for name, k := range map[string]Shape{
 		"events": s.Events, "commands": s.Commands, "results": s.Results, "dead": s.Dead, "ledger": s.Ledger,
 		"advisories": s.Advisories, "bridge": s.Bridge, "control": s.Control, "reconcile": s.Reconcile, "files": s.Files, "answers": s.Answers, "originals": s.Originals, "delayed": s.Delayed, "keys": s.Keys,
+		"state": s.State, "changes": s.Changes,
 	} {
 		shapes[name] = topology.Shape{MaxAge: k.MaxAge, MaxMessages: k.MaxMessages, Replicas: k.Replicas, Cluster: k.Cluster, Tags: k.Tags}
 	}
@@ -265,6 +270,7 @@ func defaultMaxBytes() MaxBytes {
 	return MaxBytes{
 		Events: Bytes(d.Events), Commands: Bytes(d.Commands), Results: Bytes(d.Results), Dead: Bytes(d.Dead),
 		Ledger: Bytes(d.Ledger), Files: Bytes(d.Files), Answers: Bytes(d.Answers), Originals: Bytes(d.Originals), Delayed: Bytes(d.Delayed), Keys: Bytes(d.Keys),
+		State: Bytes(d.State), Changes: Bytes(d.Changes),
 	}
 }
 

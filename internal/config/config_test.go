@@ -83,7 +83,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"NATS_REPLY_PREFIXES": "replies.acme,answers", "NATS_PREFIX": "other", "NATS_REPLICAS": "3", "NATS_MANAGE": "false",
 		"NATS_MAX_BYTES_EVENTS": "21MiB", "NATS_MAX_BYTES_COMMANDS": "22MiB", "NATS_MAX_BYTES_RESULTS": "23MiB", "NATS_MAX_BYTES_DEAD": "24MiB",
 		"NATS_MAX_BYTES_LEDGER": "25MiB", "NATS_MAX_BYTES_FILES": "26MiB", "NATS_MAX_BYTES_ANSWERS": "27MiB", "NATS_MAX_BYTES_ORIGINALS": "28MiB",
-		"NATS_MAX_BYTES_KEYS": "29MiB", "NATS_MAX_BYTES_DELAYED": "30MiB",
+		"NATS_MAX_BYTES_KEYS": "29MiB", "NATS_MAX_BYTES_DELAYED": "30MiB", "NATS_MAX_BYTES_STATE": "31MiB", "NATS_MAX_BYTES_CHANGES": "32MiB",
 		"NATS_INBOX_PREFIX": "_INBOX.egress", "NATS_API_PREFIX": "JS.factro.API", "NATS_DOMAIN": "", "NATS_DUPLICATE_WINDOW": "5m",
 		"NATS_USER_FILE": "", "NATS_PASSWORD_FILE": "", "NATS_TLS_HANDSHAKE_FIRST": "true", "NATS_DIAL_TIMEOUT": "3s",
 		"NATS_IGNORE_DISCOVERED_SERVERS": "true", "ROLES": "egress,ingress",
@@ -99,13 +99,13 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_API_REQUESTS_PER_MINUTE": "10", "CLOUDS_0_API_RESERVE": "7", "CLOUDS_0_API_TIMEOUT": "9s", "CLOUDS_0_API_CONCURRENCY": "3", "CLOUDS_0_ON_DEAD": "hold", "CLOUDS_0_BATCH_MAX": "25",
 		"LOG_LEVEL": "warn", "LOG_FORMAT": "text", "SHUTDOWN_TIMEOUT": "11s", "KNOWN_ACTIONS_FILE": actions,
 	}
-	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "BRIDGE", "CONTROL", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS", "DELAYED"} {
+	for i, kind := range []string{"EVENTS", "COMMANDS", "RESULTS", "DEAD", "LEDGER", "ADVISORIES", "BRIDGE", "CONTROL", "RECONCILE", "FILES", "ANSWERS", "ORIGINALS", "KEYS", "DELAYED", "STATE", "CHANGES"} {
 		prefix := "NATS_STREAMS_" + kind + "_"
 		environ[prefix+"MAX_AGE"], environ[prefix+"MAX_MESSAGES"] = fmt.Sprintf("%dh", 100+i), "5"
-		if kind == "COMMANDS" || kind == "CONTROL" || kind == "RECONCILE" || kind == "KEYS" || kind == "DELAYED" {
+		if kind == "COMMANDS" || kind == "CONTROL" || kind == "RECONCILE" || kind == "KEYS" || kind == "DELAYED" || kind == "STATE" {
 			environ[prefix+"MAX_AGE"] = "0"
 		}
-		if i == 4 || i > 6 {
+		if i == 4 || i > 6 && kind != "CHANGES" {
 			environ[prefix+"MAX_MESSAGES"] = "0"
 		}
 		environ[prefix+"REPLICAS"], environ[prefix+"CLUSTER"], environ[prefix+"TAGS"] = "2", "east", "a,b"

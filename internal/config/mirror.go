@@ -111,7 +111,7 @@ func notDroppable(entry string) string {
 	case !known:
 		return "is a field of nothing that can be copied: want one of " + strings.Join(factro.MirroredResources(), ", ")
 	case field == "id", field == of.EachField:
-		return "cannot be dropped: without it nobody knows which object it is, or of which parent"
+		return "cannot be dropped: without it nobody knows which object it is, or under which parent it belongs"
 	case !slices.Contains(of.Fields(), field):
 		fields := slices.DeleteFunc(of.Fields(), func(f string) bool { return f == "id" || f == of.EachField })
 		return "is no top-level field of " + resource + ": want one of " + strings.Join(fields, ", ")

@@ -30,13 +30,13 @@ func (c Config) BusConfig(s *embedded.Server) bus.Config {
 		InboxPrefix: c.NATS.InboxPrefix, APIPrefix: c.NATS.APIPrefix, Domain: c.NATS.Domain,
 		Prefix: events.Prefix(c.NATS.Prefix), Replicas: c.NATS.Replicas, Manage: c.NATS.Manage,
 		ReplyPrefixes: c.NATS.ReplyPrefixes, Shapes: c.NATS.Streams.shapes(), DuplicateWindow: c.NATS.DuplicateWindow,
-		Takes: c.Has(RoleIngress), Carries: c.Has(RoleEgress), Server: s, DrainTimeout: c.ShutdownTimeout,
+		Takes: c.Has(RoleIngress), Carries: c.Has(RoleEgress), Mirrors: c.Has(RoleMirror), Server: s, DrainTimeout: c.ShutdownTimeout,
 	}
 	m := c.NATS.MaxBytes
 	b.MaxBytes = topology.Sizes{
 		Events: int64(m.Events), Commands: int64(m.Commands), Results: int64(m.Results), Dead: int64(m.Dead),
 		Ledger: int64(m.Ledger), Files: int64(m.Files), Answers: int64(m.Answers), Originals: int64(m.Originals),
-		Delayed: int64(m.Delayed), Keys: int64(m.Keys),
+		Delayed: int64(m.Delayed), Keys: int64(m.Keys), State: int64(m.State), Changes: int64(m.Changes),
 	}
 	for _, cloud := range c.Clouds {
 		b.Clouds = append(b.Clouds, cloud.Name)

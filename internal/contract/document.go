@@ -18,7 +18,7 @@ type document struct {
 	prefix events.Prefix
 	// resource is the one that the document is about, "" for all.
 	resource string
-	streams  []ordered.Inline // events, commands, results, dead letters, advisories, delayed commands, the bridge's own
+	streams  []ordered.Inline // events, commands, results, dead letters, advisories, delayed commands, the bridge's own, changes
 
 	channels, operations, messages ordered.Object
 	// answers are the messages of the one channel that replies to queries go to, copies those of results that go to who

@@ -36,7 +36,7 @@ type Mirrored struct {
 	// Read reads one object by its id, which is the property ReadField of the query's data. Both are empty if ByParent is set.
 	Read      Operation
 	ReadField string
-	// List lists the objects. It has no name if there is no such list: then only events tell of them.
+	// List lists the objects. It has no name if there is no such list: then only events say that they are there.
 	List Operation
 	// Each is the resource of the parents that List is asked for, and EachField the property of the query's data for a parent's id.
 	// An object holds the id of its parent in a property of the same name. Both are empty if List has the objects of all parents.

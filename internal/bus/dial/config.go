@@ -55,6 +55,8 @@ type Config struct {
 	// Takes and Carries say what the process does: it takes in webhooks, it carries out commands. Without Manage, readiness
 	// is about the streams that this needs.
 	Takes, Carries bool
+	// Mirrors says that the process copies factro's objects. Only then are the streams for that made.
+	Mirrors bool
 	// Server, if set, is an embedded server that is reached in process instead of by URL.
 	Server *embedded.Server
 	// DrainTimeout bounds how long a command in flight may go on after the bridge got the signal to stop.

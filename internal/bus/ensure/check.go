@@ -52,6 +52,7 @@ func (e *Ensurer) Check(ctx context.Context) bool {
 		e.ensureBuckets(looking)
 		e.originals.EnsureAll(looking)
 		e.ensureControl(looking)
+		e.ensureMirror(looking)
 		e.isStocked(looking)
 	}
 	e.room.releaseProbe(ctx)

@@ -51,6 +51,9 @@ func differences(ctx context.Context, c *client.Client, cloud string) ([]Differe
 	if topology.HasSchedules(c.NATS().ConnectedServerVersion()) {
 		wanted = append(wanted, c.Settings().Plan().Delayed(cloud))
 	}
+	if c.Settings().Mirrors {
+		wanted = append(wanted, c.Settings().Plan().Mirror(cloud)...)
+	}
 	for _, want := range wanted {
 		add := func(what string) {
 			if what != "" {

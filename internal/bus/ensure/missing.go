@@ -45,6 +45,11 @@ func (e *Ensurer) missingRest(ctx context.Context, cloud string) (rest []topolog
 	if e.isMissing(ctx, e.cfg.Prefix.BridgeStream(cloud)) {
 		rest = append(rest, topology.Bridge)
 	}
+	for _, s := range e.mirror(cloud) {
+		if e.isMissing(ctx, s.Name) {
+			rest = append(rest, s.Kind)
+		}
+	}
 	return rest
 }
 

@@ -208,6 +208,9 @@ func ours(cfg dial.Config, violation string) bool {
 		strings.HasPrefix(subject, "$js.") && strings.Contains(subject, "kv_"+keys) {
 		return false // only commands and queries with external keys need them
 	}
+	if topology.OnlyForMirror(subject, cfg.Prefix, cfg.Clouds) {
+		return false
+	}
 	for _, cloud := range cfg.Clouds {
 		for _, c := range cfg.Plan().Exchange(cloud) { // only large files and large answers need them
 			bucket := strings.ToLower(c.Bucket)

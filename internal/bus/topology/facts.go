@@ -27,12 +27,12 @@ type StreamFacts struct {
 }
 
 // StreamsOf returns the facts about the streams of a cloud as the bridge makes them, in the order events, commands, results,
-// dead letters, advisories, delayed commands, the bridge's own events.
+// dead letters, advisories, delayed commands, the bridge's own events, changes. That of changes is only there with a mirror.
 func StreamsOf(p events.Prefix, cloud string) []StreamFacts {
 	var facts []StreamFacts
 	for _, s := range []Stream{
 		eventStream(p, cloud), commandStream(p, cloud), resultStream(p, cloud), deadStream(p, cloud), advisoryStream(p, cloud),
-		delayedStream(p, cloud), bridgeStream(p, cloud),
+		delayedStream(p, cloud), bridgeStream(p, cloud), changesStream(p, cloud),
 	} {
 		c := s.StreamConfig
 		facts = append(facts, StreamFacts{

@@ -26,6 +26,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 		Of(Advisories, "acme", "x"),
 		Of(Delayed, "acme", "x"),
 		Of(Bridge, "acme", "x"),
+		Of(Changes, "acme", "x"),
 	} {
 		f := facts[i]
 		if f.Name != c.Name || f.Retention != word(c.Retention) || f.Discard != word(c.Discard) || f.Storage != word(c.Storage) {
@@ -35,7 +36,7 @@ func TestStreamFactsAreJetStreamsWords(t *testing.T) {
 			t.Errorf("%+v is said of a stream %+v", f, c)
 		}
 	}
-	if len(facts) != 7 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
+	if len(facts) != 8 || facts[1].Retention != "workqueue" || facts[1].MaxMessages == 0 {
 		t.Errorf("the facts are %+v", facts)
 	}
 }
@@ -51,6 +52,9 @@ func TestKindsAreComplete(t *testing.T) {
 		made[b.Kind] = true
 	}
 	made[Plan{Prefix: "factro"}.Keys("acme").Kind] = true
+	for _, s := range (Plan{Prefix: "factro"}).Mirror("acme") {
+		made[s.Kind] = true
+	}
 	names := map[string]bool{}
 	for k := Events; k <= Reconcile; k++ {
 		switch {

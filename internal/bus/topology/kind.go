@@ -8,9 +8,12 @@ import (
 )
 
 // Sizes bounds, in bytes, what each cloud's streams and buckets may hold. A zero stands for the default.
-type Sizes struct{ Events, Commands, Results, Dead, Ledger, Files, Answers, Originals, Delayed, Keys int64 }
+type Sizes struct {
+	Events, Commands, Results, Dead, Ledger, Files, Answers, Originals, Delayed, Keys, State, Changes int64
+}
 
-// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Control and Reconcile, which all clouds share.
+// Kind is a kind of stream or bucket. Each cloud has one of each kind, except Control and Reconcile, which all clouds
+// share. State and Changes are only there with a mirror.
 type Kind int
 
 const (
@@ -24,6 +27,8 @@ const (
 	Originals
 	Delayed
 	Keys
+	State
+	Changes
 	Advisories
 	Bridge
 	Control
@@ -60,6 +65,10 @@ var kinds = map[Kind]struct {
 	Delayed: {"delayed", 64 << 20, LeastSize, func(s Sizes) int64 { return s.Delayed }},
 	// A key takes two entries of about 300 bytes: a hundred thousand keys.
 	Keys: {"keys", 64 << 20, LeastSize, func(s Sizes) int64 { return s.Keys }},
+	// A task takes about 1 KiB: four hundred thousand objects.
+	State: {"state", 512 << 20, LeastSize, func(s Sizes) int64 { return s.State }},
+	// Half a million changes of some fields each.
+	Changes: {"changes", 512 << 20, LeastSize, func(s Sizes) int64 { return s.Changes }},
 	// Ten thousand advisories of less than 1 KiB. They are read at once.
 	Advisories: {"advisories", 8 << 20, 1 << 20, nil},
 	// Ten thousand events of about 1 KiB, which say that something changed.
@@ -99,6 +108,7 @@ func DefaultSizes() Sizes {
 		Events: Events.Size(none), Commands: Commands.Size(none), Results: Results.Size(none), Dead: Dead.Size(none),
 		Ledger: Ledger.Size(none), Files: Files.Size(none), Answers: Answers.Size(none),
 		Originals: Originals.Size(none), Delayed: Delayed.Size(none), Keys: Keys.Size(none),
+		State: State.Size(none), Changes: Changes.Size(none),
 	}
 }
 

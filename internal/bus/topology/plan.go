@@ -68,7 +68,7 @@ func (p Plan) Stream(want Stream) Stream {
 	if shape.MaxMessages > 0 {
 		want.MaxMsgs = shape.MaxMessages
 	}
-	if want.Kind != Ledger && want.Kind != Keys { // a bucket has a window of its own
+	if !slices.Contains([]Kind{Ledger, Keys, State}, want.Kind) { // a bucket has a window of its own
 		want.Duplicates = p.Window()
 	}
 	if want.MaxAge > 0 {
@@ -103,6 +103,8 @@ func (p Plan) Validate() error {
 			bad("max_age", "%s is negative", s.MaxAge)
 		case s.MaxAge > 0 && slices.Contains([]Kind{Commands, Delayed, Control, Reconcile, Keys}, kind):
 			bad("max_age", "cannot be set: what waits there must not go without a word")
+		case s.MaxAge > 0 && kind == State:
+			bad("max_age", "cannot be set: an object that nobody changes would be missing after that time")
 		case s.MaxAge > 0 && s.MaxAge < time.Minute:
 			bad("max_age", "%s is shorter than 1m", s.MaxAge)
 		case s.MaxAge > 0 && kind == Ledger && s.MaxAge < 24*time.Hour:
@@ -113,7 +115,7 @@ func (p Plan) Validate() error {
 			bad("max_messages", "%d is negative", s.MaxMessages)
 		case s.MaxMessages > 0 && kind == Delayed:
 			bad("max_messages", "cannot be set: the stream would drop the oldest command; nats.max_bytes.delayed bounds it")
-		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Keys, Control, Reconcile}, kind):
+		case s.MaxMessages > 0 && slices.Contains([]Kind{Ledger, Files, Answers, Originals, Keys, State, Control, Reconcile}, kind):
 			bad("max_messages", "cannot be set for a bucket; nats.max_bytes bounds it")
 		}
 		if strings.ContainsAny(s.Cluster, " \t\r\n.*>") {

@@ -50,7 +50,7 @@ func settingFor(refused *jetstream.APIError, kind, maxBytes string) string {
 	case noPeers, noTier:
 		return fmt.Sprintf("no servers fit: look at nats.replicas, nats.streams.%s.replicas, .cluster and .tags, and at their room", kind)
 	case tooManyStreams:
-		return "the account allows no more streams: raise its limit (streams, max_streams); the bridge needs twelve for each cloud, and two"
+		return "the account allows no more streams: raise its limit (streams, max_streams); the bridge needs twelve for each cloud, fourteen with a mirror, and two"
 	case noJS:
 		return "start the server with JetStream enabled"
 	case noJSForAccount:

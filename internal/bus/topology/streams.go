@@ -76,9 +76,10 @@ func Required(p events.Prefix, cloud string) []Stream {
 	}
 }
 
-// All are the streams of [Required], the one of advisories, the one of delayed commands and the one of the bridge's own events.
+// All are the streams of [Required], the one of advisories, the one of delayed commands, the one of the bridge's own events, and the one
+// of changes, which is only there with a mirror.
 func All(p events.Prefix, cloud string) []Stream {
-	return append(Required(p, cloud), advisoryStream(p, cloud), delayedStream(p, cloud), bridgeStream(p, cloud))
+	return append(Required(p, cloud), advisoryStream(p, cloud), delayedStream(p, cloud), bridgeStream(p, cloud), changesStream(p, cloud))
 }
 
 // Of is the stream of a kind, as the contract has it.

@@ -78,7 +78,7 @@ admin: {listen: %q}
 nats:
   url: %q
   # NATS reserves the sizes at once: those of a demonstration fit on a small disk.
-  max_bytes: {events: 64MiB, commands: 16MiB, results: 32MiB, dead: 32MiB, ledger: 32MiB, files: 64MiB, answers: 64MiB, originals: 32MiB, keys: 8MiB}
+  max_bytes: {events: 64MiB, commands: 16MiB, results: 32MiB, dead: 32MiB, ledger: 32MiB, files: 64MiB, answers: 64MiB, originals: 32MiB, keys: 8MiB, state: 16MiB, changes: 16MiB}
 shutdown_timeout: 5s
 clouds:
   - name: %s
