@@ -19,7 +19,7 @@ import (
 
 // natsCommands are the commands that use NATS.
 var natsCommands = []string{
-	"send", "query", "tail", "dead list", "dead show", "dead parked", "dead redrive", "dead drop", "reconcile", "canary", "streams diff", "status",
+	"send", "query", "tail", "dead list", "dead show", "dead parked", "dead redrive", "dead drop", "reconcile", "canary", "streams diff", "status", "get", "watch",
 }
 
 // All commands have the same flags for the connection.

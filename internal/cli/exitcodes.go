@@ -13,12 +13,13 @@ import (
 // exitTexts describes the exit codes. extraExits has the codes that only some commands have.
 var (
 	exitTexts = map[int]string{
-		exit.OK: "done", exit.Failure: "failure", exit.WrongUsage: "wrong command line or configuration", exit.Rejected: "command rejected or query refused",
+		exit.OK: "done", exit.Failure: "failure", exit.WrongUsage: "wrong command line or configuration", exit.Rejected: "command rejected, query refused, or no such object",
 		exit.Dead: "command dead", exit.NoResult: "no result in time", exit.Different: "descriptions or streams differ, or events are missing",
 		exit.Interrupted: "interrupted by a second signal",
 	}
 	extraExits = map[string][]int{
 		"bridge send": {exit.Rejected, exit.Dead, exit.NoResult}, "bridge query": {exit.Rejected, exit.NoResult},
+		"bridge get":          {exit.Rejected},
 		"bridge cancel":       {exit.Rejected, exit.NoResult},
 		"bridge canary":       {exit.Rejected, exit.Dead, exit.NoResult},
 		"bridge dead redrive": {exit.Rejected, exit.Dead, exit.NoResult},

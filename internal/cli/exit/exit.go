@@ -10,7 +10,7 @@ const (
 	OK         = 0
 	Failure    = 1 // something went wrong
 	WrongUsage = 2 // the command line or the configuration is wrong
-	Rejected   = 3 // the command was rejected, or the query refused
+	Rejected   = 3 // the command was rejected, the query refused, or there is no such object
 	Dead       = 4 // the command was given up and is among the dead letters
 	NoResult   = 5 // the result or the answer did not arrive in time; a command is still in the stream
 
