@@ -85,6 +85,10 @@ field: ## test conditions of real deployments for two minutes
 firsthour: ## do what new users do, and check what they see
 	.ci/run firsthour
 
+.PHONY: examples
+examples: ## test the programs that show what the mirror is for
+	.ci/run examples
+
 .PHONY: packages
 packages: ## build a .deb and a .rpm for this machine's architecture into dist/
 	deploy/linux/build
