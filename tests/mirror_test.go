@@ -33,9 +33,6 @@ func startMirror(t *testing.T, cfg sim.Config, settings string) *mirrored {
 	t.Helper()
 	n := natstest.Start(t)
 	f := startFactro(t, cfg)
-	_, tmp := n.Connect(t)
-	tmp.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "FACTRO_STATE_ACME"})
-	tmp.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "FACTRO_CHANGES_ACME", Subjects: []string{"factro.change.acme.>"}, AllowDirect: true})
 	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, roles: "ingress, egress, query, mirror", more: settings}).start()
 	b.register(f, "acme")
 	_, js := n.Connect(t)
@@ -136,25 +133,6 @@ func (m *mirrored) truth() map[string]string {
 func (m *mirrored) inStep() map[string]string {
 	m.t.Helper()
 	var state, truth map[string]string
-	m.t.Cleanup(func() {
-		if m.t.Failed() {
-			for k, v := range truth {
-				if state[k] != v {
-					m.t.Logf("DIFF %s\n%s\n%s", k, v, state[k])
-				}
-			}
-			for k := range state {
-				if truth[k] == "" {
-					m.t.Logf("EXTRA %s", k)
-				}
-			}
-			for l := range strings.Lines(m.b.log.String()) {
-				if strings.Contains(l, "mirror") {
-					m.t.Log(l)
-				}
-			}
-		}
-	})
 	waitFor(m.t, "the copy is what factro has", func() bool {
 		state, truth = m.state(), m.truth()
 		return maps.Equal(state, truth)
