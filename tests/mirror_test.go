@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -133,11 +134,32 @@ func (m *mirrored) truth() map[string]string {
 func (m *mirrored) inStep() map[string]string {
 	m.t.Helper()
 	var state, truth map[string]string
+	m.t.Cleanup(func() {
+		for key := range differing(state, truth) {
+			m.t.Logf("%s: the copy is %s, factro has %s", key, cmp.Or(state[key], "not there"), cmp.Or(truth[key], "nothing"))
+		}
+	})
 	waitFor(m.t, "the copy is what factro has", func() bool {
 		state, truth = m.state(), m.truth()
 		return maps.Equal(state, truth)
 	})
 	return state
+}
+
+// differing are the keys whose values differ.
+func differing(a, b map[string]string) map[string]bool {
+	keys := map[string]bool{}
+	for key, text := range a {
+		if b[key] != text {
+			keys[key] = true
+		}
+	}
+	for key, text := range b {
+		if a[key] != text {
+			keys[key] = true
+		}
+	}
+	return keys
 }
 
 type changed struct {

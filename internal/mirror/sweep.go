@@ -102,9 +102,6 @@ func (s *session) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.awaitWanted(ctx, 0); err != nil { // what the lists have shown only in part
-		return err
-	}
 	now := time.Now().UTC()
 	s.update(func(p *Progress) {
 		p.Sweep.Ended, p.Sweep.ListsLeft, p.Sweep.Resource, p.Sweep.Parent = now, 0, "", ""
@@ -173,10 +170,13 @@ func (s *session) sweepResource(ctx context.Context, known factro.Mirrored) erro
 				"cloud", s.cfg.Cloud, "resource", known.Resource, "error", err)
 		}
 	}
-	if !r.whole {
-		return nil
+	if r.whole {
+		if err := r.missing(ctx); err != nil {
+			return err
+		}
 	}
-	return r.missing(ctx)
+	// The next resource may need these as parents.
+	return s.awaitWanted(ctx, 0)
 }
 
 // awaitWanted waits until no more than so many objects wait to be read for a sweep.

@@ -47,6 +47,7 @@ type item struct {
 	causes   []Cause // not covered by a reading that has begun
 	covered  []Cause // by the reading that goes on
 	wanted   bool    // also without a cause
+	asked    bool    // the reading that goes on is wanted
 	due      time.Time
 	since    time.Time // when the oldest of the causes came
 	reading  bool
@@ -137,7 +138,7 @@ func (q *Queue) Next(now time.Time) (w Work, ok bool) {
 }
 
 func (q *Queue) begin(o Object, i *item) Work {
-	i.reading, i.covered, i.causes, i.wanted = true, i.causes, nil, false
+	i.reading, i.covered, i.causes, i.asked, i.wanted = true, i.causes, nil, i.wanted, false
 	for l := range q.listings {
 		l.overlap[o] = true
 	}
@@ -191,7 +192,7 @@ func (q *Queue) Done(o Object) {
 	for _, c := range i.covered {
 		q.places.done(c.Sequence)
 	}
-	i.reading, i.held, i.covered, i.failures = false, false, nil, 0
+	i.reading, i.held, i.asked, i.covered, i.failures = false, false, false, nil, 0
 	if len(i.causes) == 0 && !i.wanted {
 		delete(q.items, o)
 	}
@@ -209,7 +210,8 @@ func (q *Queue) Failed(o Object, due time.Time) {
 	if len(i.covered) > 0 {
 		i.since = i.covered[0].At
 	}
-	i.causes, i.covered, i.reading, i.wanted, i.due = append(i.covered, i.causes...), nil, false, true, due
+	i.wanted = i.wanted || i.asked || len(i.covered)+len(i.causes) == 0
+	i.causes, i.covered, i.reading, i.asked, i.due = append(i.covered, i.causes...), nil, false, false, due
 	i.failures++
 	q.wake()
 }
@@ -259,12 +261,15 @@ func (q *Queue) Backlog(now time.Time) (objects int, oldest time.Duration) {
 	return objects, oldest
 }
 
-// Wanted is how many objects wait, or are being read, without a cause.
+// mostFailures is after how many failures nobody waits for an object any more. It is read again all the same.
+const mostFailures = 3
+
+// Wanted is how many objects that somebody wanted have not been read yet.
 func (q *Queue) Wanted() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, i := range q.items {
-		if i.wanted || i.reading && len(i.covered) == 0 && !i.held {
+		if (i.wanted || i.asked) && i.failures < mostFailures {
 			n++
 		}
 	}

@@ -206,3 +206,33 @@ func TestCovered(t *testing.T) {
 		t.Errorf("covered up to %d of %d, %d wait", q.Covered(), sequence, n)
 	}
 }
+
+// TestWanted: what somebody wants counts until it was read, also if an event wants it as well, but not if that fails again and again.
+func TestWanted(t *testing.T) {
+	t.Parallel()
+	q := queue.New(100, 0)
+	add(t, q, task(1), 1, 0)
+	q.Want(task(1), at(0))
+	q.Want(task(2), at(1))
+	if n := q.Wanted(); n != 2 {
+		t.Errorf("%d are wanted", n)
+	}
+	q.Next(at(0))
+	if n := q.Wanted(); n != 2 {
+		t.Errorf("while one is read %d are wanted", n)
+	}
+	q.Done(task(1))
+	for failures := range 3 {
+		if n := q.Wanted(); n != 1 {
+			t.Errorf("after %d failures %d are wanted", failures, n)
+		}
+		q.Next(at(1))
+		q.Failed(task(2), at(1))
+	}
+	if n := q.Wanted(); n != 0 {
+		t.Errorf("in the end %d are wanted", n)
+	}
+	if w, ok := q.Next(at(1)); !ok || w.Object != task(2) {
+		t.Errorf("got %+v, %t", w, ok)
+	}
+}
