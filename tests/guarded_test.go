@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 	"github.com/factro-bridge/factro-bridge/tests/authconf"
 )
 
@@ -29,8 +29,8 @@ type guarded struct {
 
 // roles are the users of the bridge, programs those of a cloud; those of beta are beta-sender and so on.
 var (
-	roleUsers    = []string{"owner", "ingress", "egress", "reconcile", "canary"}
-	programUsers = []string{"sender", "subscriber", "asker"}
+	roleUsers    = []string{"owner", "ingress", "egress", "reconcile", "mirror", "canary"}
+	programUsers = []string{"sender", "subscriber", "asker", "reader"}
 )
 
 // connections are the settings of a user's connection.
@@ -38,10 +38,12 @@ var connections = map[string]struct{ inboxes, api string }{
 	"ingress":    {api: "JS.factro.API"},
 	"egress":     {inboxes: "_INBOX.egress"},
 	"reconcile":  {inboxes: "_INBOX.reconcile"},
+	"mirror":     {inboxes: "_INBOX.mirror"},
 	"canary":     {"_INBOX.canary", "JS.factro.API"},
 	"sender":     {"_INBOX.billing", "JS.factro.API"},
 	"subscriber": {api: "JS.factro.API"},
 	"asker":      {api: "JS.factro.API"},
+	"reader":     {api: "JS.factro.API"},
 }
 
 var (
@@ -138,10 +140,12 @@ func (g *guarded) prepare(f *factro) jetstream.JetStream {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	first := g.bridge(f, "owner", "ingress, egress, query, reconcile", "true").start()
+	first := g.bridge(f, "owner", "ingress, egress, query, reconcile, mirror", "true").start()
 	waitFor(g.t, "the owner has made all buckets and consumers", func() bool {
 		for _, cloud := range []string{"ACME", "BETA"} {
-			for _, stream := range []string{"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES_" + cloud, "OBJ_FACTRO_ANSWERS_" + cloud} {
+			for _, stream := range []string{
+				"KV_FACTRO_RECONCILE", "OBJ_FACTRO_FILES_" + cloud, "OBJ_FACTRO_ANSWERS_" + cloud, "KV_FACTRO_STATE_" + cloud, "FACTRO_CHANGES_" + cloud,
+			} {
 				if _, err := js.Stream(g.t.Context(), stream); err != nil {
 					return false
 				}
@@ -155,12 +159,16 @@ func (g *guarded) prepare(f *factro) jetstream.JetStream {
 		}
 		return true
 	})
-	for _, cloud := range []string{"acme", "beta"} { // as the line in auth.conf does
-		if _, err := js.CreateConsumer(g.t.Context(), events.Prefix("factro").EventStream(cloud), jetstream.ConsumerConfig{
-			Durable: "mirror", FilterSubject: "factro.event." + cloud + ".task.*.TaskCreated", AckPolicy: jetstream.AckExplicitPolicy,
-			AckWait: 30 * time.Second, MaxAckPending: 1, MaxDeliver: -1,
-		}); err != nil {
-			g.t.Fatal(err)
+	for _, cloud := range []string{"acme", "beta"} { // as the lines in auth.conf do
+		for stream, c := range map[string]struct{ name, filter string }{
+			prefix.EventStream(cloud):    {"mirror", "factro.event." + cloud + ".task.*.TaskCreated"},
+			change.Stream(prefix, cloud): {"search", "factro.change." + cloud + ".task.>"},
+		} {
+			if _, err := js.CreateConsumer(g.t.Context(), stream, jetstream.ConsumerConfig{
+				Durable: c.name, FilterSubject: c.filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second, MaxAckPending: 1, MaxDeliver: -1,
+			}); err != nil {
+				g.t.Fatal(err)
+			}
 		}
 	}
 	if err := first.terminate(); err != nil {

@@ -32,6 +32,11 @@ func detours(api string) []detour {
 		{api + ".CONSUMER.MSG.NEXT.FACTRO_EVENTS_ACME.mirror", `{"batch":1,"no_wait":true}`},
 		{api + ".CONSUMER.MSG.NEXT.FACTRO_EVENTS_ACME.mirror", `{"batch":5,"expires":100000000}`},
 		{api + ".STREAM.INFO.FACTRO_EVENTS_ACME", ""},
+		{api + ".STREAM.INFO.KV_FACTRO_STATE_ACME", ""},
+		{api + ".DIRECT.GET.KV_FACTRO_STATE_ACME.$KV.FACTRO_STATE_ACME.acme.task.secret-acme", ""},
+		{api + ".DIRECT.GET.KV_FACTRO_STATE_ACME.$KV.FACTRO_STATE_ACME.acme.task.none", ""},
+		{api + ".CONSUMER.MSG.NEXT.FACTRO_CHANGES_ACME.search", `{"batch":5,"expires":100000000}`},
+		{"$JS.ACK.FACTRO_CHANGES_ACME.search.1.1.1.1.0", "+NXT"},
 		{"$JS.ACK.FACTRO_EVENTS_ACME.mirror.1.1.1.1.0", "+NXT"},
 		{"factro.command.acme.task.createTask", `{"title":"x"}`},
 		{"factro.command.acme.bridge.canary", ""},
@@ -46,6 +51,7 @@ func detours(api string) []detour {
 var targets = []string{
 	"$JS.API.STREAM.DELETE.FACTRO_EVENTS_BETA", "$JS.API.STREAM.DELETE.KV_FACTRO_LEDGER_ACME", "$JS.API.STREAM.PURGE.FACTRO_RESULTS_BETA",
 	"$JS.API.CONSUMER.DELETE.FACTRO_COMMANDS_BETA.egress-beta", "$KV.FACTRO_LEDGER_BETA.x", "$KV.FACTRO_RECONCILE.beta",
+	"$KV.FACTRO_STATE_BETA.beta.task.x", "factro.change.beta.task.1.updated",
 	"factro.command.beta.task.createTask", "factro.redrive.beta.task.createTask", "factro.result.beta.task.createTask.applied",
 	"factro.event.beta.task.1.TaskCreated", "factro.dead.command.beta.task.createTask", "_INBOX.beta-billing.x", "_INBOX.egress.x",
 }
@@ -85,8 +91,11 @@ func TestDetoursRefused(t *testing.T) {
 	js := g.prepare(startFactro(t, sim.Config{}))
 	owner := js.Conn()
 	for _, cloud := range []string{"acme", "beta"} {
-		for _, subject := range []string{"event." + cloud + ".task.secret-" + cloud + ".TaskCreated", "result." + cloud + ".task.createTask.applied"} {
-			if _, err := js.Publish(t.Context(), "factro."+subject, []byte("{}")); err != nil {
+		for _, subject := range []string{
+			"factro.event." + cloud + ".task.secret-" + cloud + ".TaskCreated", "factro.result." + cloud + ".task.createTask.applied",
+			"factro.change." + cloud + ".task.secret-" + cloud + ".created", "$KV.FACTRO_STATE_" + strings.ToUpper(cloud) + "." + cloud + ".task.secret-" + cloud,
+		} {
+			if _, err := js.Publish(t.Context(), subject, []byte("{}")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -103,7 +112,7 @@ func TestDetoursRefused(t *testing.T) {
 		spy[target] = sub
 	}
 	before := snapshot(t, js)
-	for _, user := range []string{"ingress", "canary", "sender", "subscriber", "asker"} {
+	for _, user := range []string{"ingress", "canary", "sender", "subscriber", "asker", "reader"} {
 		nc, _ := g.connect(user, quietly())
 		for _, api := range []string{"$JS.API", "JS.factro.API"} {
 			for _, target := range targets {
@@ -112,7 +121,7 @@ func TestDetoursRefused(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				for _, stream := range []string{"FACTRO_EVENTS_ACME", "FACTRO_RESULTS_ACME", "OBJ_FACTRO_ANSWERS_ACME", "FACTRO_EVENTS_BETA"} {
+				for _, stream := range []string{"FACTRO_EVENTS_ACME", "FACTRO_RESULTS_ACME", "OBJ_FACTRO_ANSWERS_ACME", "FACTRO_EVENTS_BETA", "KV_FACTRO_STATE_ACME", "FACTRO_CHANGES_ACME"} {
 					body, err := json.Marshal(map[string]any{"stream_name": stream, "config": map[string]any{
 						"name": "x", "durable_name": "x", "deliver_subject": target, "deliver_policy": "all", "ack_policy": "none",
 					}})
@@ -138,6 +147,9 @@ func TestDetoursRefused(t *testing.T) {
 				{".DIRECT.GET.FACTRO_RESULTS_BETA", `{"seq":1}`},
 				{".DIRECT.GET.FACTRO_EVENTS_BETA.factro.event.beta.task.secret-beta.TaskCreated", ""},
 				{".STREAM.MSG.GET.FACTRO_EVENTS_BETA", `{"seq":1}`},
+				{".STREAM.INFO.KV_FACTRO_STATE_BETA", ""},
+				{".DIRECT.GET.KV_FACTRO_STATE_BETA.$KV.FACTRO_STATE_BETA.beta.task.secret-beta", ""},
+				{".CONSUMER.MSG.NEXT.FACTRO_CHANGES_BETA.search", `{"batch":1,"no_wait":true}`},
 				{".CONSUMER.MSG.NEXT.FACTRO_EVENTS_BETA.mirror", `{"batch":1,"no_wait":true}`},
 			} {
 				answer, err := nc.Request(api+d.subject, []byte(d.body), 100*time.Millisecond)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
@@ -32,6 +33,7 @@ var programs = map[string]struct {
 }{
 	"BILLING":       {"sender", 4, (*programWorld).send},
 	"MIRROR":        {"subscriber", 3, (*programWorld).subscribe},
+	"SEARCH":        {"reader", 5, (*programWorld).readMirror},
 	"REPORT":        {"asker", 2, (*programWorld).ask},
 	"FACTRO_CANARY": {"canary", 5, (*programWorld).canary},
 }
@@ -92,6 +94,7 @@ func TestProgramRights(t *testing.T) {
 			t.Fatalf("the webhook is answered with %d", status)
 		}
 	}
+	w.change(40)
 	for account := range programs {
 		t.Run(account, func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +167,52 @@ func (w *programWorld) subscribe(ctx context.Context, js jetstream.JetStream) er
 		n, err := strconv.Atoi(strings.Join(got, ", "))
 		if err != nil || last >= 0 && n != last+1 {
 			return fmt.Errorf("got the events %q after %d", got, last)
+		}
+		last = n
+	}
+	return nil
+}
+
+// change has objects and changes be there, as if they were mirrored.
+func (w *programWorld) change(n int) {
+	w.t.Helper()
+	for n := range n {
+		id := strconv.Itoa(n)
+		for _, subject := range []string{
+			"$KV." + change.Bucket(prefix, "acme") + "." + change.Key("acme", "task", id), change.Subject(prefix, "acme", "task", id, change.Created),
+		} {
+			if _, err := w.owner.Request(subject, []byte("{}"), patience); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// readMirror reads an object by its id, and takes changes as subscribe takes events.
+func (*programWorld) readMirror(ctx context.Context, js jetstream.JetStream) error {
+	state, err := js.KeyValue(ctx, change.Bucket(prefix, "acme"))
+	if err != nil {
+		return err
+	}
+	if _, err := state.Get(ctx, change.Key("acme", "task", "7")); err != nil {
+		return err
+	}
+	consumer, err := js.Consumer(ctx, change.Stream(prefix, "acme"), "search")
+	if err != nil {
+		return err
+	}
+	last := -1
+	for range 2 {
+		msg, err := consumer.Next(jetstream.FetchContext(ctx))
+		if err != nil {
+			return err
+		}
+		if err := msg.DoubleAck(ctx); err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(strings.Split(msg.Subject(), ".")[4])
+		if err != nil || last >= 0 && n != last+1 {
+			return fmt.Errorf("got %s after %d", msg.Subject(), last)
 		}
 		last = n
 	}

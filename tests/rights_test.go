@@ -30,7 +30,7 @@ func TestLeastPrivilege(t *testing.T) {
 	js := g.prepare(f)
 	g.giveUp(js)
 	bridges := map[string]*bridge{}
-	for user, roles := range map[string]string{"ingress": "ingress", "egress": "egress, query", "reconcile": "reconcile"} {
+	for user, roles := range map[string]string{"ingress": "ingress", "egress": "egress, query", "reconcile": "reconcile", "mirror": "mirror"} {
 		bridges[user] = g.bridge(f, user, roles, "false").start()
 	}
 	bridges["ingress"].register(f, "acme")

@@ -60,7 +60,7 @@ webhook:
     - file: {{ printf "%s/webhook-%d" $secrets $i | quote }}
     {{- end }}
   {{- end }}
-{{- if or (has "egress" .roles) (has "query" .roles) (has "reconcile" .roles) }}
+{{- if or (has "egress" .roles) (has "query" .roles) (has "reconcile" .roles) (has "mirror" .roles) }}
 api:
   {{- with .cloud.api.url }}
   url: {{ . | quote }}

@@ -6,7 +6,7 @@ natsCredentials.
 {{- define "factro-bridge.secretFiles" -}}
 {{- $files := list -}}
 {{- $made := include "factro-bridge.madeSecret" .root -}}
-{{- $calls := or (has "egress" .roles) (has "query" .roles) (has "reconcile" .roles) -}}
+{{- $calls := or (has "egress" .roles) (has "query" .roles) (has "reconcile" .roles) (has "mirror" .roles) -}}
 {{- range $cloud := .root.Values.clouds -}}
 {{- if has "ingress" $.roles -}}
 {{- range $i, $secret := $cloud.webhook.secrets -}}

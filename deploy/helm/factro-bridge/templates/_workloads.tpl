@@ -7,6 +7,10 @@ made for each workload is made by a loop over this.
 {{- if eq .Values.roles "split" -}}
 {{- $roles = dict "ingress" (list "ingress") "egress" (list "egress" "query") "reconcile" (list "reconcile") -}}
 {{- end -}}
+{{- if .Values.mirror.enabled -}}
+{{- $with := ternary "mirror" "bridge" (eq .Values.roles "split") -}}
+{{- $_ := set $roles $with (append (default list (get $roles $with)) "mirror") -}}
+{{- end -}}
 {{- $all := dict -}}
 {{- range $component, $has := $roles -}}
 {{- $w := include "factro-bridge.overlay" (list $.Values.defaults (index $.Values.workloads $component)) | fromYaml -}}
