@@ -326,3 +326,35 @@ func TestTitles(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestWatchOutage: it says that the connection is away and that it is back, and prints what was missed.
+func TestWatchOutage(t *testing.T) {
+	t.Parallel()
+	m := startEngine(t)
+	m.put("t-1", `{"title":"Prüfung"}`)
+	w := m.watch()
+	w.want("present t-1 Prüfung", "bridge: 1 object; what changes follows")
+	m.Stop()
+	w.want("bridge: the connection to NATS is lost; reconnecting")
+	m.Start()
+	natstest.Eventually(t, "the broker takes messages", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := m.js.AccountInfo(ctx)
+		return err == nil
+	})
+	m.put("t-1", `{"title":"Prüfung 2"}`)
+	var got []string
+	for len(got) < 2 {
+		select {
+		case line := <-w.lines:
+			got = append(got, strings.Join(strings.Fields(line)[1:], " "))
+		case <-time.After(30 * time.Second):
+			t.Fatalf("there is only %v", got)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"changed t-1 Prüfung 2", "connected to NATS again; what was missed follows"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

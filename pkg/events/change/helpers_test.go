@@ -155,3 +155,21 @@ func (w *watching) want(t *testing.T, names ...string) (all []change.State) {
 	}
 	return all
 }
+
+// snapshot takes all states until the snapshot is over.
+func (w *watching) snapshot(t *testing.T) {
+	t.Helper()
+	for {
+		select {
+		case s := <-w.got:
+			if s.ID == "" {
+				return
+			}
+		case err := <-w.done:
+			w.done <- err
+			t.Fatalf("the watch ended: %v", err)
+		case <-time.After(time.Minute):
+			t.Fatal("the snapshot does not end")
+		}
+	}
+}

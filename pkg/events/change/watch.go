@@ -63,29 +63,41 @@ type watcher struct {
 	created time.Time
 	// behind is the revision after the last one that was handled, 0 before the first one.
 	behind uint64
+	// short counts how often in a row the bucket had less than was handled already.
+	short int
 	// last is the revision that the bucket had when the snapshot began, and current is true once the snapshot is over.
 	last    uint64
 	current bool
+	// bound is true once there was a consumer.
+	bound bool
 }
 
 const (
-	setupTimeout = 10 * time.Second
+	// createTimeout bounds the making of a consumer. A request that finds no leader is never answered.
+	createTimeout = 5 * time.Second
+	// unansweredMost is how long a watch asks for the bucket until it takes silence for a missing right.
+	unansweredMost = 20 * time.Second
 	// pullMessages and pullBytes bound what is on its way at once.
 	pullMessages, pullBytes = 256, 8 << 20
 	// inactive is how long the broker keeps a consumer that nobody pulls from.
 	inactive = time.Minute
+	// shortMost is after how many times a bucket counts as another one that has less than was handled already: a leader that was just
+	// elected may not have all for a moment.
+	shortMost = 4
 )
 
 // stopped is the error of a handler.
 type stopped struct{ error }
+
+// errShort says that the bucket has less than was handled already.
+var errShort = errors.New("the bucket has gone back")
 
 // errLost says that the broker has sent what did not arrive.
 var errLost = errors.New("an entry was lost on its way")
 
 func (w *watcher) run(ctx context.Context) error {
 	conn := w.js.Conn()
-	for failures := 0; ctx.Err() == nil; failures++ {
-		began, reconnects := time.Now(), conn.Stats().Reconnects
+	for failures, first, began := 0, time.Now(), time.Now(); ctx.Err() == nil; failures, began = failures+1, time.Now() {
 		err := w.follow(ctx)
 		if by, ok := errors.AsType[stopped](err); ok {
 			return by.error
@@ -93,16 +105,15 @@ func (w *watcher) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the ordinary end
 		}
-		outage := natserr.Outage(err)
-		if errors.Is(err, context.DeadlineExceeded) && conn.IsConnected() && conn.Stats().Reconnects == reconnects {
-			outage = false // the broker does not answer, as without the right to ask
-		}
 		switch {
 		case conn.IsClosed():
 			return nats.ErrConnectionClosed
-		case w.created.IsZero() && !outage:
+		case !conn.IsConnected():
+			first = time.Now() // the broker had no chance to answer
+		case !w.bound && w.isHopeless(err, first):
 			return err
-		case time.Since(began) > time.Minute:
+		}
+		if time.Since(began) > time.Minute {
 			failures = 0 // it worked for a while
 		}
 		if failures == 0 {
@@ -111,6 +122,16 @@ func (w *watcher) run(ctx context.Context) error {
 		delivery.Pause(ctx, delivery.Backoff(failures))
 	}
 	return nil
+}
+
+// isHopeless says whether another attempt to begin makes no sense: the bucket is not there, or we may not ask for it. Of the latter the
+// broker says nothing, as one does that is about to elect a leader.
+func (w *watcher) isHopeless(err error, first time.Time) bool {
+	if !natserr.Outage(err) {
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded) &&
+		(errors.Is(w.js.Conn().LastError(), nats.ErrPermissionViolation) || time.Since(first) > unansweredMost)
 }
 
 // follow hands over states until ctx ends or the consumer cannot be pulled from. Each time has a consumer of its own, which begins
@@ -148,15 +169,15 @@ func (w *watcher) follow(ctx context.Context) error {
 
 // consumer makes a consumer that begins where this watcher is. It acknowledges nothing: the broker keeps no place for it.
 func (w *watcher) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	once, cancel := context.WithTimeout(ctx, delivery.AttemptTimeout)
 	defer cancel()
-	stream, err := w.js.Stream(ctx, streamOf(w.bucket))
+	stream, err := w.js.Stream(once, streamOf(w.bucket))
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", w.bucket, err)
 	}
 	state := stream.CachedInfo().State
-	if created := stream.CachedInfo().Created; !created.Equal(w.created) || state.LastSeq+1 < w.behind { // another bucket, or one of a backup
-		w.created, w.behind, w.current = created, 0, false
+	if err := w.recognise(stream.CachedInfo()); err != nil {
+		return nil, err
 	}
 	cfg := jetstream.ConsumerConfig{
 		FilterSubject: w.filter, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
@@ -167,11 +188,28 @@ func (w *watcher) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	} else {
 		w.last = state.LastSeq
 	}
-	consumer, err := stream.CreateConsumer(ctx, cfg)
+	once, cancel = context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	consumer, err := stream.CreateConsumer(once, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: create consumer: %w", w.bucket, err)
 	}
+	w.bound = true
 	return consumer, nil
+}
+
+// recognise begins at the beginning if it is another bucket than before, or one that was restored from a backup.
+func (w *watcher) recognise(info *jetstream.StreamInfo) error {
+	if w.short++; info.State.LastSeq+1 >= w.behind {
+		w.short = 0
+	}
+	switch another := !info.Created.Equal(w.created) || w.short >= shortMost; {
+	case another:
+		w.created, w.behind, w.short, w.current = info.Created, 0, 0, false
+	case w.short > 0:
+		return errShort
+	}
+	return nil
 }
 
 // take hands over one state. The place moves only when it was handled.

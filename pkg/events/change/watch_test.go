@@ -93,7 +93,10 @@ func TestWatchOutages(t *testing.T) {
 		m.put("task", strconv.Itoa(n), `{"round":"first"}`)
 	}
 	w := m.watch(change.WithLog(slog.New(slog.DiscardHandler)))
+	w.snapshot(t)
+	written := make(chan struct{})
 	go func() {
+		defer close(written)
 		for round := range rounds {
 			for n := range objects {
 				m.put("task", strconv.Itoa(n), fmt.Sprintf(`{"round":"%d"}`, round))
@@ -109,7 +112,7 @@ func TestWatchOutages(t *testing.T) {
 			}
 		}
 	}()
-	last, final, ends := map[string]uint64{}, 0, 0
+	last, final, ends := map[string]uint64{}, 0, 1
 	for final < objects {
 		select {
 		case s := <-w.got:
@@ -128,7 +131,7 @@ func TestWatchOutages(t *testing.T) {
 			t.Fatalf("%d of %d objects came", final, objects)
 		}
 	}
-	if ends != 1 || len(last) != objects {
+	if <-written; ends != 1 || len(last) != objects {
 		t.Errorf("the snapshot ended %d times; %d objects", ends, len(last))
 	}
 }
