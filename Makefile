@@ -61,6 +61,10 @@ bench: ## measure throughput and latency and print the tables
 pace: ## measure for twenty minutes how the request budget is spent
 	go test ./tests/pace -count=1 -v -parallel=10 -timeout=40m -pace
 
+.PHONY: echo
+echo: ## measure how sure the marks of own writes are, over 26,000 changes
+	go test ./internal/mirror/echo -count=1 -v -run=TestMeasure -timeout=40m -echo
+
 .PHONY: chaos
 chaos: ## kill, disconnect and flood everything for 90 seconds and print the totals
 	.ci/run chaos

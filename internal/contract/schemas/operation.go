@@ -27,11 +27,31 @@ func ResultOf(op factro.Operation) map[string]any {
 	if response == nil {
 		response = anyResponse()
 	}
+	properties := map[string]any{"operation": map[string]any{"const": op.Name}, "response": response}
+	if set := setSchema(op); set != nil {
+		properties["set"] = set
+	}
 	return map[string]any{
 		"title": "Result of " + op.Name, "description": "The outcome of the command " + op.Name + ". " + AnswerText(op),
 		"x-confidence": op.Confidence, "type": "object", "required": ordered.List{"operation"}, "allOf": ordered.List{Ref("Result")},
-		"properties": map[string]any{"operation": map[string]any{"const": op.Name}, "response": response},
+		"properties": properties,
 	}
+}
+
+// setSchema is the set of an operation's results, nil if it sets no fields or if its results do not say which.
+func setSchema(op factro.Operation) map[string]any {
+	kind, _ := op.Deletes()
+	switch {
+	case op.Entity() == "" || kind != "" || op.Body == factro.BodyMultipart || op.Body == factro.BodyNone && op.Sets == nil:
+		return nil
+	case op.Body != factro.BodyList:
+		return map[string]any{"type": "object"}
+	case op.Creates():
+		return nil
+	}
+	return map[string]any{"type": "array", "items": map[string]any{
+		"type": "object", "required": ordered.List{"id"}, "properties": map[string]any{"id": map[string]any{"type": "string"}},
+	}}
 }
 
 // resultOfAny is the data of a result of whatever operation.

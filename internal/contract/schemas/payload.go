@@ -107,7 +107,6 @@ func resultSchema() map[string]any {
 					"Absent from results of bridges before contract 3.0, and where the data was no JSON.",
 			},
 			"set": map[string]any{
-				"type": ordered.List{"object", "array"},
 				"description": "The fields of factro's object that an applied command has set, under their names in that object, with the values that were sent. " +
 					"Of a command for a list the same of each object that exists, with its id. " +
 					"Absent if it set none, if the values are larger than 4 KiB, and from results of older bridges.",
