@@ -111,7 +111,7 @@ func queue(batch *pgx.Batch, msg jetstream.Msg, snapshot int) (revision, pending
 	if msg.Headers().Get("KV-Operation") != "" {
 		batch.Queue(`DELETE FROM factro_object WHERE cloud = $1 AND resource = $2 AND id = $3`, key[0], key[1], key[2])
 	} else {
-		batch.Queue(`INSERT INTO factro_object VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (cloud, resource, id) DO UPDATE
+		batch.Queue(`INSERT INTO factro_object VALUES ($1, $2, $3, $4, NULLIF($5, '')::timestamptz, $6, $7) ON CONFLICT (cloud, resource, id) DO UPDATE
 			SET object = excluded.object, read_at = excluded.read_at, revision = excluded.revision, snapshot = excluded.snapshot`,
 			key[0], key[1], key[2], strings.ToValidUTF8(string(msg.Data()), "\uFFFD"), msg.Headers().Get("Factro-Read-At"), meta.Sequence.Stream, snapshot)
 	}

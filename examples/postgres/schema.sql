@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS factro_object (
   resource text,        -- task, package, project …
   id       text,
   object   json        NOT NULL, -- as factro's Core API sent it
-  read_at  timestamptz NOT NULL, -- when the bridge read it at factro
+  read_at  timestamptz,          -- when the bridge read it at factro; null if somebody else wrote the entry
   revision bigint      NOT NULL, -- of its entry in the bucket
   snapshot int         NOT NULL, -- the last one that had it
   PRIMARY KEY (cloud, resource, id)

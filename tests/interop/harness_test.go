@@ -49,6 +49,7 @@ type site struct {
 	http   string // URL of the bridge's webhooks
 	admin  string // URL of its endpoints for operators
 	access string // settings of the bridge's connection beside the URL
+	more   string // lines of its configuration
 }
 
 func startSite(t *testing.T) *site {
@@ -107,7 +108,8 @@ clouds:
   - name: %s
     webhook: {header: %s, secrets: [{value: %s}]}
     api: {url: %q, key: {value: %s}, requests_per_minute: 100000}
-`, s.nats, s.access, cloud, webhookHeader, webhookSecret, api, apiKey)
+%s
+`, s.nats, s.access, cloud, webhookHeader, webhookSecret, api, apiKey, s.more)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
