@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
+	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
@@ -61,12 +61,12 @@ func (p *people) edit() {
 // copy is what factro has, and each change leads from the state before it to the next one.
 func TestMirrorRandom(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any will do
+	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("MIRROR_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
 	t.Log("MIRROR_SEED=", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(seed, 0))
 	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Examples: true, Seed: seed, Delivery: sim.Delivery{Loss: 0.3, Duplicates: 0.2, Reorder: 0.2, Retries: 3, RetryDelay: 200 * time.Millisecond}})
 	clouds := map[string]string{"acme": f.url}
@@ -85,7 +85,7 @@ func TestMirrorRandom(t *testing.T) {
 	broken := make(chan int)
 	go func() { // kills
 		kills := 0
-		chaos := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
+		chaos := rand.New(rand.NewPCG(seed, 1))
 		for !over.Load() {
 			time.Sleep(time.Duration(1000+chaos.IntN(3000)) * time.Millisecond) //nolint:forbidigo // it is the time between failures
 			switch chaos.IntN(5) {

@@ -14,10 +14,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
+	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
-	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
 
@@ -166,7 +165,6 @@ type changed struct {
 	diff.Difference
 	what, key, id string
 	header        map[string][]string
-	event         events.Event
 }
 
 // changes are all changes so far.

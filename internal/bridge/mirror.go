@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
@@ -13,11 +14,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
 	"github.com/factro-bridge/factro-bridge/internal/bus/measure"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/mirror"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -29,7 +30,8 @@ func newMirror(cfg config.Config, cloud config.Cloud, api *coreapi.API, with sha
 		Cloud: cloud.Name, Source: cloud.Source, Prefix: prefix, Resources: c.Resources, Drop: c.DropFields,
 		Settle: c.Settle, Verify: c.Verify, Share: c.Share, Whole: c.Whole,
 	}, mirror.Parts{
-		API: api, Store: state.New(with.broker, with.publisher, cloud.Name), Events: eventStream{with.broker, prefix, cloud.Name}, Pauses: with.steer.board,
+		API: api, Store: state.New(with.broker, with.publisher, cloud.Name), Events: eventStream{with.broker, prefix, cloud.Name},
+		Results: resultStream{with.broker, prefix, cloud.Name}, Pauses: with.steer.board,
 		Acquire: func(ctx context.Context) (mirror.Lease, error) {
 			l, err := with.fleet.Acquire(ctx, lease.Key(lease.Mirror, cloud.Name))
 			if err != nil {
@@ -78,6 +80,25 @@ func (e eventStream) Read(ctx context.Context, from uint64, each func(mirror.Eve
 		})
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// resultStream is the stream of the results of a cloud's commands, as the mirror reads it.
+type resultStream eventStream
+
+func (r resultStream) Read(ctx context.Context, since time.Time, each func(event.Event)) error {
+	if err := r.broker.AwaitUp(ctx); err != nil {
+		return err
+	}
+	all := journal.New(r.broker.JetStream()).Read(ctx, r.prefix.ResultStream(r.cloud), journal.Since(since), journal.Endless(), string(r.prefix)+".result."+r.cloud+".>")
+	for m, err := range all {
+		if err != nil {
+			return err
+		}
+		if m.Broken == nil {
+			each(m.Event)
 		}
 	}
 	return nil

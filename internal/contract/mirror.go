@@ -12,15 +12,14 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/contract/ordered"
 	"github.com/factro-bridge/factro-bridge/internal/contract/schemas"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
 
 // Mirrored are the resources that the mirror can copy, sorted.
-var Mirrored = []string{
-	"absence", "appointment", "checklist-entry", "comment", "company", "contact", "package", "project", "task", "team", "user", "work-record",
-}
+var Mirrored = slices.Sorted(slices.Values(factro.MirroredResources()))
 
 // mirror describes the state of factro's objects, and their changes.
 func (d *document) mirror() error {

@@ -16,9 +16,9 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
 
-	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
+	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/mirror/queue"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
@@ -62,6 +62,9 @@ func (s *session) applyOnce(ctx context.Context, w queue.Work, f fetched, origin
 	if err != nil {
 		return "", err
 	}
+	for _, name := range s.cfg.Drop[w.Resource] { // also if it was not dropped before
+		delete(k.Object, name)
+	}
 	var next diff.Object
 	if f.status == 0 {
 		if next, err = diff.Parse(f.text); err != nil {
@@ -79,6 +82,7 @@ func (s *session) applyOnce(ctx context.Context, w queue.Work, f fetched, origin
 	case f.status != 0 && k.Object == nil && (k.Revision == 0 || k.Status == f.status):
 		return unchanged, nil // it is not there, as before
 	case f.status == 0 && k.Object != nil && bytes.Equal(k.Text, f.text):
+		s.commands.Seen(w.Resource, w.ID, f.began)
 		return unchanged, nil
 	case k.Object == nil && next == nil, k.Object != nil && next != nil && d.None():
 		// only noise, or why it is gone
@@ -101,7 +105,7 @@ func (s *session) applyOnce(ctx context.Context, w queue.Work, f fetched, origin
 		return stored, nil
 	}
 	if moves := s.resources[w.Resource].Moves; k.Object == nil || next == nil || slices.ContainsFunc(d.Changed, func(name string) bool { return slices.Contains(moves, name) }) {
-		s.touch(w, k.Object, next)
+		s.touch(ctx, w, k.Object, next)
 	}
 	return changed, nil
 }
@@ -154,7 +158,7 @@ func (s *session) publish(ctx context.Context, k state.Known, w queue.Work, f fe
 	if r.Origin == change.OriginVerify {
 		attributes.Extensions[attr.Origin] = change.OriginVerify
 	}
-	s.mark(w, k.Object, next, d, f, attributes.Extensions)
+	s.mark(k, next, d, f, attributes.Extensions)
 	if err := s.may(); err != nil {
 		return 0, err
 	}
@@ -175,7 +179,7 @@ func orNone(o diff.Object) diff.Object {
 }
 
 // touch has the objects be read whose computed values a change may move.
-func (s *session) touch(w queue.Work, before, after diff.Object) {
+func (s *session) touch(ctx context.Context, w queue.Work, before, after diff.Object) {
 	for _, t := range s.resources[w.Resource].Touches {
 		for _, o := range []diff.Object{before, after} {
 			kind := t.Kind
@@ -189,8 +193,7 @@ func (s *session) touch(w queue.Work, before, after diff.Object) {
 			touched := queue.Object{Resource: kind, ID: id}
 			for _, c := range w.Causes {
 				c.Sequence = 0
-				// It never waits: it has no place in the stream.
-				_ = s.queue.Add(context.Background(), touched, c, time.Now().Add(s.cfg.Settle))
+				_ = s.queue.Add(ctx, touched, c, time.Now().Add(s.cfg.Settle)) // it never waits: it has no place in the stream
 			}
 			if len(w.Causes) == 0 {
 				s.queue.Want(touched, time.Now().Add(s.cfg.Settle))

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
+	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
 	"github.com/factro-bridge/factro-bridge/internal/mirror/queue"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 )
 
 // list is a list at factro, of all objects or of those of a parent.
@@ -72,7 +72,7 @@ func (r *pass) element(ctx context.Context, listing *queue.Listing, began time.T
 	}
 	text, err = diff.Without(text, r.cfg.Drop[r.Resource])
 	if err != nil {
-		return nil //nolint:nilerr // it is no object: an event or the next sweep will say more
+		return nil // it is no object: an event or the next sweep will say more
 	}
 	if k.Object != nil && bytes.Equal(k.Text, text) {
 		return nil

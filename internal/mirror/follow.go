@@ -52,7 +52,7 @@ func (s *session) take(ctx context.Context, e Event) error {
 	_, mirrored := s.resources[a.Resource]
 	if err != nil || !mirrored || !named(a.ID) {
 		s.queue.Skip(e.Sequence)
-		return nil
+		return nil //nolint:nilerr // what is no event of an object concerns none
 	}
 	o := queue.Object{Resource: a.Resource, ID: a.ID}
 	c := queue.Cause{ID: e.ID, Action: a.Action, Trace: e.Trace, Sequence: e.Sequence, At: e.Stored}

@@ -13,14 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/control"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
@@ -125,6 +126,7 @@ func (p *pauses) AwaitFree(ctx context.Context, _ string, _ control.Direction) e
 type eventLog struct{ events chan Event }
 
 func (eventLog) End(context.Context) (uint64, time.Time, error) { return 0, time.Unix(1, 0).UTC(), nil }
+
 func (l eventLog) Read(ctx context.Context, _ uint64, each func(Event) error) error {
 	for {
 		select {
@@ -136,6 +138,14 @@ func (l eventLog) Read(ctx context.Context, _ uint64, each func(Event) error) er
 			return ctx.Err()
 		}
 	}
+}
+
+// noResults is a stream without results.
+type noResults struct{}
+
+func (noResults) Read(ctx context.Context, _ time.Time, _ func(event.Event)) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // newWorld starts a mirror whose first snapshot is complete.
@@ -179,7 +189,7 @@ func prepare(t *testing.T, answer func(path string) (int, string), changes ...fu
 		c(&cfg)
 	}
 	w.mirror, err = New(cfg, Parts{
-		API: api, Store: state.New(conn, publisher, "acme"), Events: eventLog{w.events}, Pauses: w.pauses,
+		API: api, Store: state.New(conn, publisher, "acme"), Events: eventLog{w.events}, Results: noResults{}, Pauses: w.pauses,
 		Acquire: func(context.Context) (Lease, error) { return w.reading, nil },
 		Serve: func(ctx context.Context, _ func([]byte) queries.Answer) error {
 			<-ctx.Done()
@@ -215,7 +225,7 @@ func (w *world) progress() Progress {
 // event is an event about an object.
 func (w *world) event(sequence int, resource, id, action string) {
 	w.events <- Event{
-		Sequence: uint64(sequence), Subject: fmt.Sprintf("factro.event.acme.%s.%s.%s", resource, id, action), ID: fmt.Sprint("e-", sequence), Stored: time.Now(), //nolint:gosec // small
+		Sequence: uint64(sequence), Subject: fmt.Sprintf("factro.event.acme.%s.%s.%s", resource, id, action), ID: fmt.Sprint("e-", sequence), Stored: time.Now(),
 	}
 }
 
@@ -224,7 +234,7 @@ func (w *world) covered(sequence int) {
 	w.t.Helper()
 	natstest.Eventually(w.t, fmt.Sprint("event ", sequence, " is covered"), func() bool {
 		s := w.mirror.now()
-		return s != nil && s.queue.Covered() >= uint64(sequence) //nolint:gosec // small
+		return s != nil && s.queue.Covered() >= uint64(sequence)
 	})
 }
 

@@ -17,11 +17,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/queries"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/control"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/internal/mirror/echo"
 	"github.com/factro-bridge/factro-bridge/internal/mirror/queue"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -75,7 +76,9 @@ type Parts struct {
 	API    *coreapi.API
 	Store  *state.Store
 	Events Events
-	Pauses Pauses
+	// Results tell which commands may have caused a change.
+	Results Results
+	Pauses  Pauses
 	// Acquire waits for the lease of the cloud.
 	Acquire func(ctx context.Context) (Lease, error)
 	// Serve answers what operators ask the bridge that mirrors the cloud, until ctx ends.
@@ -113,8 +116,9 @@ func New(cfg Config, parts Parts, log *slog.Logger) (*Mirror, error) {
 // session is the work of one bridge while it has the lease.
 type session struct {
 	*Mirror
-	lease Lease
-	queue *queue.Queue
+	lease    Lease
+	queue    *queue.Queue
+	commands *echo.Recent
 
 	mu       sync.Mutex
 	progress Progress
@@ -189,7 +193,7 @@ func (m *Mirror) now() *session {
 
 // begin goes on where the last bridge was.
 func (m *Mirror) begin(ctx context.Context, lease Lease) (*session, error) {
-	s := &session{Mirror: m, lease: lease, wanted: make(chan string, 1)}
+	s := &session{Mirror: m, lease: lease, wanted: make(chan string, 1), commands: echo.New(echo.Limits{Age: rememberFor, Drop: m.cfg.Drop})}
 	if err := s.progress.decode(lease.Value()); err != nil {
 		m.log.WarnContext(ctx, "how far the mirror of a cloud was cannot be read; all is read again", "cloud", m.cfg.Cloud, "error", err)
 	}
@@ -241,6 +245,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 	})
 	work.Go(func() error { return s.follow(ctx) })
+	work.Go(func() error { return s.followResults(ctx) })
 	for range readers {
 		work.Go(func() error { return s.readQueued(ctx) })
 	}
@@ -259,8 +264,8 @@ func (s *session) run(ctx context.Context) error {
 		}
 	})
 	err := work.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
+	if errors.Is(err, context.Canceled) {
+		return nil // the bridge stops
 	}
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
@@ -166,7 +165,7 @@ func (f *sweepFlags) ask(ctx context.Context, broker *client.Client, want string
 	case err != nil:
 		return r, broker.Why(err, subject)
 	}
-	if text := refused(msg); text != "" {
+	if text := msg.Header.Get(events.HeaderError); text != "" {
 		return r, errors.New(text)
 	}
 	if err := json.Unmarshal(msg.Data, &r); err != nil {
@@ -174,9 +173,6 @@ func (f *sweepFlags) ask(ctx context.Context, broker *client.Client, want string
 	}
 	return r, nil
 }
-
-// refused is why a request was refused, "" if it was not.
-func refused(msg *nats.Msg) string { return msg.Header.Get(events.HeaderError) }
 
 func (f *sweepFlags) print(out io.Writer, r mirror.Report) error {
 	if f.asJSON {

@@ -28,7 +28,7 @@ func TestOneReading(t *testing.T) {
 	t.Parallel()
 	q := queue.New(100, 0)
 	for n := range uint64(10) {
-		add(t, q, task(1), n+1, 1+int(n)) //nolint:gosec // small
+		add(t, q, task(1), n+1, 1+int(n))
 	}
 	if _, ok := q.Next(at(0)); ok {
 		t.Error("it is read before its time")
@@ -155,7 +155,7 @@ func TestListing(t *testing.T) {
 // TestCovered: the place that is covered never passes an event without a reading that began after it, whatever happens.
 func TestCovered(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(7, 7))
 	q := queue.New(1<<20, 0)
 	var reading []queue.Work
 	open := map[uint64]bool{}

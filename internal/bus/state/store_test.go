@@ -13,8 +13,8 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
+	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )

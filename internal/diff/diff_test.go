@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/factro-bridge/factro-bridge/internal/mirror/diff"
+	"github.com/factro-bridge/factro-bridge/internal/diff"
 )
 
 func parse(t *testing.T, text string) diff.Object {
@@ -47,7 +47,7 @@ func TestBetween(t *testing.T) {
 // TestFold: whatever happens to an object, its changes lead from its first state to its last.
 func TestFold(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(1, 2))
 	object := func() diff.Object {
 		o := diff.Object{}
 		for field := range 5 {
