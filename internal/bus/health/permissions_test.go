@@ -42,10 +42,8 @@ func TestOurs(t *testing.T) {
 		`nats: permissions violation: Permissions Violation for Publish to "$KV.FACTRO_STATE_ACME.acme.task.1"`:                                    false,
 		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.KV_FACTRO_STATE_ACME"`:                             false,
 		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.FACTRO_CHANGES_ACME"`:                              false,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.mirror-acme"`:               false,
-		`nats: permissions violation: Permissions Violation for Publish to "$JS.API.CONSUMER.CREATE.FACTRO_EVENTS_ACME.mirror"`:                    true,
 		`nats: permissions violation: Permissions Violation for Publish to "factro.change.acme.task.1.updated"`:                                    false,
-		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.factro_changes_acme.mirror-acme.x"`:                  true,
+		`nats: permissions violation: Permissions Violation for Publish to "factro.event.acme.factro_changes_acme.x"`:                              true,
 		`nats: permissions violation: Permissions Violation for Publish to "factro.result.acme.task.OBJ_FACTRO_FILES_ACME.x"`:                      true,
 		`some text of another server`: true,
 	} {

@@ -11,9 +11,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
 
-// MirrorConsumer is the name of the durable consumer of events by which the role mirror learns what may have changed.
-func MirrorConsumer(cloud string) string { return "mirror-" + cloud }
-
 // Mirror are the streams of a cloud that only the role mirror needs: the state of factro's objects, and what changed.
 func (p Plan) Mirror(cloud string) []Stream {
 	return []Stream{p.Stream(stateStream(p.Prefix, cloud)), p.Stream(changesStream(p.Prefix, cloud))}
@@ -48,7 +45,7 @@ func OnlyForMirror(subject string, p events.Prefix, clouds []string) bool {
 	subject, _, _ = strings.Cut(subject, `"`) // the server's words go on behind it
 	return strings.HasPrefix(subject, "$") && slices.ContainsFunc(clouds, func(cloud string) bool {
 		state := strings.ToLower(change.Bucket(p, cloud))
-		for _, token := range []string{state, "kv_" + state, strings.ToLower(change.Stream(p, cloud)), MirrorConsumer(cloud)} {
+		for _, token := range []string{state, "kv_" + state, strings.ToLower(change.Stream(p, cloud))} {
 			if hasToken(subject, token) {
 				return true
 			}
