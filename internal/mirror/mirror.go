@@ -113,8 +113,9 @@ func New(cfg Config, parts Parts, log *slog.Logger) (*Mirror, error) {
 // session is the work of one bridge while it has the lease.
 type session struct {
 	*Mirror
-	lease Lease
-	queue *queue.Queue
+	lease     Lease
+	queue     *queue.Queue
+	parentage parentage
 
 	mu       sync.Mutex
 	progress Progress

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -49,16 +50,57 @@ func (s *session) listInstead(ctx context.Context, w queue.Work) (done bool, _ e
 	return true, s.readTogether(ctx, known, parent, works)
 }
 
-// parent is the parent of an object, as far as it is known.
+// parent is the parent of an object, as far as it is known. Each object that waits is looked at many times, but read once.
 func (s *session) parent(ctx context.Context, o queue.Object, field string) string {
 	if field == "" {
 		return ""
+	}
+	id, known, writes := s.parentage.of(o)
+	if known {
+		return id
 	}
 	k, err := s.parts.Store.Entry(ctx, o.Resource, o.ID)
 	if err != nil {
 		return ""
 	}
-	return text(k.Object[field])
+	id = text(k.Object[field])
+	s.parentage.is(o, id, writes)
+	return id
+}
+
+// parentage is the parents of objects, as their entries have them.
+type parentage struct {
+	mu     sync.Mutex
+	ids    map[queue.Object]string
+	writes int // how often an entry was written
+}
+
+func (p *parentage) of(o queue.Object) (id string, known bool, writes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id, known = p.ids[o]
+	return id, known, p.writes
+}
+
+// is keeps the parent of an object that waits, unless an entry was written since of told so many writes: it may be that of the object.
+func (p *parentage) is(o queue.Object, id string, writes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case writes != p.writes:
+		return
+	case p.ids == nil || len(p.ids) >= 2*mostEvents:
+		p.ids = map[queue.Object]string{} // those that still wait are read again
+	}
+	p.ids[o] = id
+}
+
+// forget has the entry of an object be looked at again: it was written.
+func (p *parentage) forget(o queue.Object) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.ids, o)
+	p.writes++
 }
 
 // readTogether reads objects by a list. Those that it does not show are read by themselves, or are gone if nothing else shows them. An
