@@ -55,52 +55,58 @@ func (s *session) parent(ctx context.Context, o queue.Object, field string) stri
 	if field == "" {
 		return ""
 	}
-	id, known, writes := s.parentage.of(o)
-	if known {
-		return id
+	entry := s.parentage.of(o)
+	if entry.known {
+		return entry.parent
 	}
 	k, err := s.parts.Store.Entry(ctx, o.Resource, o.ID)
 	if err != nil {
 		return ""
 	}
-	id = text(k.Object[field])
-	s.parentage.is(o, id, writes)
+	id := text(k.Object[field])
+	s.parentage.is(o, entry, id)
 	return id
 }
 
 // parentage is the parents of objects, as their entries have them.
 type parentage struct {
-	mu     sync.Mutex
-	ids    map[queue.Object]string
-	writes int // how often an entry was written
+	mu      sync.Mutex
+	entries map[queue.Object]*parentEntry
 }
 
-func (p *parentage) of(o queue.Object) (id string, known bool, writes int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	id, known = p.ids[o]
-	return id, known, p.writes
+type parentEntry struct {
+	parent string
+	known  bool // else somebody looks at the entry just now
 }
 
-// is keeps the parent of an object that waits, unless an entry was written since of told so many writes: it may be that of the object.
-func (p *parentage) is(o queue.Object, id string, writes int) {
+func (p *parentage) of(o queue.Object) *parentEntry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case writes != p.writes:
-		return
-	case p.ids == nil || len(p.ids) >= 2*mostEvents:
-		p.ids = map[queue.Object]string{} // those that still wait are read again
+	if e := p.entries[o]; e != nil && e.known {
+		return e
 	}
-	p.ids[o] = id
+	if p.entries == nil || len(p.entries) >= 2*mostEvents {
+		p.entries = map[queue.Object]*parentEntry{} // those that still wait are looked at again
+	}
+	e := &parentEntry{}
+	p.entries[o] = e
+	return e
+}
+
+// is keeps the parent of an object, unless its entry was written since of has returned e.
+func (p *parentage) is(o queue.Object, e *parentEntry, parent string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.entries[o] == e {
+		p.entries[o] = &parentEntry{parent, true}
+	}
 }
 
 // forget has the entry of an object be looked at again: it was written.
 func (p *parentage) forget(o queue.Object) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.ids, o)
-	p.writes++
+	delete(p.entries, o)
 }
 
 // readTogether reads objects by a list. Those that it does not show are read by themselves, or are gone if nothing else shows them. An
