@@ -157,6 +157,37 @@ func TestListInstead(t *testing.T) {
 	}
 }
 
+// TestManyLists: many objects of as many lists are read one by one, and those that wait are not looked at anew for each of them.
+func TestManyLists(t *testing.T) {
+	t.Parallel()
+	const tasks = 250
+	before, after := map[string]string{"/projects/p-1": project}, map[string]string{"/projects/p-1": project}
+	for n := range tasks {
+		before[fmt.Sprint("/tasks/t-", n)] = fmt.Sprintf(`{"id":"t-%d","title":"a","projectId":"p-%d"}`, n, n)
+		after[fmt.Sprint("/tasks/t-", n)] = fmt.Sprintf(`{"id":"t-%d","title":"b","projectId":"p-%d"}`, n, n)
+	}
+	w := newWorld(t, objects(before), func(c *Config) { c.Settle = 300 * time.Millisecond })
+	w.factro.set(objects(after))
+	messages := func() int64 {
+		v, err := w.server.Running.Varz(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.InMsgs
+	}
+	began := messages()
+	for n := range tasks {
+		w.event(n+1, "task", fmt.Sprint("t-", n), "TaskChanged")
+	}
+	w.covered(tasks)
+	if each := (messages() - began) / tasks; each > 15 {
+		t.Errorf("each change has led to %d messages to the broker", each)
+	}
+	if got := len(w.changes()); got != tasks {
+		t.Errorf("there are %d changes", got)
+	}
+}
+
 // TestDropFields: what is dropped is neither stored nor published.
 func TestDropFields(t *testing.T) {
 	t.Parallel()
