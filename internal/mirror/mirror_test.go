@@ -134,6 +134,30 @@ func TestThinLists(t *testing.T) {
 	w.wantChanges()
 }
 
+// TestThinShare: what lists show only in part is read at the pace of the lists, and not at that of the whole budget.
+func TestThinShare(t *testing.T) {
+	t.Parallel()
+	all := map[string]string{"/projects/p-1": project}
+	for n := range 40 {
+		all[fmt.Sprint("/tasks/t-", n)] = task(fmt.Sprint("t-", n), "a")
+	}
+	whole := objects(all)
+	began := time.Now()
+	w := newWorld(t, func(path string) (int, string) {
+		status, text := whole(path)
+		if path == "/tasks" || strings.HasPrefix(path, "/tasks/by-project") {
+			text = strings.ReplaceAll(text, `, "changeDate":"x"`, "")
+		}
+		return status, text
+	}, func(c *Config) { c.Share = 0.012 }) // twenty requests a second
+	if took, least := time.Since(began), 40*time.Second/20; took < least {
+		t.Errorf("%d requests took %s, want %s at least", w.factro.total(), took, least)
+	}
+	if got := w.state("task", "t-2"); got != task("t-2", "a") {
+		t.Errorf("the copy is %s", got)
+	}
+}
+
 // TestListInstead: many objects of one list are one reading.
 func TestListInstead(t *testing.T) {
 	t.Parallel()
