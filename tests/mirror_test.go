@@ -31,8 +31,13 @@ type mirrored struct {
 
 func startMirror(t *testing.T, cfg sim.Config, settings string) *mirrored {
 	t.Helper()
+	return mirrorOf(t, startFactro(t, cfg), settings)
+}
+
+// mirrorOf starts a mirror of a factro that may have something.
+func mirrorOf(t *testing.T, f *factro, settings string) *mirrored {
+	t.Helper()
 	n := natstest.Start(t)
-	f := startFactro(t, cfg)
 	b := newBridge(t, bridgeConfig{nats: n.URL(), clouds: map[string]string{"acme": f.url}, roles: "ingress, egress, query, mirror", more: settings}).start()
 	b.register(f, "acme")
 	_, js := n.Connect(t)

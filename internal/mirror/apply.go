@@ -37,8 +37,9 @@ const applyAttempts = 5
 // apply brings the state of an object up to what factro has answered, and publishes the change. Without announce a new object is no
 // change as long as the first snapshot goes on.
 func (s *session) apply(ctx context.Context, w queue.Work, f fetched, origin string, announce bool) (outcome string, err error) {
-	if f.status == 0 {
-		if f.text, err = diff.Without(f.text, s.cfg.Drop[w.Resource]); err != nil {
+	defer s.parentage.forget(w.Object)
+	if drop := s.cfg.Drop[w.Resource]; f.status == 0 && len(drop) > 0 {
+		if f.text, err = diff.Without(f.text, drop); err != nil {
 			return "", &failure{why: err.Error()}
 		}
 	}

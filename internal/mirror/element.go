@@ -89,13 +89,14 @@ func (r *pass) element(ctx context.Context, listing *queue.Listing, began time.T
 	}
 	o := queue.Object{Resource: r.Resource, ID: id}
 	if r.thin {
-		return r.want(ctx, o)
+		r.later = append(r.later, o)
+		return nil
 	}
 	if !listing.Hold(o) {
-		if same {
-			return nil
+		if !same {
+			r.later = append(r.later, o)
 		}
-		return r.want(ctx, o)
+		return nil
 	}
 	defer r.queue.Done(o)
 	outcome, err := r.apply(ctx, queue.Work{Object: o}, fetched{text: text, began: began}, r.origin(), false)

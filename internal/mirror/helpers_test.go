@@ -30,6 +30,7 @@ import (
 // world is a mirror between a scripted factro and a real broker.
 type world struct {
 	t       *testing.T
+	server  *natstest.Server
 	js      jetstream.JetStream
 	mirror  *Mirror
 	factro  *scripted
@@ -181,7 +182,7 @@ func prepare(t *testing.T, answer func(path string) (int, string), changes ...fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, js: js, factro: f, events: make(chan Event, 1000), pauses: &pauses{make(chan struct{})}}
+	w := &world{t: t, server: server, js: js, factro: f, events: make(chan Event, 1000), pauses: &pauses{make(chan struct{})}}
 	close(w.pauses.free)
 	w.reading = &lease{lost: make(chan struct{}), until: time.Now().Add(time.Hour)}
 	cfg := Config{Cloud: "acme", Source: "urn:factro:acme", Prefix: "factro", Resources: []string{"task", "package", "project"}, Settle: 20 * time.Millisecond, Share: 1}

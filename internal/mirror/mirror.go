@@ -116,9 +116,10 @@ func New(cfg Config, parts Parts, log *slog.Logger) (*Mirror, error) {
 // session is the work of one bridge while it has the lease.
 type session struct {
 	*Mirror
-	lease    Lease
-	queue    *queue.Queue
-	commands *echo.Recent
+	lease     Lease
+	queue     *queue.Queue
+	commands  *echo.Recent
+	parentage parentage
 
 	mu       sync.Mutex
 	progress Progress

@@ -134,6 +134,30 @@ func TestThinLists(t *testing.T) {
 	w.wantChanges()
 }
 
+// TestThinShare: what lists show only in part is read at the pace of the lists, and not at that of the whole budget.
+func TestThinShare(t *testing.T) {
+	t.Parallel()
+	all := map[string]string{"/projects/p-1": project}
+	for n := range 40 {
+		all[fmt.Sprint("/tasks/t-", n)] = task(fmt.Sprint("t-", n), "a")
+	}
+	whole := objects(all)
+	began := time.Now()
+	w := newWorld(t, func(path string) (int, string) {
+		status, text := whole(path)
+		if path == "/tasks" || strings.HasPrefix(path, "/tasks/by-project") {
+			text = strings.ReplaceAll(text, `, "changeDate":"x"`, "")
+		}
+		return status, text
+	}, func(c *Config) { c.Share = 0.012 }) // twenty requests a second
+	if took, least := time.Since(began), 40*time.Second/20; took < least {
+		t.Errorf("%d requests took %s, want %s at least", w.factro.total(), took, least)
+	}
+	if got := w.state("task", "t-2"); got != task("t-2", "a") {
+		t.Errorf("the copy is %s", got)
+	}
+}
+
 // TestListInstead: many objects of one list are one reading.
 func TestListInstead(t *testing.T) {
 	t.Parallel()
@@ -153,6 +177,37 @@ func TestListInstead(t *testing.T) {
 		t.Errorf("200 events of one list led to %d readings", got)
 	}
 	if got := len(w.changes()); got != 200 {
+		t.Errorf("there are %d changes", got)
+	}
+}
+
+// TestManyLists: many objects of as many lists are read one by one, and those that wait are not looked at anew for each of them.
+func TestManyLists(t *testing.T) {
+	t.Parallel()
+	const tasks = 250
+	before, after := map[string]string{"/projects/p-1": project}, map[string]string{"/projects/p-1": project}
+	for n := range tasks {
+		before[fmt.Sprint("/tasks/t-", n)] = fmt.Sprintf(`{"id":"t-%d","title":"a","projectId":"p-%d"}`, n, n)
+		after[fmt.Sprint("/tasks/t-", n)] = fmt.Sprintf(`{"id":"t-%d","title":"b","projectId":"p-%d"}`, n, n)
+	}
+	w := newWorld(t, objects(before), func(c *Config) { c.Settle = 300 * time.Millisecond })
+	w.factro.set(objects(after))
+	messages := func() int64 {
+		v, err := w.server.Running.Varz(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.InMsgs
+	}
+	began := messages()
+	for n := range tasks {
+		w.event(n+1, "task", fmt.Sprint("t-", n), "TaskChanged")
+	}
+	w.covered(tasks)
+	if each := (messages() - began) / tasks; each > 15 {
+		t.Errorf("each change has led to %d messages to the broker", each)
+	}
+	if got := len(w.changes()); got != tasks {
 		t.Errorf("there are %d changes", got)
 	}
 }

@@ -130,6 +130,8 @@ type pass struct {
 	seen  map[uint64]struct{}
 	// thin says that elements of the list lack fields that an object has when it is read by itself, formKnown that this is certain.
 	thin, formKnown bool
+	// later are the objects that the list has not shown well enough: they are read when it has ended, since that takes its time.
+	later []queue.Object
 }
 
 var hashSeed = maphash.MakeSeed()
@@ -234,6 +236,20 @@ func (r *pass) list(ctx context.Context, l list) error {
 	if some, err := r.learnForm(ctx, l); err != nil || !some {
 		return err
 	}
+	err := r.compare(ctx, l)
+	for _, o := range r.later { // also if it has failed: what it has shown was true
+		if ctx.Err() != nil {
+			break
+		}
+		if err := r.want(ctx, o); err != nil {
+			return err
+		}
+	}
+	r.later = nil
+	return err
+}
+
+func (r *pass) compare(ctx context.Context, l list) error {
 	listing := r.queue.List()
 	defer listing.End()
 	return r.elements(ctx, l, func(began time.Time, id string, text []byte) error {
@@ -264,10 +280,13 @@ func (r *pass) missing(ctx context.Context) error {
 	return nil
 }
 
-// want has an object be read by itself.
+// want has an object be read by itself, at the pace of the lists.
 func (r *pass) want(ctx context.Context, o queue.Object) error {
 	r.queue.Want(o, time.Now())
-	return r.awaitWanted(ctx, mostEvents)
+	if err := r.pace(ctx); err != nil {
+		return err
+	}
+	return r.awaitWanted(ctx, readers)
 }
 
 // differs counts an object that differs.

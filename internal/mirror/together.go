@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -49,16 +50,63 @@ func (s *session) listInstead(ctx context.Context, w queue.Work) (done bool, _ e
 	return true, s.readTogether(ctx, known, parent, works)
 }
 
-// parent is the parent of an object, as far as it is known.
+// parent is the parent of an object, as far as it is known. Each object that waits is looked at many times, but read once.
 func (s *session) parent(ctx context.Context, o queue.Object, field string) string {
 	if field == "" {
 		return ""
+	}
+	entry := s.parentage.of(o)
+	if entry.known {
+		return entry.parent
 	}
 	k, err := s.parts.Store.Entry(ctx, o.Resource, o.ID)
 	if err != nil {
 		return ""
 	}
-	return text(k.Object[field])
+	id := text(k.Object[field])
+	s.parentage.is(o, entry, id)
+	return id
+}
+
+// parentage is the parents of objects, as their entries have them.
+type parentage struct {
+	mu      sync.Mutex
+	entries map[queue.Object]*parentEntry
+}
+
+type parentEntry struct {
+	parent string
+	known  bool // else somebody looks at the entry just now
+}
+
+func (p *parentage) of(o queue.Object) *parentEntry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.entries[o]; e != nil && e.known {
+		return e
+	}
+	if p.entries == nil || len(p.entries) >= 2*mostEvents {
+		p.entries = map[queue.Object]*parentEntry{} // those that still wait are looked at again
+	}
+	e := &parentEntry{}
+	p.entries[o] = e
+	return e
+}
+
+// is keeps the parent of an object, unless its entry was written since of has returned e.
+func (p *parentage) is(o queue.Object, e *parentEntry, parent string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.entries[o] == e {
+		p.entries[o] = &parentEntry{parent, true}
+	}
+}
+
+// forget has the entry of an object be looked at again: it was written.
+func (p *parentage) forget(o queue.Object) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.entries, o)
 }
 
 // readTogether reads objects by a list. Those that it does not show are read by themselves, or are gone if nothing else shows them. An

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -38,12 +39,18 @@ type Queue struct {
 
 	mu       sync.Mutex
 	items    map[Object]*item
+	waiting  waiting
+	wanted   int // how many items somebody wanted that have not been read yet
 	places   places
 	listings map[*Listing]bool
 	changed  chan struct{} // closed when there is something new
 }
 
 type item struct {
+	object  Object
+	place   int  // among those that wait, -1 if it does not
+	counted bool // it is one of those
+
 	causes   []Cause // not covered by a reading that has begun
 	covered  []Cause // by the reading that goes on
 	wanted   bool    // also without a cause
@@ -51,7 +58,6 @@ type item struct {
 	due      time.Time
 	since    time.Time // when the oldest of the causes came
 	reading  bool
-	held     bool // reading by somebody else
 	failures int
 }
 
@@ -83,6 +89,7 @@ func (q *Queue) Add(ctx context.Context, o Object, c Cause, due time.Time) error
 	}
 	i := q.item(o, due, c.At)
 	i.causes = append(i.causes, c)
+	q.settle(i)
 	q.wake()
 	return nil
 }
@@ -91,7 +98,9 @@ func (q *Queue) Add(ctx context.Context, o Object, c Cause, due time.Time) error
 func (q *Queue) Want(o Object, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.item(o, due, time.Now()).wanted = true
+	i := q.item(o, due, time.Now())
+	i.wanted = true
+	q.settle(i)
 	q.wake()
 }
 
@@ -108,7 +117,7 @@ func (q *Queue) Skip(sequence uint64) {
 func (q *Queue) item(o Object, due, since time.Time) *item {
 	i := q.items[o]
 	if i == nil {
-		i = &item{}
+		i = &item{object: o, place: -1}
 		q.items[o] = i
 	}
 	if len(i.causes) == 0 && !i.wanted {
@@ -117,41 +126,55 @@ func (q *Queue) item(o Object, due, since time.Time) *item {
 	return i
 }
 
+// waits says whether an item waits to be read.
+func (i *item) waits() bool { return !i.reading && (len(i.causes) > 0 || i.wanted) }
+
+// settle puts an item that has changed where it belongs: nobody looks at all items to find the next one.
+func (q *Queue) settle(i *item) {
+	switch waits := i.waits(); {
+	case waits && i.place < 0:
+		heap.Push(&q.waiting, i)
+	case waits:
+		heap.Fix(&q.waiting, i.place)
+	case i.place >= 0:
+		heap.Remove(&q.waiting, i.place)
+	}
+	counts := (i.wanted || i.asked) && i.failures < mostFailures
+	switch {
+	case counts && !i.counted:
+		q.wanted++
+	case !counts && i.counted:
+		q.wanted--
+	}
+	i.counted = counts
+}
+
 // Next takes the object to read next. Its reading must end with Done or Failed. ok is false if none is due.
 func (q *Queue) Next(now time.Time) (w Work, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var first Object
-	var best *item
-	for o, i := range q.items {
-		if i.reading || i.due.After(now) || len(i.causes) == 0 && !i.wanted {
-			continue
-		}
-		if best == nil || i.due.Before(best.due) {
-			first, best = o, i
-		}
-	}
-	if best == nil {
+	if len(q.waiting) == 0 || q.waiting[0].due.After(now) {
 		return Work{}, false
 	}
-	return q.begin(first, best), true
+	return q.begin(q.waiting[0]), true
 }
 
-func (q *Queue) begin(o Object, i *item) Work {
+func (q *Queue) begin(i *item) Work {
 	i.reading, i.covered, i.causes, i.asked, i.wanted = true, i.causes, nil, i.wanted, false
+	q.settle(i)
 	for l := range q.listings {
-		l.overlap[o] = true
+		l.overlap[i.object] = true
 	}
-	return Work{Object: o, Causes: i.covered, Failures: i.failures}
+	return Work{Object: i.object, Causes: i.covered, Failures: i.failures}
 }
 
 // Waiting are the due objects of a resource that wait, at most so many.
 func (q *Queue) Waiting(resource string, now time.Time, most int) (all []Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for o, i := range q.items {
-		if o.Resource == resource && !i.reading && !i.due.After(now) && (len(i.causes) > 0 || i.wanted) {
-			if all = append(all, o); len(all) == most {
+	for _, i := range q.waiting {
+		if i.object.Resource == resource && !i.due.After(now) {
+			if all = append(all, i.object); len(all) == most {
 				break
 			}
 		}
@@ -164,10 +187,10 @@ func (q *Queue) Take(o Object) (w Work, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := q.items[o]
-	if i == nil || i.reading || len(i.causes) == 0 && !i.wanted {
+	if i == nil || !i.waits() {
 		return Work{}, false
 	}
-	return q.begin(o, i), true
+	return q.begin(i), true
 }
 
 // Hold takes an object that does not wait and is not being read, so that nobody reads it until Done.
@@ -177,7 +200,7 @@ func (q *Queue) Hold(o Object) bool {
 	if q.items[o] != nil {
 		return false
 	}
-	q.items[o] = &item{reading: true, held: true}
+	q.items[o] = &item{object: o, place: -1, reading: true}
 	return true
 }
 
@@ -192,7 +215,8 @@ func (q *Queue) Done(o Object) {
 	for _, c := range i.covered {
 		q.places.done(c.Sequence)
 	}
-	i.reading, i.held, i.asked, i.covered, i.failures = false, false, false, nil, 0
+	i.reading, i.asked, i.covered, i.failures = false, false, nil, 0
+	q.settle(i)
 	if len(i.causes) == 0 && !i.wanted {
 		delete(q.items, o)
 	}
@@ -213,6 +237,7 @@ func (q *Queue) Failed(o Object, due time.Time) {
 	i.wanted = i.wanted || i.asked || len(i.covered)+len(i.causes) == 0
 	i.causes, i.covered, i.reading, i.asked, i.due = append(i.covered, i.causes...), nil, false, false, due
 	i.failures++
+	q.settle(i)
 	q.wake()
 }
 
@@ -220,12 +245,10 @@ func (q *Queue) Failed(o Object, due time.Time) {
 func (q *Queue) Wake() (at time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, i := range q.items {
-		if !i.reading && (len(i.causes) > 0 || i.wanted) && (!ok || i.due.Before(at)) {
-			at, ok = i.due, true
-		}
+	if len(q.waiting) == 0 {
+		return at, false
 	}
-	return at, ok
+	return q.waiting[0].due, true
 }
 
 // Changed is closed when the queue has changed since the call.
@@ -265,13 +288,8 @@ func (q *Queue) Backlog(now time.Time) (objects int, oldest time.Duration) {
 const mostFailures = 3
 
 // Wanted is how many objects that somebody wanted have not been read yet.
-func (q *Queue) Wanted() (n int) {
+func (q *Queue) Wanted() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, i := range q.items {
-		if (i.wanted || i.asked) && i.failures < mostFailures {
-			n++
-		}
-	}
-	return n
+	return q.wanted
 }
