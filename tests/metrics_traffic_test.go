@@ -220,7 +220,8 @@ func (f *fleet) queries() {
 		{"gestoert", "user", "getUserQuota", ""},
 	} {
 		waitFor(f.t, "an answer to "+q.operation, func() bool {
-			_, err := f.nc.Request(prefix.Query(q.cloud, q.resource, q.operation), []byte(q.data), patience)
+			ask := &nats.Msg{Subject: prefix.Query(q.cloud, q.resource, q.operation), Data: []byte(q.data), Header: nats.Header{"Factro-Max-Age": {"1h"}}}
+			_, err := f.nc.RequestMsg(ask, patience)
 			return err == nil
 		})
 	}

@@ -12,12 +12,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
@@ -29,6 +31,7 @@ func TestLeastPrivilege(t *testing.T) {
 	f := startFactro(t, sim.Config{Delivery: sim.Delivery{Loss: 1}}) // so that there is something to reconcile
 	js := g.prepare(f)
 	g.giveUp(js)
+	g.mirrored(f)
 	bridges := map[string]*bridge{}
 	for user, roles := range map[string]string{"ingress": "ingress", "egress": "egress, query", "reconcile": "reconcile", "mirror": "mirror"} {
 		bridges[user] = g.bridge(f, user, roles, "false").start()
@@ -79,6 +82,11 @@ func TestLeastPrivilege(t *testing.T) {
 	if _, err := client.Do(ctx, payload.Generic{Name: "createTask", Resource: "task", Data: data(`{}`)}); err == nil {
 		t.Error("a command without its fields is carried out")
 	}
+	age := time.Duration(-1)
+	answered, err := events.Ask(ctx, client, payload.GetProject{ProjectID: f.demo.Project}, fresh.MaxAge(time.Hour), fresh.OnAge(func(d time.Duration) { age = d }))
+	if err != nil || answered.ID != f.demo.Project || age < 0 {
+		t.Errorf("the mirror does not answer: %v of the age %s, %v", answered.ID, age, err)
+	}
 	g.noAnswer(ctx, f, client)
 	// A command that is sent again after the stream has forgotten it: the ledger knows it.
 	again := &nats.Msg{Subject: "factro.command.acme.task.createTask", Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: data(
@@ -122,6 +130,16 @@ func TestLeastPrivilege(t *testing.T) {
 		if log := b.log.String(); strings.Contains(log, "Permissions Violation") {
 			t.Errorf("%s lacks a permission:\n%s", role, log)
 		}
+	}
+}
+
+// mirrored has the owner make the mirror's copy of factro.
+func (g *guarded) mirrored(f *factro) {
+	g.t.Helper()
+	b := g.bridge(f, "owner", "mirror", "true").start()
+	waitFor(g.t, "the first copies are complete", func() bool { return strings.Count(b.log.String(), "the mirror has read all lists") == 2 })
+	if err := b.terminate(); err != nil {
+		g.t.Fatal(err)
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/identity"
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/mirror"
+	"github.com/factro-bridge/factro-bridge/internal/mirror/lookup"
 	"github.com/factro-bridge/factro-bridge/internal/query"
 	"github.com/factro-bridge/factro-bridge/internal/reconcile"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -100,7 +101,7 @@ func (b *Bridge) unit(cloud config.Cloud, with shared) (*unit, error) {
 		}
 	}
 	if b.cfg.Has(config.RoleQuery) {
-		if u.reader, err = query.New(api, objects.New(with.broker), keys.New(with.broker, b.log), b.log); err != nil {
+		if u.reader, err = query.New(api, objects.New(with.broker), keys.New(with.broker, b.log), lookup.New(with.broker, cloud.Name), b.log); err != nil {
 			return nil, err
 		}
 	}

@@ -227,10 +227,14 @@ func (d *document) dryRun() error {
 
 func (d *document) query(op factro.Operation) error {
 	name, answer := schemas.QueryPrefix+op.Name, schemas.AnswerPrefix+op.Name
-	d.message(name, append(headed(op, "query."+op.Name), ordered.Object{
+	message := append(headed(op, "query."+op.Name), ordered.Object{
 		{"payload", payload(schemas.DataSchema(op))},
 		{"examples", ordered.List{sample{payload: op.Example()}.example("Query " + op.Name)}},
-	}...))
+	}...)
+	if readsMirrored(op) {
+		message = append(message, ordered.Member{"headers", maxAgeHeaders()})
+	}
+	d.message(name, message)
 	d.channel(name, d.prefix.Query("cloud", op.Resource, op.Name), "Queries "+op.Name, ordered.Inline{}, parameters("cloud"))
 	good := ordered.Object{
 		{"name", answer},
@@ -241,6 +245,9 @@ func (d *document) query(op factro.Operation) error {
 	}
 	if example := op.ExampleAnswer(); example != nil {
 		good = append(good, ordered.Member{"examples", ordered.List{sample{payload: example}.example("Answer to " + op.Name)}})
+	}
+	if readsMirrored(op) {
+		good = append(good, ordered.Member{"headers", ageHeaders()})
 	}
 	d.answer(answer, good)
 	replies := ordered.List{}

@@ -16,6 +16,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 )
 
 // Mirrored are the resources that the mirror can copy, sorted.
@@ -170,4 +171,21 @@ func stateSample(p events.Prefix) sample {
 		},
 		payload: []byte(`{"id":"` + exampleEntityID + `","title":"Prüfung","taskState":"done"}`),
 	}
+}
+
+// readsMirrored says whether the mirror may answer a query of an operation.
+func readsMirrored(op factro.Operation) bool {
+	return op.Mirror != nil && op.Answer == factro.AnswerObject
+}
+
+func maxAgeHeaders() ordered.Object {
+	return ordered.Object{{"type", "object"}, {"properties", ordered.Object{{fresh.HeaderMaxAge, ordered.Object{
+		{"type", "string"}, {"description", "How old the answer may be, as a Go duration such as 30s: then the mirror may answer. Without it factro is asked."},
+	}}}}}
+}
+
+func ageHeaders() ordered.Object {
+	return ordered.Object{{"type", "object"}, {"properties", ordered.Object{{fresh.HeaderAge, ordered.Object{
+		{"type", "string"}, {"pattern", `^[0-9]+\.[0-9]+$`}, {"description", "Only of an answer of the mirror: how many seconds ago the bridge began to read the object."},
+	}}}}}
 }

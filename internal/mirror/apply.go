@@ -39,9 +39,11 @@ const applyAttempts = 5
 func (s *session) apply(ctx context.Context, w queue.Work, f fetched, origin string, announce bool) (outcome string, err error) {
 	defer s.parentage.forget(w.Object)
 	if drop := s.cfg.Drop[w.Resource]; f.status == 0 && len(drop) > 0 {
-		if f.text, err = diff.Without(f.text, drop); err != nil {
+		whole := f.text
+		if f.text, err = diff.Without(whole, drop); err != nil {
 			return "", &failure{why: err.Error()}
 		}
+		f.dropped = !bytes.Equal(f.text, whole)
 	}
 	for range applyAttempts {
 		outcome, err = s.applyOnce(ctx, w, f, origin, announce)
@@ -77,16 +79,16 @@ func (s *session) applyOnce(ctx context.Context, w queue.Work, f fetched, origin
 		noise = s.resources[w.Resource].Noise
 	}
 	d := diff.Between(k.Object, next, noise)
-	reading := state.Reading{At: f.began, Origin: origin, Causes: ids(w.Causes)}
+	reading := state.Reading{At: f.began, Origin: origin, Causes: ids(w.Causes), Dropped: f.dropped}
 	var sequence uint64
 	switch {
 	case f.status != 0 && k.Object == nil && (k.Revision == 0 || k.Status == f.status):
 		return unchanged, nil // it is not there, as before
-	case f.status == 0 && k.Object != nil && bytes.Equal(k.Text, f.text):
+	case f.status == 0 && k.Object != nil && bytes.Equal(k.Text, f.text) && k.Dropped == f.dropped:
 		s.commands.Seen(w.Resource, w.ID, f.began)
 		return unchanged, nil
 	case k.Object == nil && next == nil, k.Object != nil && next != nil && d.None():
-		// only noise, or why it is gone
+		// only noise, whether fields are missing, or why it is gone
 	case k.Revision == 0 && !s.announced(w, announce):
 		// it was there before, but nobody knew
 	default:

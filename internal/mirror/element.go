@@ -70,15 +70,17 @@ func (r *pass) element(ctx context.Context, listing *queue.Listing, began time.T
 	if err != nil {
 		return err
 	}
-	text, err = diff.Without(text, r.cfg.Drop[r.Resource])
+	whole := text
+	text, err = diff.Without(whole, r.cfg.Drop[r.Resource])
 	if err != nil {
 		return nil // it is no object: an event or the next sweep will say more
 	}
-	if k.Object != nil && bytes.Equal(k.Text, text) {
+	unmarked := !k.Dropped && !bytes.Equal(text, whole) // the entry is to say that it lacks fields
+	if k.Object != nil && bytes.Equal(k.Text, text) && !unmarked {
 		return nil
 	}
 	same := r.same(k, text)
-	if same && r.thin {
+	if same && r.thin && !unmarked {
 		return nil
 	}
 	if !same && !r.expected(k) {
@@ -99,7 +101,7 @@ func (r *pass) element(ctx context.Context, listing *queue.Listing, began time.T
 		return nil
 	}
 	defer r.queue.Done(o)
-	outcome, err := r.apply(ctx, queue.Work{Object: o}, fetched{text: text, began: began}, r.origin(), false)
+	outcome, err := r.apply(ctx, queue.Work{Object: o}, fetched{text: whole, began: began}, r.origin(), false)
 	if f, wrong := errors.AsType[*failure](err); wrong {
 		r.log.WarnContext(ctx, "an object of a list could not be mirrored", "cloud", r.cfg.Cloud, "resource", r.Resource, "entity_id", id, "error", f)
 		return nil

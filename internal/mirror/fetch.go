@@ -36,6 +36,8 @@ type fetched struct {
 	text   []byte
 	status int // 0 for an object
 	began  time.Time
+	// dropped says that fields were taken out of the text.
+	dropped bool
 }
 
 // fetch reads one object. It waits for its turn in the request budget.

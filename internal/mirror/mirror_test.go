@@ -226,6 +226,36 @@ func TestDropFields(t *testing.T) {
 	}
 }
 
+// TestDropMark: an entry says whether fields were taken out of it, also if nothing else differs from the one before.
+func TestDropMark(t *testing.T) {
+	t.Parallel()
+	bare := `{"id":"t-1","projectId":"p-1","changeDate":"x"}`
+	w := newWorld(t, objects(map[string]string{"/projects/p-1": project, "/tasks/t-1": bare}), func(c *Config) { c.Drop = map[string][]string{"task": {"title"}} })
+	dropped := func(resource, id string) bool {
+		k, err := w.mirror.parts.Store.Entry(t.Context(), resource, id)
+		if err != nil || k.Object == nil {
+			t.Fatalf("%+v, %v", k, err)
+		}
+		return k.Dropped
+	}
+	if dropped("task", "t-1") || dropped("project", "p-1") {
+		t.Error("an entry says that it lacks fields, and lacks none")
+	}
+	w.factro.set(objects(map[string]string{"/projects/p-1": project, "/tasks/t-1": task("t-1", "a")}))
+	w.event(1, "task", "t-1", "TaskTitleChanged")
+	w.covered(1)
+	if got := w.state("task", "t-1"); got != bare || !dropped("task", "t-1") || dropped("project", "p-1") {
+		t.Errorf("the copy is %s, and says that it lacks fields: %t", got, dropped("task", "t-1"))
+	}
+	w.factro.set(objects(map[string]string{"/projects/p-1": project, "/tasks/t-1": bare}))
+	w.event(2, "task", "t-1", "TaskTitleChanged")
+	w.covered(2)
+	if dropped("task", "t-1") {
+		t.Error("the entry still says that it lacks fields")
+	}
+	w.wantChanges()
+}
+
 // TestPaused: while an operator has paused the mirror, factro is not asked.
 func TestPaused(t *testing.T) {
 	t.Parallel()

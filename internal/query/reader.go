@@ -39,14 +39,15 @@ type Reader struct {
 	log     *slog.Logger
 	answers AnswerStore
 	keys    externalkey.Reads
+	mirror  Mirror
 	queries *metrics
 	flights flights
 }
 
 // New builds a reader.
-func New(api *coreapi.API, store AnswerStore, external externalkey.Reads, log *slog.Logger) (*Reader, error) {
+func New(api *coreapi.API, store AnswerStore, external externalkey.Reads, mirror Mirror, log *slog.Logger) (*Reader, error) {
 	q, err := newMetrics(api.Cloud())
-	return &Reader{api: api, log: log, answers: store, keys: external, queries: q}, err
+	return &Reader{api: api, log: log, answers: store, keys: external, mirror: mirror, queries: q}, err
 }
 
 // Query answers a query. Equal queries that wait at the same time are one call to factro. One that has been made already
@@ -58,12 +59,7 @@ func (r *Reader) Query(ctx context.Context, q queries.Query) queries.Answer {
 	if wrong != nil {
 		a = *wrong
 	} else {
-		var shared bool
-		a, shared = r.flights.join(ctx, op.Name+" "+call.Target, func(ctx context.Context, depart func()) queries.Answer {
-			return r.read(ctx, depart, op, call)
-		})
-		trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("factro.query.shared", shared))
-		r.free(ctx, a, named)
+		a = r.answer(ctx, q.MaxAge, op, call, named)
 	}
 	took := time.Since(began)
 	r.queries.answered(ctx, op, a.Status, took)
@@ -72,6 +68,19 @@ func (r *Reader) Query(ctx context.Context, q queries.Query) queries.Answer {
 		r.log.DebugContext(ctx, "query not answered", "cloud", r.api.Cloud(), "operation", events.Token(q.Operation),
 			"status", a.Status, "code", a.Error.Code, "duration", took.String())
 	}
+	return a
+}
+
+// answer answers a query that can be made: from the mirror, if that is new enough, else from factro.
+func (r *Reader) answer(ctx context.Context, maxAge time.Duration, op factro.Operation, call translate.Call, named []keys.Entry) queries.Answer {
+	if a, found := r.mirrored(ctx, maxAge, op, call); found {
+		return a
+	}
+	a, shared := r.flights.join(ctx, op.Name+" "+call.Target, func(ctx context.Context, depart func()) queries.Answer {
+		return r.read(ctx, depart, op, call)
+	})
+	trace.SpanFromContext(ctx).SetAttributes(attribute.Bool("factro.query.shared", shared))
+	r.free(ctx, a, named)
 	return a
 }
 

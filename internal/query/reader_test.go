@@ -33,12 +33,13 @@ type reading struct {
 	api   *apitest.Factro
 	store *apitest.AnswerStore
 	keys  *fakeKeys
+	copy  *fakeMirror
 }
 
 func newReading(t testing.TB, script func(r *http.Request, body string) apitest.Reply, change ...func(*coreapi.Config)) *reading {
 	t.Helper()
 	d := &apitest.Diary{}
-	x := &reading{Diary: d, t: t, api: &apitest.Factro{Diary: d, Script: script}, store: &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}, keys: &fakeKeys{entries: map[string]keys.Entry{}}}
+	x := &reading{Diary: d, t: t, api: &apitest.Factro{Diary: d, Script: script}, store: &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}, keys: &fakeKeys{entries: map[string]keys.Entry{}}, copy: &fakeMirror{}}
 	cfg := coreapi.Config{
 		Cloud: "acme", URL: "https://factro.test/api/core/", Key: secret.Source{Value: apitest.Key},
 		RequestsPerMinute: 480, Timeout: 20 * time.Second, UserAgent: "factro-bridge/test",
@@ -50,7 +51,7 @@ func newReading(t testing.TB, script func(r *http.Request, body string) apitest.
 	if x.core, err = coreapi.New(cfg, x.api, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if x.r, err = New(x.core, x.store, x.keys, slog.New(slog.DiscardHandler)); err != nil {
+	if x.r, err = New(x.core, x.store, x.keys, x.copy, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return x

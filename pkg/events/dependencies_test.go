@@ -26,7 +26,7 @@ func TestDependencies(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := []string{
-		"pkg/events", "pkg/events/attr", "pkg/events/change", "pkg/events/gap", "pkg/events/notbefore", "pkg/events/notice", "pkg/events/payload", "pkg/events/status",
+		"pkg/events", "pkg/events/attr", "pkg/events/change", "pkg/events/fresh", "pkg/events/gap", "pkg/events/notbefore", "pkg/events/notice", "pkg/events/payload", "pkg/events/status",
 		"pkg/events/internal/await", "pkg/events/internal/binding", "pkg/events/internal/command", "pkg/events/internal/send",
 		"pkg/events/internal/stored", "pkg/events/internal/subject", "pkg/events/internal/subscription", "pkg/events/internal/tracing",
 		"pkg/events/internal/watch",

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/stored"
 	"github.com/factro-bridge/factro-bridge/pkg/events/internal/tracing"
@@ -36,9 +38,9 @@ type Query[T any] interface {
 // answer does not have the form that is known. Then Client.Query with the same query has what came.
 //
 // The Core API has no pages: a list is whole, and can be large. Ask holds all of it in memory. Client.Query streams it.
-func Ask[T any](ctx context.Context, c *Client, query Query[T]) (T, error) {
+func Ask[T any](ctx context.Context, c *Client, query Query[T], opts ...fresh.Option) (T, error) {
 	var none T
-	body, err := c.Query(ctx, query)
+	body, err := c.Query(ctx, query, opts...)
 	if err != nil {
 		return none, err
 	}
@@ -57,9 +59,15 @@ func Ask[T any](ctx context.Context, c *Client, query Query[T]) (T, error) {
 //
 // If the bridge or factro refuse, the error is of type *[Error], and its Status says more. [nats.ErrNoResponders] means
 // that no bridge answers queries of this cloud. A query changes nothing, so after any error it may be asked again.
-func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error) {
+//
+// The options of the package [fresh] accept an answer of the mirror, which is a little older and takes no request to factro.
+func (c *Client) Query(ctx context.Context, query Payload, opts ...fresh.Option) (io.ReadCloser, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
+	}
+	var settings fresh.Settings
+	for _, o := range opts {
+		o(&settings)
 	}
 	data, err := payloadData(query)
 	if err != nil {
@@ -69,7 +77,7 @@ func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error
 	subject := c.prefix.Query(c.cloud, op.Resource, op.Name)
 	ctx, span := tracing.Start(ctx, "request", subject, trace.SpanKindClient, tracing.Operation(op.Name))
 	defer span.End()
-	answer, err := c.query(ctx, subject, data)
+	answer, err := c.query(ctx, subject, data, settings)
 	if err != nil {
 		text := "no answer"
 		if e, ok := errors.AsType[*Error](err); ok {
@@ -80,15 +88,24 @@ func (c *Client) Query(ctx context.Context, query Payload) (io.ReadCloser, error
 	return answer, err
 }
 
-func (c *Client) query(ctx context.Context, subject string, data []byte) (io.ReadCloser, error) {
+func (c *Client) query(ctx context.Context, subject string, data []byte, settings fresh.Settings) (io.ReadCloser, error) {
 	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	if _, ok := ctx.Deadline(); ok { // the caller's own counts
 		asking, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	answer, err := c.request(asking, "query", subject, data)
+	var header nats.Header
+	if settings.MaxAge != 0 { // the bridge refuses a negative one
+		header = nats.Header{fresh.HeaderMaxAge: {settings.MaxAge.String()}}
+	}
+	answer, err := c.request(asking, "query", subject, data, header)
 	if err != nil {
 		return nil, err
+	}
+	if values := binding.Lookup(answer.Header, fresh.HeaderAge); len(values) > 0 && settings.OnAge != nil {
+		if age, ok := fresh.Age(values[0]); ok {
+			settings.OnAge(age)
+		}
 	}
 	if binding.Lookup(answer.Header, HeaderObject) == nil {
 		return io.NopCloser(bytes.NewReader(answer.Data)), nil
@@ -96,9 +113,10 @@ func (c *Client) query(ctx context.Context, subject string, data []byte) (io.Rea
 	return c.open(ctx, answer)
 }
 
-// request sends a request with the trace of ctx and waits for the answer. An answer that is an error is returned as that.
-func (c *Client) request(ctx context.Context, what, subject string, data []byte) (*nats.Msg, error) {
+// request sends a request, with the trace of ctx in addition to its headers, and waits for the answer. An answer that is an error is returned as that.
+func (c *Client) request(ctx context.Context, what, subject string, data []byte, header nats.Header) (*nats.Msg, error) {
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
+	maps.Copy(msg.Header, header)
 	tracing.Propagator.Inject(ctx, delivery.Header(msg.Header))
 	answer, err := c.js.Conn().RequestMsgWithContext(ctx, msg)
 	if err != nil {

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
@@ -48,6 +50,37 @@ func TestQuery(t *testing.T) {
 	got, err := io.ReadAll(answer)
 	if err != nil || string(got) != ` {"id": 12345678901234567890}` || answer.Close() != nil {
 		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+// TestQueryMaxAge: the bridge hears how old the answer may be, and the asker how old it is, if it is not factro's.
+func TestQueryMaxAge(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	if err := answerer(b, func(msg *nats.Msg) *nats.Msg {
+		answer := &nats.Msg{Header: nats.Header{}, Data: []byte(msg.Header.Get("Factro-Max-Age"))}
+		switch msg.Header.Get("Factro-Max-Age") {
+		case "30s":
+			answer.Header["factro-age"] = []string{"1.250"}
+		case "1m0s":
+			answer.Header["Factro-Age"] = []string{"odd"}
+		}
+		return answer
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for maxAge, want := range map[time.Duration]string{0: "", 30 * time.Second: "30s 1.25s", time.Minute: "1m0s", -time.Second: "-1s"} {
+		var heard string
+		answer, err := events.NewClient(b.js, "acme").Query(t.Context(), getTask, fresh.MaxAge(maxAge), fresh.OnAge(func(age time.Duration) { heard = " " + age.String() }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(answer); err != nil || string(got)+heard != want {
+			t.Errorf("%s: got %s%s, %v", maxAge, got, heard, err)
+		}
+	}
+	if _, err := events.NewClient(b.js, "acme").Query(t.Context(), getTask, fresh.MaxAge(30*time.Second)); err != nil { // nobody wants to hear the age
+		t.Error(err)
 	}
 }
 

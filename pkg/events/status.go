@@ -39,7 +39,7 @@ func (c *Client) ask(ctx context.Context, what, subject string, question, answer
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	msg, err := c.request(ctx, what, subject, data)
+	msg, err := c.request(ctx, what, subject, data, nil)
 	if err != nil {
 		return err
 	}

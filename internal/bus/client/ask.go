@@ -12,13 +12,14 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/objects"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // Ask asks a query and returns its answer, which may be larger than memory and is to be closed. See [events.Client.Query]
 // for what the errors are.
-func (c *Client) Ask(ctx context.Context, p events.Prefix, cloud string, op events.Operation, data []byte) (io.ReadCloser, error) {
-	answer, err := c.Bridge(p, cloud).Query(ctx, payload.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)})
+func (c *Client) Ask(ctx context.Context, p events.Prefix, cloud string, op events.Operation, data []byte, opts ...fresh.Option) (io.ReadCloser, error) {
+	answer, err := c.Bridge(p, cloud).Query(ctx, payload.Generic{Name: op.Name, Resource: op.Resource, Data: json.RawMessage(data)}, opts...)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return nil, fmt.Errorf("no bridge answers queries of the cloud %s here: %w", cloud, err)
 	}

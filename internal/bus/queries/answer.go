@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 )
 
 // message writes an answer as NATS services do: an error in their two headers and as the contract's JSON.
@@ -27,6 +28,9 @@ func (a Answer) message() *nats.Msg {
 		m.Header[events.HeaderObject] = []string{a.Object.Bucket + "/" + a.Object.Name}
 		body = map[string]any{"object": a.Object}
 	default:
+		if a.Age != nil {
+			m.Header[fresh.HeaderAge] = []string{strconv.FormatFloat(a.Age.Seconds(), 'f', 3, 64)}
+		}
 		return m
 	}
 	text, err := json.Marshal(body)

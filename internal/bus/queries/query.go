@@ -26,6 +26,8 @@ type Query struct {
 	// Data is one JSON object; "{}" if the message had none. Mistake is why it could not be read, else nil.
 	Data    []byte
 	Mistake error
+	// MaxAge is how old the answer may be, 0 if factro is to be asked.
+	MaxAge time.Duration
 }
 
 // Answer is the answer to a query: Data, or the Object that holds it, or an Error.
@@ -37,6 +39,8 @@ type Answer struct {
 	Error  *events.Error
 	// RetryAfter is when it is worth asking again; 0 if that is not known.
 	RetryAfter time.Duration
+	// Age is how old an answer of the mirror is. It is nil for an answer of factro.
+	Age *time.Duration
 }
 
 // Reader answers queries, many at once.

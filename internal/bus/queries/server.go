@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 )
 
 // Serve answers the queries of a cloud until ctx ends. Then it accepts no more, and finishes those in flight within the
@@ -132,10 +133,25 @@ func (d *server) read(msg *nats.Msg) Query {
 	case !errors.Is(err, events.ErrPlain):
 		q.Mistake = err
 	}
+	if q.Mistake == nil {
+		q.MaxAge, q.Mistake = maxAge(delivery.Header(msg.Header).Get(fresh.HeaderMaxAge))
+	}
 	if len(q.Data) == 0 {
 		q.Data = []byte("{}")
 	}
 	return q
+}
+
+// maxAge reads the header that says how old the answer may be.
+func maxAge(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("header %s: %.40q is no duration such as 30s or 5m", fresh.HeaderMaxAge, text)
+	}
+	return d, nil
 }
 
 // answer sends an answer, counts it and ends the span.

@@ -55,6 +55,34 @@ func serve(t testing.TB, b *bus.Conn, o bustest.Outside, r Reader) (stop func())
 	return answered(t, b, o, r, bustest.Quiet())
 }
 
+// TestMaxAge: the header says how old an answer may be, and that of the answer how old it is.
+func TestMaxAge(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	o := bustest.Connected(t, server)
+	serve(t, bustest.Run(t, bustest.Connect(t, server, bustest.Quiet())), o, reads(func(_ context.Context, q Query) Answer {
+		if q.Mistake != nil {
+			return Answer{Status: 400, Error: &events.Error{Code: "invalid", Message: q.Mistake.Error()}}
+		}
+		a := Answer{Status: 200, Data: []byte(q.MaxAge.String())}
+		if q.MaxAge > 0 {
+			a.Age = new(q.MaxAge / 4)
+		}
+		return a
+	}))
+	for value, want := range map[string]string{"30s": "30s 7.500", "1m30s": "1m30s 22.500", "0s": "0s ", "0": "0s ", "": "0s "} {
+		if m := o.Ask(taskQuery, "{}", nats.Header{"Factro-Max-Age": {value}}); string(m.Data)+" "+m.Header.Get("Factro-Age") != want {
+			t.Errorf("%q: got %s with %v, want %s", value, m.Data, m.Header, want)
+		}
+	}
+	for _, value := range []string{"30", "-1s", "soon", strings.Repeat("9", 100) + "s", "30 s"} {
+		m := o.Ask(taskQuery, "{}", nats.Header{"Factro-Max-Age": {value}})
+		if text := m.Header.Get(events.HeaderError); m.Header.Get(events.HeaderErrorCode) != "400" || !strings.Contains(text, "Factro-Max-Age") || len(text) > 120 {
+			t.Errorf("%q: got %s with %v", value, m.Data, m.Header)
+		}
+	}
+}
+
 // describe asks about the service.
 func describe(t *testing.T, o bustest.Outside, subject string, into any) {
 	t.Helper()

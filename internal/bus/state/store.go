@@ -74,6 +74,8 @@ type Known struct {
 	// Read is when the entry was read at factro, Change the place of the change that led to it.
 	Read   time.Time
 	Change uint64
+	// Dropped says that the entry is not all that factro answered.
+	Dropped bool
 
 	lastChange uint64 // the place of the last change of the object, 0 for none
 	pending    bool   // that change has no entry yet
@@ -104,13 +106,21 @@ func (s *Store) Get(ctx context.Context, resource, id string) (Known, error) {
 	if err := json.Unmarshal(last.Data, &d); err != nil {
 		return k, fmt.Errorf("mirror: the last change of %s %s: %w", resource, id, err)
 	}
-	k.pending, k.Change, k.Status = true, last.Sequence, d.Status
+	k.pending, k.Change, k.Status, k.Read = true, last.Sequence, d.Status, readOf(last)
 	if strings.HasSuffix(last.Subject, "."+change.Deleted) {
 		k.Object = nil
 	} else {
 		k.Object = diff.Fold(k.Object, d.Difference)
 	}
 	return k, nil
+}
+
+// readOf is when the object of a change was read.
+func readOf(m *jetstream.RawStreamMsg) time.Time {
+	if e, err := events.FromMsg(m.Header, m.Data); err == nil && !e.Time().IsZero() {
+		return e.Time()
+	}
+	return m.Time // not one of the bridge's
 }
 
 // Entry is Get without a look at the changes.
@@ -137,7 +147,7 @@ func (s *Store) entry(ctx context.Context, resource, id string) (k Known, at tim
 		k.Status, _ = strconv.Atoi(h.Get(change.HeaderStatus)) // 0 if somebody else has deleted it
 		return k, m.Time, nil
 	}
-	k.Text = m.Data
+	k.Text, k.Dropped = m.Data, h.Get(change.HeaderDropped) != ""
 	if k.Object, err = diff.Parse(m.Data); err != nil {
 		k.Object = nil // not one of ours: it is written again
 	}
@@ -176,6 +186,8 @@ type Reading struct {
 	Origin string
 	// Causes are the ids of the events that led to it.
 	Causes []string
+	// Dropped says that the entry is not all that factro answered.
+	Dropped bool
 }
 
 // Write makes text the entry of an object. A change that was published for it has a place, else 0.
@@ -195,7 +207,8 @@ func (s *Store) Settle(ctx context.Context, k Known) (Known, error) {
 	if !k.pending {
 		return k, nil
 	}
-	r := Reading{At: time.Now(), Origin: change.OriginVerify}
+	// Fields that are no part of a change may be older than that, so an object is not all that factro answered.
+	r := Reading{At: k.Read, Origin: change.OriginVerify, Dropped: k.Object != nil}
 	var err error
 	if k.Object == nil {
 		err = s.Remove(ctx, k, k.Status, r, k.Change)
@@ -216,6 +229,9 @@ func (*Store) headers(r Reading, sequence uint64) nats.Header {
 	h := nats.Header{change.HeaderReadAt: {r.At.UTC().Format(time.RFC3339Nano)}, change.HeaderOrigin: {r.Origin}}
 	if len(r.Causes) > 0 {
 		h[change.HeaderCause] = []string{Causes(r.Causes)}
+	}
+	if r.Dropped {
+		h[change.HeaderDropped] = []string{"true"}
 	}
 	if sequence > 0 {
 		h[change.HeaderChange] = []string{strconv.FormatUint(sequence, 10)}

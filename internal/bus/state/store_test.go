@@ -60,6 +60,7 @@ func (w *world) publish(k state.Known, what, data string) (uint64, error) {
 	e.SetID(fmt.Sprintf("%d-%s", k.Revision, data))
 	e.SetType("com.factro.change.task." + what)
 	e.SetSource("urn:x")
+	e.SetTime(time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC))
 	if err := e.SetData(event.ApplicationJSON, []byte(data)); err != nil {
 		w.t.Fatal(err)
 	}
@@ -160,6 +161,9 @@ func TestCrash(t *testing.T) {
 				if !diff.Between(pending.Object, want, nil).None() || !diff.Between(settled.Object, want, nil).None() {
 					t.Errorf("got %s, and then %s", pending.Object, settled.Object)
 				}
+			}
+			if at := time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC); !settled.Read.Equal(at) || settled.Dropped != (tt.want != "") {
+				t.Errorf("it is of %s, and not all that factro answered: %t", settled.Read, settled.Dropped)
 			}
 			again, err := w.store.Settle(t.Context(), settled)
 			if err != nil || again.Revision != settled.Revision || settled.Change != 1 || settled.Revision <= known.Revision {

@@ -24,6 +24,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
 )
 
 type queryFlags struct {
@@ -32,6 +33,7 @@ type queryFlags struct {
 	out     string
 	timeout time.Duration
 	pretty  bool
+	maxAge  time.Duration
 }
 
 // NewQuery makes the command query.
@@ -46,9 +48,13 @@ the operations; the ones that read are queries.
 field=value takes a value of the field's type, field:=json takes any JSON. query checks the fields against the schema first. If
 there are mistakes, it lists all of them, sends nothing, and exits with 2.
 
+With --max-age the mirror of the bridge answers, and not factro, if it has the object, if its copy is at most so old, and if it
+has read the object since its last event. query then prints the age on standard error.
+
 An answer that is too large for a message comes through the object store of NATS, without being held in memory.`,
 		Example: `  bridge query getUserQuota
   bridge query getTask taskId=0f5ac7e0-0000-4000-8000-000000000080 --pretty
+  bridge query getTask taskId=0f5ac7e0-0000-4000-8000-000000000080 --max-age 30s
   bridge query listTasks --out tasks.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -66,6 +72,7 @@ An answer that is too large for a message comes through the object store of NATS
 	f.CloudFlag(cmd)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to a `file`")
 	cmd.Flags().Var(timetext.Flag(&f.timeout, 30*time.Second), "timeout", "how long to wait for the answer to begin")
+	cmd.Flags().Var(timetext.Flag(&f.maxAge, 0), "max-age", "accept an answer of the mirror that is at most so old")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "indent the JSON")
 	cmd.Flags().Bool("json", false, "also print errors as JSON: {\"status\", \"error\"}")
 	return cmd
@@ -102,18 +109,30 @@ func (f *queryFlags) query(cmd *cobra.Command, name string, args []string) error
 	watched := f.Start(cmd)
 	defer watched.Stop()
 	watched.Begin("wait for the answer", "", 0)
-	answer, err := client.Ask(ctx, events.Prefix(f.Prefix), f.Cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data)
+	var age *time.Duration
+	answer, err := client.Ask(ctx, events.Prefix(f.Prefix), f.Cloud, events.Operation{Name: op.Name, Resource: op.Resource}, data, f.fresh(&age)...)
 	timer.Stop() // the timeout is for the beginning of the answer
 	if err != nil {
 		return f.refused(ctx, client, err)
 	}
 	defer answer.Close()
+	if age != nil {
+		fmt.Fprintf(watched.Beside(cmd.ErrOrStderr()), "from the mirror, %.3fs old\n", age.Seconds())
+	}
 	var total int64
 	if sized, ok := answer.(interface{ Size() int64 }); ok {
 		total = sized.Size()
 	}
 	watched.Begin("read the answer", progress.Bytes, total)
 	return f.write(watched.Beside(cmd.OutOrStdout()), watched.Reader(answer))
+}
+
+// fresh are the options of a query that the mirror may answer, and set the age of such an answer.
+func (f *queryFlags) fresh(age **time.Duration) []fresh.Option {
+	if f.maxAge == 0 {
+		return nil
+	}
+	return []fresh.Option{fresh.MaxAge(f.maxAge), fresh.OnAge(func(d time.Duration) { *age = &d })}
 }
 
 var errTimeout = errors.New("no answer in time")

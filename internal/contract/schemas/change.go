@@ -48,6 +48,10 @@ func stateHeadersSchema() map[string]any {
 				"type": "string", "enum": ordered.List{"403", "404"},
 				"description": "Only with KV-Operation: what factro answered, 404 if the object is gone, 403 if the API key may not read it.",
 			},
+			change.HeaderDropped: map[string]any{
+				"type": "string", "enum": ordered.List{"true"},
+				"description": "The entry is not all that factro answered: fields are missing that mirror.drop_fields names, or it was made of a change after a crash. Absent otherwise.",
+			},
 			"KV-Operation": map[string]any{
 				"type": "string", "enum": ordered.List{"DEL"}, "description": "The object is gone: the entry is a delete marker and has no value.",
 			},

@@ -26,6 +26,9 @@ const (
 	HeaderChange = "Factro-Change"
 	// HeaderStatus is in the delete marker of an object that factro does not show: 404 if it is gone, 403 if the key may not read it.
 	HeaderStatus = "Factro-Status"
+	// HeaderDropped is "true" if the entry is not all that factro answered: fields are missing that the bridge's configuration drops, or
+	// the entry was made of a change after a crash. It is absent otherwise.
+	HeaderDropped = "Factro-Dropped"
 )
 
 // Headers of a change.
