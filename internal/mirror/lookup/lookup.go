@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/lease"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/mirror"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )

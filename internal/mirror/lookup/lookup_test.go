@@ -13,9 +13,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/mirror"
 	"github.com/factro-bridge/factro-bridge/internal/mirror/lookup"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/state"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
