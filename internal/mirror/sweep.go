@@ -139,7 +139,7 @@ type pass struct {
 
 var hashSeed = maphash.MakeSeed()
 
-// sweepResource reads the lists of one resource. A snapshot goes on behind the last parent; the others begin anew, since they also
+// sweepResource reads the lists of one resource. A snapshot goes on behind the last parent; the others begin again, since they also
 // look for what is gone.
 func (s *session) sweepResource(ctx context.Context, known factro.Mirrored) error {
 	sweep := s.look().Sweep
