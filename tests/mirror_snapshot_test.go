@@ -192,7 +192,7 @@ func TestMirrorKilled(t *testing.T) {
 	killed := 0
 	for killed < kills {
 		large(t, "it reads", func() bool { return b.times(readsLists) > killed || b.times(hasRead) > 0 })
-		<-time.After(rand.N(pause)) //nolint:gosec // whenever a crash comes
+		<-time.After(rand.N(pause))
 		if b.times(hasRead) > 0 {
 			break
 		}
@@ -228,7 +228,7 @@ func TestMirrorKilled(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if changes := streamMessages(t, js, "FACTRO_CHANGES_ACME"); changes > 0 {
+	if changes := changesOf(t, js); changes > 0 {
 		t.Errorf("the first copy has led to %d changes", changes)
 	}
 	t.Logf("%d objects in %s with %d kills: %d requests, %.0f objects a second; of %d lists %d were read again",
@@ -240,10 +240,10 @@ func TestMirrorKilled(t *testing.T) {
 	}
 }
 
-// streamMessages is how many messages a stream has.
-func streamMessages(t testing.TB, js jetstream.JetStream, name string) uint64 {
+// changesOf is how many changes were published.
+func changesOf(t testing.TB, js jetstream.JetStream) uint64 {
 	t.Helper()
-	s, err := js.Stream(t.Context(), name)
+	s, err := js.Stream(t.Context(), "FACTRO_CHANGES_ACME")
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return 0
 	}
@@ -272,7 +272,7 @@ func (b *bridge) memory() (now, peak int64) {
 }
 
 // TestMirrorMemory: what a mirror holds at most grows little with the objects. It keeps a digest of each while it looks for those that are gone.
-func TestMirrorMemory(t *testing.T) {
+func TestMirrorMemory(t *testing.T) { //nolint:paralleltest // others would take the processors
 	if !*pace {
 		t.Skip("it takes minutes; run it with -pace")
 	}
@@ -290,7 +290,7 @@ func TestMirrorMemory(t *testing.T) {
 		large(t, "the first copy is complete", func() bool { return b.times(hasRead) > 0 })
 		took := time.Since(began)
 		after, peak := b.memory()
-		if out, err := exec.CommandContext(t.Context(), binary, "mirror", "verify", "--config", b.configFile).CombinedOutput(); err != nil { //nolint:gosec // the bridge
+		if out, err := exec.CommandContext(t.Context(), binary, "mirror", "verify", "--config", b.configFile).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		large(t, "the comparison has ended", func() bool { return b.times(hasRead) > 1 })
