@@ -181,7 +181,7 @@ func TestListInstead(t *testing.T) {
 	}
 }
 
-// TestManyLists: many objects of as many lists are read one by one, and those that wait are not looked at anew for each of them.
+// TestManyLists: many objects of as many lists are read one by one, and those that wait are not looked at again for each of them.
 func TestManyLists(t *testing.T) {
 	t.Parallel()
 	const tasks = 250
