@@ -65,10 +65,6 @@ func (c *Client) Query(ctx context.Context, query Payload, opts ...fresh.Option)
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
-	var settings fresh.Settings
-	for _, o := range opts {
-		o(&settings)
-	}
 	data, err := payloadData(query)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
@@ -77,7 +73,7 @@ func (c *Client) Query(ctx context.Context, query Payload, opts ...fresh.Option)
 	subject := c.prefix.Query(c.cloud, op.Resource, op.Name)
 	ctx, span := tracing.Start(ctx, "request", subject, trace.SpanKindClient, tracing.Operation(op.Name))
 	defer span.End()
-	answer, err := c.query(ctx, subject, data, settings)
+	answer, err := c.query(ctx, subject, data, fresh.Of(opts))
 	if err != nil {
 		text := "no answer"
 		if e, ok := errors.AsType[*Error](err); ok {
@@ -94,19 +90,11 @@ func (c *Client) query(ctx context.Context, subject string, data []byte, setting
 		asking, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	var header nats.Header
-	if settings.MaxAge != 0 { // the bridge refuses a negative one
-		header = nats.Header{fresh.HeaderMaxAge: {settings.MaxAge.String()}}
-	}
-	answer, err := c.request(asking, "query", subject, data, header)
+	answer, err := c.request(asking, "query", subject, data, settings.Header())
 	if err != nil {
 		return nil, err
 	}
-	if values := binding.Lookup(answer.Header, fresh.HeaderAge); len(values) > 0 && settings.OnAge != nil {
-		if age, ok := fresh.Age(values[0]); ok {
-			settings.OnAge(age)
-		}
-	}
+	settings.Hear(answer.Header)
 	if binding.Lookup(answer.Header, HeaderObject) == nil {
 		return io.NopCloser(bytes.NewReader(answer.Data)), nil
 	}

@@ -215,9 +215,18 @@ func TestFailed(t *testing.T) {
 	w.want(lookup.Fresh)
 	w.conn.Health().Refused(fmt.Errorf(`nats: permissions violation for publish to "$JS.API.STREAM.MSG.GET.FACTRO_EVENTS_ACME"`))
 	w.want(lookup.Failed)
-	w.conn.NATS().Close()
+}
+
+// TestNoAnswer: a requester waits no longer than a second for NATS.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	conn := bustest.Running(t, server, bustest.Clouds("acme"))
+	server.Stop()
 	began := time.Now()
-	w.want(lookup.Failed)
+	if f := lookup.New(conn, "acme").Find(t.Context(), "task", "1", time.Hour); f.Outcome != lookup.Failed || f.Err == nil {
+		t.Errorf("got %+v", f)
+	}
 	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("it took %s", d)
 	}

@@ -9,6 +9,10 @@ package fresh
 import (
 	"strconv"
 	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/factro-bridge/factro-bridge/pkg/events/internal/binding"
 )
 
 const (
@@ -25,6 +29,34 @@ type Settings struct {
 	MaxAge time.Duration
 	// OnAge hears the age of an answer that came from the mirror. It may be nil.
 	OnAge func(age time.Duration)
+}
+
+// Of is what options say.
+func Of(opts []Option) Settings {
+	var s Settings
+	for _, o := range opts {
+		o(&s)
+	}
+	return s
+}
+
+// Header is what a query has of it, nil for nothing.
+func (s Settings) Header() nats.Header {
+	if s.MaxAge == 0 {
+		return nil
+	}
+	return nats.Header{HeaderMaxAge: {s.MaxAge.String()}} // the bridge refuses a negative one
+}
+
+// Hear tells OnAge of the age that an answer has.
+func (s Settings) Hear(answer nats.Header) {
+	values := binding.Lookup(answer, HeaderAge)
+	if s.OnAge == nil || len(values) == 0 {
+		return
+	}
+	if age, ok := Age(values[0]); ok {
+		s.OnAge(age)
+	}
 }
 
 // Option changes one query. It is for events.Ask and the method Query of events.Client.
