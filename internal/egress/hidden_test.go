@@ -58,7 +58,7 @@ func secretFragments() (all []string) {
 func newReader(t testing.TB, r *rig) (*query.Reader, *apitest.AnswerStore) {
 	t.Helper()
 	s := &apitest.AnswerStore{Most: 1 << 10, Kept: map[string]string{}}
-	q, err := query.New(r.w.api, s, r.keys, r.w.log)
+	q, err := query.New(r.w.api, s, r.keys, nil, r.w.log)
 	if err != nil {
 		t.Fatal(err)
 	}
