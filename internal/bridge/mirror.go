@@ -76,7 +76,7 @@ func (e eventStream) Read(ctx context.Context, from uint64, each func(mirror.Eve
 		}
 		err := each(mirror.Event{
 			Sequence: m.Sequence, Subject: m.Subject, ID: m.Event.ID(), Stored: m.Time,
-			Trace: trace.SpanContextFromContext(delivery.Extract(context.Background(), measure.Propagator, m.Header)),
+			Trace: trace.SpanContextFromContext(delivery.Extract(ctx, measure.Propagator, m.Header)),
 		})
 		if err != nil {
 			return err

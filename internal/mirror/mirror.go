@@ -161,21 +161,20 @@ func (m *Mirror) Run(ctx context.Context) error {
 
 var errOver = errors.New("another bridge mirrors the cloud")
 
-// lead mirrors the cloud with a lease, and releases it.
+// lead mirrors the cloud with a lease, and releases it. That another bridge takes the lease is no error.
 func (m *Mirror) lead(ctx context.Context, lease Lease) error {
 	s, err := m.begin(ctx, lease)
 	if err == nil {
 		m.set(s)
-		err = s.run(ctx)
+		if err = s.run(ctx); errors.Is(err, errOver) {
+			err = nil
+		}
 		m.set(nil)
 		s.save(context.WithoutCancel(ctx))
 	}
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
 	defer cancel()
 	lease.Release(release)
-	if errors.Is(err, errOver) {
-		return nil
-	}
 	return err
 }
 
@@ -195,7 +194,8 @@ func (m *Mirror) now() *session {
 // begin goes on where the last bridge was.
 func (m *Mirror) begin(ctx context.Context, lease Lease) (*session, error) {
 	s := &session{Mirror: m, lease: lease, wanted: make(chan string, 1), commands: echo.New(echo.Limits{Age: rememberFor, Drop: m.cfg.Drop})}
-	if err := s.progress.decode(lease.Value()); err != nil {
+	var err error
+	if s.progress, err = decode(lease.Value()); err != nil {
 		m.log.WarnContext(ctx, "how far the mirror of a cloud was cannot be read; all is read again", "cloud", m.cfg.Cloud, "error", err)
 	}
 	last, created, err := m.parts.Events.End(ctx)

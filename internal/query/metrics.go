@@ -9,10 +9,10 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/lookup"
 	"github.com/factro-bridge/factro-bridge/internal/coreapi"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/internal/instrument"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/lookup"
 )
 
 // metrics are what is counted of a cloud's queries.

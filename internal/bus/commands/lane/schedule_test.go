@@ -77,7 +77,7 @@ func TestSentAgain(t *testing.T) {
 	t.Parallel()
 	s := lane.New(100)
 	for seq, id := range []uint64{7, 7, 8, 0, 0} {
-		s.Add(lane.Entry{Seq: uint64(seq) + 1, Same: id, Priority: lane.Normal}) //nolint:gosec // small
+		s.Add(lane.Entry{Seq: uint64(seq) + 1, Same: id, Priority: lane.Normal})
 	}
 	var running []uint64
 	for e, ok := s.Next(start); ok; e, ok = s.Next(start) {

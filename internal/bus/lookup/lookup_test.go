@@ -12,10 +12,9 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
+	"github.com/factro-bridge/factro-bridge/internal/bus/lookup"
 	"github.com/factro-bridge/factro-bridge/internal/bus/publish"
 	"github.com/factro-bridge/factro-bridge/internal/bus/state"
-	"github.com/factro-bridge/factro-bridge/internal/mirror"
-	"github.com/factro-bridge/factro-bridge/internal/mirror/lookup"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
@@ -65,9 +64,9 @@ func (w *world) created() time.Time {
 }
 
 // progress is what the mirror keeps in its lease.
-func (w *world) progress(next uint64, changes ...func(*mirror.Progress)) {
+func (w *world) progress(next uint64, changes ...func(*state.Progress)) {
 	w.t.Helper()
-	p := mirror.Progress{Created: w.created(), Next: next, Resources: []string{"project", "task"}, Complete: time.Now()}
+	p := state.Progress{Created: w.created(), Next: next, Resources: []string{"project", "task"}, Complete: time.Now()}
 	for _, c := range changes {
 		c(&p)
 	}
@@ -166,15 +165,15 @@ func TestUnusable(t *testing.T) {
 	last := w.event("1", "e-1")
 	w.progress(last + 1)
 	w.want(lookup.Fresh)
-	for name, change := range map[string]func(*mirror.Progress){
-		"the resource is not mirrored any more": func(p *mirror.Progress) { p.Resources = []string{"project"} },
-		"the first copy is not complete":        func(p *mirror.Progress) { p.Complete = time.Time{} },
+	for name, change := range map[string]func(*state.Progress){
+		"the resource is not mirrored any more": func(p *state.Progress) { p.Resources = []string{"project"} },
+		"the first copy is not complete":        func(p *state.Progress) { p.Complete = time.Time{} },
 	} {
 		t.Log(name)
 		w.progress(last+1, change)
 		w.want(lookup.Absent)
 	}
-	w.progress(last+1, func(p *mirror.Progress) { p.Created = p.Created.Add(-time.Hour) })
+	w.progress(last+1, func(p *state.Progress) { p.Created = p.Created.Add(-time.Hour) })
 	w.want(lookup.Waiting) // the place is one in another stream
 	w.progress(last + 1)
 	w.write(0, func(r *state.Reading) { r.Dropped = true })

@@ -17,7 +17,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/stored"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/delivery"
-	"github.com/factro-bridge/factro-bridge/internal/mirror"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
@@ -94,7 +93,7 @@ func (c *Copy) state() string { return "KV_" + c.bucket }
 type known struct {
 	event    *jetstream.RawStreamMsg // the last one of the object, nil if there is none
 	created  time.Time               // when the stream of events was made
-	progress mirror.Progress
+	progress state.Progress
 }
 
 var errNotAllowed = errors.New("the leaders of the streams may not be asked")
