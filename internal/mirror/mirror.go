@@ -141,14 +141,7 @@ const (
 // Run mirrors the cloud until ctx ends, whenever this bridge has the lease.
 func (m *Mirror) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		lease, err := m.parts.Acquire(ctx)
-		if err == nil {
-			err = m.lead(ctx, lease)
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
+		if err := m.turn(ctx); err != nil && ctx.Err() == nil {
 			m.log.WarnContext(ctx, "the mirror of a cloud stands still; it goes on by itself", "cloud", m.cfg.Cloud, "error", err)
 		}
 		select {
@@ -157,6 +150,15 @@ func (m *Mirror) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// turn waits for the lease and mirrors the cloud while this bridge has it.
+func (m *Mirror) turn(ctx context.Context) error {
+	lease, err := m.parts.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	return m.lead(ctx, lease)
 }
 
 var errOver = errors.New("another bridge mirrors the cloud")

@@ -7,11 +7,11 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 )
 
-// Progress and Sweep are what the mirror keeps in its lease.
-type (
-	Progress = state.Progress
-	Sweep    = state.Sweep
-)
+// Progress is what the mirror keeps in its lease.
+type Progress = state.Progress
+
+// Sweep is a reading of all lists, as it stands there.
+type Sweep = state.Sweep
 
 // mostExamples bounds the objects that are named.
 const mostExamples = 50
