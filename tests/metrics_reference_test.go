@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	factroapi "github.com/factro-bridge/factro-bridge/internal/factro"
+	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 )
 
 // labelDoc says what a label may hold. There is no label without one, and each has few values.
@@ -40,6 +41,7 @@ var labelDocs = []labelDoc{
 	{name: "outcome", of: []string{"factro_bridge_drained_total"}, values: strings.Fields("stored dead")},
 	{name: "outcome", of: []string{"factro_bridge_reconcile_runs_total"}, values: strings.Fields("whole gap skipped failed")},
 	{name: "outcome", of: []string{"factro_bridge_queries_mirror_total"}, values: strings.Fields("fresh stale waiting absent failed")},
+	{name: "outcome", of: []string{"factro_bridge_mirror_reads_total"}, values: strings.Fields("changed stored unchanged unknown failed")},
 	{name: "outcome", of: []string{"factro_bridge_refused_total"}, values: strings.Fields("parked requeued original_lost")},
 	{name: "store", of: []string{"factro_bridge_results_refused_total"}, values: strings.Fields("results ledger")},
 	{name: "code", of: []string{"factro_bridge_commands_total"}, values: append([]string{""}, strings.Fields(resultCodes+" paused queued held")...)},
@@ -48,15 +50,19 @@ var labelDocs = []labelDoc{
 		"api_key webhook_secret http_certificate http_client_ca nats_ca nats_certificate nats_creds nats_nkey nats_password")},
 	{name: "kind", of: []string{"factro_bridge_dead_letters_total"}, values: strings.Fields("command webhook")},
 	{
-		name: "destination", words: "`factro.event.<cloud>`, `factro.result.<cloud>`, `factro.dead.command` or `factro.dead.webhook`, with your `nats.prefix`",
-		form: regexp.MustCompile(`^factro\.(event|result|dead)\.[a-z0-9-]+$`),
+		name: "destination", words: "`factro.event.<cloud>`, `factro.result.<cloud>`, `factro.change.<cloud>`, `factro.dead.command` or `factro.dead.webhook`, with your `nats.prefix`",
+		form: regexp.MustCompile(`^factro\.(event|result|change|dead)\.[a-z0-9-]+$`),
 	},
 	{name: "status", of: []string{"factro_bridge_api_calls_total"}, words: "the status of factro's answer, `0` if there was none", form: regexp.MustCompile(`^(0|[1-5]\d\d)$`)},
+	{name: "status", of: []string{"factro_bridge_mirror_requests_total"}, values: strings.Fields("0xx 2xx 3xx 4xx 5xx")},
 	{name: "status", of: []string{"factro_bridge_queries_total", "factro_bridge_query_duration_seconds"}, values: strings.Fields("2xx 4xx 5xx")},
 	{name: "class", of: []string{"factro_bridge_api_budget_waiting"}, values: strings.Fields("commands mirror reconcile queries")},
 	{name: "partition", of: []string{"factro_bridge_api_budget_partition"}, values: strings.Fields("key address unknown")},
 	{name: "flow", values: strings.Fields("webhooks spool commands")},
-	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status cancel")},
+	{name: "to", of: []string{"factro_bridge_replies_refused_total"}, values: strings.Fields("command query status cancel mirror")},
+	{name: "what", of: []string{"factro_bridge_mirror_changes_total"}, values: []string{change.Created, change.Updated, change.Deleted}},
+	{name: "origin", values: []string{change.OriginEvent, change.OriginSnapshot, change.OriginVerify}},
+	{name: "factro_resource", values: factroapi.MirroredResources()},
 	{name: "what", values: strings.Fields("action unlisted key")},
 	{name: "role", values: fleetRoles},
 	{name: "direction", values: []string{"commands", "webhooks-out", "queries", "mirror"}},
@@ -68,7 +74,7 @@ var labelDocs = []labelDoc{
 	{name: "reason", of: []string{"factro_bridge_webhooks_refused_total"}, values: strings.Fields(
 		"secret_absent secret_twice secret_wrong secret_unusable throttled not_found unknown_cloud method redirected ambiguous " +
 			"header_too_large too_large slow broken unsupported unusable panic overloaded not_stored")},
-	{name: "factro_work", values: strings.Fields("commands reconcile")},
+	{name: "factro_work", values: strings.Fields("commands reconcile mirror")},
 	{name: "http_request_method", values: strings.Fields(methods)},
 	{name: "http_response_status_code", words: "the status of the answer", form: regexp.MustCompile(`^[1-5]\d\d$`)},
 	{name: "http_route", words: "`/webhooks/{cloud}`", form: regexp.MustCompile(`^/webhooks/\{cloud\}$`)},

@@ -31,7 +31,7 @@ type fleet struct {
 	results *watch
 }
 
-var fleetRoles = []string{"ingress", "egress", "query", "reconcile"}
+var fleetRoles = []string{"ingress", "egress", "query", "reconcile", "mirror"}
 
 func startFleet(t testing.TB) *fleet {
 	t.Helper()
@@ -265,4 +265,18 @@ func (f *fleet) strangers(tasks int) {
 		})
 	}
 	group.Wait()
+}
+
+// mirror has an object change, so that the mirror has something to read and to publish.
+func (f *fleet) mirror() {
+	f.t.Helper()
+	waitFor(f.t, "the first copy is complete", func() bool {
+		return strings.Contains(f.bridges["mirror"].log.String(), "the mirror has read all lists")
+	})
+	m := &mirrored{t: f.t, f: f.works}
+	m.call(http.MethodPut, "/projects/"+f.works.demo.Project, map[string]any{"title": "geändert"})
+	f.post(http.MethodPost, "acme", webhookSecret+"-acme", fmt.Sprintf(`{"action":"ProjectTitleChanged","context":{"entityId":%q}}`, f.works.demo.Project), http.StatusAccepted)
+	waitFor(f.t, "a change is published", func() bool {
+		return f.bridges["mirror"].metric(`factro_bridge_mirror_changes_total{factro_cloud="acme",factro_resource="project",origin="event",what="updated"}`) == "1"
+	})
 }

@@ -22,7 +22,7 @@ import (
 
 // mirrored is a bridge with a mirror, the factro that it mirrors, and the NATS where the copy is.
 type mirrored struct {
-	t  *testing.T
+	t  testing.TB
 	f  *factro
 	b  *bridge
 	js jetstream.JetStream
@@ -212,4 +212,31 @@ func TestMirror(t *testing.T) {
 		t.Errorf("the changes of the task are %q", whats)
 	}
 	m.fold(before, after, m.changes())
+}
+
+// TestMirrorCommands: an operator sees how far the mirror is, what differs from factro, and repairs it.
+func TestMirrorCommands(t *testing.T) {
+	t.Parallel()
+	m := startMirror(t, sim.Config{Examples: true}, "mirror: {settle: 50ms}")
+	m.inStep()
+	command := func(code int, want string, args ...string) {
+		t.Helper()
+		out, errOut, got := bridgeCommand(t, append(append([]string{"mirror"}, args...), "--config", m.b.configFile)...)
+		if got != code || !strings.Contains(out, want) {
+			t.Errorf("%s: exit code %d, want %d with %q: %s%s", args, got, code, want, out, errOut)
+		}
+	}
+	command(0, "resources    project, package, task", "status")
+	command(0, "none differed", "diff")
+	if err := m.f.SetDelivery(sim.Delivery{Loss: 1}); err != nil {
+		t.Fatal(err)
+	}
+	id := fmt.Sprint(m.call(http.MethodPost, "/tasks", map[string]any{"title": "ohne Webhook", "targetParentId": m.f.demo.Package})["id"])
+	command(3, "task "+id, "diff")
+	command(0, `"differences":1`, "verify", "--json")
+	m.inStep()
+	command(0, "none differed", "diff")
+	if all := m.changes(); len(all) != 1 || all[0].key != change.Key("acme", "task", id) || all[0].header["ce-factroorigin"][0] != change.OriginVerify {
+		t.Errorf("the changes are %+v", all)
+	}
 }

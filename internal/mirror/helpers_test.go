@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type world struct {
 	events  chan Event
 	pauses  *pauses
 	reading *lease
+	made    atomic.Int64 // when the stream of events was made
 }
 
 // scripted is a factro with a handler for each path. It counts the calls.
@@ -124,9 +126,14 @@ func (p *pauses) AwaitFree(ctx context.Context, _ string, _ control.Direction) e
 }
 
 // log is a stream of events.
-type eventLog struct{ events chan Event }
+type eventLog struct {
+	events chan Event
+	made   *atomic.Int64
+}
 
-func (eventLog) End(context.Context) (uint64, time.Time, error) { return 0, time.Unix(1, 0).UTC(), nil }
+func (l eventLog) End(context.Context) (uint64, time.Time, error) {
+	return 0, time.Unix(l.made.Load(), 0).UTC(), nil
+}
 
 func (l eventLog) Read(ctx context.Context, _ uint64, each func(Event) error) error {
 	for {
@@ -184,13 +191,14 @@ func prepare(t *testing.T, answer func(path string) (int, string), changes ...fu
 	}
 	w := &world{t: t, server: server, js: js, factro: f, events: make(chan Event, 1000), pauses: &pauses{make(chan struct{})}}
 	close(w.pauses.free)
+	w.made.Store(1)
 	w.reading = &lease{lost: make(chan struct{}), until: time.Now().Add(time.Hour)}
 	cfg := Config{Cloud: "acme", Source: "urn:factro:acme", Prefix: "factro", Resources: []string{"task", "package", "project"}, Settle: 20 * time.Millisecond, Share: 1}
 	for _, c := range changes {
 		c(&cfg)
 	}
 	w.mirror, err = New(cfg, Parts{
-		API: api, Store: state.New(conn, publisher, "acme"), Events: eventLog{w.events}, Results: noResults{}, Pauses: w.pauses,
+		API: api, Store: state.New(conn, publisher, "acme"), Events: eventLog{w.events, &w.made}, Results: noResults{}, Pauses: w.pauses,
 		Acquire: func(context.Context) (Lease, error) { return w.reading, nil },
 		Serve: func(ctx context.Context, _ func([]byte) queries.Answer) error {
 			<-ctx.Done()

@@ -134,6 +134,8 @@ const (
 	readers = 4
 	// saveEvery is how often the progress is kept. What is not kept is read again by the next bridge.
 	saveEvery = 2 * time.Second
+	// lookEvery is how many times that is between looks at the stream of events.
+	lookEvery = 5
 	// againAfter is how long a bridge waits that has lost its lease, or could not begin.
 	againAfter = time.Second
 )
@@ -141,7 +143,7 @@ const (
 // Run mirrors the cloud until ctx ends, whenever this bridge has the lease.
 func (m *Mirror) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := m.turn(ctx); err != nil && ctx.Err() == nil {
+		if err := m.serve(ctx); err != nil && ctx.Err() == nil {
 			m.log.WarnContext(ctx, "the mirror of a cloud stands still; it goes on by itself", "cloud", m.cfg.Cloud, "error", err)
 		}
 		select {
@@ -152,8 +154,8 @@ func (m *Mirror) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn waits for the lease and mirrors the cloud while this bridge has it.
-func (m *Mirror) turn(ctx context.Context) error {
+// serve waits for the lease and mirrors the cloud while this bridge has it.
+func (m *Mirror) serve(ctx context.Context) error {
 	lease, err := m.parts.Acquire(ctx)
 	if err != nil {
 		return err
@@ -161,7 +163,10 @@ func (m *Mirror) turn(ctx context.Context) error {
 	return m.lead(ctx, lease)
 }
 
-var errOver = errors.New("another bridge mirrors the cloud")
+var (
+	errOver        = errors.New("another bridge mirrors the cloud")
+	errOtherStream = errors.New("the stream of events was made again")
+)
 
 // lead mirrors the cloud with a lease, and releases it. That another bridge takes the lease is no error.
 func (m *Mirror) lead(ctx context.Context, lease Lease) error {
@@ -254,23 +259,32 @@ func (s *session) run(ctx context.Context) error {
 	}
 	work.Go(func() error { return s.sweeps(ctx) })
 	work.Go(func() error { return s.parts.Serve(ctx, s.answer) })
-	work.Go(func() error {
-		tick := time.NewTicker(saveEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				s.save(ctx)
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	})
+	work.Go(func() error { return s.keep(ctx) })
 	err := work.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil // the bridge stops
 	}
 	return err
+}
+
+// keep keeps the progress from time to time, until the lease is over or the stream of events is another one.
+func (s *session) keep(ctx context.Context) error {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		s.save(ctx)
+		if n%lookEvery > 0 {
+			continue
+		}
+		if _, created, err := s.parts.Events.End(ctx); err == nil && !created.Equal(s.look().Created) {
+			return errOtherStream
+		}
+	}
 }
 
 // may says whether this bridge may still write.

@@ -301,3 +301,13 @@ func TestLeaseOver(t *testing.T) {
 		t.Errorf("factro was asked %d times, the changes are %q", got, w.changes())
 	}
 }
+
+// TestStreamMadeAgain: with another stream of events the mirror begins again: what it has missed is unknown.
+func TestStreamMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, objects(map[string]string{"/projects/p-1": project}))
+	w.factro.set(objects(map[string]string{"/projects/p-1": `{"id":"p-1","title":"neu"}`}))
+	w.made.Store(2)
+	natstest.Eventually(t, "all is read again", func() bool { p := w.progress(); return p.Created.Unix() == 2 && !p.Complete.IsZero() })
+	w.wantChanges("project.p-1.updated title ")
+}
