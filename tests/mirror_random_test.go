@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
@@ -111,14 +113,39 @@ func TestMirrorRandom(t *testing.T) {
 	over.Store(true)
 	kills := <-broken
 	waitFor(t, "the bridges are ready", func() bool { return first.ready() && second.ready() })
-	waitFor(t, "all that differs is repaired", func() bool {
-		_, _, code := bridgeCommand(t, "mirror", "verify", "--config", first.configFile, "--json")
-		return code == 0 // not while a bridge is taking over
-	})
+	t.Logf("compared: %+v", compare(t, first.configFile))
 	after := m.inStep()
 	changes := m.changes()
 	check := m.fold(before, after, changes)
 	t.Logf("%d edits, %d failures, %d changes, %d objects at the end: %s", p.edits, kills, len(changes), len(after), check)
+}
+
+// compare has the mirror compare all objects with factro, and returns what it has found. With many objects it takes longer than a wait of
+// a test may, so it goes on as long as the test may.
+func compare(t *testing.T, config string) state.Sweep {
+	t.Helper()
+	ask := func(what ...string) (p state.Progress, ok bool) {
+		out, _, code := bridgeCommand(t, append(append([]string{"mirror"}, what...), "--config", config, "--json")...)
+		if code != 0 {
+			return p, false // while a bridge is taking over
+		}
+		if err := json.Unmarshal([]byte(out), &p); err != nil {
+			t.Fatal(err)
+		}
+		return p, true
+	}
+	var before state.Progress
+	waitFor(t, "the comparison begins", func() (ok bool) {
+		before, ok = ask("verify", "--no-wait")
+		return ok
+	})
+	for t.Context().Err() == nil {
+		if p, ok := ask("status"); ok && p.Last != nil && p.Last.Kind == "verify" && (before.Last == nil || p.Last.Ended.After(before.Last.Ended)) {
+			return *p.Last
+		}
+	}
+	t.Fatal("the comparison has not ended")
+	return state.Sweep{}
 }
 
 // fold checks that the changes lead from the first copy to the last one: each begins where the one before it has ended.
