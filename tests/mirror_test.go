@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,9 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/diff"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
+	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
 // mirrored is a bridge with a mirror, the factro that it mirrors, and the NATS where the copy is.
@@ -239,4 +242,41 @@ func TestMirrorCommands(t *testing.T) {
 	if all := m.changes(); len(all) != 1 || all[0].key != change.Key("acme", "task", id) || all[0].header["ce-factroorigin"][0] != change.OriginVerify {
 		t.Errorf("the changes are %+v", all)
 	}
+}
+
+// TestMirrorEcho: a change says which command of ours has made it, and that of a person does not.
+func TestMirrorEcho(t *testing.T) {
+	t.Parallel()
+	m := startMirror(t, sim.Config{Examples: true}, "")
+	client := events.NewClient(m.js, "acme")
+	from := events.WithSource("urn:example:billing")
+	created, err := client.Do(t.Context(), payload.CreateTask{Title: "von uns", TargetParentID: m.f.demo.Package}, events.WithID("c-1"), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := change.Key("acme", "task", created.Resource.ID)
+	ofTask := func(n int) changed {
+		t.Helper()
+		var found []changed
+		waitFor(t, fmt.Sprint(n, " changes of the task"), func() bool {
+			found = slices.DeleteFunc(m.changes(), func(c changed) bool { return c.key != key })
+			return len(found) == n
+		})
+		return found[n-1]
+	}
+	want := func(c changed, cause, certainty string) {
+		t.Helper()
+		get := func(name string) string { return strings.Join(c.header[name], "") }
+		if get("ce-factrocause") != cause || get("ce-factrocertainty") != certainty || cause != "" && get("ce-factrosender") != "urn:example:billing" {
+			t.Errorf("%s of %s is marked %v", c.what, c.Changed, c.header)
+		}
+	}
+	want(ofTask(1), "c-1", "exact")
+	title := "noch einmal von uns"
+	if _, err := client.Do(t.Context(), payload.Generic{Name: "updateTask", Resource: "task", Data: json.RawMessage(fmt.Sprintf(`{"taskId":%q,"title":%q}`, created.Resource.ID, title))}, events.WithID("c-2"), from); err != nil {
+		t.Fatal(err)
+	}
+	want(ofTask(2), "c-2", "exact")
+	m.call(http.MethodPut, "/tasks/"+created.Resource.ID, map[string]any{"title": "von einem Menschen"})
+	want(ofTask(3), "", "")
 }
