@@ -44,6 +44,8 @@ func explain(err error, c Config) error {
 		return errors.New("the server does not begin with a TLS handshake; set nats.tls.handshake_first to false")
 	case errors.As(err, &noTLS):
 		return fmt.Errorf("the server does not answer with TLS: %w", noTLS)
+	case strings.Contains(text, "tls: certificate required"), endedAfterHandshake(c, err):
+		return errors.New("the server ended the connection after the TLS handshake; does it want a client certificate (nats.tls.cert_file, nats.tls.key_file)?")
 	case errors.As(err, &alert), strings.Contains(text, "remote error: tls"):
 		return fmt.Errorf("the server refuses the TLS handshake; does it want a client certificate (nats.tls.cert_file, nats.tls.key_file)? %w", Inner(err))
 	case errors.Is(err, nats.ErrSecureConnWanted):
@@ -65,6 +67,13 @@ func explain(err error, c Config) error {
 		return fmt.Errorf("the server ended the connection and did not introduce itself, or did not say why; if it expects TLS first, set nats.tls.handshake_first to true: %w", Inner(err))
 	}
 	return Inner(err)
+}
+
+// endedAfterHandshake says whether a server has ended a connection that it might want a client certificate for. It says so in an alert
+// after the handshake. A client that writes before it has read the alert finds only that the connection has ended.
+func endedAfterHandshake(c Config, err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "write" && cutOff(err) && c.TLS.CertFile == "" && (c.TLS.CAFile != "" || strings.Contains(c.URL, "tls://"))
 }
 
 // Inner is an error without the addresses of its connection.
