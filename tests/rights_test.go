@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus/state"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/fresh"
@@ -137,10 +138,17 @@ func TestLeastPrivilege(t *testing.T) {
 func (g *guarded) mirrored(f *factro) {
 	g.t.Helper()
 	b := g.bridge(f, "owner", "mirror", "true").start()
-	waitFor(g.t, "the first copies are complete", func() bool { return strings.Count(b.log.String(), "the mirror has read all lists") == 2 })
+	waitFor(g.t, "the first copies are complete", func() bool { return g.copied("acme") && g.copied("beta") })
 	if err := b.terminate(); err != nil {
 		g.t.Fatal(err)
 	}
+}
+
+// copied says whether the first copy of a cloud is complete. An earlier bridge may have made it.
+func (g *guarded) copied(cloud string) bool {
+	msg, err := g.owner.Request("factro.mirror."+cloud, []byte(`{"want":"status"}`), time.Second)
+	var p state.Progress
+	return err == nil && json.Unmarshal(msg.Data, &p) == nil && !p.Complete.IsZero()
 }
 
 // noAnswer has the answer to a create be lost. What others have made is in the ledger, and in the one of an older version.
