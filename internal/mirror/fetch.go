@@ -43,7 +43,6 @@ type fetched struct {
 // fetch reads one object. It waits for its turn in the request budget.
 func (s *session) fetch(ctx context.Context, known factro.Mirrored, id string) (f fetched, _ error) {
 	var text []byte
-	f.began, _ = time.Now(), text
 	a, began, err := s.call(ctx, known.Read, map[string]string{known.ReadField: id}, func(body io.Reader) (err error) {
 		text, err = io.ReadAll(io.LimitReader(body, mostBytes+1))
 		switch {
