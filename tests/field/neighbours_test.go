@@ -58,7 +58,10 @@ func TestOneCommandTwice(t *testing.T) {
 	id := s.command("createTask", data, nil)
 	s.result(id)
 	s.command("createTask", data, map[string][]string{"Nats-Msg-Id": {id}})
-	s.roundTrip() // it was in the queue behind the second one
+	s.await("the queue is empty", func() bool {
+		queue, err := s.js.Stream(t.Context(), prefix.CommandStream(acme))
+		return err == nil && queue.CachedInfo().State.Msgs == 0
+	})
 	if n := s.tasks(title); n != 1 {
 		t.Errorf("factro has %d tasks, want 1", n)
 	}

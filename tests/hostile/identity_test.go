@@ -72,7 +72,7 @@ func TestIDsOfOtherSenders(t *testing.T) {
 		}
 		// Sent once more it is known, and is not carried out again.
 		w.send(as("urn:billing", "again-"+id, command{cloud: acme, id: id, data: task(ours)}))
-		w.result(w.send(command{cloud: acme, id: "behind-" + id})) // commands go one after the other
+		w.workedOff(acme)
 		if n := w.factro[acme].tasks(ours); n != len(equal) {
 			t.Errorf("sent once more a command was carried out once more: %d tasks", n)
 		}
@@ -96,7 +96,7 @@ func TestRejectionsOfOneID(t *testing.T) {
 			w.send(as(c.source, fmt.Sprintf("%s-%d", id, n), c))
 		}
 	}
-	w.result(w.send(command{cloud: acme})) // commands go one after the other
+	w.workedOff(acme)
 	for id, results := range w.causedBy(acme) {
 		if strings.HasPrefix(id, "bad-") && len(results) != 4 {
 			t.Errorf("the results of four commands with the id %s are %q", id, results)
