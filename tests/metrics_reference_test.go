@@ -41,7 +41,7 @@ var labelDocs = []labelDoc{
 	{name: "outcome", of: []string{"factro_bridge_drained_total"}, values: strings.Fields("stored dead")},
 	{name: "outcome", of: []string{"factro_bridge_reconcile_runs_total"}, values: strings.Fields("whole gap skipped failed")},
 	{name: "outcome", of: []string{"factro_bridge_queries_mirror_total"}, values: strings.Fields("fresh stale waiting absent failed")},
-	{name: "outcome", of: []string{"factro_bridge_mirror_reads_total"}, values: strings.Fields("changed stored unchanged unknown failed")},
+	{name: "outcome", of: []string{"factro_bridge_mirror_reads_total"}, values: strings.Fields("changed stored unchanged early unknown failed")},
 	{name: "outcome", of: []string{"factro_bridge_refused_total"}, values: strings.Fields("parked requeued original_lost")},
 	{name: "store", of: []string{"factro_bridge_results_refused_total"}, values: strings.Fields("results ledger")},
 	{name: "code", of: []string{"factro_bridge_commands_total"}, values: append([]string{""}, strings.Fields(resultCodes+" paused queued held")...)},

@@ -72,9 +72,9 @@ func TestMirrorRandom(t *testing.T) {
 	n := natstest.Start(t)
 	f := startFactro(t, sim.Config{Examples: true, Seed: seed, Delivery: sim.Delivery{Loss: 0.3, Duplicates: 0.2, Reorder: 0.2, Retries: 3, RetryDelay: 200 * time.Millisecond}})
 	clouds := map[string]string{"acme": f.url}
-	more := fmt.Sprintf("mirror: {settle: 100ms}\nspool: {dir: %q}", t.TempDir())
+	more := fmt.Sprintf("mirror: {settle: 100ms, recheck: 1s}\nspool: {dir: %q}", t.TempDir())
 	first := newBridge(t, bridgeConfig{nats: n.URL(), clouds: clouds, roles: "ingress, mirror", more: more}).start()
-	second := newBridge(t, bridgeConfig{nats: n.URL(), clouds: clouds, roles: "mirror", more: "mirror: {settle: 100ms}"})
+	second := newBridge(t, bridgeConfig{nats: n.URL(), clouds: clouds, roles: "mirror", more: "mirror: {settle: 100ms, recheck: 1s}"})
 	first.register(f, "acme")
 	_, js := n.Connect(t)
 	m := &mirrored{t: t, f: f, b: first, js: js}

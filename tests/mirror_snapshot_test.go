@@ -271,14 +271,15 @@ func (b *bridge) memory() (now, peak int64) {
 	return field("VmRSS"), field("VmHWM")
 }
 
-// TestMirrorMemory: what a mirror holds at most grows little with the objects. It keeps a digest of each while it looks for those that are gone.
+// TestMirrorMemory: what a mirror holds at most grows little with the objects. It keeps eight bytes of each while it looks for those that
+// are gone.
 func TestMirrorMemory(t *testing.T) { //nolint:paralleltest // others would take the processors
 	if !*pace {
 		t.Skip("it takes minutes; run it with -pace")
 	}
 	const (
-		few, many = 10_000, 50_000
-		perObject = 500 // what the collector leaves lying about included
+		few, many = 10_000, 100_000
+		perObject = 300 // what the collector leaves lying about included
 	)
 	peaks := map[int]int64{}
 	for _, tasks := range []int{few, many} {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -215,6 +216,35 @@ func TestMirror(t *testing.T) {
 		t.Errorf("the changes of the task are %q", whats)
 	}
 	m.fold(before, after, m.changes())
+}
+
+// TestMirrorLate: factro may show changes later than its webhooks announce them. The copy is in step without a comparison.
+func TestMirrorLate(t *testing.T) {
+	t.Parallel()
+	m := startMirror(t, sim.Config{Examples: true}, "mirror: {settle: 50ms, recheck: 4s}")
+	m.inStep()
+	if err := m.f.SetDelivery(sim.Delivery{ReadableAfter: 1500 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	shows := func(id, title string) {
+		t.Helper()
+		waitFor(t, "factro shows the title "+title, func() bool {
+			text, status := m.raw(http.MethodGet, "/tasks/"+id, nil)
+			return title == "" && status == http.StatusNotFound || title != "" && bytes.Contains(text, []byte(`"`+title+`"`))
+		})
+		m.inStep()
+	}
+	id := fmt.Sprint(m.call(http.MethodPost, "/tasks", map[string]any{"title": "spät", "targetParentId": m.f.demo.Package})["id"])
+	shows(id, "spät")
+	m.call(http.MethodPut, "/tasks/"+id, map[string]any{"title": "später"})
+	shows(id, "später")
+	m.call(http.MethodDelete, "/tasks/"+id, nil)
+	shows(id, "")
+	for _, c := range m.changes() {
+		if c.header["ce-factroorigin"] != nil {
+			t.Errorf("%s of %s was found by a comparison", c.what, c.key)
+		}
+	}
 }
 
 // TestMirrorCommands: an operator sees how far the mirror is, what differs from factro, and repairs it.

@@ -28,7 +28,7 @@ func newMirror(cfg config.Config, cloud config.Cloud, api *coreapi.API, with sha
 	prefix := events.Prefix(cfg.NATS.Prefix)
 	return mirror.New(mirror.Config{
 		Cloud: cloud.Name, Source: cloud.Source, Prefix: prefix, Resources: c.Resources, Drop: c.DropFields,
-		Settle: c.Settle, Verify: c.Verify, Share: c.Share, Whole: c.Whole,
+		Settle: c.Settle, Recheck: c.Recheck, Verify: c.Verify, Share: c.Share, Whole: c.Whole,
 	}, mirror.Parts{
 		API: api, Store: state.New(with.broker, with.publisher, cloud.Name), Events: eventStream{with.broker, prefix, cloud.Name},
 		Results: resultStream{with.broker, prefix, cloud.Name}, Pauses: with.steer.board,

@@ -90,7 +90,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"CLOUDS_0_NAME": "fromenv", "CLOUDS_0_SOURCE": "urn:x", "CLOUDS_0_WEBHOOK_HEADER": "X-Other",
 		"CLOUDS_0_WEBHOOK_URL": "https://x/webhooks/fromenv", "RECONCILE_EVERY": "20m", "RECONCILE_OVERLAP": "2h", "RECONCILE_GRACE": "1m",
 		"RECONCILE_ACTIONS": "TaskCreated,TaskGelöscht",
-		"MIRROR_RESOURCES":  "project,user", "MIRROR_DROP_FIELDS": "user.emailAddress,user.city", "MIRROR_SETTLE": "3s", "MIRROR_VERIFY": "6h",
+		"MIRROR_RESOURCES":  "project,user", "MIRROR_DROP_FIELDS": "user.emailAddress,user.city", "MIRROR_SETTLE": "3s", "MIRROR_RECHECK": "4s", "MIRROR_VERIFY": "6h",
 		"MIRROR_SHARE": "0.25", "MIRROR_WHOLE": "true",
 		"CLOUDS_0_WEBHOOK_SECRETS_0_FILE": "f", "CLOUDS_0_WEBHOOK_SECRETS_1_VALUE": "second-secret",
 		"CLOUDS_0_API_URL": "http://localhost:1/api", "CLOUDS_0_API_KEY_FILE": "keyfile", "CLOUDS_0_API_KEY_VALUE": "",
@@ -149,7 +149,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		"reconcile": cloud.Webhook.URL == "https://x/webhooks/fromenv" &&
 			reflect.DeepEqual(c.Reconcile, Reconcile{20 * time.Minute, 2 * time.Hour, time.Minute, []string{"TaskCreated", "TaskGelöscht"}}),
 		"mirror": reflect.DeepEqual(c.MirrorConfig(cloud), Mirror{
-			[]string{"project", "user"}, map[string][]string{"user": {"emailAddress", "city"}}, 3 * time.Second, 6 * time.Hour, 0.25, true,
+			[]string{"project", "user"}, map[string][]string{"user": {"emailAddress", "city"}}, 3 * time.Second, 4 * time.Second, 6 * time.Hour, 0.25, true,
 		}),
 		"others": c.ShutdownTimeout == 11*time.Second && c.Log == Log{4, "text"} && c.Admin.Listen == "127.0.0.1:2",
 	} {

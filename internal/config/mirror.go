@@ -18,6 +18,8 @@ type MirrorSettings struct {
 	DropFields []string `yaml:"drop_fields" env:"DROP_FIELDS"`
 	// Settle is how long events of an object are collected, so that several are one read.
 	Settle time.Duration `yaml:"settle" env:"SETTLE"`
+	// Recheck is how long after an event an object that looks unchanged is read once more; 0 for never.
+	Recheck time.Duration `yaml:"recheck" env:"RECHECK"`
 	// Verify is how often the copy is compared with factro's lists; 0 for never.
 	Verify time.Duration `yaml:"verify" env:"VERIFY"`
 	// Share is the part of factro's budget that the first copy and comparisons may use.
@@ -35,7 +37,7 @@ const (
 func defaultMirror() MirrorSettings {
 	return MirrorSettings{
 		Resources: []string{"task", "package", "project"}, DropFields: []string{},
-		Settle: time.Second, Verify: 24 * time.Hour, Share: 0.5,
+		Settle: time.Second, Recheck: 5 * time.Second, Verify: 24 * time.Hour, Share: 0.5,
 	}
 }
 
@@ -43,10 +45,10 @@ func defaultMirror() MirrorSettings {
 type Mirror struct {
 	Resources []string
 	// DropFields are, for each resource that has some, the top-level fields that are neither stored nor published.
-	DropFields     map[string][]string
-	Settle, Verify time.Duration
-	Share          float64
-	Whole          bool
+	DropFields              map[string][]string
+	Settle, Recheck, Verify time.Duration
+	Share                   float64
+	Whole                   bool
 }
 
 // MirrorConfig is what the role mirror does for a cloud: the same for all of them.
@@ -57,7 +59,7 @@ func (c Config) MirrorConfig(_ Cloud) Mirror {
 		resource, field, _ := strings.Cut(entry, ".")
 		drop[resource] = append(drop[resource], field)
 	}
-	return Mirror{Resources: slices.Clone(m.Resources), DropFields: drop, Settle: m.Settle, Verify: m.Verify, Share: m.Share, Whole: m.Whole}
+	return Mirror{Resources: slices.Clone(m.Resources), DropFields: drop, Settle: m.Settle, Recheck: m.Recheck, Verify: m.Verify, Share: m.Share, Whole: m.Whole}
 }
 
 func (m MirrorSettings) validate() error {
@@ -69,6 +71,9 @@ func (m MirrorSettings) validate() error {
 	}
 	if m.Settle < 0 || m.Settle > mostSettle {
 		errs = append(errs, fmt.Errorf("mirror.settle: %s is not between 0s and %s", m.Settle, mostSettle))
+	}
+	if m.Recheck < 0 || m.Recheck > mostSettle {
+		errs = append(errs, fmt.Errorf("mirror.recheck: %s is not between 0s and %s", m.Recheck, mostSettle))
 	}
 	if m.Verify != 0 && m.Verify < leastVerify {
 		errs = append(errs, fmt.Errorf("mirror.verify: %s is shorter than %s, and not 0 for never", m.Verify, leastVerify))

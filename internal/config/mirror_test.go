@@ -38,7 +38,7 @@ func TestMirrorDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Mirror{Resources: []string{"task", "package", "project"}, DropFields: map[string][]string{}, Settle: time.Second, Verify: 24 * time.Hour, Share: 0.5}
+	want := Mirror{Resources: []string{"task", "package", "project"}, DropFields: map[string][]string{}, Settle: time.Second, Recheck: 5 * time.Second, Verify: 24 * time.Hour, Share: 0.5}
 	if got := c.MirrorConfig(c.Clouds[0]); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -90,6 +90,8 @@ func TestMirrorMistakes(t *testing.T) {
 		"settle: -1s":                           "mirror.settle: -1s is not between 0s and 1m0s",
 		"settle: 61s":                           "mirror.settle: 1m1s is not between 0s and 1m0s",
 		"settle: 1":                             "mirror.settle: want a duration",
+		"recheck: -1s":                          "mirror.recheck: -1s is not between 0s and 1m0s",
+		"recheck: 61s":                          "mirror.recheck: 1m1s is not between 0s and 1m0s",
 		"verify: 59s":                           "mirror.verify: 59s is shorter than 1m0s, and not 0 for never",
 		"verify: -1h":                           "mirror.verify: -1h0m0s is shorter than 1m0s",
 		"share: 0":                              "mirror.share: 0 is not above 0 and up to 1",
@@ -106,7 +108,7 @@ func TestMirrorMistakes(t *testing.T) {
 			t.Errorf("%.100s: %.1000v, want %s", settings, err, want)
 		}
 	}
-	for _, good := range []string{"settle: 0s", "settle: 1m", "verify: 0s", "verify: 1m", "share: 1", "share: 0.001", "drop_fields: [absence.type]"} {
+	for _, good := range []string{"settle: 0s", "settle: 1m", "recheck: 0s", "recheck: 1m", "verify: 0s", "verify: 1m", "share: 1", "share: 0.001", "drop_fields: [absence.type]"} {
 		if _, err := mirrored(t, good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}

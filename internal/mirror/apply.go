@@ -195,7 +195,7 @@ func (s *session) touch(ctx context.Context, w queue.Work, before, after diff.Ob
 			}
 			touched := queue.Object{Resource: kind, ID: id}
 			for _, c := range w.Causes {
-				c.Sequence = 0
+				c.Sequence, c.Certain, c.Early = 0, time.Time{}, false
 				_ = s.queue.Add(ctx, touched, c, time.Now().Add(s.cfg.Settle)) // it never waits: it has no place in the stream
 			}
 			if len(w.Causes) == 0 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"hash/maphash"
 	"io"
 	"slices"
 	"time"
@@ -60,11 +59,10 @@ func (s *session) elements(ctx context.Context, l list, each func(began time.Tim
 
 // element compares an element of a list with the state. What was read by itself meanwhile, or is going to be, is left alone.
 func (r *pass) element(ctx context.Context, listing *queue.Listing, began time.Time, id string, text []byte) error {
-	hash := maphash.String(hashSeed, id)
-	if _, again := r.seen[hash]; again {
+	if r.seen.has(id) {
 		return nil // another list of this pass has shown it
 	}
-	r.seen[hash] = struct{}{}
+	r.seen.add(id)
 	r.update(func(p *Progress) { p.Sweep.Objects++ })
 	k, err := r.parts.Store.Entry(ctx, r.Resource, id)
 	if err != nil {

@@ -55,8 +55,9 @@ func (s *session) take(ctx context.Context, e Event) error {
 		return nil //nolint:nilerr // what is no event of an object concerns none
 	}
 	o := queue.Object{Resource: a.Resource, ID: a.ID}
-	c := queue.Cause{ID: e.ID, Action: a.Action, Trace: e.Trace, Sequence: e.Sequence, At: e.Stored}
-	if err := s.queue.Add(ctx, o, c, time.Now().Add(s.cfg.Settle)); err != nil {
+	now := time.Now()
+	c := queue.Cause{ID: e.ID, Action: a.Action, Trace: e.Trace, Sequence: e.Sequence, At: e.Stored, Certain: s.certain(e.Stored, now)}
+	if err := s.queue.Add(ctx, o, c, now.Add(s.delay())); err != nil {
 		return fmt.Errorf("mirror: %w", err)
 	}
 	return nil

@@ -30,7 +30,7 @@ func newMetrics(m *Mirror) (*metrics, error) {
 		cloud: attribute.String("factro.cloud", m.cfg.Cloud),
 		calls: b.Counter("factro.bridge.mirror.requests", "{request}", "Requests of the mirror to factro, by operation and class of status."),
 		reads: b.Counter("factro.bridge.mirror.reads", "{object}",
-			"Objects that the mirror has read, by resource and outcome: changed, stored (known for the first time, or only noise differed), unchanged, failed."),
+			"Objects that the mirror has read, by resource and outcome: changed, stored (known for the first time, or only noise differed), unchanged, early (unchanged soon after an event: it is read again), failed."),
 		changes: b.Counter("factro.bridge.mirror.changes", "{change}", "Changes that were published, by resource, what happened and why the object was read."),
 	}
 	backlog := b.Gauge("factro.bridge.mirror.backlog", "{object}", "Objects that wait for the mirror to read them.")

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -35,6 +36,8 @@ type Config struct {
 	Drop      map[string][]string
 	// Settle is how long after an event its object is read, with what has come meanwhile.
 	Settle time.Duration
+	// Recheck is how long after an event a reading that shows nothing new is not believed.
+	Recheck time.Duration
 	// Verify is how often all objects are compared with factro's lists, 0 for never.
 	Verify time.Duration
 	// Share is the part of the request budget that reading lists may take, from 0 to 1.
@@ -120,6 +123,7 @@ type session struct {
 	queue     *queue.Queue
 	commands  *echo.Recent
 	parentage parentage
+	late      atomic.Int64 // how many objects showed a change only when they were read again
 
 	mu       sync.Mutex
 	progress Progress

@@ -63,12 +63,18 @@ func (s *session) read(ctx context.Context, w queue.Work) error {
 	if err == nil {
 		outcome, err = s.apply(ctx, w, f, s.origin(w), true)
 	}
-	return s.ended(ctx, w, outcome, err)
+	return s.ended(ctx, w, f, outcome, err)
 }
 
 // ended says to the queue how a reading has ended. An error ends the session.
-func (s *session) ended(ctx context.Context, w queue.Work, outcome string, err error) error {
+func (s *session) ended(ctx context.Context, w queue.Work, f fetched, outcome string, err error) error {
 	if err == nil {
+		if again, is := isEarly(w, f, outcome); is {
+			s.metrics.read(ctx, w.Resource, early)
+			s.queue.Again(w.Object, again)
+			return nil
+		}
+		s.learnDelay(ctx, w, outcome)
 		s.metrics.read(ctx, w.Resource, outcome)
 		s.queue.Done(w.Object)
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"time"
 
@@ -127,20 +126,18 @@ type pass struct {
 	kind  string
 	began time.Time
 	whole bool // it has begun with the first list: what it does not see is not there
-	seen  map[uint64]struct{}
+	seen  seen
 	// thin says that elements of the list lack fields that an object has when it is read by itself, formKnown that this is certain.
 	thin, formKnown bool
 	// later are the objects that the list has not shown well enough: they are read when it has ended, since that takes its time.
 	later []queue.Object
 }
 
-var hashSeed = maphash.MakeSeed()
-
 // sweepResource reads the lists of one resource. A snapshot goes on behind the last parent; the others begin again, since they also
 // look for what is gone.
 func (s *session) sweepResource(ctx context.Context, known factro.Mirrored) error {
 	sweep := s.look().Sweep
-	r := &pass{session: s, Mirrored: known, kind: sweep.Kind, began: time.Now(), whole: true, seen: map[uint64]struct{}{}}
+	r := &pass{session: s, Mirrored: known, kind: sweep.Kind, began: time.Now(), whole: true}
 	parents := []string{""}
 	if known.Each != "" {
 		var err error
@@ -261,7 +258,7 @@ func (r *pass) compare(ctx context.Context, l list) error {
 func (r *pass) missing(ctx context.Context) error {
 	var lost []string
 	err := r.parts.Store.Each(ctx, r.Resource, func(id string, read time.Time) {
-		if _, seen := r.seen[maphash.String(hashSeed, id)]; !seen && read.Before(r.began) {
+		if !r.seen.has(id) && read.Before(r.began) {
 			lost = append(lost, id)
 		}
 	})

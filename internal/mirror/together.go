@@ -34,7 +34,7 @@ func (s *session) listInstead(ctx context.Context, w queue.Work) (done bool, _ e
 	parent := s.parent(ctx, w.Object, known.EachField)
 	if known.Each != "" {
 		if parent == "" && known.ByParent {
-			return true, s.ended(ctx, w, unknown, nil)
+			return true, s.ended(ctx, w, fetched{}, unknown, nil)
 		}
 		others = slices.DeleteFunc(others, func(o queue.Object) bool { return parent == "" || s.parent(ctx, o, known.EachField) != parent })
 	}
@@ -120,8 +120,9 @@ func (s *session) readTogether(ctx context.Context, known factro.Mirrored, paren
 			return nil
 		}
 		delete(works, id)
-		outcome, err := s.apply(ctx, w, fetched{text: text, began: began}, s.origin(w), true)
-		over = s.ended(ctx, w, outcome, err)
+		f := fetched{text: text, began: began}
+		outcome, err := s.apply(ctx, w, f, s.origin(w), true)
+		over = s.ended(ctx, w, f, outcome, err)
 		return over
 	})
 	if over != nil {
@@ -135,10 +136,11 @@ func (s *session) readTogether(ctx context.Context, known factro.Mirrored, paren
 		case !known.ByParent:
 			over = s.read(ctx, w)
 		case err != nil:
-			over = s.ended(ctx, w, "", err)
+			over = s.ended(ctx, w, fetched{}, "", err)
 		default:
-			outcome, err := s.apply(ctx, w, fetched{status: http.StatusNotFound, began: started}, s.origin(w), true)
-			over = s.ended(ctx, w, outcome, err)
+			f := fetched{status: http.StatusNotFound, began: started}
+			outcome, err := s.apply(ctx, w, f, s.origin(w), true)
+			over = s.ended(ctx, w, f, outcome, err)
 		}
 		if over != nil {
 			err = over

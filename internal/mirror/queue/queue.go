@@ -22,6 +22,10 @@ type Cause struct {
 	Sequence uint64
 	// At is when it came.
 	At time.Time
+	// Certain is from when on factro certainly shows what the event announced.
+	Certain time.Time
+	// Early says that a reading before that has shown nothing new.
+	Early bool
 }
 
 // Work is an object to read, and why.
@@ -53,6 +57,7 @@ type item struct {
 
 	causes   []Cause // not covered by a reading that has begun
 	covered  []Cause // by the reading that goes on
+	early    bool    // all of the causes are: it waits for the time when factro certainly shows them
 	wanted   bool    // also without a cause
 	asked    bool    // the reading that goes on is wanted
 	due      time.Time
@@ -113,16 +118,21 @@ func (q *Queue) Skip(sequence uint64) {
 	}
 }
 
-// item returns the item of an object. One that waits keeps its time: an object that changes all the time is read all the same.
+// item returns the item of an object. One that waits keeps its time: an object that changes all the time is read all the same. Only one
+// that was read too early is read as soon as anything else wants it.
 func (q *Queue) item(o Object, due, since time.Time) *item {
 	i := q.items[o]
 	if i == nil {
 		i = &item{object: o, place: -1}
 		q.items[o] = i
 	}
-	if len(i.causes) == 0 && !i.wanted {
+	switch {
+	case len(i.causes) == 0 && !i.wanted:
 		i.due, i.since = due, since
+	case i.early && due.Before(i.due):
+		i.due = due
 	}
+	i.early = false
 	return i
 }
 
@@ -237,6 +247,25 @@ func (q *Queue) Failed(o Object, due time.Time) {
 	i.wanted = i.wanted || i.asked || len(i.covered)+len(i.causes) == 0
 	i.causes, i.covered, i.reading, i.asked, i.due = append(i.covered, i.causes...), nil, false, false, due
 	i.failures++
+	q.settle(i)
+	q.wake()
+}
+
+// Again ends a reading that was too early to show anything. The object is read again at a time, or earlier if something else happens.
+func (q *Queue) Again(o Object, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := q.items[o]
+	if i == nil || !i.reading {
+		return
+	}
+	for n := range i.covered {
+		i.covered[n].Early = true
+	}
+	if len(i.causes) == 0 && !i.wanted {
+		i.due, i.since, i.early = due, i.covered[0].At, true
+	}
+	i.causes, i.covered, i.reading, i.asked, i.failures = append(i.covered, i.causes...), nil, false, false, 0
 	q.settle(i)
 	q.wake()
 }

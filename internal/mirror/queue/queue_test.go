@@ -236,3 +236,37 @@ func TestWanted(t *testing.T) {
 		t.Errorf("got %+v, %t", w, ok)
 	}
 }
+
+// TestAgain: a reading that was too early is repeated at its time, or as soon as anything else wants the object.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	q := queue.New(100, 0)
+	add(t, q, task(1), 1, 0)
+	q.Next(at(0))
+	q.Again(task(1), at(5))
+	if _, ok := q.Next(at(4)); ok || q.Covered() != 0 {
+		t.Errorf("covered up to %d, read before its time: %t", q.Covered(), ok)
+	}
+	w, ok := q.Next(at(5))
+	if !ok || len(w.Causes) != 1 || !w.Causes[0].Early || w.Failures != 0 {
+		t.Errorf("got %+v, %t", w, ok)
+	}
+	q.Again(task(1), at(10))
+	add(t, q, task(1), 2, 7)
+	add(t, q, task(1), 3, 12) // it does not put the reading off
+	if _, ok := q.Next(at(6)); ok {
+		t.Error("it is read before its time")
+	}
+	if w, ok := q.Next(at(7)); !ok || len(w.Causes) != 3 || !w.Causes[0].Early || w.Causes[1].Early {
+		t.Errorf("got %+v, %t", w, ok)
+	}
+	add(t, q, task(1), 4, 8) // while it is being read
+	q.Again(task(1), at(20))
+	if w, ok := q.Next(at(8)); !ok || len(w.Causes) != 4 {
+		t.Errorf("got %+v, %t", w, ok)
+	}
+	q.Done(task(1))
+	if q.Covered() != 4 {
+		t.Errorf("covered up to %d", q.Covered())
+	}
+}
