@@ -42,6 +42,7 @@ func TestDevLines(t *testing.T) {
 		{"healthcheck --config dev.yaml", `"ready":true`},
 		{"canary --config dev.yaml", "query came"},
 		{"reconcile --config dev.yaml", "missing"},
+		{"get --config dev.yaml task", `"title": "`},
 		{"nats --server " + d.nats(t) + " sub", ".TaskCreated"},
 		{"nats --server " + d.nats(t) + " pub", ""},
 		{"nats --server " + d.nats(t) + " req", `"title":"Demo package"`},

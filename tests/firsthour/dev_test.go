@@ -52,6 +52,8 @@ func TestDev(t *testing.T) {
 		case len(words) < 2 || words[0] != "bridge" && words[0] != "curl":
 		case words[1] == "tail":
 			d.types("timeout 3 " + line).says("factro.result.demo.")
+		case words[1] == "get": // the first copy takes seconds
+			d.await("the mirror has the task", func() bool { return d.types(line).code == 0 })
 		case strings.Contains(line, "setTaskState"):
 			d.types(line).exits(3).says("rejected")
 		case words[0] == "curl" && !strings.Contains(line, "X-Bridge-Key"):

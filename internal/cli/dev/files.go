@@ -73,6 +73,7 @@ func writeDevFilesTo(ctx context.Context, dir string, d listeners, natsURL strin
 		return nil, err
 	}
 	config := fmt.Appendf(nil, `%s
+roles: [ingress, egress, query, reconcile, mirror]
 http: {listen: %q}
 admin: {listen: %q}
 nats:

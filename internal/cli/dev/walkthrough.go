@@ -196,6 +196,8 @@ func (p walkthrough) hints() {
 	line("healthcheck")
 	line("canary")
 	line("reconcile", "--since 1h --dry-run")
+	say("   # what a task looks like now, without a request to factro")
+	line("get", "task "+factro.ExampleTask)
 	say("   # the same with the nats command, as from any other program")
 	say("   nats --server %s sub 'factro.event.>'", p.url)
 	say(`   nats --server %s pub factro.command.%s.task.createTask '{"title":"Prüfung","targetParentId":"%s"}'`, p.url, devCloud, p.demo.Package)

@@ -84,7 +84,7 @@ func (f *getFlags) absent(resource, id string, s change.State) string {
 	case s.Gone:
 		return fmt.Sprintf("the %s %q of %s is gone: factro answered %d at %s", resource, id, f.Cloud, s.Status, timetext.Stamp(s.ReadAt))
 	}
-	return fmt.Sprintf("the mirror of %s has no %s %q", f.Cloud, resource, id)
+	return fmt.Sprintf("the mirror of %s has no %s %q; \"bridge mirror status\" shows whether its first copy is complete", f.Cloud, resource, id)
 }
 
 func (f *getFlags) print(out io.Writer, s change.State) error {
