@@ -187,7 +187,10 @@ func (t *tally) String() string {
 		part(t.singleExact, t.single), part(t.timelessMarked, t.timeless), part(t.oursMarked, t.ours))
 }
 
-var all = flag.Bool("echo", false, "measure marks with more than 20,000 changes")
+var (
+	all  = flag.Bool("echo", false, "measure marks with more than 20,000 changes")
+	seed = flag.Uint64("seed", 0, "measure with other random `numbers`: it is added to each seed")
+)
 
 // TestMeasure measures marks with the simulator: what programs and people write at once, as a mirror reads it later.
 func TestMeasure(t *testing.T) {
@@ -206,6 +209,7 @@ func TestMeasure(t *testing.T) {
 			if !*all {
 				tt.changes /= 40
 			}
+			tt.seed += *seed
 			got := newWorld(t, tt.worldConfig).run()
 			t.Logf("%s", got.String())
 			if exact := ratio(got.right[echo.Exact], got.marks[echo.Exact]); exact != 1 {
