@@ -94,7 +94,7 @@ func TestCompletion(t *testing.T) {
 		"dead list --code amb":                            {"ambiguous", noFiles},
 		"dead list --kind ''":                             {"command webhook", noFiles},
 		"dead list --since ''":                            {"1h 24h 7d", noFiles},
-		"tail ''":                                         {"events results dead", noFiles},
+		"tail ''":                                         {"events results dead changes", noFiles},
 		"sim --fault cut-a":                               {"cut-after", noFilesNoSpace},
 		"sim --fault latency,op=createTaskD":              {"latency,op=createTaskDocument", noFilesNoSpace},
 		"sim --fault latency,de":                          {"latency,delay=", noFilesNoSpace},

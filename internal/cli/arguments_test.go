@@ -25,7 +25,7 @@ func TestWrongCommandLines(t *testing.T) {
 		"dead show":                   `no argument was given; want: bridge dead show CLOUD/SEQ | ID`,
 		"version x":                   `1 argument was given; want: bridge version`,
 		"config check a b":            `2 arguments were given; want: bridge config check [FILE]`,
-		"tail evnts":                  `"evnts" is none of events, results, dead (did you mean events?)`,
+		"tail evnts":                  `"evnts" is none of events, results, dead, changes (did you mean events?)`,
 		"run --confg x":               `unknown flag: --confg (did you mean --config?)`,
 		"run -x":                      `unknown shorthand flag: 'x'`,
 		"tail events --since":         `--since needs a value: start at this time`,

@@ -21,15 +21,19 @@ func PrintError(out io.Writer, id string, e *events.Error, earlier *events.Resul
 }
 
 // PrintJSON prints a message for machines.
-func PrintJSON(out io.Writer, m journal.Message) {
+func PrintJSON(out io.Writer, m journal.Message) { PrintTitledJSON(out, m, "") }
+
+// PrintTitledJSON prints a message for machines, with the title of its object if it is known.
+func PrintTitledJSON(out io.Writer, m journal.Message, title string) {
 	line := struct {
 		Subject string            `json:"subject"`
 		Time    *time.Time        `json:"time,omitempty"`
 		Trace   string            `json:"trace,omitempty"`
+		Title   string            `json:"title,omitempty"`
 		Event   json.RawMessage   `json:"event,omitempty"`
 		Dead    map[string]string `json:"dead,omitempty"` // why it is a dead letter
 		Data    []byte            `json:"data,omitempty"` // in base64, if it is not an event
-	}{Subject: m.Subject, Trace: m.TraceID(), Dead: m.Dead()}
+	}{Subject: m.Subject, Trace: m.TraceID(), Title: title, Dead: m.Dead()}
 	if !m.Time.IsZero() {
 		line.Time = &m.Time
 	}
