@@ -1,11 +1,15 @@
 package tests
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 )
@@ -55,9 +59,40 @@ func TestTail(t *testing.T) {
 			}
 		})
 	}
+	last := time.Time{}
+	for n, line := range followed(t, 5, "tail", "--since", "1h", "--config", m.b.configFile, "--json") {
+		var l struct{ Time time.Time }
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Time.Before(last) {
+			t.Errorf("line %d is of %s, the one before it of %s: %v", n, l.Time, last, err)
+		}
+		last = l.Time
+	}
 	for _, wrong := range [][]string{{"--grep", "("}, {"--color", "blue"}, {"--filter", "a.b", "--entity", "x"}, {"everything"}} {
 		if _, errOut, code := bridgeCommand(t, append([]string{"tail", "--config", m.b.configFile}, wrong...)...); code != 2 {
 			t.Errorf("%q: exit code %d: %s", wrong, code, errOut)
 		}
 	}
+}
+
+// followed are the first lines of a command that does not end.
+func followed(t testing.TB, lines int, args ...string) (all []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	for scanner := bufio.NewScanner(out); len(all) < lines && scanner.Scan(); {
+		all = append(all, scanner.Text())
+	}
+	if len(all) < lines {
+		t.Errorf("%v prints %d lines", args, len(all))
+	}
+	return all
 }

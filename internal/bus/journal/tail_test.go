@@ -25,7 +25,7 @@ func TestTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	bustest.Start(t, func(ctx context.Context) error {
-		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Now().Add(-time.Hour), func(m journal.Message) { got <- m })
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, journal.Since(time.Now().Add(-time.Hour)), func(m journal.Message) { got <- m })
 	})
 	if m := natstest.Receive(t, got); m.Event.ID() != "old" || m.Broken != nil || m.Subject != bustest.EventSubject || m.Time.IsZero() {
 		t.Errorf("got %+v", m)
@@ -50,7 +50,7 @@ func TestTailOverOutage(t *testing.T) {
 	c := bustest.Dial(t, server)
 	outside := bustest.Connected(t, server)
 	bustest.Start(t, func(ctx context.Context) error {
-		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Time{}, func(m journal.Message) { got <- m })
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, journal.Next(), func(m journal.Message) { got <- m })
 	})
 	bustest.Start(t, func(ctx context.Context) error { c.Outages(ctx, func(up bool) { outages <- up }); return nil })
 	natstest.Eventually(t, "the reader waits for a message", func() bool {
@@ -91,7 +91,7 @@ func TestTailBegunInOutage(t *testing.T) {
 	server.Stop()
 	natstest.Receive(t, outages)
 	bustest.Start(t, func(ctx context.Context) error {
-		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, time.Unix(1, 0), func(m journal.Message) { got <- m })
+		return journal.Tail(ctx, c.JetStream(), "FACTRO_EVENTS_ACME", []string{"factro.event.>"}, journal.Since(time.Unix(1, 0)), func(m journal.Message) { got <- m })
 	})
 	server.Start()
 	if m := natstest.Receive(t, got); m.Event.ID() != "old" {

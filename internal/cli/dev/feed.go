@@ -39,7 +39,7 @@ func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefi
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, since, func(m journal.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.ResultStream(devCloud), []string{string(p) + ".result." + devCloud + ".>"}, journal.Since(since), func(m journal.Message) {
 			if m.Event.Extensions()[attr.CausationID] != ownID {
 				enqueue(func(out io.Writer) { printOutcome(out, m) })
 			}
@@ -47,7 +47,7 @@ func (n *feed) follow(ctx context.Context, client *client.Client, p events.Prefi
 	})
 	group.Go(func() error {
 		filters := []string{string(p) + ".dead.command." + devCloud + ".>", string(p) + ".dead.webhook." + devCloud}
-		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, since, func(m journal.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.DeadStream(devCloud), filters, journal.Since(since), func(m journal.Message) {
 			enqueue(func(out io.Writer) { printDeadLetter(out, m) })
 		})
 	})

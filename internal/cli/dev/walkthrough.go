@@ -77,7 +77,7 @@ func (p walkthrough) run(ctx context.Context, demo bool) error {
 	ended := ctx.Err // of the caller's context, not of the group's
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, since, func(m journal.Message) {
+		return journal.Tail(ctx, client.JetStream(), p.prefix.EventStream(devCloud), []string{string(p.prefix) + ".event." + devCloud + ".>"}, journal.Since(since), func(m journal.Message) {
 			select {
 			case arrived <- m:
 			case <-ctx.Done():

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
 	"github.com/factro-bridge/factro-bridge/internal/bus/journal"
@@ -17,7 +15,6 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/output"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
-	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/timetext"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
@@ -47,7 +44,7 @@ result is known if factro named it; that of a dead letter if its command changes
 expression on the subject, the id, the data, the title and the reason of a dead letter.
 
 The title of the object follows the subject if the mirror has it and the user may read it. Messages of several streams
-come in no particular order.
+come in the order of their times, except for what arrives at the same moment.
 
 --json prints one JSON object per line: subject, time, trace id and title, with the event in the JSON form of
 CloudEvents.`,
@@ -114,7 +111,7 @@ func (f *tailFlags) run(cmd *cobra.Command, names []string) error {
 	known := newTitles(func(ctx context.Context, o object) (change.State, error) {
 		return change.Get(ctx, client.JetStream(), o.cloud, o.resource, o.id, change.WithPrefix(events.Prefix(f.Prefix)))
 	})
-	return f.follow(cmd.Context(), client, names, from, func(m journal.Message) {
+	show := func(m journal.Message) {
 		o := about(f.Prefix, m)
 		if !f.isWanted(o) {
 			return
@@ -130,40 +127,15 @@ func (f *tailFlags) run(cmd *cobra.Command, names []string) error {
 		default:
 			out.Print(m, title)
 		}
-	})
-}
-
-// follow follows kinds of streams of each chosen cloud. It hands over one message at a time.
-func (f *tailFlags) follow(ctx context.Context, client *client.Client, names []string, since time.Time, each func(journal.Message)) error {
-	clouds, err := f.clouds(ctx, client, names)
+	}
+	all, err := f.sources(cmd.Context(), client, names, from)
 	if err != nil {
 		return err
 	}
-	var printing sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	for _, k := range kinds {
-		if len(names) > 0 && !slices.Contains(names, k.name) {
-			continue
-		}
-		for _, cloud := range clouds {
-			filters := f.subjects(f.Prefix, cloud, k)
-			if len(filters) == 0 {
-				continue
-			}
-			group.Go(func() error {
-				err := journal.Tail(ctx, client.JetStream(), k.stream(events.Prefix(f.Prefix), cloud), filters, since, func(m journal.Message) {
-					printing.Lock()
-					defer printing.Unlock()
-					each(m)
-				})
-				if k.name == changes && len(names) == 0 && natserr.NoStream(err) {
-					return nil // there is no mirror
-				}
-				return f.ExplainNoStream(ctx, client, cloud, err)
-			})
-		}
+	if !from.IsZero() && len(all) > 1 {
+		history(cmd.Context(), client, all, show)
 	}
-	return group.Wait()
+	return f.follow(cmd.Context(), client, all, show)
 }
 
 // clouds are those to follow: the one that the filter names, or the chosen ones.
